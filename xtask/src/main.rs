@@ -1,0 +1,82 @@
+//! `cargo xtask test`: everything that must hold before a change lands, in one command.
+//!
+//! Here: the order of the checks, and what they need on a fresh machine. Not here: the checks themselves.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a build tool talks to the terminal")]
+
+use std::process::{Command, ExitCode};
+
+/// One check: what it proves, and the command that proves it.
+struct Step {
+    name: &'static str,
+    command: &'static [&'static str],
+    env: &'static [(&'static str, &'static str)],
+}
+
+const CHECKS: &[Step] = &[
+    Step { name: "formatting", command: &["cargo", "fmt", "--all", "--check"], env: &[] },
+    Step {
+        name: "lints",
+        command: &["cargo", "clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
+        env: &[],
+    },
+];
+
+const NEXTEST: Step = Step {
+    name: "tests",
+    command: &["cargo", "nextest", "run", "--workspace", "--locked", "--no-fail-fast"],
+    env: &[],
+};
+
+const CARGO_TEST: Step = Step {
+    name: "tests",
+    command: &["cargo", "test", "--workspace", "--locked", "--no-fail-fast"],
+    env: &[],
+};
+
+const DOCS: Step = Step {
+    name: "documentation",
+    command: &["cargo", "doc", "--workspace", "--no-deps", "--document-private-items", "--locked"],
+    env: &[("RUSTDOCFLAGS", "-D warnings")],
+};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["test"] => test(),
+        _ => {
+            eprintln!("usage: cargo xtask test");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn test() -> ExitCode {
+    let tests = if has_nextest() { NEXTEST } else { CARGO_TEST };
+    // Tests come last, so that the run closes on what they counted.
+    for step in CHECKS.iter().chain([&DOCS, &tests]) {
+        if !run(step) {
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn has_nextest() -> bool {
+    Command::new("cargo").args(["nextest", "--version"]).output().is_ok_and(|output| output.status.success())
+}
+
+fn run(step: &Step) -> bool {
+    println!("── {}: {}", step.name, step.command.join(" "));
+    let (program, arguments) = step.command.split_first().expect("every step names a program");
+    match Command::new(program).args(arguments).envs(step.env.iter().copied()).status() {
+        Ok(status) if status.success() => true,
+        Ok(status) => {
+            eprintln!("{} failed ({status}): {}", step.name, step.command.join(" "));
+            false
+        }
+        Err(cause) => {
+            eprintln!("{}: `{program}` could not be started: {cause}. Is it on PATH?", step.name);
+            false
+        }
+    }
+}
