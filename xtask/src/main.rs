@@ -3,7 +3,10 @@
 //! Here: the order of the checks, and what they need on a fresh machine. Not here: the checks themselves.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a build tool talks to the terminal")]
 
-use std::process::{Command, ExitCode};
+use std::{
+    path::Path,
+    process::{Command, ExitCode},
+};
 
 /// One check: what it proves, and the command that proves it.
 struct Step {
@@ -50,7 +53,43 @@ fn main() -> ExitCode {
     }
 }
 
+/// The real JavaScript clients that judge the simulator, and where their test looks for them.
+const JUDGES: &str = "crates/simulator/judges";
+
+const INSTALL_JUDGES: Step = Step {
+    name: "JavaScript clients",
+    command: &["npm", "ci", "--prefix", JUDGES, "--no-audit", "--no-fund", "--loglevel=error"],
+    env: &[],
+};
+
+const INSTALL_NPM: Step = Step {
+    name: "Node.js",
+    command: &["sh", "-c", "apt-get update -qq && apt-get install -y -qq nodejs npm"],
+    env: &[("DEBIAN_FRONTEND", "noninteractive")],
+};
+
+/// Brings what the tests need and the machine lacks. Without Node.js the judges' test says that it was skipped,
+/// and fails under CI.
+fn set_up() -> bool {
+    if Path::new(JUDGES).join("node_modules/.bin/node").exists() {
+        return true;
+    }
+    if !has("npm") && has("apt-get") && !run(&INSTALL_NPM) {
+        eprintln!(
+            "Node.js could not be installed: run this as root once, or install nodejs and npm yourself."
+        );
+    }
+    !has("npm") || run(&INSTALL_JUDGES)
+}
+
+fn has(program: &str) -> bool {
+    Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
+}
+
 fn test() -> ExitCode {
+    if !set_up() {
+        return ExitCode::FAILURE;
+    }
     let tests = if has_nextest() { NEXTEST } else { CARGO_TEST };
     // Tests come last, so that the run closes on what they counted.
     for step in CHECKS.iter().chain([&DOCS, &tests]) {
