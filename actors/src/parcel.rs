@@ -1,0 +1,80 @@
+//! What the queues carry, as versioned bytes. The only serde in this crate besides status views.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// A Salesforce record as it came over the wire.
+pub type Row = Map<String, Value>;
+
+/// Why a request exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// A platform event.
+    Live,
+    /// A scheduled or demanded refresh.
+    Refresh,
+    /// Re-reading of a gap in the event stream.
+    Heal,
+}
+
+/// Look up these records: one entry of the ingress queue. 1 to 200 records of one object.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RequestParcel {
+    /// Format version, now 1.
+    pub v: u8,
+    /// Name of the sync that asked.
+    pub sync: String,
+    /// Why.
+    pub origin: Origin,
+    /// Record IDs as received, in order.
+    pub ids: Vec<String>,
+    /// The records' key and `$` fields when the asker has them already (a refresh page has).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<Vec<Row>>,
+    /// `EventUuid` of the event, or an ID of the refresh page.
+    pub event_id: String,
+    /// The event's own correlation ID, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation_id: Option<String>,
+    /// When it came, Unix milliseconds.
+    pub received_ms: u64,
+}
+
+/// Write these fields: one entry of the egress queue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChangeParcel {
+    /// Format version, now 1.
+    pub v: u8,
+    /// Name of the sync it belongs to.
+    pub sync: String,
+    /// sObject written, namespace applied.
+    pub target: String,
+    /// External ID field, namespace applied.
+    pub external_id_field: String,
+    /// External ID value as the vendor's API gave it.
+    pub external_id: String,
+    /// The fields that differ, external ID not among them; `null` empties a field.
+    pub fields: Row,
+    /// The source record it was made for.
+    pub source_id: String,
+    /// Why.
+    pub origin: Origin,
+    /// When its request came, Unix milliseconds.
+    pub received_ms: u64,
+}
+
+/// A parcel that cannot be read back: written by a newer version, or damaged.
+#[derive(Debug, thiserror::Error)]
+#[error("a queue entry cannot be read: {0}")]
+pub struct Unreadable(#[from] serde_json::Error);
+
+/// The parcel as stored bytes.
+pub fn pack<T: Serialize>(parcel: &T) -> Vec<u8> {
+    serde_json::to_vec(parcel).expect("a parcel holds only strings, numbers and JSON values")
+}
+
+/// A stored parcel, back.
+pub fn unpack<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Unreadable> {
+    Ok(serde_json::from_slice(bytes)?)
+}

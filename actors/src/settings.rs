@@ -1,0 +1,102 @@
+//! The settings the actors run on: typed, checked, with nothing left to parse.
+//!
+//! Here: plain data. Not here: how an operator writes them (`src/config`), which also proves that they make sense.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use chrono::NaiveTime;
+use orgpipe_reconcile::{EventFields, Mapping};
+use orgpipe_salesforce::oauth::Login;
+use secrecy::SecretString;
+
+/// Everything the service needs to start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Directory of the durable store; one process owns it.
+    pub data_dir: PathBuf,
+    /// True: a commit also survives a power cut (`fdatasync`). False: a killed process only.
+    pub durable_against_power_loss: bool,
+    /// Bytes of page cache the store may keep.
+    pub cache_bytes: u64,
+    /// The vendor's look-up API.
+    pub source: SourceSettings,
+    /// One entry per customer's org.
+    pub orgs: Vec<Arc<OrgSettings>>,
+}
+
+/// The vendor's look-up API (DESIGN section 5).
+#[derive(Clone, Debug)]
+pub struct SourceSettings {
+    /// Where batches are posted.
+    pub url: url::Url,
+    /// Sent as a bearer token, if there is one.
+    pub token: Option<SecretString>,
+    /// Calls per second over all orgs, 1 or more.
+    pub requests_per_second: u32,
+    /// Calls in flight over all orgs, 1 or more.
+    pub concurrent_max: u32,
+    /// How long one call may take.
+    pub timeout: Duration,
+}
+
+/// One customer's org.
+#[derive(Clone, Debug)]
+pub struct OrgSettings {
+    /// The operator's name for the org, unique.
+    pub id: String,
+    /// How to log in.
+    pub login: Login,
+    /// REST and CometD version, such as `66.0`.
+    pub api_version: String,
+    /// Schedules run in this time zone.
+    pub time_zone: chrono_tz::Tz,
+    /// Namespace of the installed package; empty when unmanaged.
+    pub namespace: String,
+    /// Ceilings for our use of the org's API.
+    pub limits: Limits,
+    /// What is kept up to date in this org.
+    pub syncs: Vec<Arc<SyncSettings>>,
+}
+
+/// Ceilings for our use of one org's API (DESIGN section 4).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Share of the org's 24 h API calls that may be ours, 0 to 1.
+    pub daily_share: f64,
+    /// Share of the org's 24 h API calls that must stay free for the customer, 0 to 1.
+    pub reserve: f64,
+    /// Our API calls per second.
+    pub requests_per_second: u32,
+    /// Our API calls in flight.
+    pub concurrent_max: u32,
+    /// Records in one write from which Bulk API 2.0 is used.
+    pub bulk_from: usize,
+}
+
+/// One kind of data kept up to date: which event asks for it, how it is looked up, where it is written.
+#[derive(Clone, Debug)]
+pub struct SyncSettings {
+    /// The operator's name for it, unique.
+    pub name: String,
+    /// Streaming channel with the namespace applied, such as `/event/Sync_Request__e`.
+    pub channel: String,
+    /// Names of the event's fields, namespace applied.
+    pub event: EventFields,
+    /// Keys, target and fields.
+    pub mapping: Mapping,
+    /// Scheduled reading of all records; none = live only.
+    pub refresh: Option<RefreshSettings>,
+}
+
+/// When and what to refresh.
+#[derive(Clone, Debug)]
+pub struct RefreshSettings {
+    /// SOQL condition on the source object.
+    pub condition: Option<String>,
+    /// Five-field cron expression in the org's time zone; none = on demand only.
+    pub schedule: Option<String>,
+    /// Time of day, org's time zone, in which it may run; none = always. The end may be before the start (over midnight).
+    pub window: Option<(NaiveTime, NaiveTime)>,
+    /// Records per request, 1 to 100.
+    pub batch: usize,
+}

@@ -1,0 +1,194 @@
+//! What the org says about an object's fields ("sObject Describe").
+//!
+//! Here: reading the part we need. Not here: fetching it (`salesforce::rest::describe`), using it (`stored`, `diff`).
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::Row;
+
+/// Fields of one object by name, case ignored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Describe {
+    object: String,
+    fields: BTreeMap<String, Field>,
+}
+
+/// One field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+// These are Salesforce's own flags, under its names.
+#[allow(clippy::struct_excessive_bools)]
+pub struct Field {
+    /// API name as the org spells it.
+    pub name: String,
+    /// How values are kept.
+    pub kind: Kind,
+    /// Characters a text may have; 0 = not bounded by describe.
+    pub length: usize,
+    /// Digits after the point; `None` = describe does not say.
+    pub scale: Option<u32>,
+    /// Digits in all; 0 = not bounded by describe.
+    pub precision: u32,
+    /// May be null.
+    pub nillable: bool,
+    /// May be set when a record is created.
+    pub createable: bool,
+    /// May be changed later.
+    pub updateable: bool,
+    /// Salesforce fills it on create if it is left out.
+    pub defaulted_on_create: bool,
+    /// Is an external ID (or another field upsert may match by).
+    pub external_id: bool,
+    /// Text that differs in case is different.
+    pub case_sensitive: bool,
+}
+
+/// How Salesforce keeps a field's values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Text on one line.
+    Text,
+    /// Text on several lines.
+    TextArea,
+    /// Email, phone, URL and encrypted text: text that must not be cut.
+    ExactText,
+    /// One value of a list.
+    Picklist,
+    /// A set of values of a list.
+    MultiPicklist,
+    /// True or false, never null.
+    Checkbox,
+    /// Whole number of 32 bits.
+    Int,
+    /// Number, currency, percent.
+    Number,
+    /// Day.
+    Date,
+    /// Instant.
+    DateTime,
+    /// Time of day.
+    Time,
+    /// Record ID.
+    Reference,
+    /// Compound, binary or unknown: cannot be written by a mapping.
+    Unsupported,
+}
+
+/// Why a describe cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DescribeProblem {
+    /// Not a describe of an object.
+    #[error("the describe has no list `fields`")]
+    NoFields,
+    /// A field without name or type.
+    #[error("the describe's field {place} has no `{key}`")]
+    Incomplete {
+        /// Index in `fields`.
+        place: usize,
+        /// The missing key.
+        key: &'static str,
+    },
+}
+
+impl Describe {
+    /// Reads the JSON that Salesforce answers.
+    pub fn from_json(describe: &Row) -> Result<Self, DescribeProblem> {
+        let list = describe.get("fields").and_then(Value::as_array).ok_or(DescribeProblem::NoFields)?;
+        let mut fields = BTreeMap::new();
+        for (place, value) in list.iter().enumerate() {
+            let field = field(place, value)?;
+            fields.insert(field.name.to_ascii_lowercase(), field);
+        }
+        let object = describe.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        Ok(Self { object, fields })
+    }
+
+    /// API name of the object; empty if describe does not say.
+    pub fn object(&self) -> &str {
+        &self.object
+    }
+
+    /// A field by name, case ignored. `None`: it does not exist or the integration user may not see it.
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.fields.get(&name.to_ascii_lowercase())
+    }
+}
+
+fn field(place: usize, value: &Value) -> Result<Field, DescribeProblem> {
+    let text = |key: &'static str| {
+        value.get(key).and_then(Value::as_str).ok_or(DescribeProblem::Incomplete { place, key })
+    };
+    let flag = |key: &str, absent: bool| value.get(key).and_then(Value::as_bool).unwrap_or(absent);
+    let number = |key: &str| value.get(key).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
+    let kind = kind(text("type")?);
+    Ok(Field {
+        name: text("name")?.to_owned(),
+        kind,
+        length: number("length").unwrap_or(0) as usize,
+        scale: if kind == Kind::Int { Some(0) } else { number("scale") },
+        precision: number("precision").unwrap_or(0),
+        nillable: flag("nillable", true),
+        createable: flag("createable", true),
+        updateable: flag("updateable", true),
+        defaulted_on_create: flag("defaultedOnCreate", false),
+        external_id: flag("externalId", false) || flag("idLookup", false),
+        case_sensitive: flag("caseSensitive", false),
+    })
+}
+
+fn kind(name: &str) -> Kind {
+    match name.to_ascii_lowercase().as_str() {
+        "string" => Kind::Text,
+        "textarea" => Kind::TextArea,
+        "email" | "phone" | "url" | "encryptedstring" => Kind::ExactText,
+        "picklist" | "combobox" => Kind::Picklist,
+        "multipicklist" => Kind::MultiPicklist,
+        "boolean" => Kind::Checkbox,
+        "int" => Kind::Int,
+        "double" | "currency" | "percent" => Kind::Number,
+        "date" => Kind::Date,
+        "datetime" => Kind::DateTime,
+        "time" => Kind::Time,
+        "reference" | "id" => Kind::Reference,
+        _ => Kind::Unsupported,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(value: Value) -> Result<Describe, DescribeProblem> {
+        let Value::Object(row) = value else { unreachable!() };
+        Describe::from_json(&row)
+    }
+
+    #[test]
+    fn fields_are_found_by_name_in_any_case() {
+        let json = json!({"name": "Foo__c", "fields": [
+            {"name": "A__c", "type": "double", "precision": 18, "scale": 2, "nillable": false, "updateable": false},
+            {"name": "B__c", "type": "string", "length": 80, "externalId": true, "caseSensitive": true}]});
+        let describe = read(json).unwrap();
+        assert_eq!(describe.object(), "Foo__c");
+        let a = describe.field("a__C").unwrap();
+        assert_eq!(
+            (a.kind, a.scale, a.precision, a.nillable, a.updateable),
+            (Kind::Number, Some(2), 18, false, false)
+        );
+        let b = describe.field("B__c").unwrap();
+        assert_eq!((b.kind, b.length, b.external_id, b.case_sensitive), (Kind::Text, 80, true, true));
+        assert!(describe.field("C__c").is_none());
+    }
+
+    #[test]
+    fn what_is_no_describe_is_refused() {
+        assert_eq!(read(json!({})), Err(DescribeProblem::NoFields));
+        let cases = [(json!({"type": "int"}), "name"), (json!({"name": "A"}), "type")];
+        for (field, key) in cases {
+            assert_eq!(read(json!({"fields": [field]})), Err(DescribeProblem::Incomplete { place: 0, key }));
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What must be written so that the org holds what we want: nothing, a new record, or the differing fields.
+//!
+//! Invariant: *write, read back, diff = `Unchanged`*, for every value a field can keep.
+
+use serde_json::Value;
+
+use crate::{
+    Desired, RecordProblem, Row,
+    describe::{Describe, Field, Kind},
+    row,
+    stored::{Prepared, key, prepare},
+};
+
+/// What must be written. The external ID is in none of the rows: the write adds it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Diff {
+    /// The org holds it already.
+    Unchanged,
+    /// No record yet: these fields, without the empty ones.
+    Create(Row),
+    /// Only the fields that differ; null clears a field.
+    Update(Row),
+}
+
+/// Compares as Salesforce stores, by the org's describe. A field missing in `existing` counts as null.
+pub fn diff(desired: &Desired, existing: Option<&Row>, describe: &Describe) -> Result<Diff, RecordProblem> {
+    let mut changed = Row::new();
+    for (name, value) in &desired.fields {
+        let field = describe.field(name).ok_or_else(|| unknown(name, describe))?;
+        let prepared = prepare(field, value)?;
+        let sent = match existing {
+            None => created(field, prepared)?,
+            Some(record) => updated(field, prepared, row::get(record, name).unwrap_or(&Value::Null))?,
+        };
+        if let Some(value) = sent {
+            changed.insert(field.name.clone(), value);
+        }
+    }
+    Ok(match existing {
+        None => Diff::Create(changed),
+        Some(_) if changed.is_empty() => Diff::Unchanged,
+        Some(_) => Diff::Update(changed),
+    })
+}
+
+/// Checks that the external ID field exists, may be matched by, and takes this value.
+pub fn check_external_id(desired: &Desired, field: &str, describe: &Describe) -> Result<(), RecordProblem> {
+    let field = describe.field(field).ok_or_else(|| unknown(field, describe))?;
+    if !field.external_id {
+        let hint = "Tick \"External ID\" for the field in Setup, or name another in `external_id.field`.";
+        return Err(RecordProblem::new(&field.name, "it is not an external ID", hint));
+    }
+    prepare(field, &Value::String(desired.external_id.clone())).map(|_| ())
+}
+
+fn created(field: &Field, prepared: Prepared) -> Result<Option<Value>, RecordProblem> {
+    if prepared.value.is_null() {
+        return if field.nillable || field.defaulted_on_create { Ok(None) } else { Err(required(field)) };
+    }
+    if field.createable { Ok(Some(prepared.value)) } else { Err(locked(field, "set on create")) }
+}
+
+fn updated(field: &Field, prepared: Prepared, stored: &Value) -> Result<Option<Value>, RecordProblem> {
+    if key(field, stored) == prepared.key {
+        return Ok(None);
+    }
+    if prepared.value.is_null() && !field.nillable && field.kind != Kind::Checkbox {
+        return Err(required(field));
+    }
+    if field.updateable { Ok(Some(prepared.value)) } else { Err(locked(field, "changed")) }
+}
+
+fn unknown(name: &str, describe: &Describe) -> RecordProblem {
+    let message =
+        format!("`{}` has no such field, or the integration user may not see it", describe.object());
+    RecordProblem::new(name, message, "Install the package's latest version and assign its permission set.")
+}
+
+fn required(field: &Field) -> RecordProblem {
+    let hint = "Answer a value for it, or make the field optional in Setup.";
+    RecordProblem::new(&field.name, "the field is required and the value is empty", hint)
+}
+
+fn locked(field: &Field, what: &str) -> RecordProblem {
+    let hint = "Assign the permission set that allows it, or remove the field from the mapping (formulas and \
+                master-detail parents cannot be changed).";
+    RecordProblem::new(&field.name, format!("the field may not be {what} by the integration user"), hint)
+}
+
+#[cfg(test)]
+mod tests;

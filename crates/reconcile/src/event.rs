@@ -1,0 +1,179 @@
+//! The event that asks for a sync: which records, why.
+//!
+//! Here: reading a payload. Not here: the channel (`salesforce::cometd`), the records themselves.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::{Row, id, name::namespaced, row};
+
+/// Record IDs in one event: the package's Apex cuts there.
+pub const IDS_MAX: usize = 200;
+/// Characters of an ID list read at all: IDs of 18 characters, a comma and a few blanks each.
+const LIST_CHARS_MAX: usize = 32_768;
+/// Characters kept of reason and correlation ID.
+const NOTE_CHARS_MAX: usize = 255;
+
+/// Names of the event's fields; the namespace is added where it is missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventFields {
+    /// Comma-separated record IDs.
+    pub ids: String,
+    /// The object's API name.
+    pub object: Option<String>,
+    /// Why the sync is asked for.
+    pub reason: Option<String>,
+    /// Joins the event with logs of the org.
+    pub correlation_id: Option<String>,
+}
+
+/// What an event asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventRequest {
+    /// The object's API name, if the event names it.
+    pub object: Option<String>,
+    /// Record IDs of 18 characters, each once, in the event's order; never empty.
+    pub ids: Vec<String>,
+    /// Why, if the event says.
+    pub reason: Option<String>,
+    /// Joins the event with logs of the org.
+    pub correlation_id: Option<String>,
+}
+
+/// Why an event asks for nothing we can do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EventProblem {
+    /// The field of IDs is missing or no text.
+    #[error("the event has no text in `{field}`")]
+    NoIds {
+        /// The field looked for.
+        field: String,
+    },
+    /// Something in the list is no record ID.
+    #[error("entry {place} of `{field}` is no record ID of 15 or 18 characters")]
+    NotAnId {
+        /// The field read.
+        field: String,
+        /// Counted from 1.
+        place: usize,
+    },
+    /// More IDs than an event may carry.
+    #[error("`{field}` carries more than {IDS_MAX} record IDs")]
+    TooMany {
+        /// The field read.
+        field: String,
+    },
+}
+
+impl EventProblem {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::NoIds { field } => {
+                format!(
+                    "Let `event.ids` name the event's field of record IDs, or fill `{field}` when publishing."
+                )
+            }
+            Self::NotAnId { .. } => "Publish record IDs separated by commas, nothing else.".to_owned(),
+            Self::TooMany { .. } => format!("Publish several events of at most {IDS_MAX} records."),
+        }
+    }
+}
+
+/// Reads an event's payload.
+pub fn parse_request(
+    payload: &Row,
+    fields: &EventFields,
+    namespace: &str,
+) -> Result<EventRequest, EventProblem> {
+    let note =
+        |name: &Option<String>| name.as_ref().and_then(|name| note(payload, &namespaced(namespace, name)));
+    Ok(EventRequest {
+        ids: ids(payload, namespaced(namespace, &fields.ids))?,
+        object: note(&fields.object),
+        reason: note(&fields.reason),
+        correlation_id: note(&fields.correlation_id),
+    })
+}
+
+fn ids(payload: &Row, field: String) -> Result<Vec<String>, EventProblem> {
+    let Some(list) = row::get(payload, &field).and_then(Value::as_str) else {
+        return Err(EventProblem::NoIds { field });
+    };
+    if list.len() > LIST_CHARS_MAX {
+        return Err(EventProblem::TooMany { field });
+    }
+    let mut seen = BTreeSet::new();
+    let mut ids = Vec::new();
+    for (place, text) in list.split(',').map(str::trim).enumerate().filter(|(_, text)| !text.is_empty()) {
+        let Some(id) = id::canonical(text) else {
+            return Err(EventProblem::NotAnId { field, place: place + 1 });
+        };
+        if seen.insert(id.clone()) {
+            ids.push(id);
+        }
+    }
+    match ids.len() {
+        0 => Err(EventProblem::NoIds { field }),
+        count if count > IDS_MAX => Err(EventProblem::TooMany { field }),
+        _ => Ok(ids),
+    }
+}
+
+fn note(payload: &Row, field: &str) -> Option<String> {
+    let text = row::get(payload, field)?.as_str()?.trim();
+    (!text.is_empty()).then(|| text.chars().take(NOTE_CHARS_MAX).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn fields() -> EventFields {
+        EventFields {
+            ids: "Record_Ids__c".into(),
+            object: Some("Object_Type__c".into()),
+            reason: Some("acmeco__Reason__c".into()),
+            correlation_id: None,
+        }
+    }
+
+    fn read(ids: &Value) -> Result<EventRequest, EventProblem> {
+        let payload = json!({"acmeco__Record_Ids__c": ids, "acmeco__Object_Type__c": "Account",
+            "acmeco__Reason__c": " saved ", "CreatedById": "005"});
+        parse_request(payload.as_object().unwrap(), &fields(), "acmeco")
+    }
+
+    #[test]
+    fn ids_are_canonical_and_unique_and_keep_their_order() {
+        let request = read(&json!("0015000000Gv7qK, 0015000000Gv7qJ,0015000000Gv7qJAAR,")).unwrap();
+        let second = id::canonical("0015000000Gv7qK").unwrap();
+        assert_eq!(request.ids, [second, "0015000000Gv7qJAAR".to_owned()]);
+        assert_eq!(request.object.as_deref(), Some("Account"));
+        assert_eq!(request.reason.as_deref(), Some("saved"));
+        assert_eq!(request.correlation_id, None);
+    }
+
+    #[test]
+    fn a_payload_without_usable_ids_is_refused() {
+        let field = || "acmeco__Record_Ids__c".to_owned();
+        let many =
+            |count: usize| json!((0..count).map(|n| format!("001{n:012}")).collect::<Vec<_>>().join(","));
+        let cases = [
+            (Value::Null, EventProblem::NoIds { field: field() }),
+            (json!(7), EventProblem::NoIds { field: field() }),
+            (json!(" , "), EventProblem::NoIds { field: field() }),
+            (json!("0015000000Gv7qJ,x"), EventProblem::NotAnId { field: field(), place: 2 }),
+            (many(201), EventProblem::TooMany { field: field() }),
+            (json!(",".repeat(40_000)), EventProblem::TooMany { field: field() }),
+        ];
+        for (ids, expected) in cases {
+            assert_eq!(read(&ids), Err(expected.clone()));
+            assert!(!expected.hint().is_empty());
+        }
+        assert_eq!(read(&many(200)).unwrap().ids.len(), 200);
+    }
+}

@@ -1,0 +1,25 @@
+//! What follows from a request: which records, which look-up, which write.
+//!
+//! Here: pure functions over JSON values. Not here: sockets, clocks, disks, actors (`orgpipe-actors`).
+//!
+//! In order of the flow: [`event`] → [`lookup`] → [`plan`] → [`matching`] → [`diff`] → [`route`]; [`mapping`] holds
+//! what the operator decided, [`describe`] what the org says about its fields, [`stored`] how Salesforce keeps a value.
+
+pub mod describe;
+pub mod diff;
+pub mod event;
+pub mod id;
+pub mod lookup;
+pub mod mapping;
+pub mod matching;
+pub mod name;
+mod number;
+pub mod plan;
+pub mod route;
+pub mod row;
+pub mod stored;
+
+pub use event::EventFields;
+pub use mapping::{Mapping, MappingSpec};
+pub use plan::{Desired, RecordProblem};
+pub use row::Row;

@@ -1,0 +1,215 @@
+//! The look-up in the vendor's API: what is asked and what an answer means (DESIGN section 5).
+//!
+//! Here: both bodies. Not here: HTTP, `Retry-After`, the circuit breaker (`decide/lookup.rs`).
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::{Mapping, Row, id, row};
+
+/// Records in one look-up (DESIGN section 5).
+pub const RECORDS_MAX: usize = 100;
+/// Characters of the vendor's text repeated in a problem.
+const SHOWN_CHARS_MAX: usize = 60;
+
+/// Why an answer cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LookupProblem {
+    /// Longer than allowed; nothing was parsed.
+    #[error("the look-up answered {bytes} bytes, more than the {bytes_max} allowed")]
+    TooLong {
+        /// Length of the body.
+        bytes: usize,
+        /// The bound.
+        bytes_max: usize,
+    },
+    /// Not JSON.
+    #[error("the look-up's answer is not JSON: {0}")]
+    NotJson(String),
+    /// JSON of another shape.
+    #[error("the look-up's answer has the wrong shape: {0}")]
+    Shape(String),
+}
+
+impl LookupProblem {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::TooLong { .. } => "Answer only the fields that the mapping uses, or lower `batch`.",
+            Self::NotJson(_) => "Let the API answer 200 only with JSON; use another status for errors.",
+            Self::Shape(_) => r#"Answer `{"records":[{"id":"001…","data":{…}}]}`; `data` may be an object, a list of objects or null."#,
+        }
+        .to_owned()
+    }
+}
+
+/// True if the record has a value for at least one key; without any there is nothing to ask.
+pub fn has_keys(mapping: &Mapping, record: &Row) -> bool {
+    mapping.keys().iter().any(|(_, field)| row::at(record, field).is_some_and(|value| !row::is_empty(value)))
+}
+
+/// The body to post for these records; a record without an `Id` is left out.
+pub fn body(mapping: &Mapping, org: &str, rows: &[Row]) -> Value {
+    let records: Vec<Value> = rows.iter().filter_map(|record| ask(mapping, record)).collect();
+    json!({ "org": org, "sync": mapping.sync(), "object": mapping.object(), "records": records })
+}
+
+/// The answer by record ID (18 characters). A record with null, absent or empty data has an empty list.
+///
+/// `bytes_max` bounds the body. A record named twice gets the data of both.
+pub fn parse(body: &[u8], bytes_max: usize) -> Result<BTreeMap<String, Vec<Value>>, LookupProblem> {
+    if body.len() > bytes_max {
+        return Err(LookupProblem::TooLong { bytes: body.len(), bytes_max });
+    }
+    let text = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    let answer: Value =
+        serde_json::from_slice(text).map_err(|cause| LookupProblem::NotJson(cause.to_string()))?;
+    let records = match answer {
+        Value::Array(records) => records,
+        Value::Object(mut answer) => match answer.remove("records") {
+            Some(Value::Array(records)) => records,
+            Some(other) => return Err(shape(format!("`records` is {}, not a list", kind(&other)))),
+            None => return Err(shape("`records` is missing".to_owned())),
+        },
+        other => return Err(shape(format!("it is {}, not an object", kind(&other)))),
+    };
+    let mut found: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for (place, record) in records.into_iter().enumerate() {
+        let (id, data) = one(place, record)?;
+        found.entry(id).or_default().extend(data);
+    }
+    Ok(found)
+}
+
+fn ask(mapping: &Mapping, record: &Row) -> Option<Value> {
+    let id = row::get(record, "Id")?.as_str()?;
+    let keys: Row = mapping
+        .keys()
+        .iter()
+        .map(|(key, field)| (key.clone(), row::at(record, field).cloned().unwrap_or(Value::Null)))
+        .collect();
+    Some(json!({ "id": id, "keys": keys }))
+}
+
+fn one(place: usize, record: Value) -> Result<(String, Vec<Value>), LookupProblem> {
+    let Value::Object(mut record) = record else {
+        return Err(shape(format!("`records[{place}]` is {}, not an object", kind(&record))));
+    };
+    let id = match record.remove("id") {
+        Some(Value::String(text)) => id::canonical(&text)
+            .ok_or_else(|| shape(format!("`records[{place}].id` is no record ID: `{}`", shown(&text))))?,
+        Some(other) => return Err(shape(format!("`records[{place}].id` is {}, not text", kind(&other)))),
+        None => return Err(shape(format!("`records[{place}].id` is missing"))),
+    };
+    let data = match record.remove("data") {
+        None | Some(Value::Null) => Vec::new(),
+        Some(data @ Value::Object(_)) => vec![data],
+        Some(Value::Array(items)) => items.into_iter().filter(|item| !item.is_null()).collect(),
+        Some(other) => {
+            let found = kind(&other);
+            return Err(shape(format!("`records[{place}].data` is {found}, not an object, a list or null")));
+        }
+    };
+    match data.iter().position(|item| !item.is_object()) {
+        Some(at) => {
+            let found = kind(&data[at]);
+            Err(shape(format!("`records[{place}].data` holds {found} where an object is expected")))
+        }
+        None => Ok((id, data)),
+    }
+}
+
+fn shape(what: String) -> LookupProblem {
+    LookupProblem::Shape(what)
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN_CHARS_MAX).collect()
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::mapping::tests::spec;
+
+    const ID: &str = "0015000000Gv7qJAAR";
+
+    fn object(value: Value) -> Row {
+        let Value::Object(row) = value else { unreachable!() };
+        row
+    }
+
+    #[test]
+    fn the_question_names_org_sync_object_and_keys() {
+        let mapping = Mapping::new(spec()).unwrap();
+        let rows = [object(json!({"Id": ID, "website": "a.example"})), object(json!({"Website": "no id"}))];
+        let expected = json!({"org": "acme", "sync": "account_enrichment", "object": "Account",
+            "records": [{"id": ID, "keys": {"domain": "a.example"}}]});
+        assert_eq!(body(&mapping, "acme", &rows), expected);
+        assert!(has_keys(&mapping, &rows[0]));
+        assert!(!has_keys(&mapping, &object(json!({"Id": ID, "Website": " "}))));
+    }
+
+    #[test]
+    fn data_may_be_an_object_a_list_null_or_absent() {
+        let cases = [
+            (json!({"records": [{"id": ID, "data": {"a": 1}}]}), vec![json!({"a": 1})]),
+            (
+                json!({"records": [{"id": ID, "data": [{"a": 1}, null, {"a": 2}]}]}),
+                vec![json!({"a": 1}), json!({"a": 2})],
+            ),
+            (json!({"records": [{"id": ID, "data": null}]}), vec![]),
+            (json!({"records": [{"id": ID}], "more": true}), vec![]),
+            (json!([{"id": &ID[..15], "data": {"a": 1}}]), vec![json!({"a": 1})]),
+        ];
+        for (answer, expected) in cases {
+            let found = parse(answer.to_string().as_bytes(), 1_000).unwrap();
+            assert_eq!(found.get(ID), Some(&expected), "{answer}");
+        }
+        assert!(parse(b"\xEF\xBB\xBF{\"records\":[]}", 100).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_wrong_answer_is_named_in_a_sentence() {
+        let cases = [
+            ("<html>", "not JSON"),
+            ("", "not JSON"),
+            ("7", "it is a number"),
+            ("{}", "`records` is missing"),
+            (r#"{"records":{}}"#, "`records` is an object"),
+            (r#"{"records":[7]}"#, "`records[0]` is a number"),
+            (r#"{"records":[{}]}"#, "`records[0].id` is missing"),
+            (r#"{"records":[{"id":7}]}"#, "`records[0].id` is a number"),
+            (r#"{"records":[{"id":"x"}]}"#, "no record ID: `x`"),
+            (r#"{"records":[{"id":"0015000000Gv7qJ","data":"x"}]}"#, "`records[0].data` is text"),
+            (r#"{"records":[{"id":"0015000000Gv7qJ","data":[7]}]}"#, "holds a number"),
+        ];
+        for (answer, expected) in cases {
+            let problem = parse(answer.as_bytes(), 1_000).unwrap_err();
+            assert!(problem.to_string().contains(expected), "{answer}: {problem}");
+            assert!(!problem.hint().is_empty());
+        }
+        assert_eq!(parse(b"[ ]", 2), Err(LookupProblem::TooLong { bytes: 3, bytes_max: 2 }));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = parse(&body, 150);
+        }
+    }
+}

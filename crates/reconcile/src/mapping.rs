@@ -1,0 +1,343 @@
+//! The mapping of one sync: what is read, what is sent to the vendor, what is written where.
+//!
+//! Here: checking what the operator wrote, all problems at once. Not here: TOML (`src/config`), values (`plan`).
+
+use std::collections::BTreeMap;
+
+use crate::name::{is_api_name, is_namespace, is_path, namespaced};
+
+/// One sync as the operator wrote it (DESIGN section 4), nothing checked yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MappingSpec {
+    /// Name of the sync.
+    pub sync: String,
+    /// The customer's object, such as `Account`.
+    pub object: String,
+    /// What is sent to the vendor: key = field of the customer's record.
+    pub keys: BTreeMap<String, String>,
+    /// The object written to, such as `Enrichment__c`.
+    pub target: String,
+    /// External ID field of the target.
+    pub external_id_field: String,
+    /// Where its value comes from: `/pointer` or `$Field`.
+    pub external_id_from: String,
+    /// Target field = `$Field` of the customer's record or `/pointer` into the vendor's answer.
+    pub fields: BTreeMap<String, String>,
+    /// Namespace of the installed package; empty when unmanaged.
+    pub namespace: String,
+}
+
+/// A checked mapping with the namespace applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    sync: String,
+    object: String,
+    keys: Vec<(String, String)>,
+    target: String,
+    external_id_field: String,
+    external_id_from: Source,
+    fields: Vec<(String, Source)>,
+    namespace: String,
+}
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A field (or dotted path) of the customer's record.
+    Record(String),
+    /// A JSON Pointer into the vendor's answer.
+    Answer(String),
+}
+
+/// One thing wrong with a mapping.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{key}`: {message}")]
+pub struct MappingProblem {
+    /// The key in the sync, such as `fields.Name__c`.
+    pub key: String,
+    /// What is wrong, with the value in it.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+}
+
+impl Mapping {
+    /// Checks a mapping; reports every problem, not only the first.
+    pub fn new(spec: MappingSpec) -> Result<Self, Vec<MappingProblem>> {
+        let mut problems = Problems::default();
+        if spec.sync.trim().is_empty() {
+            problems.add("name", "the sync has no name", "Give it one, such as `account_enrichment`.");
+        }
+        if !is_namespace(&spec.namespace) {
+            problems.add(
+                "namespace",
+                format!("`{}` is no namespace", spec.namespace),
+                "Write the package's namespace without `__` (1 to 15 letters, digits, single underscores), or \"\".",
+            );
+        }
+        problems.check_name("object", &spec.object, "Account");
+        problems.check_name("target", &spec.target, "Enrichment__c");
+        problems.check_name("external_id.field", &spec.external_id_field, "External_Id__c");
+        problems.check_keys(&spec.keys);
+        let external_id_from = problems.source("external_id.from", &spec.external_id_from);
+        let external_id_field = namespaced(&spec.namespace, &spec.external_id_field);
+        let fields = problems.fields(&spec, &external_id_field);
+        match external_id_from {
+            Some(external_id_from) if problems.0.is_empty() => Ok(Self {
+                target: namespaced(&spec.namespace, &spec.target),
+                sync: spec.sync,
+                object: spec.object,
+                keys: spec.keys.into_iter().collect(),
+                external_id_field,
+                external_id_from,
+                fields,
+                namespace: spec.namespace,
+            }),
+            _ => Err(problems.0),
+        }
+    }
+
+    /// Name of the sync.
+    pub fn sync(&self) -> &str {
+        &self.sync
+    }
+
+    /// The customer's object.
+    pub fn object(&self) -> &str {
+        &self.object
+    }
+
+    /// The object written to, namespace applied.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// External ID field of the target, namespace applied.
+    pub fn external_id_field(&self) -> &str {
+        &self.external_id_field
+    }
+
+    /// Where the external ID comes from.
+    pub fn external_id_from(&self) -> &Source {
+        &self.external_id_from
+    }
+
+    /// Namespace of the installed package; empty when unmanaged.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Vendor's key and the record's field it is filled from.
+    pub fn keys(&self) -> &[(String, String)] {
+        &self.keys
+    }
+
+    /// Target field, namespace applied, and where its value comes from.
+    pub fn fields(&self) -> &[(String, Source)] {
+        &self.fields
+    }
+
+    /// Fields to select of the customer's record: `Id` first, each once.
+    pub fn read_fields(&self) -> Vec<String> {
+        let keys = self.keys.iter().map(|(_, field)| field);
+        let sources =
+            std::iter::once(&self.external_id_from).chain(self.fields.iter().map(|(_, source)| source));
+        let from_record = sources.filter_map(|source| match source {
+            Source::Record(field) => Some(field),
+            Source::Answer(_) => None,
+        });
+        let mut selected = vec!["Id".to_owned()];
+        for field in keys.chain(from_record) {
+            if !selected.iter().any(|known| known.eq_ignore_ascii_case(field)) {
+                selected.push(field.clone());
+            }
+        }
+        selected
+    }
+
+    /// Mapped fields of the target, namespace applied; neither `Id` nor the external ID is among them.
+    pub fn target_fields(&self) -> Vec<String> {
+        self.fields.iter().map(|(field, _)| field.clone()).collect()
+    }
+}
+
+#[derive(Default)]
+struct Problems(Vec<MappingProblem>);
+
+impl Problems {
+    fn add(&mut self, key: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) {
+        self.0.push(MappingProblem { key: key.into(), message: message.into(), hint: hint.into() });
+    }
+
+    fn check_name(&mut self, key: &str, name: &str, example: &str) {
+        if name.is_empty() {
+            self.add(key, "is empty", format!("Write an API name, such as `{example}`."));
+        } else if !is_api_name(name) {
+            let hint = format!("Write the API name, such as `{example}`, not the label.");
+            self.add(key, format!("`{name}` is no API name"), hint);
+        }
+    }
+
+    fn check_keys(&mut self, keys: &BTreeMap<String, String>) {
+        if keys.is_empty() {
+            self.add("keys", "is empty", "Name at least one key, such as `keys = { domain = \"Website\" }`.");
+        }
+        for (key, field) in keys {
+            let place = format!("keys.{key}");
+            if key.trim().is_empty() {
+                self.add(place.clone(), "has no name", "Name the key as your API expects it.");
+            }
+            if field.starts_with("$event.") {
+                let message = format!("`{field}` takes a key from the event, which is not supported yet");
+                self.add(place, message, "Name a field of the record instead, such as `Website`.");
+            } else if !is_path(field) {
+                let hint = "Write the field's API name, such as `Website` or `Owner.Email`, without `$`.";
+                self.add(place, format!("`{field}` is no field"), hint);
+            }
+        }
+    }
+
+    fn fields(&mut self, spec: &MappingSpec, external_id_field: &str) -> Vec<(String, Source)> {
+        if spec.fields.is_empty() {
+            self.add(
+                "fields",
+                "is empty",
+                "Map at least one field, such as `Employee_Count__c = \"/employees\"`.",
+            );
+        }
+        let mut fields: Vec<(String, Source)> = Vec::with_capacity(spec.fields.len());
+        for (field, from) in &spec.fields {
+            let place = format!("fields.{field}");
+            let name = namespaced(&spec.namespace, field);
+            self.check_name(&place, field, "Employee_Count__c");
+            if name.eq_ignore_ascii_case(external_id_field) {
+                self.add(place.clone(), "is the external ID", "Remove it: `external_id` already writes it.");
+            } else if name.eq_ignore_ascii_case("Id") {
+                self.add(
+                    place.clone(),
+                    "is the record ID",
+                    "Remove it: Salesforce gives the target its `Id`.",
+                );
+            } else if fields.iter().any(|(known, _)| known.eq_ignore_ascii_case(&name)) {
+                self.add(
+                    place.clone(),
+                    format!("maps `{name}` a second time"),
+                    "Remove one of the two lines.",
+                );
+            }
+            if let Some(source) = self.source(&place, from) {
+                fields.push((name, source));
+            }
+        }
+        fields
+    }
+
+    fn source(&mut self, key: &str, from: &str) -> Option<Source> {
+        let hint =
+            "Write `$Field` for a field of the record, or `/name` for a JSON Pointer into your API's answer.";
+        match from.strip_prefix('$') {
+            Some(field) if is_path(field) => Some(Source::Record(field.to_owned())),
+            Some(_) => {
+                self.add(key, format!("`{from}` names no field"), hint);
+                None
+            }
+            None if from.starts_with('/') && escapes_are_right(from) => Some(Source::Answer(from.to_owned())),
+            None if from.starts_with('/') => {
+                let hint = "In a JSON Pointer write `~0` for `~` and `~1` for `/` (RFC 6901).";
+                self.add(key, format!("`{from}` has a bare `~`"), hint);
+                None
+            }
+            None => {
+                self.add(key, format!("`{from}` is neither a field nor a JSON Pointer"), hint);
+                None
+            }
+        }
+    }
+}
+
+fn escapes_are_right(pointer: &str) -> bool {
+    pointer.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    pub(crate) fn spec() -> MappingSpec {
+        MappingSpec {
+            sync: "account_enrichment".into(),
+            object: "Account".into(),
+            keys: map(&[("domain", "Website")]),
+            target: "Enrichment__c".into(),
+            external_id_field: "External_Id__c".into(),
+            external_id_from: "/key".into(),
+            fields: map(&[
+                ("Account__c", "$Id"),
+                ("Employee_Count__c", "/employees"),
+                ("Owner__c", "$Owner.Email"),
+            ]),
+            namespace: "acmeco".into(),
+        }
+    }
+
+    #[test]
+    fn a_right_mapping_gives_namespaced_targets_and_plain_sources() {
+        let mapping = Mapping::new(spec()).unwrap();
+        assert_eq!(mapping.object(), "Account");
+        assert_eq!(mapping.target(), "acmeco__Enrichment__c");
+        assert_eq!(mapping.external_id_field(), "acmeco__External_Id__c");
+        assert_eq!(mapping.read_fields(), ["Id", "Website", "Owner.Email"]);
+        let fields = ["acmeco__Account__c", "acmeco__Employee_Count__c", "acmeco__Owner__c"];
+        assert_eq!(mapping.target_fields(), fields);
+    }
+
+    #[test]
+    fn all_problems_are_reported_at_once_with_hints() {
+        let wrong = MappingSpec {
+            sync: " ".into(),
+            object: "My Account".into(),
+            keys: map(&[("a", "$Website"), ("b", "$event.Domain__c")]),
+            target: String::new(),
+            external_id_field: "Ext__c".into(),
+            external_id_from: "key".into(),
+            fields: map(&[
+                ("A__c", "/a~b"),
+                ("B__c", "$"),
+                ("C__c", "/c"),
+                ("ns__C__c", "/c"),
+                ("Ext__c", "/x"),
+                ("id", "/x"),
+            ]),
+            namespace: "ns".into(),
+        };
+        let problems = Mapping::new(wrong).unwrap_err();
+        let keys: Vec<&str> = problems.iter().map(|problem| problem.key.as_str()).collect();
+        let expected = [
+            "name",
+            "object",
+            "target",
+            "keys.a",
+            "keys.b",
+            "external_id.from",
+            "fields.A__c",
+            "fields.B__c",
+            "fields.Ext__c",
+            "fields.id",
+            "fields.ns__C__c",
+        ];
+        assert_eq!(keys, expected);
+        assert!(problems.iter().all(|problem| !problem.hint.is_empty()));
+    }
+
+    #[test]
+    fn an_empty_mapping_is_refused() {
+        let problems = Mapping::new(MappingSpec::default()).unwrap_err();
+        assert_eq!(problems.len(), 7, "{problems:?}");
+        let wrong = MappingSpec { namespace: "a__b".into(), ..spec() };
+        assert_eq!(Mapping::new(wrong).unwrap_err()[0].key, "namespace");
+    }
+}

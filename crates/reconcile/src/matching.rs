@@ -1,0 +1,87 @@
+//! Which record of the target belongs to an external ID.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::{Row, row};
+
+/// External IDs in one query (DESIGN section 6).
+pub const KEYS_MAX: usize = 100;
+
+/// What was found for one external ID.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Match<'rows> {
+    /// No record has it: create.
+    None,
+    /// One has it: compare.
+    One(&'rows Row),
+    /// Several have it, which Salesforce refuses to upsert (`DUPLICATE_EXTERNAL_ID`, status 300).
+    Many(Vec<&'rows Row>),
+}
+
+/// Records read from the target, by external ID.
+#[derive(Clone, Debug)]
+pub struct Existing<'rows>(BTreeMap<String, Vec<&'rows Row>>);
+
+impl<'rows> Existing<'rows> {
+    /// Sorts the records by their external ID; one without is left out.
+    pub fn new(rows: &'rows [Row], external_id_field: &str) -> Self {
+        let mut by_key: BTreeMap<String, Vec<&Row>> = BTreeMap::new();
+        for record in rows {
+            if let Some(key) = row::get(record, external_id_field).and_then(text) {
+                by_key.entry(fold(&key)).or_default().push(record);
+            }
+        }
+        Self(by_key)
+    }
+
+    /// The record with this external ID, case ignored.
+    pub fn find(&self, external_id: &str) -> Match<'rows> {
+        match self.0.get(&fold(external_id)).map(Vec::as_slice) {
+            None | Some([]) => Match::None,
+            Some([one]) => Match::One(one),
+            Some(many) => Match::Many(many.to_vec()),
+        }
+    }
+}
+
+/// The form in which external IDs are compared and queued: trimmed, lower case.
+///
+/// A field marked case-sensitive is folded too: two IDs that differ only in case share a queue and are `Many`.
+pub fn fold(external_id: &str) -> String {
+    external_id.trim().to_lowercase()
+}
+
+/// A number comes back from Salesforce as `42.0` and is the external ID `42`.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()).filter(|text| !text.trim().is_empty()),
+        Value::Number(number) => {
+            let text = number.to_string();
+            Some(text.strip_suffix(".0").map_or(text.clone(), str::to_owned))
+        }
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn none_one_or_many_records_have_an_external_id() {
+        let rows: Vec<Row> = [json!("K1"), json!("Dup"), json!("dup"), json!(42.0), Value::Null, json!(" ")]
+            .into_iter()
+            .map(|key| Row::from_iter([("Ext__c".to_owned(), key)]))
+            .collect();
+        let existing = Existing::new(&rows, "ext__c");
+        assert_eq!(existing.find(" k1"), Match::One(&rows[0]));
+        assert_eq!(existing.find("DUP"), Match::Many(vec![&rows[1], &rows[2]]));
+        assert_eq!(existing.find("42"), Match::One(&rows[3]));
+        assert_eq!(existing.find("other"), Match::None);
+        assert_eq!(existing.find(""), Match::None);
+    }
+}

@@ -1,0 +1,152 @@
+//! The record we want in the org: the mapping applied to one customer's record and one answer.
+//!
+//! Here: picking values. Not here: how Salesforce keeps them (`stored`), what differs (`diff`).
+
+use serde_json::Value;
+
+use crate::{Mapping, Row, id, mapping::Source, row};
+
+/// What the target record should hold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Desired {
+    /// Value of the external ID field, trimmed, never empty.
+    pub external_id: String,
+    /// Mapped fields without the external ID. A field the answer does not name is absent and stays untouched;
+    /// one it names as null is cleared.
+    pub fields: Row,
+    /// ID of the customer's record, 18 characters.
+    pub source_id: String,
+}
+
+/// Why one record cannot be written; no other record is touched by it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{field}`: {message}")]
+pub struct RecordProblem {
+    /// The field concerned.
+    pub field: String,
+    /// What is wrong. Names types and bounds, never a record's values.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+}
+
+impl RecordProblem {
+    pub(crate) fn new(field: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { field: field.to_owned(), message: message.into(), hint: hint.into() }
+    }
+}
+
+impl Mapping {
+    /// Applies the mapping to a customer's record and one object of the vendor's answer.
+    pub fn desired(&self, record: &Row, data: &Value) -> Result<Desired, RecordProblem> {
+        let source_id = row::get(record, "Id")
+            .and_then(Value::as_str)
+            .and_then(id::canonical)
+            .ok_or_else(|| RecordProblem::new("Id", "the record has no ID", "Select `Id` of the record."))?;
+        let external_id = self.external_id(record, data)?;
+        let mut fields = Row::new();
+        for (field, source) in self.fields() {
+            if let Some(value) = pick(field, source, record, data)? {
+                fields.insert(field.clone(), value.clone());
+            }
+        }
+        Ok(Desired { external_id, fields, source_id })
+    }
+
+    fn external_id(&self, record: &Row, data: &Value) -> Result<String, RecordProblem> {
+        let field = self.external_id_field();
+        let text = match pick(field, self.external_id_from(), record, data)? {
+            Some(Value::String(text)) => text.trim().to_owned(),
+            Some(Value::Number(number)) => number.to_string(),
+            None | Some(Value::Null) => String::new(),
+            Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => {
+                let hint = "Map it to a text or a whole number that identifies the record.";
+                return Err(RecordProblem::new(field, "the external ID is neither text nor a number", hint));
+            }
+        };
+        if text.is_empty() {
+            let hint = "Let `external_id.from` name a value that every answer has.";
+            return Err(RecordProblem::new(field, "the external ID is empty", hint));
+        }
+        Ok(text)
+    }
+}
+
+fn pick<'a>(
+    field: &str,
+    source: &Source,
+    record: &'a Row,
+    data: &'a Value,
+) -> Result<Option<&'a Value>, RecordProblem> {
+    let value = match source {
+        Source::Answer(pointer) => data.pointer(pointer),
+        Source::Record(path) => Some(row::at(record, path).ok_or_else(|| {
+            let hint = format!("Check that `{path}` exists and that the integration user may read it.");
+            RecordProblem::new(field, format!("the record was read without `{path}`"), hint)
+        })?),
+    };
+    match value {
+        Some(Value::Object(_)) => {
+            let hint = "Point deeper, at one of the object's values.";
+            Err(RecordProblem::new(field, "an object cannot be kept in a field", hint))
+        }
+        other => Ok(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::mapping::tests::spec;
+
+    fn record() -> Row {
+        let Value::Object(row) =
+            json!({"Id": "0015000000Gv7qJ", "Website": "a.example", "Owner": {"Email": "x@a"}})
+        else {
+            unreachable!()
+        };
+        row
+    }
+
+    #[test]
+    fn values_come_from_the_record_and_the_answer() {
+        let mapping = Mapping::new(spec()).unwrap();
+        let cases = [
+            (json!({"key": " K1 ", "employees": 5}), "K1", Some(json!(5))),
+            (json!({"key": 42, "employees": null}), "42", Some(Value::Null)),
+            (json!({"key": "K1"}), "K1", None),
+        ];
+        for (data, external_id, employees) in cases {
+            let desired = mapping.desired(&record(), &data).unwrap();
+            assert_eq!(desired.external_id, external_id);
+            assert_eq!(desired.source_id, "0015000000Gv7qJAAR");
+            assert_eq!(desired.fields.get("acmeco__Employee_Count__c").cloned(), employees);
+            assert_eq!(desired.fields["acmeco__Owner__c"], "x@a");
+        }
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_written_names_the_field() {
+        let mapping = Mapping::new(spec()).unwrap();
+        let without = |name: &str| {
+            let mut row = record();
+            row.remove(name);
+            row
+        };
+        let cases = [
+            (record(), json!({}), "acmeco__External_Id__c"),
+            (record(), json!({"key": "  "}), "acmeco__External_Id__c"),
+            (record(), json!({"key": true}), "acmeco__External_Id__c"),
+            (record(), json!({"key": "K", "employees": {}}), "acmeco__Employee_Count__c"),
+            (without("Owner"), json!({"key": "K"}), "acmeco__Owner__c"),
+            (without("Id"), json!({"key": "K"}), "Id"),
+        ];
+        for (row, data, field) in cases {
+            let problem = mapping.desired(&row, &data).unwrap_err();
+            assert_eq!(problem.field, field, "{problem}");
+            assert!(!problem.hint.is_empty());
+        }
+    }
+}
