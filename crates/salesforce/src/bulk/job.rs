@@ -1,0 +1,251 @@
+//! One ingest job: create, upload, close, poll, read the results.
+//!
+//! Here: the calls and the states. Not here: the files' contents (`csv`), how long to wait (`bulk::poll_delay`).
+//!
+//! Source: BULKDOC, chapter "Bulk API 2.0 Ingest".
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use crate::{
+    call::{Body, Call, Method, Reply, VERSION_MARK, json_body, local_path, segment},
+    error::{ApiError, CallError},
+    limits::{SMALL_TIMEOUT, TRANSFER_TIMEOUT},
+};
+
+/// Where a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobState {
+    /// Waits for its one upload, for at most 24 hours.
+    Open,
+    /// Closed by us, queued.
+    UploadComplete,
+    /// At work.
+    InProgress,
+    /// Done; records may have failed all the same.
+    JobComplete,
+    /// Stopped by Salesforce; records may be written all the same.
+    Failed,
+    /// Stopped by somebody; records may be written all the same.
+    Aborted,
+}
+
+impl JobState {
+    /// True once the result files are complete.
+    pub fn is_final(self) -> bool {
+        match self {
+            Self::Open | Self::UploadComplete | Self::InProgress => false,
+            Self::JobComplete | Self::Failed | Self::Aborted => true,
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "Open" => Self::Open,
+            "UploadComplete" => Self::UploadComplete,
+            "InProgress" => Self::InProgress,
+            "JobComplete" => Self::JobComplete,
+            "Failed" => Self::Failed,
+            "Aborted" => Self::Aborted,
+            _ => return None,
+        })
+    }
+}
+
+/// A job as Salesforce tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobInfo {
+    /// Starts with `750`.
+    pub id: String,
+    /// Where it stands.
+    pub state: JobState,
+    /// Where the upload goes; starts with `/`.
+    pub content_url: String,
+    /// Records looked at, failed ones included; 0 while the job is open.
+    pub processed: u64,
+    /// Records that failed.
+    pub failed: u64,
+    /// Why the whole job failed.
+    pub error: Option<ApiError>,
+}
+
+/// One of the three result files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResultKind {
+    /// Written records.
+    Successful,
+    /// Refused records.
+    Failed,
+    /// Records nobody looked at.
+    Unprocessed,
+}
+
+/// Creates an upsert job. Asked twice it makes two jobs; an open one without data does nothing.
+pub fn create(object: &str, field: &str) -> Call {
+    let body = json!({
+        "object": object, "operation": "upsert", "externalIdFieldName": field,
+        "contentType": "CSV", "lineEnding": "LF", "columnDelimiter": "COMMA",
+    });
+    let path = format!("/services/data/{VERSION_MARK}/jobs/ingest");
+    Call::new(Method::Post, path, json_body(&body), SMALL_TIMEOUT, false)
+}
+
+/// Uploads the file, once: Salesforce refuses a second upload. After a lost answer look at the job instead.
+pub fn upload(content_url: &str, csv: Bytes) -> Call {
+    Call::new(Method::Put, local_path(content_url), Body::Csv(csv), TRANSFER_TIMEOUT, false)
+}
+
+/// Says that the upload is complete, which starts the work.
+pub fn close(id: &str) -> Call {
+    set_state(id, "UploadComplete")
+}
+
+/// Stops a job; what is written stays written.
+pub fn abort(id: &str) -> Call {
+    set_state(id, "Aborted")
+}
+
+/// Asks where the job stands; an API call like any other, so ask sparingly ([`super::poll_delay`]).
+pub fn status(id: &str) -> Call {
+    Call::get(path_of(id), SMALL_TIMEOUT)
+}
+
+/// Fetches a result file, once the state is final. Salesforce keeps it for seven days.
+pub fn results(id: &str, kind: ResultKind) -> Call {
+    let name = match kind {
+        ResultKind::Successful => "successfulResults",
+        ResultKind::Failed => "failedResults",
+        ResultKind::Unprocessed => "unprocessedrecords",
+    };
+    let mut call = Call::get(format!("{}/{name}/", path_of(id)), TRANSFER_TIMEOUT);
+    call.headers.push(("accept", "text/csv".to_owned()));
+    call
+}
+
+/// Reads the answer to [`create`], [`close`], [`abort`] or [`status`].
+///
+/// Some answers leave out `contentUrl`; where it points to is documented, so it is filled in.
+pub fn info(reply: &Reply) -> Result<JobInfo, CallError> {
+    let answer = reply.json()?;
+    let text = |name: &str| answer.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty());
+    let number = |name: &str| answer.get(name).and_then(Value::as_u64).unwrap_or(0);
+    let id = text("id").ok_or_else(|| reply.unreadable("a job without `id`"))?.to_owned();
+    let state = text("state").ok_or_else(|| reply.unreadable("a job without `state`"))?;
+    let state = JobState::from_name(state)
+        .ok_or_else(|| reply.unreadable(format!("the unknown job state `{}`", state.escape_debug())))?;
+    Ok(JobInfo {
+        content_url: text("contentUrl").map_or_else(|| format!("{}/batches", path_of(&id)), local_path),
+        state,
+        processed: number("numberRecordsProcessed"),
+        failed: number("numberRecordsFailed"),
+        error: text("errorMessage").map(|message| ApiError::from_text(reply.status, message)),
+        id,
+    })
+}
+
+fn path_of(id: &str) -> String {
+    format!("/services/data/{VERSION_MARK}/jobs/ingest/{}", segment(id))
+}
+
+fn set_state(id: &str, state: &str) -> Call {
+    Call::new(Method::Patch, path_of(id), json_body(&json!({"state": state})), SMALL_TIMEOUT, false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{call::reply, error::ErrorClass};
+
+    #[test]
+    fn the_calls_of_a_jobs_life() {
+        let base = "/services/data/{v}/jobs/ingest";
+        let Body::Json(body) = create("E__c", "X__c").body else { panic!("no JSON") };
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((&body["operation"], &body["externalIdFieldName"]), (&json!("upsert"), &json!("X__c")));
+        assert_eq!((&body["lineEnding"], &body["object"]), (&json!("LF"), &json!("E__c")));
+        for (call, method, path, idempotent) in [
+            (create("E__c", "X__c"), Method::Post, base.to_owned(), false),
+            (
+                upload("services/x/batches", Bytes::new()),
+                Method::Put,
+                "/services/x/batches".to_owned(),
+                false,
+            ),
+            (close("750"), Method::Patch, format!("{base}/750"), false),
+            (status("750"), Method::Get, format!("{base}/750"), true),
+            (
+                results("750", ResultKind::Successful),
+                Method::Get,
+                format!("{base}/750/successfulResults/"),
+                true,
+            ),
+            (results("750", ResultKind::Failed), Method::Get, format!("{base}/750/failedResults/"), true),
+            (
+                results("750", ResultKind::Unprocessed),
+                Method::Get,
+                format!("{base}/750/unprocessedrecords/"),
+                true,
+            ),
+            (abort("../7"), Method::Patch, format!("{base}/..%2F7"), false),
+        ] {
+            assert_eq!((call.method, call.path, call.idempotent), (method, path, idempotent));
+        }
+        assert_eq!(close("750").body, json_body(&json!({"state": "UploadComplete"})));
+        assert_eq!(abort("750").body, json_body(&json!({"state": "Aborted"})));
+    }
+
+    #[test]
+    fn answers_with_more_and_with_fewer_keys_are_read() {
+        let made = r#"{"id":"750a","operation":"upsert","state":"Open","apiVersion":60.0,
+            "contentUrl":"services/data/v60.0/jobs/ingest/750a/batches"}"#;
+        let open = JobInfo {
+            id: "750a".into(),
+            state: JobState::Open,
+            content_url: "/services/data/v60.0/jobs/ingest/750a/batches".into(),
+            processed: 0,
+            failed: 0,
+            error: None,
+        };
+        assert_eq!(info(&reply(200, made)), Ok(open.clone()));
+        let absolute = made.replace("services/data", "https://x.my.salesforce.com/services/data");
+        assert_eq!(info(&reply(200, absolute)), Ok(open));
+        let closed = info(&reply(200, r#"{"id":"750a","state":"UploadComplete"}"#)).unwrap();
+        assert_eq!(closed.content_url, "/services/data/{v}/jobs/ingest/750a/batches");
+        let done =
+            r#"{"id":"750a","state":"JobComplete","numberRecordsProcessed":8,"numberRecordsFailed":1}"#;
+        let done = info(&reply(200, done)).unwrap();
+        assert_eq!((done.processed, done.failed, done.state.is_final()), (8, 1, true));
+    }
+
+    #[test]
+    fn a_jobs_error_has_a_class() {
+        for (message, code, class) in [
+            ("InvalidBatch : Field name not found : X__c", "InvalidBatch", ErrorClass::Schema),
+            ("ExceededQuota : ApiBatchItems Limit exceeded", "ExceededQuota", ErrorClass::DailyLimit),
+            ("TooManyLockFailure : gave up", "TooManyLockFailure", ErrorClass::Transient),
+            (
+                "InternalServerError : Retried more than 20 times",
+                "InternalServerError",
+                ErrorClass::Transient,
+            ),
+            ("ClientInputError : LineEnding is invalid on user data.", "ClientInputError", ErrorClass::Bug),
+            ("something else", "HTTP_200", ErrorClass::Record),
+        ] {
+            let body = json!({"id": "750", "state": "Failed", "errorMessage": message}).to_string();
+            let error = info(&reply(200, body)).unwrap().error.unwrap();
+            assert_eq!((error.code.as_str(), error.class()), (code, class), "{message}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_tells_no_state_is_unreadable() {
+        for body in ["{}", r#"{"id":"750"}"#, r#"{"state":"Open"}"#, r#"{"id":"750","state":"Paused"}"#, "[]"]
+        {
+            assert!(matches!(info(&reply(200, body)), Err(CallError::Unreadable { .. })), "{body}");
+        }
+        let gone = r#"[{"errorCode":"NOT_FOUND","message":"The requested resource does not exist"}]"#;
+        assert!(
+            matches!(info(&reply(404, gone)), Err(CallError::Refused(error)) if error.code == "NOT_FOUND")
+        );
+    }
+}

@@ -1,0 +1,198 @@
+//! A request and its answer as data.
+//!
+//! Here: what every protocol in this crate returns and reads. Not here: sending (`http/client.rs`).
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+
+use crate::{
+    error::{CallError, errors_in},
+    limits::ApiUsage,
+};
+
+/// Where the version stands in a path; the client puts `v66.0` there.
+pub const VERSION_MARK: &str = "{v}";
+
+/// Characters that need no encoding in a path segment (RFC 3986, unreserved).
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// HTTP method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Read.
+    Get,
+    /// Create, or ask.
+    Post,
+    /// Change, or upsert.
+    Patch,
+    /// Upload.
+    Put,
+    /// Remove.
+    Delete,
+}
+
+/// What a request carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// Nothing.
+    None,
+    /// `application/json`, already serialised.
+    Json(Vec<u8>),
+    /// `application/x-www-form-urlencoded`, not yet encoded.
+    Form(Vec<(String, String)>),
+    /// `text/csv`.
+    Csv(Bytes),
+}
+
+/// One request to an org's API, without the host and without the token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// How.
+    pub method: Method,
+    /// Starts with `/`, relative to the instance URL, percent-encoded; [`VERSION_MARK`] stands for the version.
+    pub path: String,
+    /// Query parameters, not yet encoded.
+    pub query: Vec<(String, String)>,
+    /// Headers beyond those every request has.
+    pub headers: Vec<(&'static str, String)>,
+    /// What is sent.
+    pub body: Body,
+    /// How long the whole exchange may take.
+    pub timeout: Duration,
+    /// API calls it counts as: 1, or 0 for the list of versions.
+    pub cost: u32,
+    /// True if sending it twice does no harm, so a lost answer may be asked for again.
+    pub idempotent: bool,
+}
+
+impl Call {
+    /// A read: no body, repeatable, one API call.
+    pub(crate) fn get(path: impl Into<String>, timeout: Duration) -> Self {
+        Self::new(Method::Get, path, Body::None, timeout, true)
+    }
+
+    /// Any other request that counts as one API call.
+    pub(crate) fn new(
+        method: Method,
+        path: impl Into<String>,
+        body: Body,
+        timeout: Duration,
+        idempotent: bool,
+    ) -> Self {
+        let path = path.into();
+        Self { method, path, query: Vec::new(), headers: Vec::new(), body, timeout, cost: 1, idempotent }
+    }
+}
+
+/// The answer to a [`Call`], whatever its status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Body, decompressed and complete.
+    pub body: Bytes,
+    /// The org's use of its daily API calls, if the answer told.
+    pub usage: Option<ApiUsage>,
+}
+
+impl Reply {
+    /// First header of that lower-case name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// True for 2xx.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// An answer that is none of 2xx, as its first error.
+    pub fn require_success(&self) -> Result<(), CallError> {
+        match errors_in(self).into_iter().next() {
+            Some(error) => Err(CallError::Refused(error)),
+            None => Ok(()),
+        }
+    }
+
+    /// The JSON of a successful answer.
+    pub(crate) fn json(&self) -> Result<Value, CallError> {
+        self.require_success()?;
+        serde_json::from_slice(&self.body).map_err(|error| {
+            self.unreadable(format!("{} bytes of body that are no complete JSON: {error}", self.body.len()))
+        })
+    }
+
+    /// The complaint that this answer cannot be used.
+    pub(crate) fn unreadable(&self, what: impl Into<String>) -> CallError {
+        CallError::Unreadable { status: self.status, what: what.into() }
+    }
+}
+
+/// One path segment, percent-encoded.
+pub(crate) fn segment(text: &str) -> String {
+    utf8_percent_encode(text, SEGMENT).to_string()
+}
+
+/// Path and query of a link in an answer, which Salesforce gives with host, from the root, or without the first slash.
+///
+/// The host, if any, is dropped: the token goes to the instance only.
+pub(crate) fn local_path(link: &str) -> String {
+    match url::Url::parse(link) {
+        Ok(url) if url.has_host() => url[url::Position::BeforePath..url::Position::AfterQuery].to_owned(),
+        _ => format!("/{}", link.trim_start_matches('/')),
+    }
+}
+
+/// JSON bytes of a value that cannot fail to serialise.
+pub(crate) fn json_body(value: &Value) -> Body {
+    Body::Json(value.to_string().into_bytes())
+}
+
+#[cfg(test)]
+pub(crate) fn reply(status: u16, body: impl Into<Bytes>) -> Reply {
+    Reply { status, headers: Vec::new(), body: body.into(), usage: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_cannot_change_the_path() {
+        for (text, encoded) in [
+            ("a/b", "a%2Fb"),
+            ("a b+c", "a%20b%2Bc"),
+            ("50%", "50%25"),
+            ("x?y#z", "x%3Fy%23z"),
+            ("A-1_~.", "A-1_~."),
+        ] {
+            assert_eq!(segment(text), encoded);
+        }
+    }
+
+    #[test]
+    fn a_link_never_leaves_the_instance() {
+        for (link, path) in [
+            ("/services/data/v66.0/query/01g-2000", "/services/data/v66.0/query/01g-2000"),
+            ("services/data/v66.0/jobs/ingest/750/batches", "/services/data/v66.0/jobs/ingest/750/batches"),
+            ("https://other.example/services/x?a=b%20c#d", "/services/x?a=b%20c"),
+            ("//other.example/x", "/other.example/x"),
+            ("https://other.example", "/"),
+            ("", "/"),
+        ] {
+            assert_eq!(local_path(link), path);
+        }
+    }
+
+    #[test]
+    fn a_truncated_body_is_unreadable_and_worth_a_retry() {
+        let error = reply(200, r#"[{"id":"001"#).json().unwrap_err();
+        assert!(matches!(error, CallError::Unreadable { status: 200, .. }), "{error}");
+        assert_eq!(error.class(), crate::error::ErrorClass::Transient);
+    }
+}

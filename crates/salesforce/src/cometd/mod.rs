@@ -1,0 +1,226 @@
+//! The event subscription of one org: CometD (Bayeux) over long polling, as Salesforce speaks it.
+//!
+//! Here: the words the subscription is told and answers with: `Input`, `Action`, `Report`.
+//! Not here: when to ask what (`session`), JSON (`wire`), what a failure calls for (`reaction`), cookies
+//! (`cookies`), sockets and clocks (the caller).
+//!
+//! Invariant: nothing in this module does I/O, reads a clock or rolls dice.
+
+mod cookies;
+mod reaction;
+pub mod session;
+mod wire;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+/// A channel to be subscribed to, and where to go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Case-sensitive name with the namespace applied, such as `/event/Sync_Request__e`.
+    pub channel: String,
+    /// The last stored position: a replay id as decimal text.
+    pub position: Option<Vec<u8>>,
+    /// Where to start while there is no position.
+    pub start: StartFrom,
+}
+
+/// Where a subscription without a position starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartFrom {
+    /// With events published from now on (replay id -1).
+    Latest,
+    /// With everything Salesforce still retains, up to 72 hours (replay id -2).
+    Earliest,
+}
+
+/// What the subscription is told.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// Begin; before the first `Start`, or after `Action::Done`.
+    Start,
+    /// The outcome of an `Action::Send`.
+    Answer {
+        /// Its number.
+        request: u64,
+        /// What came back, or why nothing did.
+        http: Result<Answer, Failure>,
+    },
+    /// An `Action::Store` is on disk.
+    Stored {
+        /// Its number.
+        request: u64,
+    },
+    /// An `Action::Store` was not carried out; none of it counts as stored.
+    StoreFailed {
+        /// Its number.
+        request: u64,
+    },
+    /// The outcome of an `Action::RenewToken`: there is a token.
+    TokenReady,
+    /// The outcome of an `Action::RenewToken`: there is none.
+    TokenFailed {
+        /// True when only the customer or the operator can mend it (revoked, wrong key).
+        permanent: bool,
+    },
+    /// An `Action::Wake` is due.
+    Woke {
+        /// Its number.
+        timer: u64,
+    },
+    /// End the session and free its place in the org; followed by `Action::Done`.
+    Stop,
+}
+
+/// An HTTP answer with its whole body.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// Status code, redirects not followed.
+    pub status: u16,
+    /// Every `Set-Cookie` header, as it came.
+    pub set_cookies: Vec<String>,
+    /// The body, decompressed. The caller bounds it; Salesforce advises 10 MB or more ("Client Connection").
+    pub body: Bytes,
+}
+
+/// Why there is no HTTP answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// Nothing was sent: DNS, connect, TLS.
+    #[error("the org cannot be reached: {0}")]
+    Unreachable(String),
+    /// No complete answer within the request's timeout.
+    #[error("no answer in time")]
+    TimedOut,
+    /// The connection ended before the answer did.
+    #[error("the connection broke: {0}")]
+    Broken(String),
+    /// The body is larger than the caller accepts.
+    #[error("the answer is larger than {0} bytes")]
+    TooLarge(usize),
+}
+
+/// What the caller shall do. `Send`, `Store`, `RenewToken` and `Wake` are questions: each is answered by one input.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// POST to `/cometd/{version}` with the org's token; answered by `Input::Answer`.
+    Send {
+        /// Number of the question.
+        request: u64,
+        /// JSON body, one message.
+        message: String,
+        /// Appended to the URL, with its slash.
+        suffix: &'static str,
+        /// Until when the whole answer must be there.
+        timeout: Duration,
+        /// The `Cookie` header.
+        cookies: Option<String>,
+    },
+    /// Make all of this durable at once; answered by `Input::Stored` or `Input::StoreFailed`.
+    Store {
+        /// Number of the question.
+        request: u64,
+        /// One per channel.
+        batches: Vec<Batch>,
+    },
+    /// Get a token and the org's URL; answered by `Input::TokenReady` or `Input::TokenFailed`.
+    RenewToken {
+        /// True when Salesforce refused the current token or host: a cached one will not do.
+        stale: bool,
+    },
+    /// Come back later; answered by `Input::Woke`.
+    Wake {
+        /// How much later.
+        after: Duration,
+        /// Number of the question.
+        timer: u64,
+    },
+    /// Tell the operator.
+    Report(Report),
+    /// The subscription has ended. No store is open; any other answer still on its way may be dropped.
+    Done,
+}
+
+/// The new events of one channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// The channel as wanted.
+    pub channel: String,
+    /// In order of delivery; empty when only repeated events came and the position moves past them.
+    pub events: Vec<Event>,
+    /// The channel's position after these events; none when they carry no replay id, so it stays.
+    pub position: Option<Vec<u8>>,
+}
+
+/// One event as delivered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Increasing within a channel, not contiguous, not unique across an org's migration.
+    pub replay_id: Option<i64>,
+    /// `EventUuid`, unique; absent on legacy channels and below API 52.0.
+    pub uuid: Option<String>,
+    /// The message's `data`: schema, payload (or sobject) and event.
+    pub data: Value,
+}
+
+/// What an operator should know.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Report {
+    /// A session exists; subscriptions follow.
+    Connected,
+    /// A channel delivers.
+    Subscribed {
+        /// Which.
+        channel: String,
+        /// The replay id asked for: -1 only new, -2 everything retained, else events after it.
+        replay: i64,
+    },
+    /// Events of this channel may have been missed after `last`.
+    Gap {
+        /// Which.
+        channel: String,
+        /// The last stored position, if there was one.
+        last: Option<Vec<u8>>,
+    },
+    /// A channel, or the whole subscription, was refused. It is tried again.
+    Refused {
+        /// Which channel; none = the session.
+        channel: Option<String>,
+        /// In Salesforce's words.
+        reason: String,
+        /// What to do about it.
+        hint: &'static str,
+        /// When it is tried again.
+        retry_in: Duration,
+    },
+    /// Salesforce refused something that orgpipe itself did wrong, or its settings say wrong.
+    Bug {
+        /// In Salesforce's words.
+        reason: String,
+        /// What to do about it.
+        hint: &'static str,
+    },
+    /// The session ended and is built anew.
+    Lost {
+        /// Why.
+        reason: String,
+        /// After how long.
+        retry_in: Duration,
+    },
+    /// No token was to be had.
+    LoginFailed {
+        /// True when only the customer or the operator can mend it.
+        permanent: bool,
+        /// When it is tried again.
+        retry_in: Duration,
+    },
+    /// Salesforce sees several clients with our cookie.
+    MultipleClients,
+    /// An input that answers no open question; nothing changed.
+    Unasked {
+        /// Its kind.
+        input: &'static str,
+    },
+}

@@ -1,0 +1,276 @@
+//! The channels of a session: where each goes on, and which events are new.
+//!
+//! Here: positions, replay ids, repeated events, retries of a refused channel. Not here: what a refusal means
+//! (`reaction`).
+//!
+//! Invariants: a position changes only by `Pending::keep`, that is once it is stored; and only through a
+//! subscription that began at it, so nothing in between is passed over.
+//!
+//! Replay ids are never compared by size: after a migration of the org they begin lower, and the same id may be
+//! another event ("Message Durability"). A repeated event is known by its `EventUuid`, or where there is none by
+//! its replay id. An event taken for new once too often costs a look-up; one taken for a repeat would be lost.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use super::{
+    super::{Batch, Event, Report, StartFrom, Wanted, reaction::Reaction, wire},
+    Options, trouble,
+};
+
+/// Stored events remembered per channel: at least this many, at most twice as many.
+const SEEN_MAX: usize = 500;
+/// Longest `EventUuid` taken for one; real ones have 36 characters.
+const UUID_BYTES_MAX: usize = 64;
+
+/// A channel and its state in the session.
+#[derive(Clone, Debug)]
+pub(super) struct Channel {
+    pub(super) wanted: Wanted,
+    state: State,
+    /// The position was refused: go on with whatever is retained, until there is a new one.
+    aged: bool,
+    /// It delivered before, from -1 on.
+    delivered: bool,
+    /// Refusals in a row.
+    refusals: u32,
+    /// A token was renewed because of it.
+    renewed: bool,
+    seen: Seen,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Off { due: Duration },
+    Asked { replay: i64 },
+    On,
+}
+
+/// What makes an event this one and no other.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Uuid(String),
+    Replay(i64),
+}
+
+/// The last events that were stored, in two generations.
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    young: BTreeSet<Key>,
+    old: BTreeSet<Key>,
+}
+
+/// What a store will have changed on a channel.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    channel: usize,
+    position: Option<Vec<u8>>,
+    keys: Vec<Key>,
+}
+
+/// The wanted channels, none subscribed to; of two with the same name the first.
+pub(super) fn all(wanted: Vec<Wanted>) -> Vec<Channel> {
+    let mut names = BTreeSet::new();
+    let first = wanted.into_iter().filter(|wanted| names.insert(wire::name(&wanted.channel).to_owned()));
+    let state = State::Off { due: Duration::ZERO };
+    first
+        .map(|wanted| Channel {
+            wanted,
+            state,
+            aged: false,
+            delivered: false,
+            refusals: 0,
+            renewed: false,
+            seen: Seen::default(),
+        })
+        .collect()
+}
+
+/// Sorts delivered events into batches. An event of a channel that this session has not asked for is left out: its
+/// turn comes when the channel is subscribed to at its position.
+pub(super) fn receive(channels: &[Channel], events: Vec<(String, Event)>) -> (Vec<Batch>, Vec<Pending>) {
+    let mut drafts: Vec<Draft> = channels.iter().map(|_| Draft::default()).collect();
+    for (name, event) in events {
+        let found = channels.iter().zip(&mut drafts).find(|(channel, _)| channel.hears(&name));
+        if let Some((channel, draft)) = found {
+            draft.take(channel, event);
+        }
+    }
+    let mut stored = (Vec::new(), Vec::new());
+    for (index, (channel, draft)) in channels.iter().zip(drafts).enumerate() {
+        let moved = draft.position.is_some() && draft.position != channel.wanted.position;
+        if !draft.events.is_empty() || moved {
+            let position = draft.position.clone();
+            stored.0.push(Batch { channel: channel.wanted.channel.clone(), events: draft.events, position });
+            stored.1.push(Pending { channel: index, position: draft.position, keys: draft.keys });
+        }
+    }
+    stored
+}
+
+#[derive(Default)]
+struct Draft {
+    events: Vec<Event>,
+    position: Option<Vec<u8>>,
+    /// In order of delivery.
+    keys: Vec<Key>,
+    here: BTreeSet<Key>,
+}
+
+impl Draft {
+    fn take(&mut self, channel: &Channel, event: Event) {
+        if let Some(id) = event.replay_id.filter(|id| *id >= 0) {
+            self.position = Some(id.to_string().into_bytes());
+        }
+        let Some(key) = Key::of(&event) else { return self.events.push(event) };
+        if !channel.knows(&key) && self.here.insert(key.clone()) {
+            self.keys.push(key);
+            self.events.push(event);
+        }
+    }
+}
+
+impl Pending {
+    /// It is stored.
+    pub(super) fn keep(self, channels: &mut [Channel]) {
+        let channel = &mut channels[self.channel];
+        if self.position.is_some() {
+            channel.wanted.position = self.position;
+            channel.aged = false;
+        }
+        channel.seen.add(self.keys);
+    }
+}
+
+impl Channel {
+    /// A new session knows nothing of it. A refused channel keeps its time.
+    pub(super) fn detach(&mut self) {
+        if !matches!(self.state, State::Off { .. }) {
+            self.state = State::Off { due: Duration::ZERO };
+        }
+    }
+
+    pub(super) fn is_due(&self, now: Duration) -> bool {
+        matches!(self.state, State::Off { due } if due <= now)
+    }
+
+    /// It is subscribed to from this replay id on.
+    pub(super) fn ask(&mut self) -> i64 {
+        let start = match self.wanted.start {
+            StartFrom::Latest => -1,
+            StartFrom::Earliest => -2,
+        };
+        let replay = if self.aged { -2 } else { self.position().unwrap_or(start) };
+        self.state = State::Asked { replay };
+        replay
+    }
+
+    /// Gives up a position that is no replay id; returns it.
+    pub(super) fn drop_unreadable(&mut self) -> Option<Vec<u8>> {
+        let unreadable = !self.aged && self.wanted.position.is_some() && self.position().is_none();
+        self.aged |= unreadable;
+        unreadable.then(|| self.wanted.position.clone()).flatten()
+    }
+
+    /// Gives up the position that Salesforce has just refused, and makes the channel due again; returns it, or none
+    /// when it was not a position that was asked for.
+    pub(super) fn drop_position(&mut self) -> Option<Vec<u8>> {
+        let State::Asked { replay: 0.. } = self.state else { return None };
+        self.aged = true;
+        self.state = State::Off { due: Duration::ZERO };
+        self.wanted.position.clone()
+    }
+
+    /// Salesforce has agreed.
+    pub(super) fn delivers(&mut self) -> Vec<Report> {
+        let State::Asked { replay } = std::mem::replace(&mut self.state, State::On) else {
+            return Vec::new();
+        };
+        (self.refusals, self.renewed) = (0, false);
+        let channel = self.wanted.channel.clone();
+        let mut reports = Vec::new();
+        // Nothing came since the last subscribe, so there is no position to go on from.
+        if replay == -1 && std::mem::replace(&mut self.delivered, true) {
+            reports.push(Report::Gap { channel: channel.clone(), last: None });
+        }
+        reports.push(Report::Subscribed { channel, replay });
+        reports
+    }
+
+    /// True once until it delivers again: whether a new token might help.
+    pub(super) fn may_renew(&mut self) -> bool {
+        !std::mem::replace(&mut self.renewed, true)
+    }
+
+    /// Salesforce refuses it; returns when it is asked again.
+    pub(super) fn refuse(
+        &mut self,
+        reaction: Reaction,
+        options: &Options,
+        now: Duration,
+        dice: f64,
+    ) -> Duration {
+        self.refusals = self.refusals.saturating_add(1);
+        let retry_in = match reaction {
+            Reaction::BackOff(least) => trouble::back_off(self.refusals, least, options, dice),
+            _ => trouble::probe(options, dice),
+        };
+        self.state = State::Off { due: now.saturating_add(retry_in) };
+        retry_in
+    }
+
+    fn position(&self) -> Option<i64> {
+        let text = std::str::from_utf8(self.wanted.position.as_ref()?).ok()?;
+        text.parse().ok().filter(|id| *id >= 0)
+    }
+
+    fn hears(&self, name: &str) -> bool {
+        !matches!(self.state, State::Off { .. }) && wire::name(&self.wanted.channel) == wire::name(name)
+    }
+
+    fn knows(&self, key: &Key) -> bool {
+        let last = matches!(key, Key::Replay(id) if self.position() == Some(*id));
+        last || self.seen.young.contains(key) || self.seen.old.contains(key)
+    }
+}
+
+impl Key {
+    fn of(event: &Event) -> Option<Self> {
+        match &event.uuid {
+            Some(uuid) if uuid.len() <= UUID_BYTES_MAX => Some(Self::Uuid(uuid.clone())),
+            Some(_) => None,
+            None => event.replay_id.map(Self::Replay),
+        }
+    }
+}
+
+impl Seen {
+    fn add(&mut self, keys: Vec<Key>) {
+        let surplus = keys.len().saturating_sub(SEEN_MAX);
+        for key in keys.into_iter().skip(surplus) {
+            if self.young.len() >= SEEN_MAX {
+                self.old = std::mem::take(&mut self.young);
+            }
+            self.young.insert(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_recent() {
+        let mut seen = Seen::default();
+        let knows =
+            |seen: &Seen, id| seen.young.contains(&Key::Replay(id)) || seen.old.contains(&Key::Replay(id));
+        let mut last = 0;
+        for count in [1, 499, 3, 10_000, 7, 500] {
+            seen.add((last..last + count).map(Key::Replay).collect());
+            last += count;
+            assert!(seen.young.len() <= SEEN_MAX && seen.old.len() <= SEEN_MAX);
+            assert!((last.saturating_sub(500).max(0)..last).all(|id| knows(&seen, id)), "of {last}");
+        }
+        assert!(!knows(&seen, 0));
+    }
+}

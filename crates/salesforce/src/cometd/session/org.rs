@@ -1,0 +1,153 @@
+//! The other side in `properties`: an org that keeps events as Salesforce does.
+//!
+//! Here: retention, one session with its queue, and the faults of one request. Not here: their order (`properties`).
+
+use serde_json::{Value, json};
+
+use super::{
+    super::{Answer, Failure},
+    talk::{Sent, ok},
+};
+
+pub(super) const CHANNELS: [&str; 2] = ["/event/A__e", "/event/B__e"];
+
+/// What one request meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    None,
+    /// Nothing reaches the server.
+    Unreachable,
+    /// The server answers, and has emptied its queue, but nothing arrives.
+    Cut,
+    TimedOut,
+    Html,
+    Empty,
+    /// The server has forgotten the session.
+    Forgotten,
+    Busy,
+    TokenDead,
+    Denied,
+    NoPermission,
+    /// Answered with events, yet refused.
+    RefusedWithEvents,
+}
+
+pub(super) const FAULTS: [Fault; 12] = [
+    Fault::None,
+    Fault::Unreachable,
+    Fault::Cut,
+    Fault::TimedOut,
+    Fault::Html,
+    Fault::Empty,
+    Fault::Forgotten,
+    Fault::Busy,
+    Fault::TokenDead,
+    Fault::Denied,
+    Fault::NoPermission,
+    Fault::RefusedWithEvents,
+];
+
+/// One org: retained events, at most one session with its queue.
+#[derive(Default)]
+pub(super) struct Org {
+    pub(super) retained: Vec<(usize, i64)>,
+    client: u64,
+    session: Option<Served>,
+}
+
+#[derive(Default)]
+struct Served {
+    client: String,
+    subscribed: [bool; 2],
+    queue: Vec<(usize, i64)>,
+}
+
+impl Org {
+    pub(super) fn publish(&mut self, channel: usize) {
+        let id = i64::try_from(self.retained.len()).expect("few events") * 3 + 1;
+        self.retained.push((channel, id));
+        if let Some(served) = self.session.as_mut().filter(|served| served.subscribed[channel]) {
+            served.queue.push((channel, id));
+        }
+    }
+
+    pub(super) fn answer(&mut self, sent: &Sent, fault: Fault) -> Result<Answer, Failure> {
+        match fault {
+            Fault::Unreachable => return Err(Failure::Unreachable("DNS".to_owned())),
+            Fault::TimedOut => return Err(Failure::TimedOut),
+            Fault::Html => return Ok(Answer { status: 503, ..ok("<html>") }),
+            Fault::Empty => return Ok(ok("")),
+            Fault::Forgotten => self.session = None,
+            _ => {}
+        }
+        let error = match fault {
+            Fault::Busy => Some(("401::Authentication invalid", "503::Server is too busy.")),
+            Fault::TokenDead => Some(("403::Handshake denied", "401::Authentication invalid")),
+            Fault::Denied => Some(("403::Handshake denied", "")),
+            Fault::NoPermission => Some(("403::Restricted channel", "")),
+            Fault::RefusedWithEvents => Some(("403::Unknown client", "")),
+            _ => None,
+        };
+        let (mut body, mut queue) = (Vec::new(), Vec::new());
+        let mut reply = json!({ "channel": sent.message["channel"], "id": sent.message["id"] });
+        let refused = if error.is_some() {
+            if fault == Fault::RefusedWithEvents {
+                queue = self.drain(sent);
+            }
+            error
+        } else {
+            // A disconnect brings what waited, too, and a subscribe what it has just replayed.
+            queue = self.drain(sent);
+            let known = self.serve(sent, &mut reply);
+            queue.extend(self.drain(sent));
+            (!known).then_some(("403::Unknown client", ""))
+        };
+        body.extend(queue.into_iter().map(|(channel, id)| {
+            let event = json!({ "replayId": id, "EventUuid": format!("u-{id}") });
+            json!({ "channel": CHANNELS[channel], "data": { "event": event } })
+        }));
+        reply["successful"] = refused.is_none().into();
+        if let Some((error, reason)) = refused {
+            reply["error"] = error.into();
+            reply["ext"]["sfdc"]["failureReason"] = reason.into();
+        }
+        body.push(reply);
+        if fault == Fault::Cut {
+            return Err(Failure::Broken("EOF".to_owned()));
+        }
+        Ok(ok(&Value::from(body).to_string()))
+    }
+
+    fn drain(&mut self, sent: &Sent) -> Vec<(usize, i64)> {
+        let known = self.session.as_mut().filter(|served| sent.message["clientId"] == served.client);
+        known.map(|served| std::mem::take(&mut served.queue)).unwrap_or_default()
+    }
+
+    /// False when the session is unknown.
+    fn serve(&mut self, sent: &Sent, reply: &mut Value) -> bool {
+        if sent.suffix == "/handshake" {
+            self.client += 1;
+            let client = format!("c{}", self.client);
+            reply["clientId"] = client.as_str().into();
+            self.session = Some(Served { client, ..Served::default() });
+            return true;
+        }
+        let Some(served) = self.session.as_mut().filter(|served| sent.message["clientId"] == served.client)
+        else {
+            return false;
+        };
+        match sent.suffix {
+            "/subscribe" => {
+                let name = sent.message["subscription"].as_str().expect("a channel");
+                let channel = CHANNELS.iter().position(|channel| *channel == name).expect("a known channel");
+                let after = sent.message["ext"]["replay"][name].as_i64().expect("a replay id");
+                served.subscribed[channel] = true;
+                let due = |&&(of, id): &&(usize, i64)| of == channel && after != -1 && id > after;
+                served.queue.extend(self.retained.iter().filter(due));
+            }
+            "/disconnect" => self.session = None,
+            _ => {}
+        }
+        true
+    }
+}

@@ -1,0 +1,269 @@
+//! What holds whatever happens.
+//!
+//! Here: anything in any order. Not here: single arrows (`tests`); the other side (`org`); the invariants of each
+//! step, which `talk` checks throughout.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use proptest::{collection::vec, prelude::*, sample::select};
+
+use super::{
+    super::{Answer, Input},
+    org::{CHANNELS, FAULTS, Fault, Org},
+    talk::{Talk, ok},
+};
+
+/// Bodies that make no sense, or only some.
+const BODIES: [&str; 9] = [
+    "null",
+    "[{}]",
+    "Only POST allowed",
+    r#"[{"channel":"/meta/connect","successful":tr"#,
+    r#"{"successful":true}"#,
+    r#"[{"channel":"/meta/handshake","successful":true}]"#,
+    r#"[{"channel":"/event/X__e","data":{"event":{"replayId":-7}}},{"channel":5,"successful":"true","advice":[]}]"#,
+    r#"[{"channel":"/meta/connect","successful":true,"advice":{"interval":1e300,"timeout":-1,"reconnect":"none"}}]"#,
+    r#"[{"channel":"/meta/subscribe","successful":false,"error":""},{"channel":"/meta/disconnect"}]"#,
+];
+
+/// What happens next.
+#[derive(Clone, Debug)]
+enum Move {
+    /// The oldest request is answered.
+    Serve(Fault),
+    /// The youngest request is answered.
+    ServeLast(Fault),
+    /// Of two open requests the server answers the older one, then publishes, then answers the younger one; the
+    /// answers arrive in the other order.
+    Cross(usize),
+    Publish(usize),
+    Store(bool),
+    Token(bool),
+    Ring,
+    Pass(u64),
+    Start,
+    Stop,
+    /// The oldest request is answered with this.
+    Say(u16, &'static str),
+    /// An answer to a question that is not open.
+    Stale(u64),
+}
+
+fn moves(length: usize) -> impl Strategy<Value = Vec<(Move, f64)>> {
+    let one = prop_oneof![
+        8 => Just(Move::Serve(Fault::None)),
+        4 => select(&FAULTS[..]).prop_map(Move::Serve),
+        1 => select(&FAULTS[..]).prop_map(Move::ServeLast),
+        1 => (0..2_usize).prop_map(Move::Cross),
+        6 => (0..2_usize).prop_map(Move::Publish),
+        4 => proptest::bool::weighted(0.8).prop_map(Move::Store),
+        2 => proptest::bool::weighted(0.8).prop_map(Move::Token),
+        4 => Just(Move::Ring),
+        2 => (0..200_000_u64).prop_map(Move::Pass),
+        2 => Just(Move::Start),
+        1 => Just(Move::Stop),
+        1 => (0..300_u64).prop_map(Move::Stale),
+        1 => (select(vec![200, 302, 400, 401, 413, 500]), select(&BODIES[..]))
+            .prop_map(|(status, body)| Move::Say(status, body)),
+    ];
+    vec((one, 0.0..=1.0), 0..length)
+}
+
+struct World {
+    talk: Talk,
+    org: Org,
+    /// Stops and starts are left out.
+    steady: bool,
+}
+
+impl World {
+    fn new(steady: bool) -> Self {
+        Self { talk: Talk::new(&["/event/A__e@all", "/event/B__e@all"]), org: Org::default(), steady }
+    }
+
+    fn play(&mut self, moves: Vec<(Move, f64)>) {
+        self.talk.tell(Input::Start);
+        for (one, dice) in moves {
+            self.talk.dice = dice;
+            self.go(&one);
+        }
+    }
+
+    fn go(&mut self, one: &Move) {
+        match *one {
+            Move::Serve(fault) => self.serve(0, fault),
+            Move::ServeLast(fault) => self.serve(self.talk.sends.len().saturating_sub(1), fault),
+            Move::Cross(channel) => self.cross(channel),
+            Move::Publish(channel) => self.org.publish(channel),
+            Move::Store(good) => {
+                if let Some((request, _)) = self.talk.stores.first() {
+                    let request = *request;
+                    self.talk.tell(if good {
+                        Input::Stored { request }
+                    } else {
+                        Input::StoreFailed { request }
+                    });
+                }
+            }
+            Move::Token(good) => {
+                if self.talk.tokens > 0 {
+                    self.talk.tell(if good {
+                        Input::TokenReady
+                    } else {
+                        Input::TokenFailed { permanent: false }
+                    });
+                }
+            }
+            Move::Ring => {
+                self.talk.wakes();
+            }
+            Move::Pass(millis) => self.talk.now += Duration::from_millis(millis),
+            Move::Start | Move::Stop if self.steady => {}
+            Move::Start => drop(self.talk.tell(Input::Start)),
+            Move::Stop => drop(self.talk.tell(Input::Stop)),
+            Move::Say(status, body) => self.say(status, body),
+            Move::Stale(number) => self.stale(number),
+        }
+    }
+
+    fn serve(&mut self, index: usize, fault: Fault) {
+        if let Some(sent) = self.talk.sends.get(index).cloned() {
+            let http = self.org.answer(&sent, fault);
+            self.talk.tell(Input::Answer { request: sent.request, http });
+        }
+    }
+
+    fn say(&mut self, status: u16, body: &str) {
+        if let Some(sent) = self.talk.sends.first() {
+            let http = Ok(Answer { status, ..ok(body) });
+            self.talk.tell(Input::Answer { request: sent.request, http });
+        }
+    }
+
+    fn cross(&mut self, channel: usize) {
+        let [older, younger] = self.talk.sends.as_slice() else { return };
+        let (older, younger) = (older.clone(), younger.clone());
+        self.org.publish(channel);
+        let first = self.org.answer(&older, Fault::None);
+        self.org.publish(channel);
+        let second = self.org.answer(&younger, Fault::None);
+        self.talk.tell(Input::Answer { request: younger.request, http: second });
+        self.talk.tell(Input::Answer { request: older.request, http: first });
+    }
+
+    fn stale(&mut self, number: u64) {
+        let (talk, http) = (&mut self.talk, Ok(ok(r#"[{"successful":true}]"#)));
+        if !talk.sends.iter().any(|sent| sent.request == number) {
+            talk.tell(Input::Answer { request: number, http });
+        }
+        if !talk.stores.iter().any(|(store, _)| *store == number) {
+            talk.tell(Input::Stored { request: number });
+            talk.tell(Input::StoreFailed { request: number });
+        }
+    }
+
+    /// Everything that is open is answered well, until `end` or for a number of rounds.
+    fn heal(&mut self, end: impl Fn(&Self) -> bool) -> bool {
+        for _ in 0..200 {
+            if end(self) {
+                return true;
+            }
+            if self.talk.is_idle() {
+                self.talk.tell(Input::Start);
+            } else if self.talk.tokens > 0 {
+                self.go(&Move::Token(true));
+            } else if !self.talk.stores.is_empty() {
+                self.go(&Move::Store(true));
+            } else if self.talk.sends.is_empty() {
+                self.go(&Move::Ring);
+            } else {
+                self.talk.now += Duration::from_secs(20);
+                self.serve(0, Fault::None);
+            }
+        }
+        false
+    }
+
+    fn kept(&self) -> BTreeMap<&str, Vec<i64>> {
+        let mut kept: BTreeMap<&str, Vec<i64>> = CHANNELS.map(|channel| (channel, Vec::new())).into();
+        for (channel, id) in &self.talk.kept {
+            kept.get_mut(channel.as_str()).expect("a known channel").push(*id);
+        }
+        kept
+    }
+
+    fn published(&self) -> BTreeMap<&str, Vec<i64>> {
+        let of = |wanted| {
+            let ids = self.org.retained.iter().filter(move |(channel, _)| *channel == wanted);
+            ids.map(|(_, id)| *id).collect()
+        };
+        CHANNELS.iter().enumerate().map(|(index, channel)| (*channel, of(index))).collect()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    /// The promise: after any faults, stops and starts, a healthy time brings every event to the store, once and in
+    /// order. So there is also no state without a way on, and no position ahead of the store.
+    #[test]
+    fn every_event_is_stored_once_and_in_order(moves in moves(120)) {
+        let mut world = World::new(false);
+        world.play(moves);
+        world.org.publish(0);
+        world.org.publish(1);
+        prop_assert!(
+            world.heal(|world| world.kept() == world.published()),
+            "stored {:?} of {:?} in {}", world.kept(), world.published(), world.talk.phase()
+        );
+    }
+
+    /// Even if the server has gone silent: only stores are answered, and timers ring.
+    #[test]
+    fn a_stop_ends_whatever_the_phase(moves in moves(60), good in any::<bool>()) {
+        let mut world = World::new(true);
+        world.play(moves);
+        let before = world.talk.done;
+        world.talk.tell(Input::Stop);
+        for _ in 0..6 {
+            if world.talk.done == before {
+                world.go(&Move::Store(good));
+                world.go(&Move::Ring);
+            }
+        }
+        prop_assert_eq!(world.talk.done, before + 1);
+        prop_assert!(world.talk.is_idle());
+    }
+
+    /// A server that always answers at once, and never well for long, is not hammered.
+    #[test]
+    fn requests_in_an_hour_are_bounded(
+        faults in vec(select(&FAULTS[..]), 1..8),
+        events in any::<bool>(),
+        dice in vec(0.0..=1.0, 1..8),
+    ) {
+        let mut world = World::new(true);
+        world.talk.tell(Input::Start);
+        let (begin, mut turns) = (world.talk.now, 0);
+        let end = begin + Duration::from_hours(1);
+        while world.talk.now < end {
+            world.talk.dice = dice[turns % dice.len()];
+            if world.talk.tokens > 0 {
+                world.go(&Move::Token(turns % 3 > 0));
+            } else if !world.talk.stores.is_empty() {
+                // A store takes time; what it can bear, the server can.
+                world.go(&Move::Pass(2000));
+                world.go(&Move::Store(turns % 3 > 0));
+            } else if world.talk.sends.is_empty() {
+                world.go(&Move::Ring);
+            } else {
+                if events {
+                    world.org.publish(turns % 2);
+                }
+                world.serve(0, faults[turns % faults.len()]);
+            }
+            turns += 1;
+            prop_assert!(world.talk.requests <= 3000, "{} turns, from {:?} to {:?}", turns, begin, world.talk.now);
+        }
+    }
+}

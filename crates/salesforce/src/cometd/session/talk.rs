@@ -1,0 +1,283 @@
+//! A session under test, with everything that is open on the other side.
+//!
+//! Here: the invariants of `session`, checked after every input of every test. Not here: what is said (`tests`,
+//! `properties`).
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::{
+    super::{Action, Answer, Batch, Failure, Input, Report, StartFrom, Wanted},
+    Options, Session, step,
+};
+
+/// An open `Action::Send`.
+#[derive(Clone, Debug)]
+pub(super) struct Sent {
+    pub(super) request: u64,
+    pub(super) suffix: &'static str,
+    pub(super) message: Value,
+    pub(super) timeout: Duration,
+    pub(super) cookies: Option<String>,
+    /// When the caller answers by itself that there was none.
+    until: Duration,
+}
+
+/// A session and what it waits for.
+pub(super) struct Talk {
+    session: Option<Session>,
+    pub(super) now: Duration,
+    pub(super) dice: f64,
+    pub(super) sends: Vec<Sent>,
+    pub(super) stores: Vec<(u64, Vec<Batch>)>,
+    pub(super) tokens: usize,
+    pub(super) wakes: Vec<(u64, Duration)>,
+    /// The positions on disk.
+    pub(super) stored: BTreeMap<String, Vec<u8>>,
+    /// The replay ids on disk, in order of storing.
+    pub(super) kept: Vec<(String, i64)>,
+    pub(super) done: usize,
+    /// Requests so far.
+    pub(super) requests: usize,
+    gaps: Vec<String>,
+    stopping: bool,
+}
+
+/// `/event/A__e` from now on, `/event/A__e@7` from the position 7 on, `/event/A__e@all` with everything retained.
+pub(super) fn wanted(text: &str) -> Wanted {
+    let (channel, position) = text.split_once('@').unwrap_or((text, ""));
+    let start = if position == "all" { StartFrom::Earliest } else { StartFrom::Latest };
+    let position = Some(position).filter(|text| !text.is_empty() && *text != "all");
+    Wanted { channel: channel.to_owned(), position: position.map(|text| text.as_bytes().to_vec()), start }
+}
+
+impl Talk {
+    pub(super) fn new(channels: &[&str]) -> Self {
+        let channels: Vec<Wanted> = channels.iter().map(|text| wanted(text)).collect();
+        let mut stored = BTreeMap::new();
+        for Wanted { channel, position, .. } in channels.iter().rev() {
+            stored.remove(channel);
+            position.clone().map(|position| stored.insert(channel.clone(), position));
+        }
+        Self {
+            now: Duration::from_secs(1000),
+            dice: 0.0,
+            stored,
+            session: Some(Session::new(channels, Options::default())),
+            sends: Vec::new(),
+            stores: Vec::new(),
+            tokens: 0,
+            wakes: Vec::new(),
+            kept: Vec::new(),
+            done: 0,
+            requests: 0,
+            gaps: Vec::new(),
+            stopping: false,
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.session.as_ref().expect("between steps").is_idle()
+    }
+
+    pub(super) fn phase(&self) -> &'static str {
+        self.session.as_ref().expect("between steps").phase()
+    }
+
+    /// Gives an input, keeps the books, checks the invariants.
+    pub(super) fn tell(&mut self, input: Input) -> Vec<Action> {
+        self.close(&input);
+        let session = self.session.take().expect("between steps");
+        let (session, actions) = step(session, input, self.now, self.dice);
+        self.session = Some(session);
+        for action in &actions {
+            self.open(action);
+        }
+        self.check();
+        actions
+    }
+
+    fn close(&mut self, input: &Input) {
+        match input {
+            Input::Answer { request, .. } => self.sends.retain(|sent| sent.request != *request),
+            Input::Stored { request } => {
+                for (_, batches) in self.stores.extract_if(.., |(store, _)| store == request) {
+                    for Batch { channel, events, position } in batches {
+                        self.kept.extend(
+                            events.iter().map(|event| (channel.clone(), event.replay_id.unwrap_or(-1))),
+                        );
+                        position.map(|position| self.stored.insert(channel, position));
+                    }
+                }
+            }
+            Input::StoreFailed { request } => self.stores.retain(|(store, _)| store != request),
+            Input::TokenReady | Input::TokenFailed { .. } => self.tokens = self.tokens.saturating_sub(1),
+            Input::Woke { timer } => self.wakes.retain(|(wake, _)| wake != timer),
+            // A start before the end of a stop is not heard.
+            Input::Start => self.stopping &= !self.is_idle(),
+            Input::Stop => self.stopping = true,
+        }
+    }
+
+    fn open(&mut self, action: &Action) {
+        match action {
+            Action::Send { request, message, suffix, timeout, cookies } => {
+                let message: Value = serde_json::from_str(message).expect("JSON");
+                let (cookies, message) = (cookies.clone(), message[0].clone());
+                let (timeout, until) = (*timeout, self.now + *timeout);
+                let sent = Sent { request: *request, suffix, message, timeout, cookies, until };
+                self.check_sent(&sent);
+                self.requests += 1;
+                self.sends.push(sent);
+            }
+            Action::Store { request, batches } => self.stores.push((*request, batches.clone())),
+            Action::RenewToken { .. } => self.tokens += 1,
+            Action::Wake { after, timer } => self.wakes.push((*timer, self.now + *after)),
+            Action::Report(Report::Gap { channel, .. }) => self.gaps.push(channel.clone()),
+            Action::Report(_) => {}
+            Action::Done => {
+                assert!(self.stores.is_empty(), "done while a store is open");
+                // What is still on its way is dropped, as `Action::Done` allows.
+                (self.sends, self.wakes, self.tokens) = (Vec::new(), Vec::new(), 0);
+                self.done += 1;
+            }
+        }
+    }
+
+    fn check_sent(&self, sent: &Sent) {
+        assert_eq!(sent.message["id"], sent.request.to_string());
+        assert_eq!(sent.message["channel"], format!("/meta{}", sent.suffix));
+        if sent.suffix != "/disconnect" {
+            assert!(self.stores.is_empty(), "{} while a store is open", sent.suffix);
+            let mut beside = self.sends.iter().filter(|beside| self.now < beside.until);
+            assert!(beside.next().is_none(), "{} beside {:?}", sent.suffix, self.sends);
+        }
+        if sent.suffix == "/subscribe" {
+            let channel = sent.message["subscription"].as_str().expect("a channel");
+            let replay = sent.message["ext"]["replay"][channel].as_i64().expect("a replay id");
+            let stored = self.stored.get(channel);
+            match replay {
+                0.. => assert_eq!(
+                    stored,
+                    Some(&replay.to_string().into_bytes()),
+                    "{channel} is not where it stands"
+                ),
+                -2 => {
+                    let gap = self.gaps.iter().any(|gap| gap == channel);
+                    assert!(stored.is_none() || gap, "{channel} gave up its position silently");
+                }
+                _ => assert_eq!(stored, None, "{channel} forgot its position"),
+            }
+        }
+    }
+
+    fn check(&self) {
+        let under_way = |suffix| {
+            let open = self.sends.iter().filter(|sent| self.now < sent.until && sent.suffix.contains(suffix));
+            open.count()
+        };
+        let connects = under_way("/connect");
+        assert!(connects <= 1 && under_way("/disconnect") <= 1 && under_way("") <= 2, "{:?}", self.sends);
+        assert!(under_way("") <= 1 || self.stopping, "two requests without a stop: {:?}", self.sends);
+        assert!(self.stores.len() <= 1 && self.tokens <= 1);
+        let open = self.sends.len() + self.stores.len() + self.tokens + self.wakes.len();
+        assert!(self.is_idle() || open > 0, "nothing is open in {}", self.phase());
+    }
+
+    /// The clock goes on.
+    pub(super) fn after(&mut self, secs: f64) -> &mut Self {
+        self.now += Duration::from_secs_f64(secs);
+        self
+    }
+
+    /// The oldest open request is answered.
+    pub(super) fn answer(&mut self, http: Result<Answer, Failure>) -> Vec<String> {
+        let request = self.sends.first().expect("an open request").request;
+        shown(&self.tell(Input::Answer { request, http }))
+    }
+
+    /// The oldest open request is answered with 200 and this body.
+    pub(super) fn hears(&mut self, body: &str) -> Vec<String> {
+        self.answer(Ok(ok(body)))
+    }
+
+    pub(super) fn stored(&mut self) -> Vec<String> {
+        let request = self.stores.first().expect("an open store").0;
+        shown(&self.tell(Input::Stored { request }))
+    }
+
+    pub(super) fn not_stored(&mut self) -> Vec<String> {
+        let request = self.stores.first().expect("an open store").0;
+        shown(&self.tell(Input::StoreFailed { request }))
+    }
+
+    /// The clock goes on from timer to timer until one of them has an effect.
+    pub(super) fn wakes(&mut self) -> Vec<String> {
+        while let Some((timer, at)) = self.wakes.iter().min_by_key(|(_, at)| *at).copied() {
+            self.now = self.now.max(at);
+            let actions = self.tell(Input::Woke { timer });
+            if !actions.is_empty() {
+                return shown(&actions);
+            }
+        }
+        Vec::new()
+    }
+}
+
+/// An answer with status 200.
+pub(super) fn ok(body: &str) -> Answer {
+    Answer { status: 200, set_cookies: Vec::new(), body: Bytes::copy_from_slice(body.as_bytes()) }
+}
+
+/// Actions in a few words each.
+pub(super) fn shown(actions: &[Action]) -> Vec<String> {
+    actions.iter().map(show).collect()
+}
+
+fn show(action: &Action) -> String {
+    match action {
+        Action::Send { suffix, message, .. } => {
+            let message: Value = serde_json::from_str(message).expect("JSON");
+            match message[0]["ext"]["replay"].as_object() {
+                Some(replay) => format!("{suffix} {}", Value::from(replay.clone())).replace('"', ""),
+                None if message[0]["advice"]["timeout"] == 0 => format!("{suffix} at once"),
+                None => (*suffix).to_owned(),
+            }
+        }
+        Action::Store { batches, .. } => {
+            let batches = batches.iter().map(|batch| {
+                let ids: Vec<_> = batch.events.iter().map(|event| event.replay_id.unwrap_or(-1)).collect();
+                let position = batch.position.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+                format!("{} {ids:?} to {position}", batch.channel)
+            });
+            format!("store {}", batches.collect::<Vec<_>>().join(", "))
+        }
+        Action::RenewToken { stale } => format!("token stale={stale}"),
+        Action::Wake { after, .. } => format!("wake {}", after.as_secs_f64()),
+        Action::Report(report) => show_report(report),
+        Action::Done => "done".to_owned(),
+    }
+}
+
+fn show_report(report: &Report) -> String {
+    match report {
+        Report::Connected => "connected".to_owned(),
+        Report::Subscribed { channel, replay } => format!("subscribed {channel} {replay}"),
+        Report::Gap { channel, last } => {
+            let last = last.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+            format!("gap {channel} after {last}").trim_end().to_owned()
+        }
+        Report::Refused { channel, retry_in, .. } => {
+            format!("refused {} {}", channel.as_deref().unwrap_or("all"), retry_in.as_secs_f64())
+        }
+        Report::Bug { .. } => "bug".to_owned(),
+        Report::Lost { retry_in, .. } => format!("lost {}", retry_in.as_secs_f64()),
+        Report::LoginFailed { permanent, retry_in } => {
+            format!("no token permanent={permanent} {}", retry_in.as_secs_f64())
+        }
+        Report::MultipleClients => "multiple clients".to_owned(),
+        Report::Unasked { input } => format!("unasked {input}"),
+    }
+}

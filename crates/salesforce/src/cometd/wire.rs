@@ -1,0 +1,260 @@
+//! Bayeux messages: JSON out, and whatever comes back in.
+//!
+//! Here: the only knowledge of field names. Not here: what a message calls for (`reaction`, `session`).
+//!
+//! Reading is tolerant: an array or one object, any field missing, fields of the wrong type taken as missing.
+//! Writing is strict: one message per request, since Salesforce answers batches badly (streaming.md 1.2).
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::Event;
+
+/// What a body held.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Heard {
+    /// Events with their channel, in order. They come first in the array, and count even when a reply failed.
+    pub(super) events: Vec<(String, Event)>,
+    /// Everything else.
+    pub(super) replies: Vec<Reply>,
+}
+
+/// A reply, or a `/meta/disconnect` nobody asked for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Reply {
+    /// Missing in `401::Request requires authentication` (restforce#103).
+    pub(super) channel: Option<String>,
+    pub(super) client: Option<String>,
+    pub(super) successful: bool,
+    pub(super) error: Option<String>,
+    /// `ext.sfdc.failureReason`: the true reason, when there is one.
+    pub(super) failure_reason: Option<String>,
+    pub(super) advice: Advice,
+}
+
+/// The server's advice; only what the reply carried.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Advice {
+    pub(super) reconnect: Option<Reconnect>,
+    pub(super) interval: Option<Duration>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) multiple_clients: bool,
+}
+
+/// What the server would have us do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reconnect {
+    Retry,
+    Handshake,
+    None,
+}
+
+/// A body without Bayeux messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    /// No bytes, `null` or `[]`.
+    Empty,
+    /// A web page; `login` when it looks like a login page.
+    Html { login: bool },
+    /// JSON of another kind, cut JSON, or neither.
+    Other(String),
+}
+
+/// Reads a body.
+pub(super) fn read(body: &[u8]) -> Result<Heard, Unreadable> {
+    let start = body.trim_ascii_start();
+    if start.is_empty() {
+        return Err(Unreadable::Empty);
+    }
+    if start.starts_with(b"<") {
+        let page = String::from_utf8_lossy(&start[..start.len().min(65_536)]).to_ascii_lowercase();
+        return Err(Unreadable::Html { login: page.contains("login") });
+    }
+    let messages = match serde_json::from_slice(start) {
+        Ok(Value::Array(messages)) => messages,
+        Ok(Value::Null) => return Err(Unreadable::Empty),
+        Ok(message @ Value::Object(_)) => vec![message],
+        Ok(_) => return Err(Unreadable::Other("not a list of messages".to_owned())),
+        Err(cause) => return Err(Unreadable::Other(cause.to_string())),
+    };
+    let mut heard = Heard::default();
+    for message in messages {
+        if let Value::Object(message) = message {
+            sort(message, &mut heard);
+        }
+    }
+    if heard == Heard::default() { Err(Unreadable::Empty) } else { Ok(heard) }
+}
+
+/// Opens a session.
+pub(super) fn handshake(id: u64) -> String {
+    json!([{
+        "channel": "/meta/handshake", "id": id.to_string(), "version": "1.0", "minimumVersion": "1.0",
+        "supportedConnectionTypes": ["long-polling"], "ext": { "replay": true },
+    }])
+    .to_string()
+}
+
+/// Polls; the first time with the request not to hold the answer.
+pub(super) fn connect(id: u64, client: &str, first: bool) -> String {
+    let mut message = json!({
+        "channel": "/meta/connect", "id": id.to_string(), "clientId": client, "connectionType": "long-polling",
+    });
+    if first {
+        message["advice"] = json!({ "timeout": 0 });
+    }
+    json!([message]).to_string()
+}
+
+/// Subscribes to one channel. The replay map has one entry, so a request never nears the 32,768 bytes Salesforce
+/// takes; its key is the channel without filter, else "wasn't found using the provided replay ID map" (jsforce#888).
+pub(super) fn subscribe(id: u64, client: &str, channel: &str, replay: i64) -> String {
+    json!([{
+        "channel": "/meta/subscribe", "id": id.to_string(), "clientId": client, "subscription": channel,
+        "ext": { "replay": { name(channel): replay } },
+    }])
+    .to_string()
+}
+
+/// Ends a session.
+pub(super) fn disconnect(id: u64, client: &str) -> String {
+    json!([{ "channel": "/meta/disconnect", "id": id.to_string(), "clientId": client }]).to_string()
+}
+
+/// The channel that events come on: without the filter of a PushTopic, without a closing slash.
+pub(super) fn name(channel: &str) -> &str {
+    channel.split('?').next().unwrap_or(channel).trim_end_matches('/')
+}
+
+fn sort(mut message: Map<String, Value>, heard: &mut Heard) {
+    let channel = text(&message, "channel");
+    match channel {
+        Some(channel) if !channel.starts_with("/meta/") => {
+            if let Some(data) = message.remove("data") {
+                heard.events.push((channel, event(data)));
+            }
+        }
+        channel => {
+            if channel.is_some() || message.contains_key("successful") || message.contains_key("error") {
+                heard.replies.push(reply(channel, &message));
+            }
+        }
+    }
+}
+
+fn event(data: Value) -> Event {
+    let event = &data["event"];
+    let replay_id = event["replayId"].as_i64().or_else(|| event["replayId"].as_str()?.parse().ok());
+    let uuid = event["EventUuid"].as_str().filter(|uuid| !uuid.is_empty()).map(str::to_owned);
+    Event { replay_id, uuid, data }
+}
+
+fn reply(channel: Option<String>, message: &Map<String, Value>) -> Reply {
+    let (client, error) = (text(message, "clientId"), text(message, "error"));
+    let failure_reason = message
+        .get("ext")
+        .and_then(|ext| ext["sfdc"]["failureReason"].as_str())
+        .filter(|reason| !reason.trim().is_empty())
+        .map(str::to_owned);
+    let successful = match message.get("successful") {
+        Some(Value::Bool(successful)) => *successful,
+        Some(Value::String(successful)) => successful == "true",
+        _ => error.is_none() && failure_reason.is_none() && client.is_some(),
+    };
+    Reply { channel, client, successful, error, failure_reason, advice: advice(message.get("advice")) }
+}
+
+fn advice(advice: Option<&Value>) -> Advice {
+    let Some(advice) = advice else { return Advice::default() };
+    // Milliseconds. Clients that took them for seconds hung for a day (nameko, aiocometd).
+    let millis = |key: &str| {
+        let number = advice[key].as_f64()?;
+        Some(Duration::try_from_secs_f64(number.max(0.0) / 1000.0).unwrap_or(Duration::MAX))
+    };
+    let reconnect = match advice["reconnect"].as_str() {
+        Some("retry") => Some(Reconnect::Retry),
+        Some("handshake") => Some(Reconnect::Handshake),
+        Some("none") => Some(Reconnect::None),
+        _ => None,
+    };
+    Advice {
+        reconnect,
+        interval: millis("interval"),
+        timeout: millis("timeout"),
+        multiple_clients: advice["multiple-clients"].as_bool().unwrap_or(false),
+    }
+}
+
+fn text(message: &Map<String, Value>, key: &str) -> Option<String> {
+    message.get(key)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_and_replies_are_told_apart() {
+        let heard = read(
+            r#"[{"channel":"/event/A__e","clientId":"x","data":{"event":{"EventUuid":"u1","replayId":7},"payload":{}}},
+                {"channel":"/event/A__e","data":{"event":{"replayId":"8"}},"unknown":[1]},
+                {"channel":"/event/A__e"}, 5,
+                {"channel":"/meta/connect","id":"3","successful":true,"clientId":"x",
+                 "advice":{"interval":-5,"timeout":110000,"reconnect":"retry","multiple-clients":true}}]"#
+                .as_bytes(),
+        )
+        .expect("readable");
+        let ids: Vec<_> =
+            heard.events.iter().map(|(_, event)| (event.replay_id, event.uuid.as_deref())).collect();
+        assert_eq!(ids, [(Some(7), Some("u1")), (Some(8), None)]);
+        let [reply] = heard.replies.as_slice() else { panic!("one reply: {:?}", heard.replies) };
+        assert!(reply.successful);
+        let timeout = Some(Duration::from_secs(110));
+        let advice = Advice {
+            reconnect: Some(Reconnect::Retry),
+            interval: Some(Duration::ZERO),
+            timeout,
+            multiple_clients: true,
+        };
+        assert_eq!(reply.advice, advice);
+    }
+
+    #[test]
+    fn one_object_without_channel_is_a_reply() {
+        let heard = read(br#" {"error":"401::Request requires authentication","successful":false}"#);
+        let error = Some("401::Request requires authentication".to_owned());
+        assert_eq!(heard.expect("readable").replies, [Reply { error, ..Reply::default() }]);
+    }
+
+    #[test]
+    fn the_reason_is_found_in_ext() {
+        let heard = read(br#"[{"channel":"/meta/connect","ext":{"sfdc":{"failureReason":"503::busy"}}}]"#);
+        let reply = heard.expect("readable").replies.remove(0);
+        assert_eq!((reply.failure_reason.as_deref(), reply.successful), (Some("503::busy"), false));
+    }
+
+    #[test]
+    fn bodies_without_messages_are_named() {
+        for empty in ["", "  \n", "null", "[]", "[1]", "{}", "[{}]"] {
+            assert_eq!(read(empty.as_bytes()), Err(Unreadable::Empty), "{empty:?}");
+        }
+        assert_eq!(read(b"<html>Maintenance</html>"), Err(Unreadable::Html { login: false }));
+        assert_eq!(read(b"\n<!DOCTYPE html><title>Login</title>"), Err(Unreadable::Html { login: true }));
+        for broken in [&b"[{\"channel\":\"/meta/co"[..], b"Only POST allowed", b"7", b"\xff\xfe[]"] {
+            assert!(matches!(read(broken), Err(Unreadable::Other(_))), "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn messages_are_as_captured() {
+        assert_eq!(
+            subscribe(4, "5ra", "/topic/T?Name='x'", -1),
+            r#"[{"channel":"/meta/subscribe","clientId":"5ra","ext":{"replay":{"/topic/T":-1}},"id":"4","subscription":"/topic/T?Name='x'"}]"#
+        );
+        assert!(connect(2, "5ra", true).contains(r#""advice":{"timeout":0}"#));
+        assert!(!connect(3, "5ra", false).contains("advice"));
+        assert!(handshake(1).contains(r#""supportedConnectionTypes":["long-polling"]"#));
+        assert_eq!(disconnect(9, "5ra"), r#"[{"channel":"/meta/disconnect","clientId":"5ra","id":"9"}]"#);
+    }
+}

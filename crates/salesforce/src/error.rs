@@ -1,0 +1,300 @@
+//! What a refusal means.
+//!
+//! Here: every form of error body, and the hint. Not here: which code means what (`class`), how long to wait
+//! (`supervise`).
+//!
+//! Invariant: the verdict follows from codes. Messages are in the running user's language and may be the customer's
+//! own text, so a message only refines a verdict, and an unknown message leads to the safer one.
+
+mod class;
+
+use serde_json::Value;
+
+use crate::{
+    call::Reply,
+    oauth::{LoginClass, LoginError},
+};
+
+/// Characters of a message we keep; validation texts are the customer's and unbounded.
+const MESSAGE_CHARS_MAX: usize = 1_000;
+
+/// What to do about a failure. Source: RESTDOC `errorcodes`, and the table in `rest.md` 2.10, 2.11 and 7.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorClass {
+    /// The token is no longer good: renew once and repeat.
+    Auth,
+    /// The org's calls of the day are used up: stop, look again after minutes.
+    DailyLimit,
+    /// Too many calls at a time: fewer, after seconds.
+    Concurrency,
+    /// Nobody's fault: repeat with growing delays.
+    Transient,
+    /// Objects or fields are not what we take them for: read the metadata again, then decide.
+    Schema,
+    /// This record will not go in as it is.
+    Record,
+    /// The org does not let us work at all: somebody must act.
+    Org,
+    /// We asked something that can never work.
+    Bug,
+}
+
+/// One error as Salesforce reports it, for a request or for one record of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Salesforce refused with `{code}` (status {status}): {message}")]
+pub struct ApiError {
+    /// HTTP status of the whole answer.
+    pub status: u16,
+    /// Salesforce's code, or `HTTP_<status>` if the answer had none.
+    pub code: String,
+    /// Salesforce's text, shortened; may quote the record.
+    pub message: String,
+    /// Fields Salesforce blames.
+    pub fields: Vec<String>,
+}
+
+/// Why a call brought no result.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The exchange broke off.
+    #[error("the connection to Salesforce failed: {text}")]
+    Transport {
+        /// What happened, without the URL.
+        text: String,
+        /// False if surely nothing reached Salesforce.
+        sent: bool,
+    },
+    /// There is no token.
+    #[error(transparent)]
+    Login(#[from] LoginError),
+    /// Salesforce said no.
+    #[error(transparent)]
+    Refused(#[from] ApiError),
+    /// The answer makes no sense, for instance because it ends too early.
+    #[error("Salesforce's answer (status {status}) cannot be read: {what}")]
+    Unreadable {
+        /// HTTP status of the answer.
+        status: u16,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// We hold the call back ourselves, to leave calls for the customer.
+    #[error("our share of the org's API calls is used up until {until_ms} (milliseconds since 1970)")]
+    WaitingForQuota {
+        /// When to ask again.
+        until_ms: u64,
+    },
+    /// The org's line is closing down.
+    #[error("the org's connection is shutting down")]
+    Closed,
+}
+
+impl CallError {
+    /// What to do about it.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Transport { .. } | Self::Unreadable { .. } | Self::Closed => ErrorClass::Transient,
+            Self::Login(error) => match error.class() {
+                LoginClass::Transient | LoginClass::RateLimited => ErrorClass::Transient,
+                LoginClass::Settings | LoginClass::App | LoginClass::User | LoginClass::Org => {
+                    ErrorClass::Org
+                }
+            },
+            Self::Refused(error) => error.class(),
+            Self::WaitingForQuota { .. } => ErrorClass::DailyLimit,
+        }
+    }
+
+    /// What somebody can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Transport { .. } => Some(
+                "Check that this machine reaches the org's My Domain host over HTTPS; the call is repeated."
+                    .into(),
+            ),
+            Self::Login(error) => error.hint(),
+            Self::Refused(error) => error.hint(),
+            Self::Unreadable { .. } => {
+                Some("The call is repeated; if it stays, look for a proxy in between.".into())
+            }
+            Self::WaitingForQuota { .. } => Some(
+                "Raise the org's `daily_share`, or lower its `reserve`, to spend more of its calls.".into(),
+            ),
+            Self::Closed => None,
+        }
+    }
+}
+
+impl ApiError {
+    /// Reads one error object: request form (`errorCode`), record form (`statusCode`), OAuth form (`error`) or the
+    /// form of the first Bulk API (`exceptionCode`). RESTDOC `errorcodes`.
+    pub fn from_json(status: u16, value: &Value) -> Option<Self> {
+        let object = value.as_object()?;
+        let text = |name: &str| object.get(name).and_then(Value::as_str);
+        let code = ["errorCode", "statusCode", "exceptionCode", "error"].into_iter().find_map(text);
+        let message = ["message", "exceptionMessage", "error_description"].into_iter().find_map(text);
+        if code.is_none() && message.is_none() {
+            return None;
+        }
+        let names = object.get("fields").and_then(Value::as_array);
+        let fields = names.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+        let code =
+            code.filter(|code| !code.trim().is_empty()).map_or_else(|| http_code(status), str::to_owned);
+        Some(Self { status, code, message: shorten(message.unwrap_or_default()), fields })
+    }
+
+    /// Reads an error given as one text: `CODE:message:fields --` of a record in a Bulk result file, or
+    /// `Code : message` of a Bulk job (BULKDOC, "Get Job Failed Record Results" and "Get Job Info").
+    ///
+    /// Codes and field names hold no colon, messages may.
+    pub(crate) fn from_text(status: u16, text: &str) -> Self {
+        let is_code =
+            |code: &str| !code.is_empty() && code.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_');
+        let Some((code, rest)) = text.split_once(':').filter(|(code, _)| is_code(code.trim())) else {
+            return Self::bare(status, text);
+        };
+        let (message, fields) = match rest.trim_end().strip_suffix("--") {
+            Some(rest) => rest.rsplit_once(':').unwrap_or((rest, "")),
+            None => (rest, ""),
+        };
+        let fields = fields.split([',', ' ']).filter(|field| !field.is_empty()).map(str::to_owned).collect();
+        Self { status, code: code.trim().to_owned(), message: shorten(message), fields }
+    }
+
+    /// An error from an answer that has no code of its own.
+    pub(crate) fn bare(status: u16, message: &str) -> Self {
+        Self { status, code: http_code(status), message: shorten(message), fields: Vec::new() }
+    }
+
+    /// What to do about it.
+    pub fn class(&self) -> ErrorClass {
+        self.class_by_code().unwrap_or_else(|| self.class_by_status())
+    }
+
+    /// What somebody can do about it.
+    pub fn hint(&self) -> Option<String> {
+        let fields = || {
+            if self.fields.is_empty() {
+                "its fields".into()
+            } else {
+                format!("`{}`", self.fields.join("`, `"))
+            }
+        };
+        Some(match (self.plain_code().as_str(), self.class()) {
+            ("INVALIDSESSIONID", _) if self.says("not valid for use") || self.says("not attached") => {
+                "Give the external client app the scope `api`, and lift IP or agent limits on the running user; \
+                 a new login does not help."
+                    .into()
+            }
+            ("STORAGELIMITEXCEEDED", _) => "The org's storage is full: free some, or buy more.".into(),
+            ("APIDISABLEDFORORG", _) => "The org's edition has no API: the customer needs the API add-on.".into(),
+            ("UNSUPPORTEDAPIVERSION", _) => {
+                "Set the org's `api_version` to one that it lists under `/services/data/`.".into()
+            }
+            ("INVALIDFIELDFORINSERTUPDATE", _) => {
+                format!("Give the running user edit access to {}, or take it out of the mapping.", fields())
+            }
+            ("DUPLICATESDETECTED", _) => {
+                "A duplicate rule of the org blocked the record: let the rule pass the running user.".into()
+            }
+            ("DUPLICATEVALUE", _) => "Another record holds this unique value: merge the two, then retry.".into(),
+            ("UNABLETOLOCKROW", _) => "Somebody else was writing the same or a parent record; it is retried.".into(),
+            ("STRINGTOOLONG", _) => format!("Lengthen {} in the org, or shorten the value in the mapping.", fields()),
+            ("REQUIREDFIELDMISSING", _) => format!("Map a value to {}.", fields()),
+            ("FIELDCUSTOMVALIDATIONEXCEPTION", _) => {
+                "A validation rule of the org refused the record: exempt the running user, or fix the value.".into()
+            }
+            ("HTTP300", _) => "Make the external id field unique in the org, and merge the records.".into(),
+            (_, ErrorClass::Auth) => "The token is renewed and the call repeated once.".into(),
+            (_, ErrorClass::DailyLimit) => {
+                "The org's daily API calls are used up; we wait and look again. The customer can buy more calls, or \
+                 find out in Setup, Company Information, who uses them."
+                    .into()
+            }
+            (_, ErrorClass::Concurrency) => "Too many long calls at a time; lower the org's `concurrent_max`.".into(),
+            (_, ErrorClass::Transient) => "It is retried by itself.".into(),
+            (_, ErrorClass::Schema) => {
+                "Check that the object and its fields exist under this name and that the running user may see them."
+                    .into()
+            }
+            (_, ErrorClass::Org) => {
+                "Somebody must change the org or the running user's permissions before we can go on.".into()
+            }
+            (_, ErrorClass::Record) => format!("Correct {} of this record, or the mapping, then retry it.", fields()),
+            (_, ErrorClass::Bug) => return None,
+        })
+    }
+}
+
+/// Every error of an answer that is none of 2xx: at least one. Empty for 2xx.
+///
+/// Accepts an array of errors, a bare object, OAuth errors, the record URLs of a 300, and bodies that are no JSON at
+/// all: HTML, XML, plain text, nothing (RESTDOC `errorcodes`, `dome_upsert`).
+pub fn errors_in(reply: &Reply) -> Vec<ApiError> {
+    if reply.is_success() {
+        return Vec::new();
+    }
+    let status = reply.status;
+    let found = match serde_json::from_slice::<Value>(&reply.body) {
+        Ok(Value::Array(items)) if status == 300 => {
+            let urls: Vec<_> = items.iter().filter_map(Value::as_str).collect();
+            let text = format!("the external id matches {} records: {}", items.len(), urls.join(", "));
+            vec![ApiError::bare(status, &text)]
+        }
+        Ok(Value::Array(items)) => {
+            items.iter().filter_map(|item| ApiError::from_json(status, item)).collect::<Vec<_>>()
+        }
+        Ok(value) => ApiError::from_json(status, &value).into_iter().collect(),
+        Err(_) => vec![error_in_text(status, &String::from_utf8_lossy(&reply.body))],
+    };
+    if found.is_empty() {
+        let text = format!("an answer without an error code, {} bytes", reply.body.len());
+        return vec![ApiError::bare(status, &text)];
+    }
+    found
+}
+
+/// An error from a body that is no JSON.
+fn error_in_text(status: u16, body: &str) -> ApiError {
+    let text = body.trim();
+    if text.is_empty() {
+        return ApiError::bare(status, "an empty answer");
+    }
+    // Identity services answer 403 with such a bare word.
+    let word =
+        text.len() <= 64 && text.contains('_') && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if word {
+        return ApiError { status, code: text.to_owned(), message: String::new(), fields: Vec::new() };
+    }
+    if let Some(code) = xml_text(text, "exceptionCode") {
+        let message = xml_text(text, "exceptionMessage").unwrap_or_default();
+        return ApiError { status, code: code.to_owned(), message: shorten(message), fields: Vec::new() };
+    }
+    if text.starts_with('<') {
+        let title = xml_text(text, "title").or_else(|| xml_text(text, "faultstring")).unwrap_or("no title");
+        return ApiError::bare(status, &format!("a page instead of an answer: {title}"));
+    }
+    ApiError::bare(status, text)
+}
+
+/// Text of the first element of that local name, with or without a prefix.
+fn xml_text<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
+    let end = xml.find(&format!("{name}>"))? + name.len() + 1;
+    let rest = xml.get(end..)?;
+    Some(rest.get(..rest.find("</")?)?.trim()).filter(|text| !text.is_empty())
+}
+
+fn http_code(status: u16) -> String {
+    format!("HTTP_{status}")
+}
+
+fn shorten(text: &str) -> String {
+    let text = text.trim();
+    match text.char_indices().nth(MESSAGE_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+//! Which code and which status mean what.
+//!
+//! Here: the verdicts. Not here: reading a body, hints (`error`).
+
+use super::{ApiError, ErrorClass};
+
+impl ApiError {
+    /// The Bulk API writes the same codes without underscores, or in mixed case.
+    pub(super) fn plain_code(&self) -> String {
+        self.code.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect()
+    }
+
+    pub(super) fn says(&self, part: &str) -> bool {
+        self.message.to_ascii_lowercase().contains(&part.to_ascii_lowercase())
+    }
+
+    pub(super) fn class_by_code(&self) -> Option<ErrorClass> {
+        Some(match self.plain_code().as_str() {
+            // "Not valid for use with the REST API" is not cured by a new token, but costs only one renewal.
+            "INVALIDSESSIONID" | "INVALIDAUTHHEADER" | "BADOAUTHTOKEN" | "MISSINGOAUTHTOKEN" | "WRONGORG" => {
+                ErrorClass::Auth
+            }
+            "REQUESTLIMITEXCEEDED" => self.class_of_request_limit(),
+            "LIMITEXCEEDED" | "EXCEEDEDQUOTA" | "SINGLEEMAILLIMITEXCEEDED" => ErrorClass::DailyLimit,
+            // A daily Bulk limit is sometimes reported under this code.
+            "APIERROR" if self.says("per 24 hrs") => ErrorClass::DailyLimit,
+            "UNABLETOLOCKROW"
+            | "SERVERUNAVAILABLE"
+            | "REQUESTRUNNINGTOOLONG"
+            | "QUERYTIMEOUT"
+            | "INVALIDQUERYLOCATOR"
+            | "ALREADYINPROCESS"
+            | "TOOMANYAPEXREQUESTS"
+            | "TXNSECURITYMETERINGERROR"
+            | "UNKNOWNEXCEPTION"
+            | "PLATFORMEVENTPUBLISHINGUNAVAILABLE"
+            | "INSERTUPDATEDELETENOTALLOWEDDURINGMAINTENANCE"
+            | "APICURRENTLYDISABLED"
+            | "TOOMANYLOCKFAILURE"
+            | "INTERNALSERVERERROR"
+            | "TIMEOUT"
+            | "ALLORNONEOPERATIONROLLEDBACK"
+            | "PROCESSINGHALTED" => ErrorClass::Transient,
+            // The customer's automation failed; what it ran into is quoted in the text as a code.
+            "CANNOTINSERTUPDATEACTIVATEENTITY" | "CANNOTEXECUTEFLOWTRIGGER" | "APEXERROR"
+                if self.says("UNABLE_TO_LOCK_ROW") || self.says("CPU time limit exceeded") =>
+            {
+                ErrorClass::Transient
+            }
+            // A value or a parent of one row, under the code for a missing field.
+            "INVALIDFIELD" if self.says("Failed to deserialize") || self.says("Foreign key external ID") => {
+                ErrorClass::Record
+            }
+            "INVALIDFIELD"
+            | "INVALIDTYPE"
+            | "INVALIDFIELDFORINSERTUPDATE"
+            | "NOTFOUND"
+            | "INVALIDENTITY"
+            | "INVALIDBATCH" => ErrorClass::Schema,
+            "APIDISABLEDFORORG"
+            | "INVALIDOPERATIONWITHEXPIREDPASSWORD"
+            | "FUNCTIONALITYNOTENABLED"
+            | "FEATURENOTENABLED"
+            | "LICENSELIMITEXCEEDED"
+            | "UNSUPPORTEDAPIVERSION"
+            | "INVALIDVERSION"
+            | "STORAGELIMITEXCEEDED"
+            | "INSUFFICIENTACCESS"
+            | "INVALIDUSER" => ErrorClass::Org,
+            "MALFORMEDQUERY"
+            | "INVALIDQUERYFILTEROPERATOR"
+            | "INVALIDQUERYSCOPE"
+            | "QUERYTOOCOMPLICATED"
+            | "OPERATIONTOOLARGE"
+            | "EXCEEDEDMAXSEMIJOINSUBSELECTS"
+            | "EXCEEDEDIDLIMIT"
+            | "METHODNOTALLOWED"
+            | "INVALIDJOB"
+            | "INVALIDJOBSTATE"
+            | "INVALIDOPERATION"
+            | "INVALIDURL"
+            | "CLIENTINPUTERROR" => ErrorClass::Bug,
+            "REQUIREDFIELDMISSING" if self.says("At least 1 record is required") => ErrorClass::Bug,
+            // A single record's trouble, which then is the status of the whole answer: 403 or 404.
+            "INSUFFICIENTACCESSORREADONLY"
+            | "INSUFFICIENTACCESSONCROSSREFERENCEENTITY"
+            | "ENTITYISDELETED"
+            | "ENTITYISLOCKED"
+            | "ENTITYISARCHIVED"
+            | "INVALIDCROSSREFERENCEKEY"
+            | "CANNOTINSERTUPDATEACTIVATEENTITY"
+            | "CANNOTEXECUTEFLOWTRIGGER"
+            | "DUPLICATESDETECTED"
+            | "DUPLICATEVALUE" => ErrorClass::Record,
+            _ => return None,
+        })
+    }
+
+    /// One code, three limits. Only the text tells them apart, and it may be translated, so what is not surely
+    /// about concurrency counts as the day's limit: waiting too long costs time, hammering costs the customer.
+    fn class_of_request_limit(&self) -> ErrorClass {
+        if self.says("concurrent") { ErrorClass::Concurrency } else { ErrorClass::DailyLimit }
+    }
+
+    pub(super) fn class_by_status(&self) -> ErrorClass {
+        match self.status {
+            // Redirects are not followed: a stale instance URL leads to a login page.
+            301..=308 | 401 => ErrorClass::Auth,
+            403 | 410 => ErrorClass::Org,
+            404 => ErrorClass::Schema,
+            405 | 409 | 411..=415 | 428 | 431 => ErrorClass::Bug,
+            406 | 408 | 420 | 429 | 500..=599 => ErrorClass::Transient,
+            // Not Salesforce's words but those of something in between: no verdict on a record.
+            400 if self.code.starts_with("HTTP_") => ErrorClass::Transient,
+            _ => ErrorClass::Record,
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Every form of error body, and the verdict on each kind of code.
+
+use super::*;
+use crate::call::reply;
+
+fn error(status: u16, code: &str, message: &str) -> ApiError {
+    ApiError { status, code: code.into(), message: message.into(), fields: Vec::new() }
+}
+
+#[test]
+fn every_form_of_error_body() {
+    for (status, body, expected) in [
+        (
+            401,
+            r#"[{"message":"Session expired or invalid","errorCode":"INVALID_SESSION_ID"}]"#,
+            error(401, "INVALID_SESSION_ID", "Session expired or invalid"),
+        ),
+        (400, r#"{"message":"m","errorCode":"API_ERROR"}"#, error(400, "API_ERROR", "m")),
+        (400, r#"{"statusCode":"MALFORMED_ID","message":"m","fields":[]}"#, error(400, "MALFORMED_ID", "m")),
+        (
+            400,
+            r#"{"error":"invalid_grant","error_description":"audience is invalid"}"#,
+            error(400, "invalid_grant", "audience is invalid"),
+        ),
+        (
+            400,
+            r#"{"exceptionCode":"InvalidSessionId","exceptionMessage":"Invalid session id"}"#,
+            error(400, "InvalidSessionId", "Invalid session id"),
+        ),
+        (
+            300,
+            r#"["/services/data/v23.0/sobjects/W/a","/services/data/v23.0/sobjects/W/b"]"#,
+            error(
+                300,
+                "HTTP_300",
+                "the external id matches 2 records: /services/data/v23.0/sobjects/W/a, \
+                 /services/data/v23.0/sobjects/W/b",
+            ),
+        ),
+        (403, "Bad_OAuth_Token", error(403, "Bad_OAuth_Token", "")),
+        (406, "CustomNotAcceptable", error(406, "HTTP_406", "CustomNotAcceptable")),
+        (414, "", error(414, "HTTP_414", "an empty answer")),
+        (
+            420,
+            "<html><head><title>We are setting things up</title></head></html>",
+            error(420, "HTTP_420", "a page instead of an answer: We are setting things up"),
+        ),
+        (
+            500,
+            "<?xml version=\"1.0\"?><e><sf:exceptionCode>INVALID_USER</sf:exceptionCode>\
+             <sf:exceptionMessage>no</sf:exceptionMessage></e>",
+            error(500, "INVALID_USER", "no"),
+        ),
+        (503, r#"[{"errorCode":"SERVER_UNAVAILABLE","message":""}]"#, error(503, "SERVER_UNAVAILABLE", "")),
+        (500, r#"[{"errorCode":"X"#, error(500, "HTTP_500", r#"[{"errorCode":"X"#)),
+        (400, "[]", error(400, "HTTP_400", "an answer without an error code, 2 bytes")),
+        (400, "7", error(400, "HTTP_400", "an answer without an error code, 1 bytes")),
+        (400, r#"[{"errorCode":"INVALIDENTITY","message":"m"}]"#, error(400, "INVALIDENTITY", "m")),
+    ] {
+        assert_eq!(errors_in(&reply(status, body)), [expected], "{body}");
+    }
+}
+
+#[test]
+fn several_errors_and_their_fields_are_all_read() {
+    let body = r#"[{"errorCode":"A_B","message":"1","fields":["X","Y"]},{"errorCode":"C_D","message":"2"}]"#;
+    let errors = errors_in(&reply(400, body));
+    assert_eq!(errors.len(), 2);
+    assert_eq!(errors[0].fields, ["X", "Y"]);
+}
+
+#[test]
+fn an_error_in_one_text_is_taken_apart() {
+    for (text, code, message, fields) in [
+        (
+            "INVALID_FIELD:Failed to deserialize field at col 3. Due to, 'a:b' is not valid:CloseDate --",
+            "INVALID_FIELD",
+            "Failed to deserialize field at col 3. Due to, 'a:b' is not valid",
+            &["CloseDate"][..],
+        ),
+        (
+            "UNABLE_TO_LOCK_ROW:unable to obtain access: 001a,001b:--",
+            "UNABLE_TO_LOCK_ROW",
+            "unable to obtain access: 001a,001b",
+            &[],
+        ),
+        (
+            "REQUIRED_FIELD_MISSING:Missing: [A, B]:A B --",
+            "REQUIRED_FIELD_MISSING",
+            "Missing: [A, B]",
+            &["A", "B"],
+        ),
+        ("InvalidBatch : Field name not found : X", "InvalidBatch", "Field name not found : X", &[]),
+        ("X_Y:--", "X_Y", "", &[]),
+        ("no code: at all", "HTTP_200", "no code: at all", &[]),
+        ("", "HTTP_200", "", &[]),
+    ] {
+        let error = ApiError::from_text(200, text);
+        assert_eq!((error.code.as_str(), error.message.as_str()), (code, message), "{text}");
+        assert_eq!(error.fields, fields, "{text}");
+    }
+}
+
+#[test]
+fn a_success_holds_no_error() {
+    assert_eq!(errors_in(&reply(204, "")), []);
+    assert_eq!(errors_in(&reply(200, r#"[{"errorCode":"X","message":"y"}]"#)), []);
+}
+
+#[test]
+fn a_long_message_is_shortened_between_characters() {
+    let body = format!(r#"[{{"errorCode":"X_Y","message":"{}"}}]"#, "é".repeat(5_000));
+    assert_eq!(errors_in(&reply(400, body))[0].message.chars().count(), MESSAGE_CHARS_MAX + 1);
+}
+
+#[test]
+fn one_code_for_three_limits_is_told_apart_by_its_text() {
+    for (message, class) in [
+        ("TotalRequests Limit exceeded.", ErrorClass::DailyLimit),
+        ("ConcurrentRequests (Concurrent API Requests) Limit exceeded.", ErrorClass::Concurrency),
+        ("ConcurrentPerOrgLongTxn Limit exceeded", ErrorClass::Concurrency),
+        ("ConcurrentPerOrgApex Limit exceeded", ErrorClass::Concurrency),
+        ("Das Limit ist erreicht.", ErrorClass::DailyLimit),
+        ("", ErrorClass::DailyLimit),
+    ] {
+        for status in [403, 429] {
+            assert_eq!(error(status, "REQUEST_LIMIT_EXCEEDED", message).class(), class, "{message}");
+        }
+    }
+}
+
+#[test]
+fn the_verdict_follows_from_code_and_status() {
+    use ErrorClass::{Auth, Bug, DailyLimit, Org, Record, Schema, Transient};
+    for (status, code, message, class) in [
+        (401, "INVALID_SESSION_ID", "Session expired or invalid", Auth),
+        (400, "InvalidSessionId", "Invalid session id", Auth),
+        (403, "Bad_OAuth_Token", "", Auth),
+        (302, "HTTP_302", "", Auth),
+        (
+            400,
+            "LIMIT_EXCEEDED",
+            "Max bulk v2 query jobs (10000) per 24 hrs has been reached (10021).",
+            DailyLimit,
+        ),
+        (400, "API_ERROR", "Max bulk v2 query jobs (10000) per 24 hrs has been reached (10021).", DailyLimit),
+        (200, "ExceededQuota", "ApiBatchItems Limit exceeded", DailyLimit),
+        (400, "UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access", Transient),
+        (403, "TXN_SECURITY_METERING_ERROR", "", Transient),
+        (403, "API_CURRENTLY_DISABLED", "", Transient),
+        (200, "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "first error: UNABLE_TO_LOCK_ROW, x", Transient),
+        (200, "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "NullPointerException", Record),
+        (406, "HTTP_406", "", Transient),
+        (420, "HTTP_420", "", Transient),
+        (503, "HTTP_503", "", Transient),
+        (400, "INVALID_FIELD", "No such column 'x' on sobject of type Contact", Schema),
+        (200, "INVALID_FIELD", "Failed to deserialize field at col 3.", Record),
+        (200, "INVALID_FIELD", "Foreign key external ID: x not found for field Y", Record),
+        (404, "HTTP_404", "", Schema),
+        (404, "ENTITY_IS_DELETED", "entity is deleted", Record),
+        (404, "INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", Record),
+        (403, "INSUFFICIENT_ACCESS_OR_READONLY", "insufficient access rights on object id", Record),
+        (200, "InvalidBatch", "Field name not found : X", Schema),
+        (403, "API_DISABLED_FOR_ORG", "", Org),
+        (410, "UNSUPPORTED_API_VERSION", "", Org),
+        (200, "STORAGE_LIMIT_EXCEEDED", "storage limit exceeded", Org),
+        (403, "SOME_NEW_CODE", "", Org),
+        (400, "MALFORMED_QUERY", "unexpected token: x", Bug),
+        (431, "HTTP_431", "", Bug),
+        (400, "INVALIDJOBSTATE", "Closing already Completed Job not allowed", Bug),
+        (400, "REQUIRED_FIELD_MISSING", "At least 1 record is required", Bug),
+        (200, "REQUIRED_FIELD_MISSING", "Required fields are missing: [Name]", Record),
+        (200, "FIELD_CUSTOM_VALIDATION_EXCEPTION", "concurrent users only", Record),
+        (200, "SOME_NEW_CODE", "", Record),
+        (300, "HTTP_300", "", Record),
+    ] {
+        assert_eq!(error(status, code, message).class(), class, "{status} {code} {message}");
+    }
+}
+
+#[test]
+fn every_class_but_our_own_fault_comes_with_a_hint() {
+    for (code, status) in
+        [("UNABLE_TO_LOCK_ROW", 400), ("X_Y", 200), ("X_Y", 403), ("X_Y", 404), ("X_Y", 401)]
+    {
+        assert!(error(status, code, "").hint().is_some_and(|hint| hint.ends_with('.')), "{code} {status}");
+    }
+    assert_eq!(error(400, "MALFORMED_QUERY", "").hint(), None);
+}

@@ -1,0 +1,264 @@
+//! The HTTP client: one for all orgs, which shares connections and never mixes tokens.
+//!
+//! Here: sending, reading bounded bodies, and whether a broken exchange had reached Salesforce.
+//! Not here: meaning, retries, and renewing a token; any HTTP status is an answer.
+//!
+//! Invariant: a token goes to its own `instance_url` and nowhere else. Redirects are not followed, and no path leads to
+//! another host.
+
+use std::{error::Error, time::Duration};
+
+use bytes::Bytes;
+use reqwest::{
+    Client, RequestBuilder,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, SET_COOKIE},
+    redirect::Policy,
+};
+use secrecy::ExposeSecret;
+use url::Url;
+
+use super::HttpClient;
+use crate::{
+    call::{Body, Call, Method, Reply, VERSION_MARK},
+    cometd::{Answer, Failure},
+    error::CallError,
+    limits::{ApiUsage, CONNECT_TIMEOUT, LOGIN_TIMEOUT, REPLY_BYTES_MAX},
+    oauth::{Login, LoginError, Token, exposed},
+};
+
+/// So that an org's admin sees who calls (RESTDOC `headers_calloptions`).
+const CALL_OPTIONS: (&str, &str) = ("sforce-call-options", "client=orgpipe");
+/// Who we are for proxies and logs.
+const USER_AGENT: &str = concat!("orgpipe/", env!("CARGO_PKG_VERSION"));
+/// The answer's header with the org's use of its API calls.
+const LIMIT_INFO: &str = "sforce-limit-info";
+/// Idle connections kept per host: a poll's and a call's.
+const IDLE_PER_HOST_MAX: usize = 2;
+/// How long an idle connection is kept.
+const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
+/// How often a silent connection is probed; long polls are silent for minutes.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+/// Bytes of a login's answer; a token has some hundred.
+const LOGIN_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of a body set aside before they have come.
+const BODY_BYTES_AHEAD_MAX: u64 = 1024 * 1024;
+
+/// Why there is no answer.
+enum Trouble {
+    /// Nothing was sent.
+    Unreachable(String),
+    /// Something may have been sent.
+    TimedOut(String),
+    /// Something may have been sent.
+    Broken(String),
+    /// The body was not read to its end.
+    TooLarge { status: u16, bytes_max: usize },
+}
+
+impl HttpClient {
+    /// A client with its own connections; makes none yet. Proxies are taken from the usual environment variables.
+    pub fn new() -> Result<Self, CallError> {
+        let client = Client::builder()
+            .redirect(Policy::none())
+            .http1_only()
+            .gzip(true)
+            .user_agent(USER_AGENT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .tcp_keepalive(KEEPALIVE)
+            .build();
+        match client {
+            Ok(client) => Ok(Self(client)),
+            Err(error) => Err(CallError::Transport { text: causes(&error), sent: false }),
+        }
+    }
+
+    /// Logs in; a second time if Salesforce wants the assertion addressed otherwise. `now_secs` = seconds since 1970.
+    pub async fn login(&self, login: &Login, now_secs: i64) -> Result<Token, LoginError> {
+        let answer = self.login_once(login, now_secs).await;
+        match answer.as_ref().err().and_then(|error| login.readdressed(error)) {
+            Some(other) => self.login_once(&other, now_secs).await,
+            None => answer,
+        }
+    }
+
+    async fn login_once(&self, login: &Login, now_secs: i64) -> Result<Token, LoginError> {
+        let call = login.call(now_secs)?;
+        let request = self
+            .0
+            .post(call.url)
+            .timeout(LOGIN_TIMEOUT)
+            .header(ACCEPT, "application/json")
+            .form(&exposed(&call.form));
+        let broken = |text, sent| LoginError::Transport { host: login.host().to_owned(), text, sent };
+        match exchange(request, LOGIN_BYTES_MAX).await {
+            Ok((status, headers, body)) => login.token(&reply(status, &headers, body)),
+            Err(Trouble::Unreachable(text)) => Err(broken(text, false)),
+            Err(Trouble::TimedOut(text) | Trouble::Broken(text)) => Err(broken(text, true)),
+            Err(Trouble::TooLarge { status, bytes_max }) => {
+                Err(LoginError::Unreadable { status, what: format!("it is larger than {bytes_max} bytes") })
+            }
+        }
+    }
+
+    /// Sends a call to the token's org. `api_version` = such as `66.0`.
+    pub async fn send(&self, token: &Token, api_version: &str, call: &Call) -> Result<Reply, CallError> {
+        let path = call.path.replace(VERSION_MARK, &format!("v{api_version}"));
+        let method = match call.method {
+            Method::Get => reqwest::Method::GET,
+            Method::Post => reqwest::Method::POST,
+            Method::Patch => reqwest::Method::PATCH,
+            Method::Put => reqwest::Method::PUT,
+            Method::Delete => reqwest::Method::DELETE,
+        };
+        let unsent = |text| CallError::Transport { text, sent: false };
+        let request = self.to_org(method, token, &path).map_err(unsent)?.timeout(call.timeout);
+        let request = if call.query.is_empty() { request } else { request.query(&call.query) };
+        let request = request.headers(headers_of(call).map_err(unsent)?);
+        let request = match &call.body {
+            Body::None => request,
+            Body::Json(json) => request.body(json.clone()),
+            Body::Form(form) => request.form(form),
+            Body::Csv(csv) => request.body(csv.clone()),
+        };
+        match exchange(request, REPLY_BYTES_MAX).await {
+            Ok((status, headers, body)) => Ok(reply(status, &headers, body)),
+            Err(Trouble::Unreachable(text)) => Err(unsent(text)),
+            Err(Trouble::TimedOut(text) | Trouble::Broken(text)) => {
+                Err(CallError::Transport { text, sent: true })
+            }
+            Err(Trouble::TooLarge { status, bytes_max }) => {
+                Err(CallError::Unreadable { status, what: format!("it is larger than {bytes_max} bytes") })
+            }
+        }
+    }
+
+    /// Posts one message to the CometD endpoint. `suffix` is appended to its URL; the whole answer must be there within
+    /// `timeout`.
+    pub async fn post_cometd(
+        &self,
+        token: &Token,
+        api_version: &str,
+        suffix: &str,
+        message: String,
+        cookies: Option<&str>,
+        timeout: Duration,
+    ) -> Result<Answer, Failure> {
+        let path = format!("/cometd/{api_version}{suffix}");
+        let request = self.to_org(reqwest::Method::POST, token, &path).map_err(Failure::Unreachable)?;
+        let request = request
+            .timeout(timeout)
+            .header(ACCEPT, "application/json")
+            .header(CONTENT_TYPE, "application/json; charset=UTF-8")
+            .body(message);
+        let request = match cookies {
+            Some(cookies) => request.header(COOKIE, cookies),
+            None => request,
+        };
+        match exchange(request, REPLY_BYTES_MAX).await {
+            Ok((status, headers, body)) => {
+                let cookies = headers.get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
+                Ok(Answer { status, set_cookies: cookies.map(str::to_owned).collect(), body })
+            }
+            Err(Trouble::Unreachable(text)) => Err(Failure::Unreachable(text)),
+            Err(Trouble::TimedOut(_)) => Err(Failure::TimedOut),
+            Err(Trouble::Broken(text)) => Err(Failure::Broken(text)),
+            Err(Trouble::TooLarge { bytes_max, .. }) => Err(Failure::TooLarge(bytes_max)),
+        }
+    }
+
+    /// A request to the token's org, with what every request has.
+    fn to_org(&self, method: reqwest::Method, token: &Token, path: &str) -> Result<RequestBuilder, String> {
+        let url = in_org(&token.instance_url, path).ok_or("the path leads out of the org")?;
+        let bearer = format!("Bearer {}", token.access_token.expose_secret());
+        let mut bearer = HeaderValue::try_from(bearer).map_err(|_| "the token cannot stand in a header")?;
+        bearer.set_sensitive(true);
+        Ok(self.0.request(method, url).header(AUTHORIZATION, bearer).header(CALL_OPTIONS.0, CALL_OPTIONS.1))
+    }
+}
+
+/// The URL of a path in an org; `None` if the path would change the host.
+fn in_org(instance: &Url, path: &str) -> Option<Url> {
+    let origin = instance.origin();
+    let url = Url::parse(&format!("{}{path}", origin.ascii_serialization())).ok()?;
+    (path.starts_with('/') && url.origin() == origin).then_some(url)
+}
+
+/// Content type and the call's own headers; those replace what is usual.
+fn headers_of(call: &Call) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
+    let content_type = match &call.body {
+        Body::Json(_) => Some("application/json; charset=UTF-8"),
+        Body::Csv(_) => Some("text/csv; charset=UTF-8"),
+        Body::None | Body::Form(_) => None,
+    };
+    if let Some(content_type) = content_type {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    }
+    for (name, value) in &call.headers {
+        let value =
+            HeaderValue::try_from(value).map_err(|_| format!("the header `{name}` cannot be sent"))?;
+        let name =
+            reqwest::header::HeaderName::try_from(*name).map_err(|_| "a header's name cannot be sent")?;
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}
+
+/// Sends, and reads the answer to its end.
+async fn exchange(request: RequestBuilder, bytes_max: usize) -> Result<(u16, HeaderMap, Bytes), Trouble> {
+    let mut response = request.send().await.map_err(trouble)?;
+    let status = response.status().as_u16();
+    let headers = std::mem::take(response.headers_mut());
+    let announced = response.content_length().unwrap_or(0);
+    if usize::try_from(announced).is_ok_and(|bytes| bytes > bytes_max) {
+        return Err(Trouble::TooLarge { status, bytes_max });
+    }
+    let mut body = Vec::with_capacity(usize::try_from(announced.min(BODY_BYTES_AHEAD_MAX)).unwrap_or(0));
+    while let Some(chunk) = response.chunk().await.map_err(trouble)? {
+        if body.len() + chunk.len() > bytes_max {
+            return Err(Trouble::TooLarge { status, bytes_max });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok((status, headers, Bytes::from(body)))
+}
+
+/// Only before there is a connection it is sure that nothing was sent.
+fn trouble(error: reqwest::Error) -> Trouble {
+    let error = error.without_url();
+    let text = causes(&error);
+    if error.is_builder() || error.is_connect() {
+        Trouble::Unreachable(text)
+    } else if error.is_timeout() {
+        Trouble::TimedOut(text)
+    } else {
+        Trouble::Broken(text)
+    }
+}
+
+/// The error and what led to it, in one line, without the URL.
+fn causes(error: &dyn Error) -> String {
+    let mut texts = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        texts.push(error.to_string());
+        cause = error.source();
+    }
+    texts.dedup();
+    texts.join(": ")
+}
+
+fn reply(status: u16, headers: &HeaderMap, body: Bytes) -> Reply {
+    let text = |name: &reqwest::header::HeaderName, value: &HeaderValue| {
+        value.to_str().ok().map(|value| (name.as_str().to_owned(), value.to_owned()))
+    };
+    let headers: Vec<_> = headers.iter().filter_map(|(name, value)| text(name, value)).collect();
+    let usage = headers.iter().find(|(name, _)| name == LIMIT_INFO);
+    let usage = usage.and_then(|(_, value)| ApiUsage::from_header(value));
+    Reply { status, headers, body, usage }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,275 @@
+//! The client against a socket that answers with prepared bytes, broken ones included.
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+
+use super::*;
+use crate::{
+    bulk::job,
+    oauth::{Flow, LoginClass},
+    rest::{limits, query, versions},
+};
+
+/// Takes one connection after the other; each gets one answer and is closed. Ends with the requests it saw.
+async fn server(answers: Vec<Vec<u8>>) -> (String, JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let task = tokio::spawn(async move {
+        let mut seen = Vec::new();
+        for answer in answers {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            seen.push(request_of(&mut socket).await);
+            // A client that has had enough may close first.
+            let _ = socket.write_all(&answer).await;
+        }
+        seen
+    });
+    (url, task)
+}
+
+/// Head and body, by `content-length`.
+async fn request_of(socket: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let mut part = [0; 4096];
+    loop {
+        let count = socket.read(&mut part).await.unwrap();
+        assert!(count > 0, "the request ended early: {}", String::from_utf8_lossy(&bytes));
+        bytes.extend_from_slice(&part[..count]);
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        if body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
+            return text;
+        }
+    }
+}
+
+fn answer(status: &str, headers: &str, body: &str) -> Vec<u8> {
+    format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len()).into_bytes()
+}
+
+fn token(url: &str) -> Token {
+    Token {
+        access_token: "00D!s3cret".into(),
+        instance_url: Url::parse(url).unwrap(),
+        org_id: "00Dx0000000BV7zEAG".into(),
+        user_id: "005x00000012Q9PAAU".into(),
+    }
+}
+
+async fn send(answer: Vec<u8>, call: &Call) -> (Result<Reply, CallError>, String) {
+    let (url, task) = server(vec![answer]).await;
+    let reply = HttpClient::new().unwrap().send(&token(&url), "66.0", call).await;
+    (reply, task.await.unwrap().remove(0))
+}
+
+#[tokio::test]
+async fn a_call_carries_version_token_and_name() {
+    let headers = "Sforce-Limit-Info: api-usage=18/5000; per-app-api-usage=1/2(appName=x)\r\n";
+    let (reply, request) =
+        send(answer("200 OK", headers, "[]"), &query::query("SELECT Id FROM A WHERE B > '+'")).await;
+    let reply = reply.unwrap();
+    assert_eq!((reply.status, &reply.body[..]), (200, &b"[]"[..]));
+    assert_eq!(reply.usage, Some(ApiUsage { used: 18, max: 5000 }));
+    assert!(
+        request.starts_with(
+            "GET /services/data/v66.0/query?q=SELECT+Id+FROM+A+WHERE+B+%3E+%27%2B%27 HTTP/1.1\r\n"
+        ),
+        "{request}"
+    );
+    for line in [
+        "authorization: Bearer 00D!s3cret",
+        "sforce-call-options: client=orgpipe",
+        &format!("user-agent: {USER_AGENT}"),
+        "accept: application/json",
+        "accept-encoding: gzip",
+    ] {
+        assert!(request.lines().any(|found| found == line), "{line} is not in {request}");
+    }
+}
+
+#[tokio::test]
+async fn bodies_go_out_as_what_they_are() {
+    let upload = job::upload("services/data/v66.0/jobs/ingest/750/batches", Bytes::from_static(b"X__c\nk\n"));
+    let (reply, request) = send(answer("201 Created", "", ""), &upload).await;
+    assert_eq!(reply.unwrap().status, 201);
+    assert!(
+        request.starts_with("PUT /services/data/v66.0/jobs/ingest/750/batches HTTP/1.1\r\n"),
+        "{request}"
+    );
+    assert!(
+        request.contains("content-type: text/csv") && request.ends_with("\r\n\r\nX__c\nk\n"),
+        "{request}"
+    );
+
+    let (_, request) = send(answer("200 OK", "", "{}"), &job::close("750")).await;
+    assert!(request.starts_with("PATCH /services/data/v66.0/jobs/ingest/750 "), "{request}");
+    assert!(
+        request.contains("content-type: application/json")
+            && request.ends_with(r#"{"state":"UploadComplete"}"#)
+    );
+
+    let (_, request) = send(answer("200 OK", "", ""), &job::results("750", job::ResultKind::Failed)).await;
+    assert!(request.contains("accept: text/csv\r\n") && !request.contains("application/json"), "{request}");
+}
+
+#[tokio::test]
+async fn any_status_is_an_answer_and_no_redirect_is_followed() {
+    for (status, headers, body) in [
+        ("401 Unauthorized", "", r#"[{"errorCode":"INVALID_SESSION_ID","message":"m"}]"#),
+        ("302 Found", "Location: https://elsewhere.example/login\r\n", ""),
+        ("503 Service Unavailable", "", "<html>"),
+        ("204 No Content", "", ""),
+    ] {
+        let answer = answer(status, headers, body);
+        let (reply, _) = send(answer, &limits::limits()).await;
+        let reply = reply.unwrap();
+        assert_eq!(reply.status.to_string(), status[..3]);
+        assert_eq!((&reply.body[..], reply.usage), (body.as_bytes(), None));
+        assert_eq!(reply.header("location").is_some(), !headers.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_cut_connection_may_have_reached_salesforce() {
+    let call = limits::limits();
+    for cut in ["", "HTTP/1.1 200 OK\r\ncontent-", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"a\""] {
+        let (reply, _) = send(cut.as_bytes().to_vec(), &call).await;
+        let Err(CallError::Transport { text, sent: true }) = reply else { panic!("{cut}: {reply:?}") };
+        assert!(!text.contains("127.0.0.1") && !text.contains("s3cret"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_connection_has_sent_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let client = HttpClient::new().unwrap();
+    let reply = client.send(&token(&url), "66.0", &limits::limits()).await;
+    assert!(matches!(&reply, Err(CallError::Transport { sent: false, .. })), "{reply:?}");
+    let answer =
+        client.post_cometd(&token(&url), "66.0", "", "[]".into(), None, Duration::from_secs(5)).await;
+    assert!(matches!(&answer, Err(Failure::Unreachable(_))), "{answer:?}");
+    let login = client.login(&credentials(&url), 0).await;
+    assert!(matches!(&login, Err(LoginError::Transport { sent: false, .. })), "{login:?}");
+}
+
+#[tokio::test]
+async fn silence_ends_with_the_calls_own_timeout() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let client = HttpClient::new().unwrap();
+    let call = Call { timeout: Duration::from_millis(50), ..limits::limits() };
+    let reply = client.send(&token(&url), "66.0", &call).await;
+    assert!(matches!(&reply, Err(CallError::Transport { sent: true, .. })), "{reply:?}");
+    let answer =
+        client.post_cometd(&token(&url), "66.0", "", "[]".into(), None, Duration::from_millis(50)).await;
+    assert_eq!(answer, Err(Failure::TimedOut));
+}
+
+#[tokio::test]
+async fn bodies_are_bounded_announced_or_not() {
+    let request = |url: &str| Client::new().get(url);
+    let announced = answer("200 OK", "", &"x".repeat(11));
+    let chunked =
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n6\r\nabcdef\r\n5\r\nghijk\r\n0\r\n\r\n"
+            .to_vec();
+    for answer in [announced, chunked] {
+        let (url, task) = server(vec![answer.clone(), answer]).await;
+        let refused = exchange(request(&url), 10).await;
+        assert!(matches!(refused, Err(Trouble::TooLarge { status: 200, bytes_max: 10 })));
+        assert!(matches!(exchange(request(&url), 11).await, Ok((200, _, body)) if body.len() == 11));
+        task.await.unwrap();
+    }
+    let huge = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\nx", REPLY_BYTES_MAX + 1);
+    let (reply, _) = send(huge.into_bytes(), &versions::versions()).await;
+    assert!(matches!(&reply, Err(CallError::Unreadable { status: 200, .. })), "{reply:?}");
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_unpacked() {
+    let body = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0x8b, 0x8e, 5, 0, 0x29, 0xbb, 0x4c, 0x0d, 2, 0, 0, 0];
+    let mut answer =
+        format!("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n", body.len())
+            .into_bytes();
+    answer.extend(body);
+    let (reply, _) = send(answer, &limits::limits()).await;
+    assert_eq!(&reply.unwrap().body[..], b"[]");
+}
+
+#[tokio::test]
+async fn a_message_goes_to_cometd_and_all_cookies_come_back() {
+    let headers = "Set-Cookie: BAYEUX_BROWSER=a; Path=/cometd/\r\nSet-Cookie: sfdc-stream=!b=; path=/\r\n";
+    let (url, task) = server(vec![answer("200 OK", headers, "[{}]")]).await;
+    let client = HttpClient::new().unwrap();
+    let timeout = Duration::from_secs(30);
+    let answer = client
+        .post_cometd(&token(&url), "66.0", "/connect", r#"[{"id":"1"}]"#.into(), Some("a=b; c=d"), timeout)
+        .await
+        .unwrap();
+    assert_eq!(answer.set_cookies, ["BAYEUX_BROWSER=a; Path=/cometd/", "sfdc-stream=!b=; path=/"]);
+    assert_eq!((answer.status, &answer.body[..]), (200, &b"[{}]"[..]));
+    let request = task.await.unwrap().remove(0);
+    assert!(request.starts_with("POST /cometd/66.0/connect HTTP/1.1\r\n"), "{request}");
+    assert!(
+        request.contains("\r\ncookie: a=b; c=d\r\n") && request.contains("content-type: application/json")
+    );
+    assert!(request.ends_with("\r\n\r\n[{\"id\":\"1\"}]"), "{request}");
+}
+
+fn credentials(url: &str) -> Login {
+    let flow = Flow::ClientCredentials { client_id: "key".into(), client_secret: "a&b=c".into() };
+    Login { login_url: Url::parse(url).unwrap(), flow }
+}
+
+#[tokio::test]
+async fn a_login_is_one_form() {
+    let body = r#"{"access_token":"t","instance_url":"http://127.0.0.1:9",
+        "id":"http://x/id/00Dx0000000BV7z/005x00000012Q9P"}"#;
+    let refusal = r#"{"error":"rate_limit_exceeded","error_description":"login rate exceeded"}"#;
+    let (url, task) = server(vec![answer("200 OK", "", body), answer("400 Bad Request", "", refusal)]).await;
+    let client = HttpClient::new().unwrap();
+    let token = client.login(&credentials(&url), 0).await.unwrap();
+    assert_eq!(token.instance_url.as_str(), "http://127.0.0.1:9/");
+    let error = client.login(&credentials(&url), 0).await.unwrap_err();
+    assert_eq!(error.class(), LoginClass::RateLimited);
+    let request = task.await.unwrap().remove(0);
+    assert!(request.starts_with("POST /services/oauth2/token HTTP/1.1\r\n"), "{request}");
+    assert!(request.ends_with("\r\n\r\ngrant_type=client_credentials&client_id=key&client_secret=a%26b%3Dc"));
+    assert!(!request.contains("authorization"), "{request}");
+}
+
+#[tokio::test]
+async fn a_refused_audience_is_changed_once() {
+    let refusal = r#"{"error":"invalid_grant","error_description":"audience is invalid"}"#;
+    let refusal = || answer("400 Bad Request", "", refusal);
+    let (url, task) = server(vec![refusal(), refusal()]).await;
+    let flow = Flow::Jwt {
+        client_id: "key".into(),
+        username: "u@x.example".into(),
+        key_pem: crate::oauth::tests::PKCS8.into(),
+        audience: None,
+    };
+    let login = Login { login_url: Url::parse(&url).unwrap(), flow };
+    let error = HttpClient::new().unwrap().login(&login, 0).await.unwrap_err();
+    assert_eq!(error.class(), LoginClass::Settings);
+    let requests = task.await.unwrap();
+    assert_eq!(requests.len(), 2);
+    assert_ne!(requests[0], requests[1]);
+}
+
+#[test]
+fn no_path_leads_out_of_the_org() {
+    let instance = Url::parse("https://acme.my.salesforce.com").unwrap();
+    for path in ["//other.example/x", "/@other.example/", "/..//other.example"] {
+        let url = in_org(&instance, path).unwrap();
+        assert_eq!(url.host_str(), Some("acme.my.salesforce.com"), "{path}");
+    }
+    for path in ["", "@other.example/", ".other.example/", ":8443/x", "https://other.example/"] {
+        assert_eq!(in_org(&instance, path), None, "{path}");
+    }
+}

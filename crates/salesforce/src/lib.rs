@@ -1,0 +1,21 @@
+//! Salesforce's protocols: what to send, and what an answer means.
+//!
+//! Here: requests as data ([`call::Call`]), answers as data ([`call::Reply`]) and the verdict on each failure
+//! ([`error::ErrorClass`]). Not here: when to call, how often to retry, what a record means.
+//!
+//! Invariant: only `http/client.rs` opens a socket. No clock and no dice anywhere: time and chance are arguments.
+//!
+//! In reading order: [`call`], [`error`], [`limits`], [`oauth`], [`soql`], [`rest`], [`bulk`], [`cometd`], [`http`].
+
+pub mod bulk;
+pub mod call;
+pub mod cometd;
+pub mod error;
+pub mod http;
+pub mod limits;
+pub mod oauth;
+pub mod rest;
+pub mod soql;
+
+/// A Salesforce record: nested relation objects stay nested, `attributes` is kept as received.
+pub type Row = serde_json::Map<String, serde_json::Value>;

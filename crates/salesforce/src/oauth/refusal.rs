@@ -1,0 +1,110 @@
+//! What a refused login means.
+//!
+//! Here: the OAuth codes and texts, each with its verdict and its hint. Not here: reading the answer (`oauth`).
+//!
+//! Source: HELP `remoteaccess_oauth_flow_errors`; the texts as live orgs send them. `invalid_grant` is one code for a
+//! dozen causes, one of which (two logins at a time) passes by itself: only its text tells them apart.
+
+use super::LoginClass;
+
+use LoginClass::{App, Org, RateLimited, Settings, Transient, User};
+
+/// A part of the description, in lower case, and what it means; the first that fits counts.
+const TEXTS: [(&str, LoginClass, &str); 12] = [
+    ("already being processed", Transient, "Two logins met; it is retried by itself."),
+    (
+        "login rate",
+        RateLimited,
+        "This user logs in too often; find out who else logs in as it. It is retried later.",
+    ),
+    (
+        "audience",
+        Settings,
+        "Set the org's `audience` to `https://login.salesforce.com`, for a sandbox to `https://test.salesforce.com`.",
+    ),
+    (
+        "assertion",
+        Settings,
+        "Check that the key belongs to the certificate in the external client app, that `client_id` is the app's, and \
+         that this machine's clock is right to the minute.",
+    ),
+    (
+        "not supported on this domain",
+        Settings,
+        "Set `login_url` to the org's My Domain, `https://NAME.my.salesforce.com`.",
+    ),
+    (
+        "no client credentials user",
+        App,
+        "Name a run-as user in the app's client credentials policy (Setup, External Client App Manager, Policies).",
+    ),
+    (
+        "approved",
+        User,
+        "Let admin-approved users in (the app's policy), and give the running user the permission set that the app \
+         lists.",
+    ),
+    (
+        "ip restricted",
+        User,
+        "Admit this machine's address, and this hour, in the running user's profile (login IP ranges, login hours).",
+    ),
+    (
+        "login hours",
+        User,
+        "Admit this machine's address, and this hour, in the running user's profile (login IP ranges, login hours).",
+    ),
+    ("expired access/refresh token", User, "The customer has to connect anew."),
+    (
+        "data not available",
+        Org,
+        "The org, probably a sandbox, is gone: take it out, or set its new `login_url`.",
+    ),
+    ("data not found", Org, "The org, probably a sandbox, is gone: take it out, or set its new `login_url`."),
+];
+
+const LATER: &str = "It is retried by itself.";
+const APP: &str = "Check `client_id` and secret against the external client app, and that `login_url` is of the same \
+                   org; a new app takes minutes to be known everywhere.";
+const USER: &str = "Look at the running user's login history (Setup, Login History) for Salesforce's reason.";
+
+/// Verdict and hint.
+pub(super) fn judge(status: u16, code: &str, description: &str) -> (LoginClass, &'static str) {
+    let description = description.to_ascii_lowercase();
+    if let Some((_, class, hint)) = TEXTS.iter().find(|(part, ..)| description.contains(part)) {
+        // A page or a proxy may contain any words; only Salesforce's own codes give them weight.
+        if !code.starts_with("HTTP_") {
+            return (*class, hint);
+        }
+    }
+    match code.to_ascii_lowercase().as_str() {
+        "invalid_grant" => (User, USER),
+        "rate_limit_exceeded" => (RateLimited, "This user logs in too often; it is retried later."),
+        "invalid_app_access" => {
+            (User, "Give the running user the permission set or profile that the external client app lists.")
+        }
+        "invalid_client" | "invalid_client_id" | "unauthorized_client" => (App, APP),
+        "unsupported_grant_type" => {
+            (App, "Enable this flow in the external client app (Setup, its OAuth settings).")
+        }
+        "invalid_scope" => (App, "Give the external client app the scope `api`."),
+        "inactive_user" => (User, "The running user is frozen or inactive: activate it, or name another."),
+        "inactive_org" => (Org, "The org is suspended: the customer has to talk to Salesforce."),
+        "server_error" | "temporarily_unavailable" | "unknown_error" => (Transient, LATER),
+        _ => by_status(status),
+    }
+}
+
+/// Without a code that we know.
+fn by_status(status: u16) -> (LoginClass, &'static str) {
+    match status {
+        300..=399 => {
+            (Settings, "Set `login_url` to the host that answers itself: the org's My Domain may be renamed.")
+        }
+        420 => (Transient, "The org is being set up, or it is gone; it is retried by itself."),
+        429 => (RateLimited, LATER),
+        406 | 408 | 500..=599 => (Transient, LATER),
+        404 => (Settings, "Check `login_url`: this host has no token endpoint."),
+        _ => (App, APP),
+    }
+}

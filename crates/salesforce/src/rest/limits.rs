@@ -1,0 +1,46 @@
+//! `/limits`: how much of the day's API calls the org has left.
+
+use serde_json::Value;
+
+use crate::{
+    call::{Call, Reply, VERSION_MARK},
+    error::CallError,
+    limits::{ApiUsage, SMALL_TIMEOUT},
+};
+
+/// Asks for the limits; itself an API call, and the running user needs "View Setup and Configuration" (RESTDOC
+/// `resources_limits`).
+pub fn limits() -> Call {
+    Call::get(format!("/services/data/{VERSION_MARK}/limits"), SMALL_TIMEOUT)
+}
+
+/// The day's API calls. Other keys come and go with edition and version; they are passed over.
+pub fn usage(reply: &Reply) -> Result<ApiUsage, CallError> {
+    let answer = reply.json()?;
+    let number = |name: &str| answer.get("DailyApiRequests")?.get(name).and_then(Value::as_i64);
+    let (Some(max), Some(remaining)) = (number("Max"), number("Remaining")) else {
+        return Err(reply.unreadable("`DailyApiRequests` with `Max` and `Remaining` is missing"));
+    };
+    // An org that overruns its allowance for a while shows a negative rest.
+    let used = max.saturating_sub(remaining);
+    Ok(ApiUsage { used: u64::try_from(used).unwrap_or(0), max: u64::try_from(max).unwrap_or(0) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::reply;
+
+    #[test]
+    fn use_is_what_no_longer_remains() {
+        for (body, used, max) in [
+            (r#"{"DailyApiRequests":{"Max":15000,"Remaining":14998}}"#, 2, 15_000),
+            (r#"{"DailyApiRequests":{"Max":5,"Remaining":0,"App":{"Max":0,"Remaining":0}},"X":{}}"#, 5, 5),
+            (r#"{"DailyApiRequests":{"Max":5,"Remaining":-2}}"#, 7, 5),
+            (r#"{"DailyApiRequests":{"Max":0,"Remaining":0}}"#, 0, 0),
+        ] {
+            assert_eq!(usage(&reply(200, body)), Ok(ApiUsage { used, max }), "{body}");
+        }
+        assert!(matches!(usage(&reply(200, r#"{"Other":{"Max":1}}"#)), Err(CallError::Unreadable { .. })));
+    }
+}

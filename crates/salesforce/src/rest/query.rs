@@ -1,0 +1,130 @@
+//! Queries, page by page.
+//!
+//! Here: the call for the first and for the next page, and reading one. Not here: SOQL text (`soql`).
+//!
+//! A page may be shorter than asked for while more follow: only `done` tells the end (RESTDOC `dome_query`). An expired
+//! cursor (`INVALID_QUERY_LOCATOR`) is not cured by asking again: start the query over from the last checkpoint.
+
+use serde_json::Value;
+
+use crate::{
+    Row,
+    call::{Call, Reply, VERSION_MARK, local_path},
+    error::CallError,
+    limits::QUERY_TIMEOUT,
+};
+
+/// One page of records.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page {
+    /// Records of the whole query, as counted when it began.
+    pub total: u64,
+    /// Records of this page.
+    pub records: Vec<Row>,
+    /// For [`next`]; `None` on the last page.
+    pub next: Option<String>,
+}
+
+/// Asks for the first page.
+pub fn query(soql: &str) -> Call {
+    let mut call = Call::get(format!("/services/data/{VERSION_MARK}/query"), QUERY_TIMEOUT);
+    call.query.push(("q".to_owned(), soql.to_owned()));
+    call
+}
+
+/// Asks for a further page, by the [`Page::next`] of the one before.
+pub fn next(url: &str) -> Call {
+    Call::get(local_path(url), QUERY_TIMEOUT)
+}
+
+/// Reads a page.
+pub fn page(reply: &Reply) -> Result<Page, CallError> {
+    let Value::Object(mut answer) = reply.json()? else {
+        return Err(reply.unreadable("a page of records that is no object"));
+    };
+    let total = answer.get("totalSize").and_then(Value::as_u64);
+    let total = total.ok_or_else(|| reply.unreadable("a page without `totalSize`"))?;
+    let done = answer.get("done").and_then(Value::as_bool);
+    let done = done.ok_or_else(|| reply.unreadable("a page without `done`"))?;
+    let next = match answer.remove("nextRecordsUrl") {
+        Some(Value::String(url)) if !done && !url.is_empty() => Some(url),
+        _ if !done => return Err(reply.unreadable("a page that is not the last and names no next one")),
+        _ => None,
+    };
+    let Some(Value::Array(items)) = answer.remove("records") else {
+        return Err(reply.unreadable("a page without `records`"));
+    };
+    let mut records = Vec::with_capacity(items.len());
+    for item in items {
+        let Value::Object(record) = item else { return Err(reply.unreadable("a record that is no object")) };
+        if let Some(name) = cut_children(&record) {
+            return Err(
+                reply.unreadable(format!("`{name}` of a record holds more than one page, which is not read"))
+            );
+        }
+        records.push(record);
+    }
+    Ok(Page { total, records, next })
+}
+
+/// A child list that goes on on a page of its own; taking it for complete would lose records.
+fn cut_children(record: &Row) -> Option<&str> {
+    let is_cut = |value: &Value| value.get("done").and_then(Value::as_bool) == Some(false);
+    record.iter().find(|(_, value)| is_cut(value)).map(|(name, _)| name.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::reply;
+
+    #[test]
+    fn the_statement_is_a_parameter_and_the_next_page_a_path() {
+        let call = query("SELECT Id FROM A WHERE T > 2026-01-01T00:00:00Z");
+        assert_eq!(call.path, "/services/data/{v}/query");
+        assert_eq!(
+            call.query,
+            [("q".to_owned(), "SELECT Id FROM A WHERE T > 2026-01-01T00:00:00Z".to_owned())]
+        );
+        assert!(call.idempotent);
+        for url in [
+            "/services/data/v66.0/query/01gx-2000",
+            "https://a.my.salesforce.com/services/data/v66.0/query/01gx-2000",
+        ] {
+            assert_eq!(next(url).path, "/services/data/v66.0/query/01gx-2000");
+        }
+    }
+
+    #[test]
+    fn only_done_tells_the_end() {
+        let rows = r#"[{"attributes":{"type":"A"},"Id":"001","Parent":null}]"#;
+        for (rest, next) in [
+            (r#""done":true"#, None),
+            (r#""done":true,"nextRecordsUrl":"/x""#, None),
+            (r#""done":false,"nextRecordsUrl":"/x""#, Some("/x")),
+        ] {
+            let page = page(&reply(200, format!(r#"{{"totalSize":7,{rest},"records":{rows}}}"#))).unwrap();
+            assert_eq!((page.total, page.records.len(), page.next.as_deref()), (7, 1, next), "{rest}");
+            assert_eq!(page.records[0]["Id"], "001");
+        }
+    }
+
+    #[test]
+    fn what_would_lose_records_is_unreadable() {
+        for body in [
+            r#"{"totalSize":7,"done":false,"records":[]}"#,
+            r#"{"totalSize":7,"records":[]}"#,
+            r#"{"done":true,"records":[]}"#,
+            r#"{"totalSize":7,"done":true}"#,
+            r#"{"totalSize":1,"done":true,"records":[null]}"#,
+            r#"{"totalSize":1,"done":true,"records":[{"Kids":{"totalSize":9,"done":false,"records":[]}}]}"#,
+            r#"{"totalSize":1,"done":true,"records":[{"Id":"0"#,
+            "[]",
+            "<html>login</html>",
+        ] {
+            assert!(matches!(page(&reply(200, body)), Err(CallError::Unreadable { .. })), "{body}");
+        }
+        let empty = r#"{"totalSize":0,"done":true,"records":[]}"#;
+        assert!(page(&reply(200, empty)).unwrap().records.is_empty());
+    }
+}
