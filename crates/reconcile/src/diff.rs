@@ -43,6 +43,24 @@ pub fn diff(desired: &Desired, existing: Option<&Row>, describe: &Describe) -> R
     })
 }
 
+/// All mapped fields as they must be written when what the org holds is not known yet, because another write to the
+/// same record is on its way. Null clears a field.
+pub fn all_fields(desired: &Desired, describe: &Describe) -> Result<Row, RecordProblem> {
+    let mut fields = Row::new();
+    for (name, value) in &desired.fields {
+        let field = describe.field(name).ok_or_else(|| unknown(name, describe))?;
+        let value = prepare(field, value)?.value;
+        if value.is_null() && !field.nillable {
+            return Err(required(field));
+        }
+        if !field.updateable {
+            return Err(locked(field, "changed"));
+        }
+        fields.insert(field.name.clone(), value);
+    }
+    Ok(fields)
+}
+
 /// Checks that the external ID field exists, may be matched by, and takes this value.
 pub fn check_external_id(desired: &Desired, field: &str, describe: &Describe) -> Result<(), RecordProblem> {
     let field = describe.field(field).ok_or_else(|| unknown(field, describe))?;

@@ -14,10 +14,10 @@ pub fn canonical(text: &str) -> Option<String> {
         15 => Some(format!("{text}{}", checksum(text))),
         18 => {
             let (stem, check) = text.split_at(15);
-            if one_case(text) {
-                if let Some(restored) = restore(stem, check) {
-                    return Some(restored);
-                }
+            if one_case(text)
+                && let Some(restored) = restore(stem, check)
+            {
+                return Some(restored);
             }
             Some(text.to_owned())
         }

@@ -31,7 +31,8 @@ pub struct RecordProblem {
 }
 
 impl RecordProblem {
-    pub(crate) fn new(field: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+    /// A problem with a field.
+    pub fn new(field: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { field: field.to_owned(), message: message.into(), hint: hint.into() }
     }
 }

@@ -5,7 +5,7 @@ pub const COLLECTIONS_MAX: usize = 200;
 
 /// The API for a number of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lane {
+pub enum WriteLane {
     /// One record: upsert by external ID.
     One,
     /// A few: sObject Collections, at most [`COLLECTIONS_MAX`] a call.
@@ -15,11 +15,11 @@ pub enum Lane {
 }
 
 /// The lane for `count` records of one object; `bulk_from` and more go to Bulk API 2.0. A single record never does.
-pub fn route(count: usize, bulk_from: usize) -> Lane {
+pub fn route(count: usize, bulk_from: usize) -> WriteLane {
     match count {
-        0 | 1 => Lane::One,
-        _ if count >= bulk_from => Lane::Bulk,
-        _ => Lane::Collections,
+        0 | 1 => WriteLane::One,
+        _ if count >= bulk_from => WriteLane::Bulk,
+        _ => WriteLane::Collections,
     }
 }
 
@@ -30,14 +30,14 @@ mod tests {
     #[test]
     fn the_count_decides_the_lane() {
         let cases = [
-            (0, 10, Lane::One),
-            (1, 10, Lane::One),
-            (1, 1, Lane::One),
-            (2, 10, Lane::Collections),
-            (9, 10, Lane::Collections),
-            (10, 10, Lane::Bulk),
-            (500, 10, Lane::Bulk),
-            (2, 1, Lane::Bulk),
+            (0, 10, WriteLane::One),
+            (1, 10, WriteLane::One),
+            (1, 1, WriteLane::One),
+            (2, 10, WriteLane::Collections),
+            (9, 10, WriteLane::Collections),
+            (10, 10, WriteLane::Bulk),
+            (500, 10, WriteLane::Bulk),
+            (2, 1, WriteLane::Bulk),
         ];
         for (count, bulk_from, lane) in cases {
             assert_eq!(route(count, bulk_from), lane, "{count} from {bulk_from}");

@@ -133,9 +133,9 @@ fn multi_picklist(field: &Field, value: &Value) -> Result<Prepared, RecordProble
     }
     let joined = sent.join(";");
     check_length(field, &joined)?;
-    let mut set: Vec<String> = sent.iter().map(|text| text.to_lowercase()).collect();
-    set.sort();
-    Ok(Prepared { value: Value::String(joined), key: Key::Set(set) })
+    let mut members: Vec<String> = sent.iter().map(|text| text.to_lowercase()).collect();
+    members.sort();
+    Ok(Prepared { value: Value::String(joined), key: Key::Set(members) })
 }
 
 fn checkbox(field: &Field, value: &Value) -> Result<Prepared, RecordProblem> {

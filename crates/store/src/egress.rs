@@ -1,0 +1,259 @@
+//! The egress queue in memory: which change may be offered next.
+//!
+//! ```text
+//! push ─▶ free ─take─▶ taken ─enlist─▶ in a job
+//!          ▲  ▲          │ free │            │ retry, free
+//!          │  └──────────┴──────┘            │
+//!          └─────────────────────────────────┘          any of them ─end─▶ gone
+//! ```
+//!
+//! Here: lanes, due times, order per key. Not here: bodies, ledger and what is written to disk (`org.rs`).
+//!
+//! Invariant: of one key at most two changes are here, and only the older one may be taken.
+//! Invariant: `ready` and `timed` together hold exactly the changes that are free and have none of their key before them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use crate::moves::Lane;
+
+/// Who has a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Flight {
+    /// Nobody.
+    Free,
+    /// Somebody who must not die over it: forgotten by a restart.
+    Taken,
+    /// A stored job.
+    Job(Arc<str>),
+}
+
+/// What is known of a change in memory.
+#[derive(Clone, Debug)]
+pub(crate) struct Waiting {
+    pub(crate) lane: Lane,
+    pub(crate) target: Arc<str>,
+    pub(crate) key: Arc<str>,
+    pub(crate) units: u32,
+    /// 0 once it has been due at a take.
+    pub(crate) due_ms: u64,
+    pub(crate) flight: Flight,
+}
+
+#[derive(Debug, Default)]
+struct Target {
+    slots: HashMap<Arc<str>, Slot>,
+    ready: BTreeSet<(Lane, u64)>,
+}
+
+/// The changes of one key.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    front: u64,
+    behind: Option<u64>,
+}
+
+/// What a push did.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Pushed {
+    /// The lane that the new change got.
+    pub(crate) lane: Lane,
+    /// Number and units of those that made room.
+    pub(crate) replaced: Vec<(u64, u32)>,
+}
+
+/// The queue.
+#[derive(Debug, Default)]
+pub(crate) struct Egress {
+    changes: BTreeMap<u64, Waiting>,
+    targets: BTreeMap<Arc<str>, Target>,
+    timed: BTreeSet<(u64, u64)>,
+}
+
+impl Egress {
+    pub(crate) fn get(&self, seq: u64) -> Option<&Waiting> {
+        self.changes.get(&seq)
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.changes.len() as u64
+    }
+
+    pub(crate) fn units(&self) -> u64 {
+        self.changes.values().map(|waiting| u64::from(waiting.units)).sum()
+    }
+
+    /// Does the key have a change here?
+    pub(crate) fn is_open(&self, target: &str, key: &str) -> bool {
+        self.targets.get(target).is_some_and(|target| target.slots.contains_key(key))
+    }
+
+    /// Has a newer change of the same key come?
+    pub(crate) fn has_newer(&self, seq: u64) -> bool {
+        self.changes
+            .get(&seq)
+            .and_then(|waiting| self.slot(waiting))
+            .is_some_and(|slot| slot.front == seq && slot.behind.is_some())
+    }
+
+    /// Adds the newest change of all.
+    pub(crate) fn push(&mut self, seq: u64, lane: Lane, target: &str, key: &str, units: u32) -> Pushed {
+        let target = match self.targets.get_key_value(target) {
+            Some((known, _)) => Arc::clone(known),
+            None => Arc::from(target),
+        };
+        let queue = self.targets.entry(Arc::clone(&target)).or_default();
+        let (key, before) = match queue.slots.get_key_value(key) {
+            Some((known, slot)) => (Arc::clone(known), Some(*slot)),
+            None => (Arc::from(key), None),
+        };
+        let older = before.into_iter().flat_map(|slot| [Some(slot.front), slot.behind]).flatten();
+        let (mut lane, mut replaced, mut kept) = (lane, Vec::new(), None);
+        for old in older.collect::<Vec<_>>() {
+            let Some(waiting) = self.changes.get(&old) else { continue };
+            lane = lane.min(waiting.lane);
+            if waiting.flight == Flight::Free {
+                replaced.push((old, waiting.units));
+            } else {
+                kept = Some(old);
+            }
+        }
+        for (old, _) in &replaced {
+            self.withdraw(*old);
+            self.changes.remove(old);
+        }
+        let slot = match kept {
+            Some(front) => Slot { front, behind: Some(seq) },
+            None => Slot { front: seq, behind: None },
+        };
+        self.targets.entry(Arc::clone(&target)).or_default().slots.insert(Arc::clone(&key), slot);
+        self.changes.insert(seq, Waiting { lane, target, key, units, due_ms: 0, flight: Flight::Free });
+        self.offer(seq);
+        Pushed { lane, replaced }
+    }
+
+    /// Puts back a stored change, oldest first. False if it breaks the order of its key.
+    pub(crate) fn restore(&mut self, seq: u64, waiting: Waiting) -> bool {
+        let target = match self.targets.get_key_value(&waiting.target) {
+            Some((known, _)) => Arc::clone(known),
+            None => Arc::clone(&waiting.target),
+        };
+        let waiting = Waiting { target: Arc::clone(&target), ..waiting };
+        let slots = &mut self.targets.entry(target).or_default().slots;
+        let slot = match slots.get(&waiting.key).copied() {
+            None => Slot { front: seq, behind: None },
+            Some(Slot { front, behind: None }) if waiting.flight == Flight::Free => {
+                Slot { front, behind: Some(seq) }
+            }
+            Some(_) => return false,
+        };
+        slots.insert(Arc::clone(&waiting.key), slot);
+        self.changes.insert(seq, waiting);
+        self.offer(seq);
+        true
+    }
+
+    /// The changes that would be taken now.
+    pub(crate) fn due(&mut self, now_ms: u64, changes_max: usize) -> Vec<u64> {
+        while let Some(&(due_ms, seq)) = self.timed.first()
+            && due_ms <= now_ms
+        {
+            self.timed.pop_first();
+            if let Some(waiting) = self.changes.get_mut(&seq) {
+                waiting.due_ms = 0;
+            }
+            self.offer(seq);
+        }
+        let first = self
+            .targets
+            .values()
+            .min_by_key(|target| target.ready.first().map_or((1, None), |f| (0, Some(*f))));
+        let ready = first.into_iter().flat_map(|target| target.ready.iter());
+        // One lane at a time: a live change must not wait for a job that a refresh fills.
+        let lane = first.and_then(|target| target.ready.first()).map(|(lane, _)| *lane);
+        ready.take_while(|(of, _)| Some(*of) == lane).take(changes_max).map(|(_, seq)| *seq).collect()
+    }
+
+    /// The earliest due time among the changes that may be offered.
+    pub(crate) fn next_due_ms(&self) -> Option<u64> {
+        if self.targets.values().any(|target| !target.ready.is_empty()) {
+            return Some(0);
+        }
+        self.timed.first().map(|(due_ms, _)| *due_ms)
+    }
+
+    /// Gives a free change to somebody, or one that somebody has to somebody else.
+    pub(crate) fn enlist(&mut self, seq: u64, flight: Flight) {
+        self.withdraw(seq);
+        if let Some(waiting) = self.changes.get_mut(&seq) {
+            waiting.flight = flight;
+        }
+    }
+
+    /// Nobody has it any more; it is offered again as soon as it was due before.
+    pub(crate) fn free(&mut self, seq: u64) {
+        if let Some(waiting) = self.changes.get_mut(&seq) {
+            waiting.flight = Flight::Free;
+        }
+        self.offer(seq);
+    }
+
+    /// Frees all changes that are in no job.
+    pub(crate) fn free_taken(&mut self) {
+        let taken = self.changes.iter().filter(|(_, waiting)| waiting.flight == Flight::Taken);
+        for seq in taken.map(|(seq, _)| *seq).collect::<Vec<_>>() {
+            self.free(seq);
+        }
+    }
+
+    /// It is to be tried again, not before a time.
+    pub(crate) fn retry(&mut self, seq: u64, due_ms: u64) {
+        if let Some(waiting) = self.changes.get_mut(&seq) {
+            waiting.due_ms = due_ms;
+        }
+        self.free(seq);
+    }
+
+    /// It is done with; the one behind it may come.
+    pub(crate) fn end(&mut self, seq: u64) {
+        self.withdraw(seq);
+        let Some(Waiting { target, key, .. }) = self.changes.remove(&seq) else { return };
+        let Some(queue) = self.targets.get_mut(&target) else { return };
+        if let Some(behind) = queue.slots.get(&key).and_then(|slot| slot.behind) {
+            queue.slots.insert(key, Slot { front: behind, behind: None });
+            self.offer(behind);
+            return;
+        }
+        queue.slots.remove(&key);
+        if queue.slots.is_empty() {
+            self.targets.remove(&target);
+        }
+    }
+
+    fn slot(&self, waiting: &Waiting) -> Option<&Slot> {
+        self.targets.get(&waiting.target)?.slots.get(&waiting.key)
+    }
+
+    /// Lists it as one that may be offered, if it may be.
+    fn offer(&mut self, seq: u64) {
+        let Some(waiting) = self.changes.get(&seq) else { return };
+        if waiting.flight != Flight::Free || self.slot(waiting).is_none_or(|slot| slot.front != seq) {
+            return;
+        }
+        if waiting.due_ms > 0 {
+            self.timed.insert((waiting.due_ms, seq));
+        } else if let Some(target) = self.targets.get_mut(&waiting.target) {
+            target.ready.insert((waiting.lane, seq));
+        }
+    }
+
+    fn withdraw(&mut self, seq: u64) {
+        let Some(waiting) = self.changes.get(&seq) else { return };
+        self.timed.remove(&(waiting.due_ms, seq));
+        if let Some(target) = self.targets.get_mut(&waiting.target) {
+            target.ready.remove(&(waiting.lane, seq));
+        }
+    }
+}

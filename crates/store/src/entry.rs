@@ -1,0 +1,252 @@
+//! The fields of every entry, in the order in which they are stored.
+//!
+//! Here: one `encode` and one `decode` per kind. Not here: the frame round them (`frame.rs`), their keys (`keys.rs`).
+//!
+//! A new field needs a new `FORMAT` and a step from the old one.
+
+use crate::{
+    frame::{Reader, Writer},
+    ledger::{Counts, Ledger},
+    moves::{Change, DeadLetter, Lane, Request},
+};
+
+/// Format of the database as a whole.
+pub(crate) const FORMAT: u32 = 1;
+
+/// A request as it is stored.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct StoredRequest {
+    pub(crate) org: String,
+    pub(crate) request: Request,
+}
+
+impl StoredRequest {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let Request { seq: _, lane, records, body } = &self.request;
+        Writer::default().text(&self.org).u8(lane_code(*lane)).u32(*records).bytes(body).done()
+    }
+
+    pub(crate) fn decode(seq: u64, payload: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(payload);
+        let org = reader.text()?;
+        let request =
+            Request { seq, lane: lane(reader.u8()?)?, records: reader.u32()?, body: reader.bytes()? };
+        reader.end()?;
+        Some(Self { org, request })
+    }
+}
+
+/// A change as it is stored.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct StoredChange {
+    pub(crate) org: String,
+    pub(crate) due_ms: u64,
+    pub(crate) change: Change,
+}
+
+impl StoredChange {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let Change { seq: _, lane, target, key, units, attempts, last_reason, body } = &self.change;
+        Writer::default()
+            .text(&self.org)
+            .u64(self.due_ms)
+            .u8(lane_code(*lane))
+            .text(target)
+            .text(key)
+            .u32(*units)
+            .u32(*attempts)
+            .text(last_reason)
+            .bytes(body)
+            .done()
+    }
+
+    pub(crate) fn decode(seq: u64, payload: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(payload);
+        let org = reader.text()?;
+        let due_ms = reader.u64()?;
+        let change = Change {
+            seq,
+            lane: lane(reader.u8()?)?,
+            target: reader.text()?,
+            key: reader.text()?,
+            units: reader.u32()?,
+            attempts: reader.u32()?,
+            last_reason: reader.text()?,
+            body: reader.bytes()?,
+        };
+        reader.end()?;
+        Some(Self { org, due_ms, change })
+    }
+}
+
+/// A dead letter as it is stored.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct StoredDeadLetter {
+    pub(crate) org: String,
+    pub(crate) letter: DeadLetter,
+}
+
+impl StoredDeadLetter {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let DeadLetter { seq: _, at_ms, records, target, key, reason, hint, attempts, body } = &self.letter;
+        Writer::default()
+            .text(&self.org)
+            .u64(*at_ms)
+            .u32(*records)
+            .text(target)
+            .text(key)
+            .text(reason)
+            .text(hint)
+            .u32(*attempts)
+            .bytes(body)
+            .done()
+    }
+
+    pub(crate) fn decode(seq: u64, payload: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(payload);
+        let org = reader.text()?;
+        let letter = DeadLetter {
+            seq,
+            at_ms: reader.u64()?,
+            records: reader.u32()?,
+            target: reader.text()?,
+            key: reader.text()?,
+            reason: reader.text()?,
+            hint: reader.text()?,
+            attempts: reader.u32()?,
+            body: reader.bytes()?,
+        };
+        reader.end()?;
+        Some(Self { org, letter })
+    }
+}
+
+impl Ledger {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let Counts { records_in, written, unchanged, no_data, superseded, dead, open_ingress, open_egress } =
+            self.counts;
+        let stored = [self.requests, self.changes, self.jobs, self.dead_letters, self.positions];
+        [records_in, written, unchanged, no_data, superseded, dead, open_ingress, open_egress]
+            .into_iter()
+            .chain(stored)
+            .fold(Writer::default(), Writer::u64)
+            .done()
+    }
+
+    pub(crate) fn decode(payload: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(payload);
+        let counts = Counts {
+            records_in: reader.u64()?,
+            written: reader.u64()?,
+            unchanged: reader.u64()?,
+            no_data: reader.u64()?,
+            superseded: reader.u64()?,
+            dead: reader.u64()?,
+            open_ingress: reader.u64()?,
+            open_egress: reader.u64()?,
+        };
+        let ledger = Self {
+            counts,
+            requests: reader.u64()?,
+            changes: reader.u64()?,
+            jobs: reader.u64()?,
+            dead_letters: reader.u64()?,
+            positions: reader.u64()?,
+        };
+        reader.end()?;
+        Some(ledger)
+    }
+}
+
+/// What must be in the database as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// The highest number given; the next one is higher, whatever was removed since.
+    pub(crate) sequence: u64,
+    /// Orgs that have a ledger.
+    pub(crate) orgs: u64,
+}
+
+impl Mark {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        Writer::default().u64(self.sequence).u64(self.orgs).done()
+    }
+
+    pub(crate) fn decode(payload: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(payload);
+        let mark = Self { sequence: reader.u64()?, orgs: reader.u64()? };
+        reader.end()?;
+        Some(mark)
+    }
+}
+
+/// The list of a job's changes.
+pub(crate) fn encode_numbers<'a>(numbers: impl Iterator<Item = &'a u64>) -> Vec<u8> {
+    numbers.fold(Writer::default(), |writer, number| writer.u64(*number)).done()
+}
+
+/// The list of a job's changes, read back.
+pub(crate) fn decode_numbers(payload: &[u8]) -> Option<Vec<u64>> {
+    let (numbers, rest) = payload.as_chunks::<8>();
+    rest.is_empty().then(|| numbers.iter().map(|number| u64::from_be_bytes(*number)).collect())
+}
+
+fn lane_code(lane: Lane) -> u8 {
+    match lane {
+        Lane::Live => 0,
+        Lane::Refresh => 1,
+    }
+}
+
+fn lane(code: u8) -> Option<Lane> {
+    match code {
+        0 => Some(Lane::Live),
+        1 => Some(Lane::Refresh),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    prop_compose! {
+        fn any_change()(
+            seq in any::<u64>(), live in any::<bool>(), target in ".{0,6}", key in ".{0,6}", units in any::<u32>(),
+            attempts in any::<u32>(), last_reason in ".{0,6}", body in prop::collection::vec(any::<u8>(), 0..9),
+        ) -> Change {
+            let lane = if live { Lane::Live } else { Lane::Refresh };
+            Change { seq, lane, target, key, units, attempts, last_reason, body }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn entries_are_read_back(change in any_change(), org in ".{0,6}", due_ms in any::<u64>(), n in any::<[u64; 13]>()) {
+            let request = Request { seq: change.seq, lane: change.lane, records: change.units, body: change.body.clone() };
+            let stored = StoredRequest { org: org.clone(), request };
+            prop_assert_eq!(StoredRequest::decode(change.seq, &stored.encode()), Some(stored));
+            let letter = DeadLetter {
+                seq: change.seq, at_ms: due_ms, records: change.units, target: change.target.clone(),
+                key: change.key.clone(), reason: change.last_reason.clone(), hint: org.clone(),
+                attempts: change.attempts, body: change.body.clone(),
+            };
+            let stored = StoredDeadLetter { org: org.clone(), letter };
+            prop_assert_eq!(StoredDeadLetter::decode(change.seq, &stored.encode()), Some(stored));
+            let seq = change.seq;
+            let stored = StoredChange { org, due_ms, change };
+            prop_assert_eq!(StoredChange::decode(seq, &stored.encode()), Some(stored));
+            let payload = encode_numbers(n.iter());
+            prop_assert_eq!(decode_numbers(&payload), Some(n.to_vec()));
+            prop_assert_eq!(Ledger::decode(&payload).map(|ledger| ledger.encode()), Some(payload));
+        }
+
+        #[test]
+        fn decoding_any_bytes_never_panics(payload in prop::collection::vec(any::<u8>(), 0..40)) {
+            let _ = (StoredRequest::decode(1, &payload), StoredChange::decode(1, &payload));
+            let _ = (StoredDeadLetter::decode(1, &payload), decode_numbers(&payload), Ledger::decode(&payload));
+        }
+    }
+}

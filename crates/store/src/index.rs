@@ -1,0 +1,193 @@
+//! All orgs in memory, rebuilt from the entries at opening.
+//!
+//! Here: reading every entry once, and holding what was found against the ledgers and the highest number given: a
+//! damaged database may open with some entries missing, which no checksum tells. Not here: the moves (`org.rs`).
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use crate::{
+    egress::{Flight, Waiting},
+    entry::{FORMAT, Mark, StoredChange, StoredDeadLetter, StoredRequest, decode_numbers},
+    error::StoreError,
+    frame::{self, Reader},
+    keys::Key,
+    ledger::Ledger,
+    moves::Change,
+    org::Org,
+};
+
+/// All orgs, and what is stored about the database as a whole.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    pub(crate) orgs: HashMap<String, Org>,
+    pub(crate) mark: Mark,
+}
+
+/// Collects entries, in any order, into an index.
+#[derive(Default)]
+pub(crate) struct Rebuild {
+    orgs: HashMap<String, Found>,
+    format: Option<u32>,
+    mark: Option<Mark>,
+    highest: u64,
+    entries: u64,
+}
+
+/// What was found of one org.
+#[derive(Default)]
+struct Found {
+    org: Org,
+    changes: BTreeMap<u64, Waiting>,
+    jobs: BTreeSet<String>,
+    lists: BTreeMap<String, Vec<u64>>,
+    dead: BTreeSet<u64>,
+}
+
+impl Rebuild {
+    /// Takes one entry as it is stored.
+    pub(crate) fn add(&mut self, key_bytes: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        let Some(key) = Key::parse(key_bytes) else {
+            return Err(StoreError::damaged(
+                &"an entry",
+                format!("has an unknown key of {} bytes", key_bytes.len()),
+            ));
+        };
+        let payload = frame::open(key_bytes, value).map_err(|what| StoreError::damaged(&key, what))?;
+        self.entries += 1;
+        self.place(key, payload)
+            .ok_or_else(|| StoreError::damaged(&key, "does not have the fields it must have"))
+    }
+
+    fn place(&mut self, key: Key<'_>, payload: &[u8]) -> Option<()> {
+        match key {
+            Key::Format => self.format = Some(Reader::new(payload).u32()?),
+            Key::Mark => self.mark = Some(Mark::decode(payload)?),
+            Key::Ledger { org } => {
+                let found = self.found(org);
+                found.org.ledger = Ledger::decode(payload)?;
+                found.org.stored = true;
+            }
+            Key::Position { org, name } => {
+                self.found(org).org.positions.insert(name.to_owned());
+            }
+            Key::Request(seq) => {
+                let StoredRequest { org, request } = StoredRequest::decode(seq, payload)?;
+                self.highest = self.highest.max(seq);
+                self.found(&org).org.ingress.insert((request.lane, seq), request.records);
+            }
+            Key::Change(seq) => {
+                let StoredChange { org, due_ms, change } = StoredChange::decode(seq, payload)?;
+                self.highest = self.highest.max(seq);
+                let Change { lane, target, key, units, .. } = change;
+                let (target, key) = (Arc::from(target), Arc::from(key));
+                let waiting = Waiting { lane, target, key, units, due_ms, flight: Flight::Free };
+                self.found(&org).changes.insert(seq, waiting);
+            }
+            Key::DeadLetter(seq) => {
+                let stored = StoredDeadLetter::decode(seq, payload)?;
+                self.highest = self.highest.max(seq);
+                self.found(&stored.org).dead.insert(seq);
+            }
+            Key::Job { org, id } => {
+                self.found(org).jobs.insert(id.to_owned());
+            }
+            Key::JobChanges { org, id } => {
+                self.found(org).lists.insert(id.to_owned(), decode_numbers(payload)?);
+            }
+        }
+        Some(())
+    }
+
+    fn found(&mut self, org: &str) -> &mut Found {
+        self.orgs.entry(org.to_owned()).or_default()
+    }
+
+    /// Checks that all is there. None if the database is new.
+    pub(crate) fn finish(self) -> Result<Option<Index>, StoreError> {
+        if self.entries == 0 {
+            return Ok(None);
+        }
+        match self.format {
+            Some(FORMAT) => {}
+            Some(found) => return Err(StoreError::Format { found, known: FORMAT }),
+            None => return Err(StoreError::damaged(&Key::Format, "is missing")),
+        }
+        let mark = self.mark.ok_or_else(|| StoreError::damaged(&Key::Mark, "is missing"))?;
+        if self.highest > mark.sequence {
+            let what = format!(
+                "says {} numbers were given, but an entry has number {}",
+                mark.sequence, self.highest
+            );
+            return Err(StoreError::damaged(&Key::Mark, what));
+        }
+        let orgs = self.orgs.values().filter(|found| found.org.stored).count() as u64;
+        if orgs != mark.orgs {
+            return Err(StoreError::damaged(
+                &Key::Mark,
+                format!("says there are {} orgs, but there are {orgs}", mark.orgs),
+            ));
+        }
+        let orgs = self.orgs.into_iter().map(|(name, found)| {
+            let org = found.finish(&name)?;
+            Ok((name, org))
+        });
+        Ok(Some(Index { orgs: orgs.collect::<Result<_, StoreError>>()?, mark }))
+    }
+}
+
+impl Found {
+    fn finish(self, name: &str) -> Result<Org, StoreError> {
+        let Self { mut org, mut changes, jobs, lists, dead } = self;
+        for (id, list) in lists {
+            let key = Key::JobChanges { org: name, id: &id };
+            if !jobs.contains(&id) {
+                return Err(StoreError::damaged(&key, "has no job"));
+            }
+            let id: Arc<str> = Arc::from(id.as_str());
+            for seq in &list {
+                let Some(waiting) = changes.get_mut(seq) else {
+                    return Err(StoreError::damaged(&key, format!("names change {seq}, which is missing")));
+                };
+                waiting.flight = Flight::Job(Arc::clone(&id));
+            }
+            org.jobs.insert(Arc::clone(&id), list.into_iter().collect());
+        }
+        for (seq, waiting) in changes {
+            if !org.egress.restore(seq, waiting) {
+                return Err(StoreError::damaged(
+                    &Key::Change(seq),
+                    "stands behind too many, or out of order",
+                ));
+            }
+        }
+        org.dead = dead.into_iter().collect();
+        check(name, &org, jobs.len() as u64)?;
+        Ok(org)
+    }
+}
+
+/// Does the ledger say what was found?
+fn check(name: &str, org: &Org, jobs: u64) -> Result<(), StoreError> {
+    let Ledger { counts, requests, changes, jobs: jobs_kept, dead_letters, positions } = org.ledger;
+    let records = org.ingress.values().map(|records| u64::from(*records)).sum();
+    let pairs = [
+        ("requests", requests, org.ingress.len() as u64),
+        ("changes", changes, org.egress.len()),
+        ("jobs", jobs_kept, jobs),
+        ("lists of a job's changes", jobs_kept, org.jobs.len() as u64),
+        ("dead letters", dead_letters, org.dead.len() as u64),
+        ("positions", positions, org.positions.len() as u64),
+        ("records in requests", counts.open_ingress, records),
+        ("records in changes", counts.open_egress, org.egress.units()),
+        ("records in all places", counts.records_in, counts.ended().saturating_add(counts.open())),
+    ];
+    match pairs.into_iter().find(|(_, expected, found)| expected != found) {
+        Some((what, expected, found)) => {
+            Err(StoreError::Unaccounted { org: name.to_owned(), what, expected, found })
+        }
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,215 @@
+//! What survives a crash: positions, requests, changes, jobs, dead letters and the ledger over them, per org.
+//!
+//! ```text
+//!             append (A)               settle (B)                    resolve (C)
+//!  arrives ───────────────▶ ingress ───────────────▶ egress ───────────────────────▶ written
+//!            │ position moves │          │ unchanged     │  ▲                │
+//!            ▼                ▼          │ no data       │  └── due again ───┤
+//!           dead             head        │ dead          ▼                   ├──────▶ dead
+//!                                        ▼              take, job            └──────▶ superseded
+//! ```
+//!
+//! Each of A, B and C is one atomic commit that is on disk before the call is answered. One thread owns the database;
+//! it takes what waits for it, applies it in memory, writes it in one batch, flushes once and answers all.
+//!
+//! Here: the handle. `moves.rs` has the data, `org.rs` decides, `engine.rs` performs, `thread.rs` groups commits,
+//! `disk.rs` is the only file that knows the database. Not here: what a body means.
+//!
+//! Invariant: per org, what came in = what has ended + what is open, in every commit.
+//! Invariant: a change is offered to one taker at a time, and changes of one key in their order.
+
+mod disk;
+mod egress;
+mod engine;
+mod entry;
+mod error;
+mod frame;
+mod index;
+mod keys;
+mod ledger;
+mod moves;
+mod org;
+mod sizes;
+mod thread;
+
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeSet, path::Path, sync::Arc};
+
+use crate::{
+    disk::{Disk, SledDisk},
+    engine::Engine,
+    thread::Worker,
+};
+pub use crate::{
+    error::StoreError,
+    ledger::Counts,
+    moves::{
+        Append, BODY_BYTES_MAX, Change, DEAD_LETTERS_MAX, DeadLetter, HEAD_BYTES_MAX, Job, Lane,
+        NAME_BYTES_MAX, NewChange, NewDead, NewRequest, Outcome, Request, Resolve, Settle, TEXT_BYTES_MAX,
+    },
+};
+
+/// What an acknowledged commit survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// A power cut: the file is synced after each commit.
+    Power,
+    /// A killed process: the system has the data, the disk perhaps not yet.
+    Process,
+}
+
+/// How the store runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// What an acknowledged commit survives.
+    pub durability: Durability,
+    /// Bytes of memory for the database's cache; 32 to 64 MiB serve thousands of orgs.
+    pub cache_bytes: u64,
+    /// Records that may be open per org; an append that would pass it is refused, unless nothing is open.
+    pub depth_max: u64,
+}
+
+/// The handle. Clones share one thread. Dropping the last one commits what waits and blocks until the thread has ended;
+/// `close` first where that must not block.
+///
+/// A call that is dropped before its answer may still be carried out.
+#[derive(Clone, Debug)]
+pub struct Store {
+    worker: Arc<Worker>,
+}
+
+impl Store {
+    /// Opens the directory, creating it if need be, checks every entry and starts the thread. Blocks for it.
+    ///
+    /// # Errors
+    /// Another process has it, the database is damaged or from another version, or a file cannot be used.
+    pub fn open(dir: &Path, options: Options) -> Result<Self, StoreError> {
+        Self::start(Box::new(SledDisk::open(dir, options)?), options)
+    }
+
+    fn start(disk: Box<dyn Disk>, options: Options) -> Result<Self, StoreError> {
+        let engine = Engine::open(disk, options.depth_max)?;
+        Ok(Self { worker: Arc::new(Worker::start(engine)?) })
+    }
+
+    /// Commits all that waits and ends the thread; the directory is free when this returns. Later calls are refused.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        self.worker.close().await
+    }
+
+    /// Point A: stores requests together with the positions up to which their source has been read.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] if requests are among it and too much waits already.
+    pub async fn append(&self, org: &str, append: Append) -> Result<(), StoreError> {
+        let org = org.to_owned();
+        self.worker.call(move |engine| engine.append(&org, append)).await
+    }
+
+    /// The last stored value of a position, for instance that of a channel.
+    pub async fn position(&self, org: &str, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let (org, name) = (org.to_owned(), name.to_owned());
+        self.worker.call(move |engine| engine.position(&org, &name)).await
+    }
+
+    /// The next requests: live ones first, then oldest first, as many as fit in `records_max` records, but one at
+    /// least if any waits. They stay until they are settled. May be cut short by [`HEAD_BYTES_MAX`].
+    pub async fn ingress_head(&self, org: &str, records_max: u64) -> Result<Vec<Request>, StoreError> {
+        let org = org.to_owned();
+        self.worker.call(move |engine| engine.ingress_head(&org, records_max)).await
+    }
+
+    /// Point B: takes requests off ingress and stores what follows from them.
+    ///
+    /// # Errors
+    /// [`StoreError::Unbalanced`] if records would be lost or invented, [`StoreError::UnknownRequest`].
+    pub async fn settle(&self, org: &str, settle: Settle) -> Result<(), StoreError> {
+        let org = org.to_owned();
+        self.worker.call(move |engine| engine.settle(&org, settle)).await
+    }
+
+    /// Those of the keys that have a change on egress, waiting or in flight.
+    pub async fn open_keys(
+        &self,
+        org: &str,
+        target: &str,
+        keys: Vec<String>,
+    ) -> Result<BTreeSet<String>, StoreError> {
+        let (org, target) = (org.to_owned(), target.to_owned());
+        self.worker.call(move |engine| Ok(engine.open_keys(&org, &target, keys))).await
+    }
+
+    /// Takes changes to be written: due ones of one target and lane, live ones first, oldest first, one per key.
+    /// They are not offered again until they are resolved as to be retried, or released.
+    pub async fn egress_take(
+        &self,
+        org: &str,
+        now_ms: u64,
+        changes_max: usize,
+    ) -> Result<Vec<Change>, StoreError> {
+        let org = org.to_owned();
+        self.worker.call(move |engine| engine.egress_take(&org, now_ms, changes_max)).await
+    }
+
+    /// Frees all changes that are taken and belong to no stored job: whoever took them is gone.
+    pub async fn release(&self, org: &str) -> Result<(), StoreError> {
+        let org = org.to_owned();
+        let release = move |engine: &mut Engine| {
+            engine.release(&org);
+            Ok(())
+        };
+        self.worker.call(release).await
+    }
+
+    /// Point C: records what became of taken changes.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownChange`], [`StoreError::NotTaken`], [`StoreError::UnknownJob`].
+    pub async fn resolve(&self, org: &str, resolve: Resolve) -> Result<(), StoreError> {
+        let org = org.to_owned();
+        self.worker.call(move |engine| engine.resolve(&org, resolve)).await
+    }
+
+    /// Stores a job before its data leaves, or replaces its body. `changes` are all changes of the job that have no
+    /// outcome yet; they must be taken, and stay so over a restart until they are resolved.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownChange`], [`StoreError::NotTaken`], [`StoreError::InAnotherJob`].
+    pub async fn put_job(
+        &self,
+        org: &str,
+        id: &str,
+        body: Vec<u8>,
+        changes: &[u64],
+    ) -> Result<(), StoreError> {
+        let (org, id, changes) = (org.to_owned(), id.to_owned(), changes.to_vec());
+        self.worker.call(move |engine| engine.put_job(&org, &id, &body, &changes)).await
+    }
+
+    /// All jobs that are not finished, with their changes that have no outcome yet.
+    pub async fn jobs(&self, org: &str) -> Result<Vec<Job>, StoreError> {
+        let org = org.to_owned();
+        self.worker.call(move |engine| engine.jobs(&org)).await
+    }
+
+    /// Where the org's records are.
+    pub async fn counts(&self, org: &str) -> Result<Counts, StoreError> {
+        let org = org.to_owned();
+        self.worker.call(move |engine| Ok(engine.counts(&org))).await
+    }
+
+    /// The earliest due time among the changes that `egress_take` could offer; 0 for one that never was put back or
+    /// was due at an earlier `egress_take`. None if there is no such change.
+    pub async fn next_due_ms(&self, org: &str) -> Result<Option<u64>, StoreError> {
+        let org = org.to_owned();
+        self.worker.call(move |engine| Ok(engine.next_due_ms(&org))).await
+    }
+
+    /// Dead letters, newest first.
+    pub async fn dead_letters(&self, org: &str, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
+        let org = org.to_owned();
+        self.worker.call(move |engine| engine.dead_letters(&org, limit)).await
+    }
+}

@@ -1,0 +1,198 @@
+//! What goes into the store and what comes out of it.
+//!
+//! Here: the three moves (append, settle, resolve) and the things they move, as plain data; the size limits.
+//! Not here: what a move does (`org.rs`), how it looks on disk (`entry.rs`).
+
+/// Bytes of one body; larger ones are refused.
+pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of a name: org, position, target, key of a change, job id.
+pub const NAME_BYTES_MAX: usize = 1_024;
+/// Bytes kept of a reason or a hint; the rest is cut off, at a character's end.
+pub const TEXT_BYTES_MAX: usize = 2_000;
+/// Dead letters kept per org; the oldest make room. The count of dead records is not reduced by that.
+pub const DEAD_LETTERS_MAX: usize = 10_000;
+/// Bytes of bodies in one answer of `ingress_head`, except that one request is always given.
+pub const HEAD_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Which of two queues: live goes before refresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// Somebody just changed a record and may be looking at it.
+    Live,
+    /// A scheduled pass; nobody waits.
+    Refresh,
+}
+
+/// Point A: what arrived, and how far the source has been read with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Append {
+    /// Name and new value of each position that moves.
+    pub positions: Vec<(String, Vec<u8>)>,
+    /// Work that arrived, in order.
+    pub requests: Vec<NewRequest>,
+    /// What could not even be read: counted as come in and dead.
+    pub dead: Vec<NewDead>,
+}
+
+/// One request to look records up, before it has a number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRequest {
+    /// Queue it waits in.
+    pub lane: Lane,
+    /// Records it stands for in the ledger.
+    pub records: u32,
+    /// Its content; opaque here.
+    pub body: Vec<u8>,
+}
+
+/// One stored request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Its number; rises over all orgs and is never given twice.
+    pub seq: u64,
+    /// Queue it waits in.
+    pub lane: Lane,
+    /// Records it stands for in the ledger.
+    pub records: u32,
+    /// Its content.
+    pub body: Vec<u8>,
+}
+
+/// Records that end before a change came of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewDead {
+    /// Records that end here.
+    pub records: u32,
+    /// Which record it is, for the operator.
+    pub key: String,
+    /// Why it ended, as a sentence.
+    pub reason: String,
+    /// What to do about it; may be empty.
+    pub hint: String,
+    /// What is needed to try again; opaque here.
+    pub body: Vec<u8>,
+    /// When, in milliseconds since 1970.
+    pub at_ms: u64,
+}
+
+/// Point B: requests leave ingress, and each of their records gets its place.
+///
+/// The records of `requests` must equal `unchanged + no_data` + the records of `dead` + the units of `changes`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settle {
+    /// Numbers of the requests that are done.
+    pub requests: Vec<u64>,
+    /// Records that were already as they should be.
+    pub unchanged: u64,
+    /// Records about which nothing is known.
+    pub no_data: u64,
+    /// Records that ended badly.
+    pub dead: Vec<NewDead>,
+    /// Writes that follow, in order.
+    pub changes: Vec<NewChange>,
+}
+
+/// One write to one record, before it has a number.
+///
+/// A waiting change of the same target and key is replaced by it and its units are counted superseded. It takes over
+/// the better lane of those it stands behind or replaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewChange {
+    /// Queue it waits in.
+    pub lane: Lane,
+    /// Where to: changes of one target may be written together.
+    pub target: String,
+    /// Which record of the target: changes of one key are written in order, one at a time.
+    pub key: String,
+    /// Records it stands for in the ledger; 0 if they are counted with another change.
+    pub units: u32,
+    /// Its content; opaque here.
+    pub body: Vec<u8>,
+}
+
+/// One stored change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its number; rises over all orgs and is never given twice.
+    pub seq: u64,
+    /// Queue it waits in.
+    pub lane: Lane,
+    /// Where to.
+    pub target: String,
+    /// Which record of the target.
+    pub key: String,
+    /// Records it stands for in the ledger.
+    pub units: u32,
+    /// How often it has been tried and put back.
+    pub attempts: u32,
+    /// Why it was put back last; empty if it never was.
+    pub last_reason: String,
+    /// Its content.
+    pub body: Vec<u8>,
+}
+
+/// Point C: what became of changes that were taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resolve {
+    /// Number of a taken change, and its end.
+    pub outcomes: Vec<(u64, Outcome)>,
+    /// The job that is over. Changes of it without an outcome are free again at once.
+    pub finished_job: Option<String>,
+}
+
+/// What became of one change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is in the org.
+    Written,
+    /// Try again, unless a newer change of the same key has come: then it is superseded by that.
+    Retry {
+        /// Not before this time, in milliseconds since 1970.
+        due_ms: u64,
+        /// Why, as a sentence.
+        reason: String,
+    },
+    /// It will not go in.
+    Dead {
+        /// Why, as a sentence.
+        reason: String,
+        /// What to do about it; may be empty.
+        hint: String,
+        /// When, in milliseconds since 1970.
+        at_ms: u64,
+    },
+}
+
+/// One stored job: changes that somebody else is writing for us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// Its id.
+    pub id: String,
+    /// What is needed to go on with it; opaque here.
+    pub body: Vec<u8>,
+    /// Its changes that have no outcome yet, oldest first.
+    pub changes: Vec<Change>,
+}
+
+/// One record, or several, that ended badly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Its number; rises over all orgs and is never given twice.
+    pub seq: u64,
+    /// When, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// Records that ended here.
+    pub records: u32,
+    /// Where to it would have gone; empty if it ended before that was known.
+    pub target: String,
+    /// Which record it is.
+    pub key: String,
+    /// Why it ended, as a sentence.
+    pub reason: String,
+    /// What to do about it; may be empty.
+    pub hint: String,
+    /// How often it had been put back before.
+    pub attempts: u32,
+    /// What is needed to try again; opaque here.
+    pub body: Vec<u8>,
+}

@@ -1,0 +1,315 @@
+//! One org's queues and ledger in memory, and what each move does to them.
+//!
+//! Here: every decision. A move checks all it was given first, then changes the memory and says what is to be
+//! written; a refused move has changed nothing. Not here: reading or writing (`engine.rs`), the order in which
+//! changes are offered (`egress.rs`).
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+use crate::{
+    egress::{Egress, Flight},
+    entry::{Mark, StoredChange, StoredDeadLetter, StoredRequest, encode_numbers},
+    error::StoreError,
+    frame,
+    keys::Key,
+    ledger::Ledger,
+    moves::{
+        Append, Change, DEAD_LETTERS_MAX, DeadLetter, Lane, NewChange, NewDead, NewRequest, Outcome, Request,
+        Resolve, Settle,
+    },
+    sizes::cut,
+};
+
+/// A key, and its new framed value or None to remove it.
+pub(crate) type Write = (Vec<u8>, Option<Vec<u8>>);
+
+/// What a move has at hand: the org's name, the numbers already given, and the list of what is to be written.
+pub(crate) struct Step<'a> {
+    pub(crate) org: &'a str,
+    pub(crate) mark: &'a mut Mark,
+    pub(crate) writes: &'a mut Vec<Write>,
+}
+
+impl Step<'_> {
+    fn number(&mut self) -> u64 {
+        self.mark.sequence += 1;
+        self.mark.sequence
+    }
+
+    pub(crate) fn put(&mut self, key: &Key<'_>, payload: &[u8]) {
+        let key = key.bytes();
+        let value = frame::seal(&key, payload);
+        self.writes.push((key, Some(value)));
+    }
+
+    fn remove(&mut self, key: &Key<'_>) {
+        self.writes.push((key.bytes(), None));
+    }
+}
+
+/// One org.
+#[derive(Debug, Default)]
+pub(crate) struct Org {
+    pub(crate) ledger: Ledger,
+    /// Has the ledger ever been written?
+    pub(crate) stored: bool,
+    pub(crate) positions: BTreeSet<String>,
+    /// Waiting requests of both lanes with their records, in the order in which they are offered.
+    pub(crate) ingress: BTreeMap<(Lane, u64), u32>,
+    pub(crate) egress: Egress,
+    /// Per job its changes that have no outcome yet.
+    pub(crate) jobs: BTreeMap<Arc<str>, BTreeSet<u64>>,
+    /// Numbers of the dead letters that are kept, oldest first.
+    pub(crate) dead: VecDeque<u64>,
+}
+
+impl Org {
+    /// Point A.
+    pub(crate) fn append(
+        &mut self,
+        step: &mut Step<'_>,
+        append: Append,
+        depth_max: u64,
+    ) -> Result<(), StoreError> {
+        let Append { positions, requests, dead } = append;
+        let open = self.ledger.counts.open();
+        let more: u64 = requests.iter().map(|request| u64::from(request.records)).sum();
+        if !requests.is_empty() && open > 0 && open.saturating_add(more) > depth_max {
+            return Err(StoreError::Full { org: step.org.to_owned(), open, more, depth_max });
+        }
+        for (name, value) in positions {
+            step.put(&Key::Position { org: step.org, name: &name }, &value);
+            self.positions.insert(name);
+        }
+        self.ledger.positions = self.positions.len() as u64;
+        for NewRequest { lane, records, body } in requests {
+            let seq = step.number();
+            let stored =
+                StoredRequest { org: step.org.to_owned(), request: Request { seq, lane, records, body } };
+            step.put(&Key::Request(seq), &stored.encode());
+            self.ingress.insert((lane, seq), records);
+            self.ledger.requests += 1;
+        }
+        self.ledger.counts.records_in += more;
+        self.ledger.counts.open_ingress += more;
+        for letter in dead {
+            self.ledger.counts.records_in += u64::from(letter.records);
+            self.bury_new(step, letter);
+        }
+        Ok(())
+    }
+
+    /// Numbers of the next requests, live first, oldest first, as far as they fit.
+    pub(crate) fn head(&self, records_max: u64) -> Vec<u64> {
+        let mut sum = 0_u64;
+        let fits = self.ingress.iter().enumerate().take_while(|(at, (_, records))| {
+            sum = sum.saturating_add(u64::from(**records));
+            *at == 0 || sum <= records_max
+        });
+        fits.map(|(_, ((_, seq), _))| *seq).collect()
+    }
+
+    /// Point B.
+    pub(crate) fn settle(&mut self, step: &mut Step<'_>, settle: Settle) -> Result<(), StoreError> {
+        let Settle { requests, unchanged, no_data, dead, changes } = settle;
+        let mut taken = BTreeMap::new();
+        for seq in requests {
+            let known =
+                [Lane::Live, Lane::Refresh].into_iter().find(|lane| self.ingress.contains_key(&(*lane, seq)));
+            let (Some(lane), false) = (known, taken.contains_key(&seq)) else {
+                return Err(StoreError::UnknownRequest { org: step.org.to_owned(), seq });
+            };
+            taken.insert(seq, lane);
+        }
+        let records = taken.iter().filter_map(|(seq, lane)| self.ingress.get(&(*lane, *seq)));
+        let records: u64 = records.map(|records| u64::from(*records)).sum();
+        let units: u64 = changes.iter().map(|change| u64::from(change.units)).sum();
+        let lost: u64 = dead.iter().map(|letter| u64::from(letter.records)).sum();
+        let given = [unchanged, no_data, units].into_iter().fold(lost, u64::saturating_add);
+        if given != records {
+            return Err(StoreError::Unbalanced { org: step.org.to_owned(), taken: records, given });
+        }
+        for (seq, lane) in taken {
+            self.ingress.remove(&(lane, seq));
+            step.remove(&Key::Request(seq));
+            self.ledger.requests -= 1;
+        }
+        self.ledger.counts.open_ingress -= records;
+        self.ledger.counts.unchanged += unchanged;
+        self.ledger.counts.no_data += no_data;
+        for letter in dead {
+            self.bury_new(step, letter);
+        }
+        for change in changes {
+            self.push(step, change);
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, step: &mut Step<'_>, change: NewChange) {
+        let NewChange { lane, target, key, units, body } = change;
+        let seq = step.number();
+        let pushed = self.egress.push(seq, lane, &target, &key, units);
+        for (old, units) in pushed.replaced {
+            step.remove(&Key::Change(old));
+            self.ledger.changes -= 1;
+            self.ledger.counts.open_egress -= u64::from(units);
+            self.ledger.counts.superseded += u64::from(units);
+        }
+        let (attempts, last_reason) = (0, String::new());
+        let change = Change { seq, lane: pushed.lane, target, key, units, attempts, last_reason, body };
+        let stored = StoredChange { org: step.org.to_owned(), due_ms: 0, change };
+        step.put(&Key::Change(seq), &stored.encode());
+        self.ledger.changes += 1;
+        self.ledger.counts.open_egress += u64::from(units);
+    }
+
+    /// Point C, after `check_resolve`. `stored` has the changes that it named.
+    pub(crate) fn resolve(
+        &mut self,
+        step: &mut Step<'_>,
+        resolve: Resolve,
+        mut stored: BTreeMap<u64, StoredChange>,
+    ) {
+        let Resolve { outcomes, finished_job } = resolve;
+        let mut touched = BTreeSet::new();
+        for (seq, outcome) in outcomes {
+            let job = self.egress.get(seq).map(|waiting| waiting.flight.clone());
+            if let Some(Flight::Job(id)) = job {
+                if let Some(changes) = self.jobs.get_mut(&id) {
+                    changes.remove(&seq);
+                }
+                touched.insert(id);
+            }
+            self.resolve_one(step, seq, outcome, stored.remove(&seq));
+        }
+        if let Some(id) = finished_job {
+            for seq in self.jobs.remove(id.as_str()).unwrap_or_default() {
+                self.egress.free(seq);
+            }
+            step.remove(&Key::Job { org: step.org, id: &id });
+            step.remove(&Key::JobChanges { org: step.org, id: &id });
+            self.ledger.jobs -= 1;
+        }
+        for id in touched {
+            if let Some(changes) = self.jobs.get(&id) {
+                step.put(&Key::JobChanges { org: step.org, id: &id }, &encode_numbers(changes.iter()));
+            }
+        }
+    }
+
+    /// Is every change in flight and named once, and is the job known? Names the changes whose stored form `resolve`
+    /// needs.
+    pub(crate) fn check_resolve(&self, org: &str, resolve: &Resolve) -> Result<Vec<u64>, StoreError> {
+        let mut named = BTreeSet::new();
+        for (seq, _) in &resolve.outcomes {
+            self.in_flight(org, *seq)?;
+            if !named.insert(seq) {
+                return Err(StoreError::UnknownChange { org: org.to_owned(), seq: *seq });
+            }
+        }
+        match &resolve.finished_job {
+            Some(id) if !self.jobs.contains_key(id.as_str()) => {
+                return Err(StoreError::UnknownJob { org: org.to_owned(), job: id.clone() });
+            }
+            _ => {}
+        }
+        let rest = resolve.outcomes.iter().filter(|(_, outcome)| *outcome != Outcome::Written);
+        Ok(rest.map(|(seq, _)| *seq).collect())
+    }
+
+    fn in_flight(&self, org: &str, seq: u64) -> Result<&Flight, StoreError> {
+        match self.egress.get(seq).map(|waiting| &waiting.flight) {
+            None => Err(StoreError::UnknownChange { org: org.to_owned(), seq }),
+            Some(Flight::Free) => Err(StoreError::NotTaken { org: org.to_owned(), seq }),
+            Some(flight) => Ok(flight),
+        }
+    }
+
+    fn resolve_one(&mut self, step: &mut Step<'_>, seq: u64, outcome: Outcome, stored: Option<StoredChange>) {
+        let units = self.egress.get(seq).map_or(0, |waiting| waiting.units);
+        match (outcome, stored) {
+            (Outcome::Written, _) => self.ledger.counts.written += u64::from(units),
+            (Outcome::Retry { .. }, _) if self.egress.has_newer(seq) => {
+                self.ledger.counts.superseded += u64::from(units);
+            }
+            (Outcome::Retry { due_ms, reason }, Some(mut stored)) => {
+                stored.due_ms = due_ms;
+                stored.change.attempts = stored.change.attempts.saturating_add(1);
+                stored.change.last_reason = cut(reason);
+                step.put(&Key::Change(seq), &stored.encode());
+                return self.egress.retry(seq, due_ms);
+            }
+            (Outcome::Dead { reason, hint, at_ms }, Some(StoredChange { change, .. })) => {
+                let Change { target, key, units: records, attempts, body, .. } = change;
+                let letter = DeadLetter { seq: 0, at_ms, records, target, key, reason, hint, attempts, body };
+                self.bury(step, letter);
+            }
+            // `check_resolve` named it, so its stored form is here; without it, it must stay as it is.
+            (Outcome::Retry { .. } | Outcome::Dead { .. }, None) => return self.egress.free(seq),
+        }
+        step.remove(&Key::Change(seq));
+        self.ledger.changes -= 1;
+        self.ledger.counts.open_egress -= u64::from(units);
+        self.egress.end(seq);
+    }
+
+    fn bury_new(&mut self, step: &mut Step<'_>, letter: NewDead) {
+        let NewDead { records, key, reason, hint, body, at_ms } = letter;
+        let target = String::new();
+        let letter =
+            DeadLetter { seq: 0, at_ms, records, target, key: cut(key), reason, hint, attempts: 0, body };
+        self.bury(step, letter);
+    }
+
+    fn bury(&mut self, step: &mut Step<'_>, letter: DeadLetter) {
+        let seq = step.number();
+        self.ledger.counts.dead += u64::from(letter.records);
+        let letter = DeadLetter { seq, reason: cut(letter.reason), hint: cut(letter.hint), ..letter };
+        let stored = StoredDeadLetter { org: step.org.to_owned(), letter };
+        step.put(&Key::DeadLetter(seq), &stored.encode());
+        self.dead.push_back(seq);
+        if self.dead.len() > DEAD_LETTERS_MAX
+            && let Some(oldest) = self.dead.pop_front()
+        {
+            step.remove(&Key::DeadLetter(oldest));
+        }
+        self.ledger.dead_letters = self.dead.len() as u64;
+    }
+
+    /// Stores a job or replaces its body. `changes` are all changes it has left.
+    pub(crate) fn put_job(
+        &mut self,
+        step: &mut Step<'_>,
+        id: &str,
+        body: &[u8],
+        changes: &[u64],
+    ) -> Result<(), StoreError> {
+        for seq in changes {
+            if let Flight::Job(other) = self.in_flight(step.org, *seq)?
+                && **other != *id
+            {
+                let (org, job) = (step.org.to_owned(), other.to_string());
+                return Err(StoreError::InAnotherJob { org, seq: *seq, job });
+            }
+        }
+        let id: Arc<str> = Arc::from(id);
+        let now: BTreeSet<u64> = changes.iter().copied().collect();
+        step.put(&Key::Job { org: step.org, id: &id }, body);
+        step.put(&Key::JobChanges { org: step.org, id: &id }, &encode_numbers(now.iter()));
+        for seq in &now {
+            self.egress.enlist(*seq, Flight::Job(Arc::clone(&id)));
+        }
+        let before = self.jobs.insert(id, now.clone());
+        if before.is_none() {
+            self.ledger.jobs += 1;
+        }
+        for seq in before.unwrap_or_default().difference(&now) {
+            self.egress.enlist(*seq, Flight::Taken);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,68 @@
+//! What is too large to be stored.
+//!
+//! Here: one check per call, made before anything else. Not here: how much may wait (`org.rs`).
+
+use crate::{
+    error::StoreError,
+    moves::{Append, BODY_BYTES_MAX, NAME_BYTES_MAX, NewDead, Settle, TEXT_BYTES_MAX},
+};
+
+const _: () = assert!(NAME_BYTES_MAX < u16::MAX as usize);
+const _: () = assert!(BODY_BYTES_MAX + 4 * (NAME_BYTES_MAX + TEXT_BYTES_MAX) < u32::MAX as usize);
+
+/// An org's name.
+pub(crate) fn org(org: &str) -> Result<(), StoreError> {
+    at_most(org, "name of an org", org.len(), NAME_BYTES_MAX)
+}
+
+/// The name of a position, target, key or job.
+pub(crate) fn name(org: &str, what: &'static str, name: &str) -> Result<(), StoreError> {
+    at_most(org, what, name.len(), NAME_BYTES_MAX)
+}
+
+/// A body.
+pub(crate) fn body(org: &str, body: &[u8]) -> Result<(), StoreError> {
+    at_most(org, "body", body.len(), BODY_BYTES_MAX)
+}
+
+/// The list of a job's changes.
+pub(crate) fn changes(org: &str, changes: &[u64]) -> Result<(), StoreError> {
+    at_most(org, "list of changes", size_of_val(changes), BODY_BYTES_MAX)
+}
+
+/// Everything in an append.
+pub(crate) fn append(org: &str, append: &Append) -> Result<(), StoreError> {
+    for (position, value) in &append.positions {
+        name(org, "name of a position", position)?;
+        body(org, value)?;
+    }
+    append.requests.iter().try_for_each(|request| body(org, &request.body))?;
+    dead(org, &append.dead)
+}
+
+/// Everything in a settle.
+pub(crate) fn settle(org: &str, settle: &Settle) -> Result<(), StoreError> {
+    for change in &settle.changes {
+        name(org, "name of a target", &change.target)?;
+        name(org, "key of a change", &change.key)?;
+        body(org, &change.body)?;
+    }
+    dead(org, &settle.dead)
+}
+
+/// A text for operators, cut to what is kept of it.
+pub(crate) fn cut(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+    text
+}
+
+fn dead(org: &str, dead: &[NewDead]) -> Result<(), StoreError> {
+    dead.iter().try_for_each(|letter| body(org, &letter.body))
+}
+
+fn at_most(org: &str, what: &'static str, bytes: usize, bytes_max: usize) -> Result<(), StoreError> {
+    if bytes <= bytes_max {
+        return Ok(());
+    }
+    Err(StoreError::TooLarge { org: org.chars().take(64).collect(), what, bytes, bytes_max })
+}

@@ -1,0 +1,32 @@
+//! The store as its callers see it: against a model, on damaged entries, when commits fail, on a real disk.
+
+mod commits;
+mod damage;
+mod memory;
+mod model;
+mod property;
+mod real_disk;
+
+use crate::{Durability, Lane, NewChange, NewDead, NewRequest, Options};
+
+const OPTIONS: Options =
+    Options { durability: Durability::Process, cache_bytes: 4 * 1024 * 1024, depth_max: 60 };
+
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime starts");
+    runtime.block_on(future)
+}
+
+fn request(lane: Lane, records: u32, body: &str) -> NewRequest {
+    NewRequest { lane, records, body: body.as_bytes().to_vec() }
+}
+
+fn change(lane: Lane, target: &str, key: &str, units: u32, body: &str) -> NewChange {
+    let (target, key, body) = (target.to_owned(), key.to_owned(), body.as_bytes().to_vec());
+    NewChange { lane, target, key, units, body }
+}
+
+fn dead(records: u32, key: &str) -> NewDead {
+    let (reason, hint) = ("it cannot be read".to_owned(), "Look at it.".to_owned());
+    NewDead { records, key: key.to_owned(), reason, hint, body: b"raw".to_vec(), at_ms: 7 }
+}

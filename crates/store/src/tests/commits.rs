@@ -1,0 +1,264 @@
+//! Group commit, closing, limits, and what a failed commit or a panic leaves behind.
+
+use std::{
+    sync::{Arc, atomic::Ordering, mpsc},
+    task::Poll,
+};
+
+use super::{OPTIONS, change, dead, memory::Memory, request, wait};
+use crate::{Append, BODY_BYTES_MAX, DEAD_LETTERS_MAX, Lane, Options, Settle, StoreError, TEXT_BYTES_MAX};
+
+fn one_request() -> Append {
+    Append { requests: vec![request(Lane::Live, 1, "body")], ..Append::default() }
+}
+
+/// Polls all of them once, so that each has handed its call over, and says whether none is answered.
+async fn none_is_ready<F: Future + Unpin>(futures: &mut [F]) -> bool {
+    std::future::poll_fn(|context| {
+        let mut ready = 0;
+        for future in &mut *futures {
+            ready += usize::from(std::pin::Pin::new(future).poll(context).is_ready());
+        }
+        Poll::Ready(ready == 0)
+    })
+    .await
+}
+
+#[test]
+fn calls_that_wait_share_one_commit_and_none_is_answered_before_it() {
+    let memory = Memory::default();
+    let store = memory.open(OPTIONS).unwrap();
+    let (open_gate, gate) = mpsc::channel();
+    *memory.gate.lock().unwrap() = Some(gate);
+    let before = memory.commits.load(Ordering::SeqCst);
+    wait(async {
+        let orgs: Vec<_> = (0..40).map(|at| format!("org{at}")).collect();
+        let mut first = [Box::pin(store.append("first", one_request()))];
+        assert!(none_is_ready(&mut first).await);
+        while memory.commits.load(Ordering::SeqCst) == before {
+            std::thread::yield_now();
+        }
+        let mut others: Vec<_> = orgs.iter().map(|org| Box::pin(store.append(org, one_request()))).collect();
+        let mut reads: Vec<_> = orgs.iter().map(|org| Box::pin(store.counts(org))).collect();
+        assert!(none_is_ready(&mut others).await && none_is_ready(&mut reads).await);
+        open_gate.send(()).unwrap();
+        for call in first {
+            call.await.unwrap();
+        }
+        while memory.commits.load(Ordering::SeqCst) == before + 1 {
+            std::thread::yield_now();
+        }
+        assert!(none_is_ready(&mut others).await && none_is_ready(&mut reads).await);
+        open_gate.send(()).unwrap();
+        for call in others {
+            call.await.unwrap();
+        }
+        for call in reads {
+            assert_eq!(call.await.unwrap().open_ingress, 1);
+        }
+    });
+    assert_eq!(memory.commits.load(Ordering::SeqCst), before + 2);
+}
+
+#[test]
+fn what_a_call_reads_includes_what_waits_for_the_same_commit() {
+    let memory = Memory::default();
+    let store = memory.open(OPTIONS).unwrap();
+    let (open_gate, gate) = mpsc::channel();
+    let before = memory.commits.load(Ordering::SeqCst);
+    *memory.gate.lock().unwrap() = Some(gate);
+    let positions = vec![("channel".to_owned(), b"17".to_vec())];
+    wait(async {
+        let mut first = [Box::pin(store.append("first", one_request()))];
+        assert!(none_is_ready(&mut first).await);
+        while memory.commits.load(Ordering::SeqCst) == before {
+            std::thread::yield_now();
+        }
+        let mut append = [Box::pin(store.append("acme", Append { positions, ..one_request() }))];
+        let mut head = [Box::pin(store.ingress_head("acme", 9))];
+        let mut position = [Box::pin(store.position("acme", "channel"))];
+        assert!(none_is_ready(&mut append).await);
+        assert!(none_is_ready(&mut head).await && none_is_ready(&mut position).await);
+        open_gate.send(()).unwrap();
+        open_gate.send(()).unwrap();
+        let [head] = head;
+        assert_eq!(head.await.unwrap()[0].body, b"body");
+        let [position] = position;
+        assert_eq!(position.await.unwrap(), Some(b"17".to_vec()));
+    });
+    assert_eq!(memory.commits.load(Ordering::SeqCst), before + 2);
+}
+
+#[test]
+fn a_change_left_out_of_a_repeated_job_is_free_once_it_is_released() {
+    let store = Memory::default().open(OPTIONS).unwrap();
+    wait(async {
+        let requests = vec![request(Lane::Live, 2, "body")];
+        store.append("acme", Append { requests, ..Append::default() }).await.unwrap();
+        let head = store.ingress_head("acme", 9).await.unwrap();
+        let changes = ["a", "b"].map(|key| change(Lane::Live, "Enrichment__c", key, 1, key)).to_vec();
+        let settle = Settle { requests: vec![head[0].seq], changes, ..Settle::default() };
+        store.settle("acme", settle).await.unwrap();
+        let taken: Vec<_> = store.egress_take("acme", 0, 9).await.unwrap().iter().map(|c| c.seq).collect();
+        store.put_job("acme", "750", Vec::new(), &taken).await.unwrap();
+        let error = store.put_job("acme", "751", Vec::new(), &taken).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("org `acme`: change {} belongs to job `750` already", taken[0])
+        );
+        store.put_job("acme", "750", b"new".to_vec(), &taken[..1]).await.unwrap();
+        assert_eq!(store.egress_take("acme", 0, 9).await.unwrap(), Vec::new());
+        store.release("acme").await.unwrap();
+        assert_eq!(store.egress_take("acme", 0, 9).await.unwrap()[0].seq, taken[1]);
+        let jobs = store.jobs("acme").await.unwrap();
+        assert_eq!((jobs[0].body.as_slice(), jobs[0].changes.len()), (b"new".as_slice(), 1));
+    });
+}
+
+#[test]
+fn closing_commits_what_waits_and_refuses_what_comes_later() {
+    let memory = Memory::default();
+    let store = memory.open(OPTIONS).unwrap();
+    wait(async {
+        let mut waiting: Vec<_> = (0..9).map(|_| Box::pin(store.append("acme", one_request()))).collect();
+        none_is_ready(&mut waiting).await;
+        store.close().await.unwrap();
+        for call in waiting {
+            call.await.unwrap();
+        }
+        assert!(matches!(store.append("acme", one_request()).await, Err(StoreError::Closed)));
+        assert!(matches!(store.clone().close().await, Err(StoreError::Closed)));
+    });
+    let store = memory.open(OPTIONS).unwrap();
+    assert_eq!(wait(store.counts("acme")).unwrap().open_ingress, 9);
+}
+
+#[test]
+fn a_failed_commit_fails_every_call_in_it_and_after_it() {
+    let memory = Memory::default();
+    let store = memory.open(OPTIONS).unwrap();
+    wait(async {
+        store.append("acme", one_request()).await.unwrap();
+        memory.fails.store(true, Ordering::SeqCst);
+        let error = store.append("acme", one_request()).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the store has stopped, because a commit failed: no space left on device"
+        );
+        assert!(error.is_fatal() && error.hint().unwrap().contains("free space"));
+        memory.fails.store(false, Ordering::SeqCst);
+        assert!(matches!(store.counts("other").await, Err(StoreError::Poisoned { .. })));
+        assert!(matches!(store.append("acme", one_request()).await, Err(StoreError::Poisoned { .. })));
+        assert!(matches!(store.close().await, Err(StoreError::Poisoned { .. })));
+    });
+    drop(store);
+    let store = memory.open(OPTIONS).unwrap();
+    assert_eq!(wait(store.counts("acme")).unwrap().records_in, 1);
+}
+
+#[test]
+fn a_panic_of_the_thread_is_an_error_to_callers_and_dropping_the_handle_survives_it() {
+    let store = Memory::default().open(OPTIONS).unwrap();
+    let error = wait(store.worker.call::<()>(|_| panic!("wanted by a test"))).unwrap_err();
+    assert!(matches!(error, StoreError::Ended), "{error}");
+    assert!(matches!(wait(store.counts("acme")), Err(StoreError::Ended)));
+    assert!(matches!(wait(store.close()), Err(StoreError::Ended)));
+}
+
+#[test]
+fn an_org_that_is_full_takes_no_requests_but_positions_and_dead_letters() {
+    let store = Memory::default().open(Options { depth_max: 10, ..OPTIONS }).unwrap();
+    wait(async {
+        let many = Append { requests: vec![request(Lane::Live, 50, "a page")], ..Append::default() };
+        store.append("acme", many.clone()).await.unwrap();
+        let error = store.append("acme", one_request()).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "org `acme` has 50 records waiting, and 1 more would pass the limit of 10"
+        );
+        assert!(!error.is_fatal());
+        let rest = Append {
+            positions: vec![("channel".to_owned(), b"9".to_vec())],
+            dead: vec![dead(1, "k")],
+            ..Append::default()
+        };
+        store.append("acme", rest).await.unwrap();
+        store.append("other", many).await.unwrap();
+        let head = store.ingress_head("acme", 1).await.unwrap();
+        let settle = Settle { requests: vec![head[0].seq], unchanged: 50, ..Settle::default() };
+        store.settle("acme", settle).await.unwrap();
+        store.append("acme", one_request()).await.unwrap();
+    });
+}
+
+#[test]
+fn what_is_too_large_is_refused_and_long_texts_are_cut() {
+    let store = Memory::default().open(OPTIONS).unwrap();
+    wait(async {
+        let mut large = one_request();
+        large.requests[0].body = vec![0; BODY_BYTES_MAX + 1];
+        let error = store.append("acme", large).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "org `acme`: a body of 4194305 bytes is larger than the 4194304 that are stored"
+        );
+        let error = store.append(&"x".repeat(70_000), one_request()).await.unwrap_err();
+        assert!(matches!(error, StoreError::TooLarge { what: "name of an org", .. }));
+        let mut letter = dead(1, "k");
+        letter.reason = "ü".repeat(TEXT_BYTES_MAX);
+        store.append("acme", Append { dead: vec![letter], ..Append::default() }).await.unwrap();
+        let letters = store.dead_letters("acme", 9).await.unwrap();
+        assert_eq!(letters[0].reason.len(), TEXT_BYTES_MAX);
+        assert_eq!(store.counts("acme").await.unwrap().records_in, 1);
+    });
+}
+
+#[test]
+fn dead_letters_past_the_limit_go_but_stay_counted() {
+    let memory = Memory::default();
+    let store = memory.open(OPTIONS).unwrap();
+    let dead: Vec<_> = (0..DEAD_LETTERS_MAX + 5).map(|at| dead(1, &format!("{at}"))).collect();
+    wait(async {
+        store.append("acme", Append { dead, ..Append::default() }).await.unwrap();
+    });
+    drop(store);
+    let store = memory.open(OPTIONS).unwrap();
+    let letters = wait(store.dead_letters("acme", usize::MAX)).unwrap();
+    assert_eq!(letters.len(), DEAD_LETTERS_MAX);
+    assert_eq!(letters.last().unwrap().key, "5");
+    let counts = wait(store.counts("acme")).unwrap();
+    assert_eq!(counts.dead, DEAD_LETTERS_MAX as u64 + 5);
+    assert!(counts.balanced());
+}
+
+#[test]
+fn numbers_are_never_given_twice_even_when_all_entries_are_gone() {
+    let memory = Memory::default();
+    let mut last = 0;
+    for _ in 0..3 {
+        let store = memory.open(OPTIONS).unwrap();
+        wait(async {
+            store.append("acme", one_request()).await.unwrap();
+            let head = store.ingress_head("acme", 1).await.unwrap();
+            assert!(head[0].seq > last);
+            last = head[0].seq;
+            let settle = Settle { requests: vec![last], no_data: 1, ..Settle::default() };
+            store.settle("acme", settle).await.unwrap();
+        });
+    }
+}
+
+#[test]
+fn handles_are_shared_between_threads() {
+    let store = Arc::new(Memory::default().open(Options { depth_max: 10_000, ..OPTIONS }).unwrap());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    wait(store.append("acme", one_request())).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(wait(store.counts("acme")).unwrap().open_ingress, 200);
+}

@@ -1,0 +1,191 @@
+//! The store as one would write it without a disk and without a thought for speed: lists, searched from the front.
+
+use std::collections::BTreeMap;
+
+use crate::{Append, Counts, Lane, Outcome, Settle};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Flight {
+    Free,
+    Taken,
+    Job(String),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Waiting {
+    pub(super) lane: Lane,
+    pub(super) target: String,
+    pub(super) key: String,
+    pub(super) units: u64,
+    pub(super) attempts: u32,
+    pub(super) body: Vec<u8>,
+    pub(super) flight: Flight,
+    pub(super) seq: Option<u64>,
+    due_ms: u64,
+    due_stored_ms: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Model {
+    pub(super) requests: Vec<(Lane, u64, Vec<u8>)>,
+    pub(super) changes: Vec<Waiting>,
+    pub(super) jobs: BTreeMap<String, Vec<u8>>,
+    /// Records and key, oldest first.
+    pub(super) dead: Vec<(u64, String)>,
+    pub(super) positions: BTreeMap<String, Vec<u8>>,
+    pub(super) counts: Counts,
+}
+
+impl Model {
+    pub(super) fn append(&mut self, append: Append) {
+        self.positions.extend(append.positions);
+        for request in append.requests {
+            self.counts.records_in += u64::from(request.records);
+            self.requests.push((request.lane, u64::from(request.records), request.body));
+        }
+        for letter in append.dead {
+            self.counts.records_in += u64::from(letter.records);
+            self.bury(u64::from(letter.records), letter.key);
+        }
+    }
+
+    fn bury(&mut self, records: u64, key: String) {
+        self.counts.dead += records;
+        self.dead.push((records, key));
+    }
+
+    pub(super) fn head(&self, records_max: u64) -> Vec<&(Lane, u64, Vec<u8>)> {
+        let live = self.requests.iter().filter(|request| request.0 == Lane::Live);
+        let all = live.chain(self.requests.iter().filter(|request| request.0 == Lane::Refresh));
+        let (mut sum, mut head) = (0, Vec::new());
+        for request in all {
+            sum += request.1;
+            if !head.is_empty() && sum > records_max {
+                break;
+            }
+            head.push(request);
+        }
+        head
+    }
+
+    pub(super) fn settle(&mut self, bodies: &[Vec<u8>], settle: Settle) {
+        self.requests.retain(|request| !bodies.contains(&request.2));
+        self.counts.unchanged += settle.unchanged;
+        self.counts.no_data += settle.no_data;
+        for letter in settle.dead {
+            self.bury(u64::from(letter.records), letter.key);
+        }
+        for new in settle.changes {
+            let (mut lane, mut kept) = (new.lane, Vec::new());
+            for old in self.changes.drain(..) {
+                let same = old.target == new.target && old.key == new.key;
+                lane = if same { lane.min(old.lane) } else { lane };
+                if same && old.flight == Flight::Free {
+                    self.counts.superseded += old.units;
+                } else {
+                    kept.push(old);
+                }
+            }
+            let (flight, units) = (Flight::Free, u64::from(new.units));
+            let (attempts, seq, due_ms, due_stored_ms) = (0, None, 0, 0);
+            let (target, key, body) = (new.target, new.key, new.body);
+            kept.push(Waiting {
+                lane,
+                target,
+                key,
+                units,
+                attempts,
+                body,
+                flight,
+                seq,
+                due_ms,
+                due_stored_ms,
+            });
+            self.changes = kept;
+        }
+    }
+
+    /// Positions in the list of those that may be offered at all.
+    fn offered(&self) -> Vec<usize> {
+        let same = |a: &Waiting, b: &Waiting| a.target == b.target && a.key == b.key;
+        let first = |at: &usize| !self.changes[..*at].iter().any(|other| same(other, &self.changes[*at]));
+        (0..self.changes.len()).filter(first).filter(|at| self.changes[*at].flight == Flight::Free).collect()
+    }
+
+    /// Takes; the answer is where they are in the list.
+    pub(super) fn take(&mut self, now_ms: u64, changes_max: usize) -> Vec<usize> {
+        let mut due = self.offered();
+        due.retain(|at| self.changes[*at].due_ms <= now_ms);
+        for at in &due {
+            self.changes[*at].due_ms = 0;
+        }
+        due.sort_by_key(|at| (self.changes[*at].lane, *at));
+        let first = due.first().map(|at| (self.changes[*at].lane, self.changes[*at].target.clone()));
+        due.retain(|at| Some((self.changes[*at].lane, self.changes[*at].target.clone())) == first);
+        let lane = due.first().map(|at| self.changes[*at].lane);
+        due.retain(|at| Some(self.changes[*at].lane) == lane);
+        due.truncate(changes_max);
+        for at in &due {
+            self.changes[*at].flight = Flight::Taken;
+        }
+        due
+    }
+
+    pub(super) fn next_due_ms(&self) -> Option<u64> {
+        self.offered().into_iter().map(|at| self.changes[at].due_ms).min()
+    }
+
+    pub(super) fn release(&mut self) {
+        let taken = self.changes.iter_mut().filter(|waiting| waiting.flight == Flight::Taken);
+        taken.for_each(|waiting| waiting.flight = Flight::Free);
+    }
+
+    pub(super) fn reopen(&mut self) {
+        self.release();
+        self.changes.iter_mut().for_each(|waiting| waiting.due_ms = waiting.due_stored_ms);
+    }
+
+    pub(super) fn resolve(&mut self, seq: u64, outcome: &Outcome) {
+        let at = self.changes.iter().position(|waiting| waiting.seq == Some(seq)).expect("it was taken");
+        let Waiting { target, key, units, .. } = self.changes[at].clone();
+        let newer = self.changes[at + 1..].iter().any(|other| other.target == target && other.key == key);
+        match outcome {
+            Outcome::Retry { due_ms, .. } if !newer => {
+                let waiting = &mut self.changes[at];
+                waiting.attempts += 1;
+                (waiting.due_ms, waiting.due_stored_ms) = (*due_ms, *due_ms);
+                waiting.flight = Flight::Free;
+                return;
+            }
+            Outcome::Retry { .. } => self.counts.superseded += units,
+            Outcome::Written => self.counts.written += units,
+            Outcome::Dead { .. } => self.bury(units, key),
+        }
+        self.changes.remove(at);
+    }
+
+    pub(super) fn put_job(&mut self, id: &str, body: Vec<u8>, changes: &[u64]) {
+        self.jobs.insert(id.to_owned(), body);
+        for waiting in &mut self.changes {
+            let listed = waiting.seq.is_some_and(|seq| changes.contains(&seq));
+            let was = waiting.flight == Flight::Job(id.to_owned());
+            match (listed, was) {
+                (true, _) => waiting.flight = Flight::Job(id.to_owned()),
+                (false, true) => waiting.flight = Flight::Taken,
+                (false, false) => {}
+            }
+        }
+    }
+
+    pub(super) fn finish_job(&mut self, id: &str) {
+        self.jobs.remove(id);
+        let left = self.changes.iter_mut().filter(|waiting| waiting.flight == Flight::Job(id.to_owned()));
+        left.for_each(|waiting| waiting.flight = Flight::Free);
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        let open_ingress = self.requests.iter().map(|request| request.1).sum();
+        let open_egress = self.changes.iter().map(|waiting| waiting.units).sum();
+        Counts { open_ingress, open_egress, ..self.counts }
+    }
+}

@@ -1,0 +1,379 @@
+//! Any calls, in any order, with the store reopened or failing in between: it answers as the model does.
+
+use std::collections::{BTreeSet, HashSet};
+
+use proptest::{collection::vec, prelude::*, sample::Index};
+use tempfile::TempDir;
+
+use super::{
+    OPTIONS, change, dead,
+    memory::Memory,
+    model::{Flight, Model},
+    request, wait,
+};
+use crate::{Append, Change, Lane, Outcome, Resolve, Settle, Store, StoreError};
+
+const ORGS: [&str; 2] = ["acme", "acme2"];
+const TARGETS: [&str; 2] = ["Enrichment__c", "Note__c"];
+
+/// What one record of a settled request becomes.
+#[derive(Clone, Debug)]
+enum Fate {
+    Unchanged,
+    NoData,
+    Dead,
+    Change { live: bool, target: usize, key: u8 },
+}
+
+#[derive(Clone, Debug)]
+enum Verdict {
+    Written,
+    Retry(u64),
+    Dead,
+}
+
+#[derive(Clone, Debug)]
+enum Call {
+    Append { requests: Vec<(bool, u32)>, dead: u32, position: Option<u8> },
+    Settle { records_max: u64, fates: Vec<Fate>, extra: bool },
+    Take { later_ms: u64, changes_max: usize },
+    Resolve { picks: Vec<(Index, Verdict)>, finish: Option<Index> },
+    PutJob { id: u8, picks: Vec<Index> },
+    Release,
+    Refused(Index),
+    Reopen { close: bool },
+    DiskFails,
+}
+
+fn any_fate() -> impl Strategy<Value = Fate> {
+    prop_oneof![
+        1 => Just(Fate::Unchanged),
+        1 => Just(Fate::NoData),
+        1 => Just(Fate::Dead),
+        6 => (any::<bool>(), 0..2_usize, 0..4_u8).prop_map(|(live, target, key)| Fate::Change { live, target, key }),
+    ]
+}
+
+fn any_verdict() -> impl Strategy<Value = Verdict> {
+    prop_oneof![
+        Just(Verdict::Written),
+        (0..10_u64).prop_map(|steps| Verdict::Retry(steps * 20)),
+        Just(Verdict::Dead)
+    ]
+}
+
+fn any_call() -> impl Strategy<Value = Call> {
+    let append = (vec((any::<bool>(), 0..5_u32), 0..3), 0..2_u32, prop::option::of(any::<u8>()));
+    let settle = (0..12_u64, vec(any_fate(), 1..6), any::<bool>());
+    let resolve = (vec((any::<Index>(), any_verdict()), 0..4), prop::option::weighted(0.3, any::<Index>()));
+    prop_oneof![
+        5 => append.prop_map(|(requests, dead, position)| Call::Append { requests, dead, position }),
+        6 => settle.prop_map(|(records_max, fates, extra)| Call::Settle { records_max, fates, extra }),
+        6 => (0..4_u64, 0..6_usize).prop_map(|(steps, changes_max)| Call::Take { later_ms: steps * 20, changes_max }),
+        6 => resolve.prop_map(|(picks, finish)| Call::Resolve { picks, finish }),
+        3 => (0..2_u8, vec(any::<Index>(), 0..4)).prop_map(|(id, picks)| Call::PutJob { id, picks }),
+        2 => Just(Call::Release),
+        2 => any::<Index>().prop_map(Call::Refused),
+        2 => any::<bool>().prop_map(|close| Call::Reopen { close }),
+        1 => Just(Call::DiskFails),
+    ]
+}
+
+/// Where the store under test lies.
+enum Place {
+    Memory(Memory),
+    Real(TempDir),
+}
+
+impl Place {
+    fn open(&self) -> Store {
+        match self {
+            Self::Memory(memory) => memory.open(OPTIONS),
+            Self::Real(dir) => Store::open(dir.path(), OPTIONS),
+        }
+        .expect("what was closed or dropped opens again")
+    }
+}
+
+struct World {
+    place: Place,
+    store: Option<Store>,
+    models: [Model; 2],
+    now_ms: u64,
+    bodies: u64,
+}
+
+impl World {
+    fn new(place: Place) -> Self {
+        let store = Some(place.open());
+        Self { place, store, models: Default::default(), now_ms: 1_000, bodies: 0 }
+    }
+
+    fn store(&self) -> Store {
+        self.store.clone().expect("it is open")
+    }
+
+    fn body(&mut self) -> String {
+        self.bodies += 1;
+        format!("body {}", self.bodies)
+    }
+
+    async fn run(&mut self, at: usize, call: Call) {
+        match call {
+            Call::Append { requests, dead: records, position } => {
+                self.append(at, requests, records, position).await;
+            }
+            Call::Settle { records_max, fates, extra } => self.settle(at, records_max, &fates, extra).await,
+            Call::Take { later_ms, changes_max } => self.take(at, later_ms, changes_max).await,
+            Call::Resolve { picks, finish } => self.resolve(at, picks, finish).await,
+            Call::PutJob { id, picks } => self.put_job(at, &format!("750{id}"), &picks).await,
+            Call::Release => {
+                self.store().release(ORGS[at]).await.unwrap();
+                self.models[at].release();
+            }
+            Call::Refused(pick) => self.refused(at, pick).await,
+            Call::Reopen { close } => self.reopen(close).await,
+            Call::DiskFails => self.disk_fails(at).await,
+        }
+        for at in 0..ORGS.len() {
+            self.compare(at).await;
+        }
+    }
+
+    async fn append(&mut self, at: usize, requests: Vec<(bool, u32)>, records: u32, position: Option<u8>) {
+        let lane = |live| if live { Lane::Live } else { Lane::Refresh };
+        let requests: Vec<_> =
+            requests.into_iter().map(|(live, records)| request(lane(live), records, &self.body())).collect();
+        let dead = (records > 0).then(|| dead(records, &self.body()));
+        let positions = position.map(|value| (format!("channel {}", value % 3), vec![value]));
+        let append =
+            Append { positions: positions.into_iter().collect(), requests, dead: dead.into_iter().collect() };
+        let (open, more) = (
+            self.models[at].counts().open(),
+            append.requests.iter().map(|r| u64::from(r.records)).sum::<u64>(),
+        );
+        let fits = append.requests.is_empty() || open == 0 || open + more <= OPTIONS.depth_max;
+        match self.store().append(ORGS[at], append.clone()).await {
+            Ok(()) if fits => self.models[at].append(append),
+            Err(StoreError::Full { .. }) if !fits => {}
+            other => panic!("{other:?} with {open} open and {more} more"),
+        }
+    }
+
+    async fn settle(&mut self, at: usize, records_max: u64, fates: &[Fate], extra: bool) {
+        let head = self.store().ingress_head(ORGS[at], records_max).await.unwrap();
+        let found: Vec<_> = head.iter().map(|r| (r.lane, u64::from(r.records), r.body.clone())).collect();
+        let expected: Vec<_> = self.models[at].head(records_max).into_iter().cloned().collect();
+        assert_eq!(found, expected);
+        let records: u64 = found.iter().map(|request| request.1).sum();
+        let mut settle =
+            Settle { requests: head.iter().map(|request| request.seq).collect(), ..Settle::default() };
+        for (nth, fate) in (0..records).zip(fates.iter().cycle()) {
+            match fate {
+                Fate::Unchanged => settle.unchanged += 1,
+                Fate::NoData => settle.no_data += 1,
+                Fate::Dead => settle.dead.push(dead(1, &self.body())),
+                Fate::Change { live, target, key } => {
+                    let lane = if *live { Lane::Live } else { Lane::Refresh };
+                    let key = format!("key {}", (u64::from(*key) + nth) % 4);
+                    settle.changes.push(change(lane, TARGETS[*target], &key, 1, &self.body()));
+                }
+            }
+        }
+        if extra {
+            settle.changes.push(change(Lane::Refresh, TARGETS[1], "key 0", 0, &self.body()));
+        }
+        self.store().settle(ORGS[at], settle.clone()).await.unwrap();
+        let bodies: Vec<_> = found.into_iter().map(|request| request.2).collect();
+        self.models[at].settle(&bodies, settle);
+    }
+
+    async fn take(&mut self, at: usize, later_ms: u64, changes_max: usize) {
+        self.now_ms += later_ms;
+        let in_flight: HashSet<u64> = self.in_flight(at).into_iter().collect();
+        let taken = self.store().egress_take(ORGS[at], self.now_ms, changes_max).await.unwrap();
+        assert!(taken.iter().all(|change| !in_flight.contains(&change.seq)), "offered twice: {taken:?}");
+        let keys: BTreeSet<_> = taken.iter().map(|change| (&change.target, &change.key)).collect();
+        assert_eq!(keys.len(), taken.len(), "one key twice: {taken:?}");
+        let model = &mut self.models[at];
+        let expected = model.take(self.now_ms, changes_max);
+        assert_eq!(taken.len(), expected.len(), "{taken:?}");
+        for (change, at) in taken.iter().zip(expected) {
+            let waiting = &mut model.changes[at];
+            assert!(waiting.seq.is_none_or(|seq| seq == change.seq));
+            waiting.seq = Some(change.seq);
+            same(change, waiting);
+        }
+    }
+
+    fn in_flight(&self, at: usize) -> Vec<u64> {
+        let flying = self.models[at].changes.iter().filter(|waiting| waiting.flight != Flight::Free);
+        flying.filter_map(|waiting| waiting.seq).collect()
+    }
+
+    async fn resolve(&mut self, at: usize, picks: Vec<(Index, Verdict)>, finish: Option<Index>) {
+        let mut flying = self.in_flight(at);
+        let mut outcomes = Vec::new();
+        for (pick, verdict) in picks {
+            if flying.is_empty() {
+                break;
+            }
+            let (reason, hint) = ("UNABLE_TO_LOCK_ROW".to_owned(), String::new());
+            let outcome = match verdict {
+                Verdict::Written => Outcome::Written,
+                Verdict::Retry(later_ms) => Outcome::Retry { due_ms: self.now_ms + later_ms, reason },
+                Verdict::Dead => Outcome::Dead { reason, hint, at_ms: self.now_ms },
+            };
+            outcomes.push((flying.remove(pick.index(flying.len())), outcome));
+        }
+        let ids: Vec<_> = self.models[at].jobs.keys().cloned().collect();
+        let finished_job = finish.filter(|_| !ids.is_empty()).map(|pick| pick.get(&ids).clone());
+        let resolve = Resolve { outcomes: outcomes.clone(), finished_job: finished_job.clone() };
+        self.store().resolve(ORGS[at], resolve).await.unwrap();
+        for (seq, outcome) in outcomes {
+            self.models[at].resolve(seq, &outcome);
+        }
+        if let Some(id) = finished_job {
+            self.models[at].finish_job(&id);
+        }
+    }
+
+    async fn put_job(&mut self, at: usize, id: &str, picks: &[Index]) {
+        let may = |flight: &Flight| *flight == Flight::Taken || *flight == Flight::Job(id.to_owned());
+        let may: Vec<_> =
+            self.models[at].changes.iter().filter(|w| may(&w.flight)).filter_map(|w| w.seq).collect();
+        let picks = picks.iter().filter(|_| !may.is_empty());
+        let chosen: Vec<u64> =
+            picks.map(|pick| *pick.get(&may)).collect::<BTreeSet<_>>().into_iter().collect();
+        let body = self.body().into_bytes();
+        self.store().put_job(ORGS[at], id, body.clone(), &chosen).await.unwrap();
+        self.models[at].put_job(id, body, &chosen);
+    }
+
+    /// Calls that must be refused; that they change nothing is seen by the comparison after it.
+    async fn refused(&mut self, at: usize, pick: Index) {
+        let (store, org) = (self.store(), ORGS[at]);
+        let head = store.ingress_head(org, 9).await.unwrap();
+        let requests: Vec<_> = head.iter().map(|request| request.seq).collect();
+        let records: u64 = head.iter().map(|request| u64::from(request.records)).sum();
+        let unbalanced = Settle { requests: requests.clone(), unchanged: records + 1, ..Settle::default() };
+        let error = store.settle(org, unbalanced).await.unwrap_err();
+        assert!(
+            matches!(error, StoreError::Unbalanced { taken, given, .. } if (taken, given) == (records, records + 1))
+        );
+        let unknown =
+            Settle { requests: [requests, vec![u64::MAX]].concat(), unchanged: records, ..Settle::default() };
+        let error = store.settle(org, unknown).await.unwrap_err();
+        assert!(matches!(error, StoreError::UnknownRequest { seq: u64::MAX, .. }));
+        if let Some(first) = head.first() {
+            let twice = vec![first.seq, first.seq];
+            let twice =
+                Settle { requests: twice, unchanged: 2 * u64::from(first.records), ..Settle::default() };
+            let error = store.settle(org, twice).await.unwrap_err();
+            assert!(matches!(error, StoreError::UnknownRequest { .. }));
+        }
+        if let Some(seq) = self.in_flight(at).first() {
+            let outcomes = vec![(*seq, Outcome::Written); 2];
+            let error = store.resolve(org, Resolve { outcomes, finished_job: None }).await.unwrap_err();
+            assert!(matches!(error, StoreError::UnknownChange { .. }));
+        }
+        let job = Resolve { outcomes: Vec::new(), finished_job: Some("never".to_owned()) };
+        assert!(matches!(store.resolve(org, job).await.unwrap_err(), StoreError::UnknownJob { .. }));
+        let free: Vec<_> = self.models[at].changes.iter().filter(|w| w.flight == Flight::Free).collect();
+        let free: Vec<_> = free.into_iter().filter_map(|waiting| waiting.seq).collect();
+        let mut outcomes: Vec<_> =
+            self.in_flight(at).into_iter().map(|seq| (seq, Outcome::Written)).collect();
+        let seq = if free.is_empty() { u64::MAX } else { *pick.get(&free) };
+        outcomes.push((seq, Outcome::Written));
+        let error = store.resolve(org, Resolve { outcomes, finished_job: None }).await.unwrap_err();
+        let wanted =
+            if free.is_empty() { format!("no change {seq}") } else { format!("{seq} is not being written") };
+        assert!(error.to_string().contains(&wanted), "{error}");
+        let error = store.put_job(org, "never", Vec::new(), &[seq]).await.unwrap_err();
+        assert!(error.to_string().contains(&wanted), "{error}");
+    }
+
+    async fn reopen(&mut self, close: bool) {
+        if close {
+            self.store().close().await.unwrap();
+        }
+        self.store = None;
+        self.store = Some(self.place.open());
+        self.models.iter_mut().for_each(Model::reopen);
+    }
+
+    async fn disk_fails(&mut self, at: usize) {
+        let Place::Memory(memory) = &self.place else { return };
+        memory.fails.store(true, std::sync::atomic::Ordering::SeqCst);
+        let append = Append { dead: vec![dead(1, "lost")], ..Append::default() };
+        let error = self.store().append(ORGS[at], append).await.unwrap_err();
+        assert!(matches!(error, StoreError::Poisoned { .. }), "{error}");
+        let error = self.store().counts(ORGS[at]).await.unwrap_err();
+        assert!(matches!(error, StoreError::Poisoned { .. }), "{error}");
+        memory.fails.store(false, std::sync::atomic::Ordering::SeqCst);
+        self.reopen(false).await;
+    }
+
+    async fn compare(&self, at: usize) {
+        let (store, org, model) = (self.store(), ORGS[at], &self.models[at]);
+        let counts = store.counts(org).await.unwrap();
+        assert!(counts.balanced(), "{counts:?}");
+        assert_eq!(counts, model.counts());
+        assert_eq!(store.next_due_ms(org).await.unwrap(), model.next_due_ms());
+        let letters = store.dead_letters(org, 5).await.unwrap();
+        let letters: Vec<_> = letters.into_iter().map(|l| (u64::from(l.records), l.key)).collect();
+        assert_eq!(letters, model.dead.iter().rev().take(5).cloned().collect::<Vec<_>>());
+        for (name, value) in &model.positions {
+            assert_eq!(store.position(org, name).await.unwrap().as_ref(), Some(value));
+        }
+        for target in TARGETS {
+            let keys = (0..4).map(|key| format!("key {key}")).collect();
+            let open = store.open_keys(org, target, keys).await.unwrap();
+            let of_target = model.changes.iter().filter(|waiting| waiting.target == target);
+            assert_eq!(open, of_target.map(|waiting| waiting.key.clone()).collect::<BTreeSet<_>>());
+        }
+        let jobs = store.jobs(org).await.unwrap();
+        assert_eq!(jobs.len(), model.jobs.len());
+        for (job, (id, body)) in jobs.iter().zip(&model.jobs) {
+            assert_eq!((&job.id, &job.body), (id, body));
+            let of_job = model.changes.iter().filter(|waiting| waiting.flight == Flight::Job(id.clone()));
+            let mut of_job: Vec<_> = of_job.collect();
+            of_job.sort_by_key(|waiting| waiting.seq);
+            assert_eq!(job.changes.len(), of_job.len());
+            job.changes.iter().zip(of_job).for_each(|(change, waiting)| same(change, waiting));
+        }
+    }
+}
+
+fn same(change: &Change, waiting: &super::model::Waiting) {
+    assert_eq!(Some(change.seq), waiting.seq);
+    assert_eq!((&change.target, &change.key, &change.body), (&waiting.target, &waiting.key, &waiting.body));
+    assert_eq!((change.lane, u64::from(change.units)), (waiting.lane, waiting.units));
+    assert_eq!(change.attempts, waiting.attempts);
+    assert_eq!(change.last_reason.is_empty(), change.attempts == 0);
+}
+
+fn play(place: Place, calls: Vec<(usize, Call)>) {
+    let mut world = World::new(place);
+    wait(async {
+        for (at, call) in calls {
+            world.run(at, call).await;
+        }
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+    #[test]
+    fn the_store_answers_as_the_model_does(calls in vec((0..2_usize, any_call()), 0..90)) {
+        play(Place::Memory(Memory::default()), calls);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 40, ..ProptestConfig::default() })]
+    #[test]
+    fn the_store_answers_as_the_model_does_on_a_real_disk(calls in vec((0..2_usize, any_call()), 0..60)) {
+        play(Place::Real(TempDir::new().unwrap()), calls);
+    }
+}

@@ -1,0 +1,141 @@
+//! The thread named `store`, and how calls reach it.
+//!
+//! ```text
+//! call ─▶ [channel, bounded] ─▶ carry out, one after the other ─▶ one commit ─▶ answer all of them
+//! ```
+//!
+//! Here: group commit, closing. Not here: what a call does (`engine.rs`).
+//!
+//! Invariant: no answer leaves before the commit that makes it true, not even that of a call that only reads.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicBool, Ordering},
+    thread::{Builder, JoinHandle},
+};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{engine::Engine, error::StoreError};
+
+/// Calls that may wait for the thread; more callers wait to send.
+const CALLS_WAITING_MAX: usize = 1_024;
+/// Calls in one commit.
+const COMMIT_CALLS_MAX: usize = 512;
+/// Bytes written and read after which a commit takes no more calls: it keeps one commit at some tens of milliseconds.
+const COMMIT_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+type Answer = Box<dyn FnOnce(&Engine) + Send>;
+type Work = Box<dyn FnOnce(&mut Engine) -> Answer + Send>;
+
+enum Command {
+    Work(Work),
+    Close(oneshot::Sender<Result<(), StoreError>>),
+}
+
+/// The thread's owner. Dropping it lets the thread commit what waits, and waits for its end.
+pub(crate) struct Worker {
+    sender: Option<mpsc::Sender<Command>>,
+    thread: Option<JoinHandle<()>>,
+    closed: AtomicBool,
+}
+
+impl Worker {
+    pub(crate) fn start(engine: Engine) -> Result<Self, StoreError> {
+        let (sender, inbox) = mpsc::channel(CALLS_WAITING_MAX);
+        let thread = Builder::new().name("store".to_owned()).spawn(move || run(engine, inbox));
+        let thread = thread.map_err(|source| StoreError::File {
+            doing: "start",
+            path: "the store's thread".into(),
+            source,
+        })?;
+        Ok(Self { sender: Some(sender), thread: Some(thread), closed: AtomicBool::new(false) })
+    }
+
+    /// Has something done on the thread; the answer comes after the commit.
+    pub(crate) async fn call<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Engine) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let work = move |engine: &mut Engine| {
+            let result = engine.alive().and_then(|()| work(engine));
+            let answer = move |engine: &Engine| {
+                // Nobody to tell it to: the caller gave up, which is its right.
+                let _ = reply.send(engine.alive().and(result));
+            };
+            Box::new(answer) as Answer
+        };
+        if self.closed.load(Ordering::Acquire) {
+            return Err(StoreError::Closed);
+        }
+        if !self.send(Command::Work(Box::new(work))).await {
+            let closed = self.closed.load(Ordering::Acquire);
+            return Err(if closed { StoreError::Closed } else { StoreError::Ended });
+        }
+        answer.await.map_err(|_| StoreError::Ended)?
+    }
+
+    pub(crate) async fn close(&self) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Err(StoreError::Closed);
+        }
+        // If the thread is gone, so is `reply`, and that ends the wait.
+        self.send(Command::Close(reply)).await;
+        answer.await.map_err(|_| StoreError::Ended)?
+    }
+
+    /// False if the thread takes no more.
+    async fn send(&self, command: Command) -> bool {
+        match &self.sender {
+            Some(sender) => sender.send(command).await.is_ok(),
+            None => false,
+        }
+    }
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").field("closed", &self.closed).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.sender = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread has been answered with `Ended` and printed; here it must not become a second one.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(mut engine: Engine, mut inbox: mpsc::Receiver<Command>) {
+    let mut closer = None;
+    let mut answers: Vec<Answer> = Vec::new();
+    while let Some(first) = inbox.blocking_recv() {
+        let mut next = Some(first);
+        while let Some(command) = next {
+            match command {
+                Command::Work(work) => answers.push(work(&mut engine)),
+                Command::Close(reply) => {
+                    inbox.close();
+                    closer = Some(reply);
+                }
+            }
+            let room = answers.len() < COMMIT_CALLS_MAX && engine.bytes() < COMMIT_BYTES_MAX;
+            next = if room { inbox.try_recv().ok() } else { None };
+        }
+        engine.commit();
+        for answer in answers.drain(..) {
+            answer(&engine);
+        }
+    }
+    let end = engine.alive();
+    drop(engine);
+    if let Some(reply) = closer {
+        // Nobody may be waiting for it any more.
+        let _ = reply.send(end);
+    }
+}
