@@ -17,7 +17,8 @@ impl Clock {
 
     /// Unix time in milliseconds.
     pub fn now_ms(&self) -> u64 {
-        u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis())
+            .unwrap_or(u64::MAX)
     }
 
     /// Unix time in seconds.

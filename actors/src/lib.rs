@@ -1,1 +1,33 @@
-//! x
+//! Who does what when: the actors between the queues.
+//!
+//! ```text
+//! Supervisor                         supervise/supervisor.rs
+//! └─ OrgActor, one per org           supervise/org.rs
+//!    ├─ CometdActor                  capture/cometd.rs    events  ─▶ A ─▶ ingress
+//!    ├─ Worker<Refresh>              capture/refresh.rs   records ─▶ A ─▶ ingress
+//!    ├─ Worker<Ingest>               decide/ingest.rs     ingress ─▶ look up, match, diff ─▶ B ─▶ egress
+//!    └─ Worker<Writer>               deliver/writer.rs    egress ─▶ REST, Bulk API 2.0 ─▶ C
+//! ```
+//!
+//! Decisions stand in pure functions: the protocols in `orgpipe-salesforce`, the records in `orgpipe-reconcile`, and
+//! here `capture/requests.rs`, `capture/schedule.rs`, `decide/verdict.rs`, `deliver/budget.rs`, `deliver/outcome.rs`,
+//! `supervise/restart.rs`. Queues on disk carry the work; messages between actors only ring bells.
+
+pub mod clock;
+pub mod settings;
+
+mod capture;
+mod check;
+mod decide;
+mod deliver;
+mod parcel;
+mod retry;
+mod service;
+mod supervise;
+
+pub use check::{CheckProblem, check};
+pub use service::{Drained, Ledger, OrgView, Service, StartError};
+pub use supervise::{
+    status::{OrgStatus, Part, PartStatus, State},
+    supervisor::OrgError,
+};

@@ -1,15 +1,15 @@
-//! What the queues carry, as versioned bytes. The only serde in this crate besides status views.
+//! What the queues carry, as versioned bytes. The only serde in this crate besides status views and the refresh's place.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// A Salesforce record as it came over the wire.
-pub type Row = Map<String, Value>;
+pub(crate) type Row = Map<String, Value>;
 
 /// Why a request exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Origin {
+pub(crate) enum Origin {
     /// A platform event.
     Live,
     /// A scheduled or demanded refresh.
@@ -20,7 +20,7 @@ pub enum Origin {
 
 /// Look up these records: one entry of the ingress queue. 1 to 200 records of one object.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RequestParcel {
+pub(crate) struct RequestParcel {
     /// Format version, now 1.
     pub v: u8,
     /// Name of the sync that asked.
@@ -43,7 +43,7 @@ pub struct RequestParcel {
 
 /// Write these fields: one entry of the egress queue.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ChangeParcel {
+pub(crate) struct ChangeParcel {
     /// Format version, now 1.
     pub v: u8,
     /// Name of the sync it belongs to.
@@ -64,17 +64,30 @@ pub struct ChangeParcel {
     pub received_ms: u64,
 }
 
+/// A Bulk API 2.0 job under way, as much as is needed to go on with it after a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct JobParcel {
+    /// Format version, now 1.
+    pub v: u8,
+    /// Where its data is uploaded, as Salesforce told.
+    pub content_url: String,
+    /// External ID field the rows are matched by.
+    pub external_id_field: String,
+    /// Sequence number and external ID of each uploaded row, in order.
+    pub rows: Vec<(u64, String)>,
+}
+
 /// A parcel that cannot be read back: written by a newer version, or damaged.
 #[derive(Debug, thiserror::Error)]
 #[error("a queue entry cannot be read: {0}")]
-pub struct Unreadable(#[from] serde_json::Error);
+pub(crate) struct Unreadable(#[from] serde_json::Error);
 
 /// The parcel as stored bytes.
-pub fn pack<T: Serialize>(parcel: &T) -> Vec<u8> {
+pub(crate) fn pack<T: Serialize>(parcel: &T) -> Vec<u8> {
     serde_json::to_vec(parcel).expect("a parcel holds only strings, numbers and JSON values")
 }
 
 /// A stored parcel, back.
-pub fn unpack<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Unreadable> {
+pub(crate) fn unpack<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Unreadable> {
     Ok(serde_json::from_slice(bytes)?)
 }

@@ -100,3 +100,60 @@ pub struct RefreshSettings {
     /// Records per request, 1 to 100.
     pub batch: usize,
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::collections::BTreeMap;
+
+    use orgpipe_reconcile::MappingSpec;
+    use orgpipe_salesforce::oauth::Flow;
+
+    use super::*;
+
+    /// An org with one sync, `accounts`, for the tests of this crate.
+    pub(crate) fn org() -> OrgSettings {
+        let pairs = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        let mapping = Mapping::new(MappingSpec {
+            sync: "accounts".into(),
+            object: "Account".into(),
+            keys: pairs(&[("domain", "Website")]),
+            target: "Enrichment__c".into(),
+            external_id_field: "External_Id__c".into(),
+            external_id_from: "/key".into(),
+            fields: pairs(&[("Account__c", "$Id"), ("Employee_Count__c", "/employees")]),
+            namespace: String::new(),
+        })
+        .expect("a right mapping");
+        let event = EventFields {
+            ids: "Record_Ids__c".into(),
+            object: Some("Object_Type__c".into()),
+            reason: None,
+            correlation_id: None,
+        };
+        let refresh = RefreshSettings { condition: None, schedule: None, window: None, batch: 100 };
+        let flow = Flow::ClientCredentials { client_id: "id".into(), client_secret: "secret".into() };
+        OrgSettings {
+            id: "acme".into(),
+            login: Login { login_url: "https://acme.my.salesforce.com".parse().expect("a URL"), flow },
+            api_version: "66.0".into(),
+            time_zone: chrono_tz::UTC,
+            namespace: String::new(),
+            limits: Limits {
+                daily_share: 0.25,
+                reserve: 0.2,
+                requests_per_second: 10,
+                concurrent_max: 5,
+                bulk_from: 10,
+            },
+            syncs: vec![Arc::new(SyncSettings {
+                name: "accounts".into(),
+                channel: "/event/Sync_Request__e".into(),
+                event,
+                mapping,
+                refresh: Some(refresh),
+            })],
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! CometdActor: performs what the subscription's state machine asks for, and tells it what came of it.
+//!
+//! Here: sockets, timers, the store's commit A. Not here: any decision (`salesforce::cometd::session`).
+
+use std::sync::Arc;
+
+use actix::{
+    Actor, ActorContext as _, AsyncContext as _, Context, Handler, WeakRecipient, WrapFuture as _,
+    fut::ActorFutureExt as _,
+};
+use orgpipe_salesforce::cometd::{
+    Action, Batch, Failure, Input, Report, StartFrom, Wanted,
+    session::{Options, Session, step},
+};
+
+use super::requests::{append_of, position_name};
+use crate::supervise::{
+    context::OrgContext,
+    line,
+    org::Bell,
+    status::{Part, State},
+    worker::{Ring, Stop},
+};
+
+/// The event subscription of one org.
+pub(crate) struct CometdActor {
+    org: Arc<OrgContext>,
+    /// `None` only until the positions are read, and while a step is computed.
+    session: Option<Session>,
+    login: Option<line::Session>,
+    bell: WeakRecipient<Bell>,
+    stopping: bool,
+}
+
+impl CometdActor {
+    /// A subscription to every channel of the org's syncs, going on from the stored positions.
+    pub(crate) fn new(org: Arc<OrgContext>, bell: WeakRecipient<Bell>) -> Self {
+        Self { org, session: None, login: None, bell, stopping: false }
+    }
+
+    fn feed(&mut self, input: Input, context: &mut Context<Self>) {
+        let Some(session) = self.session.take() else { return };
+        let clock = self.org.clock;
+        let (session, actions) = step(session, input, clock.monotonic(), clock.dice());
+        self.session = Some(session);
+        for action in actions {
+            self.perform(action, context);
+        }
+    }
+
+    fn perform(&mut self, action: Action, context: &mut Context<Self>) {
+        match action {
+            Action::Send { request, message, suffix, timeout, cookies } => {
+                let (org, login) = (Arc::clone(&self.org), self.login.clone());
+                let post = async move {
+                    let Some(login) = login else {
+                        return Err(Failure::Unreachable("there is no login yet".to_owned()));
+                    };
+                    let version = &org.settings.api_version;
+                    org.line
+                        .http()
+                        .post_cometd(&login.token, version, suffix, message, cookies.as_deref(), timeout)
+                        .await
+                };
+                context.spawn(post.into_actor(self).map(move |http, actor, context| {
+                    actor.feed(Input::Answer { request, http }, context);
+                }));
+            }
+            Action::Store { request, batches } => self.store(request, batches, context),
+            Action::RenewToken { stale } => self.renew(stale, context),
+            Action::Wake { after, timer } => {
+                context.run_later(after, move |actor, context| actor.feed(Input::Woke { timer }, context));
+            }
+            Action::Report(report) => self.note(report),
+            Action::Done => context.stop(),
+        }
+    }
+
+    fn store(&mut self, request: u64, batches: Vec<Batch>, context: &mut Context<Self>) {
+        let org = Arc::clone(&self.org);
+        let append = append_of(&org.settings, batches, org.clock.now_ms());
+        let commit = async move { org.store.append(org.id(), append).await };
+        context.spawn(commit.into_actor(self).map(move |stored, actor, context| {
+            let input = match stored {
+                Ok(()) => {
+                    actor.ring();
+                    Input::Stored { request }
+                }
+                Err(error) => {
+                    tracing::error!(org = actor.org.id(), "events were not stored: {error}");
+                    actor.set(State::Waiting, &error.to_string(), "");
+                    Input::StoreFailed { request }
+                }
+            };
+            actor.feed(input, context);
+        }));
+    }
+
+    fn renew(&mut self, stale: bool, context: &mut Context<Self>) {
+        let org = Arc::clone(&self.org);
+        let refused = self.login.as_ref().filter(|_| stale).map(|login| login.generation);
+        let login = async move { org.line.session(refused).await };
+        context.spawn(login.into_actor(self).map(|login, actor, context| {
+            let input = match login {
+                Ok(login) => {
+                    actor.login = Some(login);
+                    Input::TokenReady
+                }
+                Err(error) => Input::TokenFailed { permanent: error.is_permanent() },
+            };
+            actor.feed(input, context);
+        }));
+    }
+
+    /// A full mailbox means that the bell rings already.
+    fn ring(&self) {
+        if let Some(bell) = self.bell.upgrade() {
+            let _ = bell.try_send(Bell::Ingress);
+        }
+    }
+
+    fn note(&self, report: Report) {
+        let org = self.org.id();
+        match report {
+            Report::Connected => tracing::debug!(org, "CometD session opened"),
+            Report::Subscribed { channel, replay } => {
+                tracing::info!(org, channel, replay, "subscribed");
+                self.org.board.running(Part::Stream, self.org.clock.now_ms());
+            }
+            Report::Gap { channel, last: Some(last) } => {
+                let last = String::from_utf8_lossy(&last).into_owned();
+                let note = "events may have been missed: Salesforce no longer knows the replay ID";
+                tracing::warn!(org, channel, last, "{note}. Start a refresh to heal it");
+            }
+            // A channel that never had an event is subscribed to anew: whatever came in between is unknown.
+            Report::Gap { channel, last: None } => {
+                tracing::info!(
+                    org,
+                    channel,
+                    "subscribed again without a position; a refresh makes sure of the time between"
+                );
+            }
+            Report::Refused { channel, reason, hint, retry_in } => {
+                let channel = channel.unwrap_or_else(|| "the session".to_owned());
+                let note = format!("{channel} was refused: {reason}");
+                tracing::warn!(org, retry_secs = retry_in.as_secs(), "{note}. {hint}");
+                self.set(State::Waiting, &note, hint);
+            }
+            Report::Bug { reason, hint } => {
+                tracing::error!(
+                    org,
+                    "Salesforce did not accept a message of the subscription: {reason}. {hint}"
+                );
+                self.set(State::Waiting, &reason, hint);
+            }
+            Report::Lost { reason, retry_in } => {
+                tracing::warn!(
+                    org,
+                    retry_secs = retry_in.as_secs_f32(),
+                    "the subscription is built anew: {reason}"
+                );
+                self.set(State::Waiting, &reason, "");
+            }
+            Report::LoginFailed { permanent, retry_in } => {
+                let hint = if permanent { "See the login's note." } else { "" };
+                tracing::debug!(
+                    org,
+                    permanent,
+                    retry_secs = retry_in.as_secs_f32(),
+                    "no login for the subscription"
+                );
+                self.set(State::Waiting, "there is no login", hint);
+            }
+            Report::MultipleClients => {
+                tracing::warn!(
+                    org,
+                    "Salesforce sees several CometD clients with our cookie: is a second orgpipe running?"
+                );
+            }
+            Report::Unasked { input } => tracing::debug!(org, input, "an answer nobody waits for any more"),
+        }
+    }
+
+    fn set(&self, state: State, note: &str, hint: &str) {
+        self.org.board.set(Part::Stream, state, note, hint, self.org.clock.now_ms());
+    }
+}
+
+/// The channels of an org's syncs, each once, with the stored positions.
+async fn wanted(org: &OrgContext) -> Result<Vec<Wanted>, orgpipe_store::StoreError> {
+    let mut channels: Vec<&str> = org.settings.syncs.iter().map(|sync| sync.channel.as_str()).collect();
+    channels.sort_unstable();
+    channels.dedup();
+    let mut wanted = Vec::with_capacity(channels.len());
+    for channel in channels {
+        let position = org.store.position(org.id(), &position_name(channel)).await?;
+        // What was published before a customer is connected is left to the first refresh.
+        wanted.push(Wanted { channel: channel.to_owned(), position, start: StartFrom::Latest });
+    }
+    Ok(wanted)
+}
+
+impl Actor for CometdActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        let org = Arc::clone(&self.org);
+        let read = async move { wanted(&org).await };
+        context.spawn(read.into_actor(self).map(|wanted, actor, context| match wanted {
+            Ok(wanted) if !actor.stopping => {
+                actor.session = Some(Session::new(wanted, Options::default()));
+                actor.feed(Input::Start, context);
+            }
+            Ok(_) => context.stop(),
+            Err(error) => {
+                tracing::error!(org = actor.org.id(), "the positions cannot be read: {error}");
+                context.stop();
+            }
+        }));
+    }
+}
+
+/// The subscription has no queue to look at.
+impl Handler<Ring> for CometdActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Ring, _: &mut Self::Context) {}
+}
+
+impl Handler<Stop> for CometdActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, context: &mut Self::Context) {
+        self.stopping = true;
+        self.feed(Input::Stop, context);
+    }
+}

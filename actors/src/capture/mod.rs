@@ -1,0 +1,6 @@
+//! Capture: what asks for a sync, onto the ingress queue. Ends at commit A.
+
+pub(crate) mod cometd;
+pub(crate) mod refresh;
+mod requests;
+mod schedule;

@@ -1,0 +1,160 @@
+//! From delivered events to requests for the ingress queue. Pure.
+
+use orgpipe_reconcile::event::{EventProblem, EventRequest, parse_request};
+use orgpipe_salesforce::cometd::{Batch, Event};
+use orgpipe_store::{Append, Lane, NewDead, NewRequest};
+use serde_json::Value;
+
+use crate::{
+    parcel::{Origin, RequestParcel, pack},
+    settings::{OrgSettings, SyncSettings},
+};
+
+/// Records in one request, so that one request is one look-up.
+pub(super) const RECORDS_MAX: usize = 100;
+
+/// The name under which a channel's position is stored.
+pub(super) fn position_name(channel: &str) -> String {
+    format!("channel {channel}")
+}
+
+/// What one answer's events come to: requests, unreadable events as dead letters, and the channels' new positions.
+pub(super) fn append_of(org: &OrgSettings, batches: Vec<Batch>, now_ms: u64) -> Append {
+    let mut append = Append { positions: Vec::new(), requests: Vec::new(), dead: Vec::new() };
+    for batch in batches {
+        for event in batch.events {
+            add(org, &batch.channel, &event, now_ms, &mut append);
+        }
+        if let Some(position) = batch.position {
+            append.positions.push((position_name(&batch.channel), position));
+        }
+    }
+    append
+}
+
+/// A sync that listens to this channel and takes this event.
+struct Taker<'a> {
+    sync: &'a SyncSettings,
+    request: EventRequest,
+}
+
+fn add(org: &OrgSettings, channel: &str, event: &Event, now_ms: u64, append: &mut Append) {
+    let syncs: Vec<&SyncSettings> =
+        org.syncs.iter().map(AsRef::as_ref).filter(|sync| sync.channel == channel).collect();
+    match takers(org, &syncs, event) {
+        Ok(takers) if takers.is_empty() => {
+            let objects: Vec<&str> = syncs.iter().map(|sync| sync.mapping.object()).collect();
+            let hint =
+                format!("This channel's syncs take {}; add a sync for the other object.", objects.join(", "));
+            append.dead.push(dead(event, "the event asks for an object that no sync takes", hint, now_ms));
+        }
+        Ok(takers) => {
+            for taker in takers {
+                split(&taker, event, now_ms, append);
+            }
+        }
+        Err(problem) => append.dead.push(dead(event, &problem.to_string(), problem.hint(), now_ms)),
+    }
+}
+
+fn takers<'a>(
+    org: &OrgSettings,
+    syncs: &[&'a SyncSettings],
+    event: &Event,
+) -> Result<Vec<Taker<'a>>, EventProblem> {
+    let empty = serde_json::Map::new();
+    let payload = event.data.get("payload").and_then(Value::as_object).unwrap_or(&empty);
+    let mut takers = Vec::new();
+    for sync in syncs {
+        let request = parse_request(payload, &sync.event, &org.namespace)?;
+        let wanted = request.object.as_deref();
+        if wanted.is_none_or(|object| object.eq_ignore_ascii_case(sync.mapping.object())) {
+            takers.push(Taker { sync, request });
+        }
+    }
+    Ok(takers)
+}
+
+fn split(taker: &Taker<'_>, event: &Event, now_ms: u64, append: &mut Append) {
+    for ids in taker.request.ids.chunks(RECORDS_MAX) {
+        let parcel = RequestParcel {
+            v: 1,
+            sync: taker.sync.name.clone(),
+            origin: Origin::Live,
+            ids: ids.to_vec(),
+            rows: None,
+            event_id: name(event),
+            correlation_id: taker.request.correlation_id.clone(),
+            received_ms: now_ms,
+        };
+        append.requests.push(NewRequest {
+            lane: Lane::Live,
+            records: u32::try_from(ids.len()).unwrap_or(u32::MAX),
+            body: pack(&parcel),
+        });
+    }
+}
+
+fn dead(event: &Event, reason: &str, hint: String, now_ms: u64) -> NewDead {
+    NewDead {
+        records: 1,
+        key: format!("event {}", name(event)),
+        reason: reason.to_owned(),
+        hint,
+        body: event.data.to_string().into_bytes(),
+        at_ms: now_ms,
+    }
+}
+
+fn name(event: &Event) -> String {
+    event.uuid.clone().or_else(|| event.replay_id.map(|id| id.to_string())).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::settings::tests::org;
+
+    fn event(replay_id: i64, payload: &Value) -> Event {
+        let data = json!({ "event": { "replayId": replay_id }, "payload": payload });
+        Event { replay_id: Some(replay_id), uuid: None, data }
+    }
+
+    fn append(events: Vec<Event>) -> Append {
+        let batch = Batch { channel: "/event/Sync_Request__e".into(), events, position: Some(b"9".to_vec()) };
+        append_of(&org(), vec![batch], 7)
+    }
+
+    fn ids(count: usize) -> String {
+        (0..count).map(|n| format!("001{n:012}AAA")).collect::<Vec<_>>().join(",")
+    }
+
+    #[test]
+    fn an_event_becomes_requests_of_at_most_a_hundred_and_its_position_goes_along() {
+        let append =
+            append(vec![event(9, &json!({ "Record_Ids__c": ids(150), "Object_Type__c": "account" }))]);
+        let records: Vec<u32> = append.requests.iter().map(|request| request.records).collect();
+        assert_eq!(records, [100, 50]);
+        let parcel: RequestParcel = crate::parcel::unpack(&append.requests[1].body).expect("readable");
+        assert_eq!((parcel.sync.as_str(), parcel.ids.len(), parcel.received_ms), ("accounts", 50, 7));
+        assert_eq!(append.positions, [("channel /event/Sync_Request__e".to_owned(), b"9".to_vec())]);
+        assert!(append.dead.is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_a_dead_letter_and_the_position_moves_on() {
+        let cases = [
+            (json!({}), "no text in `Record_Ids__c`"),
+            (json!({ "Record_Ids__c": "nonsense" }), "entry 1"),
+            (json!({ "Record_Ids__c": ids(1), "Object_Type__c": "Lead" }), "no sync takes"),
+        ];
+        for (payload, expected) in cases {
+            let append = append(vec![event(9, &payload)]);
+            let [dead] = append.dead.as_slice() else { panic!("one dead letter: {:?}", append.dead) };
+            assert!(dead.reason.contains(expected) && !dead.hint.is_empty(), "{}", dead.reason);
+            assert_eq!((append.requests.len(), append.positions.len()), (0, 1));
+        }
+    }
+}

@@ -1,0 +1,425 @@
+//! IngestActor: the oldest requests → read → look up → match → diff → changes.
+//!
+//! Here: the order of these steps and what a failure of each does to the queue. Not here: what a record comes to
+//! (`verdict`), HTTP (`lookup`, `supervise::line`).
+//!
+//! Until commit B nothing has happened: any failure leaves the requests where they are, and they are tried again.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use actix::WeakRecipient;
+use orgpipe_reconcile::{
+    RecordProblem,
+    describe::{Describe, DescribeProblem},
+    id, lookup,
+    matching::{Existing, KEYS_MAX, fold},
+    row,
+};
+use orgpipe_salesforce::{
+    error::{CallError, ErrorClass},
+    limits::QUERY_URL_BYTES_MAX,
+    rest::{describe, query},
+    soql::Select,
+};
+use orgpipe_store::{Lane, NewDead, Request, Settle, StoreError};
+use serde_json::Value;
+
+use super::{
+    lookup::{ANSWER_BYTES_MAX, SourceError},
+    verdict::{self, Asked, Batch},
+};
+use crate::{
+    parcel::{Origin, RequestParcel, Row, unpack},
+    retry::Delays,
+    settings::SyncSettings,
+    supervise::{
+        context::OrgContext,
+        org::Bell,
+        status::{Part, State},
+        worker::{Next, Work},
+    },
+};
+
+/// How long a describe is trusted. An error that blames the schema forgets it at once.
+const DESCRIBE_SECS: u64 = 3600;
+
+/// Takes requests off the ingress queue of one org.
+pub(crate) struct Ingest {
+    org: Arc<OrgContext>,
+    bell: WeakRecipient<Bell>,
+    /// By target object, with the time it was read.
+    describes: BTreeMap<String, (Duration, Arc<Describe>)>,
+    delays: Delays,
+}
+
+/// Why a batch stays on the queue.
+#[derive(Debug, thiserror::Error)]
+enum Halt {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Call(#[from] CallError),
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error("the describe of {object} cannot be used: {cause}")]
+    Describe { object: String, cause: DescribeProblem },
+}
+
+impl Halt {
+    fn hint(&self) -> String {
+        match self {
+            Self::Store(error) => error.hint().unwrap_or_default(),
+            Self::Call(error) => error.hint().unwrap_or_default(),
+            Self::Source(error) => error.hint().to_owned(),
+            Self::Describe { .. } => {
+                "Check the target's API name and the integration user's permissions.".to_owned()
+            }
+        }
+    }
+
+    fn retry_in(&self) -> Option<Duration> {
+        match self {
+            Self::Source(SourceError::Down { retry_in, .. }) => Some(*retry_in),
+            _ => None,
+        }
+    }
+}
+
+/// Requests of one sync that are looked up together.
+struct Job<'a> {
+    sync: &'a SyncSettings,
+    origin: Origin,
+    received_ms: u64,
+    requests: Vec<u64>,
+    asked: Vec<Asked>,
+}
+
+impl Ingest {
+    /// Begins with the oldest request on disk.
+    pub(crate) fn new(org: Arc<OrgContext>, bell: WeakRecipient<Bell>) -> Self {
+        let delays = Delays::new(Duration::from_millis(500), Duration::from_mins(1));
+        Self { org, bell, describes: BTreeMap::new(), delays }
+    }
+
+    async fn advance(&mut self) -> Result<Next, Halt> {
+        let org = Arc::clone(&self.org);
+        let head = org.store.ingress_head(org.id(), lookup::RECORDS_MAX as u64).await?;
+        if head.is_empty() {
+            return Ok(Next::Idle);
+        }
+        let mut settle = Settle { requests: vec![], unchanged: 0, no_data: 0, dead: vec![], changes: vec![] };
+        if let Some(job) = gather(&org.settings.syncs, head, org.clock.now_ms(), &mut settle) {
+            self.decide(job, &mut settle).await?;
+        }
+        let changes = !settle.changes.is_empty();
+        org.store.settle(org.id(), settle).await?;
+        if changes && let Some(bell) = self.bell.upgrade() {
+            let _ = bell.try_send(Bell::Egress);
+        }
+        Ok(Next::Again)
+    }
+
+    async fn decide(&mut self, mut job: Job<'_>, settle: &mut Settle) -> Result<(), Halt> {
+        let org = Arc::clone(&self.org);
+        let mapping = &job.sync.mapping;
+        let batch =
+            Batch { mapping, origin: job.origin, received_ms: job.received_ms, now_ms: org.clock.now_ms() };
+        self.read(&mut job).await?;
+        let ask: Vec<Row> = job
+            .asked
+            .iter()
+            .filter_map(|asked| asked.row.as_ref())
+            .filter(|row| lookup::has_keys(mapping, row))
+            .cloned()
+            .collect();
+        let answers = self.look_up(batch, &ask, &mut job.asked, settle).await?;
+        settle.requests.append(&mut job.requests);
+        let wanted = verdict::wanted(batch, job.asked, &answers, settle);
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let lane = verdict::lane(job.origin);
+        let describe = self.describe(lane, mapping.target()).await?;
+        let keys: Vec<String> = wanted.iter().map(|wanted| wanted.desired.external_id.clone()).collect();
+        // Before the query: a change that ends in between makes us write too much, never too little.
+        let folded: Vec<String> = keys.iter().map(|key| fold(key)).collect();
+        let open: BTreeSet<String> = org.store.open_keys(org.id(), mapping.target(), folded).await?;
+        let select = Select::from(mapping.target())
+            .fields(["Id".to_owned(), mapping.external_id_field().to_owned()])
+            .fields(mapping.target_fields());
+        let existing = self.select_in(lane, &select, mapping.external_id_field(), &keys).await?;
+        let existing = Existing::new(&existing, mapping.external_id_field());
+        verdict::compare(batch, wanted, &existing, &open, &describe, settle);
+        Ok(())
+    }
+
+    /// Fetches the rows that the request did not bring along. What is not found stays `None`.
+    async fn read(&self, job: &mut Job<'_>) -> Result<(), Halt> {
+        let missing: Vec<String> =
+            job.asked.iter().filter(|asked| asked.row.is_none()).map(|asked| asked.id.clone()).collect();
+        if missing.is_empty() || job.origin == Origin::Refresh {
+            return Ok(());
+        }
+        let select = Select::from(job.sync.mapping.object()).fields(job.sync.mapping.read_fields());
+        let rows = self.select_in(verdict::lane(job.origin), &select, "Id", &missing).await?;
+        let mut rows: BTreeMap<String, Row> =
+            rows.into_iter().filter_map(|row| Some((id_of(&row)?, row))).collect();
+        for asked in &mut job.asked {
+            if asked.row.is_none() {
+                asked.row = rows.remove(&asked.id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks the vendor. A batch that is refused is halved until the record that is refused stands alone: that one is
+    /// a dead letter, and is taken out of `asked`.
+    async fn look_up(
+        &self,
+        batch: Batch<'_>,
+        rows: &[Row],
+        asked: &mut Vec<Asked>,
+        settle: &mut Settle,
+    ) -> Result<BTreeMap<String, Vec<Value>>, Halt> {
+        let mut answers = BTreeMap::new();
+        let mut parts: Vec<&[Row]> = rows.chunks(lookup::RECORDS_MAX).rev().collect();
+        while let Some(part) = parts.pop() {
+            let body = lookup::body(batch.mapping, self.org.id(), part).to_string();
+            match self.org.source.ask(body).await {
+                Ok(body) => {
+                    let found = lookup::parse(&body, ANSWER_BYTES_MAX).map_err(|problem| {
+                        let hint = problem.hint();
+                        self.org
+                            .source
+                            .answered_rubbish(&format!("{problem}. {}", hint.trim_end_matches('.')))
+                    })?;
+                    answers.extend(found);
+                }
+                Err(SourceError::Refused { .. }) if part.len() > 1 => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
+                }
+                Err(error @ SourceError::Refused { .. }) => {
+                    let id = part.first().and_then(id_of).unwrap_or_default();
+                    if let Some(place) = asked.iter().position(|asked| asked.id == id) {
+                        let record = asked.remove(place);
+                        let problem = RecordProblem::new("Id", error.to_string(), error.hint());
+                        settle.dead.push(verdict::dead(batch, &id, record.units, &problem));
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(answers)
+    }
+
+    async fn describe(&mut self, lane: Lane, object: &str) -> Result<Arc<Describe>, Halt> {
+        let now = self.org.clock.monotonic();
+        if let Some((read, known)) = self.describes.get(object)
+            && now < *read + Duration::from_secs(DESCRIBE_SECS)
+        {
+            return Ok(Arc::clone(known));
+        }
+        let reply = self.org.line.call(lane, &describe::describe(object)).await?;
+        let fresh = Describe::from_json(&describe::parse(&reply)?)
+            .map_err(|cause| Halt::Describe { object: object.to_owned(), cause })?;
+        let fresh = Arc::new(fresh);
+        self.describes.insert(object.to_owned(), (now, Arc::clone(&fresh)));
+        Ok(fresh)
+    }
+
+    /// All records whose `field` is one of `values`, over as many queries as URL and list lengths ask for.
+    async fn select_in(
+        &self,
+        lane: Lane,
+        select: &Select,
+        field: &str,
+        values: &[String],
+    ) -> Result<Vec<Row>, CallError> {
+        let mut rows = Vec::new();
+        for part in values.chunks(KEYS_MAX).flat_map(|keys| select.chunks(field, keys, QUERY_URL_BYTES_MAX)) {
+            let soql = select.clone().where_in(field, part).to_soql();
+            let mut call = query::query(&soql);
+            loop {
+                let page = query::page(&self.org.line.call(lane, &call).await?)?;
+                rows.extend(page.records);
+                let Some(next) = page.next else { break };
+                call = query::next(&next);
+            }
+        }
+        Ok(rows)
+    }
+
+    fn note(&mut self, halt: &Halt) -> Duration {
+        if let Halt::Call(error) = halt
+            && error.class() == ErrorClass::Schema
+        {
+            self.describes.clear();
+        }
+        let wait = self.delays.next(self.org.clock.dice());
+        let wait = halt.retry_in().unwrap_or(wait);
+        let hint = halt.hint();
+        let note = format!("the next batch waits: {halt}");
+        self.org.board.set(Part::Ingest, State::Waiting, &note, &hint, self.org.clock.now_ms());
+        tracing::warn!(org = self.org.id(), wait_secs = wait.as_secs_f32(), "{note}. {hint}");
+        wait
+    }
+}
+
+/// The first requests of one sync and origin, their records each once. Requests nobody can read or whose sync is gone
+/// from the settings become dead letters, so that they do not block the queue.
+fn gather<'a>(
+    syncs: &'a [Arc<SyncSettings>],
+    head: Vec<Request>,
+    now_ms: u64,
+    settle: &mut Settle,
+) -> Option<Job<'a>> {
+    let mut job: Option<Job<'a>> = None;
+    for request in head {
+        let parcel: RequestParcel = match unpack(&request.body) {
+            Ok(parcel) => parcel,
+            Err(problem) => {
+                let hint = "Report this as a bug of orgpipe, with the version that ran before.";
+                bury(settle, request, &problem.to_string(), hint, now_ms);
+                continue;
+            }
+        };
+        let Some(sync) = syncs.iter().find(|sync| sync.name == parcel.sync) else {
+            let reason = format!("the settings have no sync `{}` for this org any more", parcel.sync);
+            bury(settle, request, &reason, "Bring the sync back, then refresh it.", now_ms);
+            continue;
+        };
+        let job = job.get_or_insert_with(|| Job {
+            sync,
+            origin: parcel.origin,
+            received_ms: parcel.received_ms,
+            requests: Vec::new(),
+            asked: Vec::new(),
+        });
+        if job.sync.name != parcel.sync || job.origin != parcel.origin {
+            break;
+        }
+        job.requests.push(request.seq);
+        add(job, parcel, request.records);
+    }
+    job
+}
+
+/// The record counts as often as it was asked for, so that the ledger adds up; it is read once.
+fn add(job: &mut Job<'_>, parcel: RequestParcel, records: u32) {
+    let mut rows: BTreeMap<String, Row> =
+        parcel.rows.unwrap_or_default().into_iter().filter_map(|row| Some((id_of(&row)?, row))).collect();
+    let mut left = records;
+    for raw in &parcel.ids {
+        let id = id::canonical(raw).unwrap_or_else(|| raw.clone());
+        let row = rows.remove(&id);
+        left = left.saturating_sub(1);
+        match job.asked.iter_mut().find(|asked| asked.id == id) {
+            Some(asked) => {
+                asked.units += 1;
+                asked.row = row.or(asked.row.take());
+            }
+            None => job.asked.push(Asked { id, units: 1, row }),
+        }
+    }
+    // Rows of a refresh without an ID cannot be: they are counted as records without data.
+    if left > 0 {
+        job.asked.push(Asked { id: String::new(), units: left, row: None });
+    }
+}
+
+fn bury(settle: &mut Settle, request: Request, reason: &str, hint: &str, now_ms: u64) {
+    settle.requests.push(request.seq);
+    settle.dead.push(NewDead {
+        records: request.records,
+        key: format!("request {}", request.seq),
+        reason: reason.to_owned(),
+        hint: hint.to_owned(),
+        body: request.body,
+        at_ms: now_ms,
+    });
+}
+
+fn id_of(row: &Row) -> Option<String> {
+    row::get(row, "Id").and_then(Value::as_str).and_then(id::canonical)
+}
+
+impl Work for Ingest {
+    async fn step(mut self) -> (Self, Next) {
+        let next = match self.advance().await {
+            Ok(next) => {
+                self.delays.reset();
+                self.org.board.running(Part::Ingest, self.org.clock.now_ms());
+                next
+            }
+            Err(halt) => Next::After(self.note(&halt)),
+        };
+        (self, next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{parcel::pack, settings::tests::org};
+
+    fn request(seq: u64, sync: &str, origin: Origin, ids: &[&str]) -> Request {
+        let parcel = RequestParcel {
+            v: 1,
+            sync: sync.into(),
+            origin,
+            ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+            rows: None,
+            event_id: String::new(),
+            correlation_id: None,
+            received_ms: seq,
+        };
+        let records = u32::try_from(ids.len()).unwrap_or_default();
+        Request { seq, lane: Lane::Live, records, body: pack(&parcel) }
+    }
+
+    fn settle() -> Settle {
+        Settle { requests: vec![], unchanged: 0, no_data: 0, dead: vec![], changes: vec![] }
+    }
+
+    const A: &str = "0015000000Gv7qJ";
+    const B: &str = "0015000000Gv7qKAAR";
+
+    #[test]
+    fn requests_of_one_sync_are_one_batch_and_a_record_asked_twice_is_read_once() {
+        let org = org();
+        let head = vec![
+            request(1, "accounts", Origin::Live, &[A, B]),
+            request(2, "accounts", Origin::Live, &["0015000000Gv7qJAAR"]),
+            request(3, "accounts", Origin::Refresh, &[B]),
+        ];
+        let mut settle = settle();
+        let job = gather(&org.syncs, head, 9, &mut settle).expect("a batch");
+        assert_eq!((job.requests.as_slice(), job.received_ms), ([1, 2].as_slice(), 1));
+        let units: Vec<u32> = job.asked.iter().map(|asked| asked.units).collect();
+        assert_eq!(units, [2, 1]);
+        assert!(settle.dead.is_empty());
+    }
+
+    #[test]
+    fn what_nobody_can_read_does_not_block_the_queue() {
+        let org = org();
+        let mut broken = request(1, "accounts", Origin::Live, &[A]);
+        broken.body.truncate(5);
+        let head = vec![
+            broken,
+            request(2, "gone", Origin::Live, &[A, B]),
+            request(3, "accounts", Origin::Live, &[A]),
+        ];
+        let mut settle = settle();
+        let job = gather(&org.syncs, head, 9, &mut settle).expect("the third");
+        assert_eq!((job.requests, settle.requests.as_slice()), (vec![3], [1, 2].as_slice()));
+        let dead: Vec<u32> = settle.dead.iter().map(|dead| dead.records).collect();
+        assert_eq!(dead, [1, 2]);
+        assert!(settle.dead[1].reason.contains("`gone`"));
+    }
+}

@@ -1,0 +1,279 @@
+//! The look-up in the vendor's API: one call for up to 100 records.
+//!
+//! Here: HTTP, the rate over all orgs, the circuit breaker. Not here: the bodies (`reconcile::lookup`), splitting a
+//! refused batch (`ingest`).
+//!
+//! Slots are handed out first come first served, and each org asks for one at a time, so orgs take turns.
+
+use std::{
+    num::NonZeroU32,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use secrecy::ExposeSecret as _;
+use tokio::sync::Semaphore;
+
+use crate::{clock::Clock, retry::Delays, settings::SourceSettings};
+
+/// Bytes of an answer that are read at most.
+pub(crate) const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Failures in a row that open the breaker.
+const FAILURES_MAX: u32 = 5;
+/// First and longest time the breaker stays open.
+const OPEN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+/// Longest wait the API may ask for.
+const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SourceError {
+    /// It may work later; nothing is wrong with the records.
+    #[error("your API at {host} is not answering: {what}")]
+    Down {
+        /// Host and port, without path or query.
+        host: String,
+        /// What happened.
+        what: String,
+        /// When to try again.
+        retry_in: Duration,
+    },
+    /// It refused this batch, and would again.
+    #[error("your API at {host} refused the look-up with status {status}")]
+    Refused {
+        /// Host and port.
+        host: String,
+        /// HTTP status, 4xx.
+        status: u16,
+    },
+}
+
+impl SourceError {
+    /// What to do about it.
+    pub(crate) fn hint(&self) -> &'static str {
+        match self {
+            Self::Down { .. } => "Look at `source.url` and at the API's own log; nothing is lost meanwhile.",
+            Self::Refused { .. } => "Look into the API's log for the reason.",
+        }
+    }
+}
+
+/// The vendor's API as all orgs share it.
+#[derive(Debug)]
+pub(crate) struct Source {
+    settings: SourceSettings,
+    http: reqwest::Client,
+    slots: Semaphore,
+    rate: DefaultDirectRateLimiter,
+    breaker: Mutex<Breaker>,
+    clock: Clock,
+}
+
+impl Source {
+    /// A way to the API; nothing is sent yet. Fails only if the TLS library cannot start.
+    pub(crate) fn new(settings: SourceSettings, clock: Clock) -> Result<Self, reqwest::Error> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(token) = &settings.token
+            && let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
+        {
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        let http = reqwest::Client::builder()
+            .default_headers(headers)
+            .user_agent(concat!("orgpipe/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(settings.timeout)
+            .build()?;
+        let per_second = NonZeroU32::new(settings.requests_per_second).unwrap_or(NonZeroU32::MIN);
+        Ok(Self {
+            slots: Semaphore::new(settings.concurrent_max.max(1) as usize),
+            rate: RateLimiter::direct(Quota::per_second(per_second)),
+            breaker: Mutex::new(Breaker::closed()),
+            settings,
+            http,
+            clock,
+        })
+    }
+
+    /// Posts a batch and gives back the body of the 200 answer.
+    pub(crate) async fn ask(&self, body: String) -> Result<Vec<u8>, SourceError> {
+        let _slot = self.slots.acquire().await.map_err(|_| self.down("the service is stopping", OPEN.1))?;
+        if let Err(wait) = self.breaker().admit(self.clock.monotonic(), self.settings.timeout) {
+            return Err(self.down("it failed several times in a row, so it is left alone for a while", wait));
+        }
+        self.rate.until_ready().await;
+        let answer = self.post(body).await;
+        let dice = self.clock.dice();
+        match answer {
+            Ok(body) => {
+                self.breaker().worked();
+                Ok(body)
+            }
+            Err(Miss::Refused(status)) => {
+                self.breaker().worked();
+                Err(SourceError::Refused { host: self.host(), status })
+            }
+            Err(Miss::Down { what, asked }) => {
+                let wait = self.breaker().failed(self.clock.monotonic(), asked, dice);
+                Err(self.down(&what, wait))
+            }
+        }
+    }
+
+    /// The answer could be read as HTTP but not as a look-up's answer: counts as a failure of the API.
+    pub(crate) fn answered_rubbish(&self, what: &str) -> SourceError {
+        let dice = self.clock.dice();
+        let wait = self.breaker().failed(self.clock.monotonic(), None, dice);
+        self.down(what, wait)
+    }
+
+    async fn post(&self, body: String) -> Result<Vec<u8>, Miss> {
+        let trace = uuid::Uuid::new_v4().simple().to_string();
+        let request = self
+            .http
+            .post(self.settings.url.clone())
+            .header("traceparent", format!("00-{trace}-{}-01", &trace[..16]))
+            .body(body);
+        let broken = |cause: reqwest::Error| Miss::Down { what: sentence(&cause.without_url()), asked: None };
+        let mut reply = request.send().await.map_err(broken)?;
+        let status = reply.status().as_u16();
+        let asked = reply.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(seconds);
+        match status {
+            200 => {}
+            401 | 403 => {
+                let what = format!(
+                    "it answered status {status}, so look at the token that `source.token_env` names"
+                );
+                return Err(Miss::Down { what, asked });
+            }
+            408 | 429 | 300..=399 | 500.. => {
+                return Err(Miss::Down { what: format!("it answered status {status}"), asked });
+            }
+            400..=499 => return Err(Miss::Refused(status)),
+            _ => return Err(Miss::Down { what: format!("it answered status {status}, not 200"), asked }),
+        }
+        let mut body = Vec::new();
+        while let Some(part) = reply.chunk().await.map_err(broken)? {
+            if body.len() + part.len() > ANSWER_BYTES_MAX {
+                let what = format!("its answer is larger than {ANSWER_BYTES_MAX} bytes");
+                return Err(Miss::Down { what, asked: None });
+            }
+            body.extend_from_slice(&part);
+        }
+        Ok(body)
+    }
+
+    fn down(&self, what: &str, retry_in: Duration) -> SourceError {
+        SourceError::Down { host: self.host(), what: what.to_owned(), retry_in }
+    }
+
+    fn host(&self) -> String {
+        let url = &self.settings.url;
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{}{port}", url.host_str().unwrap_or_default())
+    }
+
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why one post brought nothing.
+enum Miss {
+    Refused(u16),
+    Down { what: String, asked: Option<Duration> },
+}
+
+/// The innermost cause says what happened; the outer ones that a request failed.
+fn sentence(cause: &dyn std::error::Error) -> String {
+    let mut innermost = cause;
+    while let Some(next) = innermost.source() {
+        innermost = next;
+    }
+    innermost.to_string()
+}
+
+fn seconds(retry_after: &str) -> Option<Duration> {
+    retry_after.trim().parse().ok().map(Duration::from_secs).map(|wait| wait.min(RETRY_AFTER_MAX))
+}
+
+/// Leaves an API that is down alone. Pure: time and chance are arguments.
+#[derive(Debug)]
+struct Breaker {
+    failures: u32,
+    /// Nobody may ask before then (time since start).
+    open_until: Option<Duration>,
+    delays: Delays,
+}
+
+impl Breaker {
+    fn closed() -> Self {
+        Self { failures: 0, open_until: None, delays: Delays::new(OPEN.0, OPEN.1) }
+    }
+
+    /// Once the time has passed one caller may probe; the others wait for what it finds, at most `probe`.
+    fn admit(&mut self, now: Duration, probe: Duration) -> Result<(), Duration> {
+        match self.open_until {
+            Some(until) if now < until => Err(until.checked_sub(now).unwrap()),
+            Some(_) if self.failures >= FAILURES_MAX => {
+                self.open_until = Some(now + probe);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn worked(&mut self) {
+        (self.failures, self.open_until) = (0, None);
+        self.delays.reset();
+    }
+
+    /// How long the caller should wait. The API's own wish holds for everybody.
+    fn failed(&mut self, now: Duration, asked: Option<Duration>, dice: f64) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        let wait = self.delays.next(dice).max(asked.unwrap_or_default());
+        if self.failures >= FAILURES_MAX || asked.is_some() {
+            self.open_until = Some(now + wait);
+        }
+        wait
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROBE: Duration = Duration::from_secs(10);
+
+    fn secs(secs: u64) -> Duration {
+        Duration::from_secs(secs)
+    }
+
+    #[test]
+    fn five_failures_open_it_and_one_probe_closes_it() {
+        let mut breaker = Breaker::closed();
+        for _ in 0..4 {
+            breaker.failed(secs(0), None, 1.0);
+            assert_eq!(breaker.admit(secs(0), PROBE), Ok(()));
+        }
+        assert_eq!(breaker.failed(secs(0), None, 1.0), secs(16));
+        assert_eq!(breaker.admit(secs(1), PROBE), Err(secs(15)));
+        assert_eq!(breaker.admit(secs(16), PROBE), Ok(()), "the probe");
+        assert_eq!(breaker.admit(secs(16), PROBE), Err(PROBE), "only one");
+        breaker.worked();
+        assert_eq!(breaker.admit(secs(16), PROBE), Ok(()));
+    }
+
+    #[test]
+    fn the_apis_own_wish_holds_for_everybody() {
+        let mut breaker = Breaker::closed();
+        assert_eq!(breaker.failed(secs(0), Some(secs(30)), 1.0), secs(30));
+        assert_eq!(breaker.admit(secs(10), PROBE), Err(secs(20)));
+        assert_eq!(seconds(" 99999999 "), Some(RETRY_AFTER_MAX));
+        assert_eq!(seconds("soon"), None);
+    }
+}

@@ -1,0 +1,5 @@
+//! Decide: from a request on ingress to changes on egress. Ends at commit B.
+
+pub(crate) mod ingest;
+pub(crate) mod lookup;
+mod verdict;

@@ -1,0 +1,275 @@
+//! What becomes of each record of a batch. Pure: everything read is an argument, the answer is commit B.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use orgpipe_reconcile::{
+    Desired, Mapping, RecordProblem, Row,
+    describe::Describe,
+    diff::{Diff, all_fields, check_external_id, diff},
+    matching::{Existing, Match, fold},
+};
+use orgpipe_store::{Lane, NewChange, NewDead, Settle};
+use serde_json::Value;
+
+use crate::parcel::{ChangeParcel, Origin, pack};
+
+/// A record of the batch, before the look-up's answer.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Asked {
+    /// 18 characters.
+    pub id: String,
+    /// How many requests asked for it.
+    pub units: u32,
+    /// As read from the org; `None` when it is not there any more or not visible.
+    pub row: Option<Row>,
+}
+
+/// What the batch was asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Batch<'a> {
+    /// Name of the sync.
+    pub mapping: &'a Mapping,
+    /// Why.
+    pub origin: Origin,
+    /// When its oldest request came, Unix milliseconds.
+    pub received_ms: u64,
+    /// When it is decided, Unix milliseconds.
+    pub now_ms: u64,
+}
+
+/// One wanted record of the target and how many records of the batch stand behind it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Wanted {
+    /// What the org should hold.
+    pub desired: Desired,
+    /// Units of the ledger.
+    pub units: u32,
+}
+
+/// Applies the mapping to records and answers. Records without data or with problems are settled at once.
+///
+/// Two records that want the same target record: the later one counts, with the units of both.
+pub(super) fn wanted(
+    batch: Batch<'_>,
+    asked: Vec<Asked>,
+    answers: &BTreeMap<String, Vec<Value>>,
+    settle: &mut Settle,
+) -> Vec<Wanted> {
+    let mut wanted: Vec<Wanted> = Vec::new();
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    for record in asked {
+        let data = answers.get(&record.id).map(Vec::as_slice).unwrap_or_default();
+        let (Some(row), false) = (&record.row, data.is_empty()) else {
+            settle.no_data += u64::from(record.units);
+            continue;
+        };
+        // The units are counted once, however many target records the data names.
+        let mut units = record.units;
+        for item in data {
+            match batch.mapping.desired(row, item) {
+                Ok(desired) => {
+                    let key = fold(&desired.external_id);
+                    if let Some(place) = places.get(&key) {
+                        let known = &mut wanted[*place];
+                        (known.desired, known.units) = (desired, known.units + units);
+                    } else {
+                        places.insert(key, wanted.len());
+                        wanted.push(Wanted { desired, units });
+                    }
+                }
+                Err(problem) => settle.dead.push(dead(batch, &record.id, units, &problem)),
+            }
+            units = 0;
+        }
+    }
+    wanted
+}
+
+/// Compares with what the org holds. `open` are folded external IDs that have a change on egress already: for those
+/// what the org holds is about to change, so all fields are written.
+pub(super) fn compare(
+    batch: Batch<'_>,
+    wanted: Vec<Wanted>,
+    existing: &Existing<'_>,
+    open: &BTreeSet<String>,
+    describe: &Describe,
+    settle: &mut Settle,
+) {
+    for Wanted { desired, units } in wanted {
+        match fields(batch.mapping, &desired, existing, open, describe) {
+            Ok(Some(fields)) => settle.changes.push(change(batch, desired, fields, units)),
+            Ok(None) => settle.unchanged += u64::from(units),
+            Err(problem) => settle.dead.push(dead(batch, &desired.source_id, units, &problem)),
+        }
+    }
+}
+
+fn fields(
+    mapping: &Mapping,
+    desired: &Desired,
+    existing: &Existing<'_>,
+    open: &BTreeSet<String>,
+    describe: &Describe,
+) -> Result<Option<Row>, RecordProblem> {
+    check_external_id(desired, mapping.external_id_field(), describe)?;
+    let existing = match existing.find(&desired.external_id) {
+        Match::None => None,
+        Match::One(row) => Some(row),
+        Match::Many(rows) => {
+            let message = format!("{} records have this external ID", rows.len());
+            let hint = "Delete or merge all but one of them, and mark the field unique.";
+            return Err(RecordProblem::new(mapping.external_id_field(), message, hint));
+        }
+    };
+    if open.contains(&fold(&desired.external_id)) {
+        return all_fields(desired, describe).map(Some);
+    }
+    Ok(match diff(desired, existing, describe)? {
+        Diff::Unchanged => None,
+        Diff::Create(fields) | Diff::Update(fields) => Some(fields),
+    })
+}
+
+fn change(batch: Batch<'_>, desired: Desired, fields: Row, units: u32) -> NewChange {
+    let lane = lane(batch.origin);
+    let key = fold(&desired.external_id);
+    let target = batch.mapping.target().to_owned();
+    let parcel = ChangeParcel {
+        v: 1,
+        sync: batch.mapping.sync().to_owned(),
+        target: target.clone(),
+        external_id_field: batch.mapping.external_id_field().to_owned(),
+        external_id: desired.external_id,
+        fields,
+        source_id: desired.source_id,
+        origin: batch.origin,
+        received_ms: batch.received_ms,
+    };
+    NewChange { lane, target, key, units, body: pack(&parcel) }
+}
+
+/// A record that cannot be written.
+pub(super) fn dead(batch: Batch<'_>, id: &str, units: u32, problem: &RecordProblem) -> NewDead {
+    NewDead {
+        records: units,
+        key: format!("{} {id}", batch.mapping.object()),
+        reason: problem.to_string(),
+        hint: problem.hint.clone(),
+        body: Vec::new(),
+        at_ms: batch.now_ms,
+    }
+}
+
+/// Live goes first; what heals a gap can wait like a refresh.
+pub(super) fn lane(origin: Origin) -> Lane {
+    match origin {
+        Origin::Live => Lane::Live,
+        Origin::Refresh | Origin::Heal => Lane::Refresh,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::settings::tests::org;
+
+    fn row(value: Value) -> Row {
+        let Value::Object(row) = value else { unreachable!() };
+        row
+    }
+
+    fn describe() -> Describe {
+        let json = json!({ "name": "Enrichment__c", "fields": [
+            { "name": "External_Id__c", "type": "string", "length": 80, "externalId": true },
+            { "name": "Account__c", "type": "reference" },
+            { "name": "Employee_Count__c", "type": "double", "precision": 10, "scale": 0 }] });
+        Describe::from_json(&row(json)).expect("a describe")
+    }
+
+    fn id(n: u32) -> String {
+        format!("001{n:012}AAA")
+    }
+
+    fn asked(n: u32, units: u32) -> Asked {
+        Asked { id: id(n), units, row: Some(row(json!({ "Id": id(n), "Website": "a.example" }))) }
+    }
+
+    fn empty() -> Settle {
+        Settle { requests: vec![], unchanged: 0, no_data: 0, dead: vec![], changes: vec![] }
+    }
+
+    /// Runs both steps.
+    fn decide(asked: Vec<Asked>, answers: &[(u32, Value)], existing: &[Row], open: &[&str]) -> Settle {
+        let org = org();
+        let mapping = &org.syncs[0].mapping;
+        let batch = Batch { mapping, origin: Origin::Live, received_ms: 1, now_ms: 2 };
+        let answers: BTreeMap<String, Vec<Value>> = answers
+            .iter()
+            .map(|(n, data)| (id(*n), data.as_array().cloned().unwrap_or_else(|| vec![data.clone()])))
+            .collect();
+        let mut settle = empty();
+        let wanted = wanted(batch, asked, &answers, &mut settle);
+        let existing = Existing::new(existing, "External_Id__c");
+        let open = open.iter().map(|key| (*key).to_owned()).collect();
+        compare(batch, wanted, &existing, &open, &describe(), &mut settle);
+        settle
+    }
+
+    fn numbers(settle: &Settle) -> (u64, u64, u32, u32) {
+        let dead = settle.dead.iter().map(|dead| dead.records).sum();
+        let changes = settle.changes.iter().map(|change| change.units).sum();
+        (settle.unchanged, settle.no_data, dead, changes)
+    }
+
+    fn written(settle: &Settle, place: usize) -> Row {
+        crate::parcel::unpack::<ChangeParcel>(&settle.changes[place].body).expect("readable").fields
+    }
+
+    fn stored(key: &str, employees: &Value, account: u32) -> Row {
+        row(json!({ "External_Id__c": key, "Employee_Count__c": employees, "Account__c": id(account) }))
+    }
+
+    #[test]
+    fn every_record_ends_in_exactly_one_place() {
+        let answers = [
+            (1, json!({ "key": "new", "employees": 5 })),
+            (2, json!({ "key": "same", "employees": 7 })),
+            (4, json!({ "employees": 5 })),
+            (5, json!({ "key": "twice", "employees": 1 })),
+        ];
+        let existing =
+            [stored("SAME", &json!(7.0), 2), stored("twice", &json!(1), 5), stored("Twice", &json!(1), 5)];
+        let gone = Asked { id: id(6), units: 1, row: None };
+        let all = vec![asked(1, 2), asked(2, 1), asked(3, 3), asked(4, 1), asked(5, 1), gone];
+        let settle = decide(all, &answers, &existing, &[]);
+        assert_eq!(numbers(&settle), (1, 4, 2, 2), "{settle:?}");
+        let reasons: Vec<_> = settle.dead.iter().map(|dead| dead.reason.as_str()).collect();
+        assert!(reasons[0].contains("External_Id__c") && reasons[1].contains("2 records"), "{reasons:?}");
+    }
+
+    #[test]
+    fn two_records_for_one_target_are_one_change_with_the_later_values() {
+        let data = |employees| json!({ "key": "K", "employees": employees });
+        let settle = decide(vec![asked(1, 1), asked(2, 2)], &[(1, data(5)), (2, data(6))], &[], &[]);
+        assert_eq!(numbers(&settle), (0, 0, 0, 3));
+        assert_eq!(written(&settle, 0)["Employee_Count__c"], 6);
+    }
+
+    #[test]
+    fn one_record_with_several_target_records_counts_once() {
+        let data = json!([{ "key": "A", "employees": 1 }, { "key": "B", "employees": 2 }]);
+        let settle = decide(vec![asked(1, 1)], &[(1, data)], &[], &[]);
+        assert_eq!((settle.changes.len(), numbers(&settle)), (2, (0, 0, 0, 1)));
+    }
+
+    #[test]
+    fn behind_an_open_change_all_fields_are_written_even_if_the_org_holds_them() {
+        let answers = [(1, json!({ "key": "K", "employees": 7 }))];
+        let existing = [stored("K", &json!(7), 1)];
+        assert_eq!(numbers(&decide(vec![asked(1, 1)], &answers, &existing, &[])), (1, 0, 0, 0));
+        let settle = decide(vec![asked(1, 1)], &answers, &existing, &["k"]);
+        assert_eq!(written(&settle, 0).len(), 2);
+    }
+}

@@ -1,0 +1,219 @@
+//! Writing many records: one Bulk API 2.0 job.
+//!
+//! Here: opening a job and looking at one. Not here: when to look (`writer`), the verdict on a row (`outcome`).
+//!
+//! The job's ID is on disk before its data is uploaded. So after a crash the job is found again, and what was uploaded
+//! is not written a second time by another job as long as the first may still run.
+
+use std::time::Duration;
+
+use orgpipe_reconcile::Row;
+use orgpipe_salesforce::{
+    bulk::{
+        BulkRow,
+        csv::{self, CsvProblem},
+        job::{self, JobState, ResultKind},
+        poll_delay,
+    },
+    error::{ApiError, CallError, ErrorClass},
+};
+use orgpipe_store::{Job, Lane, Outcome, StoreError};
+
+use super::outcome::{Moment, Outgoing, of_error, unknown};
+use crate::{
+    parcel::{JobParcel, pack, unpack},
+    supervise::context::OrgContext,
+};
+
+/// Rows of one job (DESIGN section 7): one batch as Salesforce cuts it.
+pub(super) const ROWS_MAX: usize = 10_000;
+
+/// A job under way.
+#[derive(Debug)]
+pub(super) struct OpenJob {
+    /// Salesforce's ID.
+    pub id: String,
+    /// When to look next (time since start).
+    pub look_at: Duration,
+    parcel: JobParcel,
+    /// Tries so far, by sequence number.
+    attempts: Vec<(u64, u32)>,
+    /// When the oldest of its requests came, Unix milliseconds.
+    received_ms: u64,
+    lane: Lane,
+    looks: u32,
+}
+
+/// What a look at a job found.
+#[derive(Debug)]
+pub(super) enum Look {
+    /// It still runs.
+    Running,
+    /// It has ended so, row by row; with the time its oldest request came.
+    Ended(Vec<(u64, Outcome)>, u64),
+}
+
+/// What became of changes for which a job was opened.
+#[derive(Debug, Default)]
+pub(super) struct Opened {
+    /// The job, unless no row was left for one.
+    pub job: Option<OpenJob>,
+    /// A CSV cannot carry them: to be written by REST instead.
+    pub left_over: Vec<Outgoing>,
+    /// The file was full before all were in it: the rest is still taken, and for another job.
+    pub more: bool,
+}
+
+/// Why a job could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BulkError {
+    /// Salesforce or the way there.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The disk.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A stored job, after a restart. `None`: its body cannot be read; its changes are tried again.
+pub(super) fn resume(job: Job, now: Duration) -> Result<OpenJob, Vec<(u64, Outcome)>> {
+    let attempts: Vec<(u64, u32)> = job.changes.iter().map(|change| (change.seq, change.attempts)).collect();
+    match unpack::<JobParcel>(&job.body) {
+        Ok(parcel) => {
+            let lane = job.changes.first().map_or(Lane::Refresh, |change| change.lane);
+            Ok(OpenJob { id: job.id, look_at: now, parcel, attempts, received_ms: 0, lane, looks: 0 })
+        }
+        Err(problem) => {
+            let again = |seq| (seq, Outcome::Retry { due_ms: 0, reason: problem.to_string() });
+            Err(attempts.into_iter().map(|(seq, _)| again(seq)).collect())
+        }
+    }
+}
+
+/// Opens a job for changes of one target, uploads them and lets it run.
+pub(super) async fn open(
+    org: &OrgContext,
+    lane: Lane,
+    mut changes: Vec<Outgoing>,
+) -> Result<Opened, BulkError> {
+    let mut opened = Opened::default();
+    let (target, field) = match changes.first() {
+        Some(first) => (first.parcel.target.clone(), first.parcel.external_id_field.clone()),
+        None => return Ok(opened),
+    };
+    let data = loop {
+        let rows: Vec<(&str, &Row)> = changes
+            .iter()
+            .map(|change| (change.parcel.external_id.as_str(), &change.parcel.fields))
+            .collect();
+        match csv::write(&field, &rows) {
+            Ok(data) => break data,
+            // One row that fits no file is written by REST, too.
+            Err(CsvProblem::Full { row } | CsvProblem::TooManyFields { row, .. }) if row > 0 => {
+                changes.truncate(row);
+                opened.more = true;
+            }
+            Err(problem) => {
+                let row = problem.row().min(changes.len().saturating_sub(1));
+                opened.left_over.push(changes.remove(row));
+            }
+        }
+        if changes.is_empty() {
+            return Ok(opened);
+        }
+    };
+    let info = job::info(&org.line.call(lane, &job::create(&target, &field)).await?)?;
+    let rows = changes.iter().map(|change| (change.seq, change.parcel.external_id.clone())).collect();
+    let parcel = JobParcel { v: 1, content_url: info.content_url, external_id_field: field, rows };
+    let seqs: Vec<u64> = changes.iter().map(|change| change.seq).collect();
+    org.store.put_job(org.id(), &info.id, pack(&parcel), &seqs).await?;
+    let attempts = changes.iter().map(|change| (change.seq, change.attempts)).collect();
+    let received_ms = changes.iter().map(|change| change.parcel.received_ms).min().unwrap_or_default();
+    let mut open = OpenJob {
+        id: info.id,
+        look_at: org.clock.monotonic(),
+        parcel,
+        attempts,
+        received_ms,
+        lane,
+        looks: 0,
+    };
+    // From here on a failure is found by looking at the job: one that is still open is aborted and its rows retried.
+    match upload(org, &open, data).await {
+        Ok(()) => open.look_at += poll_delay(0, org.clock.dice()),
+        Err(error) => {
+            tracing::warn!(org = org.id(), job = open.id, "the upload failed, the job is given up: {error}");
+        }
+    }
+    tracing::debug!(org = org.id(), job = open.id, rows = seqs.len(), "bulk job opened");
+    opened.job = Some(open);
+    Ok(opened)
+}
+
+async fn upload(org: &OrgContext, open: &OpenJob, data: bytes::Bytes) -> Result<(), CallError> {
+    let reply = org.line.call(open.lane, &job::upload(&open.parcel.content_url, data)).await?;
+    reply.require_success()?;
+    job::info(&org.line.call(open.lane, &job::close(&open.id)).await?).map(|_| ())
+}
+
+/// Looks at a job. An error means that it could not be looked at; it is looked at again later.
+pub(super) async fn look(org: &OrgContext, open: &mut OpenJob) -> Result<Look, CallError> {
+    open.looks += 1;
+    open.look_at = org.clock.monotonic() + poll_delay(open.looks, org.clock.dice());
+    let info = match job::info(&org.line.call(open.lane, &job::status(&open.id)).await?) {
+        Ok(info) => info,
+        // Nobody knows it any more: jobs are deleted after seven days, or by an administrator.
+        Err(CallError::Refused(error)) if error.status == 404 || error.class() == ErrorClass::Schema => {
+            return Ok(all_again(org, open, "the Bulk job is gone"));
+        }
+        Err(error) => return Err(error),
+    };
+    match info.state {
+        JobState::UploadComplete | JobState::InProgress => Ok(Look::Running),
+        JobState::Open => {
+            let reply = org.line.call(open.lane, &job::abort(&open.id)).await?;
+            job::info(&reply)?;
+            Ok(all_again(org, open, "the Bulk job's upload did not end"))
+        }
+        JobState::JobComplete | JobState::Failed | JobState::Aborted => results(org, open, info.error).await,
+    }
+}
+
+async fn results(org: &OrgContext, open: &OpenJob, cause: Option<ApiError>) -> Result<Look, CallError> {
+    let mut files = Vec::with_capacity(3);
+    for kind in [ResultKind::Successful, ResultKind::Failed, ResultKind::Unprocessed] {
+        let reply = org.line.call(open.lane, &job::results(&open.id, kind)).await?;
+        reply.require_success()?;
+        files.push(reply.body);
+    }
+    let keys: Vec<String> = open.parcel.rows.iter().map(|(_, key)| key.clone()).collect();
+    let rows = csv::reconcile(&open.parcel.external_id_field, &keys, &files[0], &files[1], &files[2])?;
+    let moment = Moment { now_ms: org.clock.now_ms(), dice: org.clock.dice() };
+    let outcomes = open.parcel.rows.iter().zip(rows).map(|((seq, _), row)| {
+        let attempts = attempts_of(open, *seq);
+        let outcome = match row {
+            BulkRow::Written { .. } => Outcome::Written,
+            BulkRow::Failed(error) => of_error(&error, attempts, moment),
+            BulkRow::Unprocessed => match &cause {
+                // What is wrong with the job, not with a record of it: somebody has to mend it first.
+                Some(error) if matches!(error.class(), ErrorClass::Schema | ErrorClass::Org) => {
+                    of_error(error, attempts, moment)
+                }
+                _ => unknown("the Bulk job ended before this record", attempts, moment),
+            },
+            BulkRow::Unknown => unknown("the Bulk job's results do not name this record", attempts, moment),
+        };
+        (*seq, outcome)
+    });
+    Ok(Look::Ended(outcomes.collect(), open.received_ms))
+}
+
+fn all_again(org: &OrgContext, open: &OpenJob, why: &str) -> Look {
+    let moment = Moment { now_ms: org.clock.now_ms(), dice: org.clock.dice() };
+    let again = open.attempts.iter().map(|(seq, attempts)| (*seq, unknown(why, *attempts, moment)));
+    Look::Ended(again.collect(), open.received_ms)
+}
+
+fn attempts_of(open: &OpenJob, seq: u64) -> u32 {
+    open.attempts.iter().find(|(known, _)| *known == seq).map_or(0, |(_, attempts)| *attempts)
+}

@@ -1,0 +1,63 @@
+//! Writing a few records: one by upsert, up to 200 by sObject Collections.
+//!
+//! Here: one call and what each record came to. Not here: what to write (`writer`), the verdict (`outcome`).
+
+use orgpipe_reconcile::Row;
+use orgpipe_salesforce::{
+    error::{CallError, ErrorClass},
+    limits::COLLECTION_RECORDS_MAX,
+    rest::{RowResult, collections, upsert},
+};
+use orgpipe_store::{Lane, Outcome};
+
+use super::outcome::{Moment, Outgoing, of_error, of_row};
+use crate::supervise::context::OrgContext;
+
+/// Writes changes of one target, all of them or none decided: an error means that none may be taken as decided,
+/// although some may be written, and that all should be tried again.
+pub(super) async fn write(
+    org: &OrgContext,
+    lane: Lane,
+    changes: &[Outgoing],
+) -> Result<Vec<(u64, Outcome)>, CallError> {
+    let mut outcomes = Vec::with_capacity(changes.len());
+    let mut parts: Vec<&[Outgoing]> = changes.chunks(COLLECTION_RECORDS_MAX).rev().collect();
+    while let Some(part) = parts.pop() {
+        let results = send(org, lane, part).await;
+        let moment = Moment { now_ms: org.clock.now_ms(), dice: org.clock.dice() };
+        match results {
+            Ok(results) => outcomes.extend(
+                part.iter()
+                    .zip(&results)
+                    .map(|(change, result)| (change.seq, of_row(result, change.attempts, moment))),
+            ),
+            Err(CallError::Refused(error)) => match error.class() {
+                // One of them cannot be said in a request: find it.
+                ErrorClass::Record | ErrorClass::Bug if part.len() > 1 => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
+                }
+                ErrorClass::Record | ErrorClass::Bug | ErrorClass::Schema => outcomes.extend(
+                    part.iter().map(|change| (change.seq, of_error(&error, change.attempts, moment))),
+                ),
+                _ => return Err(error.into()),
+            },
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(outcomes)
+}
+
+async fn send(org: &OrgContext, lane: Lane, changes: &[Outgoing]) -> Result<Vec<RowResult>, CallError> {
+    let Some(first) = changes.first() else { return Ok(Vec::new()) };
+    let (target, field) = (first.parcel.target.as_str(), first.parcel.external_id_field.as_str());
+    if changes.len() == 1
+        && let Some(call) = upsert::one(target, field, &first.parcel.external_id, &first.parcel.fields)
+    {
+        return Ok(vec![upsert::result(&org.line.call(lane, &call).await?)?]);
+    }
+    let rows: Vec<(&str, &Row)> =
+        changes.iter().map(|change| (change.parcel.external_id.as_str(), &change.parcel.fields)).collect();
+    let call = collections::upsert(target, field, &rows);
+    collections::results(&org.line.call(lane, &call).await?, rows.len())
+}

@@ -1,0 +1,71 @@
+//! How long to wait before another try.
+//!
+//! Here: the one use of the `backoff` crate, as interval arithmetic. Not here: what is worth a retry (error classes).
+
+use std::time::Duration;
+
+use backoff::{ExponentialBackoff, backoff::Backoff};
+
+/// Growing waits with full jitter: the n-th is between nothing and `first × 2ⁿ`, at most `cap`.
+///
+/// Full jitter because a vendor's orgs fail together: without it they would come back together, too.
+#[derive(Debug)]
+pub(crate) struct Delays(ExponentialBackoff);
+
+impl Delays {
+    /// Starts at `first`.
+    pub(crate) fn new(first: Duration, cap: Duration) -> Self {
+        let mut intervals = ExponentialBackoff {
+            initial_interval: first,
+            max_interval: cap,
+            multiplier: 2.0,
+            randomization_factor: 0.0,
+            max_elapsed_time: None,
+            ..ExponentialBackoff::default()
+        };
+        intervals.reset();
+        Self(intervals)
+    }
+
+    /// The next wait; `dice` from 0 to 1.
+    pub(crate) fn next(&mut self, dice: f64) -> Duration {
+        let ceiling = self.0.next_backoff().unwrap_or(self.0.max_interval);
+        ceiling.mul_f64(dice.clamp(0.05, 1.0))
+    }
+
+    /// Starts over, after a success.
+    pub(crate) fn reset(&mut self) {
+        self.0.reset();
+    }
+}
+
+/// The wait before try number `attempts + 1` of one record.
+pub(crate) fn before_attempt(attempts: u32, first: Duration, cap: Duration, dice: f64) -> Duration {
+    let mut delays = Delays::new(first, cap);
+    for _ in 0..attempts.min(30) {
+        delays.next(1.0);
+    }
+    delays.next(dice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_cap_and_start_over() {
+        let mut delays = Delays::new(Duration::from_secs(1), Duration::from_secs(5));
+        let waits: Vec<u64> = (0..5).map(|_| delays.next(1.0).as_secs()).collect();
+        assert_eq!(waits, [1, 2, 4, 5, 5]);
+        delays.reset();
+        assert_eq!(delays.next(0.5), Duration::from_millis(500));
+    }
+
+    #[test]
+    fn the_attempts_so_far_decide_the_wait() {
+        let wait = |attempts| {
+            before_attempt(attempts, Duration::from_secs(1), Duration::from_mins(1), 1.0).as_secs()
+        };
+        assert_eq!([wait(0), wait(1), wait(3), wait(10_000)], [1, 2, 8, 60]);
+    }
+}

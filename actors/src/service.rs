@@ -1,0 +1,211 @@
+//! The running service as the program sees it: start, look, refresh, drain.
+
+use std::{collections::BTreeMap, sync::Arc, thread, time::Duration};
+
+use actix::{Actor as _, Addr};
+use actix_rt::Arbiter;
+use orgpipe_salesforce::{error::CallError, http::HttpClient};
+use orgpipe_store::{Counts, DeadLetter, Durability, Options, Store, StoreError};
+use serde::Serialize;
+
+use crate::{
+    clock::Clock,
+    decide::lookup::Source,
+    settings::Settings,
+    supervise::{
+        context::OrgContext,
+        line::OrgLine,
+        status::{Board, OrgStatus},
+        supervisor::{Drain, OrgError, Supervisor, ToOrg},
+    },
+};
+
+/// Open records of one org above which no more are taken in.
+const DEPTH_MAX: u64 = 1_000_000;
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The HTTP client for Salesforce.
+    #[error("the HTTP client cannot be set up: {0}")]
+    Http(#[from] CallError),
+    /// The HTTP client for the vendor's API.
+    #[error("the HTTP client for your API cannot be set up: {0}")]
+    Source(#[from] reqwest::Error),
+}
+
+impl StartError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Store(error) => error.hint(),
+            Self::Http(_) | Self::Source(_) => Some("Look at this machine's TLS certificates.".to_owned()),
+        }
+    }
+}
+
+/// One org at this moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct OrgView {
+    /// The operator's name for it.
+    pub id: String,
+    /// What its actors are at.
+    #[serde(flatten)]
+    pub status: OrgStatus,
+    /// The worst of its parts' states.
+    pub state: crate::State,
+    /// The ledger; `None` when the store has stopped.
+    pub records: Option<Ledger>,
+}
+
+/// Where the records of one org have ended; `records_in` is the sum of all others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Ledger {
+    /// Asked for by events and refreshes.
+    pub records_in: u64,
+    /// In the org now.
+    pub written: u64,
+    /// The org held it already.
+    pub unchanged: u64,
+    /// The vendor knows nothing about it, or it is gone.
+    pub no_data: u64,
+    /// A later request for the same record took its place.
+    pub superseded: u64,
+    /// It cannot be written; see the reason.
+    pub dead_letters: u64,
+    /// Still under way.
+    pub open: u64,
+}
+
+impl From<Counts> for Ledger {
+    fn from(counts: Counts) -> Self {
+        Self {
+            records_in: counts.records_in,
+            written: counts.written,
+            unchanged: counts.unchanged,
+            no_data: counts.no_data,
+            superseded: counts.superseded,
+            dead_letters: counts.dead,
+            open: counts.open(),
+        }
+    }
+}
+
+/// How a drain went.
+#[derive(Clone, Debug)]
+pub struct Drained {
+    /// False when patience ran out before all had ended: what was under way is then as after a crash, and done again
+    /// at the next start.
+    pub in_time: bool,
+    /// The orgs at the end.
+    pub orgs: Vec<OrgView>,
+}
+
+/// The running service. Cheap to clone.
+#[derive(Clone)]
+pub struct Service {
+    supervisor: Addr<Supervisor>,
+    store: Store,
+    orgs: Arc<BTreeMap<String, Arc<OrgContext>>>,
+}
+
+impl Service {
+    /// Opens the store and starts every org. To be called inside an actix system; blocks while the store opens.
+    pub fn start(settings: Settings) -> Result<Self, StartError> {
+        let clock = Clock::start();
+        let durability =
+            if settings.durable_against_power_loss { Durability::Power } else { Durability::Process };
+        let options = Options { durability, cache_bytes: settings.cache_bytes, depth_max: DEPTH_MAX };
+        let store = Store::open(&settings.data_dir, options)?;
+        let http = HttpClient::new()?;
+        let source = Arc::new(Source::new(settings.source, clock)?);
+        let contexts: Vec<Arc<OrgContext>> = settings
+            .orgs
+            .into_iter()
+            .map(|org| {
+                let board = Arc::new(Board::default());
+                let line = OrgLine::new(Arc::clone(&org), http.clone(), Arc::clone(&board), clock);
+                let (store, source) = (store.clone(), Arc::clone(&source));
+                Arc::new(OrgContext { settings: org, store, line, source, board, clock })
+            })
+            .collect();
+        let orgs = contexts.iter().map(|org| (org.id().to_owned(), Arc::clone(org))).collect();
+        let cores = thread::available_parallelism().map_or(1, usize::from).min(contexts.len().max(1));
+        let arbiters = (0..cores).map(|_| Arbiter::new().handle()).collect();
+        let supervisor = Supervisor::new(arbiters, contexts).start();
+        Ok(Self { supervisor, store, orgs: Arc::new(orgs) })
+    }
+
+    /// Every org, by name.
+    pub async fn orgs(&self) -> Vec<OrgView> {
+        let mut views = Vec::with_capacity(self.orgs.len());
+        for org in self.orgs.values() {
+            views.push(self.view(org).await);
+        }
+        views
+    }
+
+    /// One org.
+    pub async fn org(&self, id: &str) -> Option<OrgView> {
+        Some(self.view(self.orgs.get(id)?).await)
+    }
+
+    /// The newest dead letters of an org.
+    pub async fn dead_letters(&self, id: &str, limit: usize) -> Result<Vec<DeadLetter>, OrgError> {
+        let org = self.orgs.get(id).ok_or_else(|| OrgError::Unknown(id.to_owned()))?;
+        Ok(self.store.dead_letters(org.id(), limit).await?)
+    }
+
+    /// Begins to read all records of one sync, or of all that can be refreshed. Gives back their names.
+    pub async fn refresh(&self, id: &str, sync: Option<&str>) -> Result<Vec<String>, OrgError> {
+        let org = self.orgs.get(id).ok_or_else(|| OrgError::Unknown(id.to_owned()))?;
+        let syncs: Vec<String> = org
+            .settings
+            .syncs
+            .iter()
+            .filter(|known| known.refresh.is_some() && sync.is_none_or(|sync| known.name == sync))
+            .map(|sync| sync.name.clone())
+            .collect();
+        if syncs.is_empty() {
+            return Err(OrgError::NothingToRefresh { org: id.to_owned(), sync: sync.map(str::to_owned) });
+        }
+        self.tell(ToOrg::Refresh { org: id.to_owned(), syncs: syncs.clone() }).await?;
+        Ok(syncs)
+    }
+
+    /// Starts what is parked in an org.
+    pub async fn unpark(&self, id: &str) -> Result<(), OrgError> {
+        self.tell(ToOrg::Unpark { org: id.to_owned() }).await
+    }
+
+    /// Stops intake, lets every step under way end, takes a last look, closes the store.
+    pub async fn drain(&self, patience: Duration) -> Result<Drained, StoreError> {
+        let ended = async {
+            if self.supervisor.send(Drain).await.is_err() {
+                return;
+            }
+            while self.supervisor.connected() {
+                actix_rt::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let in_time = actix_rt::time::timeout(patience, ended).await.is_ok();
+        let orgs = self.orgs().await;
+        self.store.close().await?;
+        Ok(Drained { in_time, orgs })
+    }
+
+    async fn tell(&self, message: ToOrg) -> Result<(), OrgError> {
+        let (ToOrg::Refresh { org, .. } | ToOrg::Unpark { org }) = &message;
+        let org = org.clone();
+        self.supervisor.send(message).await.unwrap_or(Err(OrgError::Stopping(org)))
+    }
+
+    async fn view(&self, org: &OrgContext) -> OrgView {
+        let status = org.board.status();
+        let records = self.store.counts(org.id()).await.ok().map(Ledger::from);
+        OrgView { id: org.id().to_owned(), state: status.worst(), status, records }
+    }
+}

@@ -1,0 +1,32 @@
+//! What the actors of one org share: it outlives each of them.
+
+use std::sync::Arc;
+
+use orgpipe_store::Store;
+
+use super::{line::OrgLine, status::Board};
+use crate::{clock::Clock, decide::lookup::Source, settings::OrgSettings};
+
+/// Shared by the actors of one org. Holds no address: who rings whom is the org actor's business.
+#[derive(Debug)]
+pub(crate) struct OrgContext {
+    /// The customer's settings.
+    pub settings: Arc<OrgSettings>,
+    /// Queues and positions.
+    pub store: Store,
+    /// The way to Salesforce.
+    pub line: OrgLine,
+    /// The way to the vendor's API, shared by all orgs.
+    pub source: Arc<Source>,
+    /// What an operator sees.
+    pub board: Arc<Board>,
+    /// Time and chance.
+    pub clock: Clock,
+}
+
+impl OrgContext {
+    /// The operator's name for the org.
+    pub(crate) fn id(&self) -> &str {
+        &self.settings.id
+    }
+}

@@ -1,0 +1,136 @@
+//! The org's line: gate, token, call; one login for all who ask, one renewal per refused call.
+//!
+//! Here: the order of these. Not here: what is called (`capture`, `decide`, `deliver`).
+
+use std::{sync::Arc, time::Duration};
+
+use orgpipe_salesforce::{
+    call::{Call, Reply},
+    error::{CallError, ErrorClass, errors_in},
+    http::HttpClient,
+    oauth::{LoginError, Token},
+};
+use orgpipe_store::Lane;
+use tokio::sync::Mutex;
+
+use super::status::{Board, Part, State};
+use crate::{clock::Clock, deliver::gate::Gate, retry::Delays, settings::OrgSettings};
+
+/// First and longest wait after a login that may work the next time.
+const LOGIN_WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+/// After a refusal that only somebody can mend, a login is tried this seldom.
+const REFUSED_WAIT: Duration = Duration::from_mins(1);
+
+/// A token and which login it came from.
+#[derive(Clone, Debug)]
+pub(crate) struct Session {
+    /// The token.
+    pub token: Token,
+    /// Counts logins.
+    pub generation: u64,
+}
+
+/// Everybody's way to one org.
+#[derive(Debug)]
+pub(crate) struct OrgLine {
+    settings: Arc<OrgSettings>,
+    http: HttpClient,
+    gate: Gate,
+    vault: Mutex<Vault>,
+    board: Arc<Board>,
+    clock: Clock,
+}
+
+/// Held across a login, so that there is one at a time.
+#[derive(Debug)]
+struct Vault {
+    session: Option<Session>,
+    logins: u64,
+    /// The last login failed so; the next is not tried before then (time since start).
+    failed: Option<(LoginError, Duration)>,
+    delays: Delays,
+}
+
+impl OrgLine {
+    /// A line that logs in when it is first needed.
+    pub(crate) fn new(settings: Arc<OrgSettings>, http: HttpClient, board: Arc<Board>, clock: Clock) -> Self {
+        let gate = Gate::new(settings.limits, clock);
+        let delays = Delays::new(LOGIN_WAITS.0, LOGIN_WAITS.1);
+        let vault = Mutex::new(Vault { session: None, logins: 0, failed: None, delays });
+        Self { settings, http, gate, vault, board, clock }
+    }
+
+    /// The client, for the event subscription, whose requests count as no API calls.
+    pub(crate) fn http(&self) -> &HttpClient {
+        &self.http
+    }
+
+    /// The current session; a new one if there is none or if `refused` is the current one's generation.
+    ///
+    /// After a failed login the same error is answered, without asking the org, until the next try is due.
+    pub(crate) async fn session(&self, refused: Option<u64>) -> Result<Session, LoginError> {
+        let mut vault = self.vault.lock().await;
+        if let Some(session) = vault.session.as_ref().filter(|session| refused != Some(session.generation)) {
+            return Ok(session.clone());
+        }
+        vault.session = None;
+        if let Some((error, until)) =
+            vault.failed.as_ref().filter(|(_, until)| self.clock.monotonic() < *until)
+        {
+            tracing::trace!(org = %self.settings.id, ?until, "no login yet");
+            return Err(error.clone());
+        }
+        match self.http.login(&self.settings.login, self.clock.now_secs()).await {
+            Ok(token) => {
+                vault.logins += 1;
+                let session = Session { token, generation: vault.logins };
+                (vault.session, vault.failed) = (Some(session.clone()), None);
+                vault.delays.reset();
+                self.board.running(Part::Login, self.clock.now_ms());
+                tracing::info!(org = %self.settings.id, "logged in");
+                Ok(session)
+            }
+            Err(error) => {
+                let dice = self.clock.dice();
+                let wait = if error.is_permanent() { REFUSED_WAIT } else { vault.delays.next(dice) };
+                vault.failed = Some((error.clone(), self.clock.monotonic() + wait));
+                let hint = error.hint().unwrap_or_default();
+                tracing::warn!(org = %self.settings.id, wait_secs = wait.as_secs_f32(), "{error}. {hint}");
+                self.board.set(Part::Login, State::Waiting, &error.to_string(), &hint, self.clock.now_ms());
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes a call: waits for the gate, logs in if need be, renews the token once if it is refused.
+    ///
+    /// An answer of any other status is `Ok`: what it means is for the caller to say.
+    pub(crate) async fn call(&self, lane: Lane, call: &Call) -> Result<Reply, CallError> {
+        let leave = self.gate.enter(lane, call.cost).await?;
+        let session = self.session(None).await?;
+        let reply = self.send(&session, call).await?;
+        if !is(&reply, ErrorClass::Auth) {
+            return Ok(reply);
+        }
+        let session = self.session(Some(session.generation)).await?;
+        let reply = self.send(&session, call).await;
+        drop(leave);
+        reply
+    }
+
+    async fn send(&self, session: &Session, call: &Call) -> Result<Reply, CallError> {
+        let reply = self.http.send(&session.token, &self.settings.api_version, call).await?;
+        self.board.called(reply.usage.map(|usage| (usage.used, usage.max)));
+        if let Some(usage) = reply.usage {
+            self.gate.learn(usage);
+        }
+        if is(&reply, ErrorClass::DailyLimit) {
+            self.gate.exhausted();
+        }
+        Ok(reply)
+    }
+}
+
+fn is(reply: &Reply, class: ErrorClass) -> bool {
+    !reply.is_success() && errors_in(reply).first().is_some_and(|error| error.class() == class)
+}

@@ -1,0 +1,10 @@
+//! Supervise: who runs, on which thread, and what happens when one ends.
+
+pub(crate) mod context;
+pub(crate) mod line;
+pub(crate) mod org;
+mod restart;
+pub(crate) mod status;
+pub(crate) mod supervisor;
+pub(crate) mod watch;
+pub(crate) mod worker;

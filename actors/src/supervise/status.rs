@@ -1,0 +1,178 @@
+//! What an operator can see of one org at any moment.
+//!
+//! Here: a board on which the org's actors note what they do. Not here: numbers of records (the store's ledger).
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use serde::Serialize;
+
+/// Parts of an org, in the order of the flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// OAuth.
+    Login,
+    /// The event subscription.
+    Stream,
+    /// Scheduled and demanded reading.
+    Refresh,
+    /// Look-up, match, diff.
+    Ingest,
+    /// Writing.
+    Writer,
+}
+
+/// What a part is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Nothing heard yet.
+    Starting,
+    /// As it should be.
+    Running,
+    /// It tries again by itself; the note says why.
+    Waiting,
+    /// It ended too often, or only somebody can mend it; the note says why.
+    Parked,
+    /// It was told to stop.
+    Stopped,
+}
+
+/// One part as shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PartStatus {
+    /// What it is at.
+    pub state: State,
+    /// Why, as a sentence; empty when there is nothing to say.
+    pub note: String,
+    /// What to do; empty when there is nothing to do.
+    pub hint: String,
+    /// Since when, Unix milliseconds.
+    pub since_ms: u64,
+    /// Restarts after a failure since the service started.
+    pub restarts: u32,
+    /// How it ended the last time; empty if it never did.
+    pub last_exit: String,
+}
+
+/// Everything noted about one org.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct OrgStatus {
+    /// By part.
+    pub parts: BTreeMap<Part, PartStatus>,
+    /// API calls of the org's last 24 hours as Salesforce told last: used, allowed.
+    pub api_usage: Option<(u64, u64)>,
+    /// API calls that orgpipe made since it started.
+    pub calls: u64,
+    /// When the last record was written, Unix milliseconds.
+    pub last_written_ms: Option<u64>,
+    /// From the event's arrival to the record's write, of the last one, milliseconds.
+    pub last_lag_ms: Option<u64>,
+}
+
+impl OrgStatus {
+    /// The state that matters most: parked before waiting before starting before running.
+    pub fn worst(&self) -> State {
+        let states = || self.parts.values().map(|part| part.state);
+        [State::Parked, State::Waiting, State::Starting, State::Running]
+            .into_iter()
+            .find(|wanted| states().any(|state| state == *wanted))
+            .unwrap_or(State::Stopped)
+    }
+
+    /// The first part that is not running, and why.
+    pub fn trouble(&self) -> Option<(Part, &PartStatus)> {
+        self.parts
+            .iter()
+            .find(|(_, part)| matches!(part.state, State::Parked | State::Waiting))
+            .map(|(name, part)| (*name, part))
+    }
+}
+
+/// The board of one org.
+#[derive(Debug, Default)]
+pub(crate) struct Board(Mutex<OrgStatus>);
+
+impl Board {
+    /// All that is noted.
+    pub(crate) fn status(&self) -> OrgStatus {
+        self.lock().clone()
+    }
+
+    /// Notes what a part is at; `since_ms` moves only when state or note change.
+    pub(crate) fn set(&self, part: Part, state: State, note: &str, hint: &str, now_ms: u64) {
+        let mut status = self.lock();
+        let entry = entry(&mut status, part, now_ms);
+        if entry.state != state || entry.note != note {
+            note.clone_into(&mut entry.note);
+            hint.clone_into(&mut entry.hint);
+            (entry.state, entry.since_ms) = (state, now_ms);
+        }
+    }
+
+    /// A part does what it should.
+    pub(crate) fn running(&self, part: Part, now_ms: u64) {
+        self.set(part, State::Running, "", "", now_ms);
+    }
+
+    /// A part ended and is started again.
+    pub(crate) fn ended(&self, part: Part, exit: &str, restarts: u32, now_ms: u64) {
+        let mut status = self.lock();
+        let entry = entry(&mut status, part, now_ms);
+        exit.clone_into(&mut entry.last_exit);
+        entry.restarts = restarts;
+    }
+
+    /// One more API call, and what Salesforce told about the day's.
+    pub(crate) fn called(&self, usage: Option<(u64, u64)>) {
+        let mut status = self.lock();
+        status.calls += 1;
+        status.api_usage = usage.or(status.api_usage);
+    }
+
+    /// A record was written whose request had come at `received_ms`.
+    pub(crate) fn written(&self, received_ms: u64, now_ms: u64) {
+        let mut status = self.lock();
+        status.last_written_ms = Some(now_ms);
+        status.last_lag_ms = Some(now_ms.saturating_sub(received_ms));
+    }
+
+    /// A panic elsewhere must not spread through the board.
+    fn lock(&self) -> MutexGuard<'_, OrgStatus> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn entry(status: &mut OrgStatus, part: Part, now_ms: u64) -> &mut PartStatus {
+    status.parts.entry(part).or_insert_with(|| PartStatus {
+        state: State::Starting,
+        note: String::new(),
+        hint: String::new(),
+        since_ms: now_ms,
+        restarts: 0,
+        last_exit: String::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_part_speaks_for_the_org_and_since_moves_with_the_state() {
+        let board = Board::default();
+        assert_eq!(board.status().worst(), State::Stopped);
+        board.running(Part::Ingest, 1);
+        board.set(Part::Login, State::Waiting, "the login was refused", "look at the key", 2);
+        board.set(Part::Login, State::Waiting, "the login was refused", "look at the key", 9);
+        let status = board.status();
+        assert_eq!(status.worst(), State::Waiting);
+        let (part, why) = status.trouble().expect("the login waits");
+        assert_eq!((part, why.since_ms, why.hint.as_str()), (Part::Login, 2, "look at the key"));
+        board.running(Part::Login, 10);
+        assert_eq!(board.status().worst(), State::Running);
+    }
+}

@@ -1,0 +1,158 @@
+//! Starting an actor so that its end is known: clean, by panic and with what text, or with its thread.
+//!
+//! `actix::Supervisor` does not restart a panicked actor, and a `Closed` mailbox does not say why. The task that runs
+//! the actor does: its join handle is awaited here, and the parent is told with a bounded `send`.
+
+use std::any::Any;
+
+use actix::{Actor, Addr, ArbiterHandle, AsyncContext as _, Context, Message, Recipient, dev::channel};
+
+/// How an actor ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// It stopped by itself.
+    Clean,
+    /// It panicked with this text.
+    Panicked(String),
+    /// Its thread is gone.
+    Lost,
+}
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Clean => f.write_str("stopped"),
+            Self::Panicked(text) => write!(f, "panicked: {text}"),
+            Self::Lost => f.write_str("its thread ended"),
+        }
+    }
+}
+
+/// Tells a parent that a child has ended.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Exited<K: 'static + Send> {
+    /// Which child.
+    pub child: K,
+    /// How.
+    pub exit: Exit,
+}
+
+/// Mailbox of every actor: wake-ups are few, and a full one means the bell rings already.
+const MAILBOX: usize = 16;
+
+/// Starts an actor on the arbiter and tells `parent` when it ends. `make` may panic: that is an exit, too.
+pub(crate) fn spawn_watched<A, K, F>(
+    arbiter: &ArbiterHandle,
+    child: K,
+    parent: Recipient<Exited<K>>,
+    make: F,
+) -> Addr<A>
+where
+    A: Actor<Context = Context<A>>,
+    K: 'static + Send,
+    F: FnOnce() -> A + Send + 'static,
+{
+    let (sender, receiver) = channel::channel(MAILBOX);
+    arbiter.spawn_fn(move || {
+        let context = Context::with_receiver(receiver);
+        let task = actix_rt::spawn(async move { context.into_future(make()).await });
+        actix_rt::spawn(async move {
+            let exit = match task.await {
+                Ok(()) => Exit::Clean,
+                Err(cause) if cause.is_panic() => Exit::Panicked(text_of(&*cause.into_panic())),
+                Err(_) => Exit::Lost,
+            };
+            // A parent that is gone has nobody to restart for.
+            let _ = parent.send(Exited { child, exit }).await;
+        });
+    });
+    Addr::new(sender)
+}
+
+fn text_of(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().copied().map(str::to_owned);
+    let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "no text".to_owned()).chars().take(300).collect()
+}
+
+/// The arbiter of the calling actor: children share their parent's thread.
+pub(crate) fn here() -> ArbiterHandle {
+    actix_rt::Arbiter::current()
+}
+
+/// Sends without waiting and without a bound being passed: for an actor that must not wait for another.
+pub(crate) fn tell<A, M>(context: &mut Context<A>, to: Recipient<M>, message: M)
+where
+    A: Actor<Context = Context<A>>,
+    M: Message + Send + 'static,
+    M::Result: Send,
+{
+    context.spawn(actix::fut::wrap_future(async move {
+        let _ = to.send(message).await;
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use actix::{Handler, MessageResult};
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    struct Parent(mpsc::UnboundedSender<(u8, Exit)>);
+    impl Actor for Parent {
+        type Context = Context<Self>;
+    }
+    impl Handler<Exited<u8>> for Parent {
+        type Result = ();
+        fn handle(&mut self, notice: Exited<u8>, _: &mut Self::Context) {
+            let _ = self.0.send((notice.child, notice.exit));
+        }
+    }
+
+    #[derive(Message)]
+    #[rtype(result = "()")]
+    enum Do {
+        Panic,
+        Stop,
+    }
+    struct Child;
+    impl Actor for Child {
+        type Context = Context<Self>;
+    }
+    impl Handler<Do> for Child {
+        type Result = MessageResult<Do>;
+        fn handle(&mut self, what: Do, context: &mut Self::Context) -> Self::Result {
+            use actix::ActorContext as _;
+            match what {
+                Do::Panic => panic!("out of luck"),
+                Do::Stop => context.stop(),
+            }
+            MessageResult(())
+        }
+    }
+
+    #[actix::test]
+    async fn every_end_is_told_with_its_text() {
+        let (sender, mut exits) = mpsc::unbounded_channel();
+        let parent = Parent(sender).start();
+        let start = |key| spawn_watched(&here(), key, parent.clone().recipient(), || Child);
+        let (panics, stops) = (start(1), start(2));
+        let _: Addr<Child> =
+            spawn_watched(&here(), 3, parent.clone().recipient(), || panic!("not even born"));
+        assert!(panics.send(Do::Panic).await.is_err());
+        stops.send(Do::Stop).await.expect("it stops after answering");
+        let mut seen = Vec::new();
+        for _ in 0..3 {
+            seen.push(exits.recv().await.expect("three exits"));
+        }
+        seen.sort_by_key(|(key, _)| *key);
+        let expected = [
+            (1, Exit::Panicked("out of luck".into())),
+            (2, Exit::Clean),
+            (3, Exit::Panicked("not even born".into())),
+        ];
+        assert_eq!(seen, expected);
+    }
+}
