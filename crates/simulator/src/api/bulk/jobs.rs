@@ -1,0 +1,275 @@
+//! The jobs an org keeps, and what it says of them.
+//!
+//! Here: a job's state and its JSON. Not here: doing its work (`ingest`, `query_jobs`).
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::csv_in;
+use super::csv_out;
+use crate::api::answer::Answer;
+use crate::data::instant_text;
+use crate::org::State;
+
+/// Jobs kept; past it the oldest that has ended goes.
+const JOBS_MAX: usize = 1_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JobState {
+    Open,
+    UploadComplete,
+    InProgress,
+    JobComplete,
+    Failed,
+    Aborted,
+}
+
+impl JobState {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Open => "Open",
+            Self::UploadComplete => "UploadComplete",
+            Self::InProgress => "InProgress",
+            Self::JobComplete => "JobComplete",
+            Self::Failed => "Failed",
+            Self::Aborted => "Aborted",
+        }
+    }
+
+    pub(crate) fn has_ended(self) -> bool {
+        matches!(self, Self::JobComplete | Self::Failed | Self::Aborted)
+    }
+}
+
+/// What is still to be done.
+#[derive(Debug)]
+pub(crate) enum Work {
+    None,
+    Ingest { csv: Bytes },
+    Query { soql: String },
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(crate) enum Done {
+    Ingest {
+        successful: String,
+        failed: String,
+        unprocessed: String,
+        processed_count: usize,
+        failed_count: usize,
+    },
+    Query {
+        header: String,
+        rows: Vec<String>,
+    },
+    /// The job as a whole failed, with its message; `unprocessed` is the file of rows.
+    Failed {
+        message: String,
+        unprocessed: String,
+    },
+}
+
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) id: String,
+    pub(crate) object: String,
+    pub(crate) operation: String,
+    pub(crate) external_id: Option<String>,
+    pub(crate) version: u32,
+    pub(crate) crlf: bool,
+    pub(crate) delimiter: (&'static str, u8),
+    pub(crate) user: String,
+    pub(crate) created_ms: i64,
+    pub(crate) changed_ms: i64,
+    pub(crate) state: JobState,
+    pub(crate) work: Work,
+    pub(crate) uploaded: bool,
+    pub(crate) done: Option<Done>,
+    query: bool,
+}
+
+impl Job {
+    pub(crate) fn ingest(id: String, object: String, operation: String, user: &str, now_ms: i64) -> Self {
+        Self {
+            id,
+            object,
+            operation,
+            external_id: None,
+            version: 0,
+            crlf: false,
+            delimiter: ("COMMA", b','),
+            user: user.to_owned(),
+            created_ms: now_ms,
+            changed_ms: now_ms,
+            state: JobState::Open,
+            work: Work::None,
+            uploaded: false,
+            done: None,
+            query: false,
+        }
+    }
+
+    pub(crate) fn query(
+        id: String,
+        object: String,
+        operation: String,
+        user: &str,
+        now_ms: i64,
+        soql: String,
+    ) -> Self {
+        let job = Self::ingest(id, object, operation, user, now_ms);
+        Self { state: JobState::UploadComplete, work: Work::Query { soql }, query: true, ..job }
+    }
+
+    pub(crate) fn is_query(&self) -> bool {
+        self.query
+    }
+
+    pub(crate) fn finish(&mut self, done: Done, now_ms: i64) {
+        self.state =
+            if matches!(done, Done::Failed { .. }) { JobState::Failed } else { JobState::JobComplete };
+        self.changed_ms = now_ms;
+        self.done = Some(done);
+    }
+
+    /// What was not done is listed as unprocessed.
+    pub(crate) fn abort(&mut self) {
+        self.state = JobState::Aborted;
+        if let Work::Ingest { csv } = std::mem::replace(&mut self.work, Work::None) {
+            let unprocessed = csv_in::read(&csv, self.delimiter.1, self.crlf)
+                .map_or_else(|_| String::new(), |table| csv_out::plain(&table.header, &table.rows));
+            let none = String::new();
+            self.done = Some(Done::Ingest {
+                successful: none.clone(),
+                failed: none,
+                unprocessed,
+                processed_count: 0,
+                failed_count: 0,
+            });
+        }
+    }
+
+    /// As answered to a `PATCH`: without where and how to upload.
+    pub(crate) fn brief(&self) -> Value {
+        json!({
+            "id": self.id, "operation": self.operation, "object": self.object, "createdById": self.user,
+            "createdDate": instant_text(self.created_ms.div_euclid(1_000) * 1_000),
+            "systemModstamp": instant_text(self.changed_ms.div_euclid(1_000) * 1_000),
+            "state": self.state.name(), "concurrencyMode": "Parallel", "contentType": "CSV",
+            "apiVersion": f64::from(self.version),
+        })
+    }
+
+    /// As answered to the `POST` that made it.
+    pub(crate) fn created(&self) -> Value {
+        let mut shown = self.brief();
+        shown["lineEnding"] = json!(if self.crlf { "CRLF" } else { "LF" });
+        shown["columnDelimiter"] = json!(self.delimiter.0);
+        if let Some(field) = &self.external_id {
+            shown["externalIdFieldName"] = json!(field);
+        }
+        if !self.query {
+            shown["contentUrl"] =
+                json!(format!("services/data/v{}.0/jobs/ingest/{}/batches", self.version, self.id));
+        }
+        shown
+    }
+
+    /// As answered to a `GET`.
+    fn full(&self) -> Value {
+        let mut shown = self.created();
+        shown["jobType"] = json!(if self.query { "V2Query" } else { "V2Ingest" });
+        shown["retries"] = json!(0);
+        let took = self.changed_ms.saturating_sub(self.created_ms);
+        shown["totalProcessingTime"] = json!(if self.state.has_ended() { took } else { 0 });
+        if !self.query {
+            shown["apiActiveProcessingTime"] = shown["totalProcessingTime"].clone();
+            shown["apexProcessingTime"] = json!(0);
+        }
+        let (processed, failed) = match &self.done {
+            Some(Done::Ingest { processed_count, failed_count, .. }) => (*processed_count, *failed_count),
+            Some(Done::Query { rows, .. }) => (rows.len(), 0),
+            Some(Done::Failed { message, .. }) => {
+                shown["errorMessage"] = json!(message);
+                (0, 0)
+            }
+            None => (0, 0),
+        };
+        if self.state != JobState::Open {
+            shown["numberRecordsProcessed"] = json!(processed);
+            if !self.query {
+                shown["numberRecordsFailed"] = json!(failed);
+            }
+        }
+        shown
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Jobs {
+    /// By id, which is the order of creation.
+    all: BTreeMap<String, Job>,
+    made: (u64, u64),
+    pub(crate) held: bool,
+    pub(crate) lose_rows: usize,
+}
+
+impl Jobs {
+    pub(crate) fn add(&mut self, job: Job) {
+        if self.all.len() >= JOBS_MAX {
+            let ended = self.all.values().find(|job| job.state.has_ended()).map(|job| job.id.clone());
+            self.all.remove(&ended.unwrap_or_default());
+        }
+        if job.query {
+            self.made.1 += 1;
+        } else {
+            self.made.0 += 1;
+        }
+        self.all.insert(job.id.clone(), job);
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.all.len() >= JOBS_MAX && !self.all.values().any(|job| job.state.has_ended())
+    }
+
+    pub(crate) fn has(&self, kind: &str, id: &str) -> bool {
+        self.all.get(id).is_some_and(|job| job.query == (kind == "query"))
+    }
+
+    pub(crate) fn get(&self, id: &str) -> Option<&Job> {
+        self.all.get(id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: &str) -> Option<&mut Job> {
+        self.all.get_mut(id)
+    }
+
+    /// Ingest jobs and query jobs made since the start.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        self.made
+    }
+}
+
+pub(crate) fn show(state: &State, id: &str) -> Answer {
+    state.jobs.get(id).map_or_else(Answer::not_found, |job| Answer::json(200, &job.full()))
+}
+
+pub(crate) fn list(state: &State, kind: &str) -> Answer {
+    let jobs = state.jobs.all.values().filter(|job| job.query == (kind == "V2Query"));
+    let records: Vec<Value> = jobs.map(Job::full).collect();
+    Answer::json(200, &json!({"done": true, "records": records, "nextRecordsUrl": null}))
+}
+
+pub(crate) fn delete(state: &mut State, id: &str) -> Answer {
+    let Some(job) = state.jobs.get(id) else { return Answer::not_found() };
+    let deletable = job.state.has_ended() || (job.state == JobState::UploadComplete && !job.query);
+    if !deletable {
+        let message = "Error encountered when deleting the job because the job is not terminated";
+        return Answer::error(400, "API_ERROR", message);
+    }
+    state.jobs.all.remove(id);
+    Answer::empty(204)
+}

@@ -1,0 +1,134 @@
+//! What an org says about itself: versions, resources, objects, limits.
+//!
+//! Here: these answers. Not here: an object's own description (`data::describe`).
+
+use serde_json::{Value, json};
+
+use super::answer::Answer;
+use super::call::Call;
+use crate::data::{describe as describe_object, event_schema as schema_of_event, summary};
+use crate::org::{Org, State};
+
+/// Versions answered; 21 to 30 are gone since Summer '25, those between are not needed by anyone here.
+const VERSION_MIN: u32 = 50;
+const VERSION_MAX: u32 = 68;
+const VERSION_RETIRED: u32 = 30;
+
+/// `GET /services/data`, which takes no token and counts for nothing.
+pub(crate) fn versions() -> Answer {
+    let all: Vec<Value> = (VERSION_MIN..=VERSION_MAX)
+        .map(|number| {
+            let season = ["Spring", "Summer", "Winter"][usize::try_from(number % 3).unwrap_or(0)];
+            // 66 is Spring '26; a Winter release is called after the year it begins.
+            let year = number / 3 + 4 + u32::from(number % 3 == 2);
+            json!({
+                "label": format!("{season} '{year}"), "url": format!("/services/data/v{number}.0"),
+                "version": format!("{number}.0"),
+            })
+        })
+        .collect();
+    Answer::json(200, &Value::from(all))
+}
+
+/// The answer to a version that is not served.
+pub(crate) fn refuse_version(segment: &str) -> Option<Answer> {
+    let number =
+        segment.strip_prefix('v').and_then(|text| text.strip_suffix(".0")).and_then(|text| text.parse().ok());
+    match number {
+        Some(VERSION_MIN..=VERSION_MAX) => None,
+        Some(0..=VERSION_RETIRED) => {
+            let message = "The requested API version is no longer supported";
+            Some(Answer::error(410, "UNSUPPORTED_API_VERSION", message))
+        }
+        _ => Some(Answer::not_found()),
+    }
+}
+
+pub(crate) fn resources(call: &Call) -> Answer {
+    let base = call.base();
+    let names = ["sobjects", "query", "queryAll", "limits", "composite"];
+    let mut all: serde_json::Map<String, Value> =
+        names.iter().map(|name| ((*name).to_owned(), json!(format!("{base}/{name}")))).collect();
+    all.insert(
+        "jobs".to_owned(),
+        json!({"ingest": format!("{base}/jobs/ingest"), "query": format!("{base}/jobs/query")}),
+    );
+    Answer::json(200, &Value::Object(all))
+}
+
+pub(crate) fn objects(state: &State, call: &Call) -> Answer {
+    let all: Vec<Value> = state.tables.schema.objects().map(|object| summary(object, &call.base())).collect();
+    Answer::json(200, &json!({"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": all}))
+}
+
+pub(crate) fn object(state: &State, call: &Call, name: &str) -> Answer {
+    let Some(object) = state.tables.schema.object(name) else { return Answer::not_found() };
+    Answer::json(200, &json!({"objectDescribe": summary(object, &call.base()), "recentItems": []}))
+}
+
+pub(crate) fn describe(state: &State, call: &Call, name: &str) -> Answer {
+    let Some(object) = state.tables.schema.object(name) else { return Answer::not_found() };
+    Answer::json(200, &describe_object(&state.tables.schema, object, &call.base()))
+}
+
+pub(crate) fn event_schema(state: &State, name: &str) -> Answer {
+    match state.tables.schema.object(name).filter(|object| object.is_event()) {
+        Some(object) => Answer::json(200, &schema_of_event(object)),
+        None => Answer::not_found(),
+    }
+}
+
+/// The allocations are those of a Developer Edition, except the daily calls.
+pub(crate) fn limits(org: &Org, state: &mut State) -> Answer {
+    let now = org.clock.now_ms();
+    let (max, used) = (state.quota.max(), state.quota.used(now));
+    let streaming = org.cometd.usage();
+    let limit = |max: u64, used: u64| json!({"Max": max, "Remaining": max.saturating_sub(used)});
+    let (ingest, query) = state.jobs.counts();
+    Answer::json(
+        200,
+        &json!({
+            "DailyApiRequests": limit(max, used),
+            "DailyBulkApiBatches": limit(15_000, ingest),
+            "DailyBulkV2QueryJobs": limit(10_000, query),
+            "DailyBulkV2QueryFileStorageMB": limit(976_562, 0),
+            "DailyAsyncApexExecutions": limit(250_000, 0),
+            "DailyDeliveredPlatformEvents": limit(10_000, streaming.delivered_day),
+            "HourlyPublishedPlatformEvents": limit(50_000, streaming.published_hour),
+            "StreamingApiConcurrentClients": limit(20, streaming.clients),
+            "DurableStreamingApiConcurrentClients": limit(20, streaming.clients),
+            "DataStorageMB": limit(5, 0),
+            "FileStorageMB": limit(20, 0),
+        }),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_carry_their_season() {
+        let answer: Value = serde_json::from_slice(&versions().body).expect("JSON");
+        let label = |version: &str| {
+            let all = answer.as_array().expect("a list");
+            all.iter()
+                .find(|one| one["version"] == version)
+                .map(|one| one["label"].as_str().unwrap_or("").to_owned())
+        };
+        for (version, season) in
+            [("66.0", "Spring '26"), ("67.0", "Summer '26"), ("68.0", "Winter '27"), ("62.0", "Winter '25")]
+        {
+            assert_eq!(label(version).as_deref(), Some(season));
+        }
+    }
+
+    #[test]
+    fn only_served_versions_pass() {
+        for (segment, status) in
+            [("v66.0", None), ("v50.0", None), ("v30.0", Some(410)), ("v69.0", Some(404)), ("66", Some(404))]
+        {
+            assert_eq!(refuse_version(segment).map(|answer| answer.status), status, "{segment}");
+        }
+    }
+}

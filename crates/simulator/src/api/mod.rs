@@ -1,0 +1,95 @@
+//! The REST and Bulk resources, as functions from a call to an answer.
+//!
+//! Here: the table of paths, and what every call goes through: version, token, quota.
+//! Not here: sockets (`server`), what a write does (`org/writes`), logins (`oauth`).
+//! Source: REST API Developer Guide "Reference", Bulk API 2.0 and Bulk API Developer Guide.
+
+mod answer;
+mod bulk;
+mod call;
+mod collections;
+mod cursors;
+mod discovery;
+mod query;
+mod rows;
+
+pub(crate) use answer::{Answer, Follow, JSON};
+pub(crate) use bulk::{Jobs, advance};
+pub(crate) use call::Call;
+pub(crate) use cursors::Cursors;
+
+use crate::org::{Org, State};
+
+/// An answer and whether the call counted against the quota.
+#[derive(Debug)]
+pub(crate) struct Handled {
+    pub(crate) answer: Answer,
+    pub(crate) counted: bool,
+}
+
+/// Answers one call to `/services/data…`; `token` is what the client presented.
+pub(crate) fn handle(org: &Org, state: &mut State, call: &Call, token: Option<&str>) -> Handled {
+    let free = |answer| Handled { answer, counted: false };
+    let Some(version) = call.segments.first() else { return free(discovery::versions()) };
+    if let Some(refused) = discovery::refuse_version(version) {
+        return free(refused);
+    }
+    let now = org.clock.now_ms();
+    let Some(user) = token.and_then(|token| state.sessions.user(token, now)) else {
+        return free(Answer::error(401, "INVALID_SESSION_ID", "Session expired or invalid"));
+    };
+    let counted = state.quota.take(now);
+    let mut answer = if counted {
+        route(org, state, call, &user)
+    } else {
+        Answer::error(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
+    };
+    let counts = format!("{}/{}", state.quota.used(now), state.quota.max());
+    let usage = if org.facts.per_app_usage {
+        format!("api-usage={counts}; per-app-api-usage={counts}(appName=simulated-app)")
+    } else {
+        format!("api-usage={counts}")
+    };
+    answer.headers.push(("Sforce-Limit-Info", usage));
+    Handled { answer, counted }
+}
+
+fn route(org: &Org, state: &mut State, call: &Call, user: &str) -> Answer {
+    let segments: Vec<&str> = call.segments.iter().skip(1).map(String::as_str).collect();
+    let method = call.method.as_str();
+    match (method, segments.as_slice()) {
+        ("GET", []) => discovery::resources(call),
+        ("GET", ["limits"]) => discovery::limits(org, state),
+        ("GET", ["query" | "queryAll"]) => query::first(state, call, user),
+        ("GET", ["query" | "queryAll", locator]) => query::next(state, call, locator, user),
+        ("GET", ["sobjects"]) => discovery::objects(state, call),
+        ("GET", ["sobjects", object]) => discovery::object(state, call, object),
+        ("GET", ["sobjects", object, "describe"]) => discovery::describe(state, call, object),
+        ("GET", ["sobjects", object, "eventSchema"]) => discovery::event_schema(state, object),
+        ("POST", ["sobjects", object] | ["sobjects", object, "Id"]) => {
+            rows::create(org, state, call, object, user)
+        }
+        ("GET", ["sobjects", object, id]) => rows::get(state, call, object, "Id", id),
+        ("PATCH", ["sobjects", object, id]) => rows::update(org, state, call, object, id, user),
+        ("DELETE", ["sobjects", object, id]) => rows::delete(org, state, object, "Id", id, user),
+        ("GET", ["sobjects", object, field, key]) => rows::get(state, call, object, field, key),
+        ("PATCH", ["sobjects", object, field, key]) => {
+            rows::upsert(org, state, call, object, field, key, user)
+        }
+        ("DELETE", ["sobjects", object, field, key]) => rows::delete(org, state, object, field, key, user),
+        ("POST", ["composite", "sobjects"]) => collections::create(org, state, call, user),
+        ("PATCH", ["composite", "sobjects"]) => collections::update(org, state, call, user),
+        ("DELETE", ["composite", "sobjects"]) => collections::delete(org, state, call, user),
+        ("PATCH", ["composite", "sobjects", object, field]) => {
+            collections::upsert(org, state, call, object, field, user)
+        }
+        ("GET" | "POST", ["composite", "sobjects", object]) => collections::retrieve(state, call, object),
+        (_, ["jobs", rest @ ..]) => bulk::route(org, state, call, rest, user),
+        (_, ["query" | "limits" | "sobjects" | "composite", ..]) => {
+            let message =
+                format!("HTTP Method '{method}' not allowed. Allowed are GET,HEAD,POST,PATCH,DELETE");
+            Answer::error(405, "METHOD_NOT_ALLOWED", &message)
+        }
+        _ => Answer::not_found(),
+    }
+}

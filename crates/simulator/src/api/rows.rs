@@ -1,0 +1,185 @@
+//! Single records: create, read, update, upsert by external ID, delete.
+//!
+//! Here: status codes and bodies. Not here: what a write checks (`data`).
+//! Source: REST guide "sObject Rows", "sObject Rows by External ID", "Insert or Update (Upsert) a Record".
+
+use serde_json::{Value, json};
+
+use super::answer::Answer;
+use super::call::Call;
+use crate::Row;
+use crate::data::{Key, Refusal, Tables};
+use crate::org::writes::{Act, Outcome, Rules, Wanted, write};
+use crate::org::{Org, State};
+
+const RULES: Rules = Rules { all_or_none: false, whole_on_wrong_type: true };
+
+pub(crate) fn create(org: &Org, state: &mut State, call: &Call, object: &str, user: &str) -> Answer {
+    let row = match writable(state, call, object) {
+        Ok(row) => row,
+        Err(answer) => return answer,
+    };
+    match single(org, state, object, Act::Insert, row, user) {
+        Outcome::Written(written) => {
+            let location = format!("{}/sobjects/{}/{}", call.base(), written.object, written.id);
+            let body = json!({"id": written.id, "success": true, "errors": []});
+            Answer::json(201, &body).with("Location", location)
+        }
+        Outcome::Published { id, uuid } => {
+            // A queued event is reported as an error that is none.
+            let errors = json!([{"statusCode": "OPERATION_ENQUEUED", "message": uuid, "fields": []}]);
+            Answer::json(201, &json!({"id": id, "success": true, "errors": errors}))
+        }
+        other => failed(&other, call, object),
+    }
+}
+
+pub(crate) fn get(state: &State, call: &Call, object: &str, field: &str, key: &str) -> Answer {
+    let Some(object) = state.tables.schema.object(object).filter(|object| !object.is_event()) else {
+        return Answer::not_found();
+    };
+    let id = match state.tables.find(&object.name, field, &Value::from(key)) {
+        Ok(Key::One(id)) => id,
+        Ok(Key::Many(ids)) => return several(&ids, call, &object.name),
+        Ok(Key::None) => return Answer::not_found(),
+        Err(refusal) if refusal.code == "MALFORMED_ID" => {
+            let message = format!("Provided external ID field does not exist or is not accessible: {key}");
+            return Answer::error(404, "NOT_FOUND", &message);
+        }
+        Err(refusal) => return Answer::refused(&refusal),
+    };
+    let Some(row) = state.tables.row(&object.name, &id) else { return Answer::not_found() };
+    let mut shown = Row::new();
+    let url = format!("{}/sobjects/{}/{id}", call.base(), object.name);
+    shown.insert("attributes".to_owned(), json!({"type": object.name, "url": url}));
+    match call.parameter("fields") {
+        None => shown.extend(Tables::whole(object, row)),
+        Some(fields) => {
+            for name in fields.split(',').map(str::trim).chain(["Id"]) {
+                let Some(field) = object.field(name) else {
+                    return Answer::refused(&Refusal::no_column(name, &object.name));
+                };
+                shown.insert(field.name.clone(), Tables::cell(field, row).clone());
+            }
+        }
+    }
+    Answer::json(200, &Value::Object(shown))
+}
+
+pub(crate) fn update(
+    org: &Org,
+    state: &mut State,
+    call: &Call,
+    object: &str,
+    id: &str,
+    user: &str,
+) -> Answer {
+    let mut row = match writable(state, call, object) {
+        Ok(row) => row,
+        Err(answer) => return answer,
+    };
+    if let Some(refusal) = key_in_body(&row, "Id") {
+        return Answer::refused(&refusal);
+    }
+    row.insert("Id".to_owned(), Value::from(id));
+    match single(org, state, object, Act::Update, row, user) {
+        Outcome::Written(_) => Answer::empty(204),
+        other => failed(&other, call, object),
+    }
+}
+
+pub(crate) fn upsert(
+    org: &Org,
+    state: &mut State,
+    call: &Call,
+    object: &str,
+    field: &str,
+    key: &str,
+    user: &str,
+) -> Answer {
+    // Salesforce takes such an ending for a file extension and finds nothing.
+    if key.to_lowercase().ends_with(".inc") {
+        return Answer::not_found();
+    }
+    let mut row = match writable(state, call, object) {
+        Ok(row) => row,
+        Err(answer) => return answer,
+    };
+    if let Some(refusal) = key_in_body(&row, field).or_else(|| key_in_body(&row, "Id")) {
+        return Answer::refused(&refusal);
+    }
+    row.insert(field.to_owned(), Value::from(key));
+    let update_only = call.parameter("updateOnly") == Some("true");
+    match single(org, state, object, Act::Upsert { by: field.to_owned(), update_only }, row, user) {
+        Outcome::Written(written) => {
+            let body = json!({"id": written.id, "success": true, "errors": [], "created": written.created});
+            Answer::json(if written.created { 201 } else { 200 }, &body)
+        }
+        other => failed(&other, call, object),
+    }
+}
+
+pub(crate) fn delete(
+    org: &Org,
+    state: &mut State,
+    object: &str,
+    field: &str,
+    key: &str,
+    user: &str,
+) -> Answer {
+    let Some(object) = state.tables.schema.object(object).map(|object| object.name.clone()) else {
+        return Answer::not_found();
+    };
+    let id = if field == "Id" {
+        key.to_owned()
+    } else {
+        match state.tables.find(&object, field, &Value::from(key)) {
+            Ok(Key::One(id)) => id,
+            Ok(_) => return Answer::not_found(),
+            Err(refusal) => return Answer::refused(&refusal),
+        }
+    };
+    let row: Row = [("Id".to_owned(), Value::from(id))].into_iter().collect();
+    match single(org, state, &object, Act::Delete, row, user) {
+        Outcome::Deleted { .. } => Answer::empty(204),
+        Outcome::Refused(refusal) => Answer::refused(&refusal),
+        _ => Answer::not_found(),
+    }
+}
+
+fn single(org: &Org, state: &mut State, object: &str, act: Act, row: Row, user: &str) -> Outcome {
+    let wanted = [Wanted { object: object.to_owned(), act, row }];
+    match write(org, state, &wanted, RULES, &org.writer(user)) {
+        Ok(mut outcomes) if outcomes.len() == 1 => outcomes.remove(0),
+        Ok(_) => Outcome::Refused(Refusal::new("UNKNOWN_EXCEPTION", "no result")),
+        Err(refusal) => Outcome::Refused(refusal),
+    }
+}
+
+fn failed(outcome: &Outcome, call: &Call, object: &str) -> Answer {
+    match outcome {
+        Outcome::Many(ids) => several(ids, call, object),
+        Outcome::Refused(refusal) => Answer::refused(refusal),
+        _ => Answer::not_found(),
+    }
+}
+
+/// 300 with the records' addresses; nothing was written.
+fn several(ids: &[String], call: &Call, object: &str) -> Answer {
+    let urls: Vec<String> = ids.iter().map(|id| format!("{}/sobjects/{object}/{id}", call.base())).collect();
+    Answer::json(300, &json!(urls))
+}
+
+/// The body, if the object is there.
+fn writable(state: &State, call: &Call, object: &str) -> Result<Row, Answer> {
+    if state.tables.schema.object(object).is_none() {
+        return Err(Answer::not_found());
+    }
+    call.object()
+}
+
+fn key_in_body(row: &Row, field: &str) -> Option<Refusal> {
+    let given = row.keys().any(|name| name.eq_ignore_ascii_case(field));
+    let message = || format!("The {field} field should not be specified in the sobject data.");
+    given.then(|| Refusal::new("INVALID_FIELD", message()).on(field))
+}

@@ -1,0 +1,71 @@
+//! The simulator's clock: the one file that reads time.
+//!
+//! Here: simulated time, which runs `time_scale` times as fast as real time, and the real time of day.
+//! Not here: what is done when; timers belong to those who wait.
+//!
+//! Two times on purpose. Waits and states (long polls, Bulk jobs, retention) follow simulated time, so that a
+//! test need not sit through them. What a client compares with its own clock (a JWT's `exp`, a record's
+//! `SystemModstamp`) follows real time, or a fast simulator would drift out of the client's sight.
+#![expect(clippy::disallowed_methods, reason = "the one file of the simulator that reads the clock")]
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Slowest and fastest a simulator may run, as a factor of real time.
+const SCALE_MIN: f64 = 0.01;
+const SCALE_MAX: f64 = 10_000.0;
+
+/// A clock started with the simulator; clones show the same time.
+#[derive(Clone, Debug)]
+pub(crate) struct Clock {
+    started: Instant,
+    started_ms: i64,
+    scale: f64,
+}
+
+impl Clock {
+    /// Starts at the real time of day. A scale that is no number counts as 1; others are held to 0.01 to 10,000.
+    pub(crate) fn new(time_scale: f64) -> Self {
+        let scale = if time_scale.is_finite() { time_scale.clamp(SCALE_MIN, SCALE_MAX) } else { 1.0 };
+        Self { started: Instant::now(), started_ms: wall(), scale }
+    }
+
+    /// Simulated Unix time in milliseconds; never goes back.
+    pub(crate) fn now_ms(&self) -> i64 {
+        let passed = self.started.elapsed().mul_f64(self.scale);
+        self.started_ms.saturating_add(i64::try_from(passed.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// Real Unix time in milliseconds.
+    #[expect(clippy::unused_self, reason = "whoever asks the time holds a clock")]
+    pub(crate) fn wall_ms(&self) -> i64 {
+        wall()
+    }
+
+    /// Waits for a stretch of simulated time.
+    pub(crate) async fn sleep(&self, simulated: Duration) {
+        tokio::time::sleep(simulated.div_f64(self.scale)).await;
+    }
+}
+
+fn wall() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn simulated_time_runs_ahead_by_the_scale() {
+        let clock = Clock::new(1_000.0);
+        let before = clock.now_ms();
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(clock.now_ms() - before >= 5_000);
+    }
+
+    #[test]
+    fn a_scale_that_is_no_number_is_real_time() {
+        assert!((Clock::new(f64::NAN).scale - 1.0).abs() < f64::EPSILON);
+    }
+}

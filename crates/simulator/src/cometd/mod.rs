@@ -1,0 +1,186 @@
+//! The CometD (Bayeux) side of a simulated org: what a Streaming API client talks to.
+//!
+//! Here: the seam to the HTTP routes, and the waiting of the long poll. Every decision is a plain function of
+//! (state, request, time) in `state`; this file only locks, waits and wakes.
+//! Not here: routes, methods and content types (a body that starts with `<` is HTML, all others are JSON or plain
+//! text), tokens and users, what the objects and events of the org are.
+//!
+//! Invariant: the lock is never held across an await, so a parked poll blocks nobody.
+//! Invariant: events leave a session's queue before the answer is written. An answer lost on the way is a batch
+//! lost to that session, as with the real server: only a replay brings it back.
+
+mod cookies;
+mod log;
+mod session;
+mod state;
+mod subscribe;
+mod usage;
+mod wire;
+
+#[cfg(test)]
+mod delivery_tests;
+#[cfg(test)]
+mod poll_tests;
+#[cfg(test)]
+mod session_tests;
+#[cfg(test)]
+mod support;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use state::{Now, Outcome, State};
+pub(crate) use usage::Usage;
+
+/// One POST to `/cometd/{version}[/{suffix}]`, with what the rest of the org knows about the caller.
+#[derive(Clone, Debug)]
+pub(crate) struct CometdRequest {
+    /// The version of the URL, as written there: `66.0`.
+    pub(crate) version: String,
+    /// What follows the version, if anything. Clients may append the message type; nothing depends on it.
+    pub(crate) path_suffix: String,
+    /// Whether the access token is known and not revoked.
+    pub(crate) token_ok: bool,
+    /// Every channel this user may subscribe to, in full: `/event/Sync_Request__e`.
+    pub(crate) channels_known: Vec<String>,
+    /// Whose token it is. Compared with the user who made the session.
+    pub(crate) user_id: String,
+    /// The request's cookies, in their order.
+    pub(crate) cookies: Vec<(String, String)>,
+    /// The body: one Bayeux message, or an array of them.
+    pub(crate) body: Bytes,
+}
+
+/// The answer to one [`CometdRequest`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CometdReply {
+    /// HTTP status. Bayeux failures travel in a 200.
+    pub(crate) status: u16,
+    /// Values of `Set-Cookie` headers, one each.
+    pub(crate) set_cookies: Vec<String>,
+    /// A JSON array, HTML, plain text or nothing.
+    pub(crate) body: String,
+}
+
+/// A subscribe request that reached a live session, whether it was granted or not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LoggedSubscribe {
+    /// The channel asked for, e.g. `/event/Sync_Request__e`.
+    pub channel: String,
+    /// The replay option asked for: -1 (the default), -2, or a replay ID.
+    pub replay: i64,
+}
+
+/// The CometD server of one org.
+pub(crate) struct CometdServer {
+    clock: Clock,
+    state: Mutex<State>,
+    /// Counts changes; every parked poll looks again when it moves.
+    changes: watch::Sender<u64>,
+}
+
+impl CometdServer {
+    /// A server without sessions or events. IDs it makes up follow from `seed`.
+    pub(crate) fn new(clock: Clock, seed: u64) -> Self {
+        Self { clock, state: Mutex::new(State::new(seed)), changes: watch::Sender::new(0) }
+    }
+
+    /// Puts an event on `/event/{event_api_name}` and returns its replay ID. `payload` holds the event's own fields;
+    /// `CreatedDate`, `CreatedById`, the schema ID and the `EventUuid` are filled in here. The name
+    /// is taken as it is: whether the org has such an event is the caller's question.
+    pub(crate) fn publish(&self, event_api_name: &str, payload: Map<String, Value>, created_by: &str) -> i64 {
+        let replay_id = self.state().publish(event_api_name, payload, created_by, self.now());
+        self.wake();
+        replay_id
+    }
+
+    /// The subscribe requests since the last [`Self::clear_log`], oldest first, at most `SUBSCRIBES_LOGGED_MAX`.
+    pub(crate) fn subscribes(&self) -> Vec<LoggedSubscribe> {
+        self.state().subscribes()
+    }
+
+    /// Forgets the subscribe requests seen so far.
+    pub(crate) fn clear_log(&self) {
+        self.state().clear_log();
+    }
+
+    /// While not available, every request and every parked poll is answered with HTTP 503 and an HTML page. Sessions
+    /// stay, but nobody can poll, so those without a poll die after 40 s.
+    pub(crate) fn set_available(&self, available: bool) {
+        self.state().set_available(available);
+        self.wake();
+    }
+
+    /// Forgets every session, as a server does that is shut down: a parked poll ends with `/meta/disconnect` and
+    /// `403::Unknown client`, later requests of these sessions with `403::Unknown client`.
+    pub(crate) fn drop_sessions(&self) {
+        self.state().drop_sessions();
+        self.wake();
+    }
+
+    /// What counts against the org's streaming allocations now.
+    pub(crate) fn usage(&self) -> Usage {
+        self.state().usage(self.clock.now_ms())
+    }
+
+    /// Answers one request. A lone `/meta/connect` with nothing to deliver is held up to 110 simulated seconds. When
+    /// the caller drops the future (the client hung up), the session stays for another 40 s. A caller that does not
+    /// notice goes on waiting, and the next events are lost on the dead connection; the real server does the same.
+    pub(crate) async fn answer(&self, request: CometdRequest) -> CometdReply {
+        // Taken before the decision: a change between the decision and the wait is then not missed.
+        let changes = self.changes.subscribe();
+        tracing::trace!(version = %request.version, suffix = %request.path_suffix, "CometD request");
+        let outcome = self.state().receive(&request, self.now());
+        self.wake();
+        match outcome {
+            Outcome::Answered(reply) => reply,
+            Outcome::Parked { ticket, until_ms } => self.hold(ticket, until_ms, changes).await,
+        }
+    }
+
+    async fn hold(&self, ticket: u64, until_ms: i64, mut changes: watch::Receiver<u64>) -> CometdReply {
+        let _hung_up = HungUp { server: self, ticket };
+        loop {
+            let left_ms = u64::try_from(until_ms - self.clock.now_ms()).unwrap_or(0).max(1);
+            tokio::select! {
+                _ = changes.changed() => {}
+                () = self.clock.sleep(Duration::from_millis(left_ms)) => {}
+            }
+            let reply = self.state().resume(ticket, self.clock.now_ms());
+            if let Some(reply) = reply {
+                return reply;
+            }
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now { ms: self.clock.now_ms(), wall_ms: self.clock.wall_ms() }
+    }
+
+    fn wake(&self) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Frees the session of a poll whose future is dropped before its answer. After an answer it finds nothing to free.
+struct HungUp<'a> {
+    server: &'a CometdServer,
+    ticket: u64,
+}
+
+impl Drop for HungUp<'_> {
+    fn drop(&mut self) {
+        let now_ms = self.server.clock.now_ms();
+        self.server.state().hung_up(self.ticket, now_ms);
+    }
+}

@@ -1,0 +1,182 @@
+//! Polls: `/meta/connect`, held until there is something to say.
+//!
+//! Here: whether a connect is answered or parked, and what ends a parked one. Not here: the waiting (`cometd`), the
+//! events (`session`).
+//!
+//! A session's first connect is never held, nor one in company, nor one with events waiting. A second connect of a
+//! session ends the first with HTTP 500 and no body (CometD 3.1, `AbstractHttpTransport`).
+
+use serde_json::{Value, json};
+
+use super::super::CometdReply;
+use super::super::wire::{self, Message, Reply};
+use super::{CONNECT, Caller, DISCONNECT, Now, Outcome, State};
+
+/// How long a client whose browser already polls shall wait before the next poll, in milliseconds (CometD 3.1).
+const MULTIPLE_CLIENTS_MS: i64 = 2_000;
+
+/// Why a parked poll ends other than by events or time.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Ending {
+    /// The same session polled again.
+    Superseded,
+    /// The client ended the session.
+    Disconnected,
+    /// The server forgot the session.
+    Dropped,
+}
+
+/// A poll that is being held.
+#[derive(Debug)]
+pub(super) struct Parked {
+    pub(super) client_id: String,
+    pub(super) message_id: Option<Value>,
+    pub(super) version: u32,
+    pub(super) with_advice: bool,
+    pub(super) until_ms: i64,
+    pub(super) ending: Option<Ending>,
+}
+
+/// What came of a connect.
+pub(super) enum Connect {
+    Refused(Reply),
+    Granted { reply: Reply, hold_ms: i64 },
+}
+
+impl State {
+    /// A connect that is alone in its request, so it may be held.
+    pub(super) fn poll(&mut self, message: &Message, caller: &Caller<'_>, now: Now) -> Outcome {
+        let client_id = message.client_id.as_deref();
+        let reply = match self.admit(message, client_id, caller, now.ms) {
+            Err(refusal) => {
+                let mut set_cookies = Vec::new();
+                let reply = self.refuse(message, &refusal, now, &mut set_cookies);
+                return Outcome::Answered(wire::array(vec![reply.json()], set_cookies));
+            }
+            Ok(client_id) => self.connect(client_id, message, now),
+        };
+        let client_id = client_id.unwrap_or_default();
+        let (reply, hold_ms) = match reply {
+            Connect::Refused(reply) => (reply, 0),
+            Connect::Granted { reply, hold_ms } => (reply, hold_ms),
+        };
+        let Some(session) = self.sessions.get(client_id) else {
+            return Outcome::Answered(wire::plain(500, ""));
+        };
+        if hold_ms == 0 || session.has_events(&self.logs) {
+            return Outcome::Answered(self.with_events(
+                client_id,
+                caller.version,
+                vec![reply.json()],
+                now.ms,
+            ));
+        }
+        if self.sessions.values().any(|other| other.ticket.is_some() && other.browser == session.browser) {
+            let advice =
+                json!({ "multiple-clients": true, "reconnect": "retry", "interval": MULTIPLE_CLIENTS_MS });
+            return Outcome::Answered(wire::array(vec![reply.with("advice", advice).json()], Vec::new()));
+        }
+        self.park(client_id, message, caller.version, now.ms + hold_ms)
+    }
+
+    fn park(&mut self, client_id: &str, message: &Message, version: u32, until_ms: i64) -> Outcome {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        if let Some(session) = self.sessions.get_mut(client_id) {
+            session.ticket = Some(ticket);
+        }
+        let parked = Parked {
+            client_id: client_id.to_owned(),
+            message_id: message.id.clone(),
+            version,
+            with_advice: message.has_advice(),
+            until_ms,
+            ending: None,
+        };
+        self.parked.insert(ticket, parked);
+        Outcome::Parked { ticket, until_ms }
+    }
+
+    /// The part of a connect that does not depend on whether it may be held.
+    pub(super) fn connect(&mut self, client_id: &str, message: &Message, now: Now) -> Connect {
+        let id = message.id.as_ref();
+        if let Some(other) = message.connection_type.as_deref().filter(|kind| *kind != "long-polling") {
+            let error = format!("400::Invalid connection type {{{other}}}");
+            return Connect::Refused(Reply::failure(CONNECT, id, &error).with("clientId", client_id.into()));
+        }
+        let mut first = false;
+        let mut earlier = None;
+        if let Some(session) = self.sessions.get_mut(client_id) {
+            first = !std::mem::replace(&mut session.connected, true);
+            earlier = session.ticket.take();
+            session.seen_ms = now.ms;
+        }
+        self.end_poll(earlier, Ending::Superseded);
+        let hold_ms = message.advice_timeout_ms().unwrap_or(wire::HOLD_MS).clamp(0, wire::HOLD_MS);
+        Connect::Granted {
+            reply: connected(client_id, id, first || message.has_advice()),
+            hold_ms: if first { 0 } else { hold_ms },
+        }
+    }
+
+    /// Answers a parked poll if it is time to.
+    pub(in crate::cometd) fn resume(&mut self, ticket: u64, now_ms: i64) -> Option<CometdReply> {
+        let Some(parked) = self.parked.get(&ticket) else {
+            return Some(wire::plain(500, ""));
+        };
+        let session = self.sessions.get(&parked.client_id);
+        let has_events = session.is_some_and(|session| session.has_events(&self.logs));
+        if self.available && parked.ending.is_none() && now_ms < parked.until_ms && !has_events {
+            return None;
+        }
+        let parked = self.forget_poll(ticket, now_ms)?;
+        if !self.available {
+            return Some(wire::unavailable());
+        }
+        let id = parked.message_id.as_ref();
+        Some(match parked.ending {
+            None => {
+                let reply = connected(&parked.client_id, id, parked.with_advice);
+                self.with_events(&parked.client_id, parked.version, vec![reply.json()], now_ms)
+            }
+            Some(Ending::Superseded) => wire::plain(500, ""),
+            Some(Ending::Disconnected) => {
+                wire::array(vec![connected(&parked.client_id, id, false).advise("none").json()], Vec::new())
+            }
+            Some(Ending::Dropped) => {
+                let told = json!({ "channel": DISCONNECT, "successful": true });
+                let refused = Reply::failure(CONNECT, id, wire::UNKNOWN_CLIENT)
+                    .with("clientId", parked.client_id.as_str().into())
+                    .advise("none");
+                wire::array(vec![told, refused.json()], Vec::new())
+            }
+        })
+    }
+
+    /// Forgets a parked poll that nobody waits for any more. Its session has taken no events for it.
+    pub(in crate::cometd) fn hung_up(&mut self, ticket: u64, now_ms: i64) {
+        self.forget_poll(ticket, now_ms);
+    }
+
+    fn forget_poll(&mut self, ticket: u64, now_ms: i64) -> Option<Parked> {
+        let parked = self.parked.remove(&ticket)?;
+        if let Some(session) = self.sessions.get_mut(&parked.client_id)
+            && session.ticket == Some(ticket)
+        {
+            session.ticket = None;
+            session.seen_ms = now_ms;
+        }
+        Some(parked)
+    }
+
+    pub(super) fn end_poll(&mut self, ticket: Option<u64>, ending: Ending) {
+        if let Some(parked) = ticket.and_then(|ticket| self.parked.get_mut(&ticket)) {
+            parked.ending = Some(ending);
+        }
+    }
+}
+
+fn connected(client_id: &str, id: Option<&Value>, with_advice: bool) -> Reply {
+    let reply = Reply::success(CONNECT, id, client_id);
+    if with_advice { reply.with("advice", wire::polling_advice()) } else { reply }
+}

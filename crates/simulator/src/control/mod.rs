@@ -1,0 +1,148 @@
+//! The control API: what the handles do, over HTTP, for another process.
+//!
+//! Here: the table of paths. Not here: doing it (`org`, `vendor`).
+//!
+//! | path | does |
+//! |---|---|
+//! | `GET /orgs` | where the orgs are and how to log in |
+//! | `GET`, `POST /orgs/{org}/records/{object}` | all records; creates one |
+//! | `GET`, `PATCH`, `DELETE /orgs/{org}/records/{object}/{id}` | one record |
+//! | `POST /orgs/{org}/events/{event}` | publishes |
+//! | `GET`, `DELETE /orgs/{org}/calls`, `…/subscribes` | the logs |
+//! | `POST /orgs/{org}/revoke-tokens`, `…/drop-sessions` | ends OAuth or CometD sessions |
+//! | `PUT /orgs/{org}/refused-logins` `["error","error_description"]` or `null` | no login succeeds |
+//! | `PUT /orgs/{org}/available` `true\|false` | takes the org down and back |
+//! | `PUT /orgs/{org}/calls-used` `n` | how much of the daily quota is gone |
+//! | `PUT /orgs/{org}/locked-rows`, `…/lost-bulk-rows` `n`, `…/held-jobs` `true\|false` | record and job faults |
+//! | `POST`, `DELETE /orgs/{org}/faults` `{"path":…,"harm":{"status":503}\|"lose_answer","count":n}` | HTTP faults |
+//! | `GET /vendor` | where look-ups are posted |
+//! | `PUT /vendor/answers/{key}` any JSON or `null`, `DELETE /vendor/answers` | what is known |
+//! | `POST /vendor/bump/{key}` | changes what is made up |
+//! | `GET`, `DELETE /vendor/requests` | the log of look-ups |
+//! | `POST /vendor/faults` `{"status":503,"count":n}`, `PUT /vendor/down`, `PUT /vendor/garbage` | faults |
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::faults::Fault;
+use crate::{OrgHandle, Row, VendorHandle, WriteError};
+
+#[derive(Clone)]
+pub(crate) struct Controlled {
+    pub(crate) orgs: Vec<OrgHandle>,
+    pub(crate) vendor: VendorHandle,
+}
+
+/// Answers any request to the control port.
+pub(crate) async fn entry(request: HttpRequest, body: Bytes, all: web::Data<Controlled>) -> HttpResponse {
+    let decode = |part: &str| percent_encoding::percent_decode_str(part).decode_utf8_lossy().into_owned();
+    let path: Vec<String> = request.path().split('/').filter(|part| !part.is_empty()).map(decode).collect();
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    let done = match (request.method().as_str(), path.as_slice()) {
+        ("GET", ["orgs"]) => Ok(json!(all.orgs.iter().map(OrgHandle::card).collect::<Vec<_>>())),
+        (method, ["orgs", name, rest @ ..]) => match all.orgs.iter().find(|org| org.name() == *name) {
+            Some(org) => org_call(org, method, rest, &body),
+            None => Err(Trouble::NotFound(format!("there is no org `{name}`"))),
+        },
+        (method, ["vendor", rest @ ..]) => vendor_call(&all.vendor, method, rest, &body),
+        _ => Err(nothing_here(&path)),
+    };
+    match done {
+        Ok(Value::Null) => HttpResponse::NoContent().finish(),
+        Ok(answer) => HttpResponse::Ok().json(answer),
+        Err(Trouble::NotFound(error)) => HttpResponse::NotFound().json(json!({"error": error})),
+        Err(Trouble::Bad(error)) => HttpResponse::BadRequest().json(json!({"error": error})),
+    }
+}
+
+enum Trouble {
+    NotFound(String),
+    Bad(String),
+}
+
+impl From<WriteError> for Trouble {
+    fn from(error: WriteError) -> Self {
+        Self::Bad(error.to_string())
+    }
+}
+
+fn org_call(org: &OrgHandle, method: &str, path: &[&str], body: &[u8]) -> Result<Value, Trouble> {
+    match (method, path) {
+        ("GET", []) => Ok(org.card()),
+        ("GET", ["records", object]) => Ok(json!(org.rows(object))),
+        ("POST", ["records", object]) => Ok(json!({"id": org.create(object, read(body)?)?})),
+        ("GET", ["records", object, id]) => match org.get(object, id) {
+            Some(row) => Ok(Value::Object(row)),
+            None => Err(Trouble::NotFound(format!("there is no {object} {id}"))),
+        },
+        ("PATCH", ["records", object, id]) => Ok(json!(org.update(object, id, read(body)?)?)),
+        ("DELETE", ["records", object, id]) => Ok(json!(org.delete(object, id)?)),
+        ("POST", ["events", event]) => Ok(json!({"replayId": org.publish(event, read::<Row>(body)?)})),
+        ("GET", ["calls"]) => Ok(json!(org.calls())),
+        ("DELETE", ["calls"]) => Ok(json!(org.clear_calls())),
+        ("GET", ["subscribes"]) => Ok(json!(org.subscribes())),
+        ("DELETE", ["subscribes"]) => Ok(json!(org.clear_subscribes())),
+        ("POST", ["revoke-tokens"]) => Ok(json!(org.revoke_tokens())),
+        ("POST", ["drop-sessions"]) => Ok(json!(org.drop_sessions())),
+        ("PUT", ["refused-logins"]) => {
+            let refusal: Option<(String, String)> = read(body)?;
+            org.refuse_logins(refusal.as_ref().map(|(error, text)| (error.as_str(), text.as_str())));
+            Ok(Value::Null)
+        }
+        ("PUT", ["available"]) => Ok(json!(org.set_available(read(body)?))),
+        ("PUT", ["calls-used"]) => Ok(json!(org.set_calls_used(read(body)?))),
+        ("PUT", ["locked-rows"]) => Ok(json!(org.lock_next_rows(read(body)?))),
+        ("PUT", ["lost-bulk-rows"]) => Ok(json!(org.lose_bulk_rows(read(body)?))),
+        ("PUT", ["held-jobs"]) => Ok(json!(org.hold_jobs(read(body)?))),
+        ("POST", ["faults"]) => {
+            let fault: Fault = read(body)?;
+            org.org.state().faults.add(fault);
+            Ok(Value::Null)
+        }
+        ("DELETE", ["faults"]) => Ok(json!(org.clear_faults())),
+        _ => Err(nothing_here(path)),
+    }
+}
+
+fn vendor_call(vendor: &VendorHandle, method: &str, path: &[&str], body: &[u8]) -> Result<Value, Trouble> {
+    match (method, path) {
+        ("GET", []) => Ok(json!({"url": vendor.url()})),
+        ("PUT", ["answers", key]) => {
+            let answer: Value = read(body)?;
+            vendor.set_answer(key, (!answer.is_null()).then_some(answer));
+            Ok(Value::Null)
+        }
+        ("DELETE", ["answers"]) => Ok(json!(vendor.clear_answers())),
+        ("POST", ["bump", key]) => Ok(json!(vendor.bump(key))),
+        ("GET", ["requests"]) => Ok(json!(vendor.requests())),
+        ("DELETE", ["requests"]) => Ok(json!(vendor.clear_requests())),
+        ("POST", ["faults"]) => {
+            let fault: VendorFault = read(body)?;
+            vendor.fail_next(fault.status, fault.count);
+            Ok(Value::Null)
+        }
+        ("PUT", ["down"]) => Ok(json!(vendor.set_down(read(body)?))),
+        ("PUT", ["garbage"]) => Ok(json!(vendor.answer_garbage(read(body)?))),
+        _ => Err(nothing_here(path)),
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct VendorFault {
+    status: u16,
+    count: u32,
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Trouble> {
+    serde_json::from_slice(body)
+        .map_err(|error| Trouble::Bad(format!("the body is not what this path takes: {error}")))
+}
+
+fn nothing_here(path: &[&str]) -> Trouble {
+    Trouble::NotFound(format!(
+        "nothing at `/{}` with this method: see the table in the control module",
+        path.join("/")
+    ))
+}

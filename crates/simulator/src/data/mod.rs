@@ -1,0 +1,25 @@
+//! The org's database: its objects and fields, what it stores of what it is given, and what it refuses.
+//!
+//! Here: schema, values, tables. Not here: query language (`soql/`), HTTP shapes (`api/`).
+
+mod describe;
+mod id;
+mod number;
+mod package;
+mod refusal;
+mod schema;
+mod standard;
+mod tables;
+mod times;
+mod value;
+
+pub(crate) use describe::{describe, event_schema, summary};
+pub(crate) use id::{Mint, canonical as canonical_id};
+pub(crate) use number::java_text;
+pub(crate) use package::name as packaged_name;
+pub(crate) use refusal::Refusal;
+pub use refusal::WriteError;
+pub use schema::{CustomField, FieldKind};
+pub(crate) use schema::{Field, Object, Schema};
+pub(crate) use tables::{Key, Tables, Writer, Written};
+pub(crate) use times::{instant_text, parse_date, parse_instant, zulu_text};

@@ -1,0 +1,394 @@
+//! Objects and fields of an org.
+//!
+//! Here: their types, how names are found (without regard to case), custom objects from options.
+//! Not here: which there are (`standard`, `package`), what they accept (`value`).
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{package, standard};
+
+/// What a field holds.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FieldKind {
+    /// One line of so many characters.
+    Text {
+        /// Characters, at most 255.
+        length: u32,
+    },
+    /// Up to 255 characters, several lines.
+    TextArea,
+    /// Several lines; cannot be filtered or sorted by.
+    LongText {
+        /// Characters, at most 131,072.
+        length: u32,
+    },
+    /// A web address of up to 255 characters; not checked.
+    Url,
+    /// A telephone number of up to 40 characters; not checked.
+    Phone,
+    /// An e-mail address of up to 80 characters; checked.
+    Email,
+    /// One value of a list.
+    Picklist {
+        /// The values.
+        values: Vec<String>,
+        /// Whether others are refused.
+        restricted: bool,
+    },
+    /// Several values of a list, joined by semicolons and kept in the list's order.
+    MultiPicklist {
+        /// The values.
+        values: Vec<String>,
+        /// Whether others are refused.
+        restricted: bool,
+    },
+    /// A number, rounded to the scale.
+    Number {
+        /// Digits in all, at most 18.
+        precision: u8,
+        /// Digits after the point.
+        scale: u8,
+    },
+    /// An amount of money, rounded to the scale.
+    Currency {
+        /// Digits in all, at most 18.
+        precision: u8,
+        /// Digits after the point.
+        scale: u8,
+    },
+    /// A percentage, 12.5 meaning 12.5 %.
+    Percent {
+        /// Digits in all, at most 18.
+        precision: u8,
+        /// Digits after the point.
+        scale: u8,
+    },
+    /// A whole number of a standard field.
+    Integer {
+        /// Digits.
+        digits: u8,
+    },
+    /// True or false; never null.
+    Checkbox,
+    /// A day.
+    Date,
+    /// An instant, kept to the second.
+    DateTime,
+    /// Another record's id.
+    Lookup {
+        /// The object it points to.
+        to: String,
+        /// What the other object calls its list of these; empty for none.
+        children: String,
+    },
+    /// The record's own id.
+    Id,
+}
+
+/// A field beyond the standard ones and the package's; its object is made if there is none of that name.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct CustomField {
+    /// API name of the object; a new one ends in `__c`, a new event in `__e`.
+    pub object: String,
+    /// API name of the field.
+    pub name: String,
+    /// What it holds.
+    pub kind: FieldKind,
+    /// Whether a record must have it.
+    #[serde(default)]
+    pub required: bool,
+    /// Whether records can be found and upserted by it.
+    #[serde(default)]
+    pub external_id: bool,
+    /// Whether two records may not share a value, whatever its case.
+    #[serde(default)]
+    pub unique: bool,
+}
+
+/// Who sets a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    Clients,
+    SalesforceOnly,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Field {
+    pub(crate) name: String,
+    pub(crate) kind: FieldKind,
+    pub(crate) required: bool,
+    pub(crate) access: Access,
+    pub(crate) external_id: bool,
+    pub(crate) unique: bool,
+    pub(crate) default: Option<Value>,
+}
+
+/// Where a lookup field points: the object, and the name its record goes by in a query path.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Reference<'a> {
+    pub(crate) to: &'a str,
+    pub(crate) relationship: String,
+}
+
+impl Field {
+    pub(crate) fn new(name: &str, kind: FieldKind) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind,
+            required: false,
+            access: Access::Clients,
+            external_id: false,
+            unique: false,
+            default: None,
+        }
+    }
+
+    pub(crate) fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    pub(crate) fn read_only(mut self) -> Self {
+        self.access = Access::SalesforceOnly;
+        self
+    }
+
+    pub(crate) fn is_writable(&self) -> bool {
+        self.access == Access::Clients
+    }
+
+    pub(crate) fn external_id(mut self, unique: bool) -> Self {
+        self.external_id = true;
+        self.unique = unique;
+        self
+    }
+
+    pub(crate) fn default_to(mut self, value: impl Into<Value>) -> Self {
+        self.default = Some(value.into());
+        self
+    }
+
+    pub(crate) fn is_custom(&self) -> bool {
+        self.name.ends_with("__c")
+    }
+
+    /// Long text can be neither filtered nor sorted by.
+    pub(crate) fn filterable(&self) -> bool {
+        !matches!(self.kind, FieldKind::LongText { .. })
+    }
+
+    /// Where it points, if it is a lookup: `OwnerId` is `Owner`, `Account__c` is `Account__r`.
+    pub(crate) fn reference(&self) -> Option<Reference<'_>> {
+        let FieldKind::Lookup { to, .. } = &self.kind else { return None };
+        let relationship = match self.name.strip_suffix("__c") {
+            Some(stem) => format!("{stem}__r"),
+            None => self.name.strip_suffix("Id").unwrap_or(&self.name).to_owned(),
+        };
+        Some(Reference { to, relationship })
+    }
+
+    /// What a page would call it: API name without namespace and suffix, in words.
+    pub(crate) fn label(&self) -> String {
+        label(&self.name)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Object {
+    pub(crate) name: String,
+    /// First three characters of its ids.
+    pub(crate) prefix: String,
+    pub(crate) fields: Vec<Field>,
+    /// Whether clients may write its records.
+    pub(crate) writable: bool,
+    index: HashMap<String, usize>,
+}
+
+impl Object {
+    pub(crate) fn new(name: &str, prefix: &str, fields: Vec<Field>) -> Self {
+        let index = fields.iter().enumerate().map(|(at, field)| (field.name.to_lowercase(), at)).collect();
+        Self { name: name.to_owned(), prefix: prefix.to_owned(), fields, writable: true, index }
+    }
+
+    pub(crate) fn read_only(mut self) -> Self {
+        self.writable = false;
+        self
+    }
+
+    pub(crate) fn field(&self, name: &str) -> Option<&Field> {
+        self.index.get(&name.to_lowercase()).map(|at| &self.fields[*at])
+    }
+
+    pub(crate) fn is_event(&self) -> bool {
+        self.name.ends_with("__e")
+    }
+
+    pub(crate) fn is_custom(&self) -> bool {
+        self.name.ends_with("__c") || self.is_event()
+    }
+
+    /// The lookup field whose record a query path calls by this name.
+    pub(crate) fn relationship(&self, name: &str) -> Option<(&Field, &str)> {
+        self.fields.iter().find_map(|field| {
+            let reference = field.reference()?;
+            reference.relationship.eq_ignore_ascii_case(name).then_some((field, reference.to))
+        })
+    }
+
+    pub(crate) fn label(&self) -> String {
+        label(&self.name)
+    }
+
+    fn add(&mut self, field: Field) {
+        self.index.insert(field.name.to_lowercase(), self.fields.len());
+        self.fields.push(field);
+    }
+}
+
+/// All objects of an org.
+#[derive(Debug)]
+pub(crate) struct Schema {
+    objects: BTreeMap<String, Arc<Object>>,
+}
+
+impl Schema {
+    /// The standard objects, the package's under its namespace, and what the options add.
+    pub(crate) fn new(namespace: &str, custom: &[CustomField]) -> Self {
+        let all = standard::objects().into_iter().chain(package::objects(namespace));
+        let mut objects: BTreeMap<_, _> = all.map(|object| (object.name.to_lowercase(), object)).collect();
+        for extra in custom {
+            let number = objects.len();
+            let object = objects
+                .entry(extra.object.to_lowercase())
+                .or_insert_with(|| new_object(&extra.object, number));
+            let mut field = Field::new(&extra.name, extra.kind.clone());
+            (field.required, field.external_id, field.unique) =
+                (extra.required, extra.external_id, extra.unique);
+            object.add(field);
+        }
+        Self { objects: objects.into_iter().map(|(name, object)| (name, Arc::new(object))).collect() }
+    }
+
+    pub(crate) fn object(&self, name: &str) -> Option<&Object> {
+        self.objects.get(&name.to_lowercase()).map(Arc::as_ref)
+    }
+
+    /// The same, to keep.
+    pub(crate) fn shared(&self, name: &str) -> Option<Arc<Object>> {
+        self.objects.get(&name.to_lowercase()).cloned()
+    }
+
+    pub(crate) fn objects(&self) -> impl Iterator<Item = &Object> {
+        self.objects.values().map(Arc::as_ref)
+    }
+
+    pub(crate) fn by_prefix(&self, prefix: &str) -> Option<&Object> {
+        self.objects().find(|object| object.prefix == prefix)
+    }
+
+    /// The child object and its lookup field that this object calls by this name in a child subquery.
+    pub(crate) fn children(&self, parent: &str, name: &str) -> Option<(&Object, &Field)> {
+        self.objects().find_map(|object| {
+            let field = object.fields.iter().find(|field| match &field.kind {
+                FieldKind::Lookup { to, children } => {
+                    to == parent && child_name(field, children).eq_ignore_ascii_case(name)
+                }
+                _ => false,
+            })?;
+            Some((object, field))
+        })
+    }
+
+    /// All (child object, lookup field, name of the list) of an object.
+    pub(crate) fn all_children(&self, parent: &str) -> Vec<(&Object, &Field, String)> {
+        let fields = self.objects().flat_map(|object| object.fields.iter().map(move |field| (object, field)));
+        fields
+            .filter_map(|(object, field)| match &field.kind {
+                FieldKind::Lookup { to, children } if to == parent && !children.is_empty() => {
+                    Some((object, field, child_name(field, children)))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+/// A custom lookup's list is called with `__r`.
+fn child_name(field: &Field, children: &str) -> String {
+    if field.is_custom() && !children.is_empty() { format!("{children}__r") } else { children.to_owned() }
+}
+
+/// A custom object or event that only the options know.
+fn new_object(name: &str, number: usize) -> Object {
+    if name.ends_with("__e") {
+        return Object::new(name, &format!("e{number:02}"), standard::event_fields());
+    }
+    let mut fields = standard::system_fields();
+    fields.push(Field::new("Name", FieldKind::Text { length: 80 }));
+    fields.push(standard::owner());
+    Object::new(name, &format!("a{number:02}"), fields)
+}
+
+fn label(name: &str) -> String {
+    let stem = name.strip_suffix("__c").or_else(|| name.strip_suffix("__e")).unwrap_or(name);
+    let stem = stem.split_once("__").map_or(stem, |(_, stem)| stem);
+    let mut words = String::new();
+    let mut before = ' ';
+    for letter in stem.chars() {
+        if letter.is_uppercase() && before.is_lowercase() {
+            words.push(' ');
+        }
+        words.push(if letter == '_' { ' ' } else { letter });
+        before = letter;
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_words() {
+        for (name, words) in [
+            ("Country_Code__c", "Country Code"),
+            ("acmeco__Is_Listed__c", "Is Listed"),
+            ("BillingCity", "Billing City"),
+        ] {
+            assert_eq!(label(name), words);
+        }
+    }
+
+    #[test]
+    fn the_namespace_is_part_of_every_packaged_name() {
+        let schema = Schema::new("acmeco", &[]);
+        let object = schema.object("ACMECO__enrichment__c").expect("packaged object");
+        assert!(schema.object("Enrichment__c").is_none());
+        assert!(object.fields.iter().all(|field| !field.is_custom() || field.name.starts_with("acmeco__")));
+        assert_eq!(object.relationship("acmeco__Account__r").map(|(_, to)| to), Some("Account"));
+        assert!(schema.children("Account", "acmeco__Enrichments__r").is_some());
+    }
+
+    #[test]
+    fn options_add_fields_objects_and_events() {
+        let field = |object: &str| CustomField {
+            object: object.to_owned(),
+            name: "Key__c".to_owned(),
+            kind: FieldKind::Text { length: 20 },
+            required: false,
+            external_id: true,
+            unique: false,
+        };
+        let schema = Schema::new("", &[field("Account"), field("Widget__c"), field("Widget_Changed__e")]);
+        for object in ["Account", "Widget__c", "Widget_Changed__e"] {
+            assert!(schema.object(object).and_then(|object| object.field("key__c")).is_some(), "{object}");
+        }
+        let prefixes: std::collections::HashSet<_> = schema.objects().map(|object| &object.prefix).collect();
+        assert_eq!(prefixes.len(), schema.objects().count(), "prefixes differ");
+    }
+}

@@ -1,0 +1,47 @@
+//! Salesforce orgs and a vendor's look-up API on loopback ports: for tests, the demo and rehearsals of a mapping.
+//!
+//! A client that works against it is meant to work against Salesforce: status codes, bodies, rounding, limits and
+//! quirks are those of the REST, Bulk 2.0 and Streaming guides (API versions 50 to 68). Nothing is kept on disk.
+//!
+//! ```no_run
+//! # async fn example() -> std::io::Result<()> {
+//! use orgpipe_simulator::{Options, OrgOptions, Simulator};
+//! let options = Options { orgs: vec![OrgOptions::named("acme")], ..Options::default() };
+//! let simulator = Simulator::start(options).await?; // inside an actix_rt::System
+//! println!("{}", simulator.orgs()[0].base_url());
+//! simulator.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Code map: `data/` is the org's database (what is stored and what is refused), `soql/` its query language, `api/`
+//! the REST and Bulk resources as functions from a request to an answer, `oauth/` logins, `cometd/` the event
+//! subscription; `org.rs` joins them, `server.rs` puts them on ports. `control/` is what a test may do to it.
+//!
+//! It imports none of the other crates: a shared type would share a misreading of the protocol.
+
+mod api;
+mod clock;
+mod cometd;
+mod control;
+mod data;
+mod faults;
+mod log;
+mod oauth;
+mod options;
+mod org;
+mod quota;
+mod server;
+mod soql;
+mod vendor;
+
+pub use cometd::LoggedSubscribe;
+pub use data::{CustomField, FieldKind, WriteError};
+pub use log::LoggedCall;
+pub use options::{Options, OrgOptions, Ports};
+pub use org::OrgHandle;
+pub use server::Simulator;
+pub use vendor::{LoggedLookup, VendorHandle};
+
+/// One record: field names to values, as in Salesforce's JSON.
+pub type Row = serde_json::Map<String, serde_json::Value>;

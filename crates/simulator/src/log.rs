@@ -1,0 +1,47 @@
+//! The list of calls an org has answered, for tests to read.
+//!
+//! Here: one entry and the bounded list. Not here: what counts against the quota (`quota.rs`).
+
+use std::collections::VecDeque;
+
+use serde::Serialize;
+
+/// Entries kept; the oldest go first.
+const CALLS_MAX: usize = 100_000;
+
+/// One HTTP request that an org answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LoggedCall {
+    /// `GET`, `POST`, …
+    pub method: String,
+    /// The path as sent, without the query.
+    pub path: String,
+    /// The query as sent, decoded; empty if there was none.
+    pub query: String,
+    /// HTTP status of the answer.
+    pub status: u16,
+    /// Whether it was counted against the org's daily API calls.
+    pub counted: bool,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct CallLog {
+    calls: VecDeque<LoggedCall>,
+}
+
+impl CallLog {
+    pub(crate) fn push(&mut self, call: LoggedCall) {
+        if self.calls.len() >= CALLS_MAX {
+            self.calls.pop_front();
+        }
+        self.calls.push_back(call);
+    }
+
+    pub(crate) fn all(&self) -> Vec<LoggedCall> {
+        self.calls.iter().cloned().collect()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.calls.clear();
+    }
+}

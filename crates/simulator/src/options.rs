@@ -1,0 +1,80 @@
+//! What to simulate: settings of the whole and of each org, with their defaults.
+//!
+//! Here: the option types. Not here: what they cause.
+
+use std::time::Duration;
+
+use crate::data::CustomField;
+
+/// What one simulator runs.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The orgs; names must differ.
+    pub orgs: Vec<OrgOptions>,
+    /// How many times faster than real time CometD waits, Bulk jobs and quota windows run. Default 1.
+    pub time_scale: f64,
+    /// Decides everything random that a test may want to repeat: result order, session ids.
+    pub seed: u64,
+    /// Which ports to use, always on 127.0.0.1.
+    pub ports: Ports,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { orgs: vec![OrgOptions::default()], time_scale: 1.0, seed: 1, ports: Ports::Ephemeral }
+    }
+}
+
+/// Which ports a simulator listens on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ports {
+    /// Whatever the system gives.
+    #[default]
+    Ephemeral,
+    /// The control API on this port, the vendor API on the next, then one port per org in order.
+    From(u16),
+}
+
+/// What one org is like.
+#[derive(Clone, Debug)]
+pub struct OrgOptions {
+    /// The org's name: how tests and the control API call it.
+    pub name: String,
+    /// Whether the package's Flow is on: a change of an Account's Name or Website by anybody but the integration
+    /// user publishes `Sync_Request__e`.
+    pub flow: bool,
+    /// Namespace of the installed package, without underscores; empty for an unmanaged one.
+    pub namespace: String,
+    /// API calls a rolling 24 hours allows. Default 15,000, as in a Developer Edition.
+    pub daily_calls: u64,
+    /// Whether `Sforce-Limit-Info` also tells the app's own usage, as it does in some orgs. Default false.
+    pub per_app_usage: bool,
+    /// Simulated time a Bulk job spends in each of `UploadComplete` and `InProgress`. Default 1 s.
+    pub bulk_step: Duration,
+    /// Simulated time after which an unused access token ends. Default 2 hours.
+    pub session_idle: Duration,
+    /// Fields, objects (`X__c`) and events (`X__e`) beyond the standard ones and the package's.
+    pub custom_fields: Vec<CustomField>,
+}
+
+impl OrgOptions {
+    /// An org of this name, with the defaults for all else.
+    pub fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
+}
+
+impl Default for OrgOptions {
+    fn default() -> Self {
+        Self {
+            name: "acme".to_owned(),
+            flow: true,
+            namespace: String::new(),
+            daily_calls: 15_000,
+            per_app_usage: false,
+            bulk_step: Duration::from_secs(1),
+            session_idle: Duration::from_hours(2),
+            custom_fields: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! One simulated org: its facts, its state behind one lock, and the handle a test holds.
+//!
+//! Here: putting the parts together, and what a test may do without HTTP.
+//! Not here: HTTP (`server`), resources (`api`), the checks of a write (`data`, `writes`).
+
+mod facts;
+pub(crate) mod writes;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use serde_json::{Value, json};
+
+pub(crate) use facts::Facts;
+
+use crate::api::{Cursors, Jobs};
+use crate::clock::Clock;
+use crate::cometd::{CometdServer, LoggedSubscribe};
+use crate::data::{Mint, Schema, Tables, WriteError, Writer, canonical_id};
+use crate::faults::{Fault, Faults, Harm};
+use crate::log::{CallLog, LoggedCall};
+use crate::oauth::{Keys, Sessions};
+use crate::quota::Quota;
+use crate::{OrgOptions, Row};
+use writes::{Act, Outcome, Rules, Wanted};
+
+/// Everything of an org that changes.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) tables: Tables,
+    pub(crate) sessions: Sessions,
+    pub(crate) cursors: Cursors,
+    pub(crate) jobs: Jobs,
+    pub(crate) quota: Quota,
+    pub(crate) calls: CallLog,
+    pub(crate) faults: Faults,
+    /// While set, no login succeeds: `error` and `error_description`.
+    pub(crate) refused_logins: Option<(String, String)>,
+    /// So many record writes will find their record locked.
+    pub(crate) locked_writes: u32,
+    pub(crate) dice: StdRng,
+}
+
+pub(crate) struct Org {
+    pub(crate) facts: Facts,
+    pub(crate) base_url: String,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) clock: Clock,
+    pub(crate) cometd: CometdServer,
+    pub(crate) available: AtomicBool,
+    state: Mutex<State>,
+}
+
+impl Org {
+    /// An org with its two users and no records. `number` tells the orgs of one simulator apart.
+    pub(crate) fn new(
+        options: &OrgOptions,
+        number: u64,
+        seed: u64,
+        base_url: String,
+        keys: Arc<Keys>,
+        clock: Clock,
+    ) -> Self {
+        let seed = seed.wrapping_mul(1_000_003).wrapping_add(number);
+        let schema = Schema::new(&options.namespace, &options.custom_fields);
+        let mut tables = Tables::new(schema, Mint::new(number));
+        let facts = Facts::seed(options, &mut tables, clock.wall_ms());
+        let state = State {
+            tables,
+            sessions: Sessions::new(options.session_idle),
+            cursors: Cursors::default(),
+            jobs: Jobs::default(),
+            quota: Quota::new(options.daily_calls),
+            calls: CallLog::default(),
+            faults: Faults::default(),
+            refused_logins: None,
+            locked_writes: 0,
+            dice: StdRng::seed_from_u64(seed),
+        };
+        let cometd = CometdServer::new(clock.clone(), seed);
+        Self {
+            facts,
+            base_url,
+            keys,
+            clock,
+            cometd,
+            available: AtomicBool::new(true),
+            state: Mutex::new(state),
+        }
+    }
+
+    /// A panic elsewhere leaves the state as it was between two statements; a simulator goes on with it.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn writer(&self, user: &str) -> Writer {
+        Writer { user: user.to_owned(), now_ms: self.clock.wall_ms() }
+    }
+
+    /// Every channel a client may subscribe to.
+    pub(crate) fn channels(state: &State) -> Vec<String> {
+        let events = state.tables.schema.objects().filter(|object| object.is_event());
+        events.map(|event| format!("/event/{}", event.name)).collect()
+    }
+}
+
+/// A test's hold on one org. Clones are the same org. What it writes is written by the org's administrator, so it
+/// looks like a customer's work and the package's Flow reacts to it.
+#[derive(Clone)]
+pub struct OrgHandle {
+    pub(crate) org: Arc<Org>,
+}
+
+impl std::fmt::Debug for OrgHandle {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        to.debug_struct("OrgHandle")
+            .field("name", &self.name())
+            .field("base_url", &self.org.base_url)
+            .finish()
+    }
+}
+
+impl OrgHandle {
+    /// The name given in the options.
+    pub fn name(&self) -> &str {
+        &self.org.facts.name
+    }
+
+    /// Login URL and instance URL in one: `http://127.0.0.1:PORT`.
+    pub fn base_url(&self) -> String {
+        self.org.base_url.clone()
+    }
+
+    /// The app's consumer key: the issuer of a JWT.
+    pub fn client_id(&self) -> &str {
+        &self.org.facts.client_id
+    }
+
+    /// The app's secret, for the client-credentials flow.
+    pub fn client_secret(&self) -> &str {
+        &self.org.facts.client_secret
+    }
+
+    /// The integration user: the subject of a JWT.
+    pub fn username(&self) -> &str {
+        &self.org.facts.username
+    }
+
+    /// The org's administrator, who may log in by JWT as well; the Flow reacts to what this user writes.
+    pub fn admin_username(&self) -> &str {
+        &self.org.facts.admin_username
+    }
+
+    /// The key that signs a JWT, PKCS#8 in PEM.
+    pub fn private_key_pem(&self) -> &str {
+        self.org.keys.private_pem()
+    }
+
+    /// The org's 18-character id.
+    pub fn org_id(&self) -> &str {
+        &self.org.facts.org_id
+    }
+
+    /// The integration user's 18-character id: `CreatedById` of what the client writes.
+    pub fn user_id(&self) -> &str {
+        &self.org.facts.integration_user
+    }
+
+    /// Creates a record; the answer is its id.
+    pub fn create(&self, object: &str, row: Row) -> Result<String, WriteError> {
+        self.write(Act::Insert, object, row)
+    }
+
+    /// Changes a record.
+    pub fn update(&self, object: &str, id: &str, row: Row) -> Result<(), WriteError> {
+        let mut row = row;
+        row.insert("Id".to_owned(), Value::from(id));
+        self.write(Act::Update, object, row).map(|_| ())
+    }
+
+    /// Deletes a record.
+    pub fn delete(&self, object: &str, id: &str) -> Result<(), WriteError> {
+        let mut row = Row::new();
+        row.insert("Id".to_owned(), Value::from(id));
+        self.write(Act::Delete, object, row).map(|_| ())
+    }
+
+    /// A record with all its fields; `None` if there is no such record or object.
+    pub fn get(&self, object: &str, id: &str) -> Option<Row> {
+        let state = self.org.state();
+        let object = state.tables.schema.object(object)?;
+        let row = state.tables.row(&object.name, &canonical_id(id)?)?;
+        Some(Tables::whole(object, row))
+    }
+
+    /// All records of an object with all their fields, oldest first; none if there is no such object.
+    pub fn rows(&self, object: &str) -> Vec<Row> {
+        let state = self.org.state();
+        let Some(object) = state.tables.schema.object(object) else { return Vec::new() };
+        state.tables.rows(&object.name).map(|row| Tables::whole(object, row)).collect()
+    }
+
+    /// Publishes an event as the administrator; the answer is its replay id. A payload the org's event would refuse
+    /// goes out as it is, so that a test can send what no org sends.
+    pub fn publish(&self, event: &str, payload: Row) -> i64 {
+        let checked = self.org.state().tables.event(event, &payload);
+        self.org.cometd.publish(event, checked.unwrap_or(payload), &self.org.facts.admin_user)
+    }
+
+    /// The requests answered so far, oldest first.
+    pub fn calls(&self) -> Vec<LoggedCall> {
+        self.org.state().calls.all()
+    }
+
+    /// Forgets the requests answered so far.
+    pub fn clear_calls(&self) {
+        self.org.state().calls.clear();
+    }
+
+    /// The CometD subscribe requests since the start, or since `clear_subscribes`.
+    pub fn subscribes(&self) -> Vec<LoggedSubscribe> {
+        self.org.cometd.subscribes()
+    }
+
+    /// Forgets the subscribe requests so far.
+    pub fn clear_subscribes(&self) {
+        self.org.cometd.clear_log();
+    }
+
+    /// Ends every session: the next call with an old token answers 401.
+    pub fn revoke_tokens(&self) {
+        self.org.state().sessions.end_all();
+    }
+
+    /// While set, every login answers 400 with this `error` and `error_description`, such as `invalid_grant` and
+    /// `user hasn't approved this consumer`. `None` lets users in again.
+    pub fn refuse_logins(&self, refusal: Option<(&str, &str)>) {
+        let refusal = refusal.map(|(error, text)| (error.to_owned(), text.to_owned()));
+        self.org.state().refused_logins = refusal;
+    }
+
+    /// Ends every CometD session: the next poll answers `403::Unknown client`.
+    pub fn drop_sessions(&self) {
+        self.org.cometd.drop_sessions();
+    }
+
+    /// While not available every request answers 503.
+    pub fn set_available(&self, available: bool) {
+        self.org.available.store(available, Ordering::SeqCst);
+        self.org.cometd.set_available(available);
+    }
+
+    /// The next `count` requests whose path contains `path` are not done and answer this HTTP status.
+    pub fn fail_next(&self, path: &str, status: u16, count: u32) {
+        self.org.state().faults.add(Fault { path: path.to_owned(), harm: Harm::Status(status), count });
+    }
+
+    /// The next `count` requests whose path contains `path` are done, but their answers break off.
+    pub fn lose_answers(&self, path: &str, count: u32) {
+        self.org.state().faults.add(Fault { path: path.to_owned(), harm: Harm::LoseAnswer, count });
+    }
+
+    /// Forgets the faults that have not struck yet.
+    pub fn clear_faults(&self) {
+        self.org.state().faults.clear();
+    }
+
+    /// The next `count` records written by a client are refused with `UNABLE_TO_LOCK_ROW`.
+    pub fn lock_next_rows(&self, count: u32) {
+        self.org.state().locked_writes = count;
+    }
+
+    /// Keeps Bulk jobs `InProgress` until set back.
+    pub fn hold_jobs(&self, held: bool) {
+        self.org.state().jobs.held = held;
+    }
+
+    /// So many rows of the next Bulk job are neither written nor listed in a result file, as when the daily batch
+    /// allocation is exceeded.
+    pub fn lose_bulk_rows(&self, count: usize) {
+        self.org.state().jobs.lose_rows = count;
+    }
+
+    /// Makes it look as if so many API calls had been made in the last 24 hours.
+    pub fn set_calls_used(&self, used: u64) {
+        let now = self.org.clock.now_ms();
+        self.org.state().quota.set_used(now, used);
+    }
+
+    /// API calls of the last 24 hours.
+    pub fn calls_used(&self) -> u64 {
+        let now = self.org.clock.now_ms();
+        self.org.state().quota.used(now)
+    }
+
+    /// What another process needs to use the org.
+    pub(crate) fn card(&self) -> Value {
+        json!({
+            "name": self.name(), "base_url": self.base_url(), "client_id": self.client_id(),
+            "client_secret": self.client_secret(), "username": self.username(), "admin_username": self.admin_username(),
+            "private_key_pem": self.private_key_pem(), "org_id": self.org_id(), "namespace": self.org.facts.namespace,
+        })
+    }
+
+    fn write(&self, act: Act, object: &str, row: Row) -> Result<String, WriteError> {
+        let writer = self.org.writer(&self.org.facts.admin_user);
+        let mut state = self.org.state();
+        let wanted = [Wanted { object: object.to_owned(), act, row }];
+        let rules = Rules { all_or_none: false, whole_on_wrong_type: false };
+        let outcomes = writes::write(&self.org, &mut state, &wanted, rules, &writer)?;
+        match outcomes.into_iter().next() {
+            Some(Outcome::Written(written)) => Ok(written.id),
+            Some(Outcome::Refused(refusal)) => Err(refusal.into()),
+            _ => Ok(String::new()),
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Writing records as one request: each alone or all or none, events, and the package's Flow.
+//!
+//! Here: what holds between the records of a request, and what is published once they are in.
+//! Not here: the checks of one record (`data`), HTTP shapes (`api`).
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use super::{Org, State};
+use crate::Row;
+use crate::data::{Refusal, Tables, Writer, Written, java_text, zulu_text};
+
+/// Record ids the package's Flow puts into one event at most.
+const FLOW_IDS_MAX: usize = 200;
+/// Fields of Account whose change the package's Flow reports.
+const FLOW_FIELDS: [&str; 2] = ["Name", "Website"];
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    Insert,
+    /// The id stands in the row.
+    Update,
+    Upsert {
+        by: String,
+        update_only: bool,
+    },
+    Delete,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) object: String,
+    pub(crate) act: Act,
+    pub(crate) row: Row,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    /// One refusal undoes the whole request.
+    pub(crate) all_or_none: bool,
+    /// A value of a wrong type refuses the whole request (JSON), not only its record (CSV).
+    pub(crate) whole_on_wrong_type: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Written(Written),
+    /// An event was queued; it has a number of its own but no record.
+    Published {
+        id: String,
+        uuid: String,
+    },
+    Deleted {
+        id: String,
+    },
+    /// The external ID leads to several records.
+    Many(Vec<String>),
+    Refused(Refusal),
+}
+
+/// One outcome per record, in order; `Err` if the whole request was refused and nothing was written.
+pub(crate) fn write(
+    org: &Org,
+    state: &mut State,
+    wanted: &[Wanted],
+    rules: Rules,
+    writer: &Writer,
+) -> Result<Vec<Outcome>, Refusal> {
+    let twice = keys_given_twice(wanted);
+    let mut events = Vec::new();
+    let mut outcomes = Vec::with_capacity(wanted.len());
+    state.tables.begin();
+    for (wanted, twice) in wanted.iter().zip(twice) {
+        let outcome = match twice.or_else(|| locked(org, state, wanted, writer)) {
+            Some(refusal) => Outcome::Refused(refusal),
+            None => one(state, wanted, writer, &mut events),
+        };
+        if let Outcome::Refused(refusal) = &outcome
+            && rules.whole_on_wrong_type
+            && refusal.wrong_type.is_some()
+        {
+            state.tables.rollback();
+            return Err(refusal.clone());
+        }
+        outcomes.push(outcome);
+    }
+    if rules.all_or_none
+        && outcomes.iter().any(|outcome| matches!(outcome, Outcome::Refused(_) | Outcome::Many(_)))
+    {
+        state.tables.rollback();
+        outcomes.iter_mut().for_each(roll_back);
+        return Ok(outcomes);
+    }
+    state.tables.commit();
+    for (event, payload) in events {
+        org.cometd.publish(&event, payload, &writer.user);
+    }
+    run_flow(org, state, &outcomes, writer);
+    Ok(outcomes)
+}
+
+fn one(state: &mut State, wanted: &Wanted, writer: &Writer, events: &mut Vec<(String, Row)>) -> Outcome {
+    let tables = &mut state.tables;
+    let object = tables.schema.object(&wanted.object).map(|object| (object.name.clone(), object.is_event()));
+    let Some((object, is_event)) = object else {
+        return Outcome::Refused(Refusal::no_object(&wanted.object));
+    };
+    if is_event {
+        return match (&wanted.act, tables.event(&object, &wanted.row)) {
+            (Act::Insert, Ok(payload)) => {
+                events.push((object, payload));
+                Outcome::Published { id: tables.new_id("e01"), uuid: uuid::Uuid::new_v4().to_string() }
+            }
+            (Act::Insert, Err(refusal)) => Outcome::Refused(refusal),
+            _ => Outcome::Refused(Refusal::new(
+                "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY",
+                "platform events can only be created",
+            )),
+        };
+    }
+    let written = match &wanted.act {
+        Act::Insert => tables.insert(&object, &wanted.row, writer),
+        Act::Upsert { by, update_only } => {
+            match upsert(tables, &object, by, *update_only, &wanted.row, writer) {
+                Ok(written) => Ok(written),
+                Err(Err(refusal)) => Err(refusal),
+                Err(Ok(ids)) => return Outcome::Many(ids),
+            }
+        }
+        Act::Update | Act::Delete => {
+            let Some(id) = id_of(&wanted.row) else {
+                let what = if wanted.act == Act::Delete { "delete" } else { "update" };
+                let message = format!("Id not specified in an {what} call");
+                return Outcome::Refused(Refusal::new("MISSING_ARGUMENT", message).on("Id"));
+            };
+            if wanted.act == Act::Delete {
+                return match tables.delete(&object, &id) {
+                    Ok(()) => Outcome::Deleted { id },
+                    Err(refusal) => Outcome::Refused(refusal),
+                };
+            }
+            let others = wanted.row.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("Id"));
+            let others: Row = others.map(|(name, value)| (name.clone(), value.clone())).collect();
+            tables.update(&object, &id, &others, writer)
+        }
+    };
+    written.map_or_else(Outcome::Refused, Outcome::Written)
+}
+
+fn upsert(
+    tables: &mut Tables,
+    object: &str,
+    by: &str,
+    update_only: bool,
+    row: &Row,
+    writer: &Writer,
+) -> Result<Written, Result<Vec<String>, Refusal>> {
+    let key = row.iter().find(|(name, _)| name.eq_ignore_ascii_case(by)).map(|(_, value)| value);
+    if let (true, Some(key)) = (update_only, key)
+        && tables.find(object, by, key).map_err(Err)? == crate::data::Key::None
+    {
+        return Err(Err(Refusal::new("NOT_FOUND", "The requested resource does not exist")));
+    }
+    tables.upsert(object, by, row, writer)
+}
+
+/// Every record whose external ID another record of the same request has too is refused.
+fn keys_given_twice(wanted: &[Wanted]) -> Vec<Option<Refusal>> {
+    let keys: Vec<Option<(String, String)>> = wanted.iter().map(key_of).collect();
+    let mut counts: HashMap<&(String, String), usize> = HashMap::new();
+    for key in keys.iter().flatten() {
+        *counts.entry(key).or_default() += 1;
+    }
+    let refusal = |(field, key): &(String, String)| {
+        if field == "Id" {
+            Refusal::new("DUPLICATE_VALUE", format!("duplicate id in list: {key}"))
+        } else {
+            Refusal::new("DUPLICATE_VALUE", format!("Duplicate external id specified: {key}")).on(field)
+        }
+    };
+    keys.iter().map(|key| key.as_ref().filter(|key| counts[key] > 1).map(refusal)).collect()
+}
+
+fn key_of(wanted: &Wanted) -> Option<(String, String)> {
+    let by = match &wanted.act {
+        Act::Insert => return None,
+        Act::Upsert { by, .. } => by,
+        Act::Update | Act::Delete => "Id",
+    };
+    let (_, value) = wanted.row.iter().find(|(name, _)| name.eq_ignore_ascii_case(by))?;
+    let text = match value {
+        Value::String(text) if by == "Id" => text.clone(),
+        Value::String(text) => text.trim_end().to_lowercase(),
+        Value::Number(number) => number.as_f64().map(java_text)?,
+        _ => return None,
+    };
+    (!text.is_empty()).then(|| (by.to_owned(), text))
+}
+
+/// A test's row locks hit clients, not the test's own writes.
+fn locked(org: &Org, state: &mut State, wanted: &Wanted, writer: &Writer) -> Option<Refusal> {
+    if state.locked_writes == 0 || writer.user != org.facts.integration_user {
+        return None;
+    }
+    state.locked_writes -= 1;
+    let id = id_of(&wanted.row).unwrap_or_default();
+    let message = format!("unable to obtain exclusive access to this record or 1 records: {id}");
+    Some(Refusal::new("UNABLE_TO_LOCK_ROW", message))
+}
+
+fn roll_back(outcome: &mut Outcome) {
+    if !matches!(outcome, Outcome::Refused(_) | Outcome::Many(_)) {
+        let message = "Record rolled back because not all records were valid and the request was using AllOrNone header";
+        *outcome = Outcome::Refused(Refusal::new("ALL_OR_NONE_OPERATION_ROLLED_BACK", message));
+    }
+}
+
+fn id_of(row: &Row) -> Option<String> {
+    let (_, id) = row.iter().find(|(name, _)| name.eq_ignore_ascii_case("Id"))?;
+    id.as_str().filter(|id| !id.is_empty()).map(str::to_owned)
+}
+
+/// The package's Flow: one event per reason and 200 accounts.
+fn run_flow(org: &Org, state: &State, outcomes: &[Outcome], writer: &Writer) {
+    if !org.facts.flow || writer.user == org.facts.integration_user || suppressed(org, state, writer) {
+        return;
+    }
+    let watched = |written: &&Written| {
+        written.object == "Account"
+            && written.changed.iter().any(|field| FLOW_FIELDS.contains(&field.as_str()))
+    };
+    for created in [true, false] {
+        let ids: Vec<&str> = outcomes
+            .iter()
+            .filter_map(|outcome| if let Outcome::Written(written) = outcome { Some(written) } else { None })
+            .filter(watched)
+            .filter(|written| written.created == created)
+            .map(|written| written.id.as_str())
+            .collect();
+        for ids in ids.chunks(FLOW_IDS_MAX) {
+            let reason = if created { "Created" } else { "Changed" };
+            let event = org.facts.packaged("Sync_Request__e");
+            org.cometd.publish(&event, flow_payload(org, ids, reason, writer), &writer.user);
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "at most 200 ids")]
+fn flow_payload(org: &Org, ids: &[&str], reason: &str, writer: &Writer) -> Row {
+    let fields = [
+        ("Object_Type__c", json!("Account")),
+        ("Record_Ids__c", json!(ids.join(","))),
+        ("Record_Count__c", json!(ids.len() as f64)),
+        ("Reason__c", json!(reason)),
+        ("Correlation_Id__c", json!(uuid::Uuid::new_v4().to_string())),
+        ("Requested_At__c", json!(zulu_text(writer.now_ms))),
+        ("Schema_Version__c", json!(1.0)),
+    ];
+    fields.into_iter().map(|(name, value)| (org.facts.packaged(name), value)).collect()
+}
+
+/// The package's custom setting: a row of the org or of the user may switch the Flow off.
+fn suppressed(org: &Org, state: &State, writer: &Writer) -> bool {
+    let set = |row: &Row, name: &str| row.get(&org.facts.packaged(name)) == Some(&Value::Bool(true));
+    state.tables.rows(&org.facts.packaged("Sync_Settings__c")).any(|row| {
+        let owner = row.get("SetupOwnerId").and_then(Value::as_str).unwrap_or_default();
+        let meant = [&org.facts.org_id, &writer.user].iter().any(|id| id.as_str() == owner);
+        meant && (set(row, "Suppress_All__c") || set(row, "Suppress_Account__c"))
+    })
+}

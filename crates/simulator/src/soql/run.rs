@@ -1,0 +1,230 @@
+//! Running a bound query over the records.
+//!
+//! Here: filter, sort, cut, and the shape of a record in JSON and CSV. Not here: names and literals (`bind`).
+//! Salesforce's comparisons know two values only: null differs from every text, and is neither less nor more.
+
+use std::cmp::Ordering;
+
+use serde_json::{Value, json};
+
+use super::bind::{Filter, Plan, Reach, Sorting, set_text};
+use super::like;
+use super::parse::Operator;
+use crate::Row;
+use crate::data::{FieldKind, Key, Tables};
+
+/// What a query found.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Found {
+    /// Records that match, LIMIT and OFFSET considered.
+    pub(crate) total: usize,
+    /// The records as the REST API shows them; none for `COUNT()`.
+    pub(crate) records: Vec<Value>,
+}
+
+/// The records of a query in JSON; `base` is `/services/data/vNN.0`.
+pub(crate) fn find(tables: &Tables, plan: &Plan, base: &str) -> Found {
+    let rows = select(tables, plan);
+    let records = if plan.count_only {
+        Vec::new()
+    } else {
+        rows.iter().map(|row| record(tables, plan, row, base)).collect()
+    };
+    Found { total: rows.len(), records }
+}
+
+/// The values of a query's fields, record by record, in the order selected.
+pub(crate) fn cells(tables: &Tables, plan: &Plan) -> Vec<Vec<Value>> {
+    let line = |row: &&Row| plan.fields.iter().map(|reach| reached(tables, reach, row).clone()).collect();
+    select(tables, plan).iter().map(line).collect()
+}
+
+fn select<'a>(tables: &'a Tables, plan: &Plan) -> Vec<&'a Row> {
+    let keep = |row: &&Row| plan.filter.as_ref().is_none_or(|filter| passes(tables, filter, row));
+    let candidates = plan.filter.as_ref().and_then(|filter| few(tables, plan, filter));
+    let mut rows: Vec<&Row> = match candidates {
+        Some(ids) => ids.iter().filter_map(|id| tables.row(&plan.object.name, id)).filter(keep).collect(),
+        None => tables.rows(&plan.object.name).filter(keep).collect(),
+    };
+    rows.sort_by(|left, right| {
+        plan.order
+            .iter()
+            .map(|sorting| ranked(tables, sorting, left, right))
+            .find(|order| order.is_ne())
+            .unwrap_or(Ordering::Equal)
+    });
+    rows.into_iter().skip(plan.offset).take(plan.limit.unwrap_or(usize::MAX)).collect()
+}
+
+/// Ids in order among which all matches are, if the filter names them by an indexed field.
+fn few(tables: &Tables, plan: &Plan, filter: &Filter) -> Option<Vec<String>> {
+    let (reach, values): (&Reach, Vec<Value>) = match filter {
+        Filter::All(terms) => return terms.iter().find_map(|term| few(tables, plan, term)),
+        Filter::Compare(reach, Operator::Equal, value) if !value.is_null() => (reach, vec![value.clone()]),
+        Filter::Among { reach, values, null: false, negated: false } => {
+            (reach, values.iter().map(|value| Value::from(value.as_str())).collect())
+        }
+        _ => return None,
+    };
+    let indexed = reach.field.external_id && matches!(reach.field.kind, FieldKind::Text { .. });
+    if !reach.steps.is_empty() || !(indexed || reach.field.kind == FieldKind::Id) {
+        return None;
+    }
+    let mut ids = Vec::new();
+    for value in values {
+        match tables.find(&plan.object.name, &reach.field.name, &value) {
+            Ok(Key::One(id)) => ids.push(id),
+            Ok(Key::Many(more)) => ids.extend(more),
+            Ok(Key::None) => {}
+            Err(_) => return None,
+        }
+    }
+    ids.sort();
+    ids.dedup();
+    Some(ids)
+}
+
+/// The value at the end of a path; null if a lookup on the way is empty.
+fn reached<'a>(tables: &'a Tables, reach: &Reach, row: &'a Row) -> &'a Value {
+    let mut here = row;
+    for (_, lookup) in &reach.steps {
+        match Tables::cell(lookup, here).as_str().and_then(|id| tables.any_row(id)) {
+            Some((_, parent)) => here = parent,
+            None => return &Value::Null,
+        }
+    }
+    Tables::cell(&reach.field, here)
+}
+
+fn passes(tables: &Tables, filter: &Filter, row: &Row) -> bool {
+    match filter {
+        Filter::All(terms) => terms.iter().all(|term| passes(tables, term, row)),
+        Filter::Any(terms) => terms.iter().any(|term| passes(tables, term, row)),
+        Filter::Not(term) => !passes(tables, term, row),
+        Filter::Compare(reach, operator, value) => {
+            compared(reach, *operator, reached(tables, reach, row), value)
+        }
+        Filter::Like(reach, pattern) => reached(tables, reach, row).as_str().is_some_and(|text| {
+            let text: Vec<char> = text.chars().flat_map(char::to_lowercase).collect();
+            like::matches(pattern, &text)
+        }),
+        Filter::Among { reach, values, null, negated } => {
+            let value = reached(tables, reach, row);
+            let among = if value.is_null() { *null } else { values.contains(&set_text(&reach.field, value)) };
+            among != *negated
+        }
+    }
+}
+
+fn compared(reach: &Reach, operator: Operator, left: &Value, right: &Value) -> bool {
+    let order = compare(&reach.field.kind, left, right);
+    match operator {
+        Operator::Equal => order == Some(Ordering::Equal),
+        Operator::Unequal => order != Some(Ordering::Equal),
+        _ if left.is_null() || right.is_null() => false,
+        Operator::Less => order == Some(Ordering::Less),
+        Operator::LessOrEqual => matches!(order, Some(Ordering::Less | Ordering::Equal)),
+        Operator::More => order == Some(Ordering::Greater),
+        Operator::MoreOrEqual => matches!(order, Some(Ordering::Greater | Ordering::Equal)),
+        Operator::Like | Operator::In | Operator::NotIn => false,
+    }
+}
+
+/// Text without regard to case, ids with it; null only equals null.
+fn compare(kind: &FieldKind, left: &Value, right: &Value) -> Option<Ordering> {
+    match (left, right) {
+        (Value::Null, Value::Null) => Some(Ordering::Equal),
+        (Value::String(left), Value::String(right)) => Some(match kind {
+            FieldKind::Id | FieldKind::Lookup { .. } => left.cmp(right),
+            _ => left.to_lowercase().cmp(&right.to_lowercase()),
+        }),
+        (Value::Number(left), Value::Number(right)) => left.as_f64()?.partial_cmp(&right.as_f64()?),
+        (Value::Bool(left), Value::Bool(right)) => Some(left.cmp(right)),
+        _ => None,
+    }
+}
+
+/// Nulls come first in both directions unless the query says otherwise.
+fn ranked(tables: &Tables, sorting: &Sorting, left: &Row, right: &Row) -> Ordering {
+    let (left, right) = (reached(tables, &sorting.reach, left), reached(tables, &sorting.reach, right));
+    match (left.is_null(), right.is_null()) {
+        (true, true) => Ordering::Equal,
+        (true, false) => {
+            if sorting.nulls_last {
+                Ordering::Greater
+            } else {
+                Ordering::Less
+            }
+        }
+        (false, true) => {
+            if sorting.nulls_last {
+                Ordering::Less
+            } else {
+                Ordering::Greater
+            }
+        }
+        (false, false) => {
+            let order = compare(&sorting.reach.field.kind, left, right).unwrap_or(Ordering::Equal);
+            if sorting.descending { order.reverse() } else { order }
+        }
+    }
+}
+
+fn record(tables: &Tables, plan: &Plan, row: &Row, base: &str) -> Value {
+    let mut record = attributes(&plan.object.name, row, base);
+    for reach in &plan.fields {
+        place(tables, &mut record, &reach.steps, reach, row, base);
+    }
+    for children in &plan.children {
+        let id = row.get("Id").cloned().unwrap_or_default();
+        let mine = |child: &&&Row| Tables::cell(&children.by, child) == &id;
+        let rows: Vec<Value> = select(tables, &Plan { limit: None, offset: 0, ..children.plan.clone() })
+            .iter()
+            .filter(mine)
+            .skip(children.plan.offset)
+            .take(children.plan.limit.unwrap_or(usize::MAX))
+            .map(|child| self::record(tables, &children.plan, child, base))
+            .collect();
+        let shown = if rows.is_empty() {
+            Value::Null
+        } else {
+            json!({"totalSize": rows.len(), "done": true, "records": rows})
+        };
+        record.insert(children.name.clone(), shown);
+    }
+    Value::Object(record)
+}
+
+/// Puts a field into the record, inside its parents' objects.
+fn place(
+    tables: &Tables,
+    into: &mut Row,
+    steps: &[(String, crate::data::Field)],
+    reach: &Reach,
+    row: &Row,
+    base: &str,
+) {
+    let Some(((name, lookup), rest)) = steps.split_first() else {
+        into.insert(reach.field.name.clone(), Tables::cell(&reach.field, row).clone());
+        return;
+    };
+    let Some((object, parent)) = Tables::cell(lookup, row).as_str().and_then(|id| tables.any_row(id)) else {
+        into.insert(name.clone(), Value::Null);
+        return;
+    };
+    let inner =
+        into.entry(name.clone()).or_insert_with(|| Value::Object(attributes(&object.name, parent, base)));
+    if let Value::Object(inner) = inner {
+        place(tables, inner, rest, reach, parent, base);
+    }
+}
+
+fn attributes(object: &str, row: &Row, base: &str) -> Row {
+    let id = row.get("Id").and_then(Value::as_str).unwrap_or_default();
+    let mut record = Row::new();
+    record.insert(
+        "attributes".to_owned(),
+        json!({"type": object, "url": format!("{base}/sobjects/{object}/{id}")}),
+    );
+    record
+}

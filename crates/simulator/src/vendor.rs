@@ -1,0 +1,204 @@
+//! The vendor's look-up API: what orgpipe's user would run.
+//!
+//! Here: the look-up, its made-up answers, and its faults. Not here: orgs.
+//!
+//! An answer depends on the record's keys only, so the same company has the same data in every org and every run,
+//! until a test bumps it.
+
+mod made_up;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::Row;
+
+/// Records of one look-up.
+const RECORDS_MAX: usize = 100;
+/// Look-ups kept in the log.
+const REQUESTS_MAX: usize = 100_000;
+
+/// One look-up the vendor was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LoggedLookup {
+    /// The org asked for.
+    pub org: String,
+    /// The name of the sync.
+    pub sync: String,
+    /// The customer's object.
+    pub object: String,
+    /// The records' ids, in the order asked.
+    pub ids: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Lookup {
+    org: String,
+    sync: String,
+    object: String,
+    records: Vec<Asked>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Asked {
+    id: String,
+    #[serde(default)]
+    keys: Row,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    answers: HashMap<String, Option<Value>>,
+    bumps: HashMap<String, u64>,
+    requests: VecDeque<LoggedLookup>,
+    fail: Option<(u16, u32)>,
+    down: bool,
+    garbage: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Vendor {
+    url: String,
+    state: Mutex<State>,
+}
+
+impl Vendor {
+    pub(crate) fn new(url: String) -> Self {
+        Self { url, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A test's hold on the vendor API. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct VendorHandle {
+    pub(crate) vendor: Arc<Vendor>,
+}
+
+impl VendorHandle {
+    /// Where look-ups are posted.
+    pub fn url(&self) -> String {
+        self.vendor.url.clone()
+    }
+
+    /// From now on what is known of a record: `key` is its id, or any of the keys it is looked up by (a domain,
+    /// case aside). `None`: nothing is known.
+    pub fn set_answer(&self, key: &str, answer: Option<Value>) {
+        self.vendor.state().answers.insert(made_up::plain(key), answer);
+    }
+
+    /// Takes back every `set_answer`.
+    pub fn clear_answers(&self) {
+        self.vendor.state().answers.clear();
+    }
+
+    /// Changes the made-up answer for a domain (or other key), as if the company had moved on.
+    pub fn bump(&self, key: &str) {
+        *self.vendor.state().bumps.entry(made_up::plain(key)).or_default() += 1;
+    }
+
+    /// The look-ups answered or failed so far, oldest first.
+    pub fn requests(&self) -> Vec<LoggedLookup> {
+        self.vendor.state().requests.iter().cloned().collect()
+    }
+
+    /// Forgets the look-ups so far.
+    pub fn clear_requests(&self) {
+        self.vendor.state().requests.clear();
+    }
+
+    /// The next `count` look-ups answer this status; 429 and 503 come with `Retry-After: 1`.
+    pub fn fail_next(&self, status: u16, count: u32) {
+        self.vendor.state().fail = Some((status, count));
+    }
+
+    /// While down every look-up answers 503.
+    pub fn set_down(&self, down: bool) {
+        self.vendor.state().down = down;
+    }
+
+    /// While set, every look-up answers 200 with something that is not JSON.
+    pub fn answer_garbage(&self, garbage: bool) {
+        self.vendor.state().garbage = garbage;
+    }
+}
+
+/// Answers any request to the vendor's port.
+pub(crate) async fn entry(
+    request: actix_web::HttpRequest,
+    body: Bytes,
+    vendor: web::Data<VendorHandle>,
+) -> HttpResponse {
+    if request.method() != "POST" || request.path() != "/lookup" {
+        return HttpResponse::NotFound().json(json!({"error": "POST /lookup is all there is"}));
+    }
+    let mut state = vendor.vendor.state();
+    let lookup: Lookup = match serde_json::from_slice(&body) {
+        Ok(lookup) => lookup,
+        Err(error) => return HttpResponse::BadRequest().json(json!({"error": error.to_string()})),
+    };
+    log(&mut state, &lookup);
+    if let Some(status) = failing(&mut state) {
+        let mut response =
+            HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE));
+        if matches!(status, 429 | 503) {
+            response.insert_header(("Retry-After", "1"));
+        }
+        return response.json(json!({"error": "asked for by the test"}));
+    }
+    if state.garbage {
+        return HttpResponse::Ok().content_type("text/html").body("<html>maintenance</html>");
+    }
+    if lookup.records.is_empty() || lookup.records.len() > RECORDS_MAX {
+        let text = format!("{} records: a look-up takes 1 to {RECORDS_MAX}", lookup.records.len());
+        return HttpResponse::UnprocessableEntity().json(json!({"error": text}));
+    }
+    let records: Vec<Value> =
+        lookup.records.iter().map(|asked| json!({"id": asked.id, "data": data(&state, asked)})).collect();
+    HttpResponse::Ok().json(json!({"records": records}))
+}
+
+fn log(state: &mut State, lookup: &Lookup) {
+    if state.requests.len() >= REQUESTS_MAX {
+        state.requests.pop_front();
+    }
+    state.requests.push_back(LoggedLookup {
+        org: lookup.org.clone(),
+        sync: lookup.sync.clone(),
+        object: lookup.object.clone(),
+        ids: lookup.records.iter().map(|asked| asked.id.clone()).collect(),
+    });
+}
+
+fn failing(state: &mut State) -> Option<u16> {
+    if state.down {
+        return Some(503);
+    }
+    let (status, count) = state.fail?;
+    state.fail = (count > 1).then(|| (status, count - 1));
+    (count > 0).then_some(status)
+}
+
+fn data(state: &State, asked: &Asked) -> Value {
+    let keys: Vec<String> = asked
+        .keys
+        .values()
+        .filter_map(Value::as_str)
+        .map(made_up::plain)
+        .filter(|key| !key.is_empty())
+        .collect();
+    let names = std::iter::once(made_up::plain(&asked.id)).chain(keys.iter().cloned());
+    if let Some(set) = names.clone().find_map(|name| state.answers.get(&name)) {
+        return set.clone().unwrap_or_default();
+    }
+    let bumps: u64 = names.filter_map(|name| state.bumps.get(&name)).sum();
+    keys.first().map_or(Value::Null, |key| made_up::company(key, bumps))
+}

@@ -1,0 +1,69 @@
+//! The admin API and the status page, on loopback unless told otherwise.
+//!
+//! Here: the table of paths and the server. Not here: decisions; a handler is one question to the service and its
+//! answer as JSON or HTML.
+
+pub(crate) mod names;
+mod orgs;
+mod page;
+
+use std::net::SocketAddr;
+
+use actix_web::{App, HttpServer, dev::ServerHandle, web};
+use orgpipe_actors::Service;
+
+/// A running admin server.
+pub(crate) struct Admin {
+    /// Where it listens; the port the system chose when 0 was asked for.
+    pub(crate) address: SocketAddr,
+    handle: ServerHandle,
+}
+
+/// Why it does not listen.
+#[derive(Debug, thiserror::Error)]
+#[error("the admin API cannot listen on {address}: {cause}")]
+pub(crate) struct ListenError {
+    address: SocketAddr,
+    #[source]
+    cause: std::io::Error,
+}
+
+impl ListenError {
+    /// What to do about it.
+    pub(crate) const HINT: &str =
+        "Another orgpipe may be running here; stop it, or give `service.listen` another port.";
+}
+
+/// Starts to listen; answers come from this service.
+pub(crate) fn start(listen: SocketAddr, service: Service) -> Result<Admin, ListenError> {
+    let failed = |cause| ListenError { address: listen, cause };
+    let server =
+        HttpServer::new(move || App::new().app_data(web::Data::new(service.clone())).configure(routes))
+            .workers(1)
+            .disable_signals()
+            .shutdown_timeout(2)
+            .bind(listen)
+            .map_err(failed)?;
+    let address = server.addrs().first().copied().unwrap_or(listen);
+    let server = server.run();
+    let handle = server.handle();
+    actix_rt::spawn(server);
+    Ok(Admin { address, handle })
+}
+
+impl Admin {
+    /// Stops listening; answers under way are finished.
+    pub(crate) async fn stop(self) {
+        self.handle.stop(true).await;
+    }
+}
+
+fn routes(app: &mut web::ServiceConfig) {
+    app.route("/", web::get().to(page::show))
+        .route("/healthz", web::get().to(|| async { "alive\n" }))
+        .route("/api/v1/orgs", web::get().to(orgs::list))
+        .route("/api/v1/orgs/{org}", web::get().to(orgs::one))
+        .route("/api/v1/orgs/{org}/dead-letters", web::get().to(orgs::dead_letters))
+        .route("/api/v1/orgs/{org}/refresh", web::post().to(orgs::refresh))
+        .route("/api/v1/orgs/{org}/unpark", web::post().to(orgs::unpark));
+}

@@ -1,0 +1,25 @@
+//! States and parts in an operator's words.
+
+use orgpipe_actors::{Part, State};
+
+/// A state as operators read it.
+pub(crate) fn state(state: State) -> &'static str {
+    match state {
+        State::Starting => "starting",
+        State::Running => "running",
+        State::Waiting => "waiting",
+        State::Parked => "parked",
+        State::Stopped => "stopped",
+    }
+}
+
+/// A part as operators read it.
+pub(crate) fn part(part: Part) -> &'static str {
+    match part {
+        Part::Login => "login",
+        Part::Stream => "events",
+        Part::Refresh => "refresh",
+        Part::Ingest => "look-up",
+        Part::Writer => "writer",
+    }
+}

@@ -1,0 +1,85 @@
+//! Orgs over HTTP.
+
+use actix_web::{
+    HttpResponse,
+    http::StatusCode,
+    web::{Data, Path, Query},
+};
+use orgpipe_actors::{OrgError, Service};
+use serde::Deserialize;
+use serde_json::json;
+
+/// Dead letters answered when no number is asked for, and at most.
+const DEAD_LETTERS: (usize, usize) = (100, 1_000);
+
+/// `?sync=NAME`
+#[derive(Debug, Deserialize)]
+pub(super) struct RefreshQuery {
+    sync: Option<String>,
+}
+
+/// `?limit=N`
+#[derive(Debug, Deserialize)]
+pub(super) struct LimitQuery {
+    limit: Option<usize>,
+}
+
+pub(super) async fn list(service: Data<Service>) -> HttpResponse {
+    HttpResponse::Ok().json(json!({ "orgs": service.orgs().await }))
+}
+
+pub(super) async fn one(service: Data<Service>, org: Path<String>) -> HttpResponse {
+    match service.org(&org).await {
+        Some(view) => HttpResponse::Ok().json(view),
+        None => problem(&OrgError::Unknown(org.into_inner())),
+    }
+}
+
+pub(super) async fn dead_letters(
+    service: Data<Service>,
+    org: Path<String>,
+    query: Query<LimitQuery>,
+) -> HttpResponse {
+    let limit = query.limit.unwrap_or(DEAD_LETTERS.0).min(DEAD_LETTERS.1);
+    match service.dead_letters(&org, limit).await {
+        Ok(letters) => {
+            let letters: Vec<_> = letters
+                .iter()
+                .map(|letter| {
+                    json!({ "key": letter.key, "reason": letter.reason, "hint": letter.hint,
+                            "records": letter.records, "at_ms": letter.at_ms })
+                })
+                .collect();
+            HttpResponse::Ok().json(json!({ "dead_letters": letters }))
+        }
+        Err(error) => problem(&error),
+    }
+}
+
+pub(super) async fn refresh(
+    service: Data<Service>,
+    org: Path<String>,
+    query: Query<RefreshQuery>,
+) -> HttpResponse {
+    match service.refresh(&org, query.sync.as_deref()).await {
+        Ok(syncs) => HttpResponse::Accepted().json(json!({ "org": *org, "syncs": syncs })),
+        Err(error) => problem(&error),
+    }
+}
+
+pub(super) async fn unpark(service: Data<Service>, org: Path<String>) -> HttpResponse {
+    match service.unpark(&org).await {
+        Ok(()) => HttpResponse::Accepted().json(json!({ "org": *org })),
+        Err(error) => problem(&error),
+    }
+}
+
+fn problem(error: &OrgError) -> HttpResponse {
+    let (status, hint) = match error {
+        OrgError::Unknown(_) => (StatusCode::NOT_FOUND, "GET /api/v1/orgs lists the orgs of the settings."),
+        OrgError::NothingToRefresh { .. } => (StatusCode::CONFLICT, "Add `refresh = {}` to the sync."),
+        OrgError::Starting(_) | OrgError::Stopping(_) => (StatusCode::SERVICE_UNAVAILABLE, "Try again."),
+        OrgError::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Look into orgpipe's log."),
+    };
+    HttpResponse::build(status).json(json!({ "error": error.to_string(), "hint": hint }))
+}

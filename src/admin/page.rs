@@ -1,0 +1,135 @@
+//! The status page: every org in one table, the ones in trouble with the reason.
+
+use actix_web::{HttpResponse, web::Data};
+use askama::Template;
+use orgpipe_actors::{OrgView, Service, State};
+
+use super::names;
+
+/// Rows of the table; an API call gives all of them.
+const ROWS_MAX: usize = 500;
+
+#[derive(Template)]
+#[template(
+    ext = "html",
+    source = r#"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="refresh" content="2">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>orgpipe</title>
+<style>
+:root { color-scheme: light dark; font: 15px/1.45 system-ui, sans-serif }
+body { margin: 2rem auto; max-width: 76rem; padding: 0 1rem }
+h1 { font-size: 1.3rem; margin: 0 0 .2rem }
+p { margin: 0 0 1.2rem; opacity: .75 }
+table { border-collapse: collapse; width: 100% }
+th, td { text-align: right; padding: .4rem .6rem; border-bottom: 1px solid #8884; white-space: nowrap }
+th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) { text-align: left }
+td { font-variant-numeric: tabular-nums }
+td.note { text-align: left; white-space: normal; opacity: .85; border-bottom: 1px solid #8884 }
+.running { color: #1a7f37 } .waiting, .starting { color: #b25e00 } .parked { color: #c92a2a; font-weight: 600 }
+</style>
+</head>
+<body>
+<h1>orgpipe</h1>
+<p>{{ total }} org{% if total != 1 %}s{% endif %}{% if hidden > 0 %}, the first {{ rows.len() }} shown; GET /api/v1/orgs has them all{% endif %}</p>
+<table>
+<thead><tr><th>org</th><th>state</th><th>in</th><th>written</th><th>unchanged</th><th>no data</th><th>superseded</th><th>dead</th><th>open</th><th>lag</th><th>API calls</th></tr></thead>
+<tbody>
+{% for row in rows %}<tr><td>{{ row.id }}</td><td class="{{ row.state }}">{{ row.state }}</td><td>{{ row.records_in }}</td><td>{{ row.written }}</td><td>{{ row.unchanged }}</td><td>{{ row.no_data }}</td><td>{{ row.superseded }}</td><td>{{ row.dead }}</td><td>{{ row.open }}</td><td>{{ row.lag }}</td><td>{{ row.calls }}</td></tr>
+{% if !row.note.is_empty() %}<tr><td></td><td class="note" colspan="10">{{ row.note }}</td></tr>
+{% endif %}{% endfor %}</tbody>
+</table>
+</body>
+</html>
+"#
+)]
+struct Page {
+    total: usize,
+    hidden: usize,
+    rows: Vec<PageRow>,
+}
+
+struct PageRow {
+    id: String,
+    state: &'static str,
+    records_in: u64,
+    written: u64,
+    unchanged: u64,
+    no_data: u64,
+    superseded: u64,
+    dead: u64,
+    open: u64,
+    lag: String,
+    calls: String,
+    note: String,
+}
+
+pub(super) async fn show(service: Data<Service>) -> HttpResponse {
+    let mut orgs = service.orgs().await;
+    let total = orgs.len();
+    // Trouble first, so that it is seen even among thousands.
+    orgs.sort_by_key(|org| std::cmp::Reverse(urgency(org.state)));
+    orgs.truncate(ROWS_MAX);
+    let page = Page { total, hidden: total - orgs.len(), rows: orgs.iter().map(row).collect() };
+    match page.render() {
+        Ok(html) => HttpResponse::Ok().content_type("text/html; charset=utf-8").body(html),
+        Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
+    }
+}
+
+fn urgency(state: State) -> u8 {
+    match state {
+        State::Parked => 2,
+        State::Waiting => 1,
+        State::Starting | State::Running | State::Stopped => 0,
+    }
+}
+
+fn row(org: &OrgView) -> PageRow {
+    let records = org.records.unwrap_or_default();
+    let note =
+        org.status.trouble().map(|(part, why)| format!("{}: {}. {}", names::part(part), why.note, why.hint));
+    PageRow {
+        id: org.id.clone(),
+        state: names::state(org.state),
+        records_in: records.records_in,
+        written: records.written,
+        unchanged: records.unchanged,
+        no_data: records.no_data,
+        superseded: records.superseded,
+        dead: records.dead_letters,
+        open: records.open,
+        lag: org.status.last_lag_ms.map(|millis| format!("{millis} ms")).unwrap_or_default(),
+        calls: org.status.api_usage.map(|(used, max)| format!("{used} / {max}")).unwrap_or_default(),
+        note: note.unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_org_says_is_text_not_markup() {
+        let row = PageRow {
+            id: "<script>".into(),
+            state: "waiting",
+            records_in: 7,
+            written: 0,
+            unchanged: 0,
+            no_data: 0,
+            superseded: 0,
+            dead: 0,
+            open: 7,
+            lag: String::new(),
+            calls: "5 / 100".into(),
+            note: "login: <b>refused</b>".into(),
+        };
+        let html = Page { total: 1, hidden: 0, rows: vec![row] }.render().expect("a page");
+        assert!(!html.contains("<script>") && !html.contains("<b>"), "{html}");
+        assert!(html.contains("5 / 100") && html.contains("1 org<"), "{html}");
+    }
+}

@@ -1,0 +1,168 @@
+//! The commands and their help, as clap types.
+//!
+//! Here: names, ranges and defaults of what may be typed. Not here: what a command does (`commands`).
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
+use tracing_subscriber::EnvFilter;
+
+/// Keeps a vendor's data up to date in every customer's Salesforce org.
+#[derive(Debug, Parser)]
+#[command(name = "orgpipe", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 settings or arguments are wrong.")]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// How the log is written.
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+}
+
+/// How the log is written; it goes to standard error.
+#[derive(Args, Debug)]
+pub(crate) struct LogArgs {
+    /// What is logged: a level, or levels by module such as `info,orgpipe_actors=debug` [default: info for `run` and `simulate`, else off]
+    #[arg(long, global = true, env = "ORGPIPE_LOG", value_name = "FILTER", value_parser = filter)]
+    pub(crate) log: Option<String>,
+    /// How a line of the log looks
+    #[arg(long, global = true, env = "ORGPIPE_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    pub(crate) log_format: LogFormat,
+}
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, for log collectors.
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the service until it is asked to stop
+    Run(RunArgs),
+    /// Check the settings, report every problem at once, write nothing
+    Check(CheckArgs),
+    /// Ask the running service to refresh an org now
+    Refresh(RefreshArgs),
+    /// Show orgpipe at work on simulated orgs; needs no Salesforce and no settings
+    Demo(DemoArgs),
+    /// Run simulated Salesforce orgs and a look-up API on loopback, to rehearse your own settings
+    Simulate(SimulateArgs),
+}
+
+/// The service.
+#[derive(Args, Debug)]
+pub(crate) struct RunArgs {
+    /// The settings file; config/example.toml explains every key
+    #[arg(long, env = "ORGPIPE_CONFIG", default_value = "orgpipe.toml", value_name = "FILE")]
+    pub(crate) config: PathBuf,
+}
+
+/// A check of the settings.
+#[derive(Args, Debug)]
+pub(crate) struct CheckArgs {
+    /// Check the file only: do not ask your API and do not log in to the orgs
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// The settings file; config/example.toml explains every key
+    #[arg(long, env = "ORGPIPE_CONFIG", default_value = "orgpipe.toml", value_name = "FILE")]
+    pub(crate) config: PathBuf,
+}
+
+/// A refresh on demand.
+#[derive(Args, Debug)]
+pub(crate) struct RefreshArgs {
+    /// The org's `id` in the settings
+    #[arg(value_name = "ORG")]
+    pub(crate) org: String,
+    /// Only this sync; without it, all that have `refresh`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) sync: Option<String>,
+    /// The settings file; config/example.toml explains every key
+    #[arg(long, env = "ORGPIPE_CONFIG", default_value = "orgpipe.toml", value_name = "FILE")]
+    pub(crate) config: PathBuf,
+}
+
+/// The demonstration.
+#[derive(Args, Debug)]
+pub(crate) struct DemoArgs {
+    /// Changes per second over all simulated orgs, 0.1 to 10000
+    #[arg(long, default_value_t = 10.0, value_name = "N", value_parser = events_per_second)]
+    pub(crate) events_per_second: f64,
+    /// Simulated orgs, 1 to 200
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = value_parser!(u16).range(1..=200))]
+    pub(crate) orgs: u16,
+    /// End after this many seconds, 1 to 86400; without it, on Ctrl-C
+    #[arg(long, value_name = "SECS", value_parser = value_parser!(u64).range(1..=86_400))]
+    pub(crate) for_secs: Option<u64>,
+    /// Address of the admin API and dashboard; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:8787", value_name = "ADDRESS")]
+    pub(crate) listen: SocketAddr,
+}
+
+/// Simulated orgs for rehearsals.
+#[derive(Args, Debug)]
+pub(crate) struct SimulateArgs {
+    /// First port on loopback: control API; then the look-up API, then one port per org. 0 takes free ones
+    #[arg(long, default_value_t = 8800, value_name = "PORT")]
+    pub(crate) port: u16,
+    /// Simulated orgs, 1 to 200
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = value_parser!(u16).range(1..=200))]
+    pub(crate) orgs: u16,
+    /// How many times faster Salesforce's own timers run, 0.1 to 1000
+    #[arg(long, default_value_t = 1.0, value_name = "FACTOR", value_parser = time_scale)]
+    pub(crate) time_scale: f64,
+    /// Folder to write `orgpipe.toml` and `jwt.key` into: settings that fit the simulated orgs
+    #[arg(long, default_value = "simulated", value_name = "FOLDER")]
+    pub(crate) dir: PathBuf,
+}
+
+fn filter(text: &str) -> Result<String, String> {
+    match EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(problem) => {
+            Err(format!("{problem}; write a level such as `info` or `info,orgpipe_actors=debug`"))
+        }
+    }
+}
+
+fn events_per_second(text: &str) -> Result<f64, String> {
+    number_within(text, 0.1, 10_000.0)
+}
+
+fn time_scale(text: &str) -> Result<f64, String> {
+    number_within(text, 0.1, 1_000.0)
+}
+
+fn number_within(text: &str, least: f64, most: f64) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if (least..=most).contains(&number) => Ok(number),
+        _ => Err(format!("write a number from {least} to {most}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn numbers_outside_their_range_are_refused() {
+        for (text, right) in
+            [("0.1", true), ("1000", true), ("0", false), ("1000.1", false), ("NaN", false), ("x", false)]
+        {
+            assert_eq!(time_scale(text).is_ok(), right, "{text}");
+        }
+    }
+}

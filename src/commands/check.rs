@@ -1,0 +1,100 @@
+//! `orgpipe check`: every problem of the settings at once; then whether your API answers, and whether each org lets us
+//! in and has the mapped fields. Writes nothing.
+//!
+//! Here: the summary. Not here: the checks (`config`, `orgpipe_actors::check`).
+
+use std::process::ExitCode;
+
+use orgpipe_actors::settings::{OrgSettings, SyncSettings};
+use orgpipe_salesforce::oauth::Flow;
+
+use crate::{
+    cli::CheckArgs,
+    config::{self, Config, Environment},
+    output,
+};
+
+/// Checks the settings and prints what they mean.
+pub(crate) fn run(args: &CheckArgs) -> ExitCode {
+    match config::load(&args.config, &Environment::of_process()) {
+        Ok(config) => {
+            let problems = if args.offline {
+                Vec::new()
+            } else {
+                actix_rt::System::new().block_on(orgpipe_actors::check(&config.settings))
+            };
+            for line in summary(&config) {
+                output::line(&line);
+            }
+            if !problems.is_empty() {
+                return output::check_problems(&problems);
+            }
+            let asked = if args.offline { "nothing was asked" } else { "your API and every org answered" };
+            output::line(&format!("{}: no problems found; {asked}", args.config.display()));
+            ExitCode::SUCCESS
+        }
+        Err(problems) => output::problems(&args.config, &problems),
+    }
+}
+
+fn summary(config: &Config) -> Vec<String> {
+    let Config { listen, settings } = config;
+    let source = &settings.source;
+    let mut address = source.url.clone();
+    // A query may carry a secret.
+    address.set_query(None);
+    let survives = if settings.durable_against_power_loss { "a power cut" } else { "a killed process only" };
+    let mut lines = vec![
+        format!("  data    {}, survives {survives}", settings.data_dir.display()),
+        format!("  admin   http://{listen}"),
+        format!(
+            "  source  {address}, {} requests/s, {} at once, {}",
+            source.requests_per_second,
+            source.concurrent_max,
+            if source.token.is_some() { "with a token" } else { "without a token" },
+        ),
+    ];
+    for org in &settings.orgs {
+        lines.push(org_line(org));
+        lines.extend(org.syncs.iter().map(|sync| sync_line(sync)));
+    }
+    lines.push(match settings.orgs.len() {
+        1 => "1 org".to_owned(),
+        count => format!("{count} orgs"),
+    });
+    lines
+}
+
+fn org_line(org: &OrgSettings) -> String {
+    let host = org.login.host();
+    let who = match &org.login.flow {
+        Flow::Jwt { username, .. } => format!("{username} at {host} (jwt)"),
+        Flow::ClientCredentials { .. } => format!("an app at {host} (client credentials)"),
+    };
+    let package = match org.namespace.as_str() {
+        "" => "unmanaged package".to_owned(),
+        namespace => format!("package {namespace}"),
+    };
+    format!(
+        "  org {}: {who}, {package}, API {}, {}, at most {}% of its calls",
+        org.id,
+        org.api_version,
+        org.time_zone,
+        (org.limits.daily_share * 1000.0).round() / 10.0,
+    )
+}
+
+fn sync_line(sync: &SyncSettings) -> String {
+    let refresh = match &sync.refresh {
+        None => "live only".to_owned(),
+        Some(refresh) => match (&refresh.schedule, refresh.window) {
+            (None, _) => "refreshed on demand".to_owned(),
+            (Some(schedule), None) => format!("refreshed at `{schedule}`"),
+            (Some(schedule), Some((start, end))) => {
+                format!("refreshed at `{schedule}` within {}–{}", start.format("%H:%M"), end.format("%H:%M"))
+            }
+        },
+    };
+    let mapping = &sync.mapping;
+    format!("    {}: {} → {} on {}, {refresh}", sync.name, mapping.object(), mapping.target(), sync.channel)
+}

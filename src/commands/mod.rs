@@ -1,0 +1,25 @@
+//! What each command does; one file per command.
+//!
+//! Here: which command is which file. Not here: what may be typed (`cli`), how a result looks (`output`).
+
+mod check;
+mod demo;
+mod refresh;
+mod rehearsal;
+mod run;
+mod simulate;
+
+use std::process::ExitCode;
+
+use crate::cli::Command;
+
+/// Does what was asked for.
+pub(crate) fn dispatch(command: Command) -> ExitCode {
+    match command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Refresh(args) => refresh::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
+    }
+}

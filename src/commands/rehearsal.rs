@@ -1,0 +1,109 @@
+//! Simulated orgs and the settings that fit them, for `demo` and `simulate`.
+//!
+//! Here: config/demo.toml with the simulator's addresses put in. Not here: what is done with them.
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use orgpipe_simulator::{Options, OrgOptions, Ports, Simulator};
+use toml::{Table, Value};
+
+/// Syncs and limits of every rehearsal.
+const SETTINGS: &str = include_str!("../../config/demo.toml");
+/// Names of the first orgs; later ones are numbered.
+const NAMES: [&str; 3] = ["acme", "globex", "initech"];
+
+/// Why a rehearsal cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RehearsalError {
+    /// A port or a thread.
+    #[error("the simulator cannot start: {0}")]
+    Simulator(#[source] io::Error),
+    /// The folder.
+    #[error("{path} cannot be written: {cause}")]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+/// Starts simulated orgs and a look-up API.
+pub(crate) async fn simulator(orgs: u16, time_scale: f64, ports: Ports) -> Result<Simulator, RehearsalError> {
+    let orgs = (0..usize::from(orgs))
+        .map(|n| {
+            OrgOptions::named(
+                &NAMES.get(n).map_or_else(|| format!("org{:03}", n + 1), |name| (*name).to_owned()),
+            )
+        })
+        .collect();
+    let options = Options { orgs, time_scale, ports, ..Options::default() };
+    Simulator::start(options).await.map_err(RehearsalError::Simulator)
+}
+
+/// Writes `orgpipe.toml` and `jwt.key` for these orgs into a folder and gives the settings file's path.
+pub(crate) fn write_settings(
+    simulator: &Simulator,
+    folder: &Path,
+    listen: SocketAddr,
+) -> Result<PathBuf, RehearsalError> {
+    fs::create_dir_all(folder).map_err(|cause| RehearsalError::Write { path: folder.to_owned(), cause })?;
+    let key = simulator.orgs().first().map(|org| org.private_key_pem().to_owned()).unwrap_or_default();
+    write(&folder.join("jwt.key"), &key)?;
+    let file = folder.join("orgpipe.toml");
+    let text = format!(
+        "# Written by orgpipe for the simulated orgs that run right now.\n\n{}",
+        settings(simulator, listen)
+    );
+    write(&file, &text)?;
+    Ok(file)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), RehearsalError> {
+    fs::write(path, text).map_err(|cause| RehearsalError::Write { path: path.to_owned(), cause })
+}
+
+fn settings(simulator: &Simulator, listen: SocketAddr) -> Table {
+    let mut settings: Table = SETTINGS.parse().expect("config/demo.toml is TOML, as a test proves");
+    let text = |text: &str| Value::String(text.to_owned());
+    set(&mut settings, "service", "listen", text(&listen.to_string()));
+    set(&mut settings, "service", "data_dir", text("data"));
+    set(&mut settings, "source", "url", text(&simulator.vendor().url()));
+    let orgs = simulator.orgs().iter().map(|org| {
+        let auth = [
+            ("flow", text("jwt")),
+            ("client_id", text(org.client_id())),
+            ("username", text(org.username())),
+            ("key_file", text("jwt.key")),
+        ];
+        let auth = auth.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        let pairs =
+            [("id", text(org.name())), ("login_url", text(&org.base_url())), ("auth", Value::Table(auth))];
+        Value::Table(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+    });
+    settings.insert("org".to_owned(), Value::Array(orgs.collect()));
+    settings
+}
+
+fn set(settings: &mut Table, table: &str, key: &str, value: Value) {
+    let entry = settings.entry(table).or_insert_with(|| Value::Table(Table::new()));
+    if let Value::Table(table) = entry {
+        table.insert(key.to_owned(), value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demos_settings_are_toml_without_orgs() {
+        let settings: Table = SETTINGS.parse().expect("config/demo.toml is TOML");
+        assert!(settings.contains_key("sync") && !settings.contains_key("org"));
+    }
+}

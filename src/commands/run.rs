@@ -1,0 +1,80 @@
+//! `orgpipe run`: start, wait for a signal, drain.
+
+use std::{io, process::ExitCode, time::Duration};
+
+use orgpipe_actors::{Drained, Service};
+
+use crate::{
+    admin::{self, Admin, ListenError},
+    cli::RunArgs,
+    config::{self, Config, Environment},
+    output,
+};
+
+/// How long a drain may take; what is not done then is done again at the next start.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// Runs the service until SIGINT or SIGTERM.
+pub(crate) fn run(args: &RunArgs) -> ExitCode {
+    let config = match config::load(&args.config, &Environment::of_process()) {
+        Ok(config) => config,
+        Err(problems) => return output::problems(&args.config, &problems),
+    };
+    actix_rt::System::new().block_on(async {
+        let (service, admin) = match start(config) {
+            Ok(running) => running,
+            Err(exit) => return exit,
+        };
+        output::line(&format!("orgpipe is running; status on http://{}", admin.address));
+        if let Err(cause) = stop_asked().await {
+            return output::failure(&cause, Some("Signals cannot be watched on this machine."));
+        }
+        match drain(service, admin).await {
+            Ok(_) => ExitCode::SUCCESS,
+            Err(exit) => exit,
+        }
+    })
+}
+
+/// Starts service and admin API; a failure is printed and comes back as the exit code.
+pub(super) fn start(config: Config) -> Result<(Service, Admin), ExitCode> {
+    let service = Service::start(config.settings).map_err(|error| {
+        let hint = error.hint();
+        output::failure(&error, hint.as_deref())
+    })?;
+    let admin = admin::start(config.listen, service.clone())
+        .map_err(|error| output::failure(&error, Some(ListenError::HINT)))?;
+    Ok((service, admin))
+}
+
+/// Stops in order. A second signal ends the process at once; nothing is lost by it, as nothing is by a crash.
+pub(super) async fn drain(service: Service, admin: Admin) -> Result<Drained, ExitCode> {
+    tracing::info!("stopping: steps under way are finished; a second signal stops at once");
+    let drained = async {
+        let drained = service.drain(DRAIN).await;
+        admin.stop().await;
+        drained
+    };
+    let drained = tokio::select! {
+        drained = drained => drained,
+        _ = stop_asked() => return Err(ExitCode::from(130)),
+    };
+    match drained {
+        Ok(drained) => {
+            if !drained.in_time {
+                tracing::warn!("not all was finished in {} s; it is done at the next start", DRAIN.as_secs());
+            }
+            Ok(drained)
+        }
+        Err(error) => Err(output::failure(&error, error.hint().as_deref())),
+    }
+}
+
+/// Waits for SIGINT or SIGTERM.
+pub(super) async fn stop_asked() -> io::Result<()> {
+    let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        asked = tokio::signal::ctrl_c() => asked,
+        _ = term.recv() => Ok(()),
+    }
+}

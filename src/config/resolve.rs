@@ -1,0 +1,349 @@
+//! From tables to typed settings: what each value means, and whether it makes sense.
+//!
+//! Here: service, source, orgs, defaults. `sync` and `login` have files of their own, `value` has the single values.
+//! Not here: keys and ranges (`tables`), reading the environment (`secrets`).
+//!
+//! Invariant: a check that fails is in the report; `None` alone never explains anything.
+
+mod login;
+mod sync;
+mod value;
+
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use orgpipe_actors::settings::{Limits, OrgSettings, Settings, SourceSettings};
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use self::{
+    login::Known,
+    sync::CheckedSync,
+    value::{api_version, base_url, duplicate, listen, name, namespace, time_zone, url},
+};
+use super::{
+    Config,
+    reader::{Section, Written},
+    report::{Report, closest},
+    secrets::Environment,
+    tables::{LimitsTable, OrgTable, PlaceTable, ServiceTable, SourceTable, Tables},
+};
+
+/// REST and CometD version used unless the file says otherwise (Spring '26).
+const API_VERSION: &str = "66.0";
+/// Where production orgs without a My Domain log in.
+const LOGIN_URL: &str = "https://login.salesforce.com";
+/// Megabytes of page cache unless the file says otherwise.
+const CACHE_MB: u32 = 64;
+const BYTES_PER_MB: u64 = 1024 * 1024;
+
+const LIMITS: Limits =
+    Limits { daily_share: 0.25, reserve: 0.20, requests_per_second: 10, concurrent_max: 5, bulk_from: 10 };
+
+/// The settings a file means; relative paths start from `folder`.
+pub(super) fn config(
+    tables: Tables<'_>,
+    folder: &Path,
+    environment: &Environment,
+    report: &mut Report<'_>,
+) -> Option<Config> {
+    let service = service(tables.service.as_ref(), folder, report);
+    let source = source(tables.source.as_ref(), environment, report);
+    let syncs = sync::all(tables.syncs, report);
+    let defaults = Defaults::of(tables.org_defaults.as_ref(), report);
+    if tables.orgs.is_empty() {
+        let hint = "Write `[[org]]` with `id` and `auth`, once for each customer's org.";
+        report.add_at(None, "there is no org", hint);
+    }
+    let mut orgs =
+        Orgs { syncs, defaults, folder, environment, known: Known::default(), seen: Seen::default() };
+    let resolved: Vec<_> = tables.orgs.iter().map(|table| orgs.resolve(table, report)).collect();
+    let (service, source) = (service?, source?);
+    Some(Config {
+        listen: service.listen,
+        settings: Settings {
+            data_dir: service.data_dir,
+            durable_against_power_loss: service.durable_against_power_loss,
+            cache_bytes: service.cache_bytes,
+            source,
+            orgs: resolved.into_iter().collect::<Option<Vec<_>>>()?,
+        },
+    })
+}
+
+struct Service {
+    data_dir: std::path::PathBuf,
+    listen: SocketAddr,
+    durable_against_power_loss: bool,
+    cache_bytes: u64,
+}
+
+fn service(table: Option<&ServiceTable<'_>>, folder: &Path, report: &mut Report<'_>) -> Option<Service> {
+    let data_dir = table.and_then(|table| table.data_dir.as_ref());
+    if let (Some(table), Some(written)) = (table, data_dir)
+        && written.value.trim().is_empty()
+    {
+        table.section.problem(
+            report,
+            written.line,
+            "data_dir",
+            "is empty",
+            "Name a folder, such as \"data\".",
+        );
+    }
+    let durable = match table.and_then(|table| Some((table, table.durability.as_ref()?))) {
+        None => Some(true),
+        Some((_, written)) if written.value == "power" => Some(true),
+        Some((_, written)) if written.value == "process" => Some(false),
+        Some((table, written)) => {
+            let hint = "Write \"power\" (survives a power cut) or \"process\" (faster, survives a killed process only).";
+            let message = format!("is `{}`, which is no durability", written.value);
+            table.section.problem(report, written.line, "durability", &message, hint);
+            None
+        }
+    };
+    let cache_mb = table.and_then(|table| table.cache_mb.as_ref()).map_or(CACHE_MB, |written| written.value);
+    Some(Service {
+        data_dir: folder.join(data_dir.map_or("data", |written| written.value.as_str())),
+        listen: listen(table, report)?,
+        durable_against_power_loss: durable?,
+        cache_bytes: u64::from(cache_mb) * BYTES_PER_MB,
+    })
+}
+
+fn source(
+    table: Option<&SourceTable<'_>>,
+    environment: &Environment,
+    report: &mut Report<'_>,
+) -> Option<SourceSettings> {
+    let url_hint =
+        "Write where your API takes look-ups, such as `url = \"https://api.example.com/v1/lookup\"`.";
+    let Some(table) = table else {
+        report.add_at(None, "`[source]` is missing", url_hint);
+        return None;
+    };
+    let section = &table.section;
+    let address = section.demand(report, "url", table.url.as_ref(), url_hint);
+    let address = address.and_then(|written| url(section, report, "url", written));
+    let token = match &table.token_env {
+        None => None,
+        Some(written) => Some(token(section, written, environment, report)?),
+    };
+    let or = |written: &Option<Written<u32>>, default: u32| {
+        written.as_ref().map_or(default, |written| written.value)
+    };
+    Some(SourceSettings {
+        url: address?,
+        token,
+        requests_per_second: or(&table.requests_per_second, 50),
+        concurrent_max: or(&table.concurrent_max, 16),
+        timeout: Duration::from_secs(u64::from(or(&table.timeout_secs, 30))),
+    })
+}
+
+fn token(
+    section: &Section<'_>,
+    written: &Written<String>,
+    environment: &Environment,
+    report: &mut Report<'_>,
+) -> Option<SecretString> {
+    let (message, hint) = match environment.variable(&written.value) {
+        Ok(token) if token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) => return Some(token),
+        Ok(_) => (
+            format!("names `{}`, whose value has characters no HTTP header carries", written.value),
+            "Give the variable the bare token: visible ASCII characters without blanks.".to_owned(),
+        ),
+        Err(problem) => (problem.to_string(), problem.hint()),
+    };
+    section.problem(report, written.line, "token_env", &message, hint);
+    None
+}
+
+/// What an org has unless it says otherwise; a wrong default is reported once, where it stands.
+struct Defaults {
+    login_url: Option<Url>,
+    api_version: Option<String>,
+    time_zone: Option<chrono_tz::Tz>,
+    namespace: Option<String>,
+    limits: LimitsTable,
+}
+
+impl Defaults {
+    fn of(table: Option<&PlaceTable<'_>>, report: &mut Report<'_>) -> Self {
+        let place = table.map(|table| (Place::of(table, report), table.limits));
+        let (place, limits) = place.unwrap_or_default();
+        Self {
+            login_url: place.login_url.or_else(|| Url::parse(LOGIN_URL).ok()),
+            api_version: place.api_version.or_else(|| Some(API_VERSION.to_owned())),
+            time_zone: place.time_zone.or(Some(chrono_tz::UTC)),
+            namespace: place.namespace.or_else(|| Some(String::new())),
+            limits,
+        }
+    }
+}
+
+/// The checked values of what an org and the defaults share; `None` = not written, or reported.
+#[derive(Default)]
+struct Place {
+    login_url: Option<Url>,
+    api_version: Option<String>,
+    time_zone: Option<chrono_tz::Tz>,
+    namespace: Option<String>,
+}
+
+impl Place {
+    fn of(table: &PlaceTable<'_>, report: &mut Report<'_>) -> Self {
+        let section = &table.section;
+        Self {
+            login_url: table
+                .login_url
+                .as_ref()
+                .and_then(|written| base_url(section, report, "login_url", written)),
+            api_version: table.api_version.as_ref().and_then(|written| api_version(section, report, written)),
+            time_zone: table.time_zone.as_ref().and_then(|written| time_zone(section, report, written)),
+            namespace: table.namespace.as_ref().and_then(|written| namespace(section, report, written)),
+        }
+    }
+}
+
+/// Line and label of what came earlier in the file, by what must be unique.
+#[derive(Default)]
+struct Seen {
+    ids: BTreeMap<String, usize>,
+    logins: BTreeMap<String, usize>,
+}
+
+struct Orgs<'a> {
+    syncs: Vec<CheckedSync>,
+    defaults: Defaults,
+    folder: &'a Path,
+    environment: &'a Environment,
+    known: Known,
+    seen: Seen,
+}
+
+impl Orgs<'_> {
+    fn resolve(&mut self, table: &OrgTable<'_>, report: &mut Report<'_>) -> Option<Arc<OrgSettings>> {
+        let section = &table.place.section;
+        let hint = "Give the org a name of your own, such as `id = \"acme\"`.";
+        let id = section.demand(report, "id", table.id.as_ref(), hint).and_then(|written| {
+            duplicate(section, report, "id", written, &mut self.seen.ids);
+            name(section, report, "id", written)
+        });
+        let place = Place::of(&table.place, report);
+        let login_url = place.login_url.or_else(|| self.defaults.login_url.clone());
+        let login = self.login(table, login_url, report);
+        let namespace = place.namespace.or_else(|| self.defaults.namespace.clone());
+        let syncs = self.syncs_of(table, namespace.as_deref(), report);
+        Some(Arc::new(OrgSettings {
+            id: id?,
+            login: login?,
+            api_version: place.api_version.or_else(|| self.defaults.api_version.clone())?,
+            time_zone: place.time_zone.or(self.defaults.time_zone)?,
+            namespace: namespace?,
+            limits: limits(table.place.limits, self.defaults.limits),
+            syncs: syncs?,
+        }))
+    }
+
+    fn login(
+        &mut self,
+        table: &OrgTable<'_>,
+        login_url: Option<Url>,
+        report: &mut Report<'_>,
+    ) -> Option<orgpipe_salesforce::oauth::Login> {
+        let section = &table.place.section;
+        let hint = "Write `auth = { flow = \"jwt\", … }`; config/one-org.toml has a whole one.";
+        let auth = section.demand(report, "auth", table.auth.as_ref(), hint)?;
+        let place =
+            login::Place { folder: self.folder, environment: self.environment, login_url: login_url? };
+        let (login, identity) = login::resolve(auth, place, &mut self.known, report)?;
+        if let Some(line) = self.seen.logins.insert(identity, section.line) {
+            let message =
+                format!("logs in as the org on line {line} does, so both would write the same records");
+            let hint = "Keep one of the two; one org can have several syncs.";
+            section.say(report, section.line, &message, hint);
+            return None;
+        }
+        Some(login)
+    }
+
+    fn syncs_of(
+        &self,
+        table: &OrgTable<'_>,
+        namespace: Option<&str>,
+        report: &mut Report<'_>,
+    ) -> Option<Vec<Arc<orgpipe_actors::settings::SyncSettings>>> {
+        let section = &table.place.section;
+        let mut right = true;
+        let chosen: Vec<&CheckedSync> = match &table.syncs {
+            None if section.has("syncs") => return None,
+            None => self.syncs.iter().collect(),
+            Some(names) => {
+                if names.is_empty() {
+                    let hint = "Remove the key to have all syncs, or remove the org.";
+                    section.problem(
+                        report,
+                        section.line,
+                        "syncs",
+                        "is empty, so the org would get nothing",
+                        hint,
+                    );
+                    right = false;
+                }
+                for (place, written) in names.iter().enumerate() {
+                    if names[..place].iter().any(|earlier| earlier.value == written.value) {
+                        let message = format!("names `{}` twice", written.value);
+                        section.problem(report, written.line, "syncs", &message, "Remove one of them.");
+                        right = false;
+                    }
+                    if !self.syncs.iter().any(|sync| sync.name == written.value) {
+                        self.no_such_sync(section, written.line, &written.value, report);
+                        right = false;
+                    }
+                }
+                let is_chosen = |sync: &&CheckedSync| names.iter().any(|written| written.value == sync.name);
+                self.syncs.iter().filter(is_chosen).collect()
+            }
+        };
+        let namespace = namespace?;
+        let mut syncs = Vec::with_capacity(chosen.len());
+        for sync in chosen {
+            match sync.for_org(namespace) {
+                Ok(settings) => syncs.extend(settings.map(Arc::new)),
+                Err(problems) => {
+                    right = false;
+                    for problem in problems {
+                        let message =
+                            format!("sync \"{}\" with namespace `{namespace}`: {problem}", sync.name);
+                        section.say(report, section.line, &message, problem.hint.clone());
+                    }
+                }
+            }
+        }
+        right.then_some(syncs)
+    }
+
+    fn no_such_sync(&self, section: &Section<'_>, line: usize, name: &str, report: &mut Report<'_>) {
+        let names: Vec<&str> = self.syncs.iter().map(|sync| sync.name.as_str()).collect();
+        let hint = match closest(name, names.iter().copied()) {
+            Some(meant) => format!("Did you mean `{meant}`?"),
+            None if names.is_empty() => "Write `[[sync]]` first.".to_owned(),
+            None => format!("There are: {}.", names.join(", ")),
+        };
+        section.problem(report, line, "syncs", &format!("names `{name}`, but no sync has this name"), hint);
+    }
+}
+
+fn limits(org: LimitsTable, defaults: LimitsTable) -> Limits {
+    let bulk_from = org.bulk_from.or(defaults.bulk_from).and_then(|count| usize::try_from(count).ok());
+    Limits {
+        daily_share: org.daily_share.or(defaults.daily_share).unwrap_or(LIMITS.daily_share),
+        reserve: org.reserve.or(defaults.reserve).unwrap_or(LIMITS.reserve),
+        requests_per_second: org
+            .requests_per_second
+            .or(defaults.requests_per_second)
+            .unwrap_or(LIMITS.requests_per_second),
+        concurrent_max: org.concurrent_max.or(defaults.concurrent_max).unwrap_or(LIMITS.concurrent_max),
+        bulk_from: bulk_from.unwrap_or(LIMITS.bulk_from),
+    }
+}

@@ -1,0 +1,370 @@
+//! What an operator may write: every table, every key, its range.
+//!
+//! Here: names, types and ranges of numbers. Not here: what a value means, defaults and secrets (`resolve`).
+//! The meaning, default and price of each key stand in config/example.toml; a test holds the two together.
+
+use std::{collections::BTreeMap, ops::RangeInclusive};
+
+use super::{
+    reader::{Section, Written},
+    report::Report,
+};
+
+/// Megabytes of the store's page cache.
+const CACHE_MB: RangeInclusive<u32> = 8..=65_536;
+/// Calls to the look-up API, per second over all orgs.
+const SOURCE_REQUESTS_PER_SECOND: RangeInclusive<u32> = 1..=10_000;
+/// Calls to the look-up API in flight, over all orgs.
+const SOURCE_CONCURRENT_MAX: RangeInclusive<u32> = 1..=1_000;
+/// Seconds for one look-up.
+const SOURCE_TIMEOUT_SECS: RangeInclusive<u32> = 1..=300;
+/// Records per request of a refresh; a look-up carries 100 at most.
+const REFRESH_BATCH: RangeInclusive<u32> = 1..=100;
+/// Calls per second to one org.
+const ORG_REQUESTS_PER_SECOND: RangeInclusive<u32> = 1..=100;
+/// Calls in flight to one org; Salesforce lets 25 long ones run at once in a production org.
+const ORG_CONCURRENT_MAX: RangeInclusive<u32> = 1..=25;
+/// Records in one write from which a Bulk job is worth its calls; a job holds 10,000 at most.
+const BULK_FROM: RangeInclusive<u32> = 2..=10_000;
+
+/// A table's place in the file, and its keys.
+pub(super) type Keys = (&'static str, &'static [&'static str]);
+
+const TOP: Keys = ("", &["service", "source", "sync", "org_defaults", "org"]);
+const SERVICE: Keys =
+    ("service", &["data_dir", "listen", "listen_beyond_loopback", "durability", "cache_mb"]);
+const SOURCE: Keys =
+    ("source", &["url", "token_env", "requests_per_second", "concurrent_max", "timeout_secs"]);
+const SYNC: Keys = (
+    "sync",
+    &["name", "channel", "event", "object", "keys", "match", "target", "external_id", "fields", "refresh"],
+);
+const EVENT: Keys = ("sync.event", &["ids", "object", "reason", "correlation_id"]);
+const EXTERNAL_ID: Keys = ("sync.external_id", &["field", "from"]);
+const REFRESH: Keys = ("sync.refresh", &["where", "schedule", "window", "batch"]);
+const ORG_DEFAULTS: Keys =
+    ("org_defaults", &["login_url", "api_version", "time_zone", "namespace", "limits"]);
+const LIMITS: Keys = (
+    "org_defaults.limits",
+    &["daily_share", "reserve", "requests_per_second", "concurrent_max", "bulk_from"],
+);
+const ORG: Keys =
+    ("org", &["id", "login_url", "auth", "api_version", "time_zone", "namespace", "limits", "syncs"]);
+const AUTH: Keys = (
+    "org.auth",
+    &[
+        "flow",
+        "client_id",
+        "client_id_env",
+        "username",
+        "key_file",
+        "key_env",
+        "audience",
+        "client_secret_env",
+    ],
+);
+
+/// Every table and its keys, for the test that reads config/example.toml.
+#[cfg(test)]
+pub(super) const ALL: &[Keys] =
+    &[TOP, SERVICE, SOURCE, SYNC, EVENT, EXTERNAL_ID, REFRESH, ORG_DEFAULTS, LIMITS, ORG, AUTH];
+
+/// The whole file.
+#[derive(Debug)]
+pub(super) struct Tables<'t> {
+    pub(super) service: Option<ServiceTable<'t>>,
+    pub(super) source: Option<SourceTable<'t>>,
+    pub(super) syncs: Vec<SyncTable<'t>>,
+    pub(super) org_defaults: Option<PlaceTable<'t>>,
+    pub(super) orgs: Vec<OrgTable<'t>>,
+}
+
+/// `[service]`.
+#[derive(Debug)]
+pub(super) struct ServiceTable<'t> {
+    pub(super) section: Section<'t>,
+    pub(super) data_dir: Option<Written<String>>,
+    pub(super) listen: Option<Written<String>>,
+    pub(super) listen_beyond_loopback: Option<Written<bool>>,
+    pub(super) durability: Option<Written<String>>,
+    pub(super) cache_mb: Option<Written<u32>>,
+}
+
+/// `[source]`.
+#[derive(Debug)]
+pub(super) struct SourceTable<'t> {
+    pub(super) section: Section<'t>,
+    pub(super) url: Option<Written<String>>,
+    pub(super) token_env: Option<Written<String>>,
+    pub(super) requests_per_second: Option<Written<u32>>,
+    pub(super) concurrent_max: Option<Written<u32>>,
+    pub(super) timeout_secs: Option<Written<u32>>,
+}
+
+/// `[[sync]]`.
+#[derive(Debug)]
+pub(super) struct SyncTable<'t> {
+    pub(super) section: Section<'t>,
+    pub(super) name: Option<Written<String>>,
+    pub(super) channel: Option<Written<String>>,
+    pub(super) event: Option<EventTable<'t>>,
+    pub(super) object: Option<Written<String>>,
+    pub(super) keys: Option<BTreeMap<String, Written<String>>>,
+    pub(super) matching: Option<Written<String>>,
+    pub(super) target: Option<Written<String>>,
+    pub(super) external_id: Option<ExternalIdTable<'t>>,
+    pub(super) fields: Option<BTreeMap<String, Written<String>>>,
+    pub(super) refresh: Option<RefreshTable<'t>>,
+}
+
+/// `event = { … }` in a sync.
+#[derive(Debug)]
+pub(super) struct EventTable<'t> {
+    pub(super) section: Section<'t>,
+    pub(super) ids: Option<Written<String>>,
+    pub(super) object: Option<Written<String>>,
+    pub(super) reason: Option<Written<String>>,
+    pub(super) correlation_id: Option<Written<String>>,
+}
+
+/// `external_id = { … }` in a sync.
+#[derive(Debug)]
+pub(super) struct ExternalIdTable<'t> {
+    pub(super) section: Section<'t>,
+    pub(super) field: Option<Written<String>>,
+    pub(super) from: Option<Written<String>>,
+}
+
+/// `refresh = { … }` in a sync.
+#[derive(Debug)]
+pub(super) struct RefreshTable<'t> {
+    pub(super) section: Section<'t>,
+    pub(super) condition: Option<Written<String>>,
+    pub(super) schedule: Option<Written<String>>,
+    pub(super) window: Option<Written<String>>,
+    pub(super) batch: Option<Written<u32>>,
+}
+
+/// What `[org_defaults]` and `[[org]]` share.
+#[derive(Debug)]
+pub(super) struct PlaceTable<'t> {
+    pub(super) section: Section<'t>,
+    pub(super) login_url: Option<Written<String>>,
+    pub(super) api_version: Option<Written<String>>,
+    pub(super) time_zone: Option<Written<String>>,
+    pub(super) namespace: Option<Written<String>>,
+    pub(super) limits: LimitsTable,
+}
+
+/// `limits`; a key that is not there is taken from the next wider table.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct LimitsTable {
+    pub(super) daily_share: Option<f64>,
+    pub(super) reserve: Option<f64>,
+    pub(super) requests_per_second: Option<u32>,
+    pub(super) concurrent_max: Option<u32>,
+    pub(super) bulk_from: Option<u32>,
+}
+
+/// `[[org]]`.
+#[derive(Debug)]
+pub(super) struct OrgTable<'t> {
+    pub(super) place: PlaceTable<'t>,
+    pub(super) id: Option<Written<String>>,
+    pub(super) auth: Option<AuthTable<'t>>,
+    pub(super) syncs: Option<Vec<Written<String>>>,
+}
+
+/// `auth = { … }` in an org.
+#[derive(Debug)]
+pub(super) struct AuthTable<'t> {
+    pub(super) section: Section<'t>,
+    pub(super) flow: Option<Written<String>>,
+    pub(super) client_id: Option<Written<String>>,
+    pub(super) client_id_env: Option<Written<String>>,
+    pub(super) username: Option<Written<String>>,
+    pub(super) key_file: Option<Written<String>>,
+    pub(super) key_env: Option<Written<String>>,
+    pub(super) audience: Option<Written<String>>,
+    pub(super) client_secret_env: Option<Written<String>>,
+}
+
+impl<'t> Tables<'t> {
+    /// Reads all tables; wrong types and unknown keys go to the report.
+    pub(super) fn read(table: &'t toml::de::DeTable<'t>, report: &mut Report<'_>) -> Self {
+        let top = Section::top(table);
+        top.allow(TOP.1, plural, report);
+        Self {
+            service: top.section(report, "service").map(|section| service(section, report)),
+            source: top.section(report, "source").map(|section| source(section, report)),
+            syncs: top
+                .sections(report, "sync", "name")
+                .into_iter()
+                .map(|section| sync(section, report))
+                .collect(),
+            org_defaults: top.section(report, "org_defaults").map(|section| {
+                section.allow(ORG_DEFAULTS.1, secret, report);
+                place(section, report)
+            }),
+            orgs: top.sections(report, "org", "id").into_iter().map(|section| org(section, report)).collect(),
+        }
+    }
+}
+
+fn service<'t>(section: Section<'t>, report: &mut Report<'_>) -> ServiceTable<'t> {
+    section.allow(SERVICE.1, nothing, report);
+    ServiceTable {
+        data_dir: section.text(report, "data_dir"),
+        listen: section.text(report, "listen"),
+        listen_beyond_loopback: section.flag(report, "listen_beyond_loopback"),
+        durability: section.text(report, "durability"),
+        cache_mb: section.whole(report, "cache_mb", CACHE_MB),
+        section,
+    }
+}
+
+fn source<'t>(section: Section<'t>, report: &mut Report<'_>) -> SourceTable<'t> {
+    section.allow(SOURCE.1, secret, report);
+    SourceTable {
+        url: section.text(report, "url"),
+        token_env: section.text(report, "token_env"),
+        requests_per_second: section.whole(report, "requests_per_second", SOURCE_REQUESTS_PER_SECOND),
+        concurrent_max: section.whole(report, "concurrent_max", SOURCE_CONCURRENT_MAX),
+        timeout_secs: section.whole(report, "timeout_secs", SOURCE_TIMEOUT_SECS),
+        section,
+    }
+}
+
+fn sync<'t>(section: Section<'t>, report: &mut Report<'_>) -> SyncTable<'t> {
+    section.allow(SYNC.1, nothing, report);
+    SyncTable {
+        name: section.text(report, "name"),
+        channel: section.text(report, "channel"),
+        event: section.section(report, "event").map(|section| {
+            section.allow(EVENT.1, nothing, report);
+            EventTable {
+                ids: section.text(report, "ids"),
+                object: section.text(report, "object"),
+                reason: section.text(report, "reason"),
+                correlation_id: section.text(report, "correlation_id"),
+                section,
+            }
+        }),
+        object: section.text(report, "object"),
+        keys: section.pairs(report, "keys"),
+        matching: section.text(report, "match"),
+        target: section.text(report, "target"),
+        external_id: section.section(report, "external_id").map(|section| {
+            section.allow(EXTERNAL_ID.1, nothing, report);
+            ExternalIdTable {
+                field: section.text(report, "field"),
+                from: section.text(report, "from"),
+                section,
+            }
+        }),
+        fields: section.pairs(report, "fields"),
+        refresh: section.section(report, "refresh").map(|section| {
+            section.allow(REFRESH.1, nothing, report);
+            RefreshTable {
+                condition: section.text(report, "where"),
+                schedule: section.text(report, "schedule"),
+                window: section.text(report, "window"),
+                batch: section.whole(report, "batch", REFRESH_BATCH),
+                section,
+            }
+        }),
+        section,
+    }
+}
+
+fn place<'t>(section: Section<'t>, report: &mut Report<'_>) -> PlaceTable<'t> {
+    PlaceTable {
+        login_url: section.text(report, "login_url"),
+        api_version: section.text(report, "api_version"),
+        time_zone: section.text(report, "time_zone"),
+        namespace: section.text(report, "namespace"),
+        limits: section
+            .section(report, "limits")
+            .map_or_else(LimitsTable::default, |section| limits(&section, report)),
+        section,
+    }
+}
+
+fn limits(section: &Section<'_>, report: &mut Report<'_>) -> LimitsTable {
+    section.allow(LIMITS.1, nothing, report);
+    let share = |report: &mut Report<'_>, key: &str, senseless: f64, why: &str| {
+        let share = section.share(report, key)?;
+        // Exact on purpose: only the very ends of the range are senseless.
+        if share.value.to_bits() == senseless.to_bits() {
+            section.problem(
+                report,
+                share.line,
+                key,
+                &format!("is {senseless}, {why}"),
+                "Choose a share in between.",
+            );
+            return None;
+        }
+        Some(share.value)
+    };
+    LimitsTable {
+        daily_share: share(report, "daily_share", 0.0, "which forbids every call"),
+        reserve: share(report, "reserve", 1.0, "which leaves orgpipe no call"),
+        requests_per_second: section
+            .whole(report, "requests_per_second", ORG_REQUESTS_PER_SECOND)
+            .map(|written| written.value),
+        concurrent_max: section
+            .whole(report, "concurrent_max", ORG_CONCURRENT_MAX)
+            .map(|written| written.value),
+        bulk_from: section.whole(report, "bulk_from", BULK_FROM).map(|written| written.value),
+    }
+}
+
+fn org<'t>(section: Section<'t>, report: &mut Report<'_>) -> OrgTable<'t> {
+    section.allow(ORG.1, secret, report);
+    OrgTable {
+        id: section.text(report, "id"),
+        auth: section.section(report, "auth").map(|section| auth(section, report)),
+        syncs: section.texts(report, "syncs"),
+        place: place(section, report),
+    }
+}
+
+fn auth<'t>(section: Section<'t>, report: &mut Report<'_>) -> AuthTable<'t> {
+    section.allow(AUTH.1, secret, report);
+    AuthTable {
+        flow: section.text(report, "flow"),
+        client_id: section.text(report, "client_id"),
+        client_id_env: section.text(report, "client_id_env"),
+        username: section.text(report, "username"),
+        key_file: section.text(report, "key_file"),
+        key_env: section.text(report, "key_env"),
+        audience: section.text(report, "audience"),
+        client_secret_env: section.text(report, "client_secret_env"),
+        section,
+    }
+}
+
+fn nothing(_: &str) -> Option<String> {
+    None
+}
+
+/// A hint for a secret written into the file.
+fn secret(key: &str) -> Option<String> {
+    let instead = match key {
+        "token" | "api_key" => "token_env = \"SOURCE_TOKEN\"",
+        "client_secret" | "secret" | "password" => "client_secret_env = \"SF_CLIENT_SECRET\"",
+        "key" | "private_key" => "key_file = \"secrets/jwt.key\"",
+        _ => return None,
+    };
+    Some(format!("Secrets do not stand in this file; write `{instead}` instead."))
+}
+
+/// A hint for tables called by their plural.
+fn plural(key: &str) -> Option<String> {
+    match key {
+        "syncs" => Some("Write `[[sync]]`, once for each sync.".to_owned()),
+        "orgs" => Some("Write `[[org]]`, once for each org.".to_owned()),
+        _ => None,
+    }
+}

@@ -1,0 +1,29 @@
+//! The program: reads settings, starts the actors, answers operators.
+//!
+//! Here: parse, set up the log, hand over. Not here: the work (`orgpipe-actors`).
+
+mod admin;
+mod cli;
+mod commands;
+mod config;
+mod output;
+mod telemetry;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // The others say what they have to say themselves.
+    let filter = match cli.command {
+        Command::Run(_) | Command::Simulate(_) => "info,actix_server=warn",
+        Command::Check(_) | Command::Refresh(_) | Command::Demo(_) => "off",
+    };
+    match telemetry::init(&cli.log, filter) {
+        Ok(()) => commands::dispatch(cli.command),
+        Err(error) => output::failure(&error, None),
+    }
+}

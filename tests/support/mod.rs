@@ -1,0 +1,224 @@
+//! The real binary against the simulator: start, kill, ask, wait.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::{
+    process::{ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use orgpipe_simulator::{Options, OrgHandle, OrgOptions, Row, Simulator};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, Command},
+};
+
+/// How long a condition may take to come true.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// How much faster than real the simulator's own timers run.
+const TIME_SCALE: f64 = 10.0;
+
+/// A simulator, and the service with settings that fit it.
+pub(crate) struct Rig {
+    pub(crate) simulator: Simulator,
+    pub(crate) folder: TempDir,
+    /// Of the admin API, while the service runs.
+    pub(crate) admin: String,
+    child: Option<Child>,
+}
+
+impl Rig {
+    /// Starts a simulator with these orgs and writes the settings; `edit` may change them.
+    pub(crate) async fn with(orgs: Vec<OrgOptions>, edit: impl FnOnce(String) -> String) -> Self {
+        let options = Options { orgs, time_scale: TIME_SCALE, ..Options::default() };
+        let simulator = Simulator::start(options).await.expect("a simulator");
+        let folder = tempfile::tempdir().expect("a folder");
+        let rig = Self { simulator, folder, admin: String::new(), child: None };
+        rig.write("jwt.key", rig.simulator.orgs()[0].private_key_pem());
+        rig.write("orgpipe.toml", &edit(rig.settings()));
+        rig
+    }
+
+    /// One org named `acme`, the service running.
+    pub(crate) async fn acme(flow: bool) -> Self {
+        let mut rig = Self::with(vec![OrgOptions { flow, ..OrgOptions::named("acme") }], |text| text).await;
+        rig.start().await;
+        rig.subscribed("acme").await;
+        rig
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(name), text).expect("written");
+    }
+
+    pub(crate) fn org(&self, name: &str) -> &OrgHandle {
+        self.simulator.org(name).expect("an org of that name")
+    }
+
+    fn settings(&self) -> String {
+        let mut text = format!(
+            r#"
+[service]
+data_dir = "data"
+listen = "127.0.0.1:0"
+
+[source]
+url = "{}"
+requests_per_second = 1000
+
+[[sync]]
+name = "accounts"
+channel = "/event/Sync_Request__e"
+object = "Account"
+keys = {{ domain = "Website" }}
+target = "Enrichment__c"
+external_id = {{ field = "External_Id__c", from = "/key" }}
+refresh = {{ where = "Website != null" }}
+
+[sync.fields]
+Account__c = "$Id"
+Employee_Count__c = "/employees"
+Industry__c = "/industry"
+
+[org_defaults.limits]
+daily_share = 1.0
+reserve = 0.0
+requests_per_second = 100
+"#,
+            self.simulator.vendor().url()
+        );
+        for org in self.simulator.orgs() {
+            let table = format!(
+                r#"
+[[org]]
+id = "{}"
+login_url = "{}"
+auth = {{ flow = "jwt", client_id = "{}", username = "{}", key_file = "jwt.key" }}
+"#,
+                org.name(),
+                org.base_url(),
+                org.client_id(),
+                org.username()
+            );
+            text.push_str(&table);
+        }
+        text
+    }
+
+    /// A command of the real binary with the settings of this rig.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_orgpipe"));
+        command.args(arguments).arg("--config").arg(self.folder.path().join("orgpipe.toml"));
+        command.kill_on_drop(true);
+        command
+    }
+
+    /// Starts the service and waits until it says where its admin API is.
+    pub(crate) async fn start(&mut self) {
+        let mut child = self
+            .command(&["run", "--log", "warn"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("the binary starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let line = lines.next_line().await.expect("readable").expect("it says that it is running");
+        let (_, address) = line.rsplit_once("http://").expect("an address");
+        self.admin = format!("http://{address}");
+        self.child = Some(child);
+    }
+
+    /// Kill -9.
+    pub(crate) async fn kill(&mut self) {
+        self.child.take().expect("running").kill().await.expect("killed");
+    }
+
+    /// SIGTERM, and the exit status.
+    pub(crate) async fn terminate(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("running");
+        let id = child.id().expect("running").to_string();
+        let told = Command::new("kill").args(["-TERM", &id]).status().await.expect("kill exists");
+        assert!(told.success());
+        child.wait().await.expect("an end")
+    }
+
+    /// What the admin API says of an org.
+    pub(crate) async fn view(&self, org: &str) -> Value {
+        let url = format!("{}/api/v1/orgs/{org}", self.admin);
+        reqwest::get(url).await.expect("an answer").json().await.expect("JSON")
+    }
+
+    /// Waits until the events of an org are subscribed to.
+    pub(crate) async fn subscribed(&self, org: &str) {
+        eventually("the subscription", async || {
+            (self.view(org).await["parts"]["stream"]["state"] == "running").then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until the ledger of an org shows these numbers, and checks that it balances.
+    pub(crate) async fn ledger(&self, org: &str, expected: Value) {
+        let mut last = Value::Null;
+        let fits = eventually_or(async || {
+            last = self.view(org).await["records"].clone();
+            let fits =
+                expected.as_object().expect("an object").iter().all(|(key, value)| last[key] == *value);
+            fits.then_some(())
+        })
+        .await;
+        assert!(fits.is_some(), "the ledger of {org} is {last}, expected {expected}");
+        let number = |key: &str| last[key].as_u64().expect("a number");
+        let ends = ["written", "unchanged", "no_data", "superseded", "dead_letters", "open"];
+        assert_eq!(number("records_in"), ends.into_iter().map(number).sum::<u64>(), "{last}");
+    }
+
+    /// The enrichment that belongs to an external ID.
+    pub(crate) fn enrichment(&self, org: &str, key: &str) -> Option<Row> {
+        let rows = self.org(org).rows("Enrichment__c");
+        rows.into_iter().find(|row| row.get("External_Id__c").and_then(Value::as_str) == Some(key))
+    }
+}
+
+/// What the look-up API shall answer for a domain.
+pub(crate) fn answer(key: &str, employees: u32) -> Value {
+    json!({ "key": key, "employees": employees, "industry": "Software" })
+}
+
+/// An account of that domain.
+pub(crate) fn account(n: usize) -> Row {
+    Row::from_iter([
+        ("Name".to_owned(), json!(format!("Company {n}"))),
+        ("Website".to_owned(), json!(domain(n))),
+    ])
+}
+
+pub(crate) fn domain(n: usize) -> String {
+    format!("company{n}.example")
+}
+
+/// A sync request for these records.
+pub(crate) fn request(ids: &[String]) -> Row {
+    Row::from_iter([
+        ("Object_Type__c".to_owned(), json!("Account")),
+        ("Record_Ids__c".to_owned(), json!(ids.join(","))),
+        ("Reason__c".to_owned(), json!("Changed")),
+    ])
+}
+
+/// Waits for a condition; fails with `what` when it does not come true in time.
+pub(crate) async fn eventually<T>(what: &str, condition: impl AsyncFnMut() -> Option<T>) -> T {
+    eventually_or(condition).await.unwrap_or_else(|| panic!("{what} did not come within {PATIENCE:?}"))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test's own patience is measured in real time")]
+async fn eventually_or<T>(mut condition: impl AsyncFnMut() -> Option<T>) -> Option<T> {
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE {
+        if let Some(value) = condition().await {
+            return Some(value);
+        }
+        actix_rt::time::sleep(Duration::from_millis(20)).await;
+    }
+    None
+}
