@@ -28,6 +28,21 @@ async fn after_a_kill_the_stream_goes_on_behind_the_last_stored_event() {
 }
 
 #[actix_rt::test]
+async fn an_event_missed_before_the_first_one_ever_is_fetched_from_what_is_retained() {
+    let mut rig = Rig::acme(false).await;
+    rig.kill().await;
+    change(&rig, 1, 10);
+    rig.start().await;
+    rig.ledger("acme", json!({ "records_in": 1, "written": 1 })).await;
+    let asked = rig.org("acme").subscribes();
+    assert_eq!(
+        asked.last().map(|subscribe| subscribe.replay),
+        Some(-2),
+        "there is no position yet: {asked:?}"
+    );
+}
+
+#[actix_rt::test]
 async fn killed_again_and_again_in_the_middle_of_work_nothing_is_lost() {
     let options = OrgOptions { flow: false, ..OrgOptions::named("acme") };
     let mut rig = Rig::with(vec![options], |text| text).await;

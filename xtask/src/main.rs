@@ -44,13 +44,11 @@ const DOCS: Step = Step {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["test"] => test(),
-        _ => {
-            eprintln!("usage: cargo xtask test");
-            ExitCode::from(2)
-        }
+    if arguments == ["test"] {
+        return test();
     }
+    eprintln!("usage: cargo xtask test");
+    ExitCode::from(2)
 }
 
 /// The real JavaScript clients that judge the simulator, and where their test looks for them.

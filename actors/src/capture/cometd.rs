@@ -13,6 +13,8 @@ use orgpipe_salesforce::cometd::{
     session::{Options, Session, step},
 };
 
+use orgpipe_store::Append;
+
 use super::requests::{append_of, position_name};
 use crate::supervise::{
     context::OrgContext,
@@ -127,18 +129,10 @@ impl CometdActor {
                 tracing::info!(org, channel, replay, "subscribed");
                 self.org.board.running(Part::Stream, self.org.clock.now_ms());
             }
-            Report::Gap { channel, last: Some(last) } => {
+            Report::Gap { channel, last } => {
                 let last = String::from_utf8_lossy(&last).into_owned();
                 let note = "events may have been missed: Salesforce no longer knows the replay ID";
                 tracing::warn!(org, channel, last, "{note}. Start a refresh to heal it");
-            }
-            // A channel that never had an event is subscribed to anew: whatever came in between is unknown.
-            Report::Gap { channel, last: None } => {
-                tracing::info!(
-                    org,
-                    channel,
-                    "subscribed again without a position; a refresh makes sure of the time between"
-                );
             }
             Report::Refused { channel, reason, hint, retry_in } => {
                 let channel = channel.unwrap_or_else(|| "the session".to_owned());
@@ -186,6 +180,19 @@ impl CometdActor {
     }
 }
 
+/// Where a channel without a position starts. The first time with new events: what was published before a customer was
+/// connected is left to the first refresh. That it has begun is on disk before it begins, so that after a kill it goes
+/// on with all that is retained instead of missing what was published in between.
+async fn begin(org: &OrgContext, channel: &str) -> Result<StartFrom, orgpipe_store::StoreError> {
+    let name = format!("begun {channel}");
+    if org.store.position(org.id(), &name).await?.is_some() {
+        return Ok(StartFrom::Earliest);
+    }
+    let positions = vec![(name, org.clock.now_ms().to_string().into_bytes())];
+    org.store.append(org.id(), Append { positions, requests: Vec::new(), dead: Vec::new() }).await?;
+    Ok(StartFrom::Latest)
+}
+
 /// The channels of an org's syncs, each once, with the stored positions.
 async fn wanted(org: &OrgContext) -> Result<Vec<Wanted>, orgpipe_store::StoreError> {
     let mut channels: Vec<&str> = org.settings.syncs.iter().map(|sync| sync.channel.as_str()).collect();
@@ -194,8 +201,8 @@ async fn wanted(org: &OrgContext) -> Result<Vec<Wanted>, orgpipe_store::StoreErr
     let mut wanted = Vec::with_capacity(channels.len());
     for channel in channels {
         let position = org.store.position(org.id(), &position_name(channel)).await?;
-        // What was published before a customer is connected is left to the first refresh.
-        wanted.push(Wanted { channel: channel.to_owned(), position, start: StartFrom::Latest });
+        let start = begin(org, channel).await?;
+        wanted.push(Wanted { channel: channel.to_owned(), position, start });
     }
     Ok(wanted)
 }

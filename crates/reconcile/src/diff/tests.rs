@@ -134,9 +134,9 @@ fn any_field() -> impl Strategy<Value = (&'static str, Value)> {
         text("Pick__c", "[ a-zA-Z]{0,9}"),
         text("Multi__c", "([ a-cA-C]{0,3};){0,5}"),
         text("Account__c", "[0-9a-zA-Z]{15}"),
-        text("Day__c", "[12][789][0-9]{2}-0[1-9]-[12][0-9]"),
+        text("Day__c", "[12][789][0-9]{2}-0[1-9]-[12][0-8]"),
         text("Time__c", "[01][0-9]:[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,3})?Z?"),
-        ("20[0-9]{2}-0[1-9]-[12][0-9]T[01][0-9]:[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,6})?", zone)
+        ("20[0-9]{2}-0[1-9]-[12][0-8]T[01][0-9]:[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,6})?", zone)
             .prop_map(|(text, zone)| ("At__c", json!(format!("{text}{zone}")))),
         proptest::option::of(any::<bool>()).prop_map(|flag| ("Check__c", json!(flag))),
         (-999_999_999..999_999_999_i32).prop_map(|number| ("Int__c", json!(number))),

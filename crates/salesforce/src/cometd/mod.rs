@@ -181,8 +181,8 @@ pub enum Report {
     Gap {
         /// Which.
         channel: String,
-        /// The last stored position, if there was one.
-        last: Option<Vec<u8>>,
+        /// The last stored position.
+        last: Vec<u8>,
     },
     /// A channel, or the whole subscription, was refused. It is tried again.
     Refused {

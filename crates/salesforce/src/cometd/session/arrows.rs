@@ -59,8 +59,7 @@ impl Turn {
         let batches = self.receive(heard.events);
         let refused = match heard.outcome {
             Ok(_) => {
-                let reports = self.session.channels[index].delivers();
-                for report in reports {
+                if let Some(report) = self.session.channels[index].delivers() {
                     self.report(report);
                 }
                 None
@@ -94,7 +93,7 @@ impl Turn {
             Reaction::Replay => {
                 if let Some(last) = channel.drop_position() {
                     let channel = channel.wanted.channel.clone();
-                    self.report(Report::Gap { channel, last: Some(last) });
+                    self.report(Report::Gap { channel, last });
                     return None;
                 }
             }

@@ -41,7 +41,7 @@ impl Turn {
         let (name, unreadable) = (channel.wanted.channel.clone(), channel.drop_unreadable());
         let replay = channel.ask();
         if let Some(last) = unreadable {
-            self.report(Report::Gap { channel: name.clone(), last: Some(last) });
+            self.report(Report::Gap { channel: name.clone(), last });
         }
         let cookies = link.jar.header(self.now);
         let request = self.send("/subscribe", SMALL_TIMEOUT, cookies, |id| {

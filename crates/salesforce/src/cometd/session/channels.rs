@@ -29,8 +29,9 @@ pub(super) struct Channel {
     state: State,
     /// The position was refused: go on with whatever is retained, until there is a new one.
     aged: bool,
-    /// It delivered before, from -1 on.
-    delivered: bool,
+    /// It was asked for from -1 on. While no event came there is no position, so from then on only everything retained
+    /// (-2) is sure to leave out none.
+    begun: bool,
     /// Refusals in a row.
     refusals: u32,
     /// A token was renewed because of it.
@@ -77,7 +78,7 @@ pub(super) fn all(wanted: Vec<Wanted>) -> Vec<Channel> {
             wanted,
             state,
             aged: false,
-            delivered: false,
+            begun: false,
             refusals: 0,
             renewed: false,
             seen: Seen::default(),
@@ -156,10 +157,11 @@ impl Channel {
     /// It is subscribed to from this replay id on.
     pub(super) fn ask(&mut self) -> i64 {
         let start = match self.wanted.start {
-            StartFrom::Latest => -1,
-            StartFrom::Earliest => -2,
+            StartFrom::Latest if !self.begun => -1,
+            StartFrom::Latest | StartFrom::Earliest => -2,
         };
         let replay = if self.aged { -2 } else { self.position().unwrap_or(start) };
+        self.begun |= replay == -1;
         self.state = State::Asked { replay };
         replay
     }
@@ -181,19 +183,12 @@ impl Channel {
     }
 
     /// Salesforce has agreed.
-    pub(super) fn delivers(&mut self) -> Vec<Report> {
+    pub(super) fn delivers(&mut self) -> Option<Report> {
         let State::Asked { replay } = std::mem::replace(&mut self.state, State::On) else {
-            return Vec::new();
+            return None;
         };
         (self.refusals, self.renewed) = (0, false);
-        let channel = self.wanted.channel.clone();
-        let mut reports = Vec::new();
-        // Nothing came since the last subscribe, so there is no position to go on from.
-        if replay == -1 && std::mem::replace(&mut self.delivered, true) {
-            reports.push(Report::Gap { channel: channel.clone(), last: None });
-        }
-        reports.push(Report::Subscribed { channel, replay });
-        reports
+        Some(Report::Subscribed { channel: self.wanted.channel.clone(), replay })
     }
 
     /// True once until it delivers again: whether a new token might help.

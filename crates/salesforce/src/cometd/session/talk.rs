@@ -266,8 +266,7 @@ fn show_report(report: &Report) -> String {
         Report::Connected => "connected".to_owned(),
         Report::Subscribed { channel, replay } => format!("subscribed {channel} {replay}"),
         Report::Gap { channel, last } => {
-            let last = last.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-            format!("gap {channel} after {last}").trim_end().to_owned()
+            format!("gap {channel} after {}", String::from_utf8_lossy(last))
         }
         Report::Refused { channel, retry_in, .. } => {
             format!("refused {} {}", channel.as_deref().unwrap_or("all"), retry_in.as_secs_f64())

@@ -107,12 +107,12 @@ fn a_position_that_is_no_replay_id_is_a_gap() {
 }
 
 #[test]
-fn a_new_session_without_a_position_is_a_gap() {
+fn a_new_session_without_a_position_asks_for_all_that_is_retained() {
     let mut talk = polling(&["/event/A__e"]);
     talk.hears(&format!("[{UNKNOWN}]"));
     talk.hears(SHAKEN);
     let actions = talk.hears(SUBSCRIBED);
-    assert_eq!(actions, ["gap /event/A__e after", "subscribed /event/A__e -1", "/connect at once"]);
+    assert_eq!(actions, ["subscribed /event/A__e -2", "/connect at once"]);
 }
 
 #[test]
