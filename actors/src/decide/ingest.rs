@@ -111,7 +111,7 @@ impl Ingest {
         if head.is_empty() {
             return Ok(Next::Idle);
         }
-        let mut settle = Settle { requests: vec![], unchanged: 0, no_data: 0, dead: vec![], changes: vec![] };
+        let mut settle = Settle::default();
         if let Some(job) = gather(&org.settings.syncs, head, org.clock.now_ms(), &mut settle) {
             self.decide(job, &mut settle).await?;
         }
@@ -383,7 +383,7 @@ mod tests {
     }
 
     fn settle() -> Settle {
-        Settle { requests: vec![], unchanged: 0, no_data: 0, dead: vec![], changes: vec![] }
+        Settle::default()
     }
 
     const A: &str = "0015000000Gv7qJ";

@@ -197,7 +197,7 @@ mod tests {
     }
 
     fn empty() -> Settle {
-        Settle { requests: vec![], unchanged: 0, no_data: 0, dead: vec![], changes: vec![] }
+        Settle::default()
     }
 
     /// Runs both steps.

@@ -85,6 +85,11 @@ impl Egress {
         self.changes.values().map(|waiting| u64::from(waiting.units)).sum()
     }
 
+    /// The oldest change, waiting or in flight.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        self.changes.first_key_value().map(|(seq, _)| *seq)
+    }
+
     /// Does the key have a change here?
     pub(crate) fn is_open(&self, target: &str, key: &str) -> bool {
         self.targets.get(target).is_some_and(|target| target.slots.contains_key(key))

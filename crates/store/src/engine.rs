@@ -17,7 +17,7 @@ use crate::{
     index::{Index, Rebuild},
     keys::Key,
     ledger::Counts,
-    moves::{Append, Change, DeadLetter, HEAD_BYTES_MAX, Job, Request, Resolve, Settle},
+    moves::{Append, Change, DeadLetter, HEAD_BYTES_MAX, Job, Progress, Request, Resolve, Settle},
     org::{Org, Step},
     sizes,
 };
@@ -112,6 +112,7 @@ impl Engine {
 
     pub(crate) fn settle(&mut self, org: &str, settle: Settle) -> Result<(), StoreError> {
         sizes::settle(org, &settle)?;
+        sizes::positions(org, &settle.positions)?;
         self.step(org, |found, step| found.settle(step, settle))
     }
 
@@ -144,6 +145,7 @@ impl Engine {
     }
 
     pub(crate) fn resolve(&mut self, org: &str, resolve: Resolve) -> Result<(), StoreError> {
+        sizes::positions(org, &resolve.positions)?;
         let mut stored = BTreeMap::new();
         let wanted = self.index.orgs.entry(org.to_owned()).or_default().check_resolve(org, &resolve)?;
         for seq in wanted {
@@ -180,6 +182,12 @@ impl Engine {
 
     pub(crate) fn counts(&self, org: &str) -> Counts {
         self.index.orgs.get(org).map(|found| found.ledger.counts).unwrap_or_default()
+    }
+
+    pub(crate) fn progress(&self, org: &str) -> Progress {
+        let given = self.index.mark.sequence;
+        let none = Progress { given, oldest_request: None, oldest_change: None };
+        self.index.orgs.get(org).map_or(none, |found| found.progress(given))
     }
 
     pub(crate) fn next_due_ms(&self, org: &str) -> Option<u64> {

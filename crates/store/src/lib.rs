@@ -47,7 +47,8 @@ pub use crate::{
     ledger::Counts,
     moves::{
         Append, BODY_BYTES_MAX, Change, DEAD_LETTERS_MAX, DeadLetter, HEAD_BYTES_MAX, Job, Lane,
-        NAME_BYTES_MAX, NewChange, NewDead, NewRequest, Outcome, Request, Resolve, Settle, TEXT_BYTES_MAX,
+        NAME_BYTES_MAX, NewChange, NewDead, NewRequest, Outcome, Progress, Request, Resolve, Settle,
+        TEXT_BYTES_MAX,
     },
 };
 
@@ -198,6 +199,13 @@ impl Store {
     pub async fn counts(&self, org: &str) -> Result<Counts, StoreError> {
         let org = org.to_owned();
         self.worker.call(move |engine| Ok(engine.counts(&org))).await
+    }
+
+    /// How far the org's work has come: what had a number up to `given` at one look is done when, at a later one, the
+    /// oldest request and the oldest change have higher numbers.
+    pub async fn progress(&self, org: &str) -> Result<Progress, StoreError> {
+        let org = org.to_owned();
+        self.worker.call(move |engine| Ok(engine.progress(&org))).await
     }
 
     /// The earliest due time among the changes that `egress_take` could offer; 0 for one that never was put back or

@@ -90,6 +90,8 @@ pub struct Settle {
     pub dead: Vec<NewDead>,
     /// Writes that follow, in order.
     pub changes: Vec<NewChange>,
+    /// Name and new value of each position that moves with it, such as a count of these records.
+    pub positions: Vec<(String, Vec<u8>)>,
 }
 
 /// One write to one record, before it has a number.
@@ -138,6 +140,8 @@ pub struct Resolve {
     pub outcomes: Vec<(u64, Outcome)>,
     /// The job that is over. Changes of it without an outcome are free again at once.
     pub finished_job: Option<String>,
+    /// Name and new value of each position that moves with it, such as a count of these records.
+    pub positions: Vec<(String, Vec<u8>)>,
 }
 
 /// What became of one change.
@@ -161,6 +165,17 @@ pub enum Outcome {
         /// When, in milliseconds since 1970.
         at_ms: u64,
     },
+}
+
+/// How far the work of an org has come, by the numbers that requests and changes are given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// The highest number given so far, over all orgs.
+    pub given: u64,
+    /// The oldest request that waits.
+    pub oldest_request: Option<u64>,
+    /// The oldest change that is open, waiting or in flight.
+    pub oldest_change: Option<u64>,
 }
 
 /// One stored job: changes that somebody else is writing for us.

@@ -17,8 +17,8 @@ use crate::{
     keys::Key,
     ledger::Ledger,
     moves::{
-        Append, Change, DEAD_LETTERS_MAX, DeadLetter, Lane, NewChange, NewDead, NewRequest, Outcome, Request,
-        Resolve, Settle,
+        Append, Change, DEAD_LETTERS_MAX, DeadLetter, Lane, NewChange, NewDead, NewRequest, Outcome,
+        Progress, Request, Resolve, Settle,
     },
     sizes::cut,
 };
@@ -80,11 +80,7 @@ impl Org {
         if !requests.is_empty() && open > 0 && open.saturating_add(more) > depth_max {
             return Err(StoreError::Full { org: step.org.to_owned(), open, more, depth_max });
         }
-        for (name, value) in positions {
-            step.put(&Key::Position { org: step.org, name: &name }, &value);
-            self.positions.insert(name);
-        }
-        self.ledger.positions = self.positions.len() as u64;
+        self.move_positions(step, positions);
         for NewRequest { lane, records, body } in requests {
             let seq = step.number();
             let stored =
@@ -102,6 +98,21 @@ impl Org {
         Ok(())
     }
 
+    fn move_positions(&mut self, step: &mut Step<'_>, positions: Vec<(String, Vec<u8>)>) {
+        for (name, value) in positions {
+            step.put(&Key::Position { org: step.org, name: &name }, &value);
+            self.positions.insert(name);
+        }
+        self.ledger.positions = self.positions.len() as u64;
+    }
+
+    /// How far its work has come.
+    pub(crate) fn progress(&self, given: u64) -> Progress {
+        let first = |lane| self.ingress.range((lane, 0)..=(lane, u64::MAX)).next().map(|((_, seq), _)| *seq);
+        let oldest_request = [Lane::Live, Lane::Refresh].into_iter().filter_map(first).min();
+        Progress { given, oldest_request, oldest_change: self.egress.oldest() }
+    }
+
     /// Numbers of the next requests, live first, oldest first, as far as they fit.
     pub(crate) fn head(&self, records_max: u64) -> Vec<u64> {
         let mut sum = 0_u64;
@@ -114,7 +125,7 @@ impl Org {
 
     /// Point B.
     pub(crate) fn settle(&mut self, step: &mut Step<'_>, settle: Settle) -> Result<(), StoreError> {
-        let Settle { requests, unchanged, no_data, dead, changes } = settle;
+        let Settle { requests, unchanged, no_data, dead, changes, positions } = settle;
         let mut taken = BTreeMap::new();
         for seq in requests {
             let known =
@@ -146,6 +157,7 @@ impl Org {
         for change in changes {
             self.push(step, change);
         }
+        self.move_positions(step, positions);
         Ok(())
     }
 
@@ -174,7 +186,8 @@ impl Org {
         resolve: Resolve,
         mut stored: BTreeMap<u64, StoredChange>,
     ) {
-        let Resolve { outcomes, finished_job } = resolve;
+        let Resolve { outcomes, finished_job, positions } = resolve;
+        self.move_positions(step, positions);
         let mut touched = BTreeSet::new();
         for (seq, outcome) in outcomes {
             let job = self.egress.get(seq).map(|waiting| waiting.flight.clone());

@@ -32,12 +32,17 @@ pub(crate) fn changes(org: &str, changes: &[u64]) -> Result<(), StoreError> {
 
 /// Everything in an append.
 pub(crate) fn append(org: &str, append: &Append) -> Result<(), StoreError> {
-    for (position, value) in &append.positions {
-        name(org, "name of a position", position)?;
-        body(org, value)?;
-    }
+    positions(org, &append.positions)?;
     append.requests.iter().try_for_each(|request| body(org, &request.body))?;
     dead(org, &append.dead)
+}
+
+/// Positions that move.
+pub(crate) fn positions(org: &str, positions: &[(String, Vec<u8>)]) -> Result<(), StoreError> {
+    positions.iter().try_for_each(|(position, value)| {
+        name(org, "name of a position", position)?;
+        body(org, value)
+    })
 }
 
 /// Everything in a settle.

@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::{OPTIONS, change, dead, memory::Memory, request, wait};
-use crate::{Append, BODY_BYTES_MAX, DEAD_LETTERS_MAX, Lane, Options, Settle, StoreError, TEXT_BYTES_MAX};
+use crate::{
+    Append, BODY_BYTES_MAX, DEAD_LETTERS_MAX, Lane, Options, Outcome, Progress, Resolve, Settle, StoreError,
+    TEXT_BYTES_MAX,
+};
 
 fn one_request() -> Append {
     Append { requests: vec![request(Lane::Live, 1, "body")], ..Append::default() }
@@ -112,6 +115,42 @@ fn a_change_left_out_of_a_repeated_job_is_free_once_it_is_released() {
         assert_eq!(store.egress_take("acme", 0, 9).await.unwrap()[0].seq, taken[1]);
         let jobs = store.jobs("acme").await.unwrap();
         assert_eq!((jobs[0].body.as_slice(), jobs[0].changes.len()), (b"new".as_slice(), 1));
+    });
+}
+
+#[test]
+fn positions_move_with_settle_and_resolve_and_the_progress_tells_when_all_before_is_done() {
+    let memory = Memory::default();
+    let store = memory.open(OPTIONS).unwrap();
+    wait(async {
+        let moved = |name: &str, value: &str| vec![(name.to_owned(), value.as_bytes().to_vec())];
+        assert_eq!(store.progress("acme").await.unwrap(), Progress::default());
+        let requests = vec![request(Lane::Refresh, 1, "first"), request(Lane::Live, 1, "second")];
+        store.append("acme", Append { requests, ..Append::default() }).await.unwrap();
+        let waiting = store.progress("acme").await.unwrap();
+        assert_eq!((waiting.given, waiting.oldest_request, waiting.oldest_change), (2, Some(1), None));
+        let changes = vec![change(Lane::Live, "Enrichment__c", "a", 1, "a")];
+        let settle =
+            Settle { requests: vec![1], changes, positions: moved("decided", "1"), ..Settle::default() };
+        store.settle("acme", settle.clone()).await.unwrap();
+        let refused = Settle { positions: moved("decided", "2"), ..settle };
+        store.settle("acme", refused).await.unwrap_err();
+        let decided = store.progress("acme").await.unwrap();
+        assert_eq!((decided.given, decided.oldest_request, decided.oldest_change), (3, Some(2), Some(3)));
+        store.egress_take("acme", 0, 9).await.unwrap();
+        let outcomes = vec![(3, Outcome::Written)];
+        let resolve = Resolve { outcomes, positions: moved("delivered", "1"), ..Resolve::default() };
+        store.resolve("acme", resolve).await.unwrap();
+        assert_eq!(store.progress("acme").await.unwrap().oldest_change, None);
+        store.close().await.unwrap();
+        let store = memory.open(OPTIONS).unwrap();
+        for name in ["decided", "delivered"] {
+            assert_eq!(
+                store.position("acme", name).await.unwrap().as_deref(),
+                Some(b"1".as_slice()),
+                "{name}"
+            );
+        }
     });
 }
 
