@@ -29,5 +29,6 @@ pub use check::{CheckProblem, check};
 pub use service::{Drained, Ledger, OrgView, Service, StartError};
 pub use supervise::{
     status::{OrgStatus, Part, PartStatus, State},
+    subscription::{ChannelStatus, Subscription},
     supervisor::OrgError,
 };

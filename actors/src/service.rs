@@ -204,7 +204,8 @@ impl Service {
     }
 
     async fn view(&self, org: &OrgContext) -> OrgView {
-        let status = org.board.status();
+        let mut status = org.board.status();
+        status.subscription = status.subscription.at(org.clock.now_ms());
         let records = self.store.counts(org.id()).await.ok().map(Ledger::from);
         OrgView { id: org.id().to_owned(), state: status.worst(), status, records }
     }

@@ -3,6 +3,7 @@
 //! Here: the table of paths and the server. Not here: decisions; a handler is one question to the service and its
 //! answer as JSON or HTML.
 
+mod metrics;
 pub(crate) mod names;
 mod orgs;
 mod page;
@@ -61,6 +62,7 @@ impl Admin {
 fn routes(app: &mut web::ServiceConfig) {
     app.route("/", web::get().to(page::show))
         .route("/healthz", web::get().to(|| async { "alive\n" }))
+        .route("/metrics", web::get().to(metrics::show))
         .route("/api/v1/orgs", web::get().to(orgs::list))
         .route("/api/v1/orgs/{org}", web::get().to(orgs::one))
         .route("/api/v1/orgs/{org}/dead-letters", web::get().to(orgs::dead_letters))

@@ -1,13 +1,17 @@
 //! The status page: every org in one table, the ones in trouble with the reason.
 
+use std::fmt::Write as _;
+
 use actix_web::{HttpResponse, web::Data};
 use askama::Template;
-use orgpipe_actors::{OrgView, Service, State};
+use orgpipe_actors::{ChannelStatus, OrgView, Part, Service, State};
 
 use super::names;
 
 /// Rows of the table; an API call gives all of them.
 const ROWS_MAX: usize = 500;
+/// Channels of one org whose trouble is told.
+const NOTES_MAX: usize = 10;
 
 #[derive(Template)]
 #[template(
@@ -39,8 +43,8 @@ td.note { text-align: left; white-space: normal; opacity: .85; border-bottom: 1p
 <thead><tr><th>org</th><th>state</th><th>in</th><th>written</th><th>unchanged</th><th>no data</th><th>superseded</th><th>dead</th><th>open</th><th>lag</th><th>API calls</th></tr></thead>
 <tbody>
 {% for row in rows %}<tr><td>{{ row.id }}</td><td class="{{ row.state }}">{{ row.state }}</td><td>{{ row.records_in }}</td><td>{{ row.written }}</td><td>{{ row.unchanged }}</td><td>{{ row.no_data }}</td><td>{{ row.superseded }}</td><td>{{ row.dead }}</td><td>{{ row.open }}</td><td>{{ row.lag }}</td><td>{{ row.calls }}</td></tr>
-{% if !row.note.is_empty() %}<tr><td></td><td class="note" colspan="10">{{ row.note }}</td></tr>
-{% endif %}{% endfor %}</tbody>
+{% for note in row.notes %}<tr><td></td><td class="note" colspan="10">{{ note }}</td></tr>
+{% endfor %}{% endfor %}</tbody>
 </table>
 </body>
 </html>
@@ -64,7 +68,7 @@ struct PageRow {
     open: u64,
     lag: String,
     calls: String,
-    note: String,
+    notes: Vec<String>,
 }
 
 pub(super) async fn show(service: Data<Service>) -> HttpResponse {
@@ -90,8 +94,6 @@ fn urgency(state: State) -> u8 {
 
 fn row(org: &OrgView) -> PageRow {
     let records = org.records.unwrap_or_default();
-    let note =
-        org.status.trouble().map(|(part, why)| format!("{}: {}. {}", names::part(part), why.note, why.hint));
     PageRow {
         id: org.id.clone(),
         state: names::state(org.state),
@@ -104,8 +106,30 @@ fn row(org: &OrgView) -> PageRow {
         open: records.open,
         lag: org.status.last_lag_ms.map(|millis| format!("{millis} ms")).unwrap_or_default(),
         calls: org.status.api_usage.map(|(used, max)| format!("{used} / {max}")).unwrap_or_default(),
-        note: note.unwrap_or_default(),
+        notes: notes(org),
     }
+}
+
+/// Why the org is in trouble: the first part of it, or each of its deaf channels.
+fn notes(org: &OrgView) -> Vec<String> {
+    match org.status.trouble() {
+        Some((Part::Stream, why)) if why.state == State::Waiting => {
+            let channels = org.status.subscription.channels.iter();
+            let deaf = channels.filter(|(_, channel)| channel.state == State::Waiting);
+            deaf.take(NOTES_MAX).map(|(name, channel)| channel_note(name, channel)).collect()
+        }
+        Some((part, why)) => vec![format!("{}: {}. {}", names::part(part), why.note, why.hint)],
+        None => Vec::new(),
+    }
+}
+
+fn channel_note(name: &str, channel: &ChannelStatus) -> String {
+    let mut note = format!("{name} {}. {}", channel.note, channel.hint);
+    if let Some(age) = channel.position_age_secs {
+        let (hours, kept) = (age / 3600, channel.retention_secs / 3600);
+        let _ = write!(note, " Its position is {hours} h old; Salesforce keeps events for {kept} h.");
+    }
+    note
 }
 
 #[cfg(test)]
@@ -126,7 +150,7 @@ mod tests {
             open: 7,
             lag: String::new(),
             calls: "5 / 100".into(),
-            note: "login: <b>refused</b>".into(),
+            notes: vec!["login: <b>refused</b>".into()],
         };
         let html = Page { total: 1, hidden: 0, rows: vec![row] }.render().expect("a page");
         assert!(!html.contains("<script>") && !html.contains("<b>"), "{html}");

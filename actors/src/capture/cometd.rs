@@ -15,12 +15,12 @@ use orgpipe_salesforce::cometd::{
 
 use orgpipe_store::Append;
 
-use super::requests::{append_of, position_name};
+use super::requests::{append_of, position_ms, position_name, position_time_name};
 use crate::supervise::{
     context::OrgContext,
     line,
     org::Bell,
-    status::{Part, State},
+    subscription::{REFUSED, Subscription},
     worker::{Ring, Stop},
 };
 
@@ -65,6 +65,10 @@ impl CometdActor {
                         .await
                 };
                 context.spawn(post.into_actor(self).map(move |http, actor, context| {
+                    if http.is_ok() {
+                        let now_ms = actor.org.clock.now_ms();
+                        actor.org.board.subscription(now_ms, |all| all.last_reply_ms = Some(now_ms));
+                    }
                     actor.feed(Input::Answer { request, http }, context);
                 }));
             }
@@ -80,17 +84,30 @@ impl CometdActor {
 
     fn store(&mut self, request: u64, batches: Vec<Batch>, context: &mut Context<Self>) {
         let org = Arc::clone(&self.org);
-        let append = append_of(&org.settings, batches, org.clock.now_ms());
+        let now_ms = org.clock.now_ms();
+        let news: Vec<(String, u64, Option<u64>)> = batches
+            .iter()
+            .map(|batch| (batch.channel.clone(), batch.events.len() as u64, position_ms(batch, now_ms)))
+            .collect();
+        let append = append_of(&org.settings, batches, now_ms);
         let commit = async move { org.store.append(org.id(), append).await };
         context.spawn(commit.into_actor(self).map(move |stored, actor, context| {
             let input = match stored {
                 Ok(()) => {
+                    let now_ms = actor.org.clock.now_ms();
+                    actor.org.board.subscription(now_ms, |all| {
+                        for (channel, events, position_ms) in news {
+                            all.stored(&channel, events, position_ms, now_ms);
+                        }
+                    });
                     actor.ring();
                     Input::Stored { request }
                 }
                 Err(error) => {
                     tracing::error!(org = actor.org.id(), "events were not stored: {error}");
-                    actor.set(State::Waiting, &error.to_string(), "");
+                    let now_ms = actor.org.clock.now_ms();
+                    let note = format!("is deaf: {error}");
+                    actor.org.board.subscription(now_ms, |all| all.deaf(&note, "", now_ms));
                     Input::StoreFailed { request }
                 }
             };
@@ -122,48 +139,50 @@ impl CometdActor {
     }
 
     fn note(&self, report: Report) {
-        let org = self.org.id();
+        let (org, now_ms) = (self.org.id(), self.org.clock.now_ms());
+        let board = |note: &dyn Fn(&mut Subscription)| self.org.board.subscription(now_ms, note);
+        if let Some(fault) = report.fault() {
+            board(&|all| all.fault(fault));
+        }
         match report {
-            Report::Connected => tracing::debug!(org, "CometD session opened"),
+            Report::Connected => {
+                tracing::debug!(org, "CometD session opened");
+                board(&|all| all.handshakes += 1);
+            }
             Report::Subscribed { channel, replay } => {
                 tracing::info!(org, channel, replay, "subscribed");
-                self.org.board.running(Part::Stream, self.org.clock.now_ms());
+                board(&|all| all.subscribed(&channel, now_ms));
             }
             Report::Gap { channel, last } => {
                 let last = String::from_utf8_lossy(&last).into_owned();
                 let note = "events may have been missed: Salesforce no longer knows the replay ID";
                 tracing::warn!(org, channel, last, "{note}. Start a refresh to heal it");
+                board(&|all| all.gap(&channel, now_ms));
             }
-            Report::Refused { channel, reason, hint, retry_in } => {
-                let channel = channel.unwrap_or_else(|| "the session".to_owned());
-                let note = format!("{channel} was refused: {reason}");
+            Report::Refused { channel: Some(channel), reason, hint, retry_in, .. } => {
+                let (note, retry_secs) = (format!("{REFUSED}{reason}"), retry_in.as_secs());
+                tracing::warn!(org, channel, retry_secs, "the channel {note}. {hint}");
+                board(&|all| all.refused(&channel, &note, hint, now_ms));
+            }
+            Report::Refused { channel: None, reason, hint, retry_in, .. } => {
+                let note = format!("the session was refused: {reason}");
                 tracing::warn!(org, retry_secs = retry_in.as_secs(), "{note}. {hint}");
-                self.set(State::Waiting, &note, hint);
+                board(&|all| all.deaf(&format!("is deaf: {note}"), hint, now_ms));
             }
-            Report::Bug { reason, hint } => {
-                tracing::error!(
-                    org,
-                    "Salesforce did not accept a message of the subscription: {reason}. {hint}"
-                );
-                self.set(State::Waiting, &reason, hint);
-            }
-            Report::Lost { reason, retry_in } => {
-                tracing::warn!(
-                    org,
-                    retry_secs = retry_in.as_secs_f32(),
-                    "the subscription is built anew: {reason}"
-                );
-                self.set(State::Waiting, &reason, "");
+            // What follows from it is told by the next report.
+            Report::Bug { reason, hint } => tracing::error!(
+                org,
+                "Salesforce did not accept a message of the subscription: {reason}. {hint}"
+            ),
+            Report::Lost { reason, retry_in, .. } => {
+                let retry_secs = retry_in.as_secs_f32();
+                tracing::warn!(org, retry_secs, "the subscription is built anew: {reason}");
+                board(&|all| all.deaf(&format!("is deaf: {reason}"), "", now_ms));
             }
             Report::LoginFailed { permanent, retry_in } => {
-                let hint = if permanent { "See the login's note." } else { "" };
-                tracing::debug!(
-                    org,
-                    permanent,
-                    retry_secs = retry_in.as_secs_f32(),
-                    "no login for the subscription"
-                );
-                self.set(State::Waiting, "there is no login", hint);
+                let (retry_secs, note) = (retry_in.as_secs_f32(), "is deaf: there is no login");
+                tracing::debug!(org, permanent, retry_secs, "no login for the subscription");
+                board(&|all| all.deaf(note, "See the login's note.", now_ms));
             }
             Report::MultipleClients => {
                 tracing::warn!(
@@ -173,10 +192,6 @@ impl CometdActor {
             }
             Report::Unasked { input } => tracing::debug!(org, input, "an answer nobody waits for any more"),
         }
-    }
-
-    fn set(&self, state: State, note: &str, hint: &str) {
-        self.org.board.set(Part::Stream, state, note, hint, self.org.clock.now_ms());
     }
 }
 
@@ -201,6 +216,10 @@ async fn wanted(org: &OrgContext) -> Result<Vec<Wanted>, orgpipe_store::StoreErr
     let mut wanted = Vec::with_capacity(channels.len());
     for channel in channels {
         let position = org.store.position(org.id(), &position_name(channel)).await?;
+        let published = org.store.position(org.id(), &position_time_name(channel)).await?;
+        let published = published.and_then(|text| String::from_utf8(text).ok()?.parse().ok());
+        let now_ms = org.clock.now_ms();
+        org.board.subscription(now_ms, |all| all.wanted(channel, published, now_ms));
         let start = begin(org, channel).await?;
         wanted.push(Wanted { channel: channel.to_owned(), position, start });
     }

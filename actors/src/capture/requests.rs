@@ -18,10 +18,35 @@ pub(super) fn position_name(channel: &str) -> String {
     format!("channel {channel}")
 }
 
+/// The name under which the time of a channel's position is stored, as decimal Unix milliseconds.
+pub(super) fn position_time_name(channel: &str) -> String {
+    format!("channel-time {channel}")
+}
+
+/// When the event at a batch's new position was published, Unix milliseconds: as the event says, never in the future,
+/// and now if it does not say. None when the position stays.
+pub(super) fn position_ms(batch: &Batch, now_ms: u64) -> Option<u64> {
+    batch.position.as_ref()?;
+    let said = batch.events.last().and_then(|event| {
+        let payload = &event.data["payload"];
+        payload["ChangeEventHeader"]["commitTimestamp"].as_u64().or_else(|| {
+            // Platform events end the time with `Z`, in older versions with `+0000`.
+            let text = payload["CreatedDate"].as_str()?.replace("+0000", "Z");
+            u64::try_from(chrono::DateTime::parse_from_rfc3339(&text).ok()?.timestamp_millis()).ok()
+        })
+    });
+    Some(said.unwrap_or(now_ms).min(now_ms))
+}
+
 /// What one answer's events come to: requests, unreadable events as dead letters, and the channels' new positions.
 pub(super) fn append_of(org: &OrgSettings, batches: Vec<Batch>, now_ms: u64) -> Append {
     let mut append = Append { positions: Vec::new(), requests: Vec::new(), dead: Vec::new() };
     for batch in batches {
+        if let Some(published_ms) = position_ms(&batch, now_ms) {
+            append
+                .positions
+                .push((position_time_name(&batch.channel), published_ms.to_string().into_bytes()));
+        }
         for event in batch.events {
             add(org, &batch.channel, &event, now_ms, &mut append);
         }
@@ -139,8 +164,25 @@ mod tests {
         assert_eq!(records, [100, 50]);
         let parcel: RequestParcel = crate::parcel::unpack(&append.requests[1].body).expect("readable");
         assert_eq!((parcel.sync.as_str(), parcel.ids.len(), parcel.received_ms), ("accounts", 50, 7));
-        assert_eq!(append.positions, [("channel /event/Sync_Request__e".to_owned(), b"9".to_vec())]);
+        let place = |name: &str, value: &[u8]| (format!("{name} /event/Sync_Request__e"), value.to_vec());
+        assert_eq!(append.positions, [place("channel-time", b"7"), place("channel", b"9")]);
         assert!(append.dead.is_empty());
+    }
+
+    #[test]
+    fn a_position_is_as_old_as_its_event_says() {
+        let cases = [
+            (json!({ "CreatedDate": "1970-01-01T00:00:02.500Z" }), 2_500),
+            (json!({ "CreatedDate": "1970-01-01T00:00:03+0000" }), 3_000),
+            (json!({ "CreatedDate": "2999-01-01T00:00:00Z" }), 9_000),
+            (json!({ "ChangeEventHeader": { "commitTimestamp": 4_000 } }), 4_000),
+            (json!({ "CreatedDate": "soon" }), 9_000),
+        ];
+        for (payload, expected) in cases {
+            let events = vec![event(1, &json!({})), event(9, &payload)];
+            let batch = Batch { channel: "/event/A__e".into(), events, position: Some(b"9".to_vec()) };
+            assert_eq!(position_ms(&batch, 9_000), Some(expected), "{payload}");
+        }
     }
 
     #[test]
@@ -154,7 +196,7 @@ mod tests {
             let append = append(vec![event(9, &payload)]);
             let [dead] = append.dead.as_slice() else { panic!("one dead letter: {:?}", append.dead) };
             assert!(dead.reason.contains(expected) && !dead.hint.is_empty(), "{}", dead.reason);
-            assert_eq!((append.requests.len(), append.positions.len()), (0, 1));
+            assert_eq!((append.requests.len(), append.positions.len()), (0, 2));
         }
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod line;
 pub(crate) mod org;
 mod restart;
 pub(crate) mod status;
+pub(crate) mod subscription;
 pub(crate) mod supervisor;
 pub(crate) mod watch;
 pub(crate) mod worker;

@@ -9,6 +9,8 @@ use std::{
 
 use serde::Serialize;
 
+use super::subscription::Subscription;
+
 /// Parts of an org, in the order of the flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -71,6 +73,8 @@ pub struct OrgStatus {
     pub last_written_ms: Option<u64>,
     /// From the event's arrival to the record's write, of the last one, milliseconds.
     pub last_lag_ms: Option<u64>,
+    /// The event subscription, channel by channel.
+    pub subscription: Subscription,
 }
 
 impl OrgStatus {
@@ -102,15 +106,17 @@ impl Board {
         self.lock().clone()
     }
 
+    /// Notes something about the subscription; its part follows from its channels.
+    pub(crate) fn subscription(&self, now_ms: u64, note: impl FnOnce(&mut Subscription)) {
+        let mut status = self.lock();
+        note(&mut status.subscription);
+        let (state, note, hint) = status.subscription.summary();
+        set(&mut status, Part::Stream, state, &note, &hint, now_ms);
+    }
+
     /// Notes what a part is at; `since_ms` moves only when state or note change.
     pub(crate) fn set(&self, part: Part, state: State, note: &str, hint: &str, now_ms: u64) {
-        let mut status = self.lock();
-        let entry = entry(&mut status, part, now_ms);
-        if entry.state != state || entry.note != note {
-            note.clone_into(&mut entry.note);
-            hint.clone_into(&mut entry.hint);
-            (entry.state, entry.since_ms) = (state, now_ms);
-        }
+        set(&mut self.lock(), part, state, note, hint, now_ms);
     }
 
     /// A part does what it should.
@@ -143,6 +149,15 @@ impl Board {
     /// A panic elsewhere must not spread through the board.
     fn lock(&self) -> MutexGuard<'_, OrgStatus> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn set(status: &mut OrgStatus, part: Part, state: State, note: &str, hint: &str, now_ms: u64) {
+    let entry = entry(status, part, now_ms);
+    if entry.state != state || entry.note != note {
+        note.clone_into(&mut entry.note);
+        hint.clone_into(&mut entry.hint);
+        (entry.state, entry.since_ms) = (state, now_ms);
     }
 }
 

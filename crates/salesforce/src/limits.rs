@@ -44,6 +44,9 @@ pub const WRITE_TIMEOUT: Duration = Duration::from_mins(3);
 /// Time for an upload or for a result file.
 pub const TRANSFER_TIMEOUT: Duration = Duration::from_mins(10);
 
+/// How long events can be replayed: high-volume platform events and change events ("Message Durability").
+pub const EVENT_RETENTION: Duration = Duration::from_hours(72);
+
 /// Life of a JWT assertion: the server allows about three minutes of skew (HELP `remoteaccess_oauth_jwt_flow`).
 pub const ASSERTION_SECS: i64 = 180;
 

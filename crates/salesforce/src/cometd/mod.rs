@@ -194,8 +194,11 @@ pub enum Report {
         hint: &'static str,
         /// When it is tried again.
         retry_in: Duration,
+        /// What kind of trouble it is.
+        fault: Fault,
     },
-    /// Salesforce refused something that orgpipe itself did wrong, or its settings say wrong.
+    /// Salesforce refused something that orgpipe itself did wrong, or its settings say wrong. What follows from it is
+    /// told by a report of its own.
     Bug {
         /// In Salesforce's words.
         reason: String,
@@ -208,6 +211,8 @@ pub enum Report {
         reason: String,
         /// After how long.
         retry_in: Duration,
+        /// What kind of trouble it is.
+        fault: Fault,
     },
     /// No token was to be had.
     LoginFailed {
@@ -223,4 +228,54 @@ pub enum Report {
         /// Its kind.
         input: &'static str,
     },
+}
+
+impl Report {
+    /// The trouble this report counts as; each trouble is reported once.
+    pub fn fault(&self) -> Option<Fault> {
+        match self {
+            Self::Refused { fault, .. } | Self::Lost { fault, .. } => Some(*fault),
+            Self::Gap { .. } => Some(Fault::Replay),
+            Self::LoginFailed { .. } => Some(Fault::Login),
+            Self::MultipleClients => Some(Fault::Session),
+            Self::Connected | Self::Subscribed { .. } | Self::Bug { .. } | Self::Unasked { .. } => None,
+        }
+    }
+}
+
+/// A kind of trouble, for counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fault {
+    /// No usable answer: network, proxy, maintenance page.
+    Transport,
+    /// Salesforce does not know the session any more.
+    Session,
+    /// The token was refused, or none was to be had.
+    Login,
+    /// Overload, or an allowance of the org is used up.
+    Limit,
+    /// The channel or the permission for it is missing.
+    Permission,
+    /// The replay id is not valid any more: events may have been missed.
+    Replay,
+    /// Our own store was slow, or failed.
+    Store,
+    /// Salesforce did not accept a message.
+    Protocol,
+}
+
+impl Fault {
+    /// In one word, for metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Transport => "transport",
+            Self::Session => "session",
+            Self::Login => "login",
+            Self::Limit => "limit",
+            Self::Permission => "permission",
+            Self::Replay => "replay",
+            Self::Store => "store",
+            Self::Protocol => "protocol",
+        }
+    }
 }

@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use super::{
-    Failure,
+    Failure, Fault,
     wire::{Reconnect, Reply, Unreadable},
 };
 
@@ -58,6 +58,8 @@ pub(super) struct Verdict {
     pub(super) told: bool,
     /// True when it should not happen with a client in order.
     pub(super) alarm: bool,
+    /// For counting.
+    pub(super) fault: Fault,
 }
 
 /// Overload and caps on clients; Salesforce asks to try "later".
@@ -147,6 +149,7 @@ pub(super) fn of_reply(place: Place, reply: &Reply) -> Verdict {
         hint,
         told: true,
         alarm,
+        fault: fault(reaction, true),
     };
     for text in texts.into_iter().flatten() {
         let plain = normalize(text);
@@ -194,7 +197,7 @@ pub(super) fn of_http(status: u16, body: Option<&Unreadable>) -> Verdict {
         Reaction::Login => LOGIN,
         _ => "",
     };
-    Verdict { reaction, reason, hint, told: false, alarm: false }
+    Verdict { reaction, reason, hint, told: false, alarm: false, fault: fault(reaction, false) }
 }
 
 /// Judges a missing answer. Salesforce empties its queue before it writes, so an answer cut off may have taken
@@ -212,13 +215,26 @@ pub(super) fn of_failure(place: Place, failure: &Failure) -> Verdict {
         Failure::Unreachable(_) | Failure::TimedOut | Failure::Broken(_) => "",
     };
     let alarm = matches!(failure, Failure::TooLarge(_));
-    Verdict { reaction, reason: shorten(&failure.to_string()), hint, told: false, alarm }
+    let fault = Fault::Transport;
+    Verdict { reaction, reason: shorten(&failure.to_string()), hint, told: false, alarm, fault }
 }
 
 /// Judges a `/meta/disconnect` nobody asked for, which may stand beside a successful reply.
 pub(super) fn of_disconnect(reason: &str) -> Verdict {
-    let reason = reason.to_owned();
-    Verdict { reaction: Reaction::Handshake, reason, hint: "", told: true, alarm: false }
+    let (reason, reaction) = (reason.to_owned(), Reaction::Handshake);
+    Verdict { reaction, reason, hint: "", told: true, alarm: false, fault: Fault::Session }
+}
+
+fn fault(reaction: Reaction, told: bool) -> Fault {
+    match reaction {
+        Reaction::Handshake | Reaction::BackOff(Duration::ZERO) if !told => Fault::Transport,
+        Reaction::Handshake | Reaction::BackOff(Duration::ZERO) => Fault::Session,
+        Reaction::Login | Reaction::LoginThenBug | Reaction::Denied => Fault::Login,
+        Reaction::BackOff(_) => Fault::Limit,
+        Reaction::LoginThenRefused | Reaction::Refused => Fault::Permission,
+        Reaction::Replay => Fault::Replay,
+        Reaction::Bug => Fault::Protocol,
+    }
 }
 
 fn of_code(place: Place, code: &str) -> Option<Reaction> {

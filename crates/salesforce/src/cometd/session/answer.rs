@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::super::{
-    Answer, Event, Failure,
+    Answer, Event, Failure, Fault,
     reaction::{self, Place, Reaction, Verdict},
     wire::{self, Reply},
 };
@@ -43,17 +43,17 @@ pub(super) fn read(place: Place, http: Result<Answer, Failure>) -> Heard {
 
 /// A successful handshake without a client id leads nowhere.
 pub(super) fn nameless() -> Verdict {
-    ours("the handshake succeeded but named no client")
+    ours("the handshake succeeded but named no client", Fault::Transport)
 }
 
 /// The store said no.
 pub(super) fn not_stored() -> Verdict {
-    ours("the events could not be stored")
+    ours("the events could not be stored", Fault::Store)
 }
 
-fn ours(reason: &str) -> Verdict {
+fn ours(reason: &str, fault: Fault) -> Verdict {
     let reaction = Reaction::BackOff(Duration::ZERO);
-    Verdict { reaction, reason: reason.to_owned(), hint: "", told: false, alarm: false }
+    Verdict { reaction, reason: reason.to_owned(), hint: "", told: false, alarm: false, fault }
 }
 
 fn failed(cookies: Vec<String>, verdict: Verdict) -> Heard {

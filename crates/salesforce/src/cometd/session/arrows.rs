@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{
     super::{
-        Answer, Failure, Report,
+        Answer, Failure, Fault, Report,
         reaction::{self, Place, Reaction, Verdict},
         wire::Reconnect,
     },
@@ -102,7 +102,8 @@ impl Turn {
         let retry_in = channel.refuse(verdict.reaction, &self.session.options, self.now, self.dice);
         let channel = Some(channel.wanted.channel.clone());
         self.alarm_of(&verdict);
-        self.report(Report::Refused { channel, reason: verdict.reason, hint: verdict.hint, retry_in });
+        let Verdict { reason, hint, fault, .. } = verdict;
+        self.report(Report::Refused { channel, reason, hint, retry_in, fault });
         None
     }
 
@@ -153,11 +154,11 @@ impl Turn {
         if plan.refused || verdict.reaction != Reaction::LoginThenBug {
             self.alarm_of(verdict);
         }
-        let (reason, retry_in) = (verdict.reason.clone(), plan.retry_in);
+        let (reason, retry_in, fault) = (verdict.reason.clone(), plan.retry_in, verdict.fault);
         self.report(if plan.refused {
-            Report::Refused { channel: None, reason, hint: verdict.hint, retry_in }
+            Report::Refused { channel: None, reason, hint: verdict.hint, retry_in, fault }
         } else {
-            Report::Lost { reason, retry_in }
+            Report::Lost { reason, retry_in, fault }
         });
         Rest { until: self.now.saturating_add(retry_in), renew: plan.renew.then_some(true) }
     }
@@ -236,7 +237,7 @@ impl Turn {
             Phase::Resting(rest) => self.rest(rest),
             Phase::Storing { request, after: After::Poll(link) } => {
                 let reason = "the events could not be stored in time for the next poll".to_owned();
-                self.report(Report::Lost { reason, retry_in: Duration::ZERO });
+                self.report(Report::Lost { reason, retry_in: Duration::ZERO, fault: Fault::Store });
                 let rest = Rest { until: self.now, renew: None };
                 self.leave(&link, None, Some(request), End::Rest(rest))
             }
