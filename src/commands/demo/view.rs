@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
-use comfy_table::{Cell, CellAlignment, Table, presets};
+use comfy_table::{Cell, CellAlignment, Table, TableComponent, presets};
 use orgpipe_actors::OrgView;
 
 use crate::admin::names;
 
-/// Every org, with the sum below.
+/// Orgs in the table; it must fit on a screen.
+const ROWS_MAX: usize = 16;
+
+/// The first orgs, with the sum of all below.
 pub(super) fn table(orgs: &[OrgView]) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header([
+    table.load_preset(presets::NOTHING).set_style(TableComponent::HeaderLines, '─').set_header([
         "org",
         "state",
         "in",
@@ -23,18 +26,21 @@ pub(super) fn table(orgs: &[OrgView]) -> String {
         "lag",
         "API calls",
     ]);
-    for org in orgs {
+    for org in orgs.iter().take(ROWS_MAX) {
         let lag = org.status.last_lag_ms.map(|millis| format!("{millis} ms")).unwrap_or_default();
         let mut row = vec![org.id.clone(), names::state(org.state).to_owned()];
         row.extend(numbers(org).map(|number| number.to_string()));
         row.extend([lag, org.status.calls.to_string()]);
         table.add_row(aligned(row));
     }
+    if orgs.len() > ROWS_MAX {
+        table.add_row([format!("… {} more", orgs.len() - ROWS_MAX)]);
+    }
     let mut row = vec!["all".to_owned(), String::new()];
     row.extend(sum(orgs).map(|number| number.to_string()));
     row.extend([String::new(), orgs.iter().map(|org| org.status.calls).sum::<u64>().to_string()]);
     table.add_row(aligned(row));
-    let troubles = orgs.iter().filter_map(|org| {
+    let troubles = orgs.iter().take(ROWS_MAX).filter_map(|org| {
         let (part, why) = org.status.trouble()?;
         Some(format!("\n{}, {}: {}", org.id, names::part(part), why.note))
     });
