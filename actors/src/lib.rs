@@ -4,7 +4,7 @@
 //! Supervisor                         supervise/supervisor.rs
 //! └─ OrgActor, one per org           supervise/org.rs
 //!    ├─ CometdActor                  capture/cometd.rs    events  ─▶ A ─▶ ingress
-//!    ├─ Worker<Refresh>              capture/refresh.rs   records ─▶ A ─▶ ingress
+//!    ├─ Worker<Refresh>              capture/refresh.rs   records ─▶ A ─▶ ingress; capture/heal.rs for gaps
 //!    ├─ Worker<Ingest>               decide/ingest.rs     ingress ─▶ look up, match, diff ─▶ B ─▶ egress
 //!    └─ Worker<Writer>               deliver/writer.rs    egress ─▶ REST, Bulk API 2.0 ─▶ C
 //! ```
@@ -25,6 +25,7 @@ mod retry;
 mod service;
 mod supervise;
 
+pub use capture::heal::{GapReason, Receipt};
 pub use check::{CheckProblem, check};
 pub use service::{Drained, Ledger, OrgView, Service, StartError};
 pub use supervise::{

@@ -32,7 +32,7 @@ pub(crate) struct RequestParcel {
     /// The records' key and `$` fields when the asker has them already (a refresh page has).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<Vec<Row>>,
-    /// `EventUuid` of the event, or an ID of the refresh page.
+    /// `EventUuid` of the event, or the ID of the run or gap that read it.
     pub event_id: String,
     /// The event's own correlation ID, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,8 +60,36 @@ pub(crate) struct ChangeParcel {
     pub source_id: String,
     /// Why.
     pub origin: Origin,
+    /// The gap in the event stream that is healed by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap: Option<String>,
     /// When its request came, Unix milliseconds.
     pub received_ms: u64,
+}
+
+/// What became of the records of a gap that is being healed, counted in the commits that decide them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Tally {
+    /// The gap.
+    pub gap: String,
+    /// The org held the right values.
+    pub unchanged: u64,
+    /// Nothing is known about them, or they are gone.
+    pub no_data: u64,
+    /// They became dead letters.
+    pub failed: u64,
+    /// They became changes.
+    pub changes: u64,
+    /// API calls it took.
+    pub calls: u64,
+}
+
+impl Tally {
+    /// The stored count, if it is of this gap; else a new one.
+    pub(crate) fn of(gap: &str, stored: Option<&[u8]>) -> Self {
+        let known = stored.and_then(|stored| unpack::<Self>(stored).ok()).filter(|known| known.gap == gap);
+        known.unwrap_or_else(|| Self { gap: gap.to_owned(), ..Self::default() })
+    }
 }
 
 /// A Bulk API 2.0 job under way, as much as is needed to go on with it after a restart.

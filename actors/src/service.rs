@@ -9,6 +9,10 @@ use orgpipe_store::{Counts, DeadLetter, Durability, Options, Store, StoreError};
 use serde::Serialize;
 
 use crate::{
+    capture::{
+        heal::{self, Receipt},
+        webhook::Webhook,
+    },
     clock::Clock,
     decide::lookup::Source,
     settings::Settings,
@@ -122,6 +126,7 @@ impl Service {
         let store = Store::open(&settings.data_dir, options)?;
         let http = HttpClient::new()?;
         let source = Arc::new(Source::new(settings.source, clock)?);
+        let webhook = settings.webhook.map(Webhook::new).transpose()?.map(Arc::new);
         let contexts: Vec<Arc<OrgContext>> = settings
             .orgs
             .into_iter()
@@ -129,7 +134,8 @@ impl Service {
                 let board = Arc::new(Board::default());
                 let line = OrgLine::new(Arc::clone(&org), http.clone(), Arc::clone(&board), clock);
                 let (store, source) = (store.clone(), Arc::clone(&source));
-                Arc::new(OrgContext { settings: org, store, line, source, board, clock })
+                let (gaps, webhook) = (heal::Guard::default(), webhook.clone());
+                Arc::new(OrgContext { settings: org, store, line, source, gaps, webhook, board, clock })
             })
             .collect();
         let orgs = contexts.iter().map(|org| (org.id().to_owned(), Arc::clone(org))).collect();
@@ -157,6 +163,14 @@ impl Service {
     pub async fn dead_letters(&self, id: &str, limit: usize) -> Result<Vec<DeadLetter>, OrgError> {
         let org = self.orgs.get(id).ok_or_else(|| OrgError::Unknown(id.to_owned()))?;
         Ok(self.store.dead_letters(org.id(), limit).await?)
+    }
+
+    /// What was done about the gaps in an org's event stream, newest first.
+    pub async fn receipts(&self, id: &str) -> Result<Vec<Receipt>, OrgError> {
+        let org = self.orgs.get(id).ok_or_else(|| OrgError::Unknown(id.to_owned()))?;
+        let mut receipts = heal::receipts(org).await?;
+        receipts.reverse();
+        Ok(receipts)
     }
 
     /// Begins to read all records of one sync, or of all that can be refreshed. Gives back their names.

@@ -20,6 +20,8 @@ pub struct Settings {
     pub cache_bytes: u64,
     /// The vendor's look-up API.
     pub source: SourceSettings,
+    /// Where receipts are posted, if anywhere.
+    pub webhook: Option<WebhookSettings>,
     /// One entry per customer's org.
     pub orgs: Vec<Arc<OrgSettings>>,
 }
@@ -37,6 +39,15 @@ pub struct SourceSettings {
     pub concurrent_max: u32,
     /// How long one call may take.
     pub timeout: Duration,
+}
+
+/// Where the vendor's own systems are told what happened.
+#[derive(Clone, Debug)]
+pub struct WebhookSettings {
+    /// Where JSON is posted.
+    pub url: url::Url,
+    /// Sent as a bearer token, if there is one.
+    pub token: Option<SecretString>,
 }
 
 /// One customer's org.

@@ -66,6 +66,7 @@ fn routes(app: &mut web::ServiceConfig) {
         .route("/api/v1/orgs", web::get().to(orgs::list))
         .route("/api/v1/orgs/{org}", web::get().to(orgs::one))
         .route("/api/v1/orgs/{org}/dead-letters", web::get().to(orgs::dead_letters))
+        .route("/api/v1/orgs/{org}/receipts", web::get().to(orgs::receipts))
         .route("/api/v1/orgs/{org}/refresh", web::post().to(orgs::refresh))
         .route("/api/v1/orgs/{org}/unpark", web::post().to(orgs::unpark));
 }

@@ -56,6 +56,13 @@ pub(super) async fn dead_letters(
     }
 }
 
+pub(super) async fn receipts(service: Data<Service>, org: Path<String>) -> HttpResponse {
+    match service.receipts(&org).await {
+        Ok(receipts) => HttpResponse::Ok().json(json!({ "receipts": receipts })),
+        Err(error) => problem(&error),
+    }
+}
+
 pub(super) async fn refresh(
     service: Data<Service>,
     org: Path<String>,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use actix_web::{HttpResponse, web::Data};
 use askama::Template;
-use orgpipe_actors::{ChannelStatus, OrgView, Part, Service, State};
+use orgpipe_actors::{ChannelStatus, OrgView, Part, Receipt, Service, State};
 
 use super::names;
 
@@ -106,7 +106,7 @@ fn row(org: &OrgView) -> PageRow {
         open: records.open,
         lag: org.status.last_lag_ms.map(|millis| format!("{millis} ms")).unwrap_or_default(),
         calls: org.status.api_usage.map(|(used, max)| format!("{used} / {max}")).unwrap_or_default(),
-        notes: notes(org),
+        notes: [notes(org), gap_notes(org)].concat(),
     }
 }
 
@@ -121,6 +121,15 @@ fn notes(org: &OrgView) -> Vec<String> {
         Some((part, why)) => vec![format!("{}: {}. {}", names::part(part), why.note, why.hint)],
         None => Vec::new(),
     }
+}
+
+/// Gaps that are open, and what was done about the last one.
+fn gap_notes(org: &OrgView) -> Vec<String> {
+    let open = match org.status.open_gaps {
+        0 => None,
+        gaps => Some(format!("Gaps in the events that are being healed: {gaps}.")),
+    };
+    [open, org.status.last_receipt.as_ref().map(Receipt::sentence)].into_iter().flatten().collect()
 }
 
 fn channel_note(name: &str, channel: &ChannelStatus) -> String {

@@ -11,7 +11,7 @@ mod value;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use orgpipe_actors::settings::{Limits, OrgSettings, Settings, SourceSettings};
+use orgpipe_actors::settings::{Limits, OrgSettings, Settings, SourceSettings, WebhookSettings};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -25,7 +25,7 @@ use super::{
     reader::{Section, Written},
     report::{Report, closest},
     secrets::Environment,
-    tables::{LimitsTable, OrgTable, PlaceTable, ServiceTable, SourceTable, Tables},
+    tables::{LimitsTable, OrgTable, PlaceTable, ServiceTable, SourceTable, Tables, WebhookTable},
 };
 
 /// REST and CometD version used unless the file says otherwise (Spring '26).
@@ -48,6 +48,10 @@ pub(super) fn config(
 ) -> Option<Config> {
     let service = service(tables.service.as_ref(), folder, report);
     let source = source(tables.source.as_ref(), environment, report);
+    let webhook = match &tables.webhook {
+        Some(table) => webhook(table, environment, report).map(Some),
+        None => Some(None),
+    };
     let syncs = sync::all(tables.syncs, report);
     let defaults = Defaults::of(tables.org_defaults.as_ref(), report);
     if tables.orgs.is_empty() {
@@ -57,7 +61,7 @@ pub(super) fn config(
     let mut orgs =
         Orgs { syncs, defaults, folder, environment, known: Known::default(), seen: Seen::default() };
     let resolved: Vec<_> = tables.orgs.iter().map(|table| orgs.resolve(table, report)).collect();
-    let (service, source) = (service?, source?);
+    let (service, source, webhook) = (service?, source?, webhook?);
     Some(Config {
         listen: service.listen,
         settings: Settings {
@@ -65,6 +69,7 @@ pub(super) fn config(
             durable_against_power_loss: service.durable_against_power_loss,
             cache_bytes: service.cache_bytes,
             source,
+            webhook,
             orgs: resolved.into_iter().collect::<Option<Vec<_>>>()?,
         },
     })
@@ -138,6 +143,22 @@ fn source(
         concurrent_max: or(&table.concurrent_max, 16),
         timeout: Duration::from_secs(u64::from(or(&table.timeout_secs, 30))),
     })
+}
+
+fn webhook(
+    table: &WebhookTable<'_>,
+    environment: &Environment,
+    report: &mut Report<'_>,
+) -> Option<WebhookSettings> {
+    let section = &table.section;
+    let hint = "Write where receipts are posted, such as `url = \"https://ops.example.com/orgpipe\"`.";
+    let address = section.demand(report, "url", table.url.as_ref(), hint);
+    let address = address.and_then(|written| url(section, report, "url", written));
+    let token = match &table.token_env {
+        None => None,
+        Some(written) => Some(token(section, written, environment, report)?),
+    };
+    Some(WebhookSettings { url: address?, token })
 }
 
 fn token(

@@ -30,11 +30,12 @@ const BULK_FROM: RangeInclusive<u32> = 2..=10_000;
 /// A table's place in the file, and its keys.
 pub(super) type Keys = (&'static str, &'static [&'static str]);
 
-const TOP: Keys = ("", &["service", "source", "sync", "org_defaults", "org"]);
+const TOP: Keys = ("", &["service", "source", "webhook", "sync", "org_defaults", "org"]);
 const SERVICE: Keys =
     ("service", &["data_dir", "listen", "listen_beyond_loopback", "durability", "cache_mb"]);
 const SOURCE: Keys =
     ("source", &["url", "token_env", "requests_per_second", "concurrent_max", "timeout_secs"]);
+const WEBHOOK: Keys = ("webhook", &["url", "token_env"]);
 const SYNC: Keys = (
     "sync",
     &["name", "channel", "event", "object", "keys", "match", "target", "external_id", "fields", "refresh"],
@@ -67,13 +68,14 @@ const AUTH: Keys = (
 /// Every table and its keys, for the test that reads config/example.toml.
 #[cfg(test)]
 pub(super) const ALL: &[Keys] =
-    &[TOP, SERVICE, SOURCE, SYNC, EVENT, EXTERNAL_ID, REFRESH, ORG_DEFAULTS, LIMITS, ORG, AUTH];
+    &[TOP, SERVICE, SOURCE, WEBHOOK, SYNC, EVENT, EXTERNAL_ID, REFRESH, ORG_DEFAULTS, LIMITS, ORG, AUTH];
 
 /// The whole file.
 #[derive(Debug)]
 pub(super) struct Tables<'t> {
     pub(super) service: Option<ServiceTable<'t>>,
     pub(super) source: Option<SourceTable<'t>>,
+    pub(super) webhook: Option<WebhookTable<'t>>,
     pub(super) syncs: Vec<SyncTable<'t>>,
     pub(super) org_defaults: Option<PlaceTable<'t>>,
     pub(super) orgs: Vec<OrgTable<'t>>,
@@ -99,6 +101,14 @@ pub(super) struct SourceTable<'t> {
     pub(super) requests_per_second: Option<Written<u32>>,
     pub(super) concurrent_max: Option<Written<u32>>,
     pub(super) timeout_secs: Option<Written<u32>>,
+}
+
+/// `[webhook]`.
+#[derive(Debug)]
+pub(super) struct WebhookTable<'t> {
+    pub(super) section: Section<'t>,
+    pub(super) url: Option<Written<String>>,
+    pub(super) token_env: Option<Written<String>>,
 }
 
 /// `[[sync]]`.
@@ -197,6 +207,7 @@ impl<'t> Tables<'t> {
         Self {
             service: top.section(report, "service").map(|section| service(section, report)),
             source: top.section(report, "source").map(|section| source(section, report)),
+            webhook: top.section(report, "webhook").map(|section| webhook(section, report)),
             syncs: top
                 .sections(report, "sync", "name")
                 .into_iter()
@@ -233,6 +244,11 @@ fn source<'t>(section: Section<'t>, report: &mut Report<'_>) -> SourceTable<'t> 
         timeout_secs: section.whole(report, "timeout_secs", SOURCE_TIMEOUT_SECS),
         section,
     }
+}
+
+fn webhook<'t>(section: Section<'t>, report: &mut Report<'_>) -> WebhookTable<'t> {
+    section.allow(WEBHOOK.1, secret, report);
+    WebhookTable { url: section.text(report, "url"), token_env: section.text(report, "token_env"), section }
 }
 
 fn sync<'t>(section: Section<'t>, report: &mut Report<'_>) -> SyncTable<'t> {

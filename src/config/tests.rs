@@ -10,7 +10,8 @@ use super::{Config, Environment, Problem, parse, tables};
 const EXAMPLE: &str = include_str!("../../config/example.toml");
 const ONE_ORG: &str = include_str!("../../config/one-org.toml");
 const KEY: &str = include_str!("../../tests/data/throwaway-key.pem");
-const SECRETS: [(&str, &str); 5] = [
+const SECRETS: [(&str, &str); 6] = [
+    ("WEBHOOK_TOKEN", "hidden-webhook"),
     ("SOURCE_TOKEN", "hidden-token"),
     ("SF_CLIENT_ID", "acme-client"),
     ("GLOBEX_CLIENT_ID", "globex-client"),

@@ -2,7 +2,7 @@
 //!
 //! Here: sockets, timers, the store's commit A. Not here: any decision (`salesforce::cometd::session`).
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use actix::{
     Actor, ActorContext as _, AsyncContext as _, Context, Handler, WeakRecipient, WrapFuture as _,
@@ -13,9 +13,13 @@ use orgpipe_salesforce::cometd::{
     session::{Options, Session, step},
 };
 
-use orgpipe_store::Append;
+use orgpipe_salesforce::oauth::LoginError;
+use orgpipe_store::{Append, StoreError};
 
-use super::requests::{append_of, position_ms, position_name, position_time_name};
+use super::{
+    heal::{self, GapReason},
+    requests::{append_of, position_ms, position_name, position_time_name},
+};
 use crate::supervise::{
     context::OrgContext,
     line,
@@ -24,6 +28,11 @@ use crate::supervise::{
     worker::{Ring, Stop},
 };
 
+/// How often it is stored that a quiet channel is heard of.
+const HEARD_EVERY: Duration = Duration::from_mins(1);
+/// Name of the position that holds the ID of the org that the last login led to.
+const ORG_ID: &str = "org-id";
+
 /// The event subscription of one org.
 pub(crate) struct CometdActor {
     org: Arc<OrgContext>,
@@ -31,13 +40,19 @@ pub(crate) struct CometdActor {
     session: Option<Session>,
     login: Option<line::Session>,
     bell: WeakRecipient<Bell>,
+    /// Channels that deliver.
+    delivering: BTreeSet<String>,
+    /// Not before this time since the start is it stored again that they were heard of.
+    heard_again: Duration,
     stopping: bool,
 }
 
 impl CometdActor {
     /// A subscription to every channel of the org's syncs, going on from the stored positions.
     pub(crate) fn new(org: Arc<OrgContext>, bell: WeakRecipient<Bell>) -> Self {
-        Self { org, session: None, login: None, bell, stopping: false }
+        let delivering = BTreeSet::new();
+        let heard_again = Duration::ZERO;
+        Self { org, session: None, login: None, bell, delivering, heard_again, stopping: false }
     }
 
     fn feed(&mut self, input: Input, context: &mut Context<Self>) {
@@ -69,7 +84,11 @@ impl CometdActor {
                         let now_ms = actor.org.clock.now_ms();
                         actor.org.board.subscription(now_ms, |all| all.last_reply_ms = Some(now_ms));
                     }
+                    let polled = actor.is_polling();
                     actor.feed(Input::Answer { request, http }, context);
+                    if polled && actor.is_polling() {
+                        actor.heard(context);
+                    }
                 }));
             }
             Action::Store { request, batches } => self.store(request, batches, context),
@@ -77,9 +96,63 @@ impl CometdActor {
             Action::Wake { after, timer } => {
                 context.run_later(after, move |actor, context| actor.feed(Input::Woke { timer }, context));
             }
-            Action::Report(report) => self.note(report),
+            Action::Report(report) => {
+                if let Report::Gap { channel, .. } = &report {
+                    self.note_gap(vec![channel.clone()], GapReason::ReplayRefused, Vec::new(), context);
+                }
+                self.note(report);
+            }
             Action::Done => context.stop(),
         }
+    }
+
+    fn is_polling(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.phase() == "polling")
+    }
+
+    /// A poll was answered and the next one has left: nothing that was published before it is missing. That is stored
+    /// now and then, so that after a gap less has to be read.
+    fn heard(&mut self, context: &mut Context<Self>) {
+        let now = self.org.clock.monotonic();
+        if now < self.heard_again || self.delivering.is_empty() {
+            return;
+        }
+        self.heard_again = now + HEARD_EVERY;
+        let org = Arc::clone(&self.org);
+        let positions = heal::heard(&self.delivering, org.clock.now_ms());
+        let commit = async move {
+            let stored = org.store.append(org.id(), Append { positions, ..Append::default() }).await;
+            if let Err(error) = stored {
+                tracing::error!(org = org.id(), "it was not stored that events are heard: {error}");
+            }
+        };
+        context.spawn(commit.into_actor(self));
+    }
+
+    /// Nothing else goes on until the gap is on disk: a position stored before it would let it be forgotten.
+    fn note_gap(
+        &mut self,
+        channels: Vec<String>,
+        reason: GapReason,
+        more: Vec<(String, Vec<u8>)>,
+        context: &mut Context<Self>,
+    ) {
+        let org = Arc::clone(&self.org);
+        let commit = async move { heal::note_gap(&org, channels, reason, more).await };
+        context.wait(commit.into_actor(self).map(move |noted, actor, context| match noted {
+            Ok(()) => {
+                actor.ring(Bell::Gap);
+                if reason == GapReason::OrgChanged {
+                    // What the session knows of its channels is of the other org: it begins anew, from disk.
+                    context.stop();
+                }
+            }
+            Err(error) => {
+                // Started afresh, it sees the same gap again.
+                tracing::error!(org = actor.org.id(), "a gap was not stored: {error}");
+                context.stop();
+            }
+        }));
     }
 
     fn store(&mut self, request: u64, batches: Vec<Batch>, context: &mut Context<Self>) {
@@ -100,7 +173,7 @@ impl CometdActor {
                             all.stored(&channel, events, position_ms, now_ms);
                         }
                     });
-                    actor.ring();
+                    actor.ring(Bell::Ingress);
                     Input::Stored { request }
                 }
                 Err(error) => {
@@ -118,10 +191,23 @@ impl CometdActor {
     fn renew(&mut self, stale: bool, context: &mut Context<Self>) {
         let org = Arc::clone(&self.org);
         let refused = self.login.as_ref().filter(|_| stale).map(|login| login.generation);
-        let login = async move { org.line.session(refused).await };
+        let login = async move {
+            let login = org.line.session(refused).await?;
+            let moved = has_moved(&org, &login.token.org_id).await;
+            Ok::<_, LoginError>((login, moved))
+        };
         context.spawn(login.into_actor(self).map(|login, actor, context| {
             let input = match login {
-                Ok(login) => {
+                Ok((_, Err(error))) => {
+                    tracing::error!(org = actor.org.id(), "the org's ID was not stored: {error}");
+                    return context.stop();
+                }
+                Ok((login, Ok(true))) => {
+                    let name = (ORG_ID.to_owned(), login.token.org_id.into_bytes());
+                    let channels = channels(&actor.org);
+                    return actor.note_gap(channels, GapReason::OrgChanged, vec![name], context);
+                }
+                Ok((login, Ok(false))) => {
                     actor.login = Some(login);
                     Input::TokenReady
                 }
@@ -132,13 +218,23 @@ impl CometdActor {
     }
 
     /// A full mailbox means that the bell rings already.
-    fn ring(&self) {
+    fn ring(&self, which: Bell) {
         if let Some(bell) = self.bell.upgrade() {
-            let _ = bell.try_send(Bell::Ingress);
+            let _ = bell.try_send(which);
         }
     }
 
-    fn note(&self, report: Report) {
+    fn note(&mut self, report: Report) {
+        match &report {
+            Report::Connected => self.delivering.clear(),
+            Report::Subscribed { channel, .. } => {
+                self.delivering.insert(channel.clone());
+            }
+            Report::Refused { channel: Some(channel), .. } | Report::Gap { channel, .. } => {
+                self.delivering.remove(channel);
+            }
+            _ => {}
+        }
         let (org, now_ms) = (self.org.id(), self.org.clock.now_ms());
         let board = |note: &dyn Fn(&mut Subscription)| self.org.board.subscription(now_ms, note);
         if let Some(fault) = report.fault() {
@@ -155,8 +251,7 @@ impl CometdActor {
             }
             Report::Gap { channel, last } => {
                 let last = String::from_utf8_lossy(&last).into_owned();
-                let note = "events may have been missed: Salesforce no longer knows the replay ID";
-                tracing::warn!(org, channel, last, "{note}. Start a refresh to heal it");
+                tracing::debug!(org, channel, last, "the position was refused");
                 board(&|all| all.gap(&channel, now_ms));
             }
             Report::Refused { channel: Some(channel), reason, hint, retry_in, .. } => {
@@ -198,7 +293,7 @@ impl CometdActor {
 /// Where a channel without a position starts. The first time with new events: what was published before a customer was
 /// connected is left to the first refresh. That it has begun is on disk before it begins, so that after a kill it goes
 /// on with all that is retained instead of missing what was published in between.
-async fn begin(org: &OrgContext, channel: &str) -> Result<StartFrom, orgpipe_store::StoreError> {
+async fn begin(org: &OrgContext, channel: &str) -> Result<StartFrom, StoreError> {
     let name = format!("begun {channel}");
     if org.store.position(org.id(), &name).await?.is_some() {
         return Ok(StartFrom::Earliest);
@@ -208,20 +303,44 @@ async fn begin(org: &OrgContext, channel: &str) -> Result<StartFrom, orgpipe_sto
     Ok(StartFrom::Latest)
 }
 
-/// The channels of an org's syncs, each once, with the stored positions.
-async fn wanted(org: &OrgContext) -> Result<Vec<Wanted>, orgpipe_store::StoreError> {
-    let mut channels: Vec<&str> = org.settings.syncs.iter().map(|sync| sync.channel.as_str()).collect();
-    channels.sort_unstable();
-    channels.dedup();
-    let mut wanted = Vec::with_capacity(channels.len());
-    for channel in channels {
-        let position = org.store.position(org.id(), &position_name(channel)).await?;
-        let published = org.store.position(org.id(), &position_time_name(channel)).await?;
+/// Whether the login leads to another org than the last one did; the first one is stored.
+async fn has_moved(org: &OrgContext, org_id: &str) -> Result<bool, StoreError> {
+    if let Some(known) = org.store.position(org.id(), ORG_ID).await? {
+        return Ok(known != org_id.as_bytes());
+    }
+    let positions = vec![(ORG_ID.to_owned(), org_id.as_bytes().to_vec())];
+    org.store.append(org.id(), Append { positions, ..Append::default() }).await?;
+    Ok(false)
+}
+
+/// The channels of an org's syncs, each once.
+fn channels(org: &OrgContext) -> Vec<String> {
+    let channels: BTreeSet<&String> = org.settings.syncs.iter().map(|sync| &sync.channel).collect();
+    channels.into_iter().cloned().collect()
+}
+
+/// The channels with the stored positions. A position that is given up is empty.
+async fn wanted(org: &OrgContext) -> Result<Vec<Wanted>, StoreError> {
+    let mut dark = Vec::new();
+    for channel in channels(org) {
+        if heal::was_dark(org, &channel).await? {
+            dark.push(channel);
+        }
+    }
+    if !dark.is_empty() {
+        heal::note_gap(org, dark, GapReason::Dark, Vec::new()).await?;
+    }
+    let mut wanted = Vec::new();
+    for channel in channels(org) {
+        let position = org.store.position(org.id(), &position_name(&channel)).await?;
+        let position = position.filter(|position| !position.is_empty());
+        let published = org.store.position(org.id(), &position_time_name(&channel)).await?;
+        let published = published.filter(|_| position.is_some());
         let published = published.and_then(|text| String::from_utf8(text).ok()?.parse().ok());
         let now_ms = org.clock.now_ms();
-        org.board.subscription(now_ms, |all| all.wanted(channel, published, now_ms));
-        let start = begin(org, channel).await?;
-        wanted.push(Wanted { channel: channel.to_owned(), position, start });
+        org.board.subscription(now_ms, |all| all.wanted(&channel, published, now_ms));
+        let start = begin(org, &channel).await?;
+        wanted.push(Wanted { channel, position, start });
     }
     Ok(wanted)
 }

@@ -1,6 +1,9 @@
 //! Capture: what asks for a sync, onto the ingress queue. Ends at commit A.
 
 pub(crate) mod cometd;
+pub(crate) mod heal;
+mod pages;
 pub(crate) mod refresh;
 mod requests;
 mod schedule;
+pub(crate) mod webhook;

@@ -1,23 +1,24 @@
 //! RefreshTimer: reads all records of a sync, by schedule or on demand, and puts them on the ingress queue.
 //!
-//! Here: one page per step, committed with the checkpoint behind it. Not here: when a run is due (`schedule`).
+//! Here: one page per step, committed with the checkpoint behind it. Not here: when a run is due (`schedule`), how a
+//! page is read (`pages`), gaps (`heal`), which take their turn here.
 //!
 //! A run is a value in the store, not in memory: a service killed in the middle goes on behind the last stored page.
 
 use std::{str::FromStr as _, sync::Arc, time::Duration};
 
 use actix::WeakRecipient;
-use chrono::DateTime;
 use croner::Cron;
-use orgpipe_reconcile::row;
-use orgpipe_salesforce::{error::CallError, rest::query, soql::Select};
-use orgpipe_store::{Append, Lane, NewRequest, StoreError};
+use orgpipe_store::{Append, StoreError};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::schedule;
+use super::{
+    heal,
+    pages::{self, Halt, Page, Place, time},
+    schedule,
+};
 use crate::{
-    parcel::{Origin, RequestParcel, Row, pack, unpack},
+    parcel::{Origin, pack, unpack},
     retry::Delays,
     settings::{RefreshSettings, SyncSettings},
     supervise::{
@@ -28,8 +29,6 @@ use crate::{
     },
 };
 
-/// Records read with one query: one page as Salesforce cuts it (REST API Developer Guide, "Query Options Header").
-const PAGE: usize = 2_000;
 /// No further page while so many records wait for their look-up.
 const AHEAD_MAX: u64 = 4_000;
 /// How often a paused run looks again.
@@ -40,8 +39,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 pub(crate) struct Run {
     /// Names the run in the requests it makes.
     pub id: String,
-    /// ID of the last record read; empty at the start.
-    pub after: String,
+    /// How far it is.
+    #[serde(flatten)]
+    pub place: Place,
     /// Records read.
     pub records: u64,
     /// When it began, Unix milliseconds.
@@ -51,7 +51,7 @@ pub(crate) struct Run {
 impl Run {
     /// A run that starts now.
     pub(crate) fn new(now_ms: u64) -> Self {
-        Self { id: uuid::Uuid::new_v4().to_string(), after: String::new(), records: 0, started_ms: now_ms }
+        Self { id: uuid::Uuid::new_v4().to_string(), place: Place::all(), records: 0, started_ms: now_ms }
     }
 }
 
@@ -70,26 +70,30 @@ pub(crate) struct Refresh {
     org: Arc<OrgContext>,
     bell: WeakRecipient<Bell>,
     delays: Delays,
-}
-
-/// Why a step went no further.
-#[derive(Debug, thiserror::Error)]
-enum Halt {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Call(#[from] CallError),
+    /// Whether the board shows the gaps on disk.
+    shown: bool,
+    /// Not before this time since the start is a receipt posted.
+    post_at: Duration,
+    post_delays: Delays,
 }
 
 impl Refresh {
     /// Goes on with whatever runs are stored.
     pub(crate) fn new(org: Arc<OrgContext>, bell: WeakRecipient<Bell>) -> Self {
         let delays = Delays::new(Duration::from_secs(1), Duration::from_mins(5));
-        Self { org, bell, delays }
+        let post_delays = Delays::new(Duration::from_secs(1), Duration::from_mins(5));
+        Self { org, bell, delays, shown: false, post_at: Duration::ZERO, post_delays }
     }
 
-    async fn advance(&self) -> Result<Next, Halt> {
-        let mut next = Next::Idle;
+    async fn advance(&mut self) -> Result<Next, Halt> {
+        if !std::mem::replace(&mut self.shown, true) {
+            heal::show(&self.org).await?;
+        }
+        let ahead = self.org.store.counts(self.org.id()).await?.open_ingress >= AHEAD_MAX;
+        let mut next = sooner(self.post().await, heal::advance(&self.org, ahead).await?);
+        if next == Next::Again {
+            self.ring();
+        }
         for sync in &self.org.settings.syncs {
             next = sooner(next, self.advance_sync(sync).await?);
         }
@@ -105,7 +109,7 @@ impl Refresh {
         // A run that cannot be read any more starts over: reading twice costs calls, not data.
         let run = unpack(&stored).unwrap_or_else(|_| Run::new(self.org.clock.now_ms()));
         let zone = self.org.settings.time_zone;
-        if !schedule::open(refresh.window, zone, instant(self.org.clock.now_ms())) {
+        if !schedule::open(refresh.window, zone, time(self.org.clock.now_ms())) {
             return Ok(Next::After(LOOK_AGAIN));
         }
         if self.org.store.counts(self.org.id()).await?.open_ingress >= AHEAD_MAX {
@@ -128,13 +132,13 @@ impl Refresh {
             org.store.append(org.id(), Append { positions, requests: Vec::new(), dead: Vec::new() }).await?;
             return Ok(Next::Again);
         };
-        match schedule::next_run(&cron, org.settings.time_zone, instant(last_ms)) {
-            Some(due) if due <= instant(now_ms) => {
+        match schedule::next_run(&cron, org.settings.time_zone, time(last_ms)) {
+            Some(due) if due <= time(now_ms) => {
                 tracing::info!(org = org.id(), sync = sync.name, "refresh begins by schedule");
                 begin(org, &sync.name).await?;
                 Ok(Next::Again)
             }
-            Some(due) => Ok(Next::After((due - instant(now_ms)).to_std().unwrap_or_default())),
+            Some(due) => Ok(Next::After((due - time(now_ms)).to_std().unwrap_or_default())),
             None => Ok(Next::Idle),
         }
     }
@@ -142,35 +146,49 @@ impl Refresh {
     /// Reads a page, and stores its requests with the run's new place in one commit.
     async fn page(&self, sync: &SyncSettings, refresh: &RefreshSettings, run: Run) -> Result<Next, Halt> {
         let org = &self.org;
-        let mut select = Select::from(sync.mapping.object())
-            .fields(sync.mapping.read_fields())
-            .where_raw(refresh.condition.as_deref().unwrap_or_default());
-        if !run.after.is_empty() {
-            select = select.and_gt("Id", &run.after);
-        }
-        let call = query::query(&select.order_by("Id").limit(PAGE).to_soql());
-        let reply = org.line.call(Lane::Refresh, &call).await?;
-        let page = query::page(&reply)?;
-        let (mut rows, mut more) = (page.records, page.next);
-        while let Some(url) = more.take() {
-            let reply = org.line.call(Lane::Refresh, &query::next(&url)).await?;
-            let page = query::page(&reply)?;
-            rows.extend(page.records);
-            more = page.next;
-        }
-        let read = rows.len();
-        let append = append_of(sync, refresh, &run, rows, org.clock.now_ms());
-        let done = append.positions.iter().any(|(_, run)| run.is_empty());
-        org.store.append(org.id(), append).await?;
+        let condition = refresh.condition.as_deref().unwrap_or_default();
+        let Page { rows, next, read_ms, .. } = pages::read(org, sync, condition, &run.place).await?;
+        let records = run.records + rows.len() as u64;
+        let requests = pages::requests(sync, refresh.batch, Origin::Refresh, &run.id, rows, read_ms);
+        let done = next.is_none();
+        let run = next.map_or_else(Vec::new, |place| pack(&Run { place, records, ..run }));
+        let positions = vec![(run_name(&sync.name), run)];
+        org.store.append(org.id(), Append { positions, requests, ..Append::default() }).await?;
         org.board.running(Part::Refresh, org.clock.now_ms());
-        if let Some(bell) = self.bell.upgrade() {
-            let _ = bell.try_send(Bell::Ingress);
-        }
+        self.ring();
         if done {
-            let records = run.records + read as u64;
             tracing::info!(org = org.id(), sync = sync.name, records, "refresh has read all records");
         }
         Ok(Next::Again)
+    }
+
+    /// A full mailbox means that the bell rings already.
+    fn ring(&self) {
+        if let Some(bell) = self.bell.upgrade() {
+            let _ = bell.try_send(Bell::Ingress);
+        }
+    }
+
+    /// Posts receipts; a webhook that does not answer holds up nothing else.
+    async fn post(&mut self) -> Next {
+        let now = self.org.clock.monotonic();
+        if now < self.post_at {
+            return Next::After(self.post_at.saturating_sub(now));
+        }
+        match heal::post(&self.org).await {
+            Ok(true) => {
+                self.post_delays.reset();
+                Next::Again
+            }
+            Ok(false) => Next::Idle,
+            Err(error) => {
+                let wait = self.post_delays.next(self.org.clock.dice());
+                self.post_at = now + wait;
+                let wait_secs = wait.as_secs_f32();
+                tracing::warn!(org = self.org.id(), wait_secs, "a receipt waits to be posted: {error}");
+                Next::After(wait)
+            }
+        }
     }
 }
 
@@ -183,53 +201,6 @@ pub(crate) async fn begin(org: &OrgContext, sync: &str) -> Result<(), StoreError
         positions.push((run_name(sync), pack(&Run::new(now_ms))));
     }
     org.store.append(org.id(), Append { positions, requests: Vec::new(), dead: Vec::new() }).await
-}
-
-/// A page as requests of `batch` records, and the run's place behind it: empty when this was the last page.
-fn append_of(
-    sync: &SyncSettings,
-    refresh: &RefreshSettings,
-    run: &Run,
-    mut rows: Vec<Row>,
-    now_ms: u64,
-) -> Append {
-    let read = rows.len();
-    let last = rows.last().and_then(id_of).unwrap_or_default();
-    let mut requests = Vec::with_capacity(read.div_ceil(refresh.batch.max(1)));
-    while !rows.is_empty() {
-        let rest = rows.split_off(refresh.batch.clamp(1, rows.len()));
-        let mut batch = std::mem::replace(&mut rows, rest);
-        for row in &mut batch {
-            // Type and URL of the record: as long as the fields we want, and never looked at.
-            row.remove("attributes");
-        }
-        let records = u32::try_from(batch.len()).unwrap_or(u32::MAX);
-        let parcel = RequestParcel {
-            v: 1,
-            sync: sync.name.clone(),
-            origin: Origin::Refresh,
-            ids: batch.iter().filter_map(id_of).collect(),
-            rows: Some(batch),
-            event_id: run.id.clone(),
-            correlation_id: None,
-            received_ms: now_ms,
-        };
-        requests.push(NewRequest { lane: Lane::Refresh, records, body: pack(&parcel) });
-    }
-    let place = if read < PAGE || last.is_empty() {
-        Vec::new()
-    } else {
-        pack(&Run { after: last, records: run.records + read as u64, ..run.clone() })
-    };
-    Append { positions: vec![(run_name(&sync.name), place)], requests, dead: Vec::new() }
-}
-
-fn id_of(row: &Row) -> Option<String> {
-    row::get(row, "Id").and_then(Value::as_str).map(str::to_owned)
-}
-
-fn instant(unix_ms: u64) -> DateTime<chrono::Utc> {
-    DateTime::from_timestamp_millis(i64::try_from(unix_ms).unwrap_or(i64::MAX)).unwrap_or_default()
 }
 
 fn sooner(one: Next, other: Next) -> Next {
@@ -251,10 +222,7 @@ impl Work for Refresh {
             }
             Err(halt) => {
                 let wait = self.delays.next(self.org.clock.dice());
-                let hint = match &halt {
-                    Halt::Call(error) => error.hint().unwrap_or_default(),
-                    Halt::Store(error) => error.hint().unwrap_or_default(),
-                };
+                let hint = halt.hint();
                 let note = format!("the refresh waits: {halt}");
                 self.org.board.set(Part::Refresh, State::Waiting, &note, &hint, self.org.clock.now_ms());
                 tracing::warn!(org = self.org.id(), wait_secs = wait.as_secs_f32(), "{note}. {hint}");
@@ -262,35 +230,5 @@ impl Work for Refresh {
             }
         };
         (self, next)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::settings::tests::org;
-
-    fn rows(count: usize) -> Vec<Row> {
-        (0..count).map(|n| Row::from_iter([("Id".to_owned(), json!(format!("001{n:012}AAA")))])).collect()
-    }
-
-    #[test]
-    fn a_page_becomes_batches_and_the_place_behind_it() {
-        let org = org();
-        let sync = &org.syncs[0];
-        let refresh = sync.refresh.as_ref().expect("the sync has a refresh");
-        let run = Run { id: "r".into(), after: String::new(), records: 0, started_ms: 0 };
-        let cases = [(1_050, 11, None), (2_000, 20, Some("001000000001999AAA")), (0, 0, None)];
-        for (count, batches, after) in cases {
-            let append = append_of(sync, refresh, &run, rows(count), 5);
-            assert_eq!(append.requests.len(), batches);
-            assert_eq!(append.requests.iter().map(|request| request.records as usize).sum::<usize>(), count);
-            let (name, place) = &append.positions[0];
-            assert_eq!(name, "refresh accounts");
-            let place: Option<Run> = (!place.is_empty()).then(|| unpack(place).expect("readable"));
-            assert_eq!(place.as_ref().map(|run| run.after.as_str()), after, "{count} records");
-        }
     }
 }

@@ -5,6 +5,7 @@ use orgpipe_salesforce::cometd::{Batch, Event};
 use orgpipe_store::{Append, Lane, NewDead, NewRequest};
 use serde_json::Value;
 
+use super::heal;
 use crate::{
     parcel::{Origin, RequestParcel, pack},
     settings::{OrgSettings, SyncSettings},
@@ -52,6 +53,7 @@ pub(super) fn append_of(org: &OrgSettings, batches: Vec<Batch>, now_ms: u64) -> 
         }
         if let Some(position) = batch.position {
             append.positions.push((position_name(&batch.channel), position));
+            append.positions.extend(heal::heard([&batch.channel], now_ms));
         }
     }
     append
@@ -165,7 +167,8 @@ mod tests {
         let parcel: RequestParcel = crate::parcel::unpack(&append.requests[1].body).expect("readable");
         assert_eq!((parcel.sync.as_str(), parcel.ids.len(), parcel.received_ms), ("accounts", 50, 7));
         let place = |name: &str, value: &[u8]| (format!("{name} /event/Sync_Request__e"), value.to_vec());
-        assert_eq!(append.positions, [place("channel-time", b"7"), place("channel", b"9")]);
+        let stored = [place("channel-time", b"7"), place("channel", b"9"), place("heard", b"7")];
+        assert_eq!(append.positions, stored);
         assert!(append.dead.is_empty());
     }
 
@@ -196,7 +199,7 @@ mod tests {
             let append = append(vec![event(9, &payload)]);
             let [dead] = append.dead.as_slice() else { panic!("one dead letter: {:?}", append.dead) };
             assert!(dead.reason.contains(expected) && !dead.hint.is_empty(), "{}", dead.reason);
-            assert_eq!((append.requests.len(), append.positions.len()), (0, 2));
+            assert_eq!((append.requests.len(), append.positions.len()), (0, 3));
         }
     }
 }

@@ -6,6 +6,7 @@
 //! Until commit B nothing has happened: any failure leaves the requests where they are, and they are tried again.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
@@ -29,11 +30,13 @@ use orgpipe_store::{Lane, NewDead, Request, Settle, StoreError};
 use serde_json::Value;
 
 use super::{
+    lately::Lately,
     lookup::{ANSWER_BYTES_MAX, SourceError},
     verdict::{self, Asked, Batch},
 };
 use crate::{
-    parcel::{Origin, RequestParcel, Row, unpack},
+    capture::heal::TALLY,
+    parcel::{Origin, RequestParcel, Row, Tally, pack, unpack},
     retry::Delays,
     settings::SyncSettings,
     supervise::{
@@ -53,6 +56,9 @@ pub(crate) struct Ingest {
     bell: WeakRecipient<Bell>,
     /// By target object, with the time it was read.
     describes: BTreeMap<String, (Duration, Arc<Describe>)>,
+    lately: Lately,
+    /// API calls made for the batch under way.
+    calls: Cell<u64>,
     delays: Delays,
 }
 
@@ -93,6 +99,8 @@ impl Halt {
 struct Job<'a> {
     sync: &'a SyncSettings,
     origin: Origin,
+    /// The gap that is healed.
+    gap: Option<String>,
     received_ms: u64,
     requests: Vec<u64>,
     asked: Vec<Asked>,
@@ -102,7 +110,8 @@ impl Ingest {
     /// Begins with the oldest request on disk.
     pub(crate) fn new(org: Arc<OrgContext>, bell: WeakRecipient<Bell>) -> Self {
         let delays = Delays::new(Duration::from_millis(500), Duration::from_mins(1));
-        Self { org, bell, describes: BTreeMap::new(), delays }
+        let lately = Lately::since(org.clock.now_ms());
+        Self { org, bell, describes: BTreeMap::new(), lately, calls: Cell::new(0), delays }
     }
 
     async fn advance(&mut self) -> Result<Next, Halt> {
@@ -113,7 +122,11 @@ impl Ingest {
         }
         let mut settle = Settle::default();
         if let Some(job) = gather(&org.settings.syncs, head, org.clock.now_ms(), &mut settle) {
+            let gap = job.gap.clone();
             self.decide(job, &mut settle).await?;
+            if let Some(gap) = gap {
+                self.count(&gap, &mut settle).await?;
+            }
         }
         let changes = !settle.changes.is_empty();
         org.store.settle(org.id(), settle).await?;
@@ -123,11 +136,28 @@ impl Ingest {
         Ok(Next::Again)
     }
 
+    /// Counts what the batch came to for the gap's receipt, in the batch's own commit.
+    async fn count(&self, gap: &str, settle: &mut Settle) -> Result<(), Halt> {
+        let stored = self.org.store.position(self.org.id(), TALLY).await?;
+        let mut tally = Tally::of(gap, stored.as_deref());
+        tally.unchanged += settle.unchanged;
+        tally.no_data += settle.no_data;
+        tally.failed += settle.dead.iter().map(|dead| u64::from(dead.records)).sum::<u64>();
+        tally.changes += settle.changes.iter().map(|change| u64::from(change.units)).sum::<u64>();
+        tally.calls += self.calls.take();
+        settle.positions.push((TALLY.to_owned(), pack(&tally)));
+        Ok(())
+    }
+
     async fn decide(&mut self, mut job: Job<'_>, settle: &mut Settle) -> Result<(), Halt> {
         let org = Arc::clone(&self.org);
         let mapping = &job.sync.mapping;
+        let gap = job.gap.take();
+        let now_ms = org.clock.now_ms();
         let batch =
-            Batch { mapping, origin: job.origin, received_ms: job.received_ms, now_ms: org.clock.now_ms() };
+            Batch { mapping, origin: job.origin, gap: gap.as_deref(), received_ms: job.received_ms, now_ms };
+        self.calls.set(0);
+        self.lately.check(job.origin, job.received_ms, now_ms, &mut job.asked);
         self.read(&mut job).await?;
         let ask: Vec<Row> = job
             .asked
@@ -159,9 +189,9 @@ impl Ingest {
 
     /// Fetches the rows that the request did not bring along. What is not found stays `None`.
     async fn read(&self, job: &mut Job<'_>) -> Result<(), Halt> {
-        let missing: Vec<String> =
-            job.asked.iter().filter(|asked| asked.row.is_none()).map(|asked| asked.id.clone()).collect();
-        if missing.is_empty() || job.origin == Origin::Refresh {
+        let missing = job.asked.iter().filter(|asked| asked.row.is_none() && !asked.id.is_empty());
+        let missing: Vec<String> = missing.map(|asked| asked.id.clone()).collect();
+        if missing.is_empty() {
             return Ok(());
         }
         let select = Select::from(job.sync.mapping.object()).fields(job.sync.mapping.read_fields());
@@ -224,6 +254,7 @@ impl Ingest {
         {
             return Ok(Arc::clone(known));
         }
+        self.called();
         let reply = self.org.line.call(lane, &describe::describe(object)).await?;
         let fresh = Describe::from_json(&describe::parse(&reply)?)
             .map_err(|cause| Halt::Describe { object: object.to_owned(), cause })?;
@@ -245,6 +276,7 @@ impl Ingest {
             let soql = select.clone().where_in(field, part).to_soql();
             let mut call = query::query(&soql);
             loop {
+                self.called();
                 let page = query::page(&self.org.line.call(lane, &call).await?)?;
                 rows.extend(page.records);
                 let Some(next) = page.next else { break };
@@ -252,6 +284,10 @@ impl Ingest {
             }
         }
         Ok(rows)
+    }
+
+    fn called(&self) {
+        self.calls.set(self.calls.get() + 1);
     }
 
     fn note(&mut self, halt: &Halt) -> Duration {
@@ -293,14 +329,16 @@ fn gather<'a>(
             bury(settle, request, &reason, "Bring the sync back, then refresh it.", now_ms);
             continue;
         };
+        let gap = (parcel.origin == Origin::Heal).then(|| parcel.event_id.clone());
         let job = job.get_or_insert_with(|| Job {
             sync,
             origin: parcel.origin,
+            gap: gap.clone(),
             received_ms: parcel.received_ms,
             requests: Vec::new(),
             asked: Vec::new(),
         });
-        if job.sync.name != parcel.sync || job.origin != parcel.origin {
+        if job.sync.name != parcel.sync || job.origin != parcel.origin || job.gap != gap {
             break;
         }
         job.requests.push(request.seq);
@@ -365,7 +403,7 @@ impl Work for Ingest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{parcel::pack, settings::tests::org};
+    use crate::settings::tests::org;
 
     fn request(seq: u64, sync: &str, origin: Origin, ids: &[&str]) -> Request {
         let parcel = RequestParcel {

@@ -31,6 +31,8 @@ pub(super) struct Batch<'a> {
     pub mapping: &'a Mapping,
     /// Why.
     pub origin: Origin,
+    /// The gap that is healed.
+    pub gap: Option<&'a str>,
     /// When its oldest request came, Unix milliseconds.
     pub received_ms: u64,
     /// When it is decided, Unix milliseconds.
@@ -143,6 +145,7 @@ fn change(batch: Batch<'_>, desired: Desired, fields: Row, units: u32) -> NewCha
         fields,
         source_id: desired.source_id,
         origin: batch.origin,
+        gap: batch.gap.map(str::to_owned),
         received_ms: batch.received_ms,
     };
     NewChange { lane, target, key, units, body: pack(&parcel) }
@@ -204,7 +207,7 @@ mod tests {
     fn decide(asked: Vec<Asked>, answers: &[(u32, Value)], existing: &[Row], open: &[&str]) -> Settle {
         let org = org();
         let mapping = &org.syncs[0].mapping;
-        let batch = Batch { mapping, origin: Origin::Live, received_ms: 1, now_ms: 2 };
+        let batch = Batch { mapping, origin: Origin::Live, gap: None, received_ms: 1, now_ms: 2 };
         let answers: BTreeMap<String, Vec<Value>> = answers
             .iter()
             .map(|(n, data)| (id(*n), data.as_array().cloned().unwrap_or_else(|| vec![data.clone()])))

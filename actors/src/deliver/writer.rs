@@ -212,7 +212,7 @@ impl Writer {
                 );
             }
         }
-        org.store.resolve(org.id(), Resolve { outcomes, finished_job, positions: Vec::new() }).await?;
+        org.store.resolve(org.id(), Resolve { outcomes, finished_job }).await?;
         if written > 0 && received_ms > 0 {
             org.board.written(received_ms, org.clock.now_ms());
         }

@@ -5,7 +5,12 @@ use std::sync::Arc;
 use orgpipe_store::Store;
 
 use super::{line::OrgLine, status::Board};
-use crate::{clock::Clock, decide::lookup::Source, settings::OrgSettings};
+use crate::{
+    capture::{heal, webhook::Webhook},
+    clock::Clock,
+    decide::lookup::Source,
+    settings::OrgSettings,
+};
 
 /// Shared by the actors of one org. Holds no address: who rings whom is the org actor's business.
 #[derive(Debug)]
@@ -18,6 +23,10 @@ pub(crate) struct OrgContext {
     pub line: OrgLine,
     /// The way to the vendor's API, shared by all orgs.
     pub source: Arc<Source>,
+    /// Guards the list of gaps in the event stream.
+    pub gaps: heal::Guard,
+    /// Where receipts are posted, shared by all orgs.
+    pub webhook: Option<Arc<Webhook>>,
     /// What an operator sees.
     pub board: Arc<Board>,
     /// Time and chance.

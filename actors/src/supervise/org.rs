@@ -34,6 +34,8 @@ const PARTS: [Part; 4] = [Part::Stream, Part::Refresh, Part::Ingest, Part::Write
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) enum Bell {
+    /// Gaps to be healed.
+    Gap,
     /// Requests.
     Ingress,
     /// Changes.
@@ -162,6 +164,7 @@ impl Handler<Bell> for OrgActor {
 
     fn handle(&mut self, bell: Bell, _: &mut Self::Context) {
         self.ring(match bell {
+            Bell::Gap => Part::Refresh,
             Bell::Ingress => Part::Ingest,
             Bell::Egress => Part::Writer,
         });

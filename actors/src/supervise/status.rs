@@ -10,6 +10,7 @@ use std::{
 use serde::Serialize;
 
 use super::subscription::Subscription;
+use crate::capture::heal::Receipt;
 
 /// Parts of an org, in the order of the flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -75,6 +76,10 @@ pub struct OrgStatus {
     pub last_lag_ms: Option<u64>,
     /// The event subscription, channel by channel.
     pub subscription: Subscription,
+    /// Gaps in the event stream that are being healed.
+    pub open_gaps: usize,
+    /// What was done about the last gap.
+    pub last_receipt: Option<Receipt>,
 }
 
 impl OrgStatus {
@@ -144,6 +149,13 @@ impl Board {
         let mut status = self.lock();
         status.last_written_ms = Some(now_ms);
         status.last_lag_ms = Some(now_ms.saturating_sub(received_ms));
+    }
+
+    /// So many gaps are open; a receipt replaces the last one.
+    pub(crate) fn gaps(&self, open: usize, receipt: Option<Receipt>) {
+        let mut status = self.lock();
+        status.open_gaps = open;
+        status.last_receipt = receipt.or_else(|| status.last_receipt.take());
     }
 
     /// A panic elsewhere must not spread through the board.

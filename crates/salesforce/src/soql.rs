@@ -118,16 +118,22 @@ impl Select {
     /// The statement.
     pub fn to_soql(&self) -> String {
         let fields = if self.fields.is_empty() { "Id".to_owned() } else { self.fields.join(",") };
-        let mut soql = format!("SELECT {fields} FROM {}", self.object);
-        if !self.conditions.is_empty() {
-            soql.push_str(" WHERE ");
-            soql.push_str(&self.conditions.join(" AND "));
-        }
+        let mut soql = self.selecting(&fields);
         if let Some(field) = &self.order_by {
             let _ = write!(soql, " ORDER BY {field}");
         }
         if let Some(limit) = self.limit {
             let _ = write!(soql, " LIMIT {limit}");
+        }
+        soql
+    }
+
+    /// Up to the conditions.
+    fn selecting(&self, what: &str) -> String {
+        let mut soql = format!("SELECT {what} FROM {}", self.object);
+        if !self.conditions.is_empty() {
+            soql.push_str(" WHERE ");
+            soql.push_str(&self.conditions.join(" AND "));
         }
         soql
     }

@@ -38,6 +38,8 @@ pub(crate) struct State {
     pub(crate) faults: Faults,
     /// While set, no login succeeds: `error` and `error_description`.
     pub(crate) refused_logins: Option<(String, String)>,
+    /// The org's ID since it was moved.
+    pub(crate) moved_to: Option<String>,
     /// So many record writes will find their record locked.
     pub(crate) locked_writes: u32,
     pub(crate) dice: StdRng,
@@ -76,6 +78,7 @@ impl Org {
             calls: CallLog::default(),
             faults: Faults::default(),
             refused_logins: None,
+            moved_to: None,
             locked_writes: 0,
             dice: StdRng::seed_from_u64(seed),
         };
@@ -94,6 +97,11 @@ impl Org {
     /// A panic elsewhere leaves the state as it was between two statements; a simulator goes on with it.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The id that logins tell.
+    pub(crate) fn org_id(&self, state: &State) -> String {
+        state.moved_to.clone().unwrap_or_else(|| self.facts.org_id.clone())
     }
 
     pub(crate) fn writer(&self, user: &str) -> Writer {
@@ -160,8 +168,8 @@ impl OrgHandle {
     }
 
     /// The org's 18-character id.
-    pub fn org_id(&self) -> &str {
-        &self.org.facts.org_id
+    pub fn org_id(&self) -> String {
+        self.org.org_id(&self.org.state())
     }
 
     /// The integration user's 18-character id: `CreatedById` of what the client writes.
@@ -245,6 +253,22 @@ impl OrgHandle {
     /// Ends every CometD session: the next poll answers `403::Unknown client`.
     pub fn drop_sessions(&self) {
         self.org.cometd.drop_sessions();
+    }
+
+    /// Events go before their time, as after 72 hours: all but the newest `keep` of each channel.
+    pub fn expire_events(&self, keep: usize) {
+        self.org.cometd.expire_events(keep);
+    }
+
+    /// The org is moved: it has another id, its replay ids begin anew, all events and sessions are gone. Records and
+    /// users stay.
+    pub fn migrate(&self) {
+        let mut state = self.org.state();
+        let moved = state.tables.new_id("00D");
+        state.moved_to = Some(moved);
+        state.sessions.end_all();
+        drop(state);
+        self.org.cometd.migrate();
     }
 
     /// While not available every request answers 503.

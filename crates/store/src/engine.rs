@@ -145,7 +145,6 @@ impl Engine {
     }
 
     pub(crate) fn resolve(&mut self, org: &str, resolve: Resolve) -> Result<(), StoreError> {
-        sizes::positions(org, &resolve.positions)?;
         let mut stored = BTreeMap::new();
         let wanted = self.index.orgs.entry(org.to_owned()).or_default().check_resolve(org, &resolve)?;
         for seq in wanted {

@@ -140,8 +140,6 @@ pub struct Resolve {
     pub outcomes: Vec<(u64, Outcome)>,
     /// The job that is over. Changes of it without an outcome are free again at once.
     pub finished_job: Option<String>,
-    /// Name and new value of each position that moves with it, such as a count of these records.
-    pub positions: Vec<(String, Vec<u8>)>,
 }
 
 /// What became of one change.

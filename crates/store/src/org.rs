@@ -186,8 +186,7 @@ impl Org {
         resolve: Resolve,
         mut stored: BTreeMap<u64, StoredChange>,
     ) {
-        let Resolve { outcomes, finished_job, positions } = resolve;
-        self.move_positions(step, positions);
+        let Resolve { outcomes, finished_job } = resolve;
         let mut touched = BTreeSet::new();
         for (seq, outcome) in outcomes {
             let job = self.egress.get(seq).map(|waiting| waiting.flight.clone());

@@ -101,6 +101,13 @@ impl ChannelLog {
         }
     }
 
+    /// Drops all but the newest `keep`.
+    pub(super) fn expire(&mut self, keep: usize) {
+        while self.events.len() > keep {
+            self.pop();
+        }
+    }
+
     fn pop(&mut self) {
         self.bytes -= self.events.pop_front().map_or(0, |event| event.payload_bytes);
     }

@@ -124,6 +124,17 @@ impl CometdServer {
         self.wake();
     }
 
+    /// Forgets all but the newest `keep` events of each channel.
+    pub(crate) fn expire_events(&self, keep: usize) {
+        self.state().expire_events(keep);
+    }
+
+    /// Forgets all events and sessions; replay IDs begin anew.
+    pub(crate) fn migrate(&self) {
+        self.state().migrate();
+        self.wake();
+    }
+
     /// What counts against the org's streaming allocations now.
     pub(crate) fn usage(&self) -> Usage {
         self.state().usage(self.clock.now_ms())

@@ -153,6 +153,17 @@ impl State {
         }
     }
 
+    /// Events go before their time.
+    pub(super) fn expire_events(&mut self, keep: usize) {
+        self.logs.values_mut().for_each(|log| log.expire(keep));
+    }
+
+    /// Events and sessions are gone.
+    pub(super) fn migrate(&mut self) {
+        self.logs.clear();
+        self.drop_sessions();
+    }
+
     /// What counts against the allocations at `now_ms`.
     pub(super) fn usage(&mut self, now_ms: i64) -> Usage {
         self.sweep(now_ms);

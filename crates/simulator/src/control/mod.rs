@@ -10,6 +10,8 @@
 //! | `POST /orgs/{org}/events/{event}` | publishes |
 //! | `GET`, `DELETE /orgs/{org}/calls`, `…/subscribes` | the logs |
 //! | `POST /orgs/{org}/revoke-tokens`, `…/drop-sessions` | ends OAuth or CometD sessions |
+//! | `POST /orgs/{org}/expire-events` `n` | all but the newest n events of each channel are gone |
+//! | `POST /orgs/{org}/migrate` | another org id, replay ids begin anew, events and sessions are gone |
 //! | `PUT /orgs/{org}/refused-logins` `["error","error_description"]` or `null` | no login succeeds |
 //! | `PUT /orgs/{org}/available` `true\|false` | takes the org down and back |
 //! | `PUT /orgs/{org}/calls-used` `n` | how much of the daily quota is gone |
@@ -86,6 +88,8 @@ fn org_call(org: &OrgHandle, method: &str, path: &[&str], body: &[u8]) -> Result
         ("DELETE", ["subscribes"]) => Ok(json!(org.clear_subscribes())),
         ("POST", ["revoke-tokens"]) => Ok(json!(org.revoke_tokens())),
         ("POST", ["drop-sessions"]) => Ok(json!(org.drop_sessions())),
+        ("POST", ["expire-events"]) => Ok(json!(org.expire_events(read(body)?))),
+        ("POST", ["migrate"]) => Ok(json!(org.migrate())),
         ("PUT", ["refused-logins"]) => {
             let refusal: Option<(String, String)> = read(body)?;
             org.refuse_logins(refusal.as_ref().map(|(error, text)| (error.as_str(), text.as_str())));

@@ -73,7 +73,7 @@ pub(crate) fn introspect(org: &Org, state: &mut State, token: &str) -> Answer {
     let username = user_field(&state.tables, &user, "Username");
     let known = json!({
         "active": true, "scope": "id api", "client_id": org.facts.client_id, "username": username,
-        "sub": identity_url(org, &user), "token_type": "access_token", "iat": wall, "nbf": wall,
+        "sub": identity_url(org, state, &user), "token_type": "access_token", "iat": wall, "nbf": wall,
         "exp": wall.saturating_add(idle),
     });
     Answer::json(200, &known)
@@ -90,8 +90,8 @@ pub(crate) fn identity(org: &Org, state: &mut State, token: Option<&str>) -> Ans
     let field = |name: &str| user_field(&state.tables, &user, name);
     let base = &org.base_url;
     let known = json!({
-        "sub": identity_url(org, &user), "id": identity_url(org, &user), "user_id": user,
-        "organization_id": org.facts.org_id, "preferred_username": field("Username"), "username": field("Username"),
+        "sub": identity_url(org, state, &user), "id": identity_url(org, state, &user), "user_id": user,
+        "organization_id": org.org_id(state), "preferred_username": field("Username"), "username": field("Username"),
         "nick_name": field("Name"), "display_name": field("Name"), "name": field("Name"), "email": field("Email"),
         "email_verified": true, "user_type": "STANDARD", "active": true, "asserted_user": true,
         "urls": {
@@ -131,8 +131,8 @@ fn by_secret(org: &Org, given: Option<(String, String)>) -> Result<String, Denie
 
 /// A token's JSON. `issued_at` is a text of milliseconds; there is no `expires_in`.
 fn grant(org: &Org, state: &mut State, user: &str) -> Value {
-    let token = state.sessions.begin(&org.facts.org_id, user, org.clock.now_ms());
-    let id = identity_url(org, user);
+    let token = state.sessions.begin(&org.org_id(state), user, org.clock.now_ms());
+    let id = identity_url(org, state, user);
     let issued_at = org.clock.wall_ms().to_string();
     let key = hmac::Key::new(hmac::HMAC_SHA256, org.facts.client_secret.as_bytes());
     let signature = STANDARD.encode(hmac::sign(&key, format!("{id}{issued_at}").as_bytes()));
@@ -142,8 +142,8 @@ fn grant(org: &Org, state: &mut State, user: &str) -> Value {
     })
 }
 
-fn identity_url(org: &Org, user: &str) -> String {
-    format!("{}/id/{}/{user}", org.base_url, org.facts.org_id)
+fn identity_url(org: &Org, state: &State, user: &str) -> String {
+    format!("{}/id/{}/{user}", org.base_url, org.org_id(state))
 }
 
 fn user_field(tables: &Tables, user: &str, field: &str) -> Value {

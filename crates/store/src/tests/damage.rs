@@ -20,8 +20,7 @@ async fn fill(store: &Store) {
         let taken = store.egress_take(org, 0, 3).await.unwrap();
         store.put_job(org, "750", b"job".to_vec(), &[taken[0].seq, taken[1].seq]).await.unwrap();
         let retry = Outcome::Retry { due_ms: 9, reason: "row lock".to_owned() };
-        let resolve =
-            Resolve { outcomes: vec![(taken[2].seq, retry)], finished_job: None, positions: Vec::new() };
+        let resolve = Resolve { outcomes: vec![(taken[2].seq, retry)], finished_job: None };
         store.resolve(org, resolve).await.unwrap();
     }
 }

@@ -228,8 +228,7 @@ impl World {
         }
         let ids: Vec<_> = self.models[at].jobs.keys().cloned().collect();
         let finished_job = finish.filter(|_| !ids.is_empty()).map(|pick| pick.get(&ids).clone());
-        let resolve =
-            Resolve { outcomes: outcomes.clone(), finished_job: finished_job.clone(), positions: Vec::new() };
+        let resolve = Resolve { outcomes: outcomes.clone(), finished_job: finished_job.clone() };
         self.store().resolve(ORGS[at], resolve).await.unwrap();
         for (seq, outcome) in outcomes {
             self.models[at].resolve(seq, &outcome);
@@ -275,14 +274,10 @@ impl World {
         }
         if let Some(seq) = self.in_flight(at).first() {
             let outcomes = vec![(*seq, Outcome::Written); 2];
-            let error = store
-                .resolve(org, Resolve { outcomes, finished_job: None, positions: Vec::new() })
-                .await
-                .unwrap_err();
+            let error = store.resolve(org, Resolve { outcomes, finished_job: None }).await.unwrap_err();
             assert!(matches!(error, StoreError::UnknownChange { .. }));
         }
-        let job =
-            Resolve { outcomes: Vec::new(), finished_job: Some("never".to_owned()), ..Resolve::default() };
+        let job = Resolve { outcomes: Vec::new(), finished_job: Some("never".to_owned()) };
         assert!(matches!(store.resolve(org, job).await.unwrap_err(), StoreError::UnknownJob { .. }));
         let free: Vec<_> = self.models[at].changes.iter().filter(|w| w.flight == Flight::Free).collect();
         let free: Vec<_> = free.into_iter().filter_map(|waiting| waiting.seq).collect();
@@ -290,10 +285,7 @@ impl World {
             self.in_flight(at).into_iter().map(|seq| (seq, Outcome::Written)).collect();
         let seq = if free.is_empty() { u64::MAX } else { *pick.get(&free) };
         outcomes.push((seq, Outcome::Written));
-        let error = store
-            .resolve(org, Resolve { outcomes, finished_job: None, positions: Vec::new() })
-            .await
-            .unwrap_err();
+        let error = store.resolve(org, Resolve { outcomes, finished_job: None }).await.unwrap_err();
         let wanted =
             if free.is_empty() { format!("no change {seq}") } else { format!("{seq} is not being written") };
         assert!(error.to_string().contains(&wanted), "{error}");

@@ -107,10 +107,7 @@ fn long_bodies_are_read_back_and_leave_nothing_behind() {
             left = later;
         }
         let finished_job = Some("750".to_owned());
-        store
-            .resolve("acme", Resolve { outcomes: Vec::new(), finished_job, ..Resolve::default() })
-            .await
-            .unwrap();
+        store.resolve("acme", Resolve { outcomes: Vec::new(), finished_job }).await.unwrap();
     });
     drop(store);
     assert_eq!(unsynced(), 0);
@@ -267,7 +264,5 @@ async fn deliver(store: &Store) -> Result<(), StoreError> {
     let numbers: Vec<u64> = taken.iter().map(|change| change.seq).collect();
     store.put_job("acme", "750", Vec::new(), &numbers).await?;
     let outcomes = numbers.into_iter().map(|seq| (seq, Outcome::Written)).collect();
-    store
-        .resolve("acme", Resolve { outcomes, finished_job: Some("750".to_owned()), ..Resolve::default() })
-        .await
+    store.resolve("acme", Resolve { outcomes, finished_job: Some("750".to_owned()) }).await
 }

@@ -1,0 +1,432 @@
+//! Gaps in the event stream: noted when they are seen, read again by query, signed off with a receipt.
+//!
+//! Here: what a gap is, how far its healing is, and the receipt. Not here: how a gap is seen (`cometd`), reading a page
+//! (`pages`), what becomes of a record (`decide`).
+//!
+//! ```text
+//! noted ─▶ reading, page by page ─▶ deciding ─▶ delivering ─▶ receipt
+//! ```
+//! A gap is on disk before the subscription goes on behind it, so no crash forgets it; and its channel's position is
+//! given up in the same commit, so it is noted once. The window has no end: a record whose event was lost may change
+//! again before it is read, and then stands later in the order. Everything runs beside the live events.
+
+use std::time::Duration;
+
+use orgpipe_store::{Append, StoreError};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+
+use super::{
+    pages::{self, Halt, Place},
+    requests::position_name,
+};
+use crate::{
+    parcel::{ChangeParcel, Origin, Tally, pack, unpack},
+    supervise::{context::OrgContext, worker::Next},
+};
+
+/// How long Salesforce keeps events ("Message Durability": 72 hours), less an hour for getting there.
+const RETENTION_MS: u64 = 71 * 60 * 60 * 1000;
+/// Gaps that wait; a further one is healed together with the last of them.
+const GAPS_MAX: usize = 20;
+/// Receipts kept per org; the oldest make room.
+const RECEIPTS_MAX: usize = 100;
+/// Records in one request of a sync that has no refresh of its own.
+const BATCH: usize = 100;
+/// How often it is looked whether the records of a gap are through.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// Name of the position that holds the gaps, oldest first.
+const GAPS: &str = "gaps";
+/// Name of the position that holds the receipts, oldest first.
+const RECEIPTS: &str = "receipts";
+/// Name of the position that holds the count of the gap that is being healed.
+pub(crate) const TALLY: &str = "gap-tally";
+
+/// Why events may be missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GapReason {
+    /// Salesforce does not know the replay ID any more: it expired, or the org was moved.
+    ReplayRefused,
+    /// The login leads to another org than before: a copy, or a refreshed sandbox.
+    OrgChanged,
+    /// Nothing was heard for longer than Salesforce keeps events.
+    Dark,
+}
+
+impl GapReason {
+    /// As a clause.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::ReplayRefused => "Salesforce no longer knows the replay ID",
+            Self::OrgChanged => "the login leads to another org than before",
+            Self::Dark => "nothing was heard for longer than Salesforce keeps events",
+        }
+    }
+}
+
+/// What was done about one gap.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Unique.
+    pub id: String,
+    /// Why events may have been missing.
+    pub reason: GapReason,
+    /// On which channels.
+    pub channels: Vec<String>,
+    /// Events may be missing from then on, Unix milliseconds; none = from the beginning, so all records were checked.
+    pub from_ms: Option<u64>,
+    /// Until then, when it was seen; later events were heard.
+    pub to_ms: u64,
+    /// When the last record was through, Unix milliseconds.
+    pub closed_ms: u64,
+    /// Records read and compared.
+    pub checked: u64,
+    /// Of them: the org held the right values already.
+    pub unchanged: u64,
+    /// Of them: your API knows nothing about it, or it is gone.
+    pub no_data: u64,
+    /// Of them: written, or a still newer change of the same record was.
+    pub changed: u64,
+    /// Of them: dead letters.
+    pub failed: u64,
+    /// API calls made to read and compare; those that wrote are not among them.
+    pub calls: u64,
+    /// Whether the webhook has it; true if there is none.
+    pub posted: bool,
+}
+
+impl Receipt {
+    /// For the log and the page.
+    pub fn sentence(&self) -> String {
+        let time = |unix_ms| pages::time(unix_ms).format("%Y-%m-%d %H:%M:%S").to_string();
+        let from = self.from_ms.map_or_else(|| "the beginning".to_owned(), time);
+        format!(
+            "gap from {from} to {} UTC closed ({}): {} records checked, {} changed, {} failed, {} API calls to check",
+            time(self.to_ms),
+            self.reason.text(),
+            self.checked,
+            self.changed,
+            self.failed,
+            self.calls
+        )
+    }
+}
+
+/// A gap that is not closed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Gap {
+    id: String,
+    reason: GapReason,
+    channels: Vec<String>,
+    from_ms: Option<u64>,
+    to_ms: u64,
+    phase: Phase,
+    /// Records read.
+    read: u64,
+    /// API calls for reading them.
+    calls: u64,
+}
+
+/// How far a gap is healed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Phase {
+    /// These syncs are still to be read, from these places on.
+    Reading(Vec<(String, Place)>),
+    /// All is read; what waits up to the store's number is not decided.
+    Deciding(Option<u64>),
+    /// All is decided; changes up to the store's number are not through.
+    Delivering(u64),
+}
+
+/// Guards the list of gaps: the subscription adds to it, the refresh takes from it.
+pub(crate) type Guard = Mutex<()>;
+
+/// The name under which it is stored when a channel was last heard of, as decimal Unix milliseconds.
+pub(super) fn heard_name(channel: &str) -> String {
+    format!("heard {channel}")
+}
+
+/// That channels were heard of just now, as positions.
+pub(super) fn heard<'a>(
+    channels: impl IntoIterator<Item = &'a String>,
+    now_ms: u64,
+) -> Vec<(String, Vec<u8>)> {
+    let stamp = now_ms.to_string().into_bytes();
+    channels.into_iter().map(|channel| (heard_name(channel), stamp.clone())).collect()
+}
+
+async fn time_of(org: &OrgContext, name: &str) -> Result<Option<u64>, StoreError> {
+    let stored = org.store.position(org.id(), name).await?;
+    Ok(stored.and_then(|text| String::from_utf8(text).ok()?.parse().ok()))
+}
+
+/// Was the channel heard of for the last time before the oldest event that Salesforce still has?
+pub(super) async fn was_dark(org: &OrgContext, channel: &str) -> Result<bool, StoreError> {
+    let heard = time_of(org, &heard_name(channel)).await?;
+    Ok(heard.is_some_and(|heard| org.clock.now_ms().saturating_sub(heard) > RETENTION_MS))
+}
+
+/// Notes a gap. In the same commit the channels' positions are given up, so that the subscription goes on with the
+/// earliest event there is, and `more` positions are stored.
+pub(super) async fn note_gap(
+    org: &OrgContext,
+    channels: Vec<String>,
+    reason: GapReason,
+    more: Vec<(String, Vec<u8>)>,
+) -> Result<(), StoreError> {
+    let _alone = org.gaps.lock().await;
+    let now_ms = org.clock.now_ms();
+    let mut from_ms = None;
+    for channel in &channels {
+        let since = match time_of(org, &heard_name(channel)).await? {
+            Some(heard) => Some(heard),
+            None => time_of(org, &format!("begun {channel}")).await?,
+        };
+        from_ms = match (from_ms, since) {
+            (Some(one), Some(other)) => Some(u64::min(one, other)),
+            (known, other) => known.or(other),
+        };
+    }
+    // Another org may hold other values in any record.
+    let from_ms = from_ms.filter(|_| reason != GapReason::OrgChanged);
+    let mut gaps = gaps(org).await?;
+    let mut positions = more;
+    positions.extend(channels.iter().map(|channel| (position_name(channel), Vec::new())));
+    positions.extend(heard(&channels, now_ms));
+    tracing::warn!(org = org.id(), ?channels, from_ms, "events may have been missed: {}", reason.text());
+    add(org, &mut gaps, channels, reason, from_ms, now_ms);
+    positions.push((GAPS.to_owned(), pack(&gaps)));
+    org.store.append(org.id(), Append { positions, ..Append::default() }).await?;
+    org.board.gaps(gaps.len(), None);
+    Ok(())
+}
+
+fn add(
+    org: &OrgContext,
+    gaps: &mut Vec<Gap>,
+    channels: Vec<String>,
+    reason: GapReason,
+    from_ms: Option<u64>,
+    now_ms: u64,
+) {
+    let place = from_ms.map_or_else(Place::all, Place::changed_since);
+    let syncs = org.settings.syncs.iter().filter(|sync| channels.contains(&sync.channel));
+    let open: Vec<(String, Place)> = syncs.map(|sync| (sync.name.clone(), place.clone())).collect();
+    let full = gaps.len() >= GAPS_MAX;
+    match gaps.last_mut().filter(|_| full) {
+        Some(last) => {
+            for channel in channels {
+                if !last.channels.contains(&channel) {
+                    last.channels.push(channel);
+                }
+            }
+            last.from_ms = last.from_ms.zip(from_ms).map(|(one, other)| one.min(other));
+            let place = last.from_ms.map_or_else(Place::all, Place::changed_since);
+            let syncs = org.settings.syncs.iter().filter(|sync| last.channels.contains(&sync.channel));
+            last.phase = Phase::Reading(syncs.map(|sync| (sync.name.clone(), place.clone())).collect());
+            last.to_ms = now_ms;
+        }
+        None => gaps.push(Gap {
+            id: uuid::Uuid::new_v4().to_string(),
+            reason,
+            channels,
+            from_ms,
+            to_ms: now_ms,
+            phase: Phase::Reading(open),
+            read: 0,
+            calls: 0,
+        }),
+    }
+}
+
+async fn gaps(org: &OrgContext) -> Result<Vec<Gap>, StoreError> {
+    Ok(list(org.store.position(org.id(), GAPS).await?.as_deref(), org, GAPS))
+}
+
+/// The receipts of an org, oldest first.
+pub(crate) async fn receipts(org: &OrgContext) -> Result<Vec<Receipt>, StoreError> {
+    Ok(list(org.store.position(org.id(), RECEIPTS).await?.as_deref(), org, RECEIPTS))
+}
+
+fn list<T: for<'a> Deserialize<'a>>(stored: Option<&[u8]>, org: &OrgContext, name: &str) -> Vec<T> {
+    let Some(stored) = stored.filter(|stored| !stored.is_empty()) else { return Vec::new() };
+    unpack(stored).unwrap_or_else(|problem| {
+        tracing::error!(org = org.id(), name, "a list cannot be read and begins anew: {problem}");
+        Vec::new()
+    })
+}
+
+/// Shows on the board what is stored.
+pub(super) async fn show(org: &OrgContext) -> Result<(), StoreError> {
+    org.board.gaps(gaps(org).await?.len(), receipts(org).await?.pop());
+    Ok(())
+}
+
+/// Goes one step on with the oldest gap. `ahead`: so much waits to be looked up that no page is read now.
+pub(super) async fn advance(org: &OrgContext, ahead: bool) -> Result<Next, Halt> {
+    let Some(gap) = gaps(org).await?.into_iter().next() else { return Ok(Next::Idle) };
+    match &gap.phase {
+        Phase::Reading(_) if ahead => Ok(Next::After(LOOK_AGAIN)),
+        Phase::Reading(open) => {
+            let mut open = open.clone();
+            read(org, gap.clone(), &mut open).await?;
+            Ok(Next::Again)
+        }
+        Phase::Deciding(None) => {
+            let upto = org.store.progress(org.id()).await?.given;
+            save(org, Gap { phase: Phase::Deciding(Some(upto)), ..gap.clone() }, Append::default()).await?;
+            Ok(Next::Again)
+        }
+        Phase::Deciding(Some(upto)) => {
+            let progress = org.store.progress(org.id()).await?;
+            if progress.oldest_request.is_some_and(|oldest| oldest <= *upto) {
+                return Ok(Next::After(LOOK_AGAIN));
+            }
+            save(org, Gap { phase: Phase::Delivering(progress.given), ..gap.clone() }, Append::default())
+                .await?;
+            Ok(Next::Again)
+        }
+        Phase::Delivering(upto) => {
+            let progress = org.store.progress(org.id()).await?;
+            if progress.oldest_change.is_some_and(|oldest| oldest <= *upto) {
+                return Ok(Next::After(LOOK_AGAIN));
+            }
+            sign_off(org, &gap).await?;
+            Ok(Next::Again)
+        }
+    }
+}
+
+async fn read(org: &OrgContext, gap: Gap, open: &mut Vec<(String, Place)>) -> Result<(), Halt> {
+    let mut append = Append::default();
+    let (mut read, mut calls) = (0, 0);
+    if let Some((name, place)) = open.first_mut() {
+        let mut next = None;
+        // A sync that is gone from the settings has nothing to heal any more.
+        if let Some(sync) = org.settings.syncs.iter().find(|sync| sync.name == *name) {
+            // Not the refresh's condition: an event may have asked for any record.
+            let page = pages::read(org, sync, "", place).await?;
+            (read, calls, next) = (page.rows.len() as u64, page.calls, page.next);
+            let batch = sync.refresh.as_ref().map_or(BATCH, |refresh| refresh.batch);
+            append.requests = pages::requests(sync, batch, Origin::Heal, &gap.id, page.rows, page.read_ms);
+        }
+        match next {
+            Some(next) => *place = next,
+            None => drop(open.remove(0)),
+        }
+    }
+    let phase = if open.is_empty() { Phase::Deciding(None) } else { Phase::Reading(std::mem::take(open)) };
+    save(org, Gap { phase, read: gap.read + read, calls: gap.calls + calls, ..gap }, append).await?;
+    Ok(())
+}
+
+/// Stores the gap's new state in one commit with what comes of it.
+async fn save(org: &OrgContext, gap: Gap, mut append: Append) -> Result<(), StoreError> {
+    let _alone = org.gaps.lock().await;
+    let mut gaps = gaps(org).await?;
+    if let Some(known) = gaps.iter_mut().find(|known| known.id == gap.id) {
+        *known = gap;
+    }
+    append.positions.push((GAPS.to_owned(), pack(&gaps)));
+    org.store.append(org.id(), append).await
+}
+
+async fn sign_off(org: &OrgContext, gap: &Gap) -> Result<(), StoreError> {
+    let tally = org.store.position(org.id(), TALLY).await?;
+    let tally = Tally::of(&gap.id, tally.as_deref());
+    let letters = org.store.dead_letters(org.id(), orgpipe_store::DEAD_LETTERS_MAX).await?;
+    let of_gap = |body: &[u8]| {
+        unpack::<ChangeParcel>(body).is_ok_and(|change| change.gap.as_deref() == Some(gap.id.as_str()))
+    };
+    let not_written: u64 =
+        letters.iter().filter(|letter| of_gap(&letter.body)).map(|letter| u64::from(letter.records)).sum();
+    let receipt = Receipt {
+        id: gap.id.clone(),
+        reason: gap.reason,
+        channels: gap.channels.clone(),
+        from_ms: gap.from_ms,
+        to_ms: gap.to_ms,
+        closed_ms: org.clock.now_ms(),
+        checked: tally.unchanged + tally.no_data + tally.failed + tally.changes,
+        unchanged: tally.unchanged,
+        no_data: tally.no_data,
+        changed: tally.changes.saturating_sub(not_written),
+        failed: tally.failed + not_written,
+        calls: gap.calls + tally.calls,
+        posted: org.webhook.is_none(),
+    };
+    let _alone = org.gaps.lock().await;
+    let mut gaps = gaps(org).await?;
+    gaps.retain(|known| known.id != gap.id);
+    let mut receipts = receipts(org).await?;
+    receipts.push(receipt.clone());
+    receipts.drain(..receipts.len().saturating_sub(RECEIPTS_MAX));
+    let positions = vec![
+        (GAPS.to_owned(), pack(&gaps)),
+        (RECEIPTS.to_owned(), pack(&receipts)),
+        (TALLY.to_owned(), Vec::new()),
+    ];
+    org.store.append(org.id(), Append { positions, ..Append::default() }).await?;
+    tracing::info!(org = org.id(), gap = receipt.id, read = gap.read, "{}", receipt.sentence());
+    org.board.gaps(gaps.len(), Some(receipt));
+    Ok(())
+}
+
+/// Posts the oldest receipt that the webhook does not have yet. True if there was one.
+pub(super) async fn post(org: &OrgContext) -> Result<bool, PostError> {
+    let Some(webhook) = &org.webhook else { return Ok(false) };
+    let all = receipts(org).await?;
+    let Some(receipt) = all.iter().find(|receipt| !receipt.posted) else { return Ok(false) };
+    webhook.post(org.id(), receipt).await?;
+    let _alone = org.gaps.lock().await;
+    let mut all = receipts(org).await?;
+    for known in all.iter_mut().filter(|known| known.id == receipt.id) {
+        known.posted = true;
+    }
+    let positions = vec![(RECEIPTS.to_owned(), pack(&all))];
+    org.store.append(org.id(), Append { positions, ..Append::default() }).await?;
+    Ok(true)
+}
+
+/// Why a receipt is not posted yet.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PostError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Webhook(#[from] super::webhook::WebhookError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receipt_says_in_a_sentence_what_was_done() {
+        let receipt = Receipt {
+            id: "r".into(),
+            reason: GapReason::Dark,
+            channels: vec!["/event/A__e".into()],
+            from_ms: Some(0),
+            to_ms: 60_000,
+            closed_ms: 61_000,
+            checked: 1_312,
+            unchanged: 1_290,
+            no_data: 4,
+            changed: 17,
+            failed: 1,
+            calls: 30,
+            posted: false,
+        };
+        let sentence = receipt.sentence();
+        for part in
+            ["1970-01-01 00:00:00 to 1970-01-01 00:01:00 UTC", "1312 records checked, 17 changed, 1 failed"]
+        {
+            assert!(sentence.contains(part), "{sentence}");
+        }
+        let whole = Receipt { from_ms: None, ..receipt };
+        assert!(whole.sentence().contains("from the beginning"));
+    }
+}

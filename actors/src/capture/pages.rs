@@ -1,0 +1,268 @@
+//! Reading the records of an object page by page: by ID, or by the time of their last change.
+//!
+//! Here: one page, the place behind it, and the requests it becomes. Not here: who reads why (`refresh`, `heal`).
+//!
+//! A place names the last record read, never an offset, so it holds while records come and go. Of many records changed
+//! in the same instant the ID tells which are read. A record that changes meanwhile is read twice, never not at all.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use orgpipe_reconcile::row;
+use orgpipe_salesforce::{error::CallError, rest::query, soql::Select};
+use orgpipe_store::{Lane, NewRequest, StoreError};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    parcel::{Origin, RequestParcel, Row, pack},
+    settings::SyncSettings,
+    supervise::context::OrgContext,
+};
+
+/// Records read with one query: one page as Salesforce cuts it (REST API Developer Guide, "Query Options Header").
+pub(super) const PAGE: usize = 2_000;
+/// Time of a record's last change by anybody, also by the system; indexed in every object.
+const STAMP: &str = "SystemModstamp";
+/// A record is stamped when it is saved and seen when its transaction ends: a change may appear with a time this long
+/// ago. Apex transactions end after 10 minutes ("Execution Governors and Limits").
+const LATE_COMMIT_MS: u64 = 15 * 60 * 1000;
+
+/// How far an object is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    /// ID of the last record read; empty at the start.
+    pub after: String,
+    /// Only records changed since a time, in the order of their changes; none = all, in the order of their IDs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Changed>,
+}
+
+/// Which changes are read, and how far.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Changed {
+    /// Changes from then on, Unix milliseconds.
+    pub since_ms: u64,
+    /// When the last record read was changed, as SOQL writes it; empty at the start.
+    pub stamp: String,
+}
+
+impl Place {
+    /// All records.
+    pub(super) fn all() -> Self {
+        Self::default()
+    }
+
+    /// Records changed since a time; those whose transaction ended late are among them.
+    pub(super) fn changed_since(since_ms: u64) -> Self {
+        let since_ms = since_ms.saturating_sub(LATE_COMMIT_MS);
+        Self { after: String::new(), changed: Some(Changed { since_ms, stamp: String::new() }) }
+    }
+
+    /// The statement that reads on from here, without its fields.
+    fn select(&self, object: &str, condition: &str) -> Select {
+        let select = Select::from(object).where_raw(condition);
+        let Some(Changed { since_ms, stamp }) = &self.changed else {
+            let select = if self.after.is_empty() { select } else { select.and_gt("Id", &self.after) };
+            return select.order_by("Id");
+        };
+        let from_here = if stamp.is_empty() {
+            format!("{STAMP} >= {}", literal(*since_ms))
+        } else {
+            format!("{STAMP} > {stamp} OR ({STAMP} = {stamp} AND Id > '{}')", self.after)
+        };
+        select.where_raw(&from_here).order_by("SystemModstamp, Id")
+    }
+
+    /// The place behind this record; none if it lacks what a place is made of.
+    fn behind(&self, last: &Row) -> Option<Self> {
+        let after = id_of(last)?;
+        let changed = match &self.changed {
+            None => None,
+            Some(changed) => {
+                let stamp = row::get(last, STAMP).and_then(Value::as_str).and_then(instant)?;
+                Some(Changed { since_ms: changed.since_ms, stamp: literal(stamp) })
+            }
+        };
+        Some(Self { after, changed })
+    }
+}
+
+/// Records read, and where to go on.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Page {
+    pub rows: Vec<Row>,
+    /// Where the next page begins; none when this was the last one.
+    pub next: Option<Place>,
+    /// API calls it took.
+    pub calls: u64,
+    /// Before the first of them, Unix milliseconds: a change after that may not be in the rows.
+    pub read_ms: u64,
+}
+
+/// Why a step of reading went no further.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Halt {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+impl Halt {
+    pub(super) fn hint(&self) -> String {
+        match self {
+            Self::Call(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+        }
+        .unwrap_or_default()
+    }
+}
+
+/// Reads the page behind a place. Salesforce may cut it into shorter ones and forgets cursors as it likes: then the
+/// records at hand are a page, and the next one begins behind them.
+pub(super) async fn read(
+    org: &OrgContext,
+    sync: &SyncSettings,
+    condition: &str,
+    place: &Place,
+) -> Result<Page, CallError> {
+    let read_ms = org.clock.now_ms();
+    let mut select =
+        place.select(sync.mapping.object(), condition).fields(sync.mapping.read_fields()).limit(PAGE);
+    if place.changed.is_some() {
+        select = select.fields([STAMP]);
+    }
+    let mut page = query::page(&org.line.call(Lane::Refresh, &query::query(&select.to_soql())).await?)?;
+    let (mut rows, mut calls, mut cut) = (page.records, 1, false);
+    while let Some(url) = page.next.take() {
+        calls += 1;
+        match query::page(&org.line.call(Lane::Refresh, &query::next(&url)).await?) {
+            Ok(more) => {
+                rows.extend(more.records);
+                page.next = more.next;
+            }
+            Err(CallError::Refused(error)) if error.code == "INVALID_QUERY_LOCATOR" => cut = true,
+            Err(error) => return Err(error),
+        }
+    }
+    let next = match rows.last().filter(|_| cut || rows.len() >= PAGE) {
+        Some(last) => Some(place.behind(last).ok_or_else(|| CallError::Unreadable {
+            status: 200,
+            what: format!("a record of {} without `Id` or `{STAMP}`", sync.mapping.object()),
+        })?),
+        None => None,
+    };
+    Ok(Page { rows, next, calls, read_ms })
+}
+
+/// A page as requests of `batch` records. `run` names who reads it.
+pub(super) fn requests(
+    sync: &SyncSettings,
+    batch: usize,
+    origin: Origin,
+    run: &str,
+    mut rows: Vec<Row>,
+    read_ms: u64,
+) -> Vec<NewRequest> {
+    let mut requests = Vec::with_capacity(rows.len().div_ceil(batch.max(1)));
+    while !rows.is_empty() {
+        let rest = rows.split_off(batch.clamp(1, rows.len()));
+        let mut part = std::mem::replace(&mut rows, rest);
+        for row in &mut part {
+            // Type and URL of the record: as long as the fields we want, and never looked at.
+            row.remove("attributes");
+        }
+        let records = u32::try_from(part.len()).unwrap_or(u32::MAX);
+        let parcel = RequestParcel {
+            v: 1,
+            sync: sync.name.clone(),
+            origin,
+            ids: part.iter().filter_map(id_of).collect(),
+            rows: Some(part),
+            event_id: run.to_owned(),
+            correlation_id: None,
+            received_ms: read_ms,
+        };
+        requests.push(NewRequest { lane: Lane::Refresh, records, body: pack(&parcel) });
+    }
+    requests
+}
+
+pub(super) fn id_of(row: &Row) -> Option<String> {
+    row::get(row, "Id").and_then(Value::as_str).map(str::to_owned)
+}
+
+/// A time as SOQL writes it.
+fn literal(unix_ms: u64) -> String {
+    time(unix_ms).to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+pub(super) fn time(unix_ms: u64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(i64::try_from(unix_ms).unwrap_or(i64::MAX)).unwrap_or_default()
+}
+
+/// A time as Salesforce answers it, `2026-01-31T10:00:00.000+0000`.
+fn instant(text: &str) -> Option<u64> {
+    let zoned = DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%#z")
+        .or_else(|_| DateTime::parse_from_rfc3339(text));
+    u64::try_from(zoned.ok()?.timestamp_millis()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{parcel::unpack, settings::tests::org};
+
+    fn row(id: u32, stamp: &str) -> Row {
+        Row::from_iter([
+            ("Id".to_owned(), json!(format!("001{id:012}AAA"))),
+            (STAMP.to_owned(), json!(stamp)),
+            ("attributes".to_owned(), json!({ "type": "Account" })),
+        ])
+    }
+
+    #[test]
+    fn a_place_reads_on_behind_its_record_also_among_records_of_one_instant() {
+        let all = Place::all();
+        assert_eq!(all.select("Account", "").to_soql(), "SELECT Id FROM Account ORDER BY Id");
+        let on = all.behind(&row(7, "x")).expect("a place");
+        let soql = on.select("Account", "Website != null").to_soql();
+        let expected =
+            "SELECT Id FROM Account WHERE (Website != null) AND Id > '001000000000007AAA' ORDER BY Id";
+        assert_eq!(soql, expected);
+
+        let changed = Place::changed_since(LATE_COMMIT_MS + 1_500);
+        let soql = changed.select("Account", "").to_soql();
+        let start = "SELECT Id FROM Account WHERE (SystemModstamp >= 1970-01-01T00:00:01.500Z) ORDER BY SystemModstamp, Id";
+        assert_eq!(soql, start);
+        let on = changed.behind(&row(7, "2026-01-31T10:00:00.000+0000")).expect("a place");
+        let soql = on.select("Account", "").to_soql();
+        let stamp = "2026-01-31T10:00:00.000Z";
+        let expected = format!(
+            "SELECT Id FROM Account WHERE (SystemModstamp > {stamp} OR (SystemModstamp = {stamp} AND Id > \
+             '001000000000007AAA')) ORDER BY SystemModstamp, Id"
+        );
+        assert_eq!(soql, expected);
+        let stored: Place = unpack(&pack(&on)).expect("readable");
+        assert_eq!(stored, on);
+        assert_eq!(on.behind(&Row::new()), None);
+        assert_eq!(on.behind(&row(7, "soon")), None);
+    }
+
+    #[test]
+    fn a_page_becomes_batches_without_loss() {
+        let org = org();
+        for (count, batches) in [(0, 0), (1, 1), (100, 1), (1_050, 11), (2_000, 20)] {
+            let rows = (0..count).map(|n| row(n, "")).collect();
+            let requests = requests(&org.syncs[0], 100, Origin::Refresh, "run", rows, 5);
+            assert_eq!(requests.len(), batches);
+            assert_eq!(requests.iter().map(|request| request.records).sum::<u32>(), count);
+            for request in &requests {
+                let parcel: RequestParcel = unpack(&request.body).expect("readable");
+                assert_eq!(parcel.ids.len(), parcel.rows.as_ref().map_or(0, Vec::len));
+                assert!(parcel.rows.iter().flatten().all(|row| !row.contains_key("attributes")));
+            }
+        }
+    }
+}
