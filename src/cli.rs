@@ -5,7 +5,10 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
+use orgpipe_actors::ReplayFrom;
 use tracing_subscriber::EnvFilter;
+
+use crate::admin::DRAIN_SECS;
 
 /// Keeps a vendor's data up to date in every customer's Salesforce org.
 #[derive(Debug, Parser)]
@@ -49,6 +52,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Ask the running service to refresh an org now
     Refresh(RefreshArgs),
+    /// Give the running service an order about one org: pause, resume, restart, drain, replay
+    Org(OrgArgs),
     /// Show orgpipe at work on simulated orgs; needs no Salesforce and no settings
     Demo(DemoArgs),
     /// Run simulated Salesforce orgs and a look-up API on loopback, to rehearse your own settings
@@ -86,6 +91,71 @@ pub(crate) struct RefreshArgs {
     /// The settings file; config/example.toml explains every key
     #[arg(long, env = "ORGPIPE_CONFIG", default_value = "orgpipe.toml", value_name = "FILE")]
     pub(crate) config: PathBuf,
+}
+
+/// An order about one org.
+#[derive(Args, Debug)]
+pub(crate) struct OrgArgs {
+    /// What to do with it
+    #[command(subcommand)]
+    pub(crate) action: OrgAction,
+}
+
+/// What to do with an org.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OrgAction {
+    /// Stop its parts after the steps under way, until it is resumed; also over a restart of orgpipe
+    ///
+    /// Events wait at Salesforce, which keeps them for 72 hours; what is queued stays on disk.
+    Pause(OrgTarget),
+    /// End a pause or a drain, and start what is parked
+    Resume(OrgTarget),
+    /// Stop its parts after the steps under way, and start them afresh from disk
+    Restart(OrgTarget),
+    /// Take nothing new in, finish what is open, then pause
+    Drain(DrainArgs),
+    /// Set where its events go on
+    ///
+    /// `earliest`: all events that Salesforce still has (72 hours) come again; records are written only where they
+    /// differ. `latest`: events between the last position and now are passed over; refresh the org to make up for them.
+    /// A replay ID: the events behind it come, again if they have come before.
+    Replay(ReplayArgs),
+}
+
+/// Which org.
+#[derive(Args, Debug)]
+pub(crate) struct OrgTarget {
+    /// The org's `id` in the settings
+    #[arg(value_name = "ORG")]
+    pub(crate) org: String,
+    /// The settings file; config/example.toml explains every key
+    #[arg(long, env = "ORGPIPE_CONFIG", default_value = "orgpipe.toml", value_name = "FILE")]
+    pub(crate) config: PathBuf,
+}
+
+/// A drain of one org.
+#[derive(Args, Debug)]
+pub(crate) struct DrainArgs {
+    /// Which org
+    #[command(flatten)]
+    pub(crate) target: OrgTarget,
+    /// Pause after this long even if something is still open; it is then finished after `resume`
+    #[arg(long, default_value_t = DRAIN_SECS.0, value_name = "SECS", value_parser = value_parser!(u64).range(1..=DRAIN_SECS.1))]
+    pub(crate) deadline_secs: u64,
+}
+
+/// A new position of one channel.
+#[derive(Args, Debug)]
+pub(crate) struct ReplayArgs {
+    /// Which org
+    #[command(flatten)]
+    pub(crate) target: OrgTarget,
+    /// `earliest`, `latest` or a replay ID
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) from: ReplayFrom,
+    /// The channel, such as /event/Sync_Request__e; need not be given where the org listens to only one
+    #[arg(long, value_name = "CHANNEL")]
+    pub(crate) channel: Option<String>,
 }
 
 /// The demonstration.

@@ -25,11 +25,15 @@ mod retry;
 mod service;
 mod supervise;
 
-pub use capture::heal::{GapReason, Receipt};
+pub use capture::{
+    heal::{GapReason, Receipt},
+    replay::{NoPlace, ReplayFrom},
+};
 pub use check::{CheckProblem, check};
-pub use service::{Drained, Ledger, OrgView, Service, StartError};
+pub use service::{Drained, Ledger, OrgView, Replayed, Service, StartError};
 pub use supervise::{
     status::{OrgStatus, Part, PartStatus, State},
     subscription::{ChannelStatus, Subscription},
     supervisor::OrgError,
+    wish::Wish,
 };

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::{
     capture::{
         heal::{self, Receipt},
+        replay::ReplayFrom,
         webhook::Webhook,
     },
     clock::Clock,
@@ -19,8 +20,10 @@ use crate::{
     supervise::{
         context::OrgContext,
         line::OrgLine,
+        org::{Order, OrgActor, Replay},
         status::{Board, OrgStatus},
-        supervisor::{Drain, OrgError, Supervisor, ToOrg},
+        supervisor::{Drain, Find, OrgError, Supervisor},
+        wish::Wish,
     },
 };
 
@@ -98,6 +101,17 @@ impl From<Counts> for Ledger {
     }
 }
 
+/// A channel whose position was set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Replayed {
+    /// Which.
+    pub channel: String,
+    /// The replay ID it would have gone on behind.
+    pub before: Option<String>,
+    /// What follows, for an operator to read.
+    pub consequence: String,
+}
+
 /// How a drain went.
 #[derive(Clone, Debug)]
 pub struct Drained {
@@ -161,13 +175,13 @@ impl Service {
 
     /// The newest dead letters of an org.
     pub async fn dead_letters(&self, id: &str, limit: usize) -> Result<Vec<DeadLetter>, OrgError> {
-        let org = self.orgs.get(id).ok_or_else(|| OrgError::Unknown(id.to_owned()))?;
+        let org = self.known(id)?;
         Ok(self.store.dead_letters(org.id(), limit).await?)
     }
 
     /// What was done about the gaps in an org's event stream, newest first.
     pub async fn receipts(&self, id: &str) -> Result<Vec<Receipt>, OrgError> {
-        let org = self.orgs.get(id).ok_or_else(|| OrgError::Unknown(id.to_owned()))?;
+        let org = self.known(id)?;
         let mut receipts = heal::receipts(org).await?;
         receipts.reverse();
         Ok(receipts)
@@ -175,7 +189,7 @@ impl Service {
 
     /// Begins to read all records of one sync, or of all that can be refreshed. Gives back their names.
     pub async fn refresh(&self, id: &str, sync: Option<&str>) -> Result<Vec<String>, OrgError> {
-        let org = self.orgs.get(id).ok_or_else(|| OrgError::Unknown(id.to_owned()))?;
+        let org = self.known(id)?;
         let syncs: Vec<String> = org
             .settings
             .syncs
@@ -186,13 +200,53 @@ impl Service {
         if syncs.is_empty() {
             return Err(OrgError::NothingToRefresh { org: id.to_owned(), sync: sync.map(str::to_owned) });
         }
-        self.tell(ToOrg::Refresh { org: id.to_owned(), syncs: syncs.clone() }).await?;
+        self.order(id, false, Order::Refresh(syncs.clone())).await?;
         Ok(syncs)
     }
 
-    /// Starts what is parked in an org.
-    pub async fn unpark(&self, id: &str) -> Result<(), OrgError> {
-        self.tell(ToOrg::Unpark { org: id.to_owned() }).await
+    /// Stops every part of an org, after the steps under way, until it is resumed; also over a restart.
+    pub async fn pause(&self, id: &str) -> Result<(), OrgError> {
+        self.order(id, true, Order::Wish(Wish::Pause)).await
+    }
+
+    /// Takes nothing new in, finishes what is open, then pauses; at the latest after `patience`.
+    pub async fn drain_org(&self, id: &str, patience: Duration) -> Result<(), OrgError> {
+        let until_ms = self.known(id)?.clock.now_ms();
+        let until_ms = until_ms.saturating_add(u64::try_from(patience.as_millis()).unwrap_or(u64::MAX));
+        self.order(id, true, Order::Wish(Wish::Drain { until_ms })).await
+    }
+
+    /// Ends a pause or a drain, and starts what is parked.
+    pub async fn resume(&self, id: &str) -> Result<(), OrgError> {
+        self.order(id, true, Order::Wish(Wish::Run)).await
+    }
+
+    /// Stops every part of an org, after the steps under way, and starts it afresh.
+    pub async fn restart(&self, id: &str) -> Result<(), OrgError> {
+        self.order(id, true, Order::Restart).await
+    }
+
+    /// Sets where a channel's events go on; the channel need not be named where there is only one.
+    pub async fn replay(
+        &self,
+        id: &str,
+        channel: Option<&str>,
+        from: ReplayFrom,
+    ) -> Result<Replayed, OrgError> {
+        let mut channels: Vec<String> =
+            self.known(id)?.settings.syncs.iter().map(|sync| sync.channel.clone()).collect();
+        channels.sort_unstable();
+        channels.dedup();
+        let fits: Vec<&String> =
+            channels.iter().filter(|known| channel.is_none_or(|channel| channel == **known)).collect();
+        let [channel] = fits.as_slice() else {
+            return Err(OrgError::WhichChannel { org: id.to_owned(), channels });
+        };
+        let channel = (*channel).clone();
+        let actor = self.find(id, false).await?;
+        let before = actor.send(Replay { channel: channel.clone(), from }).await;
+        let before = before.map_err(|_| OrgError::Down(id.to_owned()))??;
+        Ok(Replayed { channel, before, consequence: from.consequence() })
     }
 
     /// Stops intake, lets every step under way end, takes a last look, closes the store.
@@ -211,10 +265,18 @@ impl Service {
         Ok(Drained { in_time, orgs })
     }
 
-    async fn tell(&self, message: ToOrg) -> Result<(), OrgError> {
-        let (ToOrg::Refresh { org, .. } | ToOrg::Unpark { org }) = &message;
-        let org = org.clone();
-        self.supervisor.send(message).await.unwrap_or(Err(OrgError::Stopping(org)))
+    fn known(&self, id: &str) -> Result<&Arc<OrgContext>, OrgError> {
+        self.orgs.get(id).ok_or_else(|| OrgError::Unknown(id.to_owned()))
+    }
+
+    async fn find(&self, id: &str, revive: bool) -> Result<Addr<OrgActor>, OrgError> {
+        let found = self.supervisor.send(Find { org: id.to_owned(), revive }).await;
+        found.unwrap_or_else(|_| Err(OrgError::Stopping(id.to_owned())))
+    }
+
+    async fn order(&self, id: &str, revive: bool, order: Order) -> Result<(), OrgError> {
+        let answer = self.find(id, revive).await?.send(order).await;
+        Ok(answer.map_err(|_| OrgError::Down(id.to_owned()))??)
     }
 
     async fn view(&self, org: &OrgContext) -> OrgView {

@@ -5,6 +5,7 @@
 
 mod metrics;
 pub(crate) mod names;
+mod orders;
 mod orgs;
 mod page;
 
@@ -12,6 +13,8 @@ use std::net::SocketAddr;
 
 use actix_web::{App, HttpServer, dev::ServerHandle, web};
 use orgpipe_actors::Service;
+
+pub(crate) use self::orders::DRAIN_SECS;
 
 /// A running admin server.
 pub(crate) struct Admin {
@@ -67,6 +70,10 @@ fn routes(app: &mut web::ServiceConfig) {
         .route("/api/v1/orgs/{org}", web::get().to(orgs::one))
         .route("/api/v1/orgs/{org}/dead-letters", web::get().to(orgs::dead_letters))
         .route("/api/v1/orgs/{org}/receipts", web::get().to(orgs::receipts))
-        .route("/api/v1/orgs/{org}/refresh", web::post().to(orgs::refresh))
-        .route("/api/v1/orgs/{org}/unpark", web::post().to(orgs::unpark));
+        .route("/api/v1/orgs/{org}/pause", web::post().to(orders::pause))
+        .route("/api/v1/orgs/{org}/resume", web::post().to(orders::resume))
+        .route("/api/v1/orgs/{org}/restart", web::post().to(orders::restart))
+        .route("/api/v1/orgs/{org}/drain", web::post().to(orders::drain))
+        .route("/api/v1/orgs/{org}/refresh", web::post().to(orders::refresh))
+        .route("/api/v1/orgs/{org}/replay", web::post().to(orders::replay));
 }

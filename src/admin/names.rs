@@ -9,6 +9,8 @@ pub(crate) fn state(state: State) -> &'static str {
         State::Running => "running",
         State::Waiting => "waiting",
         State::Parked => "parked",
+        State::Draining => "draining",
+        State::Paused => "paused",
         State::Stopped => "stopped",
     }
 }

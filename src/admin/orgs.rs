@@ -12,12 +12,6 @@ use serde_json::json;
 /// Dead letters answered when no number is asked for, and at most.
 const DEAD_LETTERS: (usize, usize) = (100, 1_000);
 
-/// `?sync=NAME`
-#[derive(Debug, Deserialize)]
-pub(super) struct RefreshQuery {
-    sync: Option<String>,
-}
-
 /// `?limit=N`
 #[derive(Debug, Deserialize)]
 pub(super) struct LimitQuery {
@@ -63,29 +57,16 @@ pub(super) async fn receipts(service: Data<Service>, org: Path<String>) -> HttpR
     }
 }
 
-pub(super) async fn refresh(
-    service: Data<Service>,
-    org: Path<String>,
-    query: Query<RefreshQuery>,
-) -> HttpResponse {
-    match service.refresh(&org, query.sync.as_deref()).await {
-        Ok(syncs) => HttpResponse::Accepted().json(json!({ "org": *org, "syncs": syncs })),
-        Err(error) => problem(&error),
-    }
-}
-
-pub(super) async fn unpark(service: Data<Service>, org: Path<String>) -> HttpResponse {
-    match service.unpark(&org).await {
-        Ok(()) => HttpResponse::Accepted().json(json!({ "org": *org })),
-        Err(error) => problem(&error),
-    }
-}
-
-fn problem(error: &OrgError) -> HttpResponse {
+pub(super) fn problem(error: &OrgError) -> HttpResponse {
     let (status, hint) = match error {
         OrgError::Unknown(_) => (StatusCode::NOT_FOUND, "GET /api/v1/orgs lists the orgs of the settings."),
         OrgError::NothingToRefresh { .. } => (StatusCode::CONFLICT, "Add `refresh = {}` to the sync."),
-        OrgError::Starting(_) | OrgError::Stopping(_) => (StatusCode::SERVICE_UNAVAILABLE, "Try again."),
+        OrgError::Down(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Try again in a moment; if it is parked, resume it first (see its note).",
+        ),
+        OrgError::Stopping(_) => (StatusCode::SERVICE_UNAVAILABLE, "Try again once it runs again."),
+        OrgError::WhichChannel { .. } => (StatusCode::CONFLICT, "Give its name as `channel`."),
         OrgError::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Look into orgpipe's log."),
     };
     HttpResponse::build(status).json(json!({ "error": error.to_string(), "hint": hint }))

@@ -33,7 +33,7 @@ th, td { text-align: right; padding: .4rem .6rem; border-bottom: 1px solid #8884
 th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) { text-align: left }
 td { font-variant-numeric: tabular-nums }
 td.note { text-align: left; white-space: normal; opacity: .85; border-bottom: 1px solid #8884 }
-.running { color: #1a7f37 } .waiting, .starting { color: #b25e00 } .parked { color: #c92a2a; font-weight: 600 }
+.running { color: #1a7f37 } .waiting, .starting, .draining, .paused { color: #b25e00 } .parked { color: #c92a2a; font-weight: 600 }
 </style>
 </head>
 <body>
@@ -87,7 +87,7 @@ pub(super) async fn show(service: Data<Service>) -> HttpResponse {
 fn urgency(state: State) -> u8 {
     match state {
         State::Parked => 2,
-        State::Waiting => 1,
+        State::Waiting | State::Draining | State::Paused => 1,
         State::Starting | State::Running | State::Stopped => 0,
     }
 }

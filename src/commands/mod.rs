@@ -4,9 +4,11 @@
 
 mod check;
 mod demo;
+mod org;
 mod refresh;
 mod rehearsal;
 mod run;
+mod running;
 mod simulate;
 
 use std::process::ExitCode;
@@ -19,6 +21,7 @@ pub(crate) fn dispatch(command: Command) -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Refresh(args) => refresh::run(&args),
+        Command::Org(args) => org::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Simulate(args) => simulate::run(&args),
     }

@@ -18,6 +18,7 @@ use orgpipe_store::{Append, StoreError};
 
 use super::{
     heal::{self, GapReason},
+    replay::begun_name,
     requests::{append_of, position_ms, position_name, position_time_name},
 };
 use crate::supervise::{
@@ -294,8 +295,8 @@ impl CometdActor {
 /// connected is left to the first refresh. That it has begun is on disk before it begins, so that after a kill it goes
 /// on with all that is retained instead of missing what was published in between.
 async fn begin(org: &OrgContext, channel: &str) -> Result<StartFrom, StoreError> {
-    let name = format!("begun {channel}");
-    if org.store.position(org.id(), &name).await?.is_some() {
+    let name = begun_name(channel);
+    if stored(org, &name).await?.is_some() {
         return Ok(StartFrom::Earliest);
     }
     let positions = vec![(name, org.clock.now_ms().to_string().into_bytes())];
@@ -319,7 +320,12 @@ fn channels(org: &OrgContext) -> Vec<String> {
     channels.into_iter().cloned().collect()
 }
 
-/// The channels with the stored positions. A position that is given up is empty.
+/// A stored value; an empty one is as good as none, and so is a position that was given up.
+async fn stored(org: &OrgContext, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    Ok(org.store.position(org.id(), name).await?.filter(|value| !value.is_empty()))
+}
+
+/// The channels with the stored positions.
 async fn wanted(org: &OrgContext) -> Result<Vec<Wanted>, StoreError> {
     let mut dark = Vec::new();
     for channel in channels(org) {
@@ -332,8 +338,7 @@ async fn wanted(org: &OrgContext) -> Result<Vec<Wanted>, StoreError> {
     }
     let mut wanted = Vec::new();
     for channel in channels(org) {
-        let position = org.store.position(org.id(), &position_name(&channel)).await?;
-        let position = position.filter(|position| !position.is_empty());
+        let position = stored(org, &position_name(&channel)).await?;
         let published = org.store.position(org.id(), &position_time_name(&channel)).await?;
         let published = published.filter(|_| position.is_some());
         let published = published.and_then(|text| String::from_utf8(text).ok()?.parse().ok());

@@ -4,6 +4,7 @@ pub(crate) mod cometd;
 pub(crate) mod heal;
 mod pages;
 pub(crate) mod refresh;
-mod requests;
+pub(crate) mod replay;
+pub(crate) mod requests;
 mod schedule;
 pub(crate) mod webhook;

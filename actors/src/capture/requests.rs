@@ -15,7 +15,7 @@ use crate::{
 pub(super) const RECORDS_MAX: usize = 100;
 
 /// The name under which a channel's position is stored.
-pub(super) fn position_name(channel: &str) -> String {
+pub(crate) fn position_name(channel: &str) -> String {
     format!("channel {channel}")
 }
 

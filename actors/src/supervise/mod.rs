@@ -8,4 +8,5 @@ pub(crate) mod status;
 pub(crate) mod subscription;
 pub(crate) mod supervisor;
 pub(crate) mod watch;
+pub(crate) mod wish;
 pub(crate) mod worker;

@@ -1,34 +1,43 @@
 //! OrgActor: one tenant. Starts its parts, passes bells on, and starts a part afresh when it ends.
 //!
-//! Here: the four parts and their lives. Not here: what they do (`capture`, `decide`, `deliver`).
+//! Here: the four parts and their lives, and what an operator orders. Not here: what the parts do (`capture`,
+//! `decide`, `deliver`), which of them a wish lets run (`wish`).
 //!
-//! The only strong addresses of the parts are here, so that a part cannot outlive its org.
+//! Whatever happens only changes a slot or the wish; `align` then starts and stops what is to be started and stopped.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use actix::{
     Actor, ActorContext as _, ActorFutureExt as _, Addr, AsyncContext as _, Context, Handler, Message,
-    Recipient, WrapFuture as _,
+    Recipient, ResponseActFuture, WrapFuture as _,
 };
+use orgpipe_store::{Append, StoreError};
+use tokio::sync::oneshot;
 
 use super::{
     context::OrgContext,
     restart::{Decision, Restarts},
     status::{Part, State},
-    watch::{Exit, Exited, here, spawn_watched, tell},
+    watch::{Exit, Exited, Tether, here, spawn_watched, tell},
+    wish::{WISH, Wish},
     worker::{Ring, Stop, Worker},
 };
 use crate::{
     capture::{
         cometd::CometdActor,
         refresh::{self, Refresh},
+        replay::ReplayFrom,
+        requests::position_name,
     },
     decide::ingest::Ingest,
     deliver::writer::Writer,
+    parcel::{pack, unpack},
 };
 
 /// Parts in the order of the flow; each is an actor.
 const PARTS: [Part; 4] = [Part::Stream, Part::Refresh, Part::Ingest, Part::Writer];
+/// How often a drain looks whether nothing is open any more.
+const DRAIN_LOOK: Duration = Duration::from_millis(250);
 
 /// A queue of this org has something new.
 #[derive(Clone, Copy, Debug, Message)]
@@ -42,120 +51,264 @@ pub(crate) enum Bell {
     Egress,
 }
 
-/// Read all records of these syncs again.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "Result<(), orgpipe_store::StoreError>")]
-pub(crate) struct BeginRefresh {
-    /// Names of syncs of this org.
-    pub syncs: Vec<String>,
+/// What an operator orders.
+#[derive(Clone, Debug, PartialEq, Eq, Message)]
+#[rtype(result = "Result<(), StoreError>")]
+pub(crate) enum Order {
+    /// From now on; also starts what is parked when it is `Run`.
+    Wish(Wish),
+    /// Stop every part and start it afresh, parked ones too.
+    Restart,
+    /// Read all records of these syncs again.
+    Refresh(Vec<String>),
 }
 
-/// Start the parts that are parked.
-#[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct Unpark;
+/// Set where a channel goes on. Answers the position it had.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Option<String>, StoreError>")]
+pub(crate) struct Replay {
+    /// The channel, one of this org's.
+    pub channel: String,
+    /// Where.
+    pub from: ReplayFrom,
+}
 
 /// A part that runs.
 struct Child {
     ring: Recipient<Ring>,
     stop: Recipient<Stop>,
+    _tether: Tether,
+}
+
+/// What a part is at.
+enum Slot {
+    /// It can be started.
+    Down,
+    /// It runs.
+    Up(Child),
+    /// It was told to stop.
+    Ending(#[expect(dead_code, reason = "keeps its tether until it has ended")] Child),
+    /// It ended by itself and is started again after a while.
+    Waiting,
+    /// It ended by itself too often.
+    Parked,
+}
+
+struct Life {
+    slot: Slot,
+    restarts: Restarts,
 }
 
 /// One customer's org.
 pub(crate) struct OrgActor {
     org: Arc<OrgContext>,
-    children: BTreeMap<Part, Child>,
-    restarts: BTreeMap<Part, Restarts>,
+    parts: BTreeMap<Part, Life>,
+    wish: Wish,
+    /// Positions that are being set right now; the stream is down for it.
+    replays: usize,
+    stream_down: Vec<oneshot::Sender<()>>,
     stopping: bool,
 }
 
 impl OrgActor {
-    /// An org whose parts start with it.
+    /// An org whose parts start with it, as far as the stored wish lets them.
     pub(crate) fn new(org: Arc<OrgContext>) -> Self {
-        let restarts = PARTS.into_iter().map(|part| (part, Restarts::none())).collect();
-        Self { org, children: BTreeMap::new(), restarts, stopping: false }
+        let life = |part| (part, Life { slot: Slot::Down, restarts: Restarts::none() });
+        let parts = PARTS.into_iter().map(life).collect();
+        Self { org, parts, wish: Wish::Run, replays: 0, stream_down: Vec::new(), stopping: false }
     }
 
-    fn start_part(&mut self, part: Part, context: &mut Context<Self>) {
-        if self.stopping || self.children.contains_key(&part) {
-            return;
+    fn wanted(&self, part: Part) -> bool {
+        !self.stopping && self.wish.lets_run(part) && !(part == Part::Stream && self.replays > 0)
+    }
+
+    /// Starts what is wanted and down, stops what runs and is not wanted.
+    fn align(&mut self, context: &mut Context<Self>) {
+        for part in PARTS {
+            let wanted = self.wanted(part);
+            let Some(life) = self.parts.get_mut(&part) else { continue };
+            match std::mem::replace(&mut life.slot, Slot::Down) {
+                Slot::Down if wanted => {
+                    if let Some(child) = start(&self.org, part, context) {
+                        life.slot = Slot::Up(child);
+                    }
+                }
+                Slot::Down => note_down(&self.org, part, self.wish, self.stopping),
+                Slot::Up(child) if !wanted => life.slot = ending(child, context),
+                other => life.slot = other,
+            }
         }
-        let org = Arc::clone(&self.org);
-        let bell = context.address().downgrade().recipient();
-        org.board.set(part, State::Starting, "", "", org.clock.now_ms());
-        let child = match part {
-            Part::Stream => child(spawn(part, context, move || CometdActor::new(org, bell))),
-            Part::Refresh => child(spawn(part, context, move || Worker::new(Refresh::new(org, bell)))),
-            Part::Ingest => child(spawn(part, context, move || Worker::new(Ingest::new(org, bell)))),
-            Part::Writer => child(spawn(part, context, move || Worker::new(Writer::new(org)))),
-            // The line logs in for whoever asks; it is no actor.
-            Part::Login => return,
-        };
-        self.children.insert(part, child);
+        if !self.runs(Part::Stream) {
+            for waiting in self.stream_down.drain(..) {
+                // Whoever asked may have gone.
+                let _ = waiting.send(());
+            }
+        }
+        if self.stopping && !PARTS.into_iter().any(|part| self.runs(part)) {
+            context.stop();
+        }
+    }
+
+    fn runs(&self, part: Part) -> bool {
+        self.parts.get(&part).is_some_and(|life| matches!(life.slot, Slot::Up(_) | Slot::Ending(_)))
     }
 
     fn ring(&self, part: Part) {
-        if let Some(child) = self.children.get(&part) {
+        if let Some(Life { slot: Slot::Up(child), .. }) = self.parts.get(&part) {
             // A full mailbox means that the bell rings already.
             let _ = child.ring.try_send(Ring);
         }
     }
 
     fn ended(&mut self, part: Part, exit: &Exit, context: &mut Context<Self>) {
-        let org = &self.org;
+        let org = Arc::clone(&self.org);
         let now_ms = org.clock.now_ms();
-        self.children.remove(&part);
-        if self.stopping {
-            org.board.set(part, State::Stopped, "", "", now_ms);
-            if self.children.is_empty() {
-                context.stop();
-            }
-            return;
+        let Some(life) = self.parts.get_mut(&part) else { return };
+        let asked = !matches!(std::mem::replace(&mut life.slot, Slot::Down), Slot::Up(_));
+        if asked && *exit == Exit::Clean {
+            return self.align(context);
         }
-        let Some(restarts) = self.restarts.get_mut(&part) else { return };
-        let decision = restarts.ended(org.clock.monotonic(), org.clock.dice());
-        org.board.ended(part, &exit.to_string(), restarts.total(), now_ms);
+        let decision = life.restarts.ended(org.clock.monotonic(), org.clock.dice());
+        org.board.ended(part, &exit.to_string(), life.restarts.total(), now_ms);
         match decision {
             Decision::Restart(wait) => {
-                tracing::error!(
-                    org = org.id(),
-                    ?part,
-                    wait_secs = wait.as_secs_f32(),
-                    "{exit}; it is started afresh"
-                );
+                let wait_secs = wait.as_secs_f32();
+                tracing::error!(org = org.id(), ?part, wait_secs, "{exit}; it is started afresh");
                 org.board.set(part, State::Waiting, &format!("it {exit}; it is started afresh"), "", now_ms);
-                context.run_later(wait, move |actor, context| actor.start_part(part, context));
+                life.slot = Slot::Waiting;
+                context.run_later(wait, move |actor, context| actor.waited(part, context));
             }
             Decision::Park => {
                 tracing::error!(org = org.id(), ?part, "{exit}; it ended too often and is parked");
-                let hint = "Report this as a bug; start it again with POST /api/v1/orgs/{id}/unpark.";
-                org.board.set(part, State::Parked, &format!("it {exit}, too often to go on"), hint, now_ms);
+                let hint =
+                    format!("Report this as a bug; start it again with: orgpipe org resume {}", org.id());
+                org.board.set(part, State::Parked, &format!("it {exit}, too often to go on"), &hint, now_ms);
+                life.slot = Slot::Parked;
+            }
+        }
+        self.align(context);
+    }
+
+    fn waited(&mut self, part: Part, context: &mut Context<Self>) {
+        if let Some(life) = self.parts.get_mut(&part).filter(|life| matches!(life.slot, Slot::Waiting)) {
+            life.slot = Slot::Down;
+            self.align(context);
+        }
+    }
+
+    /// What waits or is parked can be started again at once.
+    fn forgive(&mut self) {
+        for life in self.parts.values_mut() {
+            if matches!(life.slot, Slot::Waiting | Slot::Parked) {
+                *life = Life { slot: Slot::Down, restarts: Restarts::none() };
             }
         }
     }
+
+    /// The wish is on disk.
+    fn follow(&mut self, wish: Wish, context: &mut Context<Self>) {
+        self.wish = wish;
+        self.org.board.wish(wish);
+        if wish == Wish::Run {
+            self.forgive();
+        }
+        self.align(context);
+        if let Wish::Drain { .. } = wish {
+            context.run_later(DRAIN_LOOK, Self::look_whether_drained);
+        }
+    }
+
+    fn look_whether_drained(&mut self, context: &mut Context<Self>) {
+        let Wish::Drain { until_ms } = self.wish else { return };
+        let (org, taking) = (Arc::clone(&self.org), self.runs(Part::Stream) || self.runs(Part::Refresh));
+        let look = async move {
+            let open = org.store.counts(org.id()).await?.open();
+            let late = org.clock.now_ms() >= until_ms;
+            if late || (open == 0 && !taking) {
+                tracing::info!(org = org.id(), open, late, "drained, now paused");
+                store_wish(&org, Wish::Pause).await?;
+                return Ok(Some(Wish::Pause));
+            }
+            Ok::<_, StoreError>(None)
+        };
+        context.spawn(look.into_actor(self).map(move |drained, actor, context| match drained {
+            // An order may have come in between.
+            Ok(Some(wish)) if actor.wish == (Wish::Drain { until_ms }) => actor.follow(wish, context),
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                context.run_later(DRAIN_LOOK, Self::look_whether_drained);
+            }
+            Err(error) => {
+                tracing::error!(org = actor.org.id(), "the drain cannot see what is open: {error}");
+                context.run_later(DRAIN_LOOK, Self::look_whether_drained);
+            }
+        }));
+    }
 }
 
-fn spawn<A>(part: Part, context: &mut Context<OrgActor>, make: impl FnOnce() -> A + Send + 'static) -> Addr<A>
-where
-    A: Actor<Context = Context<A>>,
-{
-    spawn_watched(&here(), part, context.address().recipient(), make)
+async fn store_wish(org: &OrgContext, wish: Wish) -> Result<(), StoreError> {
+    let positions = vec![(WISH.to_owned(), pack(&wish))];
+    org.store.append(org.id(), Append { positions, requests: Vec::new(), dead: Vec::new() }).await
 }
 
-fn child<A>(address: Addr<A>) -> Child
+fn note_down(org: &OrgContext, part: Part, wish: Wish, stopping: bool) {
+    let now_ms = org.clock.now_ms();
+    if stopping || wish == Wish::Run {
+        org.board.set(part, State::Stopped, "", "", now_ms);
+    } else {
+        let hint = format!("Start it again with: orgpipe org resume {}", org.id());
+        org.board.set(part, State::Paused, "an operator paused it", &hint, now_ms);
+    }
+}
+
+fn start(org: &Arc<OrgContext>, part: Part, context: &mut Context<OrgActor>) -> Option<Child> {
+    org.board.set(part, State::Starting, "", "", org.clock.now_ms());
+    let (org, bell) = (Arc::clone(org), context.address().downgrade().recipient());
+    match part {
+        Part::Stream => Some(child(part, context, move || CometdActor::new(org, bell))),
+        Part::Refresh => Some(child(part, context, move || Worker::new(Refresh::new(org, bell)))),
+        Part::Ingest => Some(child(part, context, move || Worker::new(Ingest::new(org, bell)))),
+        Part::Writer => Some(child(part, context, move || Worker::new(Writer::new(org)))),
+        // The line logs in for whoever asks; it is no actor.
+        Part::Login => None,
+    }
+}
+
+fn ending(child: Child, context: &mut Context<OrgActor>) -> Slot {
+    tell(context, child.stop.clone(), Stop);
+    Slot::Ending(child)
+}
+
+fn child<A>(part: Part, context: &mut Context<OrgActor>, make: impl FnOnce() -> A + Send + 'static) -> Child
 where
     A: Actor<Context = Context<A>> + Handler<Ring> + Handler<Stop>,
 {
-    Child { ring: address.clone().recipient(), stop: address.recipient() }
+    let (address, tether): (Addr<A>, Tether) =
+        spawn_watched(&here(), part, context.address().recipient(), make);
+    Child { ring: address.clone().recipient(), stop: address.recipient(), _tether: tether }
 }
 
 impl Actor for OrgActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        for part in PARTS {
-            self.start_part(part, context);
-        }
+        let org = Arc::clone(&self.org);
+        let read = async move { org.store.position(org.id(), WISH).await };
+        // Until then no message is handled.
+        context.wait(read.into_actor(self).map(|stored, actor, context| match stored {
+            Ok(stored) => {
+                // What cannot be read was written by a later version, and a pause is the safe side.
+                let wish = stored.map_or(Wish::Run, |stored| unpack(&stored).unwrap_or(Wish::Pause));
+                if wish != Wish::Run {
+                    tracing::info!(org = actor.org.id(), ?wish, "as an operator wished");
+                }
+                actor.follow(wish, context);
+            }
+            Err(error) => {
+                tracing::error!(org = actor.org.id(), "the operator's wish cannot be read: {error}");
+                context.stop();
+            }
+        }));
     }
 }
 
@@ -171,34 +324,69 @@ impl Handler<Bell> for OrgActor {
     }
 }
 
-impl Handler<BeginRefresh> for OrgActor {
-    type Result = actix::ResponseActFuture<Self, Result<(), orgpipe_store::StoreError>>;
+impl Handler<Order> for OrgActor {
+    type Result = ResponseActFuture<Self, Result<(), StoreError>>;
 
-    fn handle(&mut self, message: BeginRefresh, _: &mut Self::Context) -> Self::Result {
-        let org = Arc::clone(&self.org);
-        let begin = async move {
-            for sync in &message.syncs {
-                refresh::begin(&org, sync).await?;
+    fn handle(&mut self, order: Order, _: &mut Self::Context) -> Self::Result {
+        tracing::info!(org = self.org.id(), ?order, "an operator's order");
+        let (org, stored) = (Arc::clone(&self.org), order.clone());
+        let store = async move {
+            match stored {
+                Order::Wish(wish) => store_wish(&org, wish).await,
+                Order::Restart => Ok(()),
+                Order::Refresh(syncs) => {
+                    for sync in &syncs {
+                        refresh::begin(&org, sync).await?;
+                    }
+                    Ok(())
+                }
+            }
+        };
+        Box::pin(store.into_actor(self).map(move |result, actor, context| {
+            result?;
+            match order {
+                Order::Wish(wish) => actor.follow(wish, context),
+                Order::Refresh(_) => actor.ring(Part::Refresh),
+                Order::Restart => {
+                    actor.forgive();
+                    for life in actor.parts.values_mut() {
+                        life.slot = match std::mem::replace(&mut life.slot, Slot::Down) {
+                            Slot::Up(child) => ending(child, context),
+                            other => other,
+                        };
+                    }
+                    actor.align(context);
+                }
             }
             Ok(())
-        };
-        Box::pin(begin.into_actor(self).map(|result, actor, _| {
-            actor.ring(Part::Refresh);
-            result
         }))
     }
 }
 
-impl Handler<Unpark> for OrgActor {
-    type Result = ();
+impl Handler<Replay> for OrgActor {
+    type Result = ResponseActFuture<Self, Result<Option<String>, StoreError>>;
 
-    fn handle(&mut self, _: Unpark, context: &mut Self::Context) {
-        for part in PARTS {
-            if !self.children.contains_key(&part) {
-                self.restarts.insert(part, Restarts::none());
-                self.start_part(part, context);
-            }
-        }
+    fn handle(&mut self, Replay { channel, from }: Replay, context: &mut Self::Context) -> Self::Result {
+        let (down, is_down) = oneshot::channel();
+        self.replays += 1;
+        self.stream_down.push(down);
+        self.align(context);
+        let org = Arc::clone(&self.org);
+        let set = async move {
+            // An error is an org that ends, and the position stays.
+            let _ = is_down.await;
+            let before = org.store.position(org.id(), &position_name(&channel)).await?;
+            let before = before.map(|before| String::from_utf8_lossy(&before).into_owned());
+            let positions = from.positions(&channel, org.clock.now_ms());
+            org.store.append(org.id(), Append { positions, requests: Vec::new(), dead: Vec::new() }).await?;
+            tracing::info!(org = org.id(), channel, %from, before, "an operator set the position");
+            Ok(before.filter(|before| !before.is_empty()))
+        };
+        Box::pin(set.into_actor(self).map(|result, actor, context| {
+            actor.replays -= 1;
+            actor.align(context);
+            result
+        }))
     }
 }
 
@@ -216,11 +404,6 @@ impl Handler<Stop> for OrgActor {
 
     fn handle(&mut self, _: Stop, context: &mut Self::Context) {
         self.stopping = true;
-        if self.children.is_empty() {
-            context.stop();
-        }
-        for child in self.children.values() {
-            tell(context, child.stop.clone(), Stop);
-        }
+        self.align(context);
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::subscription::Subscription;
+use super::{subscription::Subscription, wish::Wish};
 use crate::capture::heal::Receipt;
 
 /// Parts of an org, in the order of the flow.
@@ -40,6 +40,10 @@ pub enum State {
     Waiting,
     /// It ended too often, or only somebody can mend it; the note says why.
     Parked,
+    /// Nothing new is taken in, what is open is finished, then it is paused.
+    Draining,
+    /// An operator paused it.
+    Paused,
     /// It was told to stop.
     Stopped,
 }
@@ -64,6 +68,9 @@ pub struct PartStatus {
 /// Everything noted about one org.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct OrgStatus {
+    /// What an operator wants of it.
+    #[serde(flatten)]
+    pub wish: Wish,
     /// By part.
     pub parts: BTreeMap<Part, PartStatus>,
     /// API calls of the org's last 24 hours as Salesforce told last: used, allowed.
@@ -83,8 +90,14 @@ pub struct OrgStatus {
 }
 
 impl OrgStatus {
-    /// The state that matters most: parked before waiting before starting before running.
+    /// The operator's wish, if it is not to run; else the state that matters most: parked before waiting before
+    /// starting before running.
     pub fn worst(&self) -> State {
+        match self.wish {
+            Wish::Run => {}
+            Wish::Drain { .. } => return State::Draining,
+            Wish::Pause => return State::Paused,
+        }
         let states = || self.parts.values().map(|part| part.state);
         [State::Parked, State::Waiting, State::Starting, State::Running]
             .into_iter()
@@ -122,6 +135,11 @@ impl Board {
     /// Notes what a part is at; `since_ms` moves only when state or note change.
     pub(crate) fn set(&self, part: Part, state: State, note: &str, hint: &str, now_ms: u64) {
         set(&mut self.lock(), part, state, note, hint, now_ms);
+    }
+
+    /// What an operator wants now.
+    pub(crate) fn wish(&self, wish: Wish) {
+        self.lock().wish = wish;
     }
 
     /// A part does what it should.
@@ -201,5 +219,7 @@ mod tests {
         assert_eq!((part, why.since_ms, why.hint.as_str()), (Part::Login, 2, "look at the key"));
         board.running(Part::Login, 10);
         assert_eq!(board.status().worst(), State::Running);
+        board.wish(Wish::Pause);
+        assert_eq!(board.status().worst(), State::Paused);
     }
 }

@@ -4,38 +4,30 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use actix::{
     Actor, ActorContext as _, Addr, ArbiterHandle, AsyncContext as _, Context, Handler, Message,
-    ResponseFuture,
+    MessageResult,
 };
 use orgpipe_store::StoreError;
 
 use super::{
     context::OrgContext,
-    org::{BeginRefresh, OrgActor, Unpark},
+    org::OrgActor,
     restart::{Decision, Restarts},
     status::{Part, State},
-    watch::{Exited, spawn_watched, tell},
+    watch::{Exited, Tether, spawn_watched, tell},
     worker::Stop,
 };
 
 /// Orgs start this far apart, so that thousands of logins and handshakes do not go out at once.
 const STAGGER: Duration = Duration::from_millis(20);
 
-/// A message for one org.
+/// Asks for an org's actor, to give it an order.
 #[derive(Clone, Debug, Message)]
-#[rtype(result = "Result<(), OrgError>")]
-pub(crate) enum ToOrg {
-    /// Read all records of these syncs again.
-    Refresh {
-        /// The org.
-        org: String,
-        /// Names of its syncs.
-        syncs: Vec<String>,
-    },
-    /// Start what is parked.
-    Unpark {
-        /// The org.
-        org: String,
-    },
+#[rtype(result = "Result<Addr<OrgActor>, OrgError>")]
+pub(crate) struct Find {
+    /// The org.
+    pub org: String,
+    /// Start it if it is down, even if it is parked.
+    pub revive: bool,
 }
 
 /// Why a message did not reach an org.
@@ -44,12 +36,20 @@ pub enum OrgError {
     /// No such org.
     #[error("there is no org `{0}`")]
     Unknown(String),
-    /// Its actor is being started.
-    #[error("org `{0}` is just starting; try again in a moment")]
-    Starting(String),
+    /// Its actor is not there.
+    #[error("org `{0}` is down, or just starting")]
+    Down(String),
     /// The service is being stopped.
     #[error("orgpipe is stopping, so org `{0}` takes no orders")]
     Stopping(String),
+    /// It listens to several channels, or not to this one.
+    #[error("org `{org}` listens to {}: name one of them", channels.join(", "))]
+    WhichChannel {
+        /// The org.
+        org: String,
+        /// Its channels.
+        channels: Vec<String>,
+    },
     /// No sync that can be refreshed.
     #[error("org `{org}` has no sync {} with a `refresh`", sync.as_deref().unwrap_or("at all"))]
     NothingToRefresh {
@@ -70,7 +70,7 @@ pub(crate) struct Drain;
 
 struct Org {
     context: Arc<OrgContext>,
-    actor: Option<Addr<OrgActor>>,
+    actor: Option<(Addr<OrgActor>, Tether)>,
     restarts: Restarts,
     arbiter: usize,
 }
@@ -125,23 +125,20 @@ impl Actor for Supervisor {
     }
 }
 
-impl Handler<ToOrg> for Supervisor {
-    type Result = ResponseFuture<Result<(), OrgError>>;
+impl Handler<Find> for Supervisor {
+    type Result = MessageResult<Find>;
 
-    fn handle(&mut self, message: ToOrg, _: &mut Self::Context) -> Self::Result {
-        let (ToOrg::Refresh { org: id, .. } | ToOrg::Unpark { org: id }) = &message;
-        let id = id.clone();
-        let found = self.orgs.get(&id).map(|org| org.actor.clone());
-        Box::pin(async move {
-            let actor = found.ok_or_else(|| OrgError::Unknown(id.clone()))?;
-            let actor = actor.ok_or_else(|| OrgError::Starting(id.clone()))?;
-            let gone = |_| OrgError::Starting(id.clone());
-            match message {
-                ToOrg::Refresh { syncs, .. } => actor.send(BeginRefresh { syncs }).await.map_err(gone)??,
-                ToOrg::Unpark { .. } => actor.send(Unpark).await.map_err(gone)?,
-            }
-            Ok(())
-        })
+    fn handle(&mut self, Find { org: id, revive }: Find, context: &mut Self::Context) -> Self::Result {
+        if self.draining {
+            return MessageResult(Err(OrgError::Stopping(id)));
+        }
+        let Some(org) = self.orgs.get_mut(&id) else { return MessageResult(Err(OrgError::Unknown(id))) };
+        if org.actor.is_none() && revive {
+            org.restarts = Restarts::none();
+            self.start_org(&id, context);
+        }
+        let actor = self.orgs.get(&id).and_then(|org| org.actor.as_ref());
+        MessageResult(actor.map(|(address, _)| address.clone()).ok_or(OrgError::Down(id)))
     }
 }
 
@@ -173,12 +170,13 @@ impl Handler<Exited<String>> for Supervisor {
                     "the org's actor {}; it ended too often and is parked",
                     notice.exit
                 );
+                let hint = format!("Report this as a bug; start it again with: orgpipe org resume {id}");
                 for part in [Part::Stream, Part::Refresh, Part::Ingest, Part::Writer] {
                     shared.board.set(
                         part,
                         State::Parked,
-                        "the org's actor ended too often",
-                        "Restart orgpipe.",
+                        &format!("the org's actor {}, too often to go on", notice.exit),
+                        &hint,
                         now_ms,
                     );
                 }
@@ -193,7 +191,7 @@ impl Handler<Drain> for Supervisor {
     fn handle(&mut self, _: Drain, context: &mut Self::Context) {
         self.draining = true;
         for org in self.orgs.values() {
-            if let Some(actor) = &org.actor {
+            if let Some((actor, _)) = &org.actor {
                 tell(context, actor.clone().recipient(), Stop);
             }
         }

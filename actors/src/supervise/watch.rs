@@ -3,9 +3,10 @@
 //! `actix::Supervisor` does not restart a panicked actor, and a `Closed` mailbox does not say why. The task that runs
 //! the actor does: its join handle is awaited here, and the parent is told with a bounded `send`.
 
-use std::any::Any;
+use std::{any::Any, convert::Infallible};
 
 use actix::{Actor, Addr, ArbiterHandle, AsyncContext as _, Context, Message, Recipient, dev::channel};
+use tokio::sync::oneshot;
 
 /// How an actor ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,24 +42,38 @@ pub(crate) struct Exited<K: 'static + Send> {
 /// Mailbox of every actor: wake-ups are few, and a full one means the bell rings already.
 const MAILBOX: usize = 16;
 
-/// Starts an actor on the arbiter and tells `parent` when it ends. `make` may panic: that is an exit, too.
+/// Held by a parent for each child. A child lives on its own timers even when nobody has its address, so a parent that
+/// panics would leave its children running beside the next parent's: dropping this ends the child at once, as a crash
+/// would.
+#[derive(Debug)]
+pub(crate) struct Tether {
+    _parent: oneshot::Sender<Infallible>,
+}
+
+/// Starts an actor on the arbiter and tells `parent` when it ends, unless the tether is dropped first. `make` may
+/// panic: that is an exit, too.
 pub(crate) fn spawn_watched<A, K, F>(
     arbiter: &ArbiterHandle,
     child: K,
     parent: Recipient<Exited<K>>,
     make: F,
-) -> Addr<A>
+) -> (Addr<A>, Tether)
 where
     A: Actor<Context = Context<A>>,
     K: 'static + Send,
     F: FnOnce() -> A + Send + 'static,
 {
     let (sender, receiver) = channel::channel(MAILBOX);
+    let (tether, mut parent_gone) = oneshot::channel();
     arbiter.spawn_fn(move || {
         let context = Context::with_receiver(receiver);
-        let task = actix_rt::spawn(async move { context.into_future(make()).await });
+        let mut task = actix_rt::spawn(async move { context.into_future(make()).await });
         actix_rt::spawn(async move {
-            let exit = match task.await {
+            let ended = tokio::select! {
+                ended = &mut task => ended,
+                _ = &mut parent_gone => return task.abort(),
+            };
+            let exit = match ended {
                 Ok(()) => Exit::Clean,
                 Err(cause) if cause.is_panic() => Exit::Panicked(text_of(&*cause.into_panic())),
                 Err(_) => Exit::Lost,
@@ -67,7 +82,7 @@ where
             let _ = parent.send(Exited { child, exit }).await;
         });
     });
-    Addr::new(sender)
+    (Addr::new(sender), Tether { _parent: tether })
 }
 
 fn text_of(payload: &(dyn Any + Send)) -> String {
@@ -138,8 +153,8 @@ mod tests {
         let (sender, mut exits) = mpsc::unbounded_channel();
         let parent = Parent(sender).start();
         let start = |key| spawn_watched(&here(), key, parent.clone().recipient(), || Child);
-        let (panics, stops) = (start(1), start(2));
-        let _: Addr<Child> =
+        let ((panics, _first), (stops, _second)) = (start(1), start(2));
+        let (_, _third): (Addr<Child>, Tether) =
             spawn_watched(&here(), 3, parent.clone().recipient(), || panic!("not even born"));
         assert!(panics.send(Do::Panic).await.is_err());
         stops.send(Do::Stop).await.expect("it stops after answering");
@@ -154,5 +169,30 @@ mod tests {
             (3, Exit::Panicked("not even born".into())),
         ];
         assert_eq!(seen, expected);
+    }
+
+    /// Nobody has its address, and still it lives: it has a timer.
+    struct Ticking(mpsc::UnboundedSender<()>);
+    impl Actor for Ticking {
+        type Context = Context<Self>;
+        fn started(&mut self, context: &mut Self::Context) {
+            context.run_interval(std::time::Duration::from_millis(1), |child, _| {
+                let _ = child.0.send(());
+            });
+        }
+    }
+
+    #[actix::test]
+    async fn a_child_ends_with_its_parents_tether() {
+        let (parent, _exits) = mpsc::unbounded_channel();
+        let parent = Parent(parent).start();
+        let (sender, mut ticks) = mpsc::unbounded_channel();
+        let (address, tether) = spawn_watched(&here(), 1, parent.recipient(), || Ticking(sender));
+        drop(address);
+        for _ in 0..3 {
+            ticks.recv().await.expect("it lives without an address");
+        }
+        drop(tether);
+        while ticks.recv().await.is_some() {}
     }
 }

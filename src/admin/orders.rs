@@ -1,0 +1,103 @@
+//! What an operator orders of one org: pause, resume, restart, drain, refresh, replay.
+
+use std::time::Duration;
+
+use actix_web::{
+    HttpResponse,
+    http::StatusCode,
+    web::{Data, Path, Query},
+};
+use orgpipe_actors::{OrgError, ReplayFrom, Service};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::orgs::problem;
+
+/// How long a drain goes on when no deadline is given, and at most, in seconds.
+pub(crate) const DRAIN_SECS: (u64, u64) = (3_600, 7 * 86_400);
+
+/// `?sync=NAME`
+#[derive(Debug, Deserialize)]
+pub(super) struct RefreshQuery {
+    sync: Option<String>,
+}
+
+/// `?deadline_secs=N`
+#[derive(Debug, Deserialize)]
+pub(super) struct DrainQuery {
+    deadline_secs: Option<u64>,
+}
+
+/// `?from=PLACE&channel=NAME`
+#[derive(Debug, Deserialize)]
+pub(super) struct ReplayQuery {
+    from: String,
+    channel: Option<String>,
+}
+
+pub(super) async fn pause(service: Data<Service>, org: Path<String>) -> HttpResponse {
+    let consequence =
+        "Events wait at Salesforce, which keeps them for 72 hours; what is queued stays on disk.";
+    answer(service.pause(&org).await, json!({ "org": *org, "consequence": consequence }))
+}
+
+pub(super) async fn resume(service: Data<Service>, org: Path<String>) -> HttpResponse {
+    answer(service.resume(&org).await, json!({ "org": *org }))
+}
+
+pub(super) async fn restart(service: Data<Service>, org: Path<String>) -> HttpResponse {
+    answer(service.restart(&org).await, json!({ "org": *org }))
+}
+
+pub(super) async fn drain(
+    service: Data<Service>,
+    org: Path<String>,
+    query: Query<DrainQuery>,
+) -> HttpResponse {
+    let secs = query.deadline_secs.unwrap_or(DRAIN_SECS.0).min(DRAIN_SECS.1);
+    let consequence = format!(
+        "Nothing new is taken in; once nothing is open, or after {secs} s, the org is paused until it is resumed."
+    );
+    let done = service.drain_org(&org, Duration::from_secs(secs)).await;
+    answer(done, json!({ "org": *org, "consequence": consequence }))
+}
+
+pub(super) async fn refresh(
+    service: Data<Service>,
+    org: Path<String>,
+    query: Query<RefreshQuery>,
+) -> HttpResponse {
+    match service.refresh(&org, query.sync.as_deref()).await {
+        Ok(syncs) => answer(Ok(()), json!({ "org": *org, "syncs": syncs })),
+        Err(error) => problem(&error),
+    }
+}
+
+pub(super) async fn replay(
+    service: Data<Service>,
+    org: Path<String>,
+    query: Query<ReplayQuery>,
+) -> HttpResponse {
+    let from: ReplayFrom = match query.from.parse() {
+        Ok(from) => from,
+        Err(error) => {
+            let hint = "A replay ID stands in the log and in the answer to an earlier replay.";
+            let body = json!({ "error": format!("{error}"), "hint": hint });
+            return HttpResponse::build(StatusCode::BAD_REQUEST).json(body);
+        }
+    };
+    match service.replay(&org, query.channel.as_deref(), from).await {
+        Ok(done) => answer(
+            Ok(()),
+            json!({ "org": *org, "channel": done.channel, "before": done.before, "consequence": done.consequence }),
+        ),
+        Err(error) => problem(&error),
+    }
+}
+
+fn answer(done: Result<(), OrgError>, body: Value) -> HttpResponse {
+    match done {
+        Ok(()) => HttpResponse::Accepted().json(body),
+        Err(error) => problem(&error),
+    }
+}

@@ -1,0 +1,78 @@
+//! Talking to the running service, which owns the store: one order to its admin API.
+//!
+//! Here: the request, and why there was no answer. Not here: what is ordered (`refresh`, `org`).
+
+use std::{net::SocketAddr, path::Path, process::ExitCode, time::Duration};
+
+use serde_json::Value;
+use url::Url;
+
+use crate::{
+    config::{self, Environment},
+    output,
+};
+
+/// The service answers at once; what was ordered goes on behind it. A replay first ends a poll under way.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why an order was not taken.
+#[derive(Debug, thiserror::Error)]
+enum OrderError {
+    #[error("there is no answer at http://{listen}")]
+    NotRunning {
+        listen: SocketAddr,
+        #[source]
+        cause: reqwest::Error,
+    },
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// What the service answered.
+pub(super) struct Answer {
+    /// The body.
+    pub(super) body: Value,
+    /// Where it listens.
+    pub(super) listen: SocketAddr,
+}
+
+impl Answer {
+    /// The text under a key; empty if there is none.
+    pub(super) fn text(&self, key: &str) -> &str {
+        self.body[key].as_str().unwrap_or_default()
+    }
+}
+
+/// Posts to the service of these settings; a failure is printed and comes back as the exit code.
+pub(super) fn post(settings: &Path, path: &[&str], query: &[(&str, &str)]) -> Result<Answer, ExitCode> {
+    let config = config::load(settings, &Environment::of_process())
+        .map_err(|problems| output::problems(settings, &problems))?;
+    match actix_rt::System::new().block_on(ask(config.listen, path, query)) {
+        Ok(body) => Ok(Answer { body, listen: config.listen }),
+        Err(error @ OrderError::NotRunning { .. }) => {
+            Err(output::failure(&error, Some("Start the service first: orgpipe run --config FILE.")))
+        }
+        Err(error @ OrderError::Refused(_)) => Err(output::failure(&error, None)),
+    }
+}
+
+async fn ask(listen: SocketAddr, path: &[&str], query: &[(&str, &str)]) -> Result<Value, OrderError> {
+    let unreachable = |cause: reqwest::Error| OrderError::NotRunning { listen, cause: cause.without_url() };
+    let mut url =
+        Url::parse(&format!("http://{listen}/")).map_err(|cause| OrderError::Refused(cause.to_string()))?;
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.clear().extend(["api", "v1"]).extend(path);
+    }
+    if !query.is_empty() {
+        url.query_pairs_mut().extend_pairs(query);
+    }
+    let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build().map_err(unreachable)?;
+    let reply = client.post(url).send().await.map_err(unreachable)?;
+    let accepted = reply.status().is_success();
+    let answer: Value = reply.json().await.map_err(unreachable)?;
+    if accepted {
+        return Ok(answer);
+    }
+    let text = |key: &str| answer[key].as_str().unwrap_or_default();
+    Err(OrderError::Refused(format!("{}. {}", text("error"), text("hint"))))
+}
