@@ -35,7 +35,9 @@ mod server;
 mod soql;
 mod vendor;
 
-pub use cometd::LoggedSubscribe;
+pub use cometd::{
+    CometdFault, HangUp, Harm, LoggedMessage, LoggedSubscribe, Place, Refuse, Streaming, Wording, Written,
+};
 pub use data::{CustomField, FieldKind, WriteError};
 pub use log::LoggedCall;
 pub use options::{Options, OrgOptions, Ports};

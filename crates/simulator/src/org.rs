@@ -17,7 +17,7 @@ pub(crate) use facts::Facts;
 
 use crate::api::{Cursors, Jobs};
 use crate::clock::Clock;
-use crate::cometd::{CometdServer, LoggedSubscribe};
+use crate::cometd::{self, CometdFault, CometdServer, LoggedMessage, LoggedSubscribe, Streaming};
 use crate::data::{Mint, Schema, Tables, WriteError, Writer, canonical_id};
 use crate::faults::{Fault, Faults, Harm};
 use crate::log::{CallLog, LoggedCall};
@@ -40,6 +40,8 @@ pub(crate) struct State {
     pub(crate) refused_logins: Option<(String, String)>,
     /// The org's ID since it was moved.
     pub(crate) moved_to: Option<String>,
+    /// The org's new address; requests to its old one are redirected.
+    pub(crate) instance_url: Option<String>,
     /// So many record writes will find their record locked.
     pub(crate) locked_writes: u32,
     pub(crate) dice: StdRng,
@@ -79,6 +81,7 @@ impl Org {
             faults: Faults::default(),
             refused_logins: None,
             moved_to: None,
+            instance_url: None,
             locked_writes: 0,
             dice: StdRng::seed_from_u64(seed),
         };
@@ -109,9 +112,11 @@ impl Org {
     }
 
     /// Every channel a client may subscribe to.
-    pub(crate) fn channels(state: &State) -> Vec<String> {
+    pub(crate) fn channels(&self, state: &State) -> Vec<String> {
         let events = state.tables.schema.objects().filter(|object| object.is_event());
-        events.map(|event| format!("/event/{}", event.name)).collect()
+        let mut channels: Vec<String> = events.map(|event| format!("/event/{}", event.name)).collect();
+        channels.extend(self.cometd.channels());
+        channels
     }
 }
 
@@ -218,6 +223,68 @@ impl OrgHandle {
         self.org.cometd.publish(event, checked.unwrap_or(payload), &self.org.facts.admin_user)
     }
 
+    /// Publishes a payload as it is on any channel, which thereby exists: `/data/ChangeEvents`, `/event/My__chn`. The
+    /// answer is its replay id.
+    pub fn publish_on(&self, channel: &str, payload: Row) -> i64 {
+        self.org.cometd.publish_on(channel, payload)
+    }
+
+    /// The next requests to the CometD endpoint that fit go wrong so.
+    pub fn cometd_fault(&self, fault: CometdFault) {
+        self.org.cometd.add_fault(fault);
+    }
+
+    /// The faults of this name (`S01`, `S03-bare`, …), one after the other; false if there is no such name.
+    pub fn cometd_fault_named(&self, name: &str) -> bool {
+        let Some(faults) = cometd::named(name) else { return false };
+        for fault in faults {
+            self.cometd_fault(fault);
+        }
+        true
+    }
+
+    /// Forgets the CometD faults that have not struck yet.
+    pub fn clear_cometd_faults(&self) {
+        self.org.cometd.clear_faults();
+    }
+
+    /// How the CometD endpoint behaves.
+    pub fn streaming(&self) -> Streaming {
+        self.org.cometd.terms()
+    }
+
+    /// Changes how the CometD endpoint behaves.
+    pub fn set_streaming(&self, streaming: Streaming) {
+        self.org.cometd.set_terms(streaming);
+    }
+
+    /// The Bayeux messages since the start, or since `clear_subscribes`, oldest first.
+    pub fn cometd_messages(&self) -> Vec<LoggedMessage> {
+        self.org.cometd.messages()
+    }
+
+    /// CometD sessions alive now.
+    pub fn cometd_clients(&self) -> u64 {
+        self.org.cometd.usage().clients
+    }
+
+    /// Events delivered by CometD in the last 24 hours.
+    pub fn deliveries(&self) -> u64 {
+        self.org.cometd.usage().delivered_day
+    }
+
+    /// Forgets all retained events; the next one of each channel has this replay id, though the org is the same: after an
+    /// instance refresh.
+    pub fn restart_replay_ids(&self, next: i64) {
+        self.org.cometd.restart_replay_ids(next);
+    }
+
+    /// The org's address changes: logins tell this instance URL, requests to another host are redirected to it. `None`
+    /// = back. It must lead here, such as `http://localhost:PORT`.
+    pub fn move_to(&self, instance_url: Option<&str>) {
+        self.org.state().instance_url = instance_url.map(str::to_owned);
+    }
+
     /// The requests answered so far, oldest first.
     pub fn calls(&self) -> Vec<LoggedCall> {
         self.org.state().calls.all()
@@ -233,7 +300,7 @@ impl OrgHandle {
         self.org.cometd.subscribes()
     }
 
-    /// Forgets the subscribe requests so far.
+    /// Forgets the subscribe requests and Bayeux messages so far.
     pub fn clear_subscribes(&self) {
         self.org.cometd.clear_log();
     }

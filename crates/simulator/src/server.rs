@@ -140,6 +140,8 @@ where
     })
     .workers(1)
     .keep_alive(KEEP_ALIVE)
+    // A client that has closed its side is gone: a held poll must notice.
+    .h1_allow_half_closed(false)
     .disable_signals()
     .listen(listener)?
     .run();

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::LoggedSubscribe;
 use super::log::RETENTION_MS;
-use super::session::{ANSWER_EVENTS_MAX, RECONNECT_MS};
+use super::session::RECONNECT_MS;
 use super::state::{Outcome, State};
 use super::support::{Client, ORDERS, VISITS, at, order, publish};
 use super::wire::HOLD_MS;
@@ -133,12 +133,12 @@ fn unsubscribing_ends_delivery_and_a_second_tip_subscribe_skips_nothing() {
 
 #[test]
 fn one_answer_holds_so_many_events() {
-    let count = ANSWER_EVENTS_MAX as u64 * 2 + 1;
+    let count = 2_000_u64 * 2 + 1;
     let mut state = State::new(1);
     publish(&mut state, 1..=count, 0);
     let mut client = Client::connected(&mut state, 0);
     let mut numbers = client.send(&mut state, &client.subscribe(ORDERS, &json!(-2)), 0).numbers();
-    assert_eq!(numbers.len(), ANSWER_EVENTS_MAX);
+    assert_eq!(numbers.len(), 2_000);
     numbers.extend(client.send(&mut state, &client.connect(), 0).numbers());
     numbers.extend(client.send(&mut state, &client.connect(), 0).numbers());
     assert_eq!(numbers, (1..=count).collect::<Vec<u64>>());
@@ -153,7 +153,7 @@ fn one_answer_holds_so_many_bytes_but_at_least_one_event() {
     for number in 1..=3 {
         let mut payload = order(number);
         payload.insert("Text__c".into(), "x".repeat(5 * 1024 * 1024).into());
-        state.publish("Order__e", payload, "005P", at(0));
+        state.publish("Order__e", payload, "005P", None, at(0));
     }
     let mut client = Client::connected(&mut state, 0);
     assert_eq!(client.send(&mut state, &client.subscribe(ORDERS, &json!(-2)), 0).numbers(), [1]);
@@ -187,7 +187,7 @@ fn several_messages_share_an_answer_and_a_session() {
     let both =
         json!({ "channel": "/meta/subscribe", "clientId": client.id, "subscription": [ORDERS, VISITS] });
     assert_eq!(client.send(&mut state, &both, 2).only()["subscription"], json!([ORDERS, VISITS]));
-    state.publish("Visit__e", order(2), "005P", at(3));
+    state.publish("Visit__e", order(2), "005P", None, at(3));
     assert_eq!(client.send(&mut state, &client.connect(), 3).numbers(), [2]);
 }
 
@@ -244,6 +244,7 @@ fn play(steps: Vec<Step>, dice: u64) -> (u64, Vec<Value>) {
                         if visit { "Visit__e" } else { "Order__e" },
                         order(published),
                         "005P",
+                        None,
                         at(0),
                     );
                 }

@@ -70,22 +70,36 @@ pub(super) struct ChannelLog {
     events: VecDeque<Event>,
     bytes: usize,
     last_id: i64,
+    /// The ID of the next event, when it was told.
+    told_id: Option<i64>,
 }
 
 impl ChannelLog {
     /// An empty log whose IDs start somewhere.
     pub(super) fn new(rng: &mut StdRng) -> Self {
-        Self { events: VecDeque::new(), bytes: 0, last_id: rng.random_range(1_000..1_000_000) }
+        Self { events: VecDeque::new(), bytes: 0, last_id: rng.random_range(1_000..1_000_000), told_id: None }
     }
 
     /// The ID of the next event.
     pub(super) fn next_id(&self, rng: &mut StdRng) -> i64 {
-        self.last_id + rng.random_range(1..=GAP_MAX)
+        self.told_id.unwrap_or_else(|| self.last_id + rng.random_range(1..=GAP_MAX))
+    }
+
+    /// Forgets all events.
+    pub(super) fn clear(&mut self) {
+        self.events.clear();
+        self.bytes = 0;
+    }
+
+    /// Forgets all events and gives the next one this ID.
+    pub(super) fn restart(&mut self, next_id: i64) {
+        self.clear();
+        (self.last_id, self.told_id) = (next_id - 1, Some(next_id));
     }
 
     /// Adds an event that carries [`Self::next_id`]. It is retained even if it fills the log alone.
     pub(super) fn push(&mut self, event: Event) {
-        self.last_id = event.replay_id;
+        (self.last_id, self.told_id) = (event.replay_id, None);
         self.purge(event.at_ms);
         self.bytes += event.payload_bytes;
         self.events.push_back(event);
@@ -112,14 +126,17 @@ impl ChannelLog {
         self.bytes -= self.events.pop_front().map_or(0, |event| event.payload_bytes);
     }
 
-    /// The ID after which a subscriber with this replay option reads. `None`: the ID is not within the retained ones.
-    pub(super) fn start(&self, replay: i64) -> Option<i64> {
+    /// The ID after which a subscriber with this replay option reads. `None`: the ID is not within the retained ones, or
+    /// is none of theirs where `foreign_ids` are not taken.
+    pub(super) fn start(&self, replay: i64, foreign_ids: bool) -> Option<i64> {
         match replay {
             TIP => Some(self.last_id),
             EARLIEST => Some(i64::MIN),
             id => {
                 let oldest = self.events.front()?.replay_id;
-                (oldest..=self.last_id).contains(&id).then_some(id)
+                let within = (oldest..=self.last_id).contains(&id);
+                let own = || self.events.binary_search_by_key(&id, |event| event.replay_id).is_ok();
+                (within && (foreign_ids || own())).then_some(id)
             }
         }
     }

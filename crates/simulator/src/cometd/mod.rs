@@ -9,16 +9,21 @@
 //! Invariant: events leave a session's queue before the answer is written. An answer lost on the way is a batch
 //! lost to that session, as with the real server: only a replay brings it back.
 
+mod catalogue;
 mod cookies;
+mod faults;
 mod log;
 mod session;
 mod state;
 mod subscribe;
+mod switches;
 mod usage;
 mod wire;
 
 #[cfg(test)]
 mod delivery_tests;
+#[cfg(test)]
+mod harm_tests;
 #[cfg(test)]
 mod poll_tests;
 #[cfg(test)]
@@ -35,7 +40,10 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
+pub(crate) use catalogue::{named, names};
+pub use faults::{CometdFault, Harm, Place, Refuse, Written};
 use state::{Now, Outcome, State};
+pub use switches::{HangUp, Streaming, Wording};
 pub(crate) use usage::Usage;
 
 /// One POST to `/cometd/{version}[/{suffix}]`, with what the rest of the org knows about the caller.
@@ -45,6 +53,8 @@ pub(crate) struct CometdRequest {
     pub(crate) version: String,
     /// What follows the version, if anything. Clients may append the message type; nothing depends on it.
     pub(crate) path_suffix: String,
+    /// Whether there was a token at all.
+    pub(crate) has_token: bool,
     /// Whether the access token is known and not revoked.
     pub(crate) token_ok: bool,
     /// Every channel this user may subscribe to, in full: `/event/Sync_Request__e`.
@@ -58,7 +68,7 @@ pub(crate) struct CometdRequest {
 }
 
 /// The answer to one [`CometdRequest`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CometdReply {
     /// HTTP status. Bayeux failures travel in a 200.
     pub(crate) status: u16,
@@ -66,6 +76,37 @@ pub(crate) struct CometdReply {
     pub(crate) set_cookies: Vec<String>,
     /// A JSON array, HTML, plain text or nothing.
     pub(crate) body: String,
+    /// The `Location` header, if any.
+    pub(crate) location: Option<String>,
+    /// How it is to be written.
+    pub(crate) delivery: Delivery,
+}
+
+/// How an answer gets to the client, or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// At once and as a whole.
+    #[default]
+    Whole,
+    /// The connection closes in the middle.
+    Cut { written: Written, chunked: bool },
+    /// After so many simulated milliseconds.
+    Late { ms: u64 },
+    /// In so many pieces, so many simulated milliseconds apart.
+    Drip { pieces: usize, every_ms: u64 },
+    /// The client waits for ever.
+    Never,
+}
+
+/// A Bayeux message that reached the server, whatever became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LoggedMessage {
+    /// When it came, simulated Unix milliseconds.
+    pub at_ms: i64,
+    /// Its channel, e.g. `/meta/connect`.
+    pub channel: String,
+    /// The session it named.
+    pub client_id: Option<String>,
 }
 
 /// A subscribe request that reached a live session, whether it was granted or not.
@@ -95,9 +136,67 @@ impl CometdServer {
     /// `CreatedDate`, `CreatedById`, the schema ID and the `EventUuid` are filled in here. The name
     /// is taken as it is: whether the org has such an event is the caller's question.
     pub(crate) fn publish(&self, event_api_name: &str, payload: Map<String, Value>, created_by: &str) -> i64 {
-        let replay_id = self.state().publish(event_api_name, payload, created_by, self.now());
+        let replay_id = self.state().publish(event_api_name, payload, created_by, None, self.now());
         self.wake();
         replay_id
+    }
+
+    /// The same, under an `EventUuid` that the publisher has been told.
+    pub(crate) fn publish_as(
+        &self,
+        uuid: &str,
+        event_api_name: &str,
+        payload: Map<String, Value>,
+        created_by: &str,
+    ) {
+        self.state().publish(event_api_name, payload, created_by, Some(uuid), self.now());
+        self.wake();
+    }
+
+    /// Puts a payload as it is on any channel, such as `/data/AccountChangeEvent`, and returns its replay ID.
+    pub(crate) fn publish_on(&self, channel: &str, payload: Map<String, Value>) -> i64 {
+        let api_name = channel.rsplit('/').next().unwrap_or(channel);
+        let replay_id = self.state().put(channel, api_name, payload, None, self.now());
+        self.wake();
+        replay_id
+    }
+
+    /// Adds a fault. One that strikes connects may strike the poll that is held now.
+    pub(crate) fn add_fault(&self, fault: CometdFault) {
+        self.state().add_fault(fault);
+        self.wake();
+    }
+
+    /// Forgets the faults that have not struck yet.
+    pub(crate) fn clear_faults(&self) {
+        self.state().clear_faults();
+    }
+
+    /// How the endpoint behaves.
+    pub(crate) fn terms(&self) -> Streaming {
+        self.state().terms().clone()
+    }
+
+    /// Changes how the endpoint behaves.
+    pub(crate) fn set_terms(&self, terms: Streaming) {
+        self.state().set_terms(terms);
+        self.wake();
+    }
+
+    /// Forgets all retained events and goes on with lower replay IDs, as after an instance refresh: the next event
+    /// of each channel gets this ID.
+    pub(crate) fn restart_replay_ids(&self, next: i64) {
+        self.state().restart_replay_ids(next);
+    }
+
+    /// The Bayeux messages since the last [`Self::clear_log`], oldest first, at most `MESSAGES_LOGGED_MAX`.
+    pub(crate) fn messages(&self) -> Vec<LoggedMessage> {
+        self.state().messages()
+    }
+
+    /// The channels that something was published on.
+    pub(crate) fn channels(&self) -> Vec<String> {
+        self.state().channels()
     }
 
     /// The subscribe requests since the last [`Self::clear_log`], oldest first, at most `SUBSCRIBES_LOGGED_MAX`.
@@ -105,7 +204,7 @@ impl CometdServer {
         self.state().subscribes()
     }
 
-    /// Forgets the subscribe requests seen so far.
+    /// Forgets the messages and subscribe requests seen so far.
     pub(crate) fn clear_log(&self) {
         self.state().clear_log();
     }

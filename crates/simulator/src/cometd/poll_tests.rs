@@ -74,7 +74,7 @@ async fn a_second_poll_ends_the_first() {
     let mut client = subscribed(&server).await;
     let first = parked(&server, &client).await;
     let second = parked(&server, &client).await;
-    assert_eq!(first.await, CometdReply { status: 500, set_cookies: vec![], body: String::new() });
+    assert_eq!(first.await, CometdReply { status: 500, ..CometdReply::default() });
     server.publish("Order__e", order(1), "005P");
     assert_eq!(client.read(&second.await).numbers(), [1]);
 }

@@ -10,13 +10,10 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::log::{ChannelLog, Event};
+use super::switches::Streaming;
 
 /// How long a session lives without a poll in progress ("Streaming API Timeouts": reconnect within 40 seconds).
 pub(super) const RECONNECT_MS: i64 = 40_000;
-/// Events in one answer. Real answers have held over 5,000; ours: enough to be called many.
-pub(super) const ANSWER_EVENTS_MAX: usize = 2_000;
-/// Payload bytes in one answer, unless its first event alone is larger. Salesforce asks clients for a buffer of 10 MB.
-pub(super) const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// The logs of an org by channel.
 pub(super) type Logs = BTreeMap<String, ChannelLog>;
@@ -59,22 +56,22 @@ impl Session {
     }
 
     /// Takes the next events, in the order of their publishing, as the messages that deliver them.
-    pub(super) fn take(&mut self, logs: &Logs, version: u32) -> Vec<Value> {
+    pub(super) fn take(&mut self, logs: &Logs, version: u32, terms: &Streaming) -> Vec<Value> {
+        let (events_max, bytes_max) = (terms.answer_events_max, terms.answer_bytes_max);
         let mut waiting: Vec<(&str, &Event)> = Vec::new();
         for (channel, place) in &self.places {
-            waiting.extend(
-                after(logs, channel, *place).take(ANSWER_EVENTS_MAX).map(|event| (channel.as_str(), event)),
-            );
+            waiting
+                .extend(after(logs, channel, *place).take(events_max).map(|event| (channel.as_str(), event)));
         }
         waiting.sort_by_key(|(_, event)| event.sequence);
         let mut bytes = 0;
         let taken = waiting
             .iter()
-            .take(ANSWER_EVENTS_MAX)
+            .take(events_max)
             .take_while(|(_, event)| {
                 let first = bytes == 0;
                 bytes += event.payload_bytes;
-                first || bytes <= ANSWER_BYTES_MAX
+                first || bytes <= bytes_max
             })
             .count();
         waiting.truncate(taken);

@@ -11,6 +11,7 @@
 //! answers it or `hung_up` forgets it.
 
 mod admit;
+mod harm;
 mod poll;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -23,17 +24,20 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Map, Value};
 
+use super::faults::{CometdFault, Place, Waiting};
 use super::log::{ChannelLog, Event};
 use super::session::{Logs, Session};
+use super::switches::{HangUp, Streaming};
 use super::usage::{RollingCount, Usage};
 use super::wire::{self, Message, Reply};
-use super::{CometdReply, CometdRequest, LoggedSubscribe, cookies, subscribe};
+use super::{CometdReply, CometdRequest, LoggedMessage, LoggedSubscribe, cookies, subscribe};
+use harm::Struck;
 use poll::{Connect, Ending, Parked};
 
-/// Live sessions of one org ("Platform Event Allocations", concurrent CometD clients: 20 in a Developer Edition).
-pub(super) const CLIENTS_MAX: usize = 20;
 /// Subscribe requests kept for inspection; older ones go first. Ours.
 pub(super) const SUBSCRIBES_LOGGED_MAX: usize = 10_000;
+/// Messages kept for inspection, likewise.
+pub(super) const MESSAGES_LOGGED_MAX: usize = 50_000;
 
 const HANDSHAKE: &str = "/meta/handshake";
 const CONNECT: &str = "/meta/connect";
@@ -82,6 +86,9 @@ pub(super) struct State {
     logs: Logs,
     next_sequence: u64,
     subscribes: VecDeque<LoggedSubscribe>,
+    messages: VecDeque<LoggedMessage>,
+    faults: Waiting,
+    terms: Streaming,
     delivered: RollingCount,
     published: RollingCount,
 }
@@ -98,6 +105,9 @@ impl State {
             logs: Logs::new(),
             next_sequence: 0,
             subscribes: VecDeque::new(),
+            messages: VecDeque::new(),
+            faults: Waiting::default(),
+            terms: Streaming::default(),
             delivered: RollingCount::day(),
             published: RollingCount::hour(),
         }
@@ -109,21 +119,37 @@ impl State {
         name: &str,
         mut payload: Map<String, Value>,
         created_by: &str,
+        uuid: Option<&str>,
         now: Now,
     ) -> i64 {
         let created = DateTime::<Utc>::from_timestamp_millis(now.wall_ms).unwrap_or_default();
         payload.insert("CreatedDate".into(), created.to_rfc3339_opts(SecondsFormat::Millis, true).into());
         payload.insert("CreatedById".into(), created_by.into());
-        let log = self.logs.entry(format!("/event/{name}")).or_insert_with(|| ChannelLog::new(&mut self.rng));
+        self.put(&format!("/event/{name}"), name, payload, uuid, now)
+    }
+
+    /// Adds a payload to a channel's log and returns its replay ID.
+    pub(super) fn put(
+        &mut self,
+        channel: &str,
+        api_name: &str,
+        payload: Map<String, Value>,
+        uuid: Option<&str>,
+        now: Now,
+    ) -> i64 {
+        let log = self.logs.entry(channel.to_owned()).or_insert_with(|| ChannelLog::new(&mut self.rng));
         let replay_id = log.next_id(&mut self.rng);
         log.push(Event {
             replay_id,
             sequence: self.next_sequence,
             at_ms: now.ms,
             payload_bytes: serde_json::to_string(&payload).map_or(0, |text| text.len()),
-            api_name: name.to_owned(),
-            uuid: uuid::Builder::from_random_bytes(self.rng.random()).into_uuid().to_string(),
-            schema: schema_id(name),
+            api_name: api_name.to_owned(),
+            uuid: uuid.map_or_else(
+                || uuid::Builder::from_random_bytes(self.rng.random()).into_uuid().to_string(),
+                str::to_owned,
+            ),
+            schema: schema_id(api_name),
             payload,
         });
         self.next_sequence += 1;
@@ -136,9 +162,48 @@ impl State {
         self.subscribes.iter().cloned().collect()
     }
 
-    /// Empties that log.
+    /// The logged messages, oldest first.
+    pub(super) fn messages(&self) -> Vec<LoggedMessage> {
+        self.messages.iter().cloned().collect()
+    }
+
+    /// Empties these logs.
     pub(super) fn clear_log(&mut self) {
         self.subscribes.clear();
+        self.messages.clear();
+    }
+
+    /// Adds a fault.
+    pub(super) fn add_fault(&mut self, fault: CometdFault) {
+        self.faults.add(fault);
+    }
+
+    /// Forgets the faults that wait.
+    pub(super) fn clear_faults(&mut self) {
+        self.faults.clear();
+    }
+
+    /// How the endpoint behaves.
+    pub(super) fn terms(&self) -> &Streaming {
+        &self.terms
+    }
+
+    /// Changes how the endpoint behaves.
+    pub(super) fn set_terms(&mut self, terms: Streaming) {
+        self.terms = terms;
+    }
+
+    /// The channels that something was published on.
+    pub(super) fn channels(&self) -> Vec<String> {
+        self.logs.keys().cloned().collect()
+    }
+
+    /// Forgets all retained events and gives the next one of each channel this ID. Sessions read on from there.
+    pub(super) fn restart_replay_ids(&mut self, next: i64) {
+        self.logs.values_mut().for_each(|log| log.restart(next));
+        for place in self.sessions.values_mut().flat_map(|session| session.places.values_mut()) {
+            *place = next - 1;
+        }
     }
 
     /// Switches the server off or on.
@@ -188,18 +253,78 @@ impl State {
         };
         let version = match wire::version(&request.version) {
             Ok(version) => version,
-            Err(error) => return Outcome::Answered(wrong_version(&messages, error)),
+            Err(error) => {
+                let status = self.terms.version_status;
+                return Outcome::Answered(CometdReply { status, ..wrong_version(&messages, error) });
+            }
         };
         let caller = Caller { version, request };
-        match messages.as_slice() {
-            [only] if only.is(HANDSHAKE) => Outcome::Answered(self.handshake(only, &caller, now)),
-            // CometD throws when a handshake has company.
-            several if several.iter().any(|message| message.is(HANDSHAKE)) => {
-                Outcome::Answered(wire::plain(500, ""))
+        self.note(&messages, now.ms);
+        let outcome = match (self.strike(&messages), messages.first()) {
+            (Some(harm), Some(first)) => {
+                let struck = Struck {
+                    channel: first.channel.as_deref().unwrap_or_default(),
+                    id: first.id.as_ref(),
+                    client_id: first.client_id.as_deref(),
+                    subscription: first.subscription.as_ref(),
+                    version,
+                    now_ms: now.ms,
+                };
+                Outcome::Answered(
+                    self.harmed(&struck, harm, |state| state.answer_at_once(&messages, &caller, now)),
+                )
             }
-            [only] if only.is(CONNECT) => self.poll(only, &caller, now),
-            several => Outcome::Answered(self.batch(several, &caller, now)),
+            _ => self.decide(&messages, &caller, now),
+        };
+        match outcome {
+            Outcome::Answered(reply) if !request.token_ok && reply.status == 200 => {
+                Outcome::Answered(CometdReply { status: self.terms.auth_status, ..reply })
+            }
+            outcome => outcome,
         }
+    }
+
+    fn decide(&mut self, messages: &[Message], caller: &Caller<'_>, now: Now) -> Outcome {
+        match messages {
+            [only] if only.is(CONNECT) && caller.request.has_token => self.poll(only, caller, now),
+            several => Outcome::Answered(self.answer_at_once(several, caller, now)),
+        }
+    }
+
+    fn answer_at_once(&mut self, messages: &[Message], caller: &Caller<'_>, now: Now) -> CometdReply {
+        match messages {
+            _ if !caller.request.has_token => wire::array(vec![wire::no_authentication()], Vec::new()),
+            [only] if only.is(HANDSHAKE) => self.handshake(only, caller, now),
+            // CometD throws when a handshake has company.
+            several if several.iter().any(|message| message.is(HANDSHAKE)) => wire::plain(500, ""),
+            several => self.batch(several, caller, now),
+        }
+    }
+
+    fn strike(&mut self, messages: &[Message]) -> Option<super::faults::Harm> {
+        let first = messages.first()?;
+        let session = first.client_id.as_ref().and_then(|id| self.sessions.get(id));
+        let has_events = session.is_some_and(|session| session.has_events(&self.logs));
+        let channel = first.subscription.as_ref().and_then(Value::as_str);
+        self.faults.strike(Place::of(messages)?, channel, has_events)
+    }
+
+    fn note(&mut self, messages: &[Message], now_ms: i64) {
+        for message in messages {
+            if self.messages.len() == MESSAGES_LOGGED_MAX {
+                self.messages.pop_front();
+            }
+            self.messages.push_back(LoggedMessage {
+                at_ms: now_ms,
+                channel: message.channel.clone().unwrap_or_default(),
+                client_id: message.client_id.clone(),
+            });
+        }
+    }
+
+    /// Whether the allocation of deliveries is used up.
+    fn is_spent(&mut self, now_ms: i64) -> bool {
+        self.terms.deliveries_max.is_some_and(|max| self.delivered.sum(now_ms) >= max)
     }
 
     fn sweep(&mut self, now_ms: i64) {
@@ -210,13 +335,13 @@ impl State {
         let id = message.id.as_ref();
         let denied = if !caller.request.token_ok {
             Some(wire::AUTHENTICATION_INVALID)
-        } else if self.sessions.len() >= CLIENTS_MAX {
+        } else if self.sessions.len() >= self.terms.clients_max {
             Some(wire::TOO_MANY_CLIENTS)
         } else {
             None
         };
         if let Some(reason) = denied {
-            return wire::array(vec![wire::handshake_denied(id, reason).json()], Vec::new());
+            return wire::array(vec![wire::handshake_denied(id, reason, &self.terms).json()], Vec::new());
         }
         let mut set_cookies = Vec::new();
         let browser = if let Some(known) = caller.cookie(cookies::BROWSER) {
@@ -228,13 +353,13 @@ impl State {
             made
         };
         let sticky = cookies::new_sticky(&mut self.rng);
-        set_cookies.push(cookies::set_sticky(&sticky, now.wall_ms + cookies::STICKY_MS));
+        set_cookies.push(cookies::set_sticky(&sticky, now.wall_ms + self.terms.sticky_ms));
         let client_id = cookies::base_36(&mut self.rng, 28);
-        let reply = wire::handshake(id, &client_id).json();
+        let reply = wire::handshake(id, &client_id, &self.terms).json();
         let session = Session {
             browser,
             sticky,
-            sticky_until_ms: now.ms + cookies::STICKY_MS,
+            sticky_until_ms: now.ms + self.terms.sticky_ms,
             user_id: caller.request.user_id.clone(),
             seen_ms: now.ms,
             connected: false,
@@ -248,6 +373,14 @@ impl State {
     /// Several messages, or one that is neither handshake nor connect: answered at once, events included.
     fn batch(&mut self, messages: &[Message], caller: &Caller<'_>, now: Now) -> CometdReply {
         let client_id = messages.first().and_then(|message| message.client_id.as_deref());
+        let array = |message: &Message| message.subscription.as_ref().is_some_and(Value::is_array);
+        if !self.terms.batches && (messages.len() > 1 || messages.iter().any(array)) {
+            let refused = messages.iter().map(|message| {
+                let channel = message.channel.as_deref().unwrap_or_default();
+                Reply::failure(channel, message.id.as_ref(), wire::UNKNOWN_CLIENT).json()
+            });
+            return wire::array(refused.collect(), Vec::new());
+        }
         let mut replies = Vec::new();
         let mut set_cookies = Vec::new();
         let mut admitted = false;
@@ -294,7 +427,11 @@ impl State {
         for log in self.logs.values_mut() {
             log.purge(now.ms);
         }
-        let verdict = subscribe::judge(message, &caller.request.channels_known, &self.logs);
+        let mut verdict = subscribe::judge(message, &caller.request.channels_known, &self.logs, &self.terms);
+        if verdict.error.is_none() && self.is_spent(now.ms) {
+            verdict.grants.clear();
+            verdict.error = Some(wire::DELIVERIES_SPENT.to_owned());
+        }
         for asked in verdict.asked {
             if self.subscribes.len() == SUBSCRIBES_LOGGED_MAX {
                 self.subscribes.pop_front();
@@ -342,11 +479,18 @@ impl State {
         replies: Vec<Value>,
         now_ms: i64,
     ) -> CometdReply {
-        let session = self.sessions.get_mut(client_id);
-        let mut messages = session.map(|session| session.take(&self.logs, version)).unwrap_or_default();
-        self.delivered.add(now_ms, messages.len() as u64);
+        let mut messages = self.events_for(client_id, version, now_ms);
         messages.extend(replies);
         wire::array(messages, Vec::new())
+    }
+
+    /// Takes what a session waits for.
+    fn events_for(&mut self, client_id: &str, version: u32, now_ms: i64) -> Vec<Value> {
+        let session = self.sessions.get_mut(client_id);
+        let messages =
+            session.map(|session| session.take(&self.logs, version, &self.terms)).unwrap_or_default();
+        self.delivered.add(now_ms, messages.len() as u64);
+        messages
     }
 }
 
@@ -354,7 +498,7 @@ fn wrong_version(messages: &[Message], error: &str) -> CometdReply {
     let first = messages.first();
     let channel = first.and_then(|message| message.channel.as_deref()).unwrap_or_default();
     let reply = Reply::failure(channel, first.and_then(|message| message.id.as_ref()), error);
-    CometdReply { status: 400, ..wire::array(vec![reply.json()], Vec::new()) }
+    wire::array(vec![reply.json()], Vec::new())
 }
 
 /// 22 characters that stay the same for one event definition, as those of real schemas do.

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::LoggedSubscribe;
 use super::log::{EARLIEST, TIP};
 use super::session::Logs;
+use super::switches::{Streaming, Wording};
 use super::wire::{self, Message};
 
 /// A subscription to set up.
@@ -35,14 +36,14 @@ pub(super) struct Verdict {
 }
 
 /// Judges a subscribe message. An array of channels is taken one by one, up to the first refusal.
-pub(super) fn judge(message: &Message, channels_known: &[String], logs: &Logs) -> Verdict {
+pub(super) fn judge(message: &Message, channels_known: &[String], logs: &Logs, terms: &Streaming) -> Verdict {
     let mut verdict = Verdict::default();
     let channels = channels(message);
     if channels.is_empty() {
         verdict.error = Some(wire::NO_NAME.to_owned());
     }
     for channel in channels {
-        match judge_one(message, channel, channels_known, logs, &mut verdict.asked) {
+        match judge_one(message, channel, channels_known, (logs, terms), &mut verdict.asked) {
             Ok(grant) => verdict.grants.push(grant),
             Err(error) => {
                 verdict.error = Some(error);
@@ -66,29 +67,30 @@ fn judge_one(
     message: &Message,
     channel: &str,
     channels_known: &[String],
-    logs: &Logs,
+    (logs, terms): (&Logs, &Streaming),
     asked: &mut Vec<LoggedSubscribe>,
 ) -> Result<Grant, String> {
     if !channel.starts_with('/') {
         return Err(wire::NO_SLASH.to_owned());
     }
     if !channels_known.iter().any(|known| known == channel) {
-        return Err(format!("400::The channel you requested to subscribe to does not exist {{{channel}}}"));
+        let not = if terms.wording == Wording::Guide { "doesn't" } else { "does not" };
+        return Err(format!("400::The channel you requested to subscribe to {not} exist {{{channel}}}"));
     }
     let replay = match message.replay() {
         None => TIP,
         Some(map) => match map.get(channel) {
             None => return Err(no_entry(channel, map)),
-            Some(option) => read(option).ok_or_else(|| invalid(option))?,
+            Some(option) => read(option).ok_or_else(|| invalid(option, terms))?,
         },
     };
     asked.push(LoggedSubscribe { channel: channel.to_owned(), replay });
     let start = match logs.get(channel) {
-        Some(log) => log.start(replay),
+        Some(log) => log.start(replay, terms.foreign_ids),
         // Nothing was ever published here: both named options begin before the first event.
         None => (replay == TIP || replay == EARLIEST).then_some(i64::MIN),
     };
-    let start = start.ok_or_else(|| invalid(&replay.into()))?;
+    let start = start.ok_or_else(|| invalid(&replay.into(), terms))?;
     Ok(Grant { channel: channel.to_owned(), start, from_tip: replay == TIP })
 }
 
@@ -101,10 +103,11 @@ fn read(option: &Value) -> Option<i64> {
     }
 }
 
-fn invalid(option: &Value) -> String {
+fn invalid(option: &Value, terms: &Streaming) -> String {
+    let blank = if terms.wording == Wording::Guide { " " } else { "  " };
     let id = option.as_str().map_or_else(|| option.to_string(), str::to_owned);
     format!(
-        "400::The replayId {{{id}}} you provided was invalid.  Please provide a valid ID, -2 to replay all events, or \
+        "400::The replayId {{{id}}} you provided was invalid.{blank}Please provide a valid ID, -2 to replay all events, or \
          -1 to replay only new events."
     )
 }

@@ -19,7 +19,7 @@ pub(super) fn order(number: u64) -> Map<String, Value> {
 
 /// Publishes orders and gives their replay IDs.
 pub(super) fn publish(state: &mut State, numbers: std::ops::RangeInclusive<u64>, ms: i64) -> Vec<i64> {
-    numbers.map(|number| state.publish("Order__e", order(number), "005P", at(ms))).collect()
+    numbers.map(|number| state.publish("Order__e", order(number), "005P", None, at(ms))).collect()
 }
 
 /// What arrives in a body, split the way a client does.
@@ -63,6 +63,7 @@ impl Client {
         CometdRequest {
             version: self.version.to_owned(),
             path_suffix: String::new(),
+            has_token: true,
             token_ok: self.token_ok,
             channels_known: vec![ORDERS.to_owned(), VISITS.to_owned()],
             user_id: self.user.to_owned(),

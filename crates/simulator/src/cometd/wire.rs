@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::CometdReply;
+use super::switches::{Streaming, Wording};
 
 /// Largest request body ("Streaming API Error Codes", 413).
 pub(super) const BODY_BYTES_MAX: usize = 32_768;
@@ -18,6 +19,9 @@ pub(super) const VERSION_MIN: u32 = 37;
 pub(super) const HOLD_MS: i64 = 110_000;
 
 pub(super) const UNKNOWN_CLIENT: &str = "403::Unknown client";
+pub(super) const SESSION_UNKNOWN: &str = "402::session_unknown";
+pub(super) const NO_AUTHENTICATION: &str = "401::Request requires authentication";
+pub(super) const DELIVERIES_SPENT: &str = "403::Organization total events daily limit exceeded";
 pub(super) const HANDSHAKE_DENIED: &str = "403::Handshake denied";
 pub(super) const AUTHENTICATION_INVALID: &str = "401::Authentication invalid";
 pub(super) const CREATE_DENIED: &str = "403:denied_by_security_policy:create_denied";
@@ -143,25 +147,39 @@ impl Reply {
 }
 
 /// A granted handshake. It carries no advice, unlike that of CometD's own server.
-pub(super) fn handshake(id: Option<&Value>, client_id: &str) -> Reply {
+pub(super) fn handshake(id: Option<&Value>, client_id: &str, terms: &Streaming) -> Reply {
     Reply::success("/meta/handshake", id, client_id)
         .with("version", "1.0".into())
         .with("minimumVersion", "1.0".into())
         .with("supportedConnectionTypes", json!(["long-polling"]))
-        .with("ext", extensions())
+        .with("ext", extensions(terms))
 }
 
 /// A refused handshake: the reason is in the extension, not in the error.
-pub(super) fn handshake_denied(id: Option<&Value>, reason: &str) -> Reply {
-    let mut ext = extensions();
+pub(super) fn handshake_denied(id: Option<&Value>, reason: &str, terms: &Streaming) -> Reply {
+    let mut ext = extensions(terms);
     ext["sfdc"] = json!({ "failureReason": reason });
     Reply::failure("/meta/handshake", id, HANDSHAKE_DENIED)
         .with("ext", ext)
         .with("advice", json!({ "reconnect": "none" }))
 }
 
-fn extensions() -> Value {
-    json!({ "replay": true, "payload.format": true })
+fn extensions(terms: &Streaming) -> Value {
+    let mut ext = json!({ "replay": true });
+    if terms.payload_format {
+        ext["payload.format"] = true.into();
+    }
+    ext
+}
+
+/// A request without a token: neither channel nor ID, as captured.
+pub(super) fn no_authentication() -> Value {
+    json!({ "error": NO_AUTHENTICATION, "successful": false })
+}
+
+/// The error of a message whose session is not there.
+pub(super) fn unknown_client(wording: Wording) -> &'static str {
+    if wording == Wording::Stock { SESSION_UNKNOWN } else { UNKNOWN_CLIENT }
 }
 
 /// The error of a session whose browser cookie did not come along.
@@ -170,18 +188,19 @@ pub(super) fn no_browser_cookie(client_id: &str) -> String {
 }
 
 /// The server's terms for polling.
-pub(super) fn polling_advice() -> Value {
-    json!({ "reconnect": "retry", "interval": 0, "timeout": HOLD_MS })
+pub(super) fn polling_advice(terms: &Streaming) -> Value {
+    json!({ "reconnect": "retry", "interval": 0, "timeout": terms.hold_ms })
 }
 
 /// An ordinary answer: HTTP 200 and an array.
 pub(super) fn array(messages: Vec<Value>, set_cookies: Vec<String>) -> CometdReply {
-    CometdReply { status: 200, set_cookies, body: Value::Array(messages).to_string() }
+    let body = Value::Array(messages).to_string();
+    CometdReply { status: 200, set_cookies, body, ..CometdReply::default() }
 }
 
 /// An answer with a status and a text of its own.
 pub(super) fn plain(status: u16, body: &str) -> CometdReply {
-    CometdReply { status, set_cookies: Vec::new(), body: body.to_owned() }
+    CometdReply { status, body: body.to_owned(), ..CometdReply::default() }
 }
 
 /// The answer of a server that is down for maintenance.

@@ -17,6 +17,13 @@
 //! | `PUT /orgs/{org}/calls-used` `n` | how much of the daily quota is gone |
 //! | `PUT /orgs/{org}/locked-rows`, `…/lost-bulk-rows` `n`, `…/held-jobs` `true\|false` | record and job faults |
 //! | `POST`, `DELETE /orgs/{org}/faults` `{"path":…,"harm":{"status":503}\|"lose_answer","count":n}` | HTTP faults |
+//! | `POST`, `DELETE /orgs/{org}/cometd-faults` `{"at":"connect","harm":…}` | CometD faults, see `CometdFault` |
+//! | `POST /orgs/{org}/cometd-faults/{name}`, `GET /cometd-faults` | those known by name, such as `S01`; the names |
+//! | `GET`, `PUT /orgs/{org}/streaming` | how the CometD endpoint behaves, see `Streaming`; absent keys = default |
+//! | `GET /orgs/{org}/cometd-messages` | the log of Bayeux messages |
+//! | `POST /orgs/{org}/channels` `{"channel":…,"payload":…}` | publishes on any channel |
+//! | `PUT /orgs/{org}/next-replay-id` `n` | events are forgotten, replay ids go on from n |
+//! | `PUT /orgs/{org}/instance-url` `"http://localhost:PORT"` or `null` | a new instance URL |
 //! | `GET /vendor` | where look-ups are posted |
 //! | `PUT /vendor/answers/{key}` any JSON or `null`, `DELETE /vendor/answers` | what is known |
 //! | `POST /vendor/bump/{key}` | changes what is made up |
@@ -28,6 +35,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::cometd;
 use crate::faults::Fault;
 use crate::{OrgHandle, Row, VendorHandle, WriteError};
 
@@ -43,6 +51,7 @@ pub(crate) async fn entry(request: HttpRequest, body: Bytes, all: web::Data<Cont
     let path: Vec<String> = request.path().split('/').filter(|part| !part.is_empty()).map(decode).collect();
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     let done = match (request.method().as_str(), path.as_slice()) {
+        ("GET", ["cometd-faults"]) => Ok(json!(cometd::names())),
         ("GET", ["orgs"]) => Ok(json!(all.orgs.iter().map(OrgHandle::card).collect::<Vec<_>>())),
         (method, ["orgs", name, rest @ ..]) => match all.orgs.iter().find(|org| org.name() == *name) {
             Some(org) => org_call(org, method, rest, &body),
@@ -106,8 +115,37 @@ fn org_call(org: &OrgHandle, method: &str, path: &[&str], body: &[u8]) -> Result
             Ok(Value::Null)
         }
         ("DELETE", ["faults"]) => Ok(json!(org.clear_faults())),
+        _ => streaming_call(org, method, path, body),
+    }
+}
+
+fn streaming_call(org: &OrgHandle, method: &str, path: &[&str], body: &[u8]) -> Result<Value, Trouble> {
+    match (method, path) {
+        ("POST", ["cometd-faults"]) => Ok(json!(org.cometd_fault(read(body)?))),
+        ("POST", ["cometd-faults", name]) => {
+            let known = org.cometd_fault_named(name).then_some(Value::Null);
+            known.ok_or_else(|| {
+                Trouble::NotFound(format!("there is no fault `{name}`: see GET /cometd-faults"))
+            })
+        }
+        ("DELETE", ["cometd-faults"]) => Ok(json!(org.clear_cometd_faults())),
+        ("GET", ["streaming"]) => Ok(json!(org.streaming())),
+        ("PUT", ["streaming"]) => Ok(json!(org.set_streaming(read(body)?))),
+        ("GET", ["cometd-messages"]) => Ok(json!(org.cometd_messages())),
+        ("POST", ["channels"]) => {
+            let Publish { channel, payload } = read(body)?;
+            Ok(json!({"replayId": org.publish_on(&channel, payload)}))
+        }
+        ("PUT", ["next-replay-id"]) => Ok(json!(org.restart_replay_ids(read(body)?))),
+        ("PUT", ["instance-url"]) => Ok(json!(org.move_to(read::<Option<String>>(body)?.as_deref()))),
         _ => Err(nothing_here(path)),
     }
+}
+
+#[derive(serde::Deserialize)]
+struct Publish {
+    channel: String,
+    payload: Row,
 }
 
 fn vendor_call(vendor: &VendorHandle, method: &str, path: &[&str], body: &[u8]) -> Result<Value, Trouble> {

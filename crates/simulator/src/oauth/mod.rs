@@ -136,8 +136,9 @@ fn grant(org: &Org, state: &mut State, user: &str) -> Value {
     let issued_at = org.clock.wall_ms().to_string();
     let key = hmac::Key::new(hmac::HMAC_SHA256, org.facts.client_secret.as_bytes());
     let signature = STANDARD.encode(hmac::sign(&key, format!("{id}{issued_at}").as_bytes()));
+    let instance_url = state.instance_url.as_ref().unwrap_or(&org.base_url);
     json!({
-        "access_token": token, "instance_url": org.base_url, "id": id, "issued_at": issued_at,
+        "access_token": token, "instance_url": instance_url, "id": id, "issued_at": issued_at,
         "signature": signature, "token_type": "Bearer", "scope": "id api",
     })
 }

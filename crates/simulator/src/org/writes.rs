@@ -68,7 +68,7 @@ pub(crate) fn write(
     writer: &Writer,
 ) -> Result<Vec<Outcome>, Refusal> {
     let twice = keys_given_twice(wanted);
-    let mut events = Vec::new();
+    let mut events: Vec<(String, Row, String)> = Vec::new();
     let mut outcomes = Vec::with_capacity(wanted.len());
     state.tables.begin();
     for (wanted, twice) in wanted.iter().zip(twice) {
@@ -93,14 +93,19 @@ pub(crate) fn write(
         return Ok(outcomes);
     }
     state.tables.commit();
-    for (event, payload) in events {
-        org.cometd.publish(&event, payload, &writer.user);
+    for (event, payload, uuid) in events {
+        org.cometd.publish_as(&uuid, &event, payload, &writer.user);
     }
     run_flow(org, state, &outcomes, writer);
     Ok(outcomes)
 }
 
-fn one(state: &mut State, wanted: &Wanted, writer: &Writer, events: &mut Vec<(String, Row)>) -> Outcome {
+fn one(
+    state: &mut State,
+    wanted: &Wanted,
+    writer: &Writer,
+    events: &mut Vec<(String, Row, String)>,
+) -> Outcome {
     let tables = &mut state.tables;
     let object = tables.schema.object(&wanted.object).map(|object| (object.name.clone(), object.is_event()));
     let Some((object, is_event)) = object else {
@@ -109,8 +114,9 @@ fn one(state: &mut State, wanted: &Wanted, writer: &Writer, events: &mut Vec<(St
     if is_event {
         return match (&wanted.act, tables.event(&object, &wanted.row)) {
             (Act::Insert, Ok(payload)) => {
-                events.push((object, payload));
-                Outcome::Published { id: tables.new_id("e01"), uuid: uuid::Uuid::new_v4().to_string() }
+                let uuid = uuid::Uuid::new_v4().to_string();
+                events.push((object, payload, uuid.clone()));
+                Outcome::Published { id: tables.new_id("e01"), uuid }
             }
             (Act::Insert, Err(refusal)) => Outcome::Refused(refusal),
             _ => Outcome::Refused(Refusal::new(

@@ -3,8 +3,9 @@
 //! Here: which part answers, faults, the log. Not here: the answers themselves.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use actix_web::body::SizedStream;
+use actix_web::body::{BodyStream, SizedStream};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -14,7 +15,8 @@ use bytes::Bytes;
 use futures_util::stream;
 
 use crate::api::{self, Answer, Call, Follow};
-use crate::cometd::CometdRequest;
+use crate::clock::Clock;
+use crate::cometd::{CometdRequest, Delivery, Written};
 use crate::faults::{self, Harm};
 use crate::log::LoggedCall;
 use crate::oauth;
@@ -28,15 +30,19 @@ pub(crate) async fn org(request: HttpRequest, body: Bytes, org: web::Data<Org>) 
     let org = org.into_inner();
     let path = format!("/{}", request.path().trim_start_matches('/'));
     let harm = org.state().faults.strike(&path);
+    let mut delivery = Delivery::Whole;
     let (answer, cookies, counted) = if let Some(Harm::Status(status)) = harm {
         let (content_type, body) = faults::body(status);
         (Answer::text(status, content_type, body.into_bytes()), Vec::new(), false)
-    } else if !org.available.load(Ordering::SeqCst) {
+    } else if let Some(elsewhere) = moved(&org, &request, &path) {
+        (elsewhere, Vec::new(), false)
+    } else if !org.available.load(Ordering::SeqCst) && !path.starts_with("/cometd/") {
         (Answer::error(503, "SERVER_UNAVAILABLE", "Server Unavailable"), Vec::new(), false)
     } else if let Some(refused) = too_long(&request) {
         (refused, Vec::new(), false)
     } else if let Some(rest) = path.strip_prefix("/cometd/") {
-        let (answer, cookies) = cometd(&org, &request, rest, body).await;
+        let (answer, cookies, how) = cometd(&org, &request, rest, body).await;
+        delivery = how;
         (answer, cookies, false)
     } else {
         let handled = rest(&org, &request, &path, body);
@@ -52,9 +58,30 @@ pub(crate) async fn org(request: HttpRequest, body: Bytes, org: web::Data<Org>) 
         counted,
     });
     if let Some(Follow::Job(id)) = &answer.follow {
-        actix_rt::spawn(api::advance(org, id.clone()));
+        actix_rt::spawn(api::advance(org.clone(), id.clone()));
     }
-    respond(answer, &cookies, harm == Some(Harm::LoseAnswer))
+    if harm == Some(Harm::LoseAnswer) {
+        delivery = Delivery::Cut { written: Written::Nothing, chunked: false };
+    }
+    match delivery {
+        // Until the client hangs up.
+        Delivery::Never => std::future::pending::<()>().await,
+        Delivery::Late { ms } => org.clock.sleep(Duration::from_millis(ms)).await,
+        Delivery::Whole | Delivery::Cut { .. } | Delivery::Drip { .. } => {}
+    }
+    respond(answer, &cookies, delivery, &org.clock)
+}
+
+/// The redirect of a request that still goes to the org's old address. Logins are on another host, which stays.
+fn moved(org: &Org, request: &HttpRequest, path: &str) -> Option<Answer> {
+    let to = org.state().instance_url.clone()?;
+    let there = header(request, "host").is_some_and(|host| to.ends_with(&format!("//{host}")));
+    if there || path.starts_with("/services/oauth2/") {
+        return None;
+    }
+    let mut answer = Answer::text(302, "text/html;charset=UTF-8", Vec::new());
+    answer.headers.push(("Location", format!("{to}{path}")));
+    Some(answer)
 }
 
 fn rest(org: &Org, request: &HttpRequest, path: &str, body: Bytes) -> api::Handled {
@@ -88,12 +115,15 @@ fn rest(org: &Org, request: &HttpRequest, path: &str, body: Bytes) -> api::Handl
 }
 
 /// `/cometd/66.0`, `/cometd/66.0/` and `/cometd/66.0/connect` are one resource.
-async fn cometd(org: &Org, request: &HttpRequest, rest: &str, body: Bytes) -> (Answer, Vec<String>) {
+async fn cometd(
+    org: &Org,
+    request: &HttpRequest,
+    rest: &str,
+    body: Bytes,
+) -> (Answer, Vec<String>, Delivery) {
     if request.method() != "POST" {
-        return (
-            Answer::error(405, "METHOD_NOT_ALLOWED", "HTTP Method not allowed. Allowed are POST"),
-            Vec::new(),
-        );
+        let answer = Answer::text(405, "text/plain;charset=UTF-8", b"Only POST allowed".to_vec());
+        return (answer, Vec::new(), Delivery::Whole);
     }
     let (version, path_suffix) = rest.split_once('/').unwrap_or((rest, ""));
     let cookies = request
@@ -106,12 +136,14 @@ async fn cometd(org: &Org, request: &HttpRequest, rest: &str, body: Bytes) -> (A
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
     let request = {
         let mut state = org.state();
-        let user = bearer(request).and_then(|token| state.sessions.user(token, org.clock.now_ms()));
+        let token = streaming_token(request);
+        let user = token.and_then(|token| state.sessions.user(token, org.clock.now_ms()));
         CometdRequest {
             version: version.to_owned(),
             path_suffix: path_suffix.to_owned(),
+            has_token: token.is_some(),
             token_ok: user.is_some(),
-            channels_known: Org::channels(&state),
+            channels_known: org.channels(&state),
             user_id: user.unwrap_or_default(),
             cookies: cookies.collect(),
             body,
@@ -119,10 +151,12 @@ async fn cometd(org: &Org, request: &HttpRequest, rest: &str, body: Bytes) -> (A
     };
     let reply = org.cometd.answer(request).await;
     let content_type = if reply.body.starts_with('<') { "text/html;charset=UTF-8" } else { api::JSON };
-    (Answer::text(reply.status, content_type, reply.body.into_bytes()), reply.set_cookies)
+    let mut answer = Answer::text(reply.status, content_type, reply.body.into_bytes());
+    answer.headers.extend(reply.location.map(|location| ("Location", location)));
+    (answer, reply.set_cookies, reply.delivery)
 }
 
-fn respond(answer: Answer, cookies: &[String], lose: bool) -> HttpResponse {
+fn respond(answer: Answer, cookies: &[String], delivery: Delivery, clock: &Clock) -> HttpResponse {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::build(status);
     for (name, value) in &answer.headers {
@@ -131,17 +165,49 @@ fn respond(answer: Answer, cookies: &[String], lose: bool) -> HttpResponse {
     for cookie in cookies {
         response.append_header(("Set-Cookie", cookie.as_str()));
     }
-    if lose {
-        // A length is promised, nothing comes, the connection breaks.
-        response.insert_header(("Content-Encoding", "identity"));
-        let broken =
-            stream::once(async { Err::<Bytes, std::io::Error>(std::io::ErrorKind::ConnectionReset.into()) });
-        return response.content_type(answer.content_type).body(SizedStream::new(1_000, broken));
-    }
-    if answer.body.is_empty() {
+    if answer.body.is_empty() && delivery == Delivery::Whole {
         return response.finish();
     }
-    response.content_type(answer.content_type).body(answer.body)
+    response.content_type(answer.content_type);
+    let mut body = Bytes::from(answer.body);
+    match delivery {
+        Delivery::Cut { written, chunked } => {
+            // More is promised than comes, then the connection closes.
+            response.insert_header(("Content-Encoding", "identity"));
+            let promised = body.len() as u64 + 1;
+            let kept = match written {
+                Written::Nothing => 0,
+                Written::Half => body.len() / 2,
+                Written::All => body.len(),
+            };
+            body.truncate(kept);
+            let broken = Err::<Bytes, std::io::Error>(std::io::ErrorKind::ConnectionReset.into());
+            let parts = stream::iter((!body.is_empty()).then_some(Ok(body)).into_iter().chain([broken]));
+            if chunked {
+                response.body(BodyStream::new(parts))
+            } else {
+                response.body(SizedStream::new(promised, parts))
+            }
+        }
+        Delivery::Drip { pieces, every_ms } => {
+            response.insert_header(("Content-Encoding", "identity"));
+            let size = body.len().div_ceil(pieces.max(1)).max(1);
+            let clock = clock.clone();
+            let pieces = stream::unfold(body, move |mut left| {
+                let clock = clock.clone();
+                async move {
+                    if left.is_empty() {
+                        return None;
+                    }
+                    clock.sleep(Duration::from_millis(every_ms)).await;
+                    let piece = left.split_to(size.min(left.len()));
+                    Some((Ok::<Bytes, std::io::Error>(piece), left))
+                }
+            });
+            response.body(BodyStream::new(pieces))
+        }
+        Delivery::Whole | Delivery::Late { .. } | Delivery::Never => response.body(body),
+    }
 }
 
 /// 414 for the line alone, 431 for line and headers together.
@@ -155,6 +221,15 @@ fn too_long(request: &HttpRequest) -> Option<Answer> {
         (false, false) => return None,
     };
     Some(Answer::text(status, "text/html", Vec::new()))
+}
+
+/// The token of a request to the CometD endpoint, which takes one without a scheme as well: several clients send it so.
+fn streaming_token(request: &HttpRequest) -> Option<&str> {
+    let bare = || {
+        let value = header(request, AUTHORIZATION.as_str())?.trim();
+        (!value.is_empty() && !value.contains(' ')).then_some(value)
+    };
+    bearer(request).or_else(bare)
 }
 
 /// The token of `Bearer T` or `OAuth T`.

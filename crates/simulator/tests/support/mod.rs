@@ -1,4 +1,5 @@
 //! A simulator and one logged-in HTTP client, for the tests over HTTP.
+#![allow(dead_code, reason = "each test file uses its part")]
 
 use std::time::Duration;
 

@@ -70,15 +70,17 @@ impl State {
         let id = message.id.as_ref();
         let client_id = message.client_id.as_deref().unwrap_or_default();
         // CometD gives advice with a failed connect only.
-        let (error, advice) = match refusal {
+        let (error, advice): (String, &str) = match refusal {
             Refusal::Token => (wire::AUTHENTICATION_INVALID.to_owned(), "none"),
-            Refusal::Unknown | Refusal::Misled => (wire::UNKNOWN_CLIENT.to_owned(), "handshake"),
+            Refusal::Unknown | Refusal::Misled => {
+                (wire::unknown_client(self.terms.wording).to_owned(), self.terms.unknown_advice.as_str())
+            }
             Refusal::NoBrowserCookie => (wire::no_browser_cookie(client_id), "none"),
             Refusal::OtherUser => (wire::OTHER_USER.to_owned(), "none"),
         };
         if matches!(refusal, Refusal::Misled) {
             let sticky = cookies::new_sticky(&mut self.rng);
-            set_cookies.push(cookies::set_sticky(&sticky, now.wall_ms + cookies::STICKY_MS));
+            set_cookies.push(cookies::set_sticky(&sticky, now.wall_ms + self.terms.sticky_ms));
         }
         let reply = match (refusal, channel) {
             (Refusal::Token, SUBSCRIBE) => Reply::failure(channel, id, wire::CREATE_DENIED)

@@ -9,8 +9,10 @@
 use serde_json::{Value, json};
 
 use super::super::CometdReply;
+use super::super::session::RECONNECT_MS;
 use super::super::wire::{self, Message, Reply};
-use super::{CONNECT, Caller, DISCONNECT, Now, Outcome, State};
+use super::harm::Struck;
+use super::{CONNECT, Caller, DISCONNECT, HangUp, Now, Outcome, State};
 
 /// How long a client whose browser already polls shall wait before the next poll, in milliseconds (CometD 3.1).
 const MULTIPLE_CLIENTS_MS: i64 = 2_000;
@@ -110,11 +112,19 @@ impl State {
             first = !std::mem::replace(&mut session.connected, true);
             earlier = session.ticket.take();
             session.seen_ms = now.ms;
+            if self.terms.sticky_renewed {
+                session.sticky_until_ms = now.ms + self.terms.sticky_ms;
+            }
         }
         self.end_poll(earlier, Ending::Superseded);
-        let hold_ms = message.advice_timeout_ms().unwrap_or(wire::HOLD_MS).clamp(0, wire::HOLD_MS);
+        if self.is_spent(now.ms) {
+            return Connect::Refused(self.cut_subscriptions(client_id, id));
+        }
+        let hold_ms = self.terms.hold_ms;
+        let hold_ms = message.advice_timeout_ms().unwrap_or(hold_ms).clamp(0, hold_ms);
+        let with_advice = first || message.has_advice();
         Connect::Granted {
-            reply: connected(client_id, id, first || message.has_advice()),
+            reply: self.connected(client_id, id, with_advice),
             hold_ms: if first { 0 } else { hold_ms },
         }
     }
@@ -126,23 +136,35 @@ impl State {
         };
         let session = self.sessions.get(&parked.client_id);
         let has_events = session.is_some_and(|session| session.has_events(&self.logs));
-        if self.available && parked.ending.is_none() && now_ms < parked.until_ms && !has_events {
+        let open = self.available && parked.ending.is_none();
+        let held = now_ms < parked.until_ms && !has_events;
+        let harm = if open { self.faults.strikes_held(has_events) } else { None };
+        if open && held && harm.is_none() {
             return None;
         }
         let parked = self.forget_poll(ticket, now_ms)?;
         if !self.available {
             return Some(wire::unavailable());
         }
+        if let Some(harm) = harm {
+            let struck = Struck {
+                channel: CONNECT,
+                id: parked.message_id.as_ref(),
+                client_id: Some(&parked.client_id),
+                subscription: None,
+                version: parked.version,
+                now_ms,
+            };
+            return Some(self.harmed(&struck, harm, |state| state.poll_over(&parked, now_ms)));
+        }
         let id = parked.message_id.as_ref();
         Some(match parked.ending {
-            None => {
-                let reply = connected(&parked.client_id, id, parked.with_advice);
-                self.with_events(&parked.client_id, parked.version, vec![reply.json()], now_ms)
-            }
+            None => self.poll_over(&parked, now_ms),
             Some(Ending::Superseded) => wire::plain(500, ""),
-            Some(Ending::Disconnected) => {
-                wire::array(vec![connected(&parked.client_id, id, false).advise("none").json()], Vec::new())
-            }
+            Some(Ending::Disconnected) => wire::array(
+                vec![self.connected(&parked.client_id, id, false).advise("none").json()],
+                Vec::new(),
+            ),
             Some(Ending::Dropped) => {
                 let told = json!({ "channel": DISCONNECT, "successful": true });
                 let refused = Reply::failure(CONNECT, id, wire::UNKNOWN_CLIENT)
@@ -153,9 +175,40 @@ impl State {
         })
     }
 
+    /// A poll that has been held to its end, by time or by events.
+    fn poll_over(&mut self, parked: &Parked, now_ms: i64) -> CometdReply {
+        let id = parked.message_id.as_ref();
+        let reply = if self.is_spent(now_ms) {
+            self.cut_subscriptions(&parked.client_id, id)
+        } else {
+            self.connected(&parked.client_id, id, parked.with_advice)
+        };
+        self.with_events(&parked.client_id, parked.version, vec![reply.json()], now_ms)
+    }
+
+    /// The allocation is used up: the session stays, its subscriptions do not.
+    fn cut_subscriptions(&mut self, client_id: &str, id: Option<&Value>) -> Reply {
+        if let Some(session) = self.sessions.get_mut(client_id) {
+            session.places.clear();
+        }
+        Reply::failure(CONNECT, id, wire::DELIVERIES_SPENT).with("clientId", client_id.into()).advise("none")
+    }
+
+    fn connected(&self, client_id: &str, id: Option<&Value>, with_advice: bool) -> Reply {
+        let reply = Reply::success(CONNECT, id, client_id);
+        if with_advice { reply.with("advice", wire::polling_advice(&self.terms)) } else { reply }
+    }
+
     /// Forgets a parked poll that nobody waits for any more. Its session has taken no events for it.
     pub(in crate::cometd) fn hung_up(&mut self, ticket: u64, now_ms: i64) {
-        self.forget_poll(ticket, now_ms);
+        let Some(parked) = self.forget_poll(ticket, now_ms) else { return };
+        match (self.terms.hang_up, self.sessions.get_mut(&parked.client_id)) {
+            (HangUp::AtOnce, Some(session)) if session.ticket.is_none() => {
+                session.seen_ms = now_ms - RECONNECT_MS - 1;
+            }
+            (HangUp::Unnoticed, Some(session)) => session.seen_ms = parked.until_ms,
+            _ => {}
+        }
     }
 
     fn forget_poll(&mut self, ticket: u64, now_ms: i64) -> Option<Parked> {
@@ -174,9 +227,4 @@ impl State {
             parked.ending = Some(ending);
         }
     }
-}
-
-fn connected(client_id: &str, id: Option<&Value>, with_advice: bool) -> Reply {
-    let reply = Reply::success(CONNECT, id, client_id);
-    if with_advice { reply.with("advice", wire::polling_advice()) } else { reply }
 }

@@ -1,0 +1,230 @@
+//! Faults of the CometD endpoint: which request is struck, and how its answer goes wrong.
+//!
+//! Here: the words of a fault and its counting down. Not here: what a harm does to the state (`state/harm`), broken
+//! connections (`server/entry`), the faults known by name (`catalogue`).
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::wire::Message;
+
+/// Which kind of request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// `/meta/handshake`.
+    Handshake,
+    /// `/meta/connect`. A fault without `with_events` also ends the poll that is being held.
+    Connect,
+    /// `/meta/subscribe`.
+    Subscribe,
+    /// `/meta/unsubscribe`.
+    Unsubscribe,
+    /// `/meta/disconnect`.
+    Disconnect,
+}
+
+/// A fault and the requests it strikes: after `skip` that fit, the next `count`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CometdFault {
+    /// The kind of request.
+    pub at: Place,
+    /// Only subscribes to this channel.
+    #[serde(default)]
+    pub channel: Option<String>,
+    /// Only when events wait for this session.
+    #[serde(default)]
+    pub with_events: bool,
+    /// So many fitting requests go unharmed first.
+    #[serde(default)]
+    pub skip: u32,
+    /// How many are struck.
+    #[serde(default = "once")]
+    pub count: u32,
+    /// What happens to them.
+    pub harm: Harm,
+}
+
+fn once() -> u32 {
+    1
+}
+
+/// How a request goes wrong.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Harm {
+    /// Not done; answered with a Bayeux failure.
+    Refuse(Refuse),
+    /// Not done; answered with this HTTP status and body, letter by letter.
+    Respond {
+        /// HTTP status.
+        status: u16,
+        /// The body.
+        body: String,
+        /// The `Location` header.
+        #[serde(default)]
+        location: Option<String>,
+    },
+    /// The session ends: the events that wait, `/meta/disconnect` with this `successful`, then a failed reply.
+    End {
+        /// `successful` of `/meta/disconnect`; absent in some captures.
+        #[serde(default)]
+        successful: Option<bool>,
+    },
+    /// Done, events taken, but the connection closes in the middle of the answer.
+    Cut {
+        /// How much of the body is written.
+        written: Written,
+        /// Chunked instead of with a `Content-Length`.
+        #[serde(default)]
+        chunked: bool,
+    },
+    /// Done, and answered so many simulated milliseconds later.
+    Delay(u64),
+    /// Done, and the body is written byte group by byte group: so many pieces, so many simulated milliseconds apart.
+    Drip {
+        /// How many pieces.
+        pieces: usize,
+        /// Between two of them.
+        every_ms: u64,
+    },
+    /// Done, and never answered.
+    Silence,
+    /// Done; these messages stand ahead in the answer.
+    Insert(Vec<Value>),
+    /// Done; each event is delivered twice.
+    Repeat {
+        /// The second time under another replay ID.
+        other_id: bool,
+    },
+    /// Done; with these `Set-Cookie` headers on top.
+    Cookies(Vec<String>),
+    /// Done; the reply gets these keys on top, such as advice. `{}` just ends a held poll.
+    Merge(serde_json::Map<String, Value>),
+    /// Done; a single object instead of an array, with keys nobody knows.
+    Odd,
+}
+
+/// How much of a body is written before the connection closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Written {
+    /// Headers only.
+    Nothing,
+    /// The first half.
+    Half,
+    /// All but the mark of its end.
+    All,
+}
+
+/// A Bayeux failure. Absent keys are absent in the reply.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Refuse {
+    /// `error`.
+    pub error: Option<String>,
+    /// `ext.sfdc.failureReason`.
+    pub failure_reason: Option<String>,
+    /// `advice`.
+    pub advice: Option<Value>,
+    /// Without `channel`, `id` and `clientId`.
+    pub bare: bool,
+    /// The session is gone.
+    pub ends_session: bool,
+    /// The balancer sets a new cookie, as when it led to the wrong server.
+    pub new_sticky: bool,
+}
+
+impl Place {
+    /// The kind of a request: that of its first message.
+    pub(super) fn of(messages: &[Message]) -> Option<Self> {
+        match messages.first()?.channel.as_deref()? {
+            "/meta/handshake" => Some(Self::Handshake),
+            "/meta/connect" => Some(Self::Connect),
+            "/meta/subscribe" => Some(Self::Subscribe),
+            "/meta/unsubscribe" => Some(Self::Unsubscribe),
+            "/meta/disconnect" => Some(Self::Disconnect),
+            _ => None,
+        }
+    }
+}
+
+/// The faults that have not struck yet, in the order they were asked for.
+#[derive(Debug, Default)]
+pub(super) struct Waiting(Vec<CometdFault>);
+
+impl Waiting {
+    pub(super) fn add(&mut self, fault: CometdFault) {
+        self.0.push(fault);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// The harm due to a request, counted down.
+    pub(super) fn strike(&mut self, place: Place, channel: Option<&str>, has_events: bool) -> Option<Harm> {
+        let fits = |fault: &CometdFault| {
+            fault.at == place
+                && (has_events || !fault.with_events)
+                && fault.channel.as_deref().is_none_or(|wanted| Some(wanted) == channel)
+        };
+        let mut struck = None;
+        for fault in self.0.iter_mut().filter(|fault| fits(fault)) {
+            if fault.skip > 0 {
+                fault.skip -= 1;
+            } else if fault.count > 0 {
+                fault.count -= 1;
+                struck = Some(fault.harm.clone());
+                break;
+            }
+        }
+        self.0.retain(|fault| fault.count > 0);
+        struck
+    }
+
+    /// Whether a poll that is held is struck now. Faults that let requests pass count only those that arrive.
+    pub(super) fn strikes_held(&mut self, has_events: bool) -> Option<Harm> {
+        let due = self
+            .0
+            .iter()
+            .any(|fault| fault.at == Place::Connect && fault.skip == 0 && (has_events || !fault.with_events));
+        due.then(|| self.strike(Place::Connect, None, has_events)).flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn fault(value: Value) -> CometdFault {
+        serde_json::from_value(value).expect("a fault")
+    }
+
+    #[test]
+    fn a_fault_strikes_what_fits_after_those_it_lets_pass() {
+        let mut waiting = Waiting::default();
+        waiting.add(fault(json!({"at": "connect", "skip": 1, "count": 2, "harm": "silence"})));
+        waiting.add(fault(json!({"at": "subscribe", "channel": "/event/A__e", "harm": {"delay": 5}})));
+        waiting.add(fault(json!({"at": "connect", "with_events": true, "harm": "odd"})));
+        assert_eq!(waiting.strikes_held(false), None, "the first connect to come is let pass");
+        let struck = [
+            (Place::Connect, None, false),
+            (Place::Subscribe, Some("/event/B__e"), false),
+            (Place::Subscribe, Some("/event/A__e"), false),
+            (Place::Connect, None, false),
+            (Place::Connect, None, true),
+            (Place::Connect, None, false),
+            (Place::Connect, None, true),
+            (Place::Connect, None, true),
+        ]
+        .map(|(place, channel, has_events)| waiting.strike(place, channel, has_events));
+        let silence = Some(Harm::Silence);
+        let expected =
+            [None, None, Some(Harm::Delay(5)), silence.clone(), silence, None, Some(Harm::Odd), None];
+        assert_eq!(struck, expected);
+    }
+}
