@@ -60,6 +60,24 @@ const INSTALL_JUDGES: Step = Step {
     env: &[],
 };
 
+/// The checks of the package that customers install; they bring Java, Python and ShellCheck themselves.
+const PACKAGE_CHECKS: &str = "salesforce-package/checks";
+
+const INSTALL_PACKAGE_CHECKS: Step = Step {
+    name: "checks of the Salesforce package",
+    command: &["npm", "ci", "--prefix", PACKAGE_CHECKS, "--no-audit", "--no-fund", "--loglevel=error"],
+    env: &[],
+};
+
+const PACKAGE: &[Step] = &[
+    Step { name: "Salesforce package", command: &["npm", "run", "check", "--prefix", PACKAGE_CHECKS], env: &[] },
+    Step {
+        name: "planted defects in the Salesforce package",
+        command: &["npm", "test", "--prefix", PACKAGE_CHECKS],
+        env: &[],
+    },
+];
+
 const INSTALL_NPM: Step = Step {
     name: "Node.js",
     command: &["sh", "-c", "apt-get update -qq && apt-get install -y -qq nodejs npm"],
@@ -69,15 +87,14 @@ const INSTALL_NPM: Step = Step {
 /// Brings what the tests need and the machine lacks. Without Node.js the judges' test says that it was skipped,
 /// and fails under CI.
 fn set_up() -> bool {
-    if Path::new(JUDGES).join("node_modules/.bin/node").exists() {
-        return true;
-    }
     if !has("npm") && has("apt-get") && !run(&INSTALL_NPM) {
         eprintln!(
             "Node.js could not be installed: run this as root once, or install nodejs and npm yourself."
         );
     }
-    !has("npm") || run(&INSTALL_JUDGES)
+    let installed = |folder: &str| Path::new(folder).join("node_modules/.bin/node").exists();
+    let missing = [(JUDGES, &INSTALL_JUDGES), (PACKAGE_CHECKS, &INSTALL_PACKAGE_CHECKS)];
+    !has("npm") || missing.into_iter().all(|(folder, install)| installed(folder) || run(install))
 }
 
 fn has(program: &str) -> bool {
@@ -86,6 +103,10 @@ fn has(program: &str) -> bool {
 
 fn test() -> ExitCode {
     if !set_up() {
+        return ExitCode::FAILURE;
+    }
+    // Without npm the tests say what they skip, and fail under CI.
+    if has("npm") && !PACKAGE.iter().all(run) {
         return ExitCode::FAILURE;
     }
     let tests = if has_nextest() { NEXTEST } else { CARGO_TEST };

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{Row, id, name::namespaced, row};
 
-/// Record IDs in one event: the package's Apex cuts there.
+/// Record IDs in one event. The package publishes at most 100; a vendor's own event may carry more.
 pub const IDS_MAX: usize = 200;
 /// Characters of an ID list read at all: IDs of 18 characters, a comma and a few blanks each.
 const LIST_CHARS_MAX: usize = 32_768;

@@ -12,7 +12,7 @@ use crate::Row;
 use crate::data::{Refusal, Tables, Writer, Written, java_text, zulu_text};
 
 /// Record ids the package's Flow puts into one event at most.
-const FLOW_IDS_MAX: usize = 200;
+const FLOW_IDS_MAX: usize = 100;
 /// Fields of Account whose change the package's Flow reports.
 const FLOW_FIELDS: [&str; 2] = ["Name", "Website"];
 
