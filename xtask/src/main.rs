@@ -70,7 +70,11 @@ const INSTALL_PACKAGE_CHECKS: Step = Step {
 };
 
 const PACKAGE: &[Step] = &[
-    Step { name: "Salesforce package", command: &["npm", "run", "check", "--prefix", PACKAGE_CHECKS], env: &[] },
+    Step {
+        name: "Salesforce package",
+        command: &["npm", "run", "check", "--prefix", PACKAGE_CHECKS],
+        env: &[],
+    },
     Step {
         name: "planted defects in the Salesforce package",
         command: &["npm", "test", "--prefix", PACKAGE_CHECKS],
