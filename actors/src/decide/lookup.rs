@@ -218,7 +218,7 @@ impl Breaker {
     /// Once the time has passed one caller may probe; the others wait for what it finds, at most `probe`.
     fn admit(&mut self, now: Duration, probe: Duration) -> Result<(), Duration> {
         match self.open_until {
-            Some(until) if now < until => Err(until.checked_sub(now).unwrap()),
+            Some(until) if now < until => Err(until.saturating_sub(now)),
             Some(_) if self.failures >= FAILURES_MAX => {
                 self.open_until = Some(now + probe);
                 Ok(())

@@ -83,7 +83,7 @@ impl Budget {
             if free < floor {
                 let look = *paused.get_or_insert(now + LOOK_AGAIN);
                 if now < look {
-                    return Admission::Wait(look.checked_sub(now).unwrap());
+                    return Admission::Wait(look.saturating_sub(now));
                 }
                 // One call is spent on looking again: its answer tells the usage.
                 *paused = Some(now + LOOK_AGAIN);
