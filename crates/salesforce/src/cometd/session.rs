@@ -33,6 +33,8 @@ mod org;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod seeds;
+#[cfg(test)]
 mod talk;
 #[cfg(test)]
 mod tests;

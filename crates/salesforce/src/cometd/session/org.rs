@@ -30,9 +30,21 @@ pub(super) enum Fault {
     NoPermission,
     /// Answered with events, yet refused.
     RefusedWithEvents,
+    /// The server ends the session, in an answer with events.
+    Ended,
+    /// Every event comes twice.
+    Twice,
+    /// The reply stands alone, without its array.
+    Bare,
+    /// Cookies are lost on the way.
+    NoCookie,
+    /// The org's event deliveries are used up.
+    Spent,
+    /// The body is cut in the middle.
+    Half,
 }
 
-pub(super) const FAULTS: [Fault; 12] = [
+pub(super) const FAULTS: [Fault; 18] = [
     Fault::None,
     Fault::Unreachable,
     Fault::Cut,
@@ -45,12 +57,20 @@ pub(super) const FAULTS: [Fault; 12] = [
     Fault::Denied,
     Fault::NoPermission,
     Fault::RefusedWithEvents,
+    Fault::Ended,
+    Fault::Twice,
+    Fault::Bare,
+    Fault::NoCookie,
+    Fault::Spent,
+    Fault::Half,
 ];
 
 /// One org: retained events, at most one session with its queue.
 #[derive(Default)]
 pub(super) struct Org {
-    pub(super) retained: Vec<(usize, i64)>,
+    pub(super) published: Vec<(usize, i64)>,
+    /// So many of the oldest are not retained any more.
+    pub(super) purged: usize,
     client: u64,
     session: Option<Served>,
 }
@@ -64,8 +84,8 @@ struct Served {
 
 impl Org {
     pub(super) fn publish(&mut self, channel: usize) {
-        let id = i64::try_from(self.retained.len()).expect("few events") * 3 + 1;
-        self.retained.push((channel, id));
+        let id = i64::try_from(self.published.len()).expect("few events") * 3 + 1;
+        self.published.push((channel, id));
         if let Some(served) = self.session.as_mut().filter(|served| served.subscribed[channel]) {
             served.queue.push((channel, id));
         }
@@ -86,6 +106,10 @@ impl Org {
             Fault::Denied => Some(("403::Handshake denied", "")),
             Fault::NoPermission => Some(("403::Restricted channel", "")),
             Fault::RefusedWithEvents => Some(("403::Unknown client", "")),
+            Fault::NoCookie => {
+                Some(("400::Client {x} has established a session, but no BAYEUX_BROWSER cookie present", ""))
+            }
+            Fault::Spent => Some(("403::Organization total events daily limit exceeded", "")),
             _ => None,
         };
         let (mut body, mut queue) = (Vec::new(), Vec::new());
@@ -98,10 +122,13 @@ impl Org {
         } else {
             // A disconnect brings what waited, too, and a subscribe what it has just replayed.
             queue = self.drain(sent);
-            let known = self.serve(sent, &mut reply);
+            let refused = self.serve(sent, &mut reply).err();
             queue.extend(self.drain(sent));
-            (!known).then_some(("403::Unknown client", ""))
+            refused.map(|error| (error, ""))
         };
+        if fault == Fault::Twice {
+            queue = queue.iter().flat_map(|event| [*event, *event]).collect();
+        }
         body.extend(queue.into_iter().map(|(channel, id)| {
             let event = json!({ "replayId": id, "EventUuid": format!("u-{id}") });
             json!({ "channel": CHANNELS[channel], "data": { "event": event } })
@@ -111,11 +138,17 @@ impl Org {
             reply["error"] = error.into();
             reply["ext"]["sfdc"]["failureReason"] = reason.into();
         }
-        body.push(reply);
-        if fault == Fault::Cut {
-            return Err(Failure::Broken("EOF".to_owned()));
+        if fault == Fault::Ended {
+            self.session = None;
+            body.push(json!({ "channel": "/meta/disconnect" }));
         }
-        Ok(ok(&Value::from(body).to_string()))
+        body.push(reply);
+        let text = match (fault, body.as_slice()) {
+            (Fault::Cut, _) => return Err(Failure::Broken("EOF".to_owned())),
+            (Fault::Bare, [reply]) => reply.to_string(),
+            _ => Value::from(body).to_string(),
+        };
+        Ok(ok(if fault == Fault::Half { &text[..text.len() / 2] } else { &text }))
     }
 
     fn drain(&mut self, sent: &Sent) -> Vec<(usize, i64)> {
@@ -123,31 +156,35 @@ impl Org {
         known.map(|served| std::mem::take(&mut served.queue)).unwrap_or_default()
     }
 
-    /// False when the session is unknown.
-    fn serve(&mut self, sent: &Sent, reply: &mut Value) -> bool {
+    /// Does what is asked, or says why not.
+    fn serve(&mut self, sent: &Sent, reply: &mut Value) -> Result<(), &'static str> {
         if sent.suffix == "/handshake" {
             self.client += 1;
             let client = format!("c{}", self.client);
             reply["clientId"] = client.as_str().into();
             self.session = Some(Served { client, ..Served::default() });
-            return true;
+            return Ok(());
         }
         let Some(served) = self.session.as_mut().filter(|served| sent.message["clientId"] == served.client)
         else {
-            return false;
+            return Err("403::Unknown client");
         };
         match sent.suffix {
             "/subscribe" => {
                 let name = sent.message["subscription"].as_str().expect("a channel");
                 let channel = CHANNELS.iter().position(|channel| *channel == name).expect("a known channel");
                 let after = sent.message["ext"]["replay"][name].as_i64().expect("a replay id");
+                let (purged, retained) = self.published.split_at(self.purged);
+                if after >= 0 && purged.iter().any(|(of, id)| *of == channel && *id >= after) {
+                    return Err("400::The replayId {1} you provided was invalid.  Please provide a valid ID");
+                }
                 served.subscribed[channel] = true;
                 let due = |&&(of, id): &&(usize, i64)| of == channel && after != -1 && id > after;
-                served.queue.extend(self.retained.iter().filter(due));
+                served.queue.extend(retained.iter().filter(due));
             }
             "/disconnect" => self.session = None,
             _ => {}
         }
-        true
+        Ok(())
     }
 }

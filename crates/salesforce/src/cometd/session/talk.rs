@@ -41,7 +41,10 @@ pub(super) struct Talk {
     pub(super) done: usize,
     /// Requests so far.
     pub(super) requests: usize,
-    gaps: Vec<String>,
+    /// Requests for a new token so far.
+    pub(super) logins: usize,
+    /// Reported gaps: channel, and the position behind which events may be missing.
+    pub(super) gaps: Vec<(String, Vec<u8>)>,
     stopping: bool,
 }
 
@@ -73,6 +76,7 @@ impl Talk {
             kept: Vec::new(),
             done: 0,
             requests: 0,
+            logins: 0,
             gaps: Vec::new(),
             stopping: false,
         }
@@ -133,9 +137,12 @@ impl Talk {
                 self.sends.push(sent);
             }
             Action::Store { request, batches } => self.stores.push((*request, batches.clone())),
-            Action::RenewToken { .. } => self.tokens += 1,
+            Action::RenewToken { stale } => {
+                self.tokens += 1;
+                self.logins += usize::from(*stale);
+            }
             Action::Wake { after, timer } => self.wakes.push((*timer, self.now + *after)),
-            Action::Report(Report::Gap { channel, .. }) => self.gaps.push(channel.clone()),
+            Action::Report(Report::Gap { channel, last }) => self.gaps.push((channel.clone(), last.clone())),
             Action::Report(_) => {}
             Action::Done => {
                 assert!(self.stores.is_empty(), "done while a store is open");
@@ -165,7 +172,7 @@ impl Talk {
                     "{channel} is not where it stands"
                 ),
                 -2 => {
-                    let gap = self.gaps.iter().any(|gap| gap == channel);
+                    let gap = self.gaps.iter().any(|(gap, _)| gap == channel);
                     assert!(stored.is_none() || gap, "{channel} gave up its position silently");
                 }
                 _ => assert_eq!(stored, None, "{channel} forgot its position"),
@@ -184,6 +191,21 @@ impl Talk {
         assert!(self.stores.len() <= 1 && self.tokens <= 1);
         let open = self.sends.len() + self.stores.len() + self.tokens + self.wakes.len();
         assert!(self.is_idle() || open > 0, "nothing is open in {}", self.phase());
+    }
+
+    /// The process dies; an open store may still have reached the disk. A new one goes on from there.
+    pub(super) fn die(&mut self, store_reached_disk: bool) {
+        if let Some((request, _)) = self.stores.first().filter(|_| store_reached_disk) {
+            self.close(&Input::Stored { request: *request });
+        }
+        let session = self.session.as_ref().expect("between steps");
+        let wanted = session.channels.iter().map(|channel| Wanted {
+            position: self.stored.get(&channel.wanted.channel).cloned(),
+            ..channel.wanted.clone()
+        });
+        self.session = Some(Session::new(wanted.collect(), Options::default()));
+        (self.sends, self.stores, self.wakes) = (Vec::new(), Vec::new(), Vec::new());
+        (self.tokens, self.stopping) = (0, false);
     }
 
     /// The clock goes on.

@@ -1,0 +1,136 @@
+//! The session against a hostile server, by seed: thousands of lives with crashes and purged events.
+//!
+//! A failure names its seed; `ORGPIPE_SEED=n cargo test -p orgpipe-salesforce seeds` plays that one alone, and
+//! `ORGPIPE_SEEDS=n` plays so many. Not here: single arrows (`tests`), shrinking (`properties`).
+
+use std::collections::BTreeSet;
+
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+
+use super::{
+    super::Input,
+    org::{CHANNELS, FAULTS, Fault},
+    properties::{Move, World},
+};
+
+/// Lives played unless the environment says otherwise.
+const SEEDS: u64 = 3_000;
+/// Moves of a life.
+const MOVES: usize = 250;
+
+#[expect(clippy::disallowed_methods, reason = "which seeds to play is the caller's wish")]
+fn asked(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// What a life was like.
+#[derive(Default)]
+struct Life {
+    stored: usize,
+    missed: usize,
+    gaps: usize,
+}
+
+/// The promise: an event is stored once, in order, or it was purged and a gap was reported that covers it. And after
+/// trouble of any length a healthy time brings everything that is left.
+#[test]
+fn no_event_is_lost_without_a_gap_report_and_none_is_out_of_order() {
+    let seeds = match asked("ORGPIPE_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..asked("ORGPIPE_SEEDS").unwrap_or(SEEDS),
+    };
+    let mut all = Life::default();
+    for seed in seeds.clone() {
+        let life = live(seed).unwrap_or_else(|wrong| panic!("seed {seed}: {wrong}"));
+        all.stored += life.stored;
+        all.missed += life.missed;
+        all.gaps += life.gaps;
+    }
+    // A simulation in which nothing happens proves nothing.
+    if seeds.end - seeds.start >= 100 {
+        let Life { stored, missed, gaps } = all;
+        assert!(
+            missed > 100 && gaps > 100 && stored > 5_000,
+            "{stored} stored, {missed} missed, {gaps} gaps"
+        );
+    }
+}
+
+fn live(seed: u64) -> Result<Life, String> {
+    let mut dice = StdRng::seed_from_u64(seed);
+    let mut world = World::new(false);
+    // Each channel has a position from the start: without one there is nothing that could be missed.
+    world.org.publish(0);
+    world.org.publish(1);
+    world.talk.tell(Input::Start);
+    if !world.heal(|world| world.kept() == world.published()) {
+        return Err("the first events were not stored".to_owned());
+    }
+    // How hostile this life is, out of 100 answers.
+    let faults = dice.random_range(0..90);
+    for _ in 0..MOVES {
+        world.talk.dice = dice.random();
+        match dice.random_range(0..100) {
+            0..40 => {
+                let fault = if dice.random_range(0..100) < faults {
+                    FAULTS[dice.random_range(0..FAULTS.len())]
+                } else {
+                    Fault::None
+                };
+                world.go(&if dice.random_ratio(1, 8) { Move::ServeLast(fault) } else { Move::Serve(fault) });
+            }
+            40..60 => world.org.publish(dice.random_range(0..2)),
+            60..75 => world.go(&Move::Store(dice.random_ratio(9, 10))),
+            75..80 => world.go(&Move::Token(dice.random_ratio(9, 10))),
+            80..88 => world.go(&Move::Ring),
+            88..92 => world.go(&Move::Pass(dice.random_range(0..200_000))),
+            92..94 => {
+                let left = world.org.published.len() - world.org.purged;
+                world.org.purged += dice.random_range(0..=left);
+            }
+            94..96 => world.talk.die(dice.random()),
+            96 => world.go(&Move::Stop),
+            97 => world.go(&Move::Cross(dice.random_range(0..2))),
+            98 => world.go(&Move::Stale(dice.random_range(0..300))),
+            _ => world.go(&Move::Start),
+        }
+    }
+    world.org.publish(0);
+    world.org.publish(1);
+    if world.heal(|world| check(world).is_ok()) {
+        check(&world)
+    } else {
+        Err(format!("{} in {}", check(&world).err().unwrap_or_default(), world.talk.phase()))
+    }
+}
+
+fn check(world: &World) -> Result<Life, String> {
+    let (kept, published) = (world.kept(), world.published());
+    let purged: BTreeSet<i64> = world.org.published[..world.org.purged].iter().map(|(_, id)| *id).collect();
+    let mut life = Life { gaps: world.talk.gaps.len(), ..Life::default() };
+    for channel in CHANNELS {
+        let (kept, published) = (&kept[channel], &published[channel]);
+        if !kept.is_sorted_by(|one, next| one < next) {
+            return Err(format!("{channel}: {kept:?} is out of order or repeated"));
+        }
+        let stored: BTreeSet<&i64> = kept.iter().collect();
+        let missed: Vec<i64> = published.iter().filter(|id| !stored.contains(id)).copied().collect();
+        let reported: Vec<i64> = world
+            .talk
+            .gaps
+            .iter()
+            .filter(|(gap, _)| gap == channel)
+            .filter_map(|(_, last)| String::from_utf8_lossy(last).parse().ok())
+            .collect();
+        for id in &missed {
+            // The gap that covers it begins at the last event stored before it.
+            let before = kept.iter().rfind(|stored| *stored < id);
+            if !purged.contains(id) || !before.is_some_and(|before| reported.contains(before)) {
+                return Err(format!("{channel}: {id} is missing; gaps after {reported:?}, stored {kept:?}"));
+            }
+        }
+        life.stored += kept.len();
+        life.missed += missed.len();
+    }
+    Ok(life)
+}
