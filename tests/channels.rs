@@ -2,9 +2,9 @@
 
 mod support;
 
-use orgpipe_simulator::OrgOptions;
-use serde_json::json;
-use support::{Rig, account, answer, domain, eventually};
+use orgpipe_simulator::{OrgOptions, Row};
+use serde_json::{Value, json};
+use support::{Rig, account, answer, domain, eventually, request};
 
 /// A second sync, for an event that the org does not have.
 const MISSING: &str = r#"
@@ -19,6 +19,19 @@ external_id = { field = "External_Id__c", from = "/key" }
 [sync.fields]
 Account__c = "$Id"
 "#;
+
+/// The one sync of the rig on another channel.
+fn on(channel: &str, event: &str) -> impl FnOnce(String) -> String {
+    let line = format!("channel = \"{channel}\"\n{event}");
+    move |text| text.replace("channel = \"/event/Sync_Request__e\"", &line)
+}
+
+/// A change event's payload.
+fn change(kind: &str, ids: &[&str]) -> Row {
+    let header =
+        json!({ "entityName": "Account", "recordIds": ids, "changeType": kind, "commitTimestamp": 0 });
+    Row::from_iter([("ChangeEventHeader".to_owned(), header)])
+}
 
 async fn text(rig: &Rig, path: &str) -> String {
     let answer = reqwest::get(format!("{}{path}", rig.admin)).await.expect("an answer");
@@ -87,4 +100,86 @@ async fn a_channel_that_is_refused_is_visible_with_reason_and_hint_and_the_other
         same.then_some(())
     })
     .await;
+}
+
+#[actix_rt::test]
+async fn change_data_capture_asks_for_what_changed_in_the_fields_that_are_watched() {
+    let orgs = vec![OrgOptions { flow: false, change_data: true, ..OrgOptions::named("acme") }];
+    let watch = "event = { watch = [\"Website\"] }";
+    let mut rig = Rig::with(orgs, on("/data/AccountChangeEvent", watch)).await;
+    rig.start().await;
+    rig.subscribed("acme").await;
+    let (org, vendor) = (rig.org("acme"), rig.simulator.vendor());
+    for n in 1..=2 {
+        vendor.set_answer(&domain(n), Some(answer(&format!("K{n}"), 42)));
+    }
+    let id = org.create("Account", account(1)).expect("an account");
+    rig.ledger("acme", json!({ "records_in": 1, "written": 1 })).await;
+
+    // Not watched, and gone: neither asks for anything.
+    org.update("Account", &id, Row::from_iter([("Name".to_owned(), json!("Other"))])).expect("changed");
+    let gone = org.create("Account", account(3)).expect("an account");
+    org.delete("Account", &gone).expect("deleted");
+    org.update("Account", &id, Row::from_iter([("Website".to_owned(), json!(domain(2)))])).expect("changed");
+    rig.ledger("acme", json!({ "records_in": 3, "written": 2, "no_data": 1 })).await;
+    assert!(rig.enrichment("acme", "K2").is_some());
+
+    let asked =
+        |id: &str| vendor.requests().iter().flat_map(|asked| asked.ids.clone()).filter(|of| of == id).count();
+    assert_eq!(asked(&id), 2, "once for the creation and once for the new website");
+}
+
+#[actix_rt::test]
+async fn gap_events_are_read_by_id_and_an_overflow_reads_all_that_changed_with_a_receipt() {
+    let orgs = vec![OrgOptions { flow: false, ..OrgOptions::named("acme") }];
+    let mut rig = Rig::with(orgs, on("/data/ChangeEvents", "")).await;
+    let org = rig.org("acme").clone();
+    // The channel is there once something was published on it.
+    org.publish_on("/data/ChangeEvents", change("DELETE", &["001000000000001AAA"]));
+    rig.start().await;
+    rig.subscribed("acme").await;
+    let ids: Vec<String> = (0..5)
+        .map(|n| {
+            rig.simulator.vendor().set_answer(&domain(n), Some(answer(&format!("K{n}"), 7)));
+            org.create("Account", account(n)).expect("an account")
+        })
+        .collect();
+    org.publish_on("/data/ChangeEvents", change("GAP_UPDATE", &[&ids[0], &ids[1]]));
+    rig.ledger("acme", json!({ "records_in": 2, "written": 2 })).await;
+
+    org.publish_on("/data/ChangeEvents", change("GAP_OVERFLOW", &["000000000000000AAA"]));
+    rig.ledger("acme", json!({ "records_in": 7, "written": 5, "unchanged": 2 })).await;
+    let receipt = eventually("the receipt", async || {
+        let receipts: Value = serde_json::from_str(&text(&rig, "/api/v1/orgs/acme/receipts").await).ok()?;
+        receipts["receipts"].get(0).cloned()
+    })
+    .await;
+    assert_eq!(
+        (&receipt["reason"], &receipt["checked"], &receipt["changed"]),
+        (&json!("overflow"), &json!(5), &json!(3))
+    );
+    // The position was not given up for it.
+    let subscription = &rig.view("acme").await["subscription"];
+    assert_eq!(subscription["channels"]["/data/ChangeEvents"]["gaps"], json!(1), "{subscription}");
+    rig.kill().await;
+    org.clear_subscribes();
+    rig.start().await;
+    rig.subscribed("acme").await;
+    assert!(org.subscribes()[0].replay > 0, "{:?}", org.subscribes());
+    rig.ledger("acme", json!({ "records_in": 7, "open": 0 })).await;
+}
+
+#[actix_rt::test]
+async fn a_custom_channel_of_platform_events_is_a_source() {
+    let orgs = vec![OrgOptions { flow: false, ..OrgOptions::named("acme") }];
+    let mut rig = Rig::with(orgs, on("/event/Vendor__chn", "")).await;
+    let org = rig.org("acme").clone();
+    let channel = "/event/Vendor__chn";
+    org.publish_on(channel, request(&["001000000000001AAA".to_owned()]));
+    rig.start().await;
+    rig.subscribed("acme").await;
+    rig.simulator.vendor().set_answer(&domain(1), Some(answer("K1", 1)));
+    let id = org.create("Account", account(1)).expect("an account");
+    org.publish_on(channel, request(&[id]));
+    rig.ledger("acme", json!({ "records_in": 1, "written": 1 })).await;
 }

@@ -91,12 +91,24 @@ pub struct SyncSettings {
     pub name: String,
     /// Streaming channel with the namespace applied, such as `/event/Sync_Request__e`.
     pub channel: String,
-    /// Names of the event's fields, namespace applied.
-    pub event: EventFields,
+    /// What an event on it says.
+    pub event: EventShape,
     /// Keys, target and fields.
     pub mapping: Mapping,
     /// Scheduled reading of all records; none = live only.
     pub refresh: Option<RefreshSettings>,
+}
+
+/// What an event on a sync's channel says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventShape {
+    /// A platform event that asks for records: names of its fields, namespace applied.
+    Request(EventFields),
+    /// Change Data Capture: a record of the sync's object has changed.
+    Change {
+        /// Fields of the object whose change matters; empty = all.
+        watch: Vec<String>,
+    },
 }
 
 /// When and what to refresh.
@@ -161,7 +173,7 @@ pub(crate) mod tests {
             syncs: vec![Arc::new(SyncSettings {
                 name: "accounts".into(),
                 channel: "/event/Sync_Request__e".into(),
-                event,
+                event: EventShape::Request(event),
                 mapping,
                 refresh: Some(refresh),
             })],

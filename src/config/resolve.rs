@@ -5,6 +5,7 @@
 //!
 //! Invariant: a check that fails is in the report; `None` alone never explains anything.
 
+mod channel;
 mod login;
 mod sync;
 mod value;

@@ -40,7 +40,7 @@ const SYNC: Keys = (
     "sync",
     &["name", "channel", "event", "object", "keys", "match", "target", "external_id", "fields", "refresh"],
 );
-const EVENT: Keys = ("sync.event", &["ids", "object", "reason", "correlation_id"]);
+const EVENT: Keys = ("sync.event", &["ids", "object", "reason", "correlation_id", "watch"]);
 const EXTERNAL_ID: Keys = ("sync.external_id", &["field", "from"]);
 const REFRESH: Keys = ("sync.refresh", &["where", "schedule", "window", "batch"]);
 const ORG_DEFAULTS: Keys =
@@ -135,6 +135,7 @@ pub(super) struct EventTable<'t> {
     pub(super) object: Option<Written<String>>,
     pub(super) reason: Option<Written<String>>,
     pub(super) correlation_id: Option<Written<String>>,
+    pub(super) watch: Option<Vec<Written<String>>>,
 }
 
 /// `external_id = { … }` in a sync.
@@ -263,6 +264,7 @@ fn sync<'t>(section: Section<'t>, report: &mut Report<'_>) -> SyncTable<'t> {
                 object: section.text(report, "object"),
                 reason: section.text(report, "reason"),
                 correlation_id: section.text(report, "correlation_id"),
+                watch: section.texts(report, "watch"),
                 section,
             }
         }),

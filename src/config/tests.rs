@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
+use orgpipe_actors::settings::EventShape;
 use orgpipe_salesforce::oauth::Flow;
 use toml::{Table, Value};
 
@@ -64,7 +65,8 @@ fn the_example_means_what_it_says() {
     );
     let [sync] = acme.syncs.as_slice() else { panic!("one sync") };
     assert_eq!(sync.channel, "/event/acmeco__Sync_Request__e");
-    assert_eq!(sync.event.ids, "acmeco__Record_Ids__c");
+    let EventShape::Request(fields) = &sync.event else { panic!("{:?}", sync.event) };
+    assert_eq!(fields.ids, "acmeco__Record_Ids__c");
     assert_eq!(sync.mapping.target(), "acmeco__Enrichment__c");
     let refresh = sync.refresh.as_ref().unwrap();
     assert_eq!(refresh.condition.as_deref(), Some("Website != null"));
@@ -81,7 +83,9 @@ fn the_example_means_what_it_says() {
         matches!(&globex.login.flow, Flow::ClientCredentials { client_id, .. } if client_id == "globex-client")
     );
     assert_eq!((globex.api_version.as_str(), globex.syncs.len()), ("65.0", 2));
-    assert_eq!(globex.syncs[1].channel, "/event/Sync_Request__e");
+    assert_eq!(globex.syncs[1].channel, "/data/LeadChangeEvent");
+    let EventShape::Change { watch } = &globex.syncs[1].event else { panic!("{:?}", globex.syncs[1].event) };
+    assert_eq!(watch, &["Website", "Email"]);
     let Flow::Jwt { audience, .. } = &initech.login.flow else { panic!("jwt") };
     assert_eq!(audience.as_deref(), Some("https://test.salesforce.com"));
 }

@@ -19,7 +19,7 @@ use orgpipe_store::{Append, StoreError};
 use super::{
     heal::{self, GapReason},
     replay::begun_name,
-    requests::{append_of, position_ms, position_name, position_time_name},
+    requests::{self, position_ms, position_name, position_time_name},
 };
 use crate::supervise::{
     context::OrgContext,
@@ -163,8 +163,15 @@ impl CometdActor {
             .iter()
             .map(|batch| (batch.channel.clone(), batch.events.len() as u64, position_ms(batch, now_ms)))
             .collect();
-        let append = append_of(&org.settings, batches, now_ms);
-        let commit = async move { org.store.append(org.id(), append).await };
+        let own_user = self.login.as_ref().map(|login| login.token.user_id.as_str());
+        let came = requests::read(&org.settings, own_user, batches, now_ms);
+        let overflowed: Vec<String> = came.overflows.keys().cloned().collect();
+        let commit = async move {
+            if !came.overflows.is_empty() {
+                heal::note_overflows(&org, &came.overflows).await?;
+            }
+            org.store.append(org.id(), came.append).await
+        };
         context.spawn(commit.into_actor(self).map(move |stored, actor, context| {
             let input = match stored {
                 Ok(()) => {
@@ -173,7 +180,13 @@ impl CometdActor {
                         for (channel, events, position_ms) in news {
                             all.stored(&channel, events, position_ms, now_ms);
                         }
+                        for channel in &overflowed {
+                            all.gap(channel, now_ms);
+                        }
                     });
+                    if !overflowed.is_empty() {
+                        actor.ring(Bell::Gap);
+                    }
                     actor.ring(Bell::Ingress);
                     Input::Stored { request }
                 }

@@ -10,7 +10,7 @@
 //! given up in the same commit, so it is noted once. The window has no end: a record whose event was lost may change
 //! again before it is read, and then stands later in the order. Everything runs beside the live events.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use orgpipe_store::{Append, StoreError};
 use serde::{Deserialize, Serialize};
@@ -52,6 +52,8 @@ pub enum GapReason {
     OrgChanged,
     /// Nothing was heard for longer than Salesforce keeps events.
     Dark,
+    /// Salesforce says that more changed than change events can tell.
+    Overflow,
 }
 
 impl GapReason {
@@ -61,6 +63,7 @@ impl GapReason {
             Self::ReplayRefused => "Salesforce no longer knows the replay ID",
             Self::OrgChanged => "the login leads to another org than before",
             Self::Dark => "nothing was heard for longer than Salesforce keeps events",
+            Self::Overflow => "more changed than change events can tell",
         }
     }
 }
@@ -198,6 +201,30 @@ pub(super) async fn note_gap(
     tracing::warn!(org = org.id(), ?channels, from_ms, "events may have been missed: {}", reason.text());
     add(org, &mut gaps, channels, reason, from_ms, now_ms);
     positions.push((GAPS.to_owned(), pack(&gaps)));
+    org.store.append(org.id(), Append { positions, ..Append::default() }).await?;
+    org.board.gaps(gaps.len(), None);
+    Ok(())
+}
+
+/// Notes that any record may have changed on these channels since then, though every event was heard: positions stay.
+pub(super) async fn note_overflows(
+    org: &OrgContext,
+    overflows: &BTreeMap<String, Option<u64>>,
+) -> Result<(), StoreError> {
+    let _alone = org.gaps.lock().await;
+    let mut gaps = gaps(org).await?;
+    for (channel, since_ms) in overflows {
+        let reason = GapReason::Overflow;
+        tracing::warn!(
+            org = org.id(),
+            channel,
+            since_ms,
+            "all that changed is read again: {}",
+            reason.text()
+        );
+        add(org, &mut gaps, vec![channel.clone()], reason, *since_ms, org.clock.now_ms());
+    }
+    let positions = vec![(GAPS.to_owned(), pack(&gaps))];
     org.store.append(org.id(), Append { positions, ..Append::default() }).await?;
     org.board.gaps(gaps.len(), None);
     Ok(())

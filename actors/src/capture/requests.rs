@@ -1,6 +1,12 @@
 //! From delivered events to requests for the ingress queue. Pure.
 
-use orgpipe_reconcile::event::{EventProblem, EventRequest, parse_request};
+use std::collections::BTreeMap;
+
+use orgpipe_reconcile::{
+    Row,
+    change::{ChangeRequest, parse_change},
+    event::parse_request,
+};
 use orgpipe_salesforce::cometd::{Batch, Event};
 use orgpipe_store::{Append, Lane, NewDead, NewRequest};
 use serde_json::Value;
@@ -8,7 +14,7 @@ use serde_json::Value;
 use super::heal;
 use crate::{
     parcel::{Origin, RequestParcel, pack},
-    settings::{OrgSettings, SyncSettings},
+    settings::{EventShape, OrgSettings, SyncSettings},
 };
 
 /// Records in one request, so that one request is one look-up.
@@ -39,97 +45,152 @@ pub(super) fn position_ms(batch: &Batch, now_ms: u64) -> Option<u64> {
     Some(said.unwrap_or(now_ms).min(now_ms))
 }
 
-/// What one answer's events come to: requests, unreadable events as dead letters, and the channels' new positions.
-pub(super) fn append_of(org: &OrgSettings, batches: Vec<Batch>, now_ms: u64) -> Append {
-    let mut append = Append { positions: Vec::new(), requests: Vec::new(), dead: Vec::new() };
+/// What one answer's events come to.
+#[derive(Debug, Default)]
+pub(super) struct Came {
+    /// Requests, unreadable events as dead letters, and the channels' new positions.
+    pub(super) append: Append,
+    /// Channels on which any record may have changed since then, Unix milliseconds (none = nobody knows): too many
+    /// changes for change events. To be noted before `append` is stored.
+    pub(super) overflows: BTreeMap<String, Option<u64>>,
+}
+
+/// Reads one answer's events. `own_user`: the ID of the user that orgpipe works as.
+pub(super) fn read(org: &OrgSettings, own_user: Option<&str>, batches: Vec<Batch>, now_ms: u64) -> Came {
+    let mut came = Came::default();
     for batch in batches {
+        let append = &mut came.append;
         if let Some(published_ms) = position_ms(&batch, now_ms) {
             append
                 .positions
                 .push((position_time_name(&batch.channel), published_ms.to_string().into_bytes()));
         }
+        let reader = Reader { org, own_user, channel: &batch.channel, now_ms };
         for event in batch.events {
-            add(org, &batch.channel, &event, now_ms, &mut append);
+            reader.add(&event, &mut came);
         }
+        let append = &mut came.append;
         if let Some(position) = batch.position {
             append.positions.push((position_name(&batch.channel), position));
             append.positions.extend(heal::heard([&batch.channel], now_ms));
         }
     }
-    append
+    came
 }
 
-/// A sync that listens to this channel and takes this event.
-struct Taker<'a> {
-    sync: &'a SyncSettings,
-    request: EventRequest,
+/// What is needed to read the events of one channel.
+struct Reader<'a> {
+    org: &'a OrgSettings,
+    own_user: Option<&'a str>,
+    channel: &'a str,
+    now_ms: u64,
 }
 
-fn add(org: &OrgSettings, channel: &str, event: &Event, now_ms: u64, append: &mut Append) {
-    let syncs: Vec<&SyncSettings> =
-        org.syncs.iter().map(AsRef::as_ref).filter(|sync| sync.channel == channel).collect();
-    match takers(org, &syncs, event) {
-        Ok(takers) if takers.is_empty() => {
-            let objects: Vec<&str> = syncs.iter().map(|sync| sync.mapping.object()).collect();
-            let hint =
-                format!("This channel's syncs take {}; add a sync for the other object.", objects.join(", "));
-            append.dead.push(dead(event, "the event asks for an object that no sync takes", hint, now_ms));
+/// What an event asks of one sync.
+#[derive(Debug)]
+enum Asked {
+    Records {
+        ids: Vec<String>,
+        correlation_id: Option<String>,
+    },
+    Anything {
+        since_ms: Option<u64>,
+    },
+    /// The sync is about another object, and another sync may take the event.
+    NotMine,
+    Nothing,
+}
+
+/// An event that cannot be read, and what to do about it.
+type Unreadable = (String, String);
+
+impl Reader<'_> {
+    fn add(&self, event: &Event, came: &mut Came) {
+        let syncs: Vec<&SyncSettings> =
+            self.org.syncs.iter().map(AsRef::as_ref).filter(|sync| sync.channel == self.channel).collect();
+        let asked: Result<Vec<_>, Unreadable> = syncs.iter().map(|sync| self.ask(sync, event)).collect();
+        match asked {
+            Ok(asked) if asked.iter().all(|asked| matches!(asked, Asked::NotMine)) => {
+                let objects: Vec<&str> = syncs.iter().map(|sync| sync.mapping.object()).collect();
+                let hint = format!(
+                    "This channel's syncs take {}; add a sync for the other object.",
+                    objects.join(", ")
+                );
+                self.bury(event, "the event asks for an object that no sync takes", hint, came);
+            }
+            Ok(asked) => {
+                for (sync, asked) in syncs.into_iter().zip(asked) {
+                    self.take(sync, asked, event, came);
+                }
+            }
+            Err((reason, hint)) => self.bury(event, &reason, hint, came),
         }
-        Ok(takers) => {
-            for taker in takers {
-                split(&taker, event, now_ms, append);
+    }
+
+    fn ask(&self, sync: &SyncSettings, event: &Event) -> Result<Asked, Unreadable> {
+        let empty = Row::new();
+        let payload = event.data.get("payload").and_then(Value::as_object).unwrap_or(&empty);
+        match &sync.event {
+            EventShape::Request(fields) => {
+                let request = parse_request(payload, fields, &self.org.namespace)
+                    .map_err(|problem| (problem.to_string(), problem.hint()))?;
+                let object = request.object.as_deref();
+                Ok(if object.is_none_or(|object| object.eq_ignore_ascii_case(sync.mapping.object())) {
+                    Asked::Records { ids: request.ids, correlation_id: request.correlation_id }
+                } else {
+                    Asked::NotMine
+                })
+            }
+            EventShape::Change { watch } => {
+                let request = parse_change(payload, &sync.mapping, watch, self.own_user)
+                    .map_err(|problem| (problem.to_string(), problem.hint()))?;
+                Ok(match request {
+                    ChangeRequest::Records(ids) => Asked::Records { ids, correlation_id: None },
+                    ChangeRequest::Anything { since_ms } => Asked::Anything { since_ms },
+                    ChangeRequest::Nothing => Asked::Nothing,
+                })
             }
         }
-        Err(problem) => append.dead.push(dead(event, &problem.to_string(), problem.hint(), now_ms)),
     }
-}
 
-fn takers<'a>(
-    org: &OrgSettings,
-    syncs: &[&'a SyncSettings],
-    event: &Event,
-) -> Result<Vec<Taker<'a>>, EventProblem> {
-    let empty = serde_json::Map::new();
-    let payload = event.data.get("payload").and_then(Value::as_object).unwrap_or(&empty);
-    let mut takers = Vec::new();
-    for sync in syncs {
-        let request = parse_request(payload, &sync.event, &org.namespace)?;
-        let wanted = request.object.as_deref();
-        if wanted.is_none_or(|object| object.eq_ignore_ascii_case(sync.mapping.object())) {
-            takers.push(Taker { sync, request });
+    fn take(&self, sync: &SyncSettings, asked: Asked, event: &Event, came: &mut Came) {
+        match asked {
+            Asked::Records { ids, correlation_id } => {
+                for ids in ids.chunks(RECORDS_MAX) {
+                    let parcel = RequestParcel {
+                        v: 1,
+                        sync: sync.name.clone(),
+                        origin: Origin::Live,
+                        ids: ids.to_vec(),
+                        rows: None,
+                        event_id: name(event),
+                        correlation_id: correlation_id.clone(),
+                        received_ms: self.now_ms,
+                    };
+                    came.append.requests.push(NewRequest {
+                        lane: Lane::Live,
+                        records: u32::try_from(ids.len()).unwrap_or(u32::MAX),
+                        body: pack(&parcel),
+                    });
+                }
+            }
+            Asked::Anything { since_ms } => {
+                let known = came.overflows.entry(self.channel.to_owned()).or_insert(since_ms);
+                *known = known.zip(since_ms).map(|(one, other)| one.min(other));
+            }
+            Asked::NotMine | Asked::Nothing => {}
         }
     }
-    Ok(takers)
-}
 
-fn split(taker: &Taker<'_>, event: &Event, now_ms: u64, append: &mut Append) {
-    for ids in taker.request.ids.chunks(RECORDS_MAX) {
-        let parcel = RequestParcel {
-            v: 1,
-            sync: taker.sync.name.clone(),
-            origin: Origin::Live,
-            ids: ids.to_vec(),
-            rows: None,
-            event_id: name(event),
-            correlation_id: taker.request.correlation_id.clone(),
-            received_ms: now_ms,
-        };
-        append.requests.push(NewRequest {
-            lane: Lane::Live,
-            records: u32::try_from(ids.len()).unwrap_or(u32::MAX),
-            body: pack(&parcel),
+    fn bury(&self, event: &Event, reason: &str, hint: String, came: &mut Came) {
+        came.append.dead.push(NewDead {
+            records: 1,
+            key: format!("event {}", name(event)),
+            reason: reason.to_owned(),
+            hint,
+            body: event.data.to_string().into_bytes(),
+            at_ms: self.now_ms,
         });
-    }
-}
-
-fn dead(event: &Event, reason: &str, hint: String, now_ms: u64) -> NewDead {
-    NewDead {
-        records: 1,
-        key: format!("event {}", name(event)),
-        reason: reason.to_owned(),
-        hint,
-        body: event.data.to_string().into_bytes(),
-        at_ms: now_ms,
     }
 }
 
@@ -151,7 +212,7 @@ mod tests {
 
     fn append(events: Vec<Event>) -> Append {
         let batch = Batch { channel: "/event/Sync_Request__e".into(), events, position: Some(b"9".to_vec()) };
-        append_of(&org(), vec![batch], 7)
+        read(&org(), None, vec![batch], 7).append
     }
 
     fn ids(count: usize) -> String {

@@ -5,6 +5,7 @@
 //! In order of the flow: [`event`] → [`lookup`] → [`plan`] → [`matching`] → [`diff`] → [`route`]; [`mapping`] holds
 //! what the operator decided, [`describe`] what the org says about its fields, [`stored`] how Salesforce keeps a value.
 
+pub mod change;
 pub mod describe;
 pub mod diff;
 pub mod event;

@@ -43,6 +43,9 @@ pub struct OrgOptions {
     /// Whether the package's Flow is on: a change of an Account's Name or Website by anybody but the integration
     /// user publishes `Sync_Request__e`.
     pub flow: bool,
+    /// Whether Account is selected for Change Data Capture: each change of an Account publishes a change event on
+    /// `/data/AccountChangeEvent`. Default false.
+    pub change_data: bool,
     /// Namespace of the installed package, without underscores; empty for an unmanaged one.
     pub namespace: String,
     /// API calls a rolling 24 hours allows. Default 15,000, as in a Developer Edition.
@@ -69,6 +72,7 @@ impl Default for OrgOptions {
         Self {
             name: "acme".to_owned(),
             flow: true,
+            change_data: false,
             namespace: String::new(),
             daily_calls: 15_000,
             per_app_usage: false,

@@ -115,6 +115,7 @@ impl Org {
     pub(crate) fn channels(&self, state: &State) -> Vec<String> {
         let events = state.tables.schema.objects().filter(|object| object.is_event());
         let mut channels: Vec<String> = events.map(|event| format!("/event/{}", event.name)).collect();
+        channels.extend(self.facts.change_data.then(|| writes::CHANGE_CHANNEL.to_owned()));
         channels.extend(self.cometd.channels());
         channels
     }

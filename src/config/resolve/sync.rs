@@ -1,26 +1,23 @@
 //! Syncs: checked once by themselves, then once more with the namespace of each org.
 //!
-//! Here: channel, event, match, refresh, and the lines of what `reconcile` says about the mapping.
-//! Not here: rules of the mapping (`reconcile::mapping`).
+//! Here: match, refresh, and the lines of what `reconcile` says about the mapping.
+//! Not here: channel and event (`channel`), rules of the mapping (`reconcile::mapping`).
 
 use std::collections::BTreeMap;
 
 use orgpipe_actors::settings::{RefreshSettings, SyncSettings};
-use orgpipe_reconcile::{
-    EventFields, Mapping, MappingSpec,
-    mapping::MappingProblem,
-    name::{is_api_name, namespaced, namespaced_channel},
-};
+use orgpipe_reconcile::{Mapping, MappingSpec, mapping::MappingProblem};
 
-use super::value;
+use super::{
+    channel::{self, Source},
+    value,
+};
 use crate::config::{
     reader::{Section, Written},
     report::Report,
-    tables::{EventTable, RefreshTable, SyncTable},
+    tables::{RefreshTable, SyncTable},
 };
 
-/// The event of the package.
-const CHANNEL: &str = "/event/Sync_Request__e";
 /// Characters of a condition: it is sent in a URL, which Salesforce cuts at 16 KB.
 const CONDITION_CHARS_MAX: usize = 4_000;
 /// Records per request of a refresh unless the file says otherwise.
@@ -36,8 +33,7 @@ pub(super) struct CheckedSync {
 
 struct Parts {
     spec: MappingSpec,
-    channel: String,
-    event: EventFields,
+    source: Source,
     refresh: Option<RefreshSettings>,
 }
 
@@ -47,17 +43,11 @@ impl CheckedSync {
         let Some(parts) = &self.parts else {
             return Ok(None);
         };
-        let apply = |name: &String| namespaced(namespace, name);
-        let EventFields { ids, object, reason, correlation_id } = &parts.event;
+        let (channel, event) = parts.source.for_org(namespace);
         Ok(Some(SyncSettings {
             name: self.name.clone(),
-            channel: namespaced_channel(namespace, &parts.channel),
-            event: EventFields {
-                ids: apply(ids),
-                object: object.as_ref().map(apply),
-                reason: reason.as_ref().map(apply),
-                correlation_id: correlation_id.as_ref().map(apply),
-            },
+            channel,
+            event,
             mapping: Mapping::new(MappingSpec { namespace: namespace.to_owned(), ..parts.spec.clone() })?,
             refresh: parts.refresh.clone(),
         }))
@@ -87,24 +77,15 @@ fn check(table: &SyncTable<'_>, seen: &mut BTreeMap<String, usize>, report: &mut
     if let Some(written) = &table.matching {
         matching(section, written, report);
     }
-    let channel = match &table.channel {
-        Some(written) => channel(section, written, report),
-        None => Some(CHANNEL.to_owned()),
-    };
-    let event = match &table.event {
-        Some(event) => event_fields(event, report),
-        None => Some(package_event()),
-    };
+    let source = channel::source(table, report);
     let refresh = table.refresh.as_ref().map(|refresh| refresh_settings(refresh, report));
     let refresh = match refresh {
         Some(settings) => settings.map(Some),
         None => Some(None),
     };
     let spec = mapping(table, report);
-    let parts = match (spec, channel, event, refresh) {
-        (Some(spec), Some(channel), Some(event), Some(refresh)) if name.is_some() => {
-            Some(Parts { spec, channel, event, refresh })
-        }
+    let parts = match (spec, source, refresh) {
+        (Some(spec), Some(source), Some(refresh)) if name.is_some() => Some(Parts { spec, source, refresh }),
         _ => None,
     };
     CheckedSync { name: table.name.as_ref().map(|written| written.value.clone()).unwrap_or_default(), parts }
@@ -122,64 +103,6 @@ fn matching(section: &Section<'_>, written: &Written<String>, report: &mut Repor
         }
     };
     section.problem(report, written.line, "match", &message, hint);
-}
-
-fn channel(section: &Section<'_>, written: &Written<String>, report: &mut Report<'_>) -> Option<String> {
-    let event = written.value.strip_prefix("/event/");
-    let custom = |name: &str| {
-        let lower = name.to_ascii_lowercase();
-        is_api_name(name) && (lower.ends_with("__e") || lower.ends_with("__chn"))
-    };
-    if event.is_some_and(custom) {
-        return Some(written.value.clone());
-    }
-    let message = format!("is `{}`, which is no channel of Platform Events", written.value);
-    let hint = "Write `/event/` and the event's API name, such as \"/event/Sync_Request__e\".";
-    section.problem(report, written.line, "channel", &message, hint);
-    None
-}
-
-fn package_event() -> EventFields {
-    EventFields {
-        ids: "Record_Ids__c".to_owned(),
-        object: Some("Object_Type__c".to_owned()),
-        reason: Some("Reason__c".to_owned()),
-        correlation_id: Some("Correlation_Id__c".to_owned()),
-    }
-}
-
-/// An event of the vendor's own has only the fields that are named.
-fn event_fields(table: &EventTable<'_>, report: &mut Report<'_>) -> Option<EventFields> {
-    let section = &table.section;
-    let mut right = true;
-    let mut field = |key: &str, written: &Option<Written<String>>| {
-        let Some(written) = written else {
-            right &= !section.has(key);
-            return None;
-        };
-        if is_api_name(&written.value) {
-            return Some(written.value.clone());
-        }
-        let message = format!("is `{}`, which is no API name", written.value);
-        let hint = "Write the API name of a field of the event, such as `Record_Ids__c`.";
-        section.problem(report, written.line, key, &message, hint);
-        right = false;
-        None
-    };
-    let fields = (
-        field("ids", &table.ids),
-        field("object", &table.object),
-        field("reason", &table.reason),
-        field("correlation_id", &table.correlation_id),
-    );
-    let hint = "Name the event's field of record IDs, such as `ids = \"Record_Ids__c\"`.";
-    section.demand(report, "ids", table.ids.as_ref(), hint);
-    match fields {
-        (Some(ids), object, reason, correlation_id) if right => {
-            Some(EventFields { ids, object, reason, correlation_id })
-        }
-        _ => None,
-    }
 }
 
 fn refresh_settings(table: &RefreshTable<'_>, report: &mut Report<'_>) -> Option<RefreshSettings> {

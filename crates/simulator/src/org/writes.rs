@@ -16,6 +16,9 @@ const FLOW_IDS_MAX: usize = 100;
 /// Fields of Account whose change the package's Flow reports.
 const FLOW_FIELDS: [&str; 2] = ["Name", "Website"];
 
+/// The channel of Account's change events.
+pub(crate) const CHANGE_CHANNEL: &str = "/data/AccountChangeEvent";
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
     Insert,
@@ -97,6 +100,7 @@ pub(crate) fn write(
         org.cometd.publish_as(&uuid, &event, payload, &writer.user);
     }
     run_flow(org, state, &outcomes, writer);
+    capture_changes(org, &outcomes, writer);
     Ok(outcomes)
 }
 
@@ -249,6 +253,37 @@ fn run_flow(org: &Org, state: &State, outcomes: &[Outcome], writer: &Writer) {
             let event = org.facts.packaged("Sync_Request__e");
             org.cometd.publish(&event, flow_payload(org, ids, reason, writer), &writer.user);
         }
+    }
+}
+
+/// Change Data Capture of Account, one event for each record ("Change Event Message Structure", Change Data Capture
+/// Developer Guide).
+fn capture_changes(org: &Org, outcomes: &[Outcome], writer: &Writer) {
+    if !org.facts.change_data {
+        return;
+    }
+    let transaction = uuid::Uuid::new_v4().to_string();
+    let mut sequence = 0;
+    for outcome in outcomes {
+        let (id, kind, changed) = match outcome {
+            Outcome::Written(written) if written.object != "Account" => continue,
+            Outcome::Written(written) if written.created => (&written.id, "CREATE", Vec::new()),
+            Outcome::Written(written) if written.changed.is_empty() => continue,
+            Outcome::Written(written) => (&written.id, "UPDATE", written.changed.clone()),
+            Outcome::Deleted { id } if id.starts_with("001") => (id, "DELETE", Vec::new()),
+            _ => continue,
+        };
+        sequence += 1;
+        let stamp = (!changed.is_empty()).then(|| "LastModifiedDate".to_owned());
+        let changed: Vec<String> = changed.into_iter().chain(stamp).collect();
+        let header = json!({
+            "entityName": "Account", "recordIds": [id], "changeType": kind, "changedFields": changed,
+            "changeOrigin": "com/salesforce/api/rest/66.0", "transactionKey": transaction,
+            "sequenceNumber": sequence, "commitTimestamp": writer.now_ms, "commitNumber": writer.now_ms,
+            "commitUser": writer.user,
+        });
+        let payload = Row::from_iter([("ChangeEventHeader".to_owned(), header)]);
+        org.cometd.publish_on(CHANGE_CHANNEL, payload);
     }
 }
 

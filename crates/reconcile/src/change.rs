@@ -1,0 +1,241 @@
+//! Change events: which records changed, and whether that matters to a sync.
+//!
+//! Here: reading a `ChangeEventHeader` (Change Data Capture Developer Guide, "Change Event Message Structure", "Gap
+//! Events", "Overflow Events"). Not here: the channel (`salesforce::cometd`), the records themselves: a change event
+//! may lack what did not change, so every record is read anew.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use crate::{Mapping, Row, id, row};
+
+/// What Salesforce writes by itself in each save.
+const SYSTEM_FIELDS: [&str; 3] = ["LastModifiedDate", "LastModifiedById", "SystemModstamp"];
+/// Stands for "too many to list" in overflow events.
+const NO_ID: &str = "000000000000000AAA";
+
+/// What a change event asks of one sync.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChangeRequest {
+    /// These records changed, or may have (a gap event says no more): IDs of 18 characters, each once, never empty.
+    Records(Vec<String>),
+    /// Any record of the object may have changed in a transaction that ended then, Unix milliseconds.
+    Anything {
+        /// None when the event does not say.
+        since_ms: Option<u64>,
+    },
+    /// Nothing: another object, a deletion, a field nobody watches, or our own write.
+    Nothing,
+}
+
+/// Why a change event cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeProblem {
+    /// It is no change event.
+    #[error("the event has no `ChangeEventHeader` with `entityName` and `recordIds`")]
+    NoHeader,
+    /// Something in the list is no record ID.
+    #[error("entry {place} of `recordIds` is no record ID")]
+    NotAnId {
+        /// Counted from 1.
+        place: usize,
+    },
+}
+
+impl ChangeProblem {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        "Check that the sync's channel carries change events; then start a refresh of the sync.".to_owned()
+    }
+}
+
+/// Reads a change event's payload. `watch`: fields of the object whose change matters, empty = all. `own_user`: the ID
+/// of the user that orgpipe works as.
+///
+/// Our own write is one that changed only fields which the sync itself writes; it is passed over, so that no loop can
+/// start. Whatever cannot be told apart for sure is asked for: that costs a look-up, the other error would cost data.
+pub fn parse_change(
+    payload: &Row,
+    mapping: &Mapping,
+    watch: &[String],
+    own_user: Option<&str>,
+) -> Result<ChangeRequest, ChangeProblem> {
+    let header = row::get(payload, "ChangeEventHeader").and_then(Value::as_object);
+    let header = header.ok_or(ChangeProblem::NoHeader)?;
+    let text = |name| header.get(name).and_then(Value::as_str);
+    let entity = text("entityName").ok_or(ChangeProblem::NoHeader)?;
+    if !entity.eq_ignore_ascii_case(mapping.object()) {
+        return Ok(ChangeRequest::Nothing);
+    }
+    let kind = text("changeType").unwrap_or_default();
+    let anything =
+        ChangeRequest::Anything { since_ms: header.get("commitTimestamp").and_then(Value::as_u64) };
+    if kind.ends_with("OVERFLOW") {
+        return Ok(anything);
+    }
+    if kind.ends_with("DELETE") && !kind.ends_with("UNDELETE") {
+        return Ok(ChangeRequest::Nothing);
+    }
+    if kind == "UPDATE" && (!is_watched(header, watch) || is_own(header, mapping, own_user)) {
+        return Ok(ChangeRequest::Nothing);
+    }
+    let ids = header.get("recordIds").and_then(Value::as_array).filter(|ids| !ids.is_empty());
+    let (mut seen, mut canonical) = (BTreeSet::new(), Vec::new());
+    for (place, listed) in ids.ok_or(ChangeProblem::NoHeader)?.iter().enumerate() {
+        let listed = listed.as_str().unwrap_or_default();
+        // `001*` stands for many records of one object.
+        if listed.ends_with('*') || listed == NO_ID {
+            return Ok(anything);
+        }
+        let id = id::canonical(listed).ok_or(ChangeProblem::NotAnId { place: place + 1 })?;
+        if seen.insert(id.clone()) {
+            canonical.push(id);
+        }
+    }
+    Ok(ChangeRequest::Records(canonical))
+}
+
+/// The changed fields, if the event names them.
+fn changed(header: &Map<String, Value>) -> Option<Vec<&str>> {
+    let fields = header.get("changedFields")?.as_array()?;
+    fields.iter().map(Value::as_str).collect::<Option<Vec<&str>>>().filter(|fields| !fields.is_empty())
+}
+
+/// Parts of a compound field are named with a dot (`BillingAddress.City`); the whole stands for its parts and back.
+fn is_watched(header: &Map<String, Value>, watch: &[String]) -> bool {
+    let Some(changed) = changed(header).filter(|_| !watch.is_empty()) else { return true };
+    let whole = |name: &str| name.split('.').next().unwrap_or(name).to_ascii_lowercase();
+    let watch: BTreeSet<String> = watch.iter().map(|name| whole(name)).collect();
+    changed.into_iter().any(|name| watch.contains(&whole(name)))
+}
+
+fn is_own(header: &Map<String, Value>, mapping: &Mapping, own_user: Option<&str>) -> bool {
+    let user = header.get("commitUser").and_then(Value::as_str).and_then(id::canonical);
+    let same_user = user.is_some() && user == own_user.and_then(id::canonical);
+    let written = |name: &str| {
+        let fields = mapping.fields().iter().map(|(field, _)| field.as_str());
+        fields
+            .chain([mapping.external_id_field()])
+            .chain(SYSTEM_FIELDS)
+            .any(|own| own.eq_ignore_ascii_case(name))
+    };
+    same_user
+        && mapping.target().eq_ignore_ascii_case(mapping.object())
+        && changed(header).is_some_and(|fields| fields.into_iter().all(written))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::MappingSpec;
+
+    const OURS: &str = "005000000000001AAA";
+
+    fn mapping(target: &str) -> Mapping {
+        let pairs = |name: &str, value: &str| [(name.to_owned(), value.to_owned())].into();
+        Mapping::new(MappingSpec {
+            sync: "accounts".into(),
+            object: "Account".into(),
+            keys: pairs("domain", "Website"),
+            target: target.into(),
+            external_id_field: "External_Id__c".into(),
+            external_id_from: "/key".into(),
+            fields: pairs("Employee_Count__c", "/employees"),
+            namespace: String::new(),
+        })
+        .expect("a right mapping")
+    }
+
+    fn read(header: &Value, target: &str, watch: &[&str]) -> Result<ChangeRequest, ChangeProblem> {
+        let payload = json!({ "ChangeEventHeader": header, "Name": "New" });
+        let watch: Vec<String> = watch.iter().map(|&name| name.to_owned()).collect();
+        parse_change(payload.as_object().expect("an object"), &mapping(target), &watch, Some(OURS))
+    }
+
+    fn header(kind: &str, ids: &[&str]) -> Value {
+        json!({ "entityName": "Account", "recordIds": ids, "changeType": kind, "commitTimestamp": 7_000,
+                "commitUser": "005000000000009AAA", "changedFields": ["Name", "LastModifiedDate"] })
+    }
+
+    #[test]
+    fn every_kind_of_change_asks_for_what_it_must() {
+        let id = "0015000000Gv7qJ";
+        let records = || ChangeRequest::Records(vec!["0015000000Gv7qJAAR".into()]);
+        let anything = || ChangeRequest::Anything { since_ms: Some(7_000) };
+        let rows: &[(&str, &[&str], ChangeRequest)] = &[
+            ("CREATE", &[id], records()),
+            ("UPDATE", &[id, "0015000000Gv7qJAAR"], records()),
+            ("UNDELETE", &[id], records()),
+            ("SNAPSHOT", &[id], records()),
+            ("DELETE", &[id], ChangeRequest::Nothing),
+            ("GAP_CREATE", &[id], records()),
+            ("GAP_UPDATE", &[id], records()),
+            ("GAP_UNDELETE", &[id], records()),
+            ("GAP_DELETE", &[id], ChangeRequest::Nothing),
+            ("GAP_OVERFLOW", &["000000000000000AAA"], anything()),
+            ("UPDATE", &["001*"], anything()),
+        ];
+        for (kind, ids, expected) in rows {
+            assert_eq!(
+                read(&header(kind, ids), "Enrichment__c", &[]).as_ref(),
+                Ok(expected),
+                "{kind} {ids:?}"
+            );
+        }
+        let mut other = header("UPDATE", &[id]);
+        other["entityName"] = "Lead".into();
+        assert_eq!(read(&other, "Enrichment__c", &[]), Ok(ChangeRequest::Nothing));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_a_problem() {
+        let cases = [
+            (json!(null), ChangeProblem::NoHeader),
+            (json!({ "entityName": "Account" }), ChangeProblem::NoHeader),
+            (header("UPDATE", &[]), ChangeProblem::NoHeader),
+            (header("UPDATE", &["0015000000Gv7qJ", "x"]), ChangeProblem::NotAnId { place: 2 }),
+        ];
+        for (header, expected) in cases {
+            assert_eq!(read(&header, "Enrichment__c", &[]), Err(expected), "{header}");
+        }
+    }
+
+    #[test]
+    fn a_change_of_fields_that_are_not_watched_asks_for_nothing_only_when_that_is_sure() {
+        let rows: &[(&[&str], Value, bool)] = &[
+            (&[], json!(["Phone"]), true),
+            (&["Website"], json!(["Phone", "LastModifiedDate"]), false),
+            (&["website"], json!(["Phone", "Website"]), true),
+            (&["BillingAddress"], json!(["BillingAddress.City"]), true),
+            (&["Website"], json!(null), true),
+            (&["Website"], json!([]), true),
+            (&["Website"], json!(["Phone", 7]), true),
+        ];
+        for (watch, changed, asked) in rows {
+            let mut header = header("UPDATE", &["0015000000Gv7qJ"]);
+            header["changedFields"] = changed.clone();
+            let request = read(&header, "Enrichment__c", watch).expect("readable");
+            assert_eq!(request != ChangeRequest::Nothing, *asked, "{watch:?} {changed}");
+        }
+    }
+
+    #[test]
+    fn only_a_write_that_can_be_nothing_but_our_own_is_passed_over() {
+        let rows: &[(&str, &str, Value, bool)] = &[
+            ("Account", "005000000000001", json!(["Employee_Count__c", "LastModifiedDate"]), false),
+            ("Account", OURS, json!(["Employee_Count__c", "Website"]), true),
+            ("Account", OURS, json!(null), true),
+            ("Account", "005000000000009AAA", json!(["Employee_Count__c"]), true),
+            ("Enrichment__c", OURS, json!(["Employee_Count__c"]), true),
+        ];
+        for (target, user, changed, asked) in rows {
+            let mut header = header("UPDATE", &["0015000000Gv7qJ"]);
+            (header["commitUser"], header["changedFields"]) = ((*user).into(), changed.clone());
+            let request = read(&header, target, &[]).expect("readable");
+            assert_eq!(request != ChangeRequest::Nothing, *asked, "{target} {user} {changed}");
+        }
+    }
+}
