@@ -143,6 +143,14 @@ auth = {{ flow = "jwt", client_id = "{}", username = "{}", key_file = "jwt.key" 
         child.wait().await.expect("an end")
     }
 
+    /// The most memory that the service has had so far.
+    pub(crate) fn peak_memory_mb(&self) -> u64 {
+        let id = self.child.as_ref().and_then(Child::id).expect("running");
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("Linux");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+        line.trim().trim_end_matches("kB").trim().parse::<u64>().expect("a number") / 1_024
+    }
+
     /// What the admin API says of an org.
     pub(crate) async fn view(&self, org: &str) -> Value {
         let url = format!("{}/api/v1/orgs/{org}", self.admin);

@@ -232,15 +232,13 @@ impl OrgHandle {
 
     /// The next requests to the CometD endpoint that fit go wrong so.
     pub fn cometd_fault(&self, fault: CometdFault) {
-        self.org.cometd.add_fault(fault);
+        self.org.cometd.add_faults(vec![fault]);
     }
 
     /// The faults of this name (`S01`, `S03-bare`, …), one after the other; false if there is no such name.
     pub fn cometd_fault_named(&self, name: &str) -> bool {
         let Some(faults) = cometd::named(name) else { return false };
-        for fault in faults {
-            self.cometd_fault(fault);
-        }
+        self.org.cometd.add_faults(faults);
         true
     }
 

@@ -142,6 +142,29 @@ fn a_poll_whose_client_hangs_up_is_noticed_and_delivers_to_nobody() {
 }
 
 #[test]
+fn change_events_are_delivered_as_they_were_published() {
+    world(Options::default(), async |world: &World| {
+        let client = Client::open(world).await;
+        let channel = "/data/AccountChangeEvent";
+        let changes = [
+            json!({"entityName": "Account", "changeType": "GAP_UPDATE", "recordIds": ["001000000000001AAA"]}),
+            json!({"entityName": "Account", "changeType": "GAP_OVERFLOW", "recordIds": ["000000000000000AAA"]}),
+            json!({"entityName": "Account", "changeType": "UPDATE", "recordIds": ["001*"], "commitNumber": 92_847_272_780_u64}),
+        ];
+        let payloads = changes.map(|header| row(json!({"ChangeEventHeader": header})));
+        for payload in &payloads {
+            world.org().publish_on(channel, payload.clone());
+        }
+        let subscribe = json!([{"channel": "/meta/subscribe", "id": "2", "clientId": client.id,
+            "subscription": channel, "ext": {"replay": {channel: -2}}}]);
+        let heard: Value = client.post(&subscribe).await.json().await.expect("JSON");
+        let heard: Vec<&Value> =
+            heard.as_array().expect("a list").iter().map(|event| &event["data"]["payload"]).collect();
+        assert_eq!(heard[..3], payloads.map(Value::Object).iter().collect::<Vec<_>>());
+    });
+}
+
+#[test]
 fn faults_and_switches_over_the_control_port() {
     world(Options { time_scale: 100.0, ..Options::default() }, async |world: &World| {
         let client = Client::open(world).await;

@@ -214,12 +214,8 @@ const NAMED: &[(&str, &str)] = &[
         r#"[{"at":"connect","harm":{"respond":{"status":200,
         "body":"<html><head><title>Login | Salesforce</title></head></html>"}}}]"#,
     ),
-    // No reply for ever. The client is told a short hold first, or the wait would be two minutes.
-    (
-        "S31",
-        r#"[{"at":"connect","harm":{"merge":{"advice":{"interval":0,"timeout":1000,"reconnect":"retry"}}}},
-        {"at":"connect","with_events":true,"harm":"silence"}]"#,
-    ),
+    // No reply for ever.
+    ("S31", r#"[{"at":"connect","with_events":true,"harm":"silence"}]"#),
 ];
 
 /// The faults a name stands for.

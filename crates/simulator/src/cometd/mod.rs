@@ -107,6 +107,8 @@ pub struct LoggedMessage {
     pub channel: String,
     /// The session it named.
     pub client_id: Option<String>,
+    /// Whether a session's cookie came along.
+    pub has_cookie: bool,
 }
 
 /// A subscribe request that reached a live session, whether it was granted or not.
@@ -161,9 +163,13 @@ impl CometdServer {
         replay_id
     }
 
-    /// Adds a fault. One that strikes connects may strike the poll that is held now.
-    pub(crate) fn add_fault(&self, fault: CometdFault) {
-        self.state().add_fault(fault);
+    /// Adds faults, all before the first can strike. One that strikes connects may strike the poll that is held now.
+    pub(crate) fn add_faults(&self, faults: Vec<CometdFault>) {
+        let mut state = self.state();
+        for fault in faults {
+            state.add_fault(fault);
+        }
+        drop(state);
         self.wake();
     }
 

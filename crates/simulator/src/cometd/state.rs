@@ -259,7 +259,7 @@ impl State {
             }
         };
         let caller = Caller { version, request };
-        self.note(&messages, now.ms);
+        self.note(&messages, &caller, now.ms);
         let outcome = match (self.strike(&messages), messages.first()) {
             (Some(harm), Some(first)) => {
                 let struck = Struck {
@@ -309,7 +309,7 @@ impl State {
         self.faults.strike(Place::of(messages)?, channel, has_events)
     }
 
-    fn note(&mut self, messages: &[Message], now_ms: i64) {
+    fn note(&mut self, messages: &[Message], caller: &Caller<'_>, now_ms: i64) {
         for message in messages {
             if self.messages.len() == MESSAGES_LOGGED_MAX {
                 self.messages.pop_front();
@@ -318,6 +318,7 @@ impl State {
                 at_ms: now_ms,
                 channel: message.channel.clone().unwrap_or_default(),
                 client_id: message.client_id.clone(),
+                has_cookie: caller.cookie(cookies::BROWSER).is_some(),
             });
         }
     }
