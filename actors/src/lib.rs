@@ -20,6 +20,7 @@ mod capture;
 mod check;
 mod decide;
 mod deliver;
+mod failpoint;
 mod parcel;
 mod retry;
 mod service;
@@ -30,6 +31,7 @@ pub use capture::{
     replay::{NoPlace, ReplayFrom},
 };
 pub use check::{CheckProblem, check};
+pub use failpoint::{Failpoints, NoFailpoint};
 pub use service::{Drained, Ledger, OrgView, Replayed, Service, StartError};
 pub use supervise::{
     status::{OrgStatus, Part, PartStatus, State},

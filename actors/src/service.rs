@@ -149,7 +149,18 @@ impl Service {
                 let line = OrgLine::new(Arc::clone(&org), http.clone(), Arc::clone(&board), clock);
                 let (store, source) = (store.clone(), Arc::clone(&source));
                 let (gaps, webhook) = (heal::Guard::default(), webhook.clone());
-                Arc::new(OrgContext { settings: org, store, line, source, gaps, webhook, board, clock })
+                let failpoints = settings.failpoints.clone();
+                Arc::new(OrgContext {
+                    settings: org,
+                    store,
+                    line,
+                    source,
+                    gaps,
+                    webhook,
+                    board,
+                    clock,
+                    failpoints,
+                })
             })
             .collect();
         let orgs = contexts.iter().map(|org| (org.id().to_owned(), Arc::clone(org))).collect();

@@ -9,6 +9,8 @@ use orgpipe_reconcile::{EventFields, Mapping};
 use orgpipe_salesforce::oauth::Login;
 use secrecy::SecretString;
 
+use crate::failpoint::Failpoints;
+
 /// Everything the service needs to start.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -24,6 +26,8 @@ pub struct Settings {
     pub webhook: Option<WebhookSettings>,
     /// One entry per customer's org.
     pub orgs: Vec<Arc<OrgSettings>>,
+    /// Where tests let it fail; empty in earnest.
+    pub failpoints: Failpoints,
 }
 
 /// The vendor's look-up API (DESIGN section 5).

@@ -16,10 +16,19 @@ const DRAIN: Duration = Duration::from_secs(20);
 
 /// Runs the service until SIGINT or SIGTERM.
 pub(crate) fn run(args: &RunArgs) -> ExitCode {
-    let config = match config::load(&args.config, &Environment::of_process()) {
+    let environment = Environment::of_process();
+    let mut config = match config::load(&args.config, &environment) {
         Ok(config) => config,
         Err(problems) => return output::problems(&args.config, &problems),
     };
+    match environment.failpoints() {
+        Ok(failpoints) if failpoints.is_empty() => {}
+        Ok(failpoints) => {
+            tracing::warn!(?failpoints, "this process fails on purpose: it runs under a test");
+            config.settings.failpoints = failpoints;
+        }
+        Err(error) => return output::failure(&error, None),
+    }
     actix_rt::System::new().block_on(async {
         let (service, admin) = match start(config) {
             Ok(running) => running,

@@ -12,7 +12,10 @@ mod value;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use orgpipe_actors::settings::{Limits, OrgSettings, Settings, SourceSettings, WebhookSettings};
+use orgpipe_actors::{
+    Failpoints,
+    settings::{Limits, OrgSettings, Settings, SourceSettings, WebhookSettings},
+};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -72,6 +75,7 @@ pub(super) fn config(
             source,
             webhook,
             orgs: resolved.into_iter().collect::<Option<Vec<_>>>()?,
+            failpoints: Failpoints::default(),
         },
     })
 }

@@ -4,10 +4,14 @@
 
 use std::{fs::File, io::Read, path::Path};
 
+use orgpipe_actors::{Failpoints, NoFailpoint};
 use secrecy::SecretString;
 
 /// Bytes of a private key file that are read at all.
 const KEY_BYTES_MAX: u64 = 64 * 1024;
+
+/// Where tests let the program fail. Not a setting: an operator has no use for it.
+const FAILPOINTS: &str = "ORGPIPE_TEST_FAILPOINTS";
 
 /// Why a secret is not at hand.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -90,6 +94,11 @@ impl Environment {
             Some(value) if !value.trim().is_empty() => Ok(SecretString::from(value.trim())),
             _ => Err(SecretProblem::NotSet { name: name.to_owned() }),
         }
+    }
+
+    /// The failpoints of a test; none unless its variable is set.
+    pub(crate) fn failpoints(&self) -> Result<Failpoints, NoFailpoint> {
+        (self.variable)(FAILPOINTS).unwrap_or_default().parse()
     }
 
     /// The text of a private key file.

@@ -31,7 +31,16 @@ pub(crate) struct Rig {
 impl Rig {
     /// Starts a simulator with these orgs and writes the settings; `edit` may change them.
     pub(crate) async fn with(orgs: Vec<OrgOptions>, edit: impl FnOnce(String) -> String) -> Self {
-        let options = Options { orgs, time_scale: TIME_SCALE, ..Options::default() };
+        Self::scaled(orgs, TIME_SCALE, edit).await
+    }
+
+    /// The same with other timers of the simulator.
+    pub(crate) async fn scaled(
+        orgs: Vec<OrgOptions>,
+        time_scale: f64,
+        edit: impl FnOnce(String) -> String,
+    ) -> Self {
+        let options = Options { orgs, time_scale, ..Options::default() };
         let simulator = Simulator::start(options).await.expect("a simulator");
         let folder = tempfile::tempdir().expect("a folder");
         let rig = Self { simulator, folder, admin: String::new(), child: None };
@@ -116,17 +125,35 @@ auth = {{ flow = "jwt", client_id = "{}", username = "{}", key_file = "jwt.key" 
 
     /// Starts the service and waits until it says where its admin API is.
     pub(crate) async fn start(&mut self) {
-        let mut child = self
-            .command(&["run", "--log", "warn"])
+        self.start_failing("").await;
+    }
+
+    /// The same with these failpoints.
+    pub(crate) async fn start_failing(&mut self, failpoints: &str) {
+        self.launch(failpoints, "warn");
+        let stdout = self.child.as_mut().and_then(|child| child.stdout.take()).expect("piped");
+        let mut lines = BufReader::new(stdout).lines();
+        let line = lines.next_line().await.expect("readable").expect("it says that it is running");
+        let (_, address) = line.rsplit_once("http://").expect("an address");
+        self.admin = format!("http://{address}");
+    }
+
+    /// Starts the service and waits for nothing.
+    pub(crate) fn launch(&mut self, failpoints: &str, log: &str) {
+        let child = self
+            .command(&["run", "--log", log])
+            .env("ORGPIPE_TEST_FAILPOINTS", failpoints)
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn()
             .expect("the binary starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let line = lines.next_line().await.expect("readable").expect("it says that it is running");
-        let (_, address) = line.rsplit_once("http://").expect("an address");
-        self.admin = format!("http://{address}");
         self.child = Some(child);
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("running");
+        tokio::time::timeout(PATIENCE, child.wait()).await.expect("an end in time").expect("an end")
     }
 
     /// Kill -9.
@@ -179,6 +206,13 @@ auth = {{ flow = "jwt", client_id = "{}", username = "{}", key_file = "jwt.key" 
         let number = |key: &str| last[key].as_u64().expect("a number");
         let ends = ["written", "unchanged", "no_data", "superseded", "dead_letters", "open"];
         assert_eq!(number("records_in"), ends.into_iter().map(number).sum::<u64>(), "{last}");
+    }
+
+    /// Gives an order to an org by the admin API.
+    pub(crate) async fn order(&self, org: &str, order: &str) {
+        let url = format!("{}/api/v1/orgs/{org}/{order}", self.admin);
+        let reply = reqwest::Client::new().post(url).send().await.expect("an answer");
+        assert_eq!(reply.status(), 202, "{order}: {}", reply.text().await.unwrap_or_default());
     }
 
     /// The enrichment that belongs to an external ID.

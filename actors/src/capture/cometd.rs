@@ -21,6 +21,7 @@ use super::{
     replay::begun_name,
     requests::{self, position_ms, position_name, position_time_name},
 };
+use crate::failpoint::Point;
 use crate::supervise::{
     context::OrgContext,
     line,
@@ -57,6 +58,7 @@ impl CometdActor {
     }
 
     fn feed(&mut self, input: Input, context: &mut Context<Self>) {
+        self.org.pass(Point::Stream);
         let Some(session) = self.session.take() else { return };
         let clock = self.org.clock;
         let (session, actions) = step(session, input, clock.monotonic(), clock.dice());
@@ -167,10 +169,13 @@ impl CometdActor {
         let came = requests::read(&org.settings, own_user, batches, now_ms);
         let overflowed: Vec<String> = came.overflows.keys().cloned().collect();
         let commit = async move {
+            org.pass(Point::BeforeA);
             if !came.overflows.is_empty() {
                 heal::note_overflows(&org, &came.overflows).await?;
             }
-            org.store.append(org.id(), came.append).await
+            let stored = org.store.append(org.id(), came.append).await;
+            org.pass(Point::AfterA);
+            stored
         };
         context.spawn(commit.into_actor(self).map(move |stored, actor, context| {
             let input = match stored {

@@ -18,6 +18,7 @@ use super::{
     schedule,
 };
 use crate::{
+    failpoint::Point,
     parcel::{Origin, pack, unpack},
     retry::Delays,
     settings::{RefreshSettings, SyncSettings},
@@ -86,6 +87,7 @@ impl Refresh {
     }
 
     async fn advance(&mut self) -> Result<Next, Halt> {
+        self.org.pass(Point::Refresh);
         if !std::mem::replace(&mut self.shown, true) {
             heal::show(&self.org).await?;
         }
@@ -153,7 +155,9 @@ impl Refresh {
         let done = next.is_none();
         let run = next.map_or_else(Vec::new, |place| pack(&Run { place, records, ..run }));
         let positions = vec![(run_name(&sync.name), run)];
+        org.pass(Point::BeforePage);
         org.store.append(org.id(), Append { positions, requests, ..Append::default() }).await?;
+        org.pass(Point::AfterPage);
         org.board.running(Part::Refresh, org.clock.now_ms());
         self.ring();
         if done {

@@ -36,6 +36,7 @@ use super::{
 };
 use crate::{
     capture::heal::TALLY,
+    failpoint::Point,
     parcel::{Origin, RequestParcel, Row, Tally, pack, unpack},
     retry::Delays,
     settings::SyncSettings,
@@ -116,6 +117,7 @@ impl Ingest {
 
     async fn advance(&mut self) -> Result<Next, Halt> {
         let org = Arc::clone(&self.org);
+        org.pass(Point::Ingest);
         let head = org.store.ingress_head(org.id(), lookup::RECORDS_MAX as u64).await?;
         if head.is_empty() {
             return Ok(Next::Idle);
@@ -129,7 +131,9 @@ impl Ingest {
             }
         }
         let changes = !settle.changes.is_empty();
+        org.pass(Point::BeforeB);
         org.store.settle(org.id(), settle).await?;
+        org.pass(Point::AfterB);
         if changes && let Some(bell) = self.bell.upgrade() {
             let _ = bell.try_send(Bell::Egress);
         }

@@ -21,6 +21,7 @@ use orgpipe_store::{Job, Lane, Outcome, StoreError};
 
 use super::outcome::{Moment, Outgoing, of_error, unknown};
 use crate::{
+    failpoint::Point,
     parcel::{JobParcel, pack, unpack},
     supervise::context::OrgContext,
 };
@@ -126,7 +127,9 @@ pub(super) async fn open(
     let rows = changes.iter().map(|change| (change.seq, change.parcel.external_id.clone())).collect();
     let parcel = JobParcel { v: 1, content_url: info.content_url, external_id_field: field, rows };
     let seqs: Vec<u64> = changes.iter().map(|change| change.seq).collect();
+    org.pass(Point::BeforePutJob);
     org.store.put_job(org.id(), &info.id, pack(&parcel), &seqs).await?;
+    org.pass(Point::AfterPutJob);
     let attempts = changes.iter().map(|change| (change.seq, change.attempts)).collect();
     let received_ms = changes.iter().map(|change| change.parcel.received_ms).min().unwrap_or_default();
     let mut open = OpenJob {
@@ -153,7 +156,10 @@ pub(super) async fn open(
 async fn upload(org: &OrgContext, open: &OpenJob, data: bytes::Bytes) -> Result<(), CallError> {
     let reply = org.line.call(open.lane, &job::upload(&open.parcel.content_url, data)).await?;
     reply.require_success()?;
-    job::info(&org.line.call(open.lane, &job::close(&open.id)).await?).map(|_| ())
+    org.pass(Point::AfterUpload);
+    let closed = org.line.call(open.lane, &job::close(&open.id)).await?;
+    org.pass(Point::AfterClose);
+    job::info(&closed).map(|_| ())
 }
 
 /// Looks at a job. An error means that it could not be looked at; it is looked at again later.

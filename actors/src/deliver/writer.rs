@@ -16,6 +16,7 @@ use super::{
     rest,
 };
 use crate::{
+    failpoint::Point,
     retry::Delays,
     supervise::{
         context::OrgContext,
@@ -76,6 +77,7 @@ impl Writer {
     }
 
     async fn advance(&mut self) -> Result<Next, Halt> {
+        self.org.pass(Point::Writer);
         let mut jobs = match self.jobs.take() {
             Some(jobs) => jobs,
             None => self.resume().await?,
@@ -212,7 +214,9 @@ impl Writer {
                 );
             }
         }
+        org.pass(Point::BeforeC);
         org.store.resolve(org.id(), Resolve { outcomes, finished_job }).await?;
+        org.pass(Point::AfterC);
         if written > 0 && received_ms > 0 {
             org.board.written(received_ms, org.clock.now_ms());
         }

@@ -9,6 +9,7 @@ use crate::{
     capture::{heal, webhook::Webhook},
     clock::Clock,
     decide::lookup::Source,
+    failpoint::{Failpoints, Point},
     settings::OrgSettings,
 };
 
@@ -31,11 +32,18 @@ pub(crate) struct OrgContext {
     pub board: Arc<Board>,
     /// Time and chance.
     pub clock: Clock,
+    /// Where tests let it fail.
+    pub failpoints: Failpoints,
 }
 
 impl OrgContext {
     /// The operator's name for the org.
     pub(crate) fn id(&self) -> &str {
         &self.settings.id
+    }
+
+    /// Passes a failpoint, if a test lets.
+    pub(crate) fn pass(&self, point: Point) {
+        self.failpoints.pass(point, self.id());
     }
 }

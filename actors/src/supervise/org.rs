@@ -31,6 +31,7 @@ use crate::{
     },
     decide::ingest::Ingest,
     deliver::writer::Writer,
+    failpoint::Point,
     parcel::{pack, unpack},
 };
 
@@ -316,6 +317,7 @@ impl Handler<Bell> for OrgActor {
     type Result = ();
 
     fn handle(&mut self, bell: Bell, _: &mut Self::Context) {
+        self.org.pass(Point::Org);
         self.ring(match bell {
             Bell::Gap => Part::Refresh,
             Bell::Ingress => Part::Ingest,
@@ -394,6 +396,7 @@ impl Handler<Exited<Part>> for OrgActor {
     type Result = ();
 
     fn handle(&mut self, notice: Exited<Part>, context: &mut Self::Context) {
+        self.org.pass(Point::Org);
         // A part is started again only after its end was told, so a notice is never about a later life.
         self.ended(notice.child, &notice.exit, context);
     }

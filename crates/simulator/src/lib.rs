@@ -39,7 +39,7 @@ pub use cometd::{
     CometdFault, HangUp, Harm, LoggedMessage, LoggedSubscribe, Place, Refuse, Streaming, Wording, Written,
 };
 pub use data::{CustomField, FieldKind, WriteError};
-pub use log::LoggedCall;
+pub use log::{LoggedCall, LoggedWrite};
 pub use options::{Options, OrgOptions, Ports};
 pub use org::OrgHandle;
 pub use server::Simulator;

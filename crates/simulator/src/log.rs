@@ -1,4 +1,4 @@
-//! The list of calls an org has answered, for tests to read.
+//! The lists of calls an org has answered and of records it has written for them, for tests to read.
 //!
 //! Here: one entry and the bounded list. Not here: what counts against the quota (`quota.rs`).
 
@@ -6,8 +6,12 @@ use std::collections::VecDeque;
 
 use serde::Serialize;
 
+use crate::Row;
+
 /// Entries kept; the oldest go first.
 const CALLS_MAX: usize = 100_000;
+/// Written records kept; the oldest go first.
+const WRITES_MAX: usize = 100_000;
 
 /// One HTTP request that an org answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -22,6 +26,40 @@ pub struct LoggedCall {
     pub status: u16,
     /// Whether it was counted against the org's daily API calls.
     pub counted: bool,
+}
+
+/// A record that a client has written.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LoggedWrite {
+    /// API name of its object.
+    pub object: String,
+    /// Its 18-character id.
+    pub id: String,
+    /// What the client sent.
+    pub row: Row,
+}
+
+/// The newest writes of clients.
+#[derive(Debug, Default)]
+pub(crate) struct WriteLog {
+    writes: VecDeque<LoggedWrite>,
+}
+
+impl WriteLog {
+    pub(crate) fn push(&mut self, write: LoggedWrite) {
+        if self.writes.len() >= WRITES_MAX {
+            self.writes.pop_front();
+        }
+        self.writes.push_back(write);
+    }
+
+    pub(crate) fn all(&self) -> Vec<LoggedWrite> {
+        self.writes.iter().cloned().collect()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.writes.clear();
+    }
 }
 
 #[derive(Debug, Default)]

@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::cometd::{self, CometdFault, CometdServer, LoggedMessage, LoggedSubscribe, Streaming};
 use crate::data::{Mint, Schema, Tables, WriteError, Writer, canonical_id};
 use crate::faults::{Fault, Faults, Harm};
-use crate::log::{CallLog, LoggedCall};
+use crate::log::{CallLog, LoggedCall, LoggedWrite, WriteLog};
 use crate::oauth::{Keys, Sessions};
 use crate::quota::Quota;
 use crate::{OrgOptions, Row};
@@ -35,6 +35,7 @@ pub(crate) struct State {
     pub(crate) jobs: Jobs,
     pub(crate) quota: Quota,
     pub(crate) calls: CallLog,
+    pub(crate) writes: WriteLog,
     pub(crate) faults: Faults,
     /// While set, no login succeeds: `error` and `error_description`.
     pub(crate) refused_logins: Option<(String, String)>,
@@ -78,6 +79,7 @@ impl Org {
             jobs: Jobs::default(),
             quota: Quota::new(options.daily_calls),
             calls: CallLog::default(),
+            writes: WriteLog::default(),
             faults: Faults::default(),
             refused_logins: None,
             moved_to: None,
@@ -287,6 +289,16 @@ impl OrgHandle {
     /// The requests answered so far, oldest first.
     pub fn calls(&self) -> Vec<LoggedCall> {
         self.org.state().calls.all()
+    }
+
+    /// The records written by clients so far, oldest first; what a handle writes is not among them.
+    pub fn writes(&self) -> Vec<LoggedWrite> {
+        self.org.state().writes.all()
+    }
+
+    /// Forgets the records written by clients so far.
+    pub fn clear_writes(&self) {
+        self.org.state().writes.clear();
     }
 
     /// Forgets the requests answered so far.

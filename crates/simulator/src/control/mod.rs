@@ -8,7 +8,7 @@
 //! | `GET`, `POST /orgs/{org}/records/{object}` | all records; creates one |
 //! | `GET`, `PATCH`, `DELETE /orgs/{org}/records/{object}/{id}` | one record |
 //! | `POST /orgs/{org}/events/{event}` | publishes |
-//! | `GET`, `DELETE /orgs/{org}/calls`, `…/subscribes` | the logs |
+//! | `GET`, `DELETE /orgs/{org}/calls`, `…/writes`, `…/subscribes` | the logs |
 //! | `POST /orgs/{org}/revoke-tokens`, `…/drop-sessions` | ends OAuth or CometD sessions |
 //! | `POST /orgs/{org}/expire-events` `n` | all but the newest n events of each channel are gone |
 //! | `POST /orgs/{org}/migrate` | another org id, replay ids begin anew, events and sessions are gone |
@@ -93,6 +93,8 @@ fn org_call(org: &OrgHandle, method: &str, path: &[&str], body: &[u8]) -> Result
         ("POST", ["events", event]) => Ok(json!({"replayId": org.publish(event, read::<Row>(body)?)})),
         ("GET", ["calls"]) => Ok(json!(org.calls())),
         ("DELETE", ["calls"]) => Ok(json!(org.clear_calls())),
+        ("GET", ["writes"]) => Ok(json!(org.writes())),
+        ("DELETE", ["writes"]) => Ok(json!(org.clear_writes())),
         ("GET", ["subscribes"]) => Ok(json!(org.subscribes())),
         ("DELETE", ["subscribes"]) => Ok(json!(org.clear_subscribes())),
         ("POST", ["revoke-tokens"]) => Ok(json!(org.revoke_tokens())),

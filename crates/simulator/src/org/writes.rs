@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{Org, State};
 use crate::Row;
 use crate::data::{Refusal, Tables, Writer, Written, java_text, zulu_text};
+use crate::log::LoggedWrite;
 
 /// Record ids the package's Flow puts into one event at most.
 const FLOW_IDS_MAX: usize = 100;
@@ -96,12 +97,26 @@ pub(crate) fn write(
         return Ok(outcomes);
     }
     state.tables.commit();
+    log(org, state, wanted, &outcomes, writer);
     for (event, payload, uuid) in events {
         org.cometd.publish_as(&uuid, &event, payload, &writer.user);
     }
     run_flow(org, state, &outcomes, writer);
     capture_changes(org, &outcomes, writer);
     Ok(outcomes)
+}
+
+/// What a client wrote, for tests to read.
+fn log(org: &Org, state: &mut State, wanted: &[Wanted], outcomes: &[Outcome], writer: &Writer) {
+    if writer.user != org.facts.integration_user {
+        return;
+    }
+    for (wanted, outcome) in wanted.iter().zip(outcomes) {
+        if let Outcome::Written(Written { object, id, .. }) = outcome {
+            let (object, id, row) = (object.clone(), id.clone(), wanted.row.clone());
+            state.writes.push(LoggedWrite { object, id, row });
+        }
+    }
 }
 
 fn one(

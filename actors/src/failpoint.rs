@@ -1,0 +1,187 @@
+//! Failpoints: places at which a test lets the real program panic or die.
+//!
+//! Here: their names, and the list of those that are on. Not here: where the list comes from (`src/config/secrets.rs`).
+//!
+//! A service that runs in earnest has an empty list, and passing a point costs one look at it.
+
+use std::{
+    fmt,
+    ops::RangeInclusive,
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// A place that can fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Point {
+    /// A message to the org's actor.
+    Org,
+    /// An input of the subscription.
+    Stream,
+    /// A step of the refresh.
+    Refresh,
+    /// A step of the ingest.
+    Ingest,
+    /// A step of the writer.
+    Writer,
+    /// Events have come and are not stored.
+    BeforeA,
+    /// Events are stored and not acknowledged.
+    AfterA,
+    /// A page has been read and is not stored.
+    BeforePage,
+    /// A page is stored.
+    AfterPage,
+    /// Requests have been decided and are not settled.
+    BeforeB,
+    /// Requests are settled.
+    AfterB,
+    /// A Bulk job is open and its ID is not stored.
+    BeforePutJob,
+    /// A Bulk job's ID is stored and its data is not uploaded.
+    AfterPutJob,
+    /// A Bulk job's data is uploaded and the job is not closed.
+    AfterUpload,
+    /// A Bulk job is closed.
+    AfterClose,
+    /// Changes have been written and that is not recorded.
+    BeforeC,
+    /// The changes' end is recorded.
+    AfterC,
+}
+
+const NAMES: &[(&str, Point)] = &[
+    ("org", Point::Org),
+    ("stream", Point::Stream),
+    ("refresh", Point::Refresh),
+    ("ingest", Point::Ingest),
+    ("writer", Point::Writer),
+    ("before-a", Point::BeforeA),
+    ("after-a", Point::AfterA),
+    ("before-page", Point::BeforePage),
+    ("after-page", Point::AfterPage),
+    ("before-b", Point::BeforeB),
+    ("after-b", Point::AfterB),
+    ("before-put-job", Point::BeforePutJob),
+    ("after-put-job", Point::AfterPutJob),
+    ("after-upload", Point::AfterUpload),
+    ("after-close", Point::AfterClose),
+    ("before-c", Point::BeforeC),
+    ("after-c", Point::AfterC),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Harm {
+    Panic,
+    Abort,
+}
+
+#[derive(Debug)]
+struct Failpoint {
+    point: Point,
+    org: Option<String>,
+    harm: Harm,
+    /// Counted from 1.
+    passes: RangeInclusive<u64>,
+    passed: AtomicU64,
+}
+
+/// The failpoints that are on: none, unless a test says so.
+///
+/// Written `POINT[/ORG]=panic|abort[@FIRST[-LAST]]`, separated by `;`: `writer/acme=panic@2-4` panics in the second,
+/// third and fourth step of acme's writer. Without passes, it is the first one.
+#[derive(Clone, Debug, Default)]
+pub struct Failpoints(Arc<[Failpoint]>);
+
+/// A failpoint nobody understands.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no failpoint")]
+pub struct NoFailpoint(String);
+
+impl FromStr for Failpoints {
+    type Err = NoFailpoint;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
+        let read = |part: &str| failpoint(part).ok_or_else(|| NoFailpoint(part.to_owned()));
+        Ok(Self(parts.map(read).collect::<Result<_, _>>()?))
+    }
+}
+
+fn failpoint(text: &str) -> Option<Failpoint> {
+    let (place, harm) = text.split_once('=')?;
+    let (name, org) = place.split_once('/').map_or((place, None), |(name, org)| (name, Some(org.to_owned())));
+    let (harm, passes) = harm.split_once('@').unwrap_or((harm, "1"));
+    let (first, last) = passes.split_once('-').unwrap_or((passes, passes));
+    Some(Failpoint {
+        point: NAMES.iter().find(|(known, _)| *known == name)?.1,
+        org,
+        harm: match harm {
+            "panic" => Harm::Panic,
+            "abort" => Harm::Abort,
+            _ => return None,
+        },
+        passes: first.parse().ok()?..=last.parse().ok()?,
+        passed: AtomicU64::new(0),
+    })
+}
+
+impl Failpoints {
+    /// Whether none is on.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Passes a point, if it lets.
+    pub(crate) fn pass(&self, point: Point, org: &str) {
+        for failpoint in self.0.iter() {
+            if failpoint.point == point && failpoint.org.as_deref().is_none_or(|wanted| wanted == org) {
+                let pass = failpoint.passed.fetch_add(1, Ordering::Relaxed) + 1;
+                if failpoint.passes.contains(&pass) {
+                    match failpoint.harm {
+                        Harm::Panic => panic!("failpoint {failpoint}"),
+                        // As kill -9 would: nothing is flushed, nothing is dropped.
+                        Harm::Abort => std::process::abort(),
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Failpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = NAMES.iter().find(|(_, point)| *point == self.point).map_or("", |(name, _)| name);
+        f.write_str(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failpoints_are_read_or_refused() {
+        let read: Failpoints = "before-a=abort; writer/acme=panic@2-4".parse().expect("two failpoints");
+        let passes: Vec<_> = read.0.iter().map(|one| (one.point, one.harm, one.passes.clone())).collect();
+        let expected = [(Point::BeforeA, Harm::Abort, 1..=1), (Point::Writer, Harm::Panic, 2..=4)];
+        assert_eq!(passes, expected);
+        assert!("".parse::<Failpoints>().expect("none").is_empty());
+        for wrong in ["writer", "wirter=panic", "writer=stop", "writer=panic@x"] {
+            assert!(wrong.parse::<Failpoints>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "failpoint ingest")]
+    fn a_point_fails_in_its_org_at_its_pass() {
+        let failpoints: Failpoints = "ingest/acme=panic@2".parse().expect("a failpoint");
+        failpoints.pass(Point::Ingest, "globex");
+        failpoints.pass(Point::Writer, "acme");
+        failpoints.pass(Point::Ingest, "acme");
+        failpoints.pass(Point::Ingest, "acme");
+    }
+}
