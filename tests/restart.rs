@@ -1,10 +1,18 @@
-//! The process killed with -9: every event's record ends right, by the persisted replay ID.
+//! The process killed with -9, at random moments and between every two durability points, or asked to stop: every
+//! event's record ends right, by the persisted replay ID.
 
 mod support;
 
+use std::{os::unix::process::ExitStatusExt as _, time::Duration};
+
 use orgpipe_simulator::OrgOptions;
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use serde_json::json;
-use support::{Rig, account, answer, domain, eventually, request};
+use support::{
+    Rig, account, answer, domain, eventually,
+    load::{BULK, Load, bulk_jobs},
+    request,
+};
 
 #[actix_rt::test]
 async fn after_a_kill_the_stream_goes_on_behind_the_last_stored_event() {
@@ -87,4 +95,161 @@ async fn holds(rig: &Rig, n: usize, employees: u32) {
         (row["Employee_Count__c"].as_f64() == Some(f64::from(employees))).then_some(())
     })
     .await;
+}
+
+const ORGS: [&str; 3] = ["acme", "globex", "initech"];
+/// Rounds of the random test; more with `ORGPIPE_RESTART_ROUNDS`.
+const ROUNDS: u64 = 200;
+
+#[expect(clippy::disallowed_methods, reason = "a test's own switches")]
+fn number_from(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+async fn three_orgs() -> (Rig, Load) {
+    let orgs = ORGS.map(|name| OrgOptions { flow: false, ..OrgOptions::named(name) });
+    let mut rig = Rig::scaled(orgs.to_vec(), 40.0, |text| text).await;
+    let load = Load::new(&rig);
+    rig.start().await;
+    for name in ORGS {
+        rig.subscribed(name).await;
+    }
+    (rig, load)
+}
+
+fn calls(rig: &Rig) -> usize {
+    ORGS.iter().map(|org| rig.org(org).calls().len()).sum()
+}
+
+/// Waits for so many more calls of the service, so that a slow machine is stopped at the same places as a fast one; at
+/// most for so long, so that a service with nothing to do is stopped, too.
+async fn more_calls(rig: &Rig, more: usize, at_most: Duration) {
+    let seen = calls(rig);
+    let enough = async {
+        while calls(rig) < seen + more {
+            actix_rt::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    // Either will do.
+    let _ = actix_rt::time::timeout(at_most, enough).await;
+}
+
+/// Killed under load on three orgs, written by REST and by Bulk API. `RESTART_SEED` replays the choices.
+#[expect(clippy::print_stdout, reason = "a failure is replayed by its seed")]
+#[actix_rt::test]
+async fn killed_two_hundred_times_at_random_moments_nothing_is_lost_or_written_back() {
+    let rounds = number_from("ORGPIPE_RESTART_ROUNDS", ROUNDS);
+    let seed = number_from("RESTART_SEED", rand::random());
+    println!("{rounds} rounds, RESTART_SEED={seed}");
+    let mut dice = StdRng::seed_from_u64(seed);
+    let (mut rig, mut load) = three_orgs().await;
+    rig.kill().await;
+    for _ in 0..rounds {
+        for org in 0..ORGS.len() {
+            let count = if dice.random_bool(0.25) { BULK } else { dice.random_range(1..=3) };
+            load.change(&rig, org, dice.random_range(0..24), count);
+        }
+        rig.launch("", "error");
+        more_calls(&rig, dice.random_range(0..60), Duration::from_millis(dice.random_range(40..400))).await;
+        rig.kill().await;
+    }
+    rig.start().await;
+    load.all_is_well(&rig).await;
+    for org in ORGS {
+        for (id, job) in bulk_jobs(&rig, org) {
+            assert!(job.sent <= 1, "{org}: the data of job {id} was sent again: {job:?}");
+            assert!(
+                job.sent == 0 || job.ended > 0,
+                "{org}: job {id} was neither closed nor aborted: {job:?}"
+            );
+        }
+    }
+}
+
+/// What is asked for in a round, and what it comes to when the process dies there and starts again.
+enum Asked {
+    /// Three records by REST, and how often they are written.
+    Rest { times: usize },
+    /// Twelve by Bulk API; how many jobs are opened, and how often data is sent.
+    Bulk { jobs: usize, sent: usize },
+    /// All records of the org.
+    Refresh,
+}
+
+#[actix_rt::test]
+async fn killed_between_every_two_durability_points_the_next_start_goes_on_from_there() {
+    let rounds = [
+        ("before-a", Asked::Rest { times: 1 }),
+        ("after-a", Asked::Rest { times: 1 }),
+        ("before-b", Asked::Rest { times: 1 }),
+        ("after-b", Asked::Rest { times: 1 }),
+        ("before-c", Asked::Rest { times: 2 }),
+        ("after-c", Asked::Rest { times: 1 }),
+        ("before-put-job", Asked::Bulk { jobs: 2, sent: 1 }),
+        ("after-put-job", Asked::Bulk { jobs: 2, sent: 1 }),
+        ("after-upload", Asked::Bulk { jobs: 2, sent: 2 }),
+        ("after-close", Asked::Bulk { jobs: 1, sent: 1 }),
+        ("before-c", Asked::Bulk { jobs: 1, sent: 1 }),
+        ("after-c", Asked::Bulk { jobs: 1, sent: 1 }),
+        ("before-page", Asked::Refresh),
+        ("after-page", Asked::Refresh),
+    ];
+    let (mut rig, mut load) = three_orgs().await;
+    for (point, asked) in rounds {
+        rig.org("acme").clear_calls();
+        let written = rig.org("acme").writes().len();
+        rig.kill().await;
+        match &asked {
+            Asked::Rest { .. } => load.change(&rig, 0, 0, 3),
+            Asked::Bulk { .. } => load.change(&rig, 0, 3, BULK),
+            Asked::Refresh => {
+                load.learn(&rig, 0, 0, 24);
+            }
+        }
+        rig.launch(&format!("{point}/acme=abort"), "error");
+        if let Asked::Refresh = asked {
+            rig.kill().await;
+            rig.start_failing(&format!("{point}/acme=abort")).await;
+            rig.order("acme", "refresh").await;
+        }
+        let status = rig.ended().await;
+        assert_eq!(status.signal(), Some(6), "{point}: it dies there: {status:?}");
+        rig.start().await;
+        if let Asked::Refresh = asked {
+            load.the_truth_is_held(&rig).await;
+            continue;
+        }
+        load.all_is_well(&rig).await;
+        let writes = rig.org("acme").writes().len() - written;
+        let jobs = bulk_jobs(&rig, "acme");
+        let sent: usize = jobs.values().map(|job| job.sent).sum();
+        match asked {
+            Asked::Rest { times } => assert_eq!((writes, jobs.len()), (3 * times, 0), "{point}"),
+            Asked::Bulk { jobs: opened, sent: times } => {
+                assert_eq!((writes, jobs.len(), sent), (BULK, opened, times), "{point}: {jobs:?}");
+                assert!(jobs.values().any(|job| job.read > 0), "{point}: {jobs:?}");
+            }
+            Asked::Refresh => unreachable!("it was looked at above"),
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn asked_to_stop_under_load_it_ends_in_order_and_loses_nothing() {
+    let (mut rig, mut load) = three_orgs().await;
+    for round in 0..6 {
+        for org in 0..ORGS.len() {
+            for n in 0..4 {
+                load.change(&rig, org, 5 * n + round, if n == 0 { BULK } else { 3 });
+            }
+        }
+        more_calls(&rig, 8 * round, Duration::from_secs(5)).await;
+        let status = rig.terminate().await;
+        assert_eq!(status.code(), Some(0), "round {round}: {status:?}");
+        for org in ORGS {
+            assert_eq!(rig.org(org).cometd_clients(), 0, "{org}: the CometD session was closed");
+        }
+        rig.start().await;
+    }
+    load.all_is_well(&rig).await;
 }

@@ -1,6 +1,8 @@
 //! The real binary against the simulator: start, kill, ask, wait.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod load;
+
 use std::{
     process::{ExitStatus, Stdio},
     time::{Duration, Instant},
