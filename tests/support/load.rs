@@ -65,6 +65,18 @@ impl Load {
         ids
     }
 
+    /// Waits until an org holds what was learned last about one of its accounts.
+    pub(crate) async fn arrives(&self, rig: &Rig, org: usize, account: usize) {
+        let org = &self.orgs[org];
+        let key = &org.accounts[account].2;
+        let wanted = Some(f64::from(org.truth[key]));
+        eventually("the record", async || {
+            let row = rig.enrichment(&org.name, key)?;
+            (row["Employee_Count__c"].as_f64() == wanted).then_some(())
+        })
+        .await;
+    }
+
     /// Waits until nothing is open and the orgs hold the truth; then checks ledger and the log of writes.
     pub(crate) async fn all_is_well(&self, rig: &Rig) {
         for org in &self.orgs {

@@ -71,6 +71,12 @@ pub struct OrgStatus {
     /// What an operator wants of it.
     #[serde(flatten)]
     pub wish: Wish,
+    /// When its actor was started last, Unix milliseconds.
+    pub started_ms: u64,
+    /// Restarts of its actor after a failure since the service started; parts count their own.
+    pub restarts: u32,
+    /// How its actor ended the last time; empty if it never did.
+    pub last_exit: String,
     /// By part.
     pub parts: BTreeMap<Part, PartStatus>,
     /// API calls of the org's last 24 hours as Salesforce told last: used, allowed.
@@ -140,6 +146,18 @@ impl Board {
     /// What an operator wants now.
     pub(crate) fn wish(&self, wish: Wish) {
         self.lock().wish = wish;
+    }
+
+    /// The org's actor is started.
+    pub(crate) fn org_started(&self, now_ms: u64) {
+        self.lock().started_ms = now_ms;
+    }
+
+    /// The org's actor ended by itself.
+    pub(crate) fn org_ended(&self, exit: &str) {
+        let mut status = self.lock();
+        exit.clone_into(&mut status.last_exit);
+        status.restarts += 1;
     }
 
     /// A part does what it should.

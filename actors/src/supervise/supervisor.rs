@@ -101,6 +101,7 @@ impl Supervisor {
         let Some(org) = self.orgs.get_mut(id).filter(|org| org.actor.is_none()) else { return };
         let Some(arbiter) = self.arbiters.get(org.arbiter) else { return };
         let (shared, parent) = (Arc::clone(&org.context), context.address().recipient());
+        shared.board.org_started(shared.clock.now_ms());
         let actor = spawn_watched(arbiter, id.to_owned(), parent, move || OrgActor::new(shared));
         org.actor = Some(actor);
     }
@@ -154,6 +155,7 @@ impl Handler<Exited<String>> for Supervisor {
         }
         let (shared, id) = (&org.context, notice.child);
         let (now, now_ms) = (shared.clock.monotonic(), shared.clock.now_ms());
+        shared.board.org_ended(&notice.exit.to_string());
         match org.restarts.ended(now, shared.clock.dice()) {
             Decision::Restart(wait) => {
                 tracing::error!(
