@@ -92,6 +92,23 @@ impl Tally {
     }
 }
 
+/// What led to a record's end: the trail that its ledger row carries. Names are short, as there may be a million of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Trail {
+    /// Name of the sync.
+    #[serde(rename = "s")]
+    pub sync: String,
+    /// Why it was asked for.
+    #[serde(rename = "o")]
+    pub origin: Origin,
+    /// `EventUuid` of the event, or an ID of the refresh run.
+    #[serde(rename = "e")]
+    pub event_id: String,
+    /// The event's own correlation ID, if it has one.
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    pub correlation_id: Option<String>,
+}
+
 /// A Bulk API 2.0 job under way, as much as is needed to go on with it after a restart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct JobParcel {

@@ -27,9 +27,6 @@ use crate::{
     },
 };
 
-/// Open records of one org above which no more are taken in.
-const DEPTH_MAX: u64 = 1_000_000;
-
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -136,7 +133,12 @@ impl Service {
         let clock = Clock::start();
         let durability =
             if settings.durable_against_power_loss { Durability::Power } else { Durability::Process };
-        let options = Options { durability, cache_bytes: settings.cache_bytes, depth_max: DEPTH_MAX };
+        let options = Options {
+            durability,
+            cache_bytes: settings.cache_bytes,
+            depth_max: settings.queue_max,
+            ledger_days: settings.ledger_days,
+        };
         let store = Store::open(&settings.data_dir, options)?;
         let http = HttpClient::new()?;
         let source = Arc::new(Source::new(settings.source, clock)?);

@@ -20,6 +20,10 @@ pub struct Settings {
     pub durable_against_power_loss: bool,
     /// Bytes of page cache the store may keep.
     pub cache_bytes: u64,
+    /// Days for which it is kept how each record ended.
+    pub ledger_days: u32,
+    /// Records of one org that may wait: at half of them refreshes pause, at all of them events are not fetched.
+    pub queue_max: u64,
     /// The vendor's look-up API.
     pub source: SourceSettings,
     /// Where receipts are posted, if anywhere.

@@ -41,7 +41,7 @@ pub(super) async fn dead_letters(
                 .iter()
                 .map(|letter| {
                     json!({ "key": letter.key, "reason": letter.reason, "hint": letter.hint,
-                            "records": letter.records, "at_ms": letter.at_ms })
+                            "records": letter.records(), "at_ms": letter.at_ms })
                 })
                 .collect();
             HttpResponse::Ok().json(json!({ "dead_letters": letters }))

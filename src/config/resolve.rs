@@ -38,6 +38,10 @@ const API_VERSION: &str = "66.0";
 const LOGIN_URL: &str = "https://login.salesforce.com";
 /// Megabytes of page cache unless the file says otherwise.
 const CACHE_MB: u32 = 64;
+/// Days for which the ledger's rows are kept, unless the file says otherwise.
+const LEDGER_DAYS: u32 = 30;
+/// Records of one org that may wait, unless the file says otherwise.
+const QUEUE_MAX: u32 = 1_000_000;
 const BYTES_PER_MB: u64 = 1024 * 1024;
 
 const LIMITS: Limits =
@@ -72,6 +76,8 @@ pub(super) fn config(
             data_dir: service.data_dir,
             durable_against_power_loss: service.durable_against_power_loss,
             cache_bytes: service.cache_bytes,
+            ledger_days: service.ledger_days,
+            queue_max: service.queue_max,
             source,
             webhook,
             orgs: resolved.into_iter().collect::<Option<Vec<_>>>()?,
@@ -85,6 +91,8 @@ struct Service {
     listen: SocketAddr,
     durable_against_power_loss: bool,
     cache_bytes: u64,
+    ledger_days: u32,
+    queue_max: u64,
 }
 
 fn service(table: Option<&ServiceTable<'_>>, folder: &Path, report: &mut Report<'_>) -> Option<Service> {
@@ -111,12 +119,16 @@ fn service(table: Option<&ServiceTable<'_>>, folder: &Path, report: &mut Report<
             None
         }
     };
-    let cache_mb = table.and_then(|table| table.cache_mb.as_ref()).map_or(CACHE_MB, |written| written.value);
+    let number = |written: Option<&Option<Written<u32>>>, default: u32| {
+        written.and_then(Option::as_ref).map_or(default, |written| written.value)
+    };
     Some(Service {
         data_dir: folder.join(data_dir.map_or("data", |written| written.value.as_str())),
         listen: listen(table, report)?,
         durable_against_power_loss: durable?,
-        cache_bytes: u64::from(cache_mb) * BYTES_PER_MB,
+        cache_bytes: u64::from(number(table.map(|table| &table.cache_mb), CACHE_MB)) * BYTES_PER_MB,
+        ledger_days: number(table.map(|table| &table.ledger_days), LEDGER_DAYS),
+        queue_max: u64::from(number(table.map(|table| &table.queue_max), QUEUE_MAX)),
     })
 }
 

@@ -12,6 +12,10 @@ use super::{
 
 /// Megabytes of the store's page cache.
 const CACHE_MB: RangeInclusive<u32> = 8..=65_536;
+/// Days for which the ledger's rows are kept.
+const LEDGER_DAYS: RangeInclusive<u32> = 1..=3_650;
+/// Records of one org that may wait.
+const QUEUE_MAX: RangeInclusive<u32> = 10_000..=100_000_000;
 /// Calls to the look-up API, per second over all orgs.
 const SOURCE_REQUESTS_PER_SECOND: RangeInclusive<u32> = 1..=10_000;
 /// Calls to the look-up API in flight, over all orgs.
@@ -31,8 +35,10 @@ const BULK_FROM: RangeInclusive<u32> = 2..=10_000;
 pub(super) type Keys = (&'static str, &'static [&'static str]);
 
 const TOP: Keys = ("", &["service", "source", "webhook", "sync", "org_defaults", "org"]);
-const SERVICE: Keys =
-    ("service", &["data_dir", "listen", "listen_beyond_loopback", "durability", "cache_mb"]);
+const SERVICE: Keys = (
+    "service",
+    &["data_dir", "listen", "listen_beyond_loopback", "durability", "cache_mb", "ledger_days", "queue_max"],
+);
 const SOURCE: Keys =
     ("source", &["url", "token_env", "requests_per_second", "concurrent_max", "timeout_secs"]);
 const WEBHOOK: Keys = ("webhook", &["url", "token_env"]);
@@ -90,6 +96,8 @@ pub(super) struct ServiceTable<'t> {
     pub(super) listen_beyond_loopback: Option<Written<bool>>,
     pub(super) durability: Option<Written<String>>,
     pub(super) cache_mb: Option<Written<u32>>,
+    pub(super) ledger_days: Option<Written<u32>>,
+    pub(super) queue_max: Option<Written<u32>>,
 }
 
 /// `[source]`.
@@ -231,6 +239,8 @@ fn service<'t>(section: Section<'t>, report: &mut Report<'_>) -> ServiceTable<'t
         listen_beyond_loopback: section.flag(report, "listen_beyond_loopback"),
         durability: section.text(report, "durability"),
         cache_mb: section.whole(report, "cache_mb", CACHE_MB),
+        ledger_days: section.whole(report, "ledger_days", LEDGER_DAYS),
+        queue_max: section.whole(report, "queue_max", QUEUE_MAX),
         section,
     }
 }

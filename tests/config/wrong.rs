@@ -98,6 +98,20 @@ pub(crate) const WRONG: &[(&str, &str, &str, &str, &str)] = &[
         "`cache_mb` must be a whole number from 8 to 65536",
         "",
     ),
+    (
+        "data_dir = \"data\"",
+        "ledger_days = 0",
+        "ledger_days",
+        "`ledger_days` must be a whole number from 1 to 3650",
+        "",
+    ),
+    (
+        "data_dir = \"data\"",
+        "queue_max = 10",
+        "queue_max",
+        "`queue_max` must be a whole number from 10000 to 100000000",
+        "",
+    ),
     ("data_dir = \"data\"", "listen_beyond_loopback = \"yes\"", "beyond", "must be `true` or `false`", ""),
     // Source.
     ("url = \"https://api.example.com/v1/lookup\"\n", "", "[source]", "source: `url` is missing", ""),

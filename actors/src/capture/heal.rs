@@ -12,7 +12,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use orgpipe_store::{Append, StoreError};
+use orgpipe_store::{Append, DeadLetter, StoreError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
@@ -368,7 +368,7 @@ async fn sign_off(org: &OrgContext, gap: &Gap) -> Result<(), StoreError> {
         unpack::<ChangeParcel>(body).is_ok_and(|change| change.gap.as_deref() == Some(gap.id.as_str()))
     };
     let not_written: u64 =
-        letters.iter().filter(|letter| of_gap(&letter.body)).map(|letter| u64::from(letter.records)).sum();
+        letters.iter().filter(|letter| of_gap(&letter.body)).map(DeadLetter::records).sum();
     let receipt = Receipt {
         id: gap.id.clone(),
         reason: gap.reason,

@@ -8,7 +8,7 @@ use orgpipe_reconcile::{
     event::parse_request,
 };
 use orgpipe_salesforce::cometd::{Batch, Event};
-use orgpipe_store::{Append, Lane, NewDead, NewRequest};
+use orgpipe_store::{Append, Lane, NewDead, NewRequest, Subject};
 use serde_json::Value;
 
 use super::heal;
@@ -183,9 +183,11 @@ impl Reader<'_> {
     }
 
     fn bury(&self, event: &Event, reason: &str, hint: String, came: &mut Came) {
+        let key = format!("event {}", name(event));
+        let subject = Subject { record: key.clone(), units: 1, asked_ms: self.now_ms, trail: Vec::new() };
         came.append.dead.push(NewDead {
-            records: 1,
-            key: format!("event {}", name(event)),
+            subject,
+            key,
             reason: reason.to_owned(),
             hint,
             body: event.data.to_string().into_bytes(),

@@ -26,7 +26,7 @@ use orgpipe_salesforce::{
     rest::{describe, query},
     soql::Select,
 };
-use orgpipe_store::{Lane, NewDead, Request, Settle, StoreError};
+use orgpipe_store::{Lane, NewDead, Request, Settle, StoreError, Subject, units};
 use serde_json::Value;
 
 use super::{
@@ -37,7 +37,7 @@ use super::{
 use crate::{
     capture::heal::TALLY,
     failpoint::Point,
-    parcel::{Origin, RequestParcel, Row, Tally, pack, unpack},
+    parcel::{Origin, RequestParcel, Row, Tally, Trail, pack, unpack},
     retry::Delays,
     settings::SyncSettings,
     supervise::{
@@ -131,6 +131,7 @@ impl Ingest {
             }
         }
         let changes = !settle.changes.is_empty();
+        settle.at_ms = org.clock.now_ms();
         org.pass(Point::BeforeB);
         org.store.settle(org.id(), settle).await?;
         org.pass(Point::AfterB);
@@ -144,10 +145,10 @@ impl Ingest {
     async fn count(&self, gap: &str, settle: &mut Settle) -> Result<(), Halt> {
         let stored = self.org.store.position(self.org.id(), TALLY).await?;
         let mut tally = Tally::of(gap, stored.as_deref());
-        tally.unchanged += settle.unchanged;
-        tally.no_data += settle.no_data;
-        tally.failed += settle.dead.iter().map(|dead| u64::from(dead.records)).sum::<u64>();
-        tally.changes += settle.changes.iter().map(|change| u64::from(change.units)).sum::<u64>();
+        tally.unchanged += units(&settle.unchanged);
+        tally.no_data += units(&settle.no_data);
+        tally.failed += settle.dead.iter().map(|dead| u64::from(dead.subject.units)).sum::<u64>();
+        tally.changes += settle.changes.iter().map(|change| units(&change.subjects)).sum::<u64>();
         tally.calls += self.calls.take();
         settle.positions.push((TALLY.to_owned(), pack(&tally)));
         Ok(())
@@ -242,7 +243,7 @@ impl Ingest {
                     if let Some(place) = asked.iter().position(|asked| asked.id == id) {
                         let record = asked.remove(place);
                         let problem = RecordProblem::new("Id", error.to_string(), error.hint());
-                        settle.dead.push(verdict::dead(batch, &id, record.units, &problem));
+                        settle.dead.push(verdict::dead(batch, record.subject(), &problem));
                     }
                 }
                 Err(error) => return Err(error.into()),
@@ -353,10 +354,13 @@ fn gather<'a>(
 
 /// The record counts as often as it was asked for, so that the ledger adds up; it is read once.
 fn add(job: &mut Job<'_>, parcel: RequestParcel, records: u32) {
+    let RequestParcel { sync, origin, ids, rows, event_id, correlation_id, received_ms: since_ms, .. } =
+        parcel;
+    let trail = pack(&Trail { sync, origin, event_id, correlation_id });
     let mut rows: BTreeMap<String, Row> =
-        parcel.rows.unwrap_or_default().into_iter().filter_map(|row| Some((id_of(&row)?, row))).collect();
+        rows.unwrap_or_default().into_iter().filter_map(|row| Some((id_of(&row)?, row))).collect();
     let mut left = records;
-    for raw in &parcel.ids {
+    for raw in &ids {
         let id = id::canonical(raw).unwrap_or_else(|| raw.clone());
         let row = rows.remove(&id);
         left = left.saturating_sub(1);
@@ -365,20 +369,22 @@ fn add(job: &mut Job<'_>, parcel: RequestParcel, records: u32) {
                 asked.units += 1;
                 asked.row = row.or(asked.row.take());
             }
-            None => job.asked.push(Asked { id, units: 1, row }),
+            None => job.asked.push(Asked { id, units: 1, row, since_ms, trail: trail.clone() }),
         }
     }
     // Rows of a refresh without an ID cannot be: they are counted as records without data.
     if left > 0 {
-        job.asked.push(Asked { id: String::new(), units: left, row: None });
+        job.asked.push(Asked { id: String::new(), units: left, row: None, since_ms, trail });
     }
 }
 
 fn bury(settle: &mut Settle, request: Request, reason: &str, hint: &str, now_ms: u64) {
     settle.requests.push(request.seq);
+    let key = format!("request {}", request.seq);
+    let (units, trail) = (request.records, Vec::new());
     settle.dead.push(NewDead {
-        records: request.records,
-        key: format!("request {}", request.seq),
+        subject: Subject { record: key.clone(), units, asked_ms: now_ms, trail },
+        key,
         reason: reason.to_owned(),
         hint: hint.to_owned(),
         body: request.body,
@@ -424,10 +430,6 @@ mod tests {
         Request { seq, lane: Lane::Live, records, body: pack(&parcel) }
     }
 
-    fn settle() -> Settle {
-        Settle::default()
-    }
-
     const A: &str = "0015000000Gv7qJ";
     const B: &str = "0015000000Gv7qKAAR";
 
@@ -439,7 +441,7 @@ mod tests {
             request(2, "accounts", Origin::Live, &["0015000000Gv7qJAAR"]),
             request(3, "accounts", Origin::Refresh, &[B]),
         ];
-        let mut settle = settle();
+        let mut settle = Settle::default();
         let job = gather(&org.syncs, head, 9, &mut settle).expect("a batch");
         assert_eq!((job.requests.as_slice(), job.received_ms), ([1, 2].as_slice(), 1));
         let units: Vec<u32> = job.asked.iter().map(|asked| asked.units).collect();
@@ -457,10 +459,10 @@ mod tests {
             request(2, "gone", Origin::Live, &[A, B]),
             request(3, "accounts", Origin::Live, &[A]),
         ];
-        let mut settle = settle();
+        let mut settle = Settle::default();
         let job = gather(&org.syncs, head, 9, &mut settle).expect("the third");
         assert_eq!((job.requests, settle.requests.as_slice()), (vec![3], [1, 2].as_slice()));
-        let dead: Vec<u32> = settle.dead.iter().map(|dead| dead.records).collect();
+        let dead: Vec<u32> = settle.dead.iter().map(|dead| dead.subject.units).collect();
         assert_eq!(dead, [1, 2]);
         assert!(settle.dead[1].reason.contains("`gone`"));
     }

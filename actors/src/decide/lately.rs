@@ -50,7 +50,7 @@ mod tests {
     use crate::parcel::Row;
 
     fn asked(id: usize) -> Vec<Asked> {
-        vec![Asked { id: id.to_string(), units: 1, row: Some(Row::new()) }]
+        vec![Asked { id: id.to_string(), units: 1, row: Some(Row::new()), since_ms: 0, trail: Vec::new() }]
     }
 
     #[test]

@@ -8,10 +8,10 @@ use orgpipe_reconcile::{
     diff::{Diff, all_fields, check_external_id, diff},
     matching::{Existing, Match, fold},
 };
-use orgpipe_store::{Lane, NewChange, NewDead, Settle};
+use orgpipe_store::{Lane, NewChange, NewDead, Settle, Subject};
 use serde_json::Value;
 
-use crate::parcel::{ChangeParcel, Origin, pack};
+use crate::parcel::{ChangeParcel, Origin, RequestParcel, pack};
 
 /// A record of the batch, before the look-up's answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +22,18 @@ pub(super) struct Asked {
     pub units: u32,
     /// As read from the org; `None` when it is not there any more or not visible.
     pub row: Option<Row>,
+    /// When it was first asked for, Unix milliseconds.
+    pub since_ms: u64,
+    /// By what it was first asked for, packed.
+    pub trail: Vec<u8>,
+}
+
+impl Asked {
+    /// As the ledger names it.
+    pub(super) fn subject(self) -> Subject {
+        let Self { id: record, units, since_ms: asked_ms, trail, .. } = self;
+        Subject { record, units, asked_ms, trail }
+    }
 }
 
 /// What the batch was asked for.
@@ -39,13 +51,13 @@ pub(super) struct Batch<'a> {
     pub now_ms: u64,
 }
 
-/// One wanted record of the target and how many records of the batch stand behind it.
+/// One wanted record of the target and the records of the batch that stand behind it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Wanted {
     /// What the org should hold.
     pub desired: Desired,
-    /// Units of the ledger.
-    pub units: u32,
+    /// For whom it is written.
+    pub subjects: Vec<Subject>,
 }
 
 /// Applies the mapping to records and answers. Records without data or with problems are settled at once.
@@ -59,29 +71,30 @@ pub(super) fn wanted(
 ) -> Vec<Wanted> {
     let mut wanted: Vec<Wanted> = Vec::new();
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
-    for record in asked {
+    for mut record in asked {
         let data = answers.get(&record.id).map(Vec::as_slice).unwrap_or_default();
-        let (Some(row), false) = (&record.row, data.is_empty()) else {
-            settle.no_data += u64::from(record.units);
+        let (Some(row), false) = (record.row.take(), data.is_empty()) else {
+            settle.no_data.push(record.subject());
             continue;
         };
         // The units are counted once, however many target records the data names.
-        let mut units = record.units;
+        let mut subject = record.subject();
         for item in data {
-            match batch.mapping.desired(row, item) {
+            match batch.mapping.desired(&row, item) {
                 Ok(desired) => {
                     let key = fold(&desired.external_id);
                     if let Some(place) = places.get(&key) {
                         let known = &mut wanted[*place];
-                        (known.desired, known.units) = (desired, known.units + units);
+                        known.desired = desired;
+                        known.subjects.push(subject.clone());
                     } else {
                         places.insert(key, wanted.len());
-                        wanted.push(Wanted { desired, units });
+                        wanted.push(Wanted { desired, subjects: vec![subject.clone()] });
                     }
                 }
-                Err(problem) => settle.dead.push(dead(batch, &record.id, units, &problem)),
+                Err(problem) => settle.dead.push(dead(batch, subject.clone(), &problem)),
             }
-            units = 0;
+            subject.units = 0;
         }
     }
     wanted
@@ -97,11 +110,13 @@ pub(super) fn compare(
     describe: &Describe,
     settle: &mut Settle,
 ) {
-    for Wanted { desired, units } in wanted {
+    for Wanted { desired, subjects } in wanted {
         match fields(batch.mapping, &desired, existing, open, describe) {
-            Ok(Some(fields)) => settle.changes.push(change(batch, desired, fields, units)),
-            Ok(None) => settle.unchanged += u64::from(units),
-            Err(problem) => settle.dead.push(dead(batch, &desired.source_id, units, &problem)),
+            Ok(Some(fields)) => settle.changes.push(change(batch, desired, fields, subjects)),
+            Ok(None) => settle.unchanged.extend(subjects),
+            Err(problem) => {
+                settle.dead.extend(subjects.into_iter().map(|subject| dead(batch, subject, &problem)));
+            }
         }
     }
 }
@@ -132,7 +147,7 @@ fn fields(
     })
 }
 
-fn change(batch: Batch<'_>, desired: Desired, fields: Row, units: u32) -> NewChange {
+fn change(batch: Batch<'_>, desired: Desired, fields: Row, subjects: Vec<Subject>) -> NewChange {
     let lane = lane(batch.origin);
     let key = fold(&desired.external_id);
     let target = batch.mapping.target().to_owned();
@@ -148,17 +163,27 @@ fn change(batch: Batch<'_>, desired: Desired, fields: Row, units: u32) -> NewCha
         gap: batch.gap.map(str::to_owned),
         received_ms: batch.received_ms,
     };
-    NewChange { lane, target, key, units, body: pack(&parcel) }
+    NewChange { lane, target, key, subjects, body: pack(&parcel) }
 }
 
-/// A record that cannot be written.
-pub(super) fn dead(batch: Batch<'_>, id: &str, units: u32, problem: &RecordProblem) -> NewDead {
+/// A record that cannot be written. What is kept of it is a request for it, to be tried again.
+pub(super) fn dead(batch: Batch<'_>, subject: Subject, problem: &RecordProblem) -> NewDead {
+    let request = RequestParcel {
+        v: 1,
+        sync: batch.mapping.sync().to_owned(),
+        origin: batch.origin,
+        ids: vec![subject.record.clone()],
+        rows: None,
+        event_id: String::new(),
+        correlation_id: None,
+        received_ms: subject.asked_ms,
+    };
     NewDead {
-        records: units,
-        key: format!("{} {id}", batch.mapping.object()),
+        key: format!("{} {}", batch.mapping.object(), subject.record),
+        subject,
         reason: problem.to_string(),
         hint: problem.hint.clone(),
-        body: Vec::new(),
+        body: pack(&request),
         at_ms: batch.now_ms,
     }
 }
@@ -196,11 +221,8 @@ mod tests {
     }
 
     fn asked(n: u32, units: u32) -> Asked {
-        Asked { id: id(n), units, row: Some(row(json!({ "Id": id(n), "Website": "a.example" }))) }
-    }
-
-    fn empty() -> Settle {
-        Settle::default()
+        let row = Some(row(json!({ "Id": id(n), "Website": "a.example" })));
+        Asked { id: id(n), units, row, since_ms: 1, trail: b"why".to_vec() }
     }
 
     /// Runs both steps.
@@ -212,7 +234,7 @@ mod tests {
             .iter()
             .map(|(n, data)| (id(*n), data.as_array().cloned().unwrap_or_else(|| vec![data.clone()])))
             .collect();
-        let mut settle = empty();
+        let mut settle = Settle::default();
         let wanted = wanted(batch, asked, &answers, &mut settle);
         let existing = Existing::new(existing, "External_Id__c");
         let open = open.iter().map(|key| (*key).to_owned()).collect();
@@ -220,10 +242,14 @@ mod tests {
         settle
     }
 
-    fn numbers(settle: &Settle) -> (u64, u64, u32, u32) {
-        let dead = settle.dead.iter().map(|dead| dead.records).sum();
-        let changes = settle.changes.iter().map(|change| change.units).sum();
-        (settle.unchanged, settle.no_data, dead, changes)
+    fn units<'a>(subjects: impl IntoIterator<Item = &'a Subject>) -> u32 {
+        subjects.into_iter().map(|subject| subject.units).sum()
+    }
+
+    fn numbers(settle: &Settle) -> (u32, u32, u32, u32) {
+        let dead = settle.dead.iter().map(|dead| &dead.subject);
+        let changes = settle.changes.iter().flat_map(|change| &change.subjects);
+        (units(&settle.unchanged), units(&settle.no_data), units(dead), units(changes))
     }
 
     fn written(settle: &Settle, place: usize) -> Row {
@@ -244,11 +270,13 @@ mod tests {
         ];
         let existing =
             [stored("SAME", &json!(7.0), 2), stored("twice", &json!(1), 5), stored("Twice", &json!(1), 5)];
-        let gone = Asked { id: id(6), units: 1, row: None };
+        let gone = Asked { row: None, ..asked(6, 1) };
         let all = vec![asked(1, 2), asked(2, 1), asked(3, 3), asked(4, 1), asked(5, 1), gone];
         let settle = decide(all, &answers, &existing, &[]);
         assert_eq!(numbers(&settle), (1, 4, 2, 2), "{settle:?}");
         let reasons: Vec<_> = settle.dead.iter().map(|dead| dead.reason.as_str()).collect();
+        let again: RequestParcel = crate::parcel::unpack(&settle.dead[0].body).expect("readable");
+        assert_eq!((again.ids, again.received_ms), (vec![id(4)], 1));
         assert!(reasons[0].contains("External_Id__c") && reasons[1].contains("2 records"), "{reasons:?}");
     }
 
@@ -257,6 +285,8 @@ mod tests {
         let data = |employees| json!({ "key": "K", "employees": employees });
         let settle = decide(vec![asked(1, 1), asked(2, 2)], &[(1, data(5)), (2, data(6))], &[], &[]);
         assert_eq!(numbers(&settle), (0, 0, 0, 3));
+        let named: Vec<_> = settle.changes[0].subjects.iter().map(|subject| subject.record.clone()).collect();
+        assert_eq!(named, [id(1), id(2)]);
         assert_eq!(written(&settle, 0)["Employee_Count__c"], 6);
     }
 

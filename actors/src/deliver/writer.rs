@@ -214,8 +214,10 @@ impl Writer {
                 );
             }
         }
+        let by = finished_job.as_ref().map_or_else(|| "REST".to_owned(), |job| format!("Bulk job {job}"));
+        let at_ms = org.clock.now_ms();
         org.pass(Point::BeforeC);
-        org.store.resolve(org.id(), Resolve { outcomes, finished_job }).await?;
+        org.store.resolve(org.id(), Resolve { outcomes, finished_job, at_ms, by }).await?;
         org.pass(Point::AfterC);
         if written > 0 && received_ms > 0 {
             org.board.written(received_ms, org.clock.now_ms());

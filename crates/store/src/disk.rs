@@ -44,7 +44,7 @@ const PAGE_BYTES_MAX: usize = 128 * 1024 - 4 * 1024;
 const PIECE: u8 = b'x';
 
 const _: () = assert!(PIECE_BYTES * PAGE_VALUES_MAX < PAGE_BYTES_MAX);
-const _: () = assert!(2 * BODY_BYTES_MAX / PIECE_BYTES < u16::MAX as usize);
+const _: () = assert!(3 * BODY_BYTES_MAX / PIECE_BYTES < u16::MAX as usize);
 
 /// Is shown the key and value of an entry.
 pub(crate) type Show<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError> + 'a;

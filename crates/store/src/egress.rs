@@ -36,7 +36,7 @@ pub(crate) struct Waiting {
     pub(crate) lane: Lane,
     pub(crate) target: Arc<str>,
     pub(crate) key: Arc<str>,
-    pub(crate) units: u32,
+    pub(crate) units: u64,
     /// 0 once it has been due at a take.
     pub(crate) due_ms: u64,
     pub(crate) flight: Flight,
@@ -61,7 +61,7 @@ pub(crate) struct Pushed {
     /// The lane that the new change got.
     pub(crate) lane: Lane,
     /// Number and units of those that made room.
-    pub(crate) replaced: Vec<(u64, u32)>,
+    pub(crate) replaced: Vec<(u64, u64)>,
 }
 
 /// The queue.
@@ -82,7 +82,13 @@ impl Egress {
     }
 
     pub(crate) fn units(&self) -> u64 {
-        self.changes.values().map(|waiting| u64::from(waiting.units)).sum()
+        self.changes.values().map(|waiting| waiting.units).sum()
+    }
+
+    /// Numbers after this one, in order.
+    pub(crate) fn after(&self, seq: u64, count: usize) -> Vec<u64> {
+        let rest = self.changes.range((std::ops::Bound::Excluded(seq), std::ops::Bound::Unbounded));
+        rest.take(count).map(|(seq, _)| *seq).collect()
     }
 
     /// The oldest change, waiting or in flight.
@@ -95,16 +101,21 @@ impl Egress {
         self.targets.get(target).is_some_and(|target| target.slots.contains_key(key))
     }
 
-    /// Has a newer change of the same key come?
-    pub(crate) fn has_newer(&self, seq: u64) -> bool {
-        self.changes
-            .get(&seq)
-            .and_then(|waiting| self.slot(waiting))
-            .is_some_and(|slot| slot.front == seq && slot.behind.is_some())
+    /// The newer change of the same key, if one has come.
+    pub(crate) fn newer(&self, seq: u64) -> Option<u64> {
+        let slot = self.changes.get(&seq).and_then(|waiting| self.slot(waiting))?;
+        slot.behind.filter(|_| slot.front == seq)
+    }
+
+    /// The changes that a newer one of this key would replace.
+    pub(crate) fn replaceable(&self, target: &str, key: &str) -> impl Iterator<Item = u64> {
+        let slot = self.targets.get(target).and_then(|target| target.slots.get(key));
+        let changes = slot.into_iter().flat_map(|slot| [Some(slot.front), slot.behind]).flatten();
+        changes.filter(|seq| self.changes.get(seq).is_some_and(|waiting| waiting.flight == Flight::Free))
     }
 
     /// Adds the newest change of all.
-    pub(crate) fn push(&mut self, seq: u64, lane: Lane, target: &str, key: &str, units: u32) -> Pushed {
+    pub(crate) fn push(&mut self, seq: u64, lane: Lane, target: &str, key: &str, units: u64) -> Pushed {
         let target = match self.targets.get_key_value(target) {
             Some((known, _)) => Arc::clone(known),
             None => Arc::from(target),

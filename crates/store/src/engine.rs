@@ -6,26 +6,40 @@
 //! Invariant: what a call reads includes what earlier calls of the same commit have written.
 //! Invariant: after a failed commit nothing is answered from memory any more, because the disk may say otherwise.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use crate::{
+    Options,
     disk::Disk,
     egress::Flight,
-    entry::{FORMAT, Mark, StoredChange, StoredDeadLetter, StoredRequest},
+    entry::{FORMAT, Mark, StoredChange, StoredDeadLetter, StoredPage, StoredRequest},
     error::StoreError,
     frame::{self, Writer},
     index::{Index, Rebuild},
     keys::Key,
     ledger::Counts,
-    moves::{Append, Change, DeadLetter, HEAD_BYTES_MAX, Job, Progress, Request, Resolve, Settle},
+    moves::{
+        Append, Change, DeadLetter, End, HEAD_BYTES_MAX, Job, LedgerRow, Progress, Request, Resolve, Retry,
+        Settle,
+    },
     org::{Org, Step},
     sizes,
 };
+
+/// Pages of rows read for one call; whoever wants more asks again, so that nobody waits long.
+const PAGES_READ_MAX: usize = 256;
+/// Pages of rows removed with one move, because they are too old.
+const PAGES_EXPIRED_MAX: usize = 16;
 
 /// Everything that the thread owns.
 pub(crate) struct Engine {
     index: Index,
     depth_max: u64,
+    /// How long rows are kept.
+    ledger_ms: u64,
     waiting: HashMap<Vec<u8>, Option<Vec<u8>>>,
     /// Bytes written and read since the last commit.
     bytes: usize,
@@ -35,13 +49,16 @@ pub(crate) struct Engine {
 
 impl Engine {
     /// Reads and checks every entry.
-    pub(crate) fn open(disk: Box<dyn Disk>, depth_max: u64) -> Result<Self, StoreError> {
+    pub(crate) fn open(disk: Box<dyn Disk>, options: Options) -> Result<Self, StoreError> {
         let mut rebuild = Rebuild::default();
         disk.each(&mut |key, value| rebuild.add(key, value))?;
         let found = rebuild.finish()?;
         let is_new = found.is_none();
         let index = found.unwrap_or_default();
-        let mut engine = Self { index, depth_max, waiting: HashMap::new(), bytes: 0, poison: None, disk };
+        let Options { depth_max, ledger_days, .. } = options;
+        let ledger_ms = u64::from(ledger_days) * 24 * 60 * 60 * 1_000;
+        let waiting = HashMap::new();
+        let mut engine = Self { index, depth_max, ledger_ms, waiting, bytes: 0, poison: None, disk };
         if is_new {
             let mut writes = Vec::new();
             let mut step = Step { org: "", mark: &mut Mark::default(), writes: &mut writes };
@@ -113,7 +130,9 @@ impl Engine {
     pub(crate) fn settle(&mut self, org: &str, settle: Settle) -> Result<(), StoreError> {
         sizes::settle(org, &settle)?;
         sizes::positions(org, &settle.positions)?;
-        self.step(org, |found, step| found.settle(step, settle))
+        let replaced = self.index.orgs.get(org).map(|found| found.replaced_by(&settle)).unwrap_or_default();
+        let stored = self.stored(replaced)?;
+        self.step(org, |found, step| found.settle(step, settle, stored))
     }
 
     pub(crate) fn open_keys(&self, org: &str, target: &str, keys: Vec<String>) -> BTreeSet<String> {
@@ -145,11 +164,8 @@ impl Engine {
     }
 
     pub(crate) fn resolve(&mut self, org: &str, resolve: Resolve) -> Result<(), StoreError> {
-        let mut stored = BTreeMap::new();
-        let wanted = self.index.orgs.entry(org.to_owned()).or_default().check_resolve(org, &resolve)?;
-        for seq in wanted {
-            stored.insert(seq, self.change(seq)?);
-        }
+        let named = self.index.orgs.entry(org.to_owned()).or_default().check_resolve(org, &resolve)?;
+        let stored = self.stored(named)?;
         self.step(org, |found, step| {
             found.resolve(step, resolve, stored);
             Ok(())
@@ -198,10 +214,84 @@ impl Engine {
         let newest = found.map(|found| found.dead.iter().rev().take(limit).copied().collect::<Vec<_>>());
         let mut letters = Vec::new();
         for seq in newest.unwrap_or_default() {
-            let key = Key::DeadLetter(seq);
-            letters.push(self.must_read(&key, |payload| StoredDeadLetter::decode(seq, payload))?.letter);
+            letters.push(self.letter(seq)?);
         }
         Ok(letters)
+    }
+
+    pub(crate) fn dead_letter(&mut self, org: &str, seq: u64) -> Result<DeadLetter, StoreError> {
+        if !self.index.orgs.get(org).is_some_and(|found| found.has_letter(seq)) {
+            return Err(StoreError::UnknownLetter { org: org.to_owned(), seq });
+        }
+        self.letter(seq)
+    }
+
+    pub(crate) fn retry_letter(&mut self, org: &str, retry: Retry) -> Result<(), StoreError> {
+        retry.requests.iter().try_for_each(|request| sizes::body(org, &request.body))?;
+        let letter = self.dead_letter(org, retry.letter)?;
+        self.step(org, |found, step| {
+            found.retry_letter(step, letter, retry);
+            Ok(())
+        })
+    }
+
+    pub(crate) fn discard_letter(
+        &mut self,
+        org: &str,
+        seq: u64,
+        by: &str,
+        at_ms: u64,
+    ) -> Result<(), StoreError> {
+        let letter = self.dead_letter(org, seq)?;
+        self.step(org, |found, step| {
+            found.unbury(step, letter, End::Discarded, at_ms, by);
+            Ok(())
+        })
+    }
+
+    /// Rows about a record, newest first, from a number of pages before the given one. The second answer is where to
+    /// go on; None if there is nothing older.
+    pub(crate) fn rows(
+        &mut self,
+        org: &str,
+        record: &str,
+        before: u64,
+    ) -> Result<(Vec<LedgerRow>, Option<u64>), StoreError> {
+        let Some(found) = self.index.orgs.get(org) else { return Ok((Vec::new(), None)) };
+        let older = found.rows.pages.iter().rev().copied().filter(|seq| *seq < before);
+        let pages: Vec<u64> = older.take(PAGES_READ_MAX + 1).collect();
+        let more = pages.get(PAGES_READ_MAX - 1).copied().filter(|_| pages.len() > PAGES_READ_MAX);
+        let mut rows = Vec::new();
+        for seq in pages.into_iter().take(PAGES_READ_MAX) {
+            let page =
+                self.must_read(&Key::Page(seq), |payload| StoredPage::decode(payload)?.decode_rows())?;
+            rows.extend(page.into_iter().rev().filter(|row| row.subject.record == record));
+        }
+        Ok((rows, more))
+    }
+
+    /// Changes for a record that wait or are being written, oldest first, from a number of changes after the given
+    /// one. The second answer is where to go on.
+    pub(crate) fn changes_of(
+        &mut self,
+        org: &str,
+        record: &str,
+        after: u64,
+    ) -> Result<(Vec<Change>, Option<u64>), StoreError> {
+        let Some(found) = self.index.orgs.get(org) else { return Ok((Vec::new(), None)) };
+        let numbers = found.egress.after(after, PAGES_READ_MAX + 1);
+        let more = numbers.get(PAGES_READ_MAX - 1).copied().filter(|_| numbers.len() > PAGES_READ_MAX);
+        let changes = self.changes(numbers.into_iter().take(PAGES_READ_MAX))?;
+        let is_of = |change: &Change| change.subjects.iter().any(|subject| subject.record == record);
+        Ok((changes.into_iter().filter(is_of).collect(), more))
+    }
+
+    fn letter(&mut self, seq: u64) -> Result<DeadLetter, StoreError> {
+        Ok(self.must_read(&Key::DeadLetter(seq), |payload| StoredDeadLetter::decode(seq, payload))?.letter)
+    }
+
+    fn stored(&mut self, numbers: Vec<u64>) -> Result<BTreeMap<u64, StoredChange>, StoreError> {
+        numbers.into_iter().map(|seq| Ok((seq, self.change(seq)?))).collect()
     }
 
     /// Lets an org decide, and adds what it wants written, with its ledger and the mark if they moved.
@@ -216,6 +306,8 @@ impl Engine {
         let mut writes = Vec::new();
         let mut step = Step { org: name, mark: &mut self.index.mark, writes: &mut writes };
         let answer = decide(org, &mut step)?;
+        let touched = org.rows.write(&mut step);
+        org.ledger.pages = org.rows.pages.len() as u64;
         if org.ledger != ledger {
             step.put(&Key::Ledger { org: name }, &org.ledger.encode());
             step.mark.orgs += u64::from(!org.stored);
@@ -228,7 +320,37 @@ impl Engine {
         self.bytes +=
             writes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum::<usize>();
         self.waiting.extend(writes);
+        self.forget_old_pages(name, touched);
         Ok(answer)
+    }
+
+    /// Keeps the list of all pages, and removes some that have grown too old, whoever's they are. How late it is, the
+    /// newest row says: the store reads no clock.
+    fn forget_old_pages(&mut self, name: &str, touched: Vec<(u64, Option<u64>)>) {
+        let mut newest_ms = 0;
+        for (seq, last_ms) in touched {
+            match last_ms {
+                Some(last_ms) => {
+                    newest_ms = newest_ms.max(last_ms);
+                    self.index.pages.insert(seq, (Arc::from(name), last_ms));
+                }
+                None => drop(self.index.pages.remove(&seq)),
+            }
+        }
+        let oldest_ms = newest_ms.saturating_sub(self.ledger_ms);
+        for _ in 0..PAGES_EXPIRED_MAX {
+            let Some(first) = self.index.pages.first_entry().filter(|page| page.get().1 < oldest_ms) else {
+                return;
+            };
+            let (seq, (owner, _)) = first.remove_entry();
+            let Some(org) = self.index.orgs.get_mut(&*owner) else { continue };
+            let mut writes = Vec::new();
+            let mut step = Step { org: &owner, mark: &mut self.index.mark, writes: &mut writes };
+            org.rows.forget(&mut step, seq);
+            org.ledger.pages = org.rows.pages.len() as u64;
+            step.put(&Key::Ledger { org: &owner }, &org.ledger.encode());
+            self.waiting.extend(writes);
+        }
     }
 
     fn changes(&mut self, numbers: impl IntoIterator<Item = u64>) -> Result<Vec<Change>, StoreError> {

@@ -7,11 +7,11 @@
 use crate::{
     frame::{Reader, Writer},
     ledger::{Counts, Ledger},
-    moves::{Change, DeadLetter, Lane, Request},
+    moves::{Change, DeadLetter, End, Lane, LedgerRow, Request, Subject},
 };
 
 /// Format of the database as a whole.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 /// A request as it is stored.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,18 +46,17 @@ pub(crate) struct StoredChange {
 
 impl StoredChange {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let Change { seq: _, lane, target, key, units, attempts, last_reason, body } = &self.change;
-        Writer::default()
+        let Change { seq: _, lane, target, key, subjects, attempts, last_reason, body } = &self.change;
+        let writer = Writer::default()
             .text(&self.org)
             .u64(self.due_ms)
             .u8(lane_code(*lane))
             .text(target)
             .text(key)
-            .u32(*units)
             .u32(*attempts)
             .text(last_reason)
-            .bytes(body)
-            .done()
+            .bytes(body);
+        write_subjects(writer, subjects).done()
     }
 
     pub(crate) fn decode(seq: u64, payload: &[u8]) -> Option<Self> {
@@ -69,10 +68,10 @@ impl StoredChange {
             lane: lane(reader.u8()?)?,
             target: reader.text()?,
             key: reader.text()?,
-            units: reader.u32()?,
             attempts: reader.u32()?,
             last_reason: reader.text()?,
             body: reader.bytes()?,
+            subjects: read_subjects(&mut reader)?,
         };
         reader.end()?;
         Some(Self { org, due_ms, change })
@@ -88,18 +87,17 @@ pub(crate) struct StoredDeadLetter {
 
 impl StoredDeadLetter {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let DeadLetter { seq: _, at_ms, records, target, key, reason, hint, attempts, body } = &self.letter;
-        Writer::default()
+        let DeadLetter { seq: _, at_ms, subjects, target, key, reason, hint, attempts, body } = &self.letter;
+        let writer = Writer::default()
             .text(&self.org)
             .u64(*at_ms)
-            .u32(*records)
             .text(target)
             .text(key)
             .text(reason)
             .text(hint)
             .u32(*attempts)
-            .bytes(body)
-            .done()
+            .bytes(body);
+        write_subjects(writer, subjects).done()
     }
 
     pub(crate) fn decode(seq: u64, payload: &[u8]) -> Option<Self> {
@@ -108,13 +106,13 @@ impl StoredDeadLetter {
         let letter = DeadLetter {
             seq,
             at_ms: reader.u64()?,
-            records: reader.u32()?,
             target: reader.text()?,
             key: reader.text()?,
             reason: reader.text()?,
             hint: reader.text()?,
             attempts: reader.u32()?,
             body: reader.bytes()?,
+            subjects: read_subjects(&mut reader)?,
         };
         reader.end()?;
         Some(Self { org, letter })
@@ -125,7 +123,7 @@ impl Ledger {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let Counts { records_in, written, unchanged, no_data, superseded, dead, open_ingress, open_egress } =
             self.counts;
-        let stored = [self.requests, self.changes, self.jobs, self.dead_letters, self.positions];
+        let stored = [self.requests, self.changes, self.jobs, self.dead_letters, self.positions, self.pages];
         [records_in, written, unchanged, no_data, superseded, dead, open_ingress, open_egress]
             .into_iter()
             .chain(stored)
@@ -152,10 +150,94 @@ impl Ledger {
             jobs: reader.u64()?,
             dead_letters: reader.u64()?,
             positions: reader.u64()?,
+            pages: reader.u64()?,
         };
         reader.end()?;
         Some(ledger)
     }
+}
+
+fn write_subjects(writer: Writer, subjects: &[Subject]) -> Writer {
+    let writer = writer.short(subjects.len() as u64);
+    subjects.iter().fold(writer, write_subject)
+}
+
+fn write_subject(writer: Writer, subject: &Subject) -> Writer {
+    let Subject { record, units, asked_ms, trail } = subject;
+    writer.short_bytes(record.as_bytes()).short(u64::from(*units)).short(*asked_ms).short_bytes(trail)
+}
+
+fn read_subjects(reader: &mut Reader<'_>) -> Option<Vec<Subject>> {
+    (0..reader.short()?).map(|_| read_subject(reader)).collect()
+}
+
+fn read_subject(reader: &mut Reader<'_>) -> Option<Subject> {
+    Some(Subject {
+        record: reader.short_text()?,
+        units: u32::try_from(reader.short()?).ok()?,
+        asked_ms: reader.short()?,
+        trail: reader.short_bytes()?,
+    })
+}
+
+/// Several rows of one org's ledger in one entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoredPage {
+    pub(crate) org: String,
+    /// When the newest of its rows ended.
+    pub(crate) last_ms: u64,
+    /// Its rows one behind the other, as `encode_row` gives them.
+    pub(crate) rows: Vec<u8>,
+}
+
+impl StoredPage {
+    pub(crate) fn encode(org: &str, last_ms: u64, rows: &[u8]) -> Vec<u8> {
+        Writer::default().text(org).u64(last_ms).raw(rows).done()
+    }
+
+    pub(crate) fn decode(payload: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(payload);
+        Some(Self { org: reader.text()?, last_ms: reader.u64()?, rows: reader.rest() })
+    }
+
+    /// Its rows, oldest first.
+    pub(crate) fn decode_rows(&self) -> Option<Vec<LedgerRow>> {
+        let mut reader = Reader::new(&self.rows);
+        let mut rows = Vec::new();
+        while !reader.is_empty() {
+            rows.push(decode_row(&mut reader)?);
+        }
+        Some(rows)
+    }
+}
+
+/// A row, for a page.
+pub(crate) fn encode_row(row: &LedgerRow) -> Vec<u8> {
+    let LedgerRow { subject, end, ended_ms, seq, tries, target, key, reason, by } = row;
+    write_subject(Writer::default().u8(end_code(*end)), subject)
+        .short(*ended_ms)
+        .short(*seq)
+        .short(u64::from(*tries))
+        .short_bytes(target.as_bytes())
+        .short_bytes(key.as_bytes())
+        .short_bytes(reason.as_bytes())
+        .short_bytes(by.as_bytes())
+        .done()
+}
+
+fn decode_row(reader: &mut Reader<'_>) -> Option<LedgerRow> {
+    let end = end(reader.u8()?)?;
+    Some(LedgerRow {
+        subject: read_subject(reader)?,
+        end,
+        ended_ms: reader.short()?,
+        seq: reader.short()?,
+        tries: u32::try_from(reader.short()?).ok()?,
+        target: reader.short_text()?,
+        key: reader.short_text()?,
+        reason: reader.short_text()?,
+        by: reader.short_text()?,
+    })
 }
 
 /// What must be in the database as a whole.
@@ -206,6 +288,25 @@ fn lane(code: u8) -> Option<Lane> {
     }
 }
 
+const ENDS: [End; 7] =
+    [End::Written, End::Unchanged, End::NoData, End::Superseded, End::Dead, End::Retried, End::Discarded];
+
+fn end_code(end: End) -> u8 {
+    match end {
+        End::Written => 0,
+        End::Unchanged => 1,
+        End::NoData => 2,
+        End::Superseded => 3,
+        End::Dead => 4,
+        End::Retried => 5,
+        End::Discarded => 6,
+    }
+}
+
+fn end(code: u8) -> Option<End> {
+    ENDS.get(usize::from(code)).copied()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -213,23 +314,40 @@ mod tests {
     use super::*;
 
     prop_compose! {
+        fn any_subject()(
+            record in ".{0,6}", units in any::<u32>(), asked_ms in any::<u64>(),
+            trail in prop::collection::vec(any::<u8>(), 0..200),
+        ) -> Subject {
+            Subject { record, units, asked_ms, trail }
+        }
+    }
+
+    prop_compose! {
         fn any_change()(
-            seq in any::<u64>(), live in any::<bool>(), target in ".{0,6}", key in ".{0,6}", units in any::<u32>(),
-            attempts in any::<u32>(), last_reason in ".{0,6}", body in prop::collection::vec(any::<u8>(), 0..9),
+            seq in any::<u64>(), live in any::<bool>(), target in ".{0,6}", key in ".{0,6}",
+            subjects in prop::collection::vec(any_subject(), 0..4), attempts in any::<u32>(),
+            last_reason in ".{0,6}", body in prop::collection::vec(any::<u8>(), 0..9),
         ) -> Change {
             let lane = if live { Lane::Live } else { Lane::Refresh };
-            Change { seq, lane, target, key, units, attempts, last_reason, body }
+            Change { seq, lane, target, key, subjects, attempts, last_reason, body }
+        }
+    }
+
+    prop_compose! {
+        fn any_row()(change in any_change(), subject in any_subject(), code in 0..7_usize) -> LedgerRow {
+            let Change { seq, attempts: tries, target, key, last_reason: reason, .. } = change;
+            LedgerRow { ended_ms: seq, seq, tries, end: ENDS[code], by: key.clone(), target, key, reason, subject }
         }
     }
 
     proptest! {
         #[test]
-        fn entries_are_read_back(change in any_change(), org in ".{0,6}", due_ms in any::<u64>(), n in any::<[u64; 13]>()) {
-            let request = Request { seq: change.seq, lane: change.lane, records: change.units, body: change.body.clone() };
+        fn entries_are_read_back(change in any_change(), org in ".{0,6}", due_ms in any::<u64>(), n in any::<[u64; 14]>()) {
+            let request = Request { seq: change.seq, lane: change.lane, records: change.attempts, body: change.body.clone() };
             let stored = StoredRequest { org: org.clone(), request };
             prop_assert_eq!(StoredRequest::decode(change.seq, &stored.encode()), Some(stored));
             let letter = DeadLetter {
-                seq: change.seq, at_ms: due_ms, records: change.units, target: change.target.clone(),
+                seq: change.seq, at_ms: due_ms, subjects: change.subjects.clone(), target: change.target.clone(),
                 key: change.key.clone(), reason: change.last_reason.clone(), hint: org.clone(),
                 attempts: change.attempts, body: change.body.clone(),
             };
@@ -244,9 +362,18 @@ mod tests {
         }
 
         #[test]
+        fn rows_are_read_back(rows in prop::collection::vec(any_row(), 0..5), org in ".{0,6}", last_ms in any::<u64>()) {
+            let encoded: Vec<u8> = rows.iter().flat_map(encode_row).collect();
+            let page = StoredPage::decode(&StoredPage::encode(&org, last_ms, &encoded)).expect("a page");
+            prop_assert_eq!((&page.org, page.last_ms), (&org, last_ms));
+            prop_assert_eq!(page.decode_rows(), Some(rows));
+        }
+
+        #[test]
         fn decoding_any_bytes_never_panics(payload in prop::collection::vec(any::<u8>(), 0..40)) {
             let _ = (StoredRequest::decode(1, &payload), StoredChange::decode(1, &payload));
             let _ = (StoredDeadLetter::decode(1, &payload), decode_numbers(&payload), Ledger::decode(&payload));
+            let _ = StoredPage::decode(&payload).and_then(|page| page.decode_rows());
         }
     }
 }

@@ -125,6 +125,14 @@ pub enum StoreError {
         /// The job it belongs to.
         job: String,
     },
+    /// No such dead letter.
+    #[error("org `{org}` has no dead letter {seq}")]
+    UnknownLetter {
+        /// The org.
+        org: String,
+        /// Its number.
+        seq: u64,
+    },
     /// No such job.
     #[error("org `{org}` has no job `{job}`")]
     UnknownJob {
@@ -195,6 +203,9 @@ impl StoreError {
                 "Look why the org is not written to: parked, paused for its API calls, or slow.".to_owned()
             }
             Self::Ended => "Restart the service, and report the panic in its log.".to_owned(),
+            Self::UnknownLetter { .. } => {
+                "It has been retried or discarded, or made room for newer ones. List those that are kept.".to_owned()
+            }
             Self::Unbalanced { .. }
             | Self::UnknownRequest { .. }
             | Self::UnknownChange { .. }
@@ -226,6 +237,7 @@ impl StoreError {
             | Self::NotTaken { .. }
             | Self::InAnotherJob { .. }
             | Self::UnknownJob { .. }
+            | Self::UnknownLetter { .. }
             | Self::TooLarge { .. } => false,
         }
     }

@@ -4,7 +4,9 @@
 //! version u8 = 1 │ length u32 │ crc32 u32 over key and payload │ payload
 //! ```
 //!
-//! Numbers are big-endian; a text or list is its length as u32, then its bytes or items. Here: bytes in, bytes out.
+//! Numbers are big-endian; a text or list is its length as u32, then its bytes or items. What there is a great deal of
+//! is short: a number in groups of seven bits, the lowest first, each but the last with its top bit set (LEB128), and
+//! lengths so, too. Here: bytes in, bytes out.
 //! Not here: which fields an entry has (`entry.rs`).
 //!
 //! Invariant: a value that was cut, changed, or stands under another key is told apart from one that was written.
@@ -86,6 +88,29 @@ impl Writer {
         self.bytes(value.as_bytes())
     }
 
+    /// A number that is mostly small.
+    pub(crate) fn short(mut self, mut value: u64) -> Self {
+        while value > 0x7f {
+            self.0.push(value.to_le_bytes()[0] | 0x80);
+            value >>= 7;
+        }
+        self.0.push(value.to_le_bytes()[0]);
+        self
+    }
+
+    /// Bytes that are mostly few.
+    pub(crate) fn short_bytes(self, value: &[u8]) -> Self {
+        let mut writer = self.short(value.len() as u64);
+        writer.0.extend_from_slice(value);
+        writer
+    }
+
+    /// What was encoded before.
+    pub(crate) fn raw(mut self, encoded: &[u8]) -> Self {
+        self.0.extend_from_slice(encoded);
+        self
+    }
+
     pub(crate) fn done(self) -> Vec<u8> {
         self.0
     }
@@ -124,6 +149,41 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn text(&mut self) -> Option<String> {
         String::from_utf8(self.bytes()?).ok()
+    }
+
+    pub(crate) fn short(&mut self) -> Option<u64> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.u8()?;
+            let bits = u64::from(byte & 0x7f);
+            if shift == 63 && byte > 1 {
+                return None;
+            }
+            value |= bits << shift;
+            if byte < 0x80 {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    pub(crate) fn short_bytes(&mut self) -> Option<Vec<u8>> {
+        let length = usize::try_from(self.short()?).ok()?;
+        Some(self.take(length)?.to_vec())
+    }
+
+    pub(crate) fn short_text(&mut self) -> Option<String> {
+        String::from_utf8(self.short_bytes()?).ok()
+    }
+
+    /// All that follows.
+    pub(crate) fn rest(self) -> Vec<u8> {
+        self.0.to_vec()
+    }
+
+    /// Is there nothing left?
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Nothing may follow the last field.

@@ -10,12 +10,12 @@ use std::{
 
 use crate::{
     egress::{Flight, Waiting},
-    entry::{FORMAT, Mark, StoredChange, StoredDeadLetter, StoredRequest, decode_numbers},
+    entry::{FORMAT, Mark, StoredChange, StoredDeadLetter, StoredPage, StoredRequest, decode_numbers},
     error::StoreError,
     frame::{self, Reader},
     keys::Key,
     ledger::Ledger,
-    moves::Change,
+    moves::{Change, units},
     org::Org,
 };
 
@@ -24,6 +24,8 @@ use crate::{
 pub(crate) struct Index {
     pub(crate) orgs: HashMap<String, Org>,
     pub(crate) mark: Mark,
+    /// All pages of rows, with their org and the time of their newest row.
+    pub(crate) pages: BTreeMap<u64, (Arc<str>, u64)>,
 }
 
 /// Collects entries, in any order, into an index.
@@ -32,6 +34,7 @@ pub(crate) struct Rebuild {
     orgs: HashMap<String, Found>,
     format: Option<u32>,
     mark: Option<Mark>,
+    pages: BTreeMap<u64, (Arc<str>, u64)>,
     highest: u64,
     entries: u64,
 }
@@ -44,6 +47,7 @@ struct Found {
     jobs: BTreeSet<String>,
     lists: BTreeMap<String, Vec<u64>>,
     dead: BTreeSet<u64>,
+    pages: BTreeSet<u64>,
 }
 
 impl Rebuild {
@@ -81,7 +85,8 @@ impl Rebuild {
             Key::Change(seq) => {
                 let StoredChange { org, due_ms, change } = StoredChange::decode(seq, payload)?;
                 self.highest = self.highest.max(seq);
-                let Change { lane, target, key, units, .. } = change;
+                let Change { lane, target, key, subjects, .. } = change;
+                let units = units(&subjects);
                 let (target, key) = (Arc::from(target), Arc::from(key));
                 let waiting = Waiting { lane, target, key, units, due_ms, flight: Flight::Free };
                 self.found(&org).changes.insert(seq, waiting);
@@ -90,6 +95,12 @@ impl Rebuild {
                 let stored = StoredDeadLetter::decode(seq, payload)?;
                 self.highest = self.highest.max(seq);
                 self.found(&stored.org).dead.insert(seq);
+            }
+            Key::Page(seq) => {
+                let StoredPage { org, last_ms, .. } = StoredPage::decode(payload)?;
+                self.highest = self.highest.max(seq);
+                self.found(&org).pages.insert(seq);
+                self.pages.insert(seq, (Arc::from(org), last_ms));
             }
             Key::Job { org, id } => {
                 self.found(org).jobs.insert(id.to_owned());
@@ -134,13 +145,13 @@ impl Rebuild {
             let org = found.finish(&name)?;
             Ok((name, org))
         });
-        Ok(Some(Index { orgs: orgs.collect::<Result<_, StoreError>>()?, mark }))
+        Ok(Some(Index { orgs: orgs.collect::<Result<_, StoreError>>()?, mark, pages: self.pages }))
     }
 }
 
 impl Found {
     fn finish(self, name: &str) -> Result<Org, StoreError> {
-        let Self { mut org, mut changes, jobs, lists, dead } = self;
+        let Self { mut org, mut changes, jobs, lists, dead, pages } = self;
         for (id, list) in lists {
             let key = Key::JobChanges { org: name, id: &id };
             if !jobs.contains(&id) {
@@ -164,6 +175,7 @@ impl Found {
             }
         }
         org.dead = dead.into_iter().collect();
+        org.rows.pages = pages.into_iter().collect();
         check(name, &org, jobs.len() as u64)?;
         Ok(org)
     }
@@ -171,7 +183,7 @@ impl Found {
 
 /// Does the ledger say what was found?
 fn check(name: &str, org: &Org, jobs: u64) -> Result<(), StoreError> {
-    let Ledger { counts, requests, changes, jobs: jobs_kept, dead_letters, positions } = org.ledger;
+    let Ledger { counts, requests, changes, jobs: jobs_kept, dead_letters, positions, pages } = org.ledger;
     let records = org.ingress.values().map(|records| u64::from(*records)).sum();
     let pairs = [
         ("requests", requests, org.ingress.len() as u64),
@@ -180,6 +192,7 @@ fn check(name: &str, org: &Org, jobs: u64) -> Result<(), StoreError> {
         ("lists of a job's changes", jobs_kept, org.jobs.len() as u64),
         ("dead letters", dead_letters, org.dead.len() as u64),
         ("positions", positions, org.positions.len() as u64),
+        ("pages of rows", pages, org.rows.pages.len() as u64),
         ("records in requests", counts.open_ingress, records),
         ("records in changes", counts.open_egress, org.egress.units()),
         ("records in all places", counts.records_in, counts.ended().saturating_add(counts.open())),

@@ -3,7 +3,7 @@
 //! ```text
 //! m format            m mark                 what the database is; what must be in it
 //! l ORG               p LEN ORG NAME         ledger, position
-//! i SEQ    e SEQ    d SEQ                    request, change, dead letter
+//! i SEQ    e SEQ    d SEQ    r SEQ           request, change, dead letter, page of the ledger's rows
 //! j LEN ORG ID        k LEN ORG ID           job's body, job's changes
 //! x …                                        kept free for `disk.rs`
 //! ```
@@ -25,6 +25,7 @@ pub(crate) enum Key<'a> {
     Request(u64),
     Change(u64),
     DeadLetter(u64),
+    Page(u64),
     Job { org: &'a str, id: &'a str },
     JobChanges { org: &'a str, id: &'a str },
 }
@@ -43,6 +44,7 @@ impl<'a> Key<'a> {
             Self::Request(seq) => numbered(b'i', seq),
             Self::Change(seq) => numbered(b'e', seq),
             Self::DeadLetter(seq) => numbered(b'd', seq),
+            Self::Page(seq) => numbered(b'r', seq),
             Self::Job { org, id } => pair(b'j', org, id),
             Self::JobChanges { org, id } => pair(b'k', org, id),
         }
@@ -63,6 +65,7 @@ impl<'a> Key<'a> {
             b'i' => Self::Request(number(rest)?),
             b'e' => Self::Change(number(rest)?),
             b'd' => Self::DeadLetter(number(rest)?),
+            b'r' => Self::Page(number(rest)?),
             b'j' => split(rest).map(|(org, id)| Self::Job { org, id })?,
             b'k' => split(rest).map(|(org, id)| Self::JobChanges { org, id })?,
             _ => return None,
@@ -81,6 +84,7 @@ impl fmt::Display for Key<'_> {
             Self::Request(seq) => write!(f, "request {seq}"),
             Self::Change(seq) => write!(f, "change {seq}"),
             Self::DeadLetter(seq) => write!(f, "dead letter {seq}"),
+            Self::Page(seq) => write!(f, "page {seq} of the ledger's rows"),
             Self::Job { org, id } => write!(f, "job `{id}` of org `{org}`"),
             Self::JobChanges { org, id } => write!(f, "the list of changes of job `{id}` of org `{org}`"),
         }
@@ -118,7 +122,7 @@ mod tests {
             let (org, id, name) = (org.as_str(), name.as_str(), name.as_str());
             for key in [
                 Key::Format, Key::Mark, Key::Ledger { org }, Key::Position { org, name }, Key::Request(seq),
-                Key::Change(seq), Key::DeadLetter(seq), Key::Job { org, id }, Key::JobChanges { org, id },
+                Key::Change(seq), Key::DeadLetter(seq), Key::Page(seq), Key::Job { org, id }, Key::JobChanges { org, id },
             ] {
                 let bytes = key.bytes();
                 prop_assert_eq!(Key::parse(&bytes), Some(key));

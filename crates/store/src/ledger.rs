@@ -58,4 +58,6 @@ pub(crate) struct Ledger {
     pub(crate) dead_letters: u64,
     /// Positions stored.
     pub(crate) positions: u64,
+    /// Pages of rows stored.
+    pub(crate) pages: u64,
 }

@@ -29,6 +29,7 @@ mod keys;
 mod ledger;
 mod moves;
 mod org;
+mod rows;
 mod sizes;
 mod thread;
 
@@ -46,9 +47,9 @@ pub use crate::{
     error::StoreError,
     ledger::Counts,
     moves::{
-        Append, BODY_BYTES_MAX, Change, DEAD_LETTERS_MAX, DeadLetter, HEAD_BYTES_MAX, Job, Lane,
-        NAME_BYTES_MAX, NewChange, NewDead, NewRequest, Outcome, Progress, Request, Resolve, Settle,
-        TEXT_BYTES_MAX,
+        Append, BODY_BYTES_MAX, Change, DEAD_LETTERS_MAX, DeadLetter, End, HEAD_BYTES_MAX, Job, Lane,
+        LedgerRow, NAME_BYTES_MAX, NewChange, NewDead, NewRequest, Outcome, Progress, Request, Resolve,
+        Retry, Settle, Subject, TEXT_BYTES_MAX, TRAIL_BYTES_MAX, units,
     },
 };
 
@@ -70,6 +71,8 @@ pub struct Options {
     pub cache_bytes: u64,
     /// Records that may be open per org; an append that would pass it is refused, unless nothing is open.
     pub depth_max: u64,
+    /// Days for which the ledger's rows are kept. The counts are kept for ever.
+    pub ledger_days: u32,
 }
 
 /// The handle. Clones share one thread. Dropping the last one commits what waits and blocks until the thread has ended;
@@ -91,7 +94,7 @@ impl Store {
     }
 
     fn start(disk: Box<dyn Disk>, options: Options) -> Result<Self, StoreError> {
-        let engine = Engine::open(disk, options.depth_max)?;
+        let engine = Engine::open(disk, options)?;
         Ok(Self { worker: Arc::new(Worker::start(engine)?) })
     }
 
@@ -219,5 +222,60 @@ impl Store {
     pub async fn dead_letters(&self, org: &str, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
         let org = org.to_owned();
         self.worker.call(move |engine| engine.dead_letters(&org, limit)).await
+    }
+
+    /// One dead letter.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownLetter`]
+    pub async fn dead_letter(&self, org: &str, seq: u64) -> Result<DeadLetter, StoreError> {
+        let org = org.to_owned();
+        self.worker.call(move |engine| engine.dead_letter(&org, seq)).await
+    }
+
+    /// Takes a dead letter away and takes requests in for it, in one commit. Its records stay counted as dead, and
+    /// those of the requests count as come in; the ledger gets a row that says who ordered it.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownLetter`]
+    pub async fn retry_letter(&self, org: &str, retry: Retry) -> Result<(), StoreError> {
+        let org = org.to_owned();
+        self.worker.call(move |engine| engine.retry_letter(&org, retry)).await
+    }
+
+    /// Throws a dead letter away. Its records stay counted as dead; the ledger gets a row that says who ordered it.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownLetter`]
+    pub async fn discard_letter(&self, org: &str, seq: u64, by: &str, at_ms: u64) -> Result<(), StoreError> {
+        let (org, by) = (org.to_owned(), by.to_owned());
+        self.worker.call(move |engine| engine.discard_letter(&org, seq, &by, at_ms)).await
+    }
+
+    /// What the ledger remembers of a record, newest first. Reads the org's rows, not all of them in one go.
+    pub async fn rows(&self, org: &str, record: &str, limit: usize) -> Result<Vec<LedgerRow>, StoreError> {
+        let (mut rows, mut before) = (Vec::new(), Some(u64::MAX));
+        while let Some(page) = before.filter(|_| rows.len() < limit) {
+            let (org, record) = (org.to_owned(), record.to_owned());
+            let (found, older) = self.worker.call(move |engine| engine.rows(&org, &record, page)).await?;
+            rows.extend(found);
+            before = older;
+        }
+        rows.truncate(limit);
+        Ok(rows)
+    }
+
+    /// The changes made for a record that wait or are being written, oldest first.
+    pub async fn changes_of(&self, org: &str, record: &str, limit: usize) -> Result<Vec<Change>, StoreError> {
+        let (mut changes, mut after) = (Vec::new(), Some(0));
+        while let Some(seq) = after.filter(|_| changes.len() < limit) {
+            let (org, record) = (org.to_owned(), record.to_owned());
+            let (found, newer) =
+                self.worker.call(move |engine| engine.changes_of(&org, &record, seq)).await?;
+            changes.extend(found);
+            after = newer;
+        }
+        changes.truncate(limit);
+        Ok(changes)
     }
 }

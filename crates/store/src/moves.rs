@@ -14,6 +14,9 @@ pub const DEAD_LETTERS_MAX: usize = 10_000;
 /// Bytes of bodies in one answer of `ingress_head`, except that one request is always given.
 pub const HEAD_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// Bytes of a subject's trail; larger ones are refused.
+pub const TRAIL_BYTES_MAX: usize = 1_024;
+
 /// Which of two queues: live goes before refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lane {
@@ -58,11 +61,66 @@ pub struct Request {
     pub body: Vec<u8>,
 }
 
+/// A record that was asked for. It is in exactly one place until it ends; then the ledger has a row about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// Which record: what [`Store::rows`](crate::Store::rows) finds it by.
+    pub record: String,
+    /// How often it was asked for, that is records it stands for in the counts; 0 if they are counted elsewhere.
+    pub units: u32,
+    /// When it was asked for, in milliseconds since 1970.
+    pub asked_ms: u64,
+    /// What led to its end, for whoever asks later; opaque here, at most [`TRAIL_BYTES_MAX`].
+    pub trail: Vec<u8>,
+}
+
+/// How a record ended, or what an operator did about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It is in the org.
+    Written,
+    /// It was already as it should be.
+    Unchanged,
+    /// Nothing is known about it.
+    NoData,
+    /// A newer change of the same key took its place.
+    Superseded,
+    /// It became a dead letter.
+    Dead,
+    /// An operator had its dead letter tried again. The record's end is the row before it; this one counts nothing.
+    Retried,
+    /// An operator threw its dead letter away. The record's end is the row before it; this one counts nothing.
+    Discarded,
+}
+
+/// What the ledger remembers of one record. There is one row per subject, written in the commit that ends it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerRow {
+    /// The record.
+    pub subject: Subject,
+    /// How it ended.
+    pub end: End,
+    /// When it ended, in milliseconds since 1970.
+    pub ended_ms: u64,
+    /// Number of the change that carried it or of the dead letter it became; 0 if there was neither.
+    pub seq: u64,
+    /// How often the change was sent.
+    pub tries: u32,
+    /// Where to; empty if it ended before that was known.
+    pub target: String,
+    /// Which record of the target; the dead letter's name if there is no target.
+    pub key: String,
+    /// Why it was put back last or ended badly, shortened; for a superseded one the number of its successor.
+    pub reason: String,
+    /// By what or by whom: as given with the resolve, or the operator.
+    pub by: String,
+}
+
 /// Records that end before a change came of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewDead {
-    /// Records that end here.
-    pub records: u32,
+    /// The record, with all units that end here.
+    pub subject: Subject,
     /// Which record it is, for the operator.
     pub key: String,
     /// Why it ended, as a sentence.
@@ -77,21 +135,23 @@ pub struct NewDead {
 
 /// Point B: requests leave ingress, and each of their records gets its place.
 ///
-/// The records of `requests` must equal `unchanged + no_data` + the records of `dead` + the units of `changes`.
+/// The records of `requests` must equal the units of all subjects in the other lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settle {
     /// Numbers of the requests that are done.
     pub requests: Vec<u64>,
     /// Records that were already as they should be.
-    pub unchanged: u64,
+    pub unchanged: Vec<Subject>,
     /// Records about which nothing is known.
-    pub no_data: u64,
+    pub no_data: Vec<Subject>,
     /// Records that ended badly.
     pub dead: Vec<NewDead>,
     /// Writes that follow, in order.
     pub changes: Vec<NewChange>,
     /// Name and new value of each position that moves with it, such as a count of these records.
     pub positions: Vec<(String, Vec<u8>)>,
+    /// When this was decided, in milliseconds since 1970.
+    pub at_ms: u64,
 }
 
 /// One write to one record, before it has a number.
@@ -106,8 +166,8 @@ pub struct NewChange {
     pub target: String,
     /// Which record of the target: changes of one key are written in order, one at a time.
     pub key: String,
-    /// Records it stands for in the ledger; 0 if they are counted with another change.
-    pub units: u32,
+    /// Records that it is written for.
+    pub subjects: Vec<Subject>,
     /// Its content; opaque here.
     pub body: Vec<u8>,
 }
@@ -123,8 +183,8 @@ pub struct Change {
     pub target: String,
     /// Which record of the target.
     pub key: String,
-    /// Records it stands for in the ledger.
-    pub units: u32,
+    /// Records that it is written for.
+    pub subjects: Vec<Subject>,
     /// How often it has been tried and put back.
     pub attempts: u32,
     /// Why it was put back last; empty if it never was.
@@ -140,6 +200,10 @@ pub struct Resolve {
     pub outcomes: Vec<(u64, Outcome)>,
     /// The job that is over. Changes of it without an outcome are free again at once.
     pub finished_job: Option<String>,
+    /// When it was learnt, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// What wrote it, for the ledger's rows: the call or the job, in a few words.
+    pub by: String,
 }
 
 /// What became of one change.
@@ -195,7 +259,7 @@ pub struct DeadLetter {
     /// When, in milliseconds since 1970.
     pub at_ms: u64,
     /// Records that ended here.
-    pub records: u32,
+    pub subjects: Vec<Subject>,
     /// Where to it would have gone; empty if it ended before that was known.
     pub target: String,
     /// Which record it is.
@@ -208,4 +272,29 @@ pub struct DeadLetter {
     pub attempts: u32,
     /// What is needed to try again; opaque here.
     pub body: Vec<u8>,
+}
+
+impl DeadLetter {
+    /// Records that ended here.
+    pub fn records(&self) -> u64 {
+        units(&self.subjects)
+    }
+}
+
+/// An operator's order to try a dead letter again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Number of the letter.
+    pub letter: u64,
+    /// What to do instead: counted as come in anew.
+    pub requests: Vec<NewRequest>,
+    /// Who orders it.
+    pub by: String,
+    /// When, in milliseconds since 1970.
+    pub at_ms: u64,
+}
+
+/// Records that the subjects stand for.
+pub fn units(subjects: &[Subject]) -> u64 {
+    subjects.iter().map(|subject| u64::from(subject.units)).sum()
 }

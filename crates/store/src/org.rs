@@ -17,9 +17,10 @@ use crate::{
     keys::Key,
     ledger::Ledger,
     moves::{
-        Append, Change, DEAD_LETTERS_MAX, DeadLetter, Lane, NewChange, NewDead, NewRequest, Outcome,
-        Progress, Request, Resolve, Settle,
+        Append, Change, DEAD_LETTERS_MAX, DeadLetter, End, Lane, LedgerRow, NewChange, NewDead, NewRequest,
+        Outcome, Progress, Request, Resolve, Retry, Settle, Subject, units,
     },
+    rows::Rows,
     sizes::cut,
 };
 
@@ -34,7 +35,7 @@ pub(crate) struct Step<'a> {
 }
 
 impl Step<'_> {
-    fn number(&mut self) -> u64 {
+    pub(crate) fn number(&mut self) -> u64 {
         self.mark.sequence += 1;
         self.mark.sequence
     }
@@ -45,7 +46,7 @@ impl Step<'_> {
         self.writes.push((key, Some(value)));
     }
 
-    fn remove(&mut self, key: &Key<'_>) {
+    pub(crate) fn remove(&mut self, key: &Key<'_>) {
         self.writes.push((key.bytes(), None));
     }
 }
@@ -64,6 +65,19 @@ pub(crate) struct Org {
     pub(crate) jobs: BTreeMap<Arc<str>, BTreeSet<u64>>,
     /// Numbers of the dead letters that are kept, oldest first.
     pub(crate) dead: VecDeque<u64>,
+    pub(crate) rows: Rows,
+}
+
+/// What is known of an ended record beside its subject.
+struct Ended<'a> {
+    end: End,
+    at_ms: u64,
+    seq: u64,
+    tries: u32,
+    target: &'a str,
+    key: &'a str,
+    reason: &'a str,
+    by: &'a str,
 }
 
 impl Org {
@@ -81,6 +95,15 @@ impl Org {
             return Err(StoreError::Full { org: step.org.to_owned(), open, more, depth_max });
         }
         self.move_positions(step, positions);
+        self.take_in(step, requests);
+        for letter in dead {
+            self.ledger.counts.records_in += u64::from(letter.subject.units);
+            self.bury_new(step, letter);
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self, step: &mut Step<'_>, requests: Vec<NewRequest>) {
         for NewRequest { lane, records, body } in requests {
             let seq = step.number();
             let stored =
@@ -88,14 +111,9 @@ impl Org {
             step.put(&Key::Request(seq), &stored.encode());
             self.ingress.insert((lane, seq), records);
             self.ledger.requests += 1;
+            self.ledger.counts.records_in += u64::from(records);
+            self.ledger.counts.open_ingress += u64::from(records);
         }
-        self.ledger.counts.records_in += more;
-        self.ledger.counts.open_ingress += more;
-        for letter in dead {
-            self.ledger.counts.records_in += u64::from(letter.records);
-            self.bury_new(step, letter);
-        }
-        Ok(())
     }
 
     fn move_positions(&mut self, step: &mut Step<'_>, positions: Vec<(String, Vec<u8>)>) {
@@ -123,9 +141,20 @@ impl Org {
         fits.map(|(_, ((_, seq), _))| *seq).collect()
     }
 
-    /// Point B.
-    pub(crate) fn settle(&mut self, step: &mut Step<'_>, settle: Settle) -> Result<(), StoreError> {
-        let Settle { requests, unchanged, no_data, dead, changes, positions } = settle;
+    /// Changes that a settle will replace, unless it is refused: `settle` needs their stored form.
+    pub(crate) fn replaced_by(&self, settle: &Settle) -> Vec<u64> {
+        let changes = settle.changes.iter();
+        changes.flat_map(|change| self.egress.replaceable(&change.target, &change.key)).collect()
+    }
+
+    /// Point B. `stored` has the changes that `replaced_by` named.
+    pub(crate) fn settle(
+        &mut self,
+        step: &mut Step<'_>,
+        settle: Settle,
+        mut stored: BTreeMap<u64, StoredChange>,
+    ) -> Result<(), StoreError> {
+        let Settle { requests, unchanged, no_data, dead, changes, at_ms, positions } = settle;
         let mut taken = BTreeMap::new();
         for seq in requests {
             let known =
@@ -137,9 +166,9 @@ impl Org {
         }
         let records = taken.iter().filter_map(|(seq, lane)| self.ingress.get(&(*lane, *seq)));
         let records: u64 = records.map(|records| u64::from(*records)).sum();
-        let units: u64 = changes.iter().map(|change| u64::from(change.units)).sum();
-        let lost: u64 = dead.iter().map(|letter| u64::from(letter.records)).sum();
-        let given = [unchanged, no_data, units].into_iter().fold(lost, u64::saturating_add);
+        let lost = dead.iter().map(|letter| u64::from(letter.subject.units)).sum();
+        let written: u64 = changes.iter().map(|change| units(&change.subjects)).sum();
+        let given = [units(&unchanged), units(&no_data), written].into_iter().fold(lost, u64::saturating_add);
         if given != records {
             return Err(StoreError::Unbalanced { org: step.org.to_owned(), taken: records, given });
         }
@@ -149,34 +178,73 @@ impl Org {
             self.ledger.requests -= 1;
         }
         self.ledger.counts.open_ingress -= records;
-        self.ledger.counts.unchanged += unchanged;
-        self.ledger.counts.no_data += no_data;
+        self.ledger.counts.unchanged += units(&unchanged);
+        self.ledger.counts.no_data += units(&no_data);
+        for (end, subjects) in [(End::Unchanged, unchanged), (End::NoData, no_data)] {
+            let ended = Ended { end, at_ms, seq: 0, tries: 0, target: "", key: "", reason: "", by: "" };
+            self.note(step, &ended, subjects);
+        }
         for letter in dead {
             self.bury_new(step, letter);
         }
         for change in changes {
-            self.push(step, change);
+            self.push(step, change, at_ms, &mut stored);
         }
         self.move_positions(step, positions);
         Ok(())
     }
 
-    fn push(&mut self, step: &mut Step<'_>, change: NewChange) {
-        let NewChange { lane, target, key, units, body } = change;
-        let seq = step.number();
+    /// One row per subject.
+    fn note(&mut self, step: &mut Step<'_>, ended: &Ended<'_>, subjects: Vec<Subject>) {
+        for subject in subjects {
+            let row = LedgerRow {
+                subject,
+                end: ended.end,
+                ended_ms: ended.at_ms,
+                seq: ended.seq,
+                tries: ended.tries,
+                target: ended.target.to_owned(),
+                key: ended.key.to_owned(),
+                reason: ended.reason.to_owned(),
+                by: ended.by.to_owned(),
+            };
+            self.rows.add(step, row);
+        }
+    }
+
+    fn push(
+        &mut self,
+        step: &mut Step<'_>,
+        change: NewChange,
+        at_ms: u64,
+        stored: &mut BTreeMap<u64, StoredChange>,
+    ) {
+        let NewChange { lane, target, key, subjects, body } = change;
+        let (seq, units) = (step.number(), units(&subjects));
         let pushed = self.egress.push(seq, lane, &target, &key, units);
         for (old, units) in pushed.replaced {
             step.remove(&Key::Change(old));
             self.ledger.changes -= 1;
-            self.ledger.counts.open_egress -= u64::from(units);
-            self.ledger.counts.superseded += u64::from(units);
+            self.ledger.counts.open_egress -= units;
+            self.ledger.counts.superseded += units;
+            if let Some(StoredChange { change, .. }) = stored.remove(&old) {
+                self.note_superseded(step, change, at_ms, seq);
+            }
         }
         let (attempts, last_reason) = (0, String::new());
-        let change = Change { seq, lane: pushed.lane, target, key, units, attempts, last_reason, body };
-        let stored = StoredChange { org: step.org.to_owned(), due_ms: 0, change };
-        step.put(&Key::Change(seq), &stored.encode());
+        let change = Change { seq, lane: pushed.lane, target, key, subjects, attempts, last_reason, body };
+        let new = StoredChange { org: step.org.to_owned(), due_ms: 0, change };
+        step.put(&Key::Change(seq), &new.encode());
+        stored.insert(seq, new);
         self.ledger.changes += 1;
-        self.ledger.counts.open_egress += u64::from(units);
+        self.ledger.counts.open_egress += units;
+    }
+
+    fn note_superseded(&mut self, step: &mut Step<'_>, change: Change, at_ms: u64, newer: u64) {
+        let Change { seq, target, key, subjects, attempts: tries, .. } = change;
+        let (end, reason) = (End::Superseded, format!("change {newer} came after it"));
+        let ended = Ended { end, at_ms, seq, tries, target: &target, key: &key, reason: &reason, by: "" };
+        self.note(step, &ended, subjects);
     }
 
     /// Point C, after `check_resolve`. `stored` has the changes that it named.
@@ -186,7 +254,8 @@ impl Org {
         resolve: Resolve,
         mut stored: BTreeMap<u64, StoredChange>,
     ) {
-        let Resolve { outcomes, finished_job } = resolve;
+        let Resolve { outcomes, finished_job, at_ms, by } = resolve;
+        let by = cut(by);
         let mut touched = BTreeSet::new();
         for (seq, outcome) in outcomes {
             let job = self.egress.get(seq).map(|waiting| waiting.flight.clone());
@@ -196,7 +265,7 @@ impl Org {
                 }
                 touched.insert(id);
             }
-            self.resolve_one(step, seq, outcome, stored.remove(&seq));
+            self.resolve_one(step, outcome, stored.remove(&seq), seq, (at_ms, &by));
         }
         if let Some(id) = finished_job {
             for seq in self.jobs.remove(id.as_str()).unwrap_or_default() {
@@ -213,13 +282,13 @@ impl Org {
         }
     }
 
-    /// Is every change in flight and named once, and is the job known? Names the changes whose stored form `resolve`
-    /// needs.
+    /// Is every change in flight and named once, and is the job known? Names the changes, whose stored form
+    /// `resolve` needs.
     pub(crate) fn check_resolve(&self, org: &str, resolve: &Resolve) -> Result<Vec<u64>, StoreError> {
         let mut named = BTreeSet::new();
         for (seq, _) in &resolve.outcomes {
             self.in_flight(org, *seq)?;
-            if !named.insert(seq) {
+            if !named.insert(*seq) {
                 return Err(StoreError::UnknownChange { org: org.to_owned(), seq: *seq });
             }
         }
@@ -229,8 +298,7 @@ impl Org {
             }
             _ => {}
         }
-        let rest = resolve.outcomes.iter().filter(|(_, outcome)| *outcome != Outcome::Written);
-        Ok(rest.map(|(seq, _)| *seq).collect())
+        Ok(named.into_iter().collect())
     }
 
     fn in_flight(&self, org: &str, seq: u64) -> Result<&Flight, StoreError> {
@@ -241,46 +309,65 @@ impl Org {
         }
     }
 
-    fn resolve_one(&mut self, step: &mut Step<'_>, seq: u64, outcome: Outcome, stored: Option<StoredChange>) {
-        let units = self.egress.get(seq).map_or(0, |waiting| waiting.units);
-        match (outcome, stored) {
-            (Outcome::Written, _) => self.ledger.counts.written += u64::from(units),
-            (Outcome::Retry { .. }, _) if self.egress.has_newer(seq) => {
-                self.ledger.counts.superseded += u64::from(units);
+    fn resolve_one(
+        &mut self,
+        step: &mut Step<'_>,
+        outcome: Outcome,
+        stored: Option<StoredChange>,
+        seq: u64,
+        (at_ms, by): (u64, &str),
+    ) {
+        // `check_resolve` named it, so its stored form is here; without it, it must stay as it is.
+        let Some(StoredChange { org, change, .. }) = stored else { return self.egress.free(seq) };
+        let units = units(&change.subjects);
+        match outcome {
+            Outcome::Written => {
+                self.ledger.counts.written += units;
+                let Change { target, key, subjects, attempts, last_reason, .. } = change;
+                let tries = attempts.saturating_add(1);
+                let (end, target, key, reason) = (End::Written, &*target, &*key, &*last_reason);
+                self.note(step, &Ended { end, at_ms, seq, tries, target, key, reason, by }, subjects);
             }
-            (Outcome::Retry { due_ms, reason }, Some(mut stored)) => {
-                stored.due_ms = due_ms;
-                stored.change.attempts = stored.change.attempts.saturating_add(1);
-                stored.change.last_reason = cut(reason);
-                step.put(&Key::Change(seq), &stored.encode());
-                return self.egress.retry(seq, due_ms);
+            Outcome::Retry { due_ms, reason } => {
+                let Some(newer) = self.egress.newer(seq) else {
+                    let attempts = change.attempts.saturating_add(1);
+                    let change = Change { attempts, last_reason: cut(reason), ..change };
+                    step.put(&Key::Change(seq), &StoredChange { org, due_ms, change }.encode());
+                    return self.egress.retry(seq, due_ms);
+                };
+                self.ledger.counts.superseded += units;
+                let attempts = change.attempts.saturating_add(1);
+                self.note_superseded(step, Change { attempts, ..change }, at_ms, newer);
             }
-            (Outcome::Dead { reason, hint, at_ms }, Some(StoredChange { change, .. })) => {
-                let Change { target, key, units: records, attempts, body, .. } = change;
-                let letter = DeadLetter { seq: 0, at_ms, records, target, key, reason, hint, attempts, body };
-                self.bury(step, letter);
+            Outcome::Dead { reason, hint, at_ms } => {
+                let Change { target, key, subjects, attempts, body, .. } = change;
+                let letter =
+                    DeadLetter { seq: 0, at_ms, subjects, target, key, reason, hint, attempts, body };
+                self.bury(step, letter, by);
             }
-            // `check_resolve` named it, so its stored form is here; without it, it must stay as it is.
-            (Outcome::Retry { .. } | Outcome::Dead { .. }, None) => return self.egress.free(seq),
         }
         step.remove(&Key::Change(seq));
         self.ledger.changes -= 1;
-        self.ledger.counts.open_egress -= u64::from(units);
+        self.ledger.counts.open_egress -= units;
         self.egress.end(seq);
     }
 
     fn bury_new(&mut self, step: &mut Step<'_>, letter: NewDead) {
-        let NewDead { records, key, reason, hint, body, at_ms } = letter;
-        let target = String::new();
+        let NewDead { subject, key, reason, hint, body, at_ms } = letter;
+        let (target, subjects) = (String::new(), vec![subject]);
         let letter =
-            DeadLetter { seq: 0, at_ms, records, target, key: cut(key), reason, hint, attempts: 0, body };
-        self.bury(step, letter);
+            DeadLetter { seq: 0, at_ms, subjects, target, key: cut(key), reason, hint, attempts: 0, body };
+        self.bury(step, letter, "");
     }
 
-    fn bury(&mut self, step: &mut Step<'_>, letter: DeadLetter) {
+    fn bury(&mut self, step: &mut Step<'_>, letter: DeadLetter, by: &str) {
         let seq = step.number();
-        self.ledger.counts.dead += u64::from(letter.records);
+        self.ledger.counts.dead += letter.records();
         let letter = DeadLetter { seq, reason: cut(letter.reason), hint: cut(letter.hint), ..letter };
+        let DeadLetter { target, key, reason, .. } = &letter;
+        let tries = if target.is_empty() { 0 } else { letter.attempts.saturating_add(1) };
+        let ended = Ended { end: End::Dead, at_ms: letter.at_ms, seq, tries, target, key, reason, by };
+        self.note(step, &ended, letter.subjects.clone());
         let stored = StoredDeadLetter { org: step.org.to_owned(), letter };
         step.put(&Key::DeadLetter(seq), &stored.encode());
         self.dead.push_back(seq);
@@ -289,6 +376,28 @@ impl Org {
         {
             step.remove(&Key::DeadLetter(oldest));
         }
+        self.ledger.dead_letters = self.dead.len() as u64;
+    }
+
+    /// Is the letter kept?
+    pub(crate) fn has_letter(&self, seq: u64) -> bool {
+        self.dead.binary_search(&seq).is_ok()
+    }
+
+    /// An operator has the letter tried again: it goes, and what is to be done instead comes in anew.
+    pub(crate) fn retry_letter(&mut self, step: &mut Step<'_>, letter: DeadLetter, retry: Retry) {
+        self.take_in(step, retry.requests);
+        self.unbury(step, letter, End::Retried, retry.at_ms, &retry.by);
+    }
+
+    /// The letter goes, by an operator's order. Its records stay counted as dead: that is how they ended.
+    pub(crate) fn unbury(&mut self, step: &mut Step<'_>, letter: DeadLetter, end: End, at_ms: u64, by: &str) {
+        let DeadLetter { seq, subjects, target, key, attempts: tries, .. } = letter;
+        let (target, key, reason) = (&*target, &*key, "");
+        let subjects = subjects.into_iter().map(|subject| Subject { units: 0, ..subject }).collect();
+        self.note(step, &Ended { end, at_ms, seq, tries, target, key, reason, by }, subjects);
+        step.remove(&Key::DeadLetter(seq));
+        self.dead.retain(|kept| *kept != seq);
         self.ledger.dead_letters = self.dead.len() as u64;
     }
 

@@ -4,11 +4,15 @@
 
 use crate::{
     error::StoreError,
-    moves::{Append, BODY_BYTES_MAX, NAME_BYTES_MAX, NewDead, Settle, TEXT_BYTES_MAX},
+    moves::{
+        Append, BODY_BYTES_MAX, NAME_BYTES_MAX, NewDead, Settle, Subject, TEXT_BYTES_MAX, TRAIL_BYTES_MAX,
+    },
 };
 
 const _: () = assert!(NAME_BYTES_MAX < u16::MAX as usize);
-const _: () = assert!(BODY_BYTES_MAX + 4 * (NAME_BYTES_MAX + TEXT_BYTES_MAX) < u32::MAX as usize);
+const _: () = assert!(2 * BODY_BYTES_MAX + 4 * (NAME_BYTES_MAX + TEXT_BYTES_MAX) < u32::MAX as usize);
+/// Bytes of a subject beside its record and trail, at most.
+const SUBJECT_BYTES_MAX: usize = 32;
 
 /// An org's name.
 pub(crate) fn org(org: &str) -> Result<(), StoreError> {
@@ -51,7 +55,10 @@ pub(crate) fn settle(org: &str, settle: &Settle) -> Result<(), StoreError> {
         name(org, "name of a target", &change.target)?;
         name(org, "key of a change", &change.key)?;
         body(org, &change.body)?;
+        subjects(org, &change.subjects)?;
     }
+    subjects(org, &settle.unchanged)?;
+    subjects(org, &settle.no_data)?;
     dead(org, &settle.dead)
 }
 
@@ -62,7 +69,20 @@ pub(crate) fn cut(mut text: String) -> String {
 }
 
 fn dead(org: &str, dead: &[NewDead]) -> Result<(), StoreError> {
-    dead.iter().try_for_each(|letter| body(org, &letter.body))
+    dead.iter().try_for_each(|letter| {
+        subjects(org, std::slice::from_ref(&letter.subject))?;
+        body(org, &letter.body)
+    })
+}
+
+/// The subjects of one end or change; together they fit in an entry.
+fn subjects(org: &str, subjects: &[Subject]) -> Result<(), StoreError> {
+    for subject in subjects {
+        name(org, "name of a record", &subject.record)?;
+        at_most(org, "trail", subject.trail.len(), TRAIL_BYTES_MAX)?;
+    }
+    let bytes = subjects.iter().map(|subject| subject.record.len() + subject.trail.len() + SUBJECT_BYTES_MAX);
+    at_most(org, "list of subjects", bytes.sum(), BODY_BYTES_MAX)
 }
 
 fn at_most(org: &str, what: &'static str, bytes: usize, bytes_max: usize) -> Result<(), StoreError> {

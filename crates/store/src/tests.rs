@@ -6,11 +6,12 @@ mod memory;
 mod model;
 mod property;
 mod real_disk;
+mod rows;
 
-use crate::{Durability, Lane, NewChange, NewDead, NewRequest, Options};
+use crate::{Durability, Lane, NewChange, NewDead, NewRequest, Options, Subject};
 
 const OPTIONS: Options =
-    Options { durability: Durability::Process, cache_bytes: 4 * 1024 * 1024, depth_max: 60 };
+    Options { durability: Durability::Process, cache_bytes: 4 * 1024 * 1024, depth_max: 60, ledger_days: 30 };
 
 fn wait<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime starts");
@@ -21,12 +22,23 @@ fn request(lane: Lane, records: u32, body: &str) -> NewRequest {
     NewRequest { lane, records, body: body.as_bytes().to_vec() }
 }
 
+fn subject(record: &str, units: u32) -> Subject {
+    Subject { record: record.to_owned(), units, asked_ms: 5, trail: b"how".to_vec() }
+}
+
 fn change(lane: Lane, target: &str, key: &str, units: u32, body: &str) -> NewChange {
     let (target, key, body) = (target.to_owned(), key.to_owned(), body.as_bytes().to_vec());
-    NewChange { lane, target, key, units, body }
+    NewChange { lane, target, subjects: vec![subject(&key, units)], key, body }
 }
 
 fn dead(records: u32, key: &str) -> NewDead {
     let (reason, hint) = ("it cannot be read".to_owned(), "Look at it.".to_owned());
-    NewDead { records, key: key.to_owned(), reason, hint, body: b"raw".to_vec(), at_ms: 7 }
+    NewDead {
+        subject: subject(key, records),
+        key: key.to_owned(),
+        reason,
+        hint,
+        body: b"raw".to_vec(),
+        at_ms: 7,
+    }
 }

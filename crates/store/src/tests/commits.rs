@@ -5,7 +5,7 @@ use std::{
     task::Poll,
 };
 
-use super::{OPTIONS, change, dead, memory::Memory, request, wait};
+use super::{OPTIONS, change, dead, memory::Memory, request, subject, wait};
 use crate::{
     Append, BODY_BYTES_MAX, DEAD_LETTERS_MAX, Lane, Options, Outcome, Progress, Resolve, Settle, StoreError,
     TEXT_BYTES_MAX,
@@ -139,7 +139,7 @@ fn positions_move_with_settle_and_the_progress_tells_when_all_before_is_done() {
         assert_eq!((decided.given, decided.oldest_request, decided.oldest_change), (3, Some(2), Some(3)));
         store.egress_take("acme", 0, 9).await.unwrap();
         let outcomes = vec![(3, Outcome::Written)];
-        let resolve = Resolve { outcomes, finished_job: None };
+        let resolve = Resolve { outcomes, finished_job: None, ..Resolve::default() };
         store.resolve("acme", resolve).await.unwrap();
         assert_eq!(store.progress("acme").await.unwrap().oldest_change, None);
         store.close().await.unwrap();
@@ -218,7 +218,8 @@ fn an_org_that_is_full_takes_no_requests_but_positions_and_dead_letters() {
         store.append("acme", rest).await.unwrap();
         store.append("other", many).await.unwrap();
         let head = store.ingress_head("acme", 1).await.unwrap();
-        let settle = Settle { requests: vec![head[0].seq], unchanged: 50, ..Settle::default() };
+        let settle =
+            Settle { requests: vec![head[0].seq], unchanged: vec![subject("r", 50)], ..Settle::default() };
         store.settle("acme", settle).await.unwrap();
         store.append("acme", one_request()).await.unwrap();
     });
@@ -275,7 +276,7 @@ fn numbers_are_never_given_twice_even_when_all_entries_are_gone() {
             let head = store.ingress_head("acme", 1).await.unwrap();
             assert!(head[0].seq > last);
             last = head[0].seq;
-            let settle = Settle { requests: vec![last], no_data: 1, ..Settle::default() };
+            let settle = Settle { requests: vec![last], no_data: vec![subject("r", 1)], ..Settle::default() };
             store.settle("acme", settle).await.unwrap();
         });
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{OPTIONS, change, dead, memory::Memory, request, wait};
+use super::{OPTIONS, change, dead, memory::Memory, request, subject, wait};
 use crate::{Append, Lane, Outcome, Resolve, Settle, Store, StoreError, frame, keys::Key};
 
 /// Two orgs with an entry of every kind.
@@ -15,12 +15,13 @@ async fn fill(store: &Store) {
         let changes =
             ["a", "b", "c", "d"].map(|key| change(Lane::Live, "Enrichment__c", key, 1, "fields")).to_vec();
         let requests = vec![head[0].seq];
-        let settle = Settle { requests, unchanged: 1, changes, ..Settle::default() };
+        let settle = Settle { requests, unchanged: vec![subject("r", 1)], changes, ..Settle::default() };
         store.settle(org, settle).await.unwrap();
         let taken = store.egress_take(org, 0, 3).await.unwrap();
         store.put_job(org, "750", b"job".to_vec(), &[taken[0].seq, taken[1].seq]).await.unwrap();
         let retry = Outcome::Retry { due_ms: 9, reason: "row lock".to_owned() };
-        let resolve = Resolve { outcomes: vec![(taken[2].seq, retry)], finished_job: None };
+        let resolve =
+            Resolve { outcomes: vec![(taken[2].seq, retry)], finished_job: None, ..Resolve::default() };
         store.resolve(org, resolve).await.unwrap();
     }
 }
@@ -48,7 +49,7 @@ fn after(entries: &BTreeMap<Vec<u8>, Vec<u8>>, harm: impl FnOnce(&mut BTreeMap<V
 fn an_entry_that_is_missing_cut_changed_or_moved_is_seen() {
     let memory = filled();
     let entries = memory.entries.lock().unwrap().clone();
-    assert_eq!(entries.len(), 2 + 2 * 10, "format, mark, and ten entries of each org");
+    assert_eq!(entries.len(), 2 + 2 * 11, "format, mark, and eleven entries of each org");
     for (key, value) in &entries {
         let name = Key::parse(key).unwrap().to_string();
         after(&entries, |entries| drop(entries.remove(key)));
@@ -109,6 +110,7 @@ fn entries_that_do_not_fit_together_are_named() {
         (after(&entries, |e| drop(e.remove(&first(e, b'e')))), "which is missing"),
         (after(&entries, |e| drop(e.remove(&first(e, b'i')))), "must have 1 requests, and 0 were found"),
         (after(&entries, |e| drop(e.remove(&first(e, b'd')))), "must have 1 dead letters, and 0 were found"),
+        (after(&entries, |e| drop(e.remove(&first(e, b'r')))), "must have 1 pages of rows, and 0 were found"),
         (after(&entries, |e| drop(e.remove(&first(e, b'p')))), "must have 1 positions, and 0 were found"),
         (after(&entries, |e| drop(e.remove(&first(e, b'j')))), "has no job"),
         (after(&entries, |e| drop(e.remove(&first(e, b'm')))), "the format mark is missing"),

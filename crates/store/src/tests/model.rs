@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Append, Counts, Lane, Outcome, Settle};
+use crate::{Append, Counts, End, Lane, Outcome, Settle, Subject};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Flight {
@@ -16,7 +16,7 @@ pub(super) struct Waiting {
     pub(super) lane: Lane,
     pub(super) target: String,
     pub(super) key: String,
-    pub(super) units: u64,
+    pub(super) subjects: Vec<Subject>,
     pub(super) attempts: u32,
     pub(super) body: Vec<u8>,
     pub(super) flight: Flight,
@@ -34,6 +34,12 @@ pub(super) struct Model {
     pub(super) dead: Vec<(u64, String)>,
     pub(super) positions: BTreeMap<String, Vec<u8>>,
     pub(super) counts: Counts,
+    /// Subject and end, oldest first.
+    pub(super) rows: Vec<(Subject, End)>,
+}
+
+pub(super) fn units(subjects: &[Subject]) -> u64 {
+    subjects.iter().map(|subject| u64::from(subject.units)).sum()
 }
 
 impl Model {
@@ -44,14 +50,31 @@ impl Model {
             self.requests.push((request.lane, u64::from(request.records), request.body));
         }
         for letter in append.dead {
-            self.counts.records_in += u64::from(letter.records);
-            self.bury(u64::from(letter.records), letter.key);
+            self.counts.records_in += u64::from(letter.subject.units);
+            self.bury(vec![letter.subject], letter.key);
         }
     }
 
-    fn bury(&mut self, records: u64, key: String) {
-        self.counts.dead += records;
-        self.dead.push((records, key));
+    fn bury(&mut self, subjects: Vec<Subject>, key: String) {
+        self.counts.dead += units(&subjects);
+        self.dead.push((units(&subjects), key));
+        self.end(subjects, End::Dead);
+    }
+
+    fn end(&mut self, subjects: Vec<Subject>, end: End) {
+        self.rows.extend(subjects.into_iter().map(|subject| (subject, end)));
+    }
+
+    /// The letter that is so many from the end goes; for a retry a request of one record comes.
+    pub(super) fn unbury(&mut self, from_end: usize, retry: Option<Vec<u8>>, subjects: &[Subject]) {
+        self.dead.remove(self.dead.len() - 1 - from_end);
+        let end = if retry.is_some() { End::Retried } else { End::Discarded };
+        let none = subjects.iter().map(|subject| Subject { units: 0, ..subject.clone() });
+        self.rows.extend(none.map(|subject| (subject, end)));
+        if let Some(body) = retry {
+            self.counts.records_in += 1;
+            self.requests.push((Lane::Live, 1, body));
+        }
     }
 
     pub(super) fn head(&self, records_max: u64) -> Vec<&(Lane, u64, Vec<u8>)> {
@@ -70,30 +93,33 @@ impl Model {
 
     pub(super) fn settle(&mut self, bodies: &[Vec<u8>], settle: Settle) {
         self.requests.retain(|request| !bodies.contains(&request.2));
-        self.counts.unchanged += settle.unchanged;
-        self.counts.no_data += settle.no_data;
+        self.counts.unchanged += units(&settle.unchanged);
+        self.counts.no_data += units(&settle.no_data);
+        self.end(settle.unchanged, End::Unchanged);
+        self.end(settle.no_data, End::NoData);
         for letter in settle.dead {
-            self.bury(u64::from(letter.records), letter.key);
+            self.bury(vec![letter.subject], letter.key);
         }
         for new in settle.changes {
             let (mut lane, mut kept) = (new.lane, Vec::new());
-            for old in self.changes.drain(..) {
+            for old in std::mem::take(&mut self.changes) {
                 let same = old.target == new.target && old.key == new.key;
                 lane = if same { lane.min(old.lane) } else { lane };
                 if same && old.flight == Flight::Free {
-                    self.counts.superseded += old.units;
+                    self.counts.superseded += units(&old.subjects);
+                    self.end(old.subjects, End::Superseded);
                 } else {
                     kept.push(old);
                 }
             }
-            let (flight, units) = (Flight::Free, u64::from(new.units));
+            let (flight, subjects) = (Flight::Free, new.subjects);
             let (attempts, seq, due_ms, due_stored_ms) = (0, None, 0, 0);
             let (target, key, body) = (new.target, new.key, new.body);
             kept.push(Waiting {
                 lane,
                 target,
                 key,
-                units,
+                subjects,
                 attempts,
                 body,
                 flight,
@@ -147,7 +173,8 @@ impl Model {
 
     pub(super) fn resolve(&mut self, seq: u64, outcome: &Outcome) {
         let at = self.changes.iter().position(|waiting| waiting.seq == Some(seq)).expect("it was taken");
-        let Waiting { target, key, units, .. } = self.changes[at].clone();
+        let Waiting { target, key, subjects, .. } = self.changes[at].clone();
+        let units = units(&subjects);
         let newer = self.changes[at + 1..].iter().any(|other| other.target == target && other.key == key);
         match outcome {
             Outcome::Retry { due_ms, .. } if !newer => {
@@ -157,9 +184,15 @@ impl Model {
                 waiting.flight = Flight::Free;
                 return;
             }
-            Outcome::Retry { .. } => self.counts.superseded += units,
-            Outcome::Written => self.counts.written += units,
-            Outcome::Dead { .. } => self.bury(units, key),
+            Outcome::Retry { .. } => {
+                self.counts.superseded += units;
+                self.end(subjects, End::Superseded);
+            }
+            Outcome::Written => {
+                self.counts.written += units;
+                self.end(subjects, End::Written);
+            }
+            Outcome::Dead { .. } => self.bury(subjects, key),
         }
         self.changes.remove(at);
     }
@@ -185,7 +218,7 @@ impl Model {
 
     pub(super) fn counts(&self) -> Counts {
         let open_ingress = self.requests.iter().map(|request| request.1).sum();
-        let open_egress = self.changes.iter().map(|waiting| waiting.units).sum();
+        let open_egress = self.changes.iter().map(|waiting| units(&waiting.subjects)).sum();
         Counts { open_ingress, open_egress, ..self.counts }
     }
 }

@@ -9,11 +9,13 @@ use super::{
     OPTIONS, change, dead,
     memory::Memory,
     model::{Flight, Model},
-    request, wait,
+    request, subject, wait,
 };
-use crate::{Append, Change, Lane, Outcome, Resolve, Settle, Store, StoreError};
+use crate::{Append, Change, End, Lane, Outcome, Resolve, Retry, Settle, Store, StoreError};
 
 const ORGS: [&str; 2] = ["acme", "acme2"];
+/// Names of records that are asked for in the end; `key …` name the target's.
+const RECORDS: [&str; 4] = ["unchanged", "unknown", "key 0", "key 1"];
 const TARGETS: [&str; 2] = ["Enrichment__c", "Note__c"];
 
 /// What one record of a settled request becomes.
@@ -40,6 +42,7 @@ enum Call {
     Resolve { picks: Vec<(Index, Verdict)>, finish: Option<Index> },
     PutJob { id: u8, picks: Vec<Index> },
     Release,
+    Unbury { from_end: usize, retry: bool },
     Refused(Index),
     Reopen { close: bool },
     DiskFails,
@@ -73,6 +76,7 @@ fn any_call() -> impl Strategy<Value = Call> {
         6 => resolve.prop_map(|(picks, finish)| Call::Resolve { picks, finish }),
         3 => (0..2_u8, vec(any::<Index>(), 0..4)).prop_map(|(id, picks)| Call::PutJob { id, picks }),
         2 => Just(Call::Release),
+        2 => (0..3_usize, any::<bool>()).prop_map(|(from_end, retry)| Call::Unbury { from_end, retry }),
         2 => any::<Index>().prop_map(Call::Refused),
         2 => any::<bool>().prop_map(|close| Call::Reopen { close }),
         1 => Just(Call::DiskFails),
@@ -131,6 +135,7 @@ impl World {
                 self.store().release(ORGS[at]).await.unwrap();
                 self.models[at].release();
             }
+            Call::Unbury { from_end, retry } => self.unbury(at, from_end, retry).await,
             Call::Refused(pick) => self.refused(at, pick).await,
             Call::Reopen { close } => self.reopen(close).await,
             Call::DiskFails => self.disk_fails(at).await,
@@ -170,8 +175,8 @@ impl World {
             Settle { requests: head.iter().map(|request| request.seq).collect(), ..Settle::default() };
         for (nth, fate) in (0..records).zip(fates.iter().cycle()) {
             match fate {
-                Fate::Unchanged => settle.unchanged += 1,
-                Fate::NoData => settle.no_data += 1,
+                Fate::Unchanged => settle.unchanged.push(subject(RECORDS[0], 1)),
+                Fate::NoData => settle.no_data.push(subject(RECORDS[1], 1)),
                 Fate::Dead => settle.dead.push(dead(1, &self.body())),
                 Fate::Change { live, target, key } => {
                     let lane = if *live { Lane::Live } else { Lane::Refresh };
@@ -183,6 +188,7 @@ impl World {
         if extra {
             settle.changes.push(change(Lane::Refresh, TARGETS[1], "key 0", 0, &self.body()));
         }
+        settle.at_ms = self.now_ms;
         self.store().settle(ORGS[at], settle.clone()).await.unwrap();
         let bodies: Vec<_> = found.into_iter().map(|request| request.2).collect();
         self.models[at].settle(&bodies, settle);
@@ -228,7 +234,8 @@ impl World {
         }
         let ids: Vec<_> = self.models[at].jobs.keys().cloned().collect();
         let finished_job = finish.filter(|_| !ids.is_empty()).map(|pick| pick.get(&ids).clone());
-        let resolve = Resolve { outcomes: outcomes.clone(), finished_job: finished_job.clone() };
+        let (at_ms, by) = (self.now_ms, "REST".to_owned());
+        let resolve = Resolve { outcomes: outcomes.clone(), finished_job: finished_job.clone(), at_ms, by };
         self.store().resolve(ORGS[at], resolve).await.unwrap();
         for (seq, outcome) in outcomes {
             self.models[at].resolve(seq, &outcome);
@@ -250,34 +257,68 @@ impl World {
         self.models[at].put_job(id, body, &chosen);
     }
 
+    async fn unbury(&mut self, at: usize, from_end: usize, retry: bool) {
+        let (store, org) = (self.store(), ORGS[at]);
+        let letters = store.dead_letters(org, from_end + 1).await.unwrap();
+        let error = store.discard_letter(org, u64::MAX, "cli", 7).await.unwrap_err();
+        assert!(matches!(error, StoreError::UnknownLetter { seq: u64::MAX, .. }), "{error}");
+        let Some(letter) = letters.get(from_end) else { return };
+        assert_eq!(store.dead_letter(org, letter.seq).await.unwrap(), *letter);
+        let (seq, by, at_ms, body) = (letter.seq, "cli".to_owned(), self.now_ms, self.body());
+        if retry {
+            let requests = vec![request(Lane::Live, 1, &body)];
+            self.store().retry_letter(org, Retry { letter: seq, requests, by, at_ms }).await.unwrap();
+        } else {
+            self.store().discard_letter(org, seq, &by, at_ms).await.unwrap();
+        }
+        let record = &letter.subjects[0].record;
+        let rows = self.store().rows(org, record, 1).await.unwrap();
+        let end = if retry { End::Retried } else { End::Discarded };
+        assert_eq!((rows[0].end, rows[0].seq, rows[0].by.as_str()), (end, seq, "cli"));
+        self.models[at].unbury(from_end, retry.then(|| body.into_bytes()), &letter.subjects);
+    }
+
     /// Calls that must be refused; that they change nothing is seen by the comparison after it.
     async fn refused(&mut self, at: usize, pick: Index) {
         let (store, org) = (self.store(), ORGS[at]);
         let head = store.ingress_head(org, 9).await.unwrap();
         let requests: Vec<_> = head.iter().map(|request| request.seq).collect();
         let records: u64 = head.iter().map(|request| u64::from(request.records)).sum();
-        let unbalanced = Settle { requests: requests.clone(), unchanged: records + 1, ..Settle::default() };
+        let unbalanced = Settle {
+            requests: requests.clone(),
+            unchanged: vec![subject("r", u32::try_from(records).unwrap() + 1)],
+            ..Settle::default()
+        };
         let error = store.settle(org, unbalanced).await.unwrap_err();
         assert!(
             matches!(error, StoreError::Unbalanced { taken, given, .. } if (taken, given) == (records, records + 1))
         );
-        let unknown =
-            Settle { requests: [requests, vec![u64::MAX]].concat(), unchanged: records, ..Settle::default() };
+        let unknown = Settle {
+            requests: [requests, vec![u64::MAX]].concat(),
+            unchanged: Vec::new(),
+            ..Settle::default()
+        };
         let error = store.settle(org, unknown).await.unwrap_err();
         assert!(matches!(error, StoreError::UnknownRequest { seq: u64::MAX, .. }));
         if let Some(first) = head.first() {
             let twice = vec![first.seq, first.seq];
-            let twice =
-                Settle { requests: twice, unchanged: 2 * u64::from(first.records), ..Settle::default() };
+            let twice = Settle {
+                requests: twice,
+                unchanged: vec![subject("r", 2 * first.records)],
+                ..Settle::default()
+            };
             let error = store.settle(org, twice).await.unwrap_err();
             assert!(matches!(error, StoreError::UnknownRequest { .. }));
         }
         if let Some(seq) = self.in_flight(at).first() {
             let outcomes = vec![(*seq, Outcome::Written); 2];
-            let error = store.resolve(org, Resolve { outcomes, finished_job: None }).await.unwrap_err();
+            let error = store
+                .resolve(org, Resolve { outcomes, finished_job: None, ..Resolve::default() })
+                .await
+                .unwrap_err();
             assert!(matches!(error, StoreError::UnknownChange { .. }));
         }
-        let job = Resolve { outcomes: Vec::new(), finished_job: Some("never".to_owned()) };
+        let job = Resolve { finished_job: Some("never".to_owned()), ..Resolve::default() };
         assert!(matches!(store.resolve(org, job).await.unwrap_err(), StoreError::UnknownJob { .. }));
         let free: Vec<_> = self.models[at].changes.iter().filter(|w| w.flight == Flight::Free).collect();
         let free: Vec<_> = free.into_iter().filter_map(|waiting| waiting.seq).collect();
@@ -285,7 +326,10 @@ impl World {
             self.in_flight(at).into_iter().map(|seq| (seq, Outcome::Written)).collect();
         let seq = if free.is_empty() { u64::MAX } else { *pick.get(&free) };
         outcomes.push((seq, Outcome::Written));
-        let error = store.resolve(org, Resolve { outcomes, finished_job: None }).await.unwrap_err();
+        let error = store
+            .resolve(org, Resolve { outcomes, finished_job: None, ..Resolve::default() })
+            .await
+            .unwrap_err();
         let wanted =
             if free.is_empty() { format!("no change {seq}") } else { format!("{seq} is not being written") };
         assert!(error.to_string().contains(&wanted), "{error}");
@@ -321,8 +365,18 @@ impl World {
         assert_eq!(counts, model.counts());
         assert_eq!(store.next_due_ms(org).await.unwrap(), model.next_due_ms());
         let letters = store.dead_letters(org, 5).await.unwrap();
-        let letters: Vec<_> = letters.into_iter().map(|l| (u64::from(l.records), l.key)).collect();
+        let letters: Vec<_> = letters.into_iter().map(|letter| (letter.records(), letter.key)).collect();
         assert_eq!(letters, model.dead.iter().rev().take(5).cloned().collect::<Vec<_>>());
+        for record in RECORDS {
+            let rows = store.rows(org, record, 999).await.unwrap();
+            let rows: Vec<_> = rows.into_iter().rev().map(|row| (row.subject, row.end)).collect();
+            let expected = model.rows.iter().filter(|row| row.0.record == record);
+            assert_eq!(rows, expected.cloned().collect::<Vec<_>>());
+            let open = store.changes_of(org, record, 999).await.unwrap();
+            let of_record =
+                |waiting: &&super::model::Waiting| waiting.subjects.iter().any(|s| s.record == record);
+            assert_eq!(open.len(), model.changes.iter().filter(of_record).count());
+        }
         for (name, value) in &model.positions {
             assert_eq!(store.position(org, name).await.unwrap().as_ref(), Some(value));
         }
@@ -348,7 +402,7 @@ impl World {
 fn same(change: &Change, waiting: &super::model::Waiting) {
     assert_eq!(Some(change.seq), waiting.seq);
     assert_eq!((&change.target, &change.key, &change.body), (&waiting.target, &waiting.key, &waiting.body));
-    assert_eq!((change.lane, u64::from(change.units)), (waiting.lane, waiting.units));
+    assert_eq!((change.lane, &change.subjects), (waiting.lane, &waiting.subjects));
     assert_eq!(change.attempts, waiting.attempts);
     assert_eq!(change.last_reason.is_empty(), change.attempts == 0);
 }

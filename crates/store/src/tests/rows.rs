@@ -1,0 +1,113 @@
+//! The ledger's rows: what they say, how long they are kept, and that what keeps them stays small.
+
+use super::{OPTIONS, change, memory::Memory, request, subject, wait};
+use crate::{Append, End, Lane, Options, Outcome, Resolve, Settle, Store, keys::Key};
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+
+/// Takes a request of `records` in and ends it as unchanged at a time.
+async fn end_at(store: &Store, org: &str, record: &str, at_ms: u64) {
+    let requests = vec![request(Lane::Refresh, 1, "body")];
+    store.append(org, Append { requests, ..Append::default() }).await.unwrap();
+    let head = store.ingress_head(org, 1).await.unwrap();
+    let (requests, unchanged) = (vec![head[0].seq], vec![subject(record, 1)]);
+    store.settle(org, Settle { requests, unchanged, at_ms, ..Settle::default() }).await.unwrap();
+}
+
+fn pages(memory: &Memory) -> usize {
+    let entries = memory.entries.lock().unwrap();
+    entries.keys().filter(|key| matches!(Key::parse(key), Some(Key::Page(_)))).count()
+}
+
+#[test]
+fn a_row_says_when_how_often_by_what_and_why() {
+    let store = Memory::default().open(OPTIONS).unwrap();
+    wait(async {
+        let requests = vec![request(Lane::Live, 2, "body")];
+        store.append("acme", Append { requests, ..Append::default() }).await.unwrap();
+        let head = store.ingress_head("acme", 9).await.unwrap();
+        let mut one = change(Lane::Live, "Enrichment__c", "acme.example", 0, "fields");
+        one.subjects = vec![subject("001A", 1), subject("001B", 1)];
+        let settle =
+            Settle { requests: vec![head[0].seq], changes: vec![one], at_ms: 10, ..Settle::default() };
+        store.settle("acme", settle).await.unwrap();
+        assert!(store.rows("acme", "001A", 9).await.unwrap().is_empty(), "it has not ended");
+        let open = store.changes_of("acme", "001B", 9).await.unwrap();
+        assert_eq!((open.len(), open[0].key.as_str()), (1, "acme.example"));
+        for (outcome, at_ms) in [
+            (Outcome::Retry { due_ms: 0, reason: "UNABLE_TO_LOCK_ROW".to_owned() }, 20),
+            (Outcome::Written, 30),
+        ] {
+            let taken = store.egress_take("acme", 20, 9).await.unwrap();
+            let (outcomes, by) = (vec![(taken[0].seq, outcome)], "job 750".to_owned());
+            store.resolve("acme", Resolve { outcomes, at_ms, by, ..Resolve::default() }).await.unwrap();
+        }
+        for record in ["001A", "001B"] {
+            let rows = store.rows("acme", record, 9).await.unwrap();
+            let [row] = rows.as_slice() else { panic!("one row: {rows:?}") };
+            assert_eq!(row.subject, subject(record, 1));
+            assert_eq!((row.end, row.ended_ms, row.tries, row.seq), (End::Written, 30, 2, open[0].seq));
+            assert_eq!((row.target.as_str(), row.key.as_str()), ("Enrichment__c", "acme.example"));
+            assert_eq!((row.by.as_str(), row.reason.as_str()), ("job 750", "UNABLE_TO_LOCK_ROW"));
+        }
+        assert!(store.changes_of("acme", "001B", 9).await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn rows_are_kept_for_their_days_and_those_of_a_silent_org_go_as_well() {
+    let memory = Memory::default();
+    let store = memory.open(Options { ledger_days: 2, ..OPTIONS }).unwrap();
+    wait(async {
+        end_at(&store, "silent", "old", DAY_MS).await;
+        end_at(&store, "acme", "old", DAY_MS).await;
+        end_at(&store, "acme", "middle", 3 * DAY_MS).await;
+        assert_eq!(store.rows("silent", "old", 9).await.unwrap().len(), 1, "not older than two days");
+        end_at(&store, "acme", "new", 3 * DAY_MS + 1).await;
+        for (org, record, kept) in
+            [("silent", "old", 0), ("acme", "old", 0), ("acme", "middle", 1), ("acme", "new", 1)]
+        {
+            assert_eq!(store.rows(org, record, 9).await.unwrap().len(), kept, "{record} of {org}");
+        }
+        assert_eq!(store.counts("silent").await.unwrap().unchanged, 1, "counts are for ever");
+        end_at(&store, "silent", "again", 4 * DAY_MS).await;
+    });
+    drop(store);
+    let store = memory.open(OPTIONS).unwrap();
+    assert_eq!(wait(store.rows("silent", "again", 9)).unwrap().len(), 1);
+}
+
+#[test]
+fn rows_share_pages_over_starts_and_are_found_in_any_of_them() {
+    let memory = Memory::default();
+    let mut store = memory.open(OPTIONS).unwrap();
+    for round in 0..3_u64 {
+        wait(async {
+            for at in 0..200 {
+                end_at(&store, "acme", &format!("001{at:015}"), round * 1_000 + at).await;
+            }
+        });
+        drop(store);
+        store = memory.open(OPTIONS).unwrap();
+    }
+    assert!(pages(&memory) <= 30, "{} pages for 600 rows of some 40 bytes", pages(&memory));
+    let rows = wait(store.rows("acme", &format!("001{:015}", 17), 9)).unwrap();
+    assert_eq!(rows.iter().map(|row| row.ended_ms).collect::<Vec<_>>(), [2_017, 1_017, 17]);
+    assert_eq!(wait(store.rows("acme", &format!("001{:015}", 17), 2)).unwrap().len(), 2);
+    assert!(wait(store.rows("acme", "never", 9)).unwrap().is_empty());
+}
+
+#[test]
+fn many_pages_are_read_in_several_calls() {
+    let store = Memory::default().open(Options { depth_max: 100_000, ..OPTIONS }).unwrap();
+    wait(async {
+        let requests = vec![request(Lane::Live, 20_001, "body")];
+        store.append("acme", Append { requests, ..Append::default() }).await.unwrap();
+        let head = store.ingress_head("acme", 1).await.unwrap();
+        let mut no_data = vec![subject("first", 1)];
+        no_data.extend((0..20_000).map(|at| subject(&format!("other {at:040}"), 1)));
+        let settle = Settle { requests: vec![head[0].seq], no_data, ..Settle::default() };
+        store.settle("acme", settle).await.unwrap();
+        assert_eq!(store.rows("acme", "first", 9).await.unwrap().len(), 1);
+    });
+}
