@@ -5,7 +5,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use chrono::NaiveTime;
-use orgpipe_reconcile::{EventFields, Mapping};
+use orgpipe_reconcile::{EventFields, Mapping, route::Strategy};
 use orgpipe_salesforce::oauth::Login;
 use secrecy::SecretString;
 
@@ -90,6 +90,8 @@ pub struct Limits {
     pub concurrent_max: u32,
     /// Records in one write from which Bulk API 2.0 is used.
     pub bulk_from: usize,
+    /// Whether that number or the price in API calls decides between REST and Bulk.
+    pub strategy: Strategy,
 }
 
 /// One kind of data kept up to date: which event asks for it, how it is looked up, where it is written.
@@ -177,6 +179,7 @@ pub(crate) mod tests {
                 requests_per_second: 10,
                 concurrent_max: 5,
                 bulk_from: 10,
+                strategy: Strategy::Count,
             },
             syncs: vec![Arc::new(SyncSettings {
                 name: "accounts".into(),

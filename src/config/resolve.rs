@@ -16,6 +16,7 @@ use orgpipe_actors::{
     Failpoints,
     settings::{Limits, OrgSettings, Settings, SourceSettings, WebhookSettings},
 };
+use orgpipe_reconcile::route::Strategy;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -44,8 +45,14 @@ const LEDGER_DAYS: u32 = 30;
 const QUEUE_MAX: u32 = 1_000_000;
 const BYTES_PER_MB: u64 = 1024 * 1024;
 
-const LIMITS: Limits =
-    Limits { daily_share: 0.25, reserve: 0.20, requests_per_second: 10, concurrent_max: 5, bulk_from: 10 };
+const LIMITS: Limits = Limits {
+    daily_share: 0.25,
+    reserve: 0.20,
+    requests_per_second: 10,
+    concurrent_max: 5,
+    bulk_from: 10,
+    strategy: Strategy::Count,
+};
 
 /// The settings a file means; relative paths start from `folder`.
 pub(super) fn config(
@@ -383,5 +390,6 @@ fn limits(org: LimitsTable, defaults: LimitsTable) -> Limits {
             .unwrap_or(LIMITS.requests_per_second),
         concurrent_max: org.concurrent_max.or(defaults.concurrent_max).unwrap_or(LIMITS.concurrent_max),
         bulk_from: bulk_from.unwrap_or(LIMITS.bulk_from),
+        strategy: org.strategy.or(defaults.strategy).unwrap_or(LIMITS.strategy),
     }
 }

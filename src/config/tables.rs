@@ -5,6 +5,8 @@
 
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
+use orgpipe_reconcile::route::Strategy;
+
 use super::{
     reader::{Section, Written},
     report::Report,
@@ -53,7 +55,7 @@ const ORG_DEFAULTS: Keys =
     ("org_defaults", &["login_url", "api_version", "time_zone", "namespace", "limits"]);
 const LIMITS: Keys = (
     "org_defaults.limits",
-    &["daily_share", "reserve", "requests_per_second", "concurrent_max", "bulk_from"],
+    &["daily_share", "reserve", "requests_per_second", "concurrent_max", "bulk_from", "strategy"],
 );
 const ORG: Keys =
     ("org", &["id", "login_url", "auth", "api_version", "time_zone", "namespace", "limits", "syncs"]);
@@ -183,6 +185,7 @@ pub(super) struct LimitsTable {
     pub(super) requests_per_second: Option<u32>,
     pub(super) concurrent_max: Option<u32>,
     pub(super) bulk_from: Option<u32>,
+    pub(super) strategy: Option<Strategy>,
 }
 
 /// `[[org]]`.
@@ -335,7 +338,19 @@ fn limits(section: &Section<'_>, report: &mut Report<'_>) -> LimitsTable {
         }
         Some(share.value)
     };
+    let strategy = section.text(report, "strategy").and_then(|written| match written.value.as_str() {
+        "count" => Some(Strategy::Count),
+        "cost" => Some(Strategy::Cost),
+        other => {
+            let message = format!("is `{other}`, which is no strategy");
+            let hint =
+                "Write \"count\" (from `bulk_from` records on Bulk API 2.0) or \"cost\" (fewest API calls).";
+            section.problem(report, written.line, "strategy", &message, hint);
+            None
+        }
+    });
     LimitsTable {
+        strategy,
         daily_share: share(report, "daily_share", 0.0, "which forbids every call"),
         reserve: share(report, "reserve", 1.0, "which leaves orgpipe no call"),
         requests_per_second: section

@@ -343,6 +343,13 @@ pub(crate) const WRONG: &[(&str, &str, &str, &str, &str)] = &[
         "",
     ),
     (
+        "namespace = \"acmeco\"",
+        "limits = { strategy = \"cheap\" }",
+        "limits",
+        "`limits.strategy` is `cheap`, which is no strategy",
+        "\"cost\" (fewest API calls)",
+    ),
+    (
         "daily_share = 0.25",
         "daily_share = 25",
         "daily_share",

@@ -33,7 +33,7 @@ pub(crate) struct Rig {
 impl Rig {
     /// Starts a simulator with these orgs and writes the settings; `edit` may change them.
     pub(crate) async fn with(orgs: Vec<OrgOptions>, edit: impl FnOnce(String) -> String) -> Self {
-        Self::scaled(orgs, TIME_SCALE, edit).await
+        Self::tuned(orgs, Options { time_scale: TIME_SCALE, ..Options::default() }, edit).await
     }
 
     /// The same with other timers of the simulator.
@@ -42,7 +42,20 @@ impl Rig {
         time_scale: f64,
         edit: impl FnOnce(String) -> String,
     ) -> Self {
-        let options = Options { orgs, time_scale, ..Options::default() };
+        Self::tuned(orgs, Options { time_scale, ..Options::default() }, edit).await
+    }
+
+    /// The same, with a look-up API that takes its time.
+    pub(crate) async fn slow(
+        orgs: Vec<OrgOptions>,
+        lookup_after: Duration,
+        edit: impl FnOnce(String) -> String,
+    ) -> Self {
+        Self::tuned(orgs, Options { time_scale: TIME_SCALE, lookup_after, ..Options::default() }, edit).await
+    }
+
+    async fn tuned(orgs: Vec<OrgOptions>, options: Options, edit: impl FnOnce(String) -> String) -> Self {
+        let options = Options { orgs, ..options };
         let simulator = Simulator::start(options).await.expect("a simulator");
         let folder = tempfile::tempdir().expect("a folder");
         let rig = Self { simulator, folder, admin: String::new(), child: None };

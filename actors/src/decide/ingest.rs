@@ -32,6 +32,7 @@ use serde_json::Value;
 use super::{
     lately::Lately,
     lookup::{ANSWER_BYTES_MAX, SourceError},
+    pace::{self, Pace},
     verdict::{self, Asked, Batch},
 };
 use crate::{
@@ -51,6 +52,9 @@ use crate::{
 /// How long a describe is trusted. An error that blames the schema forgets it at once.
 const DESCRIBE_SECS: u64 = 3600;
 
+/// Records looked at to choose a batch from: a full one may stand behind one that waits to become full.
+const HEAD_RECORDS: u64 = 2 * lookup::RECORDS_MAX as u64;
+
 /// Takes requests off the ingress queue of one org.
 pub(crate) struct Ingest {
     org: Arc<OrgContext>,
@@ -60,6 +64,7 @@ pub(crate) struct Ingest {
     lately: Lately,
     /// API calls made for the batch under way.
     calls: Cell<u64>,
+    pace: Pace,
     delays: Delays,
 }
 
@@ -112,18 +117,35 @@ impl Ingest {
     pub(crate) fn new(org: Arc<OrgContext>, bell: WeakRecipient<Bell>) -> Self {
         let delays = Delays::new(Duration::from_millis(500), Duration::from_mins(1));
         let lately = Lately::since(org.clock.now_ms());
-        Self { org, bell, describes: BTreeMap::new(), lately, calls: Cell::new(0), delays }
+        Self {
+            org,
+            bell,
+            describes: BTreeMap::new(),
+            lately,
+            calls: Cell::new(0),
+            pace: Pace::default(),
+            delays,
+        }
     }
 
     async fn advance(&mut self) -> Result<Next, Halt> {
         let org = Arc::clone(&self.org);
         org.pass(Point::Ingest);
-        let head = org.store.ingress_head(org.id(), lookup::RECORDS_MAX as u64).await?;
+        let head = org.store.ingress_head(org.id(), HEAD_RECORDS).await?;
         if head.is_empty() {
             return Ok(Next::Idle);
         }
+        let now = org.clock.monotonic();
+        let stretch = pace::stretch(org.settings.limits.strategy, org.line.spent());
+        let head = match pace::choose(head, |sync| self.pace.wait(sync, stretch, now)) {
+            Ok(head) => head,
+            Err(wait) => return Ok(Next::After(wait)),
+        };
         let mut settle = Settle::default();
         if let Some(job) = gather(&org.settings.syncs, head, org.clock.now_ms(), &mut settle) {
+            if job.origin == Origin::Live {
+                self.pace.began(&job.sync.name, now);
+            }
             let gap = job.gap.clone();
             self.decide(job, &mut settle).await?;
             if let Some(gap) = gap {

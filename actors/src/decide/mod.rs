@@ -3,4 +3,5 @@
 pub(crate) mod ingest;
 mod lately;
 pub(crate) mod lookup;
+mod pace;
 mod verdict;

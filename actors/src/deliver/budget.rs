@@ -48,6 +48,15 @@ impl Budget {
         Self { limits, usage: None, ours: VecDeque::new(), live_paused: None, refresh_paused: None }
     }
 
+    /// The part of our share of the day's calls that is gone; 0 as long as the org's allowance is not known.
+    #[expect(clippy::cast_precision_loss, reason = "call counts stay far below 2^52")]
+    pub(super) fn spent(&self) -> f64 {
+        let ours: u64 = self.ours.iter().map(|(_, calls)| calls).sum();
+        self.usage
+            .filter(|usage| usage.max > 0)
+            .map_or(0.0, |usage| ours as f64 / (self.limits.daily_share * usage.max as f64))
+    }
+
     /// What Salesforce told with an answer. Answers of parallel calls may come out of order; the next one corrects.
     pub(super) fn learn(&mut self, usage: ApiUsage) {
         self.usage = Some(usage);
@@ -101,11 +110,19 @@ impl Budget {
 
 #[cfg(test)]
 mod tests {
+    use orgpipe_reconcile::route::Strategy;
+
     use super::*;
 
     fn budget(daily_share: f64, reserve: f64) -> Budget {
-        let limits =
-            Limits { daily_share, reserve, requests_per_second: 10, concurrent_max: 5, bulk_from: 10 };
+        let limits = Limits {
+            daily_share,
+            reserve,
+            requests_per_second: 10,
+            concurrent_max: 5,
+            bulk_from: 10,
+            strategy: Strategy::Count,
+        };
         Budget::new(limits)
     }
 

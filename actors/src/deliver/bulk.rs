@@ -186,14 +186,15 @@ pub(super) async fn look(org: &OrgContext, open: &mut OpenJob) -> Result<Look, C
 }
 
 async fn results(org: &OrgContext, open: &OpenJob, cause: Option<ApiError>) -> Result<Look, CallError> {
-    let mut files = Vec::with_capacity(3);
-    for kind in [ResultKind::Successful, ResultKind::Failed, ResultKind::Unprocessed] {
+    let file = async |kind| {
         let reply = org.line.call(open.lane, &job::results(&open.id, kind)).await?;
         reply.require_success()?;
-        files.push(reply.body);
-    }
+        Ok::<_, CallError>(reply.body)
+    };
+    let kinds = (ResultKind::Successful, ResultKind::Failed, ResultKind::Unprocessed);
+    let (successful, failed, unprocessed) = tokio::try_join!(file(kinds.0), file(kinds.1), file(kinds.2))?;
     let keys: Vec<String> = open.parcel.rows.iter().map(|(_, key)| key.clone()).collect();
-    let rows = csv::reconcile(&open.parcel.external_id_field, &keys, &files[0], &files[1], &files[2])?;
+    let rows = csv::reconcile(&open.parcel.external_id_field, &keys, &successful, &failed, &unprocessed)?;
     let moment = Moment { now_ms: org.clock.now_ms(), dice: org.clock.dice() };
     let outcomes = open.parcel.rows.iter().zip(rows).map(|((seq, _), row)| {
         let attempts = attempts_of(open, *seq);

@@ -59,6 +59,11 @@ impl Gate {
         self.budget().learn(usage);
     }
 
+    /// The part of our share of the day's calls that is gone.
+    pub(crate) fn spent(&self) -> f64 {
+        self.budget().spent()
+    }
+
     /// The org has no calls left.
     pub(crate) fn exhausted(&self) {
         self.budget().exhausted();

@@ -179,7 +179,8 @@ impl Writer {
             self.resolve(unreadable, None, 0).await?;
         }
         let mut more = false;
-        if route(outgoing.len(), self.org.settings.limits.bulk_from) == WriteLane::Bulk {
+        let limits = self.org.settings.limits;
+        if route(outgoing.len(), limits.bulk_from, limits.strategy) == WriteLane::Bulk {
             let opened = bulk::open(&self.org, lane, outgoing).await?;
             self.jobs.get_or_insert_default().extend(opened.job);
             (outgoing, more) = (opened.left_over, opened.more);

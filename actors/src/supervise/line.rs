@@ -65,6 +65,11 @@ impl OrgLine {
         &self.http
     }
 
+    /// The part of our share of the day's calls that is gone, 0 to 1.
+    pub(crate) fn spent(&self) -> f64 {
+        self.gate.spent()
+    }
+
     /// The current session; a new one if there is none or if `refused` is the current one's generation.
     ///
     /// After a failed login the same error is answered, without asking the org, until the next try is due.

@@ -17,11 +17,19 @@ pub struct Options {
     pub seed: u64,
     /// Which ports to use, always on 127.0.0.1.
     pub ports: Ports,
+    /// Real time the vendor API takes to answer a look-up. Default none.
+    pub lookup_after: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { orgs: vec![OrgOptions::default()], time_scale: 1.0, seed: 1, ports: Ports::Ephemeral }
+        Self {
+            orgs: vec![OrgOptions::default()],
+            time_scale: 1.0,
+            seed: 1,
+            ports: Ports::Ephemeral,
+            lookup_after: Duration::ZERO,
+        }
     }
 }
 
@@ -56,6 +64,8 @@ pub struct OrgOptions {
     pub bulk_step: Duration,
     /// Simulated time after which an unused access token ends. Default 2 hours.
     pub session_idle: Duration,
+    /// Real time the org takes to answer any request. Default none; a real org takes 80 ms and more.
+    pub answer_after: Duration,
     /// Fields, objects (`X__c`) and events (`X__e`) beyond the standard ones and the package's.
     pub custom_fields: Vec<CustomField>,
 }
@@ -78,6 +88,7 @@ impl Default for OrgOptions {
             per_app_usage: false,
             bulk_step: Duration::from_secs(1),
             session_idle: Duration::from_hours(2),
+            answer_after: Duration::ZERO,
             custom_fields: Vec::new(),
         }
     }

@@ -59,7 +59,9 @@ impl Simulator {
         let mut ports = options.ports;
         let (control_listener, control_url) = listen(&mut ports)?;
         let (vendor_listener, vendor_url) = listen(&mut ports)?;
-        let vendor = VendorHandle { vendor: Arc::new(Vendor::new(format!("{vendor_url}/lookup"))) };
+        let vendor = VendorHandle {
+            vendor: Arc::new(Vendor::new(format!("{vendor_url}/lookup"), options.lookup_after)),
+        };
         let mut orgs = Vec::with_capacity(options.orgs.len());
         let mut servers = Vec::new();
         for (number, org) in (1..).zip(&options.orgs) {

@@ -9,6 +9,7 @@ mod made_up;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
@@ -64,12 +65,13 @@ struct State {
 #[derive(Debug)]
 pub(crate) struct Vendor {
     url: String,
+    answer_after: Duration,
     state: Mutex<State>,
 }
 
 impl Vendor {
-    pub(crate) fn new(url: String) -> Self {
-        Self { url, state: Mutex::default() }
+    pub(crate) fn new(url: String, answer_after: Duration) -> Self {
+        Self { url, answer_after, state: Mutex::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -140,8 +142,16 @@ pub(crate) async fn entry(
     if request.method() != "POST" || request.path() != "/lookup" {
         return HttpResponse::NotFound().json(json!({"error": "POST /lookup is all there is"}));
     }
-    let mut state = vendor.vendor.state();
-    let lookup: Lookup = match serde_json::from_slice(&body) {
+    let response = answer(&vendor.vendor, &body);
+    if !vendor.vendor.answer_after.is_zero() {
+        actix_rt::time::sleep(vendor.vendor.answer_after).await;
+    }
+    response
+}
+
+fn answer(vendor: &Vendor, body: &[u8]) -> HttpResponse {
+    let mut state = vendor.state();
+    let lookup: Lookup = match serde_json::from_slice(body) {
         Ok(lookup) => lookup,
         Err(error) => return HttpResponse::BadRequest().json(json!({"error": error.to_string()})),
     };

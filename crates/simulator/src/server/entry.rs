@@ -28,6 +28,7 @@ const HEAD_MAX: usize = 16_384;
 /// Answers any request to an org.
 pub(crate) async fn org(request: HttpRequest, body: Bytes, org: web::Data<Org>) -> HttpResponse {
     let org = org.into_inner();
+    let delay = org.facts.answer_after;
     let path = format!("/{}", request.path().trim_start_matches('/'));
     let harm = org.state().faults.strike(&path);
     let mut delivery = Delivery::Whole;
@@ -59,6 +60,9 @@ pub(crate) async fn org(request: HttpRequest, body: Bytes, org: web::Data<Org>) 
     });
     if let Some(Follow::Job(id)) = &answer.follow {
         actix_rt::spawn(api::advance(org.clone(), id.clone()));
+    }
+    if !delay.is_zero() {
+        actix_rt::time::sleep(delay).await;
     }
     if harm == Some(Harm::LoseAnswer) {
         delivery = Delivery::Cut { written: Written::Nothing, chunked: false };

@@ -1,0 +1,148 @@
+//! What the customer pays in API calls, counted by the simulator, with an org that answers after 80 ms and a look-up
+//! API that answers after 20 ms.
+//!
+//! `ORGPIPE_LONG_TESTS=1` makes the refresh as large as it is promised for: 100,000 records.
+
+mod support;
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use orgpipe_simulator::OrgOptions;
+use serde_json::json;
+use support::{Rig, account, answer, domain, eventually};
+
+/// The customer's calls of a day, as in an Enterprise Edition without add-ons.
+const DAILY_CALLS: u64 = 100_000;
+
+/// An org and a look-up API as slow as real ones, and settings as they come, but for `limits`.
+async fn rig(flow: bool, limits: &str) -> Rig {
+    let acme = OrgOptions {
+        flow,
+        daily_calls: DAILY_CALLS,
+        answer_after: Duration::from_millis(80),
+        ..OrgOptions::named("acme")
+    };
+    let limits = limits.to_owned();
+    let mut rig = Rig::slow(vec![acme], Duration::from_millis(20), |text| {
+        let (before, rest) = text.split_once("[org_defaults.limits]").expect("limits");
+        let (_, after) = rest.split_once("[[org]]").expect("an org");
+        format!("{before}[org_defaults.limits]\n{limits}\n[[org]]{after}")
+    })
+    .await;
+    rig.start().await;
+    rig.subscribed("acme").await;
+    rig
+}
+
+fn counted(rig: &Rig) -> usize {
+    rig.org("acme").calls().iter().filter(|call| call.counted).count()
+}
+
+/// When each enrichment was first seen in the org.
+#[derive(Default)]
+struct Seen(BTreeMap<String, Instant>);
+
+impl Seen {
+    fn look(&mut self, rig: &Rig, now: Instant) {
+        for row in rig.org("acme").rows("Enrichment__c") {
+            let key = row["External_Id__c"].as_str().expect("a key");
+            if !self.0.contains_key(key) {
+                self.0.insert(key.to_owned(), now);
+            }
+        }
+    }
+}
+
+/// 1,000 accounts made within ten seconds; the calls they cost, and the 95th percentile of the time from an account to
+/// its enrichment.
+#[expect(clippy::disallowed_methods, reason = "the changes come at a rate in real time")]
+async fn thousand_single_changes(rig: &Rig) -> (usize, Duration) {
+    const CHANGES: usize = 1_000;
+    let org = rig.org("acme");
+    for n in 0..CHANGES {
+        rig.simulator.vendor().set_answer(&domain(n), Some(answer(&format!("K{n}"), 10)));
+    }
+    org.clear_calls();
+    let (mut made, mut seen) = (Vec::with_capacity(CHANGES), Seen::default());
+    let start = Instant::now();
+    for n in 0..CHANGES {
+        let due = Duration::from_millis(10) * u32::try_from(n).expect("small");
+        actix_rt::time::sleep(due.saturating_sub(start.elapsed())).await;
+        made.push(Instant::now());
+        org.create("Account", account(n)).expect("an account");
+        if n % 10 == 0 {
+            seen.look(rig, Instant::now());
+        }
+    }
+    eventually("all enrichments", async || {
+        seen.look(rig, Instant::now());
+        (seen.0.len() == CHANGES).then_some(())
+    })
+    .await;
+    // Counts nothing as written before the results of the last job are read.
+    rig.ledger("acme", json!({ "records_in": CHANGES, "written": CHANGES, "open": 0 })).await;
+    let mut waits: Vec<Duration> =
+        made.iter().enumerate().map(|(n, made)| seen.0[&format!("K{n}")].duration_since(*made)).collect();
+    waits.sort_unstable();
+    (counted(rig), waits[CHANGES * 95 / 100])
+}
+
+#[actix_rt::test]
+async fn a_thousand_single_changes_cost_150_calls_at_most_by_count_and_are_written_within_three_seconds() {
+    let (calls, p95) = thousand_single_changes(&rig(true, "").await).await;
+    assert!(calls <= 150 && p95 <= Duration::from_secs(3), "{calls} calls, p95 {p95:?}");
+}
+
+#[actix_rt::test]
+async fn a_thousand_single_changes_cost_120_calls_at_most_by_cost_and_are_written_within_three_seconds() {
+    let (calls, p95) = thousand_single_changes(&rig(true, "strategy = \"cost\"").await).await;
+    assert!(calls <= 120 && p95 <= Duration::from_secs(3), "{calls} calls, p95 {p95:?}");
+}
+
+#[actix_rt::test]
+async fn one_change_alone_costs_three_calls() {
+    let rig = rig(true, "").await;
+    for n in 0..2 {
+        rig.simulator.vendor().set_answer(&domain(n), Some(answer(&format!("K{n}"), 10)));
+        rig.org("acme").clear_calls();
+        rig.org("acme").create("Account", account(n)).expect("an account");
+        rig.ledger("acme", json!({ "written": n + 1 })).await;
+        let describe = usize::from(n == 0);
+        assert_eq!(counted(&rig), 3 + describe, "read, match, write; the describe is read once");
+    }
+}
+
+#[actix_rt::test]
+async fn a_refresh_of_unchanged_records_costs_one_call_in_100_records_and_one_in_2000() {
+    let records: usize = if option_env!("ORGPIPE_LONG_TESTS").is_some() { 100_000 } else { 5_000 };
+    let rig = rig(false, "requests_per_second = 100").await;
+    let org = rig.org("acme");
+    for n in 0..records {
+        rig.simulator.vendor().set_answer(&domain(n), Some(answer(&format!("K{n}"), 10)));
+        let id = org.create("Account", account(n)).expect("an account");
+        let held = json!({ "External_Id__c": format!("K{n}"), "Account__c": id, "Employee_Count__c": 10,
+            "Industry__c": "Software" });
+        org.create("Enrichment__c", held.as_object().cloned().expect("an object")).expect("its enrichment");
+    }
+    org.clear_calls();
+    let url = format!("{}/api/v1/orgs/acme/refresh", rig.admin);
+    let reply = reqwest::Client::new().post(url).send().await.expect("an answer");
+    assert_eq!(reply.status(), 202);
+    let part = records / 20;
+    for twentieth in 1..=20 {
+        eventually("one more twentieth of the records", async || {
+            let view = rig.view("acme").await;
+            (view["records"]["unchanged"].as_u64()? >= (twentieth * part) as u64).then_some(())
+        })
+        .await;
+    }
+    rig.ledger("acme", json!({ "records_in": records, "unchanged": records, "open": 0 })).await;
+    let (pages, matches) = (records / 2_000 + 1, records / 100);
+    let calls = counted(&rig);
+    assert!(calls <= 1 + pages + matches, "{calls} calls: a describe, {pages} pages, {matches} matches");
+    // 1,052 for 100,000 records, of the 1,150 that are promised.
+    assert!(calls * 100_000 <= 1_150 * records, "{calls} calls for {records} records");
+}
