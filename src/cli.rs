@@ -52,6 +52,10 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Ask the running service to refresh an org now
     Refresh(RefreshArgs),
+    /// Show an org's API calls, what waits for them, and what a refresh would take (asks the running service)
+    ///
+    /// Counts the records of each sync with a refresh, which takes one API call a sync.
+    Limits(OrgTarget),
     /// Give the running service an order about one org: pause, resume, restart, drain, replay
     Org(OrgArgs),
     /// Show orgpipe at work on simulated orgs; needs no Salesforce and no settings

@@ -95,7 +95,7 @@ async fn source(settings: &Settings, clock: Clock) -> Option<CheckProblem> {
 
 async fn org(settings: Arc<OrgSettings>, http: HttpClient, clock: Clock) -> Vec<CheckProblem> {
     let place = format!("org {}", settings.id);
-    let line = OrgLine::new(Arc::clone(&settings), http, Arc::new(Board::default()), clock);
+    let line = OrgLine::new(Arc::clone(&settings), http, Arc::new(Board::default()), None, clock);
     if let Err(error) = line.session(None).await {
         return vec![CheckProblem::new(&place, error.to_string(), error.hint().unwrap_or_default())];
     }

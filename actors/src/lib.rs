@@ -31,6 +31,11 @@ pub use capture::{
     replay::{NoPlace, ReplayFrom},
 };
 pub use check::{CheckProblem, check};
+pub use deliver::{
+    budget::Priority,
+    forecast::Forecast,
+    gate::{BudgetView, BudgetWait},
+};
 pub use failpoint::{Failpoints, NoFailpoint};
 pub use service::{Drained, Ledger, OrgView, Replayed, Service, StartError};
 pub use supervise::{

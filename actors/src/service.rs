@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, thread, time::Duration};
 
 use actix::{Actor as _, Addr};
 use actix_rt::Arbiter;
-use orgpipe_salesforce::{error::CallError, http::HttpClient};
+use orgpipe_salesforce::{error::CallError, http::HttpClient, rest::query, soql::Select};
 use orgpipe_store::{Counts, DeadLetter, Durability, Options, Store, StoreError};
 use serde::Serialize;
 
@@ -16,6 +16,11 @@ use crate::{
     },
     clock::Clock,
     decide::lookup::Source,
+    deliver::{
+        budget::Priority,
+        forecast::Forecast,
+        gate::{BudgetView, Keep},
+    },
     settings::Settings,
     supervise::{
         context::OrgContext,
@@ -61,6 +66,8 @@ pub struct OrgView {
     pub status: OrgStatus,
     /// The worst of its parts' states.
     pub state: crate::State,
+    /// Its API calls, and what waits for them.
+    pub budget: BudgetView,
     /// The ledger; `None` when the store has stopped.
     pub records: Option<Ledger>,
 }
@@ -148,7 +155,8 @@ impl Service {
             .into_iter()
             .map(|org| {
                 let board = Arc::new(Board::default());
-                let line = OrgLine::new(Arc::clone(&org), http.clone(), Arc::clone(&board), clock);
+                let keep = Some(Keep { store: store.clone(), org: org.id.clone() });
+                let line = OrgLine::new(Arc::clone(&org), http.clone(), Arc::clone(&board), keep, clock);
                 let (store, source) = (store.clone(), Arc::clone(&source));
                 let (gaps, webhook) = (heal::Guard::default(), webhook.clone());
                 let failpoints = settings.failpoints.clone();
@@ -198,6 +206,28 @@ impl Service {
         let mut receipts = heal::receipts(org).await?;
         receipts.reverse();
         Ok(receipts)
+    }
+
+    /// What a refresh of each sync would cost now. Counts the records, which takes one API call a sync.
+    pub async fn forecasts(&self, id: &str) -> Result<Vec<Forecast>, OrgError> {
+        let org = self.known(id)?;
+        let (limits, mut forecasts) = (org.settings.limits, Vec::new());
+        for sync in &org.settings.syncs {
+            let Some(refresh) = &sync.refresh else { continue };
+            let soql = Select::from(sync.mapping.object())
+                .fields(["COUNT()".to_owned()])
+                .where_raw(refresh.condition.as_deref().unwrap_or_default())
+                .to_soql();
+            let counted = org.line.call(Priority::Refresh, &query::query(&soql)).await;
+            forecasts.push(match counted.and_then(|reply| query::page(&reply)) {
+                Ok(page) => {
+                    let day = org.line.budget().allowed;
+                    Forecast::new(&sync.name, page.total, limits.bulk_from, limits.strategy, day)
+                }
+                Err(error) => Forecast::unknown(&sync.name, &error.to_string()),
+            });
+        }
+        Ok(forecasts)
     }
 
     /// Begins to read all records of one sync, or of all that can be refreshed. Gives back their names.
@@ -296,6 +326,6 @@ impl Service {
         let mut status = org.board.status();
         status.subscription = status.subscription.at(org.clock.now_ms());
         let records = self.store.counts(org.id()).await.ok().map(Ledger::from);
-        OrgView { id: org.id().to_owned(), state: status.worst(), status, records }
+        OrgView { id: org.id().to_owned(), state: status.worst(), status, budget: org.line.budget(), records }
     }
 }

@@ -1,6 +1,6 @@
 //! States and parts in an operator's words.
 
-use orgpipe_actors::{Part, State};
+use orgpipe_actors::{Part, Priority, State};
 
 /// A state as operators read it.
 pub(crate) fn state(state: State) -> &'static str {
@@ -23,5 +23,14 @@ pub(crate) fn part(part: Part) -> &'static str {
         Part::Refresh => "refresh",
         Part::Ingest => "look-up",
         Part::Writer => "writer",
+    }
+}
+
+/// What calls are for, as operators read it.
+pub(crate) fn priority(priority: Priority) -> &'static str {
+    match priority {
+        Priority::Live => "live work",
+        Priority::Heal => "healing",
+        Priority::Refresh => "refresh",
     }
 }

@@ -5,9 +5,11 @@ use actix_web::{
     http::StatusCode,
     web::{Data, Path, Query},
 };
-use orgpipe_actors::{OrgError, Service};
+use orgpipe_actors::{OrgError, Service, State};
 use serde::Deserialize;
 use serde_json::json;
+
+use super::names;
 
 /// Dead letters answered when no number is asked for, and at most.
 const DEAD_LETTERS: (usize, usize) = (100, 1_000);
@@ -48,6 +50,19 @@ pub(super) async fn dead_letters(
         }
         Err(error) => problem(&error),
     }
+}
+
+/// The org's API calls, and what a refresh would take of them. A POST, as the answer takes API calls itself.
+pub(super) async fn limits(service: Data<Service>, org: Path<String>) -> HttpResponse {
+    let forecasts = match service.forecasts(&org).await {
+        Ok(forecasts) => forecasts,
+        Err(error) => return problem(&error),
+    };
+    let Some(view) = service.org(&org).await else { return problem(&OrgError::Unknown(org.into_inner())) };
+    let waiting = view.status.parts.iter().filter(|(_, part)| part.state == State::Waiting);
+    let waits: Vec<String> =
+        waiting.map(|(part, why)| format!("{}: {}", names::part(*part), why.note)).collect();
+    HttpResponse::Ok().json(json!({ "budget": view.budget, "waits": waits, "forecasts": forecasts }))
 }
 
 pub(super) async fn receipts(service: Data<Service>, org: Path<String>) -> HttpResponse {

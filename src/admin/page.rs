@@ -106,7 +106,7 @@ fn row(org: &OrgView) -> PageRow {
         open: records.open,
         lag: org.status.last_lag_ms.map(|millis| format!("{millis} ms")).unwrap_or_default(),
         calls: org.status.api_usage.map(|(used, max)| format!("{used} / {max}")).unwrap_or_default(),
-        notes: [notes(org), gap_notes(org)].concat(),
+        notes: [notes(org), budget_notes(org), gap_notes(org)].concat(),
     }
 }
 
@@ -121,6 +121,20 @@ fn notes(org: &OrgView) -> Vec<String> {
         Some((part, why)) => vec![format!("{}: {}. {}", names::part(part), why.note, why.hint)],
         None => Vec::new(),
     }
+}
+
+/// What waits for API calls, and how many are ours.
+fn budget_notes(org: &OrgView) -> Vec<String> {
+    let budget = &org.budget;
+    let waits: Vec<String> = budget
+        .waits
+        .iter()
+        .map(|wait| format!("{} waits: {}", names::priority(wait.work), wait.why))
+        .collect();
+    if waits.is_empty() {
+        return Vec::new();
+    }
+    vec![format!("{} (ours: {} of {}).", waits.join("; "), budget.ours, budget.share)]
 }
 
 /// Gaps that are open, and what was done about the last one.

@@ -4,6 +4,7 @@
 
 mod check;
 mod demo;
+mod limits;
 mod org;
 mod refresh;
 mod rehearsal;
@@ -21,6 +22,7 @@ pub(crate) fn dispatch(command: Command) -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Refresh(args) => refresh::run(&args),
+        Command::Limits(target) => limits::run(&target),
         Command::Org(args) => org::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Simulate(args) => simulate::run(&args),

@@ -2,7 +2,7 @@
 
 pub(crate) mod cometd;
 pub(crate) mod heal;
-mod pages;
+pub(crate) mod pages;
 pub(crate) mod refresh;
 pub(crate) mod replay;
 pub(crate) mod requests;

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Records read with one query: one page as Salesforce cuts it (REST API Developer Guide, "Query Options Header").
-pub(super) const PAGE: usize = 2_000;
+pub(crate) const PAGE: usize = 2_000;
 /// Time of a record's last change by anybody, also by the system; indexed in every object.
 const STAMP: &str = "SystemModstamp";
 /// A record is stamped when it is saved and seen when its transaction ends: a change may appear with a time this long

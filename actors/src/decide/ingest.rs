@@ -26,7 +26,7 @@ use orgpipe_salesforce::{
     rest::{describe, query},
     soql::Select,
 };
-use orgpipe_store::{Lane, NewDead, Request, Settle, StoreError, Subject, units};
+use orgpipe_store::{NewDead, Request, Settle, StoreError, Subject, units};
 use serde_json::Value;
 
 use super::{
@@ -37,6 +37,7 @@ use super::{
 };
 use crate::{
     capture::heal::TALLY,
+    deliver::gate::Plan,
     failpoint::Point,
     parcel::{Origin, RequestParcel, Row, Tally, Trail, pack, unpack},
     retry::Delays,
@@ -185,7 +186,8 @@ impl Ingest {
             Batch { mapping, origin: job.origin, gap: gap.as_deref(), received_ms: job.received_ms, now_ms };
         self.calls.set(0);
         self.lately.check(job.origin, job.received_ms, now_ms, &mut job.asked);
-        self.read(&mut job).await?;
+        let plan = self.plan(&job).await?;
+        self.read(&mut job, &plan).await?;
         let ask: Vec<Row> = job
             .asked
             .iter()
@@ -199,8 +201,7 @@ impl Ingest {
         if wanted.is_empty() {
             return Ok(());
         }
-        let lane = verdict::lane(job.origin);
-        let describe = self.describe(lane, mapping.target()).await?;
+        let describe = self.describe(&plan, mapping.target()).await?;
         let keys: Vec<String> = wanted.iter().map(|wanted| wanted.desired.external_id.clone()).collect();
         // Before the query: a change that ends in between makes us write too much, never too little.
         let folded: Vec<String> = keys.iter().map(|key| fold(key)).collect();
@@ -208,21 +209,28 @@ impl Ingest {
         let select = Select::from(mapping.target())
             .fields(["Id".to_owned(), mapping.external_id_field().to_owned()])
             .fields(mapping.target_fields());
-        let existing = self.select_in(lane, &select, mapping.external_id_field(), &keys).await?;
+        let existing = self.select_in(&plan, &select, mapping.external_id_field(), &keys).await?;
         let existing = Existing::new(&existing, mapping.external_id_field());
         verdict::compare(batch, wanted, &existing, &open, &describe, settle);
         Ok(())
     }
 
+    /// Sets aside what the batch will take before its first call, so that none is spent on half a batch.
+    async fn plan(&self, job: &Job<'_>) -> Result<Plan, CallError> {
+        let reads = job.asked.iter().any(|asked| asked.row.is_none() && !asked.id.is_empty());
+        let describes = self.known(job.sync.mapping.target()).is_none();
+        self.org.line.plan(job.origin, 1 + usize::from(reads) + usize::from(describes)).await
+    }
+
     /// Fetches the rows that the request did not bring along. What is not found stays `None`.
-    async fn read(&self, job: &mut Job<'_>) -> Result<(), Halt> {
+    async fn read(&self, job: &mut Job<'_>, plan: &Plan) -> Result<(), Halt> {
         let missing = job.asked.iter().filter(|asked| asked.row.is_none() && !asked.id.is_empty());
         let missing: Vec<String> = missing.map(|asked| asked.id.clone()).collect();
         if missing.is_empty() {
             return Ok(());
         }
         let select = Select::from(job.sync.mapping.object()).fields(job.sync.mapping.read_fields());
-        let rows = self.select_in(verdict::lane(job.origin), &select, "Id", &missing).await?;
+        let rows = self.select_in(plan, &select, "Id", &missing).await?;
         let mut rows: BTreeMap<String, Row> =
             rows.into_iter().filter_map(|row| Some((id_of(&row)?, row))).collect();
         for asked in &mut job.asked {
@@ -274,15 +282,20 @@ impl Ingest {
         Ok(answers)
     }
 
-    async fn describe(&mut self, lane: Lane, object: &str) -> Result<Arc<Describe>, Halt> {
-        let now = self.org.clock.monotonic();
-        if let Some((read, known)) = self.describes.get(object)
-            && now < *read + Duration::from_secs(DESCRIBE_SECS)
-        {
+    /// The describe of an object, if it has been read lately.
+    fn known(&self, object: &str) -> Option<&Arc<Describe>> {
+        let (read, known) = self.describes.get(object)?;
+        let fresh = self.org.clock.monotonic() < *read + Duration::from_secs(DESCRIBE_SECS);
+        fresh.then_some(known)
+    }
+
+    async fn describe(&mut self, plan: &Plan, object: &str) -> Result<Arc<Describe>, Halt> {
+        if let Some(known) = self.known(object) {
             return Ok(Arc::clone(known));
         }
+        let now = self.org.clock.monotonic();
         self.called();
-        let reply = self.org.line.call(lane, &describe::describe(object)).await?;
+        let reply = self.org.line.planned(plan, &describe::describe(object)).await?;
         let fresh = Describe::from_json(&describe::parse(&reply)?)
             .map_err(|cause| Halt::Describe { object: object.to_owned(), cause })?;
         let fresh = Arc::new(fresh);
@@ -293,7 +306,7 @@ impl Ingest {
     /// All records whose `field` is one of `values`, over as many queries as URL and list lengths ask for.
     async fn select_in(
         &self,
-        lane: Lane,
+        plan: &Plan,
         select: &Select,
         field: &str,
         values: &[String],
@@ -304,7 +317,7 @@ impl Ingest {
             let mut call = query::query(&soql);
             loop {
                 self.called();
-                let page = query::page(&self.org.line.call(lane, &call).await?)?;
+                let page = query::page(&self.org.line.planned(plan, &call).await?)?;
                 rows.extend(page.records);
                 let Some(next) = page.next else { break };
                 call = query::next(&next);
@@ -434,6 +447,8 @@ impl Work for Ingest {
 
 #[cfg(test)]
 mod tests {
+    use orgpipe_store::Lane;
+
     use super::*;
     use crate::settings::tests::org;
 

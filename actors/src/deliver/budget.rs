@@ -1,185 +1,355 @@
-//! The customer's API calls: how many of a day may be ours.
+//! The customer's API calls: how many of a day may be ours, and for what.
 //!
-//! Here: the decision, pure. Not here: waiting (`gate`).
+//! Here: the decision, pure. Not here: waiting and storing (`gate`).
 //!
-//! Two rules. *Share*: our own calls of the last 24 hours stay below `daily_share` of the org's allowance. *Reserve*:
-//! of the allowance, `reserve` stays free for the customer, whoever used the rest; below it a refresh stops, below half
-//! of it live work, too. Work resumes only [`HYSTERESIS`] above the line, so that it does not flutter.
+//! Two rules. *Share*: our own calls of the last 24 hours, with those planned, stay within `daily_share` of the org's
+//! allowance; healing may use up nine tenths of it and a refresh eight, so that live work always finds some left.
+//! *Reserve*: of the allowance, `reserve` stays free for the customer, whoever used the rest; below it a refresh
+//! stops, below three quarters of it healing, below half of it live work. Work resumes only [`HYSTERESIS`] above its
+//! line, so that it does not flutter; until then one call now and then looks whether others have stopped using theirs.
+//!
+//! What Salesforce tells is late by the calls that began after the one it answers. Those are counted on top.
 
-use std::{collections::VecDeque, time::Duration};
+use std::collections::VecDeque;
 
-use crate::settings::Limits;
-use orgpipe_salesforce::limits::ApiUsage;
+use orgpipe_salesforce::{error::QuotaWait, limits::ApiUsage};
 use orgpipe_store::Lane;
+use serde::{Deserialize, Serialize};
 
-/// Share of the allowance that must come free above the reserve before paused work resumes.
+use crate::{parcel::Origin, settings::Limits};
+
+/// Share of the allowance that must come free above the line before paused work resumes.
 const HYSTERESIS: f64 = 0.02;
-/// Salesforce counts a rolling day (REST API Developer Guide, "API Request Limits").
-const DAY: Duration = Duration::from_hours(24);
-/// Our calls are counted by the hour.
-const HOUR: Duration = Duration::from_hours(1);
-/// How often paused work looks again: others may have stopped using calls.
-const LOOK_AGAIN: Duration = Duration::from_mins(5);
+/// Our calls are counted by the hour; Salesforce counts a rolling day (REST API Developer Guide, "API Request Limits").
+const HOUR_MS: u64 = 3_600_000;
+const DAY_MS: u64 = 24 * HOUR_MS;
+/// First and longest wait until paused work looks again.
+const LOOK_MS: (u64, u64) = (5 * 60_000, HOUR_MS);
+/// The first wait after Salesforce refused a call because the day's are used up.
+const REFUSED_LOOK_MS: u64 = 15 * 60_000;
+/// Calls that one stored count covers in advance, so that not each call costs a commit.
+const COVER: u64 = 32;
 
-/// Whether a call may go.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Admission {
-    /// It may, and is counted.
-    Go,
-    /// Ask again after this long.
-    Wait(Duration),
+/// What calls are for, the most urgent first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// A change of the moment.
+    Live,
+    /// Re-reading what was missed.
+    Heal,
+    /// Re-reading everything.
+    Refresh,
 }
 
-/// What is known of one org's calls.
+impl Priority {
+    /// All of them, the most urgent first.
+    pub const ALL: [Self; 3] = [Self::Live, Self::Heal, Self::Refresh];
+
+    /// Part of the reserve that must be free for it.
+    const fn of_reserve(self) -> f64 {
+        match self {
+            Self::Live => 0.5,
+            Self::Heal => 0.75,
+            Self::Refresh => 1.0,
+        }
+    }
+
+    /// Part of our share that it may use up.
+    const fn of_share(self) -> f64 {
+        match self {
+            Self::Live => 1.0,
+            Self::Heal => 0.9,
+            Self::Refresh => 0.8,
+        }
+    }
+}
+
+impl From<Lane> for Priority {
+    fn from(lane: Lane) -> Self {
+        match lane {
+            Lane::Live => Self::Live,
+            Lane::Refresh => Self::Refresh,
+        }
+    }
+}
+
+impl From<Origin> for Priority {
+    fn from(origin: Origin) -> Self {
+        match origin {
+            Origin::Live => Self::Live,
+            Origin::Heal => Self::Heal,
+            Origin::Refresh => Self::Refresh,
+        }
+    }
+}
+
+/// Whether planned calls may be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// They may, and so many are set aside: fewer than asked for only where our whole share is smaller.
+    Go(u64),
+    /// Nobody knows; one call may find out, and is set aside.
+    Look,
+    /// Ask again then (Unix milliseconds).
+    Wait(u64, QuotaWait),
+}
+
+/// What is stored of a budget.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Stored {
+    /// Format version, now 1.
+    v: u8,
+    /// The org's allowance; 0 if not known.
+    max: u64,
+    /// Unix hour and calls.
+    ours: Vec<(u64, u64)>,
+}
+
+/// What is known of one org's calls. Times are Unix milliseconds.
 #[derive(Debug)]
 pub(super) struct Budget {
     limits: Limits,
-    usage: Option<ApiUsage>,
-    /// When each hour with calls of ours began, and how many; oldest first.
-    ours: VecDeque<(Duration, u64)>,
-    /// Paused work looks again then, with one call (time since start).
-    live_paused: Option<Duration>,
-    refresh_paused: Option<Duration>,
+    /// The org's allowance, once known; it changes seldom.
+    max: u64,
+    /// Used calls as told last, and the number of the call that told.
+    told: Option<(u64, u64)>,
+    /// Calls of ours since the start; numbers them.
+    begun: u64,
+    /// Unix hours with calls of ours, and how many; oldest first.
+    ours: VecDeque<(u64, u64)>,
+    /// Set aside for work that has begun.
+    planned: u64,
+    /// Calls that what is stored covers beyond those made, and the hour in which it does.
+    covered: (u64, u64),
+    paused: [bool; 3],
+    /// Salesforce refuses all calls.
+    refused: bool,
+    look_at: u64,
+    looks: u32,
 }
 
 impl Budget {
     /// Nothing is known yet: the first calls find out.
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, usage: None, ours: VecDeque::new(), live_paused: None, refresh_paused: None }
+        Self {
+            limits,
+            max: 0,
+            told: None,
+            begun: 0,
+            ours: VecDeque::new(),
+            planned: 0,
+            covered: (0, 0),
+            paused: [false; 3],
+            refused: false,
+            look_at: 0,
+            looks: 0,
+        }
     }
 
-    /// The part of our share of the day's calls that is gone; 0 as long as the org's allowance is not known.
+    /// Takes over what an earlier process stored.
+    pub(super) fn load(&mut self, stored: &[u8]) {
+        let stored: Stored = serde_json::from_slice(stored).unwrap_or_default();
+        (self.max, self.ours) = (stored.max, stored.ours.into());
+    }
+
+    /// What has to be on disk before the calls set aside are made; `None` if what is stored suffices. It counts
+    /// [`COVER`] calls more than there are: after a crash too many are counted, never too few.
+    pub(super) fn to_store(&self, now_ms: u64) -> Option<(Vec<u8>, Cover)> {
+        let hour = now_ms / HOUR_MS;
+        if self.covered.1 == hour && self.planned <= self.covered.0 {
+            return None;
+        }
+        let mut ours = self.ours.clone();
+        add(&mut ours, hour, self.planned + COVER);
+        let stored = Stored { v: 1, max: self.max, ours: ours.into() };
+        let cover = Cover { hour, begun: self.begun, calls: self.planned + COVER };
+        Some((serde_json::to_vec(&stored).unwrap_or_default(), cover))
+    }
+
+    /// That is on disk now.
+    pub(super) fn stored(&mut self, cover: Cover) {
+        let made_since = self.begun - cover.begun;
+        self.covered = (cover.calls.saturating_sub(made_since), cover.hour);
+    }
+
+    /// Our calls of the last 24 hours, a little more rather than less.
+    pub(super) fn ours(&self, now_ms: u64) -> u64 {
+        let oldest = (now_ms / HOUR_MS).saturating_sub(DAY_MS / HOUR_MS);
+        self.ours.iter().filter(|(hour, _)| *hour >= oldest).map(|(_, calls)| calls).sum()
+    }
+
+    /// Used calls of the org's day, with ours that were not yet counted when it was told.
+    pub(super) fn used(&self) -> Option<u64> {
+        self.told.map(|(used, number)| used + (self.begun - number))
+    }
+
+    /// The org's allowance; `None` until known.
+    pub(super) fn max(&self) -> Option<u64> {
+        Some(self.max).filter(|max| *max > 0)
+    }
+
+    /// Calls of a day that may be ours.
+    pub(super) fn share(&self) -> u64 {
+        part(self.max, self.limits.daily_share)
+    }
+
+    /// Calls set aside.
+    pub(super) fn planned(&self) -> u64 {
+        self.planned
+    }
+
+    /// The part of our share that is gone; 0 as long as the allowance is not known.
     #[expect(clippy::cast_precision_loss, reason = "call counts stay far below 2^52")]
-    pub(super) fn spent(&self) -> f64 {
-        let ours: u64 = self.ours.iter().map(|(_, calls)| calls).sum();
-        self.usage
-            .filter(|usage| usage.max > 0)
-            .map_or(0.0, |usage| ours as f64 / (self.limits.daily_share * usage.max as f64))
+    pub(super) fn spent(&self, now_ms: u64) -> f64 {
+        if self.max == 0 { 0.0 } else { self.ours(now_ms) as f64 / self.share().max(1) as f64 }
     }
 
-    /// What Salesforce told with an answer. Answers of parallel calls may come out of order; the next one corrects.
-    pub(super) fn learn(&mut self, usage: ApiUsage) {
-        self.usage = Some(usage);
+    /// Calls that the customer is to keep.
+    pub(super) fn reserve(&self) -> u64 {
+        part(self.max, self.limits.reserve)
+    }
+
+    /// May work of this priority begin that takes so many calls?
+    pub(super) fn admit(&mut self, priority: Priority, calls: u64, now_ms: u64) -> Admission {
+        if calls == 0 {
+            return Admission::Go(0);
+        }
+        let calls = calls.min(self.most(priority));
+        let stands = self.stands(priority, calls, now_ms);
+        match stands {
+            Some(QuotaWait::Share) => {
+                return Admission::Wait(self.share_frees_at(now_ms), QuotaWait::Share);
+            }
+            Some(why) => {
+                self.paused[priority as usize] |= why == QuotaWait::Reserve;
+                return self.look(now_ms, why);
+            }
+            None => self.paused[priority as usize] = false,
+        }
+        if self.paused == [false; 3] {
+            (self.looks, self.look_at) = (0, 0);
+        }
+        self.planned += calls;
+        Admission::Go(calls)
+    }
+
+    /// More calls than these are never free at once; a plan for more must not wait for ever.
+    fn most(&self, priority: Priority) -> u64 {
+        self.max().map_or(u64::MAX, |_| part(self.share(), priority.of_share()).max(1))
+    }
+
+    /// Why so many calls of this priority may not be made now.
+    pub(super) fn stands(&self, priority: Priority, calls: u64, now_ms: u64) -> Option<QuotaWait> {
+        if let Some(max) = self.max() {
+            let share = part(self.share(), priority.of_share());
+            if self.ours(now_ms) + self.planned + calls > share {
+                return Some(QuotaWait::Share);
+            }
+            let line = priority.of_reserve() * self.limits.reserve;
+            let paused = self.paused[priority as usize];
+            let line = part(max, if paused { line + HYSTERESIS } else { line });
+            if !self.refused && self.used().is_some_and(|used| used + self.planned + calls + line > max) {
+                return Some(QuotaWait::Reserve);
+            }
+        }
+        self.refused.then_some(QuotaWait::Day)
+    }
+
+    /// When calls that stand still are asked about again.
+    pub(super) fn again_at(&self, why: QuotaWait, now_ms: u64) -> u64 {
+        match why {
+            QuotaWait::Share => self.share_frees_at(now_ms),
+            QuotaWait::Reserve | QuotaWait::Day => self.look_at.max(now_ms),
+        }
+    }
+
+    /// One call that was set aside begins. Its number tells what its answer can know.
+    pub(super) fn begin(&mut self, now_ms: u64) -> u64 {
+        let hour = now_ms / HOUR_MS;
+        while self.ours.front().is_some_and(|(start, _)| *start + DAY_MS / HOUR_MS < hour) {
+            self.ours.pop_front();
+        }
+        self.planned = self.planned.saturating_sub(1);
+        self.covered.0 = self.covered.0.saturating_sub(1);
+        add(&mut self.ours, hour, 1);
+        self.begun += 1;
+        self.begun
+    }
+
+    /// Calls set aside that are not needed.
+    pub(super) fn give_back(&mut self, calls: u64) {
+        self.planned = self.planned.saturating_sub(calls);
+    }
+
+    /// What Salesforce told with the answer to call `number`. Answers may come out of order; the newest counts.
+    pub(super) fn learn(&mut self, number: u64, usage: ApiUsage) {
+        if usage.max == 0 || self.told.is_some_and(|(_, known)| number < known) {
+            return;
+        }
+        self.max = usage.max;
+        self.told = Some((usage.used, number));
+    }
+
+    /// A call was let through: the day is not used up.
+    pub(super) fn accepted(&mut self) {
+        self.refused = false;
     }
 
     /// Salesforce refused a call because the day's are used up.
-    pub(super) fn exhausted(&mut self) {
-        let max = self.usage.map_or(1, |usage| usage.max);
-        self.usage = Some(ApiUsage { used: max, max });
+    pub(super) fn refuse(&mut self, now_ms: u64) {
+        if !self.refused {
+            (self.refused, self.look_at, self.looks) = (true, now_ms + REFUSED_LOOK_MS, 1);
+        }
     }
 
-    /// May a call that costs `cost` API calls go at `now` (time since start)?
-    #[expect(clippy::cast_precision_loss, reason = "call counts stay far below 2^52")]
-    pub(super) fn admit(&mut self, lane: Lane, cost: u32, now: Duration) -> Admission {
-        while self.ours.front().is_some_and(|(start, _)| *start + DAY + HOUR <= now) {
-            self.ours.pop_front();
+    /// Stands still, but for one call now and then.
+    fn look(&mut self, now_ms: u64, why: QuotaWait) -> Admission {
+        if self.look_at == 0 {
+            (self.look_at, self.looks) = (now_ms + LOOK_MS.0, 0);
         }
-        if cost == 0 {
-            return Admission::Go;
+        if now_ms < self.look_at {
+            return Admission::Wait(self.look_at, why);
         }
-        if let Some(usage) = self.usage.filter(|usage| usage.max > 0) {
-            let ours: u64 = self.ours.iter().map(|(_, calls)| calls).sum();
-            if (ours + u64::from(cost)) as f64 > self.limits.daily_share * usage.max as f64 {
-                let oldest = self.ours.front().map_or(now, |(start, _)| *start);
-                return Admission::Wait((oldest + DAY + HOUR).saturating_sub(now).max(LOOK_AGAIN));
-            }
-            let free = 1.0 - usage.share();
-            let (floor, paused) = match lane {
-                Lane::Live => (self.limits.reserve / 2.0, &mut self.live_paused),
-                Lane::Refresh => (self.limits.reserve, &mut self.refresh_paused),
-            };
-            let floor = if paused.is_some() { floor + HYSTERESIS } else { floor };
-            if free < floor {
-                let look = *paused.get_or_insert(now + LOOK_AGAIN);
-                if now < look {
-                    return Admission::Wait(look.saturating_sub(now));
-                }
-                // One call is spent on looking again: its answer tells the usage.
-                *paused = Some(now + LOOK_AGAIN);
-            } else {
-                *paused = None;
-            }
-        }
-        match self.ours.back_mut() {
-            Some((start, calls)) if now < *start + HOUR => *calls += u64::from(cost),
-            _ => self.ours.push_back((now, u64::from(cost))),
-        }
-        Admission::Go
+        self.looks += 1;
+        self.look_at = now_ms + (LOOK_MS.0 << self.looks.min(10)).min(LOOK_MS.1);
+        self.planned += 1;
+        Admission::Look
     }
+
+    /// When the oldest of our calls no longer counts.
+    fn share_frees_at(&self, now_ms: u64) -> u64 {
+        let oldest = (now_ms / HOUR_MS).saturating_sub(DAY_MS / HOUR_MS);
+        let hour = self.ours.iter().map(|(hour, _)| *hour).find(|hour| *hour >= oldest);
+        hour.map_or(now_ms + LOOK_MS.0, |hour| (hour + 1) * HOUR_MS + DAY_MS)
+    }
+}
+
+/// What a stored count covers, until [`Budget::stored`] takes it over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cover {
+    hour: u64,
+    begun: u64,
+    calls: u64,
+}
+
+fn add(ours: &mut VecDeque<(u64, u64)>, hour: u64, calls: u64) {
+    match ours.back_mut() {
+        // A clock that was set back must not break the order.
+        Some((last, count)) if hour <= *last => *count += calls,
+        _ => ours.push_back((hour, calls)),
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "call counts stay far below 2^52 and are not negative"
+)]
+fn part(of: u64, share: f64) -> u64 {
+    (of as f64 * share.clamp(0.0, 1.0)) as u64
 }
 
 #[cfg(test)]
-mod tests {
-    use orgpipe_reconcile::route::Strategy;
-
-    use super::*;
-
-    fn budget(daily_share: f64, reserve: f64) -> Budget {
-        let limits = Limits {
-            daily_share,
-            reserve,
-            requests_per_second: 10,
-            concurrent_max: 5,
-            bulk_from: 10,
-            strategy: Strategy::Count,
-        };
-        Budget::new(limits)
-    }
-
-    #[test]
-    fn our_share_of_the_day_ends_and_comes_back_a_day_later() {
-        let mut budget = budget(0.25, 0.0);
-        budget.learn(ApiUsage { used: 0, max: 100 });
-        let start = Duration::from_secs(10);
-        for _ in 0..25 {
-            assert_eq!(budget.admit(Lane::Live, 1, start), Admission::Go);
-        }
-        let Admission::Wait(wait) = budget.admit(Lane::Live, 1, start) else {
-            panic!("26 of 100 are too many")
-        };
-        assert_eq!(wait, DAY + HOUR);
-        assert_eq!(budget.admit(Lane::Live, 0, start), Admission::Go, "what costs nothing goes");
-        assert_eq!(budget.admit(Lane::Live, 1, start + wait), Admission::Go);
-    }
-
-    #[test]
-    fn the_reserve_stops_a_refresh_first_and_live_at_half() {
-        let cases = [
-            (70, Admission::Go, Admission::Go),
-            (85, Admission::Go, Admission::Wait(LOOK_AGAIN)),
-            (91, Admission::Wait(LOOK_AGAIN), Admission::Wait(LOOK_AGAIN)),
-            (150, Admission::Wait(LOOK_AGAIN), Admission::Wait(LOOK_AGAIN)),
-        ];
-        for (used, live, refresh) in cases {
-            for (lane, expected) in [(Lane::Live, live), (Lane::Refresh, refresh)] {
-                let mut budget = budget(1.0, 0.2);
-                budget.learn(ApiUsage { used, max: 100 });
-                assert_eq!(budget.admit(lane, 1, Duration::ZERO), expected, "{used} used, {lane:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn paused_work_resumes_only_above_the_line() {
-        let mut budget = budget(1.0, 0.2);
-        let mut ask = |used| {
-            budget.learn(ApiUsage { used, max: 100 });
-            budget.admit(Lane::Refresh, 1, Duration::ZERO)
-        };
-        assert_eq!(ask(81), Admission::Wait(LOOK_AGAIN));
-        assert_eq!(ask(79), Admission::Wait(LOOK_AGAIN), "21 % free is not 22 %");
-        assert_eq!(ask(77), Admission::Go);
-        assert_eq!(ask(79), Admission::Go, "now the lower line counts again");
-    }
-
-    #[test]
-    fn paused_work_looks_again_with_one_call() {
-        let mut budget = budget(1.0, 0.2);
-        budget.learn(ApiUsage { used: 100, max: 100 });
-        let mut at = |secs| budget.admit(Lane::Live, 1, Duration::from_secs(secs));
-        assert_eq!(at(0), Admission::Wait(LOOK_AGAIN));
-        assert_eq!(at(100), Admission::Wait(Duration::from_secs(200)));
-        assert_eq!(at(300), Admission::Go);
-        assert_eq!(at(301), Admission::Wait(Duration::from_secs(299)));
-    }
-}
+mod tests;

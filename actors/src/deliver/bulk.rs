@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use orgpipe_reconcile::Row;
+use orgpipe_reconcile::{Row, route::BULK_CALLS};
 use orgpipe_salesforce::{
     bulk::{
         BulkRow,
@@ -15,11 +15,13 @@ use orgpipe_salesforce::{
         job::{self, JobState, ResultKind},
         poll_delay,
     },
+    call::{Call, Reply},
     error::{ApiError, CallError, ErrorClass},
 };
-use orgpipe_store::{Job, Lane, Outcome, StoreError};
+use orgpipe_store::{Job, Outcome, StoreError};
 
 use super::outcome::{Moment, Outgoing, of_error, unknown};
+use super::{budget::Priority, gate::Plan};
 use crate::{
     failpoint::Point,
     parcel::{JobParcel, pack, unpack},
@@ -41,8 +43,19 @@ pub(super) struct OpenJob {
     attempts: Vec<(u64, u32)>,
     /// When the oldest of its requests came, Unix milliseconds.
     received_ms: u64,
-    lane: Lane,
+    priority: Priority,
+    /// Calls set aside for it; none after a restart.
+    plan: Option<Plan>,
     looks: u32,
+}
+
+impl OpenJob {
+    async fn call(&self, org: &OrgContext, call: &Call) -> Result<Reply, CallError> {
+        match &self.plan {
+            Some(plan) => org.line.planned(plan, call).await,
+            None => org.line.call(self.priority, call).await,
+        }
+    }
 }
 
 /// What a look at a job found.
@@ -81,8 +94,17 @@ pub(super) fn resume(job: Job, now: Duration) -> Result<OpenJob, Vec<(u64, Outco
     let attempts: Vec<(u64, u32)> = job.changes.iter().map(|change| (change.seq, change.attempts)).collect();
     match unpack::<JobParcel>(&job.body) {
         Ok(parcel) => {
-            let lane = job.changes.first().map_or(Lane::Refresh, |change| change.lane);
-            Ok(OpenJob { id: job.id, look_at: now, parcel, attempts, received_ms: 0, lane, looks: 0 })
+            let priority = job.changes.first().map_or(Priority::Refresh, |change| change.lane.into());
+            Ok(OpenJob {
+                id: job.id,
+                look_at: now,
+                parcel,
+                attempts,
+                received_ms: 0,
+                priority,
+                plan: None,
+                looks: 0,
+            })
         }
         Err(problem) => {
             let again = |seq| (seq, Outcome::Retry { due_ms: 0, reason: problem.to_string() });
@@ -94,7 +116,7 @@ pub(super) fn resume(job: Job, now: Duration) -> Result<OpenJob, Vec<(u64, Outco
 /// Opens a job for changes of one target, uploads them and lets it run.
 pub(super) async fn open(
     org: &OrgContext,
-    lane: Lane,
+    priority: Priority,
     mut changes: Vec<Outgoing>,
 ) -> Result<Opened, BulkError> {
     let mut opened = Opened::default();
@@ -123,7 +145,22 @@ pub(super) async fn open(
             return Ok(opened);
         }
     };
-    let info = job::info(&org.line.call(lane, &job::create(&target, &field)).await?)?;
+    // All calls of the job's life are set aside before the first, so that it does not stand half-way.
+    let plan = org.line.plan(priority, BULK_CALLS).await?;
+    let info = match job::info(&org.line.planned(&plan, &job::create(&target, &field)).await?) {
+        Ok(info) => info,
+        // The day's batches are used up, which is not the same as its calls: REST still works.
+        Err(CallError::Refused(error)) if error.is_of_bulk() => {
+            tracing::warn!(
+                org = org.id(),
+                rows = changes.len(),
+                "written by REST instead of a Bulk job: {error}"
+            );
+            opened.left_over.append(&mut changes);
+            return Ok(opened);
+        }
+        Err(error) => return Err(error.into()),
+    };
     let rows = changes.iter().map(|change| (change.seq, change.parcel.external_id.clone())).collect();
     let parcel = JobParcel { v: 1, content_url: info.content_url, external_id_field: field, rows };
     let seqs: Vec<u64> = changes.iter().map(|change| change.seq).collect();
@@ -138,7 +175,8 @@ pub(super) async fn open(
         parcel,
         attempts,
         received_ms,
-        lane,
+        priority,
+        plan: Some(plan),
         looks: 0,
     };
     // From here on a failure is found by looking at the job: one that is still open is aborted and its rows retried.
@@ -154,10 +192,10 @@ pub(super) async fn open(
 }
 
 async fn upload(org: &OrgContext, open: &OpenJob, data: bytes::Bytes) -> Result<(), CallError> {
-    let reply = org.line.call(open.lane, &job::upload(&open.parcel.content_url, data)).await?;
+    let reply = open.call(org, &job::upload(&open.parcel.content_url, data)).await?;
     reply.require_success()?;
     org.pass(Point::AfterUpload);
-    let closed = org.line.call(open.lane, &job::close(&open.id)).await?;
+    let closed = open.call(org, &job::close(&open.id)).await?;
     org.pass(Point::AfterClose);
     job::info(&closed).map(|_| ())
 }
@@ -166,7 +204,7 @@ async fn upload(org: &OrgContext, open: &OpenJob, data: bytes::Bytes) -> Result<
 pub(super) async fn look(org: &OrgContext, open: &mut OpenJob) -> Result<Look, CallError> {
     open.looks += 1;
     open.look_at = org.clock.monotonic() + poll_delay(open.looks, org.clock.dice());
-    let info = match job::info(&org.line.call(open.lane, &job::status(&open.id)).await?) {
+    let info = match job::info(&open.call(org, &job::status(&open.id)).await?) {
         Ok(info) => info,
         // Nobody knows it any more: jobs are deleted after seven days, or by an administrator.
         Err(CallError::Refused(error)) if error.status == 404 || error.class() == ErrorClass::Schema => {
@@ -177,7 +215,7 @@ pub(super) async fn look(org: &OrgContext, open: &mut OpenJob) -> Result<Look, C
     match info.state {
         JobState::UploadComplete | JobState::InProgress => Ok(Look::Running),
         JobState::Open => {
-            let reply = org.line.call(open.lane, &job::abort(&open.id)).await?;
+            let reply = open.call(org, &job::abort(&open.id)).await?;
             job::info(&reply)?;
             Ok(all_again(org, open, "the Bulk job's upload did not end"))
         }
@@ -187,7 +225,7 @@ pub(super) async fn look(org: &OrgContext, open: &mut OpenJob) -> Result<Look, C
 
 async fn results(org: &OrgContext, open: &OpenJob, cause: Option<ApiError>) -> Result<Look, CallError> {
     let file = async |kind| {
-        let reply = org.line.call(open.lane, &job::results(&open.id, kind)).await?;
+        let reply = open.call(org, &job::results(&open.id, kind)).await?;
         reply.require_success()?;
         Ok::<_, CallError>(reply.body)
     };

@@ -8,8 +8,9 @@ use orgpipe_salesforce::{
     limits::COLLECTION_RECORDS_MAX,
     rest::{RowResult, collections, upsert},
 };
-use orgpipe_store::{Lane, Outcome};
+use orgpipe_store::Outcome;
 
+use super::budget::Priority;
 use super::outcome::{Moment, Outgoing, of_error, of_row};
 use crate::supervise::context::OrgContext;
 
@@ -17,13 +18,13 @@ use crate::supervise::context::OrgContext;
 /// although some may be written, and that all should be tried again.
 pub(super) async fn write(
     org: &OrgContext,
-    lane: Lane,
+    priority: Priority,
     changes: &[Outgoing],
 ) -> Result<Vec<(u64, Outcome)>, CallError> {
     let mut outcomes = Vec::with_capacity(changes.len());
     let mut parts: Vec<&[Outgoing]> = changes.chunks(COLLECTION_RECORDS_MAX).rev().collect();
     while let Some(part) = parts.pop() {
-        let results = send(org, lane, part).await;
+        let results = send(org, priority, part).await;
         let moment = Moment { now_ms: org.clock.now_ms(), dice: org.clock.dice() };
         match results {
             Ok(results) => outcomes.extend(
@@ -48,16 +49,20 @@ pub(super) async fn write(
     Ok(outcomes)
 }
 
-async fn send(org: &OrgContext, lane: Lane, changes: &[Outgoing]) -> Result<Vec<RowResult>, CallError> {
+async fn send(
+    org: &OrgContext,
+    priority: Priority,
+    changes: &[Outgoing],
+) -> Result<Vec<RowResult>, CallError> {
     let Some(first) = changes.first() else { return Ok(Vec::new()) };
     let (target, field) = (first.parcel.target.as_str(), first.parcel.external_id_field.as_str());
     if changes.len() == 1
         && let Some(call) = upsert::one(target, field, &first.parcel.external_id, &first.parcel.fields)
     {
-        return Ok(vec![upsert::result(&org.line.call(lane, &call).await?)?]);
+        return Ok(vec![upsert::result(&org.line.call(priority, &call).await?)?]);
     }
     let rows: Vec<(&str, &Row)> =
         changes.iter().map(|change| (change.parcel.external_id.as_str(), &change.parcel.fields)).collect();
     let call = collections::upsert(target, field, &rows);
-    collections::results(&org.line.call(lane, &call).await?, rows.len())
+    collections::results(&org.line.call(priority, &call).await?, rows.len())
 }

@@ -11,6 +11,7 @@ use orgpipe_salesforce::error::CallError;
 use orgpipe_store::{Change, Lane, Outcome, Resolve, StoreError};
 
 use super::{
+    budget::Priority,
     bulk::{self, BulkError, Look, OpenJob},
     outcome::{Outgoing, unpack_all},
     rest,
@@ -153,7 +154,7 @@ impl Writer {
             org.store.release(org.id()).await?;
             return Ok(Next::After(LINGER_LOOK));
         }
-        if let Err(halt) = self.send(lane, changes).await {
+        if let Err(halt) = self.send(changes).await {
             // Whatever of them is decided has left the queue; the rest is free for the next try.
             org.store.release(org.id()).await?;
             return Err(halt);
@@ -173,22 +174,25 @@ impl Writer {
         Ok(lingers)
     }
 
-    async fn send(&mut self, lane: Lane, changes: Vec<Change>) -> Result<(), Halt> {
+    async fn send(&mut self, changes: Vec<Change>) -> Result<(), Halt> {
         let (mut outgoing, unreadable) = unpack_all(changes, self.org.clock.now_ms());
         if !unreadable.is_empty() {
             self.resolve(unreadable, None, 0).await?;
         }
+        // The most urgent of them speaks for all, as they share the calls.
+        let urgent = outgoing.iter().map(|change| Priority::from(change.parcel.origin)).min();
+        let priority = urgent.unwrap_or(Priority::Refresh);
         let mut more = false;
         let limits = self.org.settings.limits;
         if route(outgoing.len(), limits.bulk_from, limits.strategy) == WriteLane::Bulk {
-            let opened = bulk::open(&self.org, lane, outgoing).await?;
+            let opened = bulk::open(&self.org, priority, outgoing).await?;
             self.jobs.get_or_insert_default().extend(opened.job);
             (outgoing, more) = (opened.left_over, opened.more);
         }
         // In parts, so that what is written is also recorded when a later part fails.
         for part in outgoing.chunks(orgpipe_salesforce::limits::COLLECTION_RECORDS_MAX) {
             let received_ms = oldest(part);
-            let outcomes = rest::write(&self.org, lane, part).await?;
+            let outcomes = rest::write(&self.org, priority, part).await?;
             self.resolve(outcomes, None, received_ms).await?;
         }
         if more {

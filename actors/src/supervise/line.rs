@@ -6,15 +6,23 @@ use std::{sync::Arc, time::Duration};
 
 use orgpipe_salesforce::{
     call::{Call, Reply},
-    error::{CallError, ErrorClass, errors_in},
+    error::{ApiError, CallError, ErrorClass, QuotaWait, errors_in},
     http::HttpClient,
     oauth::{LoginError, Token},
+    rest::limits,
 };
-use orgpipe_store::Lane;
 use tokio::sync::Mutex;
 
 use super::status::{Board, Part, State};
-use crate::{clock::Clock, deliver::gate::Gate, retry::Delays, settings::OrgSettings};
+use crate::{
+    clock::Clock,
+    deliver::{
+        budget::Priority,
+        gate::{BudgetView, Gate, Keep, Plan, Planned, Ticket},
+    },
+    retry::Delays,
+    settings::OrgSettings,
+};
 
 /// First and longest wait after a login that may work the next time.
 const LOGIN_WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
@@ -52,9 +60,15 @@ struct Vault {
 }
 
 impl OrgLine {
-    /// A line that logs in when it is first needed.
-    pub(crate) fn new(settings: Arc<OrgSettings>, http: HttpClient, board: Arc<Board>, clock: Clock) -> Self {
-        let gate = Gate::new(settings.limits, clock);
+    /// A line that logs in when it is first needed. `keep`: where our calls of the day are kept over a restart.
+    pub(crate) fn new(
+        settings: Arc<OrgSettings>,
+        http: HttpClient,
+        board: Arc<Board>,
+        keep: Option<Keep>,
+        clock: Clock,
+    ) -> Self {
+        let gate = Gate::new(settings.limits, keep, clock);
         let delays = Delays::new(LOGIN_WAITS.0, LOGIN_WAITS.1);
         let vault = Mutex::new(Vault { session: None, logins: 0, failed: None, delays });
         Self { settings, http, gate, vault, board, clock }
@@ -107,30 +121,92 @@ impl OrgLine {
         }
     }
 
-    /// Makes a call: waits for the gate, logs in if need be, renews the token once if it is refused.
+    /// The org's calls, ours, and what waits for them.
+    pub(crate) fn budget(&self) -> BudgetView {
+        self.gate.view()
+    }
+
+    /// Sets aside the calls that a piece of work will take, before its first. Where that depends on how many others
+    /// have used meanwhile, the org is asked.
+    pub(crate) async fn plan(&self, priority: impl Into<Priority>, calls: usize) -> Result<Plan, CallError> {
+        let (priority, calls) = (priority.into(), calls as u64);
+        match self.gate.plan(priority, calls).await? {
+            Planned::Go(plan) => return Ok(plan),
+            Planned::Look(look) => self.look(&look).await?,
+        }
+        match self.gate.plan(priority, calls).await? {
+            Planned::Go(plan) => Ok(plan),
+            // Two looks at the same moment: the other one's answer counts.
+            Planned::Look(_) => {
+                let until_ms = self.clock.now_ms();
+                Err(CallError::WaitingForQuota { until_ms, why: QuotaWait::Reserve })
+            }
+        }
+    }
+
+    /// Makes a call that is all there is to do, or the first of so many that nobody can tell.
     ///
-    /// An answer of any other status is `Ok`: what it means is for the caller to say.
-    pub(crate) async fn call(&self, lane: Lane, call: &Call) -> Result<Reply, CallError> {
-        let leave = self.gate.enter(lane, call.cost).await?;
+    /// An answer of any status is `Ok`: what it means is for the caller to say. A refused token is renewed once.
+    pub(crate) async fn call(&self, priority: impl Into<Priority>, call: &Call) -> Result<Reply, CallError> {
+        let plan = self.plan(priority, call.cost as usize).await?;
+        self.planned(&plan, call).await
+    }
+
+    /// Makes one of the calls of a plan; a call more than planned is asked for like another.
+    pub(crate) async fn planned(&self, plan: &Plan, call: &Call) -> Result<Reply, CallError> {
+        let ticket = if call.cost == 0 { None } else { Some(self.ticket(plan).await?) };
         let session = self.session(None).await?;
-        let reply = self.send(&session, call).await?;
+        let reply = self.send(&session, call, plan.priority, ticket).await?;
         if !is(&reply, ErrorClass::Auth) {
             return Ok(reply);
         }
         let session = self.session(Some(session.generation)).await?;
-        let reply = self.send(&session, call).await;
-        drop(leave);
-        reply
+        let ticket = if call.cost == 0 { None } else { Some(self.ticket(plan).await?) };
+        self.send(&session, call, plan.priority, ticket).await
     }
 
-    async fn send(&self, session: &Session, call: &Call) -> Result<Reply, CallError> {
+    async fn ticket(&self, plan: &Plan) -> Result<Ticket, CallError> {
+        if let Some(ticket) = plan.take() {
+            return Ok(ticket);
+        }
+        let more = Box::pin(self.plan(plan.priority, 1)).await?;
+        more.take().ok_or(CallError::Closed)
+    }
+
+    /// One call to find out how much of the day is used. An org that does not show its limits tells in the header.
+    async fn look(&self, plan: &Plan) -> Result<(), CallError> {
+        let Some(ticket) = plan.take() else { return Ok(()) };
+        let session = self.session(None).await?;
+        let reply = self.send(&session, &limits::limits(), plan.priority, Some(ticket)).await?;
+        if is(&reply, ErrorClass::Auth) {
+            self.session(Some(session.generation)).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(
+        &self,
+        session: &Session,
+        call: &Call,
+        priority: Priority,
+        ticket: Option<Ticket>,
+    ) -> Result<Reply, CallError> {
+        let leave = self.gate.enter(priority, ticket).await?;
         let reply = self.http.send(&session.token, &self.settings.api_version, call).await?;
         self.board.called(reply.usage.map(|usage| (usage.used, usage.max)));
-        if let Some(usage) = reply.usage {
-            self.gate.learn(usage);
+        if let (Some(number), Some(usage)) = (leave.number, reply.usage) {
+            self.gate.learn(number, usage);
         }
         if is(&reply, ErrorClass::DailyLimit) {
-            self.gate.exhausted();
+            if !errors_in(&reply).first().is_some_and(ApiError::is_of_bulk) {
+                self.gate.refused();
+            }
+        } else if is(&reply, ErrorClass::Concurrency) {
+            if let Some(at_once) = self.gate.crowded() {
+                tracing::warn!(org = %self.settings.id, at_once, "the org runs too many calls at once; it is called less");
+            }
+        } else if leave.number.is_some() && reply.is_success() {
+            self.gate.accepted();
         }
         Ok(reply)
     }

@@ -53,6 +53,20 @@ pub struct ApiError {
     pub fields: Vec<String>,
 }
 
+/// Why we hold a call back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QuotaWait {
+    /// Our part of the day.
+    #[error("our share of the org's API calls of a day is used up")]
+    Share,
+    /// The customer's part of it.
+    #[error("what is left of the org's API calls of a day is kept for the customer")]
+    Reserve,
+    /// All of it.
+    #[error("the org's API calls of a day are used up")]
+    Day,
+}
+
 /// Why a call brought no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
@@ -79,10 +93,12 @@ pub enum CallError {
         what: String,
     },
     /// We hold the call back ourselves, to leave calls for the customer.
-    #[error("our share of the org's API calls is used up until {until_ms} (milliseconds since 1970)")]
+    #[error("{why}")]
     WaitingForQuota {
-        /// When to ask again.
+        /// When to ask again, Unix milliseconds.
         until_ms: u64,
+        /// Why.
+        why: QuotaWait,
     },
     /// The org's line is closing down.
     #[error("the org's connection is shutting down")]
@@ -117,9 +133,11 @@ impl CallError {
             Self::Unreadable { .. } => {
                 Some("The call is repeated; if it stays, look for a proxy in between.".into())
             }
-            Self::WaitingForQuota { .. } => Some(
-                "Raise the org's `daily_share`, or lower its `reserve`, to spend more of its calls.".into(),
-            ),
+            Self::WaitingForQuota { why, .. } => Some(match why {
+                QuotaWait::Share => "Raise the org's `daily_share` to spend more of its calls.".into(),
+                QuotaWait::Reserve => "Lower the org's `reserve` to spend more of its calls.".into(),
+                QuotaWait::Day => "Find out in the org's Setup, Company Information, who uses them.".into(),
+            }),
             Self::Closed => None,
         }
     }

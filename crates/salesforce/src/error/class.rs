@@ -14,6 +14,11 @@ impl ApiError {
         self.message.to_ascii_lowercase().contains(&part.to_ascii_lowercase())
     }
 
+    /// A daily allowance of the Bulk API is used up, while other calls still go.
+    pub fn is_of_bulk(&self) -> bool {
+        self.class() == ErrorClass::DailyLimit && self.plain_code() != "REQUESTLIMITEXCEEDED"
+    }
+
     pub(super) fn class_by_code(&self) -> Option<ErrorClass> {
         Some(match self.plain_code().as_str() {
             // "Not valid for use with the REST API" is not cured by a new token, but costs only one renewal.
