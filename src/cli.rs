@@ -92,6 +92,12 @@ pub(crate) struct RefreshArgs {
     /// Only this sync; without it, all that have `refresh`
     #[arg(long, value_name = "NAME")]
     pub(crate) sync: Option<String>,
+    /// Only records changed since the last refresh; without it, all
+    #[arg(long)]
+    pub(crate) changed: bool,
+    /// Stay until the refresh is through, and show how far it is
+    #[arg(long)]
+    pub(crate) wait: bool,
     /// The settings file; config/example.toml explains every key
     #[arg(long, env = "ORGPIPE_CONFIG", default_value = "orgpipe.toml", value_name = "FILE")]
     pub(crate) config: PathBuf,

@@ -144,7 +144,7 @@ async fn a_refresh_of_1050_accounts_is_eleven_lookups_and_all_are_written() {
     let sizes: Vec<usize> = rig.simulator.vendor().requests().iter().map(|asked| asked.ids.len()).collect();
     assert_eq!(sizes, [vec![100; 10], vec![50]].concat(), "eleven look-ups");
     let cost = cost(&org.calls());
-    assert_eq!((cost.describes, cost.queries), (1, 1 + 11), "{cost:?}");
+    assert_eq!((cost.describes, cost.queries), (1, 1 + 1 + 11), "count, page, match: {cost:?}");
     assert_eq!((cost.upserts, cost.collections, cost.other.len()), (0, 0, 0), "{cost:?}");
     assert!(cost.jobs <= 2, "changes of a refresh wait a little for each other: {cost:?}");
     assert_eq!((cost.uploads, cost.closes, cost.results), (cost.jobs, cost.jobs, 3 * cost.jobs), "{cost:?}");

@@ -39,7 +39,7 @@ pub use deliver::{
 pub use failpoint::{Failpoints, NoFailpoint};
 pub use service::{Drained, Ledger, OrgView, Replayed, Service, StartError};
 pub use supervise::{
-    status::{OrgStatus, Part, PartStatus, State},
+    status::{OrgStatus, Part, PartStatus, Reading, State},
     subscription::{ChannelStatus, Subscription},
     supervisor::OrgError,
     wish::Wish,

@@ -7,6 +7,7 @@ use actix_rt::Arbiter;
 use orgpipe_salesforce::{error::CallError, http::HttpClient, rest::query, soql::Select};
 use orgpipe_store::{Counts, DeadLetter, Durability, Options, Store, StoreError};
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 use crate::{
     capture::{
@@ -150,6 +151,7 @@ impl Service {
         let http = HttpClient::new()?;
         let source = Arc::new(Source::new(settings.source, clock)?);
         let webhook = settings.webhook.map(Webhook::new).transpose()?.map(Arc::new);
+        let pages = Arc::new(Semaphore::new(settings.refreshes_max.max(1)));
         let contexts: Vec<Arc<OrgContext>> = settings
             .orgs
             .into_iter()
@@ -158,13 +160,14 @@ impl Service {
                 let keep = Some(Keep { store: store.clone(), org: org.id.clone() });
                 let line = OrgLine::new(Arc::clone(&org), http.clone(), Arc::clone(&board), keep, clock);
                 let (store, source) = (store.clone(), Arc::clone(&source));
-                let (gaps, webhook) = (heal::Guard::default(), webhook.clone());
+                let (pages, gaps, webhook) = (Arc::clone(&pages), heal::Guard::default(), webhook.clone());
                 let failpoints = settings.failpoints.clone();
                 Arc::new(OrgContext {
                     settings: org,
                     store,
                     line,
                     source,
+                    pages,
                     gaps,
                     webhook,
                     board,
@@ -230,8 +233,14 @@ impl Service {
         Ok(forecasts)
     }
 
-    /// Begins to read all records of one sync, or of all that can be refreshed. Gives back their names.
-    pub async fn refresh(&self, id: &str, sync: Option<&str>) -> Result<Vec<String>, OrgError> {
+    /// Begins to read all records of one sync, or of all that can be refreshed; or only what has `changed` since the
+    /// last time. Gives back their names.
+    pub async fn refresh(
+        &self,
+        id: &str,
+        sync: Option<&str>,
+        changed: bool,
+    ) -> Result<Vec<String>, OrgError> {
         let org = self.known(id)?;
         let syncs: Vec<String> = org
             .settings
@@ -243,7 +252,7 @@ impl Service {
         if syncs.is_empty() {
             return Err(OrgError::NothingToRefresh { org: id.to_owned(), sync: sync.map(str::to_owned) });
         }
-        self.order(id, false, Order::Refresh(syncs.clone())).await?;
+        self.order(id, false, Order::Refresh { syncs: syncs.clone(), changed }).await?;
         Ok(syncs)
     }
 

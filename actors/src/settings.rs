@@ -24,6 +24,8 @@ pub struct Settings {
     pub ledger_days: u32,
     /// Records of one org that may wait: at half of them refreshes pause, at all of them events are not fetched.
     pub queue_max: u64,
+    /// Orgs that read a page of a refresh at the same time, 1 or more.
+    pub refreshes_max: usize,
     /// The vendor's look-up API.
     pub source: SourceSettings,
     /// Where receipts are posted, if anywhere.
@@ -128,6 +130,8 @@ pub struct RefreshSettings {
     pub condition: Option<String>,
     /// Five-field cron expression in the org's time zone; none = on demand only.
     pub schedule: Option<String>,
+    /// When only what has changed is read, likewise.
+    pub changes: Option<String>,
     /// Time of day, org's time zone, in which it may run; none = always. The end may be before the start (over midnight).
     pub window: Option<(NaiveTime, NaiveTime)>,
     /// Records per request, 1 to 100.
@@ -165,7 +169,8 @@ pub(crate) mod tests {
             reason: None,
             correlation_id: None,
         };
-        let refresh = RefreshSettings { condition: None, schedule: None, window: None, batch: 100 };
+        let refresh =
+            RefreshSettings { condition: None, schedule: None, changes: None, window: None, batch: 100 };
         let flow = Flow::ClientCredentials { client_id: "id".into(), client_secret: "secret".into() };
         OrgSettings {
             id: "acme".into(),

@@ -16,10 +16,12 @@ use super::orgs::problem;
 /// How long a drain goes on when no deadline is given, and at most, in seconds.
 pub(crate) const DRAIN_SECS: (u64, u64) = (3_600, 7 * 86_400);
 
-/// `?sync=NAME`
+/// `?sync=NAME&changed=true`
 #[derive(Debug, Deserialize)]
 pub(super) struct RefreshQuery {
     sync: Option<String>,
+    #[serde(default)]
+    changed: bool,
 }
 
 /// `?deadline_secs=N`
@@ -67,7 +69,7 @@ pub(super) async fn refresh(
     org: Path<String>,
     query: Query<RefreshQuery>,
 ) -> HttpResponse {
-    match service.refresh(&org, query.sync.as_deref()).await {
+    match service.refresh(&org, query.sync.as_deref(), query.changed).await {
         Ok(syncs) => answer(Ok(()), json!({ "org": *org, "syncs": syncs })),
         Err(error) => problem(&error),
     }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use actix_web::{HttpResponse, web::Data};
 use askama::Template;
-use orgpipe_actors::{ChannelStatus, OrgView, Part, Receipt, Service, State};
+use orgpipe_actors::{ChannelStatus, OrgView, Part, Reading, Receipt, Service, State};
 
 use super::names;
 
@@ -106,7 +106,7 @@ fn row(org: &OrgView) -> PageRow {
         open: records.open,
         lag: org.status.last_lag_ms.map(|millis| format!("{millis} ms")).unwrap_or_default(),
         calls: org.status.api_usage.map(|(used, max)| format!("{used} / {max}")).unwrap_or_default(),
-        notes: [notes(org), budget_notes(org), gap_notes(org)].concat(),
+        notes: [notes(org), budget_notes(org), refresh_notes(org), gap_notes(org)].concat(),
     }
 }
 
@@ -137,6 +137,10 @@ fn budget_notes(org: &OrgView) -> Vec<String> {
     vec![format!("{} (ours: {} of {}).", waits.join("; "), budget.ours, budget.share)]
 }
 
+fn refresh_notes(org: &OrgView) -> Vec<String> {
+    org.status.refreshes.iter().map(|(sync, reading)| refresh(sync, reading)).collect()
+}
+
 /// Gaps that are open, and what was done about the last one.
 fn gap_notes(org: &OrgView) -> Vec<String> {
     let open = match org.status.open_gaps {
@@ -153,6 +157,20 @@ fn channel_note(name: &str, channel: &ChannelStatus) -> String {
         let _ = write!(note, " Its position is {hours} h old; Salesforce keeps events for {kept} h.");
     }
     note
+}
+
+/// How far a refresh is, in a sentence.
+fn refresh(sync: &str, reading: &Reading) -> String {
+    let kind = if reading.changed { "changes" } else { "all records" };
+    let total = reading.total.map(|total| format!(" of {total}")).unwrap_or_default();
+    let waits =
+        if reading.waits.is_empty() { String::new() } else { format!(", waits for {}", reading.waits) };
+    let ends =
+        reading.ends_ms.and_then(|ms| chrono::DateTime::from_timestamp_millis(i64::try_from(ms).ok()?));
+    let ends = ends
+        .map(|ends| format!(", read until about {} UTC", ends.format("%Y-%m-%d %H:%M")))
+        .unwrap_or_default();
+    format!("refresh of {sync} ({kind}): {}{total} read{waits}{ends}", reading.records)
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
-//! Talking to the running service, which owns the store: one order to its admin API.
+//! Talking to the running service, which owns the store: its admin API.
 //!
 //! Here: the request, and why there was no answer. Not here: what is ordered (`refresh`, `org`).
 
 use std::{net::SocketAddr, path::Path, process::ExitCode, time::Duration};
 
+use reqwest::Method;
 use serde_json::Value;
 use url::Url;
 
@@ -15,9 +16,9 @@ use crate::{
 /// The service answers at once; what was ordered goes on behind it. A replay first ends a poll under way.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Why an order was not taken.
+/// Why there is no good answer.
 #[derive(Debug, thiserror::Error)]
-enum OrderError {
+pub(super) enum OrderError {
     #[error("there is no answer at http://{listen}")]
     NotRunning {
         listen: SocketAddr,
@@ -45,10 +46,21 @@ impl Answer {
 
 /// Posts to the service of these settings; a failure is printed and comes back as the exit code.
 pub(super) fn post(settings: &Path, path: &[&str], query: &[(&str, &str)]) -> Result<Answer, ExitCode> {
+    with(settings, async |running| {
+        let body = running.post(path, query).await?;
+        Ok(Answer { body, listen: running.listen })
+    })
+}
+
+/// Talks to the service of these settings; a failure is printed and comes back as the exit code.
+pub(super) fn with<T>(
+    settings: &Path,
+    talk: impl AsyncFnOnce(Running) -> Result<T, OrderError>,
+) -> Result<T, ExitCode> {
     let config = config::load(settings, &Environment::of_process())
         .map_err(|problems| output::problems(settings, &problems))?;
-    match actix_rt::System::new().block_on(ask(config.listen, path, query)) {
-        Ok(body) => Ok(Answer { body, listen: config.listen }),
+    match actix_rt::System::new().block_on(talk(Running { listen: config.listen })) {
+        Ok(done) => Ok(done),
         Err(error @ OrderError::NotRunning { .. }) => {
             Err(output::failure(&error, Some("Start the service first: orgpipe run --config FILE.")))
         }
@@ -56,23 +68,43 @@ pub(super) fn post(settings: &Path, path: &[&str], query: &[(&str, &str)]) -> Re
     }
 }
 
-async fn ask(listen: SocketAddr, path: &[&str], query: &[(&str, &str)]) -> Result<Value, OrderError> {
-    let unreachable = |cause: reqwest::Error| OrderError::NotRunning { listen, cause: cause.without_url() };
-    let mut url =
-        Url::parse(&format!("http://{listen}/")).map_err(|cause| OrderError::Refused(cause.to_string()))?;
-    if let Ok(mut segments) = url.path_segments_mut() {
-        segments.clear().extend(["api", "v1"]).extend(path);
+/// The service that is to be running there.
+pub(super) struct Running {
+    /// Where it listens.
+    pub(super) listen: SocketAddr,
+}
+
+impl Running {
+    /// Reads something.
+    pub(super) async fn get(&self, path: &[&str]) -> Result<Value, OrderError> {
+        self.ask(Method::GET, path, &[]).await
     }
-    if !query.is_empty() {
-        url.query_pairs_mut().extend_pairs(query);
+
+    /// Orders something.
+    pub(super) async fn post(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Value, OrderError> {
+        self.ask(Method::POST, path, query).await
     }
-    let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build().map_err(unreachable)?;
-    let reply = client.post(url).send().await.map_err(unreachable)?;
-    let accepted = reply.status().is_success();
-    let answer: Value = reply.json().await.map_err(unreachable)?;
-    if accepted {
-        return Ok(answer);
+
+    async fn ask(&self, method: Method, path: &[&str], query: &[(&str, &str)]) -> Result<Value, OrderError> {
+        let listen = self.listen;
+        let unreachable =
+            |cause: reqwest::Error| OrderError::NotRunning { listen, cause: cause.without_url() };
+        let mut url = Url::parse(&format!("http://{listen}/"))
+            .map_err(|cause| OrderError::Refused(cause.to_string()))?;
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.clear().extend(["api", "v1"]).extend(path);
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build().map_err(unreachable)?;
+        let reply = client.request(method, url).send().await.map_err(unreachable)?;
+        let accepted = reply.status().is_success();
+        let answer: Value = reply.json().await.map_err(unreachable)?;
+        if accepted {
+            return Ok(answer);
+        }
+        let text = |key: &str| answer[key].as_str().unwrap_or_default();
+        Err(OrderError::Refused(format!("{}. {}", text("error"), text("hint"))))
     }
-    let text = |key: &str| answer[key].as_str().unwrap_or_default();
-    Err(OrderError::Refused(format!("{}. {}", text("error"), text("hint"))))
 }

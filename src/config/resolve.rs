@@ -43,6 +43,8 @@ const CACHE_MB: u32 = 64;
 const LEDGER_DAYS: u32 = 30;
 /// Records of one org that may wait, unless the file says otherwise.
 const QUEUE_MAX: u32 = 1_000_000;
+/// Orgs that read a page of a refresh at the same time unless the file says otherwise.
+const REFRESHES_MAX: u32 = 8;
 const BYTES_PER_MB: u64 = 1024 * 1024;
 
 const LIMITS: Limits = Limits {
@@ -85,6 +87,7 @@ pub(super) fn config(
             cache_bytes: service.cache_bytes,
             ledger_days: service.ledger_days,
             queue_max: service.queue_max,
+            refreshes_max: service.refreshes_max,
             source,
             webhook,
             orgs: resolved.into_iter().collect::<Option<Vec<_>>>()?,
@@ -100,6 +103,7 @@ struct Service {
     cache_bytes: u64,
     ledger_days: u32,
     queue_max: u64,
+    refreshes_max: usize,
 }
 
 fn service(table: Option<&ServiceTable<'_>>, folder: &Path, report: &mut Report<'_>) -> Option<Service> {
@@ -136,6 +140,7 @@ fn service(table: Option<&ServiceTable<'_>>, folder: &Path, report: &mut Report<
         cache_bytes: u64::from(number(table.map(|table| &table.cache_mb), CACHE_MB)) * BYTES_PER_MB,
         ledger_days: number(table.map(|table| &table.ledger_days), LEDGER_DAYS),
         queue_max: u64::from(number(table.map(|table| &table.queue_max), QUEUE_MAX)),
+        refreshes_max: number(table.map(|table| &table.refreshes_max), REFRESHES_MAX) as usize,
     })
 }
 

@@ -18,6 +18,8 @@ const CACHE_MB: RangeInclusive<u32> = 8..=65_536;
 const LEDGER_DAYS: RangeInclusive<u32> = 1..=3_650;
 /// Records of one org that may wait.
 const QUEUE_MAX: RangeInclusive<u32> = 10_000..=100_000_000;
+/// Orgs that read a page of a refresh at the same time.
+const REFRESHES_MAX: RangeInclusive<u32> = 1..=1_000;
 /// Calls to the look-up API, per second over all orgs.
 const SOURCE_REQUESTS_PER_SECOND: RangeInclusive<u32> = 1..=10_000;
 /// Calls to the look-up API in flight, over all orgs.
@@ -39,7 +41,7 @@ pub(super) type Keys = (&'static str, &'static [&'static str]);
 const TOP: Keys = ("", &["service", "source", "webhook", "sync", "org_defaults", "org"]);
 const SERVICE: Keys = (
     "service",
-    &["data_dir", "listen", "listen_beyond_loopback", "durability", "cache_mb", "ledger_days", "queue_max"],
+    &["data_dir", "listen", "listen_beyond_loopback", "durability", "cache_mb", "ledger_days", "queue_max", "refreshes_max"],
 );
 const SOURCE: Keys =
     ("source", &["url", "token_env", "requests_per_second", "concurrent_max", "timeout_secs"]);
@@ -50,7 +52,7 @@ const SYNC: Keys = (
 );
 const EVENT: Keys = ("sync.event", &["ids", "object", "reason", "correlation_id", "watch"]);
 const EXTERNAL_ID: Keys = ("sync.external_id", &["field", "from"]);
-const REFRESH: Keys = ("sync.refresh", &["where", "schedule", "window", "batch"]);
+const REFRESH: Keys = ("sync.refresh", &["where", "schedule", "changes", "window", "batch"]);
 const ORG_DEFAULTS: Keys =
     ("org_defaults", &["login_url", "api_version", "time_zone", "namespace", "limits"]);
 const LIMITS: Keys = (
@@ -100,6 +102,7 @@ pub(super) struct ServiceTable<'t> {
     pub(super) cache_mb: Option<Written<u32>>,
     pub(super) ledger_days: Option<Written<u32>>,
     pub(super) queue_max: Option<Written<u32>>,
+    pub(super) refreshes_max: Option<Written<u32>>,
 }
 
 /// `[source]`.
@@ -162,6 +165,7 @@ pub(super) struct RefreshTable<'t> {
     pub(super) section: Section<'t>,
     pub(super) condition: Option<Written<String>>,
     pub(super) schedule: Option<Written<String>>,
+    pub(super) changes: Option<Written<String>>,
     pub(super) window: Option<Written<String>>,
     pub(super) batch: Option<Written<u32>>,
 }
@@ -244,6 +248,7 @@ fn service<'t>(section: Section<'t>, report: &mut Report<'_>) -> ServiceTable<'t
         cache_mb: section.whole(report, "cache_mb", CACHE_MB),
         ledger_days: section.whole(report, "ledger_days", LEDGER_DAYS),
         queue_max: section.whole(report, "queue_max", QUEUE_MAX),
+        refreshes_max: section.whole(report, "refreshes_max", REFRESHES_MAX),
         section,
     }
 }
@@ -299,6 +304,7 @@ fn sync<'t>(section: Section<'t>, report: &mut Report<'_>) -> SyncTable<'t> {
             RefreshTable {
                 condition: section.text(report, "where"),
                 schedule: section.text(report, "schedule"),
+                changes: section.text(report, "changes"),
                 window: section.text(report, "window"),
                 batch: section.whole(report, "batch", REFRESH_BATCH),
                 section,

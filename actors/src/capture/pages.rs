@@ -125,6 +125,7 @@ pub(super) async fn read(
     condition: &str,
     place: &Place,
 ) -> Result<Page, CallError> {
+    let _turn = org.pages.acquire().await;
     let read_ms = org.clock.now_ms();
     let mut select =
         place.select(sync.mapping.object(), condition).fields(sync.mapping.read_fields()).limit(PAGE);
@@ -152,6 +153,18 @@ pub(super) async fn read(
         None => None,
     };
     Ok(Page { rows, next, calls, read_ms })
+}
+
+/// Counts what a run will read; none if the org does not say.
+pub(super) async fn count(
+    org: &OrgContext,
+    sync: &SyncSettings,
+    condition: &str,
+    place: &Place,
+) -> Option<u64> {
+    let soql = place.select(sync.mapping.object(), condition).to_count();
+    let reply = org.line.call(Lane::Refresh, &query::query(&soql)).await.ok()?;
+    query::page(&reply).ok().map(|page| page.total)
 }
 
 /// A page as requests of `batch` records. `run` names who reads it.

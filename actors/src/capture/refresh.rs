@@ -25,7 +25,7 @@ use crate::{
     supervise::{
         context::OrgContext,
         org::Bell,
-        status::{Part, State},
+        status::{Part, Reading, State},
         worker::{Next, Work},
     },
 };
@@ -47,12 +47,37 @@ pub(crate) struct Run {
     pub records: u64,
     /// When it began, Unix milliseconds.
     pub started_ms: u64,
+    /// Records there were then, if the org said.
+    #[serde(default)]
+    pub total: Option<u64>,
 }
 
 impl Run {
     /// A run that starts now.
-    pub(crate) fn new(now_ms: u64) -> Self {
-        Self { id: uuid::Uuid::new_v4().to_string(), place: Place::all(), records: 0, started_ms: now_ms }
+    fn new(place: Place, now_ms: u64) -> Self {
+        Self { id: uuid::Uuid::new_v4().to_string(), place, records: 0, started_ms: now_ms, total: None }
+    }
+
+    /// Only what has changed is read.
+    fn changed(&self) -> bool {
+        self.place.changed.is_some()
+    }
+
+    /// For an operator.
+    fn reading(&self, now_ms: u64, waits: &str) -> Reading {
+        let passed = now_ms.saturating_sub(self.started_ms);
+        let ends_ms = self.total.filter(|_| self.records > 0).map(|total| {
+            let whole = u128::from(passed) * u128::from(total.max(self.records)) / u128::from(self.records);
+            self.started_ms.saturating_add(u64::try_from(whole).unwrap_or(u64::MAX))
+        });
+        Reading {
+            changed: self.changed(),
+            records: self.records,
+            total: self.total,
+            started_ms: self.started_ms,
+            ends_ms,
+            waits: waits.to_owned(),
+        }
     }
 }
 
@@ -61,9 +86,21 @@ pub(crate) fn run_name(sync: &str) -> String {
     format!("refresh {sync}")
 }
 
-/// The name under which the last start is stored, as decimal Unix milliseconds.
-fn last_name(sync: &str) -> String {
-    format!("refresh-started {sync}")
+/// The name under which the last start is stored, as decimal Unix milliseconds: of a run over all records, or of one
+/// over what has changed.
+fn last_name(sync: &str, changed: bool) -> String {
+    format!("{} {sync}", if changed { "changes-started" } else { "refresh-started" })
+}
+
+/// The name under which it is stored from when on changes are not read yet, as decimal Unix milliseconds: when the last
+/// run began that has ended.
+fn until_name(sync: &str) -> String {
+    format!("refreshed-until {sync}")
+}
+
+async fn stored_ms(org: &OrgContext, name: &str) -> Result<Option<u64>, StoreError> {
+    let stored = org.store.position(org.id(), name).await?;
+    Ok(stored.and_then(|text| String::from_utf8(text).ok()?.parse().ok()))
 }
 
 /// The refresh of one org's syncs.
@@ -108,61 +145,97 @@ impl Refresh {
         let Some(stored) = stored.filter(|stored| !stored.is_empty()) else {
             return self.wait_for_schedule(sync, refresh).await;
         };
+        let (org, now_ms) = (&self.org, self.org.clock.now_ms());
         // A run that cannot be read any more starts over: reading twice costs calls, not data.
-        let run = unpack(&stored).unwrap_or_else(|_| Run::new(self.org.clock.now_ms()));
-        let zone = self.org.settings.time_zone;
-        if !schedule::open(refresh.window, zone, time(self.org.clock.now_ms())) {
-            return Ok(Next::After(LOOK_AGAIN));
-        }
-        if self.org.store.counts(self.org.id()).await?.open_ingress >= AHEAD_MAX {
-            return Ok(Next::After(LOOK_AGAIN));
-        }
-        self.page(sync, refresh, run).await
+        let run = unpack(&stored).unwrap_or_else(|_| Run::new(Place::all(), now_ms));
+        let waits = if !schedule::open(refresh.window, org.settings.time_zone, time(now_ms)) {
+            "its window of the day"
+        } else if org.store.counts(org.id()).await?.open_ingress >= AHEAD_MAX {
+            "the look-ups of what is read"
+        } else {
+            ""
+        };
+        org.board.refreshing(&sync.name, Some(run.reading(now_ms, waits)));
+        if waits.is_empty() { self.page(sync, refresh, run).await } else { Ok(Next::After(LOOK_AGAIN)) }
     }
 
-    /// Starts a run when the schedule's time has passed since the last start.
+    /// Starts a run when a schedule's time has passed since the last start.
     async fn wait_for_schedule(&self, sync: &SyncSettings, refresh: &RefreshSettings) -> Result<Next, Halt> {
-        let Some(cron) = refresh.schedule.as_deref().and_then(|text| Cron::from_str(text).ok()) else {
+        let all = self.wait_for(sync, refresh, refresh.schedule.as_deref(), false).await?;
+        if all == Next::Again {
+            return Ok(all);
+        }
+        Ok(sooner(all, self.wait_for(sync, refresh, refresh.changes.as_deref(), true).await?))
+    }
+
+    async fn wait_for(
+        &self,
+        sync: &SyncSettings,
+        refresh: &RefreshSettings,
+        schedule: Option<&str>,
+        changed: bool,
+    ) -> Result<Next, Halt> {
+        let Some(cron) = schedule.and_then(|text| Cron::from_str(text).ok()) else {
             return Ok(Next::Idle);
         };
         let (org, now_ms) = (&self.org, self.org.clock.now_ms());
-        let last = org.store.position(org.id(), &last_name(&sync.name)).await?;
-        let last_ms = last.and_then(|text| String::from_utf8(text).ok()?.parse().ok());
-        let Some(last_ms) = last_ms else {
-            // The first start of the service with this sync: count from now.
-            let positions = vec![(last_name(&sync.name), now_ms.to_string().into_bytes())];
-            org.store.append(org.id(), Append { positions, requests: Vec::new(), dead: Vec::new() }).await?;
+        let name = last_name(&sync.name, changed);
+        let Some(last_ms) = stored_ms(org, &name).await? else {
+            // The first start of the service with this schedule: count from now.
+            let positions = vec![(name, now_ms.to_string().into_bytes())];
+            org.store.append(org.id(), Append { positions, ..Append::default() }).await?;
             return Ok(Next::Again);
         };
-        match schedule::next_run(&cron, org.settings.time_zone, time(last_ms)) {
-            Some(due) if due <= time(now_ms) => {
-                tracing::info!(org = org.id(), sync = sync.name, "refresh begins by schedule");
-                begin(org, &sync.name).await?;
-                Ok(Next::Again)
-            }
-            Some(due) => Ok(Next::After((due - time(now_ms)).to_std().unwrap_or_default())),
-            None => Ok(Next::Idle),
+        let zone = org.settings.time_zone;
+        let Some(due) = schedule::next_run(&cron, zone, time(last_ms)) else { return Ok(Next::Idle) };
+        let next = schedule::next_run(&cron, zone, due);
+        let due = due + schedule::spread(org.id(), due, next, refresh.window);
+        let now = time(now_ms);
+        if due > now {
+            return Ok(Next::After((due - now).to_std().unwrap_or_default()));
         }
+        tracing::info!(org = org.id(), sync = sync.name, changed, "refresh begins by schedule");
+        begin(org, &sync.name, changed).await?;
+        Ok(Next::Again)
     }
 
     /// Reads a page, and stores its requests with the run's new place in one commit.
     async fn page(&self, sync: &SyncSettings, refresh: &RefreshSettings, run: Run) -> Result<Next, Halt> {
         let org = &self.org;
         let condition = refresh.condition.as_deref().unwrap_or_default();
+        let total = match run.total {
+            None if run.records == 0 => pages::count(org, sync, condition, &run.place).await,
+            known => known,
+        };
         let Page { rows, next, read_ms, .. } = pages::read(org, sync, condition, &run.place).await?;
         let records = run.records + rows.len() as u64;
         let requests = pages::requests(sync, refresh.batch, Origin::Refresh, &run.id, rows, read_ms);
-        let done = next.is_none();
-        let run = next.map_or_else(Vec::new, |place| pack(&Run { place, records, ..run }));
-        let positions = vec![(run_name(&sync.name), run)];
+        let run = Run { records, total, ..run };
+        let positions = if let Some(place) = next {
+            let run = Run { place, ..run };
+            org.board.refreshing(&sync.name, Some(run.reading(org.clock.now_ms(), "")));
+            vec![(run_name(&sync.name), pack(&run))]
+        } else {
+            let changed = run.changed();
+            tracing::info!(
+                org = org.id(),
+                sync = sync.name,
+                records,
+                changed,
+                "refresh has read its records"
+            );
+            let until = run.started_ms.to_string().into_bytes();
+            vec![(run_name(&sync.name), Vec::new()), (until_name(&sync.name), until)]
+        };
+        let done = positions.len() > 1;
         org.pass(Point::BeforePage);
         org.store.append(org.id(), Append { positions, requests, ..Append::default() }).await?;
         org.pass(Point::AfterPage);
+        if done {
+            org.board.refreshing(&sync.name, None);
+        }
         org.board.running(Part::Refresh, org.clock.now_ms());
         self.ring();
-        if done {
-            tracing::info!(org = org.id(), sync = sync.name, records, "refresh has read all records");
-        }
         Ok(Next::Again)
     }
 
@@ -196,15 +269,21 @@ impl Refresh {
     }
 }
 
-/// Starts a run of the sync; one that is under way goes on as it is.
-pub(crate) async fn begin(org: &OrgContext, sync: &str) -> Result<(), StoreError> {
+/// Starts a run of the sync over all records, or over what has `changed` since the last run began; the first one reads
+/// all. One that is under way goes on as it is, unless it reads changes and all is asked for.
+pub(crate) async fn begin(org: &OrgContext, sync: &str, changed: bool) -> Result<(), StoreError> {
     let now_ms = org.clock.now_ms();
-    let mut positions = vec![(last_name(sync), now_ms.to_string().into_bytes())];
-    let running = org.store.position(org.id(), &run_name(sync)).await?.is_some_and(|run| !run.is_empty());
-    if !running {
-        positions.push((run_name(sync), pack(&Run::new(now_ms))));
+    let now = now_ms.to_string().into_bytes();
+    let mut positions = vec![(last_name(sync, changed), now)];
+    let running = org.store.position(org.id(), &run_name(sync)).await?.unwrap_or_default();
+    let reads_changes = unpack::<Run>(&running).is_ok_and(|run| run.changed());
+    if running.is_empty() || (reads_changes && !changed) {
+        let since = stored_ms(org, &until_name(sync)).await?.filter(|_| changed);
+        let run = Run::new(since.map_or_else(Place::all, Place::changed_since), now_ms);
+        org.board.refreshing(sync, Some(run.reading(now_ms, "")));
+        positions.push((run_name(sync), pack(&run)));
     }
-    org.store.append(org.id(), Append { positions, requests: Vec::new(), dead: Vec::new() }).await
+    org.store.append(org.id(), Append { positions, ..Append::default() }).await
 }
 
 fn sooner(one: Next, other: Next) -> Next {

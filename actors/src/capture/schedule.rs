@@ -1,8 +1,11 @@
 //! When a refresh is due. Pure.
 
-use chrono::{DateTime, NaiveTime, Utc};
+use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
+
+/// Times of day; none is always.
+type Window = Option<(NaiveTime, NaiveTime)>;
 
 /// The next time after `after` that the schedule names, in the org's time zone.
 pub(super) fn next_run(schedule: &Cron, zone: Tz, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
@@ -10,8 +13,35 @@ pub(super) fn next_run(schedule: &Cron, zone: Tz, after: DateTime<Utc>) -> Optio
     schedule.find_next_occurrence(&local, false).ok().map(|next| next.with_timezone(&Utc))
 }
 
+/// How much later than its time a run begins in this org, so that a fleet with one schedule does not begin at once:
+/// up to a quarter of an hour, and no more than a tenth of the time until the next run or of the window.
+pub(super) fn spread(
+    org: &str,
+    due: DateTime<Utc>,
+    next: Option<DateTime<Utc>>,
+    window: Window,
+) -> TimeDelta {
+    let period = next.map_or(TimeDelta::MAX, |next| next - due);
+    let open = window.map_or(TimeDelta::MAX, |(from, to)| {
+        let length = to - from;
+        if length < TimeDelta::zero() { length + TimeDelta::days(1) } else { length }
+    });
+    let most = (period.min(open) / 10).min(TimeDelta::minutes(15)).num_milliseconds();
+    most_of(org, most.max(0))
+}
+
+/// A part of `most` milliseconds that is the same for the same name, and even over many names.
+fn most_of(name: &str, most: i64) -> TimeDelta {
+    // FNV-1a: small, and the same in every version, unlike the standard library's hash.
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let share = i64::try_from(hash >> 44).unwrap_or_default();
+    TimeDelta::milliseconds(most * share / (1 << 20))
+}
+
 /// Whether `now` lies in the window of the day; a window may pass midnight, and none is always open.
-pub(super) fn open(window: Option<(NaiveTime, NaiveTime)>, zone: Tz, now: DateTime<Utc>) -> bool {
+pub(super) fn open(window: Window, zone: Tz, now: DateTime<Utc>) -> bool {
     let time = now.with_timezone(&zone).time();
     match window {
         None => true,
@@ -44,6 +74,26 @@ mod tests {
                 Some(at(expected)),
                 "{schedule} {after}"
             );
+        }
+    }
+
+    #[test]
+    fn a_fleet_with_one_schedule_begins_spread_out_but_never_past_a_tenth() {
+        let (due, hour) = (at("2026-11-25T02:00:00Z"), TimeDelta::hours(1));
+        let time = |hour| NaiveTime::from_hms_opt(hour, 0, 0).expect("an hour");
+        let cases = [
+            (None, None, TimeDelta::minutes(15)),
+            (Some(due + hour), None, TimeDelta::minutes(6)),
+            (Some(due + hour * 24), Some((time(2), time(3))), TimeDelta::minutes(6)),
+            (Some(due + hour * 24), Some((time(23), time(0))), TimeDelta::minutes(6)),
+        ];
+        for (next, window, most) in cases {
+            let spreads: Vec<TimeDelta> =
+                (0..500).map(|n| spread(&format!("org-{n}"), due, next, window)).collect();
+            assert!(spreads.iter().all(|spread| *spread >= TimeDelta::zero() && *spread < most));
+            let early = spreads.iter().filter(|spread| **spread < most / 2).count();
+            assert!((200..300).contains(&early), "{early} of 500 in the first half");
+            assert_eq!(spread("acme", due, next, window), spread("acme", due, next, window));
         }
     }
 

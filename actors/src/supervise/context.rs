@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use orgpipe_store::Store;
+use tokio::sync::Semaphore;
 
 use super::{line::OrgLine, status::Board};
 use crate::{
@@ -24,6 +25,8 @@ pub(crate) struct OrgContext {
     pub line: OrgLine,
     /// The way to the vendor's API, shared by all orgs.
     pub source: Arc<Source>,
+    /// Turns for reading pages, shared by all orgs and handed out in order.
+    pub pages: Arc<Semaphore>,
     /// Guards the list of gaps in the event stream.
     pub gaps: heal::Guard,
     /// Where receipts are posted, shared by all orgs.

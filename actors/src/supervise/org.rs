@@ -60,8 +60,13 @@ pub(crate) enum Order {
     Wish(Wish),
     /// Stop every part and start it afresh, parked ones too.
     Restart,
-    /// Read all records of these syncs again.
-    Refresh(Vec<String>),
+    /// Read the records of these syncs again.
+    Refresh {
+        /// Names of syncs of this org.
+        syncs: Vec<String>,
+        /// Only what has changed since the last time.
+        changed: bool,
+    },
 }
 
 /// Set where a channel goes on. Answers the position it had.
@@ -336,9 +341,9 @@ impl Handler<Order> for OrgActor {
             match stored {
                 Order::Wish(wish) => store_wish(&org, wish).await,
                 Order::Restart => Ok(()),
-                Order::Refresh(syncs) => {
+                Order::Refresh { syncs, changed } => {
                     for sync in &syncs {
-                        refresh::begin(&org, sync).await?;
+                        refresh::begin(&org, sync, changed).await?;
                     }
                     Ok(())
                 }
@@ -348,7 +353,7 @@ impl Handler<Order> for OrgActor {
             result?;
             match order {
                 Order::Wish(wish) => actor.follow(wish, context),
-                Order::Refresh(_) => actor.ring(Part::Refresh),
+                Order::Refresh { .. } => actor.ring(Part::Refresh),
                 Order::Restart => {
                     actor.forgive();
                     for life in actor.parts.values_mut() {

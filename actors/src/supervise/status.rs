@@ -89,10 +89,29 @@ pub struct OrgStatus {
     pub last_lag_ms: Option<u64>,
     /// The event subscription, channel by channel.
     pub subscription: Subscription,
+    /// Refreshes under way, by the name of their sync.
+    pub refreshes: BTreeMap<String, Reading>,
     /// Gaps in the event stream that are being healed.
     pub open_gaps: usize,
     /// What was done about the last gap.
     pub last_receipt: Option<Receipt>,
+}
+
+/// How far a refresh is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reading {
+    /// Only what has changed is read.
+    pub changed: bool,
+    /// Records read.
+    pub records: u64,
+    /// Records there were when it began; none if the org did not say.
+    pub total: Option<u64>,
+    /// When it began, Unix milliseconds.
+    pub started_ms: u64,
+    /// When all will be read at the pace so far, pauses included, Unix milliseconds; none as long as nobody can say.
+    pub ends_ms: Option<u64>,
+    /// What it waits for; empty while it reads.
+    pub waits: String,
 }
 
 impl OrgStatus {
@@ -185,6 +204,15 @@ impl Board {
         let mut status = self.lock();
         status.last_written_ms = Some(now_ms);
         status.last_lag_ms = Some(now_ms.saturating_sub(received_ms));
+    }
+
+    /// A sync is being refreshed; `None`: not any more.
+    pub(crate) fn refreshing(&self, sync: &str, reading: Option<Reading>) {
+        let mut status = self.lock();
+        match reading {
+            Some(reading) => drop(status.refreshes.insert(sync.to_owned(), reading)),
+            None => drop(status.refreshes.remove(sync)),
+        }
     }
 
     /// So many gaps are open; a receipt replaces the last one.

@@ -115,6 +115,11 @@ impl Select {
         self
     }
 
+    /// The statement that counts the records instead of reading them.
+    pub fn to_count(&self) -> String {
+        self.selecting("COUNT()")
+    }
+
     /// The statement.
     pub fn to_soql(&self) -> String {
         let fields = if self.fields.is_empty() { "Id".to_owned() } else { self.fields.join(",") };

@@ -333,6 +333,22 @@ impl OrgHandle {
         self.org.cometd.drop_sessions();
     }
 
+    /// A record looks as if it was last changed then (real Unix milliseconds): one whose transaction ended late, or one
+    /// of many that a mass update stamped alike.
+    pub fn set_stamp(&self, object: &str, id: &str, unix_ms: i64) {
+        self.org.state().tables.set_stamp(object, id, unix_ms);
+    }
+
+    /// Pages of queries hold at most so many records, as with wide ones.
+    pub fn cut_pages(&self, records_max: usize) {
+        self.org.state().cursors.records_max = records_max;
+    }
+
+    /// The next `count` requests for a further page find their cursor gone.
+    pub fn lose_cursors(&self, count: u32) {
+        self.org.state().cursors.lose = count;
+    }
+
     /// Events go before their time, as after 72 hours: all but the newest `keep` of each channel.
     pub fn expire_events(&self, keep: usize) {
         self.org.cometd.expire_events(keep);

@@ -108,13 +108,17 @@ fn matching(section: &Section<'_>, written: &Written<String>, report: &mut Repor
 fn refresh_settings(table: &RefreshTable<'_>, report: &mut Report<'_>) -> Option<RefreshSettings> {
     let section = &table.section;
     let condition = table.condition.as_ref().map(|written| condition(section, written, report));
-    let schedule = table.schedule.as_ref().map(|written| value::schedule(section, report, written));
+    let schedule =
+        table.schedule.as_ref().map(|written| value::schedule(section, report, "schedule", written));
+    let changes = table.changes.as_ref().map(|written| value::schedule(section, report, "changes", written));
     let window = table.window.as_ref().map(|written| value::window(section, report, written));
     let batch = table.batch.as_ref().map_or(REFRESH_BATCH, |written| written.value);
-    let wrong = [condition == Some(None), schedule == Some(None), window == Some(None)];
+    let wrong =
+        [condition == Some(None), schedule == Some(None), changes == Some(None), window == Some(None)];
     (!wrong.contains(&true)).then(|| RefreshSettings {
         condition: condition.flatten(),
         schedule: schedule.flatten(),
+        changes: changes.flatten(),
         window: window.flatten(),
         batch: usize::try_from(batch).unwrap_or(usize::MAX),
     })

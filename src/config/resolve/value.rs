@@ -229,6 +229,7 @@ pub(super) fn window(
 pub(super) fn schedule(
     section: &Section<'_>,
     report: &mut Report<'_>,
+    key: &str,
     written: &Written<String>,
 ) -> Option<String> {
     let text = written.value.trim();
@@ -247,6 +248,6 @@ pub(super) fn schedule(
     };
     let message = format!("is `{text}`, which {problem}");
     let hint = "Write minute, hour, day of month, month, day of week; \"0 2 * * SAT\" is Saturdays at 02:00.";
-    section.problem(report, written.line, "schedule", &message, hint);
+    section.problem(report, written.line, key, &message, hint);
     None
 }

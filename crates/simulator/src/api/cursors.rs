@@ -18,9 +18,19 @@ struct Cursor {
     records: Vec<Value>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Cursors {
     open: VecDeque<Cursor>,
+    /// Records of a page at most, whatever is asked for.
+    pub(crate) records_max: usize,
+    /// So many requests for a further page find their cursor gone.
+    pub(crate) lose: u32,
+}
+
+impl Default for Cursors {
+    fn default() -> Self {
+        Self { open: VecDeque::new(), records_max: usize::MAX, lose: 0 }
+    }
 }
 
 /// Some records of a query.
@@ -35,6 +45,7 @@ pub(crate) struct Page {
 impl Cursors {
     /// Keeps what a first page of this size leaves over, and returns that page. `id` names the cursor if one is needed.
     pub(crate) fn open(&mut self, id: String, user: &str, page: usize, records: Vec<Value>) -> Page {
+        let page = page.min(self.records_max).max(1);
         if records.len() <= page {
             return Page { total: records.len(), records, next: None };
         }
@@ -50,8 +61,12 @@ impl Cursors {
     }
 
     /// The page at `<id>-<offset>`; `None` if the cursor is gone or somebody else's.
-    pub(crate) fn page(&self, locator: &str, user: &str) -> Option<Page> {
+    pub(crate) fn page(&mut self, locator: &str, user: &str) -> Option<Page> {
         let (id, offset) = locator.rsplit_once('-')?;
+        if self.lose > 0 {
+            self.lose -= 1;
+            self.open.retain(|cursor| cursor.id != id);
+        }
         let cursor = self.open.iter().find(|cursor| cursor.id == id && cursor.user == user)?;
         let offset = offset.parse().ok()?;
         (offset < cursor.records.len()).then(|| cut(cursor, offset))

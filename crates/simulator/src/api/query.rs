@@ -32,7 +32,7 @@ pub(crate) fn first(state: &mut State, call: &Call, user: &str) -> Answer {
     show(page, &base)
 }
 
-pub(crate) fn next(state: &State, call: &Call, locator: &str, user: &str) -> Answer {
+pub(crate) fn next(state: &mut State, call: &Call, locator: &str, user: &str) -> Answer {
     match state.cursors.page(locator, user) {
         Some(page) => show(page, &call.base()),
         None => Answer::error(400, "INVALID_QUERY_LOCATOR", "invalid query locator"),

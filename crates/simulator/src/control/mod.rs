@@ -11,6 +11,8 @@
 //! | `GET`, `DELETE /orgs/{org}/calls`, `…/writes`, `…/subscribes` | the logs |
 //! | `POST /orgs/{org}/revoke-tokens`, `…/drop-sessions` | ends OAuth or CometD sessions |
 //! | `POST /orgs/{org}/expire-events` `n` | all but the newest n events of each channel are gone |
+//! | `PUT /orgs/{org}/page-max`, `…/lost-cursors` `n` | short pages, cursors that are gone |
+//! | `PUT /orgs/{org}/stamps/{object}/{id}` Unix ms | when a record looks last changed |
 //! | `POST /orgs/{org}/migrate` | another org id, replay ids begin anew, events and sessions are gone |
 //! | `PUT /orgs/{org}/refused-logins` `["error","error_description"]` or `null` | no login succeeds |
 //! | `PUT /orgs/{org}/available` `true\|false` | takes the org down and back |
@@ -100,6 +102,9 @@ fn org_call(org: &OrgHandle, method: &str, path: &[&str], body: &[u8]) -> Result
         ("POST", ["revoke-tokens"]) => Ok(json!(org.revoke_tokens())),
         ("POST", ["drop-sessions"]) => Ok(json!(org.drop_sessions())),
         ("POST", ["expire-events"]) => Ok(json!(org.expire_events(read(body)?))),
+        ("PUT", ["page-max"]) => Ok(json!(org.cut_pages(read(body)?))),
+        ("PUT", ["lost-cursors"]) => Ok(json!(org.lose_cursors(read(body)?))),
+        ("PUT", ["stamps", object, id]) => Ok(json!(org.set_stamp(object, id, read(body)?))),
         ("POST", ["migrate"]) => Ok(json!(org.migrate())),
         ("PUT", ["refused-logins"]) => {
             let refusal: Option<(String, String)> = read(body)?;

@@ -97,6 +97,13 @@ impl Tables {
         self.by_object.get(object)?.rows.get(id)
     }
 
+    /// When a record was last changed is another time now.
+    pub(crate) fn set_stamp(&mut self, object: &str, id: &str, unix_ms: i64) {
+        if let Some(row) = self.by_object.get_mut(object).and_then(|table| table.rows.get_mut(id)) {
+            row.insert("SystemModstamp".to_owned(), instant_text(unix_ms).into());
+        }
+    }
+
     /// The record with this id, of whichever object.
     pub(crate) fn any_row(&self, id: &str) -> Option<(&Object, &Row)> {
         let object = self.schema.by_prefix(id.get(..3)?)?;

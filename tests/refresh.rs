@@ -1,0 +1,182 @@
+//! Refreshes: every record once, over crashes, closed windows, short pages, lost cursors and late commits.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "windows and stamps are real times, and a variable asks for more"
+)]
+
+mod support;
+
+use std::{collections::BTreeMap, net::TcpListener};
+
+use chrono::{Duration, Utc};
+use orgpipe_simulator::{OrgOptions, Row};
+use serde_json::{Value, json};
+use support::{Rig, account, domain, eventually};
+
+async fn rig(edit: impl FnOnce(String) -> String) -> Rig {
+    let mut rig = Rig::with(vec![OrgOptions { flow: false, ..OrgOptions::named("acme") }], edit).await;
+    rig.start().await;
+    rig.subscribed("acme").await;
+    rig
+}
+
+async fn begin(rig: &Rig, query: &str) {
+    let url = format!("{}/api/v1/orgs/acme/refresh{query}", rig.admin);
+    let reply = reqwest::Client::new().post(url).send().await.expect("an answer");
+    assert_eq!(reply.status(), 202);
+}
+
+/// Waits until no refresh is under way and nothing is open.
+async fn through(rig: &Rig) {
+    eventually("the refresh's end", async || {
+        let view = rig.view("acme").await;
+        let none = view["refreshes"].as_object().is_some_and(serde_json::Map::is_empty);
+        (none && view["records"]["open"] == 0).then_some(())
+    })
+    .await;
+}
+
+/// Accounts about which nothing is known.
+fn unknown_accounts(rig: &Rig, count: usize) -> Vec<String> {
+    let create = |n: usize| {
+        rig.simulator.vendor().set_answer(&domain(n), None);
+        rig.org("acme").create("Account", account(n)).expect("an account")
+    };
+    (0..count).map(create).collect()
+}
+
+/// The statements that read pages of accounts, with how often each was asked. Rows read before a restart are read once
+/// more by their IDs, which is no page.
+fn pages(rig: &Rig) -> BTreeMap<String, usize> {
+    let mut pages = BTreeMap::new();
+    for call in rig.org("acme").calls() {
+        if call.query.contains("FROM Account") && call.query.contains("ORDER BY") {
+            *pages.entry(call.query).or_default() += 1;
+        }
+    }
+    pages
+}
+
+#[actix_rt::test]
+async fn only_what_has_changed_is_read_and_what_was_committed_late_too() {
+    let rig = rig(|text| text).await;
+    let ids = unknown_accounts(&rig, 6);
+    let ago = |minutes: i64| (Utc::now() - Duration::minutes(minutes)).timestamp_millis();
+    for id in &ids {
+        rig.org("acme").set_stamp("Account", id, ago(60));
+    }
+    begin(&rig, "?changed=true").await;
+    through(&rig).await;
+    rig.ledger("acme", json!({ "records_in": 6 })).await;
+
+    // Committed after the first refresh had begun, stamped before.
+    rig.org("acme").set_stamp("Account", &ids[4], ago(10));
+    rig.org("acme").update("Account", &ids[2], account(2)).expect("changed");
+    rig.simulator.vendor().clear_requests();
+    begin(&rig, "?changed=true").await;
+    through(&rig).await;
+    let asked: Vec<String> =
+        rig.simulator.vendor().requests().into_iter().flat_map(|asked| asked.ids).collect();
+    assert_eq!(asked, [ids[4].clone(), ids[2].clone()], "in the order of their changes");
+    rig.ledger("acme", json!({ "records_in": 8 })).await;
+}
+
+#[actix_rt::test]
+async fn records_of_one_instant_are_read_once_each_in_short_pages_and_over_lost_cursors() {
+    const COUNT: usize = 10_001;
+    let rig = rig(|text| text.replace(r#"where = "Website != null""#, "")).await;
+    let org = rig.org("acme");
+    begin(&rig, "").await;
+    through(&rig).await;
+    let now = Utc::now().timestamp_millis();
+    for n in 0..COUNT {
+        let row = Row::from_iter([("Name".to_owned(), json!(format!("Company {n}")))]);
+        let id = org.create("Account", row).expect("an account");
+        org.set_stamp("Account", &id, now);
+    }
+    org.cut_pages(250);
+    org.lose_cursors(1);
+    begin(&rig, "?changed=true").await;
+    through(&rig).await;
+    rig.ledger("acme", json!({ "records_in": COUNT, "no_data": COUNT })).await;
+    let pages = pages(&rig);
+    assert!(pages.values().all(|times| *times == 1) && pages.len() >= 7, "{pages:#?}");
+}
+
+#[actix_rt::test]
+async fn a_refresh_goes_on_after_a_kill_and_a_closed_window_and_reads_no_page_twice() {
+    const COUNT: usize = 6_500;
+    let window = |from: i64, to: i64| {
+        let at = |hours| (Utc::now() + Duration::hours(hours)).format("%H:%M").to_string();
+        format!(r#"window = "{}-{}""#, at(from), at(to))
+    };
+    let (open, closed) = (window(-2, 2), window(3, 5));
+    let mut rig = rig(|text| text.replace("refresh = { ", &format!("refresh = {{ {open}, "))).await;
+    unknown_accounts(&rig, COUNT);
+    rig.simulator.vendor().set_down(true);
+    begin(&rig, "").await;
+    let waits = async |rig: &Rig, what: &str| {
+        eventually(what, async || {
+            let view = rig.view("acme").await;
+            let waits = view["refreshes"]["accounts"]["waits"].as_str().unwrap_or_default().to_owned();
+            waits.contains(what).then_some(view)
+        })
+        .await
+    };
+    let view = waits(&rig, "look-ups").await;
+    assert_eq!(view["refreshes"]["accounts"]["total"], COUNT);
+    rig.kill().await;
+
+    rig.simulator.vendor().set_down(false);
+    let path = rig.folder.path().join("orgpipe.toml");
+    let text = std::fs::read_to_string(&path).expect("readable");
+    rig.write("orgpipe.toml", &text.replace(&open, &closed));
+    rig.start().await;
+    waits(&rig, "window").await;
+    rig.ledger("acme", json!({ "records_in": 4_000, "no_data": 4_000, "open": 0 })).await;
+    waits(&rig, "window").await;
+
+    assert!(rig.terminate().await.success());
+    rig.write("orgpipe.toml", &text);
+    rig.start().await;
+    eventually("a further page", async || {
+        (rig.view("acme").await["records"]["records_in"].as_u64() > Some(4_000)).then_some(())
+    })
+    .await;
+    rig.kill().await;
+    rig.start().await;
+    through(&rig).await;
+    rig.ledger("acme", json!({ "records_in": COUNT, "no_data": COUNT })).await;
+    let pages = pages(&rig);
+    let again: usize = pages.values().map(|times| times - 1).sum();
+    assert!(again <= 1 && pages.len() == 4, "one page at most is read twice by a kill: {pages:#?}");
+}
+
+#[actix_rt::test]
+async fn a_second_full_refresh_writes_nothing_and_the_command_waits_for_its_end() {
+    // All 10,000 of them with ORGPIPE_LONG_TESTS.
+    let count = if std::env::var_os("ORGPIPE_LONG_TESTS").is_some() { 10_000 } else { 1_200 };
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+    let rig = rig(|text| text.replace("127.0.0.1:0", &format!("127.0.0.1:{port}"))).await;
+    let org = rig.org("acme");
+    for n in 0..count {
+        org.create("Account", account(n)).expect("an account");
+    }
+    let refresh = async || {
+        let done = rig.command(&["refresh", "acme", "--wait"]).output().await.expect("the command runs");
+        let said = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert!(done.status.success(), "{said}{}", String::from_utf8_lossy(&done.stderr));
+        said
+    };
+    let said = refresh().await;
+    assert!(said.contains(&format!("is through: {count} records, {count} written, 0 unchanged")), "{said}");
+    org.clear_calls();
+    let said = refresh().await;
+    assert!(said.contains(&format!("is through: {count} records, 0 written, {count} unchanged")), "{said}");
+    let writes = |call: &orgpipe_simulator::LoggedCall| call.method != "GET" && !call.path.contains("oauth");
+    let written: Vec<_> =
+        org.calls().into_iter().filter(|call| writes(call) && !call.path.contains("cometd")).collect();
+    assert!(written.is_empty(), "{written:#?}");
+    let view = rig.view("acme").await;
+    assert_eq!(view["refreshes"], Value::Object(serde_json::Map::new()));
+}
