@@ -36,6 +36,9 @@ fn most_of(name: &str, most: i64) -> TimeDelta {
     let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
+    // Names that differ in their last characters only are close in FNV's upper bits: mix them (MurmurHash3's end).
+    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
     let share = i64::try_from(hash >> 44).unwrap_or_default();
     TimeDelta::milliseconds(most * share / (1 << 20))
 }
