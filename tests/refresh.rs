@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, net::TcpListener};
 use chrono::{Duration, Utc};
 use orgpipe_simulator::{OrgOptions, Row};
 use serde_json::{Value, json};
-use support::{Rig, account, domain, eventually};
+use support::{Rig, account, answer, domain, eventually, request};
 
 async fn rig(edit: impl FnOnce(String) -> String) -> Rig {
     let mut rig = Rig::with(vec![OrgOptions { flow: false, ..OrgOptions::named("acme") }], edit).await;
@@ -179,4 +179,38 @@ async fn a_second_full_refresh_writes_nothing_and_the_command_waits_for_its_end(
     assert!(written.is_empty(), "{written:#?}");
     let view = rig.view("acme").await;
     assert_eq!(view["refreshes"], Value::Object(serde_json::Map::new()));
+}
+
+#[actix_rt::test]
+async fn a_refresh_leaves_room_for_live_events_when_nothing_can_be_written() {
+    const COUNT: usize = 8_000;
+    let mut rig = rig(|text| text.replace("[service]", "[service]\nqueue_max = 10000")).await;
+    let org = rig.org("acme").clone();
+    for n in 0..COUNT {
+        rig.simulator.vendor().set_answer(&domain(n), Some(answer(&format!("K{n}"), 7)));
+        org.create("Account", account(n)).expect("an account");
+    }
+    org.hold_jobs(true);
+    begin(&rig, "").await;
+    let why = eventually("the refresh to wait", async || {
+        let waits = rig.view("acme").await["refreshes"]["accounts"]["waits"].clone();
+        waits.as_str().is_some_and(|why| why.contains("queue_max")).then_some(waits)
+    })
+    .await;
+    let records = rig.view("acme").await["records"].clone();
+    let (open, came) =
+        (records["open"].as_u64().expect("a count"), records["records_in"].as_u64().expect("a count"));
+    assert!((5_000..8_000).contains(&open), "{open} open: {why}");
+    rig.simulator.vendor().set_answer(&domain(COUNT), Some(answer("live", 7)));
+    let live = org.create("Account", account(COUNT)).expect("an account");
+    org.publish("Sync_Request__e", request(&[live]));
+    eventually("the live event", async || {
+        (rig.view("acme").await["records"]["records_in"].as_u64()? > came).then_some(())
+    })
+    .await;
+    org.hold_jobs(false);
+    through(&rig).await;
+    rig.ledger("acme", json!({ "open": 0, "dead_letters": 0 })).await;
+    assert_eq!(org.rows("Enrichment__c").len(), COUNT + 1);
+    rig.kill().await;
 }

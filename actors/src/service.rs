@@ -165,6 +165,7 @@ impl Service {
                 Arc::new(OrgContext {
                     settings: org,
                     store,
+                    queue_max: settings.queue_max,
                     line,
                     source,
                     pages,

@@ -41,7 +41,16 @@ pub(super) type Keys = (&'static str, &'static [&'static str]);
 const TOP: Keys = ("", &["service", "source", "webhook", "sync", "org_defaults", "org"]);
 const SERVICE: Keys = (
     "service",
-    &["data_dir", "listen", "listen_beyond_loopback", "durability", "cache_mb", "ledger_days", "queue_max", "refreshes_max"],
+    &[
+        "data_dir",
+        "listen",
+        "listen_beyond_loopback",
+        "durability",
+        "cache_mb",
+        "ledger_days",
+        "queue_max",
+        "refreshes_max",
+    ],
 );
 const SOURCE: Keys =
     ("source", &["url", "token_env", "requests_per_second", "concurrent_max", "timeout_secs"]);

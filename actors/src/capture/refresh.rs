@@ -128,7 +128,7 @@ impl Refresh {
         if !std::mem::replace(&mut self.shown, true) {
             heal::show(&self.org).await?;
         }
-        let ahead = self.org.store.counts(self.org.id()).await?.open_ingress >= AHEAD_MAX;
+        let ahead = self.ahead().await?.is_some();
         let mut next = sooner(self.post().await, heal::advance(&self.org, ahead).await?);
         if next == Next::Again {
             self.ring();
@@ -148,15 +148,26 @@ impl Refresh {
         let (org, now_ms) = (&self.org, self.org.clock.now_ms());
         // A run that cannot be read any more starts over: reading twice costs calls, not data.
         let run = unpack(&stored).unwrap_or_else(|_| Run::new(Place::all(), now_ms));
-        let waits = if !schedule::open(refresh.window, org.settings.time_zone, time(now_ms)) {
-            "its window of the day"
-        } else if org.store.counts(org.id()).await?.open_ingress >= AHEAD_MAX {
-            "the look-ups of what is read"
+        let waits = if schedule::open(refresh.window, org.settings.time_zone, time(now_ms)) {
+            self.ahead().await?.unwrap_or_default()
         } else {
-            ""
+            "its window of the day"
         };
         org.board.refreshing(&sync.name, Some(run.reading(now_ms, waits)));
         if waits.is_empty() { self.page(sync, refresh, run).await } else { Ok(Next::After(LOOK_AGAIN)) }
+    }
+
+    /// What reading has to wait for, so that the queues stay short and leave room for live events.
+    async fn ahead(&self) -> Result<Option<&'static str>, StoreError> {
+        let org = &self.org;
+        let counts = org.store.counts(org.id()).await?;
+        Ok(if counts.open_ingress >= AHEAD_MAX {
+            Some("the look-ups of what is read")
+        } else if counts.open() >= org.queue_max / 2 {
+            Some("the writes of what is read: half of `queue_max` is full")
+        } else {
+            None
+        })
     }
 
     /// Starts a run when a schedule's time has passed since the last start.

@@ -21,6 +21,8 @@ pub(crate) struct OrgContext {
     pub settings: Arc<OrgSettings>,
     /// Queues and positions.
     pub store: Store,
+    /// Records of the org that may wait; refreshes and healing leave half of it to live events.
+    pub queue_max: u64,
     /// The way to Salesforce.
     pub line: OrgLine,
     /// The way to the vendor's API, shared by all orgs.
