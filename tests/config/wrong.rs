@@ -224,6 +224,42 @@ pub(crate) const WRONG: &[(&str, &str, &str, &str, &str)] = &[
         "org \"acme\": sync \"accounts\" with namespace `acmeco`",
         "",
     ),
+    // The package's contract.
+    (
+        "Employee_Count__c",
+        "Employees__c",
+        "Employees__c",
+        "`fields.Employees__c`: the package's Enrichment__c has no field `Employees__c`",
+        "Did you mean `Employee_Count__c`?",
+    ),
+    (
+        "Employee_Count__c",
+        "acmeco__Webseite__c",
+        "acmeco__Webseite__c",
+        "the package's Enrichment__c has no field `Webseite__c`",
+        "Did you mean `Website__c`?",
+    ),
+    (
+        "Employee_Count__c",
+        "Number_Of_Cats__c",
+        "Number_Of_Cats__c",
+        "has no field `Number_Of_Cats__c`",
+        "There are: Account__c, Annual_Revenue__c,",
+    ),
+    (
+        "\"External_Id__c\"",
+        "\"Domain__c\"",
+        "external_id",
+        "`Domain__c` is no external ID of the package's Enrichment__c",
+        "Write `External_Id__c`.",
+    ),
+    (
+        "object = \"Account\"",
+        "object = \"Account\"\nevent = { ids = \"Record_Id__c\" }",
+        "event",
+        "`event.ids` is wrong: the package's Sync_Request__e has no field `Record_Id__c`",
+        "Did you mean one of `Record_Ids__c`",
+    ),
     (
         "/event/Sync_Request__e",
         "/topic/Accounts",

@@ -8,6 +8,7 @@ use orgpipe_reconcile::{
     name::{is_api_name, namespaced, namespaced_channel},
 };
 
+use super::package;
 use crate::config::{
     reader::{Section, Written},
     report::Report,
@@ -51,16 +52,21 @@ impl Source {
 }
 
 /// What `channel` and `event` of a sync say; none if something is wrong, which is in the report then.
-pub(super) fn source(table: &SyncTable<'_>, report: &mut Report<'_>) -> Option<Source> {
+pub(super) fn source(
+    table: &SyncTable<'_>,
+    namespaces: &[String],
+    report: &mut Report<'_>,
+) -> Option<Source> {
     let object = table.object.as_ref().map(|written| written.value.as_str());
     let channel = match &table.channel {
         Some(written) => channel(&table.section, written, object, report),
         None => Some(CHANNEL.to_owned()),
     };
     let changes = table.channel.as_ref().is_some_and(|written| written.value.starts_with("/data/"));
+    let name = channel.as_deref().unwrap_or_default();
     let event = match &table.event {
         Some(event) if changes => watched(event, report),
-        Some(event) => event_fields(event, report),
+        Some(event) => event_fields(event, name, namespaces, report),
         None if changes => Some(EventShape::Change { watch: Vec::new() }),
         None => Some(package_event()),
     };
@@ -147,7 +153,12 @@ fn watched(table: &EventTable<'_>, report: &mut Report<'_>) -> Option<EventShape
 }
 
 /// An event of the vendor's own has only the fields that are named.
-fn event_fields(table: &EventTable<'_>, report: &mut Report<'_>) -> Option<EventShape> {
+fn event_fields(
+    table: &EventTable<'_>,
+    channel: &str,
+    namespaces: &[String],
+    report: &mut Report<'_>,
+) -> Option<EventShape> {
     let section = &table.section;
     let mut right = true;
     if section.has("watch") {
@@ -163,7 +174,11 @@ fn event_fields(table: &EventTable<'_>, report: &mut Report<'_>) -> Option<Event
         };
         let hint = "Write the API name of a field of the event, such as `Record_Ids__c`.";
         let name = field(section, key, written, hint, report);
-        right &= name.is_some();
+        let lacking = name.as_deref().and_then(|name| package::event_field(channel, name, namespaces));
+        if let Some((message, hint)) = &lacking {
+            section.problem(report, written.line, key, &format!("is wrong: {message}"), hint.clone());
+        }
+        right &= name.is_some() && lacking.is_none();
         name
     };
     let fields = (

@@ -1,7 +1,7 @@
 //! Syncs: checked once by themselves, then once more with the namespace of each org.
 //!
 //! Here: match, refresh, and the lines of what `reconcile` says about the mapping.
-//! Not here: channel and event (`channel`), rules of the mapping (`reconcile::mapping`).
+//! Not here: channel and event (`channel`), rules of the mapping (`reconcile::mapping`), the package (`package`).
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use orgpipe_reconcile::{Mapping, MappingSpec, mapping::MappingProblem};
 
 use super::{
     channel::{self, Source},
-    value,
+    package, value,
 };
 use crate::config::{
     reader::{Section, Written},
@@ -54,18 +54,27 @@ impl CheckedSync {
     }
 }
 
-/// Checks all syncs.
-pub(super) fn all(tables: Vec<SyncTable<'_>>, report: &mut Report<'_>) -> Vec<CheckedSync> {
+/// Checks all syncs; `namespaces`: those of all orgs.
+pub(super) fn all(
+    tables: Vec<SyncTable<'_>>,
+    namespaces: &[String],
+    report: &mut Report<'_>,
+) -> Vec<CheckedSync> {
     if tables.is_empty() {
         let hint =
             "Write `[[sync]]` with `name`, `object`, `keys`, `target`, `external_id` and `[sync.fields]`.";
         report.add_at(None, "there is no sync", hint);
     }
     let mut seen = BTreeMap::new();
-    tables.into_iter().map(|table| check(&table, &mut seen, report)).collect()
+    tables.into_iter().map(|table| check(&table, namespaces, &mut seen, report)).collect()
 }
 
-fn check(table: &SyncTable<'_>, seen: &mut BTreeMap<String, usize>, report: &mut Report<'_>) -> CheckedSync {
+fn check(
+    table: &SyncTable<'_>,
+    namespaces: &[String],
+    seen: &mut BTreeMap<String, usize>,
+    report: &mut Report<'_>,
+) -> CheckedSync {
     let section = &table.section;
     let name = match &table.name {
         Some(written) => {
@@ -77,13 +86,13 @@ fn check(table: &SyncTable<'_>, seen: &mut BTreeMap<String, usize>, report: &mut
     if let Some(written) = &table.matching {
         matching(section, written, report);
     }
-    let source = channel::source(table, report);
+    let source = channel::source(table, namespaces, report);
     let refresh = table.refresh.as_ref().map(|refresh| refresh_settings(refresh, report));
     let refresh = match refresh {
         Some(settings) => settings.map(Some),
         None => Some(None),
     };
-    let spec = mapping(table, report);
+    let spec = mapping(table, namespaces, report);
     let parts = match (spec, source, refresh) {
         (Some(spec), Some(source), Some(refresh)) if name.is_some() => Some(Parts { spec, source, refresh }),
         _ => None,
@@ -144,8 +153,8 @@ fn condition(section: &Section<'_>, written: &Written<String>, report: &mut Repo
     None
 }
 
-/// The mapping, if `reconcile` finds nothing wrong with it.
-fn mapping(table: &SyncTable<'_>, report: &mut Report<'_>) -> Option<MappingSpec> {
+/// The mapping, if neither `reconcile` nor the package's contract finds anything wrong with it.
+fn mapping(table: &SyncTable<'_>, namespaces: &[String], report: &mut Report<'_>) -> Option<MappingSpec> {
     let section = &table.section;
     let mut lines: BTreeMap<String, usize> = BTreeMap::new();
     let mut missing: Vec<&str> = Vec::new();
@@ -187,9 +196,13 @@ fn mapping(table: &SyncTable<'_>, report: &mut Report<'_>) -> Option<MappingSpec
     let namespace = String::new();
     let spec =
         MappingSpec { sync, object, keys, target, external_id_field, external_id_from, fields, namespace };
-    let Err(problems) = Mapping::new(spec.clone()) else {
-        return Some(spec);
+    let problems = match Mapping::new(spec.clone()) {
+        Ok(_) => package::problems(&spec, namespaces),
+        Err(problems) => problems,
     };
+    if problems.is_empty() {
+        return Some(spec);
+    }
     for problem in problems.into_iter().filter(|problem| !missing.contains(&problem.key.as_str())) {
         let line = lines.get(&problem.key).copied().unwrap_or(section.line);
         section.say(report, line, &problem.to_string(), problem.hint.clone());

@@ -1,0 +1,97 @@
+//! The package customers install, as the service reads it: `salesforce-package/contract.json`, built in.
+//!
+//! Here: its objects, events, settings and permission sets by name, without namespace.
+//! Not here: what a mapping or an org makes of them (`src/config`, `doctor`). Every name is spelt as in the package.
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use serde::Deserialize;
+
+static CONTRACT: LazyLock<Contract> = LazyLock::new(|| {
+    let text = include_str!("../../salesforce-package/contract.json");
+    serde_json::from_str(text).expect("a test reads the built-in contract")
+});
+
+/// What the package brings into an org.
+#[derive(Debug, Deserialize)]
+pub struct Contract {
+    /// Objects that hold records.
+    pub objects: BTreeMap<String, ObjectContract>,
+    /// Platform events.
+    pub events: BTreeMap<String, EventContract>,
+    /// Hierarchy custom settings.
+    pub custom_settings: BTreeMap<String, SettingContract>,
+    /// Permission sets of the package.
+    pub permission_sets: BTreeMap<String, Grants>,
+    /// Permission sets beside it, for what a package cannot carry.
+    pub companion_permission_sets: BTreeMap<String, Grants>,
+}
+
+/// An object of the package.
+#[derive(Debug, Deserialize)]
+pub struct ObjectContract {
+    /// The field that records are upserted by.
+    pub external_id: String,
+    /// By name.
+    pub fields: BTreeMap<String, FieldContract>,
+}
+
+/// An event of the package.
+#[derive(Debug, Deserialize)]
+pub struct EventContract {
+    /// By name.
+    pub fields: BTreeMap<String, FieldContract>,
+}
+
+/// A custom setting of the package.
+#[derive(Debug, Deserialize)]
+pub struct SettingContract {
+    /// By name.
+    pub fields: BTreeMap<String, FieldContract>,
+}
+
+/// A field of the package.
+#[derive(Debug, Deserialize)]
+pub struct FieldContract {
+    /// A record cannot be without it; its rights come with the object's.
+    pub required: bool,
+}
+
+/// What a permission set gives.
+#[derive(Debug, Deserialize)]
+pub struct Grants {
+    /// Rights on objects, such as `read` or `view_all`.
+    pub objects: BTreeMap<String, Vec<String>>,
+}
+
+impl Contract {
+    /// The package this program was built for.
+    pub fn built_in() -> &'static Self {
+        &CONTRACT
+    }
+}
+
+/// A value under a name, whatever the case of its letters.
+pub fn named<'c, T>(all: &'c BTreeMap<String, T>, name: &str) -> Option<(&'c str, &'c T)> {
+    all.iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(name))
+        .map(|(known, value)| (known.as_str(), value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_contract_is_read() {
+        let contract = Contract::built_in();
+        let (_, enrichment) = named(&contract.objects, "enrichment__C").expect("the package's object");
+        let key = &enrichment.fields[&enrichment.external_id];
+        assert!(key.required && enrichment.fields.len() > 20);
+        assert!(contract.events["Sync_Request__e"].fields.contains_key("Record_Ids__c"));
+        assert!(contract.custom_settings["Sync_Settings__c"].fields.contains_key("Suppress_All__c"));
+        let rights = &contract.permission_sets["Sync_Integration"].objects["Sync_Request__e"];
+        assert!(rights.iter().any(|right| right == "read"));
+        assert!(contract.companion_permission_sets["Sync_Standard_Access"].objects.contains_key("Account"));
+    }
+}
