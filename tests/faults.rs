@@ -6,7 +6,7 @@
 
 mod support;
 
-use std::{ops::Range, time::Duration};
+use std::ops::Range;
 
 use orgpipe_simulator::{CustomField, FieldKind, OrgHandle, OrgOptions, Row};
 use reqwest::Method;
@@ -411,10 +411,10 @@ async fn s15_a_poll_that_another_one_cancelled() {
     recovers(&[("S15-cancelled", 1, 0)]).await;
 }
 
-/// Together, since both wait for the watchdog.
+/// Together, since all wait for an answer until they give up.
 #[actix_rt::test]
-async fn s15_s31_the_answer_to_a_poll_comes_too_late_or_never() {
-    let scene = Scene::of(&["s15", "s31"]).await;
+async fn s15_s21_s31_an_answer_comes_too_late_or_never() {
+    let scene = Scene::of(&["s15", "s31", "s21"]).await;
     for at in 0..2 {
         // Told that polls are held for a second, the watchdog does not wait for two minutes.
         let advice = json!({"interval": 0, "timeout": 1_000, "reconnect": "retry"});
@@ -422,10 +422,11 @@ async fn s15_s31_the_answer_to_a_poll_comes_too_late_or_never() {
         eventually("the next poll", async || (!scene.times(at, "/meta/connect").is_empty()).then_some(()))
             .await;
     }
-    let scene = strikes(scene, &[("S15", 1, 0), ("S31", 1, 0)]).await;
+    let scene = strikes(scene, &[("S15", 1, 0), ("S31", 1, 0), ("S21-hangs", 2, 0)]).await;
     for at in 0..2 {
         assert_eq!(scene.replays(at), [scene.position[at]], "what nobody heard is asked for again");
     }
+    eventually("the orphan to be gone", async || (scene.org(2).cometd_clients() == 1).then_some(())).await;
 }
 
 #[actix_rt::test]
@@ -539,21 +540,6 @@ async fn s20_the_work_on_events_stalls_and_polls_go_on() {
 #[actix_rt::test]
 async fn s21_a_handshake_is_done_and_its_reply_lost() {
     let scene = recovers(&[("S21", 2, 0)]).await;
-    eventually("the orphan to be gone", async || (scene.org(0).cometd_clients() == 1).then_some(())).await;
-}
-
-#[actix_rt::test]
-#[ignore = "waits a minute for the reply: cargo test --test faults -- --ignored"]
-async fn s21_a_handshake_is_never_answered() {
-    let mut scene = Scene::of(&["acme"]).await;
-    scene.named(0, "S21-hangs").await;
-    scene.publish(0);
-    eventually("a handshake", async || (scene.handshakes(0) == 1).then_some(())).await;
-    // The service gives it a minute, which is all the patience there is for a condition.
-    actix_rt::time::sleep(Duration::from_secs(30)).await;
-    eventually("a second handshake", async || (scene.handshakes(0) == 2).then_some(())).await;
-    scene.right(0).await;
-    scene.reacted(0, 2, 0);
     eventually("the orphan to be gone", async || (scene.org(0).cometd_clients() == 1).then_some(())).await;
 }
 

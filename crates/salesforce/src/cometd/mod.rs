@@ -91,7 +91,7 @@ pub enum Failure {
     /// Nothing was sent: DNS, connect, TLS.
     #[error("the org cannot be reached: {0}")]
     Unreachable(String),
-    /// No complete answer within the request's timeout.
+    /// No answer within the request's timeout, or its body stopped half-way.
     #[error("no answer in time")]
     TimedOut,
     /// The connection ended before the answer did.
@@ -113,7 +113,7 @@ pub enum Action {
         message: String,
         /// Appended to the URL, with its slash.
         suffix: &'static str,
-        /// Until when the whole answer must be there.
+        /// Until when the answer must begin.
         timeout: Duration,
         /// The `Cookie` header.
         cookies: Option<String>,

@@ -15,6 +15,7 @@ use reqwest::{
     redirect::Policy,
 };
 use secrecy::ExposeSecret;
+use tokio::time::timeout;
 use url::Url;
 
 use super::HttpClient;
@@ -22,7 +23,7 @@ use crate::{
     call::{Body, Call, Method, Reply, VERSION_MARK},
     cometd::{Answer, Failure},
     error::CallError,
-    limits::{ApiUsage, CONNECT_TIMEOUT, LOGIN_TIMEOUT, REPLY_BYTES_MAX},
+    limits::{ApiUsage, CONNECT_TIMEOUT, LOGIN_TIMEOUT, REPLY_BYTES_MAX, TRANSFER_TIMEOUT},
     oauth::{Login, LoginError, Token, exposed},
 };
 
@@ -40,6 +41,8 @@ const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
 const KEEPALIVE: Duration = Duration::from_secs(30);
 /// Bytes of a login's answer; a token has some hundred.
 const LOGIN_BYTES_MAX: usize = 256 * 1024;
+/// How long the body of an answer with events may pause.
+const BODY_PAUSE_MAX: Duration = Duration::from_secs(30);
 /// Bytes of a body set aside before they have come.
 const BODY_BYTES_AHEAD_MAX: u64 = 1024 * 1024;
 
@@ -134,8 +137,8 @@ impl HttpClient {
         }
     }
 
-    /// Posts one message to the CometD endpoint. `suffix` is appended to its URL; the whole answer must be there within
-    /// `timeout`.
+    /// Posts one message to the CometD endpoint. `suffix` is appended to its URL; the answer must begin within
+    /// `begin_within`. Its body may take longer, while it flows: many events over a slow line are no reason to ask for them again.
     pub async fn post_cometd(
         &self,
         token: &Token,
@@ -143,12 +146,12 @@ impl HttpClient {
         suffix: &str,
         message: String,
         cookies: Option<&str>,
-        timeout: Duration,
+        begin_within: Duration,
     ) -> Result<Answer, Failure> {
         let path = format!("/cometd/{api_version}{suffix}");
         let request = self.to_org(reqwest::Method::POST, token, &path).map_err(Failure::Unreachable)?;
         let request = request
-            .timeout(timeout)
+            .timeout(begin_within.saturating_add(TRANSFER_TIMEOUT))
             .header(ACCEPT, "application/json")
             .header(CONTENT_TYPE, "application/json; charset=UTF-8")
             .body(message);
@@ -156,7 +159,7 @@ impl HttpClient {
             Some(cookies) => request.header(COOKIE, cookies),
             None => request,
         };
-        match exchange(request, REPLY_BYTES_MAX).await {
+        match exchange_in_time(request, REPLY_BYTES_MAX, begin_within, BODY_PAUSE_MAX).await {
             Ok((status, headers, body)) => {
                 let cookies = headers.get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
                 Ok(Answer { status, set_cookies: cookies.map(str::to_owned).collect(), body })
@@ -208,7 +211,18 @@ fn headers_of(call: &Call) -> Result<HeaderMap, String> {
 
 /// Sends, and reads the answer to its end.
 async fn exchange(request: RequestBuilder, bytes_max: usize) -> Result<(u16, HeaderMap, Bytes), Trouble> {
-    let mut response = request.send().await.map_err(trouble)?;
+    exchange_in_time(request, bytes_max, TRANSFER_TIMEOUT, TRANSFER_TIMEOUT).await
+}
+
+/// The same; the answer must begin within `head`, and its body must not pause for longer than `pause`.
+async fn exchange_in_time(
+    request: RequestBuilder,
+    bytes_max: usize,
+    head: Duration,
+    pause: Duration,
+) -> Result<(u16, HeaderMap, Bytes), Trouble> {
+    let late = |_| Trouble::TimedOut("no answer in time".to_owned());
+    let mut response = timeout(head, request.send()).await.map_err(late)?.map_err(trouble)?;
     let status = response.status().as_u16();
     let headers = std::mem::take(response.headers_mut());
     let announced = response.content_length().unwrap_or(0);
@@ -216,7 +230,7 @@ async fn exchange(request: RequestBuilder, bytes_max: usize) -> Result<(u16, Hea
         return Err(Trouble::TooLarge { status, bytes_max });
     }
     let mut body = Vec::with_capacity(usize::try_from(announced.min(BODY_BYTES_AHEAD_MAX)).unwrap_or(0));
-    while let Some(chunk) = response.chunk().await.map_err(trouble)? {
+    while let Some(chunk) = timeout(pause, response.chunk()).await.map_err(late)?.map_err(trouble)? {
         if body.len() + chunk.len() > bytes_max {
             return Err(Trouble::TooLarge { status, bytes_max });
         }

@@ -10,7 +10,6 @@ use super::{
     link::HOLD_MARGIN,
     trouble,
 };
-use crate::limits::SMALL_TIMEOUT;
 
 impl Turn {
     pub(super) fn renew(&mut self, stale: bool) -> Phase {
@@ -20,7 +19,7 @@ impl Turn {
 
     /// Always with an empty jar: old cookies would file the session under the old browser, or be refused.
     pub(super) fn handshake(&mut self) -> Phase {
-        let request = self.send("/handshake", SMALL_TIMEOUT, None, wire::handshake);
+        let request = self.send("/handshake", self.session.options.answer_within, None, wire::handshake);
         Phase::Handshaking { request, stop: None }
     }
 
@@ -44,14 +43,15 @@ impl Turn {
             self.report(Report::Gap { channel: name.clone(), last });
         }
         let cookies = link.jar.header(self.now);
-        let request = self.send("/subscribe", SMALL_TIMEOUT, cookies, |id| {
-            wire::subscribe(id, &link.client, &name, replay)
-        });
+        let timeout = self.session.options.answer_within;
+        let request =
+            self.send("/subscribe", timeout, cookies, |id| wire::subscribe(id, &link.client, &name, replay));
         Phase::Subscribing { link, request, channel: index, stop: None }
     }
 
     pub(super) fn connect(&mut self, link: Link) -> Phase {
-        let timeout = if link.connected { link.hold.saturating_add(HOLD_MARGIN) } else { SMALL_TIMEOUT };
+        let held = link.hold.saturating_add(HOLD_MARGIN);
+        let timeout = if link.connected { held } else { self.session.options.answer_within };
         let cookies = link.jar.header(self.now);
         let request =
             self.send("/connect", timeout, cookies, |id| wire::connect(id, &link.client, !link.connected));

@@ -171,6 +171,32 @@ async fn silence_ends_with_the_calls_own_timeout() {
     assert_eq!(answer, Err(Failure::TimedOut));
 }
 
+/// A slow line is not a dead one.
+#[tokio::test]
+async fn a_body_may_take_longer_than_its_beginning_while_it_flows() {
+    let patience = Duration::from_millis(200);
+    for (pause_ms, whole) in [(60, true), (600, false)] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let task = tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            request_of(&mut socket).await;
+            for part in ["HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n1", "2", "3", "4", "5", "6", "7"] {
+                // A client that has had enough may close first.
+                let _ = socket.write_all(part.as_bytes()).await;
+                tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+            }
+        });
+        let answer = exchange_in_time(Client::new().get(&url), 100, patience, patience).await;
+        match answer {
+            Ok((200, _, body)) if whole => assert_eq!(&body[..], b"1234567"),
+            Err(Trouble::TimedOut(_)) if !whole => {}
+            _ => panic!("with pauses of {pause_ms} ms"),
+        }
+        task.abort();
+    }
+}
+
 #[tokio::test]
 async fn bodies_are_bounded_announced_or_not() {
     let request = |url: &str| Client::new().get(url);
