@@ -1,15 +1,23 @@
 //! Faults a test asks an org for.
 //!
-//! Here: which request is hit and how. Not here: performing it (`server.rs`).
+//! Here: which request, record or Bulk job is hit and how. Not here: performing it (`server.rs`, `org/writes.rs`,
+//! `api/bulk`).
 
 use serde::Deserialize;
 
+use crate::Row;
+use crate::data::Refusal;
+
 /// How a request goes wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Harm {
     /// Answered with this status, without being done.
     Status(u16),
+    /// Answered with this status and body, without being done.
+    Answer { status: u16, body: String },
+    /// Done, but half of the answer's body is missing, though nothing else tells.
+    Half,
     /// Done, but the connection breaks in the middle of the answer.
     LoseAnswer,
 }
@@ -20,6 +28,56 @@ pub(crate) struct Fault {
     pub(crate) path: String,
     pub(crate) harm: Harm,
     pub(crate) count: u32,
+}
+
+/// The next `count` times that a client writes the record with the value `key` in one of its fields, such as its external
+/// ID, it is refused so.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct RowFault {
+    /// A value of the record.
+    pub key: String,
+    /// Salesforce's code, such as `UNABLE_TO_LOCK_ROW`.
+    pub code: String,
+    /// Its message.
+    #[serde(default)]
+    pub message: String,
+    /// The fields it blames.
+    #[serde(default)]
+    pub fields: Vec<String>,
+    /// How often.
+    pub count: u32,
+}
+
+/// How the next Bulk job that is closed ends, if not as it should.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct JobFault {
+    /// Rows that are still seen to; the rest is unprocessed.
+    pub after_rows: usize,
+    /// True: `Aborted`; false: `Failed`.
+    pub aborted: bool,
+    /// `errorMessage`, such as `InternalServerError : Retried more than 20 times`; may be empty.
+    #[serde(default)]
+    pub message: String,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct RowFaults(Vec<RowFault>);
+
+impl RowFaults {
+    pub(crate) fn add(&mut self, fault: RowFault) {
+        self.0.push(fault);
+    }
+
+    /// The refusal due to this record, counted down.
+    pub(crate) fn strike(&mut self, row: &Row) -> Option<Refusal> {
+        let hit = |fault: &&mut RowFault| {
+            fault.count > 0 && row.values().any(|value| value.as_str() == Some(&fault.key))
+        };
+        let fault = self.0.iter_mut().find(hit)?;
+        fault.count -= 1;
+        let refusal = Refusal::new(fault.code.clone(), fault.message.clone());
+        Some(Refusal { fields: fault.fields.clone(), ..refusal })
+    }
 }
 
 #[derive(Debug, Default)]
@@ -41,7 +99,7 @@ impl Faults {
         let at = self.waiting.iter().position(|fault| fault.count > 0 && path.contains(&fault.path))?;
         let fault = &mut self.waiting[at];
         fault.count -= 1;
-        let harm = fault.harm;
+        let harm = fault.harm.clone();
         if fault.count == 0 {
             self.waiting.remove(at);
         }
@@ -68,6 +126,15 @@ pub(crate) fn body(status: u16) -> (&'static str, String) {
     }
 }
 
+/// What such a body calls itself.
+pub(crate) fn content_type(body: &str) -> &'static str {
+    match body.trim_start().chars().next() {
+        Some('[' | '{') => "application/json;charset=UTF-8",
+        Some('<') => "text/html;charset=UTF-8",
+        _ => "text/plain;charset=UTF-8",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,8 +143,9 @@ mod tests {
     fn a_fault_hits_matching_paths_as_often_as_asked() {
         let mut faults = Faults::default();
         faults.add(Fault { path: "/composite".to_owned(), harm: Harm::Status(503), count: 2 });
-        let strikes = ["/a/query", "/a/composite/sobjects", "/a/composite", "/a/composite"]
-            .map(|path| faults.strike(path));
+        let strikes: [Option<Harm>; 4] =
+            ["/a/query", "/a/composite/sobjects", "/a/composite", "/a/composite"]
+                .map(|path| faults.strike(path));
         assert_eq!(strikes, [None, Some(Harm::Status(503)), Some(Harm::Status(503)), None]);
     }
 }

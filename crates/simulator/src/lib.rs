@@ -39,7 +39,8 @@ pub use cometd::{
     CometdFault, HangUp, Harm, LoggedMessage, LoggedSubscribe, Place, Refuse, Streaming, Wording, Written,
 };
 pub use data::{CustomField, FieldKind, WriteError};
-pub use log::{LoggedCall, LoggedWrite};
+pub use faults::{JobFault, RowFault};
+pub use log::{LoggedCall, LoggedJob, LoggedWrite};
 pub use options::{Options, OrgOptions, Ports};
 pub use org::OrgHandle;
 pub use server::Simulator;

@@ -39,6 +39,17 @@ pub struct LoggedWrite {
     pub row: Row,
 }
 
+/// A Bulk API 2.0 ingest job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LoggedJob {
+    /// Its ID.
+    pub id: String,
+    /// `upsert`, `update`, `delete`, …
+    pub operation: String,
+    /// `Open`, `InProgress`, `JobComplete`, …
+    pub state: String,
+}
+
 /// The newest writes of clients.
 #[derive(Debug, Default)]
 pub(crate) struct WriteLog {

@@ -19,8 +19,8 @@ use crate::api::{Cursors, Jobs};
 use crate::clock::Clock;
 use crate::cometd::{self, CometdFault, CometdServer, LoggedMessage, LoggedSubscribe, Streaming};
 use crate::data::{Mint, Schema, Tables, WriteError, Writer, canonical_id};
-use crate::faults::{Fault, Faults, Harm};
-use crate::log::{CallLog, LoggedCall, LoggedWrite, WriteLog};
+use crate::faults::{Fault, Faults, Harm, JobFault, RowFault, RowFaults};
+use crate::log::{CallLog, LoggedCall, LoggedJob, LoggedWrite, WriteLog};
 use crate::oauth::{Keys, Sessions};
 use crate::quota::Quota;
 use crate::{OrgOptions, Row};
@@ -45,6 +45,7 @@ pub(crate) struct State {
     pub(crate) instance_url: Option<String>,
     /// So many record writes will find their record locked.
     pub(crate) locked_writes: u32,
+    pub(crate) row_faults: RowFaults,
     pub(crate) dice: StdRng,
 }
 
@@ -85,6 +86,7 @@ impl Org {
             moved_to: None,
             instance_url: None,
             locked_writes: 0,
+            row_faults: RowFaults::default(),
             dice: StdRng::seed_from_u64(seed),
         };
         let cometd = CometdServer::new(clock.clone(), seed);
@@ -379,6 +381,32 @@ impl OrgHandle {
     /// The next `count` requests whose path contains `path` are done, but their answers break off.
     pub fn lose_answers(&self, path: &str, count: u32) {
         self.org.state().faults.add(Fault { path: path.to_owned(), harm: Harm::LoseAnswer, count });
+    }
+
+    /// The next `count` requests whose path contains `path` are not done and answer this status and body.
+    pub fn answer_next(&self, path: &str, status: u16, body: &str, count: u32) {
+        let harm = Harm::Answer { status, body: body.to_owned() };
+        self.org.state().faults.add(Fault { path: path.to_owned(), harm, count });
+    }
+
+    /// The next `count` requests whose path contains `path` are done, but half of the answer's body is missing.
+    pub fn halve_answers(&self, path: &str, count: u32) {
+        self.org.state().faults.add(Fault { path: path.to_owned(), harm: Harm::Half, count });
+    }
+
+    /// A record that a client writes is refused.
+    pub fn refuse_row(&self, fault: RowFault) {
+        self.org.state().row_faults.add(fault);
+    }
+
+    /// The next Bulk job that is closed ends so.
+    pub fn end_next_job(&self, fault: JobFault) {
+        self.org.state().jobs.end_next = Some(Box::new(fault));
+    }
+
+    /// The Bulk API 2.0 ingest jobs so far, oldest first.
+    pub fn jobs(&self) -> Vec<LoggedJob> {
+        self.org.state().jobs.logged()
     }
 
     /// Forgets the faults that have not struck yet.

@@ -49,14 +49,15 @@ impl Answer {
 
     /// The refusal of the only record of a call.
     pub(crate) fn refused(refusal: &Refusal) -> Self {
-        let status = match refusal.code {
+        let status = match refusal.code.as_ref() {
             "NOT_FOUND" | "ENTITY_IS_DELETED" => 404,
             // A missing record itself is not found; a missing record pointed to is a bad request.
             "INVALID_CROSS_REFERENCE_KEY" if refusal.fields.is_empty() => 404,
+            "INSUFFICIENT_ACCESS_OR_READONLY" | "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY" => 403,
             _ => 400,
         };
         let mut error = json!({"message": refusal.message, "errorCode": refusal.code});
-        if !matches!(refusal.code, "JSON_PARSER_ERROR" | "INVALID_FIELD" | "NOT_FOUND") {
+        if !matches!(refusal.code.as_ref(), "JSON_PARSER_ERROR" | "INVALID_FIELD" | "NOT_FOUND") {
             error["fields"] = json!(refusal.fields);
         }
         Self::json(status, &json!([error]))

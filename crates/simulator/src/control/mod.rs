@@ -19,6 +19,9 @@
 //! | `PUT /orgs/{org}/calls-used` `n` | how much of the daily quota is gone |
 //! | `PUT /orgs/{org}/locked-rows`, `…/lost-bulk-rows` `n`, `…/held-jobs` `true\|false` | record and job faults |
 //! | `POST`, `DELETE /orgs/{org}/faults` `{"path":…,"harm":{"status":503}\|"lose_answer","count":n}` | HTTP faults |
+//! | the same with `"harm":{"answer":{"status":…,"body":…}}` or `"harm":"half"` | any answer, half of one |
+//! | `POST /orgs/{org}/row-faults` `{"key":…,"code":…,"message":…,"fields":[…],"count":n}` | refused records |
+//! | `PUT /orgs/{org}/end-next-job` `{"after_rows":n,"aborted":false,"message":…}`, `GET …/jobs` | Bulk jobs |
 //! | `POST`, `DELETE /orgs/{org}/cometd-faults` `{"at":"connect","harm":…}` | CometD faults, see `CometdFault` |
 //! | `POST /orgs/{org}/cometd-faults/{name}`, `GET /cometd-faults` | those known by name, such as `S01`; the names |
 //! | `GET`, `PUT /orgs/{org}/streaming` | how the CometD endpoint behaves, see `Streaming`; absent keys = default |
@@ -121,6 +124,9 @@ fn org_call(org: &OrgHandle, method: &str, path: &[&str], body: &[u8]) -> Result
             org.org.state().faults.add(fault);
             Ok(Value::Null)
         }
+        ("POST", ["row-faults"]) => Ok(json!(org.refuse_row(read(body)?))),
+        ("PUT", ["end-next-job"]) => Ok(json!(org.end_next_job(read(body)?))),
+        ("GET", ["jobs"]) => Ok(json!(org.jobs())),
         ("DELETE", ["faults"]) => Ok(json!(org.clear_faults())),
         _ => streaming_call(org, method, path, body),
     }

@@ -3,13 +3,13 @@
 //! Here: the error of a record, in Salesforce's codes and words, and what a test sees of it.
 //! Not here: errors of a whole request (`api/`).
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 /// One record's error. Its text may hold the record's value, as Salesforce's does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     /// `STRING_TOO_LONG`, …: `errorCode` in one answer, `statusCode` in another.
-    pub(crate) code: &'static str,
+    pub(crate) code: Cow<'static, str>,
     pub(crate) message: String,
     pub(crate) fields: Vec<String>,
     /// Set if the value was not of the field's type: REST refuses the whole request, Bulk only the row.
@@ -25,8 +25,8 @@ pub(crate) struct WrongType {
 }
 
 impl Refusal {
-    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), fields: Vec::new(), wrong_type: None }
+    pub(crate) fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into(), fields: Vec::new(), wrong_type: None }
     }
 
     pub(crate) fn on(mut self, field: &str) -> Self {
@@ -41,7 +41,7 @@ impl Refusal {
              required field at [line:1, column:1]"
         );
         let wrong_type = Some(WrongType { expected, value: value.to_owned() });
-        Self { code: "JSON_PARSER_ERROR", message, fields: Vec::new(), wrong_type }
+        Self { code: "JSON_PARSER_ERROR".into(), message, fields: Vec::new(), wrong_type }
     }
 
     pub(crate) fn no_column(field: &str, object: &str) -> Self {
@@ -65,7 +65,7 @@ pub struct WriteError {
 
 impl From<Refusal> for WriteError {
     fn from(refusal: Refusal) -> Self {
-        Self { code: refusal.code.to_owned(), message: refusal.message }
+        Self { code: refusal.code.into_owned(), message: refusal.message }
     }
 }
 

@@ -76,7 +76,7 @@ pub(crate) fn write(
     let mut outcomes = Vec::with_capacity(wanted.len());
     state.tables.begin();
     for (wanted, twice) in wanted.iter().zip(twice) {
-        let outcome = match twice.or_else(|| locked(org, state, wanted, writer)) {
+        let outcome = match twice.or_else(|| refused(org, state, wanted, writer)) {
             Some(refusal) => Outcome::Refused(refusal),
             None => one(state, wanted, writer, &mut events),
         };
@@ -223,9 +223,15 @@ fn key_of(wanted: &Wanted) -> Option<(String, String)> {
     (!text.is_empty()).then(|| (by.to_owned(), text))
 }
 
-/// A test's row locks hit clients, not the test's own writes.
-fn locked(org: &Org, state: &mut State, wanted: &Wanted, writer: &Writer) -> Option<Refusal> {
-    if state.locked_writes == 0 || writer.user != org.facts.integration_user {
+/// A test's refusals and row locks hit clients, not the test's own writes.
+fn refused(org: &Org, state: &mut State, wanted: &Wanted, writer: &Writer) -> Option<Refusal> {
+    if writer.user != org.facts.integration_user {
+        return None;
+    }
+    if let Some(refusal) = state.row_faults.strike(&wanted.row) {
+        return Some(refusal);
+    }
+    if state.locked_writes == 0 {
         return None;
     }
     state.locked_writes -= 1;

@@ -32,9 +32,11 @@ pub(crate) async fn org(request: HttpRequest, body: Bytes, org: web::Data<Org>) 
     let path = format!("/{}", request.path().trim_start_matches('/'));
     let harm = org.state().faults.strike(&path);
     let mut delivery = Delivery::Whole;
-    let (answer, cookies, counted) = if let Some(Harm::Status(status)) = harm {
+    let (mut answer, cookies, counted) = if let Some(Harm::Status(status)) = harm {
         let (content_type, body) = faults::body(status);
         (Answer::text(status, content_type, body.into_bytes()), Vec::new(), false)
+    } else if let Some(Harm::Answer { status, body }) = &harm {
+        (Answer::text(*status, faults::content_type(body), body.clone().into_bytes()), Vec::new(), false)
     } else if let Some(elsewhere) = moved(&org, &request, &path) {
         (elsewhere, Vec::new(), false)
     } else if !org.available.load(Ordering::SeqCst) && !path.starts_with("/cometd/") {
@@ -63,6 +65,9 @@ pub(crate) async fn org(request: HttpRequest, body: Bytes, org: web::Data<Org>) 
     }
     if !delay.is_zero() {
         actix_rt::time::sleep(delay).await;
+    }
+    if harm == Some(Harm::Half) {
+        answer.body.truncate(answer.body.len() / 2);
     }
     if harm == Some(Harm::LoseAnswer) {
         delivery = Delivery::Cut { written: Written::Nothing, chunked: false };

@@ -14,6 +14,7 @@ use crate::Row;
 use crate::api::answer::Answer;
 use crate::api::call::Call;
 use crate::data::{FieldKind, Object, Refusal, java_text};
+use crate::faults::JobFault;
 use crate::org::writes::{Act, Outcome, Rules, Wanted, write};
 use crate::org::{Org, State};
 
@@ -134,6 +135,7 @@ pub(crate) struct Run {
     at: usize,
     successful: Vec<String>,
     failed: Vec<String>,
+    cut: Option<Box<JobFault>>,
 }
 
 impl Run {
@@ -141,6 +143,7 @@ impl Run {
     pub(crate) fn start(state: &mut State, id: &str, csv: &[u8]) -> Result<Self, Done> {
         let fail = |message: String, unprocessed: String| Done::Failed { message, unprocessed };
         let lost = std::mem::take(&mut state.jobs.lose_rows);
+        let cut = state.jobs.end_next.take();
         let job =
             state.jobs.get(id).ok_or_else(|| fail("InvalidJob : job is gone".to_owned(), String::new()))?;
         let act = match (job.operation.as_str(), &job.external_id) {
@@ -166,13 +169,15 @@ impl Run {
             at,
             successful: Vec::new(),
             failed: Vec::new(),
+            cut,
         })
     }
 
     /// Writes the next rows; false when none are left.
     pub(crate) fn step(&mut self, org: &Org, state: &mut State) -> bool {
-        let to = (self.at + TRANSACTION).min(self.table.rows.len());
-        let rows = &self.table.rows[self.at..to];
+        let end = self.cut.as_ref().map_or(usize::MAX, |cut| cut.after_rows).min(self.table.rows.len());
+        let to = (self.at + TRANSACTION).min(end);
+        let rows = self.table.rows.get(self.at..to).unwrap_or_default();
         if rows.is_empty() {
             return false;
         }
@@ -210,6 +215,7 @@ impl Run {
         Done::Ingest {
             processed_count: self.successful.len() + self.failed.len(),
             failed_count: self.failed.len(),
+            cut: self.cut,
             successful: csv_out::header(&["sf__Id", "sf__Created"], columns) + &self.successful.concat(),
             failed: csv_out::header(&["sf__Id", "sf__Error"], columns) + &self.failed.concat(),
             unprocessed: csv_out::plain(columns, &self.table.rows[self.at..]),

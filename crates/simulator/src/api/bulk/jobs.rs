@@ -11,6 +11,8 @@ use super::csv_in;
 use super::csv_out;
 use crate::api::answer::Answer;
 use crate::data::instant_text;
+use crate::faults::JobFault;
+use crate::log::LoggedJob;
 use crate::org::State;
 
 /// Jobs kept; past it the oldest that has ended goes.
@@ -60,6 +62,8 @@ pub(crate) enum Done {
         unprocessed: String,
         processed_count: usize,
         failed_count: usize,
+        /// How it was ended before its time.
+        cut: Option<Box<JobFault>>,
     },
     Query {
         header: String,
@@ -129,8 +133,13 @@ impl Job {
     }
 
     pub(crate) fn finish(&mut self, done: Done, now_ms: i64) {
-        self.state =
-            if matches!(done, Done::Failed { .. }) { JobState::Failed } else { JobState::JobComplete };
+        self.state = match &done {
+            // Aborted at work, it stays so.
+            _ if self.state == JobState::Aborted => JobState::Aborted,
+            Done::Ingest { cut: Some(cut), .. } if cut.aborted => JobState::Aborted,
+            Done::Ingest { cut: Some(_), .. } | Done::Failed { .. } => JobState::Failed,
+            Done::Ingest { .. } | Done::Query { .. } => JobState::JobComplete,
+        };
         self.changed_ms = now_ms;
         self.done = Some(done);
     }
@@ -148,6 +157,7 @@ impl Job {
                 unprocessed,
                 processed_count: 0,
                 failed_count: 0,
+                cut: None,
             });
         }
     }
@@ -190,7 +200,12 @@ impl Job {
             shown["apexProcessingTime"] = json!(0);
         }
         let (processed, failed) = match &self.done {
-            Some(Done::Ingest { processed_count, failed_count, .. }) => (*processed_count, *failed_count),
+            Some(Done::Ingest { processed_count, failed_count, cut, .. }) => {
+                if let Some(cut) = cut.as_ref().filter(|cut| !cut.message.is_empty()) {
+                    shown["errorMessage"] = json!(cut.message);
+                }
+                (*processed_count, *failed_count)
+            }
             Some(Done::Query { rows, .. }) => (rows.len(), 0),
             Some(Done::Failed { message, .. }) => {
                 shown["errorMessage"] = json!(message);
@@ -215,6 +230,7 @@ pub(crate) struct Jobs {
     made: (u64, u64),
     pub(crate) held: bool,
     pub(crate) lose_rows: usize,
+    pub(crate) end_next: Option<Box<JobFault>>,
 }
 
 impl Jobs {
@@ -245,6 +261,17 @@ impl Jobs {
 
     pub(crate) fn get_mut(&mut self, id: &str) -> Option<&mut Job> {
         self.all.get_mut(id)
+    }
+
+    /// The ingest jobs that are kept.
+    pub(crate) fn logged(&self) -> Vec<LoggedJob> {
+        let jobs = self.all.values().filter(|job| !job.query);
+        jobs.map(|job| LoggedJob {
+            id: job.id.clone(),
+            operation: job.operation.clone(),
+            state: job.state.name().to_owned(),
+        })
+        .collect()
     }
 
     /// Ingest jobs and query jobs made since the start.
