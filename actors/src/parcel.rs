@@ -1,5 +1,6 @@
 //! What the queues carry, as versioned bytes. The only serde in this crate besides status views and the refresh's place.
 
+use orgpipe_reconcile::Operation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -54,6 +55,12 @@ pub(crate) struct ChangeParcel {
     pub external_id_field: String,
     /// External ID value as the vendor's API gave it.
     pub external_id: String,
+    /// What is done to the record.
+    #[serde(default)]
+    pub operation: Operation,
+    /// ID of the target record; always there for what goes by it, which is all but an upsert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_id: Option<String>,
     /// The fields that differ, external ID not among them; `null` empties a field.
     pub fields: Row,
     /// The source record it was made for.
@@ -116,9 +123,12 @@ pub(crate) struct JobParcel {
     pub v: u8,
     /// Where its data is uploaded, as Salesforce told.
     pub content_url: String,
-    /// External ID field the rows are matched by.
+    /// Field the rows are matched by: the external ID, or `Id`.
     pub external_id_field: String,
-    /// Sequence number and external ID of each uploaded row, in order.
+    /// What is done to the records.
+    #[serde(default)]
+    pub operation: Operation,
+    /// Sequence number and key of each uploaded row, in order.
     pub rows: Vec<(u64, String)>,
 }
 

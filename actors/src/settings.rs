@@ -142,7 +142,7 @@ pub struct RefreshSettings {
 pub(crate) mod tests {
     use std::collections::BTreeMap;
 
-    use orgpipe_reconcile::MappingSpec;
+    use orgpipe_reconcile::{MappingSpec, Operation};
     use orgpipe_salesforce::oauth::Flow;
 
     use super::*;
@@ -160,6 +160,7 @@ pub(crate) mod tests {
             external_id_field: "External_Id__c".into(),
             external_id_from: "/key".into(),
             fields: pairs(&[("Account__c", "$Id"), ("Employee_Count__c", "/employees")]),
+            operation: Operation::Upsert,
             namespace: String::new(),
         })
         .expect("a right mapping");

@@ -57,7 +57,19 @@ const SOURCE: Keys =
 const WEBHOOK: Keys = ("webhook", &["url", "token_env"]);
 const SYNC: Keys = (
     "sync",
-    &["name", "channel", "event", "object", "keys", "match", "target", "external_id", "fields", "refresh"],
+    &[
+        "name",
+        "channel",
+        "event",
+        "object",
+        "keys",
+        "match",
+        "target",
+        "external_id",
+        "write",
+        "fields",
+        "refresh",
+    ],
 );
 const EVENT: Keys = ("sync.event", &["ids", "object", "reason", "correlation_id", "watch"]);
 const EXTERNAL_ID: Keys = ("sync.external_id", &["field", "from"]);
@@ -145,6 +157,7 @@ pub(super) struct SyncTable<'t> {
     pub(super) matching: Option<Written<String>>,
     pub(super) target: Option<Written<String>>,
     pub(super) external_id: Option<ExternalIdTable<'t>>,
+    pub(super) write: Option<Written<String>>,
     pub(super) fields: Option<BTreeMap<String, Written<String>>>,
     pub(super) refresh: Option<RefreshTable<'t>>,
 }
@@ -307,6 +320,7 @@ fn sync<'t>(section: Section<'t>, report: &mut Report<'_>) -> SyncTable<'t> {
                 section,
             }
         }),
+        write: section.text(report, "write"),
         fields: section.pairs(report, "fields"),
         refresh: section.section(report, "refresh").map(|section| {
             section.allow(REFRESH.1, nothing, report);

@@ -191,6 +191,7 @@ fn the_look_up_is_as_published() {
         external_id_field: "External_Id__c".to_owned(),
         external_id_from: "/key".to_owned(),
         fields: [("Employee_Count__c".to_owned(), "/employees".to_owned())].into(),
+        operation: orgpipe_reconcile::Operation::Upsert,
         namespace: String::new(),
     })
     .expect("a right mapping");

@@ -312,6 +312,13 @@ pub(crate) const WRONG: &[(&str, &str, &str, &str, &str)] = &[
     ),
     (
         "object = \"Account\"",
+        "object = \"Account\"\nwrite = \"delete\"",
+        "write",
+        "`write` is `delete`, which is no way to write",
+        "",
+    ),
+    (
+        "object = \"Account\"",
         "object = \"Account\"\nevent = { object = \"O__c\" }",
         "event",
         "`event.ids` is missing",

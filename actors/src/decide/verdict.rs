@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use orgpipe_reconcile::{
-    Desired, Mapping, RecordProblem, Row,
+    Desired, Mapping, Operation, RecordProblem, Row,
     describe::Describe,
     diff::{Diff, all_fields, check_external_id, diff},
+    id,
     matching::{Existing, Match, fold},
+    row,
 };
 use orgpipe_store::{Lane, NewChange, NewDead, Settle, Subject};
 use serde_json::Value;
@@ -111,8 +113,8 @@ pub(super) fn compare(
     settle: &mut Settle,
 ) {
     for Wanted { desired, subjects } in wanted {
-        match fields(batch.mapping, &desired, existing, open, describe) {
-            Ok(Some(fields)) => settle.changes.push(change(batch, desired, fields, subjects)),
+        match write(batch.mapping, &desired, existing, open, describe) {
+            Ok(Some(write)) => settle.changes.push(change(batch, desired, write, subjects)),
             Ok(None) => settle.unchanged.extend(subjects),
             Err(problem) => {
                 settle.dead.extend(subjects.into_iter().map(|subject| dead(batch, subject, &problem)));
@@ -121,13 +123,16 @@ pub(super) fn compare(
     }
 }
 
-fn fields(
+/// Fields to write, and the record's ID where it is written by that.
+type Write = (Row, Option<String>);
+
+fn write(
     mapping: &Mapping,
     desired: &Desired,
     existing: &Existing<'_>,
     open: &BTreeSet<String>,
     describe: &Describe,
-) -> Result<Option<Row>, RecordProblem> {
+) -> Result<Option<Write>, RecordProblem> {
     check_external_id(desired, mapping.external_id_field(), describe)?;
     let existing = match existing.find(&desired.external_id) {
         Match::None => None,
@@ -138,16 +143,27 @@ fn fields(
             return Err(RecordProblem::new(mapping.external_id_field(), message, hint));
         }
     };
+    let by_id = mapping.operation() != Operation::Upsert;
+    let id = existing.filter(|_| by_id).and_then(id_of);
+    if by_id && id.is_none() {
+        // Nothing to change, and none is made.
+        return Ok(None);
+    }
     if open.contains(&fold(&desired.external_id)) {
-        return all_fields(desired, describe).map(Some);
+        return Ok(Some((all_fields(desired, describe)?, id)));
     }
     Ok(match diff(desired, existing, describe)? {
         Diff::Unchanged => None,
-        Diff::Create(fields) | Diff::Update(fields) => Some(fields),
+        Diff::Create(fields) | Diff::Update(fields) => Some((fields, id)),
     })
 }
 
-fn change(batch: Batch<'_>, desired: Desired, fields: Row, subjects: Vec<Subject>) -> NewChange {
+fn id_of(record: &Row) -> Option<String> {
+    row::get(record, "Id").and_then(Value::as_str).and_then(id::canonical)
+}
+
+fn change(batch: Batch<'_>, desired: Desired, write: Write, subjects: Vec<Subject>) -> NewChange {
+    let (fields, target_id) = write;
     let lane = lane(batch.origin);
     let key = fold(&desired.external_id);
     let target = batch.mapping.target().to_owned();
@@ -157,6 +173,8 @@ fn change(batch: Batch<'_>, desired: Desired, fields: Row, subjects: Vec<Subject
         target: target.clone(),
         external_id_field: batch.mapping.external_id_field().to_owned(),
         external_id: desired.external_id,
+        operation: batch.mapping.operation(),
+        target_id,
         fields,
         source_id: desired.source_id,
         origin: batch.origin,

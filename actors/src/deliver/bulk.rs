@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use orgpipe_reconcile::{Row, route::BULK_CALLS};
+use orgpipe_reconcile::{Operation, Row, route::BULK_CALLS};
 use orgpipe_salesforce::{
     bulk::{
         BulkRow,
@@ -113,22 +113,20 @@ pub(super) fn resume(job: Job, now: Duration) -> Result<OpenJob, Vec<(u64, Outco
     }
 }
 
-/// Opens a job for changes of one target, uploads them and lets it run.
+/// Opens a job for changes of one target and operation, uploads them and lets it run.
 pub(super) async fn open(
     org: &OrgContext,
     priority: Priority,
     mut changes: Vec<Outgoing>,
 ) -> Result<Opened, BulkError> {
     let mut opened = Opened::default();
-    let (target, field) = match changes.first() {
-        Some(first) => (first.parcel.target.clone(), first.parcel.external_id_field.clone()),
+    let (target, operation, field) = match changes.first() {
+        Some(first) => (first.parcel.target.clone(), first.parcel.operation, first.key().0.to_owned()),
         None => return Ok(opened),
     };
     let data = loop {
-        let rows: Vec<(&str, &Row)> = changes
-            .iter()
-            .map(|change| (change.parcel.external_id.as_str(), &change.parcel.fields))
-            .collect();
+        let rows: Vec<(&str, &Row)> =
+            changes.iter().map(|change| (change.key().1, &change.parcel.fields)).collect();
         match csv::write(&field, &rows) {
             Ok(data) => break data,
             // One row that fits no file is written by REST, too.
@@ -147,7 +145,12 @@ pub(super) async fn open(
     };
     // All calls of the job's life are set aside before the first, so that it does not stand half-way.
     let plan = org.line.plan(priority, BULK_CALLS).await?;
-    let info = match job::info(&org.line.planned(&plan, &job::create(&target, &field)).await?) {
+    let create = match operation {
+        Operation::Upsert => job::create(&target, job::Operation::Upsert(&field)),
+        Operation::Update => job::create(&target, job::Operation::Update),
+        Operation::Delete => job::create(&target, job::Operation::Delete),
+    };
+    let info = match job::info(&org.line.planned(&plan, &create).await?) {
         Ok(info) => info,
         // The day's batches are used up, which is not the same as its calls: REST still works.
         Err(CallError::Refused(error)) if error.is_of_bulk() => {
@@ -161,8 +164,8 @@ pub(super) async fn open(
         }
         Err(error) => return Err(error.into()),
     };
-    let rows = changes.iter().map(|change| (change.seq, change.parcel.external_id.clone())).collect();
-    let parcel = JobParcel { v: 1, content_url: info.content_url, external_id_field: field, rows };
+    let rows = changes.iter().map(|change| (change.seq, change.key().1.to_owned())).collect();
+    let parcel = JobParcel { v: 1, content_url: info.content_url, external_id_field: field, operation, rows };
     let seqs: Vec<u64> = changes.iter().map(|change| change.seq).collect();
     org.pass(Point::BeforePutJob);
     org.store.put_job(org.id(), &info.id, pack(&parcel), &seqs).await?;
@@ -234,15 +237,16 @@ async fn results(org: &OrgContext, open: &OpenJob, cause: Option<ApiError>) -> R
     let keys: Vec<String> = open.parcel.rows.iter().map(|(_, key)| key.clone()).collect();
     let rows = csv::reconcile(&open.parcel.external_id_field, &keys, &successful, &failed, &unprocessed)?;
     let moment = Moment { now_ms: org.clock.now_ms(), dice: org.clock.dice() };
+    let operation = open.parcel.operation;
     let outcomes = open.parcel.rows.iter().zip(rows).map(|((seq, _), row)| {
         let attempts = attempts_of(open, *seq);
         let outcome = match row {
             BulkRow::Written { .. } => Outcome::Written,
-            BulkRow::Failed(error) => of_error(&error, attempts, moment),
+            BulkRow::Failed(error) => of_error(&error, operation, attempts, moment),
             BulkRow::Unprocessed => match &cause {
                 // What is wrong with the job, not with a record of it: somebody has to mend it first.
                 Some(error) if matches!(error.class(), ErrorClass::Schema | ErrorClass::Org) => {
-                    of_error(error, attempts, moment)
+                    of_error(error, operation, attempts, moment)
                 }
                 _ => unknown("the Bulk job ended before this record", attempts, moment),
             },

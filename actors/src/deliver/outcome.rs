@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use orgpipe_reconcile::Operation;
 use orgpipe_salesforce::{
     error::{ApiError, ErrorClass},
     rest::RowResult,
@@ -40,6 +41,18 @@ pub(super) struct Outgoing {
     pub parcel: ChangeParcel,
 }
 
+impl Outgoing {
+    /// What its row is found by in Salesforce, and in which field that stands.
+    pub(super) fn key(&self) -> (&str, &str) {
+        match self.parcel.operation {
+            Operation::Upsert => (&self.parcel.external_id_field, &self.parcel.external_id),
+            Operation::Update | Operation::Delete => {
+                ("Id", self.parcel.target_id.as_deref().unwrap_or_default())
+            }
+        }
+    }
+}
+
 /// Unpacks; what cannot be read is a dead letter at once.
 pub(super) fn unpack_all(changes: Vec<Change>, now_ms: u64) -> (Vec<Outgoing>, Vec<(u64, Outcome)>) {
     let (mut outgoing, mut outcomes) = (Vec::with_capacity(changes.len()), Vec::new());
@@ -57,15 +70,19 @@ pub(super) fn unpack_all(changes: Vec<Change>, now_ms: u64) -> (Vec<Outgoing>, V
 }
 
 /// By what Salesforce answered for one row.
-pub(super) fn of_row(result: &RowResult, attempts: u32, moment: Moment) -> Outcome {
+pub(super) fn of_row(result: &RowResult, operation: Operation, attempts: u32, moment: Moment) -> Outcome {
     match result {
         RowResult::Written { .. } => Outcome::Written,
-        RowResult::Failed(error) => of_error(error, attempts, moment),
+        RowResult::Failed(error) => of_error(error, operation, attempts, moment),
     }
 }
 
 /// By class: what passes is tried again soon, what somebody may mend seldom, and the record's own fault never.
-pub(super) fn of_error(error: &ApiError, attempts: u32, moment: Moment) -> Outcome {
+pub(super) fn of_error(error: &ApiError, operation: Operation, attempts: u32, moment: Moment) -> Outcome {
+    if operation == Operation::Delete && error.is_gone() {
+        // A deletion whose answer was lost, or somebody else's.
+        return Outcome::Written;
+    }
     let waits = match error.class() {
         ErrorClass::Record | ErrorClass::Bug => None,
         ErrorClass::Schema | ErrorClass::Org => Some(MENDING),
@@ -132,7 +149,7 @@ mod tests {
             ("FIELD_CUSTOM_VALIDATION_EXCEPTION", 0, None),
         ];
         for (code, attempts, due) in cases {
-            match (of_error(&error(code), attempts, MOMENT), due) {
+            match (of_error(&error(code), Operation::Upsert, attempts, MOMENT), due) {
                 (Outcome::Retry { due_ms, .. }, Some(due)) => assert_eq!(due_ms, due, "{code}"),
                 (Outcome::Dead { reason, .. }, None) => {
                     assert!(reason.contains(code) && reason.contains("Name") && !reason.contains("secret"));
@@ -140,5 +157,8 @@ mod tests {
                 (outcome, due) => panic!("{code} after {attempts}: {outcome:?}, expected {due:?}"),
             }
         }
+        let gone = error("ENTITY_IS_DELETED");
+        assert_eq!(of_error(&gone, Operation::Delete, 0, MOMENT), Outcome::Written);
+        assert!(matches!(of_error(&gone, Operation::Update, 0, MOMENT), Outcome::Dead { .. }));
     }
 }

@@ -1,8 +1,8 @@
-//! Writing a few records: one by upsert, up to 200 by sObject Collections.
+//! Writing a few records: one by upsert, up to 200 by sObject Collections; what goes by record ID always by those.
 //!
 //! Here: one call and what each record came to. Not here: what to write (`writer`), the verdict (`outcome`).
 
-use orgpipe_reconcile::Row;
+use orgpipe_reconcile::{Operation, Row};
 use orgpipe_salesforce::{
     error::{CallError, ErrorClass},
     limits::COLLECTION_RECORDS_MAX,
@@ -14,7 +14,7 @@ use super::budget::Priority;
 use super::outcome::{Moment, Outgoing, of_error, of_row};
 use crate::supervise::context::OrgContext;
 
-/// Writes changes of one target, all of them or none decided: an error means that none may be taken as decided,
+/// Writes changes of one target and operation, all of them or none decided: an error means that none may be taken as decided,
 /// although some may be written, and that all should be tried again.
 pub(super) async fn write(
     org: &OrgContext,
@@ -27,20 +27,21 @@ pub(super) async fn write(
         let results = send(org, priority, part).await;
         let moment = Moment { now_ms: org.clock.now_ms(), dice: org.clock.dice() };
         match results {
-            Ok(results) => outcomes.extend(
-                part.iter()
-                    .zip(&results)
-                    .map(|(change, result)| (change.seq, of_row(result, change.attempts, moment))),
-            ),
+            Ok(results) => outcomes.extend(part.iter().zip(&results).map(|(change, result)| {
+                (change.seq, of_row(result, change.parcel.operation, change.attempts, moment))
+            })),
             Err(CallError::Refused(error)) => match error.class() {
                 // One of them cannot be said in a request: find it.
                 ErrorClass::Record | ErrorClass::Bug if part.len() > 1 => {
                     let (first, second) = part.split_at(part.len() / 2);
                     parts.extend([second, first]);
                 }
-                ErrorClass::Record | ErrorClass::Bug | ErrorClass::Schema => outcomes.extend(
-                    part.iter().map(|change| (change.seq, of_error(&error, change.attempts, moment))),
-                ),
+                ErrorClass::Record | ErrorClass::Bug | ErrorClass::Schema => {
+                    outcomes.extend(part.iter().map(|change| {
+                        let operation = change.parcel.operation;
+                        (change.seq, of_error(&error, operation, change.attempts, moment))
+                    }));
+                }
                 _ => return Err(error.into()),
             },
             Err(error) => return Err(error),
@@ -56,13 +57,21 @@ async fn send(
 ) -> Result<Vec<RowResult>, CallError> {
     let Some(first) = changes.first() else { return Ok(Vec::new()) };
     let (target, field) = (first.parcel.target.as_str(), first.parcel.external_id_field.as_str());
-    if changes.len() == 1
+    let operation = first.parcel.operation;
+    if (changes.len(), operation) == (1, Operation::Upsert)
         && let Some(call) = upsert::one(target, field, &first.parcel.external_id, &first.parcel.fields)
     {
         return Ok(vec![upsert::result(&org.line.call(priority, &call).await?)?]);
     }
     let rows: Vec<(&str, &Row)> =
-        changes.iter().map(|change| (change.parcel.external_id.as_str(), &change.parcel.fields)).collect();
-    let call = collections::upsert(target, field, &rows);
+        changes.iter().map(|change| (change.key().1, &change.parcel.fields)).collect();
+    let call = match operation {
+        Operation::Upsert => collections::upsert(target, field, &rows),
+        Operation::Update => collections::update(target, &rows),
+        Operation::Delete => {
+            let ids: Vec<&str> = rows.iter().map(|(id, _)| *id).collect();
+            collections::delete(&ids)
+        }
+    };
     collections::results(&org.line.call(priority, &call).await?, rows.len())
 }

@@ -6,7 +6,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use orgpipe_reconcile::route::{WriteLane, route};
+use orgpipe_reconcile::{
+    Operation,
+    route::{WriteLane, route},
+};
 use orgpipe_salesforce::error::CallError;
 use orgpipe_store::{Change, Lane, Outcome, Resolve, StoreError};
 
@@ -179,6 +182,22 @@ impl Writer {
         if !unreadable.is_empty() {
             self.resolve(unreadable, None, 0).await?;
         }
+        let mut more = false;
+        for operation in [Operation::Upsert, Operation::Update, Operation::Delete] {
+            let alike: Vec<Outgoing> =
+                outgoing.extract_if(.., |change| change.parcel.operation == operation).collect();
+            if !alike.is_empty() {
+                more |= self.send_alike(alike).await?;
+            }
+        }
+        if more {
+            self.org.store.release(self.org.id()).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends changes of one target and operation; true if some of them are left for another time.
+    async fn send_alike(&mut self, mut outgoing: Vec<Outgoing>) -> Result<bool, Halt> {
         // The most urgent of them speaks for all, as they share the calls.
         let urgent = outgoing.iter().map(|change| Priority::from(change.parcel.origin)).min();
         let priority = urgent.unwrap_or(Priority::Refresh);
@@ -195,10 +214,7 @@ impl Writer {
             let outcomes = rest::write(&self.org, priority, part).await?;
             self.resolve(outcomes, None, received_ms).await?;
         }
-        if more {
-            self.org.store.release(self.org.id()).await?;
-        }
-        Ok(())
+        Ok(more)
     }
 
     /// Commit C.

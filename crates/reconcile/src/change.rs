@@ -144,6 +144,7 @@ mod tests {
             external_id_field: "External_Id__c".into(),
             external_id_from: "/key".into(),
             fields: pairs("Employee_Count__c", "/employees"),
+            operation: crate::Operation::Upsert,
             namespace: String::new(),
         })
         .expect("a right mapping")

@@ -22,5 +22,5 @@ pub mod stored;
 
 pub use event::EventFields;
 pub use mapping::{Mapping, MappingSpec};
-pub use plan::{Desired, RecordProblem};
+pub use plan::{Desired, Operation, RecordProblem};
 pub use row::Row;

@@ -4,7 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::name::{is_api_name, is_namespace, is_path, namespaced};
+use crate::{
+    Operation,
+    name::{is_api_name, is_namespace, is_path, namespaced},
+};
 
 /// One sync as the operator wrote it (DESIGN section 4), nothing checked yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +26,8 @@ pub struct MappingSpec {
     pub external_id_from: String,
     /// Target field = `$Field` of the customer's record or `/pointer` into the vendor's answer.
     pub fields: BTreeMap<String, String>,
+    /// Whether records of the target are made, too, or only changed.
+    pub operation: Operation,
     /// Namespace of the installed package; empty when unmanaged.
     pub namespace: String,
 }
@@ -37,6 +42,7 @@ pub struct Mapping {
     external_id_field: String,
     external_id_from: Source,
     fields: Vec<(String, Source)>,
+    operation: Operation,
     namespace: String,
 }
 
@@ -91,6 +97,7 @@ impl Mapping {
                 external_id_field,
                 external_id_from,
                 fields,
+                operation: spec.operation,
                 namespace: spec.namespace,
             }),
             _ => Err(problems.0),
@@ -120,6 +127,11 @@ impl Mapping {
     /// Where the external ID comes from.
     pub fn external_id_from(&self) -> &Source {
         &self.external_id_from
+    }
+
+    /// What is done to a record of the target that differs.
+    pub fn operation(&self) -> Operation {
+        self.operation
     }
 
     /// Namespace of the installed package; empty when unmanaged.
@@ -280,6 +292,7 @@ pub(crate) mod tests {
                 ("Employee_Count__c", "/employees"),
                 ("Owner__c", "$Owner.Email"),
             ]),
+            operation: Operation::Upsert,
             namespace: "acmeco".into(),
         }
     }
@@ -312,6 +325,7 @@ pub(crate) mod tests {
                 ("Ext__c", "/x"),
                 ("id", "/x"),
             ]),
+            operation: Operation::Upsert,
             namespace: "ns".into(),
         };
         let problems = Mapping::new(wrong).unwrap_err();

@@ -1,10 +1,24 @@
 //! The record we want in the org: the mapping applied to one customer's record and one answer.
 //!
-//! Here: picking values. Not here: how Salesforce keeps them (`stored`), what differs (`diff`).
+//! Here: picking values, and what a change does to its record. Not here: how Salesforce keeps them (`stored`), what differs (`diff`).
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{Mapping, Row, id, mapping::Source, row};
+
+/// What a planned change does to its target record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    /// Writes its fields by external ID; a record that is not there is made.
+    #[default]
+    Upsert,
+    /// Writes its fields by record ID; never makes a record.
+    Update,
+    /// Deletes the record by its ID; it has no fields.
+    Delete,
+}
 
 /// What the target record should hold.
 #[derive(Clone, Debug, PartialEq)]

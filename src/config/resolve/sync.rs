@@ -1,12 +1,12 @@
 //! Syncs: checked once by themselves, then once more with the namespace of each org.
 //!
-//! Here: match, refresh, and the lines of what `reconcile` says about the mapping.
+//! Here: match, write, refresh, and the lines of what `reconcile` says about the mapping.
 //! Not here: channel and event (`channel`), rules of the mapping (`reconcile::mapping`), the package (`package`).
 
 use std::collections::BTreeMap;
 
 use orgpipe_actors::settings::{RefreshSettings, SyncSettings};
-use orgpipe_reconcile::{Mapping, MappingSpec, mapping::MappingProblem};
+use orgpipe_reconcile::{Mapping, MappingSpec, Operation, mapping::MappingProblem};
 
 use super::{
     channel::{self, Source},
@@ -114,6 +114,19 @@ fn matching(section: &Section<'_>, written: &Written<String>, report: &mut Repor
     section.problem(report, written.line, "match", &message, hint);
 }
 
+fn operation(section: &Section<'_>, written: &Written<String>, report: &mut Report<'_>) -> Operation {
+    match written.value.as_str() {
+        "upsert" => {}
+        "update" => return Operation::Update,
+        other => {
+            let message = format!("is `{other}`, which is no way to write");
+            let hint = "Write \"upsert\", or \"update\" if no record shall ever be made.";
+            section.problem(report, written.line, "write", &message, hint);
+        }
+    }
+    Operation::Upsert
+}
+
 fn refresh_settings(table: &RefreshTable<'_>, report: &mut Report<'_>) -> Option<RefreshSettings> {
     let section = &table.section;
     let condition = table.condition.as_ref().map(|written| condition(section, written, report));
@@ -193,9 +206,19 @@ fn mapping(table: &SyncTable<'_>, namespaces: &[String], report: &mut Report<'_>
     };
     let keys = pairs("keys", table.keys.as_ref());
     let fields = pairs("fields", table.fields.as_ref());
-    let namespace = String::new();
-    let spec =
-        MappingSpec { sync, object, keys, target, external_id_field, external_id_from, fields, namespace };
+    let operation =
+        table.write.as_ref().map(|written| operation(section, written, report)).unwrap_or_default();
+    let spec = MappingSpec {
+        sync,
+        object,
+        keys,
+        target,
+        external_id_field,
+        external_id_from,
+        fields,
+        operation,
+        namespace: String::new(),
+    };
     let problems = match Mapping::new(spec.clone()) {
         Ok(_) => package::problems(&spec, namespaces),
         Err(problems) => problems,

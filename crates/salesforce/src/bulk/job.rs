@@ -80,11 +80,29 @@ pub enum ResultKind {
     Unprocessed,
 }
 
-/// Creates an upsert job. Asked twice it makes two jobs; an open one without data does nothing.
-pub fn create(object: &str, field: &str) -> Call {
-    let body = json!({
-        "object": object, "operation": "upsert", "externalIdFieldName": field,
-        "contentType": "CSV", "lineEnding": "LF", "columnDelimiter": "COMMA",
+/// What a job does to its records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation<'a> {
+    /// Changes or makes them, matched by this external ID field.
+    Upsert(&'a str),
+    /// Changes them, matched by `Id`.
+    Update,
+    /// Deletes them, matched by `Id`, which is the file's only column.
+    Delete,
+}
+
+/// Creates a job. Asked twice it makes two jobs; an open one without data does nothing.
+pub fn create(object: &str, operation: Operation<'_>) -> Call {
+    let mut body = json!({
+        "object": object, "contentType": "CSV", "lineEnding": "LF", "columnDelimiter": "COMMA",
+    });
+    body["operation"] = json!(match operation {
+        Operation::Upsert(field) => {
+            body["externalIdFieldName"] = json!(field);
+            "upsert"
+        }
+        Operation::Update => "update",
+        Operation::Delete => "delete",
     });
     let path = format!("/services/data/{VERSION_MARK}/jobs/ingest");
     Call::new(Method::Post, path, json_body(&body), SMALL_TIMEOUT, false)
@@ -159,12 +177,18 @@ mod tests {
     #[test]
     fn the_calls_of_a_jobs_life() {
         let base = "/services/data/{v}/jobs/ingest";
-        let Body::Json(body) = create("E__c", "X__c").body else { panic!("no JSON") };
+        let upsert = Operation::Upsert("X__c");
+        let Body::Json(body) = create("E__c", upsert).body else { panic!("no JSON") };
         let body: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!((&body["operation"], &body["externalIdFieldName"]), (&json!("upsert"), &json!("X__c")));
         assert_eq!((&body["lineEnding"], &body["object"]), (&json!("LF"), &json!("E__c")));
+        for (operation, name) in [(Operation::Update, "update"), (Operation::Delete, "delete")] {
+            let Body::Json(body) = create("E__c", operation).body else { panic!("no JSON") };
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!((&body["operation"], body.get("externalIdFieldName")), (&json!(name), None));
+        }
         for (call, method, path, idempotent) in [
-            (create("E__c", "X__c"), Method::Post, base.to_owned(), false),
+            (create("E__c", upsert), Method::Post, base.to_owned(), false),
             (
                 upload("services/x/batches", Bytes::new()),
                 Method::Put,

@@ -19,6 +19,16 @@ impl ApiError {
         self.class() == ErrorClass::DailyLimit && self.plain_code() != "REQUESTLIMITEXCEEDED"
     }
 
+    /// The record itself is not there, or not any more.
+    pub fn is_gone(&self) -> bool {
+        match self.plain_code().as_str() {
+            "ENTITYISDELETED" => true,
+            // With a field it is a parent that is not there.
+            "INVALIDCROSSREFERENCEKEY" => self.fields.is_empty(),
+            _ => false,
+        }
+    }
+
     pub(super) fn class_by_code(&self) -> Option<ErrorClass> {
         Some(match self.plain_code().as_str() {
             // "Not valid for use with the REST API" is not cured by a new token, but costs only one renewal.

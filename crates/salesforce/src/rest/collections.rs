@@ -1,13 +1,13 @@
 //! sObject Collections: up to 200 records in one API call, each with a fate of its own.
 //!
-//! Here: upsert by external ID, never all-or-none. Not here: cutting a long list (`limits::COLLECTION_RECORDS_MAX`).
+//! Here: upsert by external ID, update and deletion by record ID, never all-or-none. Not here: cutting a long list (`limits::COLLECTION_RECORDS_MAX`).
 
 use serde_json::{Value, json};
 
 use super::{RowResult, row_result, written_fields};
 use crate::{
     Row,
-    call::{Call, Method, Reply, VERSION_MARK, json_body, segment},
+    call::{Body, Call, Method, Reply, VERSION_MARK, json_body, segment},
     error::CallError,
     limits::WRITE_TIMEOUT,
 };
@@ -25,8 +25,28 @@ pub fn upsert(object: &str, field: &str, rows: &[(&str, &Row)]) -> Call {
     Call::new(Method::Patch, path, json_body(&body), WRITE_TIMEOUT, true)
 }
 
+/// Changes records of one object, given with their record IDs; makes none (RESTDOC
+/// `resources_composite_sobjects_collections_update`).
+pub fn update(object: &str, rows: &[(&str, &Row)]) -> Call {
+    let records: Vec<Value> = rows.iter().map(|(id, row)| record(object, "id", id, row)).collect();
+    let path = format!("/services/data/{VERSION_MARK}/composite/sobjects");
+    let body = json!({"allOrNone": false, "records": records});
+    Call::new(Method::Patch, path, json_body(&body), WRITE_TIMEOUT, true)
+}
+
+/// Deletes records by their IDs (RESTDOC `resources_composite_sobjects_collections_delete`). One that is deleted
+/// already fails with `ENTITY_IS_DELETED`.
+pub fn delete(ids: &[&str]) -> Call {
+    let path = format!("/services/data/{VERSION_MARK}/composite/sobjects");
+    let mut call = Call::new(Method::Delete, path, Body::None, WRITE_TIMEOUT, true);
+    call.query = vec![("ids".to_owned(), ids.join(",")), ("allOrNone".to_owned(), "false".to_owned())];
+    call
+}
+
 fn record(object: &str, field: &str, key: &str, row: &Row) -> Value {
-    let own = row.iter().find(|(name, value)| name.eq_ignore_ascii_case(field) && !value.is_null());
+    let own = row
+        .iter()
+        .find(|(name, value)| field != "id" && name.eq_ignore_ascii_case(field) && !value.is_null());
     let key = own.map_or_else(|| Value::from(key), |(_, value)| value.clone());
     let mut record = Row::new();
     record.insert("attributes".to_owned(), json!({"type": object}));
@@ -54,7 +74,7 @@ pub fn results(reply: &Reply, count: usize) -> Result<Vec<RowResult>, CallError>
 mod tests {
     use super::*;
     use crate::{
-        call::{Body, reply},
+        call::reply,
         error::{ApiError, ErrorClass},
     };
 
@@ -73,6 +93,23 @@ mod tests {
                 {"attributes": {"type": "E__c"}, "X__c": "a.inc", "Name": null},
             ]})
         );
+    }
+
+    #[test]
+    fn what_goes_by_record_id_names_it_once() {
+        let row = json!({"X__c": "k", "Id": "other", "Name": null}).as_object().unwrap().clone();
+        let call = update("E__c", &[("a01", &row)]);
+        assert_eq!(
+            (call.path.as_str(), call.method),
+            ("/services/data/{v}/composite/sobjects", Method::Patch)
+        );
+        let Body::Json(body) = &call.body else { panic!("{call:?}") };
+        assert_eq!(
+            serde_json::from_slice::<Value>(body).unwrap()["records"],
+            json!([{"attributes": {"type": "E__c"}, "id": "a01", "X__c": "k", "Name": null}])
+        );
+        let call = delete(&["a01", "a02"]);
+        assert_eq!((call.method, call.query[0].1.as_str()), (Method::Delete, "a01,a02"));
     }
 
     #[test]
