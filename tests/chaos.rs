@@ -107,7 +107,9 @@ async fn what_panics_too_often_is_parked_with_the_reason_until_an_operator_resum
 async fn an_orgs_own_actor_that_panics_too_often_is_parked_too_and_leaves_nothing_running() {
     let (mut rig, mut load) = rig().await;
     rig.start_failing("org/acme=panic@1-6").await;
-    rig.subscribed("calm").await;
+    for org in ORGS {
+        rig.subscribed(org).await;
+    }
     // Every event rings a bell, and every bell is a panic; what the event asked for is on disk by then.
     let mut n = 0;
     eventually("the park", async || {
