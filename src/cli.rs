@@ -58,6 +58,11 @@ pub(crate) enum Command {
     Limits(OrgTarget),
     /// Give the running service an order about one org: pause, resume, restart, drain, replay
     Org(OrgArgs),
+    /// Have the running service read its settings again; only orgs that differ are touched (as SIGHUP does)
+    ///
+    /// With any problem in the file nothing changes. Keys of `[service]` other than `refreshes_max` are left as they
+    /// were until the next start, and so are the variables of the running service's environment; files are read again.
+    Reload(ReloadArgs),
     /// Show orgpipe at work on simulated orgs; needs no Salesforce and no settings
     Demo(DemoArgs),
     /// Run simulated Salesforce orgs and a look-up API on loopback, to rehearse your own settings
@@ -79,6 +84,14 @@ pub(crate) struct CheckArgs {
     #[arg(long)]
     pub(crate) offline: bool,
     /// The settings file; config/example.toml explains every key
+    #[arg(long, env = "ORGPIPE_CONFIG", default_value = "orgpipe.toml", value_name = "FILE")]
+    pub(crate) config: PathBuf,
+}
+
+/// A reload of the settings.
+#[derive(Args, Debug)]
+pub(crate) struct ReloadArgs {
+    /// The settings file that the service was started with
     #[arg(long, env = "ORGPIPE_CONFIG", default_value = "orgpipe.toml", value_name = "FILE")]
     pub(crate) config: PathBuf,
 }

@@ -20,9 +20,12 @@ fn main() -> ExitCode {
     // The others say what they have to say themselves.
     let filter = match cli.command {
         Command::Run(_) | Command::Simulate(_) => "info,actix_server=warn",
-        Command::Check(_) | Command::Limits(_) | Command::Refresh(_) | Command::Org(_) | Command::Demo(_) => {
-            "off"
-        }
+        Command::Check(_)
+        | Command::Limits(_)
+        | Command::Refresh(_)
+        | Command::Org(_)
+        | Command::Reload(_)
+        | Command::Demo(_) => "off",
     };
     match telemetry::init(&cli.log, filter) {
         Ok(()) => commands::dispatch(cli.command),

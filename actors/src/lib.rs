@@ -38,7 +38,7 @@ pub use deliver::{
     gate::{BudgetView, BudgetWait},
 };
 pub use failpoint::{Failpoints, NoFailpoint};
-pub use service::{Drained, Ledger, OrgView, Replayed, Service, StartError};
+pub use service::{Drained, Ledger, Left, OrgView, Reloaded, Replayed, Service, StartError};
 pub use supervise::{
     status::{OrgStatus, Part, PartStatus, Reading, State},
     subscription::{ChannelStatus, Subscription},

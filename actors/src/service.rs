@@ -1,37 +1,36 @@
-//! The running service as the program sees it: start, look, refresh, drain.
+//! The running service as the program sees it: start, look, refresh, drain; `reload` has a file of its own.
 
-use std::{collections::BTreeMap, sync::Arc, thread, time::Duration};
+mod reload;
+
+use std::{sync::Arc, thread, time::Duration};
 
 use actix::{Actor as _, Addr};
 use actix_rt::Arbiter;
 use orgpipe_salesforce::{error::CallError, http::HttpClient, rest::query, soql::Select};
 use orgpipe_store::{Counts, DeadLetter, Durability, Options, Store, StoreError};
 use serde::Serialize;
-use tokio::sync::Semaphore;
+use tokio::sync::Mutex;
 
 use crate::{
     capture::{
         heal::{self, Receipt},
         replay::ReplayFrom,
-        webhook::Webhook,
     },
     clock::Clock,
-    decide::lookup::Source,
-    deliver::{
-        budget::Priority,
-        forecast::Forecast,
-        gate::{BudgetView, Keep},
-    },
+    deliver::{budget::Priority, forecast::Forecast, gate::BudgetView},
     settings::Settings,
     supervise::{
         context::OrgContext,
-        line::OrgLine,
         org::{Order, OrgActor, Replay},
-        status::{Board, OrgStatus},
+        shared::{Directory, Shared},
+        status::OrgStatus,
         supervisor::{Drain, Find, OrgError, Supervisor},
         wish::Wish,
     },
 };
+
+use self::reload::{Common, InForce};
+pub use self::reload::{Left, Reloaded};
 
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
@@ -132,7 +131,8 @@ pub struct Drained {
 pub struct Service {
     supervisor: Addr<Supervisor>,
     store: Store,
-    orgs: Arc<BTreeMap<String, Arc<OrgContext>>>,
+    orgs: Arc<Directory>,
+    in_force: Arc<Mutex<InForce>>,
 }
 
 impl Service {
@@ -149,53 +149,31 @@ impl Service {
         };
         let store = Store::open(&settings.data_dir, options)?;
         let http = HttpClient::new()?;
-        let source = Arc::new(Source::new(settings.source, clock)?);
-        let webhook = settings.webhook.map(Webhook::new).transpose()?.map(Arc::new);
-        let pages = Arc::new(Semaphore::new(settings.refreshes_max.max(1)));
-        let contexts: Vec<Arc<OrgContext>> = settings
-            .orgs
-            .into_iter()
-            .map(|org| {
-                let board = Arc::new(Board::default());
-                let keep = Some(Keep { store: store.clone(), org: org.id.clone() });
-                let line = OrgLine::new(Arc::clone(&org), http.clone(), Arc::clone(&board), keep, clock);
-                let (store, source) = (store.clone(), Arc::clone(&source));
-                let (pages, gaps, webhook) = (Arc::clone(&pages), heal::Guard::default(), webhook.clone());
-                let failpoints = settings.failpoints.clone();
-                Arc::new(OrgContext {
-                    settings: org,
-                    store,
-                    queue_max: settings.queue_max,
-                    line,
-                    source,
-                    pages,
-                    gaps,
-                    webhook,
-                    board,
-                    clock,
-                    failpoints,
-                })
-            })
-            .collect();
-        let orgs = contexts.iter().map(|org| (org.id().to_owned(), Arc::clone(org))).collect();
-        let cores = thread::available_parallelism().map_or(1, usize::from).min(contexts.len().max(1));
+        let shared = Arc::new(Shared::new(&settings, clock)?);
+        let common = Common { store: store.clone(), http, shared, queue_max: settings.queue_max, clock };
+        let directory = Arc::new(Directory::default());
+        for org in &settings.orgs {
+            directory.put(common.context(org, Arc::default(), settings.failpoints.clone()));
+        }
+        let cores = thread::available_parallelism().map_or(1, usize::from);
         let arbiters = (0..cores).map(|_| Arbiter::new().handle()).collect();
-        let supervisor = Supervisor::new(arbiters, contexts).start();
-        Ok(Self { supervisor, store, orgs: Arc::new(orgs) })
+        let supervisor = Supervisor::new(arbiters, Arc::clone(&directory)).start();
+        let in_force = Arc::new(Mutex::new(InForce { settings, common }));
+        Ok(Self { supervisor, store, orgs: directory, in_force })
     }
 
     /// Every org, by name.
     pub async fn orgs(&self) -> Vec<OrgView> {
-        let mut views = Vec::with_capacity(self.orgs.len());
-        for org in self.orgs.values() {
-            views.push(self.view(org).await);
+        let mut views = Vec::new();
+        for org in self.orgs.all() {
+            views.push(self.view(&org).await);
         }
         views
     }
 
     /// One org.
     pub async fn org(&self, id: &str) -> Option<OrgView> {
-        Some(self.view(self.orgs.get(id)?).await)
+        Some(self.view(&*self.orgs.get(id)?).await)
     }
 
     /// The newest dead letters of an org.
@@ -207,7 +185,7 @@ impl Service {
     /// What was done about the gaps in an org's event stream, newest first.
     pub async fn receipts(&self, id: &str) -> Result<Vec<Receipt>, OrgError> {
         let org = self.known(id)?;
-        let mut receipts = heal::receipts(org).await?;
+        let mut receipts = heal::receipts(&org).await?;
         receipts.reverse();
         Ok(receipts)
     }
@@ -318,7 +296,7 @@ impl Service {
         Ok(Drained { in_time, orgs })
     }
 
-    fn known(&self, id: &str) -> Result<&Arc<OrgContext>, OrgError> {
+    fn known(&self, id: &str) -> Result<Arc<OrgContext>, OrgError> {
         self.orgs.get(id).ok_or_else(|| OrgError::Unknown(id.to_owned()))
     }
 

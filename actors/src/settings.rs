@@ -7,7 +7,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use chrono::NaiveTime;
 use orgpipe_reconcile::{EventFields, Mapping, route::Strategy};
 use orgpipe_salesforce::oauth::Login;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::failpoint::Failpoints;
 
@@ -60,8 +60,30 @@ pub struct WebhookSettings {
     pub token: Option<SecretString>,
 }
 
+impl PartialEq for SourceSettings {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { url, token, requests_per_second, concurrent_max, timeout } = self;
+        *url == other.url
+            && same(token.as_ref(), other.token.as_ref())
+            && *requests_per_second == other.requests_per_second
+            && *concurrent_max == other.concurrent_max
+            && *timeout == other.timeout
+    }
+}
+
+impl PartialEq for WebhookSettings {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { url, token } = self;
+        *url == other.url && same(token.as_ref(), other.token.as_ref())
+    }
+}
+
+fn same(one: Option<&SecretString>, other: Option<&SecretString>) -> bool {
+    one.map(ExposeSecret::expose_secret) == other.map(ExposeSecret::expose_secret)
+}
+
 /// One customer's org.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct OrgSettings {
     /// The operator's name for the org, unique.
     pub id: String,
@@ -97,7 +119,7 @@ pub struct Limits {
 }
 
 /// One kind of data kept up to date: which event asks for it, how it is looked up, where it is written.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SyncSettings {
     /// The operator's name for it, unique.
     pub name: String,
@@ -124,7 +146,7 @@ pub enum EventShape {
 }
 
 /// When and what to refresh.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RefreshSettings {
     /// SOQL condition on the source object.
     pub condition: Option<String>,

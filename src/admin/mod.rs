@@ -8,13 +8,17 @@ pub(crate) mod names;
 mod orders;
 mod orgs;
 mod page;
+mod reload;
 
 use std::net::SocketAddr;
 
 use actix_web::{App, HttpServer, dev::ServerHandle, web};
 use orgpipe_actors::Service;
 
-pub(crate) use self::orders::DRAIN_SECS;
+pub(crate) use self::{
+    orders::DRAIN_SECS,
+    reload::{SettingsFile, reload_and_log},
+};
 
 /// A running admin server.
 pub(crate) struct Admin {
@@ -38,16 +42,19 @@ impl ListenError {
         "Another orgpipe may be running here; stop it, or give `service.listen` another port.";
 }
 
-/// Starts to listen; answers come from this service.
-pub(crate) fn start(listen: SocketAddr, service: Service) -> Result<Admin, ListenError> {
+/// Starts to listen; answers come from this service, which can read its settings again from that file.
+pub(crate) fn start(settings: SettingsFile, service: Service) -> Result<Admin, ListenError> {
+    let listen = settings.listen;
     let failed = |cause| ListenError { address: listen, cause };
-    let server =
-        HttpServer::new(move || App::new().app_data(web::Data::new(service.clone())).configure(routes))
-            .workers(1)
-            .disable_signals()
-            .shutdown_timeout(2)
-            .bind(listen)
-            .map_err(failed)?;
+    let server = HttpServer::new(move || {
+        let (service, settings) = (web::Data::new(service.clone()), web::Data::new(settings.clone()));
+        App::new().app_data(service).app_data(settings).configure(routes)
+    })
+    .workers(1)
+    .disable_signals()
+    .shutdown_timeout(2)
+    .bind(listen)
+    .map_err(failed)?;
     let address = server.addrs().first().copied().unwrap_or(listen);
     let server = server.run();
     let handle = server.handle();
@@ -66,6 +73,7 @@ fn routes(app: &mut web::ServiceConfig) {
     app.route("/", web::get().to(page::show))
         .route("/healthz", web::get().to(|| async { "alive\n" }))
         .route("/metrics", web::get().to(metrics::show))
+        .route("/api/v1/reload", web::post().to(reload::post))
         .route("/api/v1/orgs", web::get().to(orgs::list))
         .route("/api/v1/orgs/{org}", web::get().to(orgs::one))
         .route("/api/v1/orgs/{org}/dead-letters", web::get().to(orgs::dead_letters))

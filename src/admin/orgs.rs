@@ -21,7 +21,9 @@ pub(super) struct LimitQuery {
 }
 
 pub(super) async fn list(service: Data<Service>) -> HttpResponse {
-    HttpResponse::Ok().json(json!({ "orgs": service.orgs().await }))
+    // The status of the others does not depend on it.
+    let left = service.left().await.unwrap_or_default();
+    HttpResponse::Ok().json(json!({ "orgs": service.orgs().await, "left": left }))
 }
 
 pub(super) async fn one(service: Data<Service>, org: Path<String>) -> HttpResponse {

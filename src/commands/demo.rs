@@ -16,7 +16,7 @@ use super::{
     run::{drain, start, stop_asked},
 };
 use crate::{
-    admin::Admin,
+    admin::{Admin, SettingsFile},
     cli::DemoArgs,
     config::{self, Environment},
     output,
@@ -57,7 +57,8 @@ async fn demo(args: &DemoArgs) -> ExitCode {
         Ok(config) => config,
         Err(problems) => return output::problems(&file, &problems),
     };
-    let (service, admin) = match start(config) {
+    let settings = SettingsFile::new(&file, config.listen);
+    let (service, admin) = match start(config, settings) {
         Ok(running) => running,
         Err(exit) => return exit,
     };

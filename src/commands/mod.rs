@@ -8,6 +8,7 @@ mod limits;
 mod org;
 mod refresh;
 mod rehearsal;
+mod reload;
 mod run;
 mod running;
 mod simulate;
@@ -24,6 +25,7 @@ pub(crate) fn dispatch(command: Command) -> ExitCode {
         Command::Refresh(args) => refresh::run(&args),
         Command::Limits(target) => limits::run(&target),
         Command::Org(args) => org::run(&args),
+        Command::Reload(args) => reload::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Simulate(args) => simulate::run(&args),
     }

@@ -5,7 +5,7 @@ use std::{io, process::ExitCode, time::Duration};
 use orgpipe_actors::{Drained, Service};
 
 use crate::{
-    admin::{self, Admin, ListenError},
+    admin::{self, Admin, ListenError, SettingsFile},
     cli::RunArgs,
     config::{self, Config, Environment},
     output,
@@ -14,7 +14,7 @@ use crate::{
 /// How long a drain may take; what is not done then is done again at the next start.
 const DRAIN: Duration = Duration::from_secs(20);
 
-/// Runs the service until SIGINT or SIGTERM.
+/// Runs the service until SIGINT or SIGTERM; SIGHUP has it read its settings again.
 pub(crate) fn run(args: &RunArgs) -> ExitCode {
     let environment = Environment::of_process();
     let mut config = match config::load(&args.config, &environment) {
@@ -30,12 +30,17 @@ pub(crate) fn run(args: &RunArgs) -> ExitCode {
         Err(error) => return output::failure(&error, None),
     }
     actix_rt::System::new().block_on(async {
-        let (service, admin) = match start(config) {
+        let settings = SettingsFile::new(&args.config, config.listen);
+        let (service, admin) = match start(config, settings.clone()) {
             Ok(running) => running,
             Err(exit) => return exit,
         };
         output::line(&format!("orgpipe is running; status on http://{}", admin.address));
-        if let Err(cause) = stop_asked().await {
+        let asked = tokio::select! {
+            asked = stop_asked() => asked,
+            failed = reload_when_asked(&service, &settings) => failed,
+        };
+        if let Err(cause) = asked {
             return output::failure(&cause, Some("Signals cannot be watched on this machine."));
         }
         match drain(service, admin).await {
@@ -46,12 +51,12 @@ pub(crate) fn run(args: &RunArgs) -> ExitCode {
 }
 
 /// Starts service and admin API; a failure is printed and comes back as the exit code.
-pub(super) fn start(config: Config) -> Result<(Service, Admin), ExitCode> {
+pub(super) fn start(config: Config, settings: SettingsFile) -> Result<(Service, Admin), ExitCode> {
     let service = Service::start(config.settings).map_err(|error| {
         let hint = error.hint();
         output::failure(&error, hint.as_deref())
     })?;
-    let admin = admin::start(config.listen, service.clone())
+    let admin = admin::start(settings, service.clone())
         .map_err(|error| output::failure(&error, Some(ListenError::HINT)))?;
     Ok((service, admin))
 }
@@ -77,6 +82,15 @@ pub(super) async fn drain(service: Service, admin: Admin) -> Result<Drained, Exi
         }
         Err(error) => Err(output::failure(&error, error.hint().as_deref())),
     }
+}
+
+/// Reads the settings again on every SIGHUP, for ever.
+async fn reload_when_asked(service: &Service, settings: &SettingsFile) -> io::Result<()> {
+    let mut hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
+    while hangup.recv().await.is_some() {
+        admin::reload_and_log(service, settings).await;
+    }
+    std::future::pending().await
 }
 
 /// Waits for SIGINT or SIGTERM.

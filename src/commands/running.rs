@@ -1,6 +1,6 @@
 //! Talking to the running service, which owns the store: its admin API.
 //!
-//! Here: the request, and why there was no answer. Not here: what is ordered (`refresh`, `org`).
+//! Here: the request, and why there was no answer. Not here: what is ordered (`refresh`, `org`, `reload`).
 
 use std::{net::SocketAddr, path::Path, process::ExitCode, time::Duration};
 
@@ -105,6 +105,11 @@ impl Running {
             return Ok(answer);
         }
         let text = |key: &str| answer[key].as_str().unwrap_or_default();
-        Err(OrderError::Refused(format!("{}. {}", text("error"), text("hint"))))
+        let mut refusal = format!("{}. {}", text("error"), text("hint"));
+        for problem in answer["problems"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            refusal.push('\n');
+            refusal.push_str(problem);
+        }
+        Err(OrderError::Refused(refusal))
     }
 }

@@ -80,7 +80,8 @@ impl Rig {
         self.simulator.org(name).expect("an org of that name")
     }
 
-    fn settings(&self) -> String {
+    /// Settings that fit the simulator.
+    pub(crate) fn settings(&self) -> String {
         let mut text = format!(
             r#"
 [service]
@@ -178,11 +179,15 @@ auth = {{ flow = "jwt", client_id = "{}", username = "{}", key_file = "jwt.key" 
 
     /// SIGTERM, and the exit status.
     pub(crate) async fn terminate(&mut self) -> ExitStatus {
-        let mut child = self.child.take().expect("running");
-        let id = child.id().expect("running").to_string();
-        let told = Command::new("kill").args(["-TERM", &id]).status().await.expect("kill exists");
+        self.signal("-TERM").await;
+        self.child.take().expect("running").wait().await.expect("an end")
+    }
+
+    /// Any signal, by its option of `kill`.
+    pub(crate) async fn signal(&self, signal: &str) {
+        let id = self.child.as_ref().and_then(Child::id).expect("running").to_string();
+        let told = Command::new("kill").args([signal, &id]).status().await.expect("kill exists");
         assert!(told.success());
-        child.wait().await.expect("an end")
     }
 
     /// The most memory that the service has had so far.

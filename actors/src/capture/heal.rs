@@ -382,7 +382,7 @@ async fn sign_off(org: &OrgContext, gap: &Gap) -> Result<(), StoreError> {
         changed: tally.changes.saturating_sub(not_written),
         failed: tally.failed + not_written,
         calls: gap.calls + tally.calls,
-        posted: org.webhook.is_none(),
+        posted: org.ways().webhook.is_none(),
     };
     let _alone = org.gaps.lock().await;
     let mut gaps = gaps(org).await?;
@@ -403,7 +403,7 @@ async fn sign_off(org: &OrgContext, gap: &Gap) -> Result<(), StoreError> {
 
 /// Posts the oldest receipt that the webhook does not have yet. True if there was one.
 pub(super) async fn post(org: &OrgContext) -> Result<bool, PostError> {
-    let Some(webhook) = &org.webhook else { return Ok(false) };
+    let Some(webhook) = org.ways().webhook else { return Ok(false) };
     let all = receipts(org).await?;
     let Some(receipt) = all.iter().find(|receipt| !receipt.posted) else { return Ok(false) };
     webhook.post(org.id(), receipt).await?;

@@ -125,7 +125,8 @@ pub(super) async fn read(
     condition: &str,
     place: &Place,
 ) -> Result<Page, CallError> {
-    let _turn = org.pages.acquire().await;
+    let pages = org.ways().pages;
+    let _turn = pages.acquire().await;
     let read_ms = org.clock.now_ms();
     let mut select =
         place.select(sync.mapping.object(), condition).fields(sync.mapping.read_fields()).limit(PAGE);

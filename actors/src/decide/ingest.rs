@@ -254,13 +254,12 @@ impl Ingest {
         let mut parts: Vec<&[Row]> = rows.chunks(lookup::RECORDS_MAX).rev().collect();
         while let Some(part) = parts.pop() {
             let body = lookup::body(batch.mapping, self.org.id(), part).to_string();
-            match self.org.source.ask(body).await {
+            let source = self.org.ways().source;
+            match source.ask(body).await {
                 Ok(body) => {
                     let found = lookup::parse(&body, ANSWER_BYTES_MAX).map_err(|problem| {
                         let hint = problem.hint();
-                        self.org
-                            .source
-                            .answered_rubbish(&format!("{problem}. {}", hint.trim_end_matches('.')))
+                        source.answered_rubbish(&format!("{problem}. {}", hint.trim_end_matches('.')))
                     })?;
                     answers.extend(found);
                 }

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use orgpipe_store::Store;
-use tokio::sync::Semaphore;
 
-use super::{line::OrgLine, status::Board};
+use super::{
+    line::OrgLine,
+    shared::{Shared, Ways},
+    status::Board,
+};
 use crate::{
-    capture::{heal, webhook::Webhook},
+    capture::heal,
     clock::Clock,
-    decide::lookup::Source,
     failpoint::{Failpoints, Point},
     settings::OrgSettings,
 };
@@ -25,14 +27,10 @@ pub(crate) struct OrgContext {
     pub queue_max: u64,
     /// The way to Salesforce.
     pub line: OrgLine,
-    /// The way to the vendor's API, shared by all orgs.
-    pub source: Arc<Source>,
-    /// Turns for reading pages, shared by all orgs and handed out in order.
-    pub pages: Arc<Semaphore>,
+    /// What all orgs share.
+    pub shared: Arc<Shared>,
     /// Guards the list of gaps in the event stream.
     pub gaps: heal::Guard,
-    /// Where receipts are posted, shared by all orgs.
-    pub webhook: Option<Arc<Webhook>>,
     /// What an operator sees.
     pub board: Arc<Board>,
     /// Time and chance.
@@ -45,6 +43,11 @@ impl OrgContext {
     /// The operator's name for the org.
     pub(crate) fn id(&self) -> &str {
         &self.settings.id
+    }
+
+    /// The ways to the vendor's systems as they are now, for one piece of work.
+    pub(crate) fn ways(&self) -> Ways {
+        self.shared.ways()
     }
 
     /// Passes a failpoint, if a test lets.

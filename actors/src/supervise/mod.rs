@@ -4,6 +4,7 @@ pub(crate) mod context;
 pub(crate) mod line;
 pub(crate) mod org;
 mod restart;
+pub(crate) mod shared;
 pub(crate) mod status;
 pub(crate) mod subscription;
 pub(crate) mod supervisor;

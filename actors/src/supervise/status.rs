@@ -167,6 +167,13 @@ impl Board {
         self.lock().wish = wish;
     }
 
+    /// The org has other settings from now on: what was noted of channels and refreshes may be gone.
+    pub(crate) fn replaced(&self) {
+        let mut status = self.lock();
+        status.subscription.channels.clear();
+        status.refreshes.clear();
+    }
+
     /// The org's actor is started.
     pub(crate) fn org_started(&self, now_ms: u64) {
         self.lock().started_ms = now_ms;

@@ -1,4 +1,6 @@
-//! Supervisor: one OrgActor per org; staggered start, restart, drain.
+//! Supervisor: one OrgActor per org; staggered start, restart, exchange, drain.
+//!
+//! Here: which orgs there are, and what follows when an org's actor ends. Not here: an org's parts (`org`).
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -12,13 +14,17 @@ use super::{
     context::OrgContext,
     org::OrgActor,
     restart::{Decision, Restarts},
+    shared::Directory,
     status::{Part, State},
-    watch::{Exited, Tether, spawn_watched, tell},
+    watch::{Exit, Exited, Tether, spawn_watched, tell},
     worker::Stop,
 };
 
 /// Orgs start this far apart, so that thousands of logins and handshakes do not go out at once.
 const STAGGER: Duration = Duration::from_millis(20);
+
+/// How long an org whose settings have changed may take to end before it is cut off, as a crash would.
+const ENDING_MAX: Duration = Duration::from_mins(1);
 
 /// Asks for an org's actor, to give it an order.
 #[derive(Clone, Debug, Message)]
@@ -68,8 +74,32 @@ pub enum OrgError {
 #[rtype(result = "()")]
 pub(crate) struct Drain;
 
+/// Orgs that are new, changed or gone.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Change {
+    /// Started; in the place of the org of that name once it has ended, if there is one.
+    pub start: Vec<Arc<OrgContext>>,
+    /// Stopped for good.
+    pub remove: Vec<String>,
+}
+
+/// What follows when an org's actor has ended.
+#[derive(Debug)]
+enum Then {
+    /// It is started afresh, unless it ends too often.
+    Restart,
+    /// Its settings have changed.
+    Replace(Arc<OrgContext>),
+    /// It is gone from the settings.
+    Remove,
+}
+
 struct Org {
     context: Arc<OrgContext>,
+    then: Then,
+    /// Counts the orders to end, so that an old deadline does not cut off a later life.
+    told: u64,
     actor: Option<(Addr<OrgActor>, Tether)>,
     restarts: Restarts,
     arbiter: usize,
@@ -79,19 +109,49 @@ struct Org {
 pub(crate) struct Supervisor {
     arbiters: Vec<ArbiterHandle>,
     orgs: BTreeMap<String, Org>,
+    directory: Arc<Directory>,
     draining: bool,
 }
 
 impl Supervisor {
-    /// A supervisor that spreads the orgs over the arbiters, at least one.
-    pub(crate) fn new(arbiters: Vec<ArbiterHandle>, contexts: Vec<Arc<OrgContext>>) -> Self {
-        let org = |(place, context): (usize, Arc<OrgContext>)| {
-            let id = context.id().to_owned();
-            let arbiter = place % arbiters.len().max(1);
-            (id, Org { context, actor: None, restarts: Restarts::none(), arbiter })
-        };
-        let orgs = contexts.into_iter().enumerate().map(org).collect();
-        Self { arbiters, orgs, draining: false }
+    /// A supervisor that spreads the orgs of the directory over the arbiters, at least one.
+    pub(crate) fn new(arbiters: Vec<ArbiterHandle>, directory: Arc<Directory>) -> Self {
+        let mut supervisor = Self { arbiters, orgs: BTreeMap::new(), directory, draining: false };
+        for context in supervisor.directory.all() {
+            supervisor.add(context);
+        }
+        supervisor
+    }
+
+    /// On the arbiter with the fewest orgs; not started yet.
+    fn add(&mut self, context: Arc<OrgContext>) {
+        let mut load = vec![0_usize; self.arbiters.len()];
+        for org in self.orgs.values() {
+            if let Some(orgs) = load.get_mut(org.arbiter) {
+                *orgs += 1;
+            }
+        }
+        let arbiter = (0..load.len()).min_by_key(|place| load[*place]).unwrap_or_default();
+        let (then, restarts) = (Then::Restart, Restarts::none());
+        let id = context.id().to_owned();
+        self.orgs.insert(id, Org { context, then, told: 0, actor: None, restarts, arbiter });
+    }
+
+    /// Tells a running org to end, and cuts it off if it does not. False if it does not run.
+    fn end(&mut self, id: &str, then: Then, context: &mut Context<Self>) -> bool {
+        let Some(org) = self.orgs.get_mut(id) else { return false };
+        let Some((actor, _)) = &org.actor else { return false };
+        tell(context, actor.clone().recipient(), Stop);
+        (org.then, org.told) = (then, org.told + 1);
+        let (id, told) = (id.to_owned(), org.told);
+        context.run_later(ENDING_MAX, move |supervisor, context| {
+            if supervisor.orgs.get(&id).is_some_and(|org| org.told == told && org.actor.is_some()) {
+                tracing::warn!(org = id, "it did not end in {} s and is cut off", ENDING_MAX.as_secs());
+                // Its tether goes with it, so it tells nothing itself.
+                supervisor.ended(id, &Exit::Lost, context);
+            }
+        });
+        true
     }
 
     fn start_org(&mut self, id: &str, context: &mut Context<Self>) {
@@ -101,9 +161,56 @@ impl Supervisor {
         let Some(org) = self.orgs.get_mut(id).filter(|org| org.actor.is_none()) else { return };
         let Some(arbiter) = self.arbiters.get(org.arbiter) else { return };
         let (shared, parent) = (Arc::clone(&org.context), context.address().recipient());
+        org.told += 1;
         shared.board.org_started(shared.clock.now_ms());
         let actor = spawn_watched(arbiter, id.to_owned(), parent, move || OrgActor::new(shared));
         org.actor = Some(actor);
+    }
+
+    fn remove(&mut self, id: &str) {
+        tracing::info!(
+            org = id,
+            "the org is gone from the settings and has stopped; what is stored of it stays"
+        );
+        self.orgs.remove(id);
+        self.directory.remove(id);
+    }
+
+    fn ended(&mut self, id: String, exit: &Exit, context: &mut Context<Self>) {
+        let Some(org) = self.orgs.get_mut(&id) else { return };
+        org.actor = None;
+        if self.draining {
+            self.stop_when_empty(context);
+            return;
+        }
+        match std::mem::replace(&mut org.then, Then::Restart) {
+            Then::Restart => {}
+            Then::Replace(new) => {
+                new.board.replaced();
+                self.directory.put(Arc::clone(&new));
+                (org.context, org.restarts) = (new, Restarts::none());
+                return self.start_org(&id, context);
+            }
+            Then::Remove => return self.remove(&id),
+        }
+        let shared = &org.context;
+        let (now, now_ms) = (shared.clock.monotonic(), shared.clock.now_ms());
+        shared.board.org_ended(&exit.to_string());
+        match org.restarts.ended(now, shared.clock.dice()) {
+            Decision::Restart(wait) => {
+                let wait_secs = wait.as_secs_f32();
+                tracing::error!(org = id, wait_secs, "the org's actor {exit}; it is started afresh");
+                context.run_later(wait, move |supervisor, context| supervisor.start_org(&id, context));
+            }
+            Decision::Park => {
+                tracing::error!(org = id, "the org's actor {exit}; it ended too often and is parked");
+                let note = format!("the org's actor {exit}, too often to go on");
+                let hint = format!("Report this as a bug; start it again with: orgpipe org resume {id}");
+                for part in [Part::Stream, Part::Refresh, Part::Ingest, Part::Writer] {
+                    shared.board.set(part, State::Parked, &note, &hint, now_ms);
+                }
+            }
+        }
     }
 
     fn stop_when_empty(&self, context: &mut Context<Self>) {
@@ -143,47 +250,35 @@ impl Handler<Find> for Supervisor {
     }
 }
 
+impl Handler<Change> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, change: Change, context: &mut Self::Context) {
+        let mut wait = Duration::ZERO;
+        for new in change.start {
+            let id = new.id().to_owned();
+            if self.end(&id, Then::Replace(Arc::clone(&new)), context) {
+                continue;
+            }
+            self.directory.put(Arc::clone(&new));
+            self.orgs.remove(&id);
+            self.add(new);
+            context.run_later(wait, move |supervisor, context| supervisor.start_org(&id, context));
+            wait += STAGGER;
+        }
+        for id in change.remove {
+            if !self.end(&id, Then::Remove, context) {
+                self.remove(&id);
+            }
+        }
+    }
+}
+
 impl Handler<Exited<String>> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, notice: Exited<String>, context: &mut Self::Context) {
-        let Some(org) = self.orgs.get_mut(&notice.child) else { return };
-        org.actor = None;
-        if self.draining {
-            self.stop_when_empty(context);
-            return;
-        }
-        let (shared, id) = (&org.context, notice.child);
-        let (now, now_ms) = (shared.clock.monotonic(), shared.clock.now_ms());
-        shared.board.org_ended(&notice.exit.to_string());
-        match org.restarts.ended(now, shared.clock.dice()) {
-            Decision::Restart(wait) => {
-                tracing::error!(
-                    org = id,
-                    wait_secs = wait.as_secs_f32(),
-                    "the org's actor {}; it is started afresh",
-                    notice.exit
-                );
-                context.run_later(wait, move |supervisor, context| supervisor.start_org(&id, context));
-            }
-            Decision::Park => {
-                tracing::error!(
-                    org = id,
-                    "the org's actor {}; it ended too often and is parked",
-                    notice.exit
-                );
-                let hint = format!("Report this as a bug; start it again with: orgpipe org resume {id}");
-                for part in [Part::Stream, Part::Refresh, Part::Ingest, Part::Writer] {
-                    shared.board.set(
-                        part,
-                        State::Parked,
-                        &format!("the org's actor {}, too often to go on", notice.exit),
-                        &hint,
-                        now_ms,
-                    );
-                }
-            }
-        }
+        self.ended(notice.child, &notice.exit, context);
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
 const SHARED_HOSTS: [&str; 2] = ["login.salesforce.com", "test.salesforce.com"];
 
 /// How to get a token for one org.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
     /// `https://login.salesforce.com`, `https://test.salesforce.com` or the org's My Domain.
     pub login_url: Url,
@@ -53,6 +53,28 @@ pub enum Flow {
         /// Consumer secret.
         client_secret: SecretString,
     },
+}
+
+impl PartialEq for Flow {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for Flow {}
+
+impl Flow {
+    /// All that makes a flow this one: which, its texts, its secret.
+    fn parts(&self) -> (u8, [&str; 2], Option<&str>, &str) {
+        match self {
+            Self::Jwt { client_id, username, key_pem, audience } => {
+                (0, [client_id, username], audience.as_deref(), key_pem.expose_secret())
+            }
+            Self::ClientCredentials { client_id, client_secret } => {
+                (1, [client_id, ""], None, client_secret.expose_secret())
+            }
+        }
+    }
 }
 
 /// A form for the token endpoint.

@@ -195,6 +195,13 @@ impl Engine {
         Ok(answer)
     }
 
+    pub(crate) fn orgs(&self) -> Vec<(String, Counts)> {
+        let counted = self.index.orgs.iter().map(|(org, found)| (org.clone(), found.ledger.counts));
+        let mut orgs: Vec<_> = counted.filter(|(_, counts)| counts.records_in > 0).collect();
+        orgs.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        orgs
+    }
+
     pub(crate) fn counts(&self, org: &str) -> Counts {
         self.index.orgs.get(org).map(|found| found.ledger.counts).unwrap_or_default()
     }

@@ -198,6 +198,11 @@ impl Store {
         self.worker.call(move |engine| engine.jobs(&org)).await
     }
 
+    /// Every org that records have come in for, whether anybody still asks for it or not.
+    pub async fn orgs(&self) -> Result<Vec<(String, Counts)>, StoreError> {
+        self.worker.call(|engine| Ok(engine.orgs())).await
+    }
+
     /// Where the org's records are.
     pub async fn counts(&self, org: &str) -> Result<Counts, StoreError> {
         let org = org.to_owned();

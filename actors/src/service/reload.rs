@@ -1,0 +1,153 @@
+//! Other settings while the service runs.
+//!
+//! Here: what differs, and what follows from it. Not here: reading a file (`src/admin/reload.rs`), stopping and starting
+//! an org (`supervise::supervisor`).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use orgpipe_salesforce::http::HttpClient;
+use orgpipe_store::{Store, StoreError};
+use serde::Serialize;
+
+use super::{Ledger, Service, StartError};
+use crate::{
+    capture::heal,
+    clock::Clock,
+    deliver::gate::Keep,
+    failpoint::Failpoints,
+    settings::{OrgSettings, Settings},
+    supervise::{context::OrgContext, line::OrgLine, shared::Shared, status::Board, supervisor::Change},
+};
+
+/// What other settings came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Reloaded {
+    /// Orgs that are new.
+    pub added: Vec<String>,
+    /// Orgs that end what is under way and are started afresh.
+    pub changed: Vec<String>,
+    /// Orgs that end what is under way and stop. What is stored of them stays.
+    pub removed: Vec<String>,
+    /// How many orgs are not touched.
+    pub unchanged: usize,
+    /// What was exchanged for all orgs without touching them.
+    pub exchanged: Vec<&'static str>,
+    /// Keys that differ and are left as they were until the next start.
+    pub needs_restart: Vec<&'static str>,
+}
+
+/// An org that is not in the settings any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Left {
+    /// The name it had.
+    pub id: String,
+    /// Its ledger.
+    pub records: Ledger,
+}
+
+/// The settings the service runs on.
+#[derive(Debug)]
+pub(super) struct InForce {
+    pub(super) settings: Settings,
+    pub(super) common: Common,
+}
+
+/// What every org gets.
+#[derive(Debug)]
+pub(super) struct Common {
+    pub(super) store: Store,
+    pub(super) http: HttpClient,
+    pub(super) shared: Arc<Shared>,
+    pub(super) queue_max: u64,
+    pub(super) clock: Clock,
+}
+
+impl Common {
+    /// An org of these settings that notes on this board.
+    pub(super) fn context(
+        &self,
+        org: &Arc<OrgSettings>,
+        board: Arc<Board>,
+        failpoints: Failpoints,
+    ) -> Arc<OrgContext> {
+        let keep = Some(Keep { store: self.store.clone(), org: org.id.clone() });
+        let line = OrgLine::new(Arc::clone(org), self.http.clone(), Arc::clone(&board), keep, self.clock);
+        Arc::new(OrgContext {
+            settings: Arc::clone(org),
+            store: self.store.clone(),
+            queue_max: self.queue_max,
+            line,
+            shared: Arc::clone(&self.shared),
+            gaps: heal::Guard::default(),
+            board,
+            clock: self.clock,
+            failpoints,
+        })
+    }
+}
+
+impl Service {
+    /// Puts other settings to work: orgs that are the same are not touched, changed ones are stopped and started
+    /// afresh, new ones started, and those that are gone are stopped; what is stored of them stays.
+    pub async fn reload(&self, settings: Settings) -> Result<Reloaded, StartError> {
+        let mut in_force = self.in_force.lock().await;
+        let InForce { settings: old, common } = &*in_force;
+        let needs_restart = needs_restart(old, &settings);
+        let settings = Settings {
+            data_dir: old.data_dir.clone(),
+            durable_against_power_loss: old.durable_against_power_loss,
+            cache_bytes: old.cache_bytes,
+            ledger_days: old.ledger_days,
+            queue_max: old.queue_max,
+            failpoints: old.failpoints.clone(),
+            ..settings
+        };
+        let exchanged = common.shared.exchange(old, &settings, common.clock)?;
+        let mut reloaded = Reloaded { exchanged, needs_restart, ..Reloaded::default() };
+        let known: BTreeMap<&str, &Arc<OrgSettings>> =
+            old.orgs.iter().map(|org| (org.id.as_str(), org)).collect();
+        let mut change = Change { start: Vec::new(), remove: Vec::new() };
+        for org in &settings.orgs {
+            match known.get(org.id.as_str()) {
+                Some(known) if *known == org => {
+                    reloaded.unchanged += 1;
+                    continue;
+                }
+                Some(_) => reloaded.changed.push(org.id.clone()),
+                None => reloaded.added.push(org.id.clone()),
+            }
+            let board = self.orgs.get(&org.id).map(|org| Arc::clone(&org.board)).unwrap_or_default();
+            change.start.push(common.context(org, board, settings.failpoints.clone()));
+        }
+        let stay: BTreeSet<&str> = settings.orgs.iter().map(|org| org.id.as_str()).collect();
+        change.remove = known.keys().filter(|id| !stay.contains(*id)).map(|id| (*id).to_owned()).collect();
+        reloaded.removed.clone_from(&change.remove);
+        // A supervisor that is gone means that the service is stopping.
+        let _ = self.supervisor.send(change).await;
+        tracing::info!(?reloaded, "the settings were read again");
+        in_force.settings = settings;
+        Ok(reloaded)
+    }
+
+    /// Orgs of which something is stored and which are not in the settings any more. It stays until they come back.
+    pub async fn left(&self) -> Result<Vec<Left>, StoreError> {
+        let mut left = self.store.orgs().await?;
+        left.retain(|(id, _)| self.orgs.get(id).is_none());
+        Ok(left.into_iter().map(|(id, counts)| Left { id, records: counts.into() }).collect())
+    }
+}
+
+/// Keys that differ and have no effect before the next start.
+fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
+    let keys = [
+        ("service.data_dir", old.data_dir != new.data_dir),
+        ("service.durability", old.durable_against_power_loss != new.durable_against_power_loss),
+        ("service.cache_mb", old.cache_bytes != new.cache_bytes),
+        ("service.ledger_days", old.ledger_days != new.ledger_days),
+        ("service.queue_max", old.queue_max != new.queue_max),
+    ];
+    keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+}

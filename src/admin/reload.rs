@@ -1,0 +1,108 @@
+//! Reading the settings again while the service runs, on SIGHUP or by `POST /api/v1/reload`.
+//!
+//! Here: all or nothing: with any problem, the settings in force stay. Not here: what other settings do
+//! (`Service::reload`).
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use actix_web::{HttpResponse, http::StatusCode, web::Data};
+use orgpipe_actors::{Reloaded, Service, StartError};
+use serde_json::json;
+use tokio::sync::Mutex;
+
+use crate::config::{self, Environment, Problem};
+
+/// The settings file of the running service.
+#[derive(Clone, Debug)]
+pub(crate) struct SettingsFile {
+    file: PathBuf,
+    /// Where the admin API listens.
+    pub(super) listen: SocketAddr,
+    /// Held from reading the file to having put it to work, so that the last one read is the one in force.
+    turn: Arc<Mutex<()>>,
+}
+
+impl SettingsFile {
+    /// The file, and what it said of `service.listen` at the start.
+    pub(crate) fn new(file: &Path, listen: SocketAddr) -> Self {
+        Self { file: file.to_owned(), listen, turn: Arc::default() }
+    }
+}
+
+/// Why the settings in force stay.
+#[derive(Debug, thiserror::Error)]
+enum ReloadError {
+    /// Something in the file is wrong.
+    #[error("the settings have problems ({}), so nothing was changed", .0.len())]
+    Problems(Vec<Problem>),
+    /// They make sense and cannot be put to work.
+    #[error("nothing was changed: {0}")]
+    Start(#[from] StartError),
+    /// The thread that read them has ended.
+    #[error("the settings were not read, so nothing was changed")]
+    NotRead,
+}
+
+impl ReloadError {
+    /// Each problem, with what to do about it.
+    fn problems(&self) -> Vec<String> {
+        match self {
+            Self::Problems(problems) => problems.iter().map(|one| format!("{one}. {}", one.hint)).collect(),
+            Self::Start(_) | Self::NotRead => Vec::new(),
+        }
+    }
+}
+
+async fn reload(service: &Service, settings: &SettingsFile) -> Result<Reloaded, ReloadError> {
+    let _turn = settings.turn.lock().await;
+    let file = settings.file.clone();
+    let read = move || config::load(&file, &Environment::of_process());
+    // A big file and its key files must not hold up the others on this thread.
+    let config = match actix_rt::task::spawn_blocking(read).await {
+        Ok(Ok(config)) => config,
+        Ok(Err(problems)) => return Err(ReloadError::Problems(problems)),
+        Err(_) => return Err(ReloadError::NotRead),
+    };
+    let mut reloaded = service.reload(config.settings).await?;
+    if config.listen != settings.listen {
+        reloaded.needs_restart.push("service.listen");
+    }
+    Ok(reloaded)
+}
+
+/// Reads the settings again; what is wrong with them is told in the log.
+pub(crate) async fn reload_and_log(service: &Service, settings: &SettingsFile) {
+    match reload(service, settings).await {
+        Ok(reloaded) if reloaded.needs_restart.is_empty() => {}
+        Ok(reloaded) => {
+            tracing::warn!("left as before until the next start: {}", reloaded.needs_restart.join(", "));
+        }
+        Err(error) => {
+            tracing::error!("{error}");
+            for problem in error.problems() {
+                tracing::error!("{problem}");
+            }
+        }
+    }
+}
+
+pub(super) async fn post(service: Data<Service>, settings: Data<SettingsFile>) -> HttpResponse {
+    match reload(&service, &settings).await {
+        Ok(reloaded) => HttpResponse::Ok().json(reloaded),
+        Err(error) => {
+            let (status, hint) = match &error {
+                ReloadError::Problems(_) => {
+                    (StatusCode::UNPROCESSABLE_ENTITY, Some("Correct the file and reload again.".to_owned()))
+                }
+                ReloadError::Start(cause) => (StatusCode::INTERNAL_SERVER_ERROR, cause.hint()),
+                ReloadError::NotRead => (StatusCode::INTERNAL_SERVER_ERROR, None),
+            };
+            let body = json!({ "error": error.to_string(), "hint": hint.unwrap_or_default(), "problems": error.problems() });
+            HttpResponse::build(status).json(body)
+        }
+    }
+}
