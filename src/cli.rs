@@ -63,6 +63,8 @@ pub(crate) enum Command {
     /// With any problem in the file nothing changes. Keys of `[service]` other than `refreshes_max` are left as they
     /// were until the next start, and so are the variables of the running service's environment; files are read again.
     Reload(ReloadArgs),
+    /// List, show, retry or discard what could not be written (asks the running service)
+    DeadLetters(DeadLettersArgs),
     /// Show orgpipe at work on simulated orgs; needs no Salesforce and no settings
     Demo(DemoArgs),
     /// Run simulated Salesforce orgs and a look-up API on loopback, to rehearse your own settings
@@ -179,6 +181,85 @@ pub(crate) struct ReplayArgs {
     /// The channel, such as /event/Sync_Request__e; need not be given where the org listens to only one
     #[arg(long, value_name = "CHANNEL")]
     pub(crate) channel: Option<String>,
+}
+
+/// Dead letters of one org.
+#[derive(Args, Debug)]
+pub(crate) struct DeadLettersArgs {
+    /// What to do with them
+    #[command(subcommand)]
+    pub(crate) action: LettersAction,
+}
+
+/// What to do with dead letters.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LettersAction {
+    /// List them, newest first
+    List(LettersListArgs),
+    /// Show one
+    Show(LettersShowArgs),
+    /// Ask for their records anew: read, look up, compare, write
+    ///
+    /// The records stay counted as dead letters and come in once more, so that the ledger adds up.
+    Retry(LettersOrderArgs),
+    /// Throw them away; their records stay counted as dead letters
+    Discard(LettersOrderArgs),
+    /// Show who retried or discarded what, newest first
+    Audit(LettersListArgs),
+}
+
+/// Dead letters, or orders about them.
+#[derive(Args, Debug)]
+pub(crate) struct LettersListArgs {
+    /// Which org
+    #[command(flatten)]
+    pub(crate) target: OrgTarget,
+    /// Only those whose reason contains this text, whatever its case (not for `audit`)
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    /// Only those with numbers below this one (not for `audit`)
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) before: Option<u64>,
+    /// At most so many, 1 to 1000
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = value_parser!(u64).range(1..=1_000))]
+    pub(crate) limit: u64,
+}
+
+/// One dead letter.
+#[derive(Args, Debug)]
+pub(crate) struct LettersShowArgs {
+    /// Which org
+    #[command(flatten)]
+    pub(crate) target: OrgTarget,
+    /// Its number, as `list` shows it
+    #[arg(value_name = "NUMBER")]
+    pub(crate) number: u64,
+    /// Also what is kept of the record: values of the customer's data
+    #[arg(long)]
+    pub(crate) values: bool,
+}
+
+/// An order about dead letters.
+#[derive(Args, Debug)]
+pub(crate) struct LettersOrderArgs {
+    /// Which org
+    #[command(flatten)]
+    pub(crate) target: OrgTarget,
+    /// Their numbers, as `list` shows them
+    #[arg(value_name = "NUMBER", required_unless_present_any = ["reason", "all"])]
+    pub(crate) numbers: Vec<u64>,
+    /// All whose reason contains this text, whatever its case; at most 1000 at a time
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["numbers", "all"])]
+    pub(crate) reason: Option<String>,
+    /// All there are; at most 1000 at a time
+    #[arg(long, conflicts_with = "numbers")]
+    pub(crate) all: bool,
+    /// Of those, only the ones with numbers below this one
+    #[arg(long, value_name = "NUMBER", conflicts_with = "numbers")]
+    pub(crate) before: Option<u64>,
+    /// Who orders it, for the audit
+    #[arg(long, env = "USER", default_value = "command line", value_name = "NAME")]
+    pub(crate) by: String,
 }
 
 /// The demonstration.

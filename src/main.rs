@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         | Command::Refresh(_)
         | Command::Org(_)
         | Command::Reload(_)
+        | Command::DeadLetters(_)
         | Command::Demo(_) => "off",
     };
     match telemetry::init(&cli.log, filter) {

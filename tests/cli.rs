@@ -23,7 +23,7 @@ fn told(output: &Output) -> (Option<i32>, String, String) {
 fn help_names_every_command() {
     let (code, out, err) = run(&["--help"]);
     assert_eq!((code, err.as_str()), (Some(0), ""));
-    for command in ["run", "check", "refresh", "org", "demo", "simulate"] {
+    for command in ["run", "check", "refresh", "org", "dead-letters", "demo", "simulate"] {
         assert!(out.lines().any(|line| line.trim_start().starts_with(command)), "{command}: {out}");
         let (code, help, _) = run(&[command, "--help"]);
         assert_eq!(code, Some(0), "{command}");
@@ -46,6 +46,8 @@ fn wrong_arguments_are_explained() {
         (&["refresh"], "<ORG>"),
         (&["org", "replay", "acme", "--from", "-2"], "unexpected argument '-2'"),
         (&["org", "replay", "acme", "--from", "first"], "write `earliest`, `latest` or a replay ID"),
+        (&["dead-letters", "retry", "acme"], "<NUMBER>"),
+        (&["dead-letters", "discard", "acme", "7", "--all"], "cannot be used with"),
         (&["demo", "--orgs", "0"], "0 is not in 1..=200"),
         (&["demo", "--events-per-second", "0"], "write a number from 0.1 to 10000"),
         (&["demo", "--listen", "8787"], "invalid socket address"),

@@ -2,33 +2,19 @@
 
 mod support;
 
-use std::net::TcpListener;
-
-use orgpipe_simulator::OrgOptions;
 use serde_json::{Value, json};
-use support::{Rig, account, answer, domain, eventually, request};
+use support::{
+    Rig, account, answer,
+    cli::{order, ordered, reachable},
+    domain, eventually, request,
+};
 
-/// One org, `acme`, on a port that the command line can know from the settings.
+/// One org, `acme`, running.
 async fn rig() -> Rig {
-    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-    let org = OrgOptions { flow: false, ..OrgOptions::named("acme") };
-    let mut rig = Rig::with(vec![org], |text| text.replace("127.0.0.1:0", &free.to_string())).await;
+    let mut rig = reachable(|text| text).await;
     rig.start().await;
     rig.subscribed("acme").await;
     rig
-}
-
-/// Gives an order by the command line; what it printed, in one text.
-async fn order(rig: &Rig, arguments: &[&str]) -> (bool, String) {
-    let output = rig.command(arguments).output().await.expect("the command runs");
-    let text = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8(text).expect("UTF-8"))
-}
-
-async fn ordered(rig: &Rig, arguments: &[&str]) -> String {
-    let (done, said) = order(rig, arguments).await;
-    assert!(done, "{arguments:?}: {said}");
-    said
 }
 
 async fn state(rig: &Rig, wanted: &str) -> Value {

@@ -22,6 +22,7 @@ mod check;
 mod decide;
 mod deliver;
 mod failpoint;
+mod letters;
 mod parcel;
 mod retry;
 mod service;
@@ -38,6 +39,7 @@ pub use deliver::{
     gate::{BudgetView, BudgetWait},
 };
 pub use failpoint::{Failpoints, NoFailpoint};
+pub use letters::{ActedOn, LETTERS_MAX, LetterAct, LetterError, LetterFilter, LetterOrder};
 pub use service::{Drained, Ledger, Left, OrgView, Reloaded, Replayed, Service, StartError};
 pub use supervise::{
     status::{OrgStatus, Part, PartStatus, Reading, State},

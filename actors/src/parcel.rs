@@ -17,6 +17,8 @@ pub(crate) enum Origin {
     Refresh,
     /// Re-reading of a gap in the event stream.
     Heal,
+    /// An operator has a dead letter tried again.
+    Retry,
 }
 
 /// Look up these records: one entry of the ingress queue. 1 to 200 records of one object.
@@ -40,6 +42,17 @@ pub(crate) struct RequestParcel {
     pub correlation_id: Option<String>,
     /// When it came, Unix milliseconds.
     pub received_ms: u64,
+}
+
+/// An event that could not be read, as a dead letter keeps it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct EventParcel {
+    /// Format version, now 1.
+    pub v: u8,
+    /// Where it came, namespace applied.
+    pub channel: String,
+    /// The event's `data`, as it came.
+    pub event: Value,
 }
 
 /// Write these fields: one entry of the egress queue.

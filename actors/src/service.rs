@@ -7,7 +7,7 @@ use std::{sync::Arc, thread, time::Duration};
 use actix::{Actor as _, Addr};
 use actix_rt::Arbiter;
 use orgpipe_salesforce::{error::CallError, http::HttpClient, rest::query, soql::Select};
-use orgpipe_store::{Counts, DeadLetter, Durability, Options, Store, StoreError};
+use orgpipe_store::{Counts, Durability, Options, Store, StoreError};
 use serde::Serialize;
 use tokio::sync::Mutex;
 
@@ -176,12 +176,6 @@ impl Service {
         Some(self.view(&*self.orgs.get(id)?).await)
     }
 
-    /// The newest dead letters of an org.
-    pub async fn dead_letters(&self, id: &str, limit: usize) -> Result<Vec<DeadLetter>, OrgError> {
-        let org = self.known(id)?;
-        Ok(self.store.dead_letters(org.id(), limit).await?)
-    }
-
     /// What was done about the gaps in an org's event stream, newest first.
     pub async fn receipts(&self, id: &str) -> Result<Vec<Receipt>, OrgError> {
         let org = self.known(id)?;
@@ -296,11 +290,11 @@ impl Service {
         Ok(Drained { in_time, orgs })
     }
 
-    fn known(&self, id: &str) -> Result<Arc<OrgContext>, OrgError> {
+    pub(crate) fn known(&self, id: &str) -> Result<Arc<OrgContext>, OrgError> {
         self.orgs.get(id).ok_or_else(|| OrgError::Unknown(id.to_owned()))
     }
 
-    async fn find(&self, id: &str, revive: bool) -> Result<Addr<OrgActor>, OrgError> {
+    pub(crate) async fn find(&self, id: &str, revive: bool) -> Result<Addr<OrgActor>, OrgError> {
         let found = self.supervisor.send(Find { org: id.to_owned(), revive }).await;
         found.unwrap_or_else(|_| Err(OrgError::Stopping(id.to_owned())))
     }

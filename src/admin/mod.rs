@@ -3,6 +3,7 @@
 //! Here: the table of paths and the server. Not here: decisions; a handler is one question to the service and its
 //! answer as JSON or HTML.
 
+mod letters;
 mod metrics;
 pub(crate) mod names;
 mod orders;
@@ -76,7 +77,13 @@ fn routes(app: &mut web::ServiceConfig) {
         .route("/api/v1/reload", web::post().to(reload::post))
         .route("/api/v1/orgs", web::get().to(orgs::list))
         .route("/api/v1/orgs/{org}", web::get().to(orgs::one))
-        .route("/api/v1/orgs/{org}/dead-letters", web::get().to(orgs::dead_letters))
+        .route("/api/v1/orgs/{org}/dead-letters", web::get().to(letters::list))
+        .route("/api/v1/orgs/{org}/dead-letters/audit", web::get().to(letters::audit))
+        .route("/api/v1/orgs/{org}/dead-letters/retry", web::post().to(letters::retry_many))
+        .route("/api/v1/orgs/{org}/dead-letters/discard", web::post().to(letters::discard_many))
+        .route("/api/v1/orgs/{org}/dead-letters/{number}", web::get().to(letters::show))
+        .route("/api/v1/orgs/{org}/dead-letters/{number}/retry", web::post().to(letters::retry))
+        .route("/api/v1/orgs/{org}/dead-letters/{number}/discard", web::post().to(letters::discard))
         .route("/api/v1/orgs/{org}/receipts", web::get().to(orgs::receipts))
         .route("/api/v1/orgs/{org}/pause", web::post().to(orders::pause))
         .route("/api/v1/orgs/{org}/resume", web::post().to(orders::resume))

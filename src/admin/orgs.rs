@@ -3,22 +3,12 @@
 use actix_web::{
     HttpResponse,
     http::StatusCode,
-    web::{Data, Path, Query},
+    web::{Data, Path},
 };
 use orgpipe_actors::{OrgError, Service, State};
-use serde::Deserialize;
 use serde_json::json;
 
 use super::names;
-
-/// Dead letters answered when no number is asked for, and at most.
-const DEAD_LETTERS: (usize, usize) = (100, 1_000);
-
-/// `?limit=N`
-#[derive(Debug, Deserialize)]
-pub(super) struct LimitQuery {
-    limit: Option<usize>,
-}
 
 pub(super) async fn list(service: Data<Service>) -> HttpResponse {
     // The status of the others does not depend on it.
@@ -30,27 +20,6 @@ pub(super) async fn one(service: Data<Service>, org: Path<String>) -> HttpRespon
     match service.org(&org).await {
         Some(view) => HttpResponse::Ok().json(view),
         None => problem(&OrgError::Unknown(org.into_inner())),
-    }
-}
-
-pub(super) async fn dead_letters(
-    service: Data<Service>,
-    org: Path<String>,
-    query: Query<LimitQuery>,
-) -> HttpResponse {
-    let limit = query.limit.unwrap_or(DEAD_LETTERS.0).min(DEAD_LETTERS.1);
-    match service.dead_letters(&org, limit).await {
-        Ok(letters) => {
-            let letters: Vec<_> = letters
-                .iter()
-                .map(|letter| {
-                    json!({ "key": letter.key, "reason": letter.reason, "hint": letter.hint,
-                            "records": letter.records(), "at_ms": letter.at_ms })
-                })
-                .collect();
-            HttpResponse::Ok().json(json!({ "dead_letters": letters }))
-        }
-        Err(error) => problem(&error),
     }
 }
 

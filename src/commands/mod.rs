@@ -4,6 +4,7 @@
 
 mod check;
 mod demo;
+mod letters;
 mod limits;
 mod org;
 mod refresh;
@@ -26,6 +27,7 @@ pub(crate) fn dispatch(command: Command) -> ExitCode {
         Command::Limits(target) => limits::run(&target),
         Command::Org(args) => org::run(&args),
         Command::Reload(args) => reload::run(&args),
+        Command::DeadLetters(args) => letters::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Simulate(args) => simulate::run(&args),
     }

@@ -1,6 +1,6 @@
 //! Talking to the running service, which owns the store: its admin API.
 //!
-//! Here: the request, and why there was no answer. Not here: what is ordered (`refresh`, `org`, `reload`).
+//! Here: the request, and why there was no answer. Not here: what is asked for (`refresh`, `org`, …).
 
 use std::{net::SocketAddr, path::Path, process::ExitCode, time::Duration};
 
@@ -42,6 +42,14 @@ impl Answer {
     pub(super) fn text(&self, key: &str) -> &str {
         self.body[key].as_str().unwrap_or_default()
     }
+}
+
+/// Reads from the service of these settings; a failure is printed and comes back as the exit code.
+pub(super) fn get(settings: &Path, path: &[&str], query: &[(&str, &str)]) -> Result<Answer, ExitCode> {
+    with(settings, async |running| {
+        let body = running.ask(Method::GET, path, query).await?;
+        Ok(Answer { body, listen: running.listen })
+    })
 }
 
 /// Posts to the service of these settings; a failure is printed and comes back as the exit code.

@@ -1,6 +1,7 @@
 //! The real binary against the simulator: start, kill, ask, wait.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod cli;
 pub(crate) mod load;
 
 use std::{

@@ -363,7 +363,7 @@ async fn save(org: &OrgContext, gap: Gap, mut append: Append) -> Result<(), Stor
 async fn sign_off(org: &OrgContext, gap: &Gap) -> Result<(), StoreError> {
     let tally = org.store.position(org.id(), TALLY).await?;
     let tally = Tally::of(&gap.id, tally.as_deref());
-    let letters = org.store.dead_letters(org.id(), orgpipe_store::DEAD_LETTERS_MAX).await?;
+    let letters = org.store.dead_letters(org.id(), u64::MAX, orgpipe_store::DEAD_LETTERS_MAX).await?;
     let of_gap = |body: &[u8]| {
         unpack::<ChangeParcel>(body).is_ok_and(|change| change.gap.as_deref() == Some(gap.id.as_str()))
     };

@@ -13,12 +13,12 @@ use serde_json::Value;
 
 use super::heal;
 use crate::{
-    parcel::{Origin, RequestParcel, pack},
+    parcel::{EventParcel, Origin, RequestParcel, pack},
     settings::{EventShape, OrgSettings, SyncSettings},
 };
 
 /// Records in one request, so that one request is one look-up.
-pub(super) const RECORDS_MAX: usize = 100;
+pub(crate) const RECORDS_MAX: usize = 100;
 
 /// The name under which a channel's position is stored.
 pub(crate) fn position_name(channel: &str) -> String {
@@ -65,7 +65,7 @@ pub(super) fn read(org: &OrgSettings, own_user: Option<&str>, batches: Vec<Batch
                 .positions
                 .push((position_time_name(&batch.channel), published_ms.to_string().into_bytes()));
         }
-        let reader = Reader { org, own_user, channel: &batch.channel, now_ms };
+        let reader = Reader { org, own_user, channel: &batch.channel, origin: Origin::Live, now_ms };
         for event in batch.events {
             reader.add(&event, &mut came);
         }
@@ -78,11 +78,38 @@ pub(super) fn read(org: &OrgSettings, own_user: Option<&str>, batches: Vec<Batch
     came
 }
 
+/// Reads one stored event again, under the settings as they are now.
+///
+/// # Errors
+/// Why it still cannot be read, and what to do about it.
+pub(crate) fn read_again(
+    org: &OrgSettings,
+    EventParcel { channel, event: data, .. }: EventParcel,
+    now_ms: u64,
+) -> Result<Vec<NewRequest>, (String, String)> {
+    if !org.syncs.iter().any(|sync| sync.channel == channel) {
+        let hint = "Bring the sync back, or discard the letter.".to_owned();
+        return Err((format!("the settings have no sync on `{channel}` for this org any more"), hint));
+    }
+    let event = &data["event"];
+    let uuid = event["EventUuid"].as_str().filter(|uuid| !uuid.is_empty()).map(str::to_owned);
+    let event = Event { replay_id: event["replayId"].as_i64(), uuid, data };
+    let mut came = Came::default();
+    let reader = Reader { org, own_user: None, channel: &channel, origin: Origin::Retry, now_ms };
+    reader.add(&event, &mut came);
+    match came.append.dead.pop() {
+        Some(dead) => Err((dead.reason, dead.hint)),
+        None => Ok(came.append.requests),
+    }
+}
+
 /// What is needed to read the events of one channel.
 struct Reader<'a> {
     org: &'a OrgSettings,
     own_user: Option<&'a str>,
     channel: &'a str,
+    /// Why it is read.
+    origin: Origin,
     now_ms: u64,
 }
 
@@ -160,7 +187,7 @@ impl Reader<'_> {
                     let parcel = RequestParcel {
                         v: 1,
                         sync: sync.name.clone(),
-                        origin: Origin::Live,
+                        origin: self.origin,
                         ids: ids.to_vec(),
                         rows: None,
                         event_id: name(event),
@@ -190,7 +217,7 @@ impl Reader<'_> {
             key,
             reason: reason.to_owned(),
             hint,
-            body: event.data.to_string().into_bytes(),
+            body: pack(&EventParcel { v: 1, channel: self.channel.to_owned(), event: event.data.clone() }),
             at_ms: self.now_ms,
         });
     }

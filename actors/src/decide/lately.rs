@@ -11,7 +11,7 @@ use crate::parcel::Origin;
 /// Records remembered; past it all are forgotten at once, and older rows are read once more.
 const RECORDS_MAX: usize = 10_000;
 
-/// The records that live requests were decided for lately.
+/// The records that live requests, or an operator's retries, were decided for lately.
 #[derive(Debug)]
 pub(super) struct Lately {
     /// Rows read before that may be old, whatever the record. Unix milliseconds.
@@ -28,7 +28,7 @@ impl Lately {
 
     /// Takes note of live records, and takes away the rows that may be old. `read_ms` is when they were read.
     pub(super) fn check(&mut self, origin: Origin, read_ms: u64, now_ms: u64, asked: &mut [Asked]) {
-        if origin != Origin::Live {
+        if matches!(origin, Origin::Refresh | Origin::Heal) {
             for asked in asked {
                 let decided_ms = self.decided.get(&asked.id).copied().unwrap_or_default();
                 if read_ms <= self.since_ms.max(decided_ms) {

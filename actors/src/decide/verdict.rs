@@ -209,7 +209,7 @@ pub(super) fn dead(batch: Batch<'_>, subject: Subject, problem: &RecordProblem) 
 /// Live goes first; what heals a gap can wait like a refresh.
 pub(super) fn lane(origin: Origin) -> Lane {
     match origin {
-        Origin::Live => Lane::Live,
+        Origin::Live | Origin::Retry => Lane::Live,
         Origin::Refresh | Origin::Heal => Lane::Refresh,
     }
 }

@@ -77,7 +77,7 @@ impl From<Lane> for Priority {
 impl From<Origin> for Priority {
     fn from(origin: Origin) -> Self {
         match origin {
-            Origin::Live => Self::Live,
+            Origin::Live | Origin::Retry => Self::Live,
             Origin::Heal => Self::Heal,
             Origin::Refresh => Self::Refresh,
         }

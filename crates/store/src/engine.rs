@@ -216,14 +216,15 @@ impl Engine {
         self.index.orgs.get(org)?.egress.next_due_ms()
     }
 
-    pub(crate) fn dead_letters(&mut self, org: &str, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
-        let found = self.index.orgs.get(org);
-        let newest = found.map(|found| found.dead.iter().rev().take(limit).copied().collect::<Vec<_>>());
-        let mut letters = Vec::new();
-        for seq in newest.unwrap_or_default() {
-            letters.push(self.letter(seq)?);
-        }
-        Ok(letters)
+    pub(crate) fn dead_letters(
+        &mut self,
+        org: &str,
+        before: u64,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        let Some(found) = self.index.orgs.get(org) else { return Ok(Vec::new()) };
+        let older = found.dead.iter().rev().copied().filter(|seq| *seq < before);
+        older.take(limit).collect::<Vec<_>>().into_iter().map(|seq| self.letter(seq)).collect()
     }
 
     pub(crate) fn dead_letter(&mut self, org: &str, seq: u64) -> Result<DeadLetter, StoreError> {
@@ -236,10 +237,8 @@ impl Engine {
     pub(crate) fn retry_letter(&mut self, org: &str, retry: Retry) -> Result<(), StoreError> {
         retry.requests.iter().try_for_each(|request| sizes::body(org, &request.body))?;
         let letter = self.dead_letter(org, retry.letter)?;
-        self.step(org, |found, step| {
-            found.retry_letter(step, letter, retry);
-            Ok(())
-        })
+        let depth_max = self.depth_max;
+        self.step(org, |found, step| found.retry_letter(step, letter, retry, depth_max))
     }
 
     pub(crate) fn discard_letter(
@@ -256,12 +255,12 @@ impl Engine {
         })
     }
 
-    /// Rows about a record, newest first, from a number of pages before the given one. The second answer is where to
+    /// Rows that are wanted, newest first, from a number of pages before the given one. The second answer is where to
     /// go on; None if there is nothing older.
     pub(crate) fn rows(
         &mut self,
         org: &str,
-        record: &str,
+        wanted: impl Fn(&LedgerRow) -> bool,
         before: u64,
     ) -> Result<(Vec<LedgerRow>, Option<u64>), StoreError> {
         let Some(found) = self.index.orgs.get(org) else { return Ok((Vec::new(), None)) };
@@ -272,7 +271,7 @@ impl Engine {
         for seq in pages.into_iter().take(PAGES_READ_MAX) {
             let page =
                 self.must_read(&Key::Page(seq), |payload| StoredPage::decode(payload)?.decode_rows())?;
-            rows.extend(page.into_iter().rev().filter(|row| row.subject.record == record));
+            rows.extend(page.into_iter().rev().filter(&wanted));
         }
         Ok((rows, more))
     }

@@ -223,10 +223,15 @@ impl Store {
         self.worker.call(move |engine| Ok(engine.next_due_ms(&org))).await
     }
 
-    /// Dead letters, newest first.
-    pub async fn dead_letters(&self, org: &str, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
+    /// Dead letters with numbers below the given one, newest first.
+    pub async fn dead_letters(
+        &self,
+        org: &str,
+        before: u64,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
         let org = org.to_owned();
-        self.worker.call(move |engine| engine.dead_letters(&org, limit)).await
+        self.worker.call(move |engine| engine.dead_letters(&org, before, limit)).await
     }
 
     /// One dead letter.
@@ -242,7 +247,7 @@ impl Store {
     /// those of the requests count as come in; the ledger gets a row that says who ordered it.
     ///
     /// # Errors
-    /// [`StoreError::UnknownLetter`]
+    /// [`StoreError::UnknownLetter`], [`StoreError::Full`] as for an append.
     pub async fn retry_letter(&self, org: &str, retry: Retry) -> Result<(), StoreError> {
         let org = org.to_owned();
         self.worker.call(move |engine| engine.retry_letter(&org, retry)).await
@@ -259,10 +264,26 @@ impl Store {
 
     /// What the ledger remembers of a record, newest first. Reads the org's rows, not all of them in one go.
     pub async fn rows(&self, org: &str, record: &str, limit: usize) -> Result<Vec<LedgerRow>, StoreError> {
+        let record = record.to_owned();
+        self.rows_that(org, limit, move |row| row.subject.record == record).await
+    }
+
+    /// What operators did about dead letters, newest first: the rows that end in [`End::Retried`] or
+    /// [`End::Discarded`], one per record. Reads the org's rows, not all of them in one go.
+    pub async fn orders(&self, org: &str, limit: usize) -> Result<Vec<LedgerRow>, StoreError> {
+        self.rows_that(org, limit, |row| matches!(row.end, End::Retried | End::Discarded)).await
+    }
+
+    async fn rows_that(
+        &self,
+        org: &str,
+        limit: usize,
+        wanted: impl Fn(&LedgerRow) -> bool + Clone + Send + 'static,
+    ) -> Result<Vec<LedgerRow>, StoreError> {
         let (mut rows, mut before) = (Vec::new(), Some(u64::MAX));
         while let Some(page) = before.filter(|_| rows.len() < limit) {
-            let (org, record) = (org.to_owned(), record.to_owned());
-            let (found, older) = self.worker.call(move |engine| engine.rows(&org, &record, page)).await?;
+            let (org, wanted) = (org.to_owned(), wanted.clone());
+            let (found, older) = self.worker.call(move |engine| engine.rows(&org, wanted, page)).await?;
             rows.extend(found);
             before = older;
         }

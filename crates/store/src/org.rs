@@ -89,16 +89,22 @@ impl Org {
         depth_max: u64,
     ) -> Result<(), StoreError> {
         let Append { positions, requests, dead } = append;
-        let open = self.ledger.counts.open();
-        let more: u64 = requests.iter().map(|request| u64::from(request.records)).sum();
-        if !requests.is_empty() && open > 0 && open.saturating_add(more) > depth_max {
-            return Err(StoreError::Full { org: step.org.to_owned(), open, more, depth_max });
-        }
+        self.check_room(step.org, &requests, depth_max)?;
         self.move_positions(step, positions);
         self.take_in(step, requests);
         for letter in dead {
             self.ledger.counts.records_in += u64::from(letter.subject.units);
             self.bury_new(step, letter);
+        }
+        Ok(())
+    }
+
+    /// May so much be taken in, with what is open already? If nothing is open, anything may.
+    fn check_room(&self, org: &str, requests: &[NewRequest], depth_max: u64) -> Result<(), StoreError> {
+        let open = self.ledger.counts.open();
+        let more: u64 = requests.iter().map(|request| u64::from(request.records)).sum();
+        if !requests.is_empty() && open > 0 && open.saturating_add(more) > depth_max {
+            return Err(StoreError::Full { org: org.to_owned(), open, more, depth_max });
         }
         Ok(())
     }
@@ -385,9 +391,17 @@ impl Org {
     }
 
     /// An operator has the letter tried again: it goes, and what is to be done instead comes in anew.
-    pub(crate) fn retry_letter(&mut self, step: &mut Step<'_>, letter: DeadLetter, retry: Retry) {
+    pub(crate) fn retry_letter(
+        &mut self,
+        step: &mut Step<'_>,
+        letter: DeadLetter,
+        retry: Retry,
+        depth_max: u64,
+    ) -> Result<(), StoreError> {
+        self.check_room(step.org, &retry.requests, depth_max)?;
         self.take_in(step, retry.requests);
-        self.unbury(step, letter, End::Retried, retry.at_ms, &retry.by);
+        self.unbury(step, letter, End::Retried, retry.at_ms, &cut(retry.by));
+        Ok(())
     }
 
     /// The letter goes, by an operator's order. Its records stay counted as dead: that is how they ended.

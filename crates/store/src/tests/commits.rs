@@ -241,7 +241,7 @@ fn what_is_too_large_is_refused_and_long_texts_are_cut() {
         let mut letter = dead(1, "k");
         letter.reason = "ü".repeat(TEXT_BYTES_MAX);
         store.append("acme", Append { dead: vec![letter], ..Append::default() }).await.unwrap();
-        let letters = store.dead_letters("acme", 9).await.unwrap();
+        let letters = store.dead_letters("acme", u64::MAX, 9).await.unwrap();
         assert_eq!(letters[0].reason.len(), TEXT_BYTES_MAX);
         assert_eq!(store.counts("acme").await.unwrap().records_in, 1);
     });
@@ -257,7 +257,7 @@ fn dead_letters_past_the_limit_go_but_stay_counted() {
     });
     drop(store);
     let store = memory.open(OPTIONS).unwrap();
-    let letters = wait(store.dead_letters("acme", usize::MAX)).unwrap();
+    let letters = wait(store.dead_letters("acme", u64::MAX, usize::MAX)).unwrap();
     assert_eq!(letters.len(), DEAD_LETTERS_MAX);
     assert_eq!(letters.last().unwrap().key, "5");
     let counts = wait(store.counts("acme")).unwrap();

@@ -259,15 +259,25 @@ impl World {
 
     async fn unbury(&mut self, at: usize, from_end: usize, retry: bool) {
         let (store, org) = (self.store(), ORGS[at]);
-        let letters = store.dead_letters(org, from_end + 1).await.unwrap();
+        let letters = store.dead_letters(org, u64::MAX, from_end + 1).await.unwrap();
         let error = store.discard_letter(org, u64::MAX, "cli", 7).await.unwrap_err();
         assert!(matches!(error, StoreError::UnknownLetter { seq: u64::MAX, .. }), "{error}");
         let Some(letter) = letters.get(from_end) else { return };
         assert_eq!(store.dead_letter(org, letter.seq).await.unwrap(), *letter);
         let (seq, by, at_ms, body) = (letter.seq, "cli".to_owned(), self.now_ms, self.body());
+        let older = store.dead_letters(org, seq, 1).await.unwrap();
+        assert_eq!(
+            older.first(),
+            store.dead_letters(org, u64::MAX, from_end + 2).await.unwrap().get(from_end + 1)
+        );
         if retry {
+            let open = self.models[at].counts().open();
             let requests = vec![request(Lane::Live, 1, &body)];
-            self.store().retry_letter(org, Retry { letter: seq, requests, by, at_ms }).await.unwrap();
+            match self.store().retry_letter(org, Retry { letter: seq, requests, by, at_ms }).await {
+                Ok(()) if open == 0 || open < OPTIONS.depth_max => {}
+                Err(StoreError::Full { .. }) if open >= OPTIONS.depth_max => return,
+                other => panic!("{other:?} with {open} open"),
+            }
         } else {
             self.store().discard_letter(org, seq, &by, at_ms).await.unwrap();
         }
@@ -364,9 +374,14 @@ impl World {
         assert!(counts.balanced(), "{counts:?}");
         assert_eq!(counts, model.counts());
         assert_eq!(store.next_due_ms(org).await.unwrap(), model.next_due_ms());
-        let letters = store.dead_letters(org, 5).await.unwrap();
+        let letters = store.dead_letters(org, u64::MAX, 5).await.unwrap();
         let letters: Vec<_> = letters.into_iter().map(|letter| (letter.records(), letter.key)).collect();
         assert_eq!(letters, model.dead.iter().rev().take(5).cloned().collect::<Vec<_>>());
+        let is_order = |end: &End| matches!(end, End::Retried | End::Discarded);
+        let orders = store.orders(org, 4).await.unwrap();
+        let orders: Vec<_> = orders.into_iter().map(|row| (row.subject, row.end)).collect();
+        let expected = model.rows.iter().rev().filter(|row| is_order(&row.1)).take(4);
+        assert_eq!(orders, expected.cloned().collect::<Vec<_>>());
         for record in RECORDS {
             let rows = store.rows(org, record, 999).await.unwrap();
             let rows: Vec<_> = rows.into_iter().rev().map(|row| (row.subject, row.end)).collect();

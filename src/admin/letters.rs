@@ -1,0 +1,198 @@
+//! Dead letters over HTTP: list, show, retry, discard, and who did what.
+//!
+//! Here: queries and answers. Not here: what a letter is retried as (`orgpipe-actors`).
+//!
+//! Values of records are answered only where `values=true` asks for them, of one letter at a time.
+
+use actix_web::{
+    HttpResponse,
+    http::StatusCode,
+    web::{Data, Path, Query},
+};
+use orgpipe_actors::{LETTERS_MAX, LetterAct, LetterError, LetterFilter, Service};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::orgs;
+
+/// Letters answered when no number is asked for.
+const LIMIT: usize = 100;
+/// Records named of one letter.
+const RECORDS_MAX: usize = 100;
+/// Who gives an order that does not say so.
+const NOBODY: &str = "admin API";
+
+/// `?reason=TEXT&before=N&limit=N`
+#[derive(Debug, Deserialize)]
+pub(super) struct ListQuery {
+    reason: Option<String>,
+    before: Option<u64>,
+    limit: Option<usize>,
+}
+
+/// `?values=true`
+#[derive(Debug, Deserialize)]
+pub(super) struct ShowQuery {
+    #[serde(default)]
+    values: bool,
+}
+
+/// `?by=NAME`
+#[derive(Debug, Deserialize)]
+pub(super) struct OrderQuery {
+    by: Option<String>,
+}
+
+/// `?reason=TEXT|all=true&before=N&limit=N&by=NAME`
+#[derive(Debug, Deserialize)]
+pub(super) struct ManyQuery {
+    reason: Option<String>,
+    #[serde(default)]
+    all: bool,
+    before: Option<u64>,
+    limit: Option<usize>,
+    by: Option<String>,
+}
+
+pub(super) async fn list(service: Data<Service>, org: Path<String>, query: Query<ListQuery>) -> HttpResponse {
+    let ListQuery { reason, before, limit } = query.into_inner();
+    let filter = LetterFilter { reason, before, limit: limit.unwrap_or(LIMIT) };
+    match service.dead_letters(&org, &filter).await {
+        Ok(letters) => {
+            let letters: Vec<Value> = letters
+                .iter()
+                .map(|letter| {
+                    let named: Vec<&str> =
+                        letter.subjects.iter().take(RECORDS_MAX).map(|subject| subject.record.as_str()).collect();
+                    json!({ "number": letter.seq, "at_ms": letter.at_ms, "target": letter.target, "key": letter.key,
+                            "records": letter.records(), "record_ids": named, "attempts": letter.attempts,
+                            "reason": letter.reason, "hint": letter.hint })
+                })
+                .collect();
+            HttpResponse::Ok().json(json!({ "dead_letters": letters }))
+        }
+        Err(error) => problem(&error),
+    }
+}
+
+pub(super) async fn show(
+    service: Data<Service>,
+    place: Path<(String, u64)>,
+    query: Query<ShowQuery>,
+) -> HttpResponse {
+    let (org, number) = place.into_inner();
+    match service.dead_letter(&org, number).await {
+        Ok(letter) => {
+            let subjects: Vec<Value> = letter
+                .subjects
+                .iter()
+                .take(RECORDS_MAX)
+                .map(|subject| {
+                    json!({ "record": subject.record, "asked_ms": subject.asked_ms, "units": subject.units,
+                            "trail": text_or_json(&subject.trail) })
+                })
+                .collect();
+            let mut answer = json!({ "number": letter.seq, "at_ms": letter.at_ms, "target": letter.target,
+                "key": letter.key, "records": letter.records(), "attempts": letter.attempts,
+                "reason": letter.reason, "hint": letter.hint, "subjects": subjects });
+            if query.values {
+                answer["values"] = text_or_json(&letter.body);
+            }
+            HttpResponse::Ok().json(answer)
+        }
+        Err(error) => problem(&error),
+    }
+}
+
+pub(super) async fn audit(
+    service: Data<Service>,
+    org: Path<String>,
+    query: Query<ListQuery>,
+) -> HttpResponse {
+    match service.letter_orders(&org, query.limit.unwrap_or(LIMIT)).await {
+        Ok(orders) => HttpResponse::Ok().json(json!({ "orders": orders })),
+        Err(error) => problem(&error),
+    }
+}
+
+pub(super) async fn retry(
+    service: Data<Service>,
+    place: Path<(String, u64)>,
+    query: Query<OrderQuery>,
+) -> HttpResponse {
+    one(&service, place.into_inner(), query.into_inner(), LetterAct::Retry).await
+}
+
+pub(super) async fn discard(
+    service: Data<Service>,
+    place: Path<(String, u64)>,
+    query: Query<OrderQuery>,
+) -> HttpResponse {
+    one(&service, place.into_inner(), query.into_inner(), LetterAct::Discard).await
+}
+
+async fn one(
+    service: &Service,
+    (org, number): (String, u64),
+    query: OrderQuery,
+    act: LetterAct,
+) -> HttpResponse {
+    let by = query.by.as_deref().unwrap_or(NOBODY);
+    match service.act_on_letter(&org, number, act, by).await {
+        Ok(()) => HttpResponse::Accepted().json(json!({ "org": org, "done": [number], "refused": [] })),
+        Err(error) => problem(&error),
+    }
+}
+
+pub(super) async fn retry_many(
+    service: Data<Service>,
+    org: Path<String>,
+    query: Query<ManyQuery>,
+) -> HttpResponse {
+    many(&service, &org, query.into_inner(), LetterAct::Retry).await
+}
+
+pub(super) async fn discard_many(
+    service: Data<Service>,
+    org: Path<String>,
+    query: Query<ManyQuery>,
+) -> HttpResponse {
+    many(&service, &org, query.into_inner(), LetterAct::Discard).await
+}
+
+async fn many(service: &Service, org: &str, query: ManyQuery, act: LetterAct) -> HttpResponse {
+    let ManyQuery { reason, all, before, limit, by } = query;
+    if reason.is_some() == all {
+        let hint = "Give `reason=TEXT` for those whose reason contains the text, or `all=true`.";
+        let body = json!({ "error": "it is not said which dead letters are meant", "hint": hint });
+        return HttpResponse::build(StatusCode::BAD_REQUEST).json(body);
+    }
+    let filter = LetterFilter { reason, before, limit: limit.unwrap_or(LETTERS_MAX) };
+    match service.act_on_letters(org, &filter, act, by.as_deref().unwrap_or(NOBODY)).await {
+        Ok(acted) => {
+            let refused: Vec<Value> = acted
+                .refused
+                .iter()
+                .map(|(number, reason)| json!({ "number": number, "reason": reason }))
+                .collect();
+            HttpResponse::Accepted()
+                .json(json!({ "org": org, "done": acted.done, "refused": refused, "before": acted.before }))
+        }
+        Err(error) => problem(&error),
+    }
+}
+
+/// What is kept as JSON is shown as such.
+fn text_or_json(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).unwrap_or_else(|_| json!(String::from_utf8_lossy(bytes)))
+}
+
+fn problem(error: &LetterError) -> HttpResponse {
+    let status = match error {
+        LetterError::Org(error) => return orgs::problem(error),
+        LetterError::Unknown { .. } => StatusCode::NOT_FOUND,
+        LetterError::CannotRetry { .. } => StatusCode::CONFLICT,
+        LetterError::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    HttpResponse::build(status).json(json!({ "error": error.to_string(), "hint": error.hint() }))
+}

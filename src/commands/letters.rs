@@ -1,0 +1,136 @@
+//! `orgpipe dead-letters ACTION ORG`: asks the running service about dead letters, and prints what it says.
+
+use std::process::ExitCode;
+
+use chrono::DateTime;
+use serde_json::Value;
+
+use super::running::{self, Answer};
+use crate::{
+    cli::{DeadLettersArgs, LettersAction, LettersListArgs, LettersOrderArgs, LettersShowArgs},
+    output,
+};
+
+/// Does what was asked for.
+pub(crate) fn run(args: &DeadLettersArgs) -> ExitCode {
+    let done = match &args.action {
+        LettersAction::List(args) => list(args, "dead-letters", "dead_letters", &letter),
+        LettersAction::Audit(args) => list(args, "dead-letters/audit", "orders", &order),
+        LettersAction::Show(args) => show(args),
+        LettersAction::Retry(args) => orders(args, "retry"),
+        LettersAction::Discard(args) => orders(args, "discard"),
+    };
+    done.unwrap_or_else(|exit| exit)
+}
+
+fn list(
+    args: &LettersListArgs,
+    path: &str,
+    key: &str,
+    line: &dyn Fn(&Value) -> String,
+) -> Result<ExitCode, ExitCode> {
+    let (limit, before) = (args.limit.to_string(), args.before.map(|before| before.to_string()));
+    let mut query = vec![("limit", limit.as_str())];
+    query.extend(args.reason.iter().map(|reason| ("reason", reason.as_str())));
+    query.extend(before.iter().map(|before| ("before", before.as_str())));
+    let path: Vec<&str> = ["orgs", &args.target.org].into_iter().chain(path.split('/')).collect();
+    let answer = running::get(&args.target.config, &path, &query)?;
+    let found = answer.body[key].as_array().map(Vec::as_slice).unwrap_or_default();
+    for one in found {
+        output::line(&line(one));
+    }
+    if found.is_empty() {
+        output::line("none");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn letter(letter: &Value) -> String {
+    format!(
+        "{}  {}  {}{}\n    {}. {}",
+        letter["number"],
+        time(&letter["at_ms"]),
+        letter["target"]
+            .as_str()
+            .filter(|target| !target.is_empty())
+            .map(|t| format!("{t} "))
+            .unwrap_or_default(),
+        text(letter, "key"),
+        text(letter, "reason"),
+        text(letter, "hint")
+    )
+}
+
+fn order(order: &Value) -> String {
+    format!(
+        "{}  {} of dead letter {} by {}: record {}",
+        time(&order["at_ms"]),
+        text(order, "act"),
+        order["letter"],
+        text(order, "by"),
+        text(order, "record")
+    )
+}
+
+fn show(args: &LettersShowArgs) -> Result<ExitCode, ExitCode> {
+    let number = args.number.to_string();
+    let query: &[(&str, &str)] = if args.values { &[("values", "true")] } else { &[] };
+    let path = ["orgs", &args.target.org, "dead-letters", &number];
+    let found = running::get(&args.target.config, &path, query)?.body;
+    output::line(&letter(&found));
+    for subject in found["subjects"].as_array().into_iter().flatten() {
+        let trail = &subject["trail"];
+        let event = trail["e"].as_str().map(|event| format!(", by {event}")).unwrap_or_default();
+        output::line(&format!("    record {}{event}", text(subject, "record")));
+    }
+    if args.values {
+        output::line(&format!("    kept: {}", found["values"]));
+    } else {
+        output::line("    Its values are shown with --values.");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn orders(args: &LettersOrderArgs, act: &str) -> Result<ExitCode, ExitCode> {
+    let ordered = |path: &[&str], query: &[(&str, &str)]| -> Result<Answer, ExitCode> {
+        running::post(&args.target.config, path, query)
+    };
+    let by = ("by", args.by.as_str());
+    let mut all_done = true;
+    if args.numbers.is_empty() {
+        let before = args.before.map(|before| before.to_string());
+        let mut query = vec![by];
+        query.extend(args.reason.iter().map(|reason| ("reason", reason.as_str())));
+        query.extend(args.all.then_some(("all", "true")));
+        query.extend(before.iter().map(|before| ("before", before.as_str())));
+        let answer = ordered(&["orgs", &args.target.org, "dead-letters", act], &query)?.body;
+        let refused = answer["refused"].as_array().map(Vec::as_slice).unwrap_or_default();
+        all_done = refused.is_empty();
+        for one in refused {
+            output::line(&format!("{}: stays, as {}", one["number"], text(one, "reason")));
+        }
+        let done = answer["done"].as_array().map_or(0, Vec::len);
+        output::line(&format!("{act} of {done} dead letters ordered"));
+        if let Some(before) = answer["before"].as_u64() {
+            output::line(&format!("There may be more; go on with --before {before}"));
+        }
+    }
+    for number in &args.numbers {
+        let number = number.to_string();
+        match ordered(&["orgs", &args.target.org, "dead-letters", &number, act], &[by]) {
+            Ok(_) => output::line(&format!("{number}: {act} ordered")),
+            // Why was printed.
+            Err(_) => all_done = false,
+        }
+    }
+    Ok(if all_done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_default()
+}
+
+fn time(at_ms: &Value) -> String {
+    let at = at_ms.as_i64().and_then(DateTime::from_timestamp_millis);
+    at.map(|at| at.format("%Y-%m-%d %H:%M:%S UTC").to_string()).unwrap_or_default()
+}

@@ -1,0 +1,141 @@
+//! Dead letters: what could not be written is listed, mended and retried, or discarded, and the ledger balances all the
+//! way.
+
+mod support;
+
+use serde_json::{Value, json};
+use support::{
+    Rig, account, answer,
+    cli::{order, ordered, reachable},
+    domain, request,
+};
+
+/// Waits for these numbers, and holds the metric against them.
+async fn ledger(rig: &Rig, expected: Value) {
+    rig.ledger("acme", expected).await;
+    let metrics = reqwest::get(format!("{}/metrics", rig.admin)).await.expect("an answer");
+    let metrics = metrics.text().await.expect("text");
+    assert!(metrics.contains("orgpipe_ledger_imbalance{org=\"acme\"} 0.0"), "{metrics}");
+}
+
+/// Publishes a sync request for a new account; gives its record ID.
+fn publish(rig: &Rig, n: usize) -> String {
+    let id = rig.org("acme").create("Account", account(n)).expect("an account");
+    rig.org("acme").publish("Sync_Request__e", request(std::slice::from_ref(&id)));
+    id
+}
+
+async fn ask(rig: &Rig, path: &str) -> Value {
+    let url = format!("{}/api/v1/orgs/acme/dead-letters{path}", rig.admin);
+    reqwest::get(url).await.expect("an answer").json().await.expect("JSON")
+}
+
+async fn post(rig: &Rig, path: &str) -> (u16, Value) {
+    let url = format!("{}/api/v1/orgs/acme/dead-letters{path}", rig.admin);
+    let reply = reqwest::Client::new().post(url).send().await.expect("an answer");
+    (reply.status().as_u16(), reply.json().await.expect("JSON"))
+}
+
+/// The newest dead letter.
+async fn newest(rig: &Rig) -> Value {
+    ask(rig, "?limit=1").await["dead_letters"][0].clone()
+}
+
+#[actix_rt::test]
+async fn an_event_that_could_not_be_read_is_read_again_once_the_settings_are_right() {
+    let wrong = |text: String| {
+        text.replace("object = \"Account\"", "object = \"Account\"\nevent = { ids = \"Wrong_Field__c\" }")
+    };
+    let mut rig = reachable(wrong).await;
+    rig.start().await;
+    rig.subscribed("acme").await;
+    rig.simulator.vendor().set_answer(&domain(1), Some(answer("K1", 10)));
+    publish(&rig, 1);
+    ledger(&rig, json!({ "records_in": 1, "dead_letters": 1 })).await;
+    let number = newest(&rig).await["number"].to_string();
+    let (done, said) = order(&rig, &["dead-letters", "retry", "acme", &number]).await;
+    assert!(!done && said.contains("cannot be retried") && said.contains("Wrong_Field__c"), "{said}");
+    let (done, said) = order(&rig, &["dead-letters", "retry", "acme", "--all"]).await;
+    assert!(!done && said.contains(&format!("{number}: stays")), "{said}");
+
+    rig.terminate().await;
+    let path = rig.folder.path().join("orgpipe.toml");
+    let settings = std::fs::read_to_string(&path).expect("settings");
+    rig.write("orgpipe.toml", &settings.replace("event = { ids = \"Wrong_Field__c\" }\n", ""));
+    rig.start().await;
+    ordered(&rig, &["dead-letters", "retry", "acme", &number, "--by", "jo"]).await;
+    ledger(&rig, json!({ "records_in": 2, "dead_letters": 1, "written": 1 })).await;
+    assert!(rig.enrichment("acme", "K1").is_some());
+}
+
+#[actix_rt::test]
+async fn a_mended_record_is_written_by_a_retry_and_the_audit_says_who_ordered_it() {
+    let mut rig = reachable(|text| text.replace("\"$Id\"", "\"/account\"")).await;
+    rig.start().await;
+    rig.subscribed("acme").await;
+    let vendor = rig.simulator.vendor();
+    // No external ID in the answer: it ends before there is a change.
+    vendor.set_answer(&domain(1), Some(json!({ "employees": 12_345 })));
+    let first = publish(&rig, 1);
+    ledger(&rig, json!({ "records_in": 1, "dead_letters": 1 })).await;
+    // A write that Salesforce refuses: there is no such account.
+    let lost = json!({ "key": "K2", "employees": 54_321, "account": "001000000000000AAA" });
+    vendor.set_answer(&domain(2), Some(lost));
+    let second = publish(&rig, 2);
+    ledger(&rig, json!({ "records_in": 2, "dead_letters": 2 })).await;
+
+    let list = ask(&rig, "").await;
+    let letters = list["dead_letters"].as_array().expect("a list").clone();
+    let ids: Vec<&Value> = letters.iter().map(|letter| &letter["record_ids"]).collect();
+    assert_eq!(ids, [&json!([second]), &json!([first])], "newest first");
+    assert_eq!(ask(&rig, "?reason=external_ID__C").await["dead_letters"], json!([letters[1]]));
+    let numbers: Vec<String> = letters.iter().map(|letter| letter["number"].to_string()).collect();
+    assert_eq!(ask(&rig, &format!("?before={}", numbers[0])).await["dead_letters"], json!([letters[1]]));
+
+    let said = ordered(&rig, &["dead-letters", "list", "acme"]).await;
+    assert!(numbers.iter().all(|number| said.contains(&format!("{number}  20"))), "{said}");
+    let said = ordered(&rig, &["dead-letters", "show", "acme", &numbers[0]]).await;
+    assert!(said.contains(&second) && !said.contains("54321"), "no values unless asked for: {said}");
+    let said = ordered(&rig, &["dead-letters", "show", "acme", &numbers[0], "--values"]).await;
+    assert!(said.contains("54321"), "{said}");
+
+    vendor.set_answer(&domain(1), Some(answer("K1", 11)));
+    vendor.set_answer(&domain(2), Some(answer("K2", 22)));
+    ordered(&rig, &["dead-letters", "retry", "acme", &numbers[0], "--by", "jo"]).await;
+    ledger(&rig, json!({ "records_in": 3, "dead_letters": 2, "written": 1 })).await;
+    let employees = |rig: &Rig, key| rig.enrichment("acme", key).map(|row| row["Employee_Count__c"].clone());
+    assert_eq!(employees(&rig, "K2"), Some(json!(22.0)), "looked up afresh");
+    let (status, answer) = post(&rig, &format!("/{}/retry", numbers[0])).await;
+    assert!(
+        status == 404 && answer["error"].as_str().is_some_and(|error| error.contains(&numbers[0])),
+        "{answer}"
+    );
+
+    let (status, answer) = post(&rig, "/retry").await;
+    assert!(status == 400, "neither all nor some: {answer}");
+    let (status, answer) = post(&rig, "/retry?reason=Nothing%20like%20this").await;
+    assert_eq!((status, &answer["done"]), (202, &json!([])));
+    let said =
+        ordered(&rig, &["dead-letters", "retry", "acme", "--reason", "External_Id__c", "--by", "sam"]).await;
+    assert!(said.contains("retry of 1 dead letters"), "{said}");
+    ledger(&rig, json!({ "records_in": 4, "dead_letters": 2, "written": 2 })).await;
+    assert_eq!(employees(&rig, "K1"), Some(json!(11.0)));
+
+    vendor.set_answer(&domain(3), Some(json!({ "employees": 3 })));
+    let third = publish(&rig, 3);
+    ledger(&rig, json!({ "records_in": 5, "dead_letters": 3 })).await;
+    ordered(&rig, &["dead-letters", "discard", "acme", "--all", "--by", "kim"]).await;
+    ledger(&rig, json!({ "records_in": 5, "dead_letters": 3, "open": 0 })).await;
+    assert_eq!(ask(&rig, "").await["dead_letters"], json!([]));
+
+    rig.kill().await;
+    rig.start().await;
+    let orders = ask(&rig, "/audit").await["orders"].clone();
+    let who: Vec<_> =
+        orders.as_array().expect("a list").iter().map(|o| (&o["by"], &o["act"], &o["record"])).collect();
+    let expected = [("kim", "discard", third), ("sam", "retry", first), ("jo", "retry", second)];
+    let expected = expected.map(|(by, act, record)| (json!(by), json!(act), json!(record)));
+    assert_eq!(who, expected.each_ref().map(|(by, act, record)| (by, act, record)));
+    let said = ordered(&rig, &["dead-letters", "audit", "acme", "--limit", "1"]).await;
+    assert!(said.contains("discard of dead letter") && said.contains("by kim"), "{said}");
+}

@@ -1,0 +1,29 @@
+//! Orders to the running service by the real command line.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::net::TcpListener;
+
+use orgpipe_simulator::OrgOptions;
+
+use super::Rig;
+
+/// One org, `acme`, without the Flow, on a port that the command line can know from the settings; not started yet.
+pub(crate) async fn reachable(edit: impl FnOnce(String) -> String) -> Rig {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let org = OrgOptions { flow: false, ..OrgOptions::named("acme") };
+    Rig::with(vec![org], |text| edit(text.replace("127.0.0.1:0", &free.to_string()))).await
+}
+
+/// Gives an order by the command line: whether it was done, and what it printed, in one text.
+pub(crate) async fn order(rig: &Rig, arguments: &[&str]) -> (bool, String) {
+    let output = rig.command(arguments).output().await.expect("the command runs");
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(text).expect("UTF-8"))
+}
+
+/// The same for one that must be done.
+pub(crate) async fn ordered(rig: &Rig, arguments: &[&str]) -> String {
+    let (done, said) = order(rig, arguments).await;
+    assert!(done, "{arguments:?}: {said}");
+    said
+}
