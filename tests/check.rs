@@ -2,7 +2,7 @@
 
 mod support;
 
-use orgpipe_simulator::OrgOptions;
+use orgpipe_simulator::{FieldRight, OrgOptions, Right};
 use support::Rig;
 
 /// Exit code, standard output, standard error.
@@ -52,6 +52,16 @@ async fn each_trouble_is_named_once_with_its_org_and_what_to_do() {
         let (code, _, err) = check(&rig).await;
         assert_eq!(code, Some(1), "{problem}: {err}");
         assert!(err.contains(problem) && err.contains(hint), "expected {problem} … {hint}, got {err}");
+    }
+    rig.write("orgpipe.toml", &settings);
+    for (right, problem) in [
+        (FieldRight::Edit, "Enrichment__c.Industry__c may not be written"),
+        (FieldRight::Read, "Enrichment__c has no field Industry__c, or"),
+    ] {
+        globex.take_right(Right::Field("Enrichment__c".to_owned(), "Industry__c".to_owned(), right));
+        let (code, _, err) = check(&rig).await;
+        assert_eq!(code, Some(1), "{err}");
+        assert!(err.contains(problem) && err.contains("assign its permission set"), "{err}");
     }
 }
 

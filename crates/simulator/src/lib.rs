@@ -16,7 +16,7 @@
 //!
 //! Code map: `data/` is the org's database (what is stored and what is refused), `soql/` its query language, `api/`
 //! the REST and Bulk resources as functions from a request to an answer, `oauth/` logins, `cometd/` the event
-//! subscription; `org.rs` joins them, `server.rs` puts them on ports. `control/` is what a test may do to it.
+//! subscription; `rights.rs` is what the integration user may do; `org.rs` joins them, `server.rs` puts them on ports. `control/` is what a test may do to it.
 //!
 //! It imports none of the other crates: a shared type would share a misreading of the protocol.
 
@@ -31,6 +31,7 @@ mod oauth;
 mod options;
 mod org;
 mod quota;
+mod rights;
 mod server;
 mod soql;
 mod vendor;
@@ -43,6 +44,7 @@ pub use faults::{JobFault, RowFault};
 pub use log::{LoggedCall, LoggedJob, LoggedWrite};
 pub use options::{Options, OrgOptions, Ports};
 pub use org::OrgHandle;
+pub use rights::{FieldRight, ObjectRight, Profile, Right};
 pub use server::Simulator;
 pub use vendor::{LoggedLookup, VendorHandle};
 

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::data::CustomField;
+use crate::rights::{Profile, Right};
 
 /// What one simulator runs.
 #[derive(Clone, Debug)]
@@ -48,8 +49,8 @@ pub enum Ports {
 pub struct OrgOptions {
     /// The org's name: how tests and the control API call it.
     pub name: String,
-    /// Whether the package's Flow is on: a change of an Account's Name or Website by anybody but the integration
-    /// user publishes `Sync_Request__e`.
+    /// Whether the package's flows are on: an Account or Lead that is new, or whose watched fields changed, publishes
+    /// `Sync_Request__e`, unless `Sync_Settings__c` exempts who saved it, as it does the integration user.
     pub flow: bool,
     /// Whether Account is selected for Change Data Capture: each change of an Account publishes a change event on
     /// `/data/AccountChangeEvent`. Default false.
@@ -66,7 +67,13 @@ pub struct OrgOptions {
     pub session_idle: Duration,
     /// Real time the org takes to answer any request. Default none; a real org takes 80 ms and more.
     pub answer_after: Duration,
-    /// Fields, objects (`X__c`) and events (`X__e`) beyond the standard ones and the package's.
+    /// What the integration user is. Default: it may what `Sync_Integration` and its companion
+    /// `Sync_Standard_Access` give it.
+    pub profile: Profile,
+    /// Rights that it lacks from the start.
+    pub taken: Vec<Right>,
+    /// Fields, objects (`X__c`) and events (`X__e`) beyond the standard ones and the package's; the integration user
+    /// has every right on them.
     pub custom_fields: Vec<CustomField>,
 }
 
@@ -89,6 +96,8 @@ impl Default for OrgOptions {
             bulk_step: Duration::from_secs(1),
             session_idle: Duration::from_hours(2),
             answer_after: Duration::ZERO,
+            profile: Profile::default(),
+            taken: Vec::new(),
             custom_fields: Vec::new(),
         }
     }

@@ -4,6 +4,7 @@
 //! Not here: HTTP (`server`), resources (`api`), the checks of a write (`data`, `writes`).
 
 mod facts;
+mod flow;
 pub(crate) mod writes;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +24,7 @@ use crate::faults::{Fault, Faults, Harm, JobFault, RowFault, RowFaults};
 use crate::log::{CallLog, LoggedCall, LoggedJob, LoggedWrite, WriteLog};
 use crate::oauth::{Keys, Sessions};
 use crate::quota::Quota;
+use crate::rights::{Right, Rights, Views};
 use crate::{OrgOptions, Row};
 use writes::{Act, Outcome, Rules, Wanted};
 
@@ -30,6 +32,7 @@ use writes::{Act, Outcome, Rules, Wanted};
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) tables: Tables,
+    pub(crate) views: Views,
     pub(crate) sessions: Sessions,
     pub(crate) cursors: Cursors,
     pub(crate) jobs: Jobs,
@@ -43,6 +46,8 @@ pub(crate) struct State {
     pub(crate) moved_to: Option<String>,
     /// The org's new address; requests to its old one are redirected.
     pub(crate) instance_url: Option<String>,
+    /// How far the org's clock is ahead of ours.
+    pub(crate) clock_ahead_secs: i64,
     /// So many record writes will find their record locked.
     pub(crate) locked_writes: u32,
     pub(crate) row_faults: RowFaults,
@@ -59,6 +64,21 @@ pub(crate) struct Org {
     state: Mutex<State>,
 }
 
+impl State {
+    /// Takes a right away, or gives it.
+    fn set_right(&mut self, facts: &Facts, right: Right, given: bool) {
+        if right == Right::SettingRow {
+            facts.set_exemption(&mut self.tables, given);
+        }
+        if given {
+            self.views.rights.give(right);
+        } else {
+            self.views.rights.take(right);
+        }
+        self.views.renew(&self.tables.schema);
+    }
+}
+
 impl Org {
     /// An org with its two users and no records. `number` tells the orgs of one simulator apart.
     pub(crate) fn new(
@@ -73,8 +93,10 @@ impl Org {
         let schema = Schema::new(&options.namespace, &options.custom_fields);
         let mut tables = Tables::new(schema, Mint::new(number));
         let facts = Facts::seed(options, &mut tables, clock.wall_ms());
-        let state = State {
+        let views = Views::new(Rights::of(options), &facts.integration_user, &tables.schema);
+        let mut state = State {
             tables,
+            views,
             sessions: Sessions::new(options.session_idle),
             cursors: Cursors::default(),
             jobs: Jobs::default(),
@@ -85,10 +107,14 @@ impl Org {
             refused_logins: None,
             moved_to: None,
             instance_url: None,
+            clock_ahead_secs: 0,
             locked_writes: 0,
             row_faults: RowFaults::default(),
             dice: StdRng::seed_from_u64(seed),
         };
+        for right in &options.taken {
+            state.set_right(&facts, right.clone(), false);
+        }
         let cometd = CometdServer::new(clock.clone(), seed);
         Self {
             facts,
@@ -112,17 +138,35 @@ impl Org {
     }
 
     pub(crate) fn writer(&self, user: &str) -> Writer {
-        Writer { user: user.to_owned(), now_ms: self.clock.wall_ms() }
+        Writer { user: user.to_owned(), now_ms: self.clock.wall_ms(), sees: None }
     }
 
-    /// Every channel a client may subscribe to.
+    /// The org's clock, Unix milliseconds.
+    pub(crate) fn wall_ms(&self, state: &State) -> i64 {
+        self.clock.wall_ms().saturating_add(state.clock_ahead_secs.saturating_mul(1_000))
+    }
+
+    /// Every channel there is.
     pub(crate) fn channels(&self, state: &State) -> Vec<String> {
-        let events = state.tables.schema.objects().filter(|object| object.is_event());
-        let mut channels: Vec<String> = events.map(|event| format!("/event/{}", event.name)).collect();
+        let mut channels = channels_of(&state.views.seen(&self.facts.admin_user));
         channels.extend(self.facts.change_data.then(|| writes::CHANGE_CHANNEL.to_owned()));
-        channels.extend(self.cometd.channels());
+        let all = channels_of(&state.tables.schema);
+        channels.extend(self.cometd.channels().into_iter().filter(|channel| !all.contains(channel)));
         channels
     }
+
+    /// Channels that are there, but not for this user.
+    pub(crate) fn channels_denied(&self, state: &State, user: &str) -> Vec<String> {
+        let seen = channels_of(&state.views.seen(user));
+        let all = channels_of(&state.views.seen(&self.facts.admin_user));
+        all.into_iter().filter(|channel| !seen.contains(channel)).collect()
+    }
+}
+
+/// The channels of all events of a schema.
+fn channels_of(schema: &Schema) -> Vec<String> {
+    let events = schema.objects().filter(|object| object.is_event());
+    events.map(|event| format!("/event/{}", event.name)).collect()
 }
 
 /// A test's hold on one org. Clones are the same org. What it writes is written by the org's administrator, so it
@@ -219,6 +263,22 @@ impl OrgHandle {
         let state = self.org.state();
         let Some(object) = state.tables.schema.object(object) else { return Vec::new() };
         state.tables.rows(&object.name).map(|row| Tables::whole(object, row)).collect()
+    }
+
+    /// Converts a lead as the administrator does: its company becomes an account, and the lead is closed. The answer
+    /// is the account's id.
+    pub fn convert_lead(&self, lead: &str) -> Result<String, WriteError> {
+        let known = self.get("Lead", lead).unwrap_or_default();
+        let taken = [("Name", "Company"), ("Website", "Website")];
+        let account = taken.map(|(of, from)| (of.to_owned(), known.get(from).cloned().unwrap_or_default()));
+        let account = self.create("Account", Row::from_iter(account))?;
+        let closed = [("IsConverted", json!(true)), ("ConvertedAccountId", json!(account))];
+        let closed = closed.map(|(name, value)| (name.to_owned(), value));
+        let writer = self.org.writer(&self.org.facts.admin_user);
+        let mut state = self.org.state();
+        let written = state.tables.set("Lead", lead, Row::from_iter(closed), &writer)?;
+        flow::run(&self.org, &state, &[Outcome::Written(written)], &writer);
+        Ok(account)
     }
 
     /// Publishes an event as the administrator; the answer is its replay id. A payload the org's event would refuse
@@ -321,6 +381,21 @@ impl OrgHandle {
     /// Ends every session: the next call with an old token answers 401.
     pub fn revoke_tokens(&self) {
         self.org.state().sessions.end_all();
+    }
+
+    /// Takes a right away from the integration user; where it is a part of the org, takes it out.
+    pub fn take_right(&self, right: Right) {
+        self.org.state().set_right(&self.org.facts, right, false);
+    }
+
+    /// Gives the integration user a right, or gives it back.
+    pub fn give_right(&self, right: Right) {
+        self.org.state().set_right(&self.org.facts, right, true);
+    }
+
+    /// The org's clock runs so many seconds ahead of ours, or behind: in the header `Date`, and for logins.
+    pub fn set_clock_ahead(&self, secs: i64) {
+        self.org.state().clock_ahead_secs = secs;
     }
 
     /// While set, every login answers 400 with this `error` and `error_description`, such as `invalid_grant` and

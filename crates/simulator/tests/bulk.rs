@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use orgpipe_simulator::{Options, OrgOptions};
+use orgpipe_simulator::{Options, OrgOptions, Profile};
 use reqwest::Method;
 use serde_json::{Value, json};
 use support::{World, login, row, world};
@@ -13,7 +13,8 @@ const INGEST: &str = "/jobs/ingest";
 
 /// Jobs take 2 s of simulated time; here that is some milliseconds.
 fn options() -> Options {
-    Options { time_scale: 200.0, ..Options::default() }
+    let org = OrgOptions { profile: Profile::SystemAdministrator, ..OrgOptions::default() };
+    Options { orgs: vec![org], time_scale: 200.0, ..Options::default() }
 }
 
 async fn create(world: &World) -> Value {

@@ -2,7 +2,7 @@
 
 mod support;
 
-use orgpipe_simulator::{CustomField, FieldKind, Options, OrgOptions};
+use orgpipe_simulator::{CustomField, FieldKind, Options, OrgOptions, Profile};
 use reqwest::Method;
 use serde_json::{Value, json};
 use support::{World, login, row, world};
@@ -19,7 +19,11 @@ fn options() -> Options {
         unique: false,
     };
     Options {
-        orgs: vec![OrgOptions { custom_fields: vec![field], ..OrgOptions::default() }],
+        orgs: vec![OrgOptions {
+            custom_fields: vec![field],
+            profile: Profile::SystemAdministrator,
+            ..OrgOptions::default()
+        }],
         ..Options::default()
     }
 }
@@ -309,6 +313,45 @@ fn the_flow_reports_other_peoples_changes_only() {
             (&Value::Null, &json!(org.user_id()))
         );
         assert_eq!(org.subscribes()[0].replay, -2);
+    });
+}
+
+#[test]
+fn leads_have_a_flow_and_only_the_settings_row_keeps_it_quiet_about_us() {
+    world(options(), async |world: &World| {
+        let org = world.org();
+        let lead = json!({"LastName": "Doe", "Company": "Acme", "Website": "acme.com"});
+        let lead = org.create("Lead", row(lead)).expect("a valid lead");
+        org.update("Lead", &lead, row(json!({"Title": "Dr"}))).expect("no watched field");
+        org.update("Lead", &lead, row(json!({"Email": "doe@acme.com"}))).expect("a watched field");
+        let account = org.convert_lead(&lead).expect("a lead that can be converted");
+        assert_eq!(org.get("Lead", &lead).expect("it stays")["ConvertedAccountId"], account);
+        org.update("Lead", &lead, row(json!({"Email": "d@acme.com"}))).expect("converted: nobody asks");
+        let enrichment = json!({"External_Id__c": "k"});
+        assert_eq!(world.ask(Method::POST, ENRICHMENT, Some(enrichment)).await.0, 201, "has no flow");
+        let rows = org.rows("Sync_Settings__c");
+        assert_eq!((&rows[0]["SetupOwnerId"], rows.len()), (&json!(org.user_id()), 1));
+        let save = async |name: &str| {
+            let path = format!("/sobjects/Account/{account}");
+            assert_eq!(world.ask(Method::PATCH, &path, Some(json!({"Name": name}))).await.0, 204);
+        };
+        save("exempt").await;
+        org.delete("Sync_Settings__c", rows[0]["Id"].as_str().expect("an id")).expect("it can be deleted");
+        save("not exempt").await;
+        let seen = events(world).await;
+        let told: Vec<(&str, &str)> = seen
+            .iter()
+            .map(|payload| (payload["Object_Type__c"].as_str(), payload["Reason__c"].as_str()))
+            .map(|(object, reason)| (object.expect("text"), reason.expect("text")))
+            .collect();
+        let expected = [
+            ("Lead", "Created"),
+            ("Lead", "Changed"),
+            ("Account", "Created"),
+            ("Lead", "Converted"),
+            ("Account", "Changed"),
+        ];
+        assert_eq!(told, expected);
     });
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::answer::Answer;
 use super::call::{Call, unreadable};
 use crate::Row;
-use crate::data::{Tables, canonical_id};
+use crate::data::{Schema, Tables, canonical_id};
 use crate::org::writes::{Act, Outcome, Rules, Wanted, write};
 use crate::org::{Org, State};
 
@@ -17,33 +17,33 @@ const RETRIEVE_MAX: usize = 2_000;
 /// Runs of records of one object in a request.
 const CHUNKS_MAX: usize = 10;
 
-pub(crate) fn create(org: &Org, state: &mut State, call: &Call, user: &str) -> Answer {
-    write_all(org, state, call, &Act::Insert, None, user)
+pub(crate) fn create(org: &Org, state: &mut State, (seen, call): (&Schema, &Call), user: &str) -> Answer {
+    write_all(org, state, (seen, call), &Act::Insert, None, user)
 }
 
-pub(crate) fn update(org: &Org, state: &mut State, call: &Call, user: &str) -> Answer {
-    write_all(org, state, call, &Act::Update, None, user)
+pub(crate) fn update(org: &Org, state: &mut State, (seen, call): (&Schema, &Call), user: &str) -> Answer {
+    write_all(org, state, (seen, call), &Act::Update, None, user)
 }
 
 pub(crate) fn upsert(
     org: &Org,
     state: &mut State,
-    call: &Call,
+    (seen, call): (&Schema, &Call),
     object: &str,
     field: &str,
     user: &str,
 ) -> Answer {
-    let Some(found) = state.tables.schema.object(object) else { return Answer::not_found() };
+    let Some(found) = seen.object(object) else { return Answer::not_found() };
     let key = found.field(field).filter(|field| field.external_id || field.name == "Id");
     let Some(key) = key.map(|field| field.name.clone()) else {
         let message = format!("Provided external ID field does not exist or is not accessible: {field}");
         return Answer::error(404, "NOT_FOUND", &message);
     };
     let object = found.name.clone();
-    write_all(org, state, call, &Act::Upsert { by: key, update_only: false }, Some(&object), user)
+    write_all(org, state, (seen, call), &Act::Upsert { by: key, update_only: false }, Some(&object), user)
 }
 
-pub(crate) fn delete(org: &Org, state: &mut State, call: &Call, user: &str) -> Answer {
+pub(crate) fn delete(org: &Org, state: &mut State, (seen, call): (&Schema, &Call), user: &str) -> Answer {
     let ids: Vec<&str> =
         call.parameter("ids").unwrap_or_default().split(',').filter(|id| !id.is_empty()).collect();
     if let Some(refused) = wrong_count(ids.len()) {
@@ -52,7 +52,7 @@ pub(crate) fn delete(org: &Org, state: &mut State, call: &Call, user: &str) -> A
     let wanted: Vec<Wanted> = ids
         .iter()
         .map(|id| {
-            let object = id.get(..3).and_then(|prefix| state.tables.schema.by_prefix(prefix));
+            let object = id.get(..3).and_then(|prefix| seen.by_prefix(prefix));
             Wanted {
                 object: object.map_or_else(String::new, |object| object.name.clone()),
                 act: Act::Delete,
@@ -65,8 +65,8 @@ pub(crate) fn delete(org: &Org, state: &mut State, call: &Call, user: &str) -> A
 }
 
 /// Records by id, `null` where there is none.
-pub(crate) fn retrieve(state: &State, call: &Call, object: &str) -> Answer {
-    let Some(object) = state.tables.schema.object(object) else { return Answer::not_found() };
+pub(crate) fn retrieve(state: &State, (seen, call): (&Schema, &Call), object: &str) -> Answer {
+    let Some(object) = seen.object(object) else { return Answer::not_found() };
     let list = |text: Option<&str>| -> Vec<String> {
         text.unwrap_or_default().split(',').filter(|part| !part.is_empty()).map(str::to_owned).collect()
     };
@@ -99,7 +99,7 @@ pub(crate) fn retrieve(state: &State, call: &Call, object: &str) -> Answer {
     }
     let show = |id: &String| {
         let id = canonical_id(id)?;
-        let row = state.tables.row(&object.name, &id)?;
+        let row = state.tables.row(&object.name, &id).filter(|row| object.shows(row))?;
         let mut shown: Row =
             chosen.iter().map(|field| (field.name.clone(), Tables::cell(field, row).clone())).collect();
         let url = format!("{}/sobjects/{}/{id}", call.base(), object.name);
@@ -114,7 +114,7 @@ pub(crate) fn retrieve(state: &State, call: &Call, object: &str) -> Answer {
 fn write_all(
     org: &Org,
     state: &mut State,
-    call: &Call,
+    (seen, call): (&Schema, &Call),
     act: &Act,
     object: Option<&str>,
     user: &str,
@@ -136,7 +136,7 @@ fn write_all(
         let given = row.remove("attributes");
         let given = given.as_ref().and_then(|attributes| attributes.get("type")).and_then(Value::as_str);
         let right = given.filter(|given| object.is_none_or(|object| object.eq_ignore_ascii_case(given)));
-        let Some(found) = right.and_then(|name| state.tables.schema.object(name)) else {
+        let Some(found) = right.and_then(|name| seen.object(name)) else {
             let message = format!("sObject type '{}' is not supported.", given.unwrap_or("null"));
             return Answer::error(400, "INVALID_TYPE", &message);
         };

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::answer::Answer;
 use super::call::Call;
-use crate::data::{describe as describe_object, event_schema as schema_of_event, summary};
+use crate::data::{Schema, describe as describe_object, event_schema as schema_of_event, summary};
 use crate::org::{Org, State};
 
 /// Versions answered; 21 to 30 are gone since Summer '25, those between are not needed by anyone here.
@@ -56,23 +56,23 @@ pub(crate) fn resources(call: &Call) -> Answer {
     Answer::json(200, &Value::Object(all))
 }
 
-pub(crate) fn objects(state: &State, call: &Call) -> Answer {
-    let all: Vec<Value> = state.tables.schema.objects().map(|object| summary(object, &call.base())).collect();
+pub(crate) fn objects(seen: &Schema, call: &Call) -> Answer {
+    let all: Vec<Value> = seen.objects().map(|object| summary(object, &call.base())).collect();
     Answer::json(200, &json!({"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": all}))
 }
 
-pub(crate) fn object(state: &State, call: &Call, name: &str) -> Answer {
-    let Some(object) = state.tables.schema.object(name) else { return Answer::not_found() };
+pub(crate) fn object(seen: &Schema, call: &Call, name: &str) -> Answer {
+    let Some(object) = seen.object(name) else { return Answer::not_found() };
     Answer::json(200, &json!({"objectDescribe": summary(object, &call.base()), "recentItems": []}))
 }
 
-pub(crate) fn describe(state: &State, call: &Call, name: &str) -> Answer {
-    let Some(object) = state.tables.schema.object(name) else { return Answer::not_found() };
-    Answer::json(200, &describe_object(&state.tables.schema, object, &call.base()))
+pub(crate) fn describe(seen: &Schema, call: &Call, name: &str) -> Answer {
+    let Some(object) = seen.object(name) else { return Answer::not_found() };
+    Answer::json(200, &describe_object(seen, object, &call.base()))
 }
 
-pub(crate) fn event_schema(state: &State, name: &str) -> Answer {
-    match state.tables.schema.object(name).filter(|object| object.is_event()) {
+pub(crate) fn event_schema(seen: &Schema, name: &str) -> Answer {
+    match seen.object(name).filter(|object| object.is_event()) {
         Some(object) => Answer::json(200, &schema_of_event(object)),
         None => Answer::not_found(),
     }

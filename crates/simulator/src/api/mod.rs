@@ -19,6 +19,7 @@ pub(crate) use call::Call;
 pub(crate) use cursors::Cursors;
 
 use crate::org::{Org, State};
+use crate::rights::Right;
 
 /// An answer and whether the call counted against the quota.
 #[derive(Debug)]
@@ -38,6 +39,10 @@ pub(crate) fn handle(org: &Org, state: &mut State, call: &Call, token: Option<&s
     let Some(user) = token.and_then(|token| state.sessions.user(token, now)) else {
         return free(Answer::error(401, "INVALID_SESSION_ID", "Session expired or invalid"));
     };
+    if !state.views.may(&user, Right::ApiEnabled) {
+        let message = "The REST API is not enabled for this Organization.";
+        return free(Answer::error(403, "API_DISABLED_FOR_ORG", message));
+    }
     let counted = state.quota.take(now);
     let mut answer = if counted {
         route(org, state, call, &user)
@@ -57,33 +62,39 @@ pub(crate) fn handle(org: &Org, state: &mut State, call: &Call, token: Option<&s
 fn route(org: &Org, state: &mut State, call: &Call, user: &str) -> Answer {
     let segments: Vec<&str> = call.segments.iter().skip(1).map(String::as_str).collect();
     let method = call.method.as_str();
+    let seen = state.views.seen(user);
+    let seen = seen.as_ref();
     match (method, segments.as_slice()) {
         ("GET", []) => discovery::resources(call),
         ("GET", ["limits"]) => discovery::limits(org, state),
-        ("GET", ["query" | "queryAll"]) => query::first(state, call, user),
+        ("GET", ["query" | "queryAll"]) => query::first(state, seen, call, user),
         ("GET", ["query" | "queryAll", locator]) => query::next(state, call, locator, user),
-        ("GET", ["sobjects"]) => discovery::objects(state, call),
-        ("GET", ["sobjects", object]) => discovery::object(state, call, object),
-        ("GET", ["sobjects", object, "describe"]) => discovery::describe(state, call, object),
-        ("GET", ["sobjects", object, "eventSchema"]) => discovery::event_schema(state, object),
+        ("GET", ["sobjects"]) => discovery::objects(seen, call),
+        ("GET", ["sobjects", object]) => discovery::object(seen, call, object),
+        ("GET", ["sobjects", object, "describe"]) => discovery::describe(seen, call, object),
+        ("GET", ["sobjects", object, "eventSchema"]) => discovery::event_schema(seen, object),
         ("POST", ["sobjects", object] | ["sobjects", object, "Id"]) => {
-            rows::create(org, state, call, object, user)
+            rows::create(org, state, (seen, call), object, user)
         }
-        ("GET", ["sobjects", object, id]) => rows::get(state, call, object, "Id", id),
-        ("PATCH", ["sobjects", object, id]) => rows::update(org, state, call, object, id, user),
-        ("DELETE", ["sobjects", object, id]) => rows::delete(org, state, object, "Id", id, user),
-        ("GET", ["sobjects", object, field, key]) => rows::get(state, call, object, field, key),
+        ("GET", ["sobjects", object, id]) => rows::get(state, (seen, call), object, "Id", id),
+        ("PATCH", ["sobjects", object, id]) => rows::update(org, state, (seen, call), object, id, user),
+        ("DELETE", ["sobjects", object, id]) => rows::delete(org, state, seen, object, "Id", id, user),
+        ("GET", ["sobjects", object, field, key]) => rows::get(state, (seen, call), object, field, key),
         ("PATCH", ["sobjects", object, field, key]) => {
-            rows::upsert(org, state, call, object, field, key, user)
+            rows::upsert(org, state, (seen, call), object, field, key, user)
         }
-        ("DELETE", ["sobjects", object, field, key]) => rows::delete(org, state, object, field, key, user),
-        ("POST", ["composite", "sobjects"]) => collections::create(org, state, call, user),
-        ("PATCH", ["composite", "sobjects"]) => collections::update(org, state, call, user),
-        ("DELETE", ["composite", "sobjects"]) => collections::delete(org, state, call, user),
+        ("DELETE", ["sobjects", object, field, key]) => {
+            rows::delete(org, state, seen, object, field, key, user)
+        }
+        ("POST", ["composite", "sobjects"]) => collections::create(org, state, (seen, call), user),
+        ("PATCH", ["composite", "sobjects"]) => collections::update(org, state, (seen, call), user),
+        ("DELETE", ["composite", "sobjects"]) => collections::delete(org, state, (seen, call), user),
         ("PATCH", ["composite", "sobjects", object, field]) => {
-            collections::upsert(org, state, call, object, field, user)
+            collections::upsert(org, state, (seen, call), object, field, user)
         }
-        ("GET" | "POST", ["composite", "sobjects", object]) => collections::retrieve(state, call, object),
+        ("GET" | "POST", ["composite", "sobjects", object]) => {
+            collections::retrieve(state, (seen, call), object)
+        }
         (_, ["jobs", rest @ ..]) => bulk::route(org, state, call, rest, user),
         (_, ["query" | "limits" | "sobjects" | "composite", ..]) => {
             let message =

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::answer::Answer;
 use super::call::Call;
 use super::cursors::Page;
+use crate::data::Schema;
 use crate::org::State;
 use crate::soql;
 
@@ -14,12 +15,12 @@ use crate::soql;
 const PAGE_MIN: usize = 200;
 const PAGE_MAX: usize = 2_000;
 
-pub(crate) fn first(state: &mut State, call: &Call, user: &str) -> Answer {
+pub(crate) fn first(state: &mut State, seen: &Schema, call: &Call, user: &str) -> Answer {
     let Some(text) = call.parameter("q") else {
         return Answer::error(400, "MALFORMED_QUERY", "A query string has to be specified");
     };
     let base = call.base();
-    let plan = match soql::plan(&state.tables, text) {
+    let plan = match soql::plan(seen, text) {
         Ok(plan) => plan,
         Err(error) => return Answer::soql(&error),
     };

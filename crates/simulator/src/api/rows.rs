@@ -8,14 +8,20 @@ use serde_json::{Value, json};
 use super::answer::Answer;
 use super::call::Call;
 use crate::Row;
-use crate::data::{Key, Refusal, Tables};
+use crate::data::{Key, Refusal, Schema, Tables};
 use crate::org::writes::{Act, Outcome, Rules, Wanted, write};
 use crate::org::{Org, State};
 
 const RULES: Rules = Rules { all_or_none: false, whole_on_wrong_type: true };
 
-pub(crate) fn create(org: &Org, state: &mut State, call: &Call, object: &str, user: &str) -> Answer {
-    let row = match writable(state, call, object) {
+pub(crate) fn create(
+    org: &Org,
+    state: &mut State,
+    (seen, call): (&Schema, &Call),
+    object: &str,
+    user: &str,
+) -> Answer {
+    let row = match writable(seen, call, object) {
         Ok(row) => row,
         Err(answer) => return answer,
     };
@@ -34,8 +40,14 @@ pub(crate) fn create(org: &Org, state: &mut State, call: &Call, object: &str, us
     }
 }
 
-pub(crate) fn get(state: &State, call: &Call, object: &str, field: &str, key: &str) -> Answer {
-    let Some(object) = state.tables.schema.object(object).filter(|object| !object.is_event()) else {
+pub(crate) fn get(
+    state: &State,
+    (seen, call): (&Schema, &Call),
+    object: &str,
+    field: &str,
+    key: &str,
+) -> Answer {
+    let Some(object) = seen.object(object).filter(|object| !object.is_event()) else {
         return Answer::not_found();
     };
     let id = match state.tables.find(&object.name, field, &Value::from(key)) {
@@ -48,7 +60,8 @@ pub(crate) fn get(state: &State, call: &Call, object: &str, field: &str, key: &s
         }
         Err(refusal) => return Answer::refused(&refusal),
     };
-    let Some(row) = state.tables.row(&object.name, &id) else { return Answer::not_found() };
+    let row = state.tables.row(&object.name, &id).filter(|row| object.shows(row));
+    let Some(row) = row else { return Answer::not_found() };
     let mut shown = Row::new();
     let url = format!("{}/sobjects/{}/{id}", call.base(), object.name);
     shown.insert("attributes".to_owned(), json!({"type": object.name, "url": url}));
@@ -69,12 +82,12 @@ pub(crate) fn get(state: &State, call: &Call, object: &str, field: &str, key: &s
 pub(crate) fn update(
     org: &Org,
     state: &mut State,
-    call: &Call,
+    (seen, call): (&Schema, &Call),
     object: &str,
     id: &str,
     user: &str,
 ) -> Answer {
-    let mut row = match writable(state, call, object) {
+    let mut row = match writable(seen, call, object) {
         Ok(row) => row,
         Err(answer) => return answer,
     };
@@ -91,7 +104,7 @@ pub(crate) fn update(
 pub(crate) fn upsert(
     org: &Org,
     state: &mut State,
-    call: &Call,
+    (seen, call): (&Schema, &Call),
     object: &str,
     field: &str,
     key: &str,
@@ -101,7 +114,7 @@ pub(crate) fn upsert(
     if key.to_lowercase().ends_with(".inc") {
         return Answer::not_found();
     }
-    let mut row = match writable(state, call, object) {
+    let mut row = match writable(seen, call, object) {
         Ok(row) => row,
         Err(answer) => return answer,
     };
@@ -122,12 +135,13 @@ pub(crate) fn upsert(
 pub(crate) fn delete(
     org: &Org,
     state: &mut State,
+    seen: &Schema,
     object: &str,
     field: &str,
     key: &str,
     user: &str,
 ) -> Answer {
-    let Some(object) = state.tables.schema.object(object).map(|object| object.name.clone()) else {
+    let Some(object) = seen.object(object).map(|object| object.name.clone()) else {
         return Answer::not_found();
     };
     let id = if field == "Id" {
@@ -171,8 +185,8 @@ fn several(ids: &[String], call: &Call, object: &str) -> Answer {
 }
 
 /// The body, if the object is there.
-fn writable(state: &State, call: &Call, object: &str) -> Result<Row, Answer> {
-    if state.tables.schema.object(object).is_none() {
+fn writable(seen: &Schema, call: &Call, object: &str) -> Result<Row, Answer> {
+    if seen.object(object).is_none() {
         return Err(Answer::not_found());
     }
     call.object()

@@ -57,8 +57,10 @@ pub(crate) struct CometdRequest {
     pub(crate) has_token: bool,
     /// Whether the access token is known and not revoked.
     pub(crate) token_ok: bool,
-    /// Every channel this user may subscribe to, in full: `/event/Sync_Request__e`.
+    /// Every channel there is, in full: `/event/Sync_Request__e`.
     pub(crate) channels_known: Vec<String>,
+    /// Those of them that this user may not subscribe to.
+    pub(crate) channels_denied: Vec<String>,
     /// Whose token it is. Compared with the user who made the session.
     pub(crate) user_id: String,
     /// The request's cookies, in their order.

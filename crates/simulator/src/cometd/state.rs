@@ -428,7 +428,7 @@ impl State {
         for log in self.logs.values_mut() {
             log.purge(now.ms);
         }
-        let mut verdict = subscribe::judge(message, &caller.request.channels_known, &self.logs, &self.terms);
+        let mut verdict = subscribe::judge(message, caller.request, &self.logs, &self.terms);
         if verdict.error.is_none() && self.is_spent(now.ms) {
             verdict.grants.clear();
             verdict.error = Some(wire::DELIVERIES_SPENT.to_owned());

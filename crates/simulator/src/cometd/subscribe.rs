@@ -7,11 +7,11 @@
 
 use serde_json::{Map, Value};
 
-use super::LoggedSubscribe;
 use super::log::{EARLIEST, TIP};
 use super::session::Logs;
 use super::switches::{Streaming, Wording};
 use super::wire::{self, Message};
+use super::{CometdRequest, LoggedSubscribe};
 
 /// A subscription to set up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,14 +36,14 @@ pub(super) struct Verdict {
 }
 
 /// Judges a subscribe message. An array of channels is taken one by one, up to the first refusal.
-pub(super) fn judge(message: &Message, channels_known: &[String], logs: &Logs, terms: &Streaming) -> Verdict {
+pub(super) fn judge(message: &Message, request: &CometdRequest, logs: &Logs, terms: &Streaming) -> Verdict {
     let mut verdict = Verdict::default();
     let channels = channels(message);
     if channels.is_empty() {
         verdict.error = Some(wire::NO_NAME.to_owned());
     }
     for channel in channels {
-        match judge_one(message, channel, channels_known, (logs, terms), &mut verdict.asked) {
+        match judge_one(message, channel, request, (logs, terms), &mut verdict.asked) {
             Ok(grant) => verdict.grants.push(grant),
             Err(error) => {
                 verdict.error = Some(error);
@@ -66,14 +66,17 @@ pub(super) fn channels(message: &Message) -> Vec<&str> {
 fn judge_one(
     message: &Message,
     channel: &str,
-    channels_known: &[String],
+    request: &CometdRequest,
     (logs, terms): (&Logs, &Streaming),
     asked: &mut Vec<LoggedSubscribe>,
 ) -> Result<Grant, String> {
     if !channel.starts_with('/') {
         return Err(wire::NO_SLASH.to_owned());
     }
-    if !channels_known.iter().any(|known| known == channel) {
+    if request.channels_denied.iter().any(|denied| denied == channel) {
+        return Err(wire::NO_ACCESS.to_owned());
+    }
+    if !request.channels_known.iter().any(|known| known == channel) {
         let not = if terms.wording == Wording::Guide { "doesn't" } else { "does not" };
         return Err(format!("400::The channel you requested to subscribe to {not} exist {{{channel}}}"));
     }

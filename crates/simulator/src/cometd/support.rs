@@ -66,6 +66,7 @@ impl Client {
             has_token: true,
             token_ok: self.token_ok,
             channels_known: vec![ORDERS.to_owned(), VISITS.to_owned()],
+            channels_denied: Vec::new(),
             user_id: self.user.to_owned(),
             cookies: self.cookies.clone(),
             body: Bytes::copy_from_slice(body),

@@ -22,6 +22,8 @@ pub(super) const UNKNOWN_CLIENT: &str = "403::Unknown client";
 pub(super) const SESSION_UNKNOWN: &str = "402::session_unknown";
 pub(super) const NO_AUTHENTICATION: &str = "401::Request requires authentication";
 pub(super) const DELIVERIES_SPENT: &str = "403::Organization total events daily limit exceeded";
+/// The user has no Read on the event.
+pub(super) const NO_ACCESS: &str = "403::Subscriber does not have access to the entity in this topic";
 pub(super) const HANDSHAKE_DENIED: &str = "403::Handshake denied";
 pub(super) const AUTHENTICATION_INVALID: &str = "401::Authentication invalid";
 pub(super) const CREATE_DENIED: &str = "403:denied_by_security_policy:create_denied";

@@ -15,6 +15,9 @@
 //! | `PUT /orgs/{org}/stamps/{object}/{id}` Unix ms | when a record looks last changed |
 //! | `POST /orgs/{org}/migrate` | another org id, replay ids begin anew, events and sessions are gone |
 //! | `PUT /orgs/{org}/refused-logins` `["error","error_description"]` or `null` | no login succeeds |
+//! | `POST /orgs/{org}/rights/take`, `…/give` `"api_enabled"`, `{"field":["Lead","Email","read"]}` | see `Right` |
+//! | `PUT /orgs/{org}/clock-ahead` seconds | the org's clock differs from ours |
+//! | `POST /orgs/{org}/convert-lead/{id}` | an account of the lead's company; the lead is closed |
 //! | `PUT /orgs/{org}/available` `true\|false` | takes the org down and back |
 //! | `PUT /orgs/{org}/calls-used` `n` | how much of the daily quota is gone |
 //! | `PUT /orgs/{org}/locked-rows`, `…/lost-bulk-rows` `n`, `…/held-jobs` `true\|false` | record and job faults |
@@ -114,6 +117,10 @@ fn org_call(org: &OrgHandle, method: &str, path: &[&str], body: &[u8]) -> Result
             org.refuse_logins(refusal.as_ref().map(|(error, text)| (error.as_str(), text.as_str())));
             Ok(Value::Null)
         }
+        ("POST", ["rights", "take"]) => Ok(json!(org.take_right(read(body)?))),
+        ("POST", ["rights", "give"]) => Ok(json!(org.give_right(read(body)?))),
+        ("PUT", ["clock-ahead"]) => Ok(json!(org.set_clock_ahead(read(body)?))),
+        ("POST", ["convert-lead", id]) => Ok(json!({"id": org.convert_lead(id)?})),
         ("PUT", ["available"]) => Ok(json!(org.set_available(read(body)?))),
         ("PUT", ["calls-used"]) => Ok(json!(org.set_calls_used(read(body)?))),
         ("PUT", ["locked-rows"]) => Ok(json!(org.lock_next_rows(read(body)?))),

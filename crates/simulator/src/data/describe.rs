@@ -13,13 +13,13 @@ pub(crate) fn summary(object: &Object, base: &str) -> Value {
     let url = format!("{base}/sobjects/{}", object.name);
     json!({
         "name": object.name, "label": label, "labelPlural": format!("{label}s"), "keyPrefix": object.prefix,
-        "custom": object.is_custom(), "customSetting": false, "activateable": false, "associateEntityType": null,
-        "associateParentEntity": null, "createable": object.writable, "deepCloneable": false,
-        "deletable": object.writable && records, "deprecatedAndHidden": false, "feedEnabled": false,
+        "custom": object.is_custom(), "customSetting": object.setting, "activateable": false, "associateEntityType": null,
+        "associateParentEntity": null, "createable": object.open_for.create, "deepCloneable": false,
+        "deletable": object.open_for.delete && records, "deprecatedAndHidden": false, "feedEnabled": false,
         "hasSubtypes": false, "isInterface": false, "isSubtype": false, "layoutable": records,
         "mergeable": false, "mruEnabled": records, "queryable": records, "replicateable": records,
         "retrieveable": records, "searchable": records, "triggerable": true, "undeletable": records,
-        "updateable": object.writable && records,
+        "updateable": object.open_for.edit && records,
         "urls": {
             "sobject": url, "describe": format!("{url}/describe"), "rowTemplate": format!("{url}/{{ID}}"),
         },
@@ -75,7 +75,6 @@ fn describe_field(object: &Object, field: &Field) -> Value {
     let identity = field.kind == FieldKind::Id;
     let mut shown = plain_flags();
     let mut set = |name: &str, value: Value| _ = shown.insert(name.to_owned(), value);
-    let open = field.is_writable() && object.writable;
     set("name", json!(field.name));
     set("label", json!(field.label()));
     set("type", json!(kind));
@@ -86,8 +85,8 @@ fn describe_field(object: &Object, field: &Field) -> Value {
     set("scale", json!(scale));
     set("digits", json!(digits));
     set("nillable", json!(!(field.required || checkbox || identity) && (field.is_writable() || name_field)));
-    set("createable", json!(open));
-    set("updateable", json!(open && !object.is_event()));
+    set("createable", json!(field.is_writable() && object.open_for.create));
+    set("updateable", json!(field.is_writable() && object.open_for.edit && !object.is_event()));
     set("custom", json!(field.is_custom()));
     set("externalId", json!(field.external_id));
     set("unique", json!(field.unique));
@@ -99,7 +98,7 @@ fn describe_field(object: &Object, field: &Field) -> Value {
         set(name, json!(field.filterable()));
     }
     set("groupable", json!(field.filterable() && precision == 0));
-    set("permissionable", json!(field.is_custom() && !field.required));
+    set("permissionable", json!(field.is_permissionable()));
     set("picklistValues", json!(choices));
     set("restrictedPicklist", json!(restricted));
     set("referenceTo", json!(reference.iter().map(|reference| reference.to).collect::<Vec<_>>()));

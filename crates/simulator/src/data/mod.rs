@@ -2,6 +2,7 @@
 //!
 //! Here: schema, values, tables. Not here: query language (`soql/`), HTTP shapes (`api/`).
 
+mod contract;
 mod describe;
 mod id;
 mod number;
@@ -13,13 +14,14 @@ mod tables;
 mod times;
 mod value;
 
+pub(crate) use contract::{Contract, SetOf};
 pub(crate) use describe::{describe, event_schema, summary};
 pub(crate) use id::{Mint, canonical as canonical_id};
 pub(crate) use number::java_text;
 pub(crate) use package::name as packaged_name;
 pub(crate) use refusal::Refusal;
 pub use refusal::WriteError;
+pub(crate) use schema::{Access, Field, Object, OpenFor, Schema};
 pub use schema::{CustomField, FieldKind};
-pub(crate) use schema::{Field, Object, Schema};
 pub(crate) use tables::{Key, Tables, Writer, Written};
 pub(crate) use times::{instant_text, parse_date, parse_instant, zulu_text};

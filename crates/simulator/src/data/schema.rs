@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{package, standard};
+use crate::Row;
 
 /// What a field holds.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -162,12 +163,6 @@ impl Field {
         self.access == Access::Clients
     }
 
-    pub(crate) fn external_id(mut self, unique: bool) -> Self {
-        self.external_id = true;
-        self.unique = unique;
-        self
-    }
-
     pub(crate) fn default_to(mut self, value: impl Into<Value>) -> Self {
         self.default = Some(value.into());
         self
@@ -175,6 +170,12 @@ impl Field {
 
     pub(crate) fn is_custom(&self) -> bool {
         self.name.ends_with("__c")
+    }
+
+    /// Whether field-level security can hide it or close it: not what every record has, nor what one must have.
+    pub(crate) fn is_permissionable(&self) -> bool {
+        let always = ["Name", "OwnerId", "SetupOwnerId"];
+        self.is_writable() && !self.required && !always.contains(&self.name.as_str())
     }
 
     /// Long text can be neither filtered nor sorted by.
@@ -198,26 +199,62 @@ impl Field {
     }
 }
 
+/// Which writes of an object's records are open to clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OpenFor {
+    pub(crate) create: bool,
+    pub(crate) edit: bool,
+    pub(crate) delete: bool,
+}
+
+impl OpenFor {
+    pub(crate) const ALL: Self = Self { create: true, edit: true, delete: true };
+    pub(crate) const NOTHING: Self = Self { create: false, edit: false, delete: false };
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Object {
     pub(crate) name: String,
     /// First three characters of its ids.
     pub(crate) prefix: String,
     pub(crate) fields: Vec<Field>,
-    /// Whether clients may write its records.
-    pub(crate) writable: bool,
+    /// What clients may do with its records.
+    pub(crate) open_for: OpenFor,
+    /// Whether it is a custom setting.
+    pub(crate) setting: bool,
+    /// Set if only this user's records are shown.
+    pub(crate) owned_by: Option<String>,
     index: HashMap<String, usize>,
 }
 
 impl Object {
     pub(crate) fn new(name: &str, prefix: &str, fields: Vec<Field>) -> Self {
         let index = fields.iter().enumerate().map(|(at, field)| (field.name.to_lowercase(), at)).collect();
-        Self { name: name.to_owned(), prefix: prefix.to_owned(), fields, writable: true, index }
+        Self {
+            name: name.to_owned(),
+            prefix: prefix.to_owned(),
+            fields,
+            open_for: OpenFor::ALL,
+            setting: false,
+            owned_by: None,
+            index,
+        }
     }
 
     pub(crate) fn read_only(mut self) -> Self {
-        self.writable = false;
+        self.open_for = OpenFor::NOTHING;
         self
+    }
+
+    pub(crate) fn setting(mut self) -> Self {
+        self.setting = true;
+        self
+    }
+
+    /// The same object with these fields only.
+    pub(crate) fn with_fields(&self, fields: Vec<Field>) -> Self {
+        let Self { open_for, setting, owned_by, .. } = self.clone();
+        Self { open_for, setting, owned_by, ..Self::new(&self.name, &self.prefix, fields) }
     }
 
     pub(crate) fn field(&self, name: &str) -> Option<&Field> {
@@ -230,6 +267,12 @@ impl Object {
 
     pub(crate) fn is_custom(&self) -> bool {
         self.name.ends_with("__c") || self.is_event()
+    }
+
+    /// Whether a record is one of those that are shown.
+    pub(crate) fn shows(&self, row: &Row) -> bool {
+        let owner = row.get("OwnerId").and_then(Value::as_str);
+        owner.is_none() || self.owned_by.as_deref().is_none_or(|user| owner == Some(user))
     }
 
     /// The lookup field whose record a query path calls by this name.
@@ -272,6 +315,12 @@ impl Schema {
             object.add(field);
         }
         Self { objects: objects.into_iter().map(|(name, object)| (name, Arc::new(object))).collect() }
+    }
+
+    /// The same with other objects, or without them.
+    pub(crate) fn filtered(&self, keep: impl Fn(&Arc<Object>) -> Option<Arc<Object>>) -> Self {
+        let kept = self.objects.iter().filter_map(|(name, object)| Some((name.clone(), keep(object)?)));
+        Self { objects: kept.collect() }
     }
 
     pub(crate) fn object(&self, name: &str) -> Option<&Object> {

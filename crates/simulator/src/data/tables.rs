@@ -8,6 +8,7 @@
 mod checks;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -18,7 +19,7 @@ use super::schema::{Field, FieldKind, Object, Schema};
 use super::times::{instant_text, zulu_text};
 use super::value;
 use crate::Row;
-use checks::require;
+use checks::{Doing, require};
 
 /// Records one org holds at most.
 const ROWS_MAX: usize = 2_000_000;
@@ -26,11 +27,12 @@ const ROWS_MAX: usize = 2_000_000;
 static NULL: Value = Value::Null;
 static FALSE: Value = Value::Bool(false);
 
-/// Who writes, and when (Unix milliseconds).
+/// Who writes, when (Unix milliseconds), and what the writer sees of the org; none = all of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Writer {
     pub(crate) user: String,
     pub(crate) now_ms: i64,
+    pub(crate) sees: Option<Arc<Schema>>,
 }
 
 /// A record that was written.
@@ -141,12 +143,12 @@ impl Tables {
     }
 
     pub(crate) fn insert(&mut self, object: &str, input: &Row, writer: &Writer) -> Result<Written, Refusal> {
-        let object = self.writable(object)?;
+        let (object, seen) = self.opened(object, &Doing::Create, writer)?;
         if input.keys().any(|name| name.eq_ignore_ascii_case("Id")) {
             let message = "cannot specify Id in an insert call";
             return Err(Refusal::new("INVALID_FIELD_FOR_INSERT_UPDATE", message).on("Id"));
         }
-        let given = self.prepare(&object, input)?;
+        let given = self.prepare(&seen, input)?;
         let mut row = Row::new();
         for field in &object.fields {
             let value = given.get(&field.name).filter(|value| !value.is_null());
@@ -183,9 +185,9 @@ impl Tables {
         input: &Row,
         writer: &Writer,
     ) -> Result<Written, Refusal> {
-        let object = self.writable(object)?;
-        let id = self.existing(&object, id)?;
-        let given = self.prepare(&object, input)?;
+        let (object, seen) = self.opened(object, &Doing::Edit, writer)?;
+        let id = self.existing(&seen, id)?;
+        let given = self.prepare(&seen, input)?;
         let named = |field: &&Field| field.required && given.contains_key(&field.name);
         require(object.fields.iter().filter(named), &given)?;
         self.check_unique(&object, &given, Some(&id))?;
@@ -200,6 +202,24 @@ impl Tables {
         }
         stamp(&mut row, writer, false);
         compose_name(&object, &mut row);
+        self.put(&object, &id, Some(row));
+        Ok(Written { object: object.name.clone(), id, created: false, changed })
+    }
+
+    /// Salesforce's own change of a record: fields that clients may not write.
+    pub(crate) fn set(
+        &mut self,
+        object: &str,
+        id: &str,
+        fields: Row,
+        writer: &Writer,
+    ) -> Result<Written, Refusal> {
+        let (object, _) = self.opened(object, &Doing::Edit, writer)?;
+        let id = self.existing(&object, id)?;
+        let mut row = self.row(&object.name, &id).cloned().unwrap_or_default();
+        let changed = fields.keys().cloned().collect();
+        row.extend(fields);
+        stamp(&mut row, writer, false);
         self.put(&object, &id, Some(row));
         Ok(Written { object: object.name.clone(), id, created: false, changed })
     }
@@ -232,9 +252,16 @@ impl Tables {
         }
     }
 
-    pub(crate) fn delete(&mut self, object: &str, id: &str) -> Result<(), Refusal> {
-        let object = self.writable(object)?;
-        let id = self.existing(&object, id)?;
+    /// Takes out a record that nothing points to.
+    pub(crate) fn remove(&mut self, object: &str, id: &str) {
+        if let Some(object) = self.schema.shared(object) {
+            self.put(&object, id, None);
+        }
+    }
+
+    pub(crate) fn delete(&mut self, object: &str, id: &str, writer: &Writer) -> Result<(), Refusal> {
+        let (object, seen) = self.opened(object, &Doing::Delete, writer)?;
+        let id = self.existing(&seen, id)?;
         self.put(&object, &id, None);
         let children: Vec<(String, String)> = self
             .schema

@@ -19,6 +19,7 @@ pub(crate) use sessions::Sessions;
 use crate::api::Answer;
 use crate::data::Tables;
 use crate::org::{Org, State};
+use crate::rights::Right;
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
@@ -42,7 +43,7 @@ pub(crate) fn token(
         Some("client_credentials") => {
             let basic =
                 basic.or_else(|| Some((field("client_id")?.to_owned(), field("client_secret")?.to_owned())));
-            by_secret(org, basic)
+            by_secret(org, state, basic)
         }
         Some(_) => Err(Denied("unsupported_grant_type", "grant type not supported")),
         None => Err(Denied("invalid_request", "must provide a grant_type")),
@@ -109,16 +110,17 @@ fn by_assertion(org: &Org, state: &State, assertion: &str) -> Result<String, Den
     if claims.issuer != org.facts.client_id {
         return Err(Denied("invalid_client_id", "client identifier invalid"));
     }
-    jwt::check_times(&claims, org.clock.wall_ms())?;
+    jwt::check_times(&claims, org.wall_ms(state))?;
     jwt::check_audience(&claims, &org.base_url)?;
     let mut users = state.tables.rows("User");
     let found = users.find(|user| text(user, "Username").eq_ignore_ascii_case(&claims.subject));
     found
         .map(|user| text(user, "Id").to_owned())
+        .filter(|user| state.views.may(user, Right::AppApproved))
         .ok_or(Denied("invalid_grant", "user hasn't approved this consumer"))
 }
 
-fn by_secret(org: &Org, given: Option<(String, String)>) -> Result<String, Denied> {
+fn by_secret(org: &Org, state: &State, given: Option<(String, String)>) -> Result<String, Denied> {
     let (id, secret) = given.ok_or(Denied("invalid_request", "missing required parameters"))?;
     if id != org.facts.client_id {
         return Err(Denied("invalid_client_id", "client identifier invalid"));
@@ -126,7 +128,13 @@ fn by_secret(org: &Org, given: Option<(String, String)>) -> Result<String, Denie
     if secret != org.facts.client_secret {
         return Err(Denied("invalid_client", "invalid client credentials"));
     }
-    Ok(org.facts.integration_user.clone())
+    let user = &org.facts.integration_user;
+    let lets_in = state.views.may(user, Right::AppApproved);
+    if lets_in {
+        Ok(user.clone())
+    } else {
+        Err(Denied("invalid_grant", "no client credentials user enabled"))
+    }
 }
 
 /// A token's JSON. `issued_at` is a text of milliseconds; there is no `expires_in`.

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::data::{Tables, Writer, packaged_name};
 use crate::{OrgOptions, Row};
@@ -30,12 +30,13 @@ pub(crate) struct Facts {
     pub(crate) admin_username: String,
     pub(crate) client_id: String,
     pub(crate) client_secret: String,
+    started_ms: i64,
 }
 
 impl Facts {
-    /// Writes the org's own records: the organization and two users.
+    /// Writes the org's own records: the organization, two users, and the custom setting's row for one of them.
     pub(crate) fn seed(options: &OrgOptions, tables: &mut Tables, now_ms: i64) -> Self {
-        let writer = |user: &str| Writer { user: user.to_owned(), now_ms };
+        let writer = |user: &str| Writer { user: user.to_owned(), now_ms, sees: None };
         let user = |first: &str, last: &str, name: &str| {
             let username = format!("{name}@{}.example", options.name);
             (
@@ -48,7 +49,7 @@ impl Facts {
         let admin_user = tables.seed("User", admin, &writer(""));
         let integration_user = tables.seed("User", integration, &writer(&admin_user));
         let org_id = tables.seed("Organization", row(&json!({"Name": options.name})), &writer(&admin_user));
-        Self {
+        let facts = Self {
             name: options.name.clone(),
             namespace: options.namespace.clone(),
             flow: options.flow,
@@ -64,6 +65,30 @@ impl Facts {
             admin_username,
             client_id: CLIENT_ID.to_owned(),
             client_secret: CLIENT_SECRET.to_owned(),
+            started_ms: now_ms,
+        };
+        facts.set_exemption(tables, true);
+        facts
+    }
+
+    /// Writes or deletes the row of the package's custom setting that keeps its flows quiet about what the integration
+    /// user saves.
+    pub(crate) fn set_exemption(&self, tables: &mut Tables, exempt: bool) {
+        let setting = self.packaged("Sync_Settings__c");
+        let owner = json!(self.integration_user);
+        let mut rows = tables.rows(&setting);
+        let row = rows.find(|row| row.get("SetupOwnerId") == Some(&owner)).and_then(|row| row.get("Id"));
+        let row = row.and_then(Value::as_str).map(str::to_owned);
+        drop(rows);
+        match row {
+            Some(id) if !exempt => tables.remove(&setting, &id),
+            None if exempt => {
+                let fields = [("SetupOwnerId", owner), ("Suppress_All__c", json!(true))];
+                let fields = fields.into_iter().map(|(name, value)| (self.packaged(name), value)).collect();
+                let writer = Writer { user: self.admin_user.clone(), now_ms: self.started_ms, sees: None };
+                tables.seed(&setting, fields, &writer);
+            }
+            _ => {}
         }
     }
 

@@ -1,21 +1,16 @@
-//! Writing records as one request: each alone or all or none, events, and the package's Flow.
+//! Writing records as one request: each alone or all or none, and events.
 //!
 //! Here: what holds between the records of a request, and what is published once they are in.
-//! Not here: the checks of one record (`data`), HTTP shapes (`api`).
+//! Not here: the checks of one record (`data`), the package's flows (`flow`), HTTP shapes (`api`).
 
 use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::{Org, State};
+use super::{Org, State, flow};
 use crate::Row;
-use crate::data::{Refusal, Tables, Writer, Written, java_text, zulu_text};
+use crate::data::{Refusal, Tables, Writer, Written, java_text};
 use crate::log::LoggedWrite;
-
-/// Record ids the package's Flow puts into one event at most.
-const FLOW_IDS_MAX: usize = 100;
-/// Fields of Account whose change the package's Flow reports.
-const FLOW_FIELDS: [&str; 2] = ["Name", "Website"];
 
 /// The channel of Account's change events.
 pub(crate) const CHANGE_CHANNEL: &str = "/data/AccountChangeEvent";
@@ -71,6 +66,7 @@ pub(crate) fn write(
     rules: Rules,
     writer: &Writer,
 ) -> Result<Vec<Outcome>, Refusal> {
+    let writer = &Writer { sees: Some(state.views.seen(&writer.user)), ..writer.clone() };
     let twice = keys_given_twice(wanted);
     let mut events: Vec<(String, Row, String)> = Vec::new();
     let mut outcomes = Vec::with_capacity(wanted.len());
@@ -101,7 +97,7 @@ pub(crate) fn write(
     for (event, payload, uuid) in events {
         org.cometd.publish_as(&uuid, &event, payload, &writer.user);
     }
-    run_flow(org, state, &outcomes, writer);
+    flow::run(org, state, &outcomes, writer);
     capture_changes(org, &outcomes, writer);
     Ok(outcomes)
 }
@@ -125,11 +121,16 @@ fn one(
     writer: &Writer,
     events: &mut Vec<(String, Row, String)>,
 ) -> Outcome {
+    let seen = state.views.seen(&writer.user);
     let tables = &mut state.tables;
-    let object = tables.schema.object(&wanted.object).map(|object| (object.name.clone(), object.is_event()));
-    let Some((object, is_event)) = object else {
+    let Some(object) = seen.object(&wanted.object) else {
         return Outcome::Refused(Refusal::no_object(&wanted.object));
     };
+    let (is_event, may_publish, object) = (object.is_event(), object.open_for.create, object.name.clone());
+    if is_event && !may_publish {
+        let message = format!("entity type cannot be inserted: {object}");
+        return Outcome::Refused(Refusal::new("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", message));
+    }
     if is_event {
         return match (&wanted.act, tables.event(&object, &wanted.row)) {
             (Act::Insert, Ok(payload)) => {
@@ -160,7 +161,7 @@ fn one(
                 return Outcome::Refused(Refusal::new("MISSING_ARGUMENT", message).on("Id"));
             };
             if wanted.act == Act::Delete {
-                return match tables.delete(&object, &id) {
+                return match tables.delete(&object, &id, writer) {
                     Ok(()) => Outcome::Deleted { id },
                     Err(refusal) => Outcome::Refused(refusal),
                 };
@@ -252,31 +253,6 @@ fn id_of(row: &Row) -> Option<String> {
     id.as_str().filter(|id| !id.is_empty()).map(str::to_owned)
 }
 
-/// The package's Flow: one event per reason and 200 accounts.
-fn run_flow(org: &Org, state: &State, outcomes: &[Outcome], writer: &Writer) {
-    if !org.facts.flow || writer.user == org.facts.integration_user || suppressed(org, state, writer) {
-        return;
-    }
-    let watched = |written: &&Written| {
-        written.object == "Account"
-            && written.changed.iter().any(|field| FLOW_FIELDS.contains(&field.as_str()))
-    };
-    for created in [true, false] {
-        let ids: Vec<&str> = outcomes
-            .iter()
-            .filter_map(|outcome| if let Outcome::Written(written) = outcome { Some(written) } else { None })
-            .filter(watched)
-            .filter(|written| written.created == created)
-            .map(|written| written.id.as_str())
-            .collect();
-        for ids in ids.chunks(FLOW_IDS_MAX) {
-            let reason = if created { "Created" } else { "Changed" };
-            let event = org.facts.packaged("Sync_Request__e");
-            org.cometd.publish(&event, flow_payload(org, ids, reason, writer), &writer.user);
-        }
-    }
-}
-
 /// Change Data Capture of Account, one event for each record ("Change Event Message Structure", Change Data Capture
 /// Developer Guide).
 fn capture_changes(org: &Org, outcomes: &[Outcome], writer: &Writer) {
@@ -306,28 +282,4 @@ fn capture_changes(org: &Org, outcomes: &[Outcome], writer: &Writer) {
         let payload = Row::from_iter([("ChangeEventHeader".to_owned(), header)]);
         org.cometd.publish_on(CHANGE_CHANNEL, payload);
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "at most 200 ids")]
-fn flow_payload(org: &Org, ids: &[&str], reason: &str, writer: &Writer) -> Row {
-    let fields = [
-        ("Object_Type__c", json!("Account")),
-        ("Record_Ids__c", json!(ids.join(","))),
-        ("Record_Count__c", json!(ids.len() as f64)),
-        ("Reason__c", json!(reason)),
-        ("Correlation_Id__c", json!(uuid::Uuid::new_v4().to_string())),
-        ("Requested_At__c", json!(zulu_text(writer.now_ms))),
-        ("Schema_Version__c", json!(1.0)),
-    ];
-    fields.into_iter().map(|(name, value)| (org.facts.packaged(name), value)).collect()
-}
-
-/// The package's custom setting: a row of the org or of the user may switch the Flow off.
-fn suppressed(org: &Org, state: &State, writer: &Writer) -> bool {
-    let set = |row: &Row, name: &str| row.get(&org.facts.packaged(name)) == Some(&Value::Bool(true));
-    state.tables.rows(&org.facts.packaged("Sync_Settings__c")).any(|row| {
-        let owner = row.get("SetupOwnerId").and_then(Value::as_str).unwrap_or_default();
-        let meant = [&org.facts.org_id, &writer.user].iter().any(|id| id.as_str() == owner);
-        meant && (set(row, "Suppress_All__c") || set(row, "Suppress_Account__c"))
-    })
 }

@@ -78,7 +78,18 @@ pub(crate) async fn org(request: HttpRequest, body: Bytes, org: web::Data<Org>) 
         Delivery::Late { ms } => org.clock.sleep(Duration::from_millis(ms)).await,
         Delivery::Whole | Delivery::Cut { .. } | Delivery::Drip { .. } => {}
     }
+    if let Some(date) = date(&org) {
+        answer.headers.push(("Date", date));
+    }
     respond(answer, &cookies, delivery, &org.clock)
+}
+
+/// What the org's clock says, if it is not ours.
+fn date(org: &Org) -> Option<String> {
+    let state = org.state();
+    let ms = (state.clock_ahead_secs != 0).then(|| org.wall_ms(&state))?;
+    let date = chrono::DateTime::from_timestamp_millis(ms)?;
+    Some(date.format("%a, %d %b %Y %H:%M:%S GMT").to_string())
 }
 
 /// The redirect of a request that still goes to the org's old address. Logins are on another host, which stays.
@@ -153,6 +164,7 @@ async fn cometd(
             has_token: token.is_some(),
             token_ok: user.is_some(),
             channels_known: org.channels(&state),
+            channels_denied: user.as_ref().map(|user| org.channels_denied(&state, user)).unwrap_or_default(),
             user_id: user.unwrap_or_default(),
             cookies: cookies.collect(),
             body,

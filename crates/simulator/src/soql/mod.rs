@@ -14,17 +14,17 @@ pub(crate) use bind::{Plan, Reach};
 pub(crate) use error::SoqlError;
 pub(crate) use run::{cells, find};
 
-use crate::data::Tables;
+use crate::data::Schema;
 
 /// Longest statement Salesforce takes, in characters.
 const STATEMENT_MAX: usize = 100_000;
 
-/// Reads a query against the org's schema.
-pub(crate) fn plan(tables: &Tables, text: &str) -> Result<Plan, SoqlError> {
+/// Reads a query against the org as the one who asks sees it.
+pub(crate) fn plan(schema: &Schema, text: &str) -> Result<Plan, SoqlError> {
     if text.chars().count() > STATEMENT_MAX {
         return Err(SoqlError::malformed("SOQL statements cannot be longer than 100000 characters."));
     }
-    bind::bind(&tables.schema, text, &parse::parse(text)?)
+    bind::bind(schema, text, &parse::parse(text)?)
 }
 
 #[cfg(test)]

@@ -40,7 +40,9 @@ pub(crate) fn cells(tables: &Tables, plan: &Plan) -> Vec<Vec<Value>> {
 }
 
 fn select<'a>(tables: &'a Tables, plan: &Plan) -> Vec<&'a Row> {
-    let keep = |row: &&Row| plan.filter.as_ref().is_none_or(|filter| passes(tables, filter, row));
+    let keep = |row: &&Row| {
+        plan.object.shows(row) && plan.filter.as_ref().is_none_or(|filter| passes(tables, filter, row))
+    };
     let candidates = plan.filter.as_ref().and_then(|filter| few(tables, plan, filter));
     let mut rows: Vec<&Row> = match candidates {
         Some(ids) => ids.iter().filter_map(|id| tables.row(&plan.object.name, id)).filter(keep).collect(),

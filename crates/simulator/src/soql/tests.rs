@@ -13,14 +13,14 @@ fn row(value: &Value) -> Row {
 /// Three accounts by two users; the first has two enrichments.
 fn org() -> Tables {
     let mut tables = Tables::new(Schema::new("", &[]), Mint::new(1));
-    let nobody = Writer { user: String::new(), now_ms: 0 };
+    let nobody = Writer { user: String::new(), now_ms: 0, sees: None };
     let mut user = |name: &str| {
         let fields = json!({"Username": name, "LastName": name, "Email": format!("{name}@acme.example")});
         tables.seed("User", row(&fields), &nobody)
     };
     let (ann, bob) = (user("Ann"), user("Bob"));
     let mut insert = |object: &str, fields: Value, user: &str, second: i64| {
-        let writer = Writer { user: user.to_owned(), now_ms: second * 1_000 };
+        let writer = Writer { user: user.to_owned(), now_ms: second * 1_000, sees: None };
         tables.insert(object, &row(&fields), &writer).expect("a valid record").id
     };
     let acme =
@@ -40,7 +40,7 @@ fn org() -> Tables {
 }
 
 fn names(tables: &Tables, text: &str) -> Vec<String> {
-    let plan = plan(tables, text).unwrap_or_else(|error| panic!("{text}: {}", error.message));
+    let plan = plan(&tables.schema, text).unwrap_or_else(|error| panic!("{text}: {}", error.message));
     let found = find(tables, &plan, "/services/data/v66.0");
     found.records.iter().map(|record| record["Name"].as_str().expect("a name").to_owned()).collect()
 }
@@ -90,7 +90,7 @@ fn conditions_find_what_salesforce_finds() {
 #[test]
 fn ids_match_in_both_lengths() {
     let tables = org();
-    let all = find(&tables, &plan(&tables, "SELECT Id, Name FROM Account").expect("it is right"), "");
+    let all = find(&tables, &plan(&tables.schema, "SELECT Id, Name FROM Account").expect("it is right"), "");
     let id = all.records[0]["Id"].as_str().expect("an id");
     for id in [id, &id[..15]] {
         assert_eq!(names(&tables, &format!("SELECT Name FROM Account WHERE Id IN ('{id}')")), ["Acme"]);
@@ -134,7 +134,7 @@ fn sorting_puts_nulls_first_unless_told_otherwise() {
 fn records_have_attributes_parents_and_children() {
     let tables = org();
     let text = "SELECT Name, Owner.Email, Parent.Name, (SELECT Name FROM Enrichments__r ORDER BY Name DESC) FROM Account ORDER BY Name LIMIT 2";
-    let found = find(&tables, &plan(&tables, text).expect("it is right"), "/services/data/v66.0");
+    let found = find(&tables, &plan(&tables.schema, text).expect("it is right"), "/services/data/v66.0");
     let acme = &found.records[0];
     assert_eq!(acme["attributes"]["type"], "Account");
     assert!(
@@ -147,7 +147,7 @@ fn records_have_attributes_parents_and_children() {
     assert_eq!(acme["Enrichments__r"]["totalSize"], 2);
     assert_eq!(acme["Enrichments__r"]["records"][0]["Name"], "Two");
     assert_eq!(found.records[1]["Enrichments__r"], Value::Null);
-    let count = find(&tables, &plan(&tables, "SELECT COUNT() FROM Account").expect("it is right"), "");
+    let count = find(&tables, &plan(&tables.schema, "SELECT COUNT() FROM Account").expect("it is right"), "");
     assert_eq!((count.total, count.records.len()), (3, 0));
 }
 
@@ -226,10 +226,10 @@ fn wrong_queries_are_refused_in_salesforces_words() {
             "Maximum SOQL offset allowed is 2000",
         ),
     ] {
-        let error = plan(&tables, text).expect_err(text);
+        let error = plan(&tables.schema, text).expect_err(text);
         assert_eq!(error.code, code, "{text}: {}", error.message);
         assert!(error.message.contains(words), "{text}: {}", error.message);
     }
     let long = format!("SELECT Id FROM Account WHERE Name IN ('{}')", "a','".repeat(30_000));
-    assert_eq!(plan(&tables, &long).expect_err("too long").code, "MALFORMED_QUERY");
+    assert_eq!(plan(&tables.schema, &long).expect_err("too long").code, "MALFORMED_QUERY");
 }

@@ -31,7 +31,8 @@ pub(crate) fn create(org: &Org, state: &mut State, call: &Call, user: &str) -> A
         Err(answer) => return answer,
     };
     let text = |name: &str| body.get(name).and_then(Value::as_str);
-    let Some(object) = state.tables.schema.object(text("object").unwrap_or_default()) else {
+    let seen = state.views.seen(user);
+    let Some(object) = seen.object(text("object").unwrap_or_default()) else {
         let message =
             format!("Entity '{}' is not supported by the Bulk API.", text("object").unwrap_or_default());
         return Answer::error(400, "INVALIDENTITY", &message);
@@ -154,7 +155,7 @@ impl Run {
         };
         let table =
             csv_in::read(csv, job.delimiter.1, job.crlf).map_err(|message| fail(message, String::new()))?;
-        let object = state.tables.schema.shared(&job.object);
+        let object = state.views.seen(&job.user).shared(&job.object);
         let object = object.ok_or_else(|| fail("InvalidJob : object is gone".to_owned(), String::new()))?;
         if let Some(unknown) = table.header.iter().find(|name| !known(&object, name)) {
             let message = format!("InvalidBatch : Field name not found : {unknown}");

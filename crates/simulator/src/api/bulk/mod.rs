@@ -96,7 +96,8 @@ pub(crate) async fn advance(org: Arc<Org>, id: String) {
         Work::Ingest { csv } => ingest(&org, &id, &csv).await,
         Work::Query { soql } => {
             let mut state = org.state();
-            let done = query_jobs::run(&state, &soql);
+            let user = state.jobs.get(&id).map(|job| job.user.clone()).unwrap_or_default();
+            let done = query_jobs::run(&state, &user, &soql);
             end(&org, &mut state, &id, done);
         }
         Work::None => {}

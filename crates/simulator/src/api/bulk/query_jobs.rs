@@ -27,7 +27,7 @@ pub(crate) fn create(org: &Org, state: &mut State, call: &Call, user: &str) -> A
     if !["query", "queryAll"].contains(&operation) {
         return Answer::error(400, "INVALIDJOB", &format!("Unknown operation '{operation}'"));
     }
-    let plan = match soql::plan(&state.tables, text("query")) {
+    let plan = match soql::plan(&state.views.seen(user), text("query")) {
         Ok(plan) => plan,
         Err(error) => return Answer::soql(&error),
     };
@@ -60,8 +60,8 @@ pub(crate) fn create(org: &Org, state: &mut State, call: &Call, user: &str) -> A
     answer
 }
 
-pub(crate) fn run(state: &State, text: &str) -> Done {
-    let plan = match soql::plan(&state.tables, text) {
+pub(crate) fn run(state: &State, user: &str, text: &str) -> Done {
+    let plan = match soql::plan(&state.views.seen(user), text) {
         Ok(plan) => plan,
         Err(error) => return Done::Failed { message: error.message, unprocessed: String::new() },
     };

@@ -6,20 +6,43 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Key, Tables, index_text};
+use super::{Key, Tables, Writer, index_text};
 use crate::Row;
 use crate::data::id;
 use crate::data::refusal::Refusal;
 use crate::data::schema::{Field, Object};
 use crate::data::value;
 
+/// What is done to a record.
+pub(super) enum Doing {
+    Create,
+    Edit,
+    Delete,
+}
+
 impl Tables {
-    pub(super) fn writable(&self, object: &str) -> Result<Arc<Object>, Refusal> {
-        let found = self.schema.shared(object).ok_or_else(|| Refusal::no_object(object))?;
-        if found.writable {
-            return Ok(found);
+    /// The object as it is, and as the writer sees it, if it is open to the writer.
+    pub(super) fn opened(
+        &self,
+        object: &str,
+        doing: &Doing,
+        writer: &Writer,
+    ) -> Result<(Arc<Object>, Arc<Object>), Refusal> {
+        let no_object = || Refusal::no_object(object);
+        let whole = self.schema.shared(object).ok_or_else(no_object)?;
+        let seen = match &writer.sees {
+            None => Arc::clone(&whole),
+            Some(sees) => sees.shared(object).ok_or_else(no_object)?,
+        };
+        let (is_open, done) = match doing {
+            Doing::Create => (seen.open_for.create, "inserted"),
+            Doing::Edit => (seen.open_for.edit, "updated"),
+            Doing::Delete => (seen.open_for.delete, "deleted"),
+        };
+        if is_open {
+            return Ok((whole, seen));
         }
-        let message = format!("entity type {} does not support create or update", found.name);
+        let message = format!("entity type cannot be {done}: {}", seen.label());
         Err(Refusal::new("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", message))
     }
 
@@ -28,8 +51,12 @@ impl Tables {
         let Some(long) = id::canonical(id) else {
             return Err(Refusal::new("MALFORMED_ID", format!("malformed id {id}")).on("Id"));
         };
-        if self.row(&object.name, &long).is_some() {
-            return Ok(long);
+        if let Some(row) = self.row(&object.name, &long) {
+            if object.shows(row) {
+                return Ok(long);
+            }
+            let message = "insufficient access rights on object id";
+            return Err(Refusal::new("INSUFFICIENT_ACCESS_OR_READONLY", message));
         }
         if self.is_deleted(&object.name, &long) {
             return Err(Refusal::new("ENTITY_IS_DELETED", "entity is deleted"));

@@ -10,7 +10,7 @@ fn row(value: &Value) -> Row {
 }
 
 fn writer() -> Writer {
-    Writer { user: "005000000000001AAA".to_owned(), now_ms: 1_234_567 }
+    Writer { user: "005000000000001AAA".to_owned(), now_ms: 1_234_567, sees: None }
 }
 
 fn tables() -> Tables {
@@ -33,7 +33,7 @@ fn insert(tables: &mut Tables, object: &str, fields: &Value) -> String {
 fn records_are_refused_as_salesforce_refuses_them() {
     let mut tables = tables();
     let gone = insert(&mut tables, "Account", &json!({"Name": "gone"}));
-    tables.delete("Account", &gone).expect("it is there");
+    tables.delete("Account", &gone, &writer()).expect("it is there");
     insert(&mut tables, "Account", &json!({"Name": "a", "Code__c": "K1"}));
     let contact = insert(&mut tables, "Contact", &json!({"LastName": "c"}));
     for (object, fields, code, words) in [
@@ -83,7 +83,7 @@ fn records_are_refused_as_salesforce_refuses_them() {
             "User",
             json!({"LastName": "a"}),
             "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY",
-            "does not support create or update",
+            "entity type cannot be inserted: User",
         ),
     ] {
         let refusal = tables.insert(object, &row(&fields), &writer()).expect_err("must be refused");
@@ -158,9 +158,12 @@ fn a_lookup_can_be_given_by_external_id_and_is_emptied_with_its_record() {
         tables.row("Enrichment__c", &child).map(|row| row["Account__c"].clone()),
         Some(json!(account))
     );
-    tables.delete("Account", &account).expect("it is there");
+    tables.delete("Account", &account, &writer()).expect("it is there");
     assert_eq!(tables.row("Enrichment__c", &child).and_then(|row| row.get("Account__c")), None);
-    assert_eq!(tables.delete("Account", &account).expect_err("it is gone").code, "ENTITY_IS_DELETED");
+    assert_eq!(
+        tables.delete("Account", &account, &writer()).expect_err("it is gone").code,
+        "ENTITY_IS_DELETED"
+    );
 }
 
 proptest! {
@@ -183,7 +186,7 @@ proptest! {
             let _ = match what {
                 0 => tables.insert("Account", &fields, &writer()).map(|_| ()),
                 1 => tables.update("Account", &id, &fields, &writer()).map(|_| ()),
-                _ => tables.delete("Account", &id),
+                _ => tables.delete("Account", &id, &writer()),
             };
         }
         tables.rollback();

@@ -1,0 +1,114 @@
+//! The package's contract, `salesforce-package/contract.json`, as the simulator reads it.
+//!
+//! Here: the file's shape. Not here: what follows for an org (`package`, `rights`, `org/flow`).
+//! The service has a reader of its own: a shared one would share a misreading.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+static CONTRACT: LazyLock<Contract> = LazyLock::new(|| {
+    let text = include_str!("../../../../salesforce-package/contract.json");
+    serde_json::from_str(text).expect("a test reads the built-in contract")
+});
+
+/// What the package brings into an org; names are without namespace.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Contract {
+    pub(crate) objects: BTreeMap<String, ObjectOf>,
+    pub(crate) events: BTreeMap<String, EventOf>,
+    pub(crate) custom_settings: BTreeMap<String, SettingOf>,
+    pub(crate) flows: BTreeMap<String, FlowOf>,
+    pub(crate) permission_sets: BTreeMap<String, SetOf>,
+    pub(crate) companion_permission_sets: BTreeMap<String, SetOf>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ObjectOf {
+    pub(crate) fields: BTreeMap<String, FieldOf>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct EventOf {
+    pub(crate) record_ids_max: usize,
+    pub(crate) fields: BTreeMap<String, FieldOf>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct SettingOf {
+    pub(crate) fields: BTreeMap<String, FieldOf>,
+}
+
+/// A field as its metadata has it; what a type does not have is absent.
+#[derive(Debug, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "they are the contract's")]
+pub(crate) struct FieldOf {
+    #[serde(rename = "type")]
+    pub(crate) kind: KindOf,
+    #[serde(default)]
+    pub(crate) length: u32,
+    #[serde(default)]
+    pub(crate) precision: u8,
+    #[serde(default)]
+    pub(crate) scale: u8,
+    #[serde(default)]
+    pub(crate) values: Vec<String>,
+    #[serde(default)]
+    pub(crate) restricted: bool,
+    #[serde(default)]
+    pub(crate) reference_to: String,
+    #[serde(default)]
+    pub(crate) relationship: String,
+    pub(crate) required: bool,
+    pub(crate) unique: bool,
+    pub(crate) external_id: bool,
+}
+
+/// The Metadata API's field types that the package may use.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(crate) enum KindOf {
+    Text,
+    TextArea,
+    LongTextArea,
+    Url,
+    Phone,
+    Email,
+    Picklist,
+    MultiselectPicklist,
+    Number,
+    Currency,
+    Percent,
+    Checkbox,
+    Date,
+    DateTime,
+    Lookup,
+}
+
+/// A record-triggered flow.
+#[derive(Debug, Deserialize)]
+pub(crate) struct FlowOf {
+    pub(crate) object: String,
+    pub(crate) watched: Vec<String>,
+}
+
+/// A permission set.
+#[derive(Debug, Deserialize)]
+pub(crate) struct SetOf {
+    pub(crate) objects: BTreeMap<String, Vec<String>>,
+    pub(crate) fields: BTreeMap<String, FieldsOf>,
+    pub(crate) custom_settings: Vec<String>,
+    pub(crate) user_permissions: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct FieldsOf {
+    pub(crate) editable: Vec<String>,
+    pub(crate) readable: Vec<String>,
+}
+
+impl Contract {
+    pub(crate) fn built_in() -> &'static Self {
+        &CONTRACT
+    }
+}
