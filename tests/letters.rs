@@ -44,7 +44,7 @@ async fn newest(rig: &Rig) -> Value {
 #[actix_rt::test]
 async fn an_event_that_could_not_be_read_is_read_again_once_the_settings_are_right() {
     let wrong = |text: String| {
-        text.replace("object = \"Account\"", "object = \"Account\"\nevent = { ids = \"Wrong_Field__c\" }")
+        text.replace("object = \"Account\"", "object = \"Account\"\nevent = { ids = \"Reason__c\" }")
     };
     let mut rig = reachable(wrong).await;
     rig.start().await;
@@ -54,14 +54,14 @@ async fn an_event_that_could_not_be_read_is_read_again_once_the_settings_are_rig
     ledger(&rig, json!({ "records_in": 1, "dead_letters": 1 })).await;
     let number = newest(&rig).await["number"].to_string();
     let (done, said) = order(&rig, &["dead-letters", "retry", "acme", &number]).await;
-    assert!(!done && said.contains("cannot be retried") && said.contains("Wrong_Field__c"), "{said}");
+    assert!(!done && said.contains("cannot be retried") && said.contains("Reason__c"), "{said}");
     let (done, said) = order(&rig, &["dead-letters", "retry", "acme", "--all"]).await;
     assert!(!done && said.contains(&format!("{number}: stays")), "{said}");
 
     rig.terminate().await;
     let path = rig.folder.path().join("orgpipe.toml");
     let settings = std::fs::read_to_string(&path).expect("settings");
-    rig.write("orgpipe.toml", &settings.replace("event = { ids = \"Wrong_Field__c\" }\n", ""));
+    rig.write("orgpipe.toml", &settings.replace("event = { ids = \"Reason__c\" }\n", ""));
     rig.start().await;
     ordered(&rig, &["dead-letters", "retry", "acme", &number, "--by", "jo"]).await;
     ledger(&rig, json!({ "records_in": 2, "dead_letters": 1, "written": 1 })).await;
