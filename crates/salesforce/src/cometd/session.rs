@@ -5,6 +5,7 @@
 //!                 ↑             ↑         (each channel)    └─ Waiting ─→ Polling (a pause was asked for)
 //!                 └── Resting ──┘
 //!
+//! Polling ─a refused channel is due→ Asking ─→ Polling        (the subscribe goes beside the held poll)
 //! any ──trouble→ Resting        any ──Stop→ Leaving ─Done→ Idle
 //! an old session, a store that is slow or fails ──→ Leaving ─→ Resting
 //! ```
@@ -12,11 +13,12 @@
 //!
 //! Here: the phases, and which input is an answer to what. Not here: what follows (`arrows`), how it is asked
 //! (`ask`), what an answer says (`answer`), channels and their positions (`channels`), how long to wait after
-//! trouble (`trouble`).
+//! trouble (`trouble`), what goes beside a held poll (`beside`).
 //!
 //! Invariants:
 //! - Except when idle, a question is open: a request, a store, a token or a timer. Each has an end, so it goes on.
-//! - One request is open at a time; only when stopping, a disconnect goes beside the held connect.
+//! - One request is open at a time; only beside the held connect, on a connection of its own, a subscribe or a
+//!   disconnect goes. Events are taken from two answers only if it is sure which Salesforce wrote first.
 //! - At most one store is open, and no poll leaves while it is: Salesforce never runs ahead of the disk.
 //! - A channel is subscribed to at the position last stored. Events that are not stored are asked for again.
 //! - A number is never used twice, so an answer that comes after its phase finds nobody waiting.
@@ -24,6 +26,7 @@
 mod answer;
 mod arrows;
 mod ask;
+mod beside;
 mod channels;
 mod link;
 mod trouble;
@@ -41,6 +44,7 @@ mod tests;
 
 use std::time::Duration;
 
+use beside::Asking;
 use channels::{Channel, Pending};
 use link::Link;
 use trouble::Trouble;
@@ -126,6 +130,7 @@ impl Session {
             Phase::Handshaking { .. } => "handshaking",
             Phase::Subscribing { .. } => "subscribing",
             Phase::Polling { .. } => "polling",
+            Phase::Asking(_) => "asking",
             Phase::Waiting { .. } => "waiting",
             Phase::Storing { .. } => "storing",
             Phase::Leaving(_) => "leaving",
@@ -146,6 +151,8 @@ enum Phase {
     Subscribing { link: Link, request: u64, channel: usize, stop: Option<Duration> },
     /// Open: the connect.
     Polling { link: Link, request: u64, sent: Duration },
+    /// Open: a subscribe, beside the connect or its answer.
+    Asking(Asking),
     /// Open: a timer, before the next connect.
     Waiting { link: Link, until: Duration },
     /// Open: the store, and a timer while the session is alive.
@@ -235,6 +242,12 @@ impl Turn {
             {
                 self.polled(link, sent, http)
             }
+            (Phase::Asking(asking), Input::Answer { request, http }) if asking.subscribe == request => {
+                self.asked(asking, http)
+            }
+            (Phase::Asking(asking), Input::Answer { request, http }) if asking.held() == Some(request) => {
+                self.poll_waits(asking, http)
+            }
             (Phase::Storing { request, after }, Input::Stored { request: stored }) if request == stored => {
                 self.keep();
                 self.go_on(after)
@@ -265,20 +278,23 @@ impl Turn {
     }
 }
 
-impl Phase {
+impl Session {
     /// When a timer must ring.
-    fn deadline(&self, options: &Options) -> Option<Duration> {
-        match self {
-            Self::Idle
-            | Self::Renewing { .. }
-            | Self::Polling { .. }
-            | Self::Storing { after: After::Rest(_), .. } => None,
-            Self::Handshaking { stop, .. } | Self::Subscribing { stop, .. } => *stop,
-            Self::Waiting { until, .. } | Self::Resting(Rest { until, .. }) => Some(*until),
-            Self::Storing { after: After::Poll(link), .. } => {
-                Some(link.heard.saturating_add(options.poll_within))
+    fn deadline(&self) -> Option<Duration> {
+        match &self.phase {
+            Phase::Idle | Phase::Renewing { .. } | Phase::Storing { after: After::Rest(_), .. } => None,
+            Phase::Handshaking { stop, .. }
+            | Phase::Subscribing { stop, .. }
+            | Phase::Asking(Asking { stop, .. }) => *stop,
+            Phase::Polling { .. } => channels::next_due(&self.channels),
+            Phase::Waiting { until, .. } => {
+                Some(channels::next_due(&self.channels).map_or(*until, |due| due.min(*until)))
             }
-            Self::Leaving(leaving) => leaving.disconnect.or(leaving.connect).map(|_| leaving.until),
+            Phase::Resting(Rest { until, .. }) => Some(*until),
+            Phase::Storing { after: After::Poll(link), .. } => {
+                Some(link.heard.saturating_add(self.options.poll_within))
+            }
+            Phase::Leaving(leaving) => leaving.disconnect.or(leaving.connect).map(|_| leaving.until),
         }
     }
 }

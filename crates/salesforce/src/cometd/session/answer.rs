@@ -11,6 +11,7 @@ use super::super::{
 };
 
 /// An answer, taken apart.
+#[derive(Clone, Debug)]
 pub(super) struct Heard {
     /// They count whatever the outcome: Salesforce has taken them out of its queue.
     pub(super) events: Vec<(String, Event)>,
@@ -44,6 +45,20 @@ pub(super) fn read(place: Place, http: Result<Answer, Failure>) -> Heard {
 /// A successful handshake without a client id leads nowhere.
 pub(super) fn nameless() -> Verdict {
     ours("the handshake succeeded but named no client", Fault::Transport)
+}
+
+impl Heard {
+    /// Whether events may have left Salesforce's queue with it. An answer that got lost may have held some.
+    pub(super) fn took_events(&self) -> bool {
+        !self.events.is_empty() || self.outcome.as_ref().is_err_and(|verdict| !verdict.told)
+    }
+}
+
+/// Events came where nobody knows what is before and what behind them.
+pub(super) fn crossed() -> Verdict {
+    let reason = "events came beside the poll, so their order is not sure".to_owned();
+    let (reaction, fault) = (Reaction::Handshake, Fault::Session);
+    Verdict { reaction, reason, hint: "", told: true, alarm: false, fault }
 }
 
 /// The store said no.

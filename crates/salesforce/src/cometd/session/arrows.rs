@@ -10,7 +10,8 @@ use super::{
         reaction::{self, Place, Reaction, Verdict},
         wire::Reconnect,
     },
-    After, End, Leaving, Link, Phase, Rest, Turn, answer,
+    After, End, Leaving, Link, Phase, Rest, Turn,
+    answer::{self, Heard},
     channels::Channel,
     link::STABLE,
     trouble,
@@ -78,7 +79,7 @@ impl Turn {
     }
 
     /// None when the verdict is on this channel alone and the session goes on.
-    fn refused(&mut self, index: usize, mut verdict: Verdict) -> Option<Rest> {
+    pub(super) fn refused(&mut self, index: usize, mut verdict: Verdict) -> Option<Rest> {
         let fresh_token = self.session.trouble.has_new_token();
         let channel = &mut self.session.channels[index];
         match verdict.reaction {
@@ -110,6 +111,11 @@ impl Turn {
     pub(super) fn polled(&mut self, mut link: Link, sent: Duration, http: Result<Answer, Failure>) -> Phase {
         let heard = answer::read(Place::Connect, http);
         link.hear(&heard.cookies, self.now);
+        self.poll_over(link, sent, heard)
+    }
+
+    /// A poll that left at `sent` is over.
+    pub(super) fn poll_over(&mut self, mut link: Link, sent: Duration, heard: Heard) -> Phase {
         let batches = self.receive(heard.events);
         let verdict = match heard.outcome {
             Ok(reply) => {
@@ -149,7 +155,7 @@ impl Turn {
     }
 
     /// The session, or its beginning, is lost: when to begin anew, and how.
-    fn recover(&mut self, verdict: &Verdict) -> Rest {
+    pub(super) fn recover(&mut self, verdict: &Verdict) -> Rest {
         let plan = self.session.trouble.plan(verdict.reaction, &self.session.options, self.dice);
         if plan.refused || verdict.reaction != Reaction::LoginThenBug {
             self.alarm_of(verdict);
@@ -207,6 +213,7 @@ impl Turn {
             Phase::Subscribing { link, request, channel, stop } => {
                 Phase::Subscribing { link, request, channel, stop: stop.or(Some(until)) }
             }
+            Phase::Asking(asking) => Phase::Asking(asking.until(until)),
             Phase::Polling { link, request, .. } => self.leave(&link, Some(request), None, End::Stop),
             Phase::Waiting { link, .. } => self.leave(&link, None, None, End::Stop),
             Phase::Storing { request, after: After::Poll(link) } => {
@@ -229,11 +236,15 @@ impl Turn {
             return phase;
         }
         self.session.alarm = None;
-        if phase.deadline(&self.session.options).is_none_or(|at| self.now < at) {
+        self.session.phase = phase;
+        let due = self.session.deadline().is_some_and(|at| at <= self.now);
+        let phase = std::mem::take(&mut self.session.phase);
+        if !due {
             return phase;
         }
         match phase {
             Phase::Waiting { link, .. } => self.proceed(link),
+            Phase::Polling { link, request, sent } => self.ask_beside(link, request, sent),
             Phase::Resting(rest) => self.rest(rest),
             Phase::Storing { request, after: After::Poll(link) } => {
                 let reason = "the events could not be stored in time for the next poll".to_owned();
@@ -242,7 +253,7 @@ impl Turn {
                 self.leave(&link, None, Some(request), End::Rest(rest))
             }
             Phase::Leaving(leaving) => self.leave_on(Leaving { disconnect: None, connect: None, ..leaving }),
-            Phase::Handshaking { .. } | Phase::Subscribing { .. } => self.done(),
+            Phase::Handshaking { .. } | Phase::Subscribing { .. } | Phase::Asking(_) => self.done(),
             phase => phase,
         }
     }

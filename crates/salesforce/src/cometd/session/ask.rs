@@ -28,25 +28,29 @@ impl Turn {
         if self.now >= link.renew_at {
             return self.leave(&link, None, None, End::Rest(Rest { until: self.now, renew: None }));
         }
-        if let Some(channel) = self.session.channels.iter().position(|channel| channel.is_due(self.now)) {
-            return self.subscribe(link, channel);
+        if let Some(channel) = self.due() {
+            let request = self.subscribe(&link, channel);
+            return Phase::Subscribing { link, request, channel, stop: None };
         }
         let until = link.next_poll(self.session.options.poll_within);
         if link.connected && self.now < until { Phase::Waiting { link, until } } else { self.connect(link) }
     }
 
-    pub(super) fn subscribe(&mut self, link: Link, index: usize) -> Phase {
+    /// The first channel whose time has come.
+    pub(super) fn due(&self) -> Option<usize> {
+        self.session.channels.iter().position(|channel| channel.is_due(self.now))
+    }
+
+    /// Asks for a channel from its stored position on.
+    pub(super) fn subscribe(&mut self, link: &Link, index: usize) -> u64 {
         let channel = &mut self.session.channels[index];
         let (name, unreadable) = (channel.wanted.channel.clone(), channel.drop_unreadable());
         let replay = channel.ask();
         if let Some(last) = unreadable {
             self.report(Report::Gap { channel: name.clone(), last });
         }
-        let cookies = link.jar.header(self.now);
-        let timeout = self.session.options.answer_within;
-        let request =
-            self.send("/subscribe", timeout, cookies, |id| wire::subscribe(id, &link.client, &name, replay));
-        Phase::Subscribing { link, request, channel: index, stop: None }
+        let (timeout, cookies) = (self.session.options.answer_within, link.jar.header(self.now));
+        self.send("/subscribe", timeout, cookies, |id| wire::subscribe(id, &link.client, &name, replay))
     }
 
     pub(super) fn connect(&mut self, link: Link) -> Phase {
@@ -122,7 +126,7 @@ impl Turn {
     /// Sees to it that a timer rings no later than the phase needs it. One that rings earlier is set again then, so
     /// that a busy channel does not leave a heap of timers behind.
     pub(super) fn arm(&mut self) {
-        let Some(at) = self.session.phase.deadline(&self.session.options) else { return };
+        let Some(at) = self.session.deadline() else { return };
         if self.session.alarm.is_some_and(|alarm| alarm.at <= at) {
             return;
         }

@@ -86,6 +86,15 @@ pub(super) fn all(wanted: Vec<Wanted>) -> Vec<Channel> {
         .collect()
 }
 
+/// When the next refused channel is to be asked for again.
+pub(super) fn next_due(channels: &[Channel]) -> Option<Duration> {
+    let due = channels.iter().filter_map(|channel| match channel.state {
+        State::Off { due } => Some(due),
+        State::Asked { .. } | State::On => None,
+    });
+    due.min()
+}
+
 /// Sorts delivered events into batches. An event of a channel that this session has not asked for is left out: its
 /// turn comes when the channel is subscribed to at its position.
 pub(super) fn receive(channels: &[Channel], events: Vec<(String, Event)>) -> (Vec<Batch>, Vec<Pending>) {

@@ -42,9 +42,11 @@ pub(super) enum Fault {
     Spent,
     /// The body is cut in the middle.
     Half,
+    /// Refused without a reason, to be tried again.
+    PutOff,
 }
 
-pub(super) const FAULTS: [Fault; 18] = [
+pub(super) const FAULTS: [Fault; 19] = [
     Fault::None,
     Fault::Unreachable,
     Fault::Cut,
@@ -63,6 +65,7 @@ pub(super) const FAULTS: [Fault; 18] = [
     Fault::NoCookie,
     Fault::Spent,
     Fault::Half,
+    Fault::PutOff,
 ];
 
 /// One org: retained events, at most one session with its queue.
@@ -109,6 +112,7 @@ impl Org {
             Fault::NoCookie => {
                 Some(("400::Client {x} has established a session, but no BAYEUX_BROWSER cookie present", ""))
             }
+            Fault::PutOff => Some(("", "")),
             Fault::Spent => Some(("403::Organization total events daily limit exceeded", "")),
             _ => None,
         };
@@ -137,6 +141,9 @@ impl Org {
         if let Some((error, reason)) = refused {
             reply["error"] = error.into();
             reply["ext"]["sfdc"]["failureReason"] = reason.into();
+            if fault == Fault::PutOff {
+                reply["advice"]["reconnect"] = "retry".into();
+            }
         }
         if fault == Fault::Ended {
             self.session = None;

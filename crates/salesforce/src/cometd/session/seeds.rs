@@ -29,6 +29,7 @@ struct Life {
     stored: usize,
     missed: usize,
     gaps: usize,
+    asked_beside: usize,
 }
 
 /// The promise: an event is stored once, in order, or it was purged and a gap was reported that covers it. And after
@@ -45,13 +46,14 @@ fn no_event_is_lost_without_a_gap_report_and_none_is_out_of_order() {
         all.stored += life.stored;
         all.missed += life.missed;
         all.gaps += life.gaps;
+        all.asked_beside += life.asked_beside;
     }
     // A simulation in which nothing happens proves nothing.
     if seeds.end - seeds.start >= 100 {
-        let Life { stored, missed, gaps } = all;
+        let Life { stored, missed, gaps, asked_beside } = all;
         assert!(
-            missed > 100 && gaps > 100 && stored > 5_000,
-            "{stored} stored, {missed} missed, {gaps} gaps"
+            missed > 100 && gaps > 100 && stored > 5_000 && asked_beside > 1_000,
+            "{stored} stored, {missed} missed, {gaps} gaps, {asked_beside} subscribes beside a poll"
         );
     }
 }
@@ -68,8 +70,14 @@ fn live(seed: u64) -> Result<Life, String> {
     }
     // How hostile this life is, out of 100 answers.
     let faults = dice.random_range(0..90);
+    // Whether it is led to where two connections are in use, which chance alone seldom does.
+    let beside = dice.random_ratio(1, 2);
     for _ in 0..MOVES {
         world.talk.dice = dice.random();
+        if let Some(one) = lead(&world, &mut dice).filter(|_| beside) {
+            world.go(&one);
+            continue;
+        }
         match dice.random_range(0..100) {
             0..40 => {
                 let fault = if dice.random_range(0..100) < faults {
@@ -90,7 +98,7 @@ fn live(seed: u64) -> Result<Life, String> {
             }
             94..96 => world.talk.die(dice.random()),
             96 => world.go(&Move::Stop),
-            97 => world.go(&Move::Cross(dice.random_range(0..2))),
+            97 => world.go(&cross(&mut dice)),
             98 => world.go(&Move::Stale(dice.random_range(0..300))),
             _ => world.go(&Move::Start),
         }
@@ -104,10 +112,34 @@ fn live(seed: u64) -> Result<Life, String> {
     }
 }
 
+/// The next move towards a subscribe beside a poll, or what may go wrong with the two.
+fn lead(world: &World, dice: &mut StdRng) -> Option<Move> {
+    let lost = [Fault::Cut, Fault::Cut, Fault::TimedOut, Fault::RefusedWithEvents, Fault::Forgotten];
+    match world.talk.phase() {
+        "subscribing" if dice.random_ratio(1, 2) => Some(Move::Serve(Fault::PutOff)),
+        "polling" if world.talk.rings_first() && dice.random_ratio(2, 3) => Some(Move::Ring),
+        "asking" => Some(match dice.random_range(0..9) {
+            0..3 => Move::Publish(dice.random_range(0..2)),
+            3 => Move::Serve(Fault::None),
+            4 => Move::ServeLast(Fault::None),
+            5 => Move::Serve(lost[dice.random_range(0..lost.len())]),
+            6 => Move::ServeLast(lost[dice.random_range(0..lost.len())]),
+            _ => cross(dice),
+        }),
+        _ => None,
+    }
+}
+
+fn cross(dice: &mut StdRng) -> Move {
+    let fault = if dice.random_ratio(1, 3) { Fault::Cut } else { Fault::None };
+    Move::Cross(dice.random_range(0..2), dice.random(), fault)
+}
+
 fn check(world: &World) -> Result<Life, String> {
     let (kept, published) = (world.kept(), world.published());
     let purged: BTreeSet<i64> = world.org.published[..world.org.purged].iter().map(|(_, id)| *id).collect();
-    let mut life = Life { gaps: world.talk.gaps.len(), ..Life::default() };
+    let mut life =
+        Life { gaps: world.talk.gaps.len(), asked_beside: world.talk.asked_beside, ..Life::default() };
     for channel in CHANNELS {
         let (kept, published) = (&kept[channel], &published[channel]);
         if !kept.is_sorted_by(|one, next| one < next) {

@@ -3,14 +3,17 @@
 //! Here: the invariants of `session`, checked after every input of every test. Not here: what is said (`tests`,
 //! `properties`).
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use serde_json::Value;
 
 use super::{
     super::{Action, Answer, Batch, Failure, Input, Report, StartFrom, Wanted},
-    Options, Session, step,
+    Options, Phase, Session, step,
 };
 
 /// An open `Action::Send`.
@@ -43,9 +46,12 @@ pub(super) struct Talk {
     pub(super) requests: usize,
     /// Requests for a new token so far.
     pub(super) logins: usize,
+    /// Subscribes beside a held poll so far.
+    pub(super) asked_beside: usize,
     /// Reported gaps: channel, and the position behind which events may be missing.
     pub(super) gaps: Vec<(String, Vec<u8>)>,
-    stopping: bool,
+    /// Sessions that were told to end: what is still open of them is not waited for any more.
+    left: BTreeSet<String>,
 }
 
 /// `/event/A__e` from now on, `/event/A__e@7` from the position 7 on, `/event/A__e@all` with everything retained.
@@ -77,8 +83,9 @@ impl Talk {
             done: 0,
             requests: 0,
             logins: 0,
+            asked_beside: 0,
             gaps: Vec::new(),
-            stopping: false,
+            left: BTreeSet::new(),
         }
     }
 
@@ -119,9 +126,7 @@ impl Talk {
             Input::StoreFailed { request } => self.stores.retain(|(store, _)| store != request),
             Input::TokenReady | Input::TokenFailed { .. } => self.tokens = self.tokens.saturating_sub(1),
             Input::Woke { timer } => self.wakes.retain(|(wake, _)| wake != timer),
-            // A start before the end of a stop is not heard.
-            Input::Start => self.stopping &= !self.is_idle(),
-            Input::Stop => self.stopping = true,
+            Input::Start | Input::Stop => {}
         }
     }
 
@@ -153,13 +158,31 @@ impl Talk {
         }
     }
 
-    fn check_sent(&self, sent: &Sent) {
+    fn is_left(&self, sent: &Sent) -> bool {
+        sent.message["clientId"].as_str().is_some_and(|client| self.left.contains(client))
+    }
+
+    fn check_sent(&mut self, sent: &Sent) {
         assert_eq!(sent.message["id"], sent.request.to_string());
         assert_eq!(sent.message["channel"], format!("/meta{}", sent.suffix));
-        if sent.suffix != "/disconnect" {
-            assert!(self.stores.is_empty(), "{} while a store is open", sent.suffix);
-            let mut beside = self.sends.iter().filter(|beside| self.now < beside.until);
-            assert!(beside.next().is_none(), "{} beside {:?}", sent.suffix, self.sends);
+        let beside: Vec<&Sent> = self.sends.iter().filter(|beside| !self.is_left(beside)).collect();
+        match sent.suffix {
+            "/disconnect" => {
+                self.left.insert(sent.message["clientId"].as_str().expect("a client").to_owned());
+            }
+            "/subscribe" => {
+                let held = beside.iter().all(|beside| beside.suffix == "/connect");
+                assert!(
+                    held && self.stores.is_empty(),
+                    "a subscribe beside {beside:?} and {:?}",
+                    self.stores
+                );
+                self.asked_beside += beside.len();
+            }
+            suffix => {
+                assert!(beside.is_empty(), "{suffix} beside {beside:?}");
+                assert!(self.stores.is_empty(), "{suffix} while a store is open");
+            }
         }
         if sent.suffix == "/subscribe" {
             let channel = sent.message["subscription"].as_str().expect("a channel");
@@ -180,17 +203,41 @@ impl Talk {
         }
     }
 
+    /// Just that is open which the phase waits for: one question, and one more only on the second connection or while
+    /// leaving. So it always goes on, and no request is left hanging while its session lives.
     fn check(&self) {
-        let under_way = |suffix| {
-            let open = self.sends.iter().filter(|sent| self.now < sent.until && sent.suffix.contains(suffix));
-            open.count()
+        let session = self.session.as_ref().expect("between steps");
+        let (mut requests, mut store, mut token, mut timer) = (Vec::new(), None, false, false);
+        match &session.phase {
+            Phase::Idle => {}
+            Phase::Renewing { .. } => token = true,
+            Phase::Handshaking { request, .. }
+            | Phase::Subscribing { request, .. }
+            | Phase::Polling { request, .. } => requests.push(*request),
+            Phase::Asking(asking) => requests.extend(asking.held().into_iter().chain([asking.subscribe])),
+            Phase::Waiting { .. } | Phase::Resting(_) => timer = true,
+            Phase::Storing { request, .. } => store = Some(*request),
+            Phase::Leaving(leaving) => {
+                requests.extend(leaving.connect.into_iter().chain(leaving.disconnect));
+                store = leaving.store;
+                assert!(store.is_some() || !requests.is_empty(), "leaving, and nothing is open");
+            }
+        }
+        let open = |request: &u64| self.sends.iter().any(|sent| sent.request == *request);
+        assert!(requests.iter().all(open), "{requests:?} is waited for in {}", self.phase());
+        let more = self.sends.iter().find(|sent| !requests.contains(&sent.request) && !self.is_left(sent));
+        assert!(more.is_none(), "nobody waits for {more:?} in {}", self.phase());
+        let stores: Vec<u64> = self.stores.iter().map(|(store, _)| *store).collect();
+        assert_eq!(stores, Vec::from_iter(store), "in {}", self.phase());
+        assert_eq!(self.tokens, usize::from(token), "in {}", self.phase());
+        let rings = |at: Duration| {
+            let alarm = session.alarm.expect("an alarm");
+            alarm.at <= at && self.wakes.iter().any(|(timer, _)| *timer == alarm.timer)
         };
-        let connects = under_way("/connect");
-        assert!(connects <= 1 && under_way("/disconnect") <= 1 && under_way("") <= 2, "{:?}", self.sends);
-        assert!(under_way("") <= 1 || self.stopping, "two requests without a stop: {:?}", self.sends);
-        assert!(self.stores.len() <= 1 && self.tokens <= 1);
-        let open = self.sends.len() + self.stores.len() + self.tokens + self.wakes.len();
-        assert!(self.is_idle() || open > 0, "nothing is open in {}", self.phase());
+        match session.deadline() {
+            Some(at) => assert!(rings(at), "nothing rings in {}", self.phase()),
+            None => assert!(!timer, "no time is set in {}", self.phase()),
+        }
     }
 
     /// The process dies; an open store may still have reached the disk. A new one goes on from there.
@@ -205,7 +252,13 @@ impl Talk {
         });
         self.session = Some(Session::new(wanted.collect(), Options::default()));
         (self.sends, self.stores, self.wakes) = (Vec::new(), Vec::new(), Vec::new());
-        (self.tokens, self.stopping) = (0, false);
+        self.tokens = 0;
+    }
+
+    /// Whether a timer rings before the caller gives up any request.
+    pub(super) fn rings_first(&self) -> bool {
+        let ring = self.wakes.iter().map(|(_, at)| *at).min();
+        ring.is_some_and(|ring| self.sends.iter().all(|sent| ring < sent.until))
     }
 
     /// The clock goes on.

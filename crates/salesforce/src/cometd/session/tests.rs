@@ -1,5 +1,7 @@
-//! The arrows: what is done on each input. Here: way in, advice, age, stop. `tests/`: events, trouble.
+//! The arrows: what is done on each input. Here: way in, advice, age, stop. `tests/`: two connections,
+//! events, trouble.
 
+mod beside;
 mod events;
 mod trouble;
 

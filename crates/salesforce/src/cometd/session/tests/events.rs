@@ -93,7 +93,7 @@ fn an_aged_position_is_a_gap_and_the_rest_is_replayed() {
     assert_eq!(talk.hears(SHAKEN), ["connected", "/subscribe {/event/A__e:3}"]);
     // If even -2 is "invalid", the channel waits.
     let mut talk = subscribing(&["/event/A__e@all"]);
-    assert_eq!(talk.hears(AGED), ["refused /event/A__e 900", "/connect at once"]);
+    assert_eq!(talk.hears(AGED), ["refused /event/A__e 900", "/connect at once", "wake 900"]);
 }
 
 #[test]
