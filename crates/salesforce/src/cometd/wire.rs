@@ -5,11 +5,14 @@
 //! Reading is tolerant: an array or one object, any field missing, fields of the wrong type taken as missing.
 //! Writing is strict: one message per request, since Salesforce answers batches badly (streaming.md 1.2).
 
+mod message;
+
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::Event;
+use message::{Kind, Message};
 
 /// What a body held.
 #[derive(Debug, Default, PartialEq)]
@@ -71,20 +74,13 @@ pub(super) fn read(body: &[u8]) -> Result<Heard, Unreadable> {
         let page = String::from_utf8_lossy(&start[..start.len().min(65_536)]).to_ascii_lowercase();
         return Err(Unreadable::Html { login: page.contains("login") });
     }
-    let messages = match serde_json::from_slice(start) {
-        Ok(Value::Array(messages)) => messages,
-        Ok(Value::Null) => return Err(Unreadable::Empty),
-        Ok(message @ Value::Object(_)) => vec![message],
-        Ok(_) => return Err(Unreadable::Other("not a list of messages".to_owned())),
-        Err(cause) => return Err(Unreadable::Other(cause.to_string())),
-    };
     let mut heard = Heard::default();
-    for message in messages {
-        if let Value::Object(message) = message {
-            sort(message, &mut heard);
-        }
+    match message::each(start, &mut |message| sort(message, &mut heard)) {
+        Ok(Kind::Messages) if heard != Heard::default() => Ok(heard),
+        Ok(Kind::Messages | Kind::Null) => Err(Unreadable::Empty),
+        Ok(Kind::Other) => Err(Unreadable::Other("not a list of messages".to_owned())),
+        Err(cause) => Err(Unreadable::Other(cause.to_string())),
     }
-    if heard == Heard::default() { Err(Unreadable::Empty) } else { Ok(heard) }
 }
 
 /// Opens a session.
@@ -127,17 +123,16 @@ pub(super) fn name(channel: &str) -> &str {
     channel.split('?').next().unwrap_or(channel).trim_end_matches('/')
 }
 
-fn sort(mut message: Map<String, Value>, heard: &mut Heard) {
-    let channel = text(&message, "channel");
-    match channel {
+fn sort(message: Message, heard: &mut Heard) {
+    match text(message.channel) {
         Some(channel) if !channel.starts_with("/meta/") => {
-            if let Some(data) = message.remove("data") {
+            if let Some(data) = message.data {
                 heard.events.push((channel, event(data)));
             }
         }
         channel => {
-            if channel.is_some() || message.contains_key("successful") || message.contains_key("error") {
-                heard.replies.push(reply(channel, &message));
+            if channel.is_some() || message.successful.is_some() || message.error.is_some() {
+                heard.replies.push(reply(channel, Message { channel: None, ..message }));
             }
         }
     }
@@ -150,19 +145,21 @@ fn event(data: Value) -> Event {
     Event { replay_id, uuid, data }
 }
 
-fn reply(channel: Option<String>, message: &Map<String, Value>) -> Reply {
-    let (client, error) = (text(message, "clientId"), text(message, "error"));
+fn reply(channel: Option<String>, message: Message) -> Reply {
+    let (client, error) = (text(message.client), text(message.error));
     let failure_reason = message
-        .get("ext")
+        .ext
+        .as_ref()
         .and_then(|ext| ext["sfdc"]["failureReason"].as_str())
         .filter(|reason| !reason.trim().is_empty())
         .map(str::to_owned);
-    let successful = match message.get("successful") {
-        Some(Value::Bool(successful)) => *successful,
+    let successful = match message.successful {
+        Some(Value::Bool(successful)) => successful,
         Some(Value::String(successful)) => successful == "true",
         _ => error.is_none() && failure_reason.is_none() && client.is_some(),
     };
-    Reply { channel, client, successful, error, failure_reason, advice: advice(message.get("advice")) }
+    let advice = advice(message.advice.as_ref());
+    Reply { channel, client, successful, error, failure_reason, advice }
 }
 
 fn advice(advice: Option<&Value>) -> Advice {
@@ -186,8 +183,11 @@ fn advice(advice: Option<&Value>) -> Advice {
     }
 }
 
-fn text(message: &Map<String, Value>, key: &str) -> Option<String> {
-    message.get(key)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+fn text(field: Option<Value>) -> Option<String> {
+    match field {
+        Some(Value::String(text)) if !text.is_empty() => Some(text),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

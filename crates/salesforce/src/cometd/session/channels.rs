@@ -10,7 +10,10 @@
 //! another event ("Message Durability"). A repeated event is known by its `EventUuid`, or where there is none by
 //! its replay id. An event taken for new once too often costs a look-up; one taken for a repeat would be lost.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    time::Duration,
+};
 
 use super::{
     super::{Batch, Event, Report, StartFrom, Wanted, reaction::Reaction, wire},
@@ -47,17 +50,19 @@ enum State {
 }
 
 /// What makes an event this one and no other.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Key {
-    Uuid(String),
+    Uuid(u128),
+    /// An `EventUuid` of another form.
+    Name(Box<str>),
     Replay(i64),
 }
 
 /// The last events that were stored, in two generations.
 #[derive(Clone, Debug, Default)]
 struct Seen {
-    young: BTreeSet<Key>,
-    old: BTreeSet<Key>,
+    young: HashSet<Key>,
+    old: HashSet<Key>,
 }
 
 /// What a store will have changed on a channel.
@@ -107,11 +112,11 @@ pub(super) fn receive(channels: &[Channel], events: Vec<(String, Event)>) -> (Ve
     }
     let mut stored = (Vec::new(), Vec::new());
     for (index, (channel, draft)) in channels.iter().zip(drafts).enumerate() {
-        let moved = draft.position.is_some() && draft.position != channel.wanted.position;
+        let position = draft.position.map(|id| id.to_string().into_bytes());
+        let moved = position.is_some() && position != channel.wanted.position;
         if !draft.events.is_empty() || moved {
-            let position = draft.position.clone();
+            stored.1.push(Pending { channel: index, position: position.clone(), keys: draft.keys });
             stored.0.push(Batch { channel: channel.wanted.channel.clone(), events: draft.events, position });
-            stored.1.push(Pending { channel: index, position: draft.position, keys: draft.keys });
         }
     }
     stored
@@ -120,17 +125,15 @@ pub(super) fn receive(channels: &[Channel], events: Vec<(String, Event)>) -> (Ve
 #[derive(Default)]
 struct Draft {
     events: Vec<Event>,
-    position: Option<Vec<u8>>,
+    position: Option<i64>,
     /// In order of delivery.
     keys: Vec<Key>,
-    here: BTreeSet<Key>,
+    here: HashSet<Key>,
 }
 
 impl Draft {
     fn take(&mut self, channel: &Channel, event: Event) {
-        if let Some(id) = event.replay_id.filter(|id| *id >= 0) {
-            self.position = Some(id.to_string().into_bytes());
-        }
+        self.position = event.replay_id.filter(|id| *id >= 0).or(self.position);
         let Some(key) = Key::of(&event) else { return self.events.push(event) };
         if !channel.knows(&key) && self.here.insert(key.clone()) {
             self.keys.push(key);
@@ -240,11 +243,29 @@ impl Channel {
 impl Key {
     fn of(event: &Event) -> Option<Self> {
         match &event.uuid {
-            Some(uuid) if uuid.len() <= UUID_BYTES_MAX => Some(Self::Uuid(uuid.clone())),
+            Some(uuid) if uuid.len() <= UUID_BYTES_MAX => {
+                Some(uuid_number(uuid).map_or_else(|| Self::Name(uuid.as_str().into()), Self::Uuid))
+            }
             Some(_) => None,
             None => event.replay_id.map(Self::Replay),
         }
     }
+}
+
+/// An `EventUuid` of the usual form, `2ec0e371-1395-457f-9275-be1b527a72f7`, as one number.
+fn uuid_number(uuid: &str) -> Option<u128> {
+    let bytes: &[u8; 36] = uuid.as_bytes().try_into().ok()?;
+    let mut number = 0;
+    for (index, byte) in bytes.iter().enumerate() {
+        match (index, byte) {
+            (8 | 13 | 18 | 23, b'-') => {}
+            (8 | 13 | 18 | 23, _) => return None,
+            (_, b'0'..=b'9') => number = number << 4 | u128::from(byte - b'0'),
+            (_, b'a'..=b'f') => number = number << 4 | u128::from(byte - b'a' + 10),
+            _ => return None,
+        }
+    }
+    Some(number)
 }
 
 impl Seen {
@@ -261,7 +282,30 @@ impl Seen {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
+
+    #[test]
+    fn no_two_names_of_events_are_taken_for_one() {
+        let key = |uuid: &str| {
+            Key::of(&Event { replay_id: Some(1), uuid: Some(uuid.to_owned()), data: Value::Null })
+        };
+        let number = 0x2ec0_e371_1395_457f_9275_be1b_527a_72f7;
+        assert_eq!(key("2ec0e371-1395-457f-9275-be1b527a72f7"), Some(Key::Uuid(number)));
+        for other in [
+            "2ec0e3711395457f9275be1b527a72f7",
+            "2EC0e371-1395-457f-9275-be1b527a72f7",
+            "2ec0e371-1395-457f-9275-be1b527a72g7",
+            "2ec0e371-1395-457f-9275-be1b527a72f7 ",
+            "2ec0e371-1395-457f09275-be1b527a72f7",
+            "2ec0e37-11395-457f-9275-be1b527a72f7",
+            "u-1",
+        ] {
+            assert_eq!(key(other), Some(Key::Name(other.into())));
+        }
+        assert_eq!(key(&"x".repeat(65)), None);
+    }
 
     #[test]
     fn what_is_remembered_is_bounded_and_recent() {
