@@ -5,6 +5,7 @@
 //! Reading is tolerant: an array or one object, any field missing, fields of the wrong type taken as missing.
 //! Writing is strict: one message per request, since Salesforce answers batches badly (streaming.md 1.2).
 
+mod mend;
 mod message;
 
 use std::time::Duration;
@@ -74,8 +75,15 @@ pub(super) fn read(body: &[u8]) -> Result<Heard, Unreadable> {
         let page = String::from_utf8_lossy(&start[..start.len().min(65_536)]).to_ascii_lowercase();
         return Err(Unreadable::Html { login: page.contains("login") });
     }
+    messages(start).or_else(|unreadable| match (unreadable, mend::mended(start)) {
+        (Unreadable::Other(_), Some(mended)) => messages(mended.as_bytes()),
+        (unreadable, _) => Err(unreadable),
+    })
+}
+
+fn messages(body: &[u8]) -> Result<Heard, Unreadable> {
     let mut heard = Heard::default();
-    match message::each(start, &mut |message| sort(message, &mut heard)) {
+    match message::each(body, &mut |message| sort(message, &mut heard)) {
         Ok(Kind::Messages) if heard != Heard::default() => Ok(heard),
         Ok(Kind::Messages | Kind::Null) => Err(Unreadable::Empty),
         Ok(Kind::Other) => Err(Unreadable::Other("not a list of messages".to_owned())),
@@ -243,6 +251,21 @@ mod tests {
         assert_eq!(read(b"\n<!DOCTYPE html><title>Login</title>"), Err(Unreadable::Html { login: true }));
         for broken in [&b"[{\"channel\":\"/meta/co"[..], b"Only POST allowed", b"7", b"\xff\xfe[]"] {
             assert!(matches!(read(broken), Err(Unreadable::Other(_))), "{broken:?}");
+        }
+    }
+
+    /// An answer that can never be read would come again for ever.
+    #[test]
+    fn half_a_character_costs_no_event() {
+        for name in [&br"cut \ud83d"[..], b"cut \xf0\x9f"] {
+            let parts: [&[u8]; 3] = [
+                br#"[{"channel":"/event/A__e","data":{"event":{"replayId":7},"payload":{"Name__c":""#,
+                name,
+                br#""}}},{"channel":"/meta/connect","successful":true}]"#,
+            ];
+            let heard = read(&parts.concat()).expect("readable");
+            let payload = &heard.events[0].1.data["payload"];
+            assert_eq!((heard.replies.len(), payload["Name__c"].as_str()), (1, Some("cut \u{fffd}")));
         }
     }
 
