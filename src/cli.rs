@@ -13,7 +13,9 @@ use crate::admin::DRAIN_SECS;
 /// Keeps a vendor's data up to date in every customer's Salesforce org.
 #[derive(Debug, Parser)]
 #[command(name = "orgpipe", version, propagate_version = true, arg_required_else_help = true)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 2 settings or arguments are wrong.")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 settings or arguments are wrong, 70 a bug: start it again, nothing is lost."
+)]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -65,6 +67,8 @@ pub(crate) enum Command {
     Reload(ReloadArgs),
     /// List, show, retry or discard what could not be written (asks the running service)
     DeadLetters(DeadLettersArgs),
+    /// Show what runs in the running service: threads, orgs and their parts, since when, restarts and reasons
+    Tree(TreeArgs),
     /// Show orgpipe at work on simulated orgs; needs no Salesforce and no settings
     Demo(DemoArgs),
     /// Run simulated Salesforce orgs and a look-up API on loopback, to rehearse your own settings
@@ -94,6 +98,14 @@ pub(crate) struct CheckArgs {
 #[derive(Args, Debug)]
 pub(crate) struct ReloadArgs {
     /// The settings file that the service was started with
+    #[arg(long, env = "ORGPIPE_CONFIG", default_value = "orgpipe.toml", value_name = "FILE")]
+    pub(crate) config: PathBuf,
+}
+
+/// The tree of what runs.
+#[derive(Args, Debug)]
+pub(crate) struct TreeArgs {
+    /// The settings file; config/example.toml explains every key
     #[arg(long, env = "ORGPIPE_CONFIG", default_value = "orgpipe.toml", value_name = "FILE")]
     pub(crate) config: PathBuf,
 }

@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         | Command::Org(_)
         | Command::Reload(_)
         | Command::DeadLetters(_)
+        | Command::Tree(_)
         | Command::Demo(_) => "off",
     };
     match telemetry::init(&cli.log, filter) {

@@ -29,7 +29,10 @@ fn help_names_every_command() {
         assert_eq!(code, Some(0), "{command}");
         assert!(help.contains(&format!("Usage: orgpipe {command}")), "{help}");
     }
-    assert!(out.contains("Exit codes: 0 done, 1 failed, 2 settings or arguments are wrong"), "{out}");
+    assert!(
+        out.contains("Exit codes: 0 done, 1 failed, 2 settings or arguments are wrong, 70 a bug"),
+        "{out}"
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Failpoints: places at which a test lets the real program panic or die.
+//! Failpoints: places at which a test lets the real program panic, stand still or die.
 //!
 //! Here: their names, and the list of those that are on. Not here: where the list comes from (`src/config/secrets.rs`).
 //!
@@ -12,11 +12,14 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 /// A place that can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Point {
+    /// An order's way through the supervisor.
+    Supervisor,
     /// A message to the org's actor.
     Org,
     /// An input of the subscription.
@@ -53,7 +56,11 @@ pub(crate) enum Point {
     AfterC,
 }
 
+/// How long a thread stands still.
+const BLOCK: Duration = Duration::from_secs(2);
+
 const NAMES: &[(&str, Point)] = &[
+    ("supervisor", Point::Supervisor),
     ("org", Point::Org),
     ("stream", Point::Stream),
     ("refresh", Point::Refresh),
@@ -77,6 +84,10 @@ const NAMES: &[(&str, Point)] = &[
 enum Harm {
     Panic,
     Abort,
+    /// The thread stands still.
+    Block,
+    /// The thread ends.
+    End,
 }
 
 #[derive(Debug)]
@@ -91,8 +102,8 @@ struct Failpoint {
 
 /// The failpoints that are on: none, unless a test says so.
 ///
-/// Written `POINT[/ORG]=panic|abort[@FIRST[-LAST]]`, separated by `;`: `writer/acme=panic@2-4` panics in the second,
-/// third and fourth step of acme's writer. Without passes, it is the first one.
+/// Written `POINT[/ORG]=panic|abort|block|end[@FIRST[-LAST]]`, separated by `;`: `writer/acme=panic@2-4` panics in the second,
+/// third and fourth step of acme's writer. Without passes, it is the first one. `block` and `end` are of the thread.
 #[derive(Clone, Debug, Default)]
 pub struct Failpoints(Arc<[Failpoint]>);
 
@@ -122,6 +133,8 @@ fn failpoint(text: &str) -> Option<Failpoint> {
         harm: match harm {
             "panic" => Harm::Panic,
             "abort" => Harm::Abort,
+            "block" => Harm::Block,
+            "end" => Harm::End,
             _ => return None,
         },
         passes: first.parse().ok()?..=last.parse().ok()?,
@@ -145,6 +158,8 @@ impl Failpoints {
                         Harm::Panic => panic!("failpoint {failpoint}"),
                         // As kill -9 would: nothing is flushed, nothing is dropped.
                         Harm::Abort => std::process::abort(),
+                        Harm::Block => std::thread::sleep(BLOCK),
+                        Harm::End => drop(actix_rt::Arbiter::current().stop()),
                     }
                 }
             }

@@ -40,10 +40,13 @@ pub use deliver::{
 };
 pub use failpoint::{Failpoints, NoFailpoint};
 pub use letters::{ActedOn, LETTERS_MAX, LetterAct, LetterError, LetterFilter, LetterOrder};
-pub use service::{Drained, Ledger, Left, OrgView, Reloaded, Replayed, Service, StartError};
+pub use service::{
+    Drained, Ledger, Left, OrgNode, OrgView, Reloaded, Replayed, Service, StartError, ThreadNode, Tree,
+};
 pub use supervise::{
     status::{OrgStatus, Part, PartStatus, Reading, State},
     subscription::{ChannelStatus, Subscription},
     supervisor::OrgError,
+    watchdog::ThreadStatus,
     wish::Wish,
 };

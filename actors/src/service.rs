@@ -1,15 +1,16 @@
-//! The running service as the program sees it: start, look, refresh, drain; `reload` has a file of its own.
+//! The running service as the program sees it: start, look, refresh, drain; `reload` and `tree` have files of their own.
 
 mod reload;
+mod tree;
 
 use std::{sync::Arc, thread, time::Duration};
 
-use actix::{Actor as _, Addr};
-use actix_rt::Arbiter;
+use actix::Addr;
+use actix_rt::{Arbiter, ArbiterHandle};
 use orgpipe_salesforce::{error::CallError, http::HttpClient, rest::query, soql::Select};
 use orgpipe_store::{Counts, Durability, Options, Store, StoreError};
 use serde::Serialize;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use crate::{
     capture::{
@@ -25,12 +26,17 @@ use crate::{
         shared::{Directory, Shared},
         status::OrgStatus,
         supervisor::{Drain, Find, OrgError, Supervisor},
+        watch::{Exit, spawn_root},
+        watchdog::{ThreadStatus, Watchdog},
         wish::Wish,
     },
 };
 
 use self::reload::{Common, InForce};
-pub use self::reload::{Left, Reloaded};
+pub use self::{
+    reload::{Left, Reloaded},
+    tree::{OrgNode, ThreadNode, Tree},
+};
 
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +44,9 @@ pub enum StartError {
     /// The data directory.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The thread that watches the others.
+    #[error("the watchdog cannot be started: {0}")]
+    Watchdog(#[source] std::io::Error),
     /// The HTTP client for Salesforce.
     #[error("the HTTP client cannot be set up: {0}")]
     Http(#[from] CallError),
@@ -51,6 +60,7 @@ impl StartError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Store(error) => error.hint(),
+            Self::Watchdog(_) => Some("Look at this machine's limit of threads.".to_owned()),
             Self::Http(_) | Self::Source(_) => Some("Look at this machine's TLS certificates.".to_owned()),
         }
     }
@@ -130,9 +140,13 @@ pub struct Drained {
 #[derive(Clone)]
 pub struct Service {
     supervisor: Addr<Supervisor>,
+    ended: watch::Receiver<Option<Exit>>,
     store: Store,
+    watchdog: Arc<Watchdog>,
     orgs: Arc<Directory>,
     in_force: Arc<Mutex<InForce>>,
+    clock: Clock,
+    started_ms: u64,
 }
 
 impl Service {
@@ -156,10 +170,30 @@ impl Service {
             directory.put(common.context(org, Arc::default(), settings.failpoints.clone()));
         }
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let arbiters = (0..cores).map(|_| Arbiter::new().handle()).collect();
-        let supervisor = Supervisor::new(arbiters, Arc::clone(&directory)).start();
+        let arbiters: Vec<ArbiterHandle> = (0..cores).map(|_| Arbiter::new().handle()).collect();
+        let watchdog = Watchdog::start(&arbiters, clock).map_err(StartError::Watchdog)?;
+        let supervisor = Supervisor::new(arbiters, Arc::clone(&watchdog), Arc::clone(&directory));
+        let (supervisor, ended) = spawn_root(supervisor);
         let in_force = Arc::new(Mutex::new(InForce { settings, common }));
-        Ok(Self { supervisor, store, orgs: directory, in_force })
+        let started_ms = clock.now_ms();
+        Ok(Self { supervisor, ended, store, watchdog, orgs: directory, in_force, clock, started_ms })
+    }
+
+    /// Waits until the supervisor has failed, with which every org has ended as by a crash; says how. Nothing can start
+    /// it afresh in here: the process is to end, and to be started again.
+    pub async fn failed(&self) -> String {
+        let mut ended = self.ended.clone();
+        let failed = ended.wait_for(|exit| exit.as_ref().is_some_and(|exit| *exit != Exit::Clean)).await;
+        match failed {
+            Ok(exit) => exit.as_ref().map(Exit::to_string).unwrap_or_default(),
+            // It ended in order, and so does whoever waits here.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// The threads that actors run on: the main one, then those of the orgs.
+    pub fn threads(&self) -> Vec<ThreadStatus> {
+        self.watchdog.status()
     }
 
     /// Every org, by name.

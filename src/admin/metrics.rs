@@ -5,7 +5,7 @@
 use std::sync::atomic::AtomicU64;
 
 use actix_web::{HttpResponse, web::Data};
-use orgpipe_actors::{OrgView, Service, State};
+use orgpipe_actors::{OrgView, Service, State, ThreadStatus};
 use prometheus_client::{
     encoding::text::encode,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -22,19 +22,20 @@ type Counters = Family<Labels, Counter>;
 type Gauges = Family<Labels, Gauge<f64, AtomicU64>>;
 
 pub(super) async fn show(service: Data<Service>) -> HttpResponse {
-    match text(&service.orgs().await) {
+    match text(&service.orgs().await, &service.threads()) {
         Ok(text) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(text),
         Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
     }
 }
 
-fn text(orgs: &[OrgView]) -> Result<String, std::fmt::Error> {
+fn text(orgs: &[OrgView], threads: &[ThreadStatus]) -> Result<String, std::fmt::Error> {
     let mut metrics = Metrics { registry: Registry::with_prefix("orgpipe") };
     metrics.ledger(orgs);
     metrics.calls(orgs);
     metrics.parts(orgs);
     metrics.subscriptions(orgs);
     metrics.channels(orgs);
+    metrics.threads(threads);
     let mut text = String::new();
     encode(&mut text, &metrics.registry)?;
     Ok(text)
@@ -135,6 +136,21 @@ impl Metrics {
                 add(&faults, &with(org, "class", class), *count);
             }
             set_millis(&replied, &of(org), subscription.last_reply_ms);
+        }
+    }
+
+    fn threads(&mut self, threads: &[ThreadStatus]) {
+        let up =
+            self.gauges("thread_up", "1, or 0 while a thread stands still and all that runs on it waits");
+        let stalls = self.counters("thread_stalls", "Times that a thread stood still for more than 250 ms");
+        let longest = self.seconds("thread_longest_stall", "The longest of these since the service started");
+        let restarts = self.counters("thread_restarts", "Times that a thread ended and was replaced");
+        for thread in threads {
+            let labels = vec![("thread", thread.name.clone())];
+            set(&up, &labels, if thread.note.is_empty() { 1.0 } else { 0.0 });
+            add(&stalls, &labels, thread.stalls);
+            set(&longest, &labels, number(thread.longest_stall_ms) / 1000.0);
+            add(&restarts, &labels, u64::from(thread.restarts));
         }
     }
 

@@ -74,6 +74,7 @@ fn routes(app: &mut web::ServiceConfig) {
     app.route("/", web::get().to(page::show))
         .route("/healthz", web::get().to(|| async { "alive\n" }))
         .route("/metrics", web::get().to(metrics::show))
+        .route("/api/v1/tree", web::get().to(orgs::tree))
         .route("/api/v1/reload", web::post().to(reload::post))
         .route("/api/v1/orgs", web::get().to(orgs::list))
         .route("/api/v1/orgs/{org}", web::get().to(orgs::one))

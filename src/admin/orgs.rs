@@ -16,6 +16,10 @@ pub(super) async fn list(service: Data<Service>) -> HttpResponse {
     HttpResponse::Ok().json(json!({ "orgs": service.orgs().await, "left": left }))
 }
 
+pub(super) async fn tree(service: Data<Service>) -> HttpResponse {
+    HttpResponse::Ok().json(service.tree().await)
+}
+
 pub(super) async fn one(service: Data<Service>, org: Path<String>) -> HttpResponse {
     match service.org(&org).await {
         Some(view) => HttpResponse::Ok().json(view),

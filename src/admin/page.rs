@@ -39,7 +39,8 @@ td.note { text-align: left; white-space: normal; opacity: .85; border-bottom: 1p
 <body>
 <h1>orgpipe</h1>
 <p>{{ total }} org{% if total != 1 %}s{% endif %}{% if hidden > 0 %}, the first {{ rows.len() }} shown; GET /api/v1/orgs has them all{% endif %}</p>
-<table>
+{% for thread in threads %}<p class="parked">{{ thread }}</p>
+{% endfor %}<table>
 <thead><tr><th>org</th><th>state</th><th>in</th><th>written</th><th>unchanged</th><th>no data</th><th>superseded</th><th>dead</th><th>open</th><th>lag</th><th>API calls</th></tr></thead>
 <tbody>
 {% for row in rows %}<tr><td>{{ row.id }}</td><td class="{{ row.state }}">{{ row.state }}</td><td>{{ row.records_in }}</td><td>{{ row.written }}</td><td>{{ row.unchanged }}</td><td>{{ row.no_data }}</td><td>{{ row.superseded }}</td><td>{{ row.dead }}</td><td>{{ row.open }}</td><td>{{ row.lag }}</td><td>{{ row.calls }}</td></tr>
@@ -53,6 +54,8 @@ td.note { text-align: left; white-space: normal; opacity: .85; border-bottom: 1p
 struct Page {
     total: usize,
     hidden: usize,
+    /// What is wrong with threads.
+    threads: Vec<String>,
     rows: Vec<PageRow>,
 }
 
@@ -77,7 +80,10 @@ pub(super) async fn show(service: Data<Service>) -> HttpResponse {
     // Trouble first, so that it is seen even among thousands.
     orgs.sort_by_key(|org| std::cmp::Reverse(urgency(org.state)));
     orgs.truncate(ROWS_MAX);
-    let page = Page { total, hidden: total - orgs.len(), rows: orgs.iter().map(row).collect() };
+    let rows = orgs.iter().map(row).collect();
+    let threads = service.threads().into_iter().filter(|thread| !thread.note.is_empty());
+    let threads = threads.map(|thread| format!("thread {}: {}", thread.name, thread.note)).collect();
+    let page = Page { total, hidden: total - orgs.len(), threads, rows };
     match page.render() {
         Ok(html) => HttpResponse::Ok().content_type("text/html; charset=utf-8").body(html),
         Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
@@ -193,7 +199,8 @@ mod tests {
             calls: "5 / 100".into(),
             notes: vec!["login: <b>refused</b>".into()],
         };
-        let html = Page { total: 1, hidden: 0, rows: vec![row] }.render().expect("a page");
+        let html =
+            Page { total: 1, hidden: 0, threads: Vec::new(), rows: vec![row] }.render().expect("a page");
         assert!(!html.contains("<script>") && !html.contains("<b>"), "{html}");
         assert!(html.contains("5 / 100") && html.contains("1 org<"), "{html}");
     }

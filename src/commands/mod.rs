@@ -13,6 +13,7 @@ mod reload;
 mod run;
 mod running;
 mod simulate;
+mod tree;
 
 use std::process::ExitCode;
 
@@ -28,6 +29,7 @@ pub(crate) fn dispatch(command: Command) -> ExitCode {
         Command::Org(args) => org::run(&args),
         Command::Reload(args) => reload::run(&args),
         Command::DeadLetters(args) => letters::run(&args),
+        Command::Tree(args) => tree::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Simulate(args) => simulate::run(&args),
     }

@@ -14,6 +14,9 @@ use crate::{
 /// How long a drain may take; what is not done then is done again at the next start.
 const DRAIN: Duration = Duration::from_secs(20);
 
+/// Exit code when the service cannot go on by itself; the watchdog has the same.
+const A_BUG: u8 = 70;
+
 /// Runs the service until SIGINT or SIGTERM; SIGHUP has it read its settings again.
 pub(crate) fn run(args: &RunArgs) -> ExitCode {
     let environment = Environment::of_process();
@@ -39,6 +42,7 @@ pub(crate) fn run(args: &RunArgs) -> ExitCode {
         let asked = tokio::select! {
             asked = stop_asked() => asked,
             failed = reload_when_asked(&service, &settings) => failed,
+            how = service.failed() => return give_up(&how, service, admin).await,
         };
         if let Err(cause) = asked {
             return output::failure(&cause, Some("Signals cannot be watched on this machine."));
@@ -83,6 +87,23 @@ pub(super) async fn drain(service: Service, admin: Admin) -> Result<Drained, Exi
         Err(error) => Err(output::failure(&error, error.hint().as_deref())),
     }
 }
+
+/// The root of the tree has failed. All that runs has ended with it, as by a crash: so does the process.
+async fn give_up(how: &str, service: Service, admin: Admin) -> ExitCode {
+    let error = format!("the supervisor {how}; every org has stopped");
+    tracing::error!("{error}");
+    // What has been committed is safe whether this works or not.
+    let _ = drain(service, admin).await;
+    output::failure(
+        &SupervisorFailed(error),
+        Some("Nothing is lost. Start orgpipe again, and report this as a bug."),
+    );
+    ExitCode::from(A_BUG)
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct SupervisorFailed(String);
 
 /// Reads the settings again on every SIGHUP, for ever.
 async fn reload_when_asked(service: &Service, settings: &SettingsFile) -> io::Result<()> {

@@ -9,5 +9,6 @@ pub(crate) mod status;
 pub(crate) mod subscription;
 pub(crate) mod supervisor;
 pub(crate) mod watch;
+pub(crate) mod watchdog;
 pub(crate) mod wish;
 pub(crate) mod worker;

@@ -8,6 +8,7 @@ use actix::{
     Actor, ActorContext as _, Addr, ArbiterHandle, AsyncContext as _, Context, Handler, Message,
     MessageResult,
 };
+use actix_rt::Arbiter;
 use orgpipe_store::StoreError;
 
 use super::{
@@ -17,14 +18,19 @@ use super::{
     shared::Directory,
     status::{Part, State},
     watch::{Exit, Exited, Tether, spawn_watched, tell},
+    watchdog::Watchdog,
     worker::Stop,
 };
+use crate::failpoint::Point;
 
 /// Orgs start this far apart, so that thousands of logins and handshakes do not go out at once.
 const STAGGER: Duration = Duration::from_millis(20);
 
 /// How long an org whose settings have changed may take to end before it is cut off, as a crash would.
 const ENDING_MAX: Duration = Duration::from_mins(1);
+
+/// How often it is looked whether an arbiter has ended.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Asks for an org's actor, to give it an order.
 #[derive(Clone, Debug, Message)]
@@ -84,6 +90,11 @@ pub(crate) struct Change {
     pub remove: Vec<String>,
 }
 
+/// Which orgs run on which arbiter, counted from 0.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "BTreeMap<String, usize>")]
+pub(crate) struct Places;
+
 /// What follows when an org's actor has ended.
 #[derive(Debug)]
 enum Then {
@@ -108,6 +119,7 @@ struct Org {
 /// The root of the tree.
 pub(crate) struct Supervisor {
     arbiters: Vec<ArbiterHandle>,
+    watchdog: Arc<Watchdog>,
     orgs: BTreeMap<String, Org>,
     directory: Arc<Directory>,
     draining: bool,
@@ -115,8 +127,12 @@ pub(crate) struct Supervisor {
 
 impl Supervisor {
     /// A supervisor that spreads the orgs of the directory over the arbiters, at least one.
-    pub(crate) fn new(arbiters: Vec<ArbiterHandle>, directory: Arc<Directory>) -> Self {
-        let mut supervisor = Self { arbiters, orgs: BTreeMap::new(), directory, draining: false };
+    pub(crate) fn new(
+        arbiters: Vec<ArbiterHandle>,
+        watchdog: Arc<Watchdog>,
+        directory: Arc<Directory>,
+    ) -> Self {
+        let mut supervisor = Self { arbiters, watchdog, orgs: BTreeMap::new(), directory, draining: false };
         for context in supervisor.directory.all() {
             supervisor.add(context);
         }
@@ -165,6 +181,30 @@ impl Supervisor {
         shared.board.org_started(shared.clock.now_ms());
         let actor = spawn_watched(arbiter, id.to_owned(), parent, move || OrgActor::new(shared));
         org.actor = Some(actor);
+    }
+
+    /// An arbiter that has ended told nobody, and all that ran on it is gone: another one takes its place.
+    fn look_at_arbiters(&mut self, context: &mut Context<Self>) {
+        for place in 0..self.arbiters.len() {
+            if self.arbiters.get(place).is_none_or(ArbiterHandle::alive) {
+                continue;
+            }
+            let arbiter = match Arbiter::try_new() {
+                Ok(arbiter) => arbiter.handle(),
+                Err(error) => {
+                    tracing::error!("a thread has ended, and another cannot be started: {error}");
+                    return;
+                }
+            };
+            let ran = |org: &(&String, &Org)| org.1.arbiter == place && org.1.actor.is_some();
+            let lost: Vec<String> = self.orgs.iter().filter(ran).map(|(id, _)| id.clone()).collect();
+            tracing::error!(orgs = lost.len(), "a thread has ended; its orgs are started afresh on another");
+            self.watchdog.replaced(place, &arbiter);
+            self.arbiters[place] = arbiter;
+            for id in lost {
+                self.ended(id, &Exit::Lost, context);
+            }
+        }
     }
 
     fn remove(&mut self, id: &str) {
@@ -224,6 +264,7 @@ impl Actor for Supervisor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
+        context.run_interval(LOOK, Self::look_at_arbiters);
         let ids: Vec<String> = self.orgs.keys().cloned().collect();
         let mut wait = Duration::ZERO;
         for id in ids {
@@ -241,12 +282,21 @@ impl Handler<Find> for Supervisor {
             return MessageResult(Err(OrgError::Stopping(id)));
         }
         let Some(org) = self.orgs.get_mut(&id) else { return MessageResult(Err(OrgError::Unknown(id))) };
+        org.context.pass(Point::Supervisor);
         if org.actor.is_none() && revive {
             org.restarts = Restarts::none();
             self.start_org(&id, context);
         }
         let actor = self.orgs.get(&id).and_then(|org| org.actor.as_ref());
         MessageResult(actor.map(|(address, _)| address.clone()).ok_or(OrgError::Down(id)))
+    }
+}
+
+impl Handler<Places> for Supervisor {
+    type Result = MessageResult<Places>;
+
+    fn handle(&mut self, _: Places, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.orgs.iter().map(|(id, org)| (id.clone(), org.arbiter)).collect())
     }
 }
 

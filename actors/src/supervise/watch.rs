@@ -6,7 +6,7 @@
 use std::{any::Any, convert::Infallible};
 
 use actix::{Actor, Addr, ArbiterHandle, AsyncContext as _, Context, Message, Recipient, dev::channel};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, task::JoinError};
 
 /// How an actor ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub(crate) enum Exit {
     Clean,
     /// It panicked with this text.
     Panicked(String),
+    /// It gave itself up, for this reason.
+    GaveUp(String),
     /// Its thread is gone.
     Lost,
 }
@@ -24,7 +26,8 @@ impl std::fmt::Display for Exit {
         match self {
             Self::Clean => f.write_str("stopped"),
             Self::Panicked(text) => write!(f, "panicked: {text}"),
-            Self::Lost => f.write_str("its thread ended"),
+            Self::GaveUp(why) => f.write_str(why),
+            Self::Lost => f.write_str("ended with its thread"),
         }
     }
 }
@@ -73,16 +76,49 @@ where
                 ended = &mut task => ended,
                 _ = &mut parent_gone => return task.abort(),
             };
-            let exit = match ended {
-                Ok(()) => Exit::Clean,
-                Err(cause) if cause.is_panic() => Exit::Panicked(text_of(&*cause.into_panic())),
-                Err(_) => Exit::Lost,
-            };
+            let exit = exit_of_task(ended);
             // A parent that is gone has nobody to restart for.
             let _ = parent.send(Exited { child, exit }).await;
         });
     });
     (Addr::new(sender), Tether { _parent: tether })
+}
+
+/// Starts the actor that has no parent, on the calling thread; how it ended is there once it has.
+pub(crate) fn spawn_root<A>(actor: A) -> (Addr<A>, tokio::sync::watch::Receiver<Option<Exit>>)
+where
+    A: Actor<Context = Context<A>>,
+{
+    let (sender, receiver) = channel::channel(MAILBOX);
+    let (told, ended) = tokio::sync::watch::channel(None);
+    let task = actix_rt::spawn(Context::with_receiver(receiver).into_future(actor));
+    actix_rt::spawn(async move {
+        // Nobody may be there to tell.
+        let _ = told.send(Some(exit_of_task(task.await)));
+    });
+    (Addr::new(sender), ended)
+}
+
+fn exit_of_task(ended: Result<(), JoinError>) -> Exit {
+    match ended {
+        Ok(()) => Exit::Clean,
+        Err(cause) if cause.is_panic() => exit_of(cause.into_panic()),
+        Err(_) => Exit::Lost,
+    }
+}
+
+/// Ends the calling actor at once, without a panic's message: for one that cannot stop in order.
+pub(crate) fn give_up(why: String) -> ! {
+    std::panic::resume_unwind(Box::new(GivenUp(why)))
+}
+
+struct GivenUp(String);
+
+fn exit_of(payload: Box<dyn Any + Send>) -> Exit {
+    match payload.downcast::<GivenUp>() {
+        Ok(given_up) => Exit::GaveUp(given_up.0),
+        Err(payload) => Exit::Panicked(text_of(&*payload)),
+    }
 }
 
 fn text_of(payload: &(dyn Any + Send)) -> String {

@@ -13,8 +13,14 @@ use actix::{
     Actor, ActorContext as _, AsyncContext as _, Context, Handler, Message, SpawnHandle, WrapFuture as _,
 };
 
+use super::watch::give_up;
+
 /// Longest time a worker sleeps without looking at its queue.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+/// Longest time a step may take. Each of its calls has a bound of its own, the longest 10 minutes; a step that is
+/// longer under way than some of them together does not come back.
+const STEP_MAX: Duration = Duration::from_hours(1);
 
 /// There may be something to do.
 #[derive(Clone, Copy, Debug, Message)]
@@ -50,12 +56,13 @@ pub(crate) struct Worker<W> {
     rung: bool,
     stopping: bool,
     timer: Option<SpawnHandle>,
+    step_max: Duration,
 }
 
 impl<W: Work> Worker<W> {
     /// A worker that begins with a step.
     pub(crate) fn new(work: W) -> Self {
-        Self { work: Some(work), rung: false, stopping: false, timer: None }
+        Self { work: Some(work), rung: false, stopping: false, timer: None, step_max: STEP_MAX }
     }
 
     fn run(&mut self, context: &mut Context<Self>) {
@@ -67,7 +74,14 @@ impl<W: Work> Worker<W> {
             context.cancel_future(timer);
         }
         self.rung = false;
-        context.spawn(work.step().into_actor(self).map(|(work, next), worker, context| {
+        let step_max = self.step_max;
+        let step = async move {
+            match actix_rt::time::timeout(step_max, work.step()).await {
+                Ok(done) => done,
+                Err(_) => give_up(format!("did not come back from a step in {} s", step_max.as_secs())),
+            }
+        };
+        context.spawn(step.into_actor(self).map(|(work, next), worker, context| {
             worker.work = Some(work);
             worker.plan(next, context);
         }));
@@ -122,9 +136,11 @@ impl<W: Work> Handler<Stop> for Worker<W> {
 
 #[cfg(test)]
 mod tests {
+    use actix::Addr;
     use tokio::sync::mpsc;
 
     use super::*;
+    use crate::supervise::watch::{Exit, Exited, Tether, here, spawn_watched};
 
     /// Reports each step, then waits to be let go on.
     struct Probe {
@@ -138,6 +154,37 @@ mod tests {
             let next = self.go.recv().await.unwrap_or(Next::Idle);
             (self, next)
         }
+    }
+
+    struct Parent(mpsc::UnboundedSender<Exit>);
+
+    impl Actor for Parent {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<Exited<()>> for Parent {
+        type Result = ();
+
+        fn handle(&mut self, notice: Exited<()>, _: &mut Self::Context) {
+            let _ = self.0.send(notice.exit);
+        }
+    }
+
+    #[actix::test]
+    async fn a_step_that_does_not_come_back_ends_the_worker_and_its_parent_is_told_why() {
+        let (told, mut exits) = mpsc::unbounded_channel();
+        let parent = Parent(told).start();
+        let (steps, mut seen) = mpsc::unbounded_channel();
+        let (_go, receiver) = mpsc::unbounded_channel();
+        let make = move || Worker {
+            step_max: Duration::from_millis(10),
+            ..Worker::new(Probe { steps, go: receiver })
+        };
+        let (_worker, _tether): (Addr<Worker<Probe>>, Tether) =
+            spawn_watched(&here(), (), parent.recipient(), make);
+        seen.recv().await.expect("it begins with a step");
+        let exit = exits.recv().await.expect("its end is told");
+        assert_eq!(exit, Exit::GaveUp("did not come back from a step in 0 s".to_owned()));
     }
 
     #[actix::test]
