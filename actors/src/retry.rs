@@ -39,6 +39,16 @@ impl Delays {
     }
 }
 
+/// Longest time between two looks whether paused work may go on; what it waits for may come early.
+const PAUSE_MAX: Duration = Duration::from_mins(1);
+
+/// The wait of work that may go on at a known time, Unix milliseconds, but at least `wait`.
+pub(crate) fn until(again_at_ms: Option<u64>, now_ms: u64, wait: Duration) -> Duration {
+    let pause =
+        again_at_ms.map_or(Duration::ZERO, |at_ms| Duration::from_millis(at_ms.saturating_sub(now_ms)));
+    wait.max(pause.min(PAUSE_MAX))
+}
+
 /// The wait before try number `attempts + 1` of one record.
 pub(crate) fn before_attempt(attempts: u32, first: Duration, cap: Duration, dice: f64) -> Duration {
     let mut delays = Delays::new(first, cap);
@@ -59,6 +69,12 @@ mod tests {
         assert_eq!(waits, [1, 2, 4, 5, 5]);
         delays.reset();
         assert_eq!(delays.next(0.5), Duration::from_millis(500));
+    }
+
+    #[test]
+    fn paused_work_looks_once_a_minute() {
+        let wait = |at_ms| until(at_ms, 1_000, Duration::from_secs(2)).as_secs();
+        assert_eq!([wait(None), wait(Some(500)), wait(Some(11_000)), wait(Some(9_000_000))], [2, 2, 10, 60]);
     }
 
     #[test]

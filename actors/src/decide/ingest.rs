@@ -40,7 +40,7 @@ use crate::{
     deliver::gate::Plan,
     failpoint::Point,
     parcel::{Origin, RequestParcel, Row, Tally, Trail, pack, unpack},
-    retry::Delays,
+    retry::{Delays, until},
     settings::SyncSettings,
     supervise::{
         context::OrgContext,
@@ -337,6 +337,8 @@ impl Ingest {
         }
         let wait = self.delays.next(self.org.clock.dice());
         let wait = halt.retry_in().unwrap_or(wait);
+        let again_at_ms = if let Halt::Call(error) = halt { error.again_at_ms() } else { None };
+        let wait = until(again_at_ms, self.org.clock.now_ms(), wait);
         let hint = halt.hint();
         let note = format!("the next batch waits: {halt}");
         self.org.board.set(Part::Ingest, State::Waiting, &note, &hint, self.org.clock.now_ms());

@@ -5,7 +5,7 @@
 //! The job's ID is on disk before its data is uploaded. So after a crash the job is found again, and what was uploaded
 //! is not written a second time by another job as long as the first may still run.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use orgpipe_reconcile::{Operation, Row, route::BULK_CALLS};
 use orgpipe_salesforce::{
@@ -20,7 +20,7 @@ use orgpipe_salesforce::{
 };
 use orgpipe_store::{Job, Outcome, StoreError};
 
-use super::outcome::{Moment, Outgoing, of_error, unknown};
+use super::outcome::{Moment, Outgoing, Sent, Tried, fields_of, of_error, of_job, unknown, unpack_one};
 use super::{budget::Priority, gate::Plan};
 use crate::{
     failpoint::Point,
@@ -39,8 +39,10 @@ pub(super) struct OpenJob {
     /// When to look next (time since start).
     pub look_at: Duration,
     parcel: JobParcel,
-    /// Tries so far, by sequence number.
-    attempts: Vec<(u64, u32)>,
+    /// The fields in its file.
+    fields: Vec<String>,
+    /// What is remembered of each change, by sequence number.
+    tried: HashMap<u64, Tried>,
     /// When the oldest of its requests came, Unix milliseconds.
     received_ms: u64,
     priority: Priority,
@@ -91,7 +93,9 @@ pub(super) enum BulkError {
 
 /// A stored job, after a restart. `None`: its body cannot be read; its changes are tried again.
 pub(super) fn resume(job: Job, now: Duration) -> Result<OpenJob, Vec<(u64, Outcome)>> {
-    let attempts: Vec<(u64, u32)> = job.changes.iter().map(|change| (change.seq, change.attempts)).collect();
+    // One that cannot be read any more was sent all the same.
+    let changes: Vec<Outgoing> = job.changes.iter().filter_map(|change| unpack_one(change).ok()).collect();
+    let tried = tried_of(&changes);
     match unpack::<JobParcel>(&job.body) {
         Ok(parcel) => {
             let priority = job.changes.first().map_or(Priority::Refresh, |change| change.lane.into());
@@ -99,7 +103,8 @@ pub(super) fn resume(job: Job, now: Duration) -> Result<OpenJob, Vec<(u64, Outco
                 id: job.id,
                 look_at: now,
                 parcel,
-                attempts,
+                fields: fields_of(&changes),
+                tried,
                 received_ms: 0,
                 priority,
                 plan: None,
@@ -108,7 +113,7 @@ pub(super) fn resume(job: Job, now: Duration) -> Result<OpenJob, Vec<(u64, Outco
         }
         Err(problem) => {
             let again = |seq| (seq, Outcome::Retry { due_ms: 0, reason: problem.to_string() });
-            Err(attempts.into_iter().map(|(seq, _)| again(seq)).collect())
+            Err(job.changes.iter().map(|change| again(change.seq)).collect())
         }
     }
 }
@@ -170,13 +175,13 @@ pub(super) async fn open(
     org.pass(Point::BeforePutJob);
     org.store.put_job(org.id(), &info.id, pack(&parcel), &seqs).await?;
     org.pass(Point::AfterPutJob);
-    let attempts = changes.iter().map(|change| (change.seq, change.attempts)).collect();
     let received_ms = changes.iter().map(|change| change.parcel.received_ms).min().unwrap_or_default();
     let mut open = OpenJob {
         id: info.id,
         look_at: org.clock.monotonic(),
         parcel,
-        attempts,
+        fields: fields_of(&changes),
+        tried: tried_of(&changes),
         received_ms,
         priority,
         plan: Some(plan),
@@ -237,20 +242,17 @@ async fn results(org: &OrgContext, open: &OpenJob, cause: Option<ApiError>) -> R
     let keys: Vec<String> = open.parcel.rows.iter().map(|(_, key)| key.clone()).collect();
     let rows = csv::reconcile(&open.parcel.external_id_field, &keys, &successful, &failed, &unprocessed)?;
     let moment = Moment { now_ms: org.clock.now_ms(), dice: org.clock.dice() };
-    let operation = open.parcel.operation;
+    let sent = Sent { operation: open.parcel.operation, fields: &open.fields };
     let outcomes = open.parcel.rows.iter().zip(rows).map(|((seq, _), row)| {
-        let attempts = attempts_of(open, *seq);
+        let tried = open.tried.get(seq).copied().unwrap_or_default();
         let outcome = match row {
             BulkRow::Written { .. } => Outcome::Written,
-            BulkRow::Failed(error) => of_error(&error, operation, attempts, moment),
+            BulkRow::Failed(error) => of_error(&error, sent, tried, moment),
             BulkRow::Unprocessed => match &cause {
-                // What is wrong with the job, not with a record of it: somebody has to mend it first.
-                Some(error) if matches!(error.class(), ErrorClass::Schema | ErrorClass::Org) => {
-                    of_error(error, operation, attempts, moment)
-                }
-                _ => unknown("the Bulk job ended before this record", attempts, moment),
+                Some(error) => of_job(error, tried, moment),
+                None => unknown("the Bulk job ended before this record", tried, moment),
             },
-            BulkRow::Unknown => unknown("the Bulk job's results do not name this record", attempts, moment),
+            BulkRow::Unknown => unknown("the Bulk job's results do not name this record", tried, moment),
         };
         (*seq, outcome)
     });
@@ -259,10 +261,13 @@ async fn results(org: &OrgContext, open: &OpenJob, cause: Option<ApiError>) -> R
 
 fn all_again(org: &OrgContext, open: &OpenJob, why: &str) -> Look {
     let moment = Moment { now_ms: org.clock.now_ms(), dice: org.clock.dice() };
-    let again = open.attempts.iter().map(|(seq, attempts)| (*seq, unknown(why, *attempts, moment)));
+    let again = open.parcel.rows.iter().map(|(seq, _)| {
+        let tried = open.tried.get(seq).copied().unwrap_or_default();
+        (*seq, unknown(why, tried, moment))
+    });
     Look::Ended(again.collect(), open.received_ms)
 }
 
-fn attempts_of(open: &OpenJob, seq: u64) -> u32 {
-    open.attempts.iter().find(|(known, _)| *known == seq).map_or(0, |(_, attempts)| *attempts)
+fn tried_of(changes: &[Outgoing]) -> HashMap<u64, Tried> {
+    changes.iter().map(|change| (change.seq, change.tried())).collect()
 }

@@ -5,6 +5,7 @@ mod bulk;
 pub(crate) mod forecast;
 pub(crate) mod gate;
 mod outcome;
+mod parts;
 mod rest;
 mod throttle;
 pub(crate) mod writer;

@@ -1,6 +1,11 @@
 //! What becomes of a change after Salesforce answered about it. Pure.
+//!
+//! Here: the end, and how long to wait for another try. Not here: with which others it is tried again (`parts`).
 
-use std::time::Duration;
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    time::Duration,
+};
 
 use orgpipe_reconcile::Operation;
 use orgpipe_salesforce::{
@@ -16,10 +21,18 @@ use crate::{
 
 /// Tries of one change before it becomes a dead letter.
 const ATTEMPTS_MAX: u32 = 12;
+/// Tries of a record that was refused because its own external ID had come up meanwhile: the next one finds it.
+const RACES_MAX: u32 = 2;
 /// First and longest wait after what passes by itself.
 const PASSING: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
-/// First and longest wait after what somebody has to mend in the org.
+/// First and longest wait after what somebody has to mend in the org, or a day to end.
 const MENDING: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hours(1));
+/// Moments over which records that lost a lock are spread. Few, so that they still share calls.
+const LOCK_SLOTS: u32 = 4;
+/// How the reason of a change begins that lost a lock.
+const LOCKED: &str = "a lock was in the way: ";
+/// How the reason of a change begins whose job failed as a whole.
+const WHOLE: &str = "the Bulk job failed as a whole: ";
 
 /// Now and chance, for a batch of outcomes.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +43,17 @@ pub(super) struct Moment {
     pub dice: f64,
 }
 
+/// How a change is to be sent, from what became of it last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Resend {
+    /// Like any other.
+    Usual,
+    /// It lost a lock: with few others.
+    Apart,
+    /// By REST, which tells record by record what is wrong.
+    ByRest,
+}
+
 /// A change unpacked for sending.
 #[derive(Clone, Debug)]
 pub(super) struct Outgoing {
@@ -37,8 +61,28 @@ pub(super) struct Outgoing {
     pub seq: u64,
     /// Tries so far.
     pub attempts: u32,
+    /// How to send it.
+    pub resend: Resend,
     /// What to write.
     pub parcel: ChangeParcel,
+}
+
+/// What is remembered of a change while it is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tried {
+    /// Tries before this one.
+    pub attempts: u32,
+    /// Stands for the record that its own hangs on.
+    parent: u64,
+}
+
+/// What was sent, for changes that went together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent<'a> {
+    /// What was asked for.
+    pub operation: Operation,
+    /// The fields, the key first.
+    pub fields: &'a [String],
 }
 
 impl Outgoing {
@@ -51,14 +95,43 @@ impl Outgoing {
             }
         }
     }
+
+    /// What is to be remembered of it.
+    pub(super) fn tried(&self) -> Tried {
+        let mut hasher = DefaultHasher::new();
+        self.parcel.source_id.hash(&mut hasher);
+        Tried { attempts: self.attempts, parent: hasher.finish() }
+    }
+}
+
+/// The fields of changes that go together, the key first, each once.
+pub(super) fn fields_of(changes: &[Outgoing]) -> Vec<String> {
+    let Some(first) = changes.first() else { return Vec::new() };
+    let mut fields = vec![first.key().0.to_owned()];
+    for name in changes.iter().flat_map(|change| change.parcel.fields.keys()) {
+        if !fields.contains(name) {
+            fields.push(name.clone());
+        }
+    }
+    fields
+}
+
+/// Unpacks one change.
+pub(super) fn unpack_one(change: &Change) -> Result<Outgoing, crate::parcel::Unreadable> {
+    let resend = match change.last_reason.as_str() {
+        reason if reason.starts_with(LOCKED) => Resend::Apart,
+        reason if reason.starts_with(WHOLE) => Resend::ByRest,
+        _ => Resend::Usual,
+    };
+    unpack(&change.body).map(|parcel| Outgoing { seq: change.seq, attempts: change.attempts, resend, parcel })
 }
 
 /// Unpacks; what cannot be read is a dead letter at once.
-pub(super) fn unpack_all(changes: Vec<Change>, now_ms: u64) -> (Vec<Outgoing>, Vec<(u64, Outcome)>) {
+pub(super) fn unpack_all(changes: &[Change], now_ms: u64) -> (Vec<Outgoing>, Vec<(u64, Outcome)>) {
     let (mut outgoing, mut outcomes) = (Vec::with_capacity(changes.len()), Vec::new());
     for change in changes {
-        match unpack(&change.body) {
-            Ok(parcel) => outgoing.push(Outgoing { seq: change.seq, attempts: change.attempts, parcel }),
+        match unpack_one(change) {
+            Ok(change) => outgoing.push(change),
             Err(problem) => {
                 let hint = "Report this as a bug of orgpipe, with the version that ran before.".to_owned();
                 outcomes
@@ -70,35 +143,67 @@ pub(super) fn unpack_all(changes: Vec<Change>, now_ms: u64) -> (Vec<Outgoing>, V
 }
 
 /// By what Salesforce answered for one row.
-pub(super) fn of_row(result: &RowResult, operation: Operation, attempts: u32, moment: Moment) -> Outcome {
+pub(super) fn of_row(result: &RowResult, sent: Sent<'_>, tried: Tried, moment: Moment) -> Outcome {
     match result {
         RowResult::Written { .. } => Outcome::Written,
-        RowResult::Failed(error) => of_error(error, operation, attempts, moment),
+        RowResult::Failed(error) => of_error(error, sent, tried, moment),
     }
 }
 
 /// By class: what passes is tried again soon, what somebody may mend seldom, and the record's own fault never.
-pub(super) fn of_error(error: &ApiError, operation: Operation, attempts: u32, moment: Moment) -> Outcome {
-    if operation == Operation::Delete && error.is_gone() {
+pub(super) fn of_error(error: &ApiError, sent: Sent<'_>, tried: Tried, moment: Moment) -> Outcome {
+    if sent.operation == Operation::Delete && error.is_gone() {
         // A deletion whose answer was lost, or somebody else's.
         return Outcome::Written;
     }
-    let waits = match error.class() {
-        ErrorClass::Record | ErrorClass::Bug => None,
-        ErrorClass::Schema | ErrorClass::Org => Some(MENDING),
-        ErrorClass::Auth | ErrorClass::DailyLimit | ErrorClass::Concurrency | ErrorClass::Transient => {
-            Some(PASSING)
+    let blamed = error.blamed(sent.fields);
+    let reason = reason(error, &blamed);
+    if error.is_lock() {
+        return again(&format!("{LOCKED}{reason}"), tried.attempts, PASSING, by_parent(tried, moment));
+    }
+    let key = sent.fields.first().map(String::as_str);
+    if error.is_duplicate() && blamed.first().map(String::as_str) == key && tried.attempts < RACES_MAX {
+        return again(&reason, tried.attempts, PASSING, moment);
+    }
+    match error.class() {
+        ErrorClass::Record | ErrorClass::Bug => dead(&reason, error.hint(), moment),
+        ErrorClass::Schema | ErrorClass::Org | ErrorClass::DailyLimit => {
+            again(&reason, tried.attempts, MENDING, moment)
         }
-    };
-    match waits {
-        Some(waits) => again(&reason(error), attempts, waits, moment),
-        None => dead(&reason(error), error.hint(), moment),
+        ErrorClass::Auth | ErrorClass::Concurrency | ErrorClass::Transient => {
+            again(&reason, tried.attempts, PASSING, moment)
+        }
+    }
+}
+
+/// A row that was not looked at because its job failed as a whole.
+pub(super) fn of_job(cause: &ApiError, tried: Tried, moment: Moment) -> Outcome {
+    let reason = reason(cause, &[]);
+    if cause.is_lock() {
+        return again(&format!("{LOCKED}{reason}"), tried.attempts, PASSING, by_parent(tried, moment));
+    }
+    match cause.class() {
+        ErrorClass::Transient | ErrorClass::Auth | ErrorClass::Concurrency => {
+            again(&reason, tried.attempts, PASSING, moment)
+        }
+        // A column that is not there, a day's batches used up: one record's fault, or none's.
+        ErrorClass::Schema
+        | ErrorClass::Org
+        | ErrorClass::Record
+        | ErrorClass::Bug
+        | ErrorClass::DailyLimit => again(&format!("{WHOLE}{reason}"), tried.attempts, PASSING, moment),
     }
 }
 
 /// The row's end is not known, or it was not looked at: once more, since a write may be repeated.
-pub(super) fn unknown(what: &str, attempts: u32, moment: Moment) -> Outcome {
-    again(what, attempts, PASSING, moment)
+pub(super) fn unknown(what: &str, tried: Tried, moment: Moment) -> Outcome {
+    again(what, tried.attempts, PASSING, moment)
+}
+
+/// Records of one parent come together, those of different parents at different moments.
+fn by_parent(tried: Tried, moment: Moment) -> Moment {
+    let slot = u32::try_from(tried.parent % u64::from(LOCK_SLOTS)).unwrap_or_default();
+    Moment { dice: (f64::from(slot) + moment.dice) / f64::from(LOCK_SLOTS), ..moment }
 }
 
 fn again(reason: &str, attempts: u32, waits: (Duration, Duration), moment: Moment) -> Outcome {
@@ -116,10 +221,9 @@ fn dead(reason: &str, hint: Option<String>, moment: Moment) -> Outcome {
 }
 
 /// The code and the fields. Salesforce's text may quote the record, so it goes into the store only as far as it
-/// carries no values: not at all.
-fn reason(error: &ApiError) -> String {
-    let fields =
-        if error.fields.is_empty() { String::new() } else { format!(" ({})", error.fields.join(", ")) };
+/// carries no values: names of fields.
+fn reason(error: &ApiError, blamed: &[String]) -> String {
+    let fields = if blamed.is_empty() { String::new() } else { format!(" ({})", blamed.join(", ")) };
     format!("Salesforce refused with `{}`{fields}", error.code)
 }
 
@@ -129,36 +233,100 @@ mod tests {
 
     const MOMENT: Moment = Moment { now_ms: 1_000, dice: 1.0 };
 
-    fn error(code: &str) -> ApiError {
-        ApiError {
-            status: 400,
-            code: code.into(),
-            message: "secret value".into(),
-            fields: vec!["Name".into()],
+    fn error(code: &str, message: &str, fields: &[&str]) -> ApiError {
+        let fields = fields.iter().map(|&field| field.to_owned()).collect();
+        ApiError { status: 400, code: code.into(), message: message.into(), fields }
+    }
+
+    fn tried(attempts: u32, parent: u64) -> Tried {
+        Tried { attempts, parent }
+    }
+
+    fn change(last_reason: &str) -> Change {
+        let body = br#"{"v":1,"sync":"s","target":"T","external_id_field":"X","external_id":"k","fields":{},
+            "source_id":"001","origin":"live","received_ms":1}"#;
+        Change {
+            seq: 1,
+            lane: orgpipe_store::Lane::Live,
+            target: "T".into(),
+            key: "k".into(),
+            subjects: Vec::new(),
+            attempts: 1,
+            last_reason: last_reason.to_owned(),
+            body: body.to_vec(),
         }
     }
 
     #[test]
     fn the_class_decides_and_the_attempts_are_bounded() {
-        let cases = [
-            ("UNABLE_TO_LOCK_ROW", 0, Some(2_000)),
-            ("UNABLE_TO_LOCK_ROW", 3, Some(9_000)),
-            ("UNABLE_TO_LOCK_ROW", 11, None),
-            ("STORAGE_LIMIT_EXCEEDED", 0, Some(61_000)),
-            ("INVALID_FIELD", 0, Some(61_000)),
-            ("FIELD_CUSTOM_VALIDATION_EXCEPTION", 0, None),
+        let fields = ["X__c".to_owned(), "Name".to_owned(), "Size__c".to_owned()];
+        let sent = |operation| Sent { operation, fields: &fields };
+        let (upsert, delete) = (sent(Operation::Upsert), sent(Operation::Delete));
+        let secret = "secret value";
+        // What is answered, after how many tries, when it is due again or which fields its dead letter names.
+        let cases: &[(ApiError, Sent<'_>, u32, Result<u64, &str>)] = &[
+            (error("UNABLE_TO_LOCK_ROW", secret, &[]), upsert, 0, Ok(2_000)),
+            (error("UNABLE_TO_LOCK_ROW", secret, &[]), upsert, 3, Ok(9_000)),
+            (error("UNABLE_TO_LOCK_ROW", secret, &["Name"]), upsert, 11, Err("Name")),
+            (error("STORAGE_LIMIT_EXCEEDED", secret, &[]), upsert, 0, Ok(61_000)),
+            (error("LIMIT_EXCEEDED", secret, &[]), upsert, 0, Ok(61_000)),
+            (error("INVALID_FIELD", secret, &[]), upsert, 0, Ok(61_000)),
+            (error("FIELD_CUSTOM_VALIDATION_EXCEPTION", secret, &["Name"]), upsert, 0, Err("Name")),
+            // The field is taken from the text where the list of fields is empty, but no more than the field.
+            (error("NUMBER_OUTSIDE_VALID_RANGE", "secret Size__c: 7", &[]), upsert, 0, Err("Size__c")),
+            (error("DUPLICATE_VALUE", "duplicate value found: Name secret", &[]), upsert, 0, Err("Name")),
+            // Another writer made the record in between: the next upsert finds it. But not for ever.
+            (error("DUPLICATE_VALUE", "duplicate value found: X__c secret", &[]), upsert, 0, Ok(2_000)),
+            (error("DUPLICATE_VALUE", "duplicate value found: X__c secret", &[]), upsert, 2, Err("X__c")),
+            (error("ENTITY_IS_DELETED", secret, &["Name"]), upsert, 0, Err("Name")),
+            (error("DELETE_FAILED", secret, &["Name"]), delete, 0, Err("Name")),
         ];
-        for (code, attempts, due) in cases {
-            match (of_error(&error(code), Operation::Upsert, attempts, MOMENT), due) {
-                (Outcome::Retry { due_ms, .. }, Some(due)) => assert_eq!(due_ms, due, "{code}"),
-                (Outcome::Dead { reason, .. }, None) => {
-                    assert!(reason.contains(code) && reason.contains("Name") && !reason.contains("secret"));
+        for (error, sent, attempts, expected) in cases {
+            match (of_error(error, *sent, tried(*attempts, 3), MOMENT), expected) {
+                (Outcome::Retry { due_ms, .. }, Ok(due)) => assert_eq!(due_ms, *due, "{error}"),
+                (Outcome::Dead { reason, .. }, Err(field)) => {
+                    assert!(reason.ends_with(&format!("`{}` ({field})", error.code)), "{reason}");
                 }
-                (outcome, due) => panic!("{code} after {attempts}: {outcome:?}, expected {due:?}"),
+                (outcome, expected) => panic!("{error} after {attempts}: {outcome:?}, not {expected:?}"),
             }
         }
-        let gone = error("ENTITY_IS_DELETED");
-        assert_eq!(of_error(&gone, Operation::Delete, 0, MOMENT), Outcome::Written);
-        assert!(matches!(of_error(&gone, Operation::Update, 0, MOMENT), Outcome::Dead { .. }));
+        let gone = error("ENTITY_IS_DELETED", secret, &[]);
+        assert_eq!(of_error(&gone, delete, tried(0, 0), MOMENT), Outcome::Written);
+    }
+
+    #[test]
+    fn losers_of_a_lock_come_again_parent_by_parent() {
+        let (sent, half) =
+            (Sent { operation: Operation::Upsert, fields: &[] }, Moment { dice: 0.5, ..MOMENT });
+        let lock = error("UNABLE_TO_LOCK_ROW", "", &[]);
+        let due = |parent| match of_error(&lock, sent, tried(3, parent), half) {
+            Outcome::Retry { due_ms, .. } => due_ms,
+            outcome => panic!("{outcome:?}"),
+        };
+        assert_eq!([due(0), due(1), due(2), due(3), due(4)], [2_000, 4_000, 6_000, 8_000, 2_000]);
+    }
+
+    #[test]
+    fn what_became_of_a_change_decides_how_it_is_sent_again() {
+        let reason = |outcome| match outcome {
+            Outcome::Retry { reason, .. } => reason,
+            outcome => panic!("{outcome:?}"),
+        };
+        let sent = Sent { operation: Operation::Upsert, fields: &[] };
+        let of_row = |code| reason(of_error(&error(code, "", &[]), sent, tried(0, 0), MOMENT));
+        let job = |code| reason(of_job(&error(code, "", &[]), tried(0, 0), MOMENT));
+        for (last_reason, resend) in [
+            (String::new(), Resend::Usual),
+            (of_row("UNKNOWN_EXCEPTION"), Resend::Usual),
+            (of_row("UNABLE_TO_LOCK_ROW"), Resend::Apart),
+            (job("InternalServerError"), Resend::Usual),
+            (job("TooManyLockFailure"), Resend::Apart),
+            (job("InvalidBatch"), Resend::ByRest),
+            (job("ExceededQuota"), Resend::ByRest),
+            (job("ClientInputError"), Resend::ByRest),
+        ] {
+            let change = unpack_one(&change(&last_reason)).expect("readable");
+            assert_eq!(change.resend, resend, "{last_reason}");
+        }
     }
 }

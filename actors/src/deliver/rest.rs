@@ -11,7 +11,7 @@ use orgpipe_salesforce::{
 use orgpipe_store::Outcome;
 
 use super::budget::Priority;
-use super::outcome::{Moment, Outgoing, of_error, of_row};
+use super::outcome::{Moment, Outgoing, Sent, fields_of, of_error, of_row};
 use crate::supervise::context::OrgContext;
 
 /// Writes changes of one target and operation, all of them or none decided: an error means that none may be taken as decided,
@@ -21,27 +21,29 @@ pub(super) async fn write(
     priority: Priority,
     changes: &[Outgoing],
 ) -> Result<Vec<(u64, Outcome)>, CallError> {
+    let fields = fields_of(changes);
     let mut outcomes = Vec::with_capacity(changes.len());
     let mut parts: Vec<&[Outgoing]> = changes.chunks(COLLECTION_RECORDS_MAX).rev().collect();
     while let Some(part) = parts.pop() {
         let results = send(org, priority, part).await;
         let moment = Moment { now_ms: org.clock.now_ms(), dice: org.clock.dice() };
+        let operation = part.first().map(|change| change.parcel.operation).unwrap_or_default();
+        let sent = Sent { operation, fields: &fields };
         match results {
-            Ok(results) => outcomes.extend(part.iter().zip(&results).map(|(change, result)| {
-                (change.seq, of_row(result, change.parcel.operation, change.attempts, moment))
-            })),
+            Ok(results) => outcomes.extend(
+                part.iter()
+                    .zip(&results)
+                    .map(|(change, result)| (change.seq, of_row(result, sent, change.tried(), moment))),
+            ),
             Err(CallError::Refused(error)) => match error.class() {
                 // One of them cannot be said in a request: find it.
                 ErrorClass::Record | ErrorClass::Bug if part.len() > 1 => {
                     let (first, second) = part.split_at(part.len() / 2);
                     parts.extend([second, first]);
                 }
-                ErrorClass::Record | ErrorClass::Bug | ErrorClass::Schema => {
-                    outcomes.extend(part.iter().map(|change| {
-                        let operation = change.parcel.operation;
-                        (change.seq, of_error(&error, operation, change.attempts, moment))
-                    }));
-                }
+                ErrorClass::Record | ErrorClass::Bug | ErrorClass::Schema => outcomes.extend(
+                    part.iter().map(|change| (change.seq, of_error(&error, sent, change.tried(), moment))),
+                ),
                 _ => return Err(error.into()),
             },
             Err(error) => return Err(error),

@@ -6,22 +6,19 @@
 
 use std::{sync::Arc, time::Duration};
 
-use orgpipe_reconcile::{
-    Operation,
-    route::{WriteLane, route},
-};
-use orgpipe_salesforce::error::CallError;
+use orgpipe_salesforce::{error::CallError, limits::COLLECTION_RECORDS_MAX};
 use orgpipe_store::{Change, Lane, Outcome, Resolve, StoreError};
 
 use super::{
     budget::Priority,
     bulk::{self, BulkError, Look, OpenJob},
     outcome::{Outgoing, unpack_all},
+    parts::{Way, parts},
     rest,
 };
 use crate::{
     failpoint::Point,
-    retry::Delays,
+    retry::{Delays, until},
     supervise::{
         context::OrgContext,
         status::{Part, State},
@@ -178,43 +175,32 @@ impl Writer {
     }
 
     async fn send(&mut self, changes: Vec<Change>) -> Result<(), Halt> {
-        let (mut outgoing, unreadable) = unpack_all(changes, self.org.clock.now_ms());
+        let (outgoing, unreadable) = unpack_all(&changes, self.org.clock.now_ms());
         if !unreadable.is_empty() {
             self.resolve(unreadable, None, 0).await?;
         }
+        // The most urgent of them speaks for all, as they share the calls.
+        let urgent = outgoing.iter().map(|change| Priority::from(change.parcel.origin)).min();
+        let priority = urgent.unwrap_or(Priority::Refresh);
         let mut more = false;
-        for operation in [Operation::Upsert, Operation::Update, Operation::Delete] {
-            let alike: Vec<Outgoing> =
-                outgoing.extract_if(.., |change| change.parcel.operation == operation).collect();
-            if !alike.is_empty() {
-                more |= self.send_alike(alike).await?;
+        for part in parts(outgoing, self.org.settings.limits) {
+            let mut by_rest = part.changes;
+            if part.way == Way::Bulk {
+                let opened = bulk::open(&self.org, priority, by_rest).await?;
+                self.jobs.get_or_insert_default().extend(opened.job);
+                (by_rest, more) = (opened.left_over, more || opened.more);
+            }
+            // One call at a time, so that what is written is also recorded when a later one fails.
+            for part in by_rest.chunks(COLLECTION_RECORDS_MAX) {
+                let received_ms = oldest(part);
+                let outcomes = rest::write(&self.org, priority, part).await?;
+                self.resolve(outcomes, None, received_ms).await?;
             }
         }
         if more {
             self.org.store.release(self.org.id()).await?;
         }
         Ok(())
-    }
-
-    /// Sends changes of one target and operation; true if some of them are left for another time.
-    async fn send_alike(&mut self, mut outgoing: Vec<Outgoing>) -> Result<bool, Halt> {
-        // The most urgent of them speaks for all, as they share the calls.
-        let urgent = outgoing.iter().map(|change| Priority::from(change.parcel.origin)).min();
-        let priority = urgent.unwrap_or(Priority::Refresh);
-        let mut more = false;
-        let limits = self.org.settings.limits;
-        if route(outgoing.len(), limits.bulk_from, limits.strategy) == WriteLane::Bulk {
-            let opened = bulk::open(&self.org, priority, outgoing).await?;
-            self.jobs.get_or_insert_default().extend(opened.job);
-            (outgoing, more) = (opened.left_over, opened.more);
-        }
-        // In parts, so that what is written is also recorded when a later part fails.
-        for part in outgoing.chunks(orgpipe_salesforce::limits::COLLECTION_RECORDS_MAX) {
-            let received_ms = oldest(part);
-            let outcomes = rest::write(&self.org, priority, part).await?;
-            self.resolve(outcomes, None, received_ms).await?;
-        }
-        Ok(more)
     }
 
     /// Commit C.
@@ -261,6 +247,8 @@ impl Work for Writer {
             }
             Err(halt) => {
                 let wait = self.delays.next(self.org.clock.dice());
+                let again_at_ms = if let Halt::Call(error) = &halt { error.again_at_ms() } else { None };
+                let wait = until(again_at_ms, self.org.clock.now_ms(), wait);
                 let (note, hint) = (format!("writing waits: {halt}"), halt.hint());
                 self.org.board.set(Part::Writer, State::Waiting, &note, &hint, self.org.clock.now_ms());
                 tracing::warn!(org = self.org.id(), wait_secs = wait.as_secs_f32(), "{note}. {hint}");

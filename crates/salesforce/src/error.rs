@@ -121,6 +121,14 @@ impl CallError {
         }
     }
 
+    /// When it may go on again, Unix milliseconds; `None` if nobody knows.
+    pub fn again_at_ms(&self) -> Option<u64> {
+        match self {
+            Self::WaitingForQuota { until_ms, .. } => Some(*until_ms),
+            _ => None,
+        }
+    }
+
     /// What somebody can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -222,7 +230,19 @@ impl ApiError {
             ("FIELDCUSTOMVALIDATIONEXCEPTION", _) => {
                 "A validation rule of the org refused the record: exempt the running user, or fix the value.".into()
             }
-            ("HTTP300", _) => "Make the external id field unique in the org, and merge the records.".into(),
+            ("INSUFFICIENTACCESSORREADONLY" | "INSUFFICIENTACCESSONCROSSREFERENCEENTITY", _) => {
+                "Let the running user edit the record and see what it points to, by permission set or sharing; then \
+                 retry it."
+                    .into()
+            }
+            ("ENTITYISDELETED" | "INVALIDCROSSREFERENCEKEY", _) => {
+                "The record, or one that it points to, is gone from the org: retry it to have it looked up again.".into()
+            }
+            ("ENTITYISLOCKED", _) => "The record is locked, for instance by an approval: retry it afterwards.".into(),
+            ("CANNOTINSERTUPDATEACTIVATEENTITY" | "CANNOTEXECUTEFLOWTRIGGER" | "APEXERROR", ErrorClass::Record) => {
+                "A trigger or flow of the org refused the record: mend it there, then retry the record.".into()
+            }
+            ("HTTP300" | "DUPLICATEEXTERNALID", _) => "Make the external id field unique in the org, and merge the records.".into(),
             (_, ErrorClass::Auth) => "The token is renewed and the call repeated once.".into(),
             (_, ErrorClass::DailyLimit) => {
                 "The org's daily API calls are used up; we wait and look again. The customer can buy more calls, or \
@@ -237,6 +257,9 @@ impl ApiError {
             }
             (_, ErrorClass::Org) => {
                 "Somebody must change the org or the running user's permissions before we can go on.".into()
+            }
+            (_, ErrorClass::Record) if self.fields.is_empty() => {
+                "Correct the record in the org, or the mapping, then retry it.".into()
             }
             (_, ErrorClass::Record) => format!("Correct {} of this record, or the mapping, then retry it.", fields()),
             (_, ErrorClass::Bug) => return None,

@@ -19,6 +19,32 @@ impl ApiError {
         self.class() == ErrorClass::DailyLimit && self.plain_code() != "REQUESTLIMITEXCEEDED"
     }
 
+    /// Somebody else was writing the record, or one that it hangs on.
+    pub fn is_lock(&self) -> bool {
+        match self.plain_code().as_str() {
+            "UNABLETOLOCKROW" | "TOOMANYLOCKFAILURE" => true,
+            // The customer's automation ran into it; the text quotes the code, which is not translated.
+            "CANNOTINSERTUPDATEACTIVATEENTITY" | "CANNOTEXECUTEFLOWTRIGGER" | "APEXERROR" => {
+                self.says("UNABLE_TO_LOCK_ROW")
+            }
+            _ => false,
+        }
+    }
+
+    /// Another record holds a value that must be unique.
+    pub fn is_duplicate(&self) -> bool {
+        self.plain_code() == "DUPLICATEVALUE"
+    }
+
+    /// The fields to name: those Salesforce blames, or if it lists none, those of `fields` that its text names.
+    pub fn blamed(&self, fields: &[String]) -> Vec<String> {
+        if !self.fields.is_empty() {
+            return self.fields.clone();
+        }
+        let words: Vec<&str> = self.message.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+        fields.iter().filter(|name| words.contains(&name.as_str())).cloned().collect()
+    }
+
     /// The record itself is not there, or not any more.
     pub fn is_gone(&self) -> bool {
         match self.plain_code().as_str() {
