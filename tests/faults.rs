@@ -497,19 +497,23 @@ async fn s18_events_stand_where_one_does_not_look_for_them() {
 
 #[actix_rt::test]
 async fn s19_a_channel_fails_after_a_new_handshake_and_is_asked_for_again() {
-    let mut scene = Scene::of(&["acme", "denied"]).await;
+    let mut scene = Scene::of(&["acme", "denied", "polls"]).await;
     scene.streaming(1, "hold_ms", json!(11_000)).await;
-    scene.named(0, "S19").await;
-    scene.named(1, "S19-denied").await;
-    scene.publish(0);
-    scene.publish(1);
+    scene.streaming(2, "polls_deliver_only", json!(true)).await;
+    for (at, name) in ["S19", "S19-denied", "S19"].into_iter().enumerate() {
+        scene.named(at, name).await;
+        scene.publish(at);
+    }
     scene.right(0).await;
+    scene.right(2).await;
     // Asked for again beside the poll that was held: the first one after a handshake is not.
     let asked = scene.times(0, "/meta/subscribe")[2];
     let polls = scene.times(0, "/meta/connect").into_iter().filter(|poll| *poll < asked).count();
     assert!(polls <= 2, "{polls} polls before the channel was asked for a third time");
-    // The event came beside the poll, so it was asked for once more, in a session of its own.
+    // The event came beside the poll, so it was asked for once more, in a session of its own. Where it comes with the
+    // poll, the session stays.
     scene.reacted(0, 2, 0);
+    scene.reacted(2, 1, 0);
 
     let denied = scene.deaf(1, "does not have access").await;
     assert!(denied["hint"].as_str().is_some_and(|hint| hint.contains("permission")), "{denied}");
@@ -695,5 +699,46 @@ async fn s32_the_process_is_killed_between_taking_an_event_and_storing_it() {
         scene.rig.kill().await;
         scene.rig.start().await;
         scene.right(0).await;
+    }
+}
+
+/// Whatever Salesforce does where public material leaves it open: the session is forgotten, an answer breaks off, the
+/// token dies, and nothing is missing.
+#[actix_rt::test]
+async fn the_answers_to_open_questions_make_no_difference() {
+    let cases = [
+        ("batches", json!(false)),
+        ("unknown_advice", json!("none")),
+        ("auth_status", json!(401)),
+        ("payload_format", json!(false)),
+        ("foreign_ids", json!(false)),
+        ("redelivers", json!(true)),
+        ("sticky_ms", json!(30_000)),
+        ("hang_up", json!("unnoticed")),
+        ("wording", json!("guide")),
+        ("wording", json!("stock")),
+        ("polls_deliver_only", json!(true)),
+    ];
+    let names: Vec<String> = cases.iter().enumerate().map(|(at, (key, _))| format!("{key}{at}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut scene = Scene::of(&names).await;
+    for (at, (key, value)) in cases.iter().enumerate() {
+        scene.streaming(at, key, value.clone()).await;
+    }
+    for trouble in 0..3 {
+        for at in 0..cases.len() {
+            match trouble {
+                0 => scene.org(at).drop_sessions(),
+                1 => scene.named(at, "S14-half").await,
+                _ => scene.org(at).revoke_tokens(),
+            }
+            scene.publish(at);
+        }
+        for at in 0..cases.len() {
+            scene.right(at).await;
+        }
+    }
+    for (at, name) in names.iter().enumerate() {
+        assert_eq!(scene.logins(at), 1, "one dead token in {name}");
     }
 }

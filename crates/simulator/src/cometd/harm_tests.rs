@@ -176,6 +176,43 @@ fn open_questions_are_switches() {
 }
 
 #[test]
+fn questions_about_versions_cookies_and_who_delivers_are_switches() {
+    let shaken = |terms: Streaming, version: &'static str| {
+        let mut state = State::new(1);
+        state.set_terms(terms);
+        let mut client = Client { version, ..Client::new() };
+        client.send(&mut state, &Client::handshake(), 0)
+    };
+    let refused = shaken(Streaming { version_status: 200, ..Streaming::default() }, "36.0");
+    assert_eq!((refused.status, refused.error().contains("Unsupported API version")), (200, true));
+    let served = shaken(Streaming { retired_served: true, ..Streaming::default() }, "36.0");
+    assert_eq!(served.only()["successful"], true);
+    let plain = shaken(Streaming { payload_format: false, ..Streaming::default() }, "66.0");
+    assert_eq!(plain.only()["ext"], json!({ "replay": true }));
+
+    for (sticky_renewed, error) in [(false, "403::Unknown client"), (true, "")] {
+        let mut state = State::new(1);
+        state.set_terms(Streaming { sticky_renewed, sticky_ms: 1_000, ..Streaming::default() });
+        let mut client = waiting(&mut state, 1);
+        assert_eq!(client.send(&mut state, &client.connect(), 900).numbers(), [1]);
+        publish(&mut state, 2..=2, 1_000);
+        assert_eq!(client.send(&mut state, &client.connect(), 1_500).error(), error);
+    }
+
+    for (polls_deliver_only, beside) in [(false, &[1][..]), (true, &[])] {
+        let mut state = State::new(1);
+        state.set_terms(Streaming { polls_deliver_only, ..Streaming::default() });
+        publish(&mut state, 1..=1, 0);
+        let mut client = Client::connected(&mut state, 0);
+        let subscribed = client.send(&mut state, &client.subscribe(ORDERS, &json!(-2)), 0);
+        assert_eq!(subscribed.numbers(), beside);
+        publish(&mut state, 2..=2, 1);
+        let rest: Vec<u64> = (1..=2).filter(|number| !beside.contains(number)).collect();
+        assert_eq!(client.send(&mut state, &client.connect(), 1).numbers(), rest);
+    }
+}
+
+#[test]
 fn the_place_of_a_client_that_hung_up_is_free_when_the_switch_says() {
     for (hang_up, free_at) in [(HangUp::AtOnce, 10), (HangUp::Swept, 40_010), (HangUp::Unnoticed, 150_001)] {
         let mut state = State::new(1);

@@ -251,7 +251,7 @@ impl State {
         let Some(messages) = wire::parse(&request.body) else {
             return Outcome::Answered(wire::plain(400, ""));
         };
-        let version = match wire::version(&request.version) {
+        let version = match wire::version(&request.version, &self.terms) {
             Ok(version) => version,
             Err(error) => {
                 let status = self.terms.version_status;
@@ -395,8 +395,9 @@ impl State {
             };
             replies.push(reply.json());
         }
+        let polls = messages.iter().any(|message| message.is(CONNECT));
         match client_id {
-            Some(client_id) if admitted => {
+            Some(client_id) if admitted && (polls || !self.terms.polls_deliver_only) => {
                 let reply = self.with_events(client_id, caller.version, replies, now.ms);
                 CometdReply { set_cookies, ..reply }
             }

@@ -36,6 +36,12 @@ pub struct Streaming {
     pub auth_status: u16,
     /// Open question: HTTP status of a refused API version. Default 400.
     pub version_status: u16,
+    /// Open question: whether a retired API version is served as the latest one, as one page of the guide has it, instead
+    /// of refused, as another has it. Default false.
+    pub retired_served: bool,
+    /// Open question: whether only answers to polls carry events, which is an option of CometD 3.1. Default false: those
+    /// that wait come with the answer to any message.
+    pub polls_deliver_only: bool,
     /// Open question: whether `payload.format` is advertised; nobody knows its meaning. Default true.
     pub payload_format: bool,
     /// Open question: whether a replay ID within the retained ones that no event of the channel has is taken as "events
@@ -90,6 +96,8 @@ impl Default for Streaming {
             unknown_advice: "handshake".to_owned(),
             auth_status: 200,
             version_status: 400,
+            retired_served: false,
+            polls_deliver_only: false,
             payload_format: true,
             foreign_ids: true,
             redelivers: false,

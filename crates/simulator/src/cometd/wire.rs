@@ -15,6 +15,8 @@ use super::switches::{Streaming, Wording};
 pub(super) const BODY_BYTES_MAX: usize = 32_768;
 /// Oldest API version served (older ones are retired).
 pub(super) const VERSION_MIN: u32 = 37;
+/// The latest version of the endpoint.
+const VERSION_LATEST: u32 = 66;
 /// How long a poll without events is held, in milliseconds ("Streaming API Timeouts": 110 seconds).
 pub(super) const HOLD_MS: i64 = 110_000;
 
@@ -210,11 +212,12 @@ pub(super) fn unavailable() -> CometdReply {
     plain(503, UNAVAILABLE_PAGE)
 }
 
-/// The major number of the version in the URL, or the error that refuses it.
-pub(super) fn version(text: &str) -> Result<u32, &'static str> {
+/// The major number of the version that serves the one in the URL, or the error that refuses it.
+pub(super) fn version(text: &str, terms: &Streaming) -> Result<u32, &'static str> {
     let major = text.split_once('.').and_then(|(major, minor)| (minor == "0").then(|| major.parse().ok())?);
     match major {
         Some(major) if major >= VERSION_MIN => Ok(major),
+        Some(_) if terms.retired_served => Ok(VERSION_LATEST),
         Some(_) => Err(OLD_VERSION),
         None => Err(NO_VERSION),
     }
