@@ -259,4 +259,4 @@ fn shorten(reason: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

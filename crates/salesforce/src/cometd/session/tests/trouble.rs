@@ -1,6 +1,44 @@
 //! Every kind of trouble, and how long it is waited for.
 
 use super::*;
+use crate::cometd::reaction::{Place, Reaction, tests::CATALOGUE};
+
+/// What a row of the catalogue makes of the subscription, be it the error or the reason behind a misleading one.
+#[test]
+fn every_row_of_the_catalogue_leads_to_its_reaction() {
+    for (place, text, reaction) in CATALOGUE {
+        for (error, reason) in [(*text, None), ("403::Handshake denied", Some(*text))] {
+            let (mut talk, name) = match place {
+                Place::Handshake => (shaking(&["/event/A__e@7"]), "handshake"),
+                Place::Subscribe => (subscribing(&["/event/A__e@7"]), "subscribe"),
+                Place::Connect => (polling(&["/event/A__e@7"]), "connect"),
+                // Whatever it says, the session has been left.
+                Place::Disconnect => continue,
+            };
+            let actions = talk.after(20.0).hears(&refusal(name, error, reason));
+            let whom = if *place == Place::Subscribe { "refused /event/A__e" } else { "refused all" };
+            let later = |least: &Duration| match place {
+                Place::Subscribe => format!("{whom} {}", least.as_secs()),
+                _ => format!("lost {}", least.as_secs()),
+            };
+            let expected = match reaction {
+                Reaction::Handshake => vec!["lost 0".to_owned(), "/handshake".to_owned()],
+                Reaction::Login | Reaction::LoginThenRefused | Reaction::LoginThenBug => {
+                    vec!["lost 0".to_owned(), "token stale=true".to_owned()]
+                }
+                Reaction::Denied => vec!["lost 0.2".to_owned(), "wake 0.2".to_owned()],
+                Reaction::BackOff(least) => vec![later(least)],
+                Reaction::Refused => vec![format!("{whom} 900")],
+                Reaction::Bug => vec!["bug".to_owned(), format!("{whom} 900")],
+                Reaction::Replay => {
+                    vec!["gap /event/A__e after 7".to_owned(), "/subscribe {/event/A__e:-2}".to_owned()]
+                }
+            };
+            let found: Vec<_> = actions.iter().filter(|action| expected.contains(action)).collect();
+            assert!(found.iter().copied().eq(&expected), "{text}: {actions:?}, not {expected:?}");
+        }
+    }
+}
 
 #[test]
 fn trouble_while_polling_is_answered_by_the_table() {
