@@ -26,8 +26,10 @@ const BODIES: [&str; 9] = [
     r#"[{"channel":"/meta/subscribe","successful":false,"error":""},{"channel":"/meta/disconnect"}]"#,
 ];
 
-/// New tokens asked for in an hour, whatever happens.
-const LOGINS_MAX: usize = 20;
+/// Tokens got in an hour, whatever happens.
+const TOKENS_MAX: usize = 21;
+/// Tokens asked for in an hour, had or not: each may be a login.
+const LOGINS_MAX: usize = 80;
 
 /// What happens next.
 #[derive(Clone, Debug)]
@@ -246,6 +248,7 @@ proptest! {
     fn requests_and_logins_in_an_hour_are_bounded(
         faults in vec(select(&FAULTS[..]), 1..8),
         events in any::<bool>(),
+        tokens in vec(any::<bool>(), 1..4),
         dice in vec(0.0..=1.0, 1..8),
     ) {
         let mut world = World::new(true);
@@ -255,7 +258,7 @@ proptest! {
         while world.talk.now < end {
             world.talk.dice = dice[turns % dice.len()];
             if world.talk.tokens > 0 {
-                world.go(&Move::Token(turns % 3 > 0));
+                world.go(&Move::Token(tokens[turns % tokens.len()]));
             } else if !world.talk.stores.is_empty() {
                 // A store takes time; what it can bear, the server can.
                 world.go(&Move::Pass(2000));
@@ -269,7 +272,8 @@ proptest! {
                 world.serve(turns % world.talk.sends.len(), faults[turns % faults.len()]);
             }
             turns += 1;
-            prop_assert!(world.talk.logins <= LOGINS_MAX, "{} logins in {turns} turns", world.talk.logins);
+            let (logins, got) = (world.talk.logins, world.talk.logged_in);
+            prop_assert!(logins <= LOGINS_MAX && got <= TOKENS_MAX, "{got} tokens by {logins} logins");
             prop_assert!(world.talk.requests <= 3000, "{} turns, from {:?} to {:?}", turns, begin, world.talk.now);
         }
     }

@@ -44,8 +44,10 @@ pub(super) struct Talk {
     pub(super) done: usize,
     /// Requests so far.
     pub(super) requests: usize,
-    /// Requests for a new token so far.
+    /// Requests for a token so far.
     pub(super) logins: usize,
+    /// Those that brought one.
+    pub(super) logged_in: usize,
     /// Subscribes beside a held poll so far.
     pub(super) asked_beside: usize,
     /// Reported gaps: channel, and the position behind which events may be missing.
@@ -83,6 +85,7 @@ impl Talk {
             done: 0,
             requests: 0,
             logins: 0,
+            logged_in: 0,
             asked_beside: 0,
             gaps: Vec::new(),
             left: BTreeSet::new(),
@@ -124,7 +127,10 @@ impl Talk {
                 }
             }
             Input::StoreFailed { request } => self.stores.retain(|(store, _)| store != request),
-            Input::TokenReady | Input::TokenFailed { .. } => self.tokens = self.tokens.saturating_sub(1),
+            Input::TokenReady | Input::TokenFailed { .. } => {
+                self.tokens = self.tokens.saturating_sub(1);
+                self.logged_in += usize::from(matches!(input, Input::TokenReady));
+            }
             Input::Woke { timer } => self.wakes.retain(|(wake, _)| wake != timer),
             Input::Start | Input::Stop => {}
         }
@@ -142,9 +148,9 @@ impl Talk {
                 self.sends.push(sent);
             }
             Action::Store { request, batches } => self.stores.push((*request, batches.clone())),
-            Action::RenewToken { stale } => {
+            Action::RenewToken { .. } => {
                 self.tokens += 1;
-                self.logins += usize::from(*stale);
+                self.logins += 1;
             }
             Action::Wake { after, timer } => self.wakes.push((*timer, self.now + *after)),
             Action::Report(Report::Gap { channel, last }) => self.gaps.push((channel.clone(), last.clone())),
