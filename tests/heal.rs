@@ -12,7 +12,7 @@ use orgpipe_simulator::{OrgOptions, Row};
 use orgpipe_store::{Append, Durability, Options, Store};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use serde_json::{Value, json};
-use support::{Rig, account, answer, domain, eventually};
+use support::{Rig, account, answer, domain, eventually, request};
 
 const CHANNEL: &str = "/event/Sync_Request__e";
 
@@ -229,4 +229,72 @@ fn copy(from: &Path, to: &Path) {
             std::fs::copy(entry.path(), to).expect("copied");
         }
     }
+}
+
+#[actix_rt::test]
+async fn what_waited_for_the_org_before_is_never_written_to_the_one_it_has_become() {
+    let org = OrgOptions { flow: false, ..OrgOptions::named("acme") };
+    let mut rig = Rig::with(vec![org], |text| text).await;
+    let acme = rig.org("acme").clone();
+    let ids: Vec<String> = (0..14)
+        .map(|n| {
+            rig.simulator.vendor().set_answer(&domain(n), Some(answer(&format!("K{n}"), 1)));
+            acme.create("Account", account(n)).expect("an account")
+        })
+        .collect();
+    rig.start().await;
+    rig.subscribed("acme").await;
+    // On egress: a Bulk job under way, and a change that is locked out. On ingress: a refresh's rows.
+    acme.hold_jobs(true);
+    acme.publish("Sync_Request__e", request(&ids[..12]));
+    let closed = || {
+        acme.calls().into_iter().find(|call| call.method == "PATCH" && call.path.contains("/jobs/ingest/"))
+    };
+    let closed = eventually("the closed job", async || closed()).await;
+    let job = closed.path.rsplit('/').next().expect("an ID").to_owned();
+    acme.lock_next_rows(1_000);
+    acme.publish("Sync_Request__e", request(&ids[12..13]));
+    rig.ledger("acme", json!({ "records_in": 13, "open": 13 })).await;
+    eventually("the lock", async || {
+        acme.calls().iter().any(|call| call.path.contains("External_Id__c")).then_some(())
+    })
+    .await;
+    rig.simulator.vendor().set_down(true);
+    rig.order("acme", "refresh").await;
+    rig.ledger("acme", json!({ "records_in": 27, "open": 27 })).await;
+
+    // Another org under the same login: other records, and the vendor knows other things.
+    for (n, id) in ids.iter().enumerate() {
+        acme.delete("Account", id).expect("deleted");
+        rig.simulator.vendor().set_answer(&domain(n), Some(answer(&format!("K{n}"), 2)));
+    }
+    let here: Vec<String> = (0..5).map(|n| acme.create("Account", account(n)).expect("an account")).collect();
+    acme.lock_next_rows(0);
+    acme.migrate();
+    acme.clear_calls();
+    acme.clear_writes();
+    rig.simulator.vendor().set_down(false);
+    let receipt = signed_off(&rig, 1).await;
+    assert_eq!((&receipt["reason"], &receipt["checked"]), (&json!("org_changed"), &json!(5)), "{receipt}");
+    rig.ledger(
+        "acme",
+        json!({ "written": 5, "superseded": 13, "no_data": 14, "dead_letters": 0, "open": 0 }),
+    )
+    .await;
+    let rows = acme.rows("Enrichment__c");
+    let held: Vec<_> =
+        rows.iter().map(|row| (row["Account__c"].as_str(), row["Employee_Count__c"].as_f64())).collect();
+    let expected: Vec<_> = here.iter().map(|id| (Some(id.as_str()), Some(2.0))).collect();
+    assert_eq!(held, expected);
+    assert_eq!(acme.writes().len(), 5, "{:?}", acme.writes());
+    assert!(acme.calls().iter().all(|call| !call.path.contains(&job)), "the job is of the other org");
+
+    // Nothing of it comes back, and the events go on.
+    assert!(rig.terminate().await.success());
+    rig.start().await;
+    rig.subscribed("acme").await;
+    rig.simulator.vendor().set_answer(&domain(4), Some(answer("K4", 3)));
+    acme.publish("Sync_Request__e", request(&here[4..]));
+    rig.ledger("acme", json!({ "written": 6, "open": 0 })).await;
+    signed_off(&rig, 1).await;
 }

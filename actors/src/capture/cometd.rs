@@ -13,7 +13,7 @@ use orgpipe_salesforce::cometd::{
     session::{Options, Session, step},
 };
 
-use orgpipe_salesforce::oauth::LoginError;
+use orgpipe_salesforce::error::CallError;
 use orgpipe_store::{Append, StoreError};
 
 use super::{
@@ -32,8 +32,6 @@ use crate::supervise::{
 
 /// How often it is stored that a quiet channel is heard of.
 const HEARD_EVERY: Duration = Duration::from_mins(1);
-/// Name of the position that holds the ID of the org that the last login led to.
-const ORG_ID: &str = "org-id";
 
 /// The event subscription of one org.
 pub(crate) struct CometdActor {
@@ -101,7 +99,7 @@ impl CometdActor {
             }
             Action::Report(report) => {
                 if let Report::Gap { channel, .. } = &report {
-                    self.note_gap(vec![channel.clone()], GapReason::ReplayRefused, Vec::new(), context);
+                    self.note_gap(vec![channel.clone()], context);
                 }
                 self.note(report);
             }
@@ -133,23 +131,12 @@ impl CometdActor {
     }
 
     /// Nothing else goes on until the gap is on disk: a position stored before it would let it be forgotten.
-    fn note_gap(
-        &mut self,
-        channels: Vec<String>,
-        reason: GapReason,
-        more: Vec<(String, Vec<u8>)>,
-        context: &mut Context<Self>,
-    ) {
+    fn note_gap(&mut self, channels: Vec<String>, context: &mut Context<Self>) {
         let org = Arc::clone(&self.org);
-        let commit = async move { heal::note_gap(&org, channels, reason, more).await };
+        let commit =
+            async move { heal::note_gap(&org, channels, GapReason::ReplayRefused, Vec::new()).await };
         context.wait(commit.into_actor(self).map(move |noted, actor, context| match noted {
-            Ok(()) => {
-                actor.ring(Bell::Gap);
-                if reason == GapReason::OrgChanged {
-                    // What the session knows of its channels is of the other org: it begins anew, from disk.
-                    context.stop();
-                }
-            }
+            Ok(()) => actor.ring(Bell::Gap),
             Err(error) => {
                 // Started afresh, it sees the same gap again.
                 tracing::error!(org = actor.org.id(), "a gap was not stored: {error}");
@@ -210,27 +197,17 @@ impl CometdActor {
     fn renew(&mut self, stale: bool, context: &mut Context<Self>) {
         let org = Arc::clone(&self.org);
         let refused = self.login.as_ref().filter(|_| stale).map(|login| login.generation);
-        let login = async move {
-            let login = org.line.session(refused).await?;
-            let moved = has_moved(&org, &login.token.org_id).await;
-            Ok::<_, LoginError>((login, moved))
-        };
+        let login = async move { org.line.session(refused).await };
         context.spawn(login.into_actor(self).map(|login, actor, context| {
             let input = match login {
-                Ok((_, Err(error))) => {
-                    tracing::error!(org = actor.org.id(), "the org's ID was not stored: {error}");
-                    return context.stop();
-                }
-                Ok((login, Ok(true))) => {
-                    let name = (ORG_ID.to_owned(), login.token.org_id.into_bytes());
-                    let channels = channels(&actor.org);
-                    return actor.note_gap(channels, GapReason::OrgChanged, vec![name], context);
-                }
-                Ok((login, Ok(false))) => {
+                Ok(login) => {
                     actor.login = Some(login);
                     Input::TokenReady
                 }
-                Err(error) => Input::TokenFailed { permanent: error.is_permanent() },
+                Err(error) => {
+                    let permanent = matches!(&error, CallError::Login(error) if error.is_permanent());
+                    Input::TokenFailed { permanent }
+                }
             };
             actor.feed(input, context);
         }));
@@ -322,18 +299,8 @@ async fn begin(org: &OrgContext, channel: &str) -> Result<StartFrom, StoreError>
     Ok(StartFrom::Latest)
 }
 
-/// Whether the login leads to another org than the last one did; the first one is stored.
-async fn has_moved(org: &OrgContext, org_id: &str) -> Result<bool, StoreError> {
-    if let Some(known) = org.store.position(org.id(), ORG_ID).await? {
-        return Ok(known != org_id.as_bytes());
-    }
-    let positions = vec![(ORG_ID.to_owned(), org_id.as_bytes().to_vec())];
-    org.store.append(org.id(), Append { positions, ..Append::default() }).await?;
-    Ok(false)
-}
-
 /// The channels of an org's syncs, each once.
-fn channels(org: &OrgContext) -> Vec<String> {
+pub(crate) fn channels(org: &OrgContext) -> Vec<String> {
     let channels: BTreeSet<&String> = org.settings.syncs.iter().map(|sync| &sync.channel).collect();
     channels.into_iter().cloned().collect()
 }

@@ -173,7 +173,7 @@ pub(super) async fn was_dark(org: &OrgContext, channel: &str) -> Result<bool, St
 
 /// Notes a gap. In the same commit the channels' positions are given up, so that the subscription goes on with the
 /// earliest event there is, and `more` positions are stored.
-pub(super) async fn note_gap(
+pub(crate) async fn note_gap(
     org: &OrgContext,
     channels: Vec<String>,
     reason: GapReason,

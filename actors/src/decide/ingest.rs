@@ -44,6 +44,7 @@ use crate::{
     settings::SyncSettings,
     supervise::{
         context::OrgContext,
+        moved,
         org::Bell,
         status::{Part, State},
         worker::{Next, Work},
@@ -65,6 +66,8 @@ pub(crate) struct Ingest {
     lately: Lately,
     /// API calls made for the batch under way.
     calls: Cell<u64>,
+    /// The number up to which requests are of an org before; read once.
+    void: Option<u64>,
     pace: Pace,
     delays: Delays,
 }
@@ -124,6 +127,7 @@ impl Ingest {
             describes: BTreeMap::new(),
             lately,
             calls: Cell::new(0),
+            void: None,
             pace: Pace::default(),
             delays,
         }
@@ -142,8 +146,12 @@ impl Ingest {
             Ok(head) => head,
             Err(wait) => return Ok(Next::After(wait)),
         };
+        let void = match self.void {
+            Some(void) => void,
+            None => *self.void.insert(moved::void_up_to(&org).await?),
+        };
         let mut settle = Settle::default();
-        if let Some(job) = gather(&org.settings.syncs, head, org.clock.now_ms(), &mut settle) {
+        if let Some(job) = gather(&org.settings.syncs, head, void, org.clock.now_ms(), &mut settle) {
             if job.origin == Origin::Live {
                 self.pace.began(&job.sync.name, now);
             }
@@ -348,16 +356,18 @@ impl Ingest {
 }
 
 /// The first requests of one sync and origin, their records each once. Requests nobody can read or whose sync is gone
-/// from the settings become dead letters, so that they do not block the queue.
+/// from the settings become dead letters, so that they do not block the queue. Up to number `void` they are of an org
+/// that the login led to before, so the rows they brought along do not count.
 fn gather<'a>(
     syncs: &'a [Arc<SyncSettings>],
     head: Vec<Request>,
+    void: u64,
     now_ms: u64,
     settle: &mut Settle,
 ) -> Option<Job<'a>> {
     let mut job: Option<Job<'a>> = None;
     for request in head {
-        let parcel: RequestParcel = match unpack(&request.body) {
+        let mut parcel: RequestParcel = match unpack(&request.body) {
             Ok(parcel) => parcel,
             Err(problem) => {
                 let hint = "Report this as a bug of orgpipe, with the version that ran before.";
@@ -381,6 +391,9 @@ fn gather<'a>(
         });
         if job.sync.name != parcel.sync || job.origin != parcel.origin || job.gap != gap {
             break;
+        }
+        if request.seq <= void {
+            parcel.rows = None;
         }
         job.requests.push(request.seq);
         add(job, parcel, request.records);
@@ -480,7 +493,7 @@ mod tests {
             request(3, "accounts", Origin::Refresh, &[B]),
         ];
         let mut settle = Settle::default();
-        let job = gather(&org.syncs, head, 9, &mut settle).expect("a batch");
+        let job = gather(&org.syncs, head, 0, 9, &mut settle).expect("a batch");
         assert_eq!((job.requests.as_slice(), job.received_ms), ([1, 2].as_slice(), 1));
         let units: Vec<u32> = job.asked.iter().map(|asked| asked.units).collect();
         assert_eq!(units, [2, 1]);
@@ -498,7 +511,7 @@ mod tests {
             request(3, "accounts", Origin::Live, &[A]),
         ];
         let mut settle = Settle::default();
-        let job = gather(&org.syncs, head, 9, &mut settle).expect("the third");
+        let job = gather(&org.syncs, head, 0, 9, &mut settle).expect("the third");
         assert_eq!((job.requests, settle.requests.as_slice()), (vec![3], [1, 2].as_slice()));
         let dead: Vec<u32> = settle.dead.iter().map(|dead| dead.subject.units).collect();
         assert_eq!(dead, [1, 2]);

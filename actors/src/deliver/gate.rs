@@ -34,8 +34,8 @@ use crate::{clock::Clock, settings::Limits};
 /// Position under which our calls of the last day are stored.
 const POSITION: &str = "api-calls";
 
-/// Where our calls are kept over a restart.
-#[derive(Debug)]
+/// Where something of an org is kept over a restart.
+#[derive(Clone, Debug)]
 pub(crate) struct Keep {
     /// The store.
     pub store: Store,

@@ -21,6 +21,7 @@ use crate::{
     retry::{Delays, until},
     supervise::{
         context::OrgContext,
+        moved,
         status::{Part, State},
         worker::{Next, Work},
     },
@@ -102,15 +103,42 @@ impl Writer {
     async fn resume(&self) -> Result<Vec<OpenJob>, Halt> {
         let org = &self.org;
         org.store.release(org.id()).await?;
+        let void = moved::void_up_to(org).await?;
         let mut jobs = Vec::new();
         for job in org.store.jobs(org.id()).await? {
             let id = job.id.clone();
+            // A job holds changes of one org, and is of that one itself.
+            if job.changes.iter().any(|change| change.seq <= void) {
+                let outcomes = job.changes.iter().map(|change| (change.seq, given_up())).collect();
+                self.resolve(outcomes, Some(id), 0).await?;
+                continue;
+            }
             match bulk::resume(job, org.clock.monotonic()) {
                 Ok(job) => jobs.push(job),
                 Err(outcomes) => self.resolve(outcomes, Some(id), 0).await?,
             }
         }
+        self.give_up(void).await?;
         Ok(jobs)
+    }
+
+    /// Ends the changes up to number `void`, due or not: they were made of an org that the login led to before.
+    async fn give_up(&self, void: u64) -> Result<(), Halt> {
+        let org = &self.org;
+        let oldest = org.store.progress(org.id()).await?.oldest_change;
+        if oldest.is_none_or(|oldest| oldest > void) {
+            return Ok(());
+        }
+        loop {
+            let taken = org.store.egress_take(org.id(), u64::MAX, bulk::ROWS_MAX).await?;
+            if taken.is_empty() {
+                break;
+            }
+            let of_before = taken.iter().filter(|change| change.seq <= void);
+            let outcomes = of_before.map(|change| (change.seq, given_up())).collect();
+            self.resolve(outcomes, None, 0).await?;
+        }
+        Ok(org.store.release(org.id()).await?)
     }
 
     /// Looks at the jobs that are due; one that cannot be looked at leaves the others alone.
@@ -231,6 +259,11 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// Of a change that was made of an org that the login led to before.
+fn given_up() -> Outcome {
+    Outcome::Superseded { reason: moved::SUPERSEDED.to_owned() }
 }
 
 fn oldest(changes: &[Outgoing]) -> u64 {

@@ -11,9 +11,12 @@ use orgpipe_salesforce::{
     oauth::{LoginError, Token},
     rest::limits,
 };
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
-use super::status::{Board, Part, State};
+use super::{
+    moved,
+    status::{Board, Part, State},
+};
 use crate::{
     clock::Clock,
     deliver::{
@@ -44,7 +47,10 @@ pub(crate) struct OrgLine {
     settings: Arc<OrgSettings>,
     http: HttpClient,
     gate: Gate,
+    keep: Option<Keep>,
     vault: Mutex<Vault>,
+    /// The org that the login leads to while that is another one than before: until then there is no session.
+    moved: watch::Sender<Option<String>>,
     board: Arc<Board>,
     clock: Clock,
 }
@@ -60,7 +66,8 @@ struct Vault {
 }
 
 impl OrgLine {
-    /// A line that logs in when it is first needed. `keep`: where our calls of the day are kept over a restart.
+    /// A line that logs in when it is first needed. `keep`: where our calls of the day, and which org it is, are kept
+    /// over a restart.
     pub(crate) fn new(
         settings: Arc<OrgSettings>,
         http: HttpClient,
@@ -68,10 +75,10 @@ impl OrgLine {
         keep: Option<Keep>,
         clock: Clock,
     ) -> Self {
-        let gate = Gate::new(settings.limits, keep, clock);
+        let gate = Gate::new(settings.limits, keep.clone(), clock);
         let delays = Delays::new(LOGIN_WAITS.0, LOGIN_WAITS.1);
         let vault = Mutex::new(Vault { session: None, logins: 0, failed: None, delays });
-        Self { settings, http, gate, vault, board, clock }
+        Self { settings, http, gate, keep, vault, moved: watch::Sender::new(None), board, clock }
     }
 
     /// The client, for the event subscription, whose requests count as no API calls.
@@ -87,8 +94,11 @@ impl OrgLine {
     /// The current session; a new one if there is none or if `refused` is the current one's generation.
     ///
     /// After a failed login the same error is answered, without asking the org, until the next try is due.
-    pub(crate) async fn session(&self, refused: Option<u64>) -> Result<Session, LoginError> {
+    pub(crate) async fn session(&self, refused: Option<u64>) -> Result<Session, CallError> {
         let mut vault = self.vault.lock().await;
+        if self.moved.borrow().is_some() {
+            return Err(CallError::OtherOrg);
+        }
         if let Some(session) = vault.session.as_ref().filter(|session| refused != Some(session.generation)) {
             return Ok(session.clone());
         }
@@ -97,10 +107,11 @@ impl OrgLine {
             vault.failed.as_ref().filter(|(_, until)| self.clock.monotonic() < *until)
         {
             tracing::trace!(org = %self.settings.id, ?until, "no login yet");
-            return Err(error.clone());
+            return Err(error.clone().into());
         }
         match self.http.login(&self.settings.login, self.clock.now_secs()).await {
             Ok(token) => {
+                self.look_which_org(&token).await?;
                 vault.logins += 1;
                 let session = Session { token, generation: vault.logins };
                 (vault.session, vault.failed) = (Some(session.clone()), None);
@@ -116,9 +127,35 @@ impl OrgLine {
                 let hint = error.hint().unwrap_or_default();
                 tracing::warn!(org = %self.settings.id, wait_secs = wait.as_secs_f32(), "{error}. {hint}");
                 self.board.set(Part::Login, State::Waiting, &error.to_string(), &hint, self.clock.now_ms());
-                Err(error)
+                Err(error.into())
             }
         }
+    }
+
+    /// Nothing that was begun for one org must reach another: not even the call that is repeated after this login.
+    async fn look_which_org(&self, token: &Token) -> Result<(), CallError> {
+        let Some(Keep { store, org }) = &self.keep else { return Ok(()) };
+        let other = moved::is_other(store, org, &token.org_id).await.map_err(|error| {
+            tracing::error!(org, "which org it is cannot be kept: {error}");
+            CallError::Closed
+        })?;
+        if !other {
+            return Ok(());
+        }
+        let error = CallError::OtherOrg;
+        self.board.set(Part::Login, State::Waiting, &error.to_string(), "", self.clock.now_ms());
+        self.moved.send_replace(Some(token.org_id.clone()));
+        Err(error)
+    }
+
+    /// Tells when the login leads to another org, and to which; from then on no call is made until `reopen`.
+    pub(crate) fn moved(&self) -> watch::Receiver<Option<String>> {
+        self.moved.subscribe()
+    }
+
+    /// All that was begun for the org before has ended, and which org it is now is stored.
+    pub(crate) fn reopen(&self) {
+        self.moved.send_replace(None);
     }
 
     /// The org's calls, ours, and what waits for them.

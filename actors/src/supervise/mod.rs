@@ -2,6 +2,7 @@
 
 pub(crate) mod context;
 pub(crate) mod line;
+pub(crate) mod moved;
 pub(crate) mod org;
 mod restart;
 pub(crate) mod shared;

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use super::{
     context::OrgContext,
+    moved,
     restart::{Decision, Restarts},
     status::{Part, State},
     watch::{Exit, Exited, Tether, here, spawn_watched, tell},
@@ -39,6 +40,9 @@ use crate::{
 const PARTS: [Part; 4] = [Part::Stream, Part::Refresh, Part::Ingest, Part::Writer];
 /// How often a drain looks whether nothing is open any more.
 const DRAIN_LOOK: Duration = Duration::from_millis(250);
+
+/// How long after a failed try it is stored again which org it is.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// A queue of this org has something new.
 #[derive(Clone, Copy, Debug, Message)]
@@ -113,6 +117,10 @@ pub(crate) struct OrgActor {
     /// Positions that are being set right now; the stream is down for it.
     replays: usize,
     stream_down: Vec<oneshot::Sender<()>>,
+    /// The login leads to another org, and every part is down or ending for it.
+    moving: bool,
+    /// To which, until that is being stored.
+    moved_to: Option<String>,
     stopping: bool,
 }
 
@@ -121,11 +129,21 @@ impl OrgActor {
     pub(crate) fn new(org: Arc<OrgContext>) -> Self {
         let life = |part| (part, Life { slot: Slot::Down, restarts: Restarts::none() });
         let parts = PARTS.into_iter().map(life).collect();
-        Self { org, parts, wish: Wish::Run, replays: 0, stream_down: Vec::new(), stopping: false }
+        Self {
+            org,
+            parts,
+            wish: Wish::Run,
+            replays: 0,
+            stream_down: Vec::new(),
+            moving: false,
+            moved_to: None,
+            stopping: false,
+        }
     }
 
     fn wanted(&self, part: Part) -> bool {
-        !self.stopping && self.wish.lets_run(part) && !(part == Part::Stream && self.replays > 0)
+        let replayed = part == Part::Stream && self.replays > 0;
+        !self.stopping && !self.moving && !replayed && self.wish.lets_run(part)
     }
 
     /// Starts what is wanted and down, stops what runs and is not wanted.
@@ -150,9 +168,48 @@ impl OrgActor {
                 let _ = waiting.send(());
             }
         }
-        if self.stopping && !PARTS.into_iter().any(|part| self.runs(part)) {
-            context.stop();
+        if PARTS.into_iter().any(|part| self.runs(part)) {
+            return;
         }
+        if self.stopping {
+            context.stop();
+        } else if let Some(org_id) = self.moved_to.take() {
+            self.record_move(org_id, context);
+        }
+    }
+
+    /// Waits until the login leads to another org, which ends every part.
+    fn watch_for_a_move(&self, context: &mut Context<Self>) {
+        let mut moved = self.org.line.moved();
+        let other = async move {
+            // The line lives as long as the org that is held here.
+            moved.wait_for(Option::is_some).await.ok().and_then(|org_id| org_id.clone())
+        };
+        context.spawn(other.into_actor(self).map(|org_id, actor, context| {
+            (actor.moving, actor.moved_to) = (org_id.is_some(), org_id);
+            actor.align(context);
+        }));
+    }
+
+    /// Nothing runs: it is stored which org it is now, and the parts begin afresh.
+    fn record_move(&self, org_id: String, context: &mut Context<Self>) {
+        let (org, id) = (Arc::clone(&self.org), org_id.clone());
+        let record = async move { moved::record(&org, id).await };
+        context.spawn(record.into_actor(self).map(move |recorded, actor, context| match recorded {
+            Ok(()) => {
+                actor.org.line.reopen();
+                actor.moving = false;
+                actor.watch_for_a_move(context);
+                actor.align(context);
+            }
+            Err(error) => {
+                tracing::error!(org = actor.org.id(), "which org it is now was not stored: {error}");
+                context.run_later(AGAIN, move |actor, context| {
+                    actor.moved_to = Some(org_id);
+                    actor.align(context);
+                });
+            }
+        }));
     }
 
     fn runs(&self, part: Part) -> bool {
@@ -298,6 +355,7 @@ impl Actor for OrgActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
+        self.watch_for_a_move(context);
         let org = Arc::clone(&self.org);
         let read = async move { org.store.position(org.id(), WISH).await };
         // Until then no message is handled.

@@ -100,6 +100,9 @@ pub enum CallError {
         /// Why.
         why: QuotaWait,
     },
+    /// The login leads to another org than before, which is to be dealt with first.
+    #[error("the login leads to another org than before, and what waits for that one is given up first")]
+    OtherOrg,
     /// The org's line is closing down.
     #[error("the org's connection is shutting down")]
     Closed,
@@ -109,7 +112,9 @@ impl CallError {
     /// What to do about it.
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::Transport { .. } | Self::Unreadable { .. } | Self::Closed => ErrorClass::Transient,
+            Self::Transport { .. } | Self::Unreadable { .. } | Self::OtherOrg | Self::Closed => {
+                ErrorClass::Transient
+            }
             Self::Login(error) => match error.class() {
                 LoginClass::Transient | LoginClass::RateLimited => ErrorClass::Transient,
                 LoginClass::Settings | LoginClass::App | LoginClass::User | LoginClass::Org => {
@@ -146,7 +151,7 @@ impl CallError {
                 QuotaWait::Reserve => "Lower the org's `reserve` to spend more of its calls.".into(),
                 QuotaWait::Day => "Find out in the org's Setup, Company Information, who uses them.".into(),
             }),
-            Self::Closed => None,
+            Self::OtherOrg | Self::Closed => None,
         }
     }
 }

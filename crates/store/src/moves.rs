@@ -83,7 +83,7 @@ pub enum End {
     Unchanged,
     /// Nothing is known about it.
     NoData,
-    /// A newer change of the same key took its place.
+    /// A newer change of the same key took its place, or something else did.
     Superseded,
     /// It became a dead letter.
     Dead,
@@ -110,7 +110,7 @@ pub struct LedgerRow {
     pub target: String,
     /// Which record of the target; the dead letter's name if there is no target.
     pub key: String,
-    /// Why it was put back last or ended badly, shortened; for a superseded one the number of its successor.
+    /// Why it was put back last or ended badly, shortened; for a superseded one by what.
     pub reason: String,
     /// By what or by whom: as given with the resolve, or the operator.
     pub by: String,
@@ -215,6 +215,11 @@ pub enum Outcome {
     Retry {
         /// Not before this time, in milliseconds since 1970.
         due_ms: u64,
+        /// Why, as a sentence.
+        reason: String,
+    },
+    /// It is not to be written any more, and something else will see to its records.
+    Superseded {
         /// Why, as a sentence.
         reason: String,
     },

@@ -345,6 +345,12 @@ impl Org {
                 let attempts = change.attempts.saturating_add(1);
                 self.note_superseded(step, Change { attempts, ..change }, at_ms, newer);
             }
+            Outcome::Superseded { reason } => {
+                self.ledger.counts.superseded += units;
+                let Change { target, key, subjects, attempts: tries, .. } = change;
+                let (end, target, key, reason) = (End::Superseded, &*target, &*key, &*cut(reason));
+                self.note(step, &Ended { end, at_ms, seq, tries, target, key, reason, by: "" }, subjects);
+            }
             Outcome::Dead { reason, hint, at_ms } => {
                 let Change { target, key, subjects, attempts, body, .. } = change;
                 let letter =

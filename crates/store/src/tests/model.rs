@@ -184,7 +184,7 @@ impl Model {
                 waiting.flight = Flight::Free;
                 return;
             }
-            Outcome::Retry { .. } => {
+            Outcome::Retry { .. } | Outcome::Superseded { .. } => {
                 self.counts.superseded += units;
                 self.end(subjects, End::Superseded);
             }

@@ -31,6 +31,7 @@ enum Fate {
 enum Verdict {
     Written,
     Retry(u64),
+    Superseded,
     Dead,
 }
 
@@ -61,6 +62,7 @@ fn any_verdict() -> impl Strategy<Value = Verdict> {
     prop_oneof![
         Just(Verdict::Written),
         (0..10_u64).prop_map(|steps| Verdict::Retry(steps * 20)),
+        Just(Verdict::Superseded),
         Just(Verdict::Dead)
     ]
 }
@@ -228,6 +230,7 @@ impl World {
             let outcome = match verdict {
                 Verdict::Written => Outcome::Written,
                 Verdict::Retry(later_ms) => Outcome::Retry { due_ms: self.now_ms + later_ms, reason },
+                Verdict::Superseded => Outcome::Superseded { reason },
                 Verdict::Dead => Outcome::Dead { reason, hint, at_ms: self.now_ms },
             };
             outcomes.push((flying.remove(pick.index(flying.len())), outcome));
