@@ -69,6 +69,8 @@ pub(crate) enum Command {
     DeadLetters(DeadLettersArgs),
     /// Show what runs in the running service: threads, orgs and their parts, since when, restarts and reasons
     Tree(TreeArgs),
+    /// Check, measure, compact, export or import the data directory while no service runs
+    Store(StoreArgs),
     /// Show orgpipe at work on simulated orgs; needs no Salesforce and no settings
     Demo(DemoArgs),
     /// Run simulated Salesforce orgs and a look-up API on loopback, to rehearse your own settings
@@ -272,6 +274,67 @@ pub(crate) struct LettersOrderArgs {
     /// Who orders it, for the audit
     #[arg(long, env = "USER", default_value = "command line", value_name = "NAME")]
     pub(crate) by: String,
+}
+
+/// The data directory of a service that does not run.
+#[derive(Args, Debug)]
+pub(crate) struct StoreArgs {
+    /// What to do with it
+    #[command(subcommand)]
+    pub(crate) action: StoreAction,
+}
+
+/// What to do with a data directory.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreAction {
+    /// Read every entry, check it, and hold the ledgers against what is there; changes nothing
+    Verify(DataDirArgs),
+    /// Show what is in it by org, and how much of the disk it takes
+    Stats(DataDirArgs),
+    /// Write the database anew to give back space; needs room for both meanwhile
+    Compact(DataDirArgs),
+    /// Write everything that can be read to a new file, one JSON object a line
+    ///
+    /// The file holds values of records: keep it as you keep the data directory.
+    Export(ExportArgs),
+    /// Fill a directory that has no database yet from an exported file
+    Import(ImportArgs),
+}
+
+/// Which data directory.
+#[derive(Args, Debug)]
+pub(crate) struct DataDirArgs {
+    /// The directory; without it, `service.data_dir` of the settings
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// The settings file; config/example.toml explains every key
+    #[arg(long, env = "ORGPIPE_CONFIG", default_value = "orgpipe.toml", value_name = "FILE")]
+    pub(crate) config: PathBuf,
+}
+
+/// An export.
+#[derive(Args, Debug)]
+pub(crate) struct ExportArgs {
+    /// The file to write; must not exist yet
+    #[arg(value_name = "EXPORT")]
+    pub(crate) file: PathBuf,
+    /// Which directory
+    #[command(flatten)]
+    pub(crate) from: DataDirArgs,
+}
+
+/// An import.
+#[derive(Args, Debug)]
+pub(crate) struct ImportArgs {
+    /// The exported file
+    #[arg(value_name = "EXPORT")]
+    pub(crate) file: PathBuf,
+    /// Import that of a damaged database, too: what is missing is counted out of the ledgers
+    #[arg(long)]
+    pub(crate) incomplete: bool,
+    /// Which directory
+    #[command(flatten)]
+    pub(crate) into: DataDirArgs,
 }
 
 /// The demonstration.

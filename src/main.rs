@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         | Command::Reload(_)
         | Command::DeadLetters(_)
         | Command::Tree(_)
+        | Command::Store(_)
         | Command::Demo(_) => "off",
     };
     match telemetry::init(&cli.log, filter) {

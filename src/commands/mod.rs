@@ -13,6 +13,7 @@ mod reload;
 mod run;
 mod running;
 mod simulate;
+mod store;
 mod tree;
 
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ pub(crate) fn dispatch(command: Command) -> ExitCode {
         Command::Reload(args) => reload::run(&args),
         Command::DeadLetters(args) => letters::run(&args),
         Command::Tree(args) => tree::run(&args),
+        Command::Store(args) => store::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Simulate(args) => simulate::run(&args),
     }

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use orgpipe_simulator::OrgOptions;
 
-use super::Rig;
+use super::{PATIENCE, Rig};
 
 /// One org, `acme`, without the Flow, on a port that the command line can know from the settings; not started yet.
 pub(crate) async fn reachable(edit: impl FnOnce(String) -> String) -> Rig {
@@ -16,7 +16,8 @@ pub(crate) async fn reachable(edit: impl FnOnce(String) -> String) -> Rig {
 
 /// Gives an order by the command line: whether it was done, and what it printed, in one text.
 pub(crate) async fn order(rig: &Rig, arguments: &[&str]) -> (bool, String) {
-    let output = rig.command(arguments).output().await.expect("the command runs");
+    let output = tokio::time::timeout(PATIENCE, rig.command(arguments).output()).await;
+    let output = output.unwrap_or_else(|_| panic!("{arguments:?} does not end")).expect("the command runs");
     let text = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8(text).expect("UTF-8"))
 }

@@ -1,8 +1,7 @@
 //! The database on disk.
 //!
 //! ```text
-//! DIR/orgpipe.lock    held as long as the store is open; has the process id in it
-//! DIR/sled/           the database; `db` in it is the log
+//! DIR/sled/           the database; `db` in it is the log. What else is in DIR: `files.rs`
 //! ```
 //!
 //! A long value is stored in pieces, the first under its key, the others under `x KEY NUMBER` (u16, from 1), because
@@ -15,17 +14,25 @@
 
 use std::{
     collections::HashMap,
-    fs::{self, File, OpenOptions},
-    io::{self, Read, Write},
+    fs::{self, File},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    sync::Arc,
     thread,
     time::Duration,
 };
 
-use fs4::fs_std::FileExt;
-
-use crate::{Durability, Options, error::StoreError, moves::BODY_BYTES_MAX, org};
+use crate::{
+    Durability, Options,
+    entry::{FORMAT, Mark},
+    error::StoreError,
+    files::{self, file},
+    frame,
+    keys::{KINDS, Key},
+    moves::BODY_BYTES_MAX,
+    note::{self, Note},
+    org,
+};
 
 /// How often sled works its log up and frees segments. Nothing relies on it for durability.
 const BACKGROUND_FLUSH_MS: u64 = 500;
@@ -49,12 +56,17 @@ const _: () = assert!(3 * BODY_BYTES_MAX / PIECE_BYTES < u16::MAX as usize);
 /// Is shown the key and value of an entry.
 pub(crate) type Show<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError> + 'a;
 
+/// Is shown the key and value of an entry, or told in a sentence what cannot be read.
+pub(crate) type ShowReadable<'a> = dyn FnMut(Result<(&[u8], &[u8]), String>) -> Result<(), StoreError> + 'a;
+
 /// Where entries are kept.
 pub(crate) trait Disk: Send {
     /// The value under a key.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
     /// Shows every entry.
     fn each(&self, show: &mut Show<'_>) -> Result<(), StoreError>;
+    /// A number that has been given, as was noted beside the entries before they were opened.
+    fn noted(&self) -> Option<u64>;
     /// Writes all or nothing, and waits until it is safe. Says in words why not.
     fn commit(&mut self, writes: Vec<org::Write>) -> Result<(), String>;
 }
@@ -66,15 +78,50 @@ pub(crate) struct SledDisk {
     pieces: HashMap<Vec<u8>, u16>,
     /// The log, to be synced after each commit.
     log: Option<File>,
-    _lock: File,
+    /// What was noted when it was opened.
+    noted: Option<Note>,
+    note: File,
+    db_dir: PathBuf,
+    lock: Arc<File>,
 }
 
 impl SledDisk {
+    /// Opens the database of a directory, creating both if need be.
     pub(crate) fn open(dir: &Path, options: Options) -> Result<Self, StoreError> {
-        let db_dir = dir.join("sled");
+        fs::create_dir_all(dir).map_err(|source| file("create", dir, source))?;
+        let lock = files::lock(dir)?;
+        files::finish_swap(dir)?;
+        Self::open_in(dir, files::DATABASE, lock, options)
+    }
+
+    /// Opens the database of a directory that has one.
+    pub(crate) fn open_existing(dir: &Path, options: Options) -> Result<Self, StoreError> {
+        if !files::has_database(dir) {
+            return Err(StoreError::NoStore { dir: dir.to_owned() });
+        }
+        Self::open(dir, options)
+    }
+
+    /// Opens or creates a database of another name beside, under the same lock.
+    pub(crate) fn beside(&self, name: &str, options: Options) -> Result<Self, StoreError> {
+        let dir = self.db_dir.parent().unwrap_or(Path::new("."));
+        Self::open_in(dir, name, Arc::clone(&self.lock), options)
+    }
+
+    /// Opens or creates the database of this name in a directory whose lock is held.
+    pub(crate) fn open_in(
+        dir: &Path,
+        name: &str,
+        lock: Arc<File>,
+        options: Options,
+    ) -> Result<Self, StoreError> {
+        let db_dir = dir.join(name);
         fs::create_dir_all(&db_dir).map_err(|source| file("create", &db_dir, source))?;
-        let lock = lock(dir)?;
-        remove_unfinished_snapshots(&db_dir)?;
+        let noted = note::read(&db_dir)?;
+        if let Some(Note { format: found, .. }) = noted.filter(|note| note.format != FORMAT) {
+            return Err(StoreError::Format { found, known: FORMAT });
+        }
+        files::remove_unfinished_snapshots(&db_dir)?;
         let config = sled::Config::new()
             .path(&db_dir)
             .cache_capacity(options.cache_bytes)
@@ -93,11 +140,50 @@ impl SledDisk {
             }
         };
         let pieces = values_in_pieces(&db)?;
-        Ok(Self { db, pieces, log, _lock: lock })
+        let note = note::open(&db_dir)?;
+        Ok(Self { db, pieces, log, noted, note, db_dir, lock })
     }
 }
 
 impl SledDisk {
+    /// Where the database's files are.
+    pub(crate) fn db_dir(&self) -> &Path {
+        &self.db_dir
+    }
+
+    /// Ends it, and waits until no thread of sled's has its files open any more. The lock stays for as long as the
+    /// answer is held.
+    pub(crate) fn close(self) -> Result<Arc<File>, StoreError> {
+        let Self { db, db_dir, lock, .. } = self;
+        drop(db);
+        files::wait_until_free(&db_dir)?;
+        Ok(lock)
+    }
+
+    /// Shows every entry that can be read, and says in a sentence what cannot.
+    pub(crate) fn each_readable(&self, show: &mut ShowReadable<'_>) -> Result<(), StoreError> {
+        // Kind by kind: what cannot be read ends only its own kind.
+        for (kind, name) in KINDS {
+            let mut entries = self.db.scan_prefix([*kind]);
+            loop {
+                let (key, value) = match guarded(|| entries.next().transpose()) {
+                    Ok(Some(entry)) => entry,
+                    Ok(None) => break,
+                    Err(text) => {
+                        show(Err(format!("some of {name} cannot be read: {text}")))?;
+                        break;
+                    }
+                };
+                let whole = if self.more(&key) == 0 { Ok(None) } else { self.get(&key) };
+                match whole {
+                    Ok(whole) => show(Ok((&key, whole.as_deref().unwrap_or(&value))))?,
+                    Err(error) => show(Err(format!("one of {name} cannot be read: {error}")))?,
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Pieces that a value has beyond its first.
     fn more(&self, key: &[u8]) -> u16 {
         self.pieces.get(key).copied().unwrap_or(0)
@@ -131,11 +217,19 @@ impl Disk for SledDisk {
         Ok(())
     }
 
+    fn noted(&self) -> Option<u64> {
+        self.noted.map(|note| note.sequence)
+    }
+
     /// One batch, then one blocking flush: sled's own asynchronous flush hangs for good with seven callers. On Linux
     /// that flush leaves file size and extents to later, which a power cut would undo, so the log is synced as well.
     fn commit(&mut self, writes: Vec<org::Write>) -> Result<(), String> {
         let mut batch = sled::Batch::default();
+        let mut given = None;
         for (key, value) in writes {
+            if let (Some(Key::Mark), Some(value)) = (Key::parse(&key), &value) {
+                given = frame::open(&key, value).ok().and_then(Mark::decode).map(|mark| mark.sequence);
+            }
             let mut more = 0;
             match &value {
                 Some(value) => {
@@ -159,7 +253,14 @@ impl Disk for SledDisk {
         }
         guarded(|| self.db.apply_batch(batch))?;
         guarded(|| self.db.flush())?;
-        self.log.as_ref().map_or(Ok(()), File::sync_data).map_err(|error| error.to_string())
+        self.log.as_ref().map_or(Ok(()), File::sync_data).map_err(|error| error.to_string())?;
+        // What is not synced may be gone after a power cut, and must not be missed then.
+        let given =
+            if self.log.is_some() { given } else { given.filter(|_| self.noted.is_none()).map(|_| 0) };
+        let Some(sequence) = given else { return Ok(()) };
+        let note = Note { format: FORMAT, sequence };
+        self.noted = Some(note);
+        note::write(&self.note, note).map_err(|error| error.to_string())
     }
 }
 
@@ -180,42 +281,6 @@ fn values_in_pieces(db: &sled::Db) -> Result<HashMap<Vec<u8>, u16>, StoreError> 
         }
     }
     Ok(long)
-}
-
-/// Takes the lock that makes us the only user of the directory.
-fn lock(dir: &Path) -> Result<File, StoreError> {
-    let path = dir.join("orgpipe.lock");
-    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-    let mut lock = opened.map_err(|source| file("open", &path, source))?;
-    if !FileExt::try_lock_exclusive(&lock).map_err(|source| file("lock", &path, source))? {
-        let mut holder = String::new();
-        // Who it is only helps the reader of the error: without it the error stands as well.
-        let _ = lock.take(20).read_to_string(&mut holder);
-        let holder = Some(holder.trim().to_owned()).filter(|holder| !holder.is_empty());
-        return Err(StoreError::Locked { dir: dir.to_owned(), holder });
-    }
-    lock.set_len(0)
-        .and_then(|()| writeln!(lock, "{}", std::process::id()))
-        .map_err(|source| file("write", &path, source))?;
-    Ok(lock)
-}
-
-/// A process that dies while sled writes a snapshot leaves `snap.*.generating`, which sled then takes for a broken
-/// snapshot and refuses to open. The one before it is removed only after the new one is complete, so the unfinished
-/// one is not needed.
-fn remove_unfinished_snapshots(db_dir: &Path) -> Result<(), StoreError> {
-    let entries = fs::read_dir(db_dir).map_err(|source| file("read", db_dir, source))?;
-    for entry in entries {
-        let entry = entry.map_err(|source| file("read", db_dir, source))?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with("snap.") && name.ends_with(".generating") {
-            let path = entry.path();
-            fs::remove_file(&path).map_err(|source| file("remove", &path, source))?;
-            tracing::warn!(file = %name, "removed an unfinished snapshot of the database");
-        }
-    }
-    Ok(())
 }
 
 /// We hold the lock, so whoever still holds sled's own is a thread of a store that is ending in this process.
@@ -242,8 +307,4 @@ fn guarded<T>(work: impl FnOnce() -> sled::Result<T>) -> Result<T, String> {
             Err(format!("it broke off: {text}"))
         }
     }
-}
-
-fn file(doing: &'static str, path: &Path, source: io::Error) -> StoreError {
-    StoreError::File { doing, path: PathBuf::from(path), source }
 }

@@ -18,7 +18,7 @@ use crate::{
     entry::{FORMAT, Mark, StoredChange, StoredDeadLetter, StoredPage, StoredRequest},
     error::StoreError,
     frame::{self, Writer},
-    index::{Index, Rebuild},
+    index::{Index, Rebuild, check_format},
     keys::Key,
     ledger::Counts,
     moves::{
@@ -50,9 +50,10 @@ pub(crate) struct Engine {
 impl Engine {
     /// Reads and checks every entry.
     pub(crate) fn open(disk: Box<dyn Disk>, options: Options) -> Result<Self, StoreError> {
+        check_format(&*disk)?;
         let mut rebuild = Rebuild::default();
         disk.each(&mut |key, value| rebuild.add(key, value))?;
-        let found = rebuild.finish()?;
+        let found = rebuild.finish(disk.noted())?;
         let is_new = found.is_none();
         let index = found.unwrap_or_default();
         let Options { depth_max, ledger_days, .. } = options;

@@ -51,6 +51,46 @@ pub enum StoreError {
         /// What is wrong with it.
         what: String,
     },
+    /// There is no database.
+    #[error("the data directory `{dir}` has no database")]
+    NoStore {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// There is a database already.
+    #[error("the data directory `{dir}` has a database already")]
+    NotEmpty {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// An exported file is of another version.
+    #[error("the export `{path}` has version {found}, and this orgpipe reads versions up to {known}")]
+    ExportVersion {
+        /// The file.
+        path: PathBuf,
+        /// Version found.
+        found: u32,
+        /// Highest version known.
+        known: u32,
+    },
+    /// An exported file is not what was written.
+    #[error("line {line} of the export `{path}` {what}")]
+    Export {
+        /// The file.
+        path: PathBuf,
+        /// Number of the line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// An exported file lacks what could not be read.
+    #[error("the export `{path}` is of a damaged database: {what}")]
+    Incomplete {
+        /// The file.
+        path: PathBuf,
+        /// What is missing first.
+        what: String,
+    },
     /// Entries are missing, or there are too many.
     #[error("the database is damaged: org `{org}` must have {expected} {what}, and {found} were found")]
     Unaccounted {
@@ -62,6 +102,14 @@ pub enum StoreError {
         expected: u64,
         /// How many there are.
         found: u64,
+    },
+    /// A new database cannot be written.
+    #[error("the new database in `{dir}` cannot be written: {text}")]
+    Write {
+        /// Directory of the new database.
+        dir: PathBuf,
+        /// What the database said.
+        text: String,
     },
     /// The database cannot be read.
     #[error("the database cannot be read: {text}")]
@@ -190,9 +238,24 @@ impl StoreError {
             ),
             Self::Format { .. } => "Start the version of orgpipe that wrote it, or a newer one.".to_owned(),
             Self::Damaged { .. } | Self::Unaccounted { .. } => {
-                "Keep a copy of the data directory, check the disk, and restore a backup. With an empty directory \
-                 orgpipe starts anew and a full refresh finds what was missed."
+                "Keep a copy of the data directory and check the disk. Then take out what can be read with \
+                 `orgpipe store export`, and bring it into an empty directory with `orgpipe store import --incomplete`; \
+                 a full refresh finds what is missing."
                     .to_owned()
+            }
+            Self::NoStore { .. } => {
+                "Name the directory with `--data-dir`, or the settings whose `service.data_dir` it is.".to_owned()
+            }
+            Self::NotEmpty { .. } => {
+                "Nothing is written over: give the import a directory without a database.".to_owned()
+            }
+            Self::ExportVersion { .. } => "Use the version of orgpipe that wrote it, or a newer one.".to_owned(),
+            Self::Export { .. } => "Take another copy of the file, or export once more.".to_owned(),
+            Self::Incomplete { .. } => {
+                "Import what there is with `--incomplete`; a full refresh finds what is missing.".to_owned()
+            }
+            Self::Write { .. } => {
+                "Make room on that disk; the database is as it was before.".to_owned()
             }
             Self::Read { .. } | Self::Poisoned { .. } => {
                 "Look at the free space and the health of the disk, then restart the service: what was \
@@ -225,7 +288,13 @@ impl StoreError {
             | Self::Open { .. }
             | Self::Format { .. }
             | Self::Damaged { .. }
+            | Self::NoStore { .. }
+            | Self::NotEmpty { .. }
+            | Self::ExportVersion { .. }
+            | Self::Export { .. }
+            | Self::Incomplete { .. }
             | Self::Unaccounted { .. }
+            | Self::Write { .. }
             | Self::Read { .. }
             | Self::Poisoned { .. }
             | Self::Closed

@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::{
+    disk::Disk,
     egress::{Flight, Waiting},
     entry::{FORMAT, Mark, StoredChange, StoredDeadLetter, StoredPage, StoredRequest, decode_numbers},
     error::StoreError,
@@ -26,6 +27,18 @@ pub(crate) struct Index {
     pub(crate) mark: Mark,
     /// All pages of rows, with their org and the time of their newest row.
     pub(crate) pages: BTreeMap<u64, (Arc<str>, u64)>,
+}
+
+/// Is the database of the format that we know? To be asked before anything else in it is read. None if it is new, or
+/// does not say.
+pub(crate) fn check_format(disk: &dyn Disk) -> Result<Option<u32>, StoreError> {
+    let key = Key::Format.bytes();
+    let Some(value) = disk.get(&key)? else { return Ok(None) };
+    let payload = frame::open(&key, &value).map_err(|what| StoreError::damaged(&Key::Format, what))?;
+    match Reader::new(payload).u32() {
+        Some(found) if found != FORMAT => Err(StoreError::Format { found, known: FORMAT }),
+        found => Ok(found),
+    }
 }
 
 /// Collects entries, in any order, into an index.
@@ -116,10 +129,13 @@ impl Rebuild {
         self.orgs.entry(org.to_owned()).or_default()
     }
 
-    /// Checks that all is there. None if the database is new.
-    pub(crate) fn finish(self) -> Result<Option<Index>, StoreError> {
+    /// Checks that all is there, up to the number noted beside it. None if the database is new.
+    pub(crate) fn finish(self, noted: Option<u64>) -> Result<Option<Index>, StoreError> {
         if self.entries == 0 {
-            return Ok(None);
+            return match noted {
+                None => Ok(None),
+                Some(_) => Err(StoreError::damaged(&"the database", "is empty, and was not before")),
+            };
         }
         match self.format {
             Some(FORMAT) => {}
@@ -127,6 +143,13 @@ impl Rebuild {
             None => return Err(StoreError::damaged(&Key::Format, "is missing")),
         }
         let mark = self.mark.ok_or_else(|| StoreError::damaged(&Key::Mark, "is missing"))?;
+        if let Some(noted) = noted.filter(|noted| *noted > mark.sequence) {
+            let what = format!(
+                "says {} numbers were given, but {noted} were: the newest entries are gone",
+                mark.sequence
+            );
+            return Err(StoreError::damaged(&Key::Mark, what));
+        }
         if self.highest > mark.sequence {
             let what = format!(
                 "says {} numbers were given, but an entry has number {}",

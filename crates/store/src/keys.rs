@@ -30,6 +30,19 @@ pub(crate) enum Key<'a> {
     JobChanges { org: &'a str, id: &'a str },
 }
 
+/// First byte of the keys of each kind, and what they are called together.
+pub(crate) const KINDS: &[(u8, &str)] = &[
+    (b'm', "the marks"),
+    (b'l', "the ledgers"),
+    (b'p', "the positions"),
+    (b'i', "the requests"),
+    (b'e', "the changes"),
+    (b'j', "the jobs"),
+    (b'k', "the jobs' changes"),
+    (b'd', "the dead letters"),
+    (b'r', "the ledger's rows"),
+];
+
 const FORMAT: &[u8] = b"mformat";
 const MARK: &[u8] = b"mmark";
 
@@ -126,6 +139,7 @@ mod tests {
             ] {
                 let bytes = key.bytes();
                 prop_assert_eq!(Key::parse(&bytes), Some(key));
+                prop_assert!(KINDS.iter().any(|(kind, _)| *kind == bytes[0]));
             }
         }
 

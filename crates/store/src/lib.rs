@@ -13,7 +13,7 @@
 //! it takes what waits for it, applies it in memory, writes it in one batch, flushes once and answers all.
 //!
 //! Here: the handle. `moves.rs` has the data, `org.rs` decides, `engine.rs` performs, `thread.rs` groups commits,
-//! `disk.rs` is the only file that knows the database. Not here: what a body means.
+//! `disk.rs` is the only file that knows the database, `offline` what is done to one that no service has open. Not here: what a body means.
 //!
 //! Invariant: per org, what came in = what has ended + what is open, in every commit.
 //! Invariant: a change is offered to one taker at a time, and changes of one key in their order.
@@ -23,11 +23,14 @@ mod egress;
 mod engine;
 mod entry;
 mod error;
+mod files;
 mod frame;
 mod index;
 mod keys;
 mod ledger;
 mod moves;
+mod note;
+pub mod offline;
 mod org;
 mod rows;
 mod sizes;

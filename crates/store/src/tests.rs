@@ -4,6 +4,7 @@ mod commits;
 mod damage;
 mod memory;
 mod model;
+mod offline;
 mod property;
 mod real_disk;
 mod rows;

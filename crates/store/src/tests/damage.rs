@@ -6,7 +6,7 @@ use super::{OPTIONS, change, dead, memory::Memory, request, subject, wait};
 use crate::{Append, Lane, Outcome, Resolve, Settle, Store, StoreError, frame, keys::Key};
 
 /// Two orgs with an entry of every kind.
-async fn fill(store: &Store) {
+pub(super) async fn fill(store: &Store) {
     for org in ["acme", "other"] {
         let requests = vec![request(Lane::Live, 5, "first"), request(Lane::Refresh, 2, "second")];
         let positions = vec![("channel".to_owned(), b"17".to_vec())];
@@ -70,7 +70,7 @@ fn an_entry_that_is_missing_cut_changed_or_moved_is_seen() {
 }
 
 /// Puts a well-framed payload under a key.
-fn put(entries: &mut BTreeMap<Vec<u8>, Vec<u8>>, key: &Key<'_>, payload: &[u8]) {
+pub(super) fn put(entries: &mut BTreeMap<Vec<u8>, Vec<u8>>, key: &Key<'_>, payload: &[u8]) {
     let key = key.bytes();
     let value = frame::seal(&key, payload);
     entries.insert(key, value);
@@ -88,6 +88,14 @@ fn entries_that_do_not_fit_together_are_named() {
     let words = [
         (
             after(&entries, |e| put(e, &Key::Format, &7_u32.to_be_bytes())),
+            "has format 7, and this version knows",
+        ),
+        (
+            after(&entries, |e| {
+                put(e, &Key::Format, &7_u32.to_be_bytes());
+                put(e, &Key::Change(1), b"fields that nobody knows yet");
+                e.insert(b"z new".to_vec(), b"kind".to_vec());
+            }),
             "has format 7, and this version knows",
         ),
         (

@@ -40,6 +40,10 @@ impl Disk for Memory {
         self.entries.lock().unwrap().iter().try_for_each(|(key, value)| show(key, value))
     }
 
+    fn noted(&self) -> Option<u64> {
+        None
+    }
+
     fn commit(&mut self, writes: Vec<org::Write>) -> Result<(), String> {
         self.commits.fetch_add(1, Ordering::SeqCst);
         if let Some(gate) = &*self.gate.lock().unwrap() {

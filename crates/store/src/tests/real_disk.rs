@@ -169,7 +169,10 @@ fn a_broken_log_is_an_error_or_harmless_never_a_panic() {
         broken[at] ^= 0x40;
         fs::write(copy.path().join("sled/db"), broken).unwrap();
         match Store::open(copy.path(), POWER) {
-            Ok(store) => assert!(wait(store.counts("acme")).unwrap().balanced(), "byte {at}"),
+            Ok(store) => {
+                assert!(wait(store.counts("acme")).unwrap().balanced(), "byte {at}");
+                assert_eq!(wait(position(&store)), 50, "byte {at}: nothing is lost silently");
+            }
             Err(error) => assert!(error.hint().is_some(), "byte {at}: {error}"),
         }
     }

@@ -1,0 +1,137 @@
+//! What lies in a data directory beside the database itself.
+//!
+//! ```text
+//! DIR/orgpipe.lock      held as long as a store is open; has the process id in it
+//! DIR/sled/             the database; orgpipe.note in it: see `note.rs`
+//! DIR/compact.new/      a compaction under way; DIR/import.new/ an import under way
+//! DIR/compact.old/      the database before a compaction, until the new one is in its place
+//! ```
+//!
+//! Here: the lock, leftovers, and one database in the place of another. Not here: anything in the database (`disk.rs`).
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use fs4::fs_std::FileExt;
+
+use crate::error::StoreError;
+
+/// The database.
+pub(crate) const DATABASE: &str = "sled";
+/// A compacted copy that is not complete yet.
+pub(crate) const COMPACT_NEW: &str = "compact.new";
+/// The database that was compacted.
+const COMPACT_OLD: &str = "compact.old";
+/// An import that is not complete yet.
+pub(crate) const IMPORT_NEW: &str = "import.new";
+/// Times we look whether a file is free, and time between them.
+const LOOKS: (u32, Duration) = (200, Duration::from_millis(25));
+
+/// Is there a database, also one that a compaction has put aside?
+pub(crate) fn has_database(dir: &Path) -> bool {
+    dir.join(DATABASE).join("db").exists() || dir.join(COMPACT_OLD).exists()
+}
+
+/// A compaction that broke off: what it replaced goes if the new one is in its place, and comes back if not.
+pub(crate) fn finish_swap(dir: &Path) -> Result<(), StoreError> {
+    let (now, old) = (dir.join(DATABASE), dir.join(COMPACT_OLD));
+    if old.exists() && !now.exists() {
+        rename(&old, &now)?;
+        tracing::warn!("a compaction broke off; the database is as it was before");
+    }
+    remove_dir(&old)
+}
+
+/// Puts a complete new database in the place of the old one.
+pub(crate) fn swap(dir: &Path, new: &str) -> Result<(), StoreError> {
+    rename(&dir.join(DATABASE), &dir.join(COMPACT_OLD))?;
+    rename(&dir.join(new), &dir.join(DATABASE))?;
+    remove_dir(&dir.join(COMPACT_OLD))
+}
+
+/// Renames, and waits until it would survive a power cut.
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
+    fs::rename(from, to).map_err(|source| file("rename", from, source))?;
+    let dir = to.parent().unwrap_or(Path::new("."));
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(|source| file("sync", dir, source))
+}
+
+/// Removes a directory, if it is there.
+pub(crate) fn remove_dir(dir: &Path) -> Result<(), StoreError> {
+    match fs::remove_dir_all(dir) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(file("remove", dir, source)),
+        _ => Ok(()),
+    }
+}
+
+/// Bytes of all files of a database.
+pub(crate) fn bytes_in(dir: &Path) -> Result<u64, StoreError> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(dir).map_err(|source| file("read", dir, source))? {
+        let entry = entry.map_err(|source| file("read", dir, source))?;
+        let about = entry.metadata().map_err(|source| file("read", &entry.path(), source))?;
+        bytes += if about.is_dir() { bytes_in(&entry.path())? } else { about.len() };
+    }
+    Ok(bytes)
+}
+
+/// Waits until nobody in this process has the database of a directory open any more.
+pub(crate) fn wait_until_free(db_dir: &Path) -> Result<(), StoreError> {
+    let path = db_dir.join("db");
+    let log = File::open(&path).map_err(|source| file("open", &path, source))?;
+    let (looks, pause) = LOOKS;
+    for _ in 0..looks {
+        if FileExt::try_lock_exclusive(&log).map_err(|source| file("lock", &path, source))? {
+            return Ok(());
+        }
+        thread::sleep(pause);
+    }
+    let still = io::Error::new(io::ErrorKind::WouldBlock, "it is still in use");
+    Err(file("close", &path, still))
+}
+
+/// Takes the lock that makes us the only user of the directory.
+pub(crate) fn lock(dir: &Path) -> Result<Arc<File>, StoreError> {
+    let path = dir.join("orgpipe.lock");
+    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+    let mut lock = opened.map_err(|source| file("open", &path, source))?;
+    if !FileExt::try_lock_exclusive(&lock).map_err(|source| file("lock", &path, source))? {
+        let mut holder = String::new();
+        // Who it is only helps the reader of the error: without it the error stands as well.
+        let _ = lock.take(20).read_to_string(&mut holder);
+        let holder = Some(holder.trim().to_owned()).filter(|holder| !holder.is_empty());
+        return Err(StoreError::Locked { dir: dir.to_owned(), holder });
+    }
+    lock.set_len(0)
+        .and_then(|()| writeln!(lock, "{}", std::process::id()))
+        .map_err(|source| file("write", &path, source))?;
+    Ok(Arc::new(lock))
+}
+
+/// A process that dies while sled writes a snapshot leaves `snap.*.generating`, which sled then takes for a broken
+/// snapshot and refuses to open. The one before it is removed only after the new one is complete, so the unfinished
+/// one is not needed.
+pub(crate) fn remove_unfinished_snapshots(db_dir: &Path) -> Result<(), StoreError> {
+    let entries = fs::read_dir(db_dir).map_err(|source| file("read", db_dir, source))?;
+    for entry in entries {
+        let entry = entry.map_err(|source| file("read", db_dir, source))?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            let path = entry.path();
+            fs::remove_file(&path).map_err(|source| file("remove", &path, source))?;
+            tracing::warn!(file = %name, "removed an unfinished snapshot of the database");
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn file(doing: &'static str, path: &Path, source: io::Error) -> StoreError {
+    StoreError::File { doing, path: PathBuf::from(path), source }
+}

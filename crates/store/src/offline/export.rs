@@ -1,0 +1,104 @@
+//! Everything out of a store, also out of a damaged one.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, BufWriter, Write},
+    path::Path,
+};
+
+use super::{
+    OPTIONS,
+    line::{Line, VERSION, line},
+};
+use crate::{
+    disk::{Disk, SledDisk},
+    entry::Mark,
+    error::StoreError,
+    files::file,
+    frame,
+    index::{Rebuild, check_format},
+    keys::Key,
+};
+
+/// Losses that are named in the file; that there are more, the last one says.
+const LOST_MAX: usize = 10_000;
+
+/// What an export has written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exported {
+    /// Entries in the file.
+    pub entries: u64,
+    /// What could not be read, in sentences; it is in the file, too.
+    pub lost: Vec<String>,
+}
+
+/// Writes every entry that can be read to a new file, and names those that cannot.
+///
+/// # Errors
+/// A service has the store open, there is none or one of another format, it does not open at all, or the file is there
+/// already or cannot be written.
+pub fn export(dir: &Path, to: &Path) -> Result<Exported, StoreError> {
+    let disk = SledDisk::open_existing(dir, OPTIONS)?;
+    check_format(&disk)?;
+    let sequence = sequence(&disk);
+    let failed = |source| file("write", to, source);
+    let new = OpenOptions::new().write(true).create_new(true).open(to).map_err(failed)?;
+    let mut out = Checked { out: BufWriter::new(new), crc: crc32fast::Hasher::new() };
+    let (mut exported, mut rebuild) = (Exported::default(), Rebuild::default());
+    write(&mut out, &Line::Head { orgpipe_export: VERSION, sequence }).map_err(failed)?;
+    disk.each_readable(&mut |found| {
+        let lost = match found.and_then(|(key, value)| entry(key, value, &mut rebuild)) {
+            Ok(Some(line)) => {
+                exported.entries += 1;
+                return write(&mut out, &line).map_err(failed);
+            }
+            Ok(None) => return Ok(()),
+            Err(lost) => lost,
+        };
+        if exported.lost.len() < LOST_MAX {
+            exported.lost.push(lost);
+        }
+        Ok(())
+    })?;
+    // What is missing without a trace, the ledgers tell.
+    if let Err(problem) = rebuild.finish(disk.noted()) {
+        exported.lost.push(problem.to_string());
+    }
+    let crc32 = out.crc.clone().finalize();
+    write(&mut out, &Line::End { entries: exported.entries, crc32, lost: exported.lost.clone() })
+        .and_then(|()| out.out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all())
+        .map_err(failed)?;
+    Ok(exported)
+}
+
+/// The highest number given: 0 if the mark cannot be read, as the import then goes by the entries.
+fn sequence(disk: &SledDisk) -> u64 {
+    let key = Key::Mark.bytes();
+    let value = disk.get(&key).ok().flatten();
+    let mark = value.as_ref().and_then(|value| Mark::decode(frame::open(&key, value).ok()?));
+    mark.unwrap_or_default().sequence
+}
+
+/// The line of an entry, None if it has none; or what is wrong with it.
+fn entry(key: &[u8], value: &[u8], rebuild: &mut Rebuild) -> Result<Option<Line>, String> {
+    rebuild.add(key, value).map_err(|problem| problem.to_string())?;
+    let Some(parsed) = Key::parse(key) else { return Ok(None) };
+    let payload = frame::open(key, value)?;
+    match (parsed, line(parsed, payload)) {
+        (Key::Format | Key::Mark, _) => Ok(None),
+        (_, Some(line)) => Ok(Some(line)),
+        (_, None) => Err(format!("{parsed} does not have the fields it must have")),
+    }
+}
+
+struct Checked<W> {
+    out: W,
+    crc: crc32fast::Hasher,
+}
+
+fn write<W: Write>(to: &mut Checked<W>, line: &Line) -> io::Result<()> {
+    let mut text = serde_json::to_vec(line)?;
+    text.push(b'\n');
+    to.crc.update(&text);
+    to.out.write_all(&text)
+}

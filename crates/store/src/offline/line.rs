@@ -1,0 +1,340 @@
+//! The file that an export writes: one JSON object a line, so that anybody can read it, and a later version as well.
+//!
+//! ```text
+//! {"kind":"head", …}    what this is
+//! {"kind":"…", …}       one entry; bytes are text where they can be, else {"base64": …}
+//! {"kind":"end", …}     how many entries, a CRC-32 of all bytes before this line, and what could not be read
+//! ```
+//!
+//! Here: the lines, to and from entries. Not here: reading and writing the store.
+//!
+//! A new field of an entry needs a `#[serde(default)]` here; then an export by the old version is the way to the new one.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    entry::{
+        StoredChange, StoredDeadLetter, StoredPage, StoredRequest, decode_numbers, encode_numbers, encode_row,
+    },
+    frame,
+    keys::Key,
+    ledger::{Counts, Ledger},
+    moves::{Change, DeadLetter, End, Lane, LedgerRow, Request, Subject},
+    org::Write,
+};
+
+/// Version of the file's form. Those before it can be read.
+pub(super) const VERSION: u32 = 1;
+
+/// One line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum Line {
+    Head {
+        orgpipe_export: u32,
+        sequence: u64,
+    },
+    Ledger {
+        org: String,
+        records_in: u64,
+        written: u64,
+        unchanged: u64,
+        no_data: u64,
+        superseded: u64,
+        dead: u64,
+    },
+    Position {
+        org: String,
+        name: String,
+        value: Bytes,
+    },
+    Request {
+        org: String,
+        seq: u64,
+        lane: LaneName,
+        records: u32,
+        body: Bytes,
+    },
+    Change {
+        org: String,
+        seq: u64,
+        lane: LaneName,
+        due_ms: u64,
+        target: String,
+        key: String,
+        attempts: u32,
+        last_reason: String,
+        subjects: Vec<SubjectLine>,
+        body: Bytes,
+    },
+    DeadLetter {
+        org: String,
+        seq: u64,
+        at_ms: u64,
+        target: String,
+        key: String,
+        reason: String,
+        hint: String,
+        attempts: u32,
+        subjects: Vec<SubjectLine>,
+        body: Bytes,
+    },
+    Job {
+        org: String,
+        id: String,
+        body: Bytes,
+    },
+    JobChanges {
+        org: String,
+        id: String,
+        changes: Vec<u64>,
+    },
+    Rows {
+        org: String,
+        seq: u64,
+        last_ms: u64,
+        rows: Vec<RowLine>,
+    },
+    End {
+        entries: u64,
+        crc32: u32,
+        lost: Vec<String>,
+    },
+}
+
+/// Bytes, as text where they are text.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Bytes {
+    Text(String),
+    Other { base64: String },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum LaneName {
+    Live,
+    Refresh,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SubjectLine {
+    record: String,
+    units: u32,
+    asked_ms: u64,
+    trail: Bytes,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RowLine {
+    subject: SubjectLine,
+    end: EndName,
+    ended_ms: u64,
+    seq: u64,
+    tries: u32,
+    target: String,
+    key: String,
+    reason: String,
+    by: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum EndName {
+    Written,
+    Unchanged,
+    NoData,
+    Superseded,
+    Dead,
+    Retried,
+    Discarded,
+}
+
+impl From<Vec<u8>> for Bytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        match String::from_utf8(bytes) {
+            Ok(text) => Self::Text(text),
+            Err(other) => Self::Other { base64: STANDARD.encode(other.as_bytes()) },
+        }
+    }
+}
+
+impl Bytes {
+    fn bytes(self) -> Option<Vec<u8>> {
+        match self {
+            Self::Text(text) => Some(text.into_bytes()),
+            Self::Other { base64 } => STANDARD.decode(base64).ok(),
+        }
+    }
+}
+
+impl From<Lane> for LaneName {
+    fn from(lane: Lane) -> Self {
+        match lane {
+            Lane::Live => Self::Live,
+            Lane::Refresh => Self::Refresh,
+        }
+    }
+}
+
+impl From<LaneName> for Lane {
+    fn from(lane: LaneName) -> Self {
+        match lane {
+            LaneName::Live => Self::Live,
+            LaneName::Refresh => Self::Refresh,
+        }
+    }
+}
+
+impl From<End> for EndName {
+    fn from(end: End) -> Self {
+        match end {
+            End::Written => Self::Written,
+            End::Unchanged => Self::Unchanged,
+            End::NoData => Self::NoData,
+            End::Superseded => Self::Superseded,
+            End::Dead => Self::Dead,
+            End::Retried => Self::Retried,
+            End::Discarded => Self::Discarded,
+        }
+    }
+}
+
+impl From<EndName> for End {
+    fn from(end: EndName) -> Self {
+        match end {
+            EndName::Written => Self::Written,
+            EndName::Unchanged => Self::Unchanged,
+            EndName::NoData => Self::NoData,
+            EndName::Superseded => Self::Superseded,
+            EndName::Dead => Self::Dead,
+            EndName::Retried => Self::Retried,
+            EndName::Discarded => Self::Discarded,
+        }
+    }
+}
+
+impl From<Subject> for SubjectLine {
+    fn from(subject: Subject) -> Self {
+        let Subject { record, units, asked_ms, trail } = subject;
+        Self { record, units, asked_ms, trail: trail.into() }
+    }
+}
+
+impl SubjectLine {
+    pub(super) fn units(&self) -> u64 {
+        u64::from(self.units)
+    }
+
+    fn subject(self) -> Option<Subject> {
+        let Self { record, units, asked_ms, trail } = self;
+        Some(Subject { record, units, asked_ms, trail: trail.bytes()? })
+    }
+}
+
+fn lines(subjects: Vec<Subject>) -> Vec<SubjectLine> {
+    subjects.into_iter().map(SubjectLine::from).collect()
+}
+
+fn subjects(lines: Vec<SubjectLine>) -> Option<Vec<Subject>> {
+    lines.into_iter().map(SubjectLine::subject).collect()
+}
+
+impl From<LedgerRow> for RowLine {
+    fn from(row: LedgerRow) -> Self {
+        let LedgerRow { subject, end, ended_ms, seq, tries, target, key, reason, by } = row;
+        Self { subject: subject.into(), end: end.into(), ended_ms, seq, tries, target, key, reason, by }
+    }
+}
+
+impl RowLine {
+    fn row(self) -> Option<LedgerRow> {
+        let Self { subject, end, ended_ms, seq, tries, target, key, reason, by } = self;
+        let (subject, end) = (subject.subject()?, end.into());
+        Some(LedgerRow { subject, end, ended_ms, seq, tries, target, key, reason, by })
+    }
+}
+
+/// The line of an entry. None: it does not have the fields it must have, or it is the format or the mark, which have
+/// no line of their own.
+pub(super) fn line(key: Key<'_>, payload: &[u8]) -> Option<Line> {
+    Some(match key {
+        Key::Format | Key::Mark => return None,
+        Key::Ledger { org } => {
+            let Counts { records_in, written, unchanged, no_data, superseded, dead, .. } =
+                Ledger::decode(payload)?.counts;
+            Line::Ledger { org: org.to_owned(), records_in, written, unchanged, no_data, superseded, dead }
+        }
+        Key::Position { org, name } => {
+            Line::Position { org: org.to_owned(), name: name.to_owned(), value: payload.to_vec().into() }
+        }
+        Key::Request(seq) => {
+            let StoredRequest { org, request } = StoredRequest::decode(seq, payload)?;
+            let Request { lane, records, body, .. } = request;
+            Line::Request { org, seq, lane: lane.into(), records, body: body.into() }
+        }
+        Key::Change(seq) => {
+            let StoredChange { org, due_ms, change } = StoredChange::decode(seq, payload)?;
+            let Change { lane, target, key, subjects, attempts, last_reason, body, .. } = change;
+            let (lane, subjects, body) = (lane.into(), lines(subjects), body.into());
+            Line::Change { org, seq, lane, due_ms, target, key, attempts, last_reason, subjects, body }
+        }
+        Key::DeadLetter(seq) => {
+            let StoredDeadLetter { org, letter } = StoredDeadLetter::decode(seq, payload)?;
+            let DeadLetter { at_ms, subjects, target, key, reason, hint, attempts, body, .. } = letter;
+            let (subjects, body) = (lines(subjects), body.into());
+            Line::DeadLetter { org, seq, at_ms, target, key, reason, hint, attempts, subjects, body }
+        }
+        Key::Job { org, id } => {
+            Line::Job { org: org.to_owned(), id: id.to_owned(), body: payload.to_vec().into() }
+        }
+        Key::JobChanges { org, id } => {
+            let changes = decode_numbers(payload)?;
+            Line::JobChanges { org: org.to_owned(), id: id.to_owned(), changes }
+        }
+        Key::Page(seq) => {
+            let page = StoredPage::decode(payload)?;
+            let rows = page.decode_rows()?.into_iter().map(RowLine::from).collect();
+            Line::Rows { org: page.org, seq, last_ms: page.last_ms, rows }
+        }
+    })
+}
+
+/// The entry of a line. None: something in it is no base64, or it is the ledger, the first or the last line, which are
+/// no entries as they stand.
+pub(super) fn entry(of: Line) -> Option<Write> {
+    let (key, payload) = match of {
+        Line::Head { .. } | Line::Ledger { .. } | Line::End { .. } => return None,
+        Line::Position { org, name, value } => {
+            (Key::Position { org: &org, name: &name }.bytes(), value.bytes()?)
+        }
+        Line::Request { org, seq, lane, records, body } => {
+            let request = Request { seq, lane: lane.into(), records, body: body.bytes()? };
+            (Key::Request(seq).bytes(), StoredRequest { org, request }.encode())
+        }
+        Line::Change { org, seq, lane, due_ms, target, key, attempts, last_reason, subjects: of, body } => {
+            let (lane, subjects, body) = (lane.into(), subjects(of)?, body.bytes()?);
+            let change = Change { seq, lane, target, key, subjects, attempts, last_reason, body };
+            (Key::Change(seq).bytes(), StoredChange { org, due_ms, change }.encode())
+        }
+        Line::DeadLetter { org, seq, at_ms, target, key, reason, hint, attempts, subjects: of, body } => {
+            let (subjects, body) = (subjects(of)?, body.bytes()?);
+            let letter = DeadLetter { seq, at_ms, subjects, target, key, reason, hint, attempts, body };
+            (Key::DeadLetter(seq).bytes(), StoredDeadLetter { org, letter }.encode())
+        }
+        Line::Job { org, id, body } => (Key::Job { org: &org, id: &id }.bytes(), body.bytes()?),
+        Line::JobChanges { org, id, changes } => {
+            (Key::JobChanges { org: &org, id: &id }.bytes(), encode_numbers(changes.iter()))
+        }
+        Line::Rows { org, seq, last_ms, rows } => {
+            let rows: Vec<LedgerRow> = rows.into_iter().map(RowLine::row).collect::<Option<_>>()?;
+            let rows: Vec<u8> = rows.iter().flat_map(encode_row).collect();
+            (Key::Page(seq).bytes(), StoredPage::encode(&org, last_ms, &rows))
+        }
+    };
+    let value = frame::seal(&key, &payload);
+    Some((key, Some(value)))
+}
