@@ -140,7 +140,7 @@ pub(crate) fn bulk_jobs(rig: &Rig, org: &str) -> BTreeMap<String, BulkJob> {
         let Some((_, rest)) = call.path.split_once("/jobs/ingest") else { continue };
         let parts: Vec<&str> = rest.trim_matches('/').split('/').collect();
         if parts[0].is_empty() {
-            opened += 1;
+            opened += usize::from(call.method == "POST");
             continue;
         }
         let job = jobs.entry(parts[0].to_owned()).or_default();

@@ -7,29 +7,37 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use bytes::Bytes;
 use orgpipe_reconcile::{Operation, Row, route::BULK_CALLS};
 use orgpipe_salesforce::{
     bulk::{
-        BulkRow,
-        csv::{self, CsvProblem},
+        BulkRow, csv,
         job::{self, JobState, ResultKind},
         poll_delay,
+        results::Results,
     },
     call::{Call, Reply},
     error::{ApiError, CallError, ErrorClass},
 };
-use orgpipe_store::{Job, Outcome, StoreError};
+use orgpipe_store::{Append, Job, Outcome, StoreError};
 
 use super::outcome::{Moment, Outgoing, Sent, Tried, fields_of, of_error, of_job, unknown, unpack_one};
 use super::{budget::Priority, gate::Plan};
 use crate::{
     failpoint::Point,
     parcel::{JobParcel, pack, unpack},
-    supervise::context::OrgContext,
+    supervise::{context::OrgContext, line::Each},
 };
 
 /// Rows of one job (DESIGN section 7): one batch as Salesforce cuts it.
 pub(super) const ROWS_MAX: usize = 10_000;
+
+/// The position that tells when a job was being opened, Unix milliseconds.
+const OPENING: &str = "bulk-opening";
+/// Pages of an org's jobs that are looked through for a lost one, 1,000 jobs each.
+const LIST_PAGES_MAX: usize = 20;
+/// How far our clock and Salesforce's may be apart, and how long a job may take to be made.
+const CLOCKS_MS: u64 = 10 * 60_000;
 
 /// A job under way.
 #[derive(Debug)]
@@ -57,6 +65,14 @@ impl OpenJob {
             Some(plan) => org.line.planned(plan, call).await,
             None => org.line.call(self.priority, call).await,
         }
+    }
+
+    async fn download(&self, org: &OrgContext, call: &Call, each: Each<'_>) -> Result<(), CallError> {
+        let reply = match &self.plan {
+            Some(plan) => org.line.download(plan, call, each).await?,
+            None => org.line.download(&org.line.plan(self.priority, 1).await?, call, each).await?,
+        };
+        reply.require_success()
     }
 }
 
@@ -118,11 +134,12 @@ pub(super) fn resume(job: Job, now: Duration) -> Result<OpenJob, Vec<(u64, Outco
     }
 }
 
-/// Opens a job for changes of one target and operation, uploads them and lets it run.
+/// Opens a job for changes of one target and operation, uploads them and lets it run. `known`: jobs that run already.
 pub(super) async fn open(
     org: &OrgContext,
     priority: Priority,
     mut changes: Vec<Outgoing>,
+    known: &[OpenJob],
 ) -> Result<Opened, BulkError> {
     let mut opened = Opened::default();
     let (target, operation, field) = match changes.first() {
@@ -133,23 +150,33 @@ pub(super) async fn open(
         let rows: Vec<(&str, &Row)> =
             changes.iter().map(|change| (change.key().1, &change.parcel.fields)).collect();
         match csv::write(&field, &rows) {
-            Ok(data) => break data,
+            Ok(upload) => {
+                opened.more |= upload.full_at.is_some();
+                changes.truncate(upload.full_at.unwrap_or(changes.len()));
+                for problem in upload.refused.iter().rev() {
+                    opened.left_over.push(changes.remove(problem.row()));
+                }
+                break upload.file;
+            }
             // One row that fits no file is written by REST, too.
-            Err(CsvProblem::Full { row } | CsvProblem::TooManyFields { row, .. }) if row > 0 => {
-                changes.truncate(row);
+            Err(problem) if problem.row() > 0 => {
+                changes.truncate(problem.row());
                 opened.more = true;
             }
-            Err(problem) => {
-                let row = problem.row().min(changes.len().saturating_sub(1));
-                opened.left_over.push(changes.remove(row));
-            }
+            Err(_) => opened.left_over.push(changes.remove(0)),
         }
         if changes.is_empty() {
-            return Ok(opened);
+            break Bytes::new();
         }
     };
+    if changes.is_empty() {
+        return Ok(opened);
+    }
     // All calls of the job's life are set aside before the first, so that it does not stand half-way.
     let plan = org.line.plan(priority, BULK_CALLS).await?;
+    abort_lost(org, known).await?;
+    // So that a job whose ID does not reach us is found again and does not stay open.
+    mark(org, Some(org.clock.now_ms())).await?;
     let create = match operation {
         Operation::Upsert => job::create(&target, job::Operation::Upsert(&field)),
         Operation::Update => job::create(&target, job::Operation::Update),
@@ -164,6 +191,7 @@ pub(super) async fn open(
                 rows = changes.len(),
                 "written by REST instead of a Bulk job: {error}"
             );
+            mark(org, None).await?;
             opened.left_over.append(&mut changes);
             return Ok(opened);
         }
@@ -174,6 +202,7 @@ pub(super) async fn open(
     let seqs: Vec<u64> = changes.iter().map(|change| change.seq).collect();
     org.pass(Point::BeforePutJob);
     org.store.put_job(org.id(), &info.id, pack(&parcel), &seqs).await?;
+    mark(org, None).await?;
     org.pass(Point::AfterPutJob);
     let received_ms = changes.iter().map(|change| change.parcel.received_ms).min().unwrap_or_default();
     let mut open = OpenJob {
@@ -199,7 +228,64 @@ pub(super) async fn open(
     Ok(opened)
 }
 
-async fn upload(org: &OrgContext, open: &OpenJob, data: bytes::Bytes) -> Result<(), CallError> {
+/// Remembers that a job is being opened, or that its ID is stored.
+async fn mark(org: &OrgContext, opening_ms: Option<u64>) -> Result<(), StoreError> {
+    let value = opening_ms.map(|at_ms| at_ms.to_string().into_bytes()).unwrap_or_default();
+    let append = Append { positions: vec![(OPENING.to_owned(), value)], ..Append::default() };
+    org.store.append(org.id(), append).await
+}
+
+/// After a crash or a lost answer: aborts the job that was being opened then, if it was. `known` are all others of ours.
+///
+/// It is one of our user's that is still open and was made about that time. Nothing was uploaded to it, so nothing is
+/// lost with it; left alone it would stay open for a day.
+pub(super) async fn abort_lost(org: &OrgContext, known: &[OpenJob]) -> Result<(), BulkError> {
+    let stored = org.store.position(org.id(), OPENING).await?.unwrap_or_default();
+    let Some(opening_ms) = std::str::from_utf8(&stored).ok().and_then(|text| text.parse::<i64>().ok()) else {
+        return Ok(());
+    };
+    match abort_opened_at(org, known, opening_ms).await {
+        // An org that does not show its jobs, or one that has changed meanwhile: it ends by itself after a day.
+        Err(CallError::Refused(error))
+            if matches!(
+                error.class(),
+                ErrorClass::Org | ErrorClass::Schema | ErrorClass::Record | ErrorClass::Bug
+            ) =>
+        {
+            tracing::warn!(org = org.id(), "a Bulk job may have been left open: {error}");
+        }
+        other => other?,
+    }
+    mark(org, None).await?;
+    Ok(())
+}
+
+async fn abort_opened_at(org: &OrgContext, known: &[OpenJob], opening_ms: i64) -> Result<(), CallError> {
+    let user = org.line.session(None).await?.token.user_id;
+    let mut page = Some(job::list());
+    for _ in 0..LIST_PAGES_MAX {
+        let Some(call) = page.take() else { break };
+        let (jobs, next) = job::listed(&org.line.call(Priority::Live, &call).await?)?;
+        let lost = jobs.iter().filter(|job| {
+            job.state == Some(JobState::Open)
+                && job.created_by == user
+                && job.created_ms.abs_diff(opening_ms) <= CLOCKS_MS
+                && known.iter().all(|open| open.id != job.id)
+        });
+        for job in lost {
+            tracing::info!(
+                org = org.id(),
+                job = job.id,
+                "a Bulk job was left open by a crash and is aborted"
+            );
+            job::info(&org.line.call(Priority::Live, &job::abort(&job.id)).await?)?;
+        }
+        page = next.as_deref().map(job::list_next);
+    }
+    Ok(())
+}
+
+async fn upload(org: &OrgContext, open: &OpenJob, data: Bytes) -> Result<(), CallError> {
     let reply = open.call(org, &job::upload(&open.parcel.content_url, data)).await?;
     reply.require_success()?;
     org.pass(Point::AfterUpload);
@@ -232,15 +318,13 @@ pub(super) async fn look(org: &OrgContext, open: &mut OpenJob) -> Result<Look, C
 }
 
 async fn results(org: &OrgContext, open: &OpenJob, cause: Option<ApiError>) -> Result<Look, CallError> {
-    let file = async |kind| {
-        let reply = open.call(org, &job::results(&open.id, kind)).await?;
-        reply.require_success()?;
-        Ok::<_, CallError>(reply.body)
-    };
-    let kinds = (ResultKind::Successful, ResultKind::Failed, ResultKind::Unprocessed);
-    let (successful, failed, unprocessed) = tokio::try_join!(file(kinds.0), file(kinds.1), file(kinds.2))?;
-    let keys: Vec<String> = open.parcel.rows.iter().map(|(_, key)| key.clone()).collect();
-    let rows = csv::reconcile(&open.parcel.external_id_field, &keys, &successful, &failed, &unprocessed)?;
+    let mut results = Results::new(&open.parcel.external_id_field);
+    for kind in [ResultKind::Successful, ResultKind::Failed, ResultKind::Unprocessed] {
+        let mut file = results.file(kind);
+        open.download(org, &job::results(&open.id, kind), &mut |bytes| file.push(bytes)).await?;
+        file.end()?;
+    }
+    let rows = results.rows(open.parcel.rows.iter().map(|(_, key)| key.as_str()));
     let moment = Moment { now_ms: org.clock.now_ms(), dice: org.clock.dice() };
     let sent = Sent { operation: open.parcel.operation, fields: &open.fields };
     let outcomes = open.parcel.rows.iter().zip(rows).map(|((seq, _), row)| {

@@ -119,6 +119,7 @@ impl Writer {
             }
         }
         self.give_up(void).await?;
+        bulk::abort_lost(org, &jobs).await?;
         Ok(jobs)
     }
 
@@ -214,8 +215,9 @@ impl Writer {
         for part in parts(outgoing, self.org.settings.limits) {
             let mut by_rest = part.changes;
             if part.way == Way::Bulk {
-                let opened = bulk::open(&self.org, priority, by_rest).await?;
-                self.jobs.get_or_insert_default().extend(opened.job);
+                let jobs = self.jobs.get_or_insert_default();
+                let opened = bulk::open(&self.org, priority, by_rest, jobs).await?;
+                jobs.extend(opened.job);
                 (by_rest, more) = (opened.left_over, more || opened.more);
             }
             // One call at a time, so that what is written is also recorded when a later one fails.

@@ -41,6 +41,9 @@ pub(crate) struct Session {
     pub generation: u64,
 }
 
+/// Takes pieces of a large answer.
+pub(crate) type Each<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), CallError>;
+
 /// Everybody's way to one org.
 #[derive(Debug)]
 pub(crate) struct OrgLine {
@@ -191,15 +194,39 @@ impl OrgLine {
 
     /// Makes one of the calls of a plan; a call more than planned is asked for like another.
     pub(crate) async fn planned(&self, plan: &Plan, call: &Call) -> Result<Reply, CallError> {
+        self.perform(plan, call, None).await
+    }
+
+    /// The same for a large answer, which `each` is handed piece by piece; the reply's body is empty unless it is a
+    /// refusal.
+    pub(crate) async fn download(
+        &self,
+        plan: &Plan,
+        call: &Call,
+        each: Each<'_>,
+    ) -> Result<Reply, CallError> {
+        self.perform(plan, call, Some(each)).await
+    }
+
+    async fn perform(
+        &self,
+        plan: &Plan,
+        call: &Call,
+        mut each: Option<Each<'_>>,
+    ) -> Result<Reply, CallError> {
         let ticket = if call.cost == 0 { None } else { Some(self.ticket(plan).await?) };
         let session = self.session(None).await?;
-        let reply = self.send(&session, call, plan.priority, ticket).await?;
+        let first: Option<Each<'_>> = match &mut each {
+            Some(each) => Some(&mut **each),
+            None => None,
+        };
+        let reply = self.send(&session, call, plan.priority, ticket, first).await?;
         if !is(&reply, ErrorClass::Auth) {
             return Ok(reply);
         }
         let session = self.session(Some(session.generation)).await?;
         let ticket = if call.cost == 0 { None } else { Some(self.ticket(plan).await?) };
-        self.send(&session, call, plan.priority, ticket).await
+        self.send(&session, call, plan.priority, ticket, each).await
     }
 
     async fn ticket(&self, plan: &Plan) -> Result<Ticket, CallError> {
@@ -214,7 +241,7 @@ impl OrgLine {
     async fn look(&self, plan: &Plan) -> Result<(), CallError> {
         let Some(ticket) = plan.take() else { return Ok(()) };
         let session = self.session(None).await?;
-        let reply = self.send(&session, &limits::limits(), plan.priority, Some(ticket)).await?;
+        let reply = self.send(&session, &limits::limits(), plan.priority, Some(ticket), None).await?;
         if is(&reply, ErrorClass::Auth) {
             self.session(Some(session.generation)).await?;
         }
@@ -227,9 +254,14 @@ impl OrgLine {
         call: &Call,
         priority: Priority,
         ticket: Option<Ticket>,
+        each: Option<Each<'_>>,
     ) -> Result<Reply, CallError> {
         let leave = self.gate.enter(priority, ticket).await?;
-        let reply = self.http.send(&session.token, &self.settings.api_version, call).await?;
+        let (token, version) = (&session.token, &self.settings.api_version);
+        let reply = match each {
+            Some(each) => self.http.download(token, version, call, each).await?,
+            None => self.http.send(token, version, call).await?,
+        };
         self.board.called(reply.usage.map(|usage| (usage.used, usage.max)));
         if let (Some(number), Some(usage)) = (leave.number, reply.usage) {
             self.gate.learn(number, usage);

@@ -31,6 +31,8 @@ pub const BULK_RECORD_CHARS_MAX: usize = 400_000;
 
 /// Bytes of an answer we are willing to hold, decompressed.
 pub const REPLY_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of an answer that is read piece by piece: a Bulk upload of the largest size, and an error beside each record.
+pub const DOWNLOAD_BYTES_MAX: usize = 1024 * 1024 * 1024;
 /// Time to open a connection.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for a login.
@@ -50,6 +52,7 @@ pub const EVENT_RETENTION: Duration = Duration::from_hours(72);
 /// Life of a JWT assertion: the server allows about three minutes of skew (HELP `remoteaccess_oauth_jwt_flow`).
 pub const ASSERTION_SECS: i64 = 180;
 
+const _: () = assert!(BULK_UPLOAD_BYTES_MAX < DOWNLOAD_BYTES_MAX);
 const _: () = assert!(QUERY_URL_BYTES_MAX * 2 < REQUEST_HEAD_BYTES_MAX);
 const _: () = assert!(BULK_FIELD_CHARS_MAX < BULK_RECORD_CHARS_MAX);
 const _: () = assert!(BULK_RECORD_CHARS_MAX * 4 < BULK_UPLOAD_BYTES_MAX);

@@ -5,6 +5,7 @@
 //! Source: BULKDOC, chapter "Bulk API 2.0 Ingest".
 
 use bytes::Bytes;
+use chrono::DateTime;
 use serde_json::{Value, json};
 
 use crate::{
@@ -69,6 +70,19 @@ pub struct JobInfo {
     pub error: Option<ApiError>,
 }
 
+/// A job in a list of all of an org's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedJob {
+    /// Starts with `750`.
+    pub id: String,
+    /// Where it stands; `None` for a state that jobs of this kind do not have.
+    pub state: Option<JobState>,
+    /// ID of the user who made it.
+    pub created_by: String,
+    /// When, Unix milliseconds by Salesforce's clock.
+    pub created_ms: i64,
+}
+
 /// One of the three result files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResultKind {
@@ -126,6 +140,37 @@ pub fn abort(id: &str) -> Call {
 /// Asks where the job stands; an API call like any other, so ask sparingly ([`super::poll_delay`]).
 pub fn status(id: &str) -> Call {
     Call::get(path_of(id), SMALL_TIMEOUT)
+}
+
+/// Asks for all jobs of the org, up to 1,000 a page, in no order (BULKDOC, "Get All Job Info").
+pub fn list() -> Call {
+    let mut call = Call::get(format!("/services/data/{VERSION_MARK}/jobs/ingest"), SMALL_TIMEOUT);
+    call.query.push(("jobType".to_owned(), "V2Ingest".to_owned()));
+    call
+}
+
+/// Asks for a further page.
+pub fn list_next(link: &str) -> Call {
+    Call::get(local_path(link), SMALL_TIMEOUT)
+}
+
+/// Reads a page of them, and where the next one is.
+pub fn listed(reply: &Reply) -> Result<(Vec<ListedJob>, Option<String>), CallError> {
+    let answer = reply.json()?;
+    let records = answer.get("records").and_then(Value::as_array);
+    let records = records.ok_or_else(|| reply.unreadable("a list of jobs without `records`"))?;
+    let job = |record: &Value| {
+        let text = |name: &str| record.get(name).and_then(Value::as_str);
+        let created = DateTime::parse_from_str(text("createdDate")?, "%Y-%m-%dT%H:%M:%S%.f%z").ok()?;
+        Some(ListedJob {
+            id: text("id")?.to_owned(),
+            state: text("state").and_then(JobState::from_name),
+            created_by: text("createdById")?.to_owned(),
+            created_ms: created.timestamp_millis(),
+        })
+    };
+    let next = answer.get("nextRecordsUrl").and_then(Value::as_str).map(str::to_owned);
+    Ok((records.iter().filter_map(job).collect(), next))
 }
 
 /// Fetches a result file, once the state is final. Salesforce keeps it for seven days.
@@ -239,6 +284,24 @@ mod tests {
             r#"{"id":"750a","state":"JobComplete","numberRecordsProcessed":8,"numberRecordsFailed":1}"#;
         let done = info(&reply(200, done)).unwrap();
         assert_eq!((done.processed, done.failed, done.state.is_final()), (8, 1, true));
+    }
+
+    #[test]
+    fn a_list_of_jobs_is_read_and_goes_on() {
+        let page = r#"{"done":false,"nextRecordsUrl":"/services/data/v66.0/jobs/ingest?queryLocator=x","records":[
+            {"id":"750a","state":"Open","createdById":"005a","createdDate":"2024-09-09T20:41:31.000+0000"},
+            {"id":"750b","state":"Queued","createdById":"005a","createdDate":"2024-09-09T20:41:31.000+0000"},
+            {"id":"750c"}]}"#;
+        let (jobs, next) = listed(&reply(200, page)).unwrap();
+        let open = ListedJob {
+            id: "750a".into(),
+            state: Some(JobState::Open),
+            created_by: "005a".into(),
+            created_ms: 1_725_914_491_000,
+        };
+        assert_eq!(jobs, [open.clone(), ListedJob { id: "750b".into(), state: None, ..open }]);
+        assert_eq!(list_next(&next.unwrap()).path, "/services/data/v66.0/jobs/ingest?queryLocator=x");
+        assert_eq!(listed(&reply(200, r#"{"records":[],"nextRecordsUrl":null}"#)), Ok((Vec::new(), None)));
     }
 
     #[test]

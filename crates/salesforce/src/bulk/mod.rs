@@ -1,13 +1,14 @@
 //! Bulk API 2.0: many records in one job, uploaded as one CSV file.
 //!
-//! Here: what became of a record, and how often to look at a job; the calls of a job's life ([`job`]) and its files
-//! ([`csv`]). Not here: when to use it (`reconcile::route`), who polls.
+//! Here: what became of a record, and how often to look at a job; the calls of a job's life ([`job`]), the
+//! file it is given ([`csv`]) and those it gives ([`results`]). Not here: when to use it (`reconcile::route`), who polls.
 //!
 //! Invariant: neither `JobComplete` nor `Failed` says anything about a record. Only the three result files do, and a
 //! record in none of them is unknown, not written (BULKDOC, "Get Job Results").
 
 pub mod csv;
 pub mod job;
+pub mod results;
 
 use std::time::Duration;
 

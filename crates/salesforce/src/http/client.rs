@@ -10,12 +10,12 @@ use std::{error::Error, time::Duration};
 
 use bytes::Bytes;
 use reqwest::{
-    Client, RequestBuilder,
+    Client, RequestBuilder, Response,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, SET_COOKIE},
     redirect::Policy,
 };
 use secrecy::ExposeSecret;
-use tokio::time::timeout;
+use tokio::time::{error::Elapsed, timeout};
 use url::Url;
 
 use super::HttpClient;
@@ -23,7 +23,9 @@ use crate::{
     call::{Body, Call, Method, Reply, VERSION_MARK},
     cometd::{Answer, Failure},
     error::CallError,
-    limits::{ApiUsage, CONNECT_TIMEOUT, LOGIN_TIMEOUT, REPLY_BYTES_MAX, TRANSFER_TIMEOUT},
+    limits::{
+        ApiUsage, CONNECT_TIMEOUT, DOWNLOAD_BYTES_MAX, LOGIN_TIMEOUT, REPLY_BYTES_MAX, TRANSFER_TIMEOUT,
+    },
     oauth::{Login, LoginError, Token, exposed},
 };
 
@@ -56,6 +58,18 @@ enum Trouble {
     Broken(String),
     /// The body was not read to its end.
     TooLarge { status: u16, bytes_max: usize },
+}
+
+impl From<Trouble> for CallError {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Unreachable(text) => Self::Transport { text, sent: false },
+            Trouble::TimedOut(text) | Trouble::Broken(text) => Self::Transport { text, sent: true },
+            Trouble::TooLarge { status, bytes_max } => {
+                Self::Unreadable { status, what: format!("it is larger than {bytes_max} bytes") }
+            }
+        }
+    }
 }
 
 impl HttpClient {
@@ -107,6 +121,40 @@ impl HttpClient {
 
     /// Sends a call to the token's org. `api_version` = such as `66.0`.
     pub async fn send(&self, token: &Token, api_version: &str, call: &Call) -> Result<Reply, CallError> {
+        match exchange(self.request(token, api_version, call)?, REPLY_BYTES_MAX).await {
+            Ok((status, headers, body)) => Ok(reply(status, &headers, body)),
+            Err(trouble) => Err(trouble.into()),
+        }
+    }
+
+    /// The same for a large answer: what a successful one carries is handed on piece by piece, and the reply's body is
+    /// empty. An error of `each` ends it.
+    pub async fn download(
+        &self,
+        token: &Token,
+        api_version: &str,
+        call: &Call,
+        each: &mut dyn FnMut(&[u8]) -> Result<(), CallError>,
+    ) -> Result<Reply, CallError> {
+        let request = self.request(token, api_version, call)?;
+        let mut response = request.send().await.map_err(trouble)?;
+        let status = response.status().as_u16();
+        let headers = std::mem::take(response.headers_mut());
+        if !(200..300).contains(&status) {
+            return Ok(reply(status, &headers, body_of(response, REPLY_BYTES_MAX, TRANSFER_TIMEOUT).await?));
+        }
+        let mut bytes = 0;
+        while let Some(chunk) = response.chunk().await.map_err(trouble)? {
+            bytes += chunk.len();
+            if bytes > DOWNLOAD_BYTES_MAX {
+                return Err(Trouble::TooLarge { status, bytes_max: DOWNLOAD_BYTES_MAX }.into());
+            }
+            each(&chunk)?;
+        }
+        Ok(reply(status, &headers, Bytes::new()))
+    }
+
+    fn request(&self, token: &Token, api_version: &str, call: &Call) -> Result<RequestBuilder, CallError> {
         let path = call.path.replace(VERSION_MARK, &format!("v{api_version}"));
         let method = match call.method {
             Method::Get => reqwest::Method::GET,
@@ -119,22 +167,12 @@ impl HttpClient {
         let request = self.to_org(method, token, &path).map_err(unsent)?.timeout(call.timeout);
         let request = if call.query.is_empty() { request } else { request.query(&call.query) };
         let request = request.headers(headers_of(call).map_err(unsent)?);
-        let request = match &call.body {
+        Ok(match &call.body {
             Body::None => request,
             Body::Json(json) => request.body(json.clone()),
             Body::Form(form) => request.form(form),
             Body::Csv(csv) => request.body(csv.clone()),
-        };
-        match exchange(request, REPLY_BYTES_MAX).await {
-            Ok((status, headers, body)) => Ok(reply(status, &headers, body)),
-            Err(Trouble::Unreachable(text)) => Err(unsent(text)),
-            Err(Trouble::TimedOut(text) | Trouble::Broken(text)) => {
-                Err(CallError::Transport { text, sent: true })
-            }
-            Err(Trouble::TooLarge { status, bytes_max }) => {
-                Err(CallError::Unreadable { status, what: format!("it is larger than {bytes_max} bytes") })
-            }
-        }
+        })
     }
 
     /// Posts one message to the CometD endpoint. `suffix` is appended to its URL; the answer must begin within
@@ -221,10 +259,14 @@ async fn exchange_in_time(
     head: Duration,
     pause: Duration,
 ) -> Result<(u16, HeaderMap, Bytes), Trouble> {
-    let late = |_| Trouble::TimedOut("no answer in time".to_owned());
     let mut response = timeout(head, request.send()).await.map_err(late)?.map_err(trouble)?;
     let status = response.status().as_u16();
     let headers = std::mem::take(response.headers_mut());
+    Ok((status, headers, body_of(response, bytes_max, pause).await?))
+}
+
+async fn body_of(mut response: Response, bytes_max: usize, pause: Duration) -> Result<Bytes, Trouble> {
+    let status = response.status().as_u16();
     let announced = response.content_length().unwrap_or(0);
     if usize::try_from(announced).is_ok_and(|bytes| bytes > bytes_max) {
         return Err(Trouble::TooLarge { status, bytes_max });
@@ -236,7 +278,11 @@ async fn exchange_in_time(
         }
         body.extend_from_slice(&chunk);
     }
-    Ok((status, headers, Bytes::from(body)))
+    Ok(Bytes::from(body))
+}
+
+fn late(_: Elapsed) -> Trouble {
+    Trouble::TimedOut("no answer in time".to_owned())
 }
 
 /// Only before there is a connection it is sure that nothing was sent.
