@@ -204,8 +204,13 @@ async fn a_data_directory_from_yesterday_and_a_long_dark_heal_too() {
     assert!(rig.terminate().await.success());
     let four_days = 4 * 24 * 60 * 60 * 1000;
     let heard = receipt["to_ms"].as_u64().expect("a time") - four_days;
-    let options =
-        Options { durability: Durability::Process, cache_bytes: 8 << 20, depth_max: 1_000, ledger_days: 30 };
+    let options = Options {
+        durability: Durability::Process,
+        cache_bytes: 8 << 20,
+        depth_max: 1_000,
+        ledger_days: 30,
+        free_bytes_min: 0,
+    };
     let store = Store::open(&data, options).expect("the store opens");
     let positions = vec![(format!("heard {CHANNEL}"), heard.to_string().into_bytes())];
     store.append("acme", Append { positions, ..Append::default() }).await.expect("stored");

@@ -92,6 +92,7 @@ async fn queue_deletions(folder: &Path, targets: &[(String, String)]) {
         cache_bytes: 8 * 1024 * 1024,
         depth_max: 100_000,
         ledger_days: 30,
+        free_bytes_min: 0,
     };
     let store = Store::open(&folder.join("data"), options).expect("a store");
     let records = u32::try_from(targets.len()).expect("few");

@@ -41,7 +41,8 @@ pub use deliver::{
 pub use failpoint::{Failpoints, NoFailpoint};
 pub use letters::{ActedOn, LETTERS_MAX, LetterAct, LetterError, LetterFilter, LetterOrder};
 pub use service::{
-    Drained, Ledger, Left, OrgNode, OrgView, Reloaded, Replayed, Service, StartError, ThreadNode, Tree,
+    Drained, Ledger, Left, OrgNode, OrgView, Reloaded, Replayed, RoomView, Service, StartError, ThreadNode,
+    Tree,
 };
 pub use supervise::{
     status::{OrgStatus, Part, PartStatus, Reading, State},

@@ -8,7 +8,7 @@ use std::{sync::Arc, thread, time::Duration};
 use actix::Addr;
 use actix_rt::{Arbiter, ArbiterHandle};
 use orgpipe_salesforce::{error::CallError, http::HttpClient, rest::query, soql::Select};
-use orgpipe_store::{Counts, Durability, Options, Store, StoreError};
+use orgpipe_store::{Counts, Durability, Options, Room, Store, StoreError};
 use serde::Serialize;
 use tokio::sync::{Mutex, watch};
 
@@ -115,6 +115,17 @@ impl From<Counts> for Ledger {
     }
 }
 
+/// Room on the disk of the data directory.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RoomView {
+    /// Bytes free; `None` if the system does not tell.
+    pub free_bytes: Option<u64>,
+    /// Bytes that must stay free.
+    pub free_bytes_min: u64,
+    /// What is wrong about it, with what to do, if anything.
+    pub warning: Option<String>,
+}
+
 /// A channel whose position was set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Replayed {
@@ -160,6 +171,7 @@ impl Service {
             cache_bytes: settings.cache_bytes,
             depth_max: settings.queue_max,
             ledger_days: settings.ledger_days,
+            free_bytes_min: settings.free_bytes_min,
         };
         let store = Store::open(&settings.data_dir, options)?;
         let http = HttpClient::new()?;
@@ -208,6 +220,23 @@ impl Service {
     /// One org.
     pub async fn org(&self, id: &str) -> Option<OrgView> {
         Some(self.view(&*self.orgs.get(id)?).await)
+    }
+
+    /// Waits until the store is of no more use, and says why; the service cannot go on then.
+    pub async fn store_failed(&self) -> StoreError {
+        self.store.failed().await
+    }
+
+    /// Room on the disk of the data directory.
+    pub async fn room(&self) -> RoomView {
+        let Ok(Room { free_bytes, free_bytes_min }) = self.store.room().await else {
+            return RoomView::default();
+        };
+        RoomView {
+            free_bytes,
+            free_bytes_min,
+            warning: free_bytes.and_then(|free| warning(free, free_bytes_min)),
+        }
     }
 
     /// What was done about the gaps in an org's event stream, newest first.
@@ -344,4 +373,22 @@ impl Service {
         let records = self.store.counts(org.id()).await.ok().map(Ledger::from);
         OrgView { id: org.id().to_owned(), state: status.worst(), status, budget: org.line.budget(), records }
     }
+}
+
+/// Free space below this many times the least is warned about.
+const WARN_TIMES: u64 = 2;
+
+fn warning(free_bytes: u64, free_bytes_min: u64) -> Option<String> {
+    if free_bytes >= free_bytes_min.saturating_mul(WARN_TIMES) {
+        return None;
+    }
+    let (free_mb, min_mb) = (free_bytes >> 20, free_bytes_min >> 20);
+    let what = if free_bytes < free_bytes_min {
+        "Nothing more is taken in, and events wait in Salesforce, which keeps them for 72 hours"
+    } else {
+        "The disk of the data directory gets full"
+    };
+    Some(format!(
+        "{what}: {free_mb} MB are free, and {min_mb} MB must stay so. Make room; it goes on by itself."
+    ))
 }

@@ -22,6 +22,8 @@ pub struct Settings {
     pub cache_bytes: u64,
     /// Days for which it is kept how each record ended.
     pub ledger_days: u32,
+    /// Bytes that must stay free on the disk of `data_dir`; with less nothing more is taken in.
+    pub free_bytes_min: u64,
     /// Records of one org that may wait: at half of them refreshes pause, at all of them events are not fetched.
     pub queue_max: u64,
     /// Orgs that read a page of a refresh at the same time, 1 or more.

@@ -5,7 +5,7 @@
 use std::sync::atomic::AtomicU64;
 
 use actix_web::{HttpResponse, web::Data};
-use orgpipe_actors::{OrgView, Service, State, ThreadStatus};
+use orgpipe_actors::{OrgView, RoomView, Service, State, ThreadStatus};
 use prometheus_client::{
     encoding::text::encode,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -22,14 +22,15 @@ type Counters = Family<Labels, Counter>;
 type Gauges = Family<Labels, Gauge<f64, AtomicU64>>;
 
 pub(super) async fn show(service: Data<Service>) -> HttpResponse {
-    match text(&service.orgs().await, &service.threads()) {
+    match text(&service.orgs().await, &service.threads(), &service.room().await) {
         Ok(text) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(text),
         Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
     }
 }
 
-fn text(orgs: &[OrgView], threads: &[ThreadStatus]) -> Result<String, std::fmt::Error> {
+fn text(orgs: &[OrgView], threads: &[ThreadStatus], room: &RoomView) -> Result<String, std::fmt::Error> {
     let mut metrics = Metrics { registry: Registry::with_prefix("orgpipe") };
+    metrics.room(room);
     metrics.ledger(orgs);
     metrics.calls(orgs);
     metrics.parts(orgs);
@@ -64,6 +65,16 @@ impl Metrics {
         let family = Gauges::default();
         self.registry.register_with_unit(name, help, Unit::Seconds, family.clone());
         family
+    }
+
+    fn room(&mut self, room: &RoomView) {
+        let free = self.gauges("data_free_bytes", "Bytes free on the disk of the data directory");
+        let least =
+            self.gauges("data_free_bytes_min", "Bytes of it that must stay free; below, nothing is taken in");
+        if let Some(bytes) = room.free_bytes {
+            set(&free, &Labels::new(), number(bytes));
+        }
+        set(&least, &Labels::new(), number(room.free_bytes_min));
     }
 
     fn ledger(&mut self, orgs: &[OrgView]) {

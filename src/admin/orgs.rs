@@ -13,7 +13,8 @@ use super::names;
 pub(super) async fn list(service: Data<Service>) -> HttpResponse {
     // The status of the others does not depend on it.
     let left = service.left().await.unwrap_or_default();
-    HttpResponse::Ok().json(json!({ "orgs": service.orgs().await, "left": left }))
+    let data = service.room().await;
+    HttpResponse::Ok().json(json!({ "orgs": service.orgs().await, "left": left, "data": data }))
 }
 
 pub(super) async fn tree(service: Data<Service>) -> HttpResponse {

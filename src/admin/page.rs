@@ -39,7 +39,7 @@ td.note { text-align: left; white-space: normal; opacity: .85; border-bottom: 1p
 <body>
 <h1>orgpipe</h1>
 <p>{{ total }} org{% if total != 1 %}s{% endif %}{% if hidden > 0 %}, the first {{ rows.len() }} shown; GET /api/v1/orgs has them all{% endif %}</p>
-{% for thread in threads %}<p class="parked">{{ thread }}</p>
+{% for warning in warnings %}<p class="parked">{{ warning }}</p>
 {% endfor %}<table>
 <thead><tr><th>org</th><th>state</th><th>in</th><th>written</th><th>unchanged</th><th>no data</th><th>superseded</th><th>dead</th><th>open</th><th>lag</th><th>API calls</th></tr></thead>
 <tbody>
@@ -54,8 +54,8 @@ td.note { text-align: left; white-space: normal; opacity: .85; border-bottom: 1p
 struct Page {
     total: usize,
     hidden: usize,
-    /// What is wrong with threads.
-    threads: Vec<String>,
+    /// What is wrong with threads and the disk.
+    warnings: Vec<String>,
     rows: Vec<PageRow>,
 }
 
@@ -82,8 +82,9 @@ pub(super) async fn show(service: Data<Service>) -> HttpResponse {
     orgs.truncate(ROWS_MAX);
     let rows = orgs.iter().map(row).collect();
     let threads = service.threads().into_iter().filter(|thread| !thread.note.is_empty());
-    let threads = threads.map(|thread| format!("thread {}: {}", thread.name, thread.note)).collect();
-    let page = Page { total, hidden: total - orgs.len(), threads, rows };
+    let threads = threads.map(|thread| format!("thread {}: {}", thread.name, thread.note));
+    let warnings = threads.chain(service.room().await.warning).collect();
+    let page = Page { total, hidden: total - orgs.len(), warnings, rows };
     match page.render() {
         Ok(html) => HttpResponse::Ok().content_type("text/html; charset=utf-8").body(html),
         Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
@@ -199,9 +200,10 @@ mod tests {
             calls: "5 / 100".into(),
             notes: vec!["login: <b>refused</b>".into()],
         };
-        let html =
-            Page { total: 1, hidden: 0, threads: Vec::new(), rows: vec![row] }.render().expect("a page");
-        assert!(!html.contains("<script>") && !html.contains("<b>"), "{html}");
+        let html = Page { total: 1, hidden: 0, warnings: vec!["<i>full</i>".into()], rows: vec![row] }
+            .render()
+            .expect("a page");
+        assert!(!html.contains("<script>") && !html.contains("<b>") && !html.contains("<i>"), "{html}");
         assert!(html.contains("5 / 100") && html.contains("1 org<"), "{html}");
     }
 }

@@ -43,6 +43,10 @@ pub(crate) fn run(args: &RunArgs) -> ExitCode {
             asked = stop_asked() => asked,
             failed = reload_when_asked(&service, &settings) => failed,
             how = service.failed() => return give_up(&how, service, admin).await,
+            error = service.store_failed() => {
+                // What was acknowledged is on disk; whoever starts the service anew finds it.
+                return output::failure(&error, error.hint().as_deref());
+            }
         };
         if let Err(cause) = asked {
             return output::failure(&cause, Some("Signals cannot be watched on this machine."));

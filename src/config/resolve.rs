@@ -44,6 +44,7 @@ const CACHE_MB: u32 = 64;
 const LEDGER_DAYS: u32 = 30;
 /// Records of one org that may wait, unless the file says otherwise.
 const QUEUE_MAX: u32 = 1_000_000;
+const FREE_MIN_MB: u32 = 200;
 /// Orgs that read a page of a refresh at the same time unless the file says otherwise.
 const REFRESHES_MAX: u32 = 8;
 const BYTES_PER_MB: u64 = 1024 * 1024;
@@ -87,6 +88,7 @@ pub(super) fn config(
             durable_against_power_loss: service.durable_against_power_loss,
             cache_bytes: service.cache_bytes,
             ledger_days: service.ledger_days,
+            free_bytes_min: service.free_bytes_min,
             queue_max: service.queue_max,
             refreshes_max: service.refreshes_max,
             source,
@@ -110,6 +112,7 @@ struct Service {
     durable_against_power_loss: bool,
     cache_bytes: u64,
     ledger_days: u32,
+    free_bytes_min: u64,
     queue_max: u64,
     refreshes_max: usize,
 }
@@ -147,6 +150,7 @@ fn service(table: Option<&ServiceTable<'_>>, folder: &Path, report: &mut Report<
         durable_against_power_loss: durable?,
         cache_bytes: u64::from(number(table.map(|table| &table.cache_mb), CACHE_MB)) * BYTES_PER_MB,
         ledger_days: number(table.map(|table| &table.ledger_days), LEDGER_DAYS),
+        free_bytes_min: u64::from(number(table.map(|table| &table.free_min_mb), FREE_MIN_MB)) * BYTES_PER_MB,
         queue_max: u64::from(number(table.map(|table| &table.queue_max), QUEUE_MAX)),
         refreshes_max: number(table.map(|table| &table.refreshes_max), REFRESHES_MAX) as usize,
     })

@@ -18,6 +18,7 @@ const CACHE_MB: RangeInclusive<u32> = 8..=65_536;
 const LEDGER_DAYS: RangeInclusive<u32> = 1..=3_650;
 /// Records of one org that may wait.
 const QUEUE_MAX: RangeInclusive<u32> = 10_000..=100_000_000;
+const FREE_MIN_MB: RangeInclusive<u32> = 0..=1_000_000;
 /// Orgs that read a page of a refresh at the same time.
 const REFRESHES_MAX: RangeInclusive<u32> = 1..=1_000;
 /// Calls to the look-up API, per second over all orgs.
@@ -48,6 +49,7 @@ const SERVICE: Keys = (
         "durability",
         "cache_mb",
         "ledger_days",
+        "free_min_mb",
         "queue_max",
         "refreshes_max",
     ],
@@ -122,6 +124,7 @@ pub(super) struct ServiceTable<'t> {
     pub(super) durability: Option<Written<String>>,
     pub(super) cache_mb: Option<Written<u32>>,
     pub(super) ledger_days: Option<Written<u32>>,
+    pub(super) free_min_mb: Option<Written<u32>>,
     pub(super) queue_max: Option<Written<u32>>,
     pub(super) refreshes_max: Option<Written<u32>>,
 }
@@ -269,6 +272,7 @@ fn service<'t>(section: Section<'t>, report: &mut Report<'_>) -> ServiceTable<'t
         durability: section.text(report, "durability"),
         cache_mb: section.whole(report, "cache_mb", CACHE_MB),
         ledger_days: section.whole(report, "ledger_days", LEDGER_DAYS),
+        free_min_mb: section.whole(report, "free_min_mb", FREE_MIN_MB),
         queue_max: section.whole(report, "queue_max", QUEUE_MAX),
         refreshes_max: section.whole(report, "refreshes_max", REFRESHES_MAX),
         section,

@@ -52,6 +52,7 @@ fn the_example_means_what_it_says() {
     assert!(settings.durable_against_power_loss);
     assert_eq!(settings.cache_bytes, 64 * 1024 * 1024);
     assert_eq!((settings.ledger_days, settings.queue_max), (30, 1_000_000));
+    assert_eq!(settings.free_bytes_min, 200 * 1024 * 1024);
     assert_eq!((settings.source.requests_per_second, settings.source.concurrent_max), (50, 16));
     assert_eq!(settings.source.timeout.as_secs(), 30);
     let [acme, globex, initech] = settings.orgs.as_slice() else { panic!("three orgs") };

@@ -107,6 +107,13 @@ pub(crate) const WRONG: &[(&str, &str, &str, &str, &str)] = &[
     ),
     (
         "data_dir = \"data\"",
+        "free_min_mb = 1000001",
+        "free_min_mb",
+        "`free_min_mb` must be a whole number from 0 to 1000000",
+        "",
+    ),
+    (
+        "data_dir = \"data\"",
         "queue_max = 10",
         "queue_max",
         "`queue_max` must be a whole number from 10000 to 100000000",

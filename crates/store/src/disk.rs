@@ -67,6 +67,8 @@ pub(crate) trait Disk: Send {
     fn each(&self, show: &mut Show<'_>) -> Result<(), StoreError>;
     /// A number that has been given, as was noted beside the entries before they were opened.
     fn noted(&self) -> Option<u64>;
+    /// Bytes that are free where the entries are; None if nobody knows.
+    fn free_bytes(&self) -> Option<u64>;
     /// Writes all or nothing, and waits until it is safe. Says in words why not.
     fn commit(&mut self, writes: Vec<org::Write>) -> Result<(), String>;
 }
@@ -219,6 +221,10 @@ impl Disk for SledDisk {
 
     fn noted(&self) -> Option<u64> {
         self.noted.map(|note| note.sequence)
+    }
+
+    fn free_bytes(&self) -> Option<u64> {
+        fs4::available_space(&self.db_dir).ok()
     }
 
     /// One batch, then one blocking flush: sled's own asynchronous flush hangs for good with seven callers. On Linux

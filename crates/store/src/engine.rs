@@ -12,7 +12,7 @@ use std::{
 };
 
 use crate::{
-    Options,
+    Options, Room,
     disk::Disk,
     egress::Flight,
     entry::{FORMAT, Mark, StoredChange, StoredDeadLetter, StoredPage, StoredRequest},
@@ -38,6 +38,7 @@ const PAGES_EXPIRED_MAX: usize = 16;
 pub(crate) struct Engine {
     index: Index,
     depth_max: u64,
+    free_bytes_min: u64,
     /// How long rows are kept.
     ledger_ms: u64,
     waiting: HashMap<Vec<u8>, Option<Vec<u8>>>,
@@ -56,10 +57,11 @@ impl Engine {
         let found = rebuild.finish(disk.noted())?;
         let is_new = found.is_none();
         let index = found.unwrap_or_default();
-        let Options { depth_max, ledger_days, .. } = options;
+        let Options { depth_max, ledger_days, free_bytes_min, .. } = options;
         let ledger_ms = u64::from(ledger_days) * 24 * 60 * 60 * 1_000;
         let waiting = HashMap::new();
-        let mut engine = Self { index, depth_max, ledger_ms, waiting, bytes: 0, poison: None, disk };
+        let mut engine =
+            Self { index, depth_max, free_bytes_min, ledger_ms, waiting, bytes: 0, poison: None, disk };
         if is_new {
             let mut writes = Vec::new();
             let mut step = Step { org: "", mark: &mut Mark::default(), writes: &mut writes };
@@ -102,8 +104,25 @@ impl Engine {
         }
     }
 
+    /// Room on the disk.
+    pub(crate) fn room(&self) -> Room {
+        Room { free_bytes: self.disk.free_bytes(), free_bytes_min: self.free_bytes_min }
+    }
+
+    /// May more be taken in? What is there already always goes on, as that ends in less.
+    fn check_room(&self) -> Result<(), StoreError> {
+        let Room { free_bytes, free_bytes_min } = self.room();
+        match free_bytes.filter(|free_bytes| *free_bytes < free_bytes_min) {
+            Some(free_bytes) => Err(StoreError::NoRoom { free_bytes, free_bytes_min }),
+            None => Ok(()),
+        }
+    }
+
     pub(crate) fn append(&mut self, org: &str, append: Append) -> Result<(), StoreError> {
         sizes::append(org, &append)?;
+        if !append.requests.is_empty() || !append.dead.is_empty() {
+            self.check_room()?;
+        }
         let depth_max = self.depth_max;
         self.step(org, |found, step| found.append(step, append, depth_max))
     }
@@ -237,6 +256,7 @@ impl Engine {
 
     pub(crate) fn retry_letter(&mut self, org: &str, retry: Retry) -> Result<(), StoreError> {
         retry.requests.iter().try_for_each(|request| sizes::body(org, &request.body))?;
+        self.check_room()?;
         let letter = self.dead_letter(org, retry.letter)?;
         let depth_max = self.depth_max;
         self.step(org, |found, step| found.retry_letter(step, letter, retry, depth_max))

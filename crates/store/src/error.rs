@@ -129,6 +129,14 @@ pub enum StoreError {
         /// The limit.
         depth_max: u64,
     },
+    /// The disk is nearly full.
+    #[error("nothing more is taken in: of the disk {} MB are free, and {} MB must stay so", free_bytes >> 20, free_bytes_min >> 20)]
+    NoRoom {
+        /// Bytes free.
+        free_bytes: u64,
+        /// Bytes that must stay free.
+        free_bytes_min: u64,
+    },
     /// A settle that would lose or invent records.
     #[error("org `{org}`: requests of {taken} records cannot be settled as {given} records")]
     Unbalanced {
@@ -265,6 +273,11 @@ impl StoreError {
             Self::Full { .. } => {
                 "Look why the org is not written to: parked, paused for its API calls, or slow.".to_owned()
             }
+            Self::NoRoom { .. } => {
+                "Make room on the disk of the data directory; it goes on by itself then. `orgpipe store compact` gives \
+                 room back that is no longer used."
+                    .to_owned()
+            }
             Self::Ended => "Restart the service, and report the panic in its log.".to_owned(),
             Self::UnknownLetter { .. } => {
                 "It has been retried or discarded, or made room for newer ones. List those that are kept.".to_owned()
@@ -300,6 +313,7 @@ impl StoreError {
             | Self::Closed
             | Self::Ended => true,
             Self::Full { .. }
+            | Self::NoRoom { .. }
             | Self::Unbalanced { .. }
             | Self::UnknownRequest { .. }
             | Self::UnknownChange { .. }

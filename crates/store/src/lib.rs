@@ -76,6 +76,17 @@ pub struct Options {
     pub depth_max: u64,
     /// Days for which the ledger's rows are kept. The counts are kept for ever.
     pub ledger_days: u32,
+    /// Bytes that must stay free on the disk: with less, nothing more is taken in; what is there goes on.
+    pub free_bytes_min: u64,
+}
+
+/// Room on the disk of the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes free; None if the system does not tell.
+    pub free_bytes: Option<u64>,
+    /// Bytes that must stay free.
+    pub free_bytes_min: u64,
 }
 
 /// The handle. Clones share one thread. Dropping the last one commits what waits and blocks until the thread has ended;
@@ -101,6 +112,16 @@ impl Store {
         Ok(Self { worker: Arc::new(Worker::start(engine)?) })
     }
 
+    /// Waits until the store is of no more use, because a commit failed or its thread has ended, and says why.
+    pub async fn failed(&self) -> StoreError {
+        self.worker.failed().await
+    }
+
+    /// Room on the disk.
+    pub async fn room(&self) -> Result<Room, StoreError> {
+        self.worker.call(|engine| Ok(engine.room())).await
+    }
+
     /// Commits all that waits and ends the thread; the directory is free when this returns. Later calls are refused.
     pub async fn close(&self) -> Result<(), StoreError> {
         self.worker.close().await
@@ -109,7 +130,8 @@ impl Store {
     /// Point A: stores requests together with the positions up to which their source has been read.
     ///
     /// # Errors
-    /// [`StoreError::Full`] if requests are among it and too much waits already.
+    /// [`StoreError::Full`] if requests are among it and too much waits already, [`StoreError::NoRoom`] if they or dead
+    /// letters are among it and the disk is nearly full.
     pub async fn append(&self, org: &str, append: Append) -> Result<(), StoreError> {
         let org = org.to_owned();
         self.worker.call(move |engine| engine.append(&org, append)).await
@@ -250,7 +272,7 @@ impl Store {
     /// those of the requests count as come in; the ledger gets a row that says who ordered it.
     ///
     /// # Errors
-    /// [`StoreError::UnknownLetter`], [`StoreError::Full`] as for an append.
+    /// [`StoreError::UnknownLetter`], [`StoreError::Full`] and [`StoreError::NoRoom`] as for an append.
     pub async fn retry_letter(&self, org: &str, retry: Retry) -> Result<(), StoreError> {
         let org = org.to_owned();
         self.worker.call(move |engine| engine.retry_letter(&org, retry)).await

@@ -11,8 +11,13 @@ mod rows;
 
 use crate::{Durability, Lane, NewChange, NewDead, NewRequest, Options, Subject};
 
-const OPTIONS: Options =
-    Options { durability: Durability::Process, cache_bytes: 4 * 1024 * 1024, depth_max: 60, ledger_days: 30 };
+const OPTIONS: Options = Options {
+    durability: Durability::Process,
+    cache_bytes: 4 * 1024 * 1024,
+    depth_max: 60,
+    ledger_days: 30,
+    free_bytes_min: 1_000,
+};
 
 fn wait<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime starts");

@@ -14,7 +14,7 @@ use std::{
     thread::{Builder, JoinHandle},
 };
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{engine::Engine, error::StoreError};
 
@@ -38,18 +38,21 @@ pub(crate) struct Worker {
     sender: Option<mpsc::Sender<Command>>,
     thread: Option<JoinHandle<()>>,
     closed: AtomicBool,
+    /// Why a commit failed; closed when the thread ends.
+    failure: watch::Receiver<Option<String>>,
 }
 
 impl Worker {
     pub(crate) fn start(engine: Engine) -> Result<Self, StoreError> {
         let (sender, inbox) = mpsc::channel(CALLS_WAITING_MAX);
-        let thread = Builder::new().name("store".to_owned()).spawn(move || run(engine, inbox));
+        let (tell, failure) = watch::channel(None);
+        let thread = Builder::new().name("store".to_owned()).spawn(move || run(engine, inbox, &tell));
         let thread = thread.map_err(|source| StoreError::File {
             doing: "start",
             path: "the store's thread".into(),
             source,
         })?;
-        Ok(Self { sender: Some(sender), thread: Some(thread), closed: AtomicBool::new(false) })
+        Ok(Self { sender: Some(sender), thread: Some(thread), closed: AtomicBool::new(false), failure })
     }
 
     /// Has something done on the thread; the answer comes after the commit.
@@ -74,6 +77,17 @@ impl Worker {
             return Err(if closed { StoreError::Closed } else { StoreError::Ended });
         }
         answer.await.map_err(|_| StoreError::Ended)?
+    }
+
+    /// Waits until nothing more can be done, and says why.
+    pub(crate) async fn failed(&self) -> StoreError {
+        let mut failure = self.failure.clone();
+        let cause = failure.wait_for(Option::is_some).await.ok().and_then(|cause| cause.clone());
+        match cause {
+            Some(cause) => StoreError::Poisoned { cause },
+            None if self.closed.load(Ordering::Acquire) => StoreError::Closed,
+            None => StoreError::Ended,
+        }
     }
 
     pub(crate) async fn close(&self) -> Result<(), StoreError> {
@@ -111,7 +125,7 @@ impl Drop for Worker {
     }
 }
 
-fn run(mut engine: Engine, mut inbox: mpsc::Receiver<Command>) {
+fn run(mut engine: Engine, mut inbox: mpsc::Receiver<Command>, tell: &watch::Sender<Option<String>>) {
     let mut closer = None;
     let mut answers: Vec<Answer> = Vec::new();
     while let Some(first) = inbox.blocking_recv() {
@@ -128,6 +142,9 @@ fn run(mut engine: Engine, mut inbox: mpsc::Receiver<Command>) {
             next = if room { inbox.try_recv().ok() } else { None };
         }
         engine.commit();
+        if let Err(StoreError::Poisoned { cause }) = engine.alive() {
+            tell.send_replace(Some(cause));
+        }
         for answer in answers.drain(..) {
             answer(&engine);
         }

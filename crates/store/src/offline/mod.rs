@@ -37,6 +37,7 @@ const OPTIONS: Options = Options {
     cache_bytes: 64 * 1024 * 1024,
     depth_max: u64::MAX,
     ledger_days: u32::MAX,
+    free_bytes_min: 0,
 };
 
 /// What is in a store.

@@ -199,6 +199,54 @@ fn a_panic_of_the_thread_is_an_error_to_callers_and_dropping_the_handle_survives
 }
 
 #[test]
+fn while_the_disk_is_nearly_full_nothing_is_taken_in_and_what_is_there_goes_on() {
+    let memory = Memory::default();
+    let store = memory.open(OPTIONS).unwrap();
+    let free = |bytes| *memory.free_bytes.lock().unwrap() = Some(bytes);
+    wait(async {
+        let append = || Append { requests: vec![request(Lane::Live, 1, "body")], ..Append::default() };
+        free(OPTIONS.free_bytes_min);
+        store.append("acme", append()).await.unwrap();
+        free(OPTIONS.free_bytes_min - 1);
+        let letter = Append { dead: vec![dead(1, "k")], ..Append::default() };
+        for refused in [append(), letter.clone()] {
+            let error = store.append("acme", refused).await.unwrap_err();
+            assert!(
+                matches!(error, StoreError::NoRoom { free_bytes: 999, .. }) && !error.is_fatal(),
+                "{error}"
+            );
+        }
+        let positions = vec![("channel".to_owned(), vec![1])];
+        store.append("acme", Append { positions, ..Append::default() }).await.unwrap();
+        let head = store.ingress_head("acme", 9).await.unwrap();
+        let (requests, unchanged) = (vec![head[0].seq], vec![subject("r", 1)]);
+        store.settle("acme", Settle { requests, unchanged, ..Settle::default() }).await.unwrap();
+        assert_eq!(store.room().await.unwrap().free_bytes, Some(999));
+        free(OPTIONS.free_bytes_min);
+        store.append("acme", letter).await.unwrap();
+        assert_eq!(store.counts("acme").await.unwrap().records_in, 2);
+    });
+}
+
+#[test]
+fn who_waits_for_a_failure_is_told_of_it() {
+    let memory = Memory::default();
+    let store = memory.open(OPTIONS).unwrap();
+    wait(async {
+        memory.fails.store(true, Ordering::SeqCst);
+        let append = Append { dead: vec![dead(1, "k")], ..Append::default() };
+        let (failed, appended) = tokio::join!(store.failed(), store.append("acme", append));
+        assert!(matches!(failed, StoreError::Poisoned { .. }) && appended.is_err(), "{failed}");
+        assert!(matches!(store.failed().await, StoreError::Poisoned { .. }), "whoever asks later, too");
+    });
+    let store = Memory::default().open(OPTIONS).unwrap();
+    wait(async {
+        store.close().await.unwrap();
+        assert!(matches!(store.failed().await, StoreError::Closed));
+    });
+}
+
+#[test]
 fn an_org_that_is_full_takes_no_requests_but_positions_and_dead_letters() {
     let store = Memory::default().open(Options { depth_max: 10, ..OPTIONS }).unwrap();
     wait(async {

@@ -21,6 +21,7 @@ pub(super) struct Memory {
     pub(super) entries: Arc<Mutex<BTreeMap<Vec<u8>, Vec<u8>>>>,
     pub(super) fails: Arc<AtomicBool>,
     pub(super) commits: Arc<AtomicUsize>,
+    pub(super) free_bytes: Arc<Mutex<Option<u64>>>,
     /// If set, each commit waits for one message, after which it goes on.
     pub(super) gate: Arc<Mutex<Option<mpsc::Receiver<()>>>>,
 }
@@ -42,6 +43,10 @@ impl Disk for Memory {
 
     fn noted(&self) -> Option<u64> {
         None
+    }
+
+    fn free_bytes(&self) -> Option<u64> {
+        self.free_bytes.lock().unwrap().to_owned()
     }
 
     fn commit(&mut self, writes: Vec<org::Write>) -> Result<(), String> {
