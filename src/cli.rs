@@ -52,6 +52,11 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Check the settings, report every problem at once, write nothing
     Check(CheckArgs),
+    /// Ask an org for everything its syncs need; name each missing permission or setting, and where to click
+    ///
+    /// Logs in as the integration user, reads, subscribes and takes leave; writes nothing. Needs no running service.
+    /// Exit codes: 0 all is there, 1 something does not work, 3 warnings only.
+    Doctor(DoctorArgs),
     /// Ask the running service to refresh an org now
     Refresh(RefreshArgs),
     /// Show an org's API calls, what waits for them, and what a refresh would take (asks the running service)
@@ -91,6 +96,20 @@ pub(crate) struct CheckArgs {
     /// Check the file only: do not ask your API and do not log in to the orgs
     #[arg(long)]
     pub(crate) offline: bool,
+    /// The settings file; config/example.toml explains every key
+    #[arg(long, env = "ORGPIPE_CONFIG", default_value = "orgpipe.toml", value_name = "FILE")]
+    pub(crate) config: PathBuf,
+}
+
+/// An examination of one org.
+#[derive(Args, Debug)]
+pub(crate) struct DoctorArgs {
+    /// The org's `id` in the settings
+    #[arg(value_name = "ORG")]
+    pub(crate) org: String,
+    /// Print the report as JSON, as the admin API answers it
+    #[arg(long)]
+    pub(crate) json: bool,
     /// The settings file; config/example.toml explains every key
     #[arg(long, env = "ORGPIPE_CONFIG", default_value = "orgpipe.toml", value_name = "FILE")]
     pub(crate) config: PathBuf,

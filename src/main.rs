@@ -21,6 +21,7 @@ fn main() -> ExitCode {
     let filter = match cli.command {
         Command::Run(_) | Command::Simulate(_) => "info,actix_server=warn",
         Command::Check(_)
+        | Command::Doctor(_)
         | Command::Limits(_)
         | Command::Refresh(_)
         | Command::Org(_)

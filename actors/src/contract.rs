@@ -1,6 +1,6 @@
 //! The package customers install, as the service reads it: `salesforce-package/contract.json`, built in.
 //!
-//! Here: its objects, events, settings and permission sets by name, without namespace.
+//! Here: its objects, events and settings by name, without namespace.
 //! Not here: what a mapping or an org makes of them (`src/config`, `doctor`). Every name is spelt as in the package.
 
 use std::{collections::BTreeMap, sync::LazyLock};
@@ -15,16 +15,14 @@ static CONTRACT: LazyLock<Contract> = LazyLock::new(|| {
 /// What the package brings into an org.
 #[derive(Debug, Deserialize)]
 pub struct Contract {
+    /// Version of the package, such as `1.2.0`.
+    pub package_version: String,
     /// Objects that hold records.
     pub objects: BTreeMap<String, ObjectContract>,
     /// Platform events.
     pub events: BTreeMap<String, EventContract>,
     /// Hierarchy custom settings.
     pub custom_settings: BTreeMap<String, SettingContract>,
-    /// Permission sets of the package.
-    pub permission_sets: BTreeMap<String, Grants>,
-    /// Permission sets beside it, for what a package cannot carry.
-    pub companion_permission_sets: BTreeMap<String, Grants>,
 }
 
 /// An object of the package.
@@ -57,13 +55,6 @@ pub struct FieldContract {
     pub required: bool,
 }
 
-/// What a permission set gives.
-#[derive(Debug, Deserialize)]
-pub struct Grants {
-    /// Rights on objects, such as `read` or `view_all`.
-    pub objects: BTreeMap<String, Vec<String>>,
-}
-
 impl Contract {
     /// The package this program was built for.
     pub fn built_in() -> &'static Self {
@@ -90,8 +81,5 @@ mod tests {
         assert!(key.required && enrichment.fields.len() > 20);
         assert!(contract.events["Sync_Request__e"].fields.contains_key("Record_Ids__c"));
         assert!(contract.custom_settings["Sync_Settings__c"].fields.contains_key("Suppress_All__c"));
-        let rights = &contract.permission_sets["Sync_Integration"].objects["Sync_Request__e"];
-        assert!(rights.iter().any(|right| right == "read"));
-        assert!(contract.companion_permission_sets["Sync_Standard_Access"].objects.contains_key("Account"));
     }
 }

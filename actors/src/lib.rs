@@ -21,6 +21,7 @@ mod capture;
 mod check;
 mod decide;
 mod deliver;
+mod doctor;
 mod failpoint;
 mod letters;
 mod parcel;
@@ -38,6 +39,7 @@ pub use deliver::{
     forecast::Forecast,
     gate::{BudgetView, BudgetWait},
 };
+pub use doctor::{Finding, PermissionSet, Report, Severity, Topic, doctor};
 pub use failpoint::{Failpoints, NoFailpoint};
 pub use letters::{ActedOn, LETTERS_MAX, LetterAct, LetterError, LetterFilter, LetterOrder};
 pub use service::{
@@ -45,7 +47,7 @@ pub use service::{
     Tree,
 };
 pub use supervise::{
-    status::{OrgStatus, Part, PartStatus, Reading, State},
+    status::{Examined, OrgStatus, Part, PartStatus, Reading, State},
     subscription::{ChannelStatus, Subscription},
     supervisor::OrgError,
     watchdog::ThreadStatus,

@@ -10,7 +10,7 @@ use actix_rt::{Arbiter, ArbiterHandle};
 use orgpipe_salesforce::{error::CallError, http::HttpClient, rest::query, soql::Select};
 use orgpipe_store::{Counts, Durability, Options, Room, Store, StoreError};
 use serde::Serialize;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 
 use crate::{
     capture::{
@@ -19,12 +19,13 @@ use crate::{
     },
     clock::Clock,
     deliver::{budget::Priority, forecast::Forecast, gate::BudgetView},
+    doctor::{self, Report},
     settings::Settings,
     supervise::{
         context::OrgContext,
         org::{Order, OrgActor, Replay},
         shared::{Directory, Shared},
-        status::OrgStatus,
+        status::{Examined, OrgStatus},
         supervisor::{Drain, Find, OrgError, Supervisor},
         watch::{Exit, spawn_root},
         watchdog::{ThreadStatus, Watchdog},
@@ -37,6 +38,9 @@ pub use self::{
     reload::{Left, Reloaded},
     tree::{OrgNode, ThreadNode, Tree},
 };
+
+/// Orgs examined at a time.
+const DOCTORS_MAX: usize = 4;
 
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
@@ -158,6 +162,7 @@ pub struct Service {
     in_force: Arc<Mutex<InForce>>,
     clock: Clock,
     started_ms: u64,
+    doctors: Arc<Semaphore>,
 }
 
 impl Service {
@@ -188,7 +193,8 @@ impl Service {
         let (supervisor, ended) = spawn_root(supervisor);
         let in_force = Arc::new(Mutex::new(InForce { settings, common }));
         let started_ms = clock.now_ms();
-        Ok(Self { supervisor, ended, store, watchdog, orgs: directory, in_force, clock, started_ms })
+        let doctors = Arc::new(Semaphore::new(DOCTORS_MAX));
+        Ok(Self { supervisor, ended, store, watchdog, orgs: directory, in_force, doctors, clock, started_ms })
     }
 
     /// Waits until the supervisor has failed, with which every org has ended as by a crash; says how. Nothing can start
@@ -245,6 +251,16 @@ impl Service {
         let mut receipts = heal::receipts(&org).await?;
         receipts.reverse();
         Ok(receipts)
+    }
+
+    /// Asks an org, as its integration user, for everything that its syncs need; see [`crate::doctor()`].
+    pub async fn doctor(&self, id: &str) -> Result<Report, OrgError> {
+        let org = self.known(id)?;
+        let turn = self.doctors.acquire().await;
+        let report = doctor::examine(&org.settings, org.line.http(), org.clock).await;
+        drop(turn);
+        org.board.examined(Examined { at_ms: report.at_ms, worst: report.worst, note: report.sentence() });
+        Ok(report)
     }
 
     /// What a refresh of each sync would cost now. Counts the records, which takes one API call a sync.

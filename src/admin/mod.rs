@@ -90,6 +90,8 @@ fn routes(app: &mut web::ServiceConfig) {
         .route("/api/v1/orgs/{org}/resume", web::post().to(orders::resume))
         .route("/api/v1/orgs/{org}/restart", web::post().to(orders::restart))
         .route("/api/v1/orgs/{org}/drain", web::post().to(orders::drain))
+        .route("/orgs/{org}/doctor", web::post().to(page::examine))
+        .route("/api/v1/orgs/{org}/doctor", web::post().to(orgs::doctor))
         .route("/api/v1/orgs/{org}/limits", web::post().to(orgs::limits))
         .route("/api/v1/orgs/{org}/refresh", web::post().to(orders::refresh))
         .route("/api/v1/orgs/{org}/replay", web::post().to(orders::replay));

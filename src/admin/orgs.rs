@@ -41,6 +41,14 @@ pub(super) async fn limits(service: Data<Service>, org: Path<String>) -> HttpRes
     HttpResponse::Ok().json(json!({ "budget": view.budget, "waits": waits, "forecasts": forecasts }))
 }
 
+/// What the org lacks of all that its syncs need. A POST, as the answer takes a login and API calls.
+pub(super) async fn doctor(service: Data<Service>, org: Path<String>) -> HttpResponse {
+    match service.doctor(&org).await {
+        Ok(report) => HttpResponse::Ok().json(report),
+        Err(error) => problem(&error),
+    }
+}
+
 pub(super) async fn receipts(service: Data<Service>, org: Path<String>) -> HttpResponse {
     match service.receipts(&org).await {
         Ok(receipts) => HttpResponse::Ok().json(json!({ "receipts": receipts })),

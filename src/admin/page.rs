@@ -2,11 +2,14 @@
 
 use std::fmt::Write as _;
 
-use actix_web::{HttpResponse, web::Data};
+use actix_web::{
+    HttpResponse,
+    web::{Data, Path},
+};
 use askama::Template;
 use orgpipe_actors::{ChannelStatus, OrgView, Part, Reading, Receipt, Service, State};
 
-use super::names;
+use super::{names, orgs::problem};
 
 /// Rows of the table; an API call gives all of them.
 const ROWS_MAX: usize = 500;
@@ -41,10 +44,10 @@ td.note { text-align: left; white-space: normal; opacity: .85; border-bottom: 1p
 <p>{{ total }} org{% if total != 1 %}s{% endif %}{% if hidden > 0 %}, the first {{ rows.len() }} shown; GET /api/v1/orgs has them all{% endif %}</p>
 {% for warning in warnings %}<p class="parked">{{ warning }}</p>
 {% endfor %}<table>
-<thead><tr><th>org</th><th>state</th><th>in</th><th>written</th><th>unchanged</th><th>no data</th><th>superseded</th><th>dead</th><th>open</th><th>lag</th><th>API calls</th></tr></thead>
+<thead><tr><th>org</th><th>state</th><th>in</th><th>written</th><th>unchanged</th><th>no data</th><th>superseded</th><th>dead</th><th>open</th><th>lag</th><th>API calls</th><th></th></tr></thead>
 <tbody>
-{% for row in rows %}<tr><td>{{ row.id }}</td><td class="{{ row.state }}">{{ row.state }}</td><td>{{ row.records_in }}</td><td>{{ row.written }}</td><td>{{ row.unchanged }}</td><td>{{ row.no_data }}</td><td>{{ row.superseded }}</td><td>{{ row.dead }}</td><td>{{ row.open }}</td><td>{{ row.lag }}</td><td>{{ row.calls }}</td></tr>
-{% for note in row.notes %}<tr><td></td><td class="note" colspan="10">{{ note }}</td></tr>
+{% for row in rows %}<tr><td>{{ row.id }}</td><td class="{{ row.state }}">{{ row.state }}</td><td>{{ row.records_in }}</td><td>{{ row.written }}</td><td>{{ row.unchanged }}</td><td>{{ row.no_data }}</td><td>{{ row.superseded }}</td><td>{{ row.dead }}</td><td>{{ row.open }}</td><td>{{ row.lag }}</td><td>{{ row.calls }}</td><td><form method="post" action="/orgs/{{ row.id }}/doctor"><button>examine</button></form></td></tr>
+{% for note in row.notes %}<tr><td></td><td class="note" colspan="11">{{ note }}</td></tr>
 {% endfor %}{% endfor %}</tbody>
 </table>
 </body>
@@ -91,6 +94,14 @@ pub(super) async fn show(service: Data<Service>) -> HttpResponse {
     }
 }
 
+/// Examines an org and shows the page again, with what was found.
+pub(super) async fn examine(service: Data<Service>, org: Path<String>) -> HttpResponse {
+    match service.doctor(&org).await {
+        Ok(_) => HttpResponse::SeeOther().insert_header(("Location", "/")).finish(),
+        Err(error) => problem(&error),
+    }
+}
+
 fn urgency(state: State) -> u8 {
     match state {
         State::Parked => 2,
@@ -113,7 +124,7 @@ fn row(org: &OrgView) -> PageRow {
         open: records.open,
         lag: org.status.last_lag_ms.map(|millis| format!("{millis} ms")).unwrap_or_default(),
         calls: org.status.api_usage.map(|(used, max)| format!("{used} / {max}")).unwrap_or_default(),
-        notes: [notes(org), budget_notes(org), refresh_notes(org), gap_notes(org)].concat(),
+        notes: [notes(org), budget_notes(org), refresh_notes(org), gap_notes(org), doctor_note(org)].concat(),
     }
 }
 
@@ -155,6 +166,16 @@ fn gap_notes(org: &OrgView) -> Vec<String> {
         gaps => Some(format!("Gaps in the events that are being healed: {gaps}.")),
     };
     [open, org.status.last_receipt.as_ref().map(Receipt::sentence)].into_iter().flatten().collect()
+}
+
+/// What the doctor said the last time.
+fn doctor_note(org: &OrgView) -> Vec<String> {
+    let note = org.status.doctor.as_ref().map(|examined| {
+        let at = i64::try_from(examined.at_ms).ok().and_then(chrono::DateTime::from_timestamp_millis);
+        let at = at.map(|at| at.format("%Y-%m-%d %H:%M").to_string()).unwrap_or_default();
+        format!("examined {at} UTC: {}. POST /api/v1/orgs/{}/doctor tells all.", examined.note, org.id)
+    });
+    note.into_iter().collect()
 }
 
 fn channel_note(name: &str, channel: &ChannelStatus) -> String {

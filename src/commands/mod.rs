@@ -4,6 +4,7 @@
 
 mod check;
 mod demo;
+mod doctor;
 mod letters;
 mod limits;
 mod org;
@@ -25,6 +26,7 @@ pub(crate) fn dispatch(command: Command) -> ExitCode {
     match command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Refresh(args) => refresh::run(&args),
         Command::Limits(target) => limits::run(&target),
         Command::Org(args) => org::run(&args),

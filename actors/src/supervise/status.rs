@@ -10,7 +10,7 @@ use std::{
 use serde::Serialize;
 
 use super::{subscription::Subscription, wish::Wish};
-use crate::capture::heal::Receipt;
+use crate::{capture::heal::Receipt, doctor::Severity};
 
 /// Parts of an org, in the order of the flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -95,6 +95,19 @@ pub struct OrgStatus {
     pub open_gaps: usize,
     /// What was done about the last gap.
     pub last_receipt: Option<Receipt>,
+    /// What the doctor said the last time.
+    pub doctor: Option<Examined>,
+}
+
+/// An examination, in short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Examined {
+    /// When, Unix milliseconds.
+    pub at_ms: u64,
+    /// The worst finding; none if there was none.
+    pub worst: Option<Severity>,
+    /// In one sentence.
+    pub note: String,
 }
 
 /// How far a refresh is.
@@ -172,6 +185,11 @@ impl Board {
         let mut status = self.lock();
         status.subscription.channels.clear();
         status.refreshes.clear();
+    }
+
+    /// The doctor was there.
+    pub(crate) fn examined(&self, examined: Examined) {
+        self.lock().doctor = Some(examined);
     }
 
     /// The org's actor is started.

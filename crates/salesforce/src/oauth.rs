@@ -293,6 +293,14 @@ impl LoginError {
         }
     }
 
+    /// True if the app's policy in the customer's org keeps the user out.
+    pub fn is_app_policy(&self) -> bool {
+        match self {
+            Self::Refused { description, .. } => refusal::is_app_policy(description),
+            Self::Key { .. } | Self::Host { .. } | Self::Transport { .. } | Self::Unreadable { .. } => false,
+        }
+    }
+
     fn blames_audience(&self) -> bool {
         match self {
             Self::Refused { code, description, .. } => {

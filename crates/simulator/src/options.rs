@@ -57,6 +57,8 @@ pub struct OrgOptions {
     pub change_data: bool,
     /// Namespace of the installed package, without underscores; empty for an unmanaged one.
     pub namespace: String,
+    /// Major, minor and patch number of the installed package. Default 1.0.0.
+    pub package_version: [u32; 3],
     /// API calls a rolling 24 hours allows. Default 15,000, as in a Developer Edition.
     pub daily_calls: u64,
     /// Whether `Sforce-Limit-Info` also tells the app's own usage, as it does in some orgs. Default false.
@@ -91,6 +93,7 @@ impl Default for OrgOptions {
             flow: true,
             change_data: false,
             namespace: String::new(),
+            package_version: [1, 0, 0],
             daily_calls: 15_000,
             per_app_usage: false,
             bulk_step: Duration::from_secs(1),

@@ -24,6 +24,8 @@ const API_ENABLED: &str = "ApiEnabled";
 pub enum Right {
     /// The system permission "API Enabled".
     ApiEnabled,
+    /// The system permission "View Setup and Configuration", which no permission set of ours gives.
+    ViewSetup,
     /// The app's policies let the user in without asking.
     AppApproved,
     /// All that a permission set gives, such as `Sync_Integration` (without namespace).
@@ -169,7 +171,7 @@ impl Rights {
                     return None;
                 }
                 if !on(&field, FieldRight::Edit) {
-                    field.access = Access::SalesforceOnly;
+                    field.access = Access::OtherClients;
                 }
             }
             Some(field)

@@ -41,6 +41,12 @@ export function reasons(flow) {
   return [...(formula?.value("expression") ?? "").matchAll(/"([^"]+)"/g)].map(([, text]) => text);
 }
 
+/** Version of the package itself, such as 1.2.0. */
+function versionOf(project) {
+  const directory = project.packageDirectories.find((directory) => directory.default);
+  return directory.versionNumber.split(".").slice(0, 3).join(".");
+}
+
 export function contract(tree, model) {
   const project = JSON.parse(tree.files.get("sfdx-project.json"));
   const packaged = model.flows.filter((flow) => flow.packaged);
@@ -49,6 +55,7 @@ export function contract(tree, model) {
     about: "Generated from the metadata by `npm run generate`; names are without the package's namespace.",
     contract_version: 1,
     api_version: project.sourceApiVersion,
+    package_version: versionOf(project),
     objects: named(dataObjects(model), (object) => ({
       external_id: keyOf(object),
       fields: { Name: nameField(object), ...fieldsOf(object) },

@@ -137,6 +137,11 @@ impl ApiError {
         })
     }
 
+    /// True if the API as such is closed to the user or to the whole org, whatever is asked.
+    pub fn is_api_closed(&self) -> bool {
+        ["APIDISABLEDFORORG", "APICURRENTLYDISABLED"].contains(&self.plain_code().as_str())
+    }
+
     /// One code, three limits. Only the text tells them apart, and it may be translated, so what is not surely
     /// about concurrency counts as the day's limit: waiting too long costs time, hammering costs the customer.
     fn class_of_request_limit(&self) -> ErrorClass {

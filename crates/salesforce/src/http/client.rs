@@ -24,7 +24,8 @@ use crate::{
     cometd::{Answer, Failure},
     error::CallError,
     limits::{
-        ApiUsage, CONNECT_TIMEOUT, DOWNLOAD_BYTES_MAX, LOGIN_TIMEOUT, REPLY_BYTES_MAX, TRANSFER_TIMEOUT,
+        ApiUsage, CONNECT_TIMEOUT, DOWNLOAD_BYTES_MAX, LOGIN_TIMEOUT, REPLY_BYTES_MAX, SMALL_TIMEOUT,
+        TRANSFER_TIMEOUT,
     },
     oauth::{Login, LoginError, Token, exposed},
 };
@@ -97,6 +98,23 @@ impl HttpClient {
         match answer.as_ref().err().and_then(|error| login.readdressed(error)) {
             Some(other) => self.login_once(&other, now_secs).await,
             None => answer,
+        }
+    }
+
+    /// Asks an org's host for its list of versions, which takes no token: whether it answers, and what time it is there.
+    pub async fn greet(&self, login: &Login) -> Result<Reply, CallError> {
+        let url = in_org(&login.login_url, "/services/data/");
+        let unsent = |text| CallError::Transport { text, sent: false };
+        let url = url.ok_or_else(|| unsent("it is no web address".to_owned()))?;
+        match exchange(self.0.get(url).timeout(SMALL_TIMEOUT), REPLY_BYTES_MAX).await {
+            Ok((status, headers, body)) => Ok(reply(status, &headers, body)),
+            Err(Trouble::Unreachable(text)) => Err(unsent(text)),
+            Err(Trouble::TimedOut(text) | Trouble::Broken(text)) => {
+                Err(CallError::Transport { text, sent: true })
+            }
+            Err(Trouble::TooLarge { status, bytes_max }) => {
+                Err(CallError::Unreadable { status, what: format!("it is larger than {bytes_max} bytes") })
+            }
         }
     }
 

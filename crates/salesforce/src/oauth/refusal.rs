@@ -95,6 +95,12 @@ pub(super) fn judge(status: u16, code: &str, description: &str) -> (LoginClass, 
     }
 }
 
+/// Whether the app's policy keeps the user out: not pre-authorised, or nobody named to run as.
+pub(super) fn is_app_policy(description: &str) -> bool {
+    let description = description.to_ascii_lowercase();
+    ["approved", "no client credentials user"].iter().any(|part| description.contains(part))
+}
+
 /// Without a code that we know.
 fn by_status(status: u16) -> (LoginClass, &'static str) {
     match status {

@@ -14,6 +14,20 @@ pub fn describe(object: &str) -> Call {
     Call::get(format!("/services/data/{VERSION_MARK}/sobjects/{}/describe", segment(object)), SMALL_TIMEOUT)
 }
 
+/// Asks for all objects that the running user may see (RESTDOC `resources_describeGlobal`).
+pub fn objects() -> Call {
+    Call::get(format!("/services/data/{VERSION_MARK}/sobjects"), SMALL_TIMEOUT)
+}
+
+/// Their names.
+pub fn names(reply: &Reply) -> Result<Vec<String>, CallError> {
+    let answer = reply.json()?;
+    let list = answer.get("sobjects").and_then(Value::as_array);
+    let list = list.ok_or_else(|| reply.unreadable("a list of objects without `sobjects`"))?;
+    let names = list.iter().filter_map(|object| object.get("name")?.as_str());
+    Ok(names.map(str::to_owned).collect())
+}
+
 /// The description as received; it has at least a list of fields.
 pub fn parse(reply: &Reply) -> Result<Row, CallError> {
     match reply.json()? {
@@ -34,5 +48,12 @@ mod tests {
         assert!(matches!(parse(&reply(200, r#"{"name":"A__c"}"#)), Err(CallError::Unreadable { .. })));
         let missing = r#"[{"errorCode":"NOT_FOUND","message":"The requested resource does not exist"}]"#;
         assert_eq!(parse(&reply(404, missing)).unwrap_err().class(), ErrorClass::Schema);
+    }
+
+    #[test]
+    fn the_list_of_objects_is_read_by_name() {
+        let body = r#"{"encoding":"UTF-8","sobjects":[{"name":"Account"},{"name":"a__B__c"},{"label":"x"}]}"#;
+        assert_eq!(names(&reply(200, body)).unwrap(), ["Account", "a__B__c"]);
+        assert!(matches!(names(&reply(200, "{}")), Err(CallError::Unreadable { .. })));
     }
 }

@@ -26,6 +26,14 @@ pub fn usage(reply: &Reply) -> Result<ApiUsage, CallError> {
     Ok(ApiUsage { used: u64::try_from(used).unwrap_or(0), max: u64::try_from(max).unwrap_or(0) })
 }
 
+/// The day's deliveries of platform events to CometD clients and the like, of all subscribers: left, allowed.
+pub fn deliveries(reply: &Reply) -> Option<(u64, u64)> {
+    let answer = reply.json().ok()?;
+    let number = |name: &str| answer.get("DailyDeliveredPlatformEvents")?.get(name).and_then(Value::as_i64);
+    let (max, remaining) = (number("Max")?, number("Remaining")?);
+    Some((u64::try_from(remaining).unwrap_or(0), u64::try_from(max).unwrap_or(0)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -32,6 +32,11 @@ pub fn query(soql: &str) -> Call {
     call
 }
 
+/// Asks for the first page of what the Tooling API knows, such as installed packages.
+pub fn tooling(soql: &str) -> Call {
+    Call { path: format!("/services/data/{VERSION_MARK}/tooling/query"), ..query(soql) }
+}
+
 /// Asks for a further page, by the [`Page::next`] of the one before.
 pub fn next(url: &str) -> Call {
     Call::get(local_path(url), QUERY_TIMEOUT)

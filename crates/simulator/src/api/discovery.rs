@@ -8,6 +8,7 @@ use super::answer::Answer;
 use super::call::Call;
 use crate::data::{Schema, describe as describe_object, event_schema as schema_of_event, summary};
 use crate::org::{Org, State};
+use crate::rights::Right;
 
 /// Versions answered; 21 to 30 are gone since Summer '25, those between are not needed by anyone here.
 const VERSION_MIN: u32 = 50;
@@ -76,6 +77,26 @@ pub(crate) fn event_schema(seen: &Schema, name: &str) -> Answer {
         Some(object) => Answer::json(200, &schema_of_event(object)),
         None => Answer::not_found(),
     }
+}
+
+/// The one question of the Tooling API that is answered: which packages are installed, for users who may see Setup.
+/// Source: Tooling API guide "InstalledSubscriberPackage".
+pub(crate) fn installed_packages(org: &Org, state: &State, call: &Call, user: &str) -> Answer {
+    let asks = call.parameter("q").is_some_and(|soql| soql.contains("FROM InstalledSubscriberPackage"));
+    if !asks || !state.views.may(user, Right::ViewSetup) {
+        let message = "sObject type 'InstalledSubscriberPackage' is not supported.";
+        return Answer::error(400, "INVALID_TYPE", message);
+    }
+    let namespace = &org.facts.namespace;
+    let is_there = state.views.rights.has(Right::Package) && !namespace.is_empty();
+    let [major, minor, patch] = org.facts.package_version;
+    let package = json!({
+        "attributes": {"type": "InstalledSubscriberPackage"},
+        "SubscriberPackage": {"NamespacePrefix": namespace},
+        "SubscriberPackageVersion": {"MajorVersion": major, "MinorVersion": minor, "PatchVersion": patch},
+    });
+    let records: Vec<Value> = is_there.then_some(package).into_iter().collect();
+    Answer::json(200, &json!({"totalSize": records.len(), "done": true, "records": records}))
 }
 
 /// The allocations are those of a Developer Edition, except the daily calls.

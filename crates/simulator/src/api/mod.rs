@@ -69,6 +69,7 @@ fn route(org: &Org, state: &mut State, call: &Call, user: &str) -> Answer {
         ("GET", ["limits"]) => discovery::limits(org, state),
         ("GET", ["query" | "queryAll"]) => query::first(state, seen, call, user),
         ("GET", ["query" | "queryAll", locator]) => query::next(state, call, locator, user),
+        ("GET", ["tooling", "query"]) => discovery::installed_packages(org, state, call, user),
         ("GET", ["sobjects"]) => discovery::objects(seen, call),
         ("GET", ["sobjects", object]) => discovery::object(seen, call, object),
         ("GET", ["sobjects", object, "describe"]) => discovery::describe(seen, call, object),

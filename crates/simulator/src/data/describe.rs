@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::schema::{Field, FieldKind, Object, Schema};
+use super::schema::{Access, Field, FieldKind, Object, Schema};
 use super::value;
 
 /// An object as the list of objects shows it; `base` is `/services/data/vNN.0`.
@@ -84,7 +84,13 @@ fn describe_field(object: &Object, field: &Field) -> Value {
     set("precision", json!(precision));
     set("scale", json!(scale));
     set("digits", json!(digits));
-    set("nillable", json!(!(field.required || checkbox || identity) && (field.is_writable() || name_field)));
+    set(
+        "nillable",
+        json!(
+            !(field.required || checkbox || identity)
+                && (field.access != Access::SalesforceOnly || name_field)
+        ),
+    );
     set("createable", json!(field.is_writable() && object.open_for.create));
     set("updateable", json!(field.is_writable() && object.open_for.edit && !object.is_event()));
     set("custom", json!(field.is_custom()));

@@ -115,6 +115,8 @@ pub struct CustomField {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     Clients,
+    /// Clients with more rights than the one who looks.
+    OtherClients,
     SalesforceOnly,
 }
 
@@ -175,7 +177,7 @@ impl Field {
     /// Whether field-level security can hide it or close it: not what every record has, nor what one must have.
     pub(crate) fn is_permissionable(&self) -> bool {
         let always = ["Name", "OwnerId", "SetupOwnerId"];
-        self.is_writable() && !self.required && !always.contains(&self.name.as_str())
+        self.access != Access::SalesforceOnly && !self.required && !always.contains(&self.name.as_str())
     }
 
     /// Long text can be neither filtered nor sorted by.

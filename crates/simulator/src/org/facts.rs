@@ -17,6 +17,7 @@ const CLIENT_SECRET: &str = "simulated-consumer-secret-0001";
 pub(crate) struct Facts {
     pub(crate) name: String,
     pub(crate) namespace: String,
+    pub(crate) package_version: [u32; 3],
     pub(crate) flow: bool,
     pub(crate) change_data: bool,
     pub(crate) per_app_usage: bool,
@@ -52,6 +53,7 @@ impl Facts {
         let facts = Self {
             name: options.name.clone(),
             namespace: options.namespace.clone(),
+            package_version: options.package_version,
             flow: options.flow,
             change_data: options.change_data,
             per_app_usage: options.per_app_usage,
