@@ -12,7 +12,7 @@ const VERSION = "04t000000000000AAA";
 const copies = [];
 after(() => copies.forEach(discard));
 
-/** Runs a script in a copy of the package; resolves to { code, out, calls } — calls are the commands, in order. */
+/** Runs a script in a copy of the package; resolves to { code, out, err, calls } — calls are the commands, in order. */
 async function run(script, { words = [], edits = [], env = {}, signal, ...behavior } = {}) {
   const copy = copyWith({ edits });
   copies.push(copy);
@@ -33,16 +33,17 @@ async function run(script, { words = [], edits = [], env = {}, signal, ...behavi
     },
     stdio: ["ignore", "pipe", "pipe"],
   });
+  // A line counts once its end is written: the file is read while programs append to it.
   const read = () =>
     existsSync(log)
       ? readFileSync(log, "utf8")
-          .trim()
           .split("\n")
+          .slice(0, -1)
           .map((line) => JSON.parse(line))
       : [];
-  let out = "";
+  let [out, err] = ["", ""];
   child.stdout.on("data", (bytes) => (out += bytes));
-  child.stderr.resume();
+  child.stderr.on("data", (bytes) => (err += bytes));
   if (signal) {
     const timer = setInterval(() => {
       if (read().some(({ command }) => command === signal.during)) {
@@ -56,6 +57,7 @@ async function run(script, { words = [], edits = [], env = {}, signal, ...behavi
   return {
     code,
     out,
+    err,
     asked,
     calls: asked.map(({ program, command, words: all }) =>
       program === "npm" ? `npm ${all.filter((word) => !word.startsWith("-"))[1]}` : command,
@@ -186,8 +188,8 @@ describe("scripts", { concurrency: 4 }, () => {
   }
 
   it("a release that is refused writes nothing down", async () => {
-    const { code, calls } = await run("promote.sh", { words: [VERSION], fail: "package version promote" });
-    assert.deepEqual([code, calls.at(-1)], [1, "package version promote"]);
+    const { code, calls, err } = await run("promote.sh", { words: [VERSION], fail: "package version promote" });
+    assert.deepEqual([code, calls.at(-1)], [1, "package version promote"], `${code} after ${calls.join(", ")}: ${err}`);
   });
 
   for (const script of ["scratch-create.sh", "deploy.sh", "install-beta.sh", "promote.sh"]) {
