@@ -1,5 +1,5 @@
-//! The threads that actors run on, and the root of the tree: one that stands still is named, one that ends is replaced,
-//! and when the supervisor fails the process ends.
+//! The threads that actors run on, and the root of the tree: orgs are spread over them and start one after another; one
+//! that stands still is named, one that ends is replaced, and when the supervisor fails the process ends.
 
 mod support;
 
@@ -20,12 +20,19 @@ async fn rig(failpoints: &str) -> (Rig, Load) {
     (rig, load)
 }
 
-/// The thread that acme is on.
-async fn thread(rig: &Rig) -> Value {
+/// All threads but the main one.
+async fn threads(rig: &Rig) -> Vec<Value> {
     let tree = reqwest::get(format!("{}/api/v1/tree", rig.admin)).await.expect("an answer");
     let tree: Value = tree.json().await.expect("JSON");
-    let threads = tree["threads"].as_array().expect("threads").clone();
-    assert_eq!((&threads[0]["name"], threads[0]["orgs"].as_array().map(Vec::len)), (&"main".into(), Some(0)));
+    let mut threads = tree["threads"].as_array().expect("threads").clone();
+    let main = threads.remove(0);
+    assert_eq!((&main["name"], main["orgs"].as_array().map(Vec::len)), (&"main".into(), Some(0)));
+    threads
+}
+
+/// The thread that acme is on.
+async fn thread(rig: &Rig) -> Value {
+    let threads = threads(rig).await;
     let has_acme = |thread: &Value| {
         thread["orgs"].as_array().is_some_and(|orgs| orgs.iter().any(|org| org["id"] == "acme"))
     };
@@ -101,4 +108,41 @@ async fn when_the_supervisor_fails_the_process_ends_and_the_next_start_goes_on_f
     assert_eq!(rig.ended().await.code(), Some(70));
     rig.start().await;
     load.all_is_well(&rig).await;
+}
+
+#[actix_rt::test]
+async fn orgs_are_spread_over_the_threads_and_start_one_after_another_also_when_all_are_changed() {
+    const ORGS: usize = 20;
+    let orgs = (0..ORGS).map(|n| OrgOptions { flow: false, ..OrgOptions::named(&format!("org{n}")) });
+    let mut rig = Rig::with(orgs.collect(), |text| text).await;
+    rig.start().await;
+    for limit in [100, 90] {
+        rig.write(
+            "orgpipe.toml",
+            &rig.settings()
+                .replace("requests_per_second = 100\n", &format!("requests_per_second = {limit}\n")),
+        );
+        reqwest::Client::new().post(format!("{}/api/v1/reload", rig.admin)).send().await.expect("an answer");
+        for n in 0..ORGS {
+            let org = format!("org{n}");
+            eventually(&org, async || {
+                (rig.view(&org).await["budget"]["requests_per_second"] == limit).then_some(())
+            })
+            .await;
+            rig.subscribed(&org).await;
+        }
+        let threads = threads(&rig).await;
+        let orgs = |thread: &Value| thread["orgs"].as_array().expect("orgs").clone();
+        let counts: Vec<usize> = threads.iter().map(|thread| orgs(thread).len()).collect();
+        let (least, most) = (counts.iter().min(), counts.iter().max());
+        assert!(
+            counts.iter().sum::<usize>() == ORGS && most <= least.map(|least| least + 1).as_ref(),
+            "{counts:?}"
+        );
+        let started = threads.iter().flat_map(orgs).map(|org| org["started_ms"].as_u64().expect("a time"));
+        let started: Vec<u64> = started.collect();
+        let span_ms = started.iter().max().expect("orgs") - started.iter().min().expect("orgs");
+        // 20 ms apart, of which a late timer may take a little.
+        assert!(span_ms >= 19 * 20 - 40, "all within {span_ms} ms");
+    }
 }

@@ -122,6 +122,10 @@ pub(crate) struct Supervisor {
     watchdog: Arc<Watchdog>,
     orgs: BTreeMap<String, Org>,
     directory: Arc<Directory>,
+    /// Orgs that are to be exchanged or, without another, removed.
+    changes: BTreeMap<String, Option<Arc<OrgContext>>>,
+    /// The next of them follows by itself.
+    changing: bool,
     draining: bool,
 }
 
@@ -132,7 +136,9 @@ impl Supervisor {
         watchdog: Arc<Watchdog>,
         directory: Arc<Directory>,
     ) -> Self {
-        let mut supervisor = Self { arbiters, watchdog, orgs: BTreeMap::new(), directory, draining: false };
+        let (orgs, changes) = (BTreeMap::new(), BTreeMap::new());
+        let mut supervisor =
+            Self { arbiters, watchdog, orgs, directory, changes, changing: false, draining: false };
         for context in supervisor.directory.all() {
             supervisor.add(context);
         }
@@ -164,7 +170,7 @@ impl Supervisor {
             if supervisor.orgs.get(&id).is_some_and(|org| org.told == told && org.actor.is_some()) {
                 tracing::warn!(org = id, "it did not end in {} s and is cut off", ENDING_MAX.as_secs());
                 // Its tether goes with it, so it tells nothing itself.
-                supervisor.ended(id, &Exit::Lost, context);
+                supervisor.ended(id, &Exit::Lost, Duration::ZERO, context);
             }
         });
         true
@@ -201,10 +207,32 @@ impl Supervisor {
             tracing::error!(orgs = lost.len(), "a thread has ended; its orgs are started afresh on another");
             self.watchdog.replaced(place, &arbiter);
             self.arbiters[place] = arbiter;
+            let mut after = Duration::ZERO;
             for id in lost {
-                self.ended(id, &Exit::Lost, context);
+                self.ended(id, &Exit::Lost, after, context);
+                after += STAGGER;
             }
         }
+    }
+
+    /// One at a time, as at the start: other limits for all orgs must not make all of them log in at once.
+    fn change_next(&mut self, context: &mut Context<Self>) {
+        let Some((id, new)) = self.changes.pop_first() else {
+            self.changing = false;
+            return;
+        };
+        match new {
+            Some(new) if !self.end(&id, Then::Replace(Arc::clone(&new)), context) => {
+                new.board.replaced();
+                self.directory.put(Arc::clone(&new));
+                self.orgs.remove(&id);
+                self.add(new);
+                self.start_org(&id, context);
+            }
+            None if !self.end(&id, Then::Remove, context) => self.remove(&id),
+            Some(_) | None => {}
+        }
+        context.run_later(STAGGER, Self::change_next);
     }
 
     fn remove(&mut self, id: &str) {
@@ -216,7 +244,8 @@ impl Supervisor {
         self.directory.remove(id);
     }
 
-    fn ended(&mut self, id: String, exit: &Exit, context: &mut Context<Self>) {
+    /// If it is started afresh, then not before `after`.
+    fn ended(&mut self, id: String, exit: &Exit, after: Duration, context: &mut Context<Self>) {
         let Some(org) = self.orgs.get_mut(&id) else { return };
         org.actor = None;
         if self.draining {
@@ -238,6 +267,7 @@ impl Supervisor {
         shared.board.org_ended(&exit.to_string());
         match org.restarts.ended(now, shared.clock.dice()) {
             Decision::Restart(wait) => {
+                let wait = wait + after;
                 let wait_secs = wait.as_secs_f32();
                 tracing::error!(org = id, wait_secs, "the org's actor {exit}; it is started afresh");
                 context.run_later(wait, move |supervisor, context| supervisor.start_org(&id, context));
@@ -304,22 +334,11 @@ impl Handler<Change> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, change: Change, context: &mut Self::Context) {
-        let mut wait = Duration::ZERO;
-        for new in change.start {
-            let id = new.id().to_owned();
-            if self.end(&id, Then::Replace(Arc::clone(&new)), context) {
-                continue;
-            }
-            self.directory.put(Arc::clone(&new));
-            self.orgs.remove(&id);
-            self.add(new);
-            context.run_later(wait, move |supervisor, context| supervisor.start_org(&id, context));
-            wait += STAGGER;
-        }
-        for id in change.remove {
-            if !self.end(&id, Then::Remove, context) {
-                self.remove(&id);
-            }
+        // A later change of the same org takes the place of one that is still to be made.
+        self.changes.extend(change.start.into_iter().map(|org| (org.id().to_owned(), Some(org))));
+        self.changes.extend(change.remove.into_iter().map(|id| (id, None)));
+        if !std::mem::replace(&mut self.changing, true) {
+            self.change_next(context);
         }
     }
 }
@@ -328,7 +347,7 @@ impl Handler<Exited<String>> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, notice: Exited<String>, context: &mut Self::Context) {
-        self.ended(notice.child, &notice.exit, context);
+        self.ended(notice.child, &notice.exit, Duration::ZERO, context);
     }
 }
 
