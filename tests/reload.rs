@@ -117,6 +117,8 @@ async fn orgs_are_added_changed_and_removed_and_the_others_are_not_touched() {
     assert_eq!((&told["removed"], &told["unchanged"]), (&json!(["globex"]), &json!(2)), "{told}");
     eventually("globex's end", async || (listed(&rig).await.0 == ["acme", "calm"]).then_some(())).await;
     assert_eq!(rig.org("globex").cometd_clients(), 0, "its session was closed");
+    let page = reqwest::get(&rig.admin).await.expect("an answer").text().await.expect("text");
+    assert!(page.contains("Not in the settings any more") && page.contains("globex (1 open)"), "{page}");
     let left = listed(&rig).await.1;
     assert_eq!((&left[0]["id"], &left[0]["records"]["open"]), (&json!("globex"), &json!(1)), "{left}");
 

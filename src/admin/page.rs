@@ -7,13 +7,13 @@ use actix_web::{
     web::{Data, Path},
 };
 use askama::Template;
-use orgpipe_actors::{ChannelStatus, OrgView, Part, Reading, Receipt, Service, State};
+use orgpipe_actors::{ChannelStatus, Left, OrgView, Part, Reading, Receipt, Service, State};
 
 use super::{names, orgs::problem};
 
 /// Rows of the table; an API call gives all of them.
 const ROWS_MAX: usize = 500;
-/// Channels of one org whose trouble is told.
+/// Channels of one org whose trouble is told, and orgs that are gone from the settings.
 const NOTES_MAX: usize = 10;
 
 #[derive(Template)]
@@ -43,7 +43,8 @@ td.note { text-align: left; white-space: normal; opacity: .85; border-bottom: 1p
 <h1>orgpipe</h1>
 <p>{{ total }} org{% if total != 1 %}s{% endif %}{% if hidden > 0 %}, the first {{ rows.len() }} shown; GET /api/v1/orgs has them all{% endif %}</p>
 {% for warning in warnings %}<p class="parked">{{ warning }}</p>
-{% endfor %}<table>
+{% endfor %}{% if !left.is_empty() %}<p>Not in the settings any more, and what is stored of them stays: {{ left }}</p>
+{% endif %}<table>
 <thead><tr><th>org</th><th>state</th><th>in</th><th>written</th><th>unchanged</th><th>no data</th><th>superseded</th><th>dead</th><th>open</th><th>lag</th><th>API calls</th><th></th></tr></thead>
 <tbody>
 {% for row in rows %}<tr><td>{{ row.id }}</td><td class="{{ row.state }}">{{ row.state }}</td><td>{{ row.records_in }}</td><td>{{ row.written }}</td><td>{{ row.unchanged }}</td><td>{{ row.no_data }}</td><td>{{ row.superseded }}</td><td>{{ row.dead }}</td><td>{{ row.open }}</td><td>{{ row.lag }}</td><td>{{ row.calls }}</td><td><form method="post" action="/orgs/{{ row.id }}/doctor"><button>examine</button></form></td></tr>
@@ -59,6 +60,8 @@ struct Page {
     hidden: usize,
     /// What is wrong with threads and the disk.
     warnings: Vec<String>,
+    /// Orgs that are gone from the settings, in one text.
+    left: String,
     rows: Vec<PageRow>,
 }
 
@@ -87,7 +90,8 @@ pub(super) async fn show(service: Data<Service>) -> HttpResponse {
     let threads = service.threads().into_iter().filter(|thread| !thread.note.is_empty());
     let threads = threads.map(|thread| format!("thread {}: {}", thread.name, thread.note));
     let warnings = threads.chain(service.room().await.warning).collect();
-    let page = Page { total, hidden: total - orgs.len(), warnings, rows };
+    let left = left(&service.left().await.unwrap_or_default());
+    let page = Page { total, hidden: total - orgs.len(), warnings, left, rows };
     match page.render() {
         Ok(html) => HttpResponse::Ok().content_type("text/html; charset=utf-8").body(html),
         Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
@@ -100,6 +104,16 @@ pub(super) async fn examine(service: Data<Service>, org: Path<String>) -> HttpRe
         Ok(_) => HttpResponse::SeeOther().insert_header(("Location", "/")).finish(),
         Err(error) => problem(&error),
     }
+}
+
+/// The first of them, with what is open.
+fn left(orgs: &[Left]) -> String {
+    let told = orgs.iter().take(NOTES_MAX).map(|org| format!("{} ({} open)", org.id, org.records.open));
+    let mut told: Vec<String> = told.collect();
+    if orgs.len() > told.len() {
+        told.push(format!("{} more", orgs.len() - told.len()));
+    }
+    told.join(", ")
 }
 
 fn urgency(state: State) -> u8 {
@@ -221,9 +235,15 @@ mod tests {
             calls: "5 / 100".into(),
             notes: vec!["login: <b>refused</b>".into()],
         };
-        let html = Page { total: 1, hidden: 0, warnings: vec!["<i>full</i>".into()], rows: vec![row] }
-            .render()
-            .expect("a page");
+        let html = Page {
+            total: 1,
+            hidden: 0,
+            warnings: vec!["<i>full</i>".into()],
+            left: String::new(),
+            rows: vec![row],
+        }
+        .render()
+        .expect("a page");
         assert!(!html.contains("<script>") && !html.contains("<b>") && !html.contains("<i>"), "{html}");
         assert!(html.contains("5 / 100") && html.contains("1 org<"), "{html}");
     }
