@@ -63,6 +63,11 @@ pub(crate) enum Command {
     ///
     /// Counts the records of each sync with a refresh, which takes one API call a sync.
     Limits(OrgTarget),
+    /// Tell the whole story of one record: who asked, what was answered, what differed, what was written or why nothing
+    ///
+    /// Asks the running service, which keeps it for `ledger_days`. Values are never shown: `#…` stands for one, and
+    /// equal marks for equal values of a field.
+    Explain(ExplainArgs),
     /// Give the running service an order about one org: pause, resume, restart, drain, replay
     Org(OrgArgs),
     /// Have the running service read its settings again; only orgs that differ are touched (as SIGHUP does)
@@ -149,6 +154,20 @@ pub(crate) struct RefreshArgs {
     /// The settings file; config/example.toml explains every key
     #[arg(long, env = "ORGPIPE_CONFIG", default_value = "orgpipe.toml", value_name = "FILE")]
     pub(crate) config: PathBuf,
+}
+
+/// A record and its story.
+#[derive(Args, Debug)]
+pub(crate) struct ExplainArgs {
+    /// Which org
+    #[command(flatten)]
+    pub(crate) target: OrgTarget,
+    /// The ID of the customer's record, 15 or 18 characters
+    #[arg(value_name = "RECORD")]
+    pub(crate) record: String,
+    /// How many of its ends are told, newest first
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = value_parser!(u16).range(1..=1_000))]
+    pub(crate) limit: u16,
 }
 
 /// An order about one org.

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         | Command::DeadLetters(_)
         | Command::Tree(_)
         | Command::Store(_)
+        | Command::Explain(_)
         | Command::Demo(_) => "off",
     };
     match telemetry::init(&cli.log, filter) {

@@ -86,7 +86,7 @@ async fn source(settings: &Settings, clock: Clock) -> Option<CheckProblem> {
     let record = Row::from_iter([("Id".to_owned(), Value::String(NO_RECORD.to_owned()))]);
     match source.ask(lookup::body(&sync.mapping, &org.id, &[record]).to_string()).await {
         Ok(answer) => {
-            let problem = lookup::parse(&answer, ANSWER_BYTES_MAX).err()?;
+            let problem = lookup::parse(&answer.body, ANSWER_BYTES_MAX).err()?;
             Some(CheckProblem::new("", problem.to_string(), problem.hint()))
         }
         Err(error) => Some(CheckProblem::new("", error.to_string(), error.hint())),

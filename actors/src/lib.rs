@@ -22,12 +22,14 @@ mod check;
 mod decide;
 mod deliver;
 mod doctor;
+mod explain;
 mod failpoint;
 mod letters;
 mod parcel;
 mod retry;
 mod service;
 mod supervise;
+mod trail;
 
 pub use capture::{
     heal::{GapReason, Receipt},
@@ -40,6 +42,7 @@ pub use deliver::{
     gate::{BudgetView, BudgetWait},
 };
 pub use doctor::{Finding, PermissionSet, Report, Severity, Topic, doctor};
+pub use explain::{Chapter, Fate, Story};
 pub use failpoint::{Failpoints, NoFailpoint};
 pub use letters::{ActedOn, LETTERS_MAX, LetterAct, LetterError, LetterFilter, LetterOrder};
 pub use service::{

@@ -1,4 +1,5 @@
-//! What the queues carry, as versioned bytes. The only serde in this crate besides status views and the refresh's place.
+//! What the queues carry, as versioned bytes. The only serde in this crate besides status views, the refresh's place
+//! and the ledger's trail.
 
 use orgpipe_reconcile::Operation;
 use serde::{Deserialize, Serialize};
@@ -110,23 +111,6 @@ impl Tally {
         let known = stored.and_then(|stored| unpack::<Self>(stored).ok()).filter(|known| known.gap == gap);
         known.unwrap_or_else(|| Self { gap: gap.to_owned(), ..Self::default() })
     }
-}
-
-/// What led to a record's end: the trail that its ledger row carries. Names are short, as there may be a million of them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Trail {
-    /// Name of the sync.
-    #[serde(rename = "s")]
-    pub sync: String,
-    /// Why it was asked for.
-    #[serde(rename = "o")]
-    pub origin: Origin,
-    /// `EventUuid` of the event, or an ID of the refresh run.
-    #[serde(rename = "e")]
-    pub event_id: String,
-    /// The event's own correlation ID, if it has one.
-    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
-    pub correlation_id: Option<String>,
 }
 
 /// A Bulk API 2.0 job under way, as much as is needed to go on with it after a restart.

@@ -20,6 +20,7 @@ use crate::{
     clock::Clock,
     deliver::{budget::Priority, forecast::Forecast, gate::BudgetView},
     doctor::{self, Report},
+    explain::{self, Story},
     settings::Settings,
     supervise::{
         context::OrgContext,
@@ -261,6 +262,11 @@ impl Service {
         drop(turn);
         org.board.examined(Examined { at_ms: report.at_ms, worst: report.worst, note: report.sentence() });
         Ok(report)
+    }
+
+    /// The whole story of a record, with at most `limit` of what has ended. Reads the org's ledger.
+    pub async fn explain(&self, id: &str, record: &str, limit: usize) -> Result<Story, OrgError> {
+        Ok(explain::story(&*self.known(id)?, record, limit).await?)
     }
 
     /// What a refresh of each sync would cost now. Counts the records, which takes one API call a sync.

@@ -86,6 +86,7 @@ fn routes(app: &mut web::ServiceConfig) {
         .route("/api/v1/orgs/{org}/dead-letters/{number}/retry", web::post().to(letters::retry))
         .route("/api/v1/orgs/{org}/dead-letters/{number}/discard", web::post().to(letters::discard))
         .route("/api/v1/orgs/{org}/receipts", web::get().to(orgs::receipts))
+        .route("/api/v1/orgs/{org}/records/{record}", web::get().to(orgs::explain))
         .route("/api/v1/orgs/{org}/pause", web::post().to(orders::pause))
         .route("/api/v1/orgs/{org}/resume", web::post().to(orders::resume))
         .route("/api/v1/orgs/{org}/restart", web::post().to(orders::restart))

@@ -3,12 +3,22 @@
 use actix_web::{
     HttpResponse,
     http::StatusCode,
-    web::{Data, Path},
+    web::{Data, Path, Query},
 };
 use orgpipe_actors::{OrgError, Service, State};
+use serde::Deserialize;
 use serde_json::json;
 
 use super::names;
+
+/// Requests that have ended, told of one record when no number is asked for, and at most.
+const CHAPTERS: (usize, usize) = (20, 1_000);
+
+/// `?limit=N`
+#[derive(Debug, Deserialize)]
+pub(super) struct LimitQuery {
+    limit: Option<usize>,
+}
 
 pub(super) async fn list(service: Data<Service>) -> HttpResponse {
     // The status of the others does not depend on it.
@@ -25,6 +35,20 @@ pub(super) async fn one(service: Data<Service>, org: Path<String>) -> HttpRespon
     match service.org(&org).await {
         Some(view) => HttpResponse::Ok().json(view),
         None => problem(&OrgError::Unknown(org.into_inner())),
+    }
+}
+
+/// The whole story of one record.
+pub(super) async fn explain(
+    service: Data<Service>,
+    path: Path<(String, String)>,
+    query: Query<LimitQuery>,
+) -> HttpResponse {
+    let (org, record) = path.into_inner();
+    let limit = query.limit.unwrap_or(CHAPTERS.0).min(CHAPTERS.1);
+    match service.explain(&org, &record, limit).await {
+        Ok(story) => HttpResponse::Ok().json(story),
+        Err(error) => problem(&error),
     }
 }
 

@@ -5,6 +5,7 @@
 mod check;
 mod demo;
 mod doctor;
+mod explain;
 mod letters;
 mod limits;
 mod org;
@@ -29,6 +30,7 @@ pub(crate) fn dispatch(command: Command) -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Refresh(args) => refresh::run(&args),
         Command::Limits(target) => limits::run(&target),
+        Command::Explain(args) => explain::run(&args),
         Command::Org(args) => org::run(&args),
         Command::Reload(args) => reload::run(&args),
         Command::DeadLetters(args) => letters::run(&args),

@@ -24,7 +24,7 @@ pub(crate) fn run(args: &RefreshArgs) -> ExitCode {
 
 async fn refresh(running: &Running, args: &RefreshArgs) -> Result<String, OrderError> {
     let org = args.org.as_str();
-    let before = if args.wait { running.get(&["orgs", org]).await? } else { Value::Null };
+    let before = if args.wait { running.get(&["orgs", org], &[]).await? } else { Value::Null };
     let sync = args.sync.as_deref().map(|sync| ("sync", sync));
     let changed = args.changed.then_some(("changed", "true"));
     let query: Vec<(&str, &str)> = sync.into_iter().chain(changed).collect();
@@ -49,7 +49,7 @@ async fn wait(running: &Running, org: &str) -> Result<Value, OrderError> {
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     let mut came_in = None;
     loop {
-        let view = running.get(&["orgs", org]).await?;
+        let view = running.get(&["orgs", org], &[]).await?;
         let records = &view["records"];
         let number = |value: &Value| value.as_u64().unwrap_or_default();
         let readings: Vec<&Value> =

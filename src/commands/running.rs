@@ -84,8 +84,8 @@ pub(super) struct Running {
 
 impl Running {
     /// Reads something.
-    pub(super) async fn get(&self, path: &[&str]) -> Result<Value, OrderError> {
-        self.ask(Method::GET, path, &[]).await
+    pub(super) async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Value, OrderError> {
+        self.ask(Method::GET, path, query).await
     }
 
     /// Orders something.

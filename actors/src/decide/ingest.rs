@@ -26,20 +26,20 @@ use orgpipe_salesforce::{
     rest::{describe, query},
     soql::Select,
 };
-use orgpipe_store::{NewDead, Request, Settle, StoreError, Subject, units};
+use orgpipe_store::{Append, NewDead, Request, Settle, StoreError, Subject, units};
 use serde_json::Value;
 
 use super::{
     lately::Lately,
-    lookup::{ANSWER_BYTES_MAX, SourceError},
+    lookup::{ANSWER_BYTES_MAX, Answered, SourceError},
     pace::{self, Pace},
-    verdict::{self, Asked, Batch},
+    verdict::{self, Answer, Asked, Batch},
 };
 use crate::{
     capture::heal::TALLY,
     deliver::gate::Plan,
     failpoint::Point,
-    parcel::{Origin, RequestParcel, Row, Tally, Trail, pack, unpack},
+    parcel::{Origin, RequestParcel, Row, Tally, pack, unpack},
     retry::{Delays, until},
     settings::SyncSettings,
     supervise::{
@@ -49,10 +49,14 @@ use crate::{
         status::{Part, State},
         worker::{Next, Work},
     },
+    trail::{Hasher, Trail},
 };
 
 /// How long a describe is trusted. An error that blames the schema forgets it at once.
 const DESCRIBE_SECS: u64 = 3600;
+
+/// Name of the position that holds the key of the hashes in the ledger: random, and never changed.
+const HASH_KEY: &str = "hash-key";
 
 /// Records looked at to choose a batch from: a full one may stand behind one that waits to become full.
 const HEAD_RECORDS: u64 = 2 * lookup::RECORDS_MAX as u64;
@@ -64,6 +68,8 @@ pub(crate) struct Ingest {
     /// By target object, with the time it was read.
     describes: BTreeMap<String, (Duration, Arc<Describe>)>,
     lately: Lately,
+    /// `None` until its key has been read.
+    hasher: Option<Arc<Hasher>>,
     /// API calls made for the batch under way.
     calls: Cell<u64>,
     /// The number up to which requests are of an org before; read once.
@@ -126,6 +132,7 @@ impl Ingest {
             bell,
             describes: BTreeMap::new(),
             lately,
+            hasher: None,
             calls: Cell::new(0),
             void: None,
             pace: Pace::default(),
@@ -190,8 +197,9 @@ impl Ingest {
         let mapping = &job.sync.mapping;
         let gap = job.gap.take();
         let now_ms = org.clock.now_ms();
-        let batch =
-            Batch { mapping, origin: job.origin, gap: gap.as_deref(), received_ms: job.received_ms, now_ms };
+        let hasher = self.hasher().await?;
+        let (origin, received_ms) = (job.origin, job.received_ms);
+        let batch = Batch { mapping, origin, gap: gap.as_deref(), received_ms, now_ms, hasher: &hasher };
         self.calls.set(0);
         self.lately.check(job.origin, job.received_ms, now_ms, &mut job.asked);
         let plan = self.plan(&job).await?;
@@ -221,6 +229,25 @@ impl Ingest {
         let existing = Existing::new(&existing, mapping.external_id_field());
         verdict::compare(batch, wanted, &existing, &open, &describe, settle);
         Ok(())
+    }
+
+    async fn hasher(&mut self) -> Result<Arc<Hasher>, Halt> {
+        if let Some(hasher) = &self.hasher {
+            return Ok(Arc::clone(hasher));
+        }
+        let org = &self.org;
+        let stored = org.store.position(org.id(), HASH_KEY).await?;
+        let key = if let Some(key) = stored {
+            key
+        } else {
+            let key = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].map(uuid::Uuid::into_bytes).concat();
+            let positions = vec![(HASH_KEY.to_owned(), key.clone())];
+            org.store.append(org.id(), Append { positions, ..Append::default() }).await?;
+            key
+        };
+        let hasher = Arc::new(Hasher::new(&key));
+        self.hasher = Some(Arc::clone(&hasher));
+        Ok(hasher)
     }
 
     /// Sets aside what the batch will take before its first call, so that none is spent on half a batch.
@@ -257,19 +284,23 @@ impl Ingest {
         rows: &[Row],
         asked: &mut Vec<Asked>,
         settle: &mut Settle,
-    ) -> Result<BTreeMap<String, Vec<Value>>, Halt> {
+    ) -> Result<BTreeMap<String, Answer>, Halt> {
         let mut answers = BTreeMap::new();
         let mut parts: Vec<&[Row]> = rows.chunks(lookup::RECORDS_MAX).rev().collect();
         while let Some(part) = parts.pop() {
             let body = lookup::body(batch.mapping, self.org.id(), part).to_string();
             let source = self.org.ways().source;
             match source.ask(body).await {
-                Ok(body) => {
-                    let found = lookup::parse(&body, ANSWER_BYTES_MAX).map_err(|problem| {
+                Ok(Answered { body, parent }) => {
+                    let mut found = lookup::parse(&body, ANSWER_BYTES_MAX).map_err(|problem| {
                         let hint = problem.hint();
                         source.answered_rubbish(&format!("{problem}. {}", hint.trim_end_matches('.')))
                     })?;
-                    answers.extend(found);
+                    let at_ms = self.org.clock.now_ms();
+                    for id in part.iter().filter_map(id_of) {
+                        let data = found.remove(&id).unwrap_or_default();
+                        answers.insert(id, Answer { data, at_ms, parent: parent.clone() });
+                    }
                 }
                 Err(SourceError::Refused { .. }) if part.len() > 1 => {
                     let (first, second) = part.split_at(part.len() / 2);
@@ -405,7 +436,7 @@ fn gather<'a>(
 fn add(job: &mut Job<'_>, parcel: RequestParcel, records: u32) {
     let RequestParcel { sync, origin, ids, rows, event_id, correlation_id, received_ms: since_ms, .. } =
         parcel;
-    let trail = pack(&Trail { sync, origin, event_id, correlation_id });
+    let trail = Trail::new(&sync, origin, &event_id, correlation_id.as_deref());
     let mut rows: BTreeMap<String, Row> =
         rows.unwrap_or_default().into_iter().filter_map(|row| Some((id_of(&row)?, row))).collect();
     let mut left = records;

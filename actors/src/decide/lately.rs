@@ -47,10 +47,11 @@ impl Lately {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parcel::Row;
+    use crate::{parcel::Row, trail::Trail};
 
     fn asked(id: usize) -> Vec<Asked> {
-        vec![Asked { id: id.to_string(), units: 1, row: Some(Row::new()), since_ms: 0, trail: Vec::new() }]
+        let trail = Trail::new("accounts", Origin::Live, "event", None);
+        vec![Asked { id: id.to_string(), units: 1, row: Some(Row::new()), since_ms: 0, trail }]
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub(crate) const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 const FAILURES_MAX: u32 = 5;
 /// First and longest time the breaker stays open.
 const OPEN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+/// Digits of the second ID in `traceparent`, which names the call (W3C Trace Context, "parent-id").
+const PARENT_DIGITS: usize = 16;
 /// Longest wait the API may ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 
@@ -58,6 +60,15 @@ impl SourceError {
             Self::Refused { .. } => "Look into the API's log for the reason.",
         }
     }
+}
+
+/// A 200 answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answered {
+    /// Its body.
+    pub body: Vec<u8>,
+    /// `parent-id` of the call's `traceparent`.
+    pub parent: String,
 }
 
 /// The vendor's API as all orgs share it.
@@ -99,19 +110,21 @@ impl Source {
         })
     }
 
-    /// Posts a batch and gives back the body of the 200 answer.
-    pub(crate) async fn ask(&self, body: String) -> Result<Vec<u8>, SourceError> {
+    /// Posts a batch and gives back the 200 answer.
+    pub(crate) async fn ask(&self, body: String) -> Result<Answered, SourceError> {
         let _slot = self.slots.acquire().await.map_err(|_| self.down("the service is stopping", OPEN.1))?;
         if let Err(wait) = self.breaker().admit(self.clock.monotonic(), self.settings.timeout) {
             return Err(self.down("it failed several times in a row, so it is left alone for a while", wait));
         }
         self.rate.until_ready().await;
-        let answer = self.post(body).await;
+        let trace = uuid::Uuid::new_v4().simple().to_string();
+        let parent = &trace[..PARENT_DIGITS];
+        let answer = self.post(body, &format!("00-{trace}-{parent}-01")).await;
         let dice = self.clock.dice();
         match answer {
             Ok(body) => {
                 self.breaker().worked();
-                Ok(body)
+                Ok(Answered { body, parent: parent.to_owned() })
             }
             Err(Miss::Refused(status)) => {
                 self.breaker().worked();
@@ -131,13 +144,8 @@ impl Source {
         self.down(what, wait)
     }
 
-    async fn post(&self, body: String) -> Result<Vec<u8>, Miss> {
-        let trace = uuid::Uuid::new_v4().simple().to_string();
-        let request = self
-            .http
-            .post(self.settings.url.clone())
-            .header("traceparent", format!("00-{trace}-{}-01", &trace[..16]))
-            .body(body);
+    async fn post(&self, body: String, traceparent: &str) -> Result<Vec<u8>, Miss> {
+        let request = self.http.post(self.settings.url.clone()).header("traceparent", traceparent).body(body);
         let broken = |cause: reqwest::Error| Miss::Down { what: sentence(&cause.without_url()), asked: None };
         let mut reply = request.send().await.map_err(broken)?;
         let status = reply.status().as_u16();

@@ -8,12 +8,15 @@ use orgpipe_reconcile::{
     diff::{Diff, all_fields, check_external_id, diff},
     id,
     matching::{Existing, Match, fold},
-    row,
+    row, stored,
 };
 use orgpipe_store::{Lane, NewChange, NewDead, Settle, Subject};
 use serde_json::Value;
 
-use crate::parcel::{ChangeParcel, Origin, RequestParcel, pack};
+use crate::{
+    parcel::{ChangeParcel, Origin, RequestParcel, pack},
+    trail::{Answered, FieldDiff, Found, Hasher, Nothing, Trail},
+};
 
 /// A record of the batch, before the look-up's answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,16 +29,27 @@ pub(super) struct Asked {
     pub row: Option<Row>,
     /// When it was first asked for, Unix milliseconds.
     pub since_ms: u64,
-    /// By what it was first asked for, packed.
-    pub trail: Vec<u8>,
+    /// By what it was first asked for, and what was found out since.
+    pub trail: Trail,
 }
 
 impl Asked {
     /// As the ledger names it.
     pub(super) fn subject(self) -> Subject {
         let Self { id: record, units, since_ms: asked_ms, trail, .. } = self;
-        Subject { record, units, asked_ms, trail }
+        Subject { record, units, asked_ms, trail: trail.pack() }
     }
+}
+
+/// What the vendor's API answered about one record it was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Answer {
+    /// One object per target record; empty if nothing is known.
+    pub data: Vec<Value>,
+    /// When, Unix milliseconds.
+    pub at_ms: u64,
+    /// `parent-id` of the call's `traceparent`.
+    pub parent: String,
 }
 
 /// What the batch was asked for.
@@ -51,6 +65,8 @@ pub(super) struct Batch<'a> {
     pub received_ms: u64,
     /// When it is decided, Unix milliseconds.
     pub now_ms: u64,
+    /// Makes the hashes for the ledger.
+    pub hasher: &'a Hasher,
 }
 
 /// One wanted record of the target and the records of the batch that stand behind it.
@@ -59,7 +75,7 @@ pub(super) struct Wanted {
     /// What the org should hold.
     pub desired: Desired,
     /// For whom it is written.
-    pub subjects: Vec<Subject>,
+    pub records: Vec<Asked>,
 }
 
 /// Applies the mapping to records and answers. Records without data or with problems are settled at once.
@@ -68,19 +84,25 @@ pub(super) struct Wanted {
 pub(super) fn wanted(
     batch: Batch<'_>,
     asked: Vec<Asked>,
-    answers: &BTreeMap<String, Vec<Value>>,
+    answers: &BTreeMap<String, Answer>,
     settle: &mut Settle,
 ) -> Vec<Wanted> {
     let mut wanted: Vec<Wanted> = Vec::new();
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for mut record in asked {
-        let data = answers.get(&record.id).map(Vec::as_slice).unwrap_or_default();
-        let (Some(row), false) = (record.row.take(), data.is_empty()) else {
+        let answer = answers.get(&record.id);
+        record.trail.answer = answer.map(|answer| answered(batch.hasher, answer));
+        let data = answer.map(|answer| answer.data.as_slice()).unwrap_or_default();
+        let row = record.row.take();
+        record.trail.nothing = match (&row, answer) {
+            (None, _) => Some(Nothing::Gone),
+            (_, None) => Some(Nothing::NoKeys),
+            _ => data.is_empty().then_some(Nothing::Unknown),
+        };
+        let Some(row) = row.filter(|_| record.trail.nothing.is_none()) else {
             settle.no_data.push(record.subject());
             continue;
         };
-        // The units are counted once, however many target records the data names.
-        let mut subject = record.subject();
         for item in data {
             match batch.mapping.desired(&row, item) {
                 Ok(desired) => {
@@ -88,18 +110,24 @@ pub(super) fn wanted(
                     if let Some(place) = places.get(&key) {
                         let known = &mut wanted[*place];
                         known.desired = desired;
-                        known.subjects.push(subject.clone());
+                        known.records.push(record.clone());
                     } else {
                         places.insert(key, wanted.len());
-                        wanted.push(Wanted { desired, subjects: vec![subject.clone()] });
+                        wanted.push(Wanted { desired, records: vec![record.clone()] });
                     }
                 }
-                Err(problem) => settle.dead.push(dead(batch, subject.clone(), &problem)),
+                Err(problem) => settle.dead.push(dead(batch, record.clone().subject(), &problem)),
             }
-            subject.units = 0;
+            // The units are counted once, however many target records the data names.
+            record.units = 0;
         }
     }
     wanted
+}
+
+fn answered(hasher: &Hasher, answer: &Answer) -> Answered {
+    let text: String = answer.data.iter().map(ToString::to_string).collect();
+    Answered { hash: hasher.answer(&text), at_ms: answer.at_ms, parent: answer.parent.clone() }
 }
 
 /// Compares with what the org holds. `open` are folded external IDs that have a change on egress already: for those
@@ -112,49 +140,79 @@ pub(super) fn compare(
     describe: &Describe,
     settle: &mut Settle,
 ) {
-    for Wanted { desired, subjects } in wanted {
-        match write(batch.mapping, &desired, existing, open, describe) {
-            Ok(Some(write)) => settle.changes.push(change(batch, desired, write, subjects)),
-            Ok(None) => settle.unchanged.extend(subjects),
-            Err(problem) => {
-                settle.dead.extend(subjects.into_iter().map(|subject| dead(batch, subject, &problem)));
+    for Wanted { desired, mut records } in wanted {
+        let compared = fields(batch, &desired, existing, open, describe);
+        let key = fold(&desired.external_id);
+        for record in &mut records {
+            match &compared {
+                Ok(Compared { found, differing, .. }) => {
+                    record.trail.found = Some(found.clone());
+                    record.trail.fields.clone_from(differing);
+                }
+                Err(_) => record.trail.target(&key),
             }
+            if matches!(&compared, Ok(Compared { fields: None, .. })) {
+                record.trail.target(&key);
+            }
+        }
+        let subjects = records.into_iter().map(Asked::subject);
+        match compared {
+            Ok(Compared { fields: Some(fields), target_id, .. }) => {
+                settle.changes.push(change(batch, desired, (fields, target_id), subjects.collect()));
+            }
+            Ok(Compared { fields: None, .. }) => settle.unchanged.extend(subjects),
+            Err(problem) => settle.dead.extend(subjects.map(|subject| dead(batch, subject, &problem))),
         }
     }
 }
 
-/// Fields to write, and the record's ID where it is written by that.
-type Write = (Row, Option<String>);
+/// What a comparison came to.
+struct Compared {
+    found: Found,
+    differing: Vec<FieldDiff>,
+    /// To be written; none if the org holds all of it.
+    fields: Option<Row>,
+    /// The record's ID where it is written by that.
+    target_id: Option<String>,
+}
 
-fn write(
-    mapping: &Mapping,
+fn fields(
+    batch: Batch<'_>,
     desired: &Desired,
     existing: &Existing<'_>,
     open: &BTreeSet<String>,
     describe: &Describe,
-) -> Result<Option<Write>, RecordProblem> {
-    check_external_id(desired, mapping.external_id_field(), describe)?;
+) -> Result<Compared, RecordProblem> {
+    let field = batch.mapping.external_id_field();
+    check_external_id(desired, field, describe)?;
     let existing = match existing.find(&desired.external_id) {
         Match::None => None,
         Match::One(row) => Some(row),
         Match::Many(rows) => {
             let message = format!("{} records have this external ID", rows.len());
             let hint = "Delete or merge all but one of them, and mark the field unique.";
-            return Err(RecordProblem::new(mapping.external_id_field(), message, hint));
+            return Err(RecordProblem::new(field, message, hint));
         }
     };
-    let by_id = mapping.operation() != Operation::Upsert;
-    let id = existing.filter(|_| by_id).and_then(id_of);
-    if by_id && id.is_none() {
+    let hasher = batch.hasher;
+    let by_id = batch.mapping.operation() != Operation::Upsert;
+    let target_id = existing.filter(|_| by_id).and_then(id_of);
+    if by_id && target_id.is_none() {
         // Nothing to change, and none is made.
-        return Ok(None);
+        return Ok(Compared { found: Found::None, differing: Vec::new(), fields: None, target_id });
     }
     if open.contains(&fold(&desired.external_id)) {
-        return Ok(Some((all_fields(desired, describe)?, id)));
+        let fields = all_fields(desired, describe)?;
+        let differing = differing(hasher, &fields, None, describe);
+        return Ok(Compared { found: Found::Open, differing, fields: Some(fields), target_id });
     }
+    let found = existing.map_or(Found::None, |row| Found::One(id_of(row).unwrap_or_default()));
     Ok(match diff(desired, existing, describe)? {
-        Diff::Unchanged => None,
-        Diff::Create(fields) | Diff::Update(fields) => Some((fields, id)),
+        Diff::Unchanged => Compared { found, differing: Vec::new(), fields: None, target_id },
+        Diff::Create(fields) | Diff::Update(fields) => {
+            let differing = differing(hasher, &fields, existing, describe);
+            Compared { found, differing, fields: Some(fields), target_id }
+        }
     })
 }
 
@@ -162,8 +220,25 @@ fn id_of(record: &Row) -> Option<String> {
     row::get(record, "Id").and_then(Value::as_str).and_then(id::canonical)
 }
 
-fn change(batch: Batch<'_>, desired: Desired, write: Write, subjects: Vec<Subject>) -> NewChange {
-    let (fields, target_id) = write;
+/// The fields to be written, for the ledger.
+fn differing(hasher: &Hasher, fields: &Row, existing: Option<&Row>, describe: &Describe) -> Vec<FieldDiff> {
+    let hash = |name: &str, value: &Value| match describe.field(name).map(|field| stored::key(field, value)) {
+        None | Some(stored::Key::Null) => String::new(),
+        Some(key) => hasher.value(&format!("{key:?}")),
+    };
+    let one = |(name, value): (&String, &Value)| {
+        let before = existing.map(|row| hash(name, row::get(row, name).unwrap_or(&Value::Null)));
+        FieldDiff(name.clone(), before, hash(name, value))
+    };
+    fields.iter().map(one).collect()
+}
+
+fn change(
+    batch: Batch<'_>,
+    desired: Desired,
+    (fields, target_id): (Row, Option<String>),
+    subjects: Vec<Subject>,
+) -> NewChange {
     let lane = lane(batch.origin);
     let key = fold(&desired.external_id);
     let target = batch.mapping.target().to_owned();
@@ -240,17 +315,20 @@ mod tests {
 
     fn asked(n: u32, units: u32) -> Asked {
         let row = Some(row(json!({ "Id": id(n), "Website": "a.example" })));
-        Asked { id: id(n), units, row, since_ms: 1, trail: b"why".to_vec() }
+        let trail = Trail::new("accounts", Origin::Live, "event", None);
+        Asked { id: id(n), units, row, since_ms: 1, trail }
     }
 
     /// Runs both steps.
     fn decide(asked: Vec<Asked>, answers: &[(u32, Value)], existing: &[Row], open: &[&str]) -> Settle {
         let org = org();
         let mapping = &org.syncs[0].mapping;
-        let batch = Batch { mapping, origin: Origin::Live, gap: None, received_ms: 1, now_ms: 2 };
-        let answers: BTreeMap<String, Vec<Value>> = answers
+        let hasher = &Hasher::new(b"secret");
+        let batch = Batch { mapping, origin: Origin::Live, gap: None, received_ms: 1, now_ms: 2, hasher };
+        let answers: BTreeMap<String, Answer> = answers
             .iter()
             .map(|(n, data)| (id(*n), data.as_array().cloned().unwrap_or_else(|| vec![data.clone()])))
+            .map(|(id, data)| (id, Answer { data, at_ms: 2, parent: "call".into() }))
             .collect();
         let mut settle = Settle::default();
         let wanted = wanted(batch, asked, &answers, &mut settle);

@@ -21,7 +21,7 @@ const PAGE_BYTES: usize = 2 * 1024;
 const PAGE_SPAN_MS: u64 = 24 * 60 * 60 * 1_000;
 /// Bytes kept of the reason in a row; the dead letter has all of it.
 const REASON_BYTES_MAX: usize = 300;
-/// Pages kept per org, whatever the days: 64 MiB, about a million records. The oldest make room.
+/// Pages kept per org, whatever the days: 64 MiB, some 250,000 records. The oldest make room.
 pub(crate) const PAGES_MAX: usize = 32 * 1024;
 
 const _: () = assert!(REASON_BYTES_MAX < TEXT_BYTES_MAX);

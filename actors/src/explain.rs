@@ -1,0 +1,385 @@
+//! The whole story of one record: who asked for it, what was answered, what differed, what was written or why nothing.
+//!
+//! Here: reading the ledger and what is still open, and telling it in sentences. Not here: what leaves the trail
+//! (`decide`), how it is printed (the program).
+
+use chrono::DateTime;
+use orgpipe_reconcile::id;
+use orgpipe_store::{Change, End, Lane, LedgerRow, Request, StoreError, Subject};
+use serde::Serialize;
+
+use crate::{
+    parcel::{Origin, RequestParcel, unpack},
+    supervise::context::OrgContext,
+    trail::{FieldDiff, Found, Nothing, Trail},
+};
+
+/// Changes of one record that are told; more than two wait only where it stands behind several target records.
+const CHANGES_MAX: usize = 100;
+
+/// All that is known of a record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Story {
+    /// The operator's name for the org.
+    pub org: String,
+    /// The record's ID; 18 characters if it is one.
+    pub record: String,
+    /// What is still under way, oldest first.
+    pub open: Vec<Chapter>,
+    /// What has ended, newest first.
+    pub ended: Vec<Chapter>,
+    /// Records that wait for their look-up, and so many of them that were searched for this one: the oldest.
+    pub waiting: u64,
+    /// See `waiting`.
+    pub searched: u64,
+}
+
+/// One time that the record was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Chapter {
+    /// What it came to.
+    pub fate: Fate,
+    /// When it was asked for, Unix milliseconds.
+    pub asked_ms: u64,
+    /// When it ended, Unix milliseconds; none while it is open.
+    pub ended_ms: Option<u64>,
+    /// How often it was asked for; 0 if that is counted in another chapter of the same time.
+    pub records: u32,
+    /// Name of the sync.
+    pub sync: String,
+    /// Of the event, the refresh run or the gap.
+    pub event_id: String,
+    /// The object written to; empty if it ended before that was known.
+    pub target: String,
+    /// External ID of the record of the target; as `target`.
+    pub key: String,
+    /// Number of the change or dead letter; 0 if there was none.
+    pub number: u64,
+    /// The story, in sentences.
+    pub story: Vec<String>,
+}
+
+/// What became of a request for a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// It waits for its look-up.
+    Waiting,
+    /// A change for it waits or is being written.
+    Writing,
+    /// It is in the org.
+    Written,
+    /// The org held it already.
+    Unchanged,
+    /// There is nothing to write.
+    NoData,
+    /// A newer change took its place.
+    Superseded,
+    /// It cannot be written.
+    DeadLetter,
+    /// An operator had the dead letter tried again.
+    Retried,
+    /// An operator threw the dead letter away.
+    Discarded,
+}
+
+impl From<End> for Fate {
+    fn from(end: End) -> Self {
+        match end {
+            End::Written => Self::Written,
+            End::Unchanged => Self::Unchanged,
+            End::NoData => Self::NoData,
+            End::Superseded => Self::Superseded,
+            End::Dead => Self::DeadLetter,
+            End::Retried => Self::Retried,
+            End::Discarded => Self::Discarded,
+        }
+    }
+}
+
+/// Tells the story of a record, with at most `limit` of what has ended.
+pub(crate) async fn story(org: &OrgContext, record: &str, limit: usize) -> Result<Story, StoreError> {
+    let record = id::canonical(record).unwrap_or_else(|| record.trim().to_owned());
+    // In the order of the flow: what moves on meanwhile is told twice rather than not at all.
+    let waiting = org.store.counts(org.id()).await?.open_ingress;
+    let head = org.store.ingress_head(org.id(), u64::MAX).await?;
+    let searched = head.iter().map(|request| u64::from(request.records)).sum();
+    let changes = org.store.changes_of(org.id(), &record, CHANGES_MAX).await?;
+    let rows = org.store.rows(org.id(), &record, limit).await?;
+    let mut open: Vec<Chapter> = changes.iter().flat_map(|change| written_later(change, &record)).collect();
+    open.extend(head.iter().filter_map(|request| asked_later(request, &record)));
+    let mut ended = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let hint = match row.end {
+            // Letters make room for newer ones; the row then stands alone.
+            End::Dead => org.store.dead_letter(org.id(), row.seq).await.map(|letter| letter.hint).ok(),
+            _ => None,
+        };
+        ended.push(told(row, hint.as_deref().unwrap_or_default()));
+    }
+    Ok(Story { org: org.id().to_owned(), record, open, ended, waiting, searched })
+}
+
+/// What waits for its look-up.
+fn asked_later(request: &Request, record: &str) -> Option<Chapter> {
+    let parcel: RequestParcel = unpack(&request.body).ok()?;
+    let same = |id: &&String| id::canonical(id).as_deref().unwrap_or(id) == record;
+    let records = u32::try_from(parcel.ids.iter().filter(same).count()).unwrap_or(u32::MAX);
+    let trail = Trail::new(&parcel.sync, parcel.origin, &parcel.event_id, parcel.correlation_id.as_deref());
+    let mut story = vec![asked(&trail, parcel.received_ms)];
+    story.push("It waits for its look-up.".to_owned());
+    (records > 0).then_some(Chapter {
+        fate: Fate::Waiting,
+        asked_ms: parcel.received_ms,
+        ended_ms: None,
+        records,
+        sync: parcel.sync,
+        event_id: parcel.event_id,
+        target: String::new(),
+        key: String::new(),
+        number: request.seq,
+        story,
+    })
+}
+
+/// What waits to be written, or is being written.
+fn written_later(change: &Change, record: &str) -> Vec<Chapter> {
+    let of_record = change.subjects.iter().filter(|subject| subject.record == record);
+    let chapter = |subject: &Subject| {
+        let mut chapter = begun(subject, Fate::Writing, &change.target, &change.key, change.seq);
+        let lane = match change.lane {
+            Lane::Live => "live",
+            Lane::Refresh => "refresh",
+        };
+        chapter.story.push(format!("Change {} waits in the {lane} lane or is being written.", change.seq));
+        if change.attempts > 0 {
+            let (tries, why) = (times(change.attempts), &change.last_reason);
+            chapter.story.push(format!("It was tried {tries}, the last time in vain: {why}."));
+        }
+        chapter
+    };
+    of_record.map(chapter).collect()
+}
+
+/// What has ended.
+fn told(row: &LedgerRow, hint: &str) -> Chapter {
+    let fate = Fate::from(row.end);
+    let mut chapter = begun(&row.subject, fate, &row.target, &row.key, row.seq);
+    chapter.ended_ms = Some(row.ended_ms);
+    let (tries, at) = (times(row.tries), time_text(row.ended_ms));
+    let number = row.seq;
+    let last = match row.end {
+        End::Written if row.tries > 1 => {
+            format!("Written at {at} by {}, change {number}, after {tries}: {}.", row.by, row.reason)
+        }
+        End::Written => format!("Written at {at} by {}, change {number}.", row.by),
+        End::Unchanged => format!("Nothing was written at {at}."),
+        End::NoData => format!("There was nothing to write at {at}."),
+        End::Superseded => {
+            format!("Not written by itself, as by {at} {}.", row.reason)
+        }
+        End::Dead => {
+            let after = if row.tries > 0 { format!(" after {tries}") } else { String::new() };
+            format!("Dead letter {number} since {at}{after}: {}. {hint}", row.reason).trim().to_owned()
+        }
+        End::Retried => format!("{} had dead letter {number} tried again at {at}.", row.by),
+        End::Discarded => format!("{} threw dead letter {number} away at {at}.", row.by),
+    };
+    chapter.story.push(last);
+    chapter
+}
+
+/// What the trail tells, up to what is to be written.
+fn begun(subject: &Subject, fate: Fate, target: &str, key: &str, number: u64) -> Chapter {
+    let mut chapter = Chapter {
+        fate,
+        asked_ms: subject.asked_ms,
+        ended_ms: None,
+        records: subject.units,
+        sync: String::new(),
+        event_id: String::new(),
+        target: target.to_owned(),
+        key: key.to_owned(),
+        number,
+        story: Vec::new(),
+    };
+    // Rows about what could not even be read have none.
+    let Ok(trail) = unpack::<Trail>(&subject.trail) else { return chapter };
+    let story = &mut chapter.story;
+    story.push(asked(&trail, subject.asked_ms));
+    match trail.nothing {
+        Some(Nothing::Gone) => {
+            story.push("The record is not in the org, or the integration user may not see it.".to_owned());
+        }
+        Some(Nothing::NoKeys) => {
+            story.push("None of the sync's keys had a value, so your API was not asked.".to_owned());
+        }
+        Some(Nothing::Unknown) | None => {}
+    }
+    if let Some(answer) = &trail.answer {
+        let known = if trail.nothing.is_some() { "that it knows nothing about it" } else { "data" };
+        let (at, hash, parent) = (time_text(answer.at_ms), &answer.hash, &answer.parent);
+        story.push(format!("Your API answered {known} at {at} (hash {hash}, traceparent …-{parent}-01)."));
+    }
+    let key = trail.key.as_deref().unwrap_or(key);
+    match &trail.found {
+        Some(Found::None) if trail.fields.is_empty() => {
+            story.push(format!("No record of the target has the key `{key}`, and none is made."));
+        }
+        Some(Found::None) => {
+            story.push(format!("No record of the target has the key `{key}`: it is created."));
+        }
+        Some(Found::One(id)) if fate == Fate::Unchanged => {
+            story.push(format!("The record with the key `{key}` is {id}, which held all of it."));
+        }
+        Some(Found::One(id)) => story.push(format!("The record with the key `{key}` is {id}.")),
+        Some(Found::Open) => story.push(format!(
+            "An earlier change of `{key}` was still under way, so all fields are written without comparing."
+        )),
+        None => {}
+    }
+    if !trail.fields.is_empty() || trail.more_fields > 0 {
+        let mut fields: Vec<String> = trail.fields.iter().map(field).collect();
+        if trail.more_fields > 0 {
+            fields.push(format!("and {} more", trail.more_fields));
+        }
+        story.push(format!("To be written: {}.", fields.join(", ")));
+    }
+    (chapter.sync, chapter.event_id) = (trail.sync, trail.event_id);
+    if chapter.target.is_empty() {
+        chapter.key = trail.key.unwrap_or_default();
+    }
+    chapter
+}
+
+fn asked(trail: &Trail, asked_ms: u64) -> String {
+    let Trail { sync, origin, event_id, correlation_id, .. } = trail;
+    let by = match origin {
+        Origin::Live => "event",
+        Origin::Refresh => "refresh",
+        Origin::Heal => "the healing of gap",
+    };
+    let joined = correlation_id.as_ref().map(|id| format!(", correlation ID {id}")).unwrap_or_default();
+    format!("Asked for at {} by {by} {event_id}{joined}, sync `{sync}`.", time_text(asked_ms))
+}
+
+fn field(FieldDiff(name, before, after): &FieldDiff) -> String {
+    let shown = |hash: &String| if hash.is_empty() { "empty".to_owned() } else { format!("#{hash}") };
+    match before {
+        Some(before) => format!("{name} ({} → {})", shown(before), shown(after)),
+        None => format!("{name} ({})", shown(after)),
+    }
+}
+
+fn time_text(unix_ms: u64) -> String {
+    let time =
+        DateTime::from_timestamp_millis(i64::try_from(unix_ms).unwrap_or(i64::MAX)).unwrap_or_default();
+    time.format("%Y-%m-%d %H:%M:%S%.3f UTC").to_string()
+}
+
+fn times(tries: u32) -> String {
+    if tries == 1 { "1 try".to_owned() } else { format!("{tries} tries") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trail::Answered;
+
+    fn trail() -> Trail {
+        let mut trail = Trail::new("accounts", Origin::Live, "uuid-1", Some("join"));
+        trail.answer = Some(Answered { hash: "abcdef012345".into(), at_ms: 2_000, parent: "00f0".into() });
+        trail
+    }
+
+    fn row(end: End, trail: Trail, reason: &str, tries: u32) -> LedgerRow {
+        let target = if tries > 0 { "Enrichment__c" } else { "" };
+        LedgerRow {
+            subject: Subject { record: "001".into(), units: 1, asked_ms: 1_000, trail: trail.pack() },
+            end,
+            ended_ms: 3_000,
+            seq: 7,
+            tries,
+            target: target.into(),
+            key: if tries > 0 { "k1".into() } else { String::new() },
+            reason: reason.into(),
+            by: "REST".into(),
+        }
+    }
+
+    fn text(row: &LedgerRow, hint: &str) -> String {
+        told(row, hint).story.join(" ")
+    }
+
+    #[test]
+    fn each_end_is_told_with_what_led_to_it() {
+        let mut differs = trail();
+        differs.found = Some(Found::One("a0X".into()));
+        differs.fields = vec![
+            FieldDiff("A__c".into(), Some("11".into()), "22".into()),
+            FieldDiff("B__c".into(), Some(String::new()), "33".into()),
+            FieldDiff("C__c".into(), None, String::new()),
+        ];
+        differs.more_fields = 2;
+        let mut same = trail();
+        same.target("k1");
+        same.found = Some(Found::One("a0X".into()));
+        let mut unknown = trail();
+        unknown.nothing = Some(Nothing::Unknown);
+        let mut gone = Trail::new("accounts", Origin::Refresh, "run-1", None);
+        gone.nothing = Some(Nothing::Gone);
+        let mut open = trail();
+        open.found = Some(Found::Open);
+        let mut new = trail();
+        new.found = Some(Found::None);
+        new.fields = vec![FieldDiff("A__c".into(), None, "22".into())];
+        let cases = [
+            (
+                row(End::Written, differs, "", 1),
+                "",
+                vec![
+                    "Asked for at 1970-01-01 00:00:01.000 UTC by event uuid-1, correlation ID join, sync `accounts`.",
+                    "Your API answered data at 1970-01-01 00:00:02.000 UTC (hash abcdef012345, traceparent …-00f0-01).",
+                    "The record with the key `k1` is a0X.",
+                    "To be written: A__c (#11 → #22), B__c (empty → #33), C__c (empty), and 2 more.",
+                    "Written at 1970-01-01 00:00:03.000 UTC by REST, change 7.",
+                ],
+            ),
+            (
+                row(End::Unchanged, same, "", 0),
+                "",
+                vec!["key `k1` is a0X, which held all of it", "Nothing was written"],
+            ),
+            (row(End::NoData, unknown, "", 0), "", vec!["answered that it knows nothing about it"]),
+            (
+                row(End::NoData, gone, "", 0),
+                "",
+                vec!["by refresh run-1", "not in the org", "nothing to write"],
+            ),
+            (
+                row(End::Written, open, "UNABLE_TO_LOCK_ROW", 3),
+                "",
+                vec!["still under way", "after 3 tries: UNABLE_TO_LOCK_ROW"],
+            ),
+            (
+                row(End::Superseded, new, "change 9 came after it", 1),
+                "",
+                vec!["it is created", "as by 1970-01-01 00:00:03.000 UTC change 9 came after it"],
+            ),
+            (
+                row(End::Dead, trail(), "refused with `X`", 1),
+                "Do this.",
+                vec!["Dead letter 7 since", "after 1 try: refused with `X`. Do this."],
+            ),
+        ];
+        for (row, hint, parts) in cases {
+            let text = text(&row, hint);
+            for part in parts {
+                assert!(text.contains(part), "{:?}: {part} is not in {text}", row.end);
+            }
+        }
+        let mut bare = row(End::Dead, trail(), "unreadable", 0);
+        bare.subject.trail = Vec::new();
+        assert_eq!(told(&bare, "").story.len(), 1);
+    }
+}
