@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::DateTime;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use secrecy::ExposeSecret as _;
@@ -149,13 +150,19 @@ impl Source {
         let broken = |cause: reqwest::Error| Miss::Down { what: sentence(&cause.without_url()), asked: None };
         let mut reply = request.send().await.map_err(broken)?;
         let status = reply.status().as_u16();
-        let asked = reply.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(seconds);
+        let asked = reply.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let asked = asked.and_then(|text| wait_in(text, self.clock.now_ms()));
         match status {
             200 => {}
             401 | 403 => {
                 let what = format!(
                     "it answered status {status}, so look at the token that `source.token_env` names"
                 );
+                return Err(Miss::Down { what, asked });
+            }
+            // Not the records' fault, whatever they are.
+            404 | 405 | 410 => {
+                let what = format!("it answered status {status}, so look at `source.url`");
                 return Err(Miss::Down { what, asked });
             }
             408 | 429 | 300..=399 | 500.. => {
@@ -205,8 +212,15 @@ fn sentence(cause: &dyn std::error::Error) -> String {
     innermost.to_string()
 }
 
-fn seconds(retry_after: &str) -> Option<Duration> {
-    retry_after.trim().parse().ok().map(Duration::from_secs).map(|wait| wait.min(RETRY_AFTER_MAX))
+/// `Retry-After` as seconds or as a date (RFC 9110, section 10.2.3).
+fn wait_in(retry_after: &str, now_ms: u64) -> Option<Duration> {
+    let text = retry_after.trim();
+    let wait = text.parse().ok().map(Duration::from_secs).or_else(|| {
+        let date = DateTime::parse_from_rfc2822(text).ok()?;
+        let until_ms = u64::try_from(date.timestamp_millis()).ok()?;
+        Some(Duration::from_millis(until_ms.saturating_sub(now_ms)))
+    });
+    wait.map(|wait| wait.min(RETRY_AFTER_MAX))
 }
 
 /// Leaves an API that is down alone. Pure: time and chance are arguments.
@@ -281,7 +295,15 @@ mod tests {
         let mut breaker = Breaker::closed();
         assert_eq!(breaker.failed(secs(0), Some(secs(30)), 1.0), secs(30));
         assert_eq!(breaker.admit(secs(10), PROBE), Err(secs(20)));
-        assert_eq!(seconds(" 99999999 "), Some(RETRY_AFTER_MAX));
-        assert_eq!(seconds("soon"), None);
+        let date = "Thu, 01 Jan 1970 00:01:40 GMT";
+        for (text, now_ms, wait) in [
+            (" 30 ", 0, Some(secs(30))),
+            (" 99999999 ", 0, Some(RETRY_AFTER_MAX)),
+            (date, 40_000, Some(secs(60))),
+            (date, 200_000, Some(secs(0))),
+            ("soon", 0, None),
+        ] {
+            assert_eq!(wait_in(text, now_ms), wait, "{text} at {now_ms}");
+        }
     }
 }

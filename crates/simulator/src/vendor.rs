@@ -56,6 +56,7 @@ struct Asked {
 struct State {
     answers: HashMap<String, Option<Value>>,
     bumps: HashMap<String, u64>,
+    refused: HashMap<String, u16>,
     requests: VecDeque<LoggedLookup>,
     fail: Option<(u16, u32)>,
     down: bool,
@@ -122,6 +123,12 @@ impl VendorHandle {
         self.vendor.state().fail = Some((status, count));
     }
 
+    /// A look-up that asks about this record, by its id or a key, answers this status from now on: a record that the API
+    /// cannot take, which spoils every batch it is in.
+    pub fn refuse(&self, key: &str, status: u16) {
+        self.vendor.state().refused.insert(made_up::plain(key), status);
+    }
+
     /// While down every look-up answers 503.
     pub fn set_down(&self, down: bool) {
         self.vendor.state().down = down;
@@ -171,6 +178,10 @@ fn answer(vendor: &Vendor, body: &[u8]) -> HttpResponse {
         let text = format!("{} records: a look-up takes 1 to {RECORDS_MAX}", lookup.records.len());
         return HttpResponse::UnprocessableEntity().json(json!({"error": text}));
     }
+    if let Some(status) = lookup.records.iter().find_map(|asked| refused(&state, asked)) {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
+        return HttpResponse::build(status).json(json!({"error": "one of the records cannot be answered"}));
+    }
     let records: Vec<Value> =
         lookup.records.iter().map(|asked| json!({"id": asked.id, "data": data(&state, asked)})).collect();
     HttpResponse::Ok().json(json!({"records": records}))
@@ -197,18 +208,21 @@ fn failing(state: &mut State) -> Option<u16> {
     (count > 0).then_some(status)
 }
 
+/// By what a record is known.
+fn names(asked: &Asked) -> impl Iterator<Item = String> + Clone {
+    let keys = asked.keys.values().filter_map(Value::as_str).map(made_up::plain);
+    std::iter::once(made_up::plain(&asked.id)).chain(keys.filter(|key| !key.is_empty()))
+}
+
+fn refused(state: &State, asked: &Asked) -> Option<u16> {
+    names(asked).find_map(|name| state.refused.get(&name)).copied()
+}
+
 fn data(state: &State, asked: &Asked) -> Value {
-    let keys: Vec<String> = asked
-        .keys
-        .values()
-        .filter_map(Value::as_str)
-        .map(made_up::plain)
-        .filter(|key| !key.is_empty())
-        .collect();
-    let names = std::iter::once(made_up::plain(&asked.id)).chain(keys.iter().cloned());
+    let mut names = names(asked);
     if let Some(set) = names.clone().find_map(|name| state.answers.get(&name)) {
         return set.clone().unwrap_or_default();
     }
-    let bumps: u64 = names.filter_map(|name| state.bumps.get(&name)).sum();
-    keys.first().map_or(Value::Null, |key| made_up::company(key, bumps))
+    let bumps: u64 = names.clone().filter_map(|name| state.bumps.get(&name)).sum();
+    names.nth(1).map_or(Value::Null, |key| made_up::company(&key, bumps))
 }

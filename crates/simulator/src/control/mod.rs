@@ -36,7 +36,7 @@
 //! | `PUT /vendor/answers/{key}` any JSON or `null`, `DELETE /vendor/answers` | what is known |
 //! | `POST /vendor/bump/{key}` | changes what is made up |
 //! | `GET`, `DELETE /vendor/requests` | the log of look-ups |
-//! | `POST /vendor/faults` `{"status":503,"count":n}`, `PUT /vendor/down`, `PUT /vendor/garbage` | faults |
+//! | `POST /vendor/faults` `{"status":503,"count":n}`, `PUT /vendor/down`, `PUT /vendor/garbage`, `PUT /vendor/refused/{key}` status | faults |
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
@@ -176,6 +176,7 @@ fn vendor_call(vendor: &VendorHandle, method: &str, path: &[&str], body: &[u8]) 
             vendor.set_answer(key, (!answer.is_null()).then_some(answer));
             Ok(Value::Null)
         }
+        ("PUT", ["refused", key]) => Ok(json!(vendor.refuse(key, read(body)?))),
         ("DELETE", ["answers"]) => Ok(json!(vendor.clear_answers())),
         ("POST", ["bump", key]) => Ok(json!(vendor.bump(key))),
         ("GET", ["requests"]) => Ok(json!(vendor.requests())),
