@@ -154,6 +154,52 @@ async fn whatever_span_of_events_is_lost_the_org_ends_up_right_with_one_receipt_
 }
 
 #[actix_rt::test]
+async fn a_kill_in_mid_heal_at_any_step_still_ends_in_the_truth_and_one_receipt() {
+    const COUNT: usize = 250;
+    let mut rig = rig(|text| text).await;
+    let org = rig.org("acme").clone();
+    let mut truth = Truth::new();
+    truth.create(&rig, COUNT);
+    truth.holds(&rig).await;
+    rig.kill().await;
+    for n in 0..COUNT {
+        truth.change(&rig, n);
+    }
+    org.expire_events(0);
+
+    // Read, but nothing looked up.
+    rig.simulator.vendor().set_down(true);
+    rig.start().await;
+    let open = async |rig: &Rig, least: u64| {
+        eventually("open records", async || {
+            let view = rig.view("acme").await;
+            (view["open_gaps"] == 1 && view["records"]["open"].as_u64() >= Some(least)).then_some(view)
+        })
+        .await
+    };
+    open(&rig, COUNT as u64).await;
+    rig.kill().await;
+
+    // Looked up and compared, but nothing written.
+    org.hold_jobs(true);
+    rig.simulator.vendor().set_down(false);
+    rig.start().await;
+    let uploads = async || {
+        let calls = org.calls();
+        calls.iter().any(|call| call.method == "PUT" && call.path.contains("/jobs/ingest/")).then_some(())
+    };
+    eventually("the upload of a job", uploads).await;
+    open(&rig, 1).await;
+    rig.kill().await;
+    rig.start().await;
+    org.hold_jobs(false);
+    truth.holds(&rig).await;
+    let receipt = signed_off(&rig, 1).await;
+    assert_eq!((&receipt["failed"], &receipt["changed"]), (&json!(0), &json!(COUNT)), "{receipt}");
+    rig.ledger("acme", json!({ "open": 0, "dead_letters": 0 })).await;
+}
+
+#[actix_rt::test]
 async fn after_the_org_was_moved_every_record_is_checked_and_one_receipt_says_so() {
     let mut rig = rig(|text| text).await;
     let mut truth = Truth::new();

@@ -68,7 +68,10 @@ mod tests {
         let cases = [
             ("0 2 * * SAT", "2026-11-25T00:00:00Z", "2026-11-28T01:00:00Z"),
             ("30 2 * * *", "2026-03-28T12:00:00Z", "2026-03-29T01:00:00Z"),
+            // The hour that is left out in spring is made up for at once; the one that comes twice in autumn counts once.
+            ("30 2 * * *", "2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"),
             ("30 2 * * *", "2026-10-24T12:00:00Z", "2026-10-25T00:30:00Z"),
+            ("30 2 * * *", "2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"),
         ];
         for (schedule, after, expected) in cases {
             let cron = Cron::from_str(schedule).expect("a schedule");
