@@ -16,7 +16,8 @@
 //!
 //! Code map: `data/` is the org's database (what is stored and what is refused), `soql/` its query language, `api/`
 //! the REST and Bulk resources as functions from a request to an answer, `oauth/` logins, `cometd/` the event
-//! subscription; `rights.rs` is what the integration user may do; `org.rs` joins them, `server.rs` puts them on ports. `control/` is what a test may do to it.
+//! subscription; `rights.rs` is what the integration user may do; `org.rs` joins them, `server.rs` puts them on ports.
+//! `control/` is what a test may do to it.
 //!
 //! It imports none of the other crates: a shared type would share a misreading of the protocol.
 
