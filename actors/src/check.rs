@@ -133,7 +133,8 @@ async fn target(line: &OrgLine, sync: &SyncSettings) -> Result<Describe, CallErr
 
 /// Mapped fields that are not there, or that we may not write.
 fn missing(place: &str, sync: &SyncSettings, describe: &Describe) -> Vec<CheckProblem> {
-    let hint = "Install the package's latest version and assign its permission set to the integration user.";
+    let hint = "Install the package's latest version and assign its permission set to the integration user; \
+                `orgpipe doctor` tells where to click.";
     let mut problems = Vec::new();
     let target = sync.mapping.target();
     match describe.field(sync.mapping.external_id_field()) {

@@ -3,6 +3,7 @@
 //! Here: putting the parts together, and what a test may do without HTTP.
 //! Not here: HTTP (`server`), resources (`api`), the checks of a write (`data`, `writes`).
 
+mod admin;
 mod facts;
 mod flow;
 pub(crate) mod writes;
@@ -24,7 +25,7 @@ use crate::faults::{Fault, Faults, Harm, JobFault, RowFault, RowFaults};
 use crate::log::{CallLog, LoggedCall, LoggedJob, LoggedWrite, WriteLog};
 use crate::oauth::{Keys, Sessions};
 use crate::quota::Quota;
-use crate::rights::{Right, Rights, Views};
+use crate::rights::{Rights, Views};
 use crate::{OrgOptions, Row};
 use writes::{Act, Outcome, Rules, Wanted};
 
@@ -62,21 +63,6 @@ pub(crate) struct Org {
     pub(crate) cometd: CometdServer,
     pub(crate) available: AtomicBool,
     state: Mutex<State>,
-}
-
-impl State {
-    /// Takes a right away, or gives it.
-    fn set_right(&mut self, facts: &Facts, right: Right, given: bool) {
-        if right == Right::SettingRow {
-            facts.set_exemption(&mut self.tables, given);
-        }
-        if given {
-            self.views.rights.give(right);
-        } else {
-            self.views.rights.take(right);
-        }
-        self.views.renew(&self.tables.schema);
-    }
 }
 
 impl Org {
@@ -265,22 +251,6 @@ impl OrgHandle {
         state.tables.rows(&object.name).map(|row| Tables::whole(object, row)).collect()
     }
 
-    /// Converts a lead as the administrator does: its company becomes an account, and the lead is closed. The answer
-    /// is the account's id.
-    pub fn convert_lead(&self, lead: &str) -> Result<String, WriteError> {
-        let known = self.get("Lead", lead).unwrap_or_default();
-        let taken = [("Name", "Company"), ("Website", "Website")];
-        let account = taken.map(|(of, from)| (of.to_owned(), known.get(from).cloned().unwrap_or_default()));
-        let account = self.create("Account", Row::from_iter(account))?;
-        let closed = [("IsConverted", json!(true)), ("ConvertedAccountId", json!(account))];
-        let closed = closed.map(|(name, value)| (name.to_owned(), value));
-        let writer = self.org.writer(&self.org.facts.admin_user);
-        let mut state = self.org.state();
-        let written = state.tables.set("Lead", lead, Row::from_iter(closed), &writer)?;
-        flow::run(&self.org, &state, &[Outcome::Written(written)], &writer);
-        Ok(account)
-    }
-
     /// Publishes an event as the administrator; the answer is its replay id. A payload the org's event would refuse
     /// goes out as it is, so that a test can send what no org sends.
     pub fn publish(&self, event: &str, payload: Row) -> i64 {
@@ -381,21 +351,6 @@ impl OrgHandle {
     /// Ends every session: the next call with an old token answers 401.
     pub fn revoke_tokens(&self) {
         self.org.state().sessions.end_all();
-    }
-
-    /// Takes a right away from the integration user; where it is a part of the org, takes it out.
-    pub fn take_right(&self, right: Right) {
-        self.org.state().set_right(&self.org.facts, right, false);
-    }
-
-    /// Gives the integration user a right, or gives it back.
-    pub fn give_right(&self, right: Right) {
-        self.org.state().set_right(&self.org.facts, right, true);
-    }
-
-    /// The org's clock runs so many seconds ahead of ours, or behind: in the header `Date`, and for logins.
-    pub fn set_clock_ahead(&self, secs: i64) {
-        self.org.state().clock_ahead_secs = secs;
     }
 
     /// While set, every login answers 400 with this `error` and `error_description`, such as `invalid_grant` and

@@ -5,6 +5,7 @@
 mod contract;
 mod describe;
 mod id;
+mod kind;
 mod number;
 mod package;
 mod refusal;
