@@ -258,6 +258,7 @@ fn asked(trail: &Trail, asked_ms: u64) -> String {
         Origin::Live => "event",
         Origin::Refresh => "refresh",
         Origin::Heal => "the healing of gap",
+        Origin::Retry => "an operator, once more after",
     };
     let joined = correlation_id.as_ref().map(|id| format!(", correlation ID {id}")).unwrap_or_default();
     format!("Asked for at {} by {by} {event_id}{joined}, sync `{sync}`.", time_text(asked_ms))

@@ -7,8 +7,9 @@ use orgpipe_store::{DeadLetter, Lane, NewRequest, Subject};
 
 use crate::{
     capture::requests,
-    parcel::{ChangeParcel, EventParcel, Origin, RequestParcel, Trail, pack, unpack},
+    parcel::{ChangeParcel, EventParcel, Origin, RequestParcel, pack, unpack},
     settings::OrgSettings,
+    trail::Trail,
 };
 
 /// The requests in the place of a dead letter; or why there are none, and what to do about it.
@@ -90,7 +91,7 @@ mod tests {
 
     fn subject(record: &str, event: &str) -> Subject {
         let (origin, event_id, correlation_id) = (Origin::Live, event.to_owned(), Some("c".to_owned()));
-        let trail = pack(&Trail { sync: "accounts".into(), origin, event_id, correlation_id });
+        let trail = Trail::new("accounts", origin, &event_id, correlation_id.as_deref()).pack();
         Subject { record: record.to_owned(), units: 1, asked_ms: 3, trail }
     }
 
