@@ -123,12 +123,13 @@ async fn readable(line: &OrgLine, sync: &SyncSettings) -> Result<(), CallError> 
 }
 
 async fn target(line: &OrgLine, sync: &SyncSettings) -> Result<Describe, CallError> {
-    let reply = line.call(Lane::Live, &describe::describe(sync.mapping.target())).await?;
+    let reply = line.call(Lane::Live, &describe::describe(sync.mapping.target(), None)).await?;
     let unreadable = |problem: &dyn std::fmt::Display| CallError::Unreadable {
         status: reply.status,
         what: problem.to_string(),
     };
-    Describe::from_json(&describe::parse(&reply)?).map_err(|problem| unreadable(&problem))
+    let described = describe::parse(&reply)?.ok_or_else(|| unreadable(&"no description"))?;
+    Describe::from_json(&described.row).map_err(|problem| unreadable(&problem))
 }
 
 /// Mapped fields that are not there, or that we may not write.

@@ -50,6 +50,7 @@ pub use service::{
     Tree,
 };
 pub use supervise::{
+    schemas::Quarantined,
     status::{Examined, OrgStatus, Part, PartStatus, Reading, State},
     subscription::{ChannelStatus, Subscription},
     supervisor::OrgError,

@@ -34,6 +34,7 @@ fn text(orgs: &[OrgView], threads: &[ThreadStatus], room: &RoomView) -> Result<S
     metrics.ledger(orgs);
     metrics.calls(orgs);
     metrics.parts(orgs);
+    metrics.quarantine(orgs);
     metrics.subscriptions(orgs);
     metrics.channels(orgs);
     metrics.threads(threads);
@@ -129,6 +130,20 @@ impl Metrics {
                 add(&restarts, &labels, u64::from(status.restarts));
                 labels.push(("state", names::state(status.state).to_owned()));
                 set(&state, &labels, 1.0);
+            }
+        }
+    }
+
+    fn quarantine(&mut self, orgs: &[OrgView]) {
+        let fields = self.gauges(
+            "quarantined_field",
+            "1 for a field that cannot be written, so records are written without",
+        );
+        for org in orgs {
+            for one in &org.status.quarantined {
+                let mut labels = with(org, "object", &one.object);
+                labels.push(("field", one.field.clone()));
+                set(&fields, &labels, 1.0);
             }
         }
     }

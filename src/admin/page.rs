@@ -7,7 +7,7 @@ use actix_web::{
     web::{Data, Path},
 };
 use askama::Template;
-use orgpipe_actors::{ChannelStatus, Left, OrgView, Part, Reading, Receipt, Service, State};
+use orgpipe_actors::{ChannelStatus, Left, OrgView, Part, Quarantined, Reading, Receipt, Service, State};
 
 use super::{names, orgs::problem};
 
@@ -138,7 +138,15 @@ fn row(org: &OrgView) -> PageRow {
         open: records.open,
         lag: org.status.last_lag_ms.map(|millis| format!("{millis} ms")).unwrap_or_default(),
         calls: org.status.api_usage.map(|(used, max)| format!("{used} / {max}")).unwrap_or_default(),
-        notes: [notes(org), budget_notes(org), refresh_notes(org), gap_notes(org), doctor_note(org)].concat(),
+        notes: [
+            notes(org),
+            budget_notes(org),
+            refresh_notes(org),
+            gap_notes(org),
+            quarantine_notes(org),
+            doctor_note(org),
+        ]
+        .concat(),
     }
 }
 
@@ -190,6 +198,11 @@ fn doctor_note(org: &OrgView) -> Vec<String> {
         format!("examined {at} UTC: {}. POST /api/v1/orgs/{}/doctor tells all.", examined.note, org.id)
     });
     note.into_iter().collect()
+}
+
+/// Fields that records are written without.
+fn quarantine_notes(org: &OrgView) -> Vec<String> {
+    org.status.quarantined.iter().take(NOTES_MAX).map(Quarantined::sentence).collect()
 }
 
 fn channel_note(name: &str, channel: &ChannelStatus) -> String {

@@ -14,16 +14,14 @@ use std::{
 
 use actix::WeakRecipient;
 use orgpipe_reconcile::{
-    RecordProblem,
-    describe::{Describe, DescribeProblem},
-    id, lookup,
+    RecordProblem, id, lookup,
     matching::{Existing, KEYS_MAX, fold},
     row,
 };
 use orgpipe_salesforce::{
     error::{CallError, ErrorClass},
     limits::QUERY_URL_BYTES_MAX,
-    rest::{describe, query},
+    rest::query,
     soql::Select,
 };
 use orgpipe_store::{Append, NewDead, Request, Settle, StoreError, Subject, units};
@@ -46,14 +44,12 @@ use crate::{
         context::OrgContext,
         moved,
         org::Bell,
+        schemas::{self, SchemaError, Target},
         status::{Part, State},
         worker::{Next, Work},
     },
     trail::{Hasher, Trail},
 };
-
-/// How long a describe is trusted. An error that blames the schema forgets it at once.
-const DESCRIBE_SECS: u64 = 3600;
 
 /// Name of the position that holds the key of the hashes in the ledger: random, and never changed.
 const HASH_KEY: &str = "hash-key";
@@ -65,8 +61,6 @@ const HEAD_RECORDS: u64 = 2 * lookup::RECORDS_MAX as u64;
 pub(crate) struct Ingest {
     org: Arc<OrgContext>,
     bell: WeakRecipient<Bell>,
-    /// By target object, with the time it was read.
-    describes: BTreeMap<String, (Duration, Arc<Describe>)>,
     lately: Lately,
     /// `None` until its key has been read.
     hasher: Option<Arc<Hasher>>,
@@ -87,17 +81,17 @@ enum Halt {
     Call(#[from] CallError),
     #[error(transparent)]
     Source(#[from] SourceError),
-    #[error("the describe of {object} cannot be used: {cause}")]
-    Describe { object: String, cause: DescribeProblem },
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
 }
 
 impl Halt {
     fn hint(&self) -> String {
         match self {
             Self::Store(error) => error.hint().unwrap_or_default(),
-            Self::Call(error) => error.hint().unwrap_or_default(),
+            Self::Call(error) | Self::Schema(SchemaError::Call(error)) => error.hint().unwrap_or_default(),
             Self::Source(error) => error.hint().to_owned(),
-            Self::Describe { .. } => {
+            Self::Schema(SchemaError::Unusable { .. }) => {
                 "Check the target's API name and the integration user's permissions.".to_owned()
             }
         }
@@ -130,7 +124,6 @@ impl Ingest {
         Self {
             org,
             bell,
-            describes: BTreeMap::new(),
             lately,
             hasher: None,
             calls: Cell::new(0),
@@ -213,21 +206,24 @@ impl Ingest {
             .collect();
         let answers = self.look_up(batch, &ask, &mut job.asked, settle).await?;
         settle.requests.append(&mut job.requests);
-        let wanted = verdict::wanted(batch, job.asked, &answers, settle);
+        let mut wanted = verdict::wanted(batch, job.asked, &answers, settle);
         if wanted.is_empty() {
             return Ok(());
         }
-        let describe = self.describe(&plan, mapping.target()).await?;
+        let target = self.target(&plan, mapping.target()).await?;
+        for wanted in &mut wanted {
+            wanted.desired.fields.retain(|field, _| target.writes(field));
+        }
         let keys: Vec<String> = wanted.iter().map(|wanted| wanted.desired.external_id.clone()).collect();
         // Before the query: a change that ends in between makes us write too much, never too little.
         let folded: Vec<String> = keys.iter().map(|key| fold(key)).collect();
         let open: BTreeSet<String> = org.store.open_keys(org.id(), mapping.target(), folded).await?;
         let select = Select::from(mapping.target())
             .fields(["Id".to_owned(), mapping.external_id_field().to_owned()])
-            .fields(mapping.target_fields());
+            .fields(mapping.target_fields().into_iter().filter(|field| target.writes(field)));
         let existing = self.select_in(&plan, &select, mapping.external_id_field(), &keys).await?;
         let existing = Existing::new(&existing, mapping.external_id_field());
-        verdict::compare(batch, wanted, &existing, &open, &describe, settle);
+        verdict::compare(batch, wanted, &existing, &open, &target.describe, settle);
         Ok(())
     }
 
@@ -320,25 +316,16 @@ impl Ingest {
         Ok(answers)
     }
 
-    /// The describe of an object, if it has been read lately.
-    fn known(&self, object: &str) -> Option<&Arc<Describe>> {
-        let (read, known) = self.describes.get(object)?;
-        let fresh = self.org.clock.monotonic() < *read + Duration::from_secs(DESCRIBE_SECS);
-        fresh.then_some(known)
+    fn known(&self, object: &str) -> Option<Target> {
+        self.org.schemas.fresh(object, self.org.clock.monotonic())
     }
 
-    async fn describe(&mut self, plan: &Plan, object: &str) -> Result<Arc<Describe>, Halt> {
+    async fn target(&self, plan: &Plan, object: &str) -> Result<Target, Halt> {
         if let Some(known) = self.known(object) {
-            return Ok(Arc::clone(known));
+            return Ok(known);
         }
-        let now = self.org.clock.monotonic();
         self.called();
-        let reply = self.org.line.planned(plan, &describe::describe(object)).await?;
-        let fresh = Describe::from_json(&describe::parse(&reply)?)
-            .map_err(|cause| Halt::Describe { object: object.to_owned(), cause })?;
-        let fresh = Arc::new(fresh);
-        self.describes.insert(object.to_owned(), (now, Arc::clone(&fresh)));
-        Ok(fresh)
+        Ok(schemas::read(&self.org, plan, object).await?)
     }
 
     /// All records whose `field` is one of `values`, over as many queries as URL and list lengths ask for.
@@ -372,7 +359,9 @@ impl Ingest {
         if let Halt::Call(error) = halt
             && error.class() == ErrorClass::Schema
         {
-            self.describes.clear();
+            for sync in &self.org.settings.syncs {
+                self.org.schemas.doubt(sync.mapping.target());
+            }
         }
         let wait = self.delays.next(self.org.clock.dice());
         let wait = halt.retry_in().unwrap_or(wait);

@@ -47,6 +47,8 @@ pub(super) struct OpenJob {
     /// When to look next (time since start).
     pub look_at: Duration,
     parcel: JobParcel,
+    /// What is written to.
+    target: String,
     /// The fields in its file.
     fields: Vec<String>,
     /// What is remembered of each change, by sequence number.
@@ -119,6 +121,7 @@ pub(super) fn resume(job: Job, now: Duration) -> Result<OpenJob, Vec<(u64, Outco
                 id: job.id,
                 look_at: now,
                 parcel,
+                target: job.changes.first().map(|change| change.target.clone()).unwrap_or_default(),
                 fields: fields_of(&changes),
                 tried,
                 received_ms: 0,
@@ -209,6 +212,7 @@ pub(super) async fn open(
         id: info.id,
         look_at: org.clock.monotonic(),
         parcel,
+        target,
         fields: fields_of(&changes),
         tried: tried_of(&changes),
         received_ms,
@@ -325,6 +329,12 @@ async fn results(org: &OrgContext, open: &OpenJob, cause: Option<ApiError>) -> R
         file.end()?;
     }
     let rows = results.rows(open.parcel.rows.iter().map(|(_, key)| key.as_str()));
+    let of_schema = |error: &ApiError| error.class() == ErrorClass::Schema;
+    if rows.iter().any(|row| matches!(row, BulkRow::Failed(error) if of_schema(error)))
+        || cause.as_ref().is_some_and(of_schema)
+    {
+        org.schemas.doubt(&open.target);
+    }
     let moment = Moment { now_ms: org.clock.now_ms(), dice: org.clock.dice() };
     let sent = Sent { operation: open.parcel.operation, fields: &open.fields };
     let outcomes = open.parcel.rows.iter().zip(rows).map(|((seq, _), row)| {

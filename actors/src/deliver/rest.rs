@@ -26,6 +26,11 @@ pub(super) async fn write(
     let mut parts: Vec<&[Outgoing]> = changes.chunks(COLLECTION_RECORDS_MAX).rev().collect();
     while let Some(part) = parts.pop() {
         let results = send(org, priority, part).await;
+        if blames_schema(&results)
+            && let Some(change) = part.first()
+        {
+            org.schemas.doubt(&change.parcel.target);
+        }
         let moment = Moment { now_ms: org.clock.now_ms(), dice: org.clock.dice() };
         let operation = part.first().map(|change| change.parcel.operation).unwrap_or_default();
         let sent = Sent { operation, fields: &fields };
@@ -50,6 +55,15 @@ pub(super) async fn write(
         }
     }
     Ok(outcomes)
+}
+
+fn blames_schema(results: &Result<Vec<RowResult>, CallError>) -> bool {
+    match results {
+        Ok(results) => results
+            .iter()
+            .any(|row| matches!(row, RowResult::Failed(error) if error.class() == ErrorClass::Schema)),
+        Err(error) => error.class() == ErrorClass::Schema,
+    }
 }
 
 async fn send(

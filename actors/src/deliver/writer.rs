@@ -21,7 +21,7 @@ use crate::{
     retry::{Delays, until},
     supervise::{
         context::OrgContext,
-        moved,
+        moved, schemas,
         status::{Part, State},
         worker::{Next, Work},
     },
@@ -204,9 +204,12 @@ impl Writer {
     }
 
     async fn send(&mut self, changes: Vec<Change>) -> Result<(), Halt> {
-        let (outgoing, unreadable) = unpack_all(&changes, self.org.clock.now_ms());
+        let (mut outgoing, unreadable) = unpack_all(&changes, self.org.clock.now_ms());
         if !unreadable.is_empty() {
             self.resolve(unreadable, None, 0).await?;
+        }
+        for change in &mut outgoing {
+            self.org.schemas.strip(&change.parcel.target, &mut change.parcel.fields);
         }
         // The most urgent of them speaks for all, as they share the calls.
         let urgent = outgoing.iter().map(|change| Priority::from(change.parcel.origin)).min();
@@ -233,6 +236,32 @@ impl Writer {
         Ok(())
     }
 
+    /// Looks at the targets that an error blamed. Where fields are in quarantine since, what was put back goes out
+    /// without them at once.
+    async fn mended(&self, mut outcomes: Vec<(u64, Outcome)>) -> Vec<(u64, Outcome)> {
+        let org = &self.org;
+        for object in org.schemas.doubted() {
+            let before = org.schemas.quarantined(&object);
+            let looked = match org.line.plan(Priority::Live, 1).await {
+                Ok(plan) => schemas::read(org, &plan, &object).await,
+                Err(error) => Err(error.into()),
+            };
+            match looked {
+                Ok(_) if !org.schemas.quarantined(&object).is_subset(&before) => {
+                    for (_, outcome) in &mut outcomes {
+                        if let Outcome::Retry { due_ms, .. } = outcome {
+                            *due_ms = 0;
+                        }
+                    }
+                }
+                Ok(_) => {}
+                // The next look-up, or the next refusal, looks again.
+                Err(error) => tracing::warn!(org = org.id(), object, "the schema is in doubt: {error}"),
+            }
+        }
+        outcomes
+    }
+
     /// Commit C.
     async fn resolve(
         &self,
@@ -241,6 +270,7 @@ impl Writer {
         received_ms: u64,
     ) -> Result<(), Halt> {
         let org = &self.org;
+        let outcomes = self.mended(outcomes).await;
         let written = outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Written)).count();
         for (seq, outcome) in &outcomes {
             if let Outcome::Dead { reason, hint, .. } = outcome {

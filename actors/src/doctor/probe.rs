@@ -99,12 +99,15 @@ impl Line<'_> {
         let events = needs.channels.iter().filter_map(|channel| event_of(channel));
         let names: Vec<&str> = needs.objects.keys().map(String::as_str).chain(events).collect();
         for name in names {
-            let described = match self.call(&describe::describe(name)).await {
+            let described = match self.call(&describe::describe(name, None)).await {
                 Ok(reply) => describe::parse(&reply),
                 Err(error) => Err(error),
             };
             match described {
-                Ok(row) => _ = self.facts.objects.insert(name.to_owned(), Some(ObjectFacts::of(&row))),
+                Ok(described) => {
+                    let facts = described.map(|described| ObjectFacts::of(&described.row));
+                    self.facts.objects.insert(name.to_owned(), facts);
+                }
                 Err(error) if error.class() == ErrorClass::Schema => {
                     self.facts.objects.insert(name.to_owned(), None);
                 }

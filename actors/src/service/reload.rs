@@ -19,7 +19,10 @@ use crate::{
     deliver::gate::Keep,
     failpoint::Failpoints,
     settings::{OrgSettings, Settings},
-    supervise::{context::OrgContext, line::OrgLine, shared::Shared, status::Board, supervisor::Change},
+    supervise::{
+        context::OrgContext, line::OrgLine, schemas::Schemas, shared::Shared, status::Board,
+        supervisor::Change,
+    },
 };
 
 /// What other settings came to.
@@ -81,6 +84,7 @@ impl Common {
             queue_max: self.queue_max,
             line,
             shared: Arc::clone(&self.shared),
+            schemas: Schemas::default(),
             gaps: heal::Guard::default(),
             board,
             clock: self.clock,

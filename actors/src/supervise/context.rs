@@ -6,6 +6,7 @@ use orgpipe_store::Store;
 
 use super::{
     line::OrgLine,
+    schemas::Schemas,
     shared::{Shared, Ways},
     status::Board,
 };
@@ -29,6 +30,8 @@ pub(crate) struct OrgContext {
     pub line: OrgLine,
     /// What all orgs share.
     pub shared: Arc<Shared>,
+    /// What the org says about the targets.
+    pub schemas: Schemas,
     /// Guards the list of gaps in the event stream.
     pub gaps: heal::Guard,
     /// What an operator sees.

@@ -5,6 +5,7 @@ pub(crate) mod line;
 pub(crate) mod moved;
 pub(crate) mod org;
 mod restart;
+pub(crate) mod schemas;
 pub(crate) mod shared;
 pub(crate) mod status;
 pub(crate) mod subscription;

@@ -9,7 +9,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::{subscription::Subscription, wish::Wish};
+use super::{schemas::Quarantined, subscription::Subscription, wish::Wish};
 use crate::{capture::heal::Receipt, doctor::Severity};
 
 /// Parts of an org, in the order of the flow.
@@ -95,6 +95,8 @@ pub struct OrgStatus {
     pub open_gaps: usize,
     /// What was done about the last gap.
     pub last_receipt: Option<Receipt>,
+    /// Fields that cannot be written, so that records are written without them.
+    pub quarantined: Vec<Quarantined>,
     /// What the doctor said the last time.
     pub doctor: Option<Examined>,
 }
@@ -245,6 +247,11 @@ impl Board {
         let mut status = self.lock();
         status.open_gaps = open;
         status.last_receipt = receipt.or_else(|| status.last_receipt.take());
+    }
+
+    /// These fields are in quarantine, and no others.
+    pub(crate) fn quarantined(&self, fields: Vec<Quarantined>) {
+        self.lock().quarantined = fields;
     }
 
     /// A panic elsewhere must not spread through the board.

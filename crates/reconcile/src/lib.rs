@@ -8,6 +8,7 @@
 pub mod change;
 pub mod describe;
 pub mod diff;
+pub mod drift;
 pub mod event;
 pub mod id;
 pub mod lookup;

@@ -10,6 +10,7 @@ pub(crate) mod writes;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -116,6 +117,11 @@ impl Org {
     /// A panic elsewhere leaves the state as it was between two statements; a simulator goes on with it.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When the org was made, by the real clock and to the second.
+    pub(crate) fn began(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(self.facts.began_ms.div_euclid(1_000).unsigned_abs())
     }
 
     /// The id that logins tell.

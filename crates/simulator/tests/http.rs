@@ -2,7 +2,7 @@
 
 mod support;
 
-use orgpipe_simulator::{CustomField, FieldKind, Options, OrgOptions, Profile};
+use orgpipe_simulator::{CustomField, FieldKind, FieldRight, Options, OrgOptions, Profile, Right};
 use reqwest::Method;
 use serde_json::{Value, json};
 use support::{World, login, row, world};
@@ -387,5 +387,31 @@ fn faults_strike_as_often_as_asked() {
             .await
             .expect("an answer");
         assert_eq!(headed.status(), 431);
+    });
+}
+
+#[test]
+fn a_description_tells_its_age_and_hides_what_a_permission_hides() {
+    world(Options::default(), async |world: &World| {
+        let path = "/sobjects/Enrichment__c/describe";
+        let first = world.call(Method::GET, path, None).await;
+        let age = first.headers()["last-modified"].to_str().expect("text").to_owned();
+        let asked = |since: &str| {
+            world.http.get(world.url(path)).bearer_auth(&world.token).header("If-Modified-Since", since)
+        };
+        assert_eq!(asked(&age).send().await.expect("an answer").status(), 304);
+        let before = "Thu, 01 Jan 1970 00:00:00 GMT";
+        assert_eq!(asked(before).send().await.expect("an answer").status(), 200);
+
+        let field = async |name: &str| {
+            let described = world.get(path).await;
+            let fields = described["fields"].as_array().expect("fields").clone();
+            fields.into_iter().find(|field| field["name"] == name)
+        };
+        let right = |right| Right::Field("Enrichment__c".into(), "Industry__c".into(), right);
+        world.org().take_right(right(FieldRight::Edit));
+        assert_eq!(field("Industry__c").await.expect("seen")["updateable"], false);
+        world.org().take_right(right(FieldRight::Read));
+        assert_eq!(field("Industry__c").await, None);
     });
 }

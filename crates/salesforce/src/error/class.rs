@@ -151,7 +151,7 @@ impl ApiError {
     pub(super) fn class_by_status(&self) -> ErrorClass {
         match self.status {
             // Redirects are not followed: a stale instance URL leads to a login page.
-            301..=308 | 401 => ErrorClass::Auth,
+            301..=303 | 305..=308 | 401 => ErrorClass::Auth,
             403 | 410 => ErrorClass::Org,
             404 => ErrorClass::Schema,
             405 | 409 | 411..=415 | 428 | 431 => ErrorClass::Bug,

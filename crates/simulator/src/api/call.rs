@@ -16,6 +16,7 @@ pub(crate) struct Call {
     pub(crate) query: Vec<(String, String)>,
     pub(crate) content_type: String,
     pub(crate) query_options: String,
+    pub(crate) if_modified_since: String,
     pub(crate) body: bytes::Bytes,
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Here: these answers. Not here: an object's own description (`data::describe`).
 
+use actix_web::http::header::HttpDate;
 use serde_json::{Value, json};
 
 use super::answer::Answer;
@@ -67,9 +68,17 @@ pub(crate) fn object(seen: &Schema, call: &Call, name: &str) -> Answer {
     Answer::json(200, &json!({"objectDescribe": summary(object, &call.base()), "recentItems": []}))
 }
 
-pub(crate) fn describe(seen: &Schema, call: &Call, name: &str) -> Answer {
+/// An object is as old as the org. Whether a changed permission makes it younger is not known of Salesforce; here it does
+/// not, so that a client that only asks for changes is found out.
+pub(crate) fn describe(org: &Org, seen: &Schema, call: &Call, name: &str) -> Answer {
     let Some(object) = seen.object(name) else { return Answer::not_found() };
-    Answer::json(200, &describe_object(seen, object, &call.base()))
+    let modified = HttpDate::from(org.began());
+    let known: Option<HttpDate> = call.if_modified_since.parse().ok();
+    let answer = match known {
+        Some(known) if known >= modified => Answer::empty(304),
+        _ => Answer::json(200, &describe_object(seen, object, &call.base())),
+    };
+    answer.with("Last-Modified", modified.to_string())
 }
 
 pub(crate) fn event_schema(seen: &Schema, name: &str) -> Answer {

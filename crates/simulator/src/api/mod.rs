@@ -72,7 +72,7 @@ fn route(org: &Org, state: &mut State, call: &Call, user: &str) -> Answer {
         ("GET", ["tooling", "query"]) => discovery::installed_packages(org, state, call, user),
         ("GET", ["sobjects"]) => discovery::objects(seen, call),
         ("GET", ["sobjects", object]) => discovery::object(seen, call, object),
-        ("GET", ["sobjects", object, "describe"]) => discovery::describe(seen, call, object),
+        ("GET", ["sobjects", object, "describe"]) => discovery::describe(org, seen, call, object),
         ("GET", ["sobjects", object, "eventSchema"]) => discovery::event_schema(seen, object),
         ("POST", ["sobjects", object] | ["sobjects", object, "Id"]) => {
             rows::create(org, state, (seen, call), object, user)

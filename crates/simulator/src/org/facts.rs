@@ -16,6 +16,8 @@ const CLIENT_SECRET: &str = "simulated-consumer-secret-0001";
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
     pub(crate) name: String,
+    /// Real Unix milliseconds.
+    pub(crate) began_ms: i64,
     pub(crate) namespace: String,
     pub(crate) package_version: [u32; 3],
     pub(crate) flow: bool,
@@ -52,6 +54,7 @@ impl Facts {
         let org_id = tables.seed("Organization", row(&json!({"Name": options.name})), &writer(&admin_user));
         let facts = Self {
             name: options.name.clone(),
+            began_ms: now_ms,
             namespace: options.namespace.clone(),
             package_version: options.package_version,
             flow: options.flow,

@@ -1,0 +1,290 @@
+//! What an org says about the targets of its syncs, and which of their fields are in quarantine: they cannot be written,
+//! so the rest of each record is written without them.
+//!
+//! ```text
+//!             describe says: gone or read-only                  describe says: writable again
+//! written ───────────────────────────────────────▶ quarantined ───────────────────────────────▶ written
+//! ```
+//!
+//! Here: how long a describe is trusted, and telling about quarantines. Not here: what has drifted
+//! (`reconcile::drift`), who leaves the fields out (`decide::ingest`, `deliver::writer`).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use orgpipe_reconcile::{
+    Row,
+    describe::{Describe, DescribeProblem},
+    drift::{Drift, drifted},
+};
+use orgpipe_salesforce::{error::CallError, rest::describe};
+use serde::Serialize;
+
+use super::context::OrgContext;
+use crate::deliver::gate::Plan;
+
+/// How long a describe is trusted. An error that blames the schema ends that at once.
+const TRUST: Duration = Duration::from_hours(1);
+/// The same while fields are in quarantine, so that they come back soon.
+const TRUST_IN_QUARANTINE: Duration = Duration::from_mins(5);
+
+/// A field that is not written, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Quarantined {
+    /// API name of the object.
+    pub object: String,
+    /// API name of the field.
+    pub field: String,
+    /// Why, as a clause.
+    pub why: &'static str,
+    /// What to do about it.
+    pub hint: &'static str,
+    /// Since when, Unix milliseconds.
+    pub since_ms: u64,
+}
+
+impl Quarantined {
+    fn new(object: &str, field: &str, drift: Drift, now_ms: u64) -> Self {
+        let (why, hint) = match drift {
+            Drift::Gone => (
+                "the org has no such field, or the integration user may not see it",
+                "Install the package's latest version and assign its permission set, or take the field out of \
+                 the sync; then refresh the sync.",
+            ),
+            Drift::ReadOnly => (
+                "the integration user may not write it",
+                "Assign the package's permission set, or take the field out of the sync; then refresh the sync.",
+            ),
+        };
+        Self { object: object.to_owned(), field: field.to_owned(), why, hint, since_ms: now_ms }
+    }
+
+    /// For the log and the page.
+    pub fn sentence(&self) -> String {
+        format!("{}.{} is not written: {}. {}", self.object, self.field, self.why, self.hint)
+    }
+}
+
+/// A target as the org describes it.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    /// Its fields.
+    pub describe: Arc<Describe>,
+    /// Names of those in quarantine, in lower case.
+    quarantined: Arc<BTreeSet<String>>,
+}
+
+impl Target {
+    /// Whether a field of this name, in any case, is written.
+    pub(crate) fn writes(&self, field: &str) -> bool {
+        !self.quarantined.contains(&field.to_ascii_lowercase())
+    }
+}
+
+/// Why a target is not known.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SchemaError {
+    /// Salesforce or the way there.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// What it answered.
+    #[error("the describe of {object} cannot be used: {cause}")]
+    Unusable {
+        /// The target.
+        object: String,
+        /// What is wrong.
+        cause: DescribeProblem,
+    },
+}
+
+/// The targets of one org. Shared by its actors.
+#[derive(Debug, Default)]
+pub(crate) struct Schemas(Mutex<Known>);
+
+/// Pure: time is an argument.
+#[derive(Debug, Default)]
+struct Known {
+    targets: BTreeMap<String, Entry>,
+    /// Targets that an error blames, until they have been read anew.
+    doubted: BTreeSet<String>,
+    quarantined: Vec<Quarantined>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    target: Target,
+    /// When it was read (time since start).
+    read: Duration,
+    last_modified: Option<String>,
+}
+
+impl Known {
+    fn fresh(&self, object: &str, now: Duration) -> Option<Target> {
+        let Entry { target, read, .. } = self.targets.get(object)?;
+        let trust = if target.quarantined.is_empty() { TRUST } else { TRUST_IN_QUARANTINE };
+        (now < *read + trust && !self.doubted.contains(object)).then(|| target.clone())
+    }
+
+    /// To ask only for changes. Not while there is a quarantine or a doubt: whether a changed permission counts as a
+    /// change of the object is not known.
+    fn last_modified(&self, object: &str) -> Option<String> {
+        let entry = self.targets.get(object)?;
+        let sure = entry.target.quarantined.is_empty() && !self.doubted.contains(object);
+        entry.last_modified.clone().filter(|_| sure)
+    }
+
+    /// It is as it was.
+    fn confirmed(&mut self, object: &str, now: Duration) -> Option<Target> {
+        let entry = self.targets.get_mut(object)?;
+        entry.read = now;
+        Some(entry.target.clone())
+    }
+
+    /// Takes a describe in; gives back the fields that are new in quarantine, and those that are back.
+    fn take(
+        &mut self,
+        object: &str,
+        (describe, last_modified): (Describe, Option<String>),
+        drifted: Vec<(String, Drift)>,
+        now: Duration,
+        now_ms: u64,
+    ) -> (Target, Vec<Quarantined>, Vec<Quarantined>) {
+        self.doubted.remove(object);
+        let quarantined = Arc::new(drifted.iter().map(|(field, _)| field.to_ascii_lowercase()).collect());
+        let target = Target { describe: Arc::new(describe), quarantined };
+        let entry = Entry { target: target.clone(), read: now, last_modified };
+        self.targets.insert(object.to_owned(), entry);
+        let before: Vec<Quarantined> = self.quarantined.extract_if(.., |one| one.object == object).collect();
+        let mut entered = Vec::new();
+        for (field, drift) in drifted {
+            let mut one = Quarantined::new(object, &field, drift, now_ms);
+            match before.iter().find(|known| known.field == field) {
+                Some(known) => one.since_ms = known.since_ms,
+                None => entered.push(one.clone()),
+            }
+            self.quarantined.push(one);
+        }
+        let left = before.into_iter().filter(|known| target.writes(&known.field)).collect();
+        (target, entered, left)
+    }
+}
+
+impl Schemas {
+    /// A target as it was described lately; none if it has to be read.
+    pub(crate) fn fresh(&self, object: &str, now: Duration) -> Option<Target> {
+        self.known().fresh(object, now)
+    }
+
+    /// An error blames the target's schema.
+    pub(crate) fn doubt(&self, object: &str) {
+        self.known().doubted.insert(object.to_owned());
+    }
+
+    /// The targets that are doubted.
+    pub(crate) fn doubted(&self) -> Vec<String> {
+        self.known().doubted.iter().cloned().collect()
+    }
+
+    /// Fields of the target that are in quarantine.
+    pub(crate) fn quarantined(&self, object: &str) -> BTreeSet<String> {
+        let known = self.known();
+        let of_target = known.quarantined.iter().filter(|one| one.object == object);
+        of_target.map(|one| one.field.clone()).collect()
+    }
+
+    /// Takes the fields in quarantine out of a record that is about to be written.
+    pub(crate) fn strip(&self, object: &str, fields: &mut Row) {
+        if let Some(Entry { target, .. }) = self.known().targets.get(object) {
+            fields.retain(|field, _| target.writes(field));
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads a target's describe with a call of the plan, and says loudly which fields enter and leave quarantine.
+pub(crate) async fn read(org: &OrgContext, plan: &Plan, object: &str) -> Result<Target, SchemaError> {
+    let last_modified = org.schemas.known().last_modified(object);
+    let call = describe::describe(object, last_modified.as_deref());
+    let now = org.clock.monotonic();
+    let reply = org.line.planned(plan, &call).await?;
+    let Some(described) = describe::parse(&reply)? else {
+        let confirmed = org.schemas.known().confirmed(object, now);
+        return confirmed
+            .ok_or_else(|| CallError::Unreadable { status: 304, what: "no description".to_owned() }.into());
+    };
+    let describe = Describe::from_json(&described.row)
+        .map_err(|cause| SchemaError::Unusable { object: object.to_owned(), cause })?;
+    let syncs = org.settings.syncs.iter().filter(|sync| sync.mapping.target() == object);
+    let mut drift: Vec<(String, Drift)> = syncs.flat_map(|sync| drifted(&sync.mapping, &describe)).collect();
+    drift.sort_unstable();
+    drift.dedup();
+    let fresh = (describe, described.last_modified);
+    let (target, entered, left) = org.schemas.known().take(object, fresh, drift, now, org.clock.now_ms());
+    for one in entered {
+        tracing::error!(org = org.id(), "{}", one.sentence());
+    }
+    for Quarantined { object, field, .. } in left {
+        tracing::warn!(
+            org = org.id(),
+            "{object}.{field} is written again; refresh the sync to make up for it"
+        );
+    }
+    let all = org.schemas.known().quarantined.clone();
+    org.board.quarantined(all);
+    Ok(target)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secs(secs: u64) -> Duration {
+        Duration::from_secs(secs)
+    }
+
+    fn describe() -> (Describe, Option<String>) {
+        let json = serde_json::json!({ "name": "A__c", "fields": [] });
+        (Describe::from_json(json.as_object().expect("an object")).expect("readable"), Some("then".into()))
+    }
+
+    #[test]
+    fn a_field_enters_quarantine_once_and_leaves_it_by_itself() {
+        let mut known = Known::default();
+        let gone = || vec![("F__c".to_owned(), Drift::Gone)];
+        let (target, entered, left) = known.take("A__c", describe(), gone(), secs(0), 5);
+        assert_eq!(
+            (entered.len(), left.len(), target.writes("f__C"), target.writes("G__c")),
+            (1, 0, false, true)
+        );
+        assert!(entered[0].sentence().contains("A__c.F__c is not written: the org has no such field"));
+        assert!(known.fresh("A__c", secs(299)).is_some());
+        assert!(known.fresh("A__c", secs(300)).is_none(), "looked at soon again");
+        assert_eq!(known.last_modified("A__c"), None, "and whole");
+        let (_, entered, left) = known.take("A__c", describe(), gone(), secs(300), 6);
+        assert_eq!((entered, left, known.quarantined[0].since_ms), (vec![], vec![], 5));
+        let (target, entered, left) = known.take("A__c", describe(), vec![], secs(600), 7);
+        assert_eq!(
+            (entered.len(), left.len(), target.writes("F__c"), known.quarantined.len()),
+            (0, 1, true, 0)
+        );
+    }
+
+    #[test]
+    fn a_describe_is_trusted_for_an_hour_then_only_changes_are_asked_for_and_a_doubt_ends_both() {
+        let mut known = Known::default();
+        known.take("A__c", describe(), vec![], secs(0), 0);
+        assert!(known.fresh("A__c", secs(3_599)).is_some() && known.fresh("A__c", secs(3_600)).is_none());
+        assert_eq!(known.last_modified("A__c").as_deref(), Some("then"));
+        assert!(known.confirmed("A__c", secs(3_600)).is_some() && known.fresh("A__c", secs(7_000)).is_some());
+        known.doubted.insert("A__c".to_owned());
+        assert!(known.fresh("A__c", secs(7_000)).is_none() && known.last_modified("A__c").is_none());
+        known.take("A__c", describe(), vec![], secs(7_000), 0);
+        assert!(known.fresh("A__c", secs(7_000)).is_some());
+    }
+}
