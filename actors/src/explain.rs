@@ -229,6 +229,11 @@ fn begun(subject: &Subject, fate: Fate, target: &str, key: &str, number: u64) ->
         Some(Found::None) => {
             story.push(format!("No record of the target has the key `{key}`: it is created."));
         }
+        Some(Found::One(id)) if fate == Fate::Unchanged && trail.origin == Origin::Orphan => {
+            story.push(format!(
+                "The record with the key `{key}` is {id}: it has its own record again, or nothing is left."
+            ));
+        }
         Some(Found::One(id)) if fate == Fate::Unchanged => {
             story.push(format!("The record with the key `{key}` is {id}, which held all of it."));
         }
@@ -237,6 +242,13 @@ fn begun(subject: &Subject, fate: Fate, target: &str, key: &str, number: u64) ->
             "An earlier change of `{key}` was still under way, so all fields are written without comparing."
         )),
         None => {}
+    }
+    if trail.origin == Origin::Orphan
+        && trail.fields.is_empty()
+        && trail.key.is_none()
+        && trail.found.is_some()
+    {
+        story.push("To be deleted, as `on_deleted` says.".to_owned());
     }
     if !trail.fields.is_empty() || trail.more_fields > 0 {
         let mut fields: Vec<String> = trail.fields.iter().map(field).collect();
@@ -259,6 +271,12 @@ fn asked(trail: &Trail, asked_ms: u64) -> String {
         Origin::Refresh => "refresh",
         Origin::Heal => "the healing of gap",
         Origin::Retry => "an operator, once more after",
+        Origin::Orphan => {
+            return format!(
+                "Found at {} by refresh {event_id}: the record it was made for is gone; sync `{sync}`.",
+                time_text(asked_ms)
+            );
+        }
     };
     let joined = correlation_id.as_ref().map(|id| format!(", correlation ID {id}")).unwrap_or_default();
     format!("Asked for at {} by {by} {event_id}{joined}, sync `{sync}`.", time_text(asked_ms))

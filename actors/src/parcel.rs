@@ -20,6 +20,8 @@ pub(crate) enum Origin {
     Heal,
     /// An operator has a dead letter tried again.
     Retry,
+    /// A refresh found a record of the target without the record that it was made for: the IDs are the target's.
+    Orphan,
 }
 
 /// Look up these records: one entry of the ingress queue. 1 to 200 records of one object.

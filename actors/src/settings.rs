@@ -160,6 +160,28 @@ pub struct RefreshSettings {
     pub window: Option<(NaiveTime, NaiveTime)>,
     /// Records per request, 1 to 100.
     pub batch: usize,
+    /// What becomes of the target's records whose own record is gone.
+    pub on_deleted: OnDeleted,
+}
+
+/// What becomes of a record of the target after the record that it was made for has been deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDeleted {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// Its mapped fields are emptied.
+    Clear,
+    /// It is deleted.
+    Delete,
+}
+
+impl OrgSettings {
+    /// The fields of a target that hold the ID of the record that each of its records was made for, in any of the syncs.
+    pub(crate) fn links(&self, target: &str) -> Vec<String> {
+        let syncs = self.syncs.iter().filter(|sync| sync.mapping.target() == target);
+        syncs.flat_map(|sync| sync.mapping.links().map(str::to_owned)).collect()
+    }
 }
 
 #[cfg(test)]
@@ -194,8 +216,14 @@ pub(crate) mod tests {
             reason: None,
             correlation_id: None,
         };
-        let refresh =
-            RefreshSettings { condition: None, schedule: None, changes: None, window: None, batch: 100 };
+        let refresh = RefreshSettings {
+            condition: None,
+            schedule: None,
+            changes: None,
+            window: None,
+            batch: 100,
+            on_deleted: OnDeleted::Keep,
+        };
         let flow = Flow::ClientCredentials { client_id: "id".into(), client_secret: "secret".into() };
         OrgSettings {
             id: "acme".into(),

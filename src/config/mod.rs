@@ -61,7 +61,7 @@ pub(crate) fn parse(text: &str, file: &Path, environment: &Environment) -> Resul
     }
     let tables = Tables::read(document.get_ref(), &mut report);
     let folder = file.parent().unwrap_or(Path::new(""));
-    let config = resolve::config(tables, folder, environment, &mut report);
+    let config = resolve::config(&tables, folder, environment, &mut report);
     match config {
         Some(config) if report.is_empty() => Ok(config),
         _ => Err(report.into_problems()),

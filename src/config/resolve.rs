@@ -60,7 +60,7 @@ const LIMITS: Limits = Limits {
 
 /// The settings a file means; relative paths start from `folder`.
 pub(super) fn config(
-    tables: Tables<'_>,
+    tables: &Tables<'_>,
     folder: &Path,
     environment: &Environment,
     report: &mut Report<'_>,
@@ -71,7 +71,7 @@ pub(super) fn config(
         Some(table) => webhook(table, environment, report).map(Some),
         None => Some(None),
     };
-    let syncs = sync::all(tables.syncs, &namespaces(tables.org_defaults.as_ref(), &tables.orgs), report);
+    let syncs = sync::all(&tables.syncs, &namespaces(tables.org_defaults.as_ref(), &tables.orgs), report);
     let defaults = Defaults::of(tables.org_defaults.as_ref(), report);
     if tables.orgs.is_empty() {
         let hint = "Write `[[org]]` with `id` and `auth`, once for each customer's org.";

@@ -75,7 +75,7 @@ const SYNC: Keys = (
 );
 const EVENT: Keys = ("sync.event", &["ids", "object", "reason", "correlation_id", "watch"]);
 const EXTERNAL_ID: Keys = ("sync.external_id", &["field", "from"]);
-const REFRESH: Keys = ("sync.refresh", &["where", "schedule", "changes", "window", "batch"]);
+const REFRESH: Keys = ("sync.refresh", &["where", "schedule", "changes", "window", "batch", "on_deleted"]);
 const ORG_DEFAULTS: Keys =
     ("org_defaults", &["login_url", "api_version", "time_zone", "namespace", "limits"]);
 const LIMITS: Keys = (
@@ -193,6 +193,7 @@ pub(super) struct RefreshTable<'t> {
     pub(super) changes: Option<Written<String>>,
     pub(super) window: Option<Written<String>>,
     pub(super) batch: Option<Written<u32>>,
+    pub(super) on_deleted: Option<Written<String>>,
 }
 
 /// What `[org_defaults]` and `[[org]]` share.
@@ -334,6 +335,7 @@ fn sync<'t>(section: Section<'t>, report: &mut Report<'_>) -> SyncTable<'t> {
                 changes: section.text(report, "changes"),
                 window: section.text(report, "window"),
                 batch: section.whole(report, "batch", REFRESH_BATCH),
+                on_deleted: section.text(report, "on_deleted"),
                 section,
             }
         }),

@@ -351,6 +351,20 @@ pub(crate) const WRONG: &[(&str, &str, &str, &str, &str)] = &[
     ("22:00-04:00", "22:00", "refresh", "`refresh.window` is `22:00`, which is no time of day", ""),
     ("22:00-04:00", "22:00-25:00", "refresh", "`22:00-25:00`, which is no time of day", ""),
     ("22:00-04:00", "04:00-04:00", "refresh", "which ends when it starts", ""),
+    (
+        "batch = 100",
+        "on_deleted = \"purge\"",
+        "refresh",
+        "`refresh.on_deleted` is `purge`, which is nothing to do about a deleted record",
+        "\"clear\" or \"delete\"",
+    ),
+    (
+        "batch = 100 }\n[sync.fields]\nAccount__c = \"$Id\"",
+        "on_deleted = \"delete\" }\n[sync.fields]",
+        "refresh",
+        "`refresh.on_deleted` needs a field of another object that takes the record's ID",
+        "\"$Id\"",
+    ),
     ("batch = 100", "batch = 101", "refresh", "`refresh.batch` must be a whole number from 1 to 100", ""),
     // Orgs.
     ("id = \"globex\"", "id = \"ACME\"", "ACME", "org \"ACME\": `id` is the same as on line 27", ""),

@@ -2,6 +2,7 @@
 
 pub(crate) mod cometd;
 pub(crate) mod heal;
+mod orphans;
 pub(crate) mod pages;
 pub(crate) mod refresh;
 pub(crate) mod replay;

@@ -9,11 +9,11 @@ use std::{str::FromStr as _, sync::Arc, time::Duration};
 
 use actix::WeakRecipient;
 use croner::Cron;
-use orgpipe_store::{Append, StoreError};
+use orgpipe_store::{Append, NewRequest, StoreError};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    heal,
+    heal, orphans,
     pages::{self, Halt, Page, Place, time},
     schedule,
 };
@@ -50,12 +50,22 @@ pub(crate) struct Run {
     /// Records there were then, if the org said.
     #[serde(default)]
     pub total: Option<u64>,
+    /// All is read; now the target's records are read whose own record is gone, from behind this ID on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orphans: Option<String>,
 }
 
 impl Run {
     /// A run that starts now.
     fn new(place: Place, now_ms: u64) -> Self {
-        Self { id: uuid::Uuid::new_v4().to_string(), place, records: 0, started_ms: now_ms, total: None }
+        Self {
+            id: uuid::Uuid::new_v4().to_string(),
+            place,
+            records: 0,
+            started_ms: now_ms,
+            total: None,
+            orphans: None,
+        }
     }
 
     /// Only what has changed is read.
@@ -154,7 +164,13 @@ impl Refresh {
             "its window of the day"
         };
         org.board.refreshing(&sync.name, Some(run.reading(now_ms, waits)));
-        if waits.is_empty() { self.page(sync, refresh, run).await } else { Ok(Next::After(LOOK_AGAIN)) }
+        if !waits.is_empty() {
+            return Ok(Next::After(LOOK_AGAIN));
+        }
+        match run.orphans.clone() {
+            Some(after) => self.orphans(sync, refresh, run, &after).await,
+            None => self.page(sync, refresh, run).await,
+        }
     }
 
     /// What reading has to wait for, so that the queues stay short and leave room for live events.
@@ -222,32 +238,69 @@ impl Refresh {
         let records = run.records + rows.len() as u64;
         let requests = pages::requests(sync, refresh.batch, Origin::Refresh, &run.id, rows, read_ms);
         let run = Run { records, total, ..run };
-        let positions = if let Some(place) = next {
-            let run = Run { place, ..run };
-            org.board.refreshing(&sync.name, Some(run.reading(org.clock.now_ms(), "")));
-            vec![(run_name(&sync.name), pack(&run))]
-        } else {
-            let changed = run.changed();
-            tracing::info!(
-                org = org.id(),
-                sync = sync.name,
-                records,
-                changed,
-                "refresh has read its records"
-            );
-            let until = run.started_ms.to_string().into_bytes();
-            vec![(run_name(&sync.name), Vec::new()), (until_name(&sync.name), until)]
-        };
-        let done = positions.len() > 1;
-        org.pass(Point::BeforePage);
-        org.store.append(org.id(), Append { positions, requests, ..Append::default() }).await?;
-        org.pass(Point::AfterPage);
-        if done {
-            org.board.refreshing(&sync.name, None);
+        if let Some(place) = next {
+            return self.go_on(sync, Run { place, ..run }, requests).await;
         }
+        tracing::info!(
+            org = org.id(),
+            sync = sync.name,
+            records,
+            changed = run.changed(),
+            "refresh has read its records"
+        );
+        if !run.changed() && orphans::wanted(sync) {
+            return self.go_on(sync, Run { orphans: Some(String::new()), ..run }, requests).await;
+        }
+        self.end(sync, &run, requests).await
+    }
+
+    /// Reads the target's records whose own record is gone.
+    async fn orphans(
+        &self,
+        sync: &SyncSettings,
+        refresh: &RefreshSettings,
+        run: Run,
+        after: &str,
+    ) -> Result<Next, Halt> {
+        if after.is_empty() && !orphans::told_for_sure(&self.org, sync).await? {
+            return self.end(sync, &run, Vec::new()).await;
+        }
+        let now_ms = self.org.clock.now_ms();
+        let (rows, more) = orphans::read(&self.org, sync, after).await?;
+        let last = rows.last().filter(|_| more).and_then(pages::id_of);
+        let requests = pages::requests(sync, refresh.batch, Origin::Orphan, &run.id, rows, now_ms);
+        match last {
+            Some(last) => self.go_on(sync, Run { orphans: Some(last), ..run }, requests).await,
+            None => self.end(sync, &run, requests).await,
+        }
+    }
+
+    /// The run is over: what has changed since its start is not read yet.
+    async fn end(&self, sync: &SyncSettings, run: &Run, requests: Vec<NewRequest>) -> Result<Next, Halt> {
+        let until = run.started_ms.to_string().into_bytes();
+        let positions = vec![(run_name(&sync.name), Vec::new()), (until_name(&sync.name), until)];
+        self.commit(Append { positions, requests, ..Append::default() }).await?;
+        self.org.board.refreshing(&sync.name, None);
+        Ok(Next::Again)
+    }
+
+    /// The run goes on from its new place.
+    async fn go_on(&self, sync: &SyncSettings, run: Run, requests: Vec<NewRequest>) -> Result<Next, Halt> {
+        self.org.board.refreshing(&sync.name, Some(run.reading(self.org.clock.now_ms(), "")));
+        let positions = vec![(run_name(&sync.name), pack(&run))];
+        self.commit(Append { positions, requests, ..Append::default() }).await?;
+        Ok(Next::Again)
+    }
+
+    /// Point A: the requests of a page, and where the run is behind it.
+    async fn commit(&self, append: Append) -> Result<(), Halt> {
+        let org = &self.org;
+        org.pass(Point::BeforePage);
+        org.store.append(org.id(), append).await?;
+        org.pass(Point::AfterPage);
         org.board.running(Part::Refresh, org.clock.now_ms());
         self.ring();
-        Ok(Next::Again)
+        Ok(())
     }
 
     /// A full mailbox means that the bell rings already.

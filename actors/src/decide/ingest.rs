@@ -31,7 +31,7 @@ use super::{
     lately::Lately,
     lookup::{ANSWER_BYTES_MAX, Answered, SourceError},
     pace::{self, Pace},
-    verdict::{self, Answer, Asked, Batch},
+    verdict::{self, Answer, Asked, Batch, Orphans},
 };
 use crate::{
     capture::heal::TALLY,
@@ -194,6 +194,9 @@ impl Ingest {
         let (origin, received_ms) = (job.origin, job.received_ms);
         let batch = Batch { mapping, origin, gap: gap.as_deref(), received_ms, now_ms, hasher: &hasher };
         self.calls.set(0);
+        if origin == Origin::Orphan {
+            return self.bereave(job, batch, settle).await;
+        }
         self.lately.check(job.origin, job.received_ms, now_ms, &mut job.asked);
         let plan = self.plan(&job).await?;
         self.read(&mut job, &plan).await?;
@@ -224,6 +227,31 @@ impl Ingest {
         let existing = self.select_in(&plan, &select, mapping.external_id_field(), &keys).await?;
         let existing = Existing::new(&existing, mapping.external_id_field());
         verdict::compare(batch, wanted, &existing, &open, &target.describe, settle);
+        Ok(())
+    }
+
+    /// Decides about records of the target that have lost their own record, by what the org holds of them now.
+    async fn bereave(&self, mut job: Job<'_>, batch: Batch<'_>, settle: &mut Settle) -> Result<(), Halt> {
+        let (org, mapping) = (&self.org, batch.mapping);
+        let calls = 1 + usize::from(self.known(mapping.target()).is_none());
+        let plan = org.line.plan(job.origin, calls).await?;
+        let target = self.target(&plan, mapping.target()).await?;
+        let links = org.settings.links(mapping.target());
+        let field = mapping.external_id_field();
+        let written = mapping.target_fields().into_iter().chain(links.clone());
+        let select = Select::from(mapping.target())
+            .fields(["Id", field])
+            .fields(written.filter(|field| target.writes(field)));
+        let keys = job.asked.iter().filter_map(|asked| asked.row.as_ref()).filter_map(|row| text(row, field));
+        // Before the query: what ends in between is seen by it, and nothing begins, as changes are decided here only.
+        let open = &org.store.open_keys(org.id(), mapping.target(), keys.map(fold).collect()).await?;
+        let ids: Vec<String> = job.asked.iter().map(|asked| asked.id.clone()).collect();
+        let rows = self.select_in(&plan, &select, "Id", &ids).await?;
+        let rows = &rows.into_iter().filter_map(|row| Some((id_of(&row)?, row))).collect();
+        let on_deleted = job.sync.refresh.as_ref().map(|refresh| refresh.on_deleted).unwrap_or_default();
+        settle.requests.append(&mut job.requests);
+        let orphans = Orphans { on_deleted, rows, links: &links, open };
+        verdict::bereave(batch, job.asked, orphans, &target, settle);
         Ok(())
     }
 
@@ -462,7 +490,11 @@ fn bury(settle: &mut Settle, request: Request, reason: &str, hint: &str, now_ms:
 }
 
 fn id_of(row: &Row) -> Option<String> {
-    row::get(row, "Id").and_then(Value::as_str).and_then(id::canonical)
+    text(row, "Id").and_then(id::canonical)
+}
+
+fn text<'row>(row: &'row Row, field: &str) -> Option<&'row str> {
+    row::get(row, field).and_then(Value::as_str)
 }
 
 impl Work for Ingest {

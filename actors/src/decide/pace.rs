@@ -70,7 +70,7 @@ pub(super) fn choose(head: Vec<Request>, wait: impl Fn(&str) -> Duration) -> Res
     }
     let waits = |(label, records): &(&Label, usize)| match label.origin {
         Origin::Live if *records < RECORDS_MAX => wait(&label.sync),
-        Origin::Live | Origin::Refresh | Origin::Heal | Origin::Retry => Duration::ZERO,
+        Origin::Live | Origin::Refresh | Origin::Heal | Origin::Retry | Origin::Orphan => Duration::ZERO,
     };
     // Of those that need not wait the first in the queue.
     let next = groups.iter().map(|group| (waits(group), group.0)).min_by_key(|(wait, _)| *wait);

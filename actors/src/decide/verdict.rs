@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use orgpipe_reconcile::{
     Desired, Mapping, Operation, RecordProblem, Row,
-    describe::Describe,
+    describe::{Describe, Kind},
     diff::{Diff, all_fields, check_external_id, diff},
     id,
     matching::{Existing, Match, fold},
@@ -15,6 +15,8 @@ use serde_json::Value;
 
 use crate::{
     parcel::{ChangeParcel, Origin, RequestParcel, pack},
+    settings::OnDeleted,
+    supervise::schemas::Target,
     trail::{Answered, FieldDiff, Found, Hasher, Nothing, Trail},
 };
 
@@ -158,7 +160,8 @@ pub(super) fn compare(
         let subjects = records.into_iter().map(Asked::subject);
         match compared {
             Ok(Compared { fields: Some(fields), target_id, .. }) => {
-                settle.changes.push(change(batch, desired, (fields, target_id), subjects.collect()));
+                let write = (batch.mapping.operation(), fields, target_id);
+                settle.changes.push(change(batch, desired, write, subjects.collect()));
             }
             Ok(Compared { fields: None, .. }) => settle.unchanged.extend(subjects),
             Err(problem) => settle.dead.extend(subjects.map(|subject| dead(batch, subject, &problem))),
@@ -236,7 +239,7 @@ fn differing(hasher: &Hasher, fields: &Row, existing: Option<&Row>, describe: &D
 fn change(
     batch: Batch<'_>,
     desired: Desired,
-    (fields, target_id): (Row, Option<String>),
+    (operation, fields, target_id): (Operation, Row, Option<String>),
     subjects: Vec<Subject>,
 ) -> NewChange {
     let lane = lane(batch.origin);
@@ -248,7 +251,7 @@ fn change(
         target: target.clone(),
         external_id_field: batch.mapping.external_id_field().to_owned(),
         external_id: desired.external_id,
-        operation: batch.mapping.operation(),
+        operation,
         target_id,
         fields,
         source_id: desired.source_id,
@@ -257,6 +260,79 @@ fn change(
         received_ms: batch.received_ms,
     };
     NewChange { lane, target, key, subjects, body: pack(&parcel) }
+}
+
+/// What an org holds of records of a target that have lost the record they were made for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Orphans<'a> {
+    /// What becomes of them.
+    pub on_deleted: OnDeleted,
+    /// The target's rows, by ID, as they are now.
+    pub rows: &'a BTreeMap<String, Row>,
+    /// The fields that hold the ID of the record they were made for.
+    pub links: &'a [String],
+    /// Folded external IDs that have a change on egress.
+    pub open: &'a BTreeSet<String>,
+}
+
+/// Deletes or empties what a refresh has found. One that has its own record again, or is about to, is left alone.
+pub(super) fn bereave(
+    batch: Batch<'_>,
+    asked: Vec<Asked>,
+    orphans: Orphans<'_>,
+    target: &Target,
+    settle: &mut Settle,
+) {
+    let mapping = batch.mapping;
+    for mut record in asked {
+        let Some(row) = orphans.rows.get(&record.id) else {
+            record.trail.nothing = Some(Nothing::Gone);
+            settle.no_data.push(record.subject());
+            continue;
+        };
+        let text = |field: &str| row::get(row, field).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let external_id = text(mapping.external_id_field());
+        let key = fold(&external_id);
+        record.trail.found = Some(Found::One(record.id.clone()));
+        let linked = orphans.links.iter().any(|link| !text(link).is_empty());
+        // `open` was asked by the key that it had when it was found.
+        let found = record.row.as_ref().and_then(|row| row::get(row, mapping.external_id_field()));
+        let same = found.and_then(Value::as_str).is_some_and(|found| !key.is_empty() && fold(found) == key);
+        let fields = match orphans.on_deleted {
+            _ if linked || !same || orphans.open.contains(&key) => None,
+            OnDeleted::Keep => None,
+            OnDeleted::Delete => Some((Operation::Delete, Row::new())),
+            OnDeleted::Clear => {
+                emptied(mapping, orphans.links, row, target).map(|fields| (Operation::Update, fields))
+            }
+        };
+        let Some((operation, fields)) = fields else {
+            record.trail.target(&key);
+            settle.unchanged.push(record.subject());
+            continue;
+        };
+        record.trail.fields = differing(batch.hasher, &fields, Some(row), &target.describe);
+        let source_id = record.id.clone();
+        let desired = Desired { external_id, fields: Row::new(), source_id };
+        let target_id = Some(record.id.clone());
+        settle.changes.push(change(batch, desired, (operation, fields, target_id), vec![record.subject()]));
+    }
+}
+
+/// The mapped fields that hold something and may be emptied; none if there are none.
+fn emptied(mapping: &Mapping, links: &[String], row: &Row, target: &Target) -> Option<Row> {
+    let mut fields = Row::new();
+    for (name, _) in mapping.fields().iter().filter(|(name, _)| target.writes(name) && !links.contains(name))
+    {
+        let Some(field) = target.describe.field(name).filter(|field| field.updateable) else { continue };
+        let nothing = if field.kind == Kind::Checkbox { Value::Bool(false) } else { Value::Null };
+        let held = row::get(row, name).unwrap_or(&Value::Null);
+        let holds = stored::key(field, held) != stored::key(field, &nothing);
+        if holds && (field.nillable || field.kind == Kind::Checkbox) {
+            fields.insert(field.name.clone(), nothing);
+        }
+    }
+    (!fields.is_empty()).then_some(fields)
 }
 
 /// A record that cannot be written. What is kept of it is a request for it, to be tried again.
@@ -285,7 +361,7 @@ pub(super) fn dead(batch: Batch<'_>, subject: Subject, problem: &RecordProblem) 
 pub(super) fn lane(origin: Origin) -> Lane {
     match origin {
         Origin::Live | Origin::Retry => Lane::Live,
-        Origin::Refresh | Origin::Heal => Lane::Refresh,
+        Origin::Refresh | Origin::Heal | Origin::Orphan => Lane::Refresh,
     }
 }
 

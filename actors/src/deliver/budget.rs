@@ -79,7 +79,7 @@ impl From<Origin> for Priority {
         match origin {
             Origin::Live | Origin::Retry => Self::Live,
             Origin::Heal => Self::Heal,
-            Origin::Refresh => Self::Refresh,
+            Origin::Refresh | Origin::Orphan => Self::Refresh,
         }
     }
 }

@@ -149,6 +149,13 @@ impl Mapping {
         &self.fields
     }
 
+    /// Fields of the target that take the ID of the customer's record (`$Id`).
+    pub fn links(&self) -> impl Iterator<Item = &str> {
+        let is_id =
+            |source: &Source| matches!(source, Source::Record(field) if field.eq_ignore_ascii_case("Id"));
+        self.fields.iter().filter(move |(_, source)| is_id(source)).map(|(field, _)| field.as_str())
+    }
+
     /// Fields to select of the customer's record: `Id` first, each once.
     pub fn read_fields(&self) -> Vec<String> {
         let keys = self.keys.iter().map(|(_, field)| field);
@@ -306,6 +313,7 @@ pub(crate) mod tests {
         assert_eq!(mapping.read_fields(), ["Id", "Website", "Owner.Email"]);
         let fields = ["acmeco__Account__c", "acmeco__Employee_Count__c", "acmeco__Owner__c"];
         assert_eq!(mapping.target_fields(), fields);
+        assert_eq!(mapping.links().collect::<Vec<_>>(), ["acmeco__Account__c"]);
     }
 
     #[test]

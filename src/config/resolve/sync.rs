@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use orgpipe_actors::settings::{RefreshSettings, SyncSettings};
+use orgpipe_actors::settings::{OnDeleted, RefreshSettings, SyncSettings};
 use orgpipe_reconcile::{Mapping, MappingSpec, Operation, mapping::MappingProblem};
 
 use super::{
@@ -56,7 +56,7 @@ impl CheckedSync {
 
 /// Checks all syncs; `namespaces`: those of all orgs.
 pub(super) fn all(
-    tables: Vec<SyncTable<'_>>,
+    tables: &[SyncTable<'_>],
     namespaces: &[String],
     report: &mut Report<'_>,
 ) -> Vec<CheckedSync> {
@@ -66,7 +66,9 @@ pub(super) fn all(
         report.add_at(None, "there is no sync", hint);
     }
     let mut seen = BTreeMap::new();
-    tables.into_iter().map(|table| check(&table, namespaces, &mut seen, report)).collect()
+    let syncs: Vec<_> = tables.iter().map(|table| check(table, namespaces, &mut seen, report)).collect();
+    agree_on_deleted(&syncs, tables, report);
+    syncs
 }
 
 fn check(
@@ -135,6 +137,7 @@ fn refresh_settings(table: &RefreshTable<'_>, report: &mut Report<'_>) -> Option
     let changes = table.changes.as_ref().map(|written| value::schedule(section, report, "changes", written));
     let window = table.window.as_ref().map(|written| value::window(section, report, written));
     let batch = table.batch.as_ref().map_or(REFRESH_BATCH, |written| written.value);
+    let on_deleted = table.on_deleted.as_ref().map(|written| on_deleted(section, written, report));
     let wrong =
         [condition == Some(None), schedule == Some(None), changes == Some(None), window == Some(None)];
     (!wrong.contains(&true)).then(|| RefreshSettings {
@@ -143,7 +146,65 @@ fn refresh_settings(table: &RefreshTable<'_>, report: &mut Report<'_>) -> Option
         changes: changes.flatten(),
         window: window.flatten(),
         batch: usize::try_from(batch).unwrap_or(usize::MAX),
+        on_deleted: on_deleted.unwrap_or_default(),
     })
+}
+
+fn on_deleted(section: &Section<'_>, written: &Written<String>, report: &mut Report<'_>) -> OnDeleted {
+    match written.value.as_str() {
+        "keep" => {}
+        "clear" => return OnDeleted::Clear,
+        "delete" => return OnDeleted::Delete,
+        other => {
+            let message = format!("is `{other}`, which is nothing to do about a deleted record");
+            section.problem(
+                report,
+                written.line,
+                "on_deleted",
+                &message,
+                "Write \"keep\", \"clear\" or \"delete\".",
+            );
+        }
+    }
+    OnDeleted::Keep
+}
+
+/// A record of the target is left over when none of the syncs' links leads anywhere; so all syncs that write to it need a
+/// link, and must agree on what becomes of it.
+fn agree_on_deleted(syncs: &[CheckedSync], tables: &[SyncTable<'_>], report: &mut Report<'_>) {
+    let parts = |sync: &CheckedSync| {
+        let parts = sync.parts.as_ref()?;
+        let of = parts.refresh.as_ref().map(|refresh| refresh.on_deleted).unwrap_or_default();
+        let linked = parts.spec.fields.values().any(|from| from.eq_ignore_ascii_case("$Id"));
+        Some((
+            parts.spec.target.to_ascii_lowercase(),
+            of,
+            linked,
+            parts.spec.object.eq_ignore_ascii_case(&parts.spec.target),
+        ))
+    };
+    let all: Vec<_> = syncs.iter().filter_map(parts).collect();
+    for (sync, table) in syncs.iter().zip(tables) {
+        let (Some((target, of, linked, same)), Some(refresh)) = (parts(sync), &table.refresh) else {
+            continue;
+        };
+        let Some(written) = refresh.on_deleted.as_ref().filter(|_| of != OnDeleted::Keep) else { continue };
+        let others = all.iter().filter(|(other, ..)| *other == target);
+        let (message, hint) = if same || !linked {
+            (
+                "needs a field of another object that takes the record's ID",
+                "Map a lookup of the target to \"$Id\", or remove the key.",
+            )
+        } else if others.clone().any(|(_, other, linked, _)| *other != of || !linked) {
+            (
+                "differs from that of another sync with the same target, or that one maps no field to `$Id`",
+                "Give all syncs of a target the same `on_deleted`, and each a lookup mapped to \"$Id\".",
+            )
+        } else {
+            continue;
+        };
+        refresh.section.problem(report, written.line, "on_deleted", message, hint);
+    }
 }
 
 /// What stands behind WHERE; Salesforce alone can judge it, so only what is surely wrong is refused.
