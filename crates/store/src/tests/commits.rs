@@ -152,9 +152,12 @@ fn positions_move_with_settle_and_the_progress_tells_when_all_before_is_done() {
 fn closing_commits_what_waits_and_refuses_what_comes_later() {
     let memory = Memory::default();
     let store = memory.open(OPTIONS).unwrap();
+    let (open_gate, gate) = mpsc::channel();
+    *memory.gate.lock().unwrap() = Some(gate);
     wait(async {
         let mut waiting: Vec<_> = (0..9).map(|_| Box::pin(store.append("acme", one_request()))).collect();
-        none_is_ready(&mut waiting).await;
+        assert!(none_is_ready(&mut waiting).await);
+        (0..9).for_each(|_| open_gate.send(()).unwrap());
         store.close().await.unwrap();
         for call in waiting {
             call.await.unwrap();
