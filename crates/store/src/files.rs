@@ -50,9 +50,25 @@ pub(crate) fn finish_swap(dir: &Path) -> Result<(), StoreError> {
 
 /// Puts a complete new database in the place of the old one.
 pub(crate) fn swap(dir: &Path, new: &str) -> Result<(), StoreError> {
+    sync_all(&dir.join(new))?;
     rename(&dir.join(DATABASE), &dir.join(COMPACT_OLD))?;
     rename(&dir.join(new), &dir.join(DATABASE))?;
     remove_dir(&dir.join(COMPACT_OLD))
+}
+
+/// Waits until a directory with all that is in it would survive a power cut.
+pub(crate) fn sync_all(dir: &Path) -> Result<(), StoreError> {
+    for entry in fs::read_dir(dir).map_err(|source| file("read", dir, source))? {
+        let path = entry.map_err(|source| file("read", dir, source))?.path();
+        if path.is_dir() {
+            sync_all(&path)?;
+        } else {
+            File::open(&path)
+                .and_then(|open| open.sync_all())
+                .map_err(|source| file("sync", &path, source))?;
+        }
+    }
+    File::open(dir).and_then(|open| open.sync_all()).map_err(|source| file("sync", dir, source))
 }
 
 /// Renames, and waits until it would survive a power cut.

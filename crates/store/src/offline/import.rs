@@ -75,7 +75,10 @@ pub fn import(from: &Path, dir: &Path, incomplete: bool) -> Result<Imported, Sto
     files::remove_dir(&new_dir)?;
     let imported = fill(dir, lock, BufReader::new(opened), from, incomplete);
     match imported {
-        Ok(_) => files::rename(&new_dir, &dir.join(DATABASE))?,
+        Ok(_) => {
+            files::sync_all(&new_dir)?;
+            files::rename(&new_dir, &dir.join(DATABASE))?;
+        }
         Err(_) => files::remove_dir(&new_dir)?,
     }
     imported
