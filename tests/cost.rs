@@ -116,6 +116,44 @@ async fn one_change_alone_costs_three_calls() {
 }
 
 #[actix_rt::test]
+async fn one_change_alone_costs_two_calls_where_the_target_is_read_with_the_record() {
+    let mut rig = rig(true, "").await;
+    rig.terminate().await;
+    let settings = std::fs::read_to_string(rig.folder.path().join("orgpipe.toml")).expect("settings");
+    let related = settings.replace("object = \"Account\"", "object = \"Account\"\nmatch = \"relationship\"");
+    rig.write("orgpipe.toml", &related);
+    rig.start().await;
+    rig.subscribed("acme").await;
+    let org = rig.org("acme");
+    let mut ids = Vec::new();
+    // New ones are not there to be read: those are asked for by external ID. The describes of both objects are read once.
+    for (n, calls) in [(0, 5), (1, 3)] {
+        rig.simulator.vendor().set_answer(&domain(n), Some(answer(&format!("K{n}"), 10)));
+        org.clear_calls();
+        ids.push(org.create("Account", account(n)).expect("an account"));
+        rig.ledger("acme", json!({ "written": n + 1 })).await;
+        assert_eq!(counted(&rig), calls, "{:?}", org.calls());
+    }
+    rig.simulator.vendor().set_answer(&domain(1), Some(answer("K1", 20)));
+    org.clear_calls();
+    let renamed = [("Name".to_owned(), json!("renamed"))].into_iter().collect();
+    org.update("Account", &ids[1], renamed).expect("updated");
+    rig.ledger("acme", json!({ "written": 3 })).await;
+    assert_eq!(counted(&rig), 2, "read both, write: {:?}", org.calls());
+    assert_eq!(rig.enrichment("acme", "K1").expect("written")["Employee_Count__c"], json!(20.0));
+
+    // One that hangs on another record is found all the same.
+    rig.simulator.vendor().set_answer(&domain(0), Some(answer("K1", 20)));
+    org.clear_calls();
+    let renamed = [("Name".to_owned(), json!("renamed"))].into_iter().collect();
+    org.update("Account", &ids[0], renamed).expect("updated");
+    rig.ledger("acme", json!({ "written": 4 })).await;
+    assert_eq!(counted(&rig), 3, "{:?}", org.calls());
+    assert_eq!(rig.enrichment("acme", "K1").expect("written")["Account__c"], json!(ids[0]));
+    assert_eq!(org.rows("Enrichment__c").len(), 2);
+}
+
+#[actix_rt::test]
 async fn a_refresh_of_unchanged_records_costs_one_call_in_100_records_and_one_in_2000() {
     let records: usize = if option_env!("ORGPIPE_LONG_TESTS").is_some() { 100_000 } else { 5_000 };
     let rig = rig(false, "requests_per_second = 100").await;

@@ -207,6 +207,7 @@ pub(crate) mod tests {
             external_id_from: "/key".into(),
             fields: pairs(&[("Account__c", "$Id"), ("Employee_Count__c", "/employees")]),
             operation: Operation::Upsert,
+            matching: orgpipe_reconcile::mapping::Matching::ExternalId,
             namespace: String::new(),
         })
         .expect("a right mapping");

@@ -192,6 +192,7 @@ fn the_look_up_is_as_published() {
         external_id_from: "/key".to_owned(),
         fields: [("Employee_Count__c".to_owned(), "/employees".to_owned())].into(),
         operation: orgpipe_reconcile::Operation::Upsert,
+        matching: orgpipe_reconcile::mapping::Matching::ExternalId,
         namespace: String::new(),
     })
     .expect("a right mapping");

@@ -305,13 +305,6 @@ pub(crate) const WRONG: &[(&str, &str, &str, &str, &str)] = &[
     ),
     (
         "object = \"Account\"",
-        "object = \"Account\"\nmatch = \"relationship\"",
-        "match",
-        "`match` is `relationship`, which is planned but not there yet",
-        "",
-    ),
-    (
-        "object = \"Account\"",
         "object = \"Account\"\nmatch = \"name\"",
         "match",
         "`match` is `name`, which is no way to match",

@@ -14,14 +14,16 @@ use std::{
 
 use actix::WeakRecipient;
 use orgpipe_reconcile::{
-    RecordProblem, id, lookup,
-    matching::{Existing, KEYS_MAX, fold},
+    RecordProblem,
+    describe::Describe,
+    id, lookup,
+    matching::{Existing, KEYS_MAX, Match, fold, take_children},
     row,
 };
 use orgpipe_salesforce::{
     error::{CallError, ErrorClass},
     limits::QUERY_URL_BYTES_MAX,
-    rest::query,
+    rest::{describe, query},
     soql::Select,
 };
 use orgpipe_store::{Append, NewDead, Request, Settle, StoreError, Subject, units};
@@ -64,6 +66,8 @@ pub(crate) struct Ingest {
     lately: Lately,
     /// `None` until its key has been read.
     hasher: Option<Arc<Hasher>>,
+    /// By sync, under which name the targets are read with the record, and when that was read; `None` if they cannot.
+    relationships: BTreeMap<String, (Duration, Option<String>)>,
     /// API calls made for the batch under way.
     calls: Cell<u64>,
     /// The number up to which requests are of an org before; read once.
@@ -116,6 +120,14 @@ struct Job<'a> {
     asked: Vec<Asked>,
 }
 
+impl Job<'_> {
+    /// Targets are read with the records only where none of those was brought along: a refresh page has no targets.
+    fn reads_children(&self) -> bool {
+        let unread = |asked: &Asked| asked.row.is_none() && !asked.id.is_empty();
+        self.sync.mapping.parent_field().is_some() && self.asked.iter().all(unread)
+    }
+}
+
 impl Ingest {
     /// Begins with the oldest request on disk.
     pub(crate) fn new(org: Arc<OrgContext>, bell: WeakRecipient<Bell>) -> Self {
@@ -124,6 +136,7 @@ impl Ingest {
         Self {
             org,
             bell,
+            relationships: BTreeMap::new(),
             lately,
             hasher: None,
             calls: Cell::new(0),
@@ -199,7 +212,9 @@ impl Ingest {
         }
         self.lately.check(job.origin, job.received_ms, now_ms, &mut job.asked);
         let plan = self.plan(&job).await?;
-        self.read(&mut job, &plan).await?;
+        let hanging = self.relationship(&plan, &job).await?;
+        let ended = org.store.counts(org.id()).await?.ended();
+        let children = self.read(&mut job, &plan, hanging.as_deref()).await?;
         let ask: Vec<Row> = job
             .asked
             .iter()
@@ -224,8 +239,15 @@ impl Ingest {
         let select = Select::from(mapping.target())
             .fields(["Id".to_owned(), mapping.external_id_field().to_owned()])
             .fields(mapping.target_fields().into_iter().filter(|field| target.writes(field)));
-        let existing = self.select_in(&plan, &select, mapping.external_id_field(), &keys).await?;
-        let existing = Existing::new(&existing, mapping.external_id_field());
+        // What was read with the records was read before the open keys, so it counts only if nothing has ended since.
+        let stale = org.store.counts(org.id()).await?.ended() != ended;
+        let mut found = if stale { Vec::new() } else { children };
+        let here = Existing::new(&found, mapping.external_id_field());
+        let missing: Vec<String> = keys.into_iter().filter(|key| here.find(key) == Match::None).collect();
+        if !missing.is_empty() {
+            found.extend(self.select_in(&plan, &select, mapping.external_id_field(), &missing).await?);
+        }
+        let existing = Existing::new(&found, mapping.external_id_field());
         verdict::compare(batch, wanted, &existing, &open, &target.describe, settle);
         Ok(())
     }
@@ -278,18 +300,62 @@ impl Ingest {
     async fn plan(&self, job: &Job<'_>) -> Result<Plan, CallError> {
         let reads = job.asked.iter().any(|asked| asked.row.is_none() && !asked.id.is_empty());
         let describes = self.known(job.sync.mapping.target()).is_none();
-        self.org.line.plan(job.origin, 1 + usize::from(reads) + usize::from(describes)).await
+        let relates = job.reads_children() && self.known_relationship(&job.sync.name).is_none();
+        let calls = 1 + usize::from(reads) + usize::from(describes) + usize::from(relates);
+        self.org.line.plan(job.origin, calls).await
     }
 
-    /// Fetches the rows that the request did not bring along. What is not found stays `None`.
-    async fn read(&self, job: &mut Job<'_>, plan: &Plan) -> Result<(), Halt> {
+    /// The name under which targets are read with the record, if they are to be and if the org has one for them.
+    async fn relationship(&mut self, plan: &Plan, job: &Job<'_>) -> Result<Option<String>, Halt> {
+        let mapping = &job.sync.mapping;
+        let Some(field) = mapping.parent_field().filter(|_| job.reads_children()) else { return Ok(None) };
+        if let Some(known) = self.known_relationship(&job.sync.name) {
+            return Ok(known.clone());
+        }
+        self.called();
+        let reply = self.org.line.planned(plan, &describe::describe(mapping.object(), None)).await?;
+        let described = describe::parse(&reply)?;
+        let name = described
+            .and_then(|described| Describe::child_relationship(&described.row, mapping.target(), field));
+        if name.is_none() {
+            tracing::warn!(
+                org = self.org.id(),
+                sync = job.sync.name,
+                "{} lists no records of {} by `{field}`, so they are matched by external ID",
+                mapping.object(),
+                mapping.target()
+            );
+        }
+        self.relationships.insert(job.sync.name.clone(), (self.org.clock.monotonic(), name.clone()));
+        Ok(name)
+    }
+
+    fn known_relationship(&self, sync: &str) -> Option<&Option<String>> {
+        let (read, name) = self.relationships.get(sync)?;
+        (self.org.clock.monotonic() < *read + schemas::TRUST).then_some(name)
+    }
+
+    /// Fetches the rows that the request did not bring along, and with them the targets that hang on them as `hanging`.
+    /// What is not found stays `None`.
+    async fn read(&self, job: &mut Job<'_>, plan: &Plan, hanging: Option<&str>) -> Result<Vec<Row>, Halt> {
         let missing = job.asked.iter().filter(|asked| asked.row.is_none() && !asked.id.is_empty());
         let missing: Vec<String> = missing.map(|asked| asked.id.clone()).collect();
         if missing.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        let select = Select::from(job.sync.mapping.object()).fields(job.sync.mapping.read_fields());
-        let rows = self.select_in(plan, &select, "Id", &missing).await?;
+        let mapping = &job.sync.mapping;
+        let target = self.known(mapping.target());
+        let writes = |field: &String| target.as_ref().is_none_or(|target| target.writes(field));
+        let children = hanging.map(|name| {
+            let fields = ["Id".to_owned(), mapping.external_id_field().to_owned()];
+            Select::from(name)
+                .fields(fields)
+                .fields(mapping.target_fields().into_iter().filter(writes))
+                .as_field()
+        });
+        let select = Select::from(mapping.object()).fields(mapping.read_fields()).fields(children);
+        let mut rows = self.select_in(plan, &select, "Id", &missing).await?;
+        let children = hanging.and_then(|name| take_children(&mut rows, name)).unwrap_or_default();
         let mut rows: BTreeMap<String, Row> =
             rows.into_iter().filter_map(|row| Some((id_of(&row)?, row))).collect();
         for asked in &mut job.asked {
@@ -297,7 +363,7 @@ impl Ingest {
                 asked.row = rows.remove(&asked.id);
             }
         }
-        Ok(())
+        Ok(children)
     }
 
     /// Asks the vendor. A batch that is refused is halved until the record that is refused stands alone: that one is

@@ -27,7 +27,7 @@ use super::context::OrgContext;
 use crate::deliver::gate::Plan;
 
 /// How long a describe is trusted. An error that blames the schema ends that at once.
-const TRUST: Duration = Duration::from_hours(1);
+pub(crate) const TRUST: Duration = Duration::from_hours(1);
 /// The same while fields are in quarantine, so that they come back soon.
 const TRUST_IN_QUARANTINE: Duration = Duration::from_mins(5);
 

@@ -145,6 +145,7 @@ mod tests {
             external_id_from: "/key".into(),
             fields: pairs("Employee_Count__c", "/employees"),
             operation: crate::Operation::Upsert,
+            matching: crate::mapping::Matching::ExternalId,
             namespace: String::new(),
         })
         .expect("a right mapping")

@@ -104,6 +104,18 @@ impl Describe {
         Ok(Self { object, fields })
     }
 
+    /// The name under which an object's describe lists the records of `child` that hang on it by `field`; `None` if it
+    /// lists none, or without a name.
+    pub fn child_relationship(describe: &Row, child: &str, field: &str) -> Option<String> {
+        let all = describe.get("childRelationships")?.as_array()?;
+        let is = |listed: &Value, key: &str, name: &str| {
+            listed.get(key).and_then(Value::as_str).is_some_and(|known| known.eq_ignore_ascii_case(name))
+        };
+        let found =
+            all.iter().find(|listed| is(listed, "childSObject", child) && is(listed, "field", field))?;
+        found.get("relationshipName").and_then(Value::as_str).map(str::to_owned)
+    }
+
     /// API name of the object; empty if describe does not say.
     pub fn object(&self) -> &str {
         &self.object

@@ -28,6 +28,8 @@ pub struct MappingSpec {
     pub fields: BTreeMap<String, String>,
     /// Whether records of the target are made, too, or only changed.
     pub operation: Operation,
+    /// How the target record is found.
+    pub matching: Matching,
     /// Namespace of the installed package; empty when unmanaged.
     pub namespace: String,
 }
@@ -43,7 +45,18 @@ pub struct Mapping {
     external_id_from: Source,
     fields: Vec<(String, Source)>,
     operation: Operation,
+    parent_field: Option<String>,
     namespace: String,
+}
+
+/// How the record of the target that belongs to a customer's record is found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Matching {
+    /// By a query for its external ID.
+    #[default]
+    ExternalId,
+    /// Read with the customer's record, on which it hangs by a lookup; one that hangs elsewhere by its external ID.
+    Relationship,
 }
 
 /// Where a value comes from.
@@ -88,6 +101,16 @@ impl Mapping {
         let external_id_from = problems.source("external_id.from", &spec.external_id_from);
         let external_id_field = namespaced(&spec.namespace, &spec.external_id_field);
         let fields = problems.fields(&spec, &external_id_field);
+        let to_record = |(_, source): &&(String, Source)| *source == Source::Record("Id".to_owned());
+        let parent_field = fields.iter().find(to_record).map(|(field, _)| field.clone());
+        let parent_field = parent_field.filter(|_| spec.matching == Matching::Relationship);
+        if spec.matching == Matching::Relationship && parent_field.is_none() {
+            problems.add(
+                "match",
+                "is `relationship`, but no field of the target is mapped from `$Id`",
+                "Map the target's lookup to the record, such as `Account__c = \"$Id\"`, or remove `match`.",
+            );
+        }
         match external_id_from {
             Some(external_id_from) if problems.0.is_empty() => Ok(Self {
                 target: namespaced(&spec.namespace, &spec.target),
@@ -98,6 +121,7 @@ impl Mapping {
                 external_id_from,
                 fields,
                 operation: spec.operation,
+                parent_field,
                 namespace: spec.namespace,
             }),
             _ => Err(problems.0),
@@ -132,6 +156,11 @@ impl Mapping {
     /// What is done to a record of the target that differs.
     pub fn operation(&self) -> Operation {
         self.operation
+    }
+
+    /// The target's lookup to the customer's record, namespace applied, if the target is read by it.
+    pub fn parent_field(&self) -> Option<&str> {
+        self.parent_field.as_deref()
     }
 
     /// Namespace of the installed package; empty when unmanaged.
@@ -300,6 +329,7 @@ pub(crate) mod tests {
                 ("Owner__c", "$Owner.Email"),
             ]),
             operation: Operation::Upsert,
+            matching: Matching::ExternalId,
             namespace: "acmeco".into(),
         }
     }
@@ -334,6 +364,7 @@ pub(crate) mod tests {
                 ("id", "/x"),
             ]),
             operation: Operation::Upsert,
+            matching: Matching::Relationship,
             namespace: "ns".into(),
         };
         let problems = Mapping::new(wrong).unwrap_err();
@@ -350,9 +381,17 @@ pub(crate) mod tests {
             "fields.Ext__c",
             "fields.id",
             "fields.ns__C__c",
+            "match",
         ];
         assert_eq!(keys, expected);
         assert!(problems.iter().all(|problem| !problem.hint.is_empty()));
+    }
+
+    #[test]
+    fn a_target_that_is_read_with_the_record_hangs_on_it_by_the_field_mapped_from_its_id() {
+        assert_eq!(Mapping::new(spec()).unwrap().parent_field(), None);
+        let related = MappingSpec { matching: Matching::Relationship, ..spec() };
+        assert_eq!(Mapping::new(related).unwrap().parent_field(), Some("acmeco__Account__c"));
     }
 
     #[test]

@@ -46,6 +46,23 @@ impl<'rows> Existing<'rows> {
     }
 }
 
+/// Takes the children that were read with the records out of them. `None` if some were left out of an answer, as of a
+/// record with very many: then nothing follows from what is missing.
+pub fn take_children(rows: &mut [Row], relationship: &str) -> Option<Vec<Row>> {
+    let (mut children, mut complete) = (Vec::new(), true);
+    for row in rows {
+        let Some(Value::Object(mut read)) = row.remove(relationship) else { continue };
+        complete &= read.get("done").and_then(Value::as_bool) != Some(false);
+        if let Some(Value::Array(records)) = read.remove("records") {
+            children.extend(records.into_iter().filter_map(|record| match record {
+                Value::Object(record) => Some(record),
+                _ => None,
+            }));
+        }
+    }
+    complete.then_some(children)
+}
+
 /// The form in which external IDs are compared and queued: trimmed, lower case.
 ///
 /// A field marked case-sensitive is folded too: two IDs that differ only in case share a queue and are `Many`.
@@ -70,6 +87,20 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn children_are_taken_out_of_their_records_unless_some_are_missing() {
+        let row = |children: Value| {
+            Row::from_iter([("Id".to_owned(), json!("001")), ("Kids__r".to_owned(), children)])
+        };
+        let some = json!({"totalSize": 2, "done": true, "records": [{"Id": "a"}, {"Id": "b"}]});
+        let mut rows = [row(some), row(Value::Null)];
+        let children = take_children(&mut rows, "Kids__r").unwrap();
+        assert_eq!((children.len(), &children[1]["Id"]), (2, &json!("b")));
+        assert!(rows.iter().all(|row| row.len() == 1));
+        let cut = json!({"totalSize": 3000, "done": false, "records": [{"Id": "a"}]});
+        assert_eq!(take_children(&mut [row(cut)], "Kids__r"), None);
+    }
 
     #[test]
     fn none_one_or_many_records_have_an_external_id() {

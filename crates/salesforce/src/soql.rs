@@ -78,6 +78,12 @@ impl Select {
         self
     }
 
+    /// This statement as a field of another: `Enrichments__r` for the object, which reads a record's children with it
+    /// (SOQLDOC, "Relationship Queries").
+    pub fn as_field(&self) -> String {
+        format!("({})", self.to_soql())
+    }
+
     /// Adds a condition written out; it is put in parentheses. Empty text adds nothing.
     pub fn where_raw(mut self, condition: &str) -> Self {
         if !condition.trim().is_empty() {

@@ -6,7 +6,10 @@
 use std::collections::BTreeMap;
 
 use orgpipe_actors::settings::{OnDeleted, RefreshSettings, SyncSettings};
-use orgpipe_reconcile::{Mapping, MappingSpec, Operation, mapping::MappingProblem};
+use orgpipe_reconcile::{
+    Mapping, MappingSpec, Operation,
+    mapping::{MappingProblem, Matching},
+};
 
 use super::{
     channel::{self, Source},
@@ -85,9 +88,6 @@ fn check(
         }
         None => None,
     };
-    if let Some(written) = &table.matching {
-        matching(section, written, report);
-    }
     let source = channel::source(table, namespaces, report);
     let refresh = table.refresh.as_ref().map(|refresh| refresh_settings(refresh, report));
     let refresh = match refresh {
@@ -102,18 +102,22 @@ fn check(
     CheckedSync { name: table.name.as_ref().map(|written| written.value.clone()).unwrap_or_default(), parts }
 }
 
-fn matching(section: &Section<'_>, written: &Written<String>, report: &mut Report<'_>) {
-    let (message, hint) = match written.value.as_str() {
-        "external_id" => return,
-        "relationship" => (
-            "is `relationship`, which is planned but not there yet".to_owned(),
-            "Remove the key: matching by external ID finds the same records with one call more.",
-        ),
+fn matching(section: &Section<'_>, written: &Written<String>, report: &mut Report<'_>) -> Matching {
+    match written.value.as_str() {
+        "external_id" => {}
+        "relationship" => return Matching::Relationship,
         other => {
-            (format!("is `{other}`, which is no way to match"), "Remove the key, or write \"external_id\".")
+            let message = format!("is `{other}`, which is no way to match");
+            section.problem(
+                report,
+                written.line,
+                "match",
+                &message,
+                "Write \"external_id\" or \"relationship\".",
+            );
         }
-    };
-    section.problem(report, written.line, "match", &message, hint);
+    }
+    Matching::ExternalId
 }
 
 fn operation(section: &Section<'_>, written: &Written<String>, report: &mut Report<'_>) -> Operation {
@@ -267,6 +271,11 @@ fn mapping(table: &SyncTable<'_>, namespaces: &[String], report: &mut Report<'_>
     };
     let keys = pairs("keys", table.keys.as_ref());
     let fields = pairs("fields", table.fields.as_ref());
+    if let Some(written) = &table.matching {
+        lines.insert("match".to_owned(), written.line);
+    }
+    let matching =
+        table.matching.as_ref().map(|written| matching(section, written, report)).unwrap_or_default();
     let operation =
         table.write.as_ref().map(|written| operation(section, written, report)).unwrap_or_default();
     let spec = MappingSpec {
@@ -278,6 +287,7 @@ fn mapping(table: &SyncTable<'_>, namespaces: &[String], report: &mut Report<'_>
         external_id_from,
         fields,
         operation,
+        matching,
         namespace: String::new(),
     };
     let problems = match Mapping::new(spec.clone()) {
