@@ -22,7 +22,7 @@ use crate::Row;
 use checks::{Doing, require};
 
 /// Records one org holds at most.
-const ROWS_MAX: usize = 2_000_000;
+const ROWS_MAX: usize = 4_000_000;
 
 static NULL: Value = Value::Null;
 static FALSE: Value = Value::Bool(false);
