@@ -197,6 +197,10 @@ pub(crate) enum OrgAction {
     /// differ. `latest`: events between the last position and now are passed over; refresh the org to make up for them.
     /// A replay ID: the events behind it come, again if they have come before.
     Replay(ReplayArgs),
+    /// Remove for good all that is stored of an org that is not in the settings any more
+    ///
+    /// Open records, dead letters, positions and the ledger. If the org comes back, it begins anew.
+    Purge(OrgTarget),
 }
 
 /// Which org.

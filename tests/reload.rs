@@ -129,6 +129,26 @@ async fn orgs_are_added_changed_and_removed_and_the_others_are_not_touched() {
     assert_eq!((&told["added"], &told["unchanged"]), (&json!(["globex"]), &json!(2)), "{told}");
     rig.ledger("globex", json!({ "written": 2, "open": 0 })).await;
     assert_eq!(listed(&rig).await.1, json!([]));
+
+    // Removed for good.
+    let purge = async |org: &str| {
+        let output = rig.command(&["org", "purge", org]).output().await.expect("the command runs");
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned(),
+        )
+    };
+    let (done, said) = purge("globex").await;
+    assert!(!done && said.contains("`globex` is in the settings"), "{said}");
+    rig.write("orgpipe.toml", &without(&changed, &["globex"]));
+    reload(&rig).await;
+    eventually("globex's end", async || (listed(&rig).await.0 == ["acme", "calm"]).then_some(())).await;
+    let (done, said) = purge("globex").await;
+    assert!(done && said.contains("0 open records"), "{said}");
+    assert_eq!(listed(&rig).await.1, json!([]));
+    rig.write("orgpipe.toml", &changed);
+    reload(&rig).await;
+    rig.ledger("globex", json!({ "records_in": 0 })).await;
     assert_eq!(handshakes(&rig, "calm"), before[1], "it was never touched");
 }
 

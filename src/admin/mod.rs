@@ -94,6 +94,7 @@ fn routes(app: &mut web::ServiceConfig) {
         .route("/orgs/{org}/doctor", web::post().to(page::examine))
         .route("/api/v1/orgs/{org}/doctor", web::post().to(orgs::doctor))
         .route("/api/v1/orgs/{org}/limits", web::post().to(orgs::limits))
+        .route("/api/v1/orgs/{org}/purge", web::post().to(orders::purge))
         .route("/api/v1/orgs/{org}/refresh", web::post().to(orders::refresh))
         .route("/api/v1/orgs/{org}/replay", web::post().to(orders::replay));
 }

@@ -1,4 +1,4 @@
-//! What an operator orders of one org: pause, resume, restart, drain, refresh, replay.
+//! What an operator orders of one org: pause, resume, restart, drain, refresh, replay, purge.
 
 use std::time::Duration;
 
@@ -62,6 +62,19 @@ pub(super) async fn drain(
     );
     let done = service.drain_org(&org, Duration::from_secs(secs)).await;
     answer(done, json!({ "org": *org, "consequence": consequence }))
+}
+
+pub(super) async fn purge(service: Data<Service>, org: Path<String>) -> HttpResponse {
+    match service.purge(&org).await {
+        Ok(records) => {
+            let consequence = format!(
+                "All that was stored of it is gone, with {} open records and {} dead letters. If it comes back, it begins anew.",
+                records.open, records.dead_letters
+            );
+            answer(Ok(()), json!({ "org": *org, "records": records, "consequence": consequence }))
+        }
+        Err(error) => problem(&error),
+    }
 }
 
 pub(super) async fn refresh(

@@ -83,6 +83,7 @@ pub(super) async fn receipts(service: Data<Service>, org: Path<String>) -> HttpR
 pub(super) fn problem(error: &OrgError) -> HttpResponse {
     let (status, hint) = match error {
         OrgError::Unknown(_) => (StatusCode::NOT_FOUND, "GET /api/v1/orgs lists the orgs of the settings."),
+        OrgError::InUse(_) => (StatusCode::CONFLICT, "Take it out of the settings and reload them first."),
         OrgError::NothingToRefresh { .. } => (StatusCode::CONFLICT, "Add `refresh = {}` to the sync."),
         OrgError::Down(_) => (
             StatusCode::SERVICE_UNAVAILABLE,

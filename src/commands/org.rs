@@ -15,6 +15,7 @@ pub(crate) fn run(args: &OrgArgs) -> ExitCode {
     let (action, target, query) = match &args.action {
         OrgAction::Pause(target) => ("pause", target, vec![]),
         OrgAction::Resume(target) => ("resume", target, vec![]),
+        OrgAction::Purge(target) => ("purge", target, vec![]),
         OrgAction::Restart(target) => ("restart", target, vec![]),
         OrgAction::Drain(drain) => {
             deadline = drain.deadline_secs.to_string();

@@ -20,8 +20,12 @@ use crate::{
     failpoint::Failpoints,
     settings::{OrgSettings, Settings},
     supervise::{
-        context::OrgContext, line::OrgLine, schemas::Schemas, shared::Shared, status::Board,
-        supervisor::Change,
+        context::OrgContext,
+        line::OrgLine,
+        schemas::Schemas,
+        shared::Shared,
+        status::Board,
+        supervisor::{Change, OrgError},
     },
 };
 
@@ -141,6 +145,20 @@ impl Service {
         let mut left = self.store.orgs().await?;
         left.retain(|(id, _)| self.orgs.get(id).is_none());
         Ok(left.into_iter().map(|(id, counts)| Left { id, records: counts.into() }).collect())
+    }
+
+    /// Removes all that is stored of an org that is not in the settings any more, and gives what its ledger was.
+    pub async fn purge(&self, id: &str) -> Result<Ledger, OrgError> {
+        // Held so that no reload brings it back meanwhile.
+        let in_force = self.in_force.lock().await;
+        let wanted = in_force.settings.orgs.iter().any(|org| org.id == id);
+        if wanted || self.orgs.get(id).is_some() {
+            return Err(OrgError::InUse(id.to_owned()));
+        }
+        let counts = self.store.forget(id).await?.ok_or_else(|| OrgError::Unknown(id.to_owned()))?;
+        let ledger = Ledger::from(counts);
+        tracing::warn!(org = id, ?ledger, "an operator had all removed that was stored of it");
+        Ok(ledger)
     }
 }
 

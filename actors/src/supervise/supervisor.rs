@@ -62,6 +62,9 @@ pub enum OrgError {
         /// Its channels.
         channels: Vec<String>,
     },
+    /// What it asks for would hit an org that is in use.
+    #[error("org `{0}` is in the settings, or has not stopped yet")]
+    InUse(String),
     /// No sync that can be refreshed.
     #[error("org `{org}` has no sync {} with a `refresh`", sync.as_deref().unwrap_or("at all"))]
     NothingToRefresh {

@@ -222,6 +222,23 @@ impl Engine {
         orgs
     }
 
+    pub(crate) fn forget(&mut self, name: &str) -> Result<Option<Counts>, StoreError> {
+        sizes::org(name)?;
+        let Some(org) = self.index.orgs.remove(name) else { return Ok(None) };
+        let mut writes = Vec::new();
+        let mut step = Step { org: name, mark: &mut self.index.mark, writes: &mut writes };
+        org.forget(&mut step);
+        step.mark.orgs -= u64::from(org.stored);
+        let mark = step.mark.encode();
+        step.put(&Key::Mark, &mark);
+        for page in &org.rows.pages {
+            self.index.pages.remove(page);
+        }
+        self.bytes += writes.iter().map(|(key, _)| key.len()).sum::<usize>();
+        self.waiting.extend(writes);
+        Ok(Some(org.ledger.counts))
+    }
+
     pub(crate) fn counts(&self, org: &str) -> Counts {
         self.index.orgs.get(org).map(|found| found.ledger.counts).unwrap_or_default()
     }

@@ -228,6 +228,13 @@ impl Store {
         self.worker.call(|engine| Ok(engine.orgs())).await
     }
 
+    /// Removes all that is stored of an org, its counts too, and gives what they were; none if nothing was. In one
+    /// commit, for which the others wait: with a million records some seconds.
+    pub async fn forget(&self, org: &str) -> Result<Option<Counts>, StoreError> {
+        let org = org.to_owned();
+        self.worker.call(move |engine| engine.forget(&org)).await
+    }
+
     /// Where the org's records are.
     pub async fn counts(&self, org: &str) -> Result<Counts, StoreError> {
         let org = org.to_owned();

@@ -81,6 +81,26 @@ struct Ended<'a> {
 }
 
 impl Org {
+    /// Every entry of it is to go.
+    pub(crate) fn forget(&self, step: &mut Step<'_>) {
+        let org = step.org;
+        step.remove(&Key::Ledger { org });
+        for name in &self.positions {
+            step.remove(&Key::Position { org, name });
+        }
+        for id in self.jobs.keys() {
+            step.remove(&Key::Job { org, id });
+            step.remove(&Key::JobChanges { org, id });
+        }
+        let requests = self.ingress.keys().map(|(_, seq)| Key::Request(*seq));
+        let changes = self.egress.after(0, usize::MAX).into_iter().map(Key::Change);
+        let letters = self.dead.iter().copied().map(Key::DeadLetter);
+        let pages = self.rows.pages.iter().copied().map(Key::Page);
+        for key in requests.chain(changes).chain(letters).chain(pages) {
+            step.remove(&key);
+        }
+    }
+
     /// Point A.
     pub(crate) fn append(
         &mut self,

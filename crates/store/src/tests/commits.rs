@@ -170,6 +170,48 @@ fn closing_commits_what_waits_and_refuses_what_comes_later() {
 }
 
 #[test]
+fn an_org_that_is_forgotten_leaves_nothing_and_the_others_as_they_were() {
+    let memory = Memory::default();
+    let mut store = memory.open(OPTIONS).unwrap();
+    let fill = async |store: &crate::Store, org: &str| {
+        let positions = vec![("channel".to_owned(), b"7".to_vec())];
+        let requests = (0..3).map(|_| request(Lane::Live, 2, "body")).collect();
+        store.append(org, Append { positions, requests, dead: vec![dead(1, "letter")] }).await.unwrap();
+        let head = store.ingress_head(org, 4).await.unwrap();
+        let requests = head.iter().map(|request| request.seq).collect();
+        let changes = ["a", "b", "c"].map(|key| change(Lane::Live, "Target", key, 1, "fields")).to_vec();
+        let unchanged = vec![subject("same", 1)];
+        store.settle(org, Settle { requests, unchanged, changes, ..Settle::default() }).await.unwrap();
+        let taken = store.egress_take(org, 0, 2).await.unwrap();
+        let seqs: Vec<u64> = taken.iter().map(|change| change.seq).collect();
+        store.put_job(org, "750", b"job".to_vec(), &seqs).await.unwrap();
+    };
+    wait(async {
+        fill(&store, "acme").await;
+        fill(&store, "globex").await;
+    });
+    let kept = wait(store.counts("globex")).unwrap();
+    let before = memory.entries.lock().unwrap().len();
+    assert_eq!(wait(store.forget("acme")).unwrap(), Some(kept), "both were filled alike");
+    assert_eq!(wait(store.forget("acme")).unwrap(), None);
+    for again in [false, true] {
+        if again {
+            drop(store);
+            store = memory.open(OPTIONS).unwrap();
+        }
+        assert_eq!(wait(store.orgs()).unwrap(), [("globex".to_owned(), kept)]);
+        assert_eq!(wait(store.jobs("globex")).unwrap()[0].changes.len(), 2);
+        assert_eq!(wait(store.position("acme", "channel")).unwrap(), None);
+        assert!(wait(store.dead_letters("acme", u64::MAX, 9)).unwrap().is_empty());
+    }
+    // Of an org: ledger, position, request, three changes, job with list, letter, page of rows; and format and mark.
+    let left = memory.entries.lock().unwrap().len();
+    assert_eq!((before - left, left - 2), (left - 2, 10));
+    wait(fill(&store, "acme"));
+    assert_eq!(wait(store.counts("acme")).unwrap(), kept, "it begins anew");
+}
+
+#[test]
 fn a_failed_commit_fails_every_call_in_it_and_after_it() {
     let memory = Memory::default();
     let store = memory.open(OPTIONS).unwrap();
