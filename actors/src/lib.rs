@@ -10,8 +10,8 @@
 //! ```
 //!
 //! Decisions stand in pure functions: the protocols in `orgpipe-salesforce`, the records in `orgpipe-reconcile`, and
-//! here `capture/requests.rs`, `capture/schedule.rs`, `decide/verdict.rs`, `deliver/budget.rs`, `deliver/outcome.rs`,
-//! `supervise/restart.rs`. Queues on disk carry the work; messages between actors only ring bells.
+//! here `capture/requests.rs`, `capture/schedule.rs`, `decide/verdict.rs`, `decide/orphans.rs`, `deliver/budget.rs`,
+//! `deliver/outcome.rs`, `supervise/restart.rs`. Queues on disk carry the work; messages between actors only ring bells.
 
 pub mod clock;
 pub mod contract;

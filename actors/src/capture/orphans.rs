@@ -4,7 +4,7 @@
 //! the target that has our external ID and none of the links that our syncs write has lost its own record. A merged
 //! record's links are moved by Salesforce to the record that stays, so it has not.
 //!
-//! Here: counting and reading them. Not here: what becomes of one (`decide::verdict`), which looks at it once more.
+//! Here: counting and reading them. Not here: what becomes of one (`decide::orphans`), which looks at it once more.
 
 use orgpipe_reconcile::describe::Kind;
 use orgpipe_salesforce::{rest::query, soql::Select};

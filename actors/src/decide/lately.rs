@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::verdict::Asked;
+use super::batch::Asked;
 use crate::parcel::Origin;
 
 /// Records remembered; past it all are forgotten at once, and older rows are read once more.

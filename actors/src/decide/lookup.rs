@@ -1,7 +1,7 @@
 //! The look-up in the vendor's API: one call for up to 100 records.
 //!
 //! Here: HTTP, the rate over all orgs, the circuit breaker. Not here: the bodies (`reconcile::lookup`), splitting a
-//! refused batch (`ingest`).
+//! refused batch (`ask`).
 //!
 //! Slots are handed out first come first served, and each org asks for one at a time, so orgs take turns.
 

@@ -1,75 +1,28 @@
 //! What becomes of each record of a batch. Pure: everything read is an argument, the answer is commit B.
+//!
+//! Here: from the vendor's answer to what is wanted, and from what the org holds to what is written. Not here: records
+//! that have lost their own (`orphans`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use orgpipe_reconcile::{
-    Desired, Mapping, Operation, RecordProblem, Row,
-    describe::{Describe, Kind},
+    Desired, Operation, RecordProblem, Row,
+    describe::Describe,
     diff::{Diff, all_fields, check_external_id, diff},
-    id,
     matching::{Existing, Match, fold},
     row, stored,
 };
 use orgpipe_store::{Lane, NewChange, NewDead, Settle, Subject};
 use serde_json::Value;
 
+use super::{
+    ask::Answer,
+    batch::{Asked, Batch, id_of},
+};
 use crate::{
     parcel::{ChangeParcel, Origin, RequestParcel, pack},
-    settings::OnDeleted,
-    supervise::schemas::Target,
-    trail::{Answered, FieldDiff, Found, Hasher, Nothing, Trail},
+    trail::{Answered, FieldDiff, Found, Hasher, Nothing},
 };
-
-/// A record of the batch, before the look-up's answer.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Asked {
-    /// 18 characters.
-    pub id: String,
-    /// How many requests asked for it.
-    pub units: u32,
-    /// As read from the org; `None` when it is not there any more or not visible.
-    pub row: Option<Row>,
-    /// When it was first asked for, Unix milliseconds.
-    pub since_ms: u64,
-    /// By what it was first asked for, and what was found out since.
-    pub trail: Trail,
-}
-
-impl Asked {
-    /// As the ledger names it.
-    pub(super) fn subject(self) -> Subject {
-        let Self { id: record, units, since_ms: asked_ms, trail, .. } = self;
-        Subject { record, units, asked_ms, trail: trail.pack() }
-    }
-}
-
-/// What the vendor's API answered about one record it was asked for.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Answer {
-    /// One object per target record; empty if nothing is known.
-    pub data: Vec<Value>,
-    /// When, Unix milliseconds.
-    pub at_ms: u64,
-    /// `parent-id` of the call's `traceparent`.
-    pub parent: String,
-}
-
-/// What the batch was asked for.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Batch<'a> {
-    /// Name of the sync.
-    pub mapping: &'a Mapping,
-    /// Why.
-    pub origin: Origin,
-    /// The gap that is healed.
-    pub gap: Option<&'a str>,
-    /// When its oldest request came, Unix milliseconds.
-    pub received_ms: u64,
-    /// When it is decided, Unix milliseconds.
-    pub now_ms: u64,
-    /// Makes the hashes for the ledger.
-    pub hasher: &'a Hasher,
-}
 
 /// One wanted record of the target and the records of the batch that stand behind it.
 #[derive(Clone, Debug, PartialEq)]
@@ -219,12 +172,13 @@ fn fields(
     })
 }
 
-fn id_of(record: &Row) -> Option<String> {
-    row::get(record, "Id").and_then(Value::as_str).and_then(id::canonical)
-}
-
 /// The fields to be written, for the ledger.
-fn differing(hasher: &Hasher, fields: &Row, existing: Option<&Row>, describe: &Describe) -> Vec<FieldDiff> {
+pub(super) fn differing(
+    hasher: &Hasher,
+    fields: &Row,
+    existing: Option<&Row>,
+    describe: &Describe,
+) -> Vec<FieldDiff> {
     let hash = |name: &str, value: &Value| match describe.field(name).map(|field| stored::key(field, value)) {
         None | Some(stored::Key::Null) => String::new(),
         Some(key) => hasher.value(&format!("{key:?}")),
@@ -236,7 +190,8 @@ fn differing(hasher: &Hasher, fields: &Row, existing: Option<&Row>, describe: &D
     fields.iter().map(one).collect()
 }
 
-fn change(
+/// What is written, and the records for which it is.
+pub(super) fn change(
     batch: Batch<'_>,
     desired: Desired,
     (operation, fields, target_id): (Operation, Row, Option<String>),
@@ -262,79 +217,6 @@ fn change(
     NewChange { lane, target, key, subjects, body: pack(&parcel) }
 }
 
-/// What an org holds of records of a target that have lost the record they were made for.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Orphans<'a> {
-    /// What becomes of them.
-    pub on_deleted: OnDeleted,
-    /// The target's rows, by ID, as they are now.
-    pub rows: &'a BTreeMap<String, Row>,
-    /// The fields that hold the ID of the record they were made for.
-    pub links: &'a [String],
-    /// Folded external IDs that have a change on egress.
-    pub open: &'a BTreeSet<String>,
-}
-
-/// Deletes or empties what a refresh has found. One that has its own record again, or is about to, is left alone.
-pub(super) fn bereave(
-    batch: Batch<'_>,
-    asked: Vec<Asked>,
-    orphans: Orphans<'_>,
-    target: &Target,
-    settle: &mut Settle,
-) {
-    let mapping = batch.mapping;
-    for mut record in asked {
-        let Some(row) = orphans.rows.get(&record.id) else {
-            record.trail.nothing = Some(Nothing::Gone);
-            settle.no_data.push(record.subject());
-            continue;
-        };
-        let text = |field: &str| row::get(row, field).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let external_id = text(mapping.external_id_field());
-        let key = fold(&external_id);
-        record.trail.found = Some(Found::One(record.id.clone()));
-        let linked = orphans.links.iter().any(|link| !text(link).is_empty());
-        // `open` was asked by the key that it had when it was found.
-        let found = record.row.as_ref().and_then(|row| row::get(row, mapping.external_id_field()));
-        let same = found.and_then(Value::as_str).is_some_and(|found| !key.is_empty() && fold(found) == key);
-        let fields = match orphans.on_deleted {
-            _ if linked || !same || orphans.open.contains(&key) => None,
-            OnDeleted::Keep => None,
-            OnDeleted::Delete => Some((Operation::Delete, Row::new())),
-            OnDeleted::Clear => {
-                emptied(mapping, orphans.links, row, target).map(|fields| (Operation::Update, fields))
-            }
-        };
-        let Some((operation, fields)) = fields else {
-            record.trail.target(&key);
-            settle.unchanged.push(record.subject());
-            continue;
-        };
-        record.trail.fields = differing(batch.hasher, &fields, Some(row), &target.describe);
-        let source_id = record.id.clone();
-        let desired = Desired { external_id, fields: Row::new(), source_id };
-        let target_id = Some(record.id.clone());
-        settle.changes.push(change(batch, desired, (operation, fields, target_id), vec![record.subject()]));
-    }
-}
-
-/// The mapped fields that hold something and may be emptied; none if there are none.
-fn emptied(mapping: &Mapping, links: &[String], row: &Row, target: &Target) -> Option<Row> {
-    let mut fields = Row::new();
-    for (name, _) in mapping.fields().iter().filter(|(name, _)| target.writes(name) && !links.contains(name))
-    {
-        let Some(field) = target.describe.field(name).filter(|field| field.updateable) else { continue };
-        let nothing = if field.kind == Kind::Checkbox { Value::Bool(false) } else { Value::Null };
-        let held = row::get(row, name).unwrap_or(&Value::Null);
-        let holds = stored::key(field, held) != stored::key(field, &nothing);
-        if holds && (field.nillable || field.kind == Kind::Checkbox) {
-            fields.insert(field.name.clone(), nothing);
-        }
-    }
-    (!fields.is_empty()).then_some(fields)
-}
-
 /// A record that cannot be written. What is kept of it is a request for it, to be tried again.
 pub(super) fn dead(batch: Batch<'_>, subject: Subject, problem: &RecordProblem) -> NewDead {
     let request = RequestParcel {
@@ -358,7 +240,7 @@ pub(super) fn dead(batch: Batch<'_>, subject: Subject, problem: &RecordProblem) 
 }
 
 /// Live goes first; what heals a gap can wait like a refresh.
-pub(super) fn lane(origin: Origin) -> Lane {
+fn lane(origin: Origin) -> Lane {
     match origin {
         Origin::Live | Origin::Retry => Lane::Live,
         Origin::Refresh | Origin::Heal | Origin::Orphan => Lane::Refresh,
@@ -370,7 +252,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::settings::tests::org;
+    use crate::{settings::tests::org, trail::Trail};
 
     fn row(value: Value) -> Row {
         let Value::Object(row) = value else { unreachable!() };

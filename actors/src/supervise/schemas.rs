@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Here: how long a describe is trusted, and telling about quarantines. Not here: what has drifted
-//! (`reconcile::drift`), who leaves the fields out (`decide::ingest`, `deliver::writer`).
+//! (`reconcile::drift`), who leaves the fields out (`decide::{gather, ingest}`, `deliver::writer`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},

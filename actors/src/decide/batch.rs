@@ -1,0 +1,244 @@
+//! Batches: which requests of the queue are decided together, and what is known of their records. Pure.
+//!
+//! Here: the way from stored requests to a [`Job`]. Not here: when a batch is due (`pace`), reading (`gather`).
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use orgpipe_reconcile::{Mapping, id, row};
+use orgpipe_store::{NewDead, Request, Settle, Subject};
+use serde_json::Value;
+
+use crate::{
+    parcel::{Origin, RequestParcel, Row, unpack},
+    settings::SyncSettings,
+    trail::{Hasher, Trail},
+};
+
+/// Requests of one sync that are looked up together.
+pub(super) struct Job<'a> {
+    /// Whose records they are.
+    pub sync: &'a SyncSettings,
+    /// Why they are asked for.
+    pub origin: Origin,
+    /// The gap that is healed.
+    pub gap: Option<String>,
+    /// When the oldest came, Unix milliseconds.
+    pub received_ms: u64,
+    /// Their numbers on the queue.
+    pub requests: Vec<u64>,
+    /// Their records, each once.
+    pub asked: Vec<Asked>,
+}
+
+impl Job<'_> {
+    /// Whether a record is to be read from the org still.
+    pub(super) fn reads(&self) -> bool {
+        self.asked.iter().any(Asked::unread)
+    }
+
+    /// Targets are read with the records only where none of those was brought along: a refresh page has no targets.
+    pub(super) fn reads_children(&self) -> bool {
+        self.sync.mapping.parent_field().is_some() && self.asked.iter().all(Asked::unread)
+    }
+}
+
+/// A record of the batch, before the look-up's answer.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Asked {
+    /// 18 characters.
+    pub id: String,
+    /// How many requests asked for it.
+    pub units: u32,
+    /// As read from the org; `None` when it is not there any more or not visible.
+    pub row: Option<Row>,
+    /// When it was first asked for, Unix milliseconds.
+    pub since_ms: u64,
+    /// By what it was first asked for, and what was found out since.
+    pub trail: Trail,
+}
+
+impl Asked {
+    /// Whether it is to be read from the org still.
+    pub(super) fn unread(&self) -> bool {
+        self.row.is_none() && !self.id.is_empty()
+    }
+
+    /// As the ledger names it.
+    pub(super) fn subject(self) -> Subject {
+        let Self { id: record, units, since_ms: asked_ms, trail, .. } = self;
+        Subject { record, units, asked_ms, trail: trail.pack() }
+    }
+}
+
+/// What the batch was asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Batch<'a> {
+    /// Of its sync.
+    pub mapping: &'a Mapping,
+    /// Why.
+    pub origin: Origin,
+    /// The gap that is healed.
+    pub gap: Option<&'a str>,
+    /// When its oldest request came, Unix milliseconds.
+    pub received_ms: u64,
+    /// When it is decided, Unix milliseconds.
+    pub now_ms: u64,
+    /// Makes the hashes for the ledger.
+    pub hasher: &'a Hasher,
+}
+
+/// The first requests of one sync and origin, their records each once. Requests nobody can read or whose sync is gone
+/// from the settings become dead letters, so that they do not block the queue. Up to number `void` they are of an org
+/// that the login led to before, so the rows they brought along do not count.
+pub(super) fn take<'a>(
+    syncs: &'a [Arc<SyncSettings>],
+    head: Vec<Request>,
+    void: u64,
+    now_ms: u64,
+    settle: &mut Settle,
+) -> Option<Job<'a>> {
+    let mut job: Option<Job<'a>> = None;
+    for request in head {
+        let mut parcel: RequestParcel = match unpack(&request.body) {
+            Ok(parcel) => parcel,
+            Err(problem) => {
+                let hint = "Report this as a bug of orgpipe, with the version that ran before.";
+                bury(settle, request, &problem.to_string(), hint, now_ms);
+                continue;
+            }
+        };
+        let Some(sync) = syncs.iter().find(|sync| sync.name == parcel.sync) else {
+            let reason = format!("the settings have no sync `{}` for this org any more", parcel.sync);
+            bury(settle, request, &reason, "Bring the sync back, then refresh it.", now_ms);
+            continue;
+        };
+        let gap = (parcel.origin == Origin::Heal).then(|| parcel.event_id.clone());
+        let job = job.get_or_insert_with(|| Job {
+            sync,
+            origin: parcel.origin,
+            gap: gap.clone(),
+            received_ms: parcel.received_ms,
+            requests: Vec::new(),
+            asked: Vec::new(),
+        });
+        if job.sync.name != parcel.sync || job.origin != parcel.origin || job.gap != gap {
+            break;
+        }
+        if request.seq <= void {
+            parcel.rows = None;
+        }
+        job.requests.push(request.seq);
+        add(job, parcel, request.records);
+    }
+    job
+}
+
+/// The record counts as often as it was asked for, so that the ledger adds up; it is read once.
+fn add(job: &mut Job<'_>, parcel: RequestParcel, records: u32) {
+    let RequestParcel { sync, origin, ids, rows, event_id, correlation_id, received_ms: since_ms, .. } =
+        parcel;
+    let trail = Trail::new(&sync, origin, &event_id, correlation_id.as_deref());
+    let mut rows: BTreeMap<String, Row> =
+        rows.unwrap_or_default().into_iter().filter_map(|row| Some((id_of(&row)?, row))).collect();
+    let mut left = records;
+    for raw in &ids {
+        let id = id::canonical(raw).unwrap_or_else(|| raw.clone());
+        let row = rows.remove(&id);
+        left = left.saturating_sub(1);
+        match job.asked.iter_mut().find(|asked| asked.id == id) {
+            Some(asked) => {
+                asked.units += 1;
+                asked.row = row.or(asked.row.take());
+            }
+            None => job.asked.push(Asked { id, units: 1, row, since_ms, trail: trail.clone() }),
+        }
+    }
+    // Rows of a refresh without an ID cannot be: they are counted as records without data.
+    if left > 0 {
+        job.asked.push(Asked { id: String::new(), units: left, row: None, since_ms, trail });
+    }
+}
+
+fn bury(settle: &mut Settle, request: Request, reason: &str, hint: &str, now_ms: u64) {
+    settle.requests.push(request.seq);
+    let key = format!("request {}", request.seq);
+    let (units, trail) = (request.records, Vec::new());
+    settle.dead.push(NewDead {
+        subject: Subject { record: key.clone(), units, asked_ms: now_ms, trail },
+        key,
+        reason: reason.to_owned(),
+        hint: hint.to_owned(),
+        body: request.body,
+        at_ms: now_ms,
+    });
+}
+
+/// The record's ID, 18 characters.
+pub(super) fn id_of(row: &Row) -> Option<String> {
+    text(row, "Id").and_then(id::canonical)
+}
+
+/// The text that a field holds.
+pub(super) fn text<'row>(row: &'row Row, field: &str) -> Option<&'row str> {
+    row::get(row, field).and_then(Value::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use orgpipe_store::Lane;
+
+    use super::*;
+    use crate::{parcel::pack, settings::tests::org};
+
+    fn request(seq: u64, sync: &str, origin: Origin, ids: &[&str]) -> Request {
+        let parcel = RequestParcel {
+            v: 1,
+            sync: sync.into(),
+            origin,
+            ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+            rows: None,
+            event_id: String::new(),
+            correlation_id: None,
+            received_ms: seq,
+        };
+        let records = u32::try_from(ids.len()).unwrap_or_default();
+        Request { seq, lane: Lane::Live, records, body: pack(&parcel) }
+    }
+
+    const A: &str = "0015000000Gv7qJ";
+    const B: &str = "0015000000Gv7qKAAR";
+
+    #[test]
+    fn requests_of_one_sync_are_one_batch_and_a_record_asked_twice_is_read_once() {
+        let org = org();
+        let head = vec![
+            request(1, "accounts", Origin::Live, &[A, B]),
+            request(2, "accounts", Origin::Live, &["0015000000Gv7qJAAR"]),
+            request(3, "accounts", Origin::Refresh, &[B]),
+        ];
+        let mut settle = Settle::default();
+        let job = take(&org.syncs, head, 0, 9, &mut settle).expect("a batch");
+        assert_eq!((job.requests.as_slice(), job.received_ms), ([1, 2].as_slice(), 1));
+        let units: Vec<u32> = job.asked.iter().map(|asked| asked.units).collect();
+        assert_eq!(units, [2, 1]);
+        assert!(settle.dead.is_empty());
+    }
+
+    #[test]
+    fn what_nobody_can_read_does_not_block_the_queue() {
+        let org = org();
+        let mut broken = request(1, "accounts", Origin::Live, &[A]);
+        broken.body.truncate(5);
+        let head = vec![
+            broken,
+            request(2, "gone", Origin::Live, &[A, B]),
+            request(3, "accounts", Origin::Live, &[A]),
+        ];
+        let mut settle = Settle::default();
+        let job = take(&org.syncs, head, 0, 9, &mut settle).expect("the third");
+        assert_eq!((job.requests, settle.requests.as_slice()), (vec![3], [1, 2].as_slice()));
+        let dead: Vec<u32> = settle.dead.iter().map(|dead| dead.subject.units).collect();
+        assert_eq!(dead, [1, 2]);
+        assert!(settle.dead[1].reason.contains("`gone`"));
+    }
+}

@@ -1,0 +1,230 @@
+//! What the org holds about a batch.
+//!
+//! Here: its records, the targets that hang on them, those that have the same external ID, and those that have lost
+//! their record; what the calls for it will come to. Not here: what follows from it (`verdict`, `orphans`).
+
+use std::{cell::Cell, collections::BTreeMap, sync::Arc, time::Duration};
+
+use orgpipe_reconcile::{
+    Mapping,
+    describe::Describe,
+    matching::{Existing, KEYS_MAX, Match, take_children},
+};
+use orgpipe_salesforce::{
+    error::CallError,
+    limits::QUERY_URL_BYTES_MAX,
+    rest::{describe, query},
+    soql::Select,
+};
+
+use super::{
+    batch::{Job, id_of},
+    halt::Halt,
+};
+use crate::{
+    deliver::gate::Plan,
+    parcel::Row,
+    supervise::{
+        context::OrgContext,
+        schemas::{self, Target},
+    },
+};
+
+/// Reads from one org.
+pub(super) struct Gather {
+    org: Arc<OrgContext>,
+    /// By sync, under which name the targets are read with the record, and when that was read; `None` if they cannot.
+    relationships: BTreeMap<String, (Duration, Option<String>)>,
+    /// API calls made for the batch under way.
+    calls: Cell<u64>,
+}
+
+/// Targets that were read with their records.
+pub(super) struct Children {
+    rows: Vec<Row>,
+    /// Changes of the org that had ended before.
+    ended: u64,
+}
+
+impl Gather {
+    /// Knows nothing yet.
+    pub(super) fn new(org: Arc<OrgContext>) -> Self {
+        Self { org, relationships: BTreeMap::new(), calls: Cell::new(0) }
+    }
+
+    /// Counts from 0 again: another batch begins.
+    pub(super) fn begin(&self) {
+        self.calls.set(0);
+    }
+
+    /// API calls made for the batch.
+    pub(super) fn calls(&self) -> u64 {
+        self.calls.get()
+    }
+
+    /// Sets aside what the batch will take before its first call, so that none is spent on half a batch.
+    pub(super) async fn plan(&self, job: &Job<'_>) -> Result<Plan, CallError> {
+        let reads = job.reads();
+        let describes = self.known(job.sync.mapping.target()).is_none();
+        let relates = job.reads_children() && self.known_relationship(&job.sync.name).is_none();
+        let calls = 1 + usize::from(reads) + usize::from(describes) + usize::from(relates);
+        self.org.line.plan(job.origin, calls).await
+    }
+
+    /// Fetches the rows that the requests did not bring along, and with them the targets that hang on them.
+    /// What is not found stays `None`.
+    pub(super) async fn records(&mut self, plan: &Plan, job: &mut Job<'_>) -> Result<Children, Halt> {
+        let hanging = self.relationship(plan, job).await?;
+        let ended = self.ended().await?;
+        let missing: Vec<String> =
+            job.asked.iter().filter(|asked| asked.unread()).map(|asked| asked.id.clone()).collect();
+        if missing.is_empty() {
+            return Ok(Children { rows: Vec::new(), ended });
+        }
+        let mapping = &job.sync.mapping;
+        let target = self.known(mapping.target());
+        let writes = |field: &String| target.as_ref().is_none_or(|target| target.writes(field));
+        let children = hanging.as_ref().map(|name| {
+            let fields = ["Id".to_owned(), mapping.external_id_field().to_owned()];
+            Select::from(name)
+                .fields(fields)
+                .fields(mapping.target_fields().into_iter().filter(writes))
+                .as_field()
+        });
+        let select = Select::from(mapping.object()).fields(mapping.read_fields()).fields(children);
+        let mut rows = self.select_in(plan, &select, "Id", &missing).await?;
+        let children = hanging.and_then(|name| take_children(&mut rows, &name)).unwrap_or_default();
+        let mut rows = by_id(rows);
+        for asked in &mut job.asked {
+            if asked.row.is_none() {
+                asked.row = rows.remove(&asked.id);
+            }
+        }
+        Ok(Children { rows: children, ended })
+    }
+
+    /// The targets that have one of these external IDs. To be called once it is known which of them have an open change:
+    /// what was read with the records was read before, so it counts only if nothing has ended since.
+    pub(super) async fn existing(
+        &self,
+        plan: &Plan,
+        mapping: &Mapping,
+        target: &Target,
+        keys: Vec<String>,
+        children: Children,
+    ) -> Result<Vec<Row>, Halt> {
+        let field = mapping.external_id_field();
+        let select = Select::from(mapping.target())
+            .fields(["Id".to_owned(), field.to_owned()])
+            .fields(mapping.target_fields().into_iter().filter(|field| target.writes(field)));
+        let stale = self.ended().await? != children.ended;
+        let mut found = if stale { Vec::new() } else { children.rows };
+        let here = Existing::new(&found, field);
+        let missing: Vec<String> = keys.into_iter().filter(|key| here.find(key) == Match::None).collect();
+        if !missing.is_empty() {
+            found.extend(self.select_in(plan, &select, field, &missing).await?);
+        }
+        Ok(found)
+    }
+
+    /// Sets aside what records of the target without their own record will take.
+    pub(super) async fn plan_orphans(&self, job: &Job<'_>) -> Result<Plan, CallError> {
+        let calls = 1 + usize::from(self.known(job.sync.mapping.target()).is_none());
+        self.org.line.plan(job.origin, calls).await
+    }
+
+    /// Those records of the target as they are now, by ID.
+    pub(super) async fn orphans(
+        &self,
+        plan: &Plan,
+        job: &Job<'_>,
+        target: &Target,
+        links: &[String],
+    ) -> Result<BTreeMap<String, Row>, CallError> {
+        let mapping = &job.sync.mapping;
+        let written = mapping.target_fields().into_iter().chain(links.iter().cloned());
+        let select = Select::from(mapping.target())
+            .fields(["Id", mapping.external_id_field()])
+            .fields(written.filter(|field| target.writes(field)));
+        let ids: Vec<String> = job.asked.iter().map(|asked| asked.id.clone()).collect();
+        Ok(by_id(self.select_in(plan, &select, "Id", &ids).await?))
+    }
+
+    /// What is known of the target's fields, described anew if that is too long ago.
+    pub(super) async fn target(&self, plan: &Plan, object: &str) -> Result<Target, Halt> {
+        if let Some(known) = self.known(object) {
+            return Ok(known);
+        }
+        self.called();
+        Ok(schemas::read(&self.org, plan, object).await?)
+    }
+
+    /// The name under which targets are read with the record, if they are to be and if the org has one for them.
+    async fn relationship(&mut self, plan: &Plan, job: &Job<'_>) -> Result<Option<String>, Halt> {
+        let mapping = &job.sync.mapping;
+        let Some(field) = mapping.parent_field().filter(|_| job.reads_children()) else { return Ok(None) };
+        if let Some(known) = self.known_relationship(&job.sync.name) {
+            return Ok(known.clone());
+        }
+        self.called();
+        let reply = self.org.line.planned(plan, &describe::describe(mapping.object(), None)).await?;
+        let described = describe::parse(&reply)?;
+        let name = described
+            .and_then(|described| Describe::child_relationship(&described.row, mapping.target(), field));
+        if name.is_none() {
+            tracing::warn!(
+                org = self.org.id(),
+                sync = job.sync.name,
+                "{} lists no records of {} by `{field}`, so they are matched by external ID",
+                mapping.object(),
+                mapping.target()
+            );
+        }
+        self.relationships.insert(job.sync.name.clone(), (self.org.clock.monotonic(), name.clone()));
+        Ok(name)
+    }
+
+    fn known_relationship(&self, sync: &str) -> Option<&Option<String>> {
+        let (read, name) = self.relationships.get(sync)?;
+        (self.org.clock.monotonic() < *read + schemas::TRUST).then_some(name)
+    }
+
+    fn known(&self, object: &str) -> Option<Target> {
+        self.org.schemas.fresh(object, self.org.clock.monotonic())
+    }
+
+    async fn ended(&self) -> Result<u64, Halt> {
+        Ok(self.org.store.counts(self.org.id()).await?.ended())
+    }
+
+    /// All records whose `field` is one of `values`, over as many queries as URL and list lengths ask for.
+    async fn select_in(
+        &self,
+        plan: &Plan,
+        select: &Select,
+        field: &str,
+        values: &[String],
+    ) -> Result<Vec<Row>, CallError> {
+        let mut rows = Vec::new();
+        for part in values.chunks(KEYS_MAX).flat_map(|keys| select.chunks(field, keys, QUERY_URL_BYTES_MAX)) {
+            let soql = select.clone().where_in(field, part).to_soql();
+            let mut call = query::query(&soql);
+            loop {
+                self.called();
+                let page = query::page(&self.org.line.planned(plan, &call).await?)?;
+                rows.extend(page.records);
+                let Some(next) = page.next else { break };
+                call = query::next(&next);
+            }
+        }
+        Ok(rows)
+    }
+
+    fn called(&self) {
+        self.calls.set(self.calls.get() + 1);
+    }
+}
+
+fn by_id(rows: Vec<Row>) -> BTreeMap<String, Row> {
+    rows.into_iter().filter_map(|row| Some((id_of(&row)?, row))).collect()
+}
