@@ -5,7 +5,7 @@
 //!
 //! Until commit B nothing has happened: any failure leaves the requests where they are, and they are tried again.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use actix::WeakRecipient;
 use orgpipe_reconcile::{
@@ -157,7 +157,7 @@ impl Ingest {
         let keys: Vec<String> = wanted.iter().map(|wanted| wanted.desired.external_id.clone()).collect();
         // Before the query: a change that ends in between makes us write too much, never too little.
         let folded: Vec<String> = keys.iter().map(|key| fold(key)).collect();
-        let open: BTreeSet<String> = org.store.open_keys(org.id(), mapping.target(), folded).await?;
+        let open = org.store.open_changes(org.id(), mapping.target(), folded).await?;
         let found = self.gather.existing(&plan, mapping, &target, keys, children).await?;
         let existing = Existing::new(&found, mapping.external_id_field());
         verdict::compare(batch, wanted, &existing, &open, &target.describe, settle);
@@ -173,7 +173,7 @@ impl Ingest {
         let field = mapping.external_id_field();
         let keys = job.asked.iter().filter_map(|asked| asked.row.as_ref()).filter_map(|row| text(row, field));
         // Before the query: what ends in between is seen by it, and nothing begins, as changes are decided here only.
-        let open = &org.store.open_keys(org.id(), mapping.target(), keys.map(fold).collect()).await?;
+        let open = &org.store.open_changes(org.id(), mapping.target(), keys.map(fold).collect()).await?;
         let rows = &self.gather.orphans(&plan, &job, &target, &links).await?;
         let on_deleted = job.sync.refresh.as_ref().map(|refresh| refresh.on_deleted).unwrap_or_default();
         settle.requests.append(&mut job.requests);

@@ -3,10 +3,10 @@
 //! Here: the decision about each, by what the org holds of it now. Not here: finding them (`capture::orphans`), reading
 //! them once more (`gather`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use orgpipe_reconcile::{Desired, Mapping, Operation, Row, describe::Kind, matching::fold, row, stored};
-use orgpipe_store::Settle;
+use orgpipe_store::{OpenChanges, Settle};
 use serde_json::Value;
 
 use super::{
@@ -28,8 +28,8 @@ pub(super) struct Orphans<'a> {
     pub rows: &'a BTreeMap<String, Row>,
     /// The fields that hold the ID of the record they were made for.
     pub links: &'a [String],
-    /// Folded external IDs that have a change on egress.
-    pub open: &'a BTreeSet<String>,
+    /// What is on egress, by folded external ID.
+    pub open: &'a OpenChanges,
 }
 
 /// Deletes or empties what a refresh has found. One that has its own record again, or is about to, is left alone.
@@ -55,7 +55,7 @@ pub(super) fn bereave(
         let found = record.row.as_ref().and_then(|row| text(row, mapping.external_id_field()));
         let same = found.is_some_and(|found| !key.is_empty() && fold(found) == key);
         let fields = match orphans.on_deleted {
-            _ if linked || !same || orphans.open.contains(&key) => None,
+            _ if linked || !same || orphans.open.contains_key(&key) => None,
             OnDeleted::Keep => None,
             OnDeleted::Delete => Some((Operation::Delete, Row::new())),
             OnDeleted::Clear => {

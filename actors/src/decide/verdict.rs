@@ -3,7 +3,7 @@
 //! Here: from the vendor's answer to what is wanted, and from what the org holds to what is written. Not here: records
 //! that have lost their own (`orphans`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use orgpipe_reconcile::{
     Desired, Operation, RecordProblem, Row,
@@ -12,7 +12,7 @@ use orgpipe_reconcile::{
     matching::{Existing, Match, fold},
     row, stored,
 };
-use orgpipe_store::{Lane, NewChange, NewDead, Settle, Subject};
+use orgpipe_store::{Lane, NewChange, NewDead, OpenChanges, Settle, Subject};
 use serde_json::Value;
 
 use super::{
@@ -20,7 +20,7 @@ use super::{
     batch::{Asked, Batch, id_of},
 };
 use crate::{
-    parcel::{ChangeParcel, Origin, RequestParcel, pack},
+    parcel::{ChangeParcel, Origin, RequestParcel, pack, unpack},
     trail::{Answered, FieldDiff, Found, Hasher, Nothing},
 };
 
@@ -85,13 +85,13 @@ fn answered(hasher: &Hasher, answer: &Answer) -> Answered {
     Answered { hash: hasher.answer(&text), at_ms: answer.at_ms, parent: answer.parent.clone() }
 }
 
-/// Compares with what the org holds. `open` are folded external IDs that have a change on egress already: for those
-/// what the org holds is about to change, so all fields are written.
+/// Compares with what the org holds. `open` has what is on egress already, by folded external ID: what the org holds of
+/// those is about to change, so all fields are written.
 pub(super) fn compare(
     batch: Batch<'_>,
     wanted: Vec<Wanted>,
     existing: &Existing<'_>,
-    open: &BTreeSet<String>,
+    open: &OpenChanges,
     describe: &Describe,
     settle: &mut Settle,
 ) {
@@ -136,7 +136,7 @@ fn fields(
     batch: Batch<'_>,
     desired: &Desired,
     existing: &Existing<'_>,
-    open: &BTreeSet<String>,
+    open: &OpenChanges,
     describe: &Describe,
 ) -> Result<Compared, RecordProblem> {
     let field = batch.mapping.external_id_field();
@@ -157,10 +157,11 @@ fn fields(
         // Nothing to change, and none is made.
         return Ok(Compared { found: Found::None, differing: Vec::new(), fields: None, target_id });
     }
-    if open.contains(&fold(&desired.external_id)) {
+    if let Some(open) = open.get(&fold(&desired.external_id)) {
         let fields = all_fields(desired, describe)?;
         let differing = differing(hasher, &fields, None, describe);
-        return Ok(Compared { found: Found::Open, differing, fields: Some(fields), target_id });
+        let fields = Some(over(open, fields));
+        return Ok(Compared { found: Found::Open, differing, fields, target_id });
     }
     let found = existing.map_or(Found::None, |row| Found::One(id_of(row).unwrap_or_default()));
     Ok(match diff(desired, existing, describe)? {
@@ -170,6 +171,19 @@ fn fields(
             Compared { found, differing, fields: Some(fields), target_id }
         }
     })
+}
+
+/// These fields, and those that only the open changes have: another sync's, which are lost if it takes their place.
+fn over(open: &[Vec<u8>], mut fields: Row) -> Row {
+    for body in open.iter().rev() {
+        let older = unpack::<ChangeParcel>(body).map(|parcel| parcel.fields).unwrap_or_default();
+        for (name, value) in older {
+            if row::get(&fields, &name).is_none() {
+                fields.insert(name, value);
+            }
+        }
+    }
+    fields
 }
 
 /// The fields to be written, for the ledger.
@@ -279,6 +293,16 @@ mod tests {
 
     /// Runs both steps.
     fn decide(asked: Vec<Asked>, answers: &[(u32, Value)], existing: &[Row], open: &[&str]) -> Settle {
+        let open = open.iter().map(|key| ((*key).to_owned(), Vec::new())).collect();
+        decide_behind(asked, answers, existing, &open)
+    }
+
+    fn decide_behind(
+        asked: Vec<Asked>,
+        answers: &[(u32, Value)],
+        existing: &[Row],
+        open: &OpenChanges,
+    ) -> Settle {
         let org = org();
         let mapping = &org.syncs[0].mapping;
         let hasher = &Hasher::new(b"secret");
@@ -291,8 +315,7 @@ mod tests {
         let mut settle = Settle::default();
         let wanted = wanted(batch, asked, &answers, &mut settle);
         let existing = Existing::new(existing, "External_Id__c");
-        let open = open.iter().map(|key| (*key).to_owned()).collect();
-        compare(batch, wanted, &existing, &open, &describe(), &mut settle);
+        compare(batch, wanted, &existing, open, &describe(), &mut settle);
         settle
     }
 
@@ -358,5 +381,21 @@ mod tests {
         assert_eq!(numbers(&decide(vec![asked(1, 1)], &answers, &existing, &[])), (1, 0, 0, 0));
         let settle = decide(vec![asked(1, 1)], &answers, &existing, &["k"]);
         assert_eq!(written(&settle, 0).len(), 2);
+    }
+    #[test]
+    fn a_change_in_the_place_of_another_syncs_takes_that_ones_fields_along() {
+        let answers = [(1, json!({ "key": "K", "employees": 7 }))];
+        let change = decide(vec![asked(1, 1)], &answers, &[], &[]).changes.remove(0);
+        let other = |fields| {
+            let parcel: ChangeParcel = unpack(&change.body).expect("a parcel");
+            pack(&ChangeParcel { sync: "leads".into(), fields: row(fields), ..parcel })
+        };
+        let older = other(json!({ "Lead__c": "older", "Phone__c": "1", "employee_count__c": 3 }));
+        let newer = other(json!({ "Lead__c": "newer" }));
+        let open = OpenChanges::from([("k".to_owned(), vec![older, newer])]);
+        let settle = decide_behind(vec![asked(1, 1)], &answers, &[], &open);
+        let expected =
+            json!({ "Account__c": id(1), "Employee_Count__c": 7, "Lead__c": "newer", "Phone__c": "1" });
+        assert_eq!(written(&settle, 0), row(expected));
     }
 }

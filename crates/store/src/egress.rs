@@ -96,9 +96,10 @@ impl Egress {
         self.changes.first_key_value().map(|(seq, _)| *seq)
     }
 
-    /// Does the key have a change here?
-    pub(crate) fn is_open(&self, target: &str, key: &str) -> bool {
-        self.targets.get(target).is_some_and(|target| target.slots.contains_key(key))
+    /// The changes of a key, waiting or in flight, oldest first.
+    pub(crate) fn open(&self, target: &str, key: &str) -> impl Iterator<Item = u64> {
+        let slot = self.targets.get(target).and_then(|target| target.slots.get(key));
+        slot.into_iter().flat_map(|slot| [Some(slot.front), slot.behind]).flatten()
     }
 
     /// The newer change of the same key, if one has come.
@@ -109,9 +110,8 @@ impl Egress {
 
     /// The changes that a newer one of this key would replace.
     pub(crate) fn replaceable(&self, target: &str, key: &str) -> impl Iterator<Item = u64> {
-        let slot = self.targets.get(target).and_then(|target| target.slots.get(key));
-        let changes = slot.into_iter().flat_map(|slot| [Some(slot.front), slot.behind]).flatten();
-        changes.filter(|seq| self.changes.get(seq).is_some_and(|waiting| waiting.flight == Flight::Free))
+        self.open(target, key)
+            .filter(|seq| self.changes.get(seq).is_some_and(|waiting| waiting.flight == Flight::Free))
     }
 
     /// Adds the newest change of all.

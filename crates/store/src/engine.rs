@@ -7,7 +7,7 @@
 //! Invariant: after a failed commit nothing is answered from memory any more, because the disk may say otherwise.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 
@@ -22,8 +22,8 @@ use crate::{
     keys::Key,
     ledger::Counts,
     moves::{
-        Append, Change, DeadLetter, End, HEAD_BYTES_MAX, Job, LedgerRow, Progress, Request, Resolve, Retry,
-        Settle,
+        Append, Change, DeadLetter, End, HEAD_BYTES_MAX, Job, LedgerRow, OpenChanges, Progress, Request,
+        Resolve, Retry, Settle,
     },
     org::{Org, Step},
     sizes,
@@ -155,9 +155,23 @@ impl Engine {
         self.step(org, |found, step| found.settle(step, settle, stored))
     }
 
-    pub(crate) fn open_keys(&self, org: &str, target: &str, keys: Vec<String>) -> BTreeSet<String> {
-        let Some(found) = self.index.orgs.get(org) else { return BTreeSet::new() };
-        keys.into_iter().filter(|key| found.egress.is_open(target, key)).collect()
+    pub(crate) fn open_changes(
+        &mut self,
+        org: &str,
+        target: &str,
+        keys: Vec<String>,
+    ) -> Result<OpenChanges, StoreError> {
+        let mut all = OpenChanges::new();
+        for key in keys {
+            let found = self.index.orgs.get(org);
+            let open: Vec<u64> =
+                found.into_iter().flat_map(|found| found.egress.open(target, &key)).collect();
+            if !open.is_empty() {
+                let changes = self.changes(open)?;
+                all.insert(key, changes.into_iter().map(|change| change.body).collect());
+            }
+        }
+        Ok(all)
     }
 
     pub(crate) fn egress_take(

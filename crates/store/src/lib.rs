@@ -39,7 +39,7 @@ mod thread;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use crate::{
     disk::{Disk, SledDisk},
@@ -51,8 +51,8 @@ pub use crate::{
     ledger::Counts,
     moves::{
         Append, BODY_BYTES_MAX, Change, DEAD_LETTERS_MAX, DeadLetter, End, HEAD_BYTES_MAX, Job, Lane,
-        LedgerRow, NAME_BYTES_MAX, NewChange, NewDead, NewRequest, Outcome, Progress, Request, Resolve,
-        Retry, Settle, Subject, TEXT_BYTES_MAX, TRAIL_BYTES_MAX, units,
+        LedgerRow, NAME_BYTES_MAX, NewChange, NewDead, NewRequest, OpenChanges, Outcome, Progress, Request,
+        Resolve, Retry, Settle, Subject, TEXT_BYTES_MAX, TRAIL_BYTES_MAX, units,
     },
 };
 
@@ -159,15 +159,15 @@ impl Store {
         self.worker.call(move |engine| engine.settle(&org, settle)).await
     }
 
-    /// Those of the keys that have a change on egress, waiting or in flight.
-    pub async fn open_keys(
+    /// What is on egress for these keys, waiting or in flight.
+    pub async fn open_changes(
         &self,
         org: &str,
         target: &str,
         keys: Vec<String>,
-    ) -> Result<BTreeSet<String>, StoreError> {
+    ) -> Result<OpenChanges, StoreError> {
         let (org, target) = (org.to_owned(), target.to_owned());
-        self.worker.call(move |engine| Ok(engine.open_keys(&org, &target, keys))).await
+        self.worker.call(move |engine| engine.open_changes(&org, &target, keys)).await
     }
 
     /// Takes changes to be written: due ones of one target and lane, live ones first, oldest first, one per key.

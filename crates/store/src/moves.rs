@@ -3,6 +3,8 @@
 //! Here: the three moves (append, settle, resolve) and the things they move, as plain data; the size limits.
 //! Not here: what a move does (`org.rs`), how it looks on disk (`entry.rs`).
 
+use std::collections::BTreeMap;
+
 /// Bytes of one body; larger ones are refused.
 pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of a name: org, position, target, key of a change, job id.
@@ -60,6 +62,9 @@ pub struct Request {
     /// Its content.
     pub body: Vec<u8>,
 }
+
+/// By key, the content of each change on egress, oldest first; keys without any are not in it.
+pub type OpenChanges = BTreeMap<String, Vec<Vec<u8>>>;
 
 /// A record that was asked for. It is in exactly one place until it ends; then the ledger has a row about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use super::{
     model::{Flight, Model},
     request, subject, wait,
 };
-use crate::{Append, Change, End, Lane, Outcome, Resolve, Retry, Settle, Store, StoreError};
+use crate::{Append, Change, End, Lane, OpenChanges, Outcome, Resolve, Retry, Settle, Store, StoreError};
 
 const ORGS: [&str; 2] = ["acme", "acme2"];
 /// Names of records that are asked for in the end; `key …` name the target's.
@@ -400,9 +400,12 @@ impl World {
         }
         for target in TARGETS {
             let keys = (0..4).map(|key| format!("key {key}")).collect();
-            let open = store.open_keys(org, target, keys).await.unwrap();
-            let of_target = model.changes.iter().filter(|waiting| waiting.target == target);
-            assert_eq!(open, of_target.map(|waiting| waiting.key.clone()).collect::<BTreeSet<_>>());
+            let open = store.open_changes(org, target, keys).await.unwrap();
+            let mut expected = OpenChanges::new();
+            for waiting in model.changes.iter().filter(|waiting| waiting.target == target) {
+                expected.entry(waiting.key.clone()).or_default().push(waiting.body.clone());
+            }
+            assert_eq!(open, expected);
         }
         let jobs = store.jobs(org).await.unwrap();
         assert_eq!(jobs.len(), model.jobs.len());
