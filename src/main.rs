@@ -15,6 +15,10 @@ use clap::Parser;
 
 use crate::cli::{Cli, Command};
 
+/// The C library's keeps what many threads free by turns: the memory grew with the number of records written.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     // The others say what they have to say themselves.
