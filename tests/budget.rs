@@ -37,6 +37,21 @@ async fn budget(rig: &Rig) -> Value {
     rig.view("acme").await["budget"].clone()
 }
 
+/// Case 44: what the app itself has used stands in the same header; the guard is not turned off by it.
+#[actix_rt::test]
+async fn the_apps_own_usage_in_the_header_is_not_taken_for_the_orgs() {
+    let acme = OrgOptions { flow: false, per_app_usage: true, ..OrgOptions::named("acme") };
+    let mut rig = Rig::with(vec![acme], |text| text).await;
+    rig.start().await;
+    rig.subscribed("acme").await;
+    rig.org("acme").set_calls_used(7_000);
+    publish(&rig, 1);
+    rig.ledger("acme", json!({ "written": 1 })).await;
+    let budget = budget(&rig).await;
+    assert_eq!(budget["allowed"], json!(15_000));
+    assert!(budget["used"].as_u64().is_some_and(|used| (7_000..7_100).contains(&used)), "{budget}");
+}
+
 #[actix_rt::test]
 async fn our_calls_of_the_day_outlive_a_kill() {
     let mut rig = rig(15_000, "daily_share = 0.5\nreserve = 0.0\n").await;

@@ -10,16 +10,15 @@ use orgpipe_reconcile::{lookup::RECORDS_MAX, route::Strategy};
 use orgpipe_store::Request;
 use serde::Deserialize;
 
-use crate::parcel::{Origin, unpack};
+use crate::{
+    deliver::budget::patience,
+    parcel::{Origin, unpack},
+};
 
 /// Between two batches that end in Bulk jobs, eight calls each.
 const STRETCH_COUNT: Duration = Duration::from_secs(1);
 /// Between two batches that end in one sObject Collections call each.
 const STRETCH_COST: Duration = Duration::from_millis(500);
-/// So many times longer is the stretch when nearly nothing is left of our share of the day.
-const STRETCH_GROWTH: f64 = 9.0;
-/// Used part of our share of the day up to which the stretch stays as it is.
-const EASE: f64 = 0.5;
 
 /// When the last batch of each sync began (time since start).
 #[derive(Debug, Default)]
@@ -43,7 +42,7 @@ pub(super) fn stretch(strategy: Strategy, used: f64) -> Duration {
         Strategy::Count => STRETCH_COUNT,
         Strategy::Cost => STRETCH_COST,
     };
-    base.mul_f64(1.0 + STRETCH_GROWTH * ((used - EASE) / (1.0 - EASE)).clamp(0.0, 1.0))
+    base.mul_f64(patience(used))
 }
 
 /// What a request belongs to, without its records.

@@ -18,6 +18,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{parcel::Origin, settings::Limits};
 
+/// So many times longer is waited when nearly nothing is left of our share of the day.
+const PATIENCE_GROWTH: f64 = 9.0;
+/// Used part of our share of the day up to which all is waited for as usual.
+const EASE: f64 = 0.5;
 /// Share of the allowance that must come free above the line before paused work resumes.
 const HYSTERESIS: f64 = 0.02;
 /// Our calls are counted by the hour; Salesforce counts a rolling day (REST API Developer Guide, "API Request Limits").
@@ -339,6 +343,12 @@ fn add(ours: &mut VecDeque<(u64, u64)>, hour: u64, calls: u64) {
         Some((last, count)) if hour <= *last => *count += calls,
         _ => ours.push_back((hour, calls)),
     }
+}
+
+/// How many times longer than usual what costs calls and can wait is waited for: live changes for each other, a look at
+/// a Bulk job. `used` is the part of our share of the day's calls that is gone, 0 to 1.
+pub(crate) fn patience(used: f64) -> f64 {
+    1.0 + PATIENCE_GROWTH * ((used - EASE) / (1.0 - EASE)).clamp(0.0, 1.0)
 }
 
 #[expect(

@@ -22,7 +22,10 @@ use orgpipe_salesforce::{
 use orgpipe_store::{Append, Job, Outcome, StoreError};
 
 use super::outcome::{Moment, Outgoing, Sent, Tried, fields_of, of_error, of_job, unknown, unpack_one};
-use super::{budget::Priority, gate::Plan};
+use super::{
+    budget::{Priority, patience},
+    gate::Plan,
+};
 use crate::{
     failpoint::Point,
     parcel::{JobParcel, pack, unpack},
@@ -222,7 +225,7 @@ pub(super) async fn open(
     };
     // From here on a failure is found by looking at the job: one that is still open is aborted and its rows retried.
     match upload(org, &open, data).await {
-        Ok(()) => open.look_at += poll_delay(0, org.clock.dice()),
+        Ok(()) => open.look_at += look_delay(org, 0),
         Err(error) => {
             tracing::warn!(org = org.id(), job = open.id, "the upload failed, the job is given up: {error}");
         }
@@ -289,6 +292,11 @@ async fn abort_opened_at(org: &OrgContext, known: &[OpenJob], opening_ms: i64) -
     Ok(())
 }
 
+/// How long until a job is looked at, after so many looks: the longer, the less is left of our share of the day's calls.
+fn look_delay(org: &OrgContext, looks: u32) -> Duration {
+    poll_delay(looks, org.clock.dice()).mul_f64(patience(org.line.spent()))
+}
+
 async fn upload(org: &OrgContext, open: &OpenJob, data: Bytes) -> Result<(), CallError> {
     let reply = open.call(org, &job::upload(&open.parcel.content_url, data)).await?;
     reply.require_success()?;
@@ -301,7 +309,7 @@ async fn upload(org: &OrgContext, open: &OpenJob, data: Bytes) -> Result<(), Cal
 /// Looks at a job. An error means that it could not be looked at; it is looked at again later.
 pub(super) async fn look(org: &OrgContext, open: &mut OpenJob) -> Result<Look, CallError> {
     open.looks += 1;
-    open.look_at = org.clock.monotonic() + poll_delay(open.looks, org.clock.dice());
+    open.look_at = org.clock.monotonic() + look_delay(org, open.looks);
     let info = match job::info(&open.call(org, &job::status(&open.id)).await?) {
         Ok(info) => info,
         // Nobody knows it any more: jobs are deleted after seven days, or by an administrator.
