@@ -34,6 +34,7 @@ async fn each_trouble_is_named_once_with_its_org_and_what_to_do() {
     let refused = settings
         .replace(&format!("username = \"{}\"", globex.username()), "username = \"nobody@globex.example\"");
     let no_field = settings.replace("domain = \"Website\"", "domain = \"Number_Of_Cats__c\"");
+    let no_version = settings.replace("id = \"globex\"", "id = \"globex\"\napi_version = \"99.0\"");
     let nobody = "http://127.0.0.1:9";
     let unreachable = settings.replace(&globex.base_url(), nobody);
     let no_api = settings.replace(&rig.simulator.vendor().url(), &format!("{nobody}/lookup"));
@@ -44,6 +45,7 @@ async fn each_trouble_is_named_once_with_its_org_and_what_to_do() {
             "running user the permission set",
         ),
         (unreachable, "org globex: ", "reaches"),
+        (no_version, "org globex: it serves versions ", "and not 99.0"),
         (no_field, "No such column 'Number_Of_Cats__c'", ""),
         (no_api, "your API: your API at 127.0.0.1:9 is not answering", "`source.url`"),
     ];

@@ -9,7 +9,7 @@ use orgpipe_reconcile::{describe::Describe, lookup};
 use orgpipe_salesforce::{
     error::CallError,
     http::HttpClient,
-    rest::{describe, query},
+    rest::{describe, query, versions},
     soql::Select,
 };
 use orgpipe_store::Lane;
@@ -99,6 +99,11 @@ async fn org(settings: Arc<OrgSettings>, http: HttpClient, clock: Clock) -> Vec<
     if let Err(error) = line.session(None).await {
         return vec![CheckProblem::new(&place, error.to_string(), error.hint().unwrap_or_default())];
     }
+    match unserved(&line, &settings.api_version).await {
+        Ok(None) => {}
+        Ok(Some((message, hint))) => return vec![CheckProblem::new(&place, message, hint)],
+        Err(error) => return vec![CheckProblem::call(&place, &error)],
+    }
     let mut problems = Vec::new();
     for sync in &settings.syncs {
         let place = format!("{place}, sync {}", sync.name);
@@ -109,6 +114,15 @@ async fn org(settings: Arc<OrgSettings>, http: HttpClient, clock: Clock) -> Vec<
         }
     }
     problems
+}
+
+/// What to say if the org does not serve the version of the API that the settings pin. Costs no API call.
+async fn unserved(line: &OrgLine, pinned: &str) -> Result<Option<(String, String)>, CallError> {
+    let served = versions::parse(&line.call(Lane::Live, &versions::versions()).await?)?;
+    let (Some(oldest), Some(newest)) = (served.first(), served.last()) else { return Ok(None) };
+    let message = format!("it serves versions {oldest} to {newest} of the API, and not {pinned}");
+    let hint = format!("Set the org's `api_version` to one of these; \"{newest}\" is the newest.");
+    Ok((!served.iter().any(|version| version == pinned)).then_some((message, hint)))
 }
 
 /// Whether the record's fields that the sync reads can be read.
