@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Row;
@@ -45,7 +46,8 @@ pub struct Field {
 }
 
 /// How Salesforce keeps a field's values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Text on one line.
     Text,
@@ -114,6 +116,21 @@ impl Describe {
         let found =
             all.iter().find(|listed| is(listed, "childSObject", child) && is(listed, "field", field))?;
         found.get("relationshipName").and_then(Value::as_str).map(str::to_owned)
+    }
+
+    /// The object that a dotted path through `relationship` leads to, such as `User` for `Owner`; `None` if there is no
+    /// such relationship. One that leads to several objects has the fields of `Name` (Object Reference, "Name").
+    pub fn parent_object<'d>(describe: &'d Row, relationship: &str) -> Option<&'d str> {
+        let fields = describe.get("fields")?.as_array()?;
+        let is_it = |field: &&Value| {
+            let name = field.get("relationshipName").and_then(Value::as_str);
+            name.is_some_and(|name| name.eq_ignore_ascii_case(relationship))
+        };
+        match fields.iter().find(is_it)?.get("referenceTo")?.as_array()?.as_slice() {
+            [] => None,
+            [one] => one.as_str(),
+            _ => Some("Name"),
+        }
     }
 
     /// API name of the object; empty if describe does not say.
@@ -193,6 +210,18 @@ mod tests {
         let b = describe.field("B__c").unwrap();
         assert_eq!((b.kind, b.length, b.external_id, b.case_sensitive), (Kind::Text, 80, true, true));
         assert!(describe.field("C__c").is_none());
+    }
+
+    #[test]
+    fn a_relationship_leads_to_its_object_or_to_what_several_have_in_common() {
+        let json = json!({"fields": [
+            {"name": "Name", "relationshipName": null, "referenceTo": []},
+            {"name": "OwnerId", "relationshipName": "Owner", "referenceTo": ["Group", "User"]},
+            {"name": "Plan__c", "relationshipName": "Plan__r", "referenceTo": ["Plan__c"]}]});
+        let describe = json.as_object().unwrap();
+        for (name, object) in [("owner", Some("Name")), ("Plan__r", Some("Plan__c")), ("Plan__c", None)] {
+            assert_eq!(Describe::parent_object(describe, name), object, "{name}");
+        }
     }
 
     #[test]

@@ -3,9 +3,11 @@
 //! Here: pure functions over JSON values. Not here: sockets, clocks, disks, actors (`orgpipe-actors`).
 //!
 //! In order of the flow: [`event`] → [`lookup`] → [`plan`] → [`matching`] → [`diff`] → [`route`]; [`mapping`] holds
-//! what the operator decided, [`describe`] what the org says about its fields, [`stored`] how Salesforce keeps a value.
+//! what the operator decided, [`describe`] what the org says about its fields, [`stored`] how Salesforce keeps a value,
+//! [`column`] how a row read as CSV becomes one read as JSON.
 
 pub mod change;
+pub mod column;
 pub mod describe;
 pub mod diff;
 pub mod drift;

@@ -115,6 +115,12 @@ impl Select {
         self
     }
 
+    /// In no order, as a Bulk query is best asked for.
+    pub fn unordered(mut self) -> Self {
+        self.order_by = None;
+        self
+    }
+
     /// Ends after so many records.
     pub fn limit(mut self, records: usize) -> Self {
         self.limit = Some(records);

@@ -129,12 +129,12 @@ pub fn upload(content_url: &str, csv: Bytes) -> Call {
 
 /// Says that the upload is complete, which starts the work.
 pub fn close(id: &str) -> Call {
-    set_state(id, "UploadComplete")
+    set_state(path_of(id), "UploadComplete")
 }
 
 /// Stops a job; what is written stays written.
 pub fn abort(id: &str) -> Call {
-    set_state(id, "Aborted")
+    set_state(path_of(id), "Aborted")
 }
 
 /// Asks where the job stands; an API call like any other, so ask sparingly ([`super::poll_delay`]).
@@ -185,7 +185,7 @@ pub fn results(id: &str, kind: ResultKind) -> Call {
     call
 }
 
-/// Reads the answer to [`create`], [`close`], [`abort`] or [`status`].
+/// Reads the answer to [`create`], [`close`], [`abort`] or [`status`], of query jobs as well.
 ///
 /// Some answers leave out `contentUrl`; where it points to is documented, so it is filled in.
 pub fn info(reply: &Reply) -> Result<JobInfo, CallError> {
@@ -210,8 +210,9 @@ fn path_of(id: &str) -> String {
     format!("/services/data/{VERSION_MARK}/jobs/ingest/{}", segment(id))
 }
 
-fn set_state(id: &str, state: &str) -> Call {
-    Call::new(Method::Patch, path_of(id), json_body(&json!({"state": state})), SMALL_TIMEOUT, false)
+/// Asks for a state of the job, ingest or query, at this path.
+pub(super) fn set_state(path: String, state: &str) -> Call {
+    Call::new(Method::Patch, path, json_body(&json!({"state": state})), SMALL_TIMEOUT, false)
 }
 
 #[cfg(test)]

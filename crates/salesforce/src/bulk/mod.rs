@@ -1,13 +1,15 @@
-//! Bulk API 2.0: many records in one job, uploaded as one CSV file.
+//! Bulk API 2.0: many records in one job, uploaded as one CSV file, or read as pages of CSV.
 //!
-//! Here: what became of a record, and how often to look at a job; the calls of a job's life ([`job`]), the
-//! file it is given ([`csv`]) and those it gives ([`results`]). Not here: when to use it (`reconcile::route`), who polls.
+//! Here: what became of a record, and how often to look at a job; the calls of an ingest job's life ([`job`]), the
+//! file it is given ([`csv`]) and those it gives ([`results`]); those of a query job ([`query`]). Not here: when to use it
+//! (`reconcile::route`, `capture`), who polls.
 //!
-//! Invariant: neither `JobComplete` nor `Failed` says anything about a record. Only the three result files do, and a
+//! Invariant of ingest: neither `JobComplete` nor `Failed` says anything about a record. Only the three result files do, and a
 //! record in none of them is unknown, not written (BULKDOC, "Get Job Results").
 
 pub mod csv;
 pub mod job;
+pub mod query;
 pub mod results;
 
 use std::time::Duration;

@@ -32,6 +32,11 @@ pub fn query(soql: &str) -> Call {
     call
 }
 
+/// The same with deleted records that are still in the recycle bin (RESTDOC `resources_queryall`).
+pub fn query_all(soql: &str) -> Call {
+    Call { path: format!("/services/data/{VERSION_MARK}/queryAll"), ..query(soql) }
+}
+
 /// Asks for the first page of what the Tooling API knows, such as installed packages.
 pub fn tooling(soql: &str) -> Call {
     Call { path: format!("/services/data/{VERSION_MARK}/tooling/query"), ..query(soql) }
