@@ -160,6 +160,8 @@ pub struct RefreshSettings {
     pub window: Option<(NaiveTime, NaiveTime)>,
     /// Records per request, 1 to 100.
     pub batch: usize,
+    /// Records from which a run reads by a Bulk query instead of REST pages.
+    pub bulk_from: u64,
     /// What becomes of the target's records whose own record is gone.
     pub on_deleted: OnDeleted,
 }
@@ -223,6 +225,7 @@ pub(crate) mod tests {
             changes: None,
             window: None,
             batch: 100,
+            bulk_from: 100_000,
             on_deleted: OnDeleted::Keep,
         };
         let flow = Flow::ClientCredentials { client_id: "id".into(), client_secret: "secret".into() };

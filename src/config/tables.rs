@@ -29,6 +29,8 @@ const SOURCE_CONCURRENT_MAX: RangeInclusive<u32> = 1..=1_000;
 const SOURCE_TIMEOUT_SECS: RangeInclusive<u32> = 1..=300;
 /// Records per request of a refresh; a look-up carries 100 at most.
 const REFRESH_BATCH: RangeInclusive<u32> = 1..=100;
+/// Records of a refresh from which a Bulk query is worth its calls; one never reads fewer than two.
+const REFRESH_BULK_FROM: RangeInclusive<u32> = 2..=1_000_000_000;
 /// Calls per second to one org.
 const ORG_REQUESTS_PER_SECOND: RangeInclusive<u32> = 1..=100;
 /// Calls in flight to one org; Salesforce lets 25 long ones run at once in a production org.
@@ -75,7 +77,8 @@ const SYNC: Keys = (
 );
 const EVENT: Keys = ("sync.event", &["ids", "object", "reason", "correlation_id", "watch"]);
 const EXTERNAL_ID: Keys = ("sync.external_id", &["field", "from"]);
-const REFRESH: Keys = ("sync.refresh", &["where", "schedule", "changes", "window", "batch", "on_deleted"]);
+const REFRESH: Keys =
+    ("sync.refresh", &["where", "schedule", "changes", "window", "batch", "bulk_from", "on_deleted"]);
 const ORG_DEFAULTS: Keys =
     ("org_defaults", &["login_url", "api_version", "time_zone", "namespace", "limits"]);
 const LIMITS: Keys = (
@@ -193,6 +196,7 @@ pub(super) struct RefreshTable<'t> {
     pub(super) changes: Option<Written<String>>,
     pub(super) window: Option<Written<String>>,
     pub(super) batch: Option<Written<u32>>,
+    pub(super) bulk_from: Option<Written<u32>>,
     pub(super) on_deleted: Option<Written<String>>,
 }
 
@@ -335,6 +339,7 @@ fn sync<'t>(section: Section<'t>, report: &mut Report<'_>) -> SyncTable<'t> {
                 changes: section.text(report, "changes"),
                 window: section.text(report, "window"),
                 batch: section.whole(report, "batch", REFRESH_BATCH),
+                bulk_from: section.whole(report, "bulk_from", REFRESH_BULK_FROM),
                 on_deleted: section.text(report, "on_deleted"),
                 section,
             }

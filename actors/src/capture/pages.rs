@@ -5,9 +5,15 @@
 //! A place names the last record read, never an offset, so it holds while records come and go. Of many records changed
 //! in the same instant the ID tells which are read. A record that changes meanwhile is read twice, never not at all.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use orgpipe_reconcile::row;
-use orgpipe_salesforce::{error::CallError, rest::query, soql::Select};
+use orgpipe_salesforce::{
+    error::{CallError, ErrorClass},
+    rest::query,
+    soql::Select,
+};
 use orgpipe_store::{Lane, NewRequest, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -117,6 +123,11 @@ impl Halt {
     }
 }
 
+/// What is read from a place on.
+pub(super) fn statement(sync: &SyncSettings, condition: &str, place: &Place) -> Select {
+    place.select(sync.mapping.object(), condition).fields(sync.mapping.read_fields())
+}
+
 /// Reads the page behind a place. Salesforce may cut it into shorter ones and forgets cursors as it likes: then the
 /// records at hand are a page, and the next one begins behind them.
 pub(super) async fn read(
@@ -128,8 +139,7 @@ pub(super) async fn read(
     let pages = org.ways().pages;
     let _turn = pages.acquire().await;
     let read_ms = org.clock.now_ms();
-    let mut select =
-        place.select(sync.mapping.object(), condition).fields(sync.mapping.read_fields()).limit(PAGE);
+    let mut select = statement(sync, condition, place).limit(PAGE);
     if place.changed.is_some() {
         select = select.fields([STAMP]);
     }
@@ -168,6 +178,23 @@ pub(super) async fn count(
     query::page(&reply).ok().map(|page| page.total)
 }
 
+/// Which records have changed since then, or were deleted; none if nobody can tell, or if they are more than a page.
+pub(super) async fn changed(
+    org: &OrgContext,
+    sync: &SyncSettings,
+    since_ms: u64,
+) -> Result<Option<BTreeSet<String>>, CallError> {
+    let place = Place::changed_since(since_ms);
+    let soql = place.select(sync.mapping.object(), "").unordered().limit(PAGE).to_soql();
+    match query::page(&org.line.call(Lane::Refresh, &query::query_all(&soql)).await?) {
+        Ok(page) if page.next.is_some() || page.records.len() >= PAGE => Ok(None),
+        Ok(page) => Ok(Some(page.records.iter().filter_map(id_of).collect())),
+        // Not every object has the field.
+        Err(CallError::Refused(error)) if error.class() == ErrorClass::Schema => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// A page as requests of `batch` records. `run` names who reads it.
 pub(super) fn requests(
     sync: &SyncSettings,
@@ -185,20 +212,43 @@ pub(super) fn requests(
             // Type and URL of the record: as long as the fields we want, and never looked at.
             row.remove("attributes");
         }
-        let records = u32::try_from(part.len()).unwrap_or(u32::MAX);
-        let parcel = RequestParcel {
-            v: 1,
-            sync: sync.name.clone(),
-            origin,
-            ids: part.iter().filter_map(id_of).collect(),
-            rows: Some(part),
-            event_id: run.to_owned(),
-            correlation_id: None,
-            received_ms: read_ms,
-        };
-        requests.push(NewRequest { lane: Lane::Refresh, records, body: pack(&parcel) });
+        let records = part.len();
+        let ids = part.iter().filter_map(id_of).collect();
+        let parcel = RequestParcel { rows: Some(part), ..parcel(sync, origin, run, ids, read_ms) };
+        requests.push(request(records, &parcel));
     }
     requests
+}
+
+/// The same of records whose rows are read when they are looked up.
+pub(super) fn rowless(
+    sync: &SyncSettings,
+    batch: usize,
+    origin: Origin,
+    run: &str,
+    ids: &[String],
+    read_ms: u64,
+) -> Vec<NewRequest> {
+    let parts = ids.chunks(batch.max(1));
+    parts.map(|ids| request(ids.len(), &parcel(sync, origin, run, ids.to_vec(), read_ms))).collect()
+}
+
+fn parcel(sync: &SyncSettings, origin: Origin, run: &str, ids: Vec<String>, read_ms: u64) -> RequestParcel {
+    RequestParcel {
+        v: 1,
+        sync: sync.name.clone(),
+        origin,
+        ids,
+        rows: None,
+        event_id: run.to_owned(),
+        correlation_id: None,
+        received_ms: read_ms,
+    }
+}
+
+fn request(records: usize, parcel: &RequestParcel) -> NewRequest {
+    let records = u32::try_from(records).unwrap_or(u32::MAX);
+    NewRequest { lane: Lane::Refresh, records, body: pack(parcel) }
 }
 
 pub(super) fn id_of(row: &Row) -> Option<String> {

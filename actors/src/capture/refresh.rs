@@ -1,7 +1,7 @@
 //! RefreshTimer: reads all records of a sync, by schedule or on demand, and puts them on the ingress queue.
 //!
 //! Here: one page per step, committed with the checkpoint behind it. Not here: when a run is due (`schedule`), how a
-//! page is read (`pages`), gaps (`heal`), which take their turn here.
+//! page is read (`pages` by REST, `bulk_pages` of very many), gaps (`heal`), which take their turn here.
 //!
 //! A run is a value in the store, not in memory: a service killed in the middle goes on behind the last stored page.
 
@@ -13,6 +13,7 @@ use orgpipe_store::{Append, NewRequest, StoreError};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    bulk_pages::{self, QueryJob},
     heal, orphans,
     pages::{self, Halt, Page, Place, time},
     schedule,
@@ -50,6 +51,9 @@ pub(crate) struct Run {
     /// Records there were then, if the org said.
     #[serde(default)]
     pub total: Option<u64>,
+    /// The Bulk query that it reads by; none: it reads REST pages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<QueryJob>,
     /// All is read; now the target's records are read whose own record is gone, from behind this ID on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orphans: Option<String>,
@@ -64,6 +68,7 @@ impl Run {
             records: 0,
             started_ms: now_ms,
             total: None,
+            job: None,
             orphans: None,
         }
     }
@@ -86,7 +91,10 @@ impl Run {
             total: self.total,
             started_ms: self.started_ms,
             ends_ms,
-            waits: waits.to_owned(),
+            waits: match &self.job {
+                Some(job) if waits.is_empty() => job.waits().to_owned(),
+                _ => waits.to_owned(),
+            },
         }
     }
 }
@@ -115,7 +123,7 @@ async fn stored_ms(org: &OrgContext, name: &str) -> Result<Option<u64>, StoreErr
 
 /// The refresh of one org's syncs.
 pub(crate) struct Refresh {
-    org: Arc<OrgContext>,
+    pub(super) org: Arc<OrgContext>,
     bell: WeakRecipient<Bell>,
     delays: Delays,
     /// Whether the board shows the gaps on disk.
@@ -167,9 +175,10 @@ impl Refresh {
         if !waits.is_empty() {
             return Ok(Next::After(LOOK_AGAIN));
         }
-        match run.orphans.clone() {
-            Some(after) => self.orphans(sync, refresh, run, &after).await,
-            None => self.page(sync, refresh, run).await,
+        match (run.orphans.clone(), run.job.clone()) {
+            (Some(after), _) => self.orphans(sync, refresh, run, &after).await,
+            (None, Some(job)) => self.bulk_page(sync, refresh, run, job).await,
+            (None, None) => self.page(sync, refresh, run).await,
         }
     }
 
@@ -226,25 +235,41 @@ impl Refresh {
         Ok(Next::Again)
     }
 
-    /// Reads a page, and stores its requests with the run's new place in one commit.
-    async fn page(&self, sync: &SyncSettings, refresh: &RefreshSettings, run: Run) -> Result<Next, Halt> {
+    /// Reads a page, and stores its requests with the run's new place in one commit. A run begins with counting: very many
+    /// records are read by a Bulk query.
+    async fn page(&self, sync: &SyncSettings, refresh: &RefreshSettings, mut run: Run) -> Result<Next, Halt> {
         let org = &self.org;
         let condition = refresh.condition.as_deref().unwrap_or_default();
-        let total = match run.total {
-            None if run.records == 0 => pages::count(org, sync, condition, &run.place).await,
-            known => known,
-        };
+        if run.total.is_none() && run.records == 0 {
+            run.total = pages::count(org, sync, condition, &run.place).await;
+            if run.total.is_some_and(|total| total >= refresh.bulk_from) {
+                run.job = bulk_pages::create(org, sync, condition, &run.place).await?;
+            }
+            if run.job.is_some() {
+                return self.go_on(sync, run, Vec::new()).await;
+            }
+        }
         let Page { rows, next, read_ms, .. } = pages::read(org, sync, condition, &run.place).await?;
         let records = run.records + rows.len() as u64;
         let requests = pages::requests(sync, refresh.batch, Origin::Refresh, &run.id, rows, read_ms);
-        let run = Run { records, total, ..run };
-        if let Some(place) = next {
-            return self.go_on(sync, Run { place, ..run }, requests).await;
+        let run = Run { records, ..run };
+        match next {
+            Some(place) => self.go_on(sync, Run { place, ..run }, requests).await,
+            None => self.all_read(sync, run, requests).await,
         }
+    }
+
+    /// The last page is read.
+    pub(super) async fn all_read(
+        &self,
+        sync: &SyncSettings,
+        run: Run,
+        requests: Vec<NewRequest>,
+    ) -> Result<Next, Halt> {
         tracing::info!(
-            org = org.id(),
+            org = self.org.id(),
             sync = sync.name,
-            records,
+            records = run.records,
             changed = run.changed(),
             "refresh has read its records"
         );
@@ -285,7 +310,12 @@ impl Refresh {
     }
 
     /// The run goes on from its new place.
-    async fn go_on(&self, sync: &SyncSettings, run: Run, requests: Vec<NewRequest>) -> Result<Next, Halt> {
+    pub(super) async fn go_on(
+        &self,
+        sync: &SyncSettings,
+        run: Run,
+        requests: Vec<NewRequest>,
+    ) -> Result<Next, Halt> {
         self.org.board.refreshing(&sync.name, Some(run.reading(self.org.clock.now_ms(), "")));
         let positions = vec![(run_name(&sync.name), pack(&run))];
         self.commit(Append { positions, requests, ..Append::default() }).await?;

@@ -19,6 +19,11 @@ impl ApiError {
         self.class() == ErrorClass::DailyLimit && self.plain_code() != "REQUESTLIMITEXCEEDED"
     }
 
+    /// The place in a query's results is no longer known: asking again does not help, starting over does.
+    pub fn is_lost_locator(&self) -> bool {
+        self.plain_code() == "INVALIDQUERYLOCATOR"
+    }
+
     /// Somebody else was writing the record, or one that it hangs on.
     pub fn is_lock(&self) -> bool {
         match self.plain_code().as_str() {

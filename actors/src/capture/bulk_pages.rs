@@ -1,0 +1,413 @@
+//! Reading very many records of a run by one Bulk API 2.0 query job, which takes fewer API calls than REST pages.
+//!
+//! Here: creating the job, looking at it, one page of its results, and what each comes to for the run. Not here: when
+//! (`refresh`), REST pages (`pages`), what types its rows have (`reconcile::column`).
+//!
+//! ```text
+//! created ─▶ at work ─▶ complete ─▶ page by page ─▶ deleted
+//!    └──────────┴────────────┴────────────┴─▶ lost: the run reads REST pages from its start
+//! ```
+//! The job's ID is stored before anything is done with it, and the locator of the next page with the requests of the one
+//! before. A crash before that leaves a job that nobody reads, as does a run that is replaced or whose sync is gone:
+//! Salesforce deletes it after seven days. A job that is lost costs calls, not data.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use orgpipe_reconcile::{
+    Row,
+    column::{Kinds, note, type_row},
+    describe::Describe,
+};
+use orgpipe_salesforce::{
+    bulk::{
+        job::{self, JobInfo, JobState},
+        poll_delay,
+        query::{self, Next, PageHead},
+    },
+    error::{CallError, ErrorClass},
+    rest::describe,
+};
+use orgpipe_store::{Lane, NewRequest};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    pages::{self, Halt, Place, id_of},
+    refresh::{Refresh, Run},
+};
+use crate::{
+    deliver::budget::patience,
+    parcel::Origin,
+    settings::{RefreshSettings, SyncSettings},
+    supervise::{context::OrgContext, worker},
+};
+
+/// Records of a page. With the one query beside it that tells what has changed, a job takes 1 call per 10,000 records and
+/// some 15 more; REST pages take 1 per 2,000. So 100,000 records, the default of `bulk_from`, take half the calls.
+const PAGE: usize = 20_000;
+/// Bytes of a page: it is in memory while it becomes requests, one look-up's worth of rows at a time.
+const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// How often a page is read that makes no sense.
+const SPOILT_MAX: u32 = 3;
+/// A job that is at work for longer does not end: Salesforce gives up each of its chunks after 10 minutes and 15 tries
+/// (BULKDOC, "Bulk API 2.0 Query").
+const WORK_MS_MAX: u64 = 24 * 60 * 60 * 1000;
+/// Longest wait between two looks, whatever the clock has done: `poll_delay` at its longest with no patience left.
+const LOOK_MS_MAX: u64 = 10 * 60 * 1000;
+
+/// A query job that a run reads by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct QueryJob {
+    /// Salesforce's ID.
+    pub id: String,
+    /// Before it was created, Unix milliseconds: a change after that may not be in its rows.
+    read_ms: u64,
+    /// Looks so far.
+    looks: u32,
+    /// Not before that is the next look, Unix milliseconds.
+    look_ms: u64,
+    /// Records it found; none while it is at work.
+    found: Option<u64>,
+    /// Of the next page; none for the first.
+    locator: Option<String>,
+    /// Records of the next page at most.
+    page: usize,
+    /// How often that page made no sense.
+    spoilt: u32,
+    /// Types of its columns.
+    kinds: Kinds,
+}
+
+impl QueryJob {
+    /// What it waits for; empty when it is complete.
+    pub(super) fn waits(&self) -> &'static str {
+        if self.found.is_none() { "Salesforce, which works on the Bulk query" } else { "" }
+    }
+}
+
+/// What a step came to.
+#[derive(Debug)]
+enum Step {
+    /// Nothing is due before.
+    Wait(Duration),
+    /// No records yet; so it goes on.
+    Looked(QueryJob),
+    /// A page that made no sense; it is read again after a while.
+    Spoilt(QueryJob, CallError),
+    /// A page as requests, with the number of its records; how it goes on, unless it was the last one.
+    Page(Vec<NewRequest>, u64, Option<QueryJob>),
+    /// The job comes to nothing, for this reason.
+    Lost(String),
+}
+
+/// Creates a job that reads all that the run has to; none if the run has to read REST pages.
+pub(super) async fn create(
+    org: &OrgContext,
+    sync: &SyncSettings,
+    condition: &str,
+    place: &Place,
+) -> Result<Option<QueryJob>, CallError> {
+    let kinds = match kinds(org, sync).await? {
+        Ok(kinds) => kinds,
+        Err(why) => return Ok(not_by_bulk(org, sync, &why)),
+    };
+    let read_ms = org.clock.now_ms();
+    let soql = pages::statement(sync, condition, place).unordered().to_soql();
+    let reply = org.line.call(Lane::Refresh, &query::create(&soql)).await;
+    match reply.and_then(|reply| job::info(&reply)) {
+        Ok(JobInfo { id, .. }) => {
+            tracing::info!(org = org.id(), sync = sync.name, job = id, "the refresh reads by a Bulk query");
+            let look_ms = read_ms + look_delay_ms(org, 0);
+            let (looks, found, locator, page, spoilt) = (0, None, None, PAGE, 0);
+            Ok(Some(QueryJob { id, read_ms, looks, look_ms, found, locator, page, spoilt, kinds }))
+        }
+        Err(error) if is_final(&error) => Ok(not_by_bulk(org, sync, &error.to_string())),
+        // There may be a job now, and a run has no second one.
+        Err(error @ (CallError::Transport { sent: true, .. } | CallError::Unreadable { .. })) => {
+            Ok(not_by_bulk(org, sync, &error.to_string()))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn not_by_bulk(org: &OrgContext, sync: &SyncSettings, why: &str) -> Option<QueryJob> {
+    tracing::warn!(
+        org = org.id(),
+        sync = sync.name,
+        "the refresh reads REST pages, not by a Bulk query: {why}"
+    );
+    None
+}
+
+/// The types of what is read, or why it cannot be read as CSV.
+async fn kinds(org: &OrgContext, sync: &SyncSettings) -> Result<Result<Kinds, String>, CallError> {
+    let mut described: BTreeMap<String, (Row, Describe)> = BTreeMap::new();
+    let mut kinds = Kinds::new();
+    for path in sync.mapping.read_fields() {
+        let mut object = sync.mapping.object().to_owned();
+        let mut names = path.split('.').peekable();
+        while let Some(name) = names.next() {
+            if !described.contains_key(&object) {
+                let reply = org.line.call(Lane::Refresh, &describe::describe(&object, None)).await?;
+                let row = match describe::parse(&reply) {
+                    Ok(answer) => answer.map(|answer| answer.row).unwrap_or_default(),
+                    Err(error) if is_final(&error) => return Ok(Err(error.to_string())),
+                    Err(error) => return Err(error),
+                };
+                match Describe::from_json(&row) {
+                    Ok(describe) => drop(described.insert(object.clone(), (row, describe))),
+                    Err(problem) => return Ok(Err(problem.to_string())),
+                }
+            }
+            let (row, describe) = &described[&object];
+            if names.peek().is_some() {
+                match Describe::parent_object(row, name) {
+                    Some(parent) => object = parent.to_owned(),
+                    None => return Ok(Err(format!("{object} has no relationship `{name}`"))),
+                }
+            } else if !describe.field(name).is_some_and(|field| note(&mut kinds, &path, field)) {
+                return Ok(Err(format!("CSV cannot carry `{name}` of {object}")));
+            }
+        }
+    }
+    Ok(Ok(kinds))
+}
+
+impl Refresh {
+    /// One step of a run that reads by this job.
+    pub(super) async fn bulk_page(
+        &self,
+        sync: &SyncSettings,
+        refresh: &RefreshSettings,
+        run: Run,
+        job: QueryJob,
+    ) -> Result<worker::Next, Halt> {
+        let org = &self.org;
+        match step(org, sync, refresh, (&run.id, run.records), job.clone()).await? {
+            Step::Wait(wait) => Ok(worker::Next::After(wait)),
+            Step::Looked(job) => self.go_on(sync, Run { job: Some(job), ..run }, Vec::new()).await,
+            Step::Spoilt(job, error) => {
+                self.go_on(sync, Run { job: Some(job), ..run }, Vec::new()).await?;
+                Err(error.into())
+            }
+            Step::Page(requests, records, next) => {
+                let last = next.is_none();
+                let run = Run { records: run.records + records, job: next, ..run };
+                if !last {
+                    return self.go_on(sync, run, requests).await;
+                }
+                let next = self.all_read(sync, run, requests).await?;
+                leave(org, &job).await;
+                Ok(next)
+            }
+            Step::Lost(why) => {
+                tracing::warn!(
+                    org = org.id(),
+                    sync = sync.name,
+                    job = job.id,
+                    "the refresh begins again with REST pages, as its Bulk query is lost: {why}"
+                );
+                // Its place has never moved. With a total it is not counted again, so no other job is created.
+                let next = self.go_on(sync, Run { records: 0, job: None, ..run }, Vec::new()).await?;
+                leave(org, &job).await;
+                Ok(next)
+            }
+        }
+    }
+}
+
+/// One step of a job: a look at it, or a page of its results. `run` names the run that has read so many records by it.
+async fn step(
+    org: &OrgContext,
+    sync: &SyncSettings,
+    refresh: &RefreshSettings,
+    (run, read): (&str, u64),
+    job: QueryJob,
+) -> Result<Step, CallError> {
+    let step = match job.found {
+        None => look(org, job).await,
+        Some(found) => match page(org, sync, refresh, (run, read, found), &job).await {
+            Err(error @ CallError::Unreadable { .. }) if job.spoilt + 1 < SPOILT_MAX => {
+                Ok(Step::Spoilt(QueryJob { spoilt: job.spoilt + 1, ..job }, error))
+            }
+            Err(error @ CallError::Unreadable { .. }) => Ok(Step::Lost(error.to_string())),
+            other => other,
+        },
+    };
+    match step {
+        Err(error) if is_final(&error) => Ok(Step::Lost(error.to_string())),
+        other => other,
+    }
+}
+
+async fn look(org: &OrgContext, job: QueryJob) -> Result<Step, CallError> {
+    let now_ms = org.clock.now_ms();
+    let wait_ms = job.look_ms.saturating_sub(now_ms).min(LOOK_MS_MAX);
+    if wait_ms > 0 {
+        return Ok(Step::Wait(Duration::from_millis(wait_ms)));
+    }
+    let info = job::info(&org.line.call(Lane::Refresh, &query::status(&job.id)).await?)?;
+    let looks = job.looks + 1;
+    let looked = QueryJob { looks, look_ms: now_ms + look_delay_ms(org, looks), ..job };
+    Ok(verdict(looked, info, now_ms))
+}
+
+/// What follows from a look.
+fn verdict(job: QueryJob, info: JobInfo, now_ms: u64) -> Step {
+    let because = info.error.map(|error| format!(": {error}")).unwrap_or_default();
+    match info.state {
+        JobState::JobComplete => Step::Looked(QueryJob { found: Some(info.processed), ..job }),
+        JobState::Failed => Step::Lost(format!("the Bulk query failed{because}")),
+        JobState::Aborted => Step::Lost(format!("somebody aborted the Bulk query{because}")),
+        JobState::Open | JobState::UploadComplete | JobState::InProgress => {
+            if now_ms.saturating_sub(job.read_ms) > WORK_MS_MAX {
+                Step::Lost("the Bulk query did not end within a day".to_owned())
+            } else {
+                Step::Looked(job)
+            }
+        }
+    }
+}
+
+/// Reads the next page of the `found` records, of which the run has `read` some.
+async fn page(
+    org: &OrgContext,
+    sync: &SyncSettings,
+    refresh: &RefreshSettings,
+    (run, read, found): (&str, u64, u64),
+    job: &QueryJob,
+) -> Result<Step, CallError> {
+    let turns = org.ways().pages;
+    let _turn = turns.acquire().await;
+    let Some((body, head)) = fetch(org, job).await? else {
+        return Ok(match job.page / 2 {
+            0 => Step::Lost(format!("one of its records has more than {PAGE_BYTES_MAX} bytes")),
+            page => Step::Looked(QueryJob { page, ..job.clone() }),
+        });
+    };
+    // A row is as old as the job, and a live change since then must not be undone by it. Those of records that have not
+    // changed since are as they are now; the others are read again when they are looked up.
+    let now_ms = org.clock.now_ms();
+    let changed = pages::changed(org, sync, job.read_ms).await?;
+    let read_ms = if changed.is_some() { now_ms } else { job.read_ms };
+    let sheet = Sheet { sync, batch: refresh.batch, run, kinds: &job.kinds, read_ms };
+    let (requests, records) = sheet.requests(&body, &changed.unwrap_or_default())?;
+    behind(job, head, requests, (read, records, found))
+}
+
+/// What follows a page of so many `records`, after those that were `read` before it.
+fn behind(
+    job: &QueryJob,
+    head: PageHead,
+    requests: Vec<NewRequest>,
+    (read, records, found): (u64, u64, u64),
+) -> Result<Step, CallError> {
+    if let Some(told) = head.records.filter(|told| *told != records) {
+        return Err(unreadable(&format!("holds {records} records, but should hold {told}")));
+    }
+    let all = read + records >= found;
+    match head.next {
+        Next::Page(locator) if job.locator.as_ref() != Some(&locator) => {
+            let next = QueryJob { locator: Some(locator), spoilt: 0, ..job.clone() };
+            Ok(Step::Page(requests, records, Some(next)))
+        }
+        Next::Page(_) => Err(unreadable("leads back to itself")),
+        Next::End | Next::Untold if all => Ok(Step::Page(requests, records, None)),
+        Next::End => Ok(Step::Lost(format!("it found {found} records, but gave {}", read + records))),
+        Next::Untold => Err(unreadable("does not say whether another one follows")),
+    }
+}
+
+/// How the rows of a page become requests.
+struct Sheet<'a> {
+    sync: &'a SyncSettings,
+    batch: usize,
+    run: &'a str,
+    kinds: &'a Kinds,
+    read_ms: u64,
+}
+
+impl Sheet<'_> {
+    /// The requests and the number of their records. `changed`: records whose rows do not count.
+    fn requests(&self, page: &[u8], changed: &BTreeSet<String>) -> Result<(Vec<NewRequest>, u64), CallError> {
+        let Self { sync, batch, run, kinds, read_ms } = *self;
+        let (mut requests, mut records) = (Vec::new(), 0);
+        let (mut rows, mut ids) = (Vec::new(), Vec::new());
+        for row in query::rows(page)? {
+            let mut row = row?;
+            records += 1;
+            match id_of(&row) {
+                Some(id) if changed.contains(&id) => ids.push(id),
+                _ => {
+                    type_row(kinds, &mut row);
+                    rows.push(row);
+                }
+            }
+            if rows.len() >= batch {
+                let full = std::mem::take(&mut rows);
+                requests.extend(pages::requests(sync, batch, Origin::Refresh, run, full, read_ms));
+            }
+        }
+        requests.extend(pages::requests(sync, batch, Origin::Refresh, run, rows, read_ms));
+        requests.extend(pages::rowless(sync, batch, Origin::Refresh, run, &ids, read_ms));
+        Ok((requests, records))
+    }
+}
+
+/// The page as it came; none if it has too many bytes.
+async fn fetch(org: &OrgContext, job: &QueryJob) -> Result<Option<(Vec<u8>, PageHead)>, CallError> {
+    let plan = org.line.plan(Lane::Refresh, 1).await?;
+    let (mut body, mut too_large) = (Vec::new(), false);
+    let mut take = |piece: &[u8]| {
+        too_large |= body.len() + piece.len() > PAGE_BYTES_MAX;
+        if too_large {
+            return Err(unreadable("is too large"));
+        }
+        body.extend_from_slice(piece);
+        Ok(())
+    };
+    let call = query::results(&job.id, job.locator.as_deref(), job.page);
+    let reply = org.line.download(&plan, &call, &mut take).await;
+    if too_large {
+        return Ok(None);
+    }
+    let reply = reply?;
+    reply.require_success()?;
+    Ok(Some((body, query::head(&reply))))
+}
+
+/// Takes leave of a job that nobody needs any more. That it stays for seven days does no harm.
+async fn leave(org: &OrgContext, job: &QueryJob) {
+    let call = if job.found.is_some() { query::delete(&job.id) } else { query::abort(&job.id) };
+    let left = org.line.call(Lane::Refresh, &call).await.and_then(|reply| reply.require_success());
+    if let Err(error) = left {
+        tracing::debug!(org = org.id(), job = job.id, "the Bulk query's job stays: {error}");
+    }
+}
+
+/// Whether asking again leads to nothing else: the job, its results or this page of them is gone, or the object or its
+/// fields cannot be queried so, or the day's jobs are used up, which is not the same as its calls.
+fn is_final(error: &CallError) -> bool {
+    let CallError::Refused(error) = error else { return false };
+    match error.class() {
+        ErrorClass::Auth | ErrorClass::Concurrency => false,
+        ErrorClass::Transient => error.is_lost_locator(),
+        ErrorClass::DailyLimit => error.is_of_bulk(),
+        ErrorClass::Schema | ErrorClass::Record | ErrorClass::Org | ErrorClass::Bug => true,
+    }
+}
+
+/// The longer, the less is left of our share of the day's calls.
+fn look_delay_ms(org: &OrgContext, looks: u32) -> u64 {
+    let wait = poll_delay(looks, org.clock.dice()).mul_f64(patience(org.line.spent()));
+    u64::try_from(wait.as_millis()).unwrap_or(LOOK_MS_MAX)
+}
+
+fn unreadable(what: &str) -> CallError {
+    CallError::Unreadable { status: 200, what: format!("the page of query results {what}") }
+}
+
+#[cfg(test)]
+mod tests;

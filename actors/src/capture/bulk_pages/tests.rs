@@ -1,0 +1,142 @@
+//! What follows from looks, pages and refusals.
+
+use orgpipe_reconcile::describe::Kind;
+use orgpipe_salesforce::error::ApiError;
+use serde_json::json;
+
+use super::*;
+use crate::{
+    capture::refresh::Run,
+    parcel::{RequestParcel, pack, unpack},
+    settings::tests::org,
+};
+
+fn job() -> QueryJob {
+    QueryJob {
+        id: "750a".into(),
+        read_ms: 1_000,
+        looks: 1,
+        look_ms: 3_000,
+        found: Some(10),
+        locator: Some("MQ".into()),
+        page: PAGE,
+        spoilt: 1,
+        kinds: Kinds::from([("isactive__c".to_owned(), Kind::Checkbox)]),
+    }
+}
+
+fn info(state: JobState) -> JobInfo {
+    JobInfo { id: "750a".into(), state, content_url: String::new(), processed: 7, failed: 0, error: None }
+}
+
+#[test]
+fn a_look_leads_to_pages_to_another_look_or_to_rest() {
+    let found = |state, now_ms| match verdict(QueryJob { found: None, ..job() }, info(state), now_ms) {
+        Step::Looked(job) => Ok(job.found),
+        Step::Lost(why) => Err(why),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(found(JobState::UploadComplete, 2_000), Ok(None));
+    assert_eq!(found(JobState::InProgress, 1_000 + WORK_MS_MAX), Ok(None));
+    assert_eq!(found(JobState::JobComplete, u64::MAX), Ok(Some(7)));
+    for (state, now_ms, why) in [
+        (JobState::Failed, 2_000, "failed"),
+        (JobState::Aborted, 2_000, "aborted"),
+        (JobState::InProgress, 1_001 + WORK_MS_MAX, "within a day"),
+    ] {
+        assert!(found(state, now_ms).unwrap_err().contains(why), "{state:?}");
+    }
+}
+
+#[test]
+fn only_a_page_that_accounts_for_its_records_is_taken() {
+    let came = |told, next, records| {
+        let step = behind(&job(), PageHead { records: told, next }, Vec::new(), (6, records, 10));
+        match step {
+            Ok(Step::Page(_, records, next)) => {
+                let spoilt = next.as_ref().map_or(0, |job| job.spoilt);
+                assert_eq!(spoilt, 0);
+                format!("{records}, then {:?}", next.and_then(|job| job.locator))
+            }
+            Ok(Step::Lost(_)) => "lost".to_owned(),
+            Err(_) => "again".to_owned(),
+            Ok(other) => panic!("{other:?}"),
+        }
+    };
+    for (told, next, records, expected) in [
+        (Some(2), Next::Page("Mg".into()), 2, "2, then Some(\"Mg\")"),
+        (None, Next::Page("Mg".into()), 2, "2, then Some(\"Mg\")"),
+        (Some(3), Next::Page("Mg".into()), 2, "again"),
+        (Some(2), Next::Page("MQ".into()), 2, "again"),
+        (Some(4), Next::End, 4, "4, then None"),
+        (Some(4), Next::Untold, 4, "4, then None"),
+        (Some(3), Next::Untold, 3, "again"),
+        (Some(3), Next::End, 3, "lost"),
+    ] {
+        assert_eq!(came(told, next.clone(), records), expected, "{told:?} {next:?} {records}");
+    }
+}
+
+#[test]
+fn what_is_final_is_told_from_what_passes() {
+    let refused = |status, code: &str, message: &str| {
+        let json = json!({ "errorCode": code, "message": message });
+        is_final(&ApiError::from_json(status, &json).expect("an error").into())
+    };
+    for (status, code, message, lost) in [
+        (404, "NOT_FOUND", "The requested resource does not exist", true),
+        (409, "API_ERROR", "The job was created with API version 65.0", true),
+        (400, "INVALID_QUERY_LOCATOR", "invalid query locator", true),
+        (400, "INVALIDENTITY", "Entity 'X' is not supported by the Bulk API.", true),
+        (400, "API_ERROR", "Selecting compound data not supported in Bulk Query", true),
+        (400, "LIMIT_EXCEEDED", "Max bulk v2 query jobs (10000) per 24 hrs has been reached (10021).", true),
+        (400, "API_ERROR", "Max bulk v2 query jobs (10000) per 24 hrs has been reached (10021).", true),
+        (400, "INVALIDJOBSTATE", "The job is not complete", true),
+        (403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.", false),
+        (
+            403,
+            "REQUEST_LIMIT_EXCEEDED",
+            "ConcurrentRequests (Concurrent API Requests) Limit exceeded.",
+            false,
+        ),
+        (503, "SERVER_UNAVAILABLE", "Server Unavailable", false),
+        (401, "INVALID_SESSION_ID", "Session expired or invalid", false),
+    ] {
+        assert_eq!(refused(status, code, message), lost, "{code}: {message}");
+    }
+    assert!(!is_final(&CallError::Transport { text: String::new(), sent: true }));
+}
+
+#[test]
+fn a_page_becomes_typed_batches_and_what_has_changed_comes_without_its_row() {
+    let org = org();
+    let id = |n: u32| format!("001{n:012}AAA");
+    let mut page = "\"Id\",\"IsActive__c\"\n".to_owned();
+    for n in 0..250 {
+        page += &format!("\"{}\",\"true\"\n", id(n));
+    }
+    let kinds = &job().kinds;
+    let sheet = Sheet { sync: &org.syncs[0], batch: 100, run: "run", kinds, read_ms: 5 };
+    let changed = BTreeSet::from([id(7), id(9), id(999)]);
+    let (requests, records) = sheet.requests(page.as_bytes(), &changed).expect("readable");
+    assert_eq!(records, 250);
+    let counts: Vec<u32> = requests.iter().map(|request| request.records).collect();
+    assert_eq!(counts, [100, 100, 48, 2]);
+    let parcels: Vec<RequestParcel> =
+        requests.iter().map(|request| unpack(&request.body).expect("readable")).collect();
+    assert_eq!((parcels[3].ids.as_slice(), &parcels[3].rows), ([id(7), id(9)].as_slice(), &None));
+    for parcel in &parcels[..3] {
+        let rows = parcel.rows.as_ref().expect("rows");
+        assert!(rows.iter().all(|row| row["IsActive__c"] == json!(true)));
+        assert_eq!((rows.len(), parcel.received_ms), (parcel.ids.len(), 5));
+    }
+}
+
+#[test]
+fn a_run_of_before_is_read_and_one_of_now_comes_back() {
+    let before = br#"{"id":"r","after":"001","records":5,"started_ms":9,"total":7}"#;
+    let run: Run = unpack(before).expect("readable");
+    assert_eq!((run.records, &run.job), (5, &None));
+    let now = Run { job: Some(job()), ..run };
+    assert_eq!(unpack::<Run>(&pack(&now)).expect("readable"), now);
+}
