@@ -48,10 +48,10 @@ pub struct RowFault {
     pub count: u32,
 }
 
-/// How the next Bulk job that is closed ends, if not as it should.
+/// How the next Bulk job that is closed, or that queries, ends, if not as it should.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct JobFault {
-    /// Rows that are still seen to; the rest is unprocessed.
+    /// Rows that are still seen to; the rest is unprocessed. Of a query there are none.
     pub after_rows: usize,
     /// True: `Aborted`; false: `Failed`.
     pub aborted: bool,

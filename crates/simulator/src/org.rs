@@ -377,7 +377,7 @@ impl OrgHandle {
         self.org.state().tables.set_stamp(object, id, unix_ms);
     }
 
-    /// Pages of queries hold at most so many records, as with wide ones.
+    /// Pages of queries, of Bulk ones too, hold at most so many records, as with wide ones.
     pub fn cut_pages(&self, records_max: usize) {
         self.org.state().cursors.records_max = records_max;
     }
@@ -435,9 +435,14 @@ impl OrgHandle {
         self.org.state().row_faults.add(fault);
     }
 
-    /// The next Bulk job that is closed ends so.
+    /// The next Bulk job that is closed, or that queries, ends so.
     pub fn end_next_job(&self, fault: JobFault) {
         self.org.state().jobs.end_next = Some(Box::new(fault));
+    }
+
+    /// Bulk jobs that have ended are gone with their results, as after seven days.
+    pub fn expire_jobs(&self) {
+        self.org.state().jobs.expire();
     }
 
     /// The Bulk API 2.0 ingest jobs so far, oldest first.

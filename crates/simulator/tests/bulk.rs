@@ -203,12 +203,18 @@ fn a_query_job_comes_in_pages() {
             assert_eq!(lines.len(), count);
             names.extend(lines.iter().map(|line| (*line).to_owned()));
         }
+        names.sort_unstable();
         let admin = world.org().admin_username();
         assert_eq!(names[4], format!("\"{admin}\",\"A4\",\"2.0E7\",\"\""));
         assert_eq!(names.len(), 5);
+        world.org().cut_pages(3);
+        let page = world.call(Method::GET, &format!("{base}/results"), None).await;
+        assert_eq!(page.headers()["sforce-numberofrecords"], "3", "pages have a size of their own");
         let other = format!("{}/services/data/v65.0{base}/results", world.org().base_url());
         let conflict = world.http.get(other).bearer_auth(&world.token).send().await.expect("an answer");
         assert_eq!(conflict.status(), 409);
+        world.org().expire_jobs();
+        assert_eq!(world.call(Method::GET, &format!("{base}/results"), None).await.status(), 404);
         for (soql, code) in
             [("SELECT COUNT() FROM Account", "API_ERROR"), ("SELECT Foo FROM Account", "INVALID_FIELD")]
         {

@@ -25,6 +25,7 @@
 //! | the same with `"harm":{"answer":{"status":…,"body":…}}` or `"harm":"half"` | any answer, half of one |
 //! | `POST /orgs/{org}/row-faults` `{"key":…,"code":…,"message":…,"fields":[…],"count":n}` | refused records |
 //! | `PUT /orgs/{org}/end-next-job` `{"after_rows":n,"aborted":false,"message":…}`, `GET …/jobs` | Bulk jobs |
+//! | `POST /orgs/{org}/expire-jobs` | Bulk jobs that have ended are gone |
 //! | `POST`, `DELETE /orgs/{org}/cometd-faults` `{"at":"connect","harm":…}` | CometD faults, see `CometdFault` |
 //! | `POST /orgs/{org}/cometd-faults/{name}`, `GET /cometd-faults` | those known by name, such as `S01`; the names |
 //! | `GET`, `PUT /orgs/{org}/streaming` | how the CometD endpoint behaves, see `Streaming`; absent keys = default |
@@ -133,6 +134,7 @@ fn org_call(org: &OrgHandle, method: &str, path: &[&str], body: &[u8]) -> Result
         }
         ("POST", ["row-faults"]) => Ok(json!(org.refuse_row(read(body)?))),
         ("PUT", ["end-next-job"]) => Ok(json!(org.end_next_job(read(body)?))),
+        ("POST", ["expire-jobs"]) => Ok(json!(org.expire_jobs())),
         ("GET", ["jobs"]) => Ok(json!(org.jobs())),
         ("DELETE", ["faults"]) => Ok(json!(org.clear_faults())),
         _ => streaming_call(org, method, path, body),

@@ -195,7 +195,9 @@ impl Job {
         shown["retries"] = json!(0);
         let took = self.changed_ms.saturating_sub(self.created_ms);
         shown["totalProcessingTime"] = json!(if self.state.has_ended() { took } else { 0 });
-        if !self.query {
+        if self.query {
+            shown["isPkChunkingSupported"] = json!(true);
+        } else {
             shown["apiActiveProcessingTime"] = shown["totalProcessingTime"].clone();
             shown["apexProcessingTime"] = json!(0);
         }
@@ -208,7 +210,9 @@ impl Job {
             }
             Some(Done::Query { rows, .. }) => (rows.len(), 0),
             Some(Done::Failed { message, .. }) => {
-                shown["errorMessage"] = json!(message);
+                if !message.is_empty() {
+                    shown["errorMessage"] = json!(message);
+                }
                 (0, 0)
             }
             None => (0, 0),
@@ -245,6 +249,11 @@ impl Jobs {
             self.made.0 += 1;
         }
         self.all.insert(job.id.clone(), job);
+    }
+
+    /// Forgets the jobs that have ended, as after seven days.
+    pub(crate) fn expire(&mut self) {
+        self.all.retain(|_, job| !job.state.has_ended());
     }
 
     pub(crate) fn is_full(&self) -> bool {

@@ -97,7 +97,16 @@ pub(crate) async fn advance(org: Arc<Org>, id: String) {
         Work::Query { soql } => {
             let mut state = org.state();
             let user = state.jobs.get(&id).map(|job| job.user.clone()).unwrap_or_default();
-            let done = query_jobs::run(&state, &user, &soql);
+            let cut = state.jobs.end_next.take();
+            let done = match cut {
+                None => query_jobs::run(&mut state, &user, &soql),
+                Some(cut) => {
+                    if let Some(job) = state.jobs.get_mut(&id).filter(|_| cut.aborted) {
+                        job.state = JobState::Aborted;
+                    }
+                    Done::Failed { message: cut.message, unprocessed: String::new() }
+                }
+            };
             end(&org, &mut state, &id, done);
         }
         Work::None => {}

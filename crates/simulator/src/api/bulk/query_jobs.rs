@@ -1,9 +1,11 @@
 //! Query jobs: a SOQL query whose rows come as CSV pages.
 //!
 //! Here: creating, running, reading pages. Not here: SOQL itself (`soql`).
+//! Without ORDER BY rows come in no order: a client must not take one of them for a place.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use rand::seq::SliceRandom as _;
 use serde_json::Value;
 
 use super::csv_out;
@@ -60,14 +62,14 @@ pub(crate) fn create(org: &Org, state: &mut State, call: &Call, user: &str) -> A
     answer
 }
 
-pub(crate) fn run(state: &State, user: &str, text: &str) -> Done {
+pub(crate) fn run(state: &mut State, user: &str, text: &str) -> Done {
     let plan = match soql::plan(&state.views.seen(user), text) {
         Ok(plan) => plan,
         Err(error) => return Done::Failed { message: error.message, unprocessed: String::new() },
     };
     let columns: Vec<String> = plan.fields.iter().map(soql::Reach::column).collect();
     let kinds: Vec<&FieldKind> = plan.fields.iter().map(|reach| &reach.field.kind).collect();
-    let rows = soql::cells(&state.tables, &plan)
+    let mut rows: Vec<String> = soql::cells(&state.tables, &plan)
         .iter()
         .map(|cells| {
             let texts: Vec<String> =
@@ -75,6 +77,9 @@ pub(crate) fn run(state: &State, user: &str, text: &str) -> Done {
             csv_out::line(texts.iter().map(String::as_str))
         })
         .collect();
+    if plan.order.is_empty() {
+        rows.shuffle(&mut state.dice);
+    }
     Done::Query { header: csv_out::line(columns.iter().map(String::as_str)), rows }
 }
 
@@ -93,6 +98,8 @@ pub(crate) fn results(state: &State, call: &Call, id: &str) -> Answer {
         return Answer::error(400, "INVALID_QUERY_LOCATOR", "invalid query locator");
     };
     let page = call.parameter("maxRecords").and_then(|text| text.parse().ok()).unwrap_or(PAGE).clamp(1, PAGE);
+    // An upper bound: Salesforce cuts pages at a size of its own as well.
+    let page = page.min(state.cursors.records_max).max(1);
     let to = (from + page).min(rows.len());
     let locator = if to < rows.len() { STANDARD_NO_PAD.encode(to.to_string()) } else { "null".to_owned() };
     let body = header.clone() + &rows[from..to].concat();
