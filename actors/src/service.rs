@@ -283,7 +283,7 @@ impl Service {
             forecasts.push(match counted.and_then(|reply| query::page(&reply)) {
                 Ok(page) => {
                     let day = org.line.budget().allowed;
-                    Forecast::new(&sync.name, page.total, limits.bulk_from, limits.strategy, day)
+                    Forecast::new(&sync.name, page.total, refresh.bulk_from, limits, day)
                 }
                 Err(error) => Forecast::unknown(&sync.name, &error.to_string()),
             });

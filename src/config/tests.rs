@@ -75,8 +75,8 @@ fn the_example_means_what_it_says() {
     assert_eq!(refresh.schedule.as_deref(), Some("0 2 * * SAT"));
     let (start, end) = refresh.window.unwrap();
     assert_eq!(
-        (start.to_string(), end.to_string(), refresh.batch),
-        ("02:00:00".into(), "06:00:00".into(), 100)
+        (start.to_string(), end.to_string(), refresh.batch, refresh.bulk_from),
+        ("02:00:00".into(), "06:00:00".into(), 100, 100_000)
     );
     let Flow::Jwt { client_id, username, audience: None, .. } = &acme.login.flow else { panic!("jwt") };
     assert_eq!((client_id.as_str(), username.as_str()), ("acme-client", "sync@acme.com"));

@@ -359,6 +359,7 @@ pub(crate) const WRONG: &[(&str, &str, &str, &str, &str)] = &[
         "\"$Id\"",
     ),
     ("batch = 100", "batch = 101", "refresh", "`refresh.batch` must be a whole number from 1 to 100", ""),
+    ("batch = 100", "bulk_from = 0", "refresh", "`refresh.bulk_from` must be a whole number from 2", ""),
     // Orgs.
     ("id = \"globex\"", "id = \"ACME\"", "ACME", "org \"ACME\": `id` is the same as on line 27", ""),
     ("id = \"globex\"", "id = \"a/b\"", "a/b", "`id` is no usable name", ""),

@@ -47,6 +47,8 @@ use crate::{
 /// Records of a page. With the one query beside it that tells what has changed, a job takes 1 call per 10,000 records and
 /// some 15 more; REST pages take 1 per 2,000. So 100,000 records, the default of `bulk_from`, take half the calls.
 const PAGE: usize = 20_000;
+/// Calls of a job beside its pages: describes of what it reads, create, looks over some minutes, delete.
+const JOB_CALLS: u64 = 14;
 /// Bytes of a page: it is in memory while it becomes requests, one look-up's worth of rows at a time.
 const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// How often a page is read that makes no sense.
@@ -100,6 +102,11 @@ enum Step {
     Page(Vec<NewRequest>, u64, Option<QueryJob>),
     /// The job comes to nothing, for this reason.
     Lost(String),
+}
+
+/// About how many calls it takes to read so many records by a job.
+pub(crate) fn calls(records: u64) -> u64 {
+    JOB_CALLS + 2 * records.div_ceil(PAGE as u64)
 }
 
 /// Creates a job that reads all that the run has to; none if the run has to read REST pages.
@@ -281,8 +288,11 @@ async fn page(
 ) -> Result<Step, CallError> {
     let turns = org.ways().pages;
     let _turn = turns.acquire().await;
-    let Some((body, head)) = fetch(org, job).await? else {
-        return Ok(match job.page / 2 {
+    // Pages are read while less than half of the queue is full: this one leaves a quarter of it for live events.
+    let room = usize::try_from(org.queue_max / 4).unwrap_or(PAGE);
+    let records_max = job.page.min(room).max(1);
+    let Some((body, head)) = fetch(org, job, records_max).await? else {
+        return Ok(match records_max / 2 {
             0 => Step::Lost(format!("one of its records has more than {PAGE_BYTES_MAX} bytes")),
             page => Step::Looked(QueryJob { page, ..job.clone() }),
         });
@@ -293,7 +303,7 @@ async fn page(
     let changed = pages::changed(org, sync, job.read_ms).await?;
     let read_ms = if changed.is_some() { now_ms } else { job.read_ms };
     let sheet = Sheet { sync, batch: refresh.batch, run, kinds: &job.kinds, read_ms };
-    let (requests, records) = sheet.requests(&body, &changed.unwrap_or_default())?;
+    let (requests, records) = sheet.requests(&body, &changed.unwrap_or_default()).await?;
     behind(job, head, requests, (read, records, found))
 }
 
@@ -331,7 +341,11 @@ struct Sheet<'a> {
 
 impl Sheet<'_> {
     /// The requests and the number of their records. `changed`: records whose rows do not count.
-    fn requests(&self, page: &[u8], changed: &BTreeSet<String>) -> Result<(Vec<NewRequest>, u64), CallError> {
+    async fn requests(
+        &self,
+        page: &[u8],
+        changed: &BTreeSet<String>,
+    ) -> Result<(Vec<NewRequest>, u64), CallError> {
         let Self { sync, batch, run, kinds, read_ms } = *self;
         let (mut requests, mut records) = (Vec::new(), 0);
         let (mut rows, mut ids) = (Vec::new(), Vec::new());
@@ -348,6 +362,8 @@ impl Sheet<'_> {
             if rows.len() >= batch {
                 let full = std::mem::take(&mut rows);
                 requests.extend(pages::requests(sync, batch, Origin::Refresh, run, full, read_ms));
+                // Other orgs are on the same thread.
+                actix_rt::task::yield_now().await;
             }
         }
         requests.extend(pages::requests(sync, batch, Origin::Refresh, run, rows, read_ms));
@@ -357,7 +373,11 @@ impl Sheet<'_> {
 }
 
 /// The page as it came; none if it has too many bytes.
-async fn fetch(org: &OrgContext, job: &QueryJob) -> Result<Option<(Vec<u8>, PageHead)>, CallError> {
+async fn fetch(
+    org: &OrgContext,
+    job: &QueryJob,
+    records_max: usize,
+) -> Result<Option<(Vec<u8>, PageHead)>, CallError> {
     let plan = org.line.plan(Lane::Refresh, 1).await?;
     let (mut body, mut too_large) = (Vec::new(), false);
     let mut take = |piece: &[u8]| {
@@ -368,7 +388,7 @@ async fn fetch(org: &OrgContext, job: &QueryJob) -> Result<Option<(Vec<u8>, Page
         body.extend_from_slice(piece);
         Ok(())
     };
-    let call = query::results(&job.id, job.locator.as_deref(), job.page);
+    let call = query::results(&job.id, job.locator.as_deref(), records_max);
     let reply = org.line.download(&plan, &call, &mut take).await;
     if too_large {
         return Ok(None);

@@ -1,6 +1,6 @@
 //! Capture: what asks for a sync, onto the ingress queue. Ends at commit A.
 
-mod bulk_pages;
+pub(crate) mod bulk_pages;
 pub(crate) mod cometd;
 pub(crate) mod heal;
 mod orphans;

@@ -7,7 +7,10 @@ use orgpipe_reconcile::{
 use serde::Serialize;
 
 use super::bulk::ROWS_MAX;
-use crate::capture::pages::PAGE;
+use crate::{
+    capture::{bulk_pages, pages::PAGE},
+    settings::Limits,
+};
 
 /// One sync's refresh, as it would be now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -23,17 +26,12 @@ pub struct Forecast {
 }
 
 impl Forecast {
-    /// For so many records, in an org with so many calls a day if that is known.
+    /// For so many records, in an org with so many calls a day if that is known. `by_bulk`: from so many on they are read
+    /// by a Bulk query.
     #[expect(clippy::cast_precision_loss, reason = "call counts stay far below 2^52")]
-    pub(crate) fn new(
-        sync: &str,
-        records: u64,
-        bulk_from: usize,
-        strategy: Strategy,
-        day: Option<u64>,
-    ) -> Self {
-        let calls = reading(records);
-        let more = writing(records, bulk_from, strategy);
+    pub(crate) fn new(sync: &str, records: u64, by_bulk: u64, limits: Limits, day: Option<u64>) -> Self {
+        let calls = reading(records, by_bulk);
+        let more = writing(records, limits.bulk_from, limits.strategy);
         let part = day
             .filter(|day| *day > 0)
             .map_or(String::new(), |day| format!(", {:.1} % of the day", 100.0 * calls as f64 / day as f64));
@@ -54,9 +52,11 @@ impl Forecast {
     }
 }
 
-/// A describe, a query for each page and one behind the last full one, a query for each batch that is matched.
-fn reading(records: u64) -> u64 {
-    1 + records / PAGE as u64 + 1 + records.div_ceil(RECORDS_MAX as u64)
+/// A describe, a query for each page and one behind the last full one or what a Bulk query takes, a query for each batch
+/// that is matched.
+fn reading(records: u64, by_bulk: u64) -> u64 {
+    let pages = if records >= by_bulk { bulk_pages::calls(records) } else { records / PAGE as u64 + 1 };
+    1 + pages + records.div_ceil(RECORDS_MAX as u64)
 }
 
 fn writing(records: u64, bulk_from: usize, strategy: Strategy) -> u64 {
@@ -81,10 +81,12 @@ fn thousands(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::tests::org;
 
     #[test]
     fn a_forecast_is_one_sentence() {
-        let of = |records, day| Forecast::new("accounts", records, 10, Strategy::Count, day);
+        let limits = Limits { bulk_from: 10, strategy: Strategy::Count, ..org().limits };
+        let of = |records, day| Forecast::new("accounts", records, 100_000, limits, day);
         let forecast = of(20_000, Some(100_000));
         assert_eq!(forecast.calls, Some(212));
         assert_eq!(
@@ -92,7 +94,8 @@ mod tests {
             "a refresh of accounts reads 20,000 records and will take about 212 calls, 0.2 % of the day; up to 16 more \
              to write, if all have changed"
         );
-        for (records, calls) in [(0, 2), (1, 3), (1_999, 22), (2_000, 23), (100_000, 1_052)] {
+        for (records, calls) in [(0, 2), (1, 3), (1_999, 22), (2_000, 23), (99_999, 1_050), (100_000, 1_025)]
+        {
             assert_eq!(of(records, None).calls, Some(calls), "{records}");
         }
         assert_eq!(thousands(1_234_567), "1,234,567");

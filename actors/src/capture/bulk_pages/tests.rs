@@ -107,8 +107,8 @@ fn what_is_final_is_told_from_what_passes() {
     assert!(!is_final(&CallError::Transport { text: String::new(), sent: true }));
 }
 
-#[test]
-fn a_page_becomes_typed_batches_and_what_has_changed_comes_without_its_row() {
+#[actix::test]
+async fn a_page_becomes_typed_batches_and_what_has_changed_comes_without_its_row() {
     let org = org();
     let id = |n: u32| format!("001{n:012}AAA");
     let mut page = "\"Id\",\"IsActive__c\"\n".to_owned();
@@ -118,7 +118,7 @@ fn a_page_becomes_typed_batches_and_what_has_changed_comes_without_its_row() {
     let kinds = &job().kinds;
     let sheet = Sheet { sync: &org.syncs[0], batch: 100, run: "run", kinds, read_ms: 5 };
     let changed = BTreeSet::from([id(7), id(9), id(999)]);
-    let (requests, records) = sheet.requests(page.as_bytes(), &changed).expect("readable");
+    let (requests, records) = sheet.requests(page.as_bytes(), &changed).await.expect("readable");
     assert_eq!(records, 250);
     let counts: Vec<u32> = requests.iter().map(|request| request.records).collect();
     assert_eq!(counts, [100, 100, 48, 2]);
