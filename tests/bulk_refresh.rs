@@ -262,6 +262,40 @@ async fn a_record_changed_since_the_job_began_is_read_again_and_no_other() {
     assert!(again[0].contains(&ids[7]) && !again[0].contains(&ids[8]), "{again:#?}");
 }
 
+#[actix_rt::test]
+async fn pages_with_too_many_bytes_become_smaller() {
+    let long = CustomField {
+        object: "Account".to_owned(),
+        name: "Long__c".to_owned(),
+        kind: FieldKind::LongText { length: 32_000 },
+        required: false,
+        external_id: false,
+        unique: false,
+    };
+    let options = OrgOptions { flow: false, custom_fields: vec![long], ..OrgOptions::named("acme") };
+    let edit = |text: String| {
+        text.replace("refresh = { ", "refresh = { bulk_from = 2, ")
+            .replace(r#"Industry__c = "/industry""#, r#"Industry__c = "$Long__c""#)
+    };
+    let mut rig = Rig::with(vec![options], edit).await;
+    for n in 0..300 {
+        rig.simulator.vendor().set_answer(&domain(n), None);
+        let long = ("Long__c".to_owned(), json!("d".repeat(32_000)));
+        rig.org("acme")
+            .create("Account", account(n).into_iter().chain([long]).collect())
+            .expect("an account");
+    }
+    rig.start().await;
+    rig.subscribed("acme").await;
+    refreshed(&rig).await;
+    let calls = rig.org("acme").calls();
+    let pages = calls.iter().filter(|call| call.path.ends_with("/results"));
+    let sizes: Vec<&str> = pages.filter_map(|page| page.query.split(['=', '&']).nth(1)).collect();
+    assert_eq!(sizes, ["20000", "5000", "1250", "312", "78", "78", "78", "78"]);
+    rig.ledger("acme", json!({ "records_in": 300, "no_data": 300 })).await;
+    assert_eq!(looked_up(&rig).len(), 300);
+}
+
 /// The fields of all kinds that an account may have.
 fn kinds() -> Vec<(&'static str, FieldKind, Value)> {
     let values = || vec!["Cold".to_owned(), "Hot".to_owned()];

@@ -174,8 +174,12 @@ async fn kinds(org: &OrgContext, sync: &SyncSettings) -> Result<Result<Kinds, St
                     Some(parent) => object = parent.to_owned(),
                     None => return Ok(Err(format!("{object} has no relationship `{name}`"))),
                 }
-            } else if !describe.field(name).is_some_and(|field| note(&mut kinds, &path, field)) {
-                return Ok(Err(format!("CSV cannot carry `{name}` of {object}")));
+                continue;
+            }
+            match describe.field(name) {
+                Some(field) if note(&mut kinds, &path, field) => {}
+                Some(_) => return Ok(Err(format!("CSV cannot carry `{name}` of {object}"))),
+                None => return Ok(Err(format!("{object} has no field `{name}` that we may see"))),
             }
         }
     }
@@ -292,7 +296,7 @@ async fn page(
     let room = usize::try_from(org.queue_max / 4).unwrap_or(PAGE);
     let records_max = job.page.min(room).max(1);
     let Some((body, head)) = fetch(org, job, records_max).await? else {
-        return Ok(match records_max / 2 {
+        return Ok(match records_max / 4 {
             0 => Step::Lost(format!("one of its records has more than {PAGE_BYTES_MAX} bytes")),
             page => Step::Looked(QueryJob { page, ..job.clone() }),
         });

@@ -113,7 +113,7 @@ async fn a_page_becomes_typed_batches_and_what_has_changed_comes_without_its_row
     let id = |n: u32| format!("001{n:012}AAA");
     let mut page = "\"Id\",\"IsActive__c\"\n".to_owned();
     for n in 0..250 {
-        page += &format!("\"{}\",\"true\"\n", id(n));
+        page.push_str(&[&id(n), ",true\n"].concat());
     }
     let kinds = &job().kinds;
     let sheet = Sheet { sync: &org.syncs[0], batch: 100, run: "run", kinds, read_ms: 5 };
