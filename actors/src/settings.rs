@@ -5,7 +5,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use chrono::NaiveTime;
-use orgpipe_reconcile::{EventFields, Mapping, route::Strategy};
+use orgpipe_reconcile::{EventFields, Mapping, lookup::RECORDS_MAX, route::Strategy};
 use orgpipe_salesforce::oauth::Login;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -158,7 +158,7 @@ pub struct RefreshSettings {
     pub changes: Option<String>,
     /// Time of day, org's time zone, in which it may run; none = always. The end may be before the start (over midnight).
     pub window: Option<(NaiveTime, NaiveTime)>,
-    /// Records per request, 1 to 100.
+    /// Records per look-up, 1 to 100; of live ones, too.
     pub batch: usize,
     /// What becomes of the target's records whose own record is gone.
     pub on_deleted: OnDeleted,
@@ -174,6 +174,13 @@ pub enum OnDeleted {
     Clear,
     /// It is deleted.
     Delete,
+}
+
+impl SyncSettings {
+    /// Records that the vendor's API is asked about with one call.
+    pub(crate) fn lookup_max(&self) -> usize {
+        self.refresh.as_ref().map_or(RECORDS_MAX, |refresh| refresh.batch.clamp(1, RECORDS_MAX))
+    }
 }
 
 impl OrgSettings {

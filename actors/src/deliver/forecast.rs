@@ -1,7 +1,7 @@
 //! What a refresh will cost, told before it begins. Pure.
 
 use orgpipe_reconcile::{
-    lookup::RECORDS_MAX,
+    matching::KEYS_MAX,
     route::{self, Strategy},
 };
 use serde::Serialize;
@@ -54,9 +54,9 @@ impl Forecast {
     }
 }
 
-/// A describe, a query for each page and one behind the last full one, a query for each batch that is matched.
+/// A describe, a query for each page and one behind the last full one, a query for so many that are matched.
 fn reading(records: u64) -> u64 {
-    1 + records / PAGE as u64 + 1 + records.div_ceil(RECORDS_MAX as u64)
+    1 + records / PAGE as u64 + 1 + records.div_ceil(KEYS_MAX as u64)
 }
 
 fn writing(records: u64, bulk_from: usize, strategy: Strategy) -> u64 {
@@ -86,13 +86,13 @@ mod tests {
     fn a_forecast_is_one_sentence() {
         let of = |records, day| Forecast::new("accounts", records, 10, Strategy::Count, day);
         let forecast = of(20_000, Some(100_000));
-        assert_eq!(forecast.calls, Some(212));
+        assert_eq!(forecast.calls, Some(112));
         assert_eq!(
             forecast.sentence,
-            "a refresh of accounts reads 20,000 records and will take about 212 calls, 0.2 % of the day; up to 16 more \
+            "a refresh of accounts reads 20,000 records and will take about 112 calls, 0.1 % of the day; up to 16 more \
              to write, if all have changed"
         );
-        for (records, calls) in [(0, 2), (1, 3), (1_999, 22), (2_000, 23), (100_000, 1_052)] {
+        for (records, calls) in [(0, 2), (1, 3), (1_999, 12), (2_000, 13), (100_000, 552)] {
             assert_eq!(of(records, None).calls, Some(calls), "{records}");
         }
         assert_eq!(thousands(1_234_567), "1,234,567");
