@@ -118,6 +118,8 @@ pub struct Limits {
     pub bulk_from: usize,
     /// Whether that number or the price in API calls decides between REST and Bulk.
     pub strategy: Strategy,
+    /// Least time from one batch of live changes to the next; the first after a quiet time does not wait.
+    pub linger: Duration,
 }
 
 /// One kind of data kept up to date: which event asks for it, how it is looked up, where it is written.
@@ -246,6 +248,7 @@ pub(crate) mod tests {
                 concurrent_max: 5,
                 bulk_from: 10,
                 strategy: Strategy::Count,
+                linger: Duration::from_secs(1),
             },
             syncs: vec![Arc::new(SyncSettings {
                 name: "accounts".into(),

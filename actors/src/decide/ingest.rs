@@ -22,6 +22,7 @@ use super::{
     pace::{self, Label, Pace},
 };
 use crate::{
+    deliver::budget::patience,
     failpoint::Point,
     parcel::Origin,
     retry::{Delays, until},
@@ -134,10 +135,10 @@ impl Ingest {
             return Ok(Err(Next::Idle));
         }
         let now = org.clock.monotonic();
-        let stretch = pace::stretch(org.settings.limits.strategy, org.line.spent());
+        let linger = org.settings.limits.linger.mul_f64(patience(org.line.spent()));
         // A free place is taken; for the first all orgs take turns.
         let width = self.width.min(1 + org.ways().source.free());
-        let wait = |label: &Label, records| self.pace.wait(label, records, stretch, now);
+        let wait = |label: &Label, records| self.pace.wait(label, records, linger, now);
         let syncs = &org.settings.syncs;
         let lookup_max = |label: &Label| {
             let sync = syncs.iter().find(|sync| sync.name == label.sync);

@@ -1,27 +1,22 @@
 //! How long requests wait, and which of the queue are the next batch. Pure.
 //!
 //! A batch costs the same two queries and one write for one record as for a hundred. So the first event after a quiet
-//! time goes at once, and while events keep coming a batch starts no sooner than a *stretch* after the one before:
-//! batches grow with the rate. The stretch grows as our share of the org's calls is used up.
+//! time goes at once, and while events keep coming a batch starts no sooner than `limits.linger_millis` after the one
+//! before: batches grow with the rate. That wait grows as our share of the org's calls is used up.
 //!
 //! What cannot be decided now waits by itself: requests of another sync or origin go on meanwhile.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use orgpipe_reconcile::{lookup::RECORDS_MAX, route::Strategy};
+use orgpipe_reconcile::lookup::RECORDS_MAX;
 use orgpipe_store::Request;
 use serde::Deserialize;
 
 use crate::{
-    deliver::budget::patience,
     parcel::{Origin, unpack},
     retry::Delays,
 };
 
-/// Between two batches that end in Bulk jobs, eight calls each.
-const STRETCH_COUNT: Duration = Duration::from_secs(1);
-/// Between two batches that end in one sObject Collections call each.
-const STRETCH_COST: Duration = Duration::from_millis(500);
 /// First and longest wait of requests that could not be decided.
 const HALTS: (Duration, Duration) = (Duration::from_millis(500), Duration::from_mins(1));
 
@@ -81,21 +76,12 @@ impl Pace {
     }
 
     /// How much longer so many requests wait: to be tried again, or for more of their kind if they are live.
-    pub(super) fn wait(&self, label: &Label, records: usize, stretch: Duration, now: Duration) -> Duration {
+    pub(super) fn wait(&self, label: &Label, records: usize, linger: Duration, now: Duration) -> Duration {
         let again = self.halted.get(label).map(|(again, _)| *again);
         let lingers = label.origin == Origin::Live && records < RECORDS_MAX;
-        let full = self.began.get(&label.sync).filter(|_| lingers).map(|began| *began + stretch);
+        let full = self.began.get(&label.sync).filter(|_| lingers).map(|began| *began + linger);
         again.max(full).map_or(Duration::ZERO, |until| until.saturating_sub(now))
     }
-}
-
-/// Least time from batch to batch; `used` is the part of our share of the day's calls that is gone, 0 to 1.
-pub(super) fn stretch(strategy: Strategy, used: f64) -> Duration {
-    let base = match strategy {
-        Strategy::Count => STRETCH_COUNT,
-        Strategy::Cost => STRETCH_COST,
-    };
-    base.mul_f64(patience(used))
 }
 
 /// The next batch: the requests of the first label that need not wait, in order; `wait` tells how long so many records of
@@ -211,20 +197,11 @@ mod tests {
     }
 
     #[test]
-    fn the_stretch_grows_as_the_share_is_used_up() {
-        let cases = [(0.0, 1_000), (0.5, 1_000), (0.75, 5_500), (1.0, 10_000), (7.0, 10_000)];
-        for (used, millis) in cases {
-            assert_eq!(stretch(Strategy::Count, used).as_millis(), millis, "{used}");
-            assert_eq!(stretch(Strategy::Cost, used).as_millis(), millis / 2, "{used}");
-        }
-    }
-
-    #[test]
-    fn the_first_goes_at_once_and_the_next_a_stretch_later_unless_it_is_full() {
+    fn the_first_goes_at_once_and_the_next_a_linger_later_unless_it_is_full() {
         let mut pace = Pace::default();
-        let (stretch, secs, millis) = (Duration::from_secs(1), Duration::from_secs, Duration::from_millis);
+        let (linger, secs, millis) = (Duration::from_secs(1), Duration::from_secs, Duration::from_millis);
         let (live, refresh) = (label("a", Origin::Live), label("a", Origin::Refresh));
-        assert_eq!(pace.wait(&live, 1, stretch, secs(5)), Duration::ZERO);
+        assert_eq!(pace.wait(&live, 1, linger, secs(5)), Duration::ZERO);
         pace.began(&live, secs(5));
         pace.began(&label("b", Origin::Refresh), secs(5));
         for (label, records, now, wait) in [
@@ -234,23 +211,23 @@ mod tests {
             (&refresh, 1, secs(5), Duration::ZERO),
             (&label("b", Origin::Live), 1, secs(5), Duration::ZERO),
         ] {
-            assert_eq!(pace.wait(label, records, stretch, now), wait, "{label:?} {records} {now:?}");
+            assert_eq!(pace.wait(label, records, linger, now), wait, "{label:?} {records} {now:?}");
         }
     }
 
     #[test]
     fn what_could_not_be_decided_waits_longer_each_time_and_alone() {
         let mut pace = Pace::default();
-        let (stretch, secs) = (Duration::from_secs(1), Duration::from_secs);
+        let (linger, secs) = (Duration::from_secs(1), Duration::from_secs);
         let (live, refresh) = (label("a", Origin::Live), label("a", Origin::Refresh));
         for (now, wait) in [(0, 500), (10, 1_000), (20, 2_000)] {
             assert_eq!(pace.halted(&live, secs(now), 1.0, |wait| wait).as_millis(), wait);
         }
-        assert_eq!(pace.wait(&live, 500, stretch, secs(21)), secs(1), "full or not");
-        assert_eq!(pace.wait(&refresh, 1, stretch, secs(21)), Duration::ZERO);
+        assert_eq!(pace.wait(&live, 500, linger, secs(21)), secs(1), "full or not");
+        assert_eq!(pace.wait(&refresh, 1, linger, secs(21)), Duration::ZERO);
         assert_eq!(pace.halted(&refresh, secs(21), 1.0, |_| secs(9)), secs(9), "a wish counts");
         pace.decided(&live);
-        assert_eq!(pace.wait(&live, 1, stretch, secs(21)), Duration::ZERO);
+        assert_eq!(pace.wait(&live, 1, linger, secs(21)), Duration::ZERO);
         assert!(!pace.is_clear());
         pace.decided(&refresh);
         assert!(pace.is_clear());
