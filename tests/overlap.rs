@@ -55,6 +55,26 @@ async fn look_ups_of_a_refresh_are_under_way_together_and_what_is_read_later_cou
 }
 
 #[actix_rt::test]
+async fn refreshes_of_two_orgs_leave_a_quarter_of_the_slots_to_live_requests() {
+    let orgs = ["acme", "globex"].map(|name| OrgOptions { flow: false, ..OrgOptions::named(name) }).to_vec();
+    let four = |text: String| text.replace("[source]", "[source]\nconcurrent_max = 4");
+    let mut rig = Rig::slow(orgs, Duration::from_millis(50), four).await;
+    for n in 0..1_000 {
+        for org in ["acme", "globex"] {
+            rig.org(org).create("Account", account(n)).expect("an account");
+        }
+    }
+    rig.start().await;
+    for org in ["acme", "globex"] {
+        rig.order(org, "refresh").await;
+    }
+    for org in ["acme", "globex"] {
+        rig.ledger(org, json!({ "records_in": 1_000, "written": 1_000 })).await;
+    }
+    assert_eq!(rig.simulator.vendor().most_at_once(), 3);
+}
+
+#[actix_rt::test]
 async fn a_sync_that_cannot_be_decided_holds_up_no_other() {
     let acme = OrgOptions { flow: false, ..OrgOptions::named("acme") };
     let leads = r#"
