@@ -5,7 +5,7 @@
 //!
 //! Until commit B nothing has happened: any failure leaves the requests where they are, and they are tried again.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use actix::WeakRecipient;
 use futures_util::future::{OptionFuture, join};
@@ -94,8 +94,8 @@ impl Ingest {
         org.pass(Point::Ingest);
         let draft = self.draft.take();
         let (next, then) = match self.choose(draft.as_ref()).await? {
-            Ok(next) => (Some(next), Next::Again),
-            Err(then) => (None, then),
+            ControlFlow::Continue(next) => (Some(next), Next::Again),
+            ControlFlow::Break(then) => (None, then),
         };
         if draft.is_none() && next.is_none() {
             return Ok(then);
@@ -123,7 +123,7 @@ impl Ingest {
     }
 
     /// The next batch, beside the one under way; or when to look again.
-    async fn choose(&mut self, draft: Option<&Draft>) -> Result<Result<Chosen, Next>, StoreError> {
+    async fn choose(&mut self, draft: Option<&Draft>) -> Result<ControlFlow<Next, Chosen>, StoreError> {
         let org = Arc::clone(&self.org);
         let records = if self.pace.is_clear() { HEAD_RECORDS } else { HEAD_RECORDS_HALTED };
         let mut head = org.store.ingress_head(org.id(), records).await?;
@@ -132,7 +132,7 @@ impl Ingest {
             if draft.is_none() {
                 self.pace.clear();
             }
-            return Ok(Err(Next::Idle));
+            return Ok(ControlFlow::Break(Next::Idle));
         }
         let now = org.clock.monotonic();
         let linger = org.settings.limits.linger.mul_f64(patience(org.line.spent()));
@@ -146,7 +146,7 @@ impl Ingest {
         };
         let (label, requests) = match pace::choose(head, |label| width * lookup_max(label), wait) {
             Ok(chosen) => chosen,
-            Err(wait) => return Ok(Err(Next::After(wait))),
+            Err(wait) => return Ok(ControlFlow::Break(Next::After(wait))),
         };
         let void = match self.void {
             Some(void) => void,
@@ -160,7 +160,7 @@ impl Ingest {
         if let Some(label) = &label {
             self.pace.began(label, now);
         }
-        Ok(Ok((label, (job, settle))))
+        Ok(ControlFlow::Continue((label, (job, settle))))
     }
 
     /// Point B.
