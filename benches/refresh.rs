@@ -1,15 +1,16 @@
 //! A refresh of a million accounts of which one in a hundred has changed: how much memory the service takes at most, and
 //! how many times as long it takes as a bare client that only pages the query and calls the look-up.
 //!
-//! `cargo bench --bench refresh` (`-- 20000` for fewer accounts). The simulated org and the bare client are in this
-//! process, the service in one of its own. Both read pages while one look-up at a time is under way, as the service does
-//! for an org. The simulator's own time is part of both.
+//! `cargo bench --bench refresh` (`-- 20000` for fewer accounts, `-- 20000 0` for a look-up that answers at once). The
+//! simulated org and the bare client are in this process, the service in one of its own. Both read pages while up to
+//! eight look-ups are under way, each of which takes 80 ms. The simulator's own time is part of both.
 
 #[path = "../tests/support/mod.rs"]
 mod support;
 
 use std::time::{Duration, Instant};
 
+use futures_util::{StreamExt as _, stream};
 use orgpipe_simulator::{OrgHandle, OrgOptions};
 use reqwest::Client;
 use serde_json::{Value, json};
@@ -24,6 +25,10 @@ const PAGE: usize = 2_000;
 const BATCH: usize = 100;
 /// Look-ups that are read ahead.
 const AHEAD: usize = 40;
+/// Look-ups under way together.
+const WIDTH: usize = 8;
+/// How long each takes.
+const LOOKUP_MILLIS: u64 = 80;
 /// What is promised, in MB.
 const PEAK_MAX_MB: u64 = 150;
 
@@ -76,18 +81,18 @@ async fn read(org: &OrgHandle, batches: mpsc::Sender<Vec<Value>>) {
     }
 }
 
-/// Asks about one batch after the other; how many records were answered.
-async fn look_up(url: &str, mut batches: mpsc::Receiver<Vec<Value>>) -> usize {
+/// Asks about the batches; how many records were answered.
+async fn look_up(url: &str, batches: mpsc::Receiver<Vec<Value>>) -> usize {
     let http = Client::new();
-    let mut answered = 0;
-    while let Some(batch) = batches.recv().await {
+    let batches = stream::unfold(batches, async |mut batches| Some((batches.recv().await?, batches)));
+    let answers = batches.map(async |batch| {
         let asked = |record: &Value| json!({ "id": record["Id"], "keys": { "domain": record["Website"] } });
         let records: Vec<Value> = batch.iter().map(asked).collect();
         let body = json!({ "org": "acme", "sync": "accounts", "object": "Account", "records": records });
         let answer = json(http.post(url).json(&body)).await;
-        answered += answer["records"].as_array().expect("records").len();
-    }
-    answered
+        answer["records"].as_array().expect("records").len()
+    });
+    answers.buffer_unordered(WIDTH).fold(0, async |sum, answered| sum + answered).await
 }
 
 #[expect(clippy::disallowed_methods, reason = "a bench measures")]
@@ -119,9 +124,11 @@ async fn refresh(rig: &Rig, accounts: usize) -> Duration {
 }
 
 #[expect(clippy::print_stdout, reason = "a bench tells")]
-async fn run(accounts: usize) {
+async fn run(accounts: usize, lookup_after: Duration) {
     let acme = OrgOptions { flow: false, daily_calls: 10_000_000, ..OrgOptions::named("acme") };
-    let mut rig = Rig::with(vec![acme], |text| text).await;
+    // A quarter of the slots is for live requests.
+    let slots = format!("[source]\nconcurrent_max = {}", WIDTH * 4 / 3 + 1);
+    let mut rig = Rig::slow(vec![acme], lookup_after, |text| text.replace("[source]", &slots)).await;
     fill(&rig, accounts);
     let alone = bare(&rig, accounts).await;
     println!("{accounts} records by the bare client in {:.1} s", alone.as_secs_f64());
@@ -137,6 +144,8 @@ async fn run(accounts: usize) {
 }
 
 fn main() {
-    let accounts = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(1_000_000);
-    actix_rt::System::new().block_on(run(accounts));
+    let mut numbers = std::env::args().filter_map(|argument| argument.parse::<u64>().ok());
+    let accounts = usize::try_from(numbers.next().unwrap_or(1_000_000)).expect("a number of accounts");
+    let lookup_after = Duration::from_millis(numbers.next().unwrap_or(LOOKUP_MILLIS));
+    actix_rt::System::new().block_on(run(accounts, lookup_after));
 }

@@ -141,10 +141,12 @@ async fn a_refresh_of_1050_accounts_is_eleven_lookups_and_all_are_written() {
 
     rig.ledger("acme", json!({ "records_in": 1050, "written": 1050 })).await;
     assert_eq!(org.rows("Enrichment__c").len(), 1_050);
-    let sizes: Vec<usize> = rig.simulator.vendor().requests().iter().map(|asked| asked.ids.len()).collect();
+    let mut sizes: Vec<usize> =
+        rig.simulator.vendor().requests().iter().map(|asked| asked.ids.len()).collect();
+    sizes.sort_unstable_by(|one, other| other.cmp(one));
     assert_eq!(sizes, [vec![100; 10], vec![50]].concat(), "eleven look-ups");
     let cost = cost(&org.calls());
-    assert_eq!((cost.describes, cost.queries), (1, 1 + 1 + 11), "count, page, match: {cost:?}");
+    assert_eq!((cost.describes, cost.queries), (1, 1 + 1 + 6), "count, page, match: {cost:?}");
     assert_eq!((cost.upserts, cost.collections, cost.other.len()), (0, 0, 0), "{cost:?}");
     assert!(cost.jobs <= 2, "changes of a refresh wait a little for each other: {cost:?}");
     assert_eq!((cost.uploads, cost.closes, cost.results), (cost.jobs, cost.jobs, 3 * cost.jobs), "{cost:?}");

@@ -1,8 +1,5 @@
 //! Refreshes: every record once, over crashes, closed windows, short pages, lost cursors and late commits.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "windows and stamps are real times, and a variable asks for more"
-)]
+#![expect(clippy::disallowed_methods, reason = "windows and stamps are real times")]
 
 mod support;
 
@@ -154,8 +151,7 @@ async fn a_refresh_goes_on_after_a_kill_and_a_closed_window_and_reads_no_page_tw
 
 #[actix_rt::test]
 async fn a_second_full_refresh_writes_nothing_and_the_command_waits_for_its_end() {
-    // All 10,000 of them with ORGPIPE_LONG_TESTS.
-    let count = if std::env::var_os("ORGPIPE_LONG_TESTS").is_some() { 10_000 } else { 1_200 };
+    let count = 10_000;
     let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
     let rig = rig(|text| text.replace("127.0.0.1:0", &format!("127.0.0.1:{port}"))).await;
     let org = rig.org("acme");

@@ -18,6 +18,7 @@ use serde_json::Value;
 use crate::{
     clock::Clock,
     decide::lookup::{ANSWER_BYTES_MAX, Source},
+    deliver::budget::Priority,
     parcel::Row,
     settings::{OrgSettings, Settings, SyncSettings},
     supervise::{line::OrgLine, status::Board},
@@ -84,7 +85,7 @@ async fn source(settings: &Settings, clock: Clock) -> Option<CheckProblem> {
         }
     };
     let record = Row::from_iter([("Id".to_owned(), Value::String(NO_RECORD.to_owned()))]);
-    match source.ask(lookup::body(&sync.mapping, &org.id, &[record]).to_string()).await {
+    match source.ask(Priority::Live, lookup::body(&sync.mapping, &org.id, &[record]).to_string()).await {
         Ok(answer) => {
             let problem = lookup::parse(&answer.body, ANSWER_BYTES_MAX).err()?;
             Some(CheckProblem::new("", problem.to_string(), problem.hint()))

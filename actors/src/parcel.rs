@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 pub(crate) type Row = Map<String, Value>;
 
 /// Why a request exists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Origin {
     /// A platform event.

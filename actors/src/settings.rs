@@ -5,7 +5,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use chrono::NaiveTime;
-use orgpipe_reconcile::{EventFields, Mapping, route::Strategy};
+use orgpipe_reconcile::{EventFields, Mapping, lookup::RECORDS_MAX, route::Strategy};
 use orgpipe_salesforce::oauth::Login;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -118,6 +118,8 @@ pub struct Limits {
     pub bulk_from: usize,
     /// Whether that number or the price in API calls decides between REST and Bulk.
     pub strategy: Strategy,
+    /// Least time from one batch of live changes to the next; the first after a quiet time does not wait.
+    pub linger: Duration,
 }
 
 /// One kind of data kept up to date: which event asks for it, how it is looked up, where it is written.
@@ -158,7 +160,7 @@ pub struct RefreshSettings {
     pub changes: Option<String>,
     /// Time of day, org's time zone, in which it may run; none = always. The end may be before the start (over midnight).
     pub window: Option<(NaiveTime, NaiveTime)>,
-    /// Records per request, 1 to 100.
+    /// Records per look-up, 1 to 100; of live ones, too.
     pub batch: usize,
     /// Records from which a run reads by a Bulk query instead of REST pages.
     pub bulk_from: u64,
@@ -176,6 +178,13 @@ pub enum OnDeleted {
     Clear,
     /// It is deleted.
     Delete,
+}
+
+impl SyncSettings {
+    /// Records that the vendor's API is asked about with one call.
+    pub(crate) fn lookup_max(&self) -> usize {
+        self.refresh.as_ref().map_or(RECORDS_MAX, |refresh| refresh.batch.clamp(1, RECORDS_MAX))
+    }
 }
 
 impl OrgSettings {
@@ -242,6 +251,7 @@ pub(crate) mod tests {
                 concurrent_max: 5,
                 bulk_from: 10,
                 strategy: Strategy::Count,
+                linger: Duration::from_secs(1),
             },
             syncs: vec![Arc::new(SyncSettings {
                 name: "accounts".into(),

@@ -56,7 +56,11 @@ const LIMITS: Limits = Limits {
     concurrent_max: 5,
     bulk_from: 10,
     strategy: Strategy::Count,
+    linger: Duration::from_secs(1),
 };
+/// Between two batches that end in one sObject Collections call each, unless the file says otherwise; the value above is
+/// for those that end in Bulk jobs, eight calls each.
+const LINGER_COST: Duration = Duration::from_millis(500);
 
 /// The settings a file means; relative paths start from `folder`.
 pub(super) fn config(
@@ -398,6 +402,12 @@ impl Orgs<'_> {
 
 fn limits(org: LimitsTable, defaults: LimitsTable) -> Limits {
     let bulk_from = org.bulk_from.or(defaults.bulk_from).and_then(|count| usize::try_from(count).ok());
+    let strategy = org.strategy.or(defaults.strategy).unwrap_or(LIMITS.strategy);
+    let linger = match strategy {
+        Strategy::Count => LIMITS.linger,
+        Strategy::Cost => LINGER_COST,
+    };
+    let linger_millis = org.linger_millis.or(defaults.linger_millis);
     Limits {
         daily_share: org.daily_share.or(defaults.daily_share).unwrap_or(LIMITS.daily_share),
         reserve: org.reserve.or(defaults.reserve).unwrap_or(LIMITS.reserve),
@@ -407,6 +417,7 @@ fn limits(org: LimitsTable, defaults: LimitsTable) -> Limits {
             .unwrap_or(LIMITS.requests_per_second),
         concurrent_max: org.concurrent_max.or(defaults.concurrent_max).unwrap_or(LIMITS.concurrent_max),
         bulk_from: bulk_from.unwrap_or(LIMITS.bulk_from),
-        strategy: org.strategy.or(defaults.strategy).unwrap_or(LIMITS.strategy),
+        strategy,
+        linger: linger_millis.map_or(linger, |millis| Duration::from_millis(millis.into())),
     }
 }

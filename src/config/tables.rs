@@ -37,6 +37,7 @@ const ORG_REQUESTS_PER_SECOND: RangeInclusive<u32> = 1..=100;
 const ORG_CONCURRENT_MAX: RangeInclusive<u32> = 1..=25;
 /// Records in one write from which a Bulk job is worth its calls; a job holds 10,000 at most.
 const BULK_FROM: RangeInclusive<u32> = 2..=10_000;
+const LINGER_MILLIS: RangeInclusive<u32> = 10..=10_000;
 
 /// A table's place in the file, and its keys.
 pub(super) type Keys = (&'static str, &'static [&'static str]);
@@ -83,7 +84,15 @@ const ORG_DEFAULTS: Keys =
     ("org_defaults", &["login_url", "api_version", "time_zone", "namespace", "limits"]);
 const LIMITS: Keys = (
     "org_defaults.limits",
-    &["daily_share", "reserve", "requests_per_second", "concurrent_max", "bulk_from", "strategy"],
+    &[
+        "daily_share",
+        "reserve",
+        "requests_per_second",
+        "concurrent_max",
+        "bulk_from",
+        "strategy",
+        "linger_millis",
+    ],
 );
 const ORG: Keys =
     ("org", &["id", "login_url", "auth", "api_version", "time_zone", "namespace", "limits", "syncs"]);
@@ -220,6 +229,7 @@ pub(super) struct LimitsTable {
     pub(super) concurrent_max: Option<u32>,
     pub(super) bulk_from: Option<u32>,
     pub(super) strategy: Option<Strategy>,
+    pub(super) linger_millis: Option<u32>,
 }
 
 /// `[[org]]`.
@@ -400,6 +410,7 @@ fn limits(section: &Section<'_>, report: &mut Report<'_>) -> LimitsTable {
             .whole(report, "concurrent_max", ORG_CONCURRENT_MAX)
             .map(|written| written.value),
         bulk_from: section.whole(report, "bulk_from", BULK_FROM).map(|written| written.value),
+        linger_millis: section.whole(report, "linger_millis", LINGER_MILLIS).map(|written| written.value),
     }
 }
 

@@ -45,6 +45,18 @@ fn all_written() -> String {
 }
 
 #[test]
+fn live_changes_linger_by_strategy_unless_the_file_says_otherwise() {
+    let before = "limits = { daily_share = 0.1, concurrent_max = 2 }";
+    assert!(EXAMPLE.contains(before));
+    for (limits, millis) in
+        [("", 1_000), (r#"strategy = "cost""#, 500), (r#"strategy = "cost", linger_millis = 50"#, 50)]
+    {
+        let text = EXAMPLE.replace(before, &format!("limits = {{ {limits} }}"));
+        assert_eq!(read(&text).unwrap().settings.orgs[0].limits.linger.as_millis(), millis, "{limits}");
+    }
+}
+
+#[test]
 fn the_example_means_what_it_says() {
     let Config { listen, settings } = read(EXAMPLE).unwrap();
     assert_eq!(listen.to_string(), "127.0.0.1:8787");
@@ -61,6 +73,7 @@ fn the_example_means_what_it_says() {
         ("acme", chrono_tz::Europe::Berlin, "66.0")
     );
     assert_eq!((acme.limits.daily_share, acme.limits.reserve), (0.1, 0.2));
+    assert_eq!(acme.limits.linger.as_millis(), 1_000);
     assert_eq!(
         (acme.limits.requests_per_second, acme.limits.concurrent_max, acme.limits.bulk_from),
         (10, 2, 10)

@@ -402,6 +402,13 @@ pub(crate) const WRONG: &[(&str, &str, &str, &str, &str)] = &[
     ),
     (
         "namespace = \"acmeco\"",
+        "limits = { linger_millis = 5 }",
+        "limits",
+        "`limits.linger_millis` must be a whole number from 10",
+        "",
+    ),
+    (
+        "namespace = \"acmeco\"",
         "limits = { strategy = \"cheap\" }",
         "limits",
         "`limits.strategy` is `cheap`, which is no strategy",

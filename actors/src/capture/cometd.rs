@@ -136,7 +136,7 @@ impl CometdActor {
         let commit =
             async move { heal::note_gap(&org, channels, GapReason::ReplayRefused, Vec::new()).await };
         context.wait(commit.into_actor(self).map(move |noted, actor, context| match noted {
-            Ok(()) => actor.ring(Bell::Gap),
+            Ok(()) => actor.ring(Bell::Refresh),
             Err(error) => {
                 // Started afresh, it sees the same gap again.
                 tracing::error!(org = actor.org.id(), "a gap was not stored: {error}");
@@ -177,7 +177,7 @@ impl CometdActor {
                         }
                     });
                     if !overflowed.is_empty() {
-                        actor.ring(Bell::Gap);
+                        actor.ring(Bell::Refresh);
                     }
                     actor.ring(Bell::Ingress);
                     Input::Stored { request }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use orgpipe_reconcile::{RecordProblem, lookup};
 use orgpipe_store::Settle;
 use serde_json::Value;
@@ -27,51 +28,80 @@ pub(super) struct Answer {
     pub parent: String,
 }
 
-/// Asks about the records that were read and have keys. A batch that is refused is halved until the record that is
-/// refused stands alone: that one is a dead letter, and is taken out of `asked`.
+/// Asks about the records that were read and have keys, so many in a call at most. A call that is refused is halved until the
+/// record that is refused stands alone: that one is a dead letter, and is taken out of `asked`.
 pub(super) async fn look_up(
     org: &OrgContext,
     batch: Batch<'_>,
+    records_max: usize,
     asked: &mut Vec<Asked>,
     settle: &mut Settle,
 ) -> Result<BTreeMap<String, Answer>, Halt> {
-    let rows: Vec<Row> = asked
+    let rows: Vec<&Row> = asked
         .iter()
         .filter_map(|asked| asked.row.as_ref())
         .filter(|row| lookup::has_keys(batch.mapping, row))
-        .cloned()
         .collect();
-    let mut answers = BTreeMap::new();
-    let mut parts: Vec<&[Row]> = rows.chunks(lookup::RECORDS_MAX).rev().collect();
-    while let Some(part) = parts.pop() {
-        let body = lookup::body(batch.mapping, org.id(), part).to_string();
-        let source = org.ways().source;
-        match source.ask(body).await {
-            Ok(Answered { body, parent }) => {
-                let mut found = lookup::parse(&body, ANSWER_BYTES_MAX).map_err(|problem| {
-                    let hint = problem.hint();
-                    source.answered_rubbish(&format!("{problem}. {}", hint.trim_end_matches('.')))
-                })?;
-                let at_ms = org.clock.now_ms();
-                for id in part.iter().filter_map(id_of) {
-                    let data = found.remove(&id).unwrap_or_default();
-                    answers.insert(id, Answer { data, at_ms, parent: parent.clone() });
-                }
-            }
+    let (mut answers, mut refused, mut failure) = (BTreeMap::new(), BTreeMap::new(), None);
+    let mut calls: FuturesUnordered<_> =
+        rows.chunks(records_max).map(|part| call(org, batch, part)).collect();
+    while let Some((part, answer)) = calls.next().await {
+        match answer {
+            Ok(found) => answers.extend(found),
             Err(SourceError::Refused { .. }) if part.len() > 1 => {
                 let (first, second) = part.split_at(part.len() / 2);
-                parts.extend([second, first]);
+                calls.extend([first, second].map(|part| call(org, batch, part)));
             }
             Err(error @ SourceError::Refused { .. }) => {
-                let id = part.first().and_then(id_of).unwrap_or_default();
-                if let Some(place) = asked.iter().position(|asked| asked.id == id) {
-                    let record = asked.remove(place);
-                    let problem = RecordProblem::new("Id", error.to_string(), error.hint());
-                    settle.dead.push(verdict::dead(batch, record.subject(), &problem));
-                }
+                refused.extend(part.iter().filter_map(|row| id_of(row)).map(|id| (id, error.clone())));
             }
-            Err(error) => return Err(error.into()),
+            // The others go on: one of them may be the one that finds out that the API is back.
+            Err(error @ SourceError::Down { .. }) => failure = Some(error),
         }
     }
+    drop(calls);
+    if let Some(error) = failure {
+        return Err(error.into());
+    }
+    for record in asked.extract_if(.., |asked| refused.contains_key(&asked.id)) {
+        let error = &refused[&record.id];
+        let problem = RecordProblem::new("Id", error.to_string(), error.hint());
+        settle.dead.push(verdict::dead(batch, record.subject(), &problem));
+    }
     Ok(answers)
+}
+
+/// One call.
+async fn call<'a>(
+    org: &OrgContext,
+    batch: Batch<'_>,
+    part: &'a [&'a Row],
+) -> (&'a [&'a Row], Result<Vec<(String, Answer)>, SourceError>) {
+    let body = lookup::body(batch.mapping, org.id(), part.iter().copied()).to_string();
+    let source = org.ways().source;
+    let answer = match source.ask(batch.origin.into(), body).await {
+        Ok(Answered { body, parent }) => lookup::parse(&body, ANSWER_BYTES_MAX)
+            .map(|found| answers(part, found, &parent, org.clock.now_ms()))
+            .map_err(|problem| {
+                let hint = problem.hint();
+                source.answered_rubbish(&format!("{problem}. {}", hint.trim_end_matches('.')))
+            }),
+        Err(error) => Err(error),
+    };
+    (part, answer)
+}
+
+/// What is said about each record of the call; about one that is not in the answer nothing is known.
+fn answers(
+    part: &[&Row],
+    mut found: BTreeMap<String, Vec<Value>>,
+    parent: &str,
+    at_ms: u64,
+) -> Vec<(String, Answer)> {
+    let ids = part.iter().filter_map(|row| id_of(row));
+    ids.map(|id| {
+        let data = found.remove(&id).unwrap_or_default();
+        (id, Answer { data, at_ms, parent: parent.to_owned() })
+    })
+    .collect()
 }

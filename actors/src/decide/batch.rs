@@ -15,9 +15,10 @@ use crate::{
 };
 
 /// Requests of one sync that are looked up together.
-pub(super) struct Job<'a> {
+#[derive(Debug)]
+pub(super) struct Job {
     /// Whose records they are.
-    pub sync: &'a SyncSettings,
+    pub sync: Arc<SyncSettings>,
     /// Why they are asked for.
     pub origin: Origin,
     /// The gap that is healed.
@@ -30,7 +31,7 @@ pub(super) struct Job<'a> {
     pub asked: Vec<Asked>,
 }
 
-impl Job<'_> {
+impl Job {
     /// Whether a record is to be read from the org still.
     pub(super) fn reads(&self) -> bool {
         self.asked.iter().any(Asked::unread)
@@ -90,14 +91,15 @@ pub(super) struct Batch<'a> {
 /// The first requests of one sync and origin, their records each once. Requests nobody can read or whose sync is gone
 /// from the settings become dead letters, so that they do not block the queue. Up to number `void` they are of an org
 /// that the login led to before, so the rows they brought along do not count.
-pub(super) fn take<'a>(
-    syncs: &'a [Arc<SyncSettings>],
+pub(super) fn take(
+    syncs: &[Arc<SyncSettings>],
     head: Vec<Request>,
     void: u64,
     now_ms: u64,
     settle: &mut Settle,
-) -> Option<Job<'a>> {
-    let mut job: Option<Job<'a>> = None;
+) -> Option<Job> {
+    let mut job: Option<Job> = None;
+    let mut places = BTreeMap::new();
     for request in head {
         let mut parcel: RequestParcel = match unpack(&request.body) {
             Ok(parcel) => parcel,
@@ -114,7 +116,7 @@ pub(super) fn take<'a>(
         };
         let gap = (parcel.origin == Origin::Heal).then(|| parcel.event_id.clone());
         let job = job.get_or_insert_with(|| Job {
-            sync,
+            sync: Arc::clone(sync),
             origin: parcel.origin,
             gap: gap.clone(),
             received_ms: parcel.received_ms,
@@ -128,13 +130,14 @@ pub(super) fn take<'a>(
             parcel.rows = None;
         }
         job.requests.push(request.seq);
-        add(job, parcel, request.records);
+        add(job, &mut places, parcel, request.records);
     }
     job
 }
 
-/// The record counts as often as it was asked for, so that the ledger adds up; it is read once.
-fn add(job: &mut Job<'_>, parcel: RequestParcel, records: u32) {
+/// The record counts as often as it was asked for, so that the ledger adds up; it is read once. `places` knows where each
+/// stands.
+fn add(job: &mut Job, places: &mut BTreeMap<String, usize>, parcel: RequestParcel, records: u32) {
     let RequestParcel { sync, origin, ids, rows, event_id, correlation_id, received_ms: since_ms, .. } =
         parcel;
     let trail = Trail::new(&sync, origin, &event_id, correlation_id.as_deref());
@@ -145,12 +148,12 @@ fn add(job: &mut Job<'_>, parcel: RequestParcel, records: u32) {
         let id = id::canonical(raw).unwrap_or_else(|| raw.clone());
         let row = rows.remove(&id);
         left = left.saturating_sub(1);
-        match job.asked.iter_mut().find(|asked| asked.id == id) {
-            Some(asked) => {
-                asked.units += 1;
-                asked.row = row.or(asked.row.take());
-            }
-            None => job.asked.push(Asked { id, units: 1, row, since_ms, trail: trail.clone() }),
+        if let Some(asked) = places.get(&id).and_then(|place| job.asked.get_mut(*place)) {
+            asked.units += 1;
+            asked.row = row.or(asked.row.take());
+        } else {
+            places.insert(id.clone(), job.asked.len());
+            job.asked.push(Asked { id, units: 1, row, since_ms, trail: trail.clone() });
         }
     }
     // Rows of a refresh without an ID cannot be: they are counted as records without data.

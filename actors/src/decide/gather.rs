@@ -3,8 +3,14 @@
 //! Here: its records, the targets that hang on them, those that have the same external ID, and those that have lost
 //! their record; what the calls for it will come to. Not here: what follows from it (`verdict`, `orphans`).
 
-use std::{cell::Cell, collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    cell::{Cell, Ref, RefCell},
+    collections::BTreeMap,
+    sync::Arc,
+    time::Duration,
+};
 
+use futures_util::future::try_join_all;
 use orgpipe_reconcile::{
     Mapping,
     describe::Describe,
@@ -18,7 +24,7 @@ use orgpipe_salesforce::{
 };
 
 use super::{
-    batch::{Job, id_of},
+    batch::{Asked, Job, id_of},
     halt::Halt,
 };
 use crate::{
@@ -34,12 +40,31 @@ use crate::{
 pub(super) struct Gather {
     org: Arc<OrgContext>,
     /// By sync, under which name the targets are read with the record, and when that was read; `None` if they cannot.
-    relationships: BTreeMap<String, (Duration, Option<String>)>,
-    /// API calls made for the batch under way.
-    calls: Cell<u64>,
+    relationships: RefCell<BTreeMap<String, (Duration, Option<String>)>>,
+}
+
+/// The API calls of one batch.
+#[derive(Debug)]
+pub(super) struct Calls {
+    plan: Plan,
+    made: Cell<u64>,
+}
+
+impl Calls {
+    /// How many were made so far.
+    pub(super) fn made(&self) -> u64 {
+        self.made.get()
+    }
+
+    /// One more is made: with this plan.
+    fn next(&self) -> &Plan {
+        self.made.set(self.made.get() + 1);
+        &self.plan
+    }
 }
 
 /// Targets that were read with their records.
+#[derive(Debug)]
 pub(super) struct Children {
     rows: Vec<Row>,
     /// Changes of the org that had ended before.
@@ -49,32 +74,27 @@ pub(super) struct Children {
 impl Gather {
     /// Knows nothing yet.
     pub(super) fn new(org: Arc<OrgContext>) -> Self {
-        Self { org, relationships: BTreeMap::new(), calls: Cell::new(0) }
-    }
-
-    /// Counts from 0 again: another batch begins.
-    pub(super) fn begin(&self) {
-        self.calls.set(0);
-    }
-
-    /// API calls made for the batch.
-    pub(super) fn calls(&self) -> u64 {
-        self.calls.get()
+        Self { org, relationships: RefCell::default() }
     }
 
     /// Sets aside what the batch will take before its first call, so that none is spent on half a batch.
-    pub(super) async fn plan(&self, job: &Job<'_>) -> Result<Plan, CallError> {
+    pub(super) async fn plan(&self, job: &Job) -> Result<Calls, CallError> {
         let reads = job.reads();
         let describes = self.known(job.sync.mapping.target()).is_none();
         let relates = job.reads_children() && self.known_relationship(&job.sync.name).is_none();
-        let calls = 1 + usize::from(reads) + usize::from(describes) + usize::from(relates);
-        self.org.line.plan(job.origin, calls).await
+        let queries = job.asked.len().div_ceil(KEYS_MAX) * (1 + usize::from(reads));
+        let calls = queries + usize::from(describes) + usize::from(relates);
+        self.set_aside(job, calls).await
+    }
+
+    async fn set_aside(&self, job: &Job, calls: usize) -> Result<Calls, CallError> {
+        Ok(Calls { plan: self.org.line.plan(job.origin, calls).await?, made: Cell::new(0) })
     }
 
     /// Fetches the rows that the requests did not bring along, and with them the targets that hang on them.
     /// What is not found stays `None`.
-    pub(super) async fn records(&mut self, plan: &Plan, job: &mut Job<'_>) -> Result<Children, Halt> {
-        let hanging = self.relationship(plan, job).await?;
+    pub(super) async fn records(&self, calls: &Calls, job: &mut Job) -> Result<Children, Halt> {
+        let hanging = self.relationship(calls, job).await?;
         let ended = self.ended().await?;
         let missing: Vec<String> =
             job.asked.iter().filter(|asked| asked.unread()).map(|asked| asked.id.clone()).collect();
@@ -92,7 +112,7 @@ impl Gather {
                 .as_field()
         });
         let select = Select::from(mapping.object()).fields(mapping.read_fields()).fields(children);
-        let mut rows = self.select_in(plan, &select, "Id", &missing).await?;
+        let mut rows = self.select_in(calls, &select, "Id", &missing).await?;
         let children = hanging.and_then(|name| take_children(&mut rows, &name)).unwrap_or_default();
         let mut rows = by_id(rows);
         for asked in &mut job.asked {
@@ -107,7 +127,7 @@ impl Gather {
     /// what was read with the records was read before, so it counts only if nothing has ended since.
     pub(super) async fn existing(
         &self,
-        plan: &Plan,
+        calls: &Calls,
         mapping: &Mapping,
         target: &Target,
         keys: Vec<String>,
@@ -122,52 +142,51 @@ impl Gather {
         let here = Existing::new(&found, field);
         let missing: Vec<String> = keys.into_iter().filter(|key| here.find(key) == Match::None).collect();
         if !missing.is_empty() {
-            found.extend(self.select_in(plan, &select, field, &missing).await?);
+            found.extend(self.select_in(calls, &select, field, &missing).await?);
         }
         Ok(found)
     }
 
     /// Sets aside what records of the target without their own record will take.
-    pub(super) async fn plan_orphans(&self, job: &Job<'_>) -> Result<Plan, CallError> {
-        let calls = 1 + usize::from(self.known(job.sync.mapping.target()).is_none());
-        self.org.line.plan(job.origin, calls).await
+    pub(super) async fn plan_orphans(&self, job: &Job) -> Result<Calls, CallError> {
+        let queries = job.asked.len().div_ceil(KEYS_MAX);
+        let calls = queries + usize::from(self.known(job.sync.mapping.target()).is_none());
+        self.set_aside(job, calls).await
     }
 
     /// Those records of the target as they are now, by ID.
     pub(super) async fn orphans(
         &self,
-        plan: &Plan,
-        job: &Job<'_>,
+        calls: &Calls,
+        mapping: &Mapping,
+        asked: &[Asked],
         target: &Target,
         links: &[String],
     ) -> Result<BTreeMap<String, Row>, CallError> {
-        let mapping = &job.sync.mapping;
         let written = mapping.target_fields().into_iter().chain(links.iter().cloned());
         let select = Select::from(mapping.target())
             .fields(["Id", mapping.external_id_field()])
             .fields(written.filter(|field| target.writes(field)));
-        let ids: Vec<String> = job.asked.iter().map(|asked| asked.id.clone()).collect();
-        Ok(by_id(self.select_in(plan, &select, "Id", &ids).await?))
+        let ids: Vec<String> = asked.iter().map(|asked| asked.id.clone()).collect();
+        Ok(by_id(self.select_in(calls, &select, "Id", &ids).await?))
     }
 
     /// What is known of the target's fields, described anew if that is too long ago.
-    pub(super) async fn target(&self, plan: &Plan, object: &str) -> Result<Target, Halt> {
+    pub(super) async fn target(&self, calls: &Calls, object: &str) -> Result<Target, Halt> {
         if let Some(known) = self.known(object) {
-            return Ok(known);
+            return Ok(known.clone());
         }
-        self.called();
-        Ok(schemas::read(&self.org, plan, object).await?)
+        Ok(schemas::read(&self.org, calls.next(), object).await?)
     }
 
     /// The name under which targets are read with the record, if they are to be and if the org has one for them.
-    async fn relationship(&mut self, plan: &Plan, job: &Job<'_>) -> Result<Option<String>, Halt> {
+    async fn relationship(&self, calls: &Calls, job: &Job) -> Result<Option<String>, Halt> {
         let mapping = &job.sync.mapping;
         let Some(field) = mapping.parent_field().filter(|_| job.reads_children()) else { return Ok(None) };
         if let Some(known) = self.known_relationship(&job.sync.name) {
             return Ok(known.clone());
         }
-        self.called();
-        let reply = self.org.line.planned(plan, &describe::describe(mapping.object(), None)).await?;
+        let reply = self.org.line.planned(calls.next(), &describe::describe(mapping.object(), None)).await?;
         let described = describe::parse(&reply)?;
         let name = described
             .and_then(|described| Describe::child_relationship(&described.row, mapping.target(), field));
@@ -180,13 +199,17 @@ impl Gather {
                 mapping.target()
             );
         }
-        self.relationships.insert(job.sync.name.clone(), (self.org.clock.monotonic(), name.clone()));
+        let known = (self.org.clock.monotonic(), name.clone());
+        self.relationships.borrow_mut().insert(job.sync.name.clone(), known);
         Ok(name)
     }
 
-    fn known_relationship(&self, sync: &str) -> Option<&Option<String>> {
-        let (read, name) = self.relationships.get(sync)?;
-        (self.org.clock.monotonic() < *read + schemas::TRUST).then_some(name)
+    fn known_relationship(&self, sync: &str) -> Option<Ref<'_, Option<String>>> {
+        let known = Ref::filter_map(self.relationships.borrow(), |relationships| {
+            let (read, name) = relationships.get(sync)?;
+            (self.org.clock.monotonic() < *read + schemas::TRUST).then_some(name)
+        });
+        known.ok()
     }
 
     fn known(&self, object: &str) -> Option<Target> {
@@ -197,31 +220,28 @@ impl Gather {
         Ok(self.org.store.counts(self.org.id()).await?.ended())
     }
 
-    /// All records whose `field` is one of `values`, over as many queries as URL and list lengths ask for.
+    /// All records whose `field` is one of `values`, over as many queries as URL and list lengths ask for. They are under
+    /// way together, as far as the org's gate lets them.
     async fn select_in(
         &self,
-        plan: &Plan,
+        calls: &Calls,
         select: &Select,
         field: &str,
         values: &[String],
     ) -> Result<Vec<Row>, CallError> {
-        let mut rows = Vec::new();
-        for part in values.chunks(KEYS_MAX).flat_map(|keys| select.chunks(field, keys, QUERY_URL_BYTES_MAX)) {
-            let soql = select.clone().where_in(field, part).to_soql();
-            let mut call = query::query(&soql);
-            loop {
-                self.called();
-                let page = query::page(&self.org.line.planned(plan, &call).await?)?;
-                rows.extend(page.records);
-                let Some(next) = page.next else { break };
-                call = query::next(&next);
-            }
-        }
-        Ok(rows)
+        let parts = values.chunks(KEYS_MAX).flat_map(|keys| select.chunks(field, keys, QUERY_URL_BYTES_MAX));
+        let queries = parts.map(|part| self.query(calls, select.clone().where_in(field, part)));
+        Ok(try_join_all(queries).await?.into_iter().flatten().collect())
     }
 
-    fn called(&self) {
-        self.calls.set(self.calls.get() + 1);
+    async fn query(&self, calls: &Calls, select: Select) -> Result<Vec<Row>, CallError> {
+        let (mut rows, mut call) = (Vec::new(), query::query(&select.to_soql()));
+        loop {
+            let page = query::page(&self.org.line.planned(calls.next(), &call).await?)?;
+            rows.extend(page.records);
+            let Some(next) = page.next else { return Ok(rows) };
+            call = query::next(&next);
+        }
     }
 }
 

@@ -1,34 +1,30 @@
 //! IngestActor: the oldest requests → read → look up → match → diff → changes.
 //!
-//! Here: the order of these steps and what a failure of each does to the queue. Not here: which requests go together
-//! (`batch`), reading from the org (`gather`), asking the vendor (`ask`), what a record comes to (`verdict`).
+//! Here: which batches are under way, point B, and what a failure does to the queue. Not here: which requests go together
+//! (`pace`, `batch`), the steps of one batch (`draft`).
 //!
 //! Until commit B nothing has happened: any failure leaves the requests where they are, and they are tried again.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use actix::WeakRecipient;
-use orgpipe_reconcile::{
-    lookup,
-    matching::{Existing, fold},
-};
+use futures_util::future::{OptionFuture, join};
+use orgpipe_reconcile::lookup;
 use orgpipe_salesforce::error::ErrorClass;
-use orgpipe_store::{Append, Settle, units};
+use orgpipe_store::{Append, Settle, StoreError};
 
 use super::{
-    ask,
-    batch::{self, Batch, Job, text},
+    batch::{self, Job},
+    draft::Draft,
     gather::Gather,
     halt::Halt,
     lately::Lately,
-    orphans::{self, Orphans},
-    pace::{self, Pace},
-    verdict,
+    pace::{self, Label, Pace},
 };
 use crate::{
-    capture::heal::TALLY,
+    deliver::budget::patience,
     failpoint::Point,
-    parcel::{Origin, Tally, pack},
+    parcel::Origin,
     retry::{Delays, until},
     supervise::{
         context::OrgContext,
@@ -43,8 +39,17 @@ use crate::{
 /// Name of the position that holds the key of the hashes in the ledger: random, and never changed.
 const HASH_KEY: &str = "hash-key";
 
-/// Records looked at to choose a batch from: a full one may stand behind one that waits to become full.
-const HEAD_RECORDS: u64 = 2 * lookup::RECORDS_MAX as u64;
+/// Look-ups of one batch that are under way together, at most: as many as the vendor's API has room for.
+const WIDTH_MAX: usize = 8;
+
+/// Records looked at to choose a batch from: a full one may stand behind one that is under way and one that waits to
+/// become full.
+const HEAD_RECORDS: u64 = ((2 * WIDTH_MAX + 1) * lookup::RECORDS_MAX) as u64;
+/// The same while some wait because they could not be decided: others may stand behind many of those.
+const HEAD_RECORDS_HALTED: u64 = 10_000;
+
+/// A batch to be read, and what it belongs to. Its other half is what became of requests that nobody can read.
+type Chosen = (Option<Label>, (Option<Job>, Settle));
 
 /// Takes requests off the ingress queue of one org.
 pub(crate) struct Ingest {
@@ -57,6 +62,10 @@ pub(crate) struct Ingest {
     /// The number up to which requests are of an org before; read once.
     void: Option<u64>,
     pace: Pace,
+    /// Looked up, to be decided.
+    draft: Option<Draft>,
+    /// Look-ups that the next batch may be as large as: one after a failure, and more again from success to success.
+    width: usize,
     delays: Delays,
 }
 
@@ -73,121 +82,108 @@ impl Ingest {
             hasher: None,
             void: None,
             pace: Pace::default(),
+            draft: None,
+            width: WIDTH_MAX,
             delays,
         }
     }
 
-    async fn advance(&mut self) -> Result<Next, Halt> {
+    /// Decides what is looked up, and meanwhile looks up what is next.
+    async fn advance(&mut self) -> Result<Next, StoreError> {
         let org = Arc::clone(&self.org);
         org.pass(Point::Ingest);
-        let head = org.store.ingress_head(org.id(), HEAD_RECORDS).await?;
+        let draft = self.draft.take();
+        let (next, then) = match self.choose(draft.as_ref()).await? {
+            ControlFlow::Continue(next) => (Some(next), Next::Again),
+            ControlFlow::Break(then) => (None, then),
+        };
+        if draft.is_none() && next.is_none() {
+            return Ok(then);
+        }
+        let hasher = self.hasher().await?;
+        let (gather, about) = (&self.gather, draft.as_ref().map(Draft::about));
+        let decided = OptionFuture::from(draft.map(|draft| self.decide(draft)));
+        let read = OptionFuture::from(next.map(async |(label, job)| {
+            let draft = Draft::read(&org, gather, label.clone(), job, hasher).await;
+            (label, draft)
+        }));
+        let (decided, read) = join(decided, read).await;
+        let halted = matches!(decided, Some(Err(_)));
+        let same = halted && read.as_ref().map(|(label, _)| label) == about.as_ref();
+        if let Some((label, decided)) = about.zip(decided) {
+            self.ended(label, decided)?;
+        }
+        match read {
+            // Requests of one label wait together, so that none of them says too soon that all is well.
+            Some((_, Ok(draft))) if !same => self.draft = Some(draft),
+            Some((label, Err(halt))) if !same => self.ended(label, Err(halt))?,
+            Some(_) | None => {}
+        }
+        Ok(Next::Again)
+    }
+
+    /// The next batch, beside the one under way; or when to look again.
+    async fn choose(&mut self, draft: Option<&Draft>) -> Result<ControlFlow<Next, Chosen>, StoreError> {
+        let org = Arc::clone(&self.org);
+        let records = if self.pace.is_clear() { HEAD_RECORDS } else { HEAD_RECORDS_HALTED };
+        let mut head = org.store.ingress_head(org.id(), records).await?;
+        head.retain(|request| draft.is_none_or(|draft| !draft.requests.contains(&request.seq)));
         if head.is_empty() {
-            return Ok(Next::Idle);
+            if draft.is_none() {
+                self.pace.clear();
+            }
+            return Ok(ControlFlow::Break(Next::Idle));
         }
         let now = org.clock.monotonic();
-        let stretch = pace::stretch(org.settings.limits.strategy, org.line.spent());
-        let head = match pace::choose(head, |sync| self.pace.wait(sync, stretch, now)) {
-            Ok(head) => head,
-            Err(wait) => return Ok(Next::After(wait)),
+        let linger = org.settings.limits.linger.mul_f64(patience(org.line.spent()));
+        // A free place is taken; for the first all orgs take turns.
+        let width = self.width.min(1 + org.ways().source.free());
+        let wait = |label: &Label, records| self.pace.wait(label, records, linger, now);
+        let syncs = &org.settings.syncs;
+        let lookup_max = |label: &Label| {
+            let sync = syncs.iter().find(|sync| sync.name == label.sync);
+            sync.map_or(lookup::RECORDS_MAX, |sync| sync.lookup_max())
+        };
+        let (label, requests) = match pace::choose(head, |label| width * lookup_max(label), wait) {
+            Ok(chosen) => chosen,
+            Err(wait) => return Ok(ControlFlow::Break(Next::After(wait))),
         };
         let void = match self.void {
             Some(void) => void,
             None => *self.void.insert(moved::void_up_to(&org).await?),
         };
-        let mut settle = Settle::default();
-        if let Some(job) = batch::take(&org.settings.syncs, head, void, org.clock.now_ms(), &mut settle) {
-            if job.origin == Origin::Live {
-                self.pace.began(&job.sync.name, now);
-            }
-            let gap = job.gap.clone();
-            self.decide(job, &mut settle).await?;
-            if let Some(gap) = gap {
-                self.count(&gap, &mut settle).await?;
-            }
+        let (mut settle, now_ms) = (Settle::default(), org.clock.now_ms());
+        let mut job = batch::take(syncs, requests, void, now_ms, &mut settle);
+        if let Some(job) = job.as_mut().filter(|job| job.origin != Origin::Orphan) {
+            self.lately.check(job.origin, job.received_ms, now_ms, &mut job.asked);
         }
+        if let Some(label) = &label {
+            self.pace.began(label, now);
+        }
+        Ok(ControlFlow::Continue((label, (job, settle))))
+    }
+
+    /// Point B.
+    async fn decide(&self, draft: Draft) -> Result<(), Halt> {
+        let (org, live) = (&self.org, draft.is_live());
+        let mut settle = draft.decide(org, &self.gather).await?;
         let changes = !settle.changes.is_empty();
         settle.at_ms = org.clock.now_ms();
         org.pass(Point::BeforeB);
         org.store.settle(org.id(), settle).await?;
         org.pass(Point::AfterB);
-        if changes && let Some(bell) = self.bell.upgrade() {
-            let _ = bell.try_send(Bell::Egress);
+        if let Some(bell) = self.bell.upgrade() {
+            if changes {
+                let _ = bell.try_send(Bell::Egress);
+            }
+            if !live {
+                let _ = bell.try_send(Bell::Refresh);
+            }
         }
-        Ok(Next::Again)
-    }
-
-    /// Counts what the batch came to for the gap's receipt, in the batch's own commit.
-    async fn count(&self, gap: &str, settle: &mut Settle) -> Result<(), Halt> {
-        let stored = self.org.store.position(self.org.id(), TALLY).await?;
-        let mut tally = Tally::of(gap, stored.as_deref());
-        tally.unchanged += units(&settle.unchanged);
-        tally.no_data += units(&settle.no_data);
-        tally.failed += settle.dead.iter().map(|dead| u64::from(dead.subject.units)).sum::<u64>();
-        tally.changes += settle.changes.iter().map(|change| units(&change.subjects)).sum::<u64>();
-        tally.calls += self.gather.calls();
-        settle.positions.push((TALLY.to_owned(), pack(&tally)));
         Ok(())
     }
 
-    async fn decide(&mut self, mut job: Job<'_>, settle: &mut Settle) -> Result<(), Halt> {
-        let org = Arc::clone(&self.org);
-        let mapping = &job.sync.mapping;
-        let gap = job.gap.take();
-        let now_ms = org.clock.now_ms();
-        let hasher = self.hasher().await?;
-        let (origin, received_ms) = (job.origin, job.received_ms);
-        let batch = Batch { mapping, origin, gap: gap.as_deref(), received_ms, now_ms, hasher: &hasher };
-        self.gather.begin();
-        if origin == Origin::Orphan {
-            return self.bereave(job, batch, settle).await;
-        }
-        self.lately.check(job.origin, job.received_ms, now_ms, &mut job.asked);
-        let plan = self.gather.plan(&job).await?;
-        let children = self.gather.records(&plan, &mut job).await?;
-        let answers = ask::look_up(&org, batch, &mut job.asked, settle).await?;
-        settle.requests.append(&mut job.requests);
-        let mut wanted = verdict::wanted(batch, job.asked, &answers, settle);
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        let target = self.gather.target(&plan, mapping.target()).await?;
-        for wanted in &mut wanted {
-            wanted.desired.fields.retain(|field, _| target.writes(field));
-        }
-        let keys: Vec<String> = wanted.iter().map(|wanted| wanted.desired.external_id.clone()).collect();
-        // Before the query: a change that ends in between makes us write too much, never too little.
-        let folded: Vec<String> = keys.iter().map(|key| fold(key)).collect();
-        let open = org.store.open_changes(org.id(), mapping.target(), folded).await?;
-        let found = self.gather.existing(&plan, mapping, &target, keys, children).await?;
-        let existing = Existing::new(&found, mapping.external_id_field());
-        verdict::compare(batch, wanted, &existing, &open, &target.describe, settle);
-        Ok(())
-    }
-
-    /// Decides about records of the target that have lost their own record, by what the org holds of them now.
-    async fn bereave(&self, mut job: Job<'_>, batch: Batch<'_>, settle: &mut Settle) -> Result<(), Halt> {
-        let (org, mapping) = (&self.org, batch.mapping);
-        let plan = self.gather.plan_orphans(&job).await?;
-        let target = self.gather.target(&plan, mapping.target()).await?;
-        let links = org.settings.links(mapping.target());
-        let field = mapping.external_id_field();
-        let keys = job.asked.iter().filter_map(|asked| asked.row.as_ref()).filter_map(|row| text(row, field));
-        // Before the query: what ends in between is seen by it, and nothing begins, as changes are decided here only.
-        let open = &org.store.open_changes(org.id(), mapping.target(), keys.map(fold).collect()).await?;
-        let rows = &self.gather.orphans(&plan, &job, &target, &links).await?;
-        let on_deleted = job.sync.refresh.as_ref().map(|refresh| refresh.on_deleted).unwrap_or_default();
-        settle.requests.append(&mut job.requests);
-        orphans::bereave(
-            batch,
-            job.asked,
-            Orphans { on_deleted, rows, links: &links, open },
-            &target,
-            settle,
-        );
-        Ok(())
-    }
-
-    async fn hasher(&mut self) -> Result<Arc<Hasher>, Halt> {
+    async fn hasher(&mut self) -> Result<Arc<Hasher>, StoreError> {
         if let Some(hasher) = &self.hasher {
             return Ok(Arc::clone(hasher));
         }
@@ -206,23 +202,46 @@ impl Ingest {
         Ok(hasher)
     }
 
-    fn note(&mut self, halt: &Halt) -> Duration {
+    /// A batch of this label is decided, or stays on the queue.
+    fn ended(&mut self, label: Option<Label>, how: Result<(), Halt>) -> Result<(), StoreError> {
+        match (how, label) {
+            (Ok(()), label) => {
+                self.width = (2 * self.width).min(WIDTH_MAX);
+                if let Some(label) = label {
+                    self.pace.decided(&label);
+                }
+            }
+            (Err(Halt::Store(error)), _) => return Err(error),
+            (Err(halt), Some(label)) => {
+                self.width = 1;
+                self.halt(&label, &halt);
+            }
+            // Of requests that nobody can read nothing is asked.
+            (Err(_), None) => {}
+        }
+        Ok(())
+    }
+
+    /// Requests of this label wait, and stay on the queue.
+    fn halt(&mut self, label: &Label, halt: &Halt) {
+        let org = &self.org;
         if let Halt::Call(error) = halt
             && error.class() == ErrorClass::Schema
         {
-            for sync in &self.org.settings.syncs {
-                self.org.schemas.doubt(sync.mapping.target());
+            for sync in &org.settings.syncs {
+                org.schemas.doubt(sync.mapping.target());
             }
         }
-        let wait = self.delays.next(self.org.clock.dice());
-        let wait = halt.retry_in().unwrap_or(wait);
         let again_at_ms = if let Halt::Call(error) = halt { error.again_at_ms() } else { None };
-        let wait = until(again_at_ms, self.org.clock.now_ms(), wait);
-        let hint = halt.hint();
-        let note = format!("the next batch waits: {halt}");
-        self.org.board.set(Part::Ingest, State::Waiting, &note, &hint, self.org.clock.now_ms());
+        let due = |wait| until(again_at_ms, org.clock.now_ms(), halt.retry_in().unwrap_or(wait));
+        let wait = self.pace.halted(label, org.clock.monotonic(), org.clock.dice(), due);
+        self.note(&halt.to_string(), &halt.hint(), wait);
+    }
+
+    fn note(&self, why: &str, hint: &str, wait: Duration) {
+        let note = format!("the next batch waits: {why}");
+        self.org.board.set(Part::Ingest, State::Waiting, &note, hint, self.org.clock.now_ms());
         tracing::warn!(org = self.org.id(), wait_secs = wait.as_secs_f32(), "{note}. {hint}");
-        wait
     }
 }
 
@@ -231,10 +250,16 @@ impl Work for Ingest {
         let next = match self.advance().await {
             Ok(next) => {
                 self.delays.reset();
-                self.org.board.running(Part::Ingest, self.org.clock.now_ms());
+                if self.pace.is_clear() {
+                    self.org.board.running(Part::Ingest, self.org.clock.now_ms());
+                }
                 next
             }
-            Err(halt) => Next::After(self.note(&halt)),
+            Err(error) => {
+                let wait = self.delays.next(self.org.clock.dice());
+                self.note(&error.to_string(), &error.hint().unwrap_or_default(), wait);
+                Next::After(wait)
+            }
         };
         (self, next)
     }

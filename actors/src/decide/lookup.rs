@@ -3,7 +3,8 @@
 //! Here: HTTP, the rate over all orgs, the circuit breaker. Not here: the bodies (`reconcile::lookup`), splitting a
 //! refused batch (`ask`).
 //!
-//! Slots are handed out first come first served, and each org asks for one at a time, so orgs take turns.
+//! Slots are handed out first come first served, and an org asks for more than one only while some are free, so orgs take
+//! turns. A quarter of them is for live requests only.
 
 use std::{
     num::NonZeroU32,
@@ -17,7 +18,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY
 use secrecy::ExposeSecret as _;
 use tokio::sync::Semaphore;
 
-use crate::{clock::Clock, retry::Delays, settings::SourceSettings};
+use crate::{clock::Clock, deliver::budget::Priority, retry::Delays, settings::SourceSettings};
 
 /// Bytes of an answer that are read at most.
 pub(crate) const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -78,6 +79,8 @@ pub(crate) struct Source {
     settings: SourceSettings,
     http: reqwest::Client,
     slots: Semaphore,
+    /// Fewer, for all but live requests: so that those find a slot.
+    slots_of_others: Semaphore,
     rate: DefaultDirectRateLimiter,
     breaker: Mutex<Breaker>,
     clock: Clock,
@@ -101,8 +104,10 @@ impl Source {
             .timeout(settings.timeout)
             .build()?;
         let per_second = NonZeroU32::new(settings.requests_per_second).unwrap_or(NonZeroU32::MIN);
+        let slots = settings.concurrent_max.max(1) as usize;
         Ok(Self {
-            slots: Semaphore::new(settings.concurrent_max.max(1) as usize),
+            slots: Semaphore::new(slots),
+            slots_of_others: Semaphore::new((slots - slots / 4).max(1)),
             rate: RateLimiter::direct(Quota::per_second(per_second)),
             breaker: Mutex::new(Breaker::closed()),
             settings,
@@ -111,9 +116,21 @@ impl Source {
         })
     }
 
+    /// Calls that would find a slot at once, also if they are not for live requests.
+    pub(crate) fn free(&self) -> usize {
+        self.slots_of_others.available_permits().min(self.slots.available_permits())
+    }
+
     /// Posts a batch and gives back the 200 answer.
-    pub(crate) async fn ask(&self, body: String) -> Result<Answered, SourceError> {
-        let _slot = self.slots.acquire().await.map_err(|_| self.down("the service is stopping", OPEN.1))?;
+    pub(crate) async fn ask(&self, priority: Priority, body: String) -> Result<Answered, SourceError> {
+        let stopping = |_| self.down("the service is stopping", OPEN.1);
+        let _other = match priority {
+            Priority::Live => None,
+            Priority::Heal | Priority::Refresh => {
+                Some(self.slots_of_others.acquire().await.map_err(stopping)?)
+            }
+        };
+        let _slot = self.slots.acquire().await.map_err(stopping)?;
         if let Err(wait) = self.breaker().admit(self.clock.monotonic(), self.settings.timeout) {
             return Err(self.down("it failed several times in a row, so it is left alone for a while", wait));
         }

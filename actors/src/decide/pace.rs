@@ -1,62 +1,98 @@
-//! How long live requests wait for each other, and which requests of the queue are the next batch. Pure.
+//! How long requests wait, and which of the queue are the next batch. Pure.
 //!
 //! A batch costs the same two queries and one write for one record as for a hundred. So the first event after a quiet
-//! time goes at once, and while events keep coming a batch starts no sooner than a *stretch* after the one before:
-//! batches grow with the rate. The stretch grows as our share of the org's calls is used up.
+//! time goes at once, and while events keep coming a batch starts no sooner than `limits.linger_millis` after the one
+//! before: batches grow with the rate. That wait grows as our share of the org's calls is used up.
+//!
+//! What cannot be decided now waits by itself: requests of another sync or origin go on meanwhile.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use orgpipe_reconcile::{lookup::RECORDS_MAX, route::Strategy};
+use orgpipe_reconcile::lookup::RECORDS_MAX;
 use orgpipe_store::Request;
 use serde::Deserialize;
 
 use crate::{
-    deliver::budget::patience,
     parcel::{Origin, unpack},
+    retry::Delays,
 };
 
-/// Between two batches that end in Bulk jobs, eight calls each.
-const STRETCH_COUNT: Duration = Duration::from_secs(1);
-/// Between two batches that end in one sObject Collections call each.
-const STRETCH_COST: Duration = Duration::from_millis(500);
-
-/// When the last batch of each sync began (time since start).
-#[derive(Debug, Default)]
-pub(super) struct Pace(BTreeMap<String, Duration>);
-
-impl Pace {
-    /// A batch of live requests of this sync begins.
-    pub(super) fn began(&mut self, sync: &str, now: Duration) {
-        self.0.insert(sync.to_owned(), now);
-    }
-
-    /// How much longer live requests of this sync wait for more, as long as a batch is not full.
-    pub(super) fn wait(&self, sync: &str, stretch: Duration, now: Duration) -> Duration {
-        self.0.get(sync).map_or(Duration::ZERO, |began| (*began + stretch).saturating_sub(now))
-    }
-}
-
-/// Least time from batch to batch; `used` is the part of our share of the day's calls that is gone, 0 to 1.
-pub(super) fn stretch(strategy: Strategy, used: f64) -> Duration {
-    let base = match strategy {
-        Strategy::Count => STRETCH_COUNT,
-        Strategy::Cost => STRETCH_COST,
-    };
-    base.mul_f64(patience(used))
-}
+/// First and longest wait of requests that could not be decided.
+const HALTS: (Duration, Duration) = (Duration::from_millis(500), Duration::from_mins(1));
 
 /// What a request belongs to, without its records.
-#[derive(Debug, Deserialize, PartialEq, Eq)]
-struct Label {
-    sync: String,
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Label {
+    /// Name of the sync.
+    pub sync: String,
     origin: Origin,
 }
 
-/// The requests of the first sync and origin that need not wait, in order; `wait` tells how long live ones of a sync
-/// wait for more. `Err`: all do, so long.
+/// How it went with the batches so far. Times are since the start of the service.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    /// When the last batch of live requests of each sync began.
+    began: BTreeMap<String, Duration>,
+    /// What could not be decided, and until when it waits.
+    halted: BTreeMap<Label, (Duration, Delays)>,
+}
+
+impl Pace {
+    /// A batch begins.
+    pub(super) fn began(&mut self, label: &Label, now: Duration) {
+        if label.origin == Origin::Live {
+            self.began.insert(label.sync.clone(), now);
+        }
+    }
+
+    /// The batch is decided.
+    pub(super) fn decided(&mut self, label: &Label) {
+        self.halted.remove(label);
+    }
+
+    /// The batch could not be decided; `until` makes of the wait that is due now the one that is taken. Gives it back.
+    pub(super) fn halted(
+        &mut self,
+        label: &Label,
+        now: Duration,
+        dice: f64,
+        until: impl FnOnce(Duration) -> Duration,
+    ) -> Duration {
+        let first = || (Duration::ZERO, Delays::new(HALTS.0, HALTS.1));
+        let (again, delays) = self.halted.entry(label.clone()).or_insert_with(first);
+        let wait = until(delays.next(dice));
+        *again = now + wait;
+        wait
+    }
+
+    /// There are no requests any more.
+    pub(super) fn clear(&mut self) {
+        self.halted.clear();
+    }
+
+    /// Nothing waits because it could not be decided.
+    pub(super) fn is_clear(&self) -> bool {
+        self.halted.is_empty()
+    }
+
+    /// How much longer so many requests wait: to be tried again, or for more of their kind if they are live.
+    pub(super) fn wait(&self, label: &Label, records: usize, linger: Duration, now: Duration) -> Duration {
+        let again = self.halted.get(label).map(|(again, _)| *again);
+        let lingers = label.origin == Origin::Live && records < RECORDS_MAX;
+        let full = self.began.get(&label.sync).filter(|_| lingers).map(|began| *began + linger);
+        again.max(full).map_or(Duration::ZERO, |until| until.saturating_sub(now))
+    }
+}
+
+/// The next batch: the requests of the first label that need not wait, in order; `wait` tells how long so many records of
+/// a label do, and `records_max` how many make a batch at most. `Err`: all wait, so long.
 ///
-/// Unreadable requests come along, so that they leave the queue.
-pub(super) fn choose(head: Vec<Request>, wait: impl Fn(&str) -> Duration) -> Result<Vec<Request>, Duration> {
+/// Unreadable requests come along, so that they leave the queue; the label is `None` if there is nothing else.
+pub(super) fn choose(
+    head: Vec<Request>,
+    records_max: impl Fn(&Label) -> usize,
+    wait: impl Fn(&Label, usize) -> Duration,
+) -> Result<(Option<Label>, Vec<Request>), Duration> {
     let head: Vec<(Option<Label>, Request)> =
         head.into_iter().map(|request| (unpack::<Label>(&request.body).ok(), request)).collect();
     let mut groups: Vec<(&Label, usize)> = Vec::new();
@@ -67,35 +103,30 @@ pub(super) fn choose(head: Vec<Request>, wait: impl Fn(&str) -> Duration) -> Res
             None => groups.push((label, request.records as usize)),
         }
     }
-    let waits = |(label, records): &(&Label, usize)| match label.origin {
-        Origin::Live if *records < RECORDS_MAX => wait(&label.sync),
-        Origin::Live | Origin::Refresh | Origin::Heal | Origin::Retry | Origin::Orphan => Duration::ZERO,
-    };
     // Of those that need not wait the first in the queue.
-    let next = groups.iter().map(|group| (waits(group), group.0)).min_by_key(|(wait, _)| *wait);
-    let chosen = match next {
+    let waits = groups.iter().map(|(label, records)| (wait(label, *records), *label));
+    let chosen = match waits.min_by_key(|(wait, _)| *wait) {
         Some((wait, _)) if !wait.is_zero() && head.iter().all(|(label, _)| label.is_some()) => {
             return Err(wait);
         }
-        Some((wait, label)) if wait.is_zero() => Some(label),
+        Some((wait, label)) if wait.is_zero() => Some(label.clone()),
         Some(_) | None => None,
     };
-    let mut records = 0;
-    let taken: Vec<bool> = head
-        .iter()
-        .map(|(label, request)| {
-            let Some(label) = label else { return true };
+    let records_max = chosen.as_ref().map_or(0, records_max);
+    let (mut records, mut batch) = (0, Vec::new());
+    for (label, request) in head {
+        if label.is_none() {
+            batch.push(request);
+        } else if label == chosen {
             // The first goes whatever its size; none goes before an earlier one that does not fit.
-            let fits = records == 0 || records + request.records as usize <= RECORDS_MAX;
-            let taken = Some(label) == chosen && fits;
-            if Some(label) == chosen {
-                records = if fits { records + request.records as usize } else { RECORDS_MAX };
+            let fits = records == 0 || records + request.records as usize <= records_max;
+            records = if fits { records + request.records as usize } else { records_max };
+            if fits {
+                batch.push(request);
             }
-            taken
-        })
-        .collect();
-    let batch = head.into_iter().zip(taken).filter(|(_, taken)| *taken).map(|((_, request), _)| request);
-    Ok(batch.collect())
+        }
+    }
+    Ok((chosen, batch))
 }
 
 #[cfg(test)]
@@ -120,14 +151,20 @@ mod tests {
         Request { seq, lane, records, body: pack(&parcel) }
     }
 
+    fn label(sync: &str, origin: Origin) -> Label {
+        Label { sync: sync.into(), origin }
+    }
+
+    /// Live requests wait for so many milliseconds, by sync, unless there are a hundred.
     fn chosen(head: &[(&str, Origin, u32)], waits: &[(&str, u64)]) -> Result<Vec<u64>, u64> {
         let head = (1..).zip(head).map(|(seq, (sync, origin, n))| request(seq, sync, *origin, *n)).collect();
-        let wait = |sync: &str| {
-            let wait = waits.iter().find(|(name, _)| *name == sync).map_or(0, |(_, wait)| *wait);
-            Duration::from_millis(wait)
+        let wait = |label: &Label, records: usize| {
+            let lingers = label.origin == Origin::Live && records < 100;
+            let wait = waits.iter().find(|(name, _)| *name == label.sync).filter(|_| lingers);
+            Duration::from_millis(wait.map_or(0, |(_, wait)| *wait))
         };
-        choose(head, wait)
-            .map(|batch| batch.iter().map(|request| request.seq).collect())
+        choose(head, |_| 100, wait)
+            .map(|(_, batch)| batch.iter().map(|request| request.seq).collect())
             .map_err(|wait| u64::try_from(wait.as_millis()).expect("short"))
     }
 
@@ -154,27 +191,45 @@ mod tests {
     fn what_nobody_can_read_goes_at_once() {
         let broken = Request { seq: 2, lane: Lane::Live, records: 1, body: b"{".to_vec() };
         let head = vec![request(1, "a", Origin::Live, 1), broken];
-        let batch = choose(head, |_| Duration::from_secs(1)).expect("the broken one");
+        let (label, batch) = choose(head, |_| 100, |_, _| Duration::from_secs(1)).expect("the broken one");
+        assert_eq!(label, None);
         assert_eq!(batch.iter().map(|request| request.seq).collect::<Vec<_>>(), [2]);
     }
 
     #[test]
-    fn the_stretch_grows_as_the_share_is_used_up() {
-        let cases = [(0.0, 1_000), (0.5, 1_000), (0.75, 5_500), (1.0, 10_000), (7.0, 10_000)];
-        for (used, millis) in cases {
-            assert_eq!(stretch(Strategy::Count, used).as_millis(), millis, "{used}");
-            assert_eq!(stretch(Strategy::Cost, used).as_millis(), millis / 2, "{used}");
+    fn the_first_goes_at_once_and_the_next_a_linger_later_unless_it_is_full() {
+        let mut pace = Pace::default();
+        let (linger, secs, millis) = (Duration::from_secs(1), Duration::from_secs, Duration::from_millis);
+        let (live, refresh) = (label("a", Origin::Live), label("a", Origin::Refresh));
+        assert_eq!(pace.wait(&live, 1, linger, secs(5)), Duration::ZERO);
+        pace.began(&live, secs(5));
+        pace.began(&label("b", Origin::Refresh), secs(5));
+        for (label, records, now, wait) in [
+            (&live, 1, millis(5_300), millis(700)),
+            (&live, 100, millis(5_300), Duration::ZERO),
+            (&live, 1, secs(60), Duration::ZERO),
+            (&refresh, 1, secs(5), Duration::ZERO),
+            (&label("b", Origin::Live), 1, secs(5), Duration::ZERO),
+        ] {
+            assert_eq!(pace.wait(label, records, linger, now), wait, "{label:?} {records} {now:?}");
         }
     }
 
     #[test]
-    fn the_first_goes_at_once_and_the_next_a_stretch_later() {
+    fn what_could_not_be_decided_waits_longer_each_time_and_alone() {
         let mut pace = Pace::default();
-        let (stretch, secs) = (Duration::from_secs(1), Duration::from_secs);
-        assert_eq!(pace.wait("a", stretch, secs(5)), Duration::ZERO);
-        pace.began("a", secs(5));
-        assert_eq!(pace.wait("a", stretch, Duration::from_millis(5_300)), Duration::from_millis(700));
-        assert_eq!(pace.wait("b", stretch, secs(5)), Duration::ZERO);
-        assert_eq!(pace.wait("a", stretch, secs(60)), Duration::ZERO);
+        let (linger, secs) = (Duration::from_secs(1), Duration::from_secs);
+        let (live, refresh) = (label("a", Origin::Live), label("a", Origin::Refresh));
+        for (now, wait) in [(0, 500), (10, 1_000), (20, 2_000)] {
+            assert_eq!(pace.halted(&live, secs(now), 1.0, |wait| wait).as_millis(), wait);
+        }
+        assert_eq!(pace.wait(&live, 500, linger, secs(21)), secs(1), "full or not");
+        assert_eq!(pace.wait(&refresh, 1, linger, secs(21)), Duration::ZERO);
+        assert_eq!(pace.halted(&refresh, secs(21), 1.0, |_| secs(9)), secs(9), "a wish counts");
+        pace.decided(&live);
+        assert_eq!(pace.wait(&live, 1, linger, secs(21)), Duration::ZERO);
+        assert!(!pace.is_clear());
+        pace.decided(&refresh);
+        assert!(pace.is_clear());
     }
 }

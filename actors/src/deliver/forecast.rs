@@ -1,7 +1,7 @@
 //! What a refresh will cost, told before it begins. Pure.
 
 use orgpipe_reconcile::{
-    lookup::RECORDS_MAX,
+    matching::KEYS_MAX,
     route::{self, Strategy},
 };
 use serde::Serialize;
@@ -52,11 +52,11 @@ impl Forecast {
     }
 }
 
-/// A describe, a query for each page and one behind the last full one or what a Bulk query takes, a query for each batch
-/// that is matched.
+/// A describe, a query for each page and one behind the last full one or what a Bulk query takes, a query for so many
+/// that are matched.
 fn reading(records: u64, by_bulk: u64) -> u64 {
     let pages = if records >= by_bulk { bulk_pages::calls(records) } else { records / PAGE as u64 + 1 };
-    1 + pages + records.div_ceil(RECORDS_MAX as u64)
+    1 + pages + records.div_ceil(KEYS_MAX as u64)
 }
 
 fn writing(records: u64, bulk_from: usize, strategy: Strategy) -> u64 {
@@ -88,14 +88,13 @@ mod tests {
         let limits = Limits { bulk_from: 10, strategy: Strategy::Count, ..org().limits };
         let of = |records, day| Forecast::new("accounts", records, 100_000, limits, day);
         let forecast = of(20_000, Some(100_000));
-        assert_eq!(forecast.calls, Some(212));
+        assert_eq!(forecast.calls, Some(112));
         assert_eq!(
             forecast.sentence,
-            "a refresh of accounts reads 20,000 records and will take about 212 calls, 0.2 % of the day; up to 16 more \
+            "a refresh of accounts reads 20,000 records and will take about 112 calls, 0.1 % of the day; up to 16 more \
              to write, if all have changed"
         );
-        for (records, calls) in [(0, 2), (1, 3), (1_999, 22), (2_000, 23), (99_999, 1_051), (100_000, 1_025)]
-        {
+        for (records, calls) in [(0, 2), (1, 3), (1_999, 12), (2_000, 13), (99_999, 551), (100_000, 525)] {
             assert_eq!(of(records, None).calls, Some(calls), "{records}");
         }
         assert_eq!(thousands(1_234_567), "1,234,567");

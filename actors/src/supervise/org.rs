@@ -48,8 +48,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) enum Bell {
-    /// Gaps to be healed.
-    Gap,
+    /// Gaps to be healed, or room for pages.
+    Refresh,
     /// Requests.
     Ingress,
     /// Changes.
@@ -382,7 +382,7 @@ impl Handler<Bell> for OrgActor {
     fn handle(&mut self, bell: Bell, _: &mut Self::Context) {
         self.org.pass(Point::Org);
         self.ring(match bell {
-            Bell::Gap => Part::Refresh,
+            Bell::Refresh => Part::Refresh,
             Bell::Ingress => Part::Ingest,
             Bell::Egress => Part::Writer,
         });

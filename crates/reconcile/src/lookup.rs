@@ -50,8 +50,8 @@ pub fn has_keys(mapping: &Mapping, record: &Row) -> bool {
 }
 
 /// The body to post for these records; a record without an `Id` is left out.
-pub fn body(mapping: &Mapping, org: &str, rows: &[Row]) -> Value {
-    let records: Vec<Value> = rows.iter().filter_map(|record| ask(mapping, record)).collect();
+pub fn body<'a>(mapping: &Mapping, org: &str, rows: impl IntoIterator<Item = &'a Row>) -> Value {
+    let records: Vec<Value> = rows.into_iter().filter_map(|record| ask(mapping, record)).collect();
     json!({ "org": org, "sync": mapping.sync(), "object": mapping.object(), "records": records })
 }
 

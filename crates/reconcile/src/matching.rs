@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::{Row, row};
 
-/// External IDs in one query (DESIGN section 6).
-pub const KEYS_MAX: usize = 100;
+/// External IDs in one query: few enough for a short answer, and for the URL of most.
+pub const KEYS_MAX: usize = 200;
 
 /// What was found for one external ID.
 #[derive(Clone, Debug, PartialEq)]

@@ -61,6 +61,8 @@ struct State {
     fail: Option<(u16, u32)>,
     down: bool,
     garbage: bool,
+    /// Look-ups under way, and the most there were.
+    at_once: (usize, usize),
 }
 
 #[derive(Debug)]
@@ -113,6 +115,11 @@ impl VendorHandle {
         self.vendor.state().requests.iter().cloned().collect()
     }
 
+    /// The most look-ups that were under way at the same time so far.
+    pub fn most_at_once(&self) -> usize {
+        self.vendor.state().at_once.1
+    }
+
     /// Forgets the look-ups so far.
     pub fn clear_requests(&self) {
         self.vendor.state().requests.clear();
@@ -149,21 +156,24 @@ pub(crate) async fn entry(
     if request.method() != "POST" || request.path() != "/lookup" {
         return HttpResponse::NotFound().json(json!({"error": "POST /lookup is all there is"}));
     }
-    let response = answer(&vendor.vendor, &body);
-    if !vendor.vendor.answer_after.is_zero() {
-        actix_rt::time::sleep(vendor.vendor.answer_after).await;
-    }
-    response
-}
-
-fn answer(vendor: &Vendor, body: &[u8]) -> HttpResponse {
-    let mut state = vendor.state();
-    let lookup: Lookup = match serde_json::from_slice(body) {
+    let vendor = &vendor.vendor;
+    let lookup: Lookup = match serde_json::from_slice(&body) {
         Ok(lookup) => lookup,
         Err(error) => return HttpResponse::BadRequest().json(json!({"error": error.to_string()})),
     };
-    log(&mut state, &lookup);
-    if let Some(status) = failing(&mut state) {
+    let response = answer(&mut vendor.state(), &lookup);
+    if !vendor.answer_after.is_zero() {
+        actix_rt::time::sleep(vendor.answer_after).await;
+    }
+    vendor.state().at_once.0 -= 1;
+    response
+}
+
+fn answer(state: &mut State, lookup: &Lookup) -> HttpResponse {
+    state.at_once.0 += 1;
+    state.at_once.1 = state.at_once.1.max(state.at_once.0);
+    log(state, lookup);
+    if let Some(status) = failing(state) {
         let mut response =
             HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE));
         if matches!(status, 429 | 503) {
@@ -178,12 +188,12 @@ fn answer(vendor: &Vendor, body: &[u8]) -> HttpResponse {
         let text = format!("{} records: a look-up takes 1 to {RECORDS_MAX}", lookup.records.len());
         return HttpResponse::UnprocessableEntity().json(json!({"error": text}));
     }
-    if let Some(status) = lookup.records.iter().find_map(|asked| refused(&state, asked)) {
+    if let Some(status) = lookup.records.iter().find_map(|asked| refused(state, asked)) {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
         return HttpResponse::build(status).json(json!({"error": "one of the records cannot be answered"}));
     }
     let records: Vec<Value> =
-        lookup.records.iter().map(|asked| json!({"id": asked.id, "data": data(&state, asked)})).collect();
+        lookup.records.iter().map(|asked| json!({"id": asked.id, "data": data(state, asked)})).collect();
     HttpResponse::Ok().json(json!({"records": records}))
 }
 

@@ -1,4 +1,4 @@
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use orgpipe_reconcile::route::Strategy;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
@@ -15,6 +15,7 @@ fn limits(daily_share: f64, reserve: f64) -> Limits {
         concurrent_max: 5,
         bulk_from: 10,
         strategy: Strategy::Count,
+        linger: Duration::ZERO,
     }
 }
 
@@ -324,4 +325,11 @@ fn what_is_stored_after_a_crash_counts_every_call_and_few_too_many() {
         assert_eq!(after.max(), Some(100_000));
     }
     assert!(commits <= 2 * 1_000 / 32 + 2, "{commits} commits for 1,000 calls");
+}
+
+#[test]
+fn what_can_wait_waits_the_longer_the_more_is_used_up() {
+    for (used, times) in [(0.0, 1.0), (0.5, 1.0), (0.75, 5.5), (1.0, 10.0), (7.0, 10.0)] {
+        assert!((patience(used) - times).abs() < 1e-9, "{used}");
+    }
 }

@@ -8,6 +8,7 @@
 mod checks;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -93,6 +94,16 @@ impl Tables {
     /// Records in order of creation.
     pub(crate) fn rows(&self, object: &str) -> impl Iterator<Item = &Row> {
         self.by_object.get(object).into_iter().flat_map(|table| table.rows.values())
+    }
+
+    /// The same from an id on.
+    pub(crate) fn rows_from(&self, object: &str, id: &str) -> impl Iterator<Item = &Row> {
+        let from = (Bound::Included(id), Bound::Unbounded);
+        self.by_object
+            .get(object)
+            .into_iter()
+            .flat_map(move |table| table.rows.range::<str, _>(from))
+            .map(|(_, row)| row)
     }
 
     pub(crate) fn row(&self, object: &str, id: &str) -> Option<&Row> {

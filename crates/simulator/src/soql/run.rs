@@ -43,11 +43,18 @@ fn select<'a>(tables: &'a Tables, plan: &Plan) -> Vec<&'a Row> {
     let keep = |row: &&Row| {
         plan.object.shows(row) && plan.filter.as_ref().is_none_or(|filter| passes(tables, filter, row))
     };
-    let candidates = plan.filter.as_ref().and_then(|filter| few(tables, plan, filter));
-    let mut rows: Vec<&Row> = match candidates {
-        Some(ids) => ids.iter().filter_map(|id| tables.row(&plan.object.name, id)).filter(keep).collect(),
-        None => tables.rows(&plan.object.name).filter(keep).collect(),
-    };
+    let filter = plan.filter.as_ref();
+    let candidates: Box<dyn Iterator<Item = &'a Row>> =
+        match filter.and_then(|filter| few(tables, plan, filter)) {
+            Some(ids) => Box::new(ids.into_iter().filter_map(|id| tables.row(&plan.object.name, &id))),
+            None => Box::new(tables.rows_from(&plan.object.name, filter.and_then(first).unwrap_or_default())),
+        };
+    let (matches, most) = (candidates.filter(keep), plan.limit.unwrap_or(usize::MAX));
+    // They come in the order of their ids: who pages by id need not wait for all of them.
+    if plan.order.first().is_none_or(|sorting| is_id(&sorting.reach) && !sorting.descending) {
+        return matches.skip(plan.offset).take(most).collect();
+    }
+    let mut rows: Vec<&Row> = matches.collect();
     rows.sort_by(|left, right| {
         plan.order
             .iter()
@@ -55,7 +62,22 @@ fn select<'a>(tables: &'a Tables, plan: &Plan) -> Vec<&'a Row> {
             .find(|order| order.is_ne())
             .unwrap_or(Ordering::Equal)
     });
-    rows.into_iter().skip(plan.offset).take(plan.limit.unwrap_or(usize::MAX)).collect()
+    rows.into_iter().skip(plan.offset).take(most).collect()
+}
+
+fn is_id(reach: &Reach) -> bool {
+    reach.steps.is_empty() && reach.field.kind == FieldKind::Id
+}
+
+/// No match has a lower id.
+fn first(filter: &Filter) -> Option<&str> {
+    match filter {
+        Filter::All(terms) => terms.iter().find_map(first),
+        Filter::Compare(reach, Operator::More | Operator::MoreOrEqual, value) if is_id(reach) => {
+            value.as_str()
+        }
+        _ => None,
+    }
 }
 
 /// Ids in order among which all matches are, if the filter names them by an indexed field.
@@ -69,7 +91,7 @@ fn few(tables: &Tables, plan: &Plan, filter: &Filter) -> Option<Vec<String>> {
         _ => return None,
     };
     let indexed = reach.field.external_id && matches!(reach.field.kind, FieldKind::Text { .. });
-    if !reach.steps.is_empty() || !(indexed || reach.field.kind == FieldKind::Id) {
+    if !(is_id(reach) || indexed && reach.steps.is_empty()) {
         return None;
     }
     let mut ids = Vec::new();

@@ -131,6 +131,26 @@ fn sorting_puts_nulls_first_unless_told_otherwise() {
 }
 
 #[test]
+fn pages_by_id_leave_nothing_out_and_no_longer_range_is_shortened() {
+    let tables = org();
+    let all = find(&tables, &plan(&tables.schema, "SELECT Id FROM Account").expect("it is right"), "");
+    let ids: Vec<&str> = all.records.iter().map(|record| record["Id"].as_str().expect("an id")).collect();
+    for (condition, order, expected) in [
+        (format!("Id > '{}'", ids[0]), "Id LIMIT 1", vec!["Globex 100%"]),
+        (format!("Id >= '{}'", ids[0]), "Id LIMIT 2", vec!["Acme", "Globex 100%"]),
+        (format!("Name != 'Globex 100%' AND Id > '{}'", ids[0]), "Id ASC LIMIT 2", vec!["O'Neil"]),
+        (format!("Id > '{}' OR Name = 'Acme'", ids[1]), "Id", vec!["Acme", "O'Neil"]),
+        (format!("NOT Id > '{}'", ids[1]), "Id LIMIT 5", vec!["Acme", "Globex 100%"]),
+        (format!("Id > '{}'", ids[0]), "Id DESC LIMIT 1", vec!["O'Neil"]),
+        (format!("Id > '{}'", ids[0]), "Name DESC LIMIT 1", vec!["O'Neil"]),
+        (format!("Id > '{}'", ids[2]), "Id", vec![]),
+    ] {
+        let text = format!("SELECT Name FROM Account WHERE {condition} ORDER BY {order}");
+        assert_eq!(names(&tables, &text), expected, "{text}");
+    }
+}
+
+#[test]
 fn records_have_attributes_parents_and_children() {
     let tables = org();
     let text = "SELECT Name, Owner.Email, Parent.Name, (SELECT Name FROM Enrichments__r ORDER BY Name DESC) FROM Account ORDER BY Name LIMIT 2";
