@@ -177,7 +177,7 @@ async fn killed_in_the_middle_it_goes_on_with_the_same_job_and_reads_one_page_tw
         let looked_up = looked_up(&rig);
         assert_eq!(looked_up.len(), COUNT, "{failpoints}: none is missed");
         // Rows that waited when it was killed count as old; those of pages that were read since do not.
-        let again = read_again(&rig).iter().map(|query| query.matches("001").count()).sum::<usize>();
+        let again = read_again(&rig).iter().map(|query| query.matches("'001").count()).sum::<usize>();
         assert!(again <= stored, "{failpoints}: {again} of {COUNT} rows were read again by their IDs");
         rig.kill().await;
     }
