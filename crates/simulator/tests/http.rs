@@ -5,9 +5,10 @@ mod support;
 use orgpipe_simulator::{CustomField, FieldKind, FieldRight, Options, OrgOptions, Profile, Right};
 use reqwest::Method;
 use serde_json::{Value, json};
-use support::{World, login, row, world};
+use support::{World, events, login, row, world};
 
 const ENRICHMENT: &str = "/sobjects/Enrichment__c";
+const SYNC_REQUEST: &str = "/event/Sync_Request__e";
 
 fn options() -> Options {
     let field = CustomField {
@@ -232,40 +233,6 @@ fn calls_are_counted_logged_and_in_the_end_refused() {
     });
 }
 
-/// Handshakes, subscribes from the earliest event on, and takes what one poll brings.
-async fn events(world: &World) -> Vec<Value> {
-    let post = async |message: Value, cookie: &str| {
-        let url = format!("{}/cometd/66.0", world.org().base_url());
-        let request =
-            world.http.post(url).bearer_auth(&world.token).header("Cookie", cookie).json(&json!([message]));
-        let reply = request.send().await.expect("an answer");
-        let cookies = reply.headers().get_all("set-cookie").iter().filter_map(|value| value.to_str().ok());
-        let cookies: Vec<String> =
-            cookies.map(|text| text.split(';').next().unwrap_or_default().to_owned()).collect();
-        (reply.json::<Value>().await.expect("JSON"), cookies.join("; "))
-    };
-    let hello = json!({"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["long-polling"], "ext": {"replay": true}});
-    let (hello, cookie) = post(hello, "").await;
-    let client = &hello[0]["clientId"];
-    let channel = "/event/Sync_Request__e";
-    let subscribe = json!({"channel": "/meta/subscribe", "clientId": client, "subscription": channel, "ext": {"replay": {channel: -2}}});
-    // Retained events may come with the answer to the subscribe already.
-    let (mut messages, _) = post(subscribe, &cookie).await;
-    let mut seen = Vec::new();
-    for _ in 0..3 {
-        let events =
-            messages.as_array().into_iter().flatten().filter(|message| message["channel"] == channel);
-        seen.extend(events.map(|message| message["data"]["payload"].clone()));
-        if !seen.is_empty() {
-            break;
-        }
-        let connect =
-            json!({"channel": "/meta/connect", "clientId": client, "connectionType": "long-polling"});
-        messages = post(connect, &cookie).await.0;
-    }
-    seen
-}
-
 #[test]
 fn the_flow_reports_other_peoples_changes_only() {
     world(options(), async |world: &World| {
@@ -298,7 +265,7 @@ fn the_flow_reports_other_peoples_changes_only() {
             )
             .await;
         assert_eq!((status, &queued["errors"][0]["statusCode"]), (201, &json!("OPERATION_ENQUEUED")));
-        let seen = events(world).await;
+        let seen = events(world, SYNC_REQUEST).await;
         let reasons: Vec<&Value> = seen.iter().map(|payload| &payload["Reason__c"]).collect();
         assert_eq!(reasons, ["Created", "Changed", "Changed", "Manual"]);
         for payload in &seen[..3] {
@@ -338,7 +305,7 @@ fn leads_have_a_flow_and_only_the_settings_row_keeps_it_quiet_about_us() {
         save("exempt").await;
         org.delete("Sync_Settings__c", rows[0]["Id"].as_str().expect("an id")).expect("it can be deleted");
         save("not exempt").await;
-        let seen = events(world).await;
+        let seen = events(world, SYNC_REQUEST).await;
         let told: Vec<(&str, &str)> = seen
             .iter()
             .map(|payload| (payload["Object_Type__c"].as_str(), payload["Reason__c"].as_str()))

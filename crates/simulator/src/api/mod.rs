@@ -67,7 +67,8 @@ fn route(org: &Org, state: &mut State, call: &Call, user: &str) -> Answer {
     match (method, segments.as_slice()) {
         ("GET", []) => discovery::resources(call),
         ("GET", ["limits"]) => discovery::limits(org, state),
-        ("GET", ["query" | "queryAll"]) => query::first(state, seen, call, user),
+        ("GET", ["query"]) => query::first(state, seen, call, user, false),
+        ("GET", ["queryAll"]) => query::first(state, seen, call, user, true),
         ("GET", ["query" | "queryAll", locator]) => query::next(state, call, locator, user),
         ("GET", ["tooling", "query"]) => discovery::installed_packages(org, state, call, user),
         ("GET", ["sobjects"]) => discovery::objects(seen, call),

@@ -9,19 +9,19 @@ use super::call::Call;
 use super::cursors::Page;
 use crate::data::Schema;
 use crate::org::State;
-use crate::soql;
+use crate::soql::{self, Plan};
 
 /// Source: REST guide "Query Options Header".
 const PAGE_MIN: usize = 200;
 const PAGE_MAX: usize = 2_000;
 
-pub(crate) fn first(state: &mut State, seen: &Schema, call: &Call, user: &str) -> Answer {
+pub(crate) fn first(state: &mut State, seen: &Schema, call: &Call, user: &str, with_deleted: bool) -> Answer {
     let Some(text) = call.parameter("q") else {
         return Answer::error(400, "MALFORMED_QUERY", "A query string has to be specified");
     };
     let base = call.base();
     let plan = match soql::plan(seen, text) {
-        Ok(plan) => plan,
+        Ok(plan) => Plan { with_deleted, ..plan },
         Err(error) => return Answer::soql(&error),
     };
     let found = soql::find(&state.tables, &plan, &base);

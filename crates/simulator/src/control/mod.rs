@@ -18,6 +18,7 @@
 //! | `POST /orgs/{org}/rights/take`, `…/give` `"api_enabled"`, `{"field":["Lead","Email","read"]}` | see `Right` |
 //! | `PUT /orgs/{org}/clock-ahead` seconds | the org's clock differs from ours |
 //! | `POST /orgs/{org}/convert-lead/{id}` | an account of the lead's company; the lead is closed |
+//! | `POST /orgs/{org}/merge/{object}/{id}` `{"losers":[…],"fields":{…}}` | merges one or two records into this one |
 //! | `PUT /orgs/{org}/available` `true\|false` | takes the org down and back |
 //! | `PUT /orgs/{org}/calls-used` `n` | how much of the daily quota is gone |
 //! | `PUT /orgs/{org}/locked-rows`, `…/lost-bulk-rows` `n`, `…/held-jobs` `true\|false` | record and job faults |
@@ -122,6 +123,11 @@ fn org_call(org: &OrgHandle, method: &str, path: &[&str], body: &[u8]) -> Result
         ("POST", ["rights", "give"]) => Ok(json!(org.give_right(read(body)?))),
         ("PUT", ["clock-ahead"]) => Ok(json!(org.set_clock_ahead(read(body)?))),
         ("POST", ["convert-lead", id]) => Ok(json!({"id": org.convert_lead(id)?})),
+        ("POST", ["merge", object, master]) => {
+            let Merge { losers, fields } = read(body)?;
+            let losers: Vec<&str> = losers.iter().map(String::as_str).collect();
+            Ok(json!(org.merge(object, master, &losers, &fields)?))
+        }
         ("PUT", ["available"]) => Ok(json!(org.set_available(read(body)?))),
         ("PUT", ["calls-used"]) => Ok(json!(org.set_calls_used(read(body)?))),
         ("PUT", ["locked-rows"]) => Ok(json!(org.lock_next_rows(read(body)?))),
@@ -162,6 +168,13 @@ fn streaming_call(org: &OrgHandle, method: &str, path: &[&str], body: &[u8]) -> 
         ("PUT", ["instance-url"]) => Ok(json!(org.move_to(read::<Option<String>>(body)?.as_deref()))),
         _ => Err(nothing_here(path)),
     }
+}
+
+#[derive(serde::Deserialize)]
+struct Merge {
+    losers: Vec<String>,
+    #[serde(default)]
+    fields: Row,
 }
 
 #[derive(serde::Deserialize)]

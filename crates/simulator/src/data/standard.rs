@@ -45,6 +45,11 @@ pub(crate) fn owner() -> Field {
     Field::new("OwnerId", lookup("User", ""))
 }
 
+/// Which record took the place of one that lost a merge.
+fn merged_into(object: &str) -> Field {
+    Field::new("MasterRecordId", lookup(object, "")).read_only()
+}
+
 pub(crate) fn text(length: u32) -> FieldKind {
     FieldKind::Text { length }
 }
@@ -78,6 +83,7 @@ fn account() -> Object {
         Field::new("Phone", FieldKind::Phone),
         Field::new("Description", FieldKind::LongText { length: 32_000 }),
         owner(),
+        merged_into("Account"),
     ]);
     fields.extend(address("Billing"));
     fields.extend(address("Shipping"));
@@ -89,6 +95,7 @@ fn contact() -> Object {
     fields.extend(person());
     fields.extend([
         Field::new("AccountId", lookup("Account", "Contacts")),
+        merged_into("Contact"),
         Field::new("Department", text(80)),
         Field::new("Birthdate", FieldKind::Date),
     ]);
@@ -113,6 +120,7 @@ fn lead() -> Object {
         .default_to("Open - Not Contacted"),
         Field::new("IsConverted", FieldKind::Checkbox).read_only(),
         Field::new("ConvertedAccountId", lookup("Account", "")).read_only(),
+        merged_into("Lead"),
     ]);
     fields.extend(address(""));
     Object::new("Lead", "00Q", fields)

@@ -7,7 +7,7 @@
 
 mod checks;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -59,7 +59,8 @@ pub(crate) enum Key {
 struct Table {
     /// By id; a field that is null is not there.
     rows: BTreeMap<String, Row>,
-    deleted: HashSet<String>,
+    /// Those in the recycle bin, as they were last.
+    deleted: BTreeMap<String, Row>,
     /// Field name, then value in lower case, to ids.
     index: HashMap<String, HashMap<String, BTreeSet<String>>>,
 }
@@ -124,7 +125,12 @@ impl Tables {
     }
 
     pub(crate) fn is_deleted(&self, object: &str, id: &str) -> bool {
-        self.by_object.get(object).is_some_and(|table| table.deleted.contains(id))
+        self.by_object.get(object).is_some_and(|table| table.deleted.contains_key(id))
+    }
+
+    /// Records in the recycle bin.
+    pub(crate) fn deleted(&self, object: &str) -> impl Iterator<Item = &Row> {
+        self.by_object.get(object).into_iter().flat_map(|table| table.deleted.values())
     }
 
     /// What a field of a record holds; a checkbox holds false rather than nothing.
@@ -274,24 +280,61 @@ impl Tables {
         let (object, seen) = self.opened(object, &Doing::Delete, writer)?;
         let id = self.existing(&seen, id)?;
         self.put(&object, &id, None);
-        let children: Vec<(String, String)> = self
+        self.repoint(&object.name, &id, None);
+        Ok(())
+    }
+
+    /// The losers go to the recycle bin and tell who took their place; what points to them points to the master then.
+    /// The answer is their canonical ids, and the master's.
+    pub(crate) fn merge(
+        &mut self,
+        object: &str,
+        master: &str,
+        losers: &[&str],
+        writer: &Writer,
+    ) -> Result<(Vec<String>, String), Refusal> {
+        let (object, seen) = self.opened(object, &Doing::Delete, writer)?;
+        let master = self.existing(&seen, master)?;
+        let mut gone = Vec::new();
+        for loser in losers {
+            let loser = self.existing(&seen, loser)?;
+            if loser == master {
+                let message = "the master record cannot be merged into itself";
+                return Err(Refusal::new("INVALID_ID_FIELD", message).on("Id"));
+            }
+            self.put(&object, &loser, None);
+            let bin = self.by_object.get_mut(&object.name).and_then(|table| table.deleted.get_mut(&loser));
+            if let Some(row) = bin {
+                row.insert("MasterRecordId".to_owned(), Value::from(master.clone()));
+            }
+            self.repoint(&object.name, &loser, Some(&master));
+            gone.push(loser);
+        }
+        Ok((gone, master))
+    }
+
+    /// Every lookup that leads to a record leads to another one now, or nowhere; never from that one to itself.
+    fn repoint(&mut self, object: &str, from: &str, to: Option<&str>) {
+        let lookups: Vec<(String, String)> = self
             .schema
             .objects()
             .flat_map(|child| child.fields.iter().map(move |field| (child, field)))
-            .filter(|(_, field)| field.reference().is_some_and(|reference| reference.to == object.name))
+            .filter(|(_, field)| field.reference().is_some_and(|reference| reference.to == object))
             .map(|(child, field)| (child.name.clone(), field.name.clone()))
             .collect();
-        for (child, field) in children {
+        for (child, field) in lookups {
             let Some(child) = self.schema.shared(&child) else { continue };
-            let points = |row: &&Row| row.get(&field).and_then(Value::as_str) == Some(&id);
+            let points = |row: &&Row| row.get(&field).and_then(Value::as_str) == Some(from);
             let orphans: Vec<Row> = self.rows(&child.name).filter(points).cloned().collect();
             for mut orphan in orphans {
                 orphan.remove(&field);
                 let orphan_id = orphan.get("Id").and_then(Value::as_str).unwrap_or_default().to_owned();
+                if let Some(to) = to.filter(|to| *to != orphan_id) {
+                    orphan.insert(field.clone(), Value::from(to));
+                }
                 self.put(&child, &orphan_id, Some(orphan));
             }
         }
-        Ok(())
     }
 
     /// The records with this value in an external ID field, or in `Id`.
@@ -381,8 +424,10 @@ impl Tables {
             table.rows.insert(id.to_owned(), row);
             self.rows += usize::from(before.is_none());
         } else {
-            table.deleted.insert(id.to_owned());
             self.rows -= usize::from(before.is_some());
+            let mut gone = before.clone().unwrap_or_default();
+            gone.insert("IsDeleted".to_owned(), Value::Bool(true));
+            table.deleted.insert(id.to_owned(), gone);
         }
         if let Some(journal) = &mut self.journal {
             journal.push(Undo { object: object.name.clone(), id: id.to_owned(), before });

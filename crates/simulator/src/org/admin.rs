@@ -1,14 +1,19 @@
-//! What an org's administrator does besides writing records: rights, conversion of leads, the clock.
+//! What an org's administrator does besides writing records: rights, merges, conversion of leads, the clock.
 //!
 //! Here: the handle's part of it. Not here: what a right means (`rights`), other writes (`org`).
 
 use serde_json::json;
 
-use super::writes::Outcome;
+use super::writes::{self, Outcome};
 use super::{Facts, OrgHandle, State, flow};
 use crate::Row;
-use crate::data::WriteError;
+use crate::data::{Refusal, Tables, WriteError, canonical_id};
 use crate::rights::Right;
+
+/// Objects whose records can be merged. Salesforce merges cases and individuals, too; an org here has none.
+const MERGEABLE: [&str; 3] = ["Account", "Contact", "Lead"];
+/// Records that one merge takes besides the master (SOAP API Developer Guide, "merge()").
+const LOSERS_MAX: usize = 2;
 
 impl State {
     /// Takes a right away, or gives it.
@@ -55,5 +60,46 @@ impl OrgHandle {
         let written = state.tables.set("Lead", lead, Row::from_iter(closed), &writer)?;
         flow::run(&self.org, &state, &[Outcome::Written(written)], &writer);
         Ok(account)
+    }
+
+    /// Merges records as the administrator does; by REST nobody can. The master keeps its id, and gets the fields in
+    /// `row`; the losers are deleted, and what points to them points to the master then. Source: Apex Developer Guide
+    /// "Triggers and Merge Statements": the losers are deleted and the master is updated, both with triggers; children
+    /// that change their parent have none. So the package's flow asks only for a master whose watched fields change.
+    pub fn merge(&self, object: &str, master: &str, losers: &[&str], row: &Row) -> Result<(), WriteError> {
+        let object =
+            MERGEABLE.into_iter().find(|name| name.eq_ignore_ascii_case(object)).ok_or_else(|| {
+                Refusal::new("INVALID_OPERATION", format!("records of {object} cannot be merged"))
+            })?;
+        if losers.is_empty() || losers.len() > LOSERS_MAX {
+            let message = format!("a merge takes 1 to {LOSERS_MAX} records besides the master");
+            return Err(Refusal::new("INVALID_OPERATION", message).into());
+        }
+        let writer = self.org.writer(&self.org.facts.admin_user);
+        let mut state = self.org.state();
+        let tables = &mut state.tables;
+        tables.begin();
+        let done = tables.merge(object, master, losers, &writer).and_then(|(gone, master)| {
+            let written = tables.update(object, &master, row, &writer)?;
+            let gone = gone.into_iter().map(|id| Outcome::Deleted { id });
+            Ok(gone.chain([Outcome::Written(written)]).collect::<Vec<_>>())
+        });
+        match &done {
+            Ok(_) => tables.commit(),
+            Err(_) => tables.rollback(),
+        }
+        let outcomes = done?;
+        flow::run(&self.org, &state, &outcomes, &writer);
+        writes::capture_changes(&self.org, &outcomes, &writer);
+        Ok(())
+    }
+
+    /// A record in the recycle bin with all its fields; `None` if there is no such record.
+    pub fn deleted(&self, object: &str, id: &str) -> Option<Row> {
+        let state = self.org.state();
+        let object = state.tables.schema.object(object)?;
+        let id = canonical_id(id)?;
+        let row = state.tables.deleted(&object.name).find(|row| row.get("Id") == Some(&json!(id)))?;
+        Some(Tables::whole(object, row))
     }
 }

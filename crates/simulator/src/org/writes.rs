@@ -255,7 +255,7 @@ fn id_of(row: &Row) -> Option<String> {
 
 /// Change Data Capture of Account, one event for each record ("Change Event Message Structure", Change Data Capture
 /// Developer Guide).
-fn capture_changes(org: &Org, outcomes: &[Outcome], writer: &Writer) {
+pub(super) fn capture_changes(org: &Org, outcomes: &[Outcome], writer: &Writer) {
     if !org.facts.change_data {
         return;
     }

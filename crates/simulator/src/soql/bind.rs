@@ -44,6 +44,8 @@ pub(crate) struct Plan {
     pub(crate) order: Vec<Sorting>,
     pub(crate) limit: Option<usize>,
     pub(crate) offset: usize,
+    /// Records in the recycle bin are among those looked at.
+    pub(crate) with_deleted: bool,
 }
 
 /// A child subquery: its name, the child's lookup field, and its own plan.
@@ -109,6 +111,7 @@ impl Binder<'_> {
             order: Vec::new(),
             limit: query.limit,
             offset: query.offset.unwrap_or(0),
+            with_deleted: false,
         };
         for item in &query.items {
             match item {

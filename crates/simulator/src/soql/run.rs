@@ -44,14 +44,17 @@ fn select<'a>(tables: &'a Tables, plan: &Plan) -> Vec<&'a Row> {
         plan.object.shows(row) && plan.filter.as_ref().is_none_or(|filter| passes(tables, filter, row))
     };
     let filter = plan.filter.as_ref();
+    let object = &plan.object.name;
     let candidates: Box<dyn Iterator<Item = &'a Row>> =
         match filter.and_then(|filter| few(tables, plan, filter)) {
-            Some(ids) => Box::new(ids.into_iter().filter_map(|id| tables.row(&plan.object.name, &id))),
-            None => Box::new(tables.rows_from(&plan.object.name, filter.and_then(first).unwrap_or_default())),
+            _ if plan.with_deleted => Box::new(tables.rows(object).chain(tables.deleted(object))),
+            Some(ids) => Box::new(ids.into_iter().filter_map(|id| tables.row(object, &id))),
+            None => Box::new(tables.rows_from(object, filter.and_then(first).unwrap_or_default())),
         };
     let (matches, most) = (candidates.filter(keep), plan.limit.unwrap_or(usize::MAX));
     // They come in the order of their ids: who pages by id need not wait for all of them.
-    if plan.order.first().is_none_or(|sorting| is_id(&sorting.reach) && !sorting.descending) {
+    let by_id = plan.order.first().is_none_or(|sorting| is_id(&sorting.reach) && !sorting.descending);
+    if by_id && !plan.with_deleted {
         return matches.skip(plan.offset).take(most).collect();
     }
     let mut rows: Vec<&Row> = matches.collect();

@@ -98,3 +98,36 @@ pub(crate) fn row(value: Value) -> Row {
         other => panic!("{other} is no object"),
     }
 }
+
+/// Handshakes, subscribes from the earliest event on, and takes what one poll brings.
+pub(crate) async fn events(world: &World, channel: &str) -> Vec<Value> {
+    let post = async |message: Value, cookie: &str| {
+        let url = format!("{}/cometd/66.0", world.org().base_url());
+        let request =
+            world.http.post(url).bearer_auth(&world.token).header("Cookie", cookie).json(&json!([message]));
+        let reply = request.send().await.expect("an answer");
+        let cookies = reply.headers().get_all("set-cookie").iter().filter_map(|value| value.to_str().ok());
+        let cookies: Vec<String> =
+            cookies.map(|text| text.split(';').next().unwrap_or_default().to_owned()).collect();
+        (reply.json::<Value>().await.expect("JSON"), cookies.join("; "))
+    };
+    let hello = json!({"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["long-polling"], "ext": {"replay": true}});
+    let (hello, cookie) = post(hello, "").await;
+    let client = &hello[0]["clientId"];
+    let subscribe = json!({"channel": "/meta/subscribe", "clientId": client, "subscription": channel, "ext": {"replay": {channel: -2}}});
+    // Retained events may come with the answer to the subscribe already.
+    let (mut messages, _) = post(subscribe, &cookie).await;
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let events =
+            messages.as_array().into_iter().flatten().filter(|message| message["channel"] == channel);
+        seen.extend(events.map(|message| message["data"]["payload"].clone()));
+        if !seen.is_empty() {
+            break;
+        }
+        let connect =
+            json!({"channel": "/meta/connect", "clientId": client, "connectionType": "long-polling"});
+        messages = post(connect, &cookie).await.0;
+    }
+    seen
+}

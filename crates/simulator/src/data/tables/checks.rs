@@ -129,10 +129,13 @@ impl Tables {
         if self.is_deleted(reference.to, id) {
             return Err(Refusal::new("ENTITY_IS_DELETED", "entity is deleted").on(&field.name));
         }
-        if self.row(reference.to, id).is_none() {
+        let Some(row) = self.row(reference.to, id) else {
             return Err(
                 Refusal::new("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id").on(&field.name)
             );
+        };
+        if row.get("IsConverted") == Some(&Value::Bool(true)) {
+            return Err(Refusal::new("CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead"));
         }
         Ok(())
     }
