@@ -209,7 +209,14 @@ fn begun(subject: &Subject, fate: Fate, target: &str, key: &str, number: u64) ->
     story.push(asked(&trail, subject.asked_ms));
     match trail.nothing {
         Some(Nothing::Gone) => {
-            story.push("The record is not in the org, or the integration user may not see it.".to_owned());
+            let gone = "The record is not in the org (deleted, or merged into another one), or the integration user \
+                        may not see it.";
+            story.push(gone.to_owned());
+        }
+        Some(Nothing::Converted) => {
+            let converted = "The lead has been converted: the account it became is asked for by itself, and nothing \
+                             may refer to the lead any more.";
+            story.push(converted.to_owned());
         }
         Some(Nothing::NoKeys) => {
             story.push("None of the sync's keys had a value, so your API was not asked.".to_owned());
@@ -347,6 +354,8 @@ mod tests {
         unknown.nothing = Some(Nothing::Unknown);
         let mut gone = Trail::new("accounts", Origin::Refresh, "run-1", None);
         gone.nothing = Some(Nothing::Gone);
+        let mut converted = Trail::new("leads", Origin::Live, "event", None);
+        converted.nothing = Some(Nothing::Converted);
         let mut open = trail();
         open.found = Some(Found::Open);
         let mut new = trail();
@@ -375,6 +384,7 @@ mod tests {
                 "",
                 vec!["by refresh run-1", "not in the org", "nothing to write"],
             ),
+            (row(End::NoData, converted, "", 0), "", vec!["The lead has been converted", "nothing to write"]),
             (
                 row(End::Written, open, "UNABLE_TO_LOCK_ROW", 3),
                 "",

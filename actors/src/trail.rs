@@ -74,6 +74,8 @@ pub(crate) struct Answered {
 pub(crate) enum Nothing {
     /// The record is not in the org any more, or the integration user may not see it.
     Gone,
+    /// The record is a lead that has been converted.
+    Converted,
     /// None of the sync's keys has a value, so there was nothing to ask.
     NoKeys,
     /// The vendor's API knows nothing about it.

@@ -40,7 +40,7 @@ pub(super) async fn look_up(
     let rows: Vec<&Row> = asked
         .iter()
         .filter_map(|asked| asked.row.as_ref())
-        .filter(|row| lookup::has_keys(batch.mapping, row))
+        .filter(|row| lookup::has_keys(batch.mapping, row) && !lookup::is_converted(batch.mapping, row))
         .collect();
     let (mut answers, mut refused, mut failure) = (BTreeMap::new(), BTreeMap::new(), None);
     let mut calls: FuturesUnordered<_> =

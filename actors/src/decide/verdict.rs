@@ -9,6 +9,7 @@ use orgpipe_reconcile::{
     Desired, Operation, RecordProblem, Row,
     describe::Describe,
     diff::{Diff, all_fields, check_external_id, diff},
+    lookup,
     matching::{Existing, Match, fold},
     row, stored,
 };
@@ -51,6 +52,7 @@ pub(super) fn wanted(
         let row = record.row.take();
         record.trail.nothing = match (&row, answer) {
             (None, _) => Some(Nothing::Gone),
+            (Some(row), _) if lookup::is_converted(batch.mapping, row) => Some(Nothing::Converted),
             (_, None) => Some(Nothing::NoKeys),
             _ => data.is_empty().then_some(Nothing::Unknown),
         };

@@ -21,7 +21,7 @@ pub(super) const NAME: &str = "Orgpipe_Sync_Access";
 /// Name of the one that opens the API, so that the rest can be looked at.
 const API_NAME: &str = "Orgpipe_API_Access";
 /// Fields that come with every object, where nothing better is known.
-const ALWAYS: [&str; 5] = ["Id", "Name", "OwnerId", "Company", "LastName"];
+const ALWAYS: [&str; 6] = ["Id", "Name", "OwnerId", "Company", "LastName", "IsConverted"];
 
 /// A permission set to deploy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

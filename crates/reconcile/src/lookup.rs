@@ -49,6 +49,11 @@ pub fn has_keys(mapping: &Mapping, record: &Row) -> bool {
     mapping.keys().iter().any(|(_, field)| row::at(record, field).is_some_and(|value| !row::is_empty(value)))
 }
 
+/// True for a lead that has been converted: its account or contact has taken its place.
+pub fn is_converted(mapping: &Mapping, record: &Row) -> bool {
+    mapping.converted_field().and_then(|field| row::get(record, field)) == Some(&Value::Bool(true))
+}
+
 /// The body to post for these records; a record without an `Id` is left out.
 pub fn body<'a>(mapping: &Mapping, org: &str, rows: impl IntoIterator<Item = &'a Row>) -> Value {
     let records: Vec<Value> = rows.into_iter().filter_map(|record| ask(mapping, record)).collect();

@@ -195,12 +195,19 @@ impl Mapping {
             Source::Answer(_) => None,
         });
         let mut selected = vec!["Id".to_owned()];
-        for field in keys.chain(from_record) {
+        let converted = self.converted_field().map(str::to_owned);
+        for field in keys.chain(from_record).chain(&converted) {
             if !selected.iter().any(|known| known.eq_ignore_ascii_case(field)) {
                 selected.push(field.clone());
             }
         }
         selected
+    }
+
+    /// The field that says that a record has been converted, if the object has one: a converted lead can still be
+    /// queried, but nothing may refer to it any more (`CANNOT_UPDATE_CONVERTED_LEAD`; Object Reference "Lead").
+    pub fn converted_field(&self) -> Option<&'static str> {
+        self.object.eq_ignore_ascii_case("Lead").then_some("IsConverted")
     }
 
     /// Mapped fields of the target, namespace applied; neither `Id` nor the external ID is among them.
@@ -392,6 +399,13 @@ pub(crate) mod tests {
         assert_eq!(Mapping::new(spec()).unwrap().parent_field(), None);
         let related = MappingSpec { matching: Matching::Relationship, ..spec() };
         assert_eq!(Mapping::new(related).unwrap().parent_field(), Some("acmeco__Account__c"));
+    }
+
+    #[test]
+    fn of_a_lead_it_is_read_whether_it_has_been_converted() {
+        let lead = MappingSpec { object: "lead".into(), ..spec() };
+        let mapping = Mapping::new(lead).unwrap();
+        assert_eq!(mapping.read_fields(), ["Id", "Website", "Owner.Email", "IsConverted"]);
     }
 
     #[test]
