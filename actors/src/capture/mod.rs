@@ -9,4 +9,5 @@ pub(crate) mod refresh;
 pub(crate) mod replay;
 pub(crate) mod requests;
 mod schedule;
+mod waits;
 pub(crate) mod webhook;

@@ -17,6 +17,7 @@ use super::{
     heal, orphans,
     pages::{self, Halt, Page, Place, time},
     schedule,
+    waits::Waits,
 };
 use crate::{
     failpoint::Point,
@@ -33,6 +34,8 @@ use crate::{
 
 /// No further page while so many records wait for their look-up.
 const AHEAD_MAX: u64 = 4_000;
+/// Name of the healing among what waits; no sync has it.
+const GAPS: &str = "";
 /// How often a paused run looks again.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
@@ -126,6 +129,7 @@ pub(crate) struct Refresh {
     pub(super) org: Arc<OrgContext>,
     bell: WeakRecipient<Bell>,
     delays: Delays,
+    waits: Waits,
     /// Whether the board shows the gaps on disk.
     shown: bool,
     /// Not before this time since the start is a receipt posted.
@@ -138,7 +142,15 @@ impl Refresh {
     pub(crate) fn new(org: Arc<OrgContext>, bell: WeakRecipient<Bell>) -> Self {
         let delays = Delays::new(Duration::from_secs(1), Duration::from_mins(5));
         let post_delays = Delays::new(Duration::from_secs(1), Duration::from_mins(5));
-        Self { org, bell, delays, shown: false, post_at: Duration::ZERO, post_delays }
+        Self {
+            org,
+            bell,
+            delays,
+            waits: Waits::default(),
+            shown: false,
+            post_at: Duration::ZERO,
+            post_delays,
+        }
     }
 
     async fn advance(&mut self) -> Result<Next, Halt> {
@@ -147,14 +159,43 @@ impl Refresh {
             heal::show(&self.org).await?;
         }
         let ahead = self.ahead().await?.is_some();
-        let mut next = sooner(self.post().await, heal::advance(&self.org, ahead).await?);
+        let healed = if let Some(wait) = self.waits.left(GAPS, self.org.clock.monotonic()) {
+            Next::After(wait)
+        } else {
+            let healed = heal::advance(&self.org, ahead).await;
+            self.settle(GAPS, "the healing of a gap", healed)
+        };
+        let mut next = sooner(self.post().await, healed);
         if next == Next::Again {
             self.ring();
         }
-        for sync in &self.org.settings.syncs {
-            next = sooner(next, self.advance_sync(sync).await?);
+        let org = Arc::clone(&self.org);
+        for sync in &org.settings.syncs {
+            let stepped = if let Some(wait) = self.waits.left(&sync.name, org.clock.monotonic()) {
+                Next::After(wait)
+            } else {
+                let stepped = self.advance_sync(sync).await;
+                self.settle(&sync.name, &format!("the refresh of `{}`", sync.name), stepped)
+            };
+            next = sooner(next, stepped);
         }
         Ok(next)
+    }
+
+    /// What failed waits by itself.
+    fn settle(&mut self, name: &str, what: &str, stepped: Result<Next, Halt>) -> Next {
+        let halt = match stepped {
+            Ok(next) => {
+                self.waits.reset(name);
+                return next;
+            }
+            Err(halt) => halt,
+        };
+        let (note, hint) = (format!("{what} waits: {halt}"), halt.hint());
+        let (now, dice) = (self.org.clock.monotonic(), self.org.clock.dice());
+        let wait = self.waits.failed(name, (note.clone(), hint.clone()), now, dice);
+        tracing::warn!(org = self.org.id(), wait_secs = wait.as_secs_f32(), "{note}. {hint}");
+        Next::After(wait)
     }
 
     async fn advance_sync(&self, sync: &SyncSettings) -> Result<Next, Halt> {
@@ -328,7 +369,6 @@ impl Refresh {
         org.pass(Point::BeforePage);
         org.store.append(org.id(), append).await?;
         org.pass(Point::AfterPage);
-        org.board.running(Part::Refresh, org.clock.now_ms());
         self.ring();
         Ok(())
     }
@@ -394,7 +434,12 @@ impl Work for Refresh {
         let next = match self.advance().await {
             Ok(next) => {
                 self.delays.reset();
-                self.org.board.running(Part::Refresh, self.org.clock.now_ms());
+                let now_ms = self.org.clock.now_ms();
+                if let Some((note, hint)) = self.waits.note() {
+                    self.org.board.set(Part::Refresh, State::Waiting, note, hint, now_ms);
+                } else {
+                    self.org.board.running(Part::Refresh, now_ms);
+                }
                 next
             }
             Err(halt) => {
