@@ -50,7 +50,7 @@ pub use service::{
     Tree,
 };
 pub use supervise::{
-    schemas::Quarantined,
+    schemas::{Access, Quarantined},
     status::{Examined, OrgStatus, Part, PartStatus, Reading, State},
     subscription::{ChannelStatus, Subscription},
     supervisor::OrgError,

@@ -137,7 +137,7 @@ impl Metrics {
     fn quarantine(&mut self, orgs: &[OrgView]) {
         let fields = self.gauges(
             "quarantined_field",
-            "1 for a field that cannot be written, so records are written without",
+            "1 for a field that cannot be written or read, so records go on without",
         );
         for org in orgs {
             for one in &org.status.quarantined {

@@ -200,7 +200,7 @@ fn doctor_note(org: &OrgView) -> Vec<String> {
     note.into_iter().collect()
 }
 
-/// Fields that records are written without.
+/// Fields that records are read or written without.
 fn quarantine_notes(org: &OrgView) -> Vec<String> {
     org.status.quarantined.iter().take(NOTES_MAX).map(Quarantined::sentence).collect()
 }

@@ -41,7 +41,7 @@ use crate::{
     deliver::budget::patience,
     parcel::Origin,
     settings::{RefreshSettings, SyncSettings},
-    supervise::{context::OrgContext, worker},
+    supervise::{context::OrgContext, sources, worker},
 };
 
 /// Records of a page. With the one query beside it that tells what has changed, a job takes 1 call per 10,000 records and
@@ -109,13 +109,14 @@ pub(crate) fn calls(records: u64) -> u64 {
     JOB_CALLS + 2 * records.div_ceil(PAGE as u64)
 }
 
-/// Creates a job that reads all that the run has to; none if the run has to read REST pages.
+/// Creates a job that reads all that the run has to and can; none if the run has to read REST pages.
 pub(super) async fn create(
     org: &OrgContext,
     sync: &SyncSettings,
     condition: &str,
     place: &Place,
-) -> Result<Option<QueryJob>, CallError> {
+) -> Result<Option<QueryJob>, Halt> {
+    let sync = &*sources::readable(org, Lane::Refresh, sync).await?;
     let kinds = match kinds(org, sync).await? {
         Ok(kinds) => kinds,
         Err(why) => return Ok(not_by_bulk(org, sync, &why)),
@@ -135,7 +136,7 @@ pub(super) async fn create(
         Err(error @ (CallError::Transport { sent: true, .. } | CallError::Unreadable { .. })) => {
             Ok(not_by_bulk(org, sync, &error.to_string()))
         }
-        Err(error) => Err(error),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -21,7 +21,10 @@ use serde_json::Value;
 use crate::{
     parcel::{Origin, RequestParcel, Row, pack},
     settings::SyncSettings,
-    supervise::context::OrgContext,
+    supervise::{
+        context::OrgContext,
+        sources::{self, SourceHalt},
+    },
 };
 
 /// Records read with one query: one page as Salesforce cuts it (REST API Developer Guide, "Query Options Header").
@@ -111,6 +114,8 @@ pub(super) enum Halt {
     Store(#[from] StoreError),
     #[error(transparent)]
     Call(#[from] CallError),
+    #[error(transparent)]
+    Source(#[from] SourceHalt),
 }
 
 impl Halt {
@@ -118,6 +123,7 @@ impl Halt {
         match self {
             Self::Call(error) => error.hint(),
             Self::Store(error) => error.hint(),
+            Self::Source(error) => error.hint(),
         }
         .unwrap_or_default()
     }
@@ -128,9 +134,20 @@ pub(super) fn statement(sync: &SyncSettings, condition: &str, place: &Place) -> 
     place.select(sync.mapping.object(), condition).fields(sync.mapping.read_fields())
 }
 
-/// Reads the page behind a place. Salesforce may cut it into shorter ones and forgets cursors as it likes: then the
-/// records at hand are a page, and the next one begins behind them.
+/// Reads the page behind a place, without the fields that cannot be read. Salesforce may cut it into shorter ones and
+/// forgets cursors as it likes: then the records at hand are a page, and the next one begins behind them.
 pub(super) async fn read(
+    org: &OrgContext,
+    sync: &SyncSettings,
+    condition: &str,
+    place: &Place,
+) -> Result<Page, Halt> {
+    let sync = &*sources::readable(org, Lane::Refresh, sync).await?;
+    let page = read_whole(org, sync, condition, place).await;
+    Ok(page.inspect_err(|error| sources::blame(org, &sync.name, error))?)
+}
+
+async fn read_whole(
     org: &OrgContext,
     sync: &SyncSettings,
     condition: &str,

@@ -41,6 +41,17 @@ impl Job {
     pub(super) fn reads_children(&self) -> bool {
         self.sync.mapping.parent_field().is_some() && self.asked.iter().all(Asked::unread)
     }
+
+    /// Rows that were brought along without all that is wanted of them are read once more: a field was in quarantine
+    /// when they were read, or the settings were others.
+    pub(super) fn drop_partial_rows(&mut self) {
+        let mapping = &self.sync.mapping;
+        if self.origin != Origin::Orphan {
+            for asked in &mut self.asked {
+                asked.row.take_if(|row| !mapping.is_whole(row));
+            }
+        }
+    }
 }
 
 /// A record of the batch, before the look-up's answer.
@@ -225,6 +236,24 @@ mod tests {
         let units: Vec<u32> = job.asked.iter().map(|asked| asked.units).collect();
         assert_eq!(units, [2, 1]);
         assert!(settle.dead.is_empty());
+    }
+
+    #[test]
+    fn a_row_that_lacks_what_is_wanted_now_is_read_again_but_not_an_orphans() {
+        for (origin, row, kept) in [
+            (Origin::Refresh, serde_json::json!({ "Id": B, "Website": null }), true),
+            (Origin::Refresh, serde_json::json!({ "Id": B }), false),
+            (Origin::Orphan, serde_json::json!({ "Id": B }), true),
+        ] {
+            let org = org();
+            let trail = Trail::new("accounts", origin, "", None);
+            let row = row.as_object().cloned();
+            let asked = vec![Asked { id: B.into(), units: 1, row, since_ms: 1, trail }];
+            let sync = Arc::clone(&org.syncs[0]);
+            let mut job = Job { sync, origin, gap: None, received_ms: 1, requests: vec![1], asked };
+            job.drop_partial_rows();
+            assert_eq!(job.asked[0].row.is_some(), kept, "{origin:?}");
+        }
     }
 
     #[test]

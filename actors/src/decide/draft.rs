@@ -7,6 +7,7 @@
 //! done one batch after the other, sees every change that was decided before.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
@@ -26,7 +27,7 @@ use super::{
 use crate::{
     capture::heal::TALLY,
     parcel::{Origin, Tally, pack},
-    supervise::context::OrgContext,
+    supervise::{context::OrgContext, sources},
     trail::Hasher,
 };
 
@@ -66,12 +67,21 @@ impl Draft {
         let requests = numbers.copied().collect();
         let Some(mut job) = job else { return Ok(Self { label, requests, settle, rest: None }) };
         settle.requests.append(&mut job.requests);
+        let sync = Arc::clone(&job.sync);
+        if let Cow::Owned(part) = sources::readable(org, job.origin, &sync).await? {
+            job.sync = Arc::new(part);
+        }
+        job.drop_partial_rows();
         let now_ms = org.clock.now_ms();
         let (calls, known) = if job.origin == Origin::Orphan {
             (gather.plan_orphans(&job).await?, None)
         } else {
             let calls = gather.plan(&job).await?;
-            let children = gather.records(&calls, &mut job).await?;
+            let children = gather.records(&calls, &mut job).await.inspect_err(|halt| {
+                if let Halt::Call(error) = halt {
+                    sources::blame(org, &sync.name, error);
+                }
+            })?;
             let mut asked = std::mem::take(&mut job.asked);
             let (batch, records_max) = (batch(&job, now_ms, &hasher), job.sync.lookup_max());
             let answers = ask::look_up(org, batch, records_max, &mut asked, &mut settle).await?;

@@ -9,7 +9,7 @@ use orgpipe_salesforce::error::CallError;
 use orgpipe_store::StoreError;
 
 use super::lookup::SourceError;
-use crate::supervise::schemas::SchemaError;
+use crate::supervise::{schemas::SchemaError, sources::SourceHalt};
 
 /// Why a batch stays on the queue.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,8 @@ pub(super) enum Halt {
     Source(#[from] SourceError),
     #[error(transparent)]
     Schema(#[from] SchemaError),
+    #[error(transparent)]
+    Unread(#[from] SourceHalt),
 }
 
 impl Halt {
@@ -31,6 +33,7 @@ impl Halt {
             Self::Store(error) => error.hint().unwrap_or_default(),
             Self::Call(error) | Self::Schema(SchemaError::Call(error)) => error.hint().unwrap_or_default(),
             Self::Source(error) => error.hint().to_owned(),
+            Self::Unread(error) => error.hint().unwrap_or_default(),
             Self::Schema(SchemaError::Unusable { .. }) => {
                 "Check the target's API name and the integration user's permissions.".to_owned()
             }

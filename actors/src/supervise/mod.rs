@@ -7,6 +7,7 @@ pub(crate) mod org;
 mod restart;
 pub(crate) mod schemas;
 pub(crate) mod shared;
+pub(crate) mod sources;
 pub(crate) mod status;
 pub(crate) mod subscription;
 pub(crate) mod supervisor;

@@ -45,6 +45,8 @@ pub(super) async fn record(org: &OrgContext, org_id: String) -> Result<(), Store
         void,
         "the login leads to another org; what waits for the one before is given up"
     );
+    org.schemas.forget();
+    org.board.quarantined(Vec::new());
     let more =
         vec![(ORG_ID.to_owned(), org_id.into_bytes()), (VOID.to_owned(), void.to_string().into_bytes())];
     heal::note_gap(org, channels(org), GapReason::OrgChanged, more).await

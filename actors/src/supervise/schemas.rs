@@ -23,21 +23,33 @@ use orgpipe_reconcile::{
 use orgpipe_salesforce::{error::CallError, rest::describe};
 use serde::Serialize;
 
-use super::context::OrgContext;
+use super::{context::OrgContext, sources::Sources};
 use crate::deliver::gate::Plan;
 
 /// How long a describe is trusted. An error that blames the schema ends that at once.
 pub(crate) const TRUST: Duration = Duration::from_hours(1);
 /// The same while fields are in quarantine, so that they come back soon.
-const TRUST_IN_QUARANTINE: Duration = Duration::from_mins(5);
+pub(super) const TRUST_IN_QUARANTINE: Duration = Duration::from_mins(5);
 
-/// A field that is not written, and why.
+/// What cannot be done with a field in quarantine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    /// It is a field of a sync's own object.
+    Read,
+    /// It is a field of a target.
+    Write,
+}
+
+/// A field that is not written or not read, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Quarantined {
     /// API name of the object.
     pub object: String,
     /// API name of the field.
     pub field: String,
+    /// What cannot be done with it.
+    pub access: Access,
     /// Why, as a clause.
     pub why: &'static str,
     /// What to do about it.
@@ -59,12 +71,25 @@ impl Quarantined {
                 "Assign the package's permission set, or take the field out of the sync; then refresh the sync.",
             ),
         };
-        Self { object: object.to_owned(), field: field.to_owned(), why, hint, since_ms: now_ms }
+        let (object, field, access) = (object.to_owned(), field.to_owned(), Access::Write);
+        Self { object, field, access, why, hint, since_ms: now_ms }
+    }
+
+    /// A field, or a dotted path, of a sync's own object.
+    pub(super) fn unread(object: &str, field: &str, now_ms: u64) -> Self {
+        let why = "the org has no such field, or the integration user may not see it";
+        let hint = "Let the integration user read it, or take it out of the sync; then refresh the sync.";
+        let (object, field, access) = (object.to_owned(), field.to_owned(), Access::Read);
+        Self { object, field, access, why, hint, since_ms: now_ms }
     }
 
     /// For the log and the page.
     pub fn sentence(&self) -> String {
-        format!("{}.{} is not written: {}. {}", self.object, self.field, self.why, self.hint)
+        let done = match self.access {
+            Access::Read => "read",
+            Access::Write => "written",
+        };
+        format!("{}.{} is not {done}: {}. {}", self.object, self.field, self.why, self.hint)
     }
 }
 
@@ -111,6 +136,8 @@ struct Known {
     /// Targets that an error blames, until they have been read anew.
     doubted: BTreeSet<String>,
     quarantined: Vec<Quarantined>,
+    /// The objects that the syncs read.
+    sources: Sources,
 }
 
 #[derive(Debug)]
@@ -202,6 +229,22 @@ impl Schemas {
         }
     }
 
+    /// What is known of the objects that the syncs read.
+    pub(super) fn sources<T>(&self, what: impl FnOnce(&mut Sources) -> T) -> T {
+        what(&mut self.known().sources)
+    }
+
+    /// All fields in quarantine.
+    pub(super) fn all_quarantined(&self) -> Vec<Quarantined> {
+        let known = self.known();
+        known.quarantined.iter().chain(&known.sources.quarantined).cloned().collect()
+    }
+
+    /// The login leads to another org: all that was described is of the one before.
+    pub(super) fn forget(&self) {
+        *self.known() = Known::default();
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -235,8 +278,7 @@ pub(crate) async fn read(org: &OrgContext, plan: &Plan, object: &str) -> Result<
             "{object}.{field} is written again; refresh the sync to make up for it"
         );
     }
-    let all = org.schemas.known().quarantined.clone();
-    org.board.quarantined(all);
+    org.board.quarantined(org.schemas.all_quarantined());
     Ok(target)
 }
 
@@ -273,6 +315,16 @@ mod tests {
             (entered.len(), left.len(), target.writes("F__c"), known.quarantined.len()),
             (0, 1, true, 0)
         );
+    }
+
+    #[test]
+    fn nothing_is_known_of_another_org() {
+        let schemas = Schemas::default();
+        schemas.known().take("A__c", describe(), vec![("F__c".to_owned(), Drift::Gone)], secs(0), 5);
+        schemas.sources(|sources| sources.doubt("a"));
+        assert!(schemas.fresh("A__c", secs(1)).is_some());
+        schemas.forget();
+        assert!(schemas.fresh("A__c", secs(1)).is_none() && schemas.all_quarantined().is_empty());
     }
 
     #[test]

@@ -1,8 +1,13 @@
-//! What an org has changed about the fields that a mapping writes.
+//! What an org has changed about the fields that a mapping writes, and about those that it reads.
 //!
-//! Here: which of them cannot be written at all. Not here: values that a field cannot keep (`stored`).
+//! Here: which of them cannot be written or read at all, and what is left of the mapping then. Not here: values that a
+//! field cannot keep (`stored`).
 
-use crate::{Mapping, describe::Describe};
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::{Mapping, Row, describe::Describe, mapping::Source};
 
 /// Why a field cannot be written, whatever its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,12 +28,113 @@ pub fn drifted(mapping: &Mapping, describe: &Describe) -> Vec<(String, Drift)> {
     mapping.fields().iter().filter_map(|(name, _)| Some((name.clone(), drift(name)?))).collect()
 }
 
+/// What one object's describe says about reading it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Readable {
+    /// Names of the fields that may be read, in lower case.
+    fields: BTreeSet<String>,
+    /// Name of a relationship in lower case to the objects it may lead to.
+    parents: BTreeMap<String, Vec<String>>,
+}
+
+impl Readable {
+    /// Reads the JSON that Salesforce answers; fields that the user may not see are not in it.
+    pub fn from_json(describe: &Row) -> Self {
+        let mut readable = Self::default();
+        for field in describe.get("fields").and_then(Value::as_array).into_iter().flatten() {
+            let text = |key: &str| field.get(key).and_then(Value::as_str).map(str::to_ascii_lowercase);
+            readable.fields.extend(text("name"));
+            if let Some(relationship) = text("relationshipName") {
+                let objects = field.get("referenceTo").and_then(Value::as_array).into_iter().flatten();
+                let objects = objects.filter_map(Value::as_str).map(str::to_owned).collect();
+                readable.parents.insert(relationship, objects);
+            }
+        }
+        readable
+    }
+}
+
+/// Whether a path of a record can be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// It can.
+    Readable,
+    /// A field or object on it is not there, or not visible.
+    Gone,
+    /// This object has to be described first.
+    Describe(String),
+}
+
+/// Follows a dotted path from an object. `known`: the objects described so far; none = not visible. Behind a lookup to
+/// more than one object nothing can be told, so it counts as readable.
+pub fn reach(object: &str, path: &str, known: &BTreeMap<String, Option<Readable>>) -> Reach {
+    let readable = match known.get(object) {
+        Some(Some(readable)) => readable,
+        Some(None) => return Reach::Gone,
+        None => return Reach::Describe(object.to_owned()),
+    };
+    let Some((parent, rest)) = path.split_once('.') else {
+        let there = readable.fields.contains(&path.to_ascii_lowercase());
+        return if there { Reach::Readable } else { Reach::Gone };
+    };
+    match readable.parents.get(&parent.to_ascii_lowercase()).map(Vec::as_slice) {
+        None => Reach::Gone,
+        Some([parent]) => reach(parent, rest, known),
+        Some(_) => Reach::Readable,
+    }
+}
+
+/// Why nothing can be done for a sync while fields of its object cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// There is nothing to ask with.
+    #[error("no key is left to look up with, as {object} has no {fields} that can be read")]
+    NoKeys {
+        /// The sync's object.
+        object: String,
+        /// The keys' fields.
+        fields: String,
+    },
+    /// There is nothing to match with.
+    #[error("the external ID is made from {object}.{field}, which cannot be read")]
+    ExternalId {
+        /// The sync's object.
+        object: String,
+        /// The field.
+        field: String,
+    },
+}
+
+impl Unfit {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        "Bring the field back, or let the integration user read it; or take it out of the sync. It goes on by itself."
+            .to_owned()
+    }
+}
+
+/// What is left of a mapping while these paths of the record cannot be read: they are neither asked with nor written.
+pub fn remaining(mapping: &Mapping, unread: &BTreeSet<String>) -> Result<Mapping, Unfit> {
+    let object = mapping.object().to_owned();
+    if let Source::Record(field) = mapping.external_id_from()
+        && unread.contains(field)
+    {
+        return Err(Unfit::ExternalId { object, field: field.clone() });
+    }
+    let left = mapping.without(unread);
+    if left.keys().is_empty() {
+        let fields: Vec<&str> = mapping.keys().iter().map(|(_, field)| field.as_str()).collect();
+        return Err(Unfit::NoKeys { object, fields: fields.join(", ") });
+    }
+    Ok(left)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::mapping::tests::spec;
+    use crate::mapping::{MappingSpec, tests::spec};
 
     #[test]
     fn what_vanished_or_is_locked_has_drifted_and_what_can_be_set_once_has_not() {
@@ -39,5 +145,57 @@ mod tests {
         let expected = [("acmeco__Employee_Count__c", Drift::ReadOnly), ("acmeco__Owner__c", Drift::Gone)];
         let expected = expected.map(|(name, drift)| (name.to_owned(), drift));
         assert_eq!(drifted(&Mapping::new(spec()).unwrap(), &describe), expected);
+    }
+
+    fn readable(json: &Value) -> Readable {
+        Readable::from_json(json.as_object().expect("an object"))
+    }
+
+    #[test]
+    fn a_path_is_followed_over_its_parents_and_ends_where_one_is_gone() {
+        let account = json!({ "fields": [
+            { "name": "Website" },
+            { "name": "OwnerId", "relationshipName": "Owner", "referenceTo": ["User"] },
+            { "name": "WhoId", "relationshipName": "Who", "referenceTo": ["Lead", "Contact"] },
+            { "name": "Hidden__c", "relationshipName": "Hidden__r", "referenceTo": ["Hidden__c"] }] });
+        let mut known = BTreeMap::new();
+        assert_eq!(reach("Account", "Website", &known), Reach::Describe("Account".into()));
+        known.insert("Account".to_owned(), Some(readable(&account)));
+        assert_eq!(reach("Account", "owner.Email", &known), Reach::Describe("User".into()));
+        known.insert("User".to_owned(), Some(readable(&json!({ "fields": [{ "name": "Email" }] }))));
+        known.insert("Hidden__c".to_owned(), None);
+        for (path, expected) in [
+            ("website", Reach::Readable),
+            ("Phone", Reach::Gone),
+            ("owner.EMAIL", Reach::Readable),
+            ("Owner.Fax", Reach::Gone),
+            ("Parent.Website", Reach::Gone),
+            ("Who.Email", Reach::Readable),
+            ("Hidden__r.Name", Reach::Gone),
+        ] {
+            assert_eq!(reach("Account", path, &known), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_neither_asked_with_nor_written_and_without_a_key_nothing_is_done() {
+        let unread = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect::<BTreeSet<_>>();
+        let two = MappingSpec {
+            keys: [("domain", "Website"), ("phone", "Phone")]
+                .map(|(key, field)| (key.to_owned(), field.to_owned()))
+                .into(),
+            ..spec()
+        };
+        let mapping = Mapping::new(two.clone()).unwrap();
+        let left = remaining(&mapping, &unread(&["Website", "Owner.Email"])).unwrap();
+        assert_eq!(left.read_fields(), ["Id", "Phone"]);
+        assert_eq!(left.keys(), [("phone".to_owned(), "Phone".to_owned())]);
+        assert_eq!(left.target_fields(), ["acmeco__Account__c", "acmeco__Employee_Count__c"]);
+        let none = remaining(&mapping, &unread(&["Website", "Phone"])).unwrap_err();
+        assert!(none.to_string().contains("Account has no Website, Phone"), "{none}");
+        let by_number = MappingSpec { external_id_from: "$AccountNumber".into(), ..two };
+        let mapping = Mapping::new(by_number).unwrap();
+        assert!(remaining(&mapping, &unread(&["AccountNumber"])).is_err());
+        assert!(remaining(&mapping, &unread(&["Website"])).is_ok());
     }
 }

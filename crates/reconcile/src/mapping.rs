@@ -2,11 +2,12 @@
 //!
 //! Here: checking what the operator wrote, all problems at once. Not here: TOML (`src/config`), values (`plan`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    Operation,
+    Operation, Row,
     name::{is_api_name, is_namespace, is_path, namespaced},
+    row,
 };
 
 /// One sync as the operator wrote it (DESIGN section 4), nothing checked yet.
@@ -202,6 +203,19 @@ impl Mapping {
             }
         }
         selected
+    }
+
+    /// Whether a record was read with all fields that the mapping takes from it.
+    pub fn is_whole(&self, record: &Row) -> bool {
+        self.read_fields().iter().all(|path| row::at(record, path).is_some())
+    }
+
+    /// The same mapping without the keys and fields that are taken from these paths of the record.
+    pub(crate) fn without(&self, paths: &BTreeSet<String>) -> Self {
+        let mut mapping = self.clone();
+        mapping.keys.retain(|(_, path)| !paths.contains(path));
+        mapping.fields.retain(|(_, source)| !matches!(source, Source::Record(path) if paths.contains(path)));
+        mapping
     }
 
     /// The field that says that a record has been converted, if the object has one: a converted lead can still be

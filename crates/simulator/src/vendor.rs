@@ -35,6 +35,8 @@ pub struct LoggedLookup {
     pub object: String,
     /// The records' ids, in the order asked.
     pub ids: Vec<String>,
+    /// Names of the keys that the first of them was asked with.
+    pub keys: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -206,6 +208,7 @@ fn log(state: &mut State, lookup: &Lookup) {
         sync: lookup.sync.clone(),
         object: lookup.object.clone(),
         ids: lookup.records.iter().map(|asked| asked.id.clone()).collect(),
+        keys: lookup.records.iter().take(1).flat_map(|asked| asked.keys.keys().cloned()).collect(),
     });
 }
 
