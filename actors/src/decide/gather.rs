@@ -217,7 +217,7 @@ impl Gather {
     }
 
     async fn ended(&self) -> Result<u64, Halt> {
-        Ok(self.org.store.counts(self.org.id()).await?.ended())
+        Ok(self.org.store.progress(self.org.id()).await?.ended_changes)
     }
 
     /// All records whose `field` is one of `values`, over as many queries as URL and list lengths ask for. They are under

@@ -70,9 +70,15 @@ pub(crate) struct Egress {
     changes: BTreeMap<u64, Waiting>,
     targets: BTreeMap<Arc<str>, Target>,
     timed: BTreeSet<(u64, u64)>,
+    ended: u64,
 }
 
 impl Egress {
+    /// Changes that have left since the store was opened.
+    pub(crate) fn ended(&self) -> u64 {
+        self.ended
+    }
+
     pub(crate) fn get(&self, seq: u64) -> Option<&Waiting> {
         self.changes.get(&seq)
     }
@@ -139,6 +145,7 @@ impl Egress {
         for (old, _) in &replaced {
             self.withdraw(*old);
             self.changes.remove(old);
+            self.ended += 1;
         }
         let slot = match kept {
             Some(front) => Slot { front, behind: Some(seq) },
@@ -236,6 +243,7 @@ impl Egress {
     pub(crate) fn end(&mut self, seq: u64) {
         self.withdraw(seq);
         let Some(Waiting { target, key, .. }) = self.changes.remove(&seq) else { return };
+        self.ended += 1;
         let Some(queue) = self.targets.get_mut(&target) else { return };
         if let Some(behind) = queue.slots.get(&key).and_then(|slot| slot.behind) {
             queue.slots.insert(key, Slot { front: behind, behind: None });

@@ -259,7 +259,7 @@ impl Engine {
 
     pub(crate) fn progress(&self, org: &str) -> Progress {
         let given = self.index.mark.sequence;
-        let none = Progress { given, oldest_request: None, oldest_change: None };
+        let none = Progress { given, ..Progress::default() };
         self.index.orgs.get(org).map_or(none, |found| found.progress(given))
     }
 

@@ -248,6 +248,9 @@ pub struct Progress {
     pub oldest_request: Option<u64>,
     /// The oldest change that is open, waiting or in flight.
     pub oldest_change: Option<u64>,
+    /// Changes that are open no more, written or not, since the store was opened. While it is the same number, no record
+    /// of the org has been written by us.
+    pub ended_changes: u64,
 }
 
 /// One stored job: changes that somebody else is writing for us.

@@ -154,7 +154,8 @@ impl Org {
     pub(crate) fn progress(&self, given: u64) -> Progress {
         let first = |lane| self.ingress.range((lane, 0)..=(lane, u64::MAX)).next().map(|((_, seq), _)| *seq);
         let oldest_request = [Lane::Live, Lane::Refresh].into_iter().filter_map(first).min();
-        Progress { given, oldest_request, oldest_change: self.egress.oldest() }
+        let (oldest_change, ended_changes) = (self.egress.oldest(), self.egress.ended());
+        Progress { given, oldest_request, oldest_change, ended_changes }
     }
 
     /// Numbers of the next requests, live first, oldest first, as far as they fit.

@@ -7,8 +7,8 @@ use std::{
 
 use super::{OPTIONS, change, dead, memory::Memory, request, subject, wait};
 use crate::{
-    Append, BODY_BYTES_MAX, DEAD_LETTERS_MAX, Lane, Options, Outcome, Progress, Resolve, Settle, StoreError,
-    TEXT_BYTES_MAX,
+    Append, BODY_BYTES_MAX, DEAD_LETTERS_MAX, Lane, NewChange, Options, Outcome, Progress, Resolve, Settle,
+    StoreError, TEXT_BYTES_MAX,
 };
 
 fn one_request() -> Append {
@@ -129,19 +129,26 @@ fn positions_move_with_settle_and_the_progress_tells_when_all_before_is_done() {
         store.append("acme", Append { requests, ..Append::default() }).await.unwrap();
         let waiting = store.progress("acme").await.unwrap();
         assert_eq!((waiting.given, waiting.oldest_request, waiting.oldest_change), (2, Some(1), None));
-        let changes = vec![change(Lane::Live, "Enrichment__c", "a", 1, "a")];
+        let counted = change(Lane::Live, "Enrichment__c", "a", 1, "a");
+        let uncounted =
+            NewChange { subjects: Vec::new(), ..change(Lane::Live, "Enrichment__c", "b", 0, "b") };
+        let changes = vec![counted, uncounted];
         let settle =
             Settle { requests: vec![1], changes, positions: moved("decided", "1"), ..Settle::default() };
         store.settle("acme", settle.clone()).await.unwrap();
         let refused = Settle { positions: moved("decided", "2"), ..settle };
         store.settle("acme", refused).await.unwrap_err();
         let decided = store.progress("acme").await.unwrap();
-        assert_eq!((decided.given, decided.oldest_request, decided.oldest_change), (3, Some(2), Some(3)));
+        assert_eq!((decided.given, decided.oldest_request, decided.oldest_change), (4, Some(2), Some(3)));
+        assert_eq!(decided.ended_changes, 0);
         store.egress_take("acme", 0, 9).await.unwrap();
-        let outcomes = vec![(3, Outcome::Written)];
-        let resolve = Resolve { outcomes, finished_job: None, ..Resolve::default() };
-        store.resolve("acme", resolve).await.unwrap();
-        assert_eq!(store.progress("acme").await.unwrap().oldest_change, None);
+        for (seq, oldest, ended) in [(4, Some(3), 1), (3, None, 2)] {
+            let outcomes = vec![(seq, Outcome::Written)];
+            let resolve = Resolve { outcomes, finished_job: None, ..Resolve::default() };
+            store.resolve("acme", resolve).await.unwrap();
+            let now = store.progress("acme").await.unwrap();
+            assert_eq!((now.oldest_change, now.ended_changes), (oldest, ended));
+        }
         store.close().await.unwrap();
         let store = memory.open(OPTIONS).unwrap();
         assert_eq!(store.position("acme", "decided").await.unwrap().as_deref(), Some(b"1".as_slice()));
