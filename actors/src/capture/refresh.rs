@@ -32,8 +32,8 @@ use crate::{
     },
 };
 
-/// No further page while so many records wait for their look-up.
-const AHEAD_MAX: u64 = 4_000;
+/// No further page while so many records wait for their look-up: as many as are looked up while one is read.
+const AHEAD_MAX: u64 = 10_000;
 /// Name of the healing among what waits; no sync has it.
 const GAPS: &str = "";
 /// How often a paused run looks again.
@@ -124,6 +124,12 @@ async fn stored_ms(org: &OrgContext, name: &str) -> Result<Option<u64>, StoreErr
     Ok(stored.and_then(|text| String::from_utf8(text).ok()?.parse().ok()))
 }
 
+/// When a run was asked for last, also if one was under way.
+async fn begun_ms(org: &OrgContext, sync: &str) -> Result<u64, StoreError> {
+    let (all, changes) = (last_name(sync, false), last_name(sync, true));
+    Ok(stored_ms(org, &all).await?.max(stored_ms(org, &changes).await?).unwrap_or_default())
+}
+
 /// The refresh of one org's syncs.
 pub(crate) struct Refresh {
     pub(super) org: Arc<OrgContext>,
@@ -171,6 +177,9 @@ impl Refresh {
         }
         let org = Arc::clone(&self.org);
         for sync in &org.settings.syncs {
+            if self.waits.left(&sync.name, org.clock.monotonic()).is_some() {
+                self.waits.asked(&sync.name, begun_ms(&org, &sync.name).await?);
+            }
             let stepped = if let Some(wait) = self.waits.left(&sync.name, org.clock.monotonic()) {
                 Next::After(wait)
             } else {
@@ -192,8 +201,9 @@ impl Refresh {
             Err(halt) => halt,
         };
         let (note, hint) = (format!("{what} waits: {halt}"), halt.hint());
-        let (now, dice) = (self.org.clock.monotonic(), self.org.clock.dice());
-        let wait = self.waits.failed(name, (note.clone(), hint.clone()), now, dice);
+        let clock = &self.org.clock;
+        let now = (clock.monotonic(), clock.now_ms());
+        let wait = self.waits.failed(name, (note.clone(), hint.clone()), now, clock.dice());
         tracing::warn!(org = self.org.id(), wait_secs = wait.as_secs_f32(), "{note}. {hint}");
         Next::After(wait)
     }

@@ -16,6 +16,8 @@ struct Wait {
     delays: Delays,
     /// Time since start.
     until: Duration,
+    /// When it failed, Unix milliseconds.
+    since_ms: u64,
     /// Why, and what to do about it.
     note: (String, String),
 }
@@ -27,22 +29,30 @@ impl Waits {
         (!left.is_zero()).then_some(left)
     }
 
+    /// It was asked for last at this time, Unix milliseconds: if that was after it failed, it waits no longer.
+    pub(super) fn asked(&mut self, name: &str, last_ms: u64) {
+        if let Some(wait) = self.0.get_mut(name).filter(|wait| wait.since_ms < last_ms) {
+            wait.until = Duration::ZERO;
+        }
+    }
+
     /// It failed, the next time after longer; the answer is how long it waits.
     pub(super) fn failed(
         &mut self,
         name: &str,
         note: (String, String),
-        now: Duration,
+        (now, now_ms): (Duration, u64),
         dice: f64,
     ) -> Duration {
         let fresh = || Wait {
             delays: Delays::new(WAITS.0, WAITS.1),
             until: Duration::ZERO,
+            since_ms: now_ms,
             note: (String::new(), String::new()),
         };
         let wait = self.0.entry(name.to_owned()).or_insert_with(fresh);
         let after = wait.delays.next(dice);
-        (wait.until, wait.note) = (now + after, note);
+        (wait.until, wait.since_ms, wait.note) = (now + after, now_ms, note);
         after
     }
 
@@ -67,11 +77,15 @@ mod tests {
         let note = |text: &str| (text.to_owned(), "hint".to_owned());
         let mut waits = Waits::default();
         assert_eq!(waits.left("a", secs(0)), None);
-        let first = waits.failed("a", note("one"), secs(0), 1.0);
+        let first = waits.failed("a", note("one"), (secs(0), 7), 1.0);
         assert_eq!((waits.left("a", secs(0)), waits.left("b", secs(0))), (Some(first), None));
         assert_eq!(waits.left("a", first), None);
-        assert!(waits.failed("a", note("two"), first, 1.0) > first);
+        assert!(waits.failed("a", note("two"), (first, 9), 1.0) > first);
         assert_eq!(waits.note(), Some(("two", "hint")));
+        waits.asked("a", 9);
+        assert!(waits.left("a", first).is_some());
+        waits.asked("a", 10);
+        assert_eq!(waits.left("a", first), None, "an operator does not wait");
         waits.reset("a");
         assert_eq!((waits.note(), waits.left("a", first)), (None, None));
     }
