@@ -157,12 +157,14 @@ fn compared(reach: &Reach, operator: Operator, left: &Value, right: &Value) -> b
     }
 }
 
-/// Text without regard to case, ids with it; null only equals null.
+/// Text without regard to case, ids with it, times as they are written; null only equals null.
 fn compare(kind: &FieldKind, left: &Value, right: &Value) -> Option<Ordering> {
     match (left, right) {
         (Value::Null, Value::Null) => Some(Ordering::Equal),
         (Value::String(left), Value::String(right)) => Some(match kind {
-            FieldKind::Id | FieldKind::Lookup { .. } => left.cmp(right),
+            FieldKind::Id | FieldKind::Lookup { .. } | FieldKind::Date | FieldKind::DateTime => {
+                left.cmp(right)
+            }
             _ => left.to_lowercase().cmp(&right.to_lowercase()),
         }),
         (Value::Number(left), Value::Number(right)) => left.as_f64()?.partial_cmp(&right.as_f64()?),
