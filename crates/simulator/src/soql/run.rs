@@ -52,9 +52,9 @@ fn select<'a>(tables: &'a Tables, plan: &Plan) -> Vec<&'a Row> {
             None => Box::new(tables.rows_from(object, filter.and_then(first).unwrap_or_default())),
         };
     let (matches, most) = (candidates.filter(keep), plan.limit.unwrap_or(usize::MAX));
-    // They come in the order of their ids: who pages by id need not wait for all of them.
-    let by_id = plan.order.first().is_none_or(|sorting| is_id(&sorting.reach) && !sorting.descending);
-    if by_id && !plan.with_deleted {
+    // They come in the order of their ids, deleted ones behind: who pages by id need not wait for all of them.
+    let by_id = |sorting: &Sorting| is_id(&sorting.reach) && !sorting.descending && !plan.with_deleted;
+    if plan.order.first().is_none_or(by_id) {
         return matches.skip(plan.offset).take(most).collect();
     }
     let mut rows: Vec<&Row> = matches.collect();
