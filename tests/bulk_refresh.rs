@@ -48,16 +48,6 @@ async fn rig(bulk_from: usize, failpoints: &str) -> Rig {
     rig
 }
 
-/// Waits until no refresh is under way and nothing is open.
-async fn through(rig: &Rig) {
-    eventually("the refresh's end", async || {
-        let view = rig.view("acme").await;
-        let none = view["refreshes"].as_object().is_some_and(serde_json::Map::is_empty);
-        (none && view["records"]["open"] == 0).then_some(())
-    })
-    .await;
-}
-
 /// Of all accounts.
 fn ids(rig: &Rig) -> Vec<String> {
     let rows = rig.org("acme").rows("Account");
@@ -66,7 +56,7 @@ fn ids(rig: &Rig) -> Vec<String> {
 
 async fn refreshed(rig: &Rig) {
     rig.order("acme", "refresh").await;
-    through(rig).await;
+    rig.through("acme").await;
 }
 
 /// What the refresh has asked for, in order: `count`, `rest` pages, and of the job `create`, `look`, `page N` (with the
@@ -131,7 +121,7 @@ async fn very_many_records_are_read_by_one_bulk_query_and_a_few_by_rest_pages() 
     .await;
     assert_eq!((&reading["records"], &reading["total"]), (&json!(0), &json!(COUNT)));
     large.org("acme").hold_jobs(false);
-    through(&large).await;
+    large.through("acme").await;
     by_job(&large).await;
     large.ledger("acme", json!({ "records_in": COUNT, "no_data": COUNT })).await;
     assert!(looked_up(&large).values().all(|times| *times == 1));
@@ -148,7 +138,7 @@ async fn very_many_records_are_read_by_one_bulk_query_and_a_few_by_rest_pages() 
     }
     large.org("acme").clear_calls();
     large.order("acme", "refresh?changed=true").await;
-    through(&large).await;
+    large.through("acme").await;
     by_job(&large).await;
 
     let small = rig(COUNT + 1, "").await;
@@ -173,7 +163,7 @@ async fn killed_in_the_middle_it_goes_on_with_the_same_job_and_reads_one_page_tw
         rig.start().await;
         // Before it has looked, no refresh is under way.
         rig.ledger("acme", json!({ "records_in": COUNT, "no_data": COUNT })).await;
-        through(&rig).await;
+        rig.through("acme").await;
         let asked = asked(&rig);
         let of_pages: Vec<&str> =
             asked.iter().map(String::as_str).filter(|what| what.starts_with("page")).collect();
@@ -245,7 +235,7 @@ async fn results_that_are_gone_are_followed_by_rest_pages() {
     rig.org("acme").clear_calls();
     rig.start().await;
     rig.ledger("acme", json!({ "records_in": COUNT + 400, "no_data": COUNT + 400 })).await;
-    through(&rig).await;
+    rig.through("acme").await;
     let asked = asked(&rig);
     assert_eq!(asked, ["page 0", "leave", "rest"], "the page after the first one, which is gone");
     assert_eq!(looked_up(&rig).len(), COUNT);
@@ -262,7 +252,7 @@ async fn a_record_changed_since_the_job_began_is_read_again_and_no_other() {
     org.update("Account", &ids[7], account(COUNT + 7)).expect("changed");
     org.delete("Account", &ids[9]).expect("deleted");
     org.hold_jobs(false);
-    through(&rig).await;
+    rig.through("acme").await;
     let again = read_again(&rig);
     assert_eq!(again.len(), 1, "{again:#?}");
     assert!(again[0].contains(&ids[7]) && !again[0].contains(&ids[8]), "{again:#?}");

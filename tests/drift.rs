@@ -5,7 +5,7 @@ mod support;
 
 use orgpipe_simulator::{FieldRight, OrgHandle, OrgOptions, Right, Row};
 use serde_json::{Value, json};
-use support::{Rig, account, answer, domain, eventually, request};
+use support::{Rig, account, answer, domain, eventually, request, with_leads};
 
 const TARGET: &str = "Enrichment__c";
 
@@ -190,32 +190,6 @@ async fn a_field_that_cannot_be_read_any_more_is_left_out_of_the_question_and_of
     quarantined(&rig, &[]).await;
 }
 
-/// A lead's enrichment beside the account's.
-const LEADS: &str = r#"
-[[sync]]
-name = "leads"
-channel = "/event/Sync_Request__e"
-object = "Lead"
-keys = { domain = "Website" }
-target = "Enrichment__c"
-external_id = { field = "External_Id__c", from = "/key" }
-refresh = {}
-
-[sync.fields]
-Lead__c = "$Id"
-
-[org_defaults.limits]"#;
-
-/// A lead, and an event that asks for it.
-fn lead(rig: &Rig, n: usize) -> String {
-    let lead = json!({ "LastName": "Doe", "Company": format!("Company {n}"), "Website": domain(n) });
-    let id = rig.org("acme").create("Lead", lead.as_object().cloned().expect("an object")).expect("a lead");
-    let mut event = request(std::slice::from_ref(&id));
-    event.insert("Object_Type__c".to_owned(), json!("Lead"));
-    rig.org("acme").publish("Sync_Request__e", event);
-    id
-}
-
 /// Waits until a part waits for this, and gives back its note and hint.
 async fn waits(rig: &Rig, part: &str, text: &str) -> String {
     eventually(text, async || {
@@ -229,7 +203,7 @@ async fn waits(rig: &Rig, part: &str, text: &str) -> String {
 #[actix_rt::test]
 async fn a_sync_without_a_key_waits_with_the_reason_and_the_others_go_on() {
     let edit = |text: String| {
-        let text = text.replace("[org_defaults.limits]", LEADS);
+        let text = with_leads(&text);
         text.replace(r#"refresh = { where = "Website != null" }"#, "refresh = {}")
     };
     let mut rig = rig(edit).await;
@@ -242,7 +216,7 @@ async fn a_sync_without_a_key_waits_with_the_reason_and_the_others_go_on() {
     assert!(note.contains("Account has no Website") && note.contains("It goes on by itself"), "{note}");
     rig.order("acme", "refresh?sync=accounts").await;
     waits(&rig, "refresh", "the refresh of `accounts` waits: sync `accounts` waits: no key is left").await;
-    lead(&rig, 1);
+    rig.lead("acme", 1);
     rig.ledger("acme", json!({ "records_in": 2, "written": 1, "open": 1 })).await;
     rig.order("acme", "refresh?sync=leads").await;
     rig.ledger("acme", json!({ "records_in": 3, "written": 1, "unchanged": 1, "open": 1 })).await;
@@ -259,14 +233,14 @@ async fn a_sync_without_a_key_waits_with_the_reason_and_the_others_go_on() {
 #[actix_rt::test]
 async fn a_refresh_whose_condition_is_refused_does_not_hold_up_another() {
     let edit = |text: String| {
-        let text = text.replace("[org_defaults.limits]", LEADS);
+        let text = with_leads(&text);
         text.replace("Website != null", "AccountNumber != null")
     };
     let rig = rig(edit).await;
     let org = rig.org("acme");
     knows(&rig, 1);
     org.create("Account", company(0)).expect("an account");
-    lead(&rig, 1);
+    rig.lead("acme", 1);
     rig.ledger("acme", json!({ "written": 1, "open": 0 })).await;
     account_field(org, "AccountNumber", false);
     rig.order("acme", "refresh?sync=accounts").await;

@@ -4,7 +4,7 @@ mod support;
 
 use orgpipe_simulator::{LoggedCall, OrgOptions};
 use serde_json::json;
-use support::{Rig, account, answer, domain, eventually, request};
+use support::{Rig, account, answer, domain, eventually, request, with_leads};
 
 /// Counted calls by what they do.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -222,25 +222,10 @@ async fn a_stop_drains_and_exits_with_zero() {
     assert!(rig.terminate().await.success());
 }
 
-/// A lead and an account of one company are enriched by one record.
-const LEADS: &str = r#"
-[[sync]]
-name = "leads"
-channel = "/event/Sync_Request__e"
-object = "Lead"
-keys = { domain = "Website" }
-target = "Enrichment__c"
-external_id = { field = "External_Id__c", from = "/key" }
-
-[sync.fields]
-Lead__c = "$Id"
-
-[org_defaults.limits]"#;
-
 #[actix_rt::test]
 async fn two_syncs_that_fill_one_record_do_not_take_each_others_fields() {
     let orgs = vec![OrgOptions { flow: false, ..OrgOptions::named("acme") }];
-    let mut rig = Rig::with(orgs, |text| text.replace("[org_defaults.limits]", LEADS)).await;
+    let mut rig = Rig::with(orgs, |text| with_leads(&text)).await;
     rig.start().await;
     rig.subscribed("acme").await;
     let org = rig.org("acme").clone();
@@ -250,11 +235,7 @@ async fn two_syncs_that_fill_one_record_do_not_take_each_others_fields() {
     let of_account = org.create("Account", account(1)).expect("an account");
     org.publish("Sync_Request__e", request(std::slice::from_ref(&of_account)));
     eventually("the refusal", async || org.calls().iter().any(|call| call.status == 503).then_some(())).await;
-    let lead = json!({ "LastName": "Doe", "Company": "Company 1", "Website": domain(1) });
-    let of_lead = org.create("Lead", lead.as_object().cloned().expect("an object")).expect("a lead");
-    let mut event = request(std::slice::from_ref(&of_lead));
-    event.insert("Object_Type__c".to_owned(), json!("Lead"));
-    org.publish("Sync_Request__e", event);
+    let of_lead = rig.lead("acme", 1);
     rig.ledger("acme", json!({ "records_in": 2, "open": 0, "dead_letters": 0 })).await;
     let held = rig.enrichment("acme", "K1").expect("the record");
     assert_eq!((&held["Account__c"], &held["Lead__c"]), (&json!(of_account), &json!(of_lead)), "{held:?}");

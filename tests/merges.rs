@@ -7,7 +7,7 @@ use std::net::TcpListener;
 
 use orgpipe_simulator::{OrgOptions, Row};
 use serde_json::{Value, json};
-use support::{Rig, account, answer, domain, eventually, request};
+use support::{Rig, account, answer, domain, eventually, request, with_leads};
 
 /// One org, `acme`, on a port that the command line can know from the settings.
 async fn rig(options: OrgOptions, edit: impl FnOnce(String) -> String) -> Rig {
@@ -168,26 +168,14 @@ async fn accounts_of_one_key_share_an_enrichment_which_moves_to_the_master() {
     assert_eq!(held(&rig, "K1"), (json!(master), json!(8.0)));
 }
 
-/// Leads beside accounts, written to the same object.
-const LEADS: &str = r#"
-[[sync]]
-name = "leads"
-channel = "/event/Sync_Request__e"
-object = "Lead"
-keys = { domain = "Website" }
-target = "Enrichment__c"
-external_id = { field = "External_Id__c", from = "/key" }
-refresh = {}
-
-[sync.fields]
-Lead__c = "$Id"
-Employee_Count__c = "/employees"
-
-[org_defaults.limits]"#;
+/// A sync of leads that fills a number, too.
+fn leads(text: &str) -> String {
+    with_leads(text).replace("Lead__c = \"$Id\"", "Lead__c = \"$Id\"\nEmployee_Count__c = \"/employees\"")
+}
 
 #[actix_rt::test]
 async fn a_converted_leads_account_is_enriched_and_what_waits_for_the_lead_does_no_harm() {
-    let rig = rig(acme(), |text| text.replace("[org_defaults.limits]", LEADS)).await;
+    let rig = rig(acme(), |text| leads(&text)).await;
     let (org, vendor) = (rig.org("acme"), rig.simulator.vendor());
     let create = |n: usize| {
         let lead = json!({ "LastName": "Doe", "Company": format!("Company {n}"), "Website": domain(n) });

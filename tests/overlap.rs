@@ -4,9 +4,9 @@ mod support;
 
 use std::time::Duration;
 
-use orgpipe_simulator::{OrgOptions, Row};
+use orgpipe_simulator::OrgOptions;
 use serde_json::{Value, json};
-use support::{Rig, account, answer, domain, eventually, request};
+use support::{Rig, account, answer, domain, eventually, request, with_leads};
 
 /// Accounts 0..count with answers, and their record IDs.
 fn accounts(rig: &Rig, count: usize) -> Vec<String> {
@@ -77,30 +77,15 @@ async fn refreshes_of_two_orgs_leave_a_quarter_of_the_slots_to_live_requests() {
 #[actix_rt::test]
 async fn a_sync_that_cannot_be_decided_holds_up_no_other() {
     let acme = OrgOptions { flow: false, ..OrgOptions::named("acme") };
-    let leads = r#"
-[[sync]]
-name = "leads"
-channel = "/event/Sync_Request__e"
-object = "Lead"
-keys = { domain = "Website" }
-target = "Nowhere__c"
-external_id = { field = "External_Id__c", from = "/key" }
-[sync.fields]
-Employee_Count__c = "/employees"
-
-[org_defaults.limits]"#;
-    let mut rig = Rig::with(vec![acme], |text| text.replace("[org_defaults.limits]", leads)).await;
+    let nowhere = |text: String| {
+        let (accounts, leads) = text.split_once("object = \"Lead\"").expect("the sync of leads");
+        format!("{accounts}object = \"Lead\"{}", leads.replace("Enrichment__c", "Nowhere__c"))
+    };
+    let mut rig = Rig::with(vec![acme], |text| nowhere(with_leads(&text))).await;
     let ids = accounts(&rig, 3);
-    let lead = Row::from_iter(
-        [("LastName", "Doe"), ("Company", "Doe"), ("Website", "company0.example")]
-            .map(|(name, value)| (name.to_owned(), json!(value))),
-    );
-    let lead = rig.org("acme").create("Lead", lead).expect("a lead");
     rig.start().await;
     rig.subscribed("acme").await;
-    let mut event = request(&[lead]);
-    event.insert("Object_Type__c".to_owned(), json!("Lead"));
-    rig.org("acme").publish("Sync_Request__e", event);
+    rig.lead("acme", 0);
     let ingest = async || rig.view("acme").await["parts"]["ingest"].clone();
     let waits = eventually("the trouble", async || {
         let ingest = ingest().await;

@@ -23,16 +23,6 @@ async fn begin(rig: &Rig, query: &str) {
     assert_eq!(reply.status(), 202);
 }
 
-/// Waits until no refresh is under way and nothing is open.
-async fn through(rig: &Rig) {
-    eventually("the refresh's end", async || {
-        let view = rig.view("acme").await;
-        let none = view["refreshes"].as_object().is_some_and(serde_json::Map::is_empty);
-        (none && view["records"]["open"] == 0).then_some(())
-    })
-    .await;
-}
-
 /// Accounts about which nothing is known.
 fn unknown_accounts(rig: &Rig, count: usize) -> Vec<String> {
     let create = |n: usize| {
@@ -63,7 +53,7 @@ async fn only_what_has_changed_is_read_and_what_was_committed_late_too() {
         rig.org("acme").set_stamp("Account", id, ago(60));
     }
     begin(&rig, "?changed=true").await;
-    through(&rig).await;
+    rig.through("acme").await;
     rig.ledger("acme", json!({ "records_in": 6 })).await;
 
     // Committed after the first refresh had begun, stamped before.
@@ -71,7 +61,7 @@ async fn only_what_has_changed_is_read_and_what_was_committed_late_too() {
     rig.org("acme").update("Account", &ids[2], account(2)).expect("changed");
     rig.simulator.vendor().clear_requests();
     begin(&rig, "?changed=true").await;
-    through(&rig).await;
+    rig.through("acme").await;
     let asked: Vec<String> =
         rig.simulator.vendor().requests().into_iter().flat_map(|asked| asked.ids).collect();
     assert_eq!(asked, [ids[4].clone(), ids[2].clone()], "in the order of their changes");
@@ -84,7 +74,7 @@ async fn records_of_one_instant_are_read_once_each_in_short_pages_and_over_lost_
     let rig = rig(|text| text.replace(r#"where = "Website != null""#, "")).await;
     let org = rig.org("acme");
     begin(&rig, "").await;
-    through(&rig).await;
+    rig.through("acme").await;
     let now = Utc::now().timestamp_millis();
     for n in 0..COUNT {
         let row = Row::from_iter([("Name".to_owned(), json!(format!("Company {n}")))]);
@@ -94,7 +84,7 @@ async fn records_of_one_instant_are_read_once_each_in_short_pages_and_over_lost_
     org.cut_pages(250);
     org.lose_cursors(1);
     begin(&rig, "?changed=true").await;
-    through(&rig).await;
+    rig.through("acme").await;
     rig.ledger("acme", json!({ "records_in": COUNT, "no_data": COUNT })).await;
     let pages = pages(&rig);
     assert!(pages.values().all(|times| *times == 1) && pages.len() >= 7, "{pages:#?}");
@@ -142,7 +132,7 @@ async fn a_refresh_goes_on_after_a_kill_and_a_closed_window_and_reads_no_page_tw
     .await;
     rig.kill().await;
     rig.start().await;
-    through(&rig).await;
+    rig.through("acme").await;
     rig.ledger("acme", json!({ "records_in": COUNT, "no_data": COUNT })).await;
     let pages = pages(&rig);
     let again: usize = pages.values().map(|times| times - 1).sum();
@@ -205,7 +195,7 @@ async fn a_refresh_leaves_room_for_live_events_when_nothing_can_be_written() {
     })
     .await;
     org.hold_jobs(false);
-    through(&rig).await;
+    rig.through("acme").await;
     rig.ledger("acme", json!({ "open": 0, "dead_letters": 0 })).await;
     assert_eq!(org.rows("Enrichment__c").len(), COUNT + 1);
     rig.kill().await;

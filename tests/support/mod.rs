@@ -236,11 +236,53 @@ auth = {{ flow = "jwt", client_id = "{}", username = "{}", key_file = "jwt.key" 
         assert_eq!(reply.status(), 202, "{order}: {}", reply.text().await.unwrap_or_default());
     }
 
+    /// Waits until no refresh of an org is under way and nothing is open.
+    pub(crate) async fn through(&self, org: &str) {
+        eventually("the refresh's end", async || {
+            let view = self.view(org).await;
+            let none = view["refreshes"].as_object().is_some_and(serde_json::Map::is_empty);
+            (none && view["records"]["open"] == 0).then_some(())
+        })
+        .await;
+    }
+
+    /// Makes a lead of the company, and publishes an event that asks for it.
+    pub(crate) fn lead(&self, org: &str, n: usize) -> String {
+        let lead = json!({ "LastName": "Doe", "Company": format!("Company {n}"), "Website": domain(n) });
+        let lead = lead.as_object().cloned().expect("an object");
+        let id = self.org(org).create("Lead", lead).expect("a lead");
+        let mut event = request(std::slice::from_ref(&id));
+        event.insert("Object_Type__c".to_owned(), json!("Lead"));
+        self.org(org).publish("Sync_Request__e", event);
+        id
+    }
+
     /// The enrichment that belongs to an external ID.
     pub(crate) fn enrichment(&self, org: &str, key: &str) -> Option<Row> {
         let rows = self.org(org).rows("Enrichment__c");
         rows.into_iter().find(|row| row.get("External_Id__c").and_then(Value::as_str) == Some(key))
     }
+}
+
+/// A sync of leads beside that of accounts, written to the same object.
+const LEADS: &str = r#"
+[[sync]]
+name = "leads"
+channel = "/event/Sync_Request__e"
+object = "Lead"
+keys = { domain = "Website" }
+target = "Enrichment__c"
+external_id = { field = "External_Id__c", from = "/key" }
+refresh = {}
+
+[sync.fields]
+Lead__c = "$Id"
+
+[org_defaults.limits]"#;
+
+/// Settings that have that sync, too.
+pub(crate) fn with_leads(settings: &str) -> String {
+    settings.replace("[org_defaults.limits]", LEADS)
 }
 
 /// What the look-up API shall answer for a domain.

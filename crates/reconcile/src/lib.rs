@@ -4,7 +4,7 @@
 //!
 //! In order of the flow: [`event`] → [`lookup`] → [`plan`] → [`matching`] → [`diff`] → [`route`]; [`mapping`] holds
 //! what the operator decided, [`describe`] what the org says about its fields, [`stored`] how Salesforce keeps a value,
-//! [`column`] how a row read as CSV becomes one read as JSON.
+//! [`mod@column`] how a row read as CSV becomes one read as JSON.
 
 pub mod change;
 pub mod column;
