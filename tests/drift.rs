@@ -258,3 +258,22 @@ async fn a_refresh_whose_condition_is_refused_does_not_hold_up_another() {
     })
     .await;
 }
+
+#[actix_rt::test]
+async fn a_relationship_that_vanishes_is_not_asked_for_any_more() {
+    let edit = |text: String| text.replace("target = ", "match = \"relationship\"\ntarget = ");
+    let rig = rig(edit).await;
+    let org = rig.org("acme");
+    knows(&rig, 1);
+    let id = org.create("Account", account(0)).expect("an account");
+    publish(&rig, std::slice::from_ref(&id));
+    rig.ledger("acme", json!({ "written": 1 })).await;
+    for right in [FieldRight::Edit, FieldRight::Read] {
+        org.take_right(Right::Field(TARGET.into(), "Account__c".into(), right));
+    }
+    knows(&rig, 2);
+    publish(&rig, std::slice::from_ref(&id));
+    rig.ledger("acme", json!({ "records_in": 2, "written": 2, "open": 0 })).await;
+    assert_eq!(held(&rig, "K0").0, json!(2.0));
+    quarantined(&rig, &["Account__c"]).await;
+}

@@ -77,6 +77,11 @@ impl Gather {
         Self { org, relationships: RefCell::default() }
     }
 
+    /// What is known of relationships is in doubt: an error blames the schema.
+    pub(super) fn doubt(&self) {
+        self.relationships.borrow_mut().clear();
+    }
+
     /// Sets aside what the batch will take before its first call, so that none is spent on half a batch.
     pub(super) async fn plan(&self, job: &Job) -> Result<Calls, CallError> {
         let reads = job.reads();

@@ -228,6 +228,7 @@ impl Ingest {
         if let Halt::Call(error) = halt
             && error.class() == ErrorClass::Schema
         {
+            self.gather.doubt();
             for sync in &org.settings.syncs {
                 org.schemas.doubt(sync.mapping.target());
             }
