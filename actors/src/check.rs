@@ -17,11 +17,11 @@ use serde_json::Value;
 
 use crate::{
     clock::Clock,
-    decide::lookup::{ANSWER_BYTES_MAX, Source},
-    deliver::budget::Priority,
-    parcel::Row,
+    org::{api::client::OrgApi, status::Board, step_error::StepError},
+    priority::Priority,
+    queue_entry::Row,
     settings::{OrgSettings, Settings, SyncSettings},
-    supervise::{line::OrgLine, status::Board},
+    vendor::lookup::{ANSWER_BYTES_MAX, LookupClient},
 };
 
 /// Orgs asked at a time.
@@ -45,8 +45,8 @@ impl CheckProblem {
         Self { place: place.to_owned(), message: message.into(), hint: hint.into() }
     }
 
-    fn call(place: &str, error: &CallError) -> Self {
-        Self::new(place, error.to_string(), error.hint().unwrap_or_default())
+    fn call(place: &str, error: &StepError) -> Self {
+        Self::new(place, error.to_string(), error.hint())
     }
 }
 
@@ -57,7 +57,7 @@ pub async fn check(settings: &Settings) -> Vec<CheckProblem> {
     let http = match HttpClient::new() {
         Ok(http) => http,
         Err(error) => {
-            problems.push(CheckProblem::call("", &error));
+            problems.push(CheckProblem::call("", &error.into()));
             return problems;
         }
     };
@@ -74,7 +74,7 @@ pub async fn check(settings: &Settings) -> Vec<CheckProblem> {
 async fn source(settings: &Settings, clock: Clock) -> Option<CheckProblem> {
     let org = settings.orgs.first()?;
     let sync = org.syncs.first()?;
-    let source = match Source::new(settings.source.clone(), clock) {
+    let source = match LookupClient::new(settings.source.clone(), clock) {
         Ok(source) => source,
         Err(error) => {
             return Some(CheckProblem::new(
@@ -96,11 +96,11 @@ async fn source(settings: &Settings, clock: Clock) -> Option<CheckProblem> {
 
 async fn org(settings: Arc<OrgSettings>, http: HttpClient, clock: Clock) -> Vec<CheckProblem> {
     let place = format!("org {}", settings.id);
-    let line = OrgLine::new(Arc::clone(&settings), http, Arc::new(Board::default()), None, clock);
-    if let Err(error) = line.session(None).await {
-        return vec![CheckProblem::new(&place, error.to_string(), error.hint().unwrap_or_default())];
+    let api = OrgApi::new(Arc::clone(&settings), http, Arc::new(Board::default()), None, clock);
+    if let Err(error) = api.session(None).await {
+        return vec![CheckProblem::call(&place, &error)];
     }
-    match unserved(&line, &settings.api_version).await {
+    match unserved(&api, &settings.api_version).await {
         Ok(None) => {}
         Ok(Some((message, hint))) => return vec![CheckProblem::new(&place, message, hint)],
         Err(error) => return vec![CheckProblem::call(&place, &error)],
@@ -108,8 +108,8 @@ async fn org(settings: Arc<OrgSettings>, http: HttpClient, clock: Clock) -> Vec<
     let mut problems = Vec::new();
     for sync in &settings.syncs {
         let place = format!("{place}, sync {}", sync.name);
-        problems.extend(readable(&line, sync).await.err().map(|error| CheckProblem::call(&place, &error)));
-        match target(&line, sync).await {
+        problems.extend(readable(&api, sync).await.err().map(|error| CheckProblem::call(&place, &error)));
+        match target(&api, sync).await {
             Ok(describe) => problems.extend(missing(&place, sync, &describe)),
             Err(error) => problems.push(CheckProblem::call(&place, &error)),
         }
@@ -118,8 +118,8 @@ async fn org(settings: Arc<OrgSettings>, http: HttpClient, clock: Clock) -> Vec<
 }
 
 /// What to say if the org does not serve the version of the API that the settings pin. Costs no API call.
-async fn unserved(line: &OrgLine, pinned: &str) -> Result<Option<(String, String)>, CallError> {
-    let served = versions::parse(&line.call(Lane::Live, &versions::versions()).await?)?;
+async fn unserved(api: &OrgApi, pinned: &str) -> Result<Option<(String, String)>, StepError> {
+    let served = versions::parse(&api.call(Lane::Live, &versions::versions()).await?)?;
     let (Some(oldest), Some(newest)) = (served.first(), served.last()) else { return Ok(None) };
     let message = format!("it serves versions {oldest} to {newest} of the API, and not {pinned}");
     let hint = format!("Set the org's `api_version` to one of these; \"{newest}\" is the newest.");
@@ -127,24 +127,25 @@ async fn unserved(line: &OrgLine, pinned: &str) -> Result<Option<(String, String
 }
 
 /// Whether the record's fields that the sync reads can be read.
-async fn readable(line: &OrgLine, sync: &SyncSettings) -> Result<(), CallError> {
+async fn readable(api: &OrgApi, sync: &SyncSettings) -> Result<(), StepError> {
     let condition = sync.refresh.as_ref().and_then(|refresh| refresh.condition.clone()).unwrap_or_default();
     let soql = Select::from(sync.mapping.object())
         .fields(sync.mapping.read_fields())
         .where_raw(&condition)
         .limit(1)
         .to_soql();
-    query::page(&line.call(Lane::Live, &query::query(&soql)).await?).map(|_| ())
+    query::page(&api.call(Lane::Live, &query::query(&soql)).await?)?;
+    Ok(())
 }
 
-async fn target(line: &OrgLine, sync: &SyncSettings) -> Result<Describe, CallError> {
-    let reply = line.call(Lane::Live, &describe::describe(sync.mapping.target(), None)).await?;
+async fn target(api: &OrgApi, sync: &SyncSettings) -> Result<Describe, StepError> {
+    let reply = api.call(Lane::Live, &describe::describe(sync.mapping.target(), None)).await?;
     let unreadable = |problem: &dyn std::fmt::Display| CallError::Unreadable {
         status: reply.status,
         what: problem.to_string(),
     };
     let described = describe::parse(&reply)?.ok_or_else(|| unreadable(&"no description"))?;
-    Describe::from_json(&described.row).map_err(|problem| unreadable(&problem))
+    Ok(Describe::from_json(&described.row).map_err(|problem| unreadable(&problem))?)
 }
 
 /// Mapped fields that are not there, or that we may not write.

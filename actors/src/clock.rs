@@ -1,7 +1,9 @@
-//! The only `now` and the only dice: everything else takes time and chance as arguments.
+//! The only `now` and the only chance: everything else takes time and chance as arguments.
 #![expect(clippy::disallowed_methods, reason = "this is the file the clock is read in")]
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use chrono::{DateTime, Utc};
 
 /// Reads the machine's clocks.
 #[derive(Clone, Copy, Debug)]
@@ -31,8 +33,18 @@ impl Clock {
         self.started.elapsed()
     }
 
-    /// A random number from 0 (included) to 1 (excluded).
-    pub fn dice(&self) -> f64 {
+    /// An ID that no other call gives.
+    pub fn unique_id(&self) -> String {
+        uuid::Uuid::new_v4().to_string()
+    }
+
+    /// A random number from 0 (included) to 1 (excluded), for spreading waits.
+    pub fn jitter(&self) -> f64 {
         rand::random()
     }
+}
+
+/// Unix milliseconds as a time.
+pub(crate) fn time(unix_ms: u64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(i64::try_from(unix_ms).unwrap_or(i64::MAX)).unwrap_or_default()
 }

@@ -9,9 +9,9 @@ use orgpipe_store::{Change, End, Lane, LedgerRow, Request, StoreError, Subject};
 use serde::Serialize;
 
 use crate::{
-    parcel::{Origin, RequestParcel, unpack},
-    supervise::context::OrgContext,
-    trail::{FieldDiff, Found, Nothing, Trail},
+    audit_trail::{AuditTrail, FieldDiff, Found, Nothing},
+    org::context::OrgContext,
+    queue_entry::{Origin, RequestEntry, unpack},
 };
 
 /// Changes of one record that are told; more than two wait only where it stands behind several target records.
@@ -101,18 +101,18 @@ impl From<End> for Fate {
 pub(crate) async fn story(org: &OrgContext, record: &str, limit: usize) -> Result<Story, StoreError> {
     let record = id::canonical(record).unwrap_or_else(|| record.trim().to_owned());
     // In the order of the flow: what moves on meanwhile is told twice rather than not at all.
-    let waiting = org.store.counts(org.id()).await?.open_ingress;
-    let head = org.store.ingress_head(org.id(), u64::MAX).await?;
+    let waiting = org.store.counts().await?.open_ingress;
+    let head = org.store.ingress_head(u64::MAX).await?;
     let searched = head.iter().map(|request| u64::from(request.records)).sum();
-    let changes = org.store.changes_of(org.id(), &record, CHANGES_MAX).await?;
-    let rows = org.store.rows(org.id(), &record, limit).await?;
+    let changes = org.store.changes_of(&record, CHANGES_MAX).await?;
+    let rows = org.store.rows(&record, limit).await?;
     let mut open: Vec<Chapter> = changes.iter().flat_map(|change| written_later(change, &record)).collect();
     open.extend(head.iter().filter_map(|request| asked_later(request, &record)));
     let mut ended = Vec::with_capacity(rows.len());
     for row in &rows {
         let hint = match row.end {
             // Letters make room for newer ones; the row then stands alone.
-            End::Dead => org.store.dead_letter(org.id(), row.seq).await.map(|letter| letter.hint).ok(),
+            End::Dead => org.store.dead_letter(row.seq).await.map(|letter| letter.hint).ok(),
             _ => None,
         };
         ended.push(told(row, hint.as_deref().unwrap_or_default()));
@@ -122,19 +122,19 @@ pub(crate) async fn story(org: &OrgContext, record: &str, limit: usize) -> Resul
 
 /// What waits for its look-up.
 fn asked_later(request: &Request, record: &str) -> Option<Chapter> {
-    let parcel: RequestParcel = unpack(&request.body).ok()?;
+    let entry: RequestEntry = unpack(&request.body).ok()?;
     let same = |id: &&String| id::canonical(id).as_deref().unwrap_or(id) == record;
-    let records = u32::try_from(parcel.ids.iter().filter(same).count()).unwrap_or(u32::MAX);
-    let trail = Trail::new(&parcel.sync, parcel.origin, &parcel.event_id, parcel.correlation_id.as_deref());
-    let mut story = vec![asked(&trail, parcel.received_ms)];
+    let records = u32::try_from(entry.ids.iter().filter(same).count()).unwrap_or(u32::MAX);
+    let trail = AuditTrail::new(&entry.sync, entry.origin, &entry.event_id, entry.correlation_id.as_deref());
+    let mut story = vec![asked(&trail, entry.received_ms)];
     story.push("It waits for its look-up.".to_owned());
     (records > 0).then_some(Chapter {
         fate: Fate::Waiting,
-        asked_ms: parcel.received_ms,
+        asked_ms: entry.received_ms,
         ended_ms: None,
         records,
-        sync: parcel.sync,
-        event_id: parcel.event_id,
+        sync: entry.sync,
+        event_id: entry.event_id,
         target: String::new(),
         key: String::new(),
         number: request.seq,
@@ -204,7 +204,7 @@ fn begun(subject: &Subject, fate: Fate, target: &str, key: &str, number: u64) ->
         story: Vec::new(),
     };
     // Rows about what could not even be read have none.
-    let Ok(trail) = unpack::<Trail>(&subject.trail) else { return chapter };
+    let Ok(trail) = unpack::<AuditTrail>(&subject.trail) else { return chapter };
     let story = &mut chapter.story;
     story.push(asked(&trail, subject.asked_ms));
     match trail.nothing {
@@ -271,8 +271,8 @@ fn begun(subject: &Subject, fate: Fate, target: &str, key: &str, number: u64) ->
     chapter
 }
 
-fn asked(trail: &Trail, asked_ms: u64) -> String {
-    let Trail { sync, origin, event_id, correlation_id, .. } = trail;
+fn asked(trail: &AuditTrail, asked_ms: u64) -> String {
+    let AuditTrail { sync, origin, event_id, correlation_id, .. } = trail;
     let by = match origin {
         Origin::Live => "event",
         Origin::Refresh => "refresh",
@@ -310,15 +310,15 @@ fn times(tries: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trail::Answered;
+    use crate::audit_trail::Answered;
 
-    fn trail() -> Trail {
-        let mut trail = Trail::new("accounts", Origin::Live, "uuid-1", Some("join"));
+    fn trail() -> AuditTrail {
+        let mut trail = AuditTrail::new("accounts", Origin::Live, "uuid-1", Some("join"));
         trail.answer = Some(Answered { hash: "abcdef012345".into(), at_ms: 2_000, parent: "00f0".into() });
         trail
     }
 
-    fn row(end: End, trail: Trail, reason: &str, tries: u32) -> LedgerRow {
+    fn row(end: End, trail: AuditTrail, reason: &str, tries: u32) -> LedgerRow {
         let target = if tries > 0 { "Enrichment__c" } else { "" };
         LedgerRow {
             subject: Subject { record: "001".into(), units: 1, asked_ms: 1_000, trail: trail.pack() },
@@ -352,9 +352,9 @@ mod tests {
         same.found = Some(Found::One("a0X".into()));
         let mut unknown = trail();
         unknown.nothing = Some(Nothing::Unknown);
-        let mut gone = Trail::new("accounts", Origin::Refresh, "run-1", None);
+        let mut gone = AuditTrail::new("accounts", Origin::Refresh, "run-1", None);
         gone.nothing = Some(Nothing::Gone);
-        let mut converted = Trail::new("leads", Origin::Live, "event", None);
+        let mut converted = AuditTrail::new("leads", Origin::Live, "event", None);
         converted.nothing = Some(Nothing::Converted);
         let mut open = trail();
         open.found = Some(Found::Open);

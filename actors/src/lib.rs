@@ -2,58 +2,71 @@
 //!
 //! ```text
 //! Supervisor                         supervise/supervisor.rs
-//! └─ OrgActor, one per org           supervise/org.rs
+//! └─ OrgActor, one per org           supervise/org_actor.rs
 //!    ├─ CometdActor                  capture/cometd.rs    events  ─▶ A ─▶ ingress
-//!    ├─ Worker<Refresh>              capture/refresh.rs   records ─▶ A ─▶ ingress; capture/heal.rs for gaps
+//!    ├─ Worker<Refresh>              capture/refresh.rs   records ─▶ A ─▶ ingress; capture/gap_recovery.rs for gaps
 //!    ├─ Worker<Ingest>               decide/ingest.rs     ingress ─▶ look up, match, diff ─▶ B ─▶ egress
 //!    └─ Worker<Writer>               deliver/writer.rs    egress ─▶ REST, Bulk API 2.0 ─▶ C
 //! ```
 //!
-//! Decisions stand in pure functions: the protocols in `orgpipe-salesforce`, the records in `orgpipe-reconcile`, and
-//! here `capture/requests.rs`, `capture/schedule.rs`, `decide/verdict.rs`, `decide/orphans.rs`, `deliver/budget.rs`,
-//! `deliver/outcome.rs`, `supervise/restart.rs`. Queues on disk carry the work; messages between actors only ring bells.
+//! Layers, from the bottom; none imports upward or sideways (`tests/tidy.rs` holds it):
+//!
+//! 1. leaves beside this file: clock, retry, failpoint, settings, contract, queue entries, audit trail, priority, receipt
+//! 2. `runtime/`: how actors run, whatever they do
+//! 3. `vendor/`: the vendor's look-up API and webhook
+//! 4. `org/`: what the parts of one org share; `org/api/`: the one way to its API
+//! 5. `capture/`, `decide/`, `deliver/`: the flow
+//! 6. `supervise/`: who runs
+//! 7. beside this file again: service, forecast, dead letters, explain, doctor, check
 
 pub mod clock;
 pub mod contract;
 pub mod settings;
 
+mod audit_trail;
 mod capture;
 mod check;
+mod dead_letters;
 mod decide;
 mod deliver;
 mod doctor;
 mod explain;
 mod failpoint;
-mod letters;
-mod parcel;
+mod forecast;
+mod org;
+mod priority;
+mod queue_entry;
+mod receipt;
 mod retry;
+mod runtime;
 mod service;
+mod severity;
 mod supervise;
-mod trail;
+mod vendor;
 
-pub use capture::{
-    heal::{GapReason, Receipt},
-    replay::{NoPlace, ReplayFrom},
-};
+pub use capture::replay::{NoReplayPosition, ReplayFrom};
 pub use check::{CheckProblem, check};
-pub use deliver::{
-    budget::Priority,
-    forecast::Forecast,
-    gate::{BudgetView, BudgetWait},
+pub use dead_letters::{
+    ACTED_ON_MAX, ActedOn, DeadLetterAction, DeadLetterCommand, DeadLetterError, DeadLetterFilter,
 };
-pub use doctor::{Finding, PermissionSet, Report, Severity, Topic, doctor};
+pub use doctor::{Finding, PermissionSet, Report, Topic, doctor};
 pub use explain::{Chapter, Fate, Story};
 pub use failpoint::{Failpoints, NoFailpoint};
-pub use letters::{ActedOn, LETTERS_MAX, LetterAct, LetterError, LetterFilter, LetterOrder};
+pub use forecast::Forecast;
+pub use org::api::gate::{BudgetView, BudgetWait};
+pub use org::{
+    desired::DesiredState,
+    part::{Part, State},
+    schemas::{Access, Quarantined},
+    status::{Examined, OrgStatus, PartStatus, Reading},
+    subscription::{ChannelStatus, Subscription},
+};
+pub use priority::Priority;
+pub use receipt::{GapReason, Receipt};
+pub use runtime::watchdog::ThreadStatus;
 pub use service::{
     Drained, Ledger, Left, OrgNode, OrgView, Reloaded, Replayed, RoomView, Service, StartError, ThreadNode,
     Tree,
 };
-pub use supervise::{
-    schemas::{Access, Quarantined},
-    status::{Examined, OrgStatus, Part, PartStatus, Reading, State},
-    subscription::{ChannelStatus, Subscription},
-    supervisor::OrgError,
-    watchdog::ThreadStatus,
-    wish::Wish,
-};
+pub use severity::Severity;
+pub use supervise::supervisor::OrgError;

@@ -27,10 +27,10 @@ impl Delays {
         Self(intervals)
     }
 
-    /// The next wait; `dice` from 0 to 1.
-    pub(crate) fn next(&mut self, dice: f64) -> Duration {
+    /// The next wait; `jitter` from 0 to 1.
+    pub(crate) fn next(&mut self, jitter: f64) -> Duration {
         let ceiling = self.0.next_backoff().unwrap_or(self.0.max_interval);
-        ceiling.mul_f64(dice.clamp(0.05, 1.0))
+        ceiling.mul_f64(jitter.clamp(0.05, 1.0))
     }
 
     /// Starts over, after a success.
@@ -50,12 +50,12 @@ pub(crate) fn until(again_at_ms: Option<u64>, now_ms: u64, wait: Duration) -> Du
 }
 
 /// The wait before try number `attempts + 1` of one record.
-pub(crate) fn before_attempt(attempts: u32, first: Duration, cap: Duration, dice: f64) -> Duration {
+pub(crate) fn before_attempt(attempts: u32, first: Duration, cap: Duration, jitter: f64) -> Duration {
     let mut delays = Delays::new(first, cap);
     for _ in 0..attempts.min(30) {
         delays.next(1.0);
     }
-    delays.next(dice)
+    delays.next(jitter)
 }
 
 #[cfg(test)]

@@ -12,29 +12,34 @@ use orgpipe_store::{Counts, Durability, Options, Room, Store, StoreError};
 use serde::Serialize;
 use tokio::sync::{Mutex, Semaphore, watch};
 
+use self::reload::{Common, InForce};
 use crate::{
-    capture::{
-        heal::{self, Receipt},
-        replay::ReplayFrom,
-    },
+    capture::{gap_recovery, replay::ReplayFrom},
     clock::Clock,
-    deliver::{budget::Priority, forecast::Forecast, gate::BudgetView},
     doctor::{self, Report},
     explain::{self, Story},
+    forecast::Forecast,
+    org::{
+        api::gate::BudgetView,
+        context::OrgContext,
+        desired::DesiredState,
+        status::{Examined, OrgStatus},
+    },
+    priority::Priority,
+    receipt::Receipt,
+    runtime::{
+        spawn::{Exit, spawn_root},
+        watchdog::{ThreadStatus, Watchdog},
+    },
     settings::Settings,
     supervise::{
-        context::OrgContext,
-        org::{Order, OrgActor, Replay},
-        shared::{Directory, Shared},
-        status::{Examined, OrgStatus},
+        directory::Directory,
+        org_actor::{Order, OrgActor, Replay},
         supervisor::{Drain, Find, OrgError, Supervisor},
-        watch::{Exit, spawn_root},
-        watchdog::{ThreadStatus, Watchdog},
-        wish::Wish,
     },
+    vendor::shared::Shared,
 };
 
-use self::reload::{Common, InForce};
 pub use self::{
     reload::{Left, Reloaded},
     tree::{OrgNode, ThreadNode, Tree},
@@ -249,7 +254,7 @@ impl Service {
     /// What was done about the gaps in an org's event stream, newest first.
     pub async fn receipts(&self, id: &str) -> Result<Vec<Receipt>, OrgError> {
         let org = self.known(id)?;
-        let mut receipts = heal::receipts(&org).await?;
+        let mut receipts = gap_recovery::receipts(&org).await?;
         receipts.reverse();
         Ok(receipts)
     }
@@ -258,7 +263,7 @@ impl Service {
     pub async fn doctor(&self, id: &str) -> Result<Report, OrgError> {
         let org = self.known(id)?;
         let turn = self.doctors.acquire().await;
-        let report = doctor::examine(&org.settings, org.line.http(), org.clock).await;
+        let report = doctor::examine(&org.settings, org.api.http(), org.clock).await;
         drop(turn);
         org.board.examined(Examined { at_ms: report.at_ms, worst: report.worst, note: report.sentence() });
         Ok(report)
@@ -279,10 +284,10 @@ impl Service {
                 .fields(["COUNT()".to_owned()])
                 .where_raw(refresh.condition.as_deref().unwrap_or_default())
                 .to_soql();
-            let counted = org.line.call(Priority::Refresh, &query::query(&soql)).await;
-            forecasts.push(match counted.and_then(|reply| query::page(&reply)) {
+            let counted = org.api.call(Priority::Refresh, &query::query(&soql)).await;
+            forecasts.push(match counted.and_then(|reply| Ok(query::page(&reply)?)) {
                 Ok(page) => {
-                    let day = org.line.budget().allowed;
+                    let day = org.api.budget().allowed;
                     Forecast::new(&sync.name, page.total, refresh.bulk_from, limits, day)
                 }
                 Err(error) => Forecast::unknown(&sync.name, &error.to_string()),
@@ -316,19 +321,19 @@ impl Service {
 
     /// Stops every part of an org, after the steps under way, until it is resumed; also over a restart.
     pub async fn pause(&self, id: &str) -> Result<(), OrgError> {
-        self.order(id, true, Order::Wish(Wish::Pause)).await
+        self.order(id, true, Order::DesiredState(DesiredState::Pause)).await
     }
 
     /// Takes nothing new in, finishes what is open, then pauses; at the latest after `patience`.
     pub async fn drain_org(&self, id: &str, patience: Duration) -> Result<(), OrgError> {
         let until_ms = self.known(id)?.clock.now_ms();
         let until_ms = until_ms.saturating_add(u64::try_from(patience.as_millis()).unwrap_or(u64::MAX));
-        self.order(id, true, Order::Wish(Wish::Drain { until_ms })).await
+        self.order(id, true, Order::DesiredState(DesiredState::Drain { until_ms })).await
     }
 
     /// Ends a pause or a drain, and starts what is parked.
     pub async fn resume(&self, id: &str) -> Result<(), OrgError> {
-        self.order(id, true, Order::Wish(Wish::Run)).await
+        self.order(id, true, Order::DesiredState(DesiredState::Run)).await
     }
 
     /// Stops every part of an org, after the steps under way, and starts it afresh.
@@ -392,8 +397,8 @@ impl Service {
     async fn view(&self, org: &OrgContext) -> OrgView {
         let mut status = org.board.status();
         status.subscription = status.subscription.at(org.clock.now_ms());
-        let records = self.store.counts(org.id()).await.ok().map(Ledger::from);
-        OrgView { id: org.id().to_owned(), state: status.worst(), status, budget: org.line.budget(), records }
+        let records = org.store.counts().await.ok().map(Ledger::from);
+        OrgView { id: org.id().to_owned(), state: status.worst(), status, budget: org.api.budget(), records }
     }
 }
 

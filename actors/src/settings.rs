@@ -2,7 +2,7 @@
 //!
 //! Here: plain data. Not here: how an operator writes them (`src/config`), which also proves that they make sense.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use chrono::NaiveTime;
 use orgpipe_reconcile::{EventFields, Mapping, lookup::RECORDS_MAX, route::Strategy};
@@ -38,7 +38,7 @@ pub struct Settings {
     pub failpoints: Failpoints,
 }
 
-/// The vendor's look-up API (DESIGN section 5).
+/// The vendor's look-up API (`config/openapi.json`).
 #[derive(Clone, Debug)]
 pub struct SourceSettings {
     /// Where batches are posted.
@@ -103,7 +103,7 @@ pub struct OrgSettings {
     pub syncs: Vec<Arc<SyncSettings>>,
 }
 
-/// Ceilings for our use of one org's API (DESIGN section 4).
+/// Ceilings for our use of one org's API.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
     /// Share of the org's 24 h API calls that may be ours, 0 to 1.
@@ -188,6 +188,12 @@ impl SyncSettings {
 }
 
 impl OrgSettings {
+    /// The channels of the syncs, each once.
+    pub(crate) fn channels(&self) -> Vec<String> {
+        let channels: BTreeSet<&String> = self.syncs.iter().map(|sync| &sync.channel).collect();
+        channels.into_iter().cloned().collect()
+    }
+
     /// The fields of a target that hold the ID of the record that each of its records was made for, in any of the syncs.
     pub(crate) fn links(&self, target: &str) -> Vec<String> {
         let syncs = self.syncs.iter().filter(|sync| sync.mapping.target() == target);

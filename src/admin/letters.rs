@@ -9,7 +9,7 @@ use actix_web::{
     http::StatusCode,
     web::{Data, Path, Query},
 };
-use orgpipe_actors::{LETTERS_MAX, LetterAct, LetterError, LetterFilter, Service};
+use orgpipe_actors::{ACTED_ON_MAX, DeadLetterAction, DeadLetterError, DeadLetterFilter, Service};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -56,7 +56,7 @@ pub(super) struct ManyQuery {
 
 pub(super) async fn list(service: Data<Service>, org: Path<String>, query: Query<ListQuery>) -> HttpResponse {
     let ListQuery { reason, before, limit } = query.into_inner();
-    let filter = LetterFilter { reason, before, limit: limit.unwrap_or(LIMIT) };
+    let filter = DeadLetterFilter { reason, before, limit: limit.unwrap_or(LIMIT) };
     match service.dead_letters(&org, &filter).await {
         Ok(letters) => {
             let letters: Vec<Value> = letters
@@ -120,7 +120,7 @@ pub(super) async fn retry(
     place: Path<(String, u64)>,
     query: Query<OrderQuery>,
 ) -> HttpResponse {
-    one(&service, place.into_inner(), query.into_inner(), LetterAct::Retry).await
+    one(&service, place.into_inner(), query.into_inner(), DeadLetterAction::Retry).await
 }
 
 pub(super) async fn discard(
@@ -128,14 +128,14 @@ pub(super) async fn discard(
     place: Path<(String, u64)>,
     query: Query<OrderQuery>,
 ) -> HttpResponse {
-    one(&service, place.into_inner(), query.into_inner(), LetterAct::Discard).await
+    one(&service, place.into_inner(), query.into_inner(), DeadLetterAction::Discard).await
 }
 
 async fn one(
     service: &Service,
     (org, number): (String, u64),
     query: OrderQuery,
-    act: LetterAct,
+    act: DeadLetterAction,
 ) -> HttpResponse {
     let by = query.by.as_deref().unwrap_or(NOBODY);
     match service.act_on_letter(&org, number, act, by).await {
@@ -149,7 +149,7 @@ pub(super) async fn retry_many(
     org: Path<String>,
     query: Query<ManyQuery>,
 ) -> HttpResponse {
-    many(&service, &org, query.into_inner(), LetterAct::Retry).await
+    many(&service, &org, query.into_inner(), DeadLetterAction::Retry).await
 }
 
 pub(super) async fn discard_many(
@@ -157,17 +157,17 @@ pub(super) async fn discard_many(
     org: Path<String>,
     query: Query<ManyQuery>,
 ) -> HttpResponse {
-    many(&service, &org, query.into_inner(), LetterAct::Discard).await
+    many(&service, &org, query.into_inner(), DeadLetterAction::Discard).await
 }
 
-async fn many(service: &Service, org: &str, query: ManyQuery, act: LetterAct) -> HttpResponse {
+async fn many(service: &Service, org: &str, query: ManyQuery, act: DeadLetterAction) -> HttpResponse {
     let ManyQuery { reason, all, before, limit, by } = query;
     if reason.is_some() == all {
         let hint = "Give `reason=TEXT` for those whose reason contains the text, or `all=true`.";
         let body = json!({ "error": "it is not said which dead letters are meant", "hint": hint });
         return HttpResponse::build(StatusCode::BAD_REQUEST).json(body);
     }
-    let filter = LetterFilter { reason, before, limit: limit.unwrap_or(LETTERS_MAX) };
+    let filter = DeadLetterFilter { reason, before, limit: limit.unwrap_or(ACTED_ON_MAX) };
     match service.act_on_letters(org, &filter, act, by.as_deref().unwrap_or(NOBODY)).await {
         Ok(acted) => {
             let refused: Vec<Value> = acted
@@ -187,12 +187,12 @@ fn text_or_json(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).unwrap_or_else(|_| json!(String::from_utf8_lossy(bytes)))
 }
 
-fn problem(error: &LetterError) -> HttpResponse {
+fn problem(error: &DeadLetterError) -> HttpResponse {
     let status = match error {
-        LetterError::Org(error) => return orgs::problem(error),
-        LetterError::Unknown { .. } => StatusCode::NOT_FOUND,
-        LetterError::CannotRetry { .. } => StatusCode::CONFLICT,
-        LetterError::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
+        DeadLetterError::Org(error) => return orgs::problem(error),
+        DeadLetterError::Unknown { .. } => StatusCode::NOT_FOUND,
+        DeadLetterError::CannotRetry { .. } => StatusCode::CONFLICT,
+        DeadLetterError::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
     HttpResponse::build(status).json(json!({ "error": error.to_string(), "hint": error.hint() }))
 }

@@ -33,15 +33,11 @@ use orgpipe_salesforce::{
 use orgpipe_store::{Lane, NewRequest};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    pages::{self, Halt, Place, id_of},
-    refresh::{Refresh, Run},
-};
+use super::pages::{self, Cursor, id_of};
 use crate::{
-    deliver::budget::patience,
-    parcel::Origin,
+    org::{api::budget::patience, context::OrgContext, describe::readable, step_error::StepError},
+    queue_entry::Origin,
     settings::{RefreshSettings, SyncSettings},
-    supervise::{context::OrgContext, sources, worker},
 };
 
 /// Records of a page. With the one query beside it that tells what has changed, a job takes 1 call per 10,000 records and
@@ -52,7 +48,7 @@ const JOB_CALLS: u64 = 14;
 /// Bytes of a page: it is in memory while it becomes requests, one look-up's worth of rows at a time.
 const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// How often a page is read that makes no sense.
-const SPOILT_MAX: u32 = 3;
+const MALFORMED_MAX: u32 = 3;
 /// A job that is at work for longer does not end: Salesforce gives up each of its chunks after 10 minutes and 15 tries
 /// (BULKDOC, "Bulk API 2.0 Query").
 const WORK_MS_MAX: u64 = 24 * 60 * 60 * 1000;
@@ -77,7 +73,7 @@ pub(crate) struct QueryJob {
     /// Records of the next page at most.
     page: usize,
     /// How often that page made no sense.
-    spoilt: u32,
+    malformed: u32,
     /// Types of its columns.
     kinds: Kinds,
 }
@@ -91,13 +87,13 @@ impl QueryJob {
 
 /// What a step came to.
 #[derive(Debug)]
-enum Step {
+pub(super) enum JobStep {
     /// Nothing is due before.
     Wait(Duration),
     /// No records yet; so it goes on.
     Looked(QueryJob),
     /// A page that made no sense; it is read again after a while.
-    Spoilt(QueryJob, CallError),
+    Malformed(QueryJob, CallError),
     /// A page as requests, with the number of its records; how it goes on, unless it was the last one.
     Page(Vec<NewRequest>, u64, Option<QueryJob>),
     /// The job comes to nothing, for this reason.
@@ -114,29 +110,29 @@ pub(super) async fn create(
     org: &OrgContext,
     sync: &SyncSettings,
     condition: &str,
-    place: &Place,
-) -> Result<Option<QueryJob>, Halt> {
-    let sync = &*sources::readable(org, Lane::Refresh, sync).await?;
+    cursor: &Cursor,
+) -> Result<Option<QueryJob>, StepError> {
+    let sync = &*readable(org, Lane::Refresh, sync).await?;
     let kinds = match kinds(org, sync).await? {
         Ok(kinds) => kinds,
         Err(why) => return Ok(not_by_bulk(org, sync, &why)),
     };
     let read_ms = org.clock.now_ms();
-    let soql = pages::statement(sync, condition, place).unordered().to_soql();
-    let reply = org.line.call(Lane::Refresh, &query::create(&soql)).await;
-    match reply.and_then(|reply| job::info(&reply)) {
+    let soql = pages::statement(sync, condition, cursor).unordered().to_soql();
+    let reply = org.api.call(Lane::Refresh, &query::create(&soql)).await;
+    match reply.and_then(|reply| Ok(job::info(&reply)?)) {
         Ok(JobInfo { id, .. }) => {
             tracing::info!(org = org.id(), sync = sync.name, job = id, "the refresh reads by a Bulk query");
             let look_ms = read_ms + look_delay_ms(org, 0);
-            let (looks, found, locator, page, spoilt) = (0, None, None, PAGE, 0);
-            Ok(Some(QueryJob { id, read_ms, looks, look_ms, found, locator, page, spoilt, kinds }))
+            let (looks, found, locator, page, malformed) = (0, None, None, PAGE, 0);
+            Ok(Some(QueryJob { id, read_ms, looks, look_ms, found, locator, page, malformed, kinds }))
         }
         Err(error) if is_final(&error) => Ok(not_by_bulk(org, sync, &error.to_string())),
         // There may be a job now, and a run has no second one.
-        Err(error @ (CallError::Transport { sent: true, .. } | CallError::Unreadable { .. })) => {
-            Ok(not_by_bulk(org, sync, &error.to_string()))
-        }
-        Err(error) => Err(error.into()),
+        Err(StepError::Call(
+            error @ (CallError::Transport { sent: true, .. } | CallError::Unreadable { .. }),
+        )) => Ok(not_by_bulk(org, sync, &error.to_string())),
+        Err(error) => Err(error),
     }
 }
 
@@ -150,7 +146,7 @@ fn not_by_bulk(org: &OrgContext, sync: &SyncSettings, why: &str) -> Option<Query
 }
 
 /// The types of what is read, or why it cannot be read as CSV.
-async fn kinds(org: &OrgContext, sync: &SyncSettings) -> Result<Result<Kinds, String>, CallError> {
+async fn kinds(org: &OrgContext, sync: &SyncSettings) -> Result<Result<Kinds, String>, StepError> {
     let mut described: BTreeMap<String, (Row, Describe)> = BTreeMap::new();
     let mut kinds = Kinds::new();
     for path in sync.mapping.read_fields() {
@@ -158,8 +154,8 @@ async fn kinds(org: &OrgContext, sync: &SyncSettings) -> Result<Result<Kinds, St
         let mut names = path.split('.').peekable();
         while let Some(name) = names.next() {
             if !described.contains_key(&object) {
-                let reply = org.line.call(Lane::Refresh, &describe::describe(&object, None)).await?;
-                let row = match describe::parse(&reply) {
+                let reply = org.api.call(Lane::Refresh, &describe::describe(&object, None)).await?;
+                let row = match describe::parse(&reply).map_err(StepError::from) {
                     Ok(answer) => answer.map(|answer| answer.row).unwrap_or_default(),
                     Err(error) if is_final(&error) => return Ok(Err(error.to_string())),
                     Err(error) => return Err(error),
@@ -187,97 +183,58 @@ async fn kinds(org: &OrgContext, sync: &SyncSettings) -> Result<Result<Kinds, St
     Ok(Ok(kinds))
 }
 
-impl Refresh {
-    /// One step of a run that reads by this job.
-    pub(super) async fn bulk_page(
-        &self,
-        sync: &SyncSettings,
-        refresh: &RefreshSettings,
-        run: Run,
-        job: QueryJob,
-    ) -> Result<worker::Next, Halt> {
-        let org = &self.org;
-        match step(org, sync, refresh, (&run.id, run.records), job.clone()).await? {
-            Step::Wait(wait) => Ok(worker::Next::After(wait)),
-            Step::Looked(job) => self.go_on(sync, Run { job: Some(job), ..run }, Vec::new()).await,
-            Step::Spoilt(job, error) => {
-                self.go_on(sync, Run { job: Some(job), ..run }, Vec::new()).await?;
-                Err(error.into())
-            }
-            Step::Page(requests, records, next) => {
-                let last = next.is_none();
-                let run = Run { records: run.records + records, job: next, ..run };
-                if !last {
-                    return self.go_on(sync, run, requests).await;
-                }
-                let next = self.all_read(sync, run, requests).await?;
-                leave(org, &job).await;
-                Ok(next)
-            }
-            Step::Lost(why) => {
-                tracing::warn!(
-                    org = org.id(),
-                    sync = sync.name,
-                    job = job.id,
-                    "the refresh begins again with REST pages, as its Bulk query is lost: {why}"
-                );
-                // Its place has never moved. With a total it is not counted again, so no other job is created.
-                let next = self.go_on(sync, Run { records: 0, job: None, ..run }, Vec::new()).await?;
-                leave(org, &job).await;
-                Ok(next)
-            }
-        }
-    }
-}
-
 /// One step of a job: a look at it, or a page of its results. `run` names the run that has read so many records by it.
-async fn step(
+pub(super) async fn step(
     org: &OrgContext,
     sync: &SyncSettings,
     refresh: &RefreshSettings,
     (run, read): (&str, u64),
     job: QueryJob,
-) -> Result<Step, CallError> {
+) -> Result<JobStep, StepError> {
     let step = match job.found {
         None => look(org, job).await,
         Some(found) => match page(org, sync, refresh, (run, read, found), &job).await {
-            Err(error @ CallError::Unreadable { .. }) if job.spoilt + 1 < SPOILT_MAX => {
-                Ok(Step::Spoilt(QueryJob { spoilt: job.spoilt + 1, ..job }, error))
+            Err(StepError::Call(error @ CallError::Unreadable { .. }))
+                if job.malformed + 1 < MALFORMED_MAX =>
+            {
+                Ok(JobStep::Malformed(QueryJob { malformed: job.malformed + 1, ..job }, error))
             }
-            Err(error @ CallError::Unreadable { .. }) => Ok(Step::Lost(error.to_string())),
+            Err(StepError::Call(error @ CallError::Unreadable { .. })) => {
+                Ok(JobStep::Lost(error.to_string()))
+            }
             other => other,
         },
     };
     match step {
-        Err(error) if is_final(&error) => Ok(Step::Lost(error.to_string())),
+        Err(error) if is_final(&error) => Ok(JobStep::Lost(error.to_string())),
         other => other,
     }
 }
 
-async fn look(org: &OrgContext, job: QueryJob) -> Result<Step, CallError> {
+async fn look(org: &OrgContext, job: QueryJob) -> Result<JobStep, StepError> {
     let now_ms = org.clock.now_ms();
     let wait_ms = job.look_ms.saturating_sub(now_ms).min(LOOK_MS_MAX);
     if wait_ms > 0 {
-        return Ok(Step::Wait(Duration::from_millis(wait_ms)));
+        return Ok(JobStep::Wait(Duration::from_millis(wait_ms)));
     }
-    let info = job::info(&org.line.call(Lane::Refresh, &query::status(&job.id)).await?)?;
+    let info = job::info(&org.api.call(Lane::Refresh, &query::status(&job.id)).await?)?;
     let looks = job.looks + 1;
     let looked = QueryJob { looks, look_ms: now_ms + look_delay_ms(org, looks), ..job };
     Ok(verdict(looked, info, now_ms))
 }
 
 /// What follows from a look.
-fn verdict(job: QueryJob, info: JobInfo, now_ms: u64) -> Step {
+fn verdict(job: QueryJob, info: JobInfo, now_ms: u64) -> JobStep {
     let because = info.error.map(|error| format!(": {error}")).unwrap_or_default();
     match info.state {
-        JobState::JobComplete => Step::Looked(QueryJob { found: Some(info.processed), ..job }),
-        JobState::Failed => Step::Lost(format!("the Bulk query failed{because}")),
-        JobState::Aborted => Step::Lost(format!("somebody aborted the Bulk query{because}")),
+        JobState::JobComplete => JobStep::Looked(QueryJob { found: Some(info.processed), ..job }),
+        JobState::Failed => JobStep::Lost(format!("the Bulk query failed{because}")),
+        JobState::Aborted => JobStep::Lost(format!("somebody aborted the Bulk query{because}")),
         JobState::Open | JobState::UploadComplete | JobState::InProgress => {
             if now_ms.saturating_sub(job.read_ms) > WORK_MS_MAX {
-                Step::Lost("the Bulk query did not end within a day".to_owned())
+                JobStep::Lost("the Bulk query did not end within a day".to_owned())
             } else {
-                Step::Looked(job)
+                JobStep::Looked(job)
             }
         }
     }
@@ -290,16 +247,16 @@ async fn page(
     refresh: &RefreshSettings,
     (run, read, found): (&str, u64, u64),
     job: &QueryJob,
-) -> Result<Step, CallError> {
-    let turns = org.ways().pages;
+) -> Result<JobStep, StepError> {
+    let turns = org.vendor().pages;
     let _turn = turns.acquire().await;
     // Pages are read while less than half of the queue is full: this one leaves a quarter of it for live events.
     let room = usize::try_from(org.queue_max / 4).unwrap_or(PAGE);
     let records_max = job.page.min(room).max(1);
     let Some((body, head)) = fetch(org, job, records_max).await? else {
         return Ok(match records_max / 4 {
-            0 => Step::Lost(format!("one of its records has more than {PAGE_BYTES_MAX} bytes")),
-            page => Step::Looked(QueryJob { page, ..job.clone() }),
+            0 => JobStep::Lost(format!("one of its records has more than {PAGE_BYTES_MAX} bytes")),
+            page => JobStep::Looked(QueryJob { page, ..job.clone() }),
         });
     };
     // A row is as old as the job, and a live change since then must not be undone by it. Those of records that have not
@@ -318,20 +275,20 @@ fn behind(
     head: PageHead,
     requests: Vec<NewRequest>,
     (read, records, found): (u64, u64, u64),
-) -> Result<Step, CallError> {
+) -> Result<JobStep, StepError> {
     if let Some(told) = head.records.filter(|told| *told != records) {
-        return Err(unreadable(&format!("holds {records} records, but should hold {told}")));
+        return Err(unreadable(&format!("holds {records} records, but should hold {told}")).into());
     }
     let all = read + records >= found;
     match head.next {
         Next::Page(locator) if job.locator.as_ref() != Some(&locator) => {
-            let next = QueryJob { locator: Some(locator), spoilt: 0, ..job.clone() };
-            Ok(Step::Page(requests, records, Some(next)))
+            let next = QueryJob { locator: Some(locator), malformed: 0, ..job.clone() };
+            Ok(JobStep::Page(requests, records, Some(next)))
         }
-        Next::Page(_) => Err(unreadable("leads back to itself")),
-        Next::End | Next::Untold if all => Ok(Step::Page(requests, records, None)),
-        Next::End => Ok(Step::Lost(format!("it found {found} records, but gave {}", read + records))),
-        Next::Untold => Err(unreadable("does not say whether another one follows")),
+        Next::Page(_) => Err(unreadable("leads back to itself").into()),
+        Next::End | Next::Untold if all => Ok(JobStep::Page(requests, records, None)),
+        Next::End => Ok(JobStep::Lost(format!("it found {found} records, but gave {}", read + records))),
+        Next::Untold => Err(unreadable("does not say whether another one follows").into()),
     }
 }
 
@@ -350,7 +307,7 @@ impl Sheet<'_> {
         &self,
         page: &[u8],
         changed: &BTreeSet<String>,
-    ) -> Result<(Vec<NewRequest>, u64), CallError> {
+    ) -> Result<(Vec<NewRequest>, u64), StepError> {
         let Self { sync, batch, run, kinds, read_ms } = *self;
         let (mut requests, mut records) = (Vec::new(), 0);
         let (mut rows, mut ids) = (Vec::new(), Vec::new());
@@ -382,8 +339,8 @@ async fn fetch(
     org: &OrgContext,
     job: &QueryJob,
     records_max: usize,
-) -> Result<Option<(Vec<u8>, PageHead)>, CallError> {
-    let plan = org.line.plan(Lane::Refresh, 1).await?;
+) -> Result<Option<(Vec<u8>, PageHead)>, StepError> {
+    let plan = org.api.reserve(Lane::Refresh, 1).await?;
     let (mut body, mut too_large) = (Vec::new(), false);
     let mut take = |piece: &[u8]| {
         too_large |= body.len() + piece.len() > PAGE_BYTES_MAX;
@@ -394,7 +351,7 @@ async fn fetch(
         Ok(())
     };
     let call = query::results(&job.id, job.locator.as_deref(), records_max);
-    let reply = org.line.download(&plan, &call, &mut take).await;
+    let reply = org.api.download(&plan, &call, &mut take).await;
     if too_large {
         return Ok(None);
     }
@@ -404,9 +361,9 @@ async fn fetch(
 }
 
 /// Takes leave of a job that nobody needs any more. That it stays for seven days does no harm.
-async fn leave(org: &OrgContext, job: &QueryJob) {
+pub(super) async fn leave(org: &OrgContext, job: &QueryJob) {
     let call = if job.found.is_some() { query::delete(&job.id) } else { query::abort(&job.id) };
-    let left = org.line.call(Lane::Refresh, &call).await.and_then(|reply| reply.require_success());
+    let left = org.api.call(Lane::Refresh, &call).await.and_then(|reply| Ok(reply.require_success()?));
     if let Err(error) = left {
         tracing::debug!(org = org.id(), job = job.id, "the Bulk query's job stays: {error}");
     }
@@ -414,8 +371,8 @@ async fn leave(org: &OrgContext, job: &QueryJob) {
 
 /// Whether asking again leads to nothing else: the job, its results or this page of them is gone, or the object or its
 /// fields cannot be queried so, or the day's jobs are used up, which is not the same as its calls.
-fn is_final(error: &CallError) -> bool {
-    let CallError::Refused(error) = error else { return false };
+fn is_final(error: &StepError) -> bool {
+    let Some(error) = error.refusal() else { return false };
     match error.class() {
         ErrorClass::Auth | ErrorClass::Concurrency => false,
         ErrorClass::Transient => error.is_lost_locator(),
@@ -426,7 +383,7 @@ fn is_final(error: &CallError) -> bool {
 
 /// The longer, the less is left of our share of the day's calls.
 fn look_delay_ms(org: &OrgContext, looks: u32) -> u64 {
-    let wait = poll_delay(looks, org.clock.dice()).mul_f64(patience(org.line.spent()));
+    let wait = poll_delay(looks, org.clock.jitter()).mul_f64(patience(org.api.spent()));
     u64::try_from(wait.as_millis()).unwrap_or(LOOK_MS_MAX)
 }
 

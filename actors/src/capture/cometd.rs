@@ -8,26 +8,31 @@ use actix::{
     Actor, ActorContext as _, AsyncContext as _, Context, Handler, WeakRecipient, WrapFuture as _,
     fut::ActorFutureExt as _,
 };
-use orgpipe_salesforce::cometd::{
-    Action, Batch, Failure, Input, Report, StartFrom, Wanted,
-    session::{Options, Session, step},
+use orgpipe_salesforce::{
+    cometd::{
+        Action, Batch, Failure, Input, Report, StartFrom, Wanted,
+        session::{Options, Session, step},
+    },
+    error::CallError,
 };
-
-use orgpipe_salesforce::error::CallError;
-use orgpipe_store::{Append, StoreError};
+use orgpipe_store::StoreError;
 
 use super::{
-    heal::{self, GapReason},
-    replay::begun_name,
-    requests::{self, position_ms, position_name, position_time_name},
+    gap_recovery,
+    requests::{self, position_ms},
 };
-use crate::failpoint::Point;
-use crate::supervise::{
-    context::OrgContext,
-    line,
-    org::Bell,
-    subscription::{REFUSED, Subscription},
-    worker::{Ring, Stop},
+use crate::{
+    failpoint::Point,
+    org::{
+        api::client,
+        context::OrgContext,
+        step_error::StepError,
+        store::Position,
+        subscription::{REFUSED, Subscription},
+        wake::Wakeup,
+    },
+    receipt::GapReason,
+    runtime::worker::{Stop, Wake},
 };
 
 /// How often it is stored that a quiet channel is heard of.
@@ -38,8 +43,8 @@ pub(crate) struct CometdActor {
     org: Arc<OrgContext>,
     /// `None` only until the positions are read, and while a step is computed.
     session: Option<Session>,
-    login: Option<line::Session>,
-    bell: WeakRecipient<Bell>,
+    login: Option<client::Session>,
+    wakeup: WeakRecipient<Wakeup>,
     /// Channels that deliver.
     delivering: BTreeSet<String>,
     /// Not before this time since the start is it stored again that they were heard of.
@@ -49,17 +54,17 @@ pub(crate) struct CometdActor {
 
 impl CometdActor {
     /// A subscription to every channel of the org's syncs, going on from the stored positions.
-    pub(crate) fn new(org: Arc<OrgContext>, bell: WeakRecipient<Bell>) -> Self {
+    pub(crate) fn new(org: Arc<OrgContext>, wakeup: WeakRecipient<Wakeup>) -> Self {
         let delivering = BTreeSet::new();
         let heard_again = Duration::ZERO;
-        Self { org, session: None, login: None, bell, delivering, heard_again, stopping: false }
+        Self { org, session: None, login: None, wakeup, delivering, heard_again, stopping: false }
     }
 
     fn feed(&mut self, input: Input, context: &mut Context<Self>) {
         self.org.pass(Point::Stream);
         let Some(session) = self.session.take() else { return };
         let clock = self.org.clock;
-        let (session, actions) = step(session, input, clock.monotonic(), clock.dice());
+        let (session, actions) = step(session, input, clock.monotonic(), clock.jitter());
         self.session = Some(session);
         for action in actions {
             self.perform(action, context);
@@ -75,7 +80,7 @@ impl CometdActor {
                         return Err(Failure::Unreachable("there is no login yet".to_owned()));
                     };
                     let version = &org.settings.api_version;
-                    org.line
+                    org.api
                         .http()
                         .post_cometd(&login.token, version, suffix, message, cookies.as_deref(), timeout)
                         .await
@@ -120,10 +125,10 @@ impl CometdActor {
         }
         self.heard_again = now + HEARD_EVERY;
         let org = Arc::clone(&self.org);
-        let positions = heal::heard(&self.delivering, org.clock.now_ms());
+        let now_ms = org.clock.now_ms();
+        let heard = self.delivering.iter().map(|channel| Position::Heard(channel).number(now_ms)).collect();
         let commit = async move {
-            let stored = org.store.append(org.id(), Append { positions, ..Append::default() }).await;
-            if let Err(error) = stored {
+            if let Err(error) = org.store.put(heard).await {
                 tracing::error!(org = org.id(), "it was not stored that events are heard: {error}");
             }
         };
@@ -134,9 +139,9 @@ impl CometdActor {
     fn note_gap(&mut self, channels: Vec<String>, context: &mut Context<Self>) {
         let org = Arc::clone(&self.org);
         let commit =
-            async move { heal::note_gap(&org, channels, GapReason::ReplayRefused, Vec::new()).await };
+            async move { gap_recovery::note_gap(&org, channels, GapReason::ReplayRefused, Vec::new()).await };
         context.wait(commit.into_actor(self).map(move |noted, actor, context| match noted {
-            Ok(()) => actor.ring(Bell::Refresh),
+            Ok(()) => actor.wake(Wakeup::Refresh),
             Err(error) => {
                 // Started afresh, it sees the same gap again.
                 tracing::error!(org = actor.org.id(), "a gap was not stored: {error}");
@@ -158,9 +163,9 @@ impl CometdActor {
         let commit = async move {
             org.pass(Point::BeforeA);
             if !came.overflows.is_empty() {
-                heal::note_overflows(&org, &came.overflows).await?;
+                gap_recovery::note_overflows(&org, &came.overflows).await?;
             }
-            let stored = org.store.append(org.id(), came.append).await;
+            let stored = org.store.append(came.append).await;
             org.pass(Point::AfterA);
             stored
         };
@@ -177,16 +182,16 @@ impl CometdActor {
                         }
                     });
                     if !overflowed.is_empty() {
-                        actor.ring(Bell::Refresh);
+                        actor.wake(Wakeup::Refresh);
                     }
-                    actor.ring(Bell::Ingress);
+                    actor.wake(Wakeup::Ingress);
                     Input::Stored { request }
                 }
                 Err(error) => {
                     tracing::error!(org = actor.org.id(), "events were not stored: {error}");
                     let now_ms = actor.org.clock.now_ms();
-                    let note = format!("is deaf: {error}");
-                    actor.org.board.subscription(now_ms, |all| all.deaf(&note, "", now_ms));
+                    let note = format!("is disconnected: {error}");
+                    actor.org.board.subscription(now_ms, |all| all.disconnected(&note, "", now_ms));
                     Input::StoreFailed { request }
                 }
             };
@@ -197,7 +202,7 @@ impl CometdActor {
     fn renew(&mut self, stale: bool, context: &mut Context<Self>) {
         let org = Arc::clone(&self.org);
         let refused = self.login.as_ref().filter(|_| stale).map(|login| login.generation);
-        let login = async move { org.line.session(refused).await };
+        let login = async move { org.api.session(refused).await };
         context.spawn(login.into_actor(self).map(|login, actor, context| {
             let input = match login {
                 Ok(login) => {
@@ -205,7 +210,10 @@ impl CometdActor {
                     Input::TokenReady
                 }
                 Err(error) => {
-                    let permanent = matches!(&error, CallError::Login(error) if error.is_permanent());
+                    let permanent = matches!(
+                        &error,
+                        StepError::Call(CallError::Login(error)) if error.is_permanent()
+                    );
                     Input::TokenFailed { permanent }
                 }
             };
@@ -213,10 +221,10 @@ impl CometdActor {
         }));
     }
 
-    /// A full mailbox means that the bell rings already.
-    fn ring(&self, which: Bell) {
-        if let Some(bell) = self.bell.upgrade() {
-            let _ = bell.try_send(which);
+    /// A full mailbox means that a wake-up waits in it already.
+    fn wake(&self, which: Wakeup) {
+        if let Some(wakeup) = self.wakeup.upgrade() {
+            let _ = wakeup.try_send(which);
         }
     }
 
@@ -258,7 +266,7 @@ impl CometdActor {
             Report::Refused { channel: None, reason, hint, retry_in, .. } => {
                 let note = format!("the session was refused: {reason}");
                 tracing::warn!(org, retry_secs = retry_in.as_secs(), "{note}. {hint}");
-                board(&|all| all.deaf(&format!("is deaf: {note}"), hint, now_ms));
+                board(&|all| all.disconnected(&format!("is disconnected: {note}"), hint, now_ms));
             }
             // What follows from it is told by the next report.
             Report::Bug { reason, hint } => tracing::error!(
@@ -268,12 +276,12 @@ impl CometdActor {
             Report::Lost { reason, retry_in, .. } => {
                 let retry_secs = retry_in.as_secs_f32();
                 tracing::warn!(org, retry_secs, "the subscription is built anew: {reason}");
-                board(&|all| all.deaf(&format!("is deaf: {reason}"), "", now_ms));
+                board(&|all| all.disconnected(&format!("is disconnected: {reason}"), "", now_ms));
             }
             Report::LoginFailed { permanent, retry_in } => {
-                let (retry_secs, note) = (retry_in.as_secs_f32(), "is deaf: there is no login");
+                let (retry_secs, note) = (retry_in.as_secs_f32(), "is disconnected: there is no login");
                 tracing::debug!(org, permanent, retry_secs, "no login for the subscription");
-                board(&|all| all.deaf(note, "See the login's note.", now_ms));
+                board(&|all| all.disconnected(note, "See the login's note.", now_ms));
             }
             Report::MultipleClients => {
                 tracing::warn!(
@@ -290,43 +298,28 @@ impl CometdActor {
 /// connected is left to the first refresh. That it has begun is on disk before it begins, so that after a kill it goes
 /// on with all that is retained instead of missing what was published in between.
 async fn begin(org: &OrgContext, channel: &str) -> Result<StartFrom, StoreError> {
-    let name = begun_name(channel);
-    if stored(org, &name).await?.is_some() {
+    if org.store.number(Position::Begun(channel)).await?.is_some() {
         return Ok(StartFrom::Earliest);
     }
-    let positions = vec![(name, org.clock.now_ms().to_string().into_bytes())];
-    org.store.append(org.id(), Append { positions, requests: Vec::new(), dead: Vec::new() }).await?;
+    org.store.put(vec![Position::Begun(channel).number(org.clock.now_ms())]).await?;
     Ok(StartFrom::Latest)
-}
-
-/// The channels of an org's syncs, each once.
-pub(crate) fn channels(org: &OrgContext) -> Vec<String> {
-    let channels: BTreeSet<&String> = org.settings.syncs.iter().map(|sync| &sync.channel).collect();
-    channels.into_iter().cloned().collect()
-}
-
-/// A stored value; an empty one is as good as none, and so is a position that was given up.
-async fn stored(org: &OrgContext, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-    Ok(org.store.position(org.id(), name).await?.filter(|value| !value.is_empty()))
 }
 
 /// The channels with the stored positions.
 async fn wanted(org: &OrgContext) -> Result<Vec<Wanted>, StoreError> {
-    let mut dark = Vec::new();
-    for channel in channels(org) {
-        if heal::was_dark(org, &channel).await? {
-            dark.push(channel);
+    let mut past_retention = Vec::new();
+    for channel in org.settings.channels() {
+        if gap_recovery::was_past_retention(org, &channel).await? {
+            past_retention.push(channel);
         }
     }
-    if !dark.is_empty() {
-        heal::note_gap(org, dark, GapReason::Dark, Vec::new()).await?;
+    if !past_retention.is_empty() {
+        gap_recovery::note_gap(org, past_retention, GapReason::PastRetention, Vec::new()).await?;
     }
     let mut wanted = Vec::new();
-    for channel in channels(org) {
-        let position = stored(org, &position_name(&channel)).await?;
-        let published = org.store.position(org.id(), &position_time_name(&channel)).await?;
-        let published = published.filter(|_| position.is_some());
-        let published = published.and_then(|text| String::from_utf8(text).ok()?.parse().ok());
+    for channel in org.settings.channels() {
+        let position = org.store.bytes(Position::ReplayId(&channel)).await?;
+        let published = org.store.number(Position::Published(&channel)).await?.filter(|_| position.is_some());
         let now_ms = org.clock.now_ms();
         org.board.subscription(now_ms, |all| all.wanted(&channel, published, now_ms));
         let start = begin(org, &channel).await?;
@@ -356,10 +349,10 @@ impl Actor for CometdActor {
 }
 
 /// The subscription has no queue to look at.
-impl Handler<Ring> for CometdActor {
+impl Handler<Wake> for CometdActor {
     type Result = ();
 
-    fn handle(&mut self, _: Ring, _: &mut Self::Context) {}
+    fn handle(&mut self, _: Wake, _: &mut Self::Context) {}
 }
 
 impl Handler<Stop> for CometdActor {

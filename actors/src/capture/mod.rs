@@ -2,12 +2,12 @@
 
 pub(crate) mod bulk_pages;
 pub(crate) mod cometd;
-pub(crate) mod heal;
+pub(crate) mod gap_recovery;
 mod orphans;
 pub(crate) mod pages;
 pub(crate) mod refresh;
 pub(crate) mod replay;
 pub(crate) mod requests;
+mod run;
 mod schedule;
 mod waits;
-pub(crate) mod webhook;

@@ -10,14 +10,11 @@ use orgpipe_reconcile::describe::Kind;
 use orgpipe_salesforce::{rest::query, soql::Select};
 use orgpipe_store::Lane;
 
-use super::pages::{self, Halt};
+use super::pages;
 use crate::{
-    parcel::Row,
+    org::{context::OrgContext, describe::describe_target, step_error::StepError},
+    queue_entry::Row,
     settings::{OnDeleted, SyncSettings},
-    supervise::{
-        context::OrgContext,
-        schemas::{self, SchemaError},
-    },
 };
 
 /// Records of one query.
@@ -40,16 +37,16 @@ fn select(org: &OrgContext, sync: &SyncSettings) -> Select {
 
 /// Whether they can be told for sure: each link is a lookup that we may read, and they are not so many that a mistake is
 /// the likelier reason.
-pub(super) async fn told_for_sure(org: &OrgContext, sync: &SyncSettings) -> Result<bool, Halt> {
+pub(super) async fn told_for_sure(org: &OrgContext, sync: &SyncSettings) -> Result<bool, StepError> {
     let target = sync.mapping.target();
-    let plan = org.line.plan(Lane::Refresh, 3).await?;
-    let described = match schemas::read(org, &plan, target).await {
+    let plan = org.api.reserve(Lane::Refresh, 3).await?;
+    let described = match describe_target(org, &plan, target).await {
         Ok(described) => described,
-        Err(SchemaError::Call(error)) => return Err(error.into()),
-        Err(error @ SchemaError::Unusable { .. }) => {
+        Err(error @ StepError::Unusable { .. }) => {
             tracing::error!(org = org.id(), sync = sync.name, "deleted records are not looked for: {error}");
             return Ok(false);
         }
+        Err(error) => return Err(error),
     };
     let links = org.settings.links(target);
     let lookup = |link: &String| {
@@ -62,7 +59,8 @@ pub(super) async fn told_for_sure(org: &OrgContext, sync: &SyncSettings) -> Resu
         return Ok(false);
     }
     let count = async |select: Select| {
-        query::page(&org.line.planned(&plan, &query::query(&select.to_count())).await?).map(|page| page.total)
+        let reply = org.api.call_reserved(&plan, &query::query(&select.to_count())).await?;
+        Ok::<_, StepError>(query::page(&reply)?.total)
     };
     let orphans = count(select(org, sync)).await?;
     if orphans <= FEW {
@@ -89,13 +87,13 @@ pub(super) async fn read(
     org: &OrgContext,
     sync: &SyncSettings,
     after: &str,
-) -> Result<(Vec<Row>, bool), Halt> {
-    let pages = org.ways().pages;
+) -> Result<(Vec<Row>, bool), StepError> {
+    let pages = org.vendor().pages;
     let _turn = pages.acquire().await;
     let select =
         select(org, sync).fields(["Id", sync.mapping.external_id_field()]).order_by("Id").limit(PAGE);
     let select = if after.is_empty() { select } else { select.and_gt("Id", after) };
-    let page = query::page(&org.line.call(Lane::Refresh, &query::query(&select.to_soql())).await?)?;
+    let page = query::page(&org.api.call(Lane::Refresh, &query::query(&select.to_soql())).await?)?;
     // A page that Salesforce cut is gone on with behind its last record.
     let more = page.next.is_some() || page.records.len() >= PAGE;
     Ok((page.records, more))

@@ -1,30 +1,32 @@
 //! Reading the records of an object page by page: by ID, or by the time of their last change.
 //!
-//! Here: one page, the place behind it, and the requests it becomes. Not here: who reads why (`refresh`, `heal`).
+//! Here: one page, the cursor behind it, and the requests it becomes. Not here: who reads why (`refresh`, `gap_recovery`).
 //!
-//! A place names the last record read, never an offset, so it holds while records come and go. Of many records changed
+//! A cursor names the last record read, never an offset, so it holds while records come and go. Of many records changed
 //! in the same instant the ID tells which are read. A record that changes meanwhile is read twice, never not at all.
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat};
 use orgpipe_reconcile::row;
 use orgpipe_salesforce::{
     error::{CallError, ErrorClass},
     rest::query,
     soql::Select,
 };
-use orgpipe_store::{Lane, NewRequest, StoreError};
+use orgpipe_store::{Lane, NewRequest};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    parcel::{Origin, RequestParcel, Row, pack},
-    settings::SyncSettings,
-    supervise::{
+    clock::time,
+    org::{
         context::OrgContext,
-        sources::{self, SourceHalt},
+        describe::{blame, readable},
+        step_error::StepError,
     },
+    queue_entry::{Origin, RequestEntry, Row, pack},
+    settings::SyncSettings,
 };
 
 /// Records read with one query: one page as Salesforce cuts it (REST API Developer Guide, "Query Options Header").
@@ -37,7 +39,7 @@ const LATE_COMMIT_MS: u64 = 15 * 60 * 1000;
 
 /// How far an object is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Place {
+pub(crate) struct Cursor {
     /// ID of the last record read; empty at the start.
     pub after: String,
     /// Only records changed since a time, in the order of their changes; none = all, in the order of their IDs.
@@ -54,7 +56,7 @@ pub(crate) struct Changed {
     pub stamp: String,
 }
 
-impl Place {
+impl Cursor {
     /// All records.
     pub(super) fn all() -> Self {
         Self::default()
@@ -81,7 +83,7 @@ impl Place {
         select.where_raw(&from_here).order_by("SystemModstamp, Id")
     }
 
-    /// The place behind this record; none if it lacks what a place is made of.
+    /// The cursor behind this record; none if it lacks what a cursor is made of.
     fn behind(&self, last: &Row) -> Option<Self> {
         let after = id_of(last)?;
         let changed = match &self.changed {
@@ -100,81 +102,59 @@ impl Place {
 pub(super) struct Page {
     pub rows: Vec<Row>,
     /// Where the next page begins; none when this was the last one.
-    pub next: Option<Place>,
+    pub next: Option<Cursor>,
     /// API calls it took.
     pub calls: u64,
     /// Before the first of them, Unix milliseconds: a change after that may not be in the rows.
     pub read_ms: u64,
 }
 
-/// Why a step of reading went no further.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Halt {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Call(#[from] CallError),
-    #[error(transparent)]
-    Source(#[from] SourceHalt),
+/// What is read from a cursor on.
+pub(super) fn statement(sync: &SyncSettings, condition: &str, cursor: &Cursor) -> Select {
+    cursor.select(sync.mapping.object(), condition).fields(sync.mapping.read_fields())
 }
 
-impl Halt {
-    pub(super) fn hint(&self) -> String {
-        match self {
-            Self::Call(error) => error.hint(),
-            Self::Store(error) => error.hint(),
-            Self::Source(error) => error.hint(),
-        }
-        .unwrap_or_default()
-    }
-}
-
-/// What is read from a place on.
-pub(super) fn statement(sync: &SyncSettings, condition: &str, place: &Place) -> Select {
-    place.select(sync.mapping.object(), condition).fields(sync.mapping.read_fields())
-}
-
-/// Reads the page behind a place, without the fields that cannot be read. Salesforce may cut it into shorter ones and
+/// Reads the page behind a cursor, without the fields that cannot be read. Salesforce may cut it into shorter ones and
 /// forgets cursors as it likes: then the records at hand are a page, and the next one begins behind them.
 pub(super) async fn read(
     org: &OrgContext,
     sync: &SyncSettings,
     condition: &str,
-    place: &Place,
-) -> Result<Page, Halt> {
-    let sync = &*sources::readable(org, Lane::Refresh, sync).await?;
-    let page = read_whole(org, sync, condition, place).await;
-    Ok(page.inspect_err(|error| sources::blame(org, &sync.name, error))?)
+    cursor: &Cursor,
+) -> Result<Page, StepError> {
+    let sync = &*readable(org, Lane::Refresh, sync).await?;
+    let page = read_whole(org, sync, condition, cursor).await;
+    page.inspect_err(|error| blame(org, &sync.name, error))
 }
 
 async fn read_whole(
     org: &OrgContext,
     sync: &SyncSettings,
     condition: &str,
-    place: &Place,
-) -> Result<Page, CallError> {
-    let pages = org.ways().pages;
+    cursor: &Cursor,
+) -> Result<Page, StepError> {
+    let pages = org.vendor().pages;
     let _turn = pages.acquire().await;
     let read_ms = org.clock.now_ms();
-    let mut select = statement(sync, condition, place).limit(PAGE);
-    if place.changed.is_some() {
+    let mut select = statement(sync, condition, cursor).limit(PAGE);
+    if cursor.changed.is_some() {
         select = select.fields([STAMP]);
     }
-    let mut page = query::page(&org.line.call(Lane::Refresh, &query::query(&select.to_soql())).await?)?;
+    let mut page = query::page(&org.api.call(Lane::Refresh, &query::query(&select.to_soql())).await?)?;
     let (mut rows, mut calls, mut cut) = (page.records, 1, false);
     while let Some(url) = page.next.take() {
         calls += 1;
-        match query::page(&org.line.call(Lane::Refresh, &query::next(&url)).await?) {
+        match query::page(&org.api.call(Lane::Refresh, &query::next(&url)).await?) {
             Ok(more) => {
                 rows.extend(more.records);
                 page.next = more.next;
             }
             Err(CallError::Refused(error)) if error.code == "INVALID_QUERY_LOCATOR" => cut = true,
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
     }
     let next = match rows.last().filter(|_| cut || rows.len() >= PAGE) {
-        Some(last) => Some(place.behind(last).ok_or_else(|| CallError::Unreadable {
+        Some(last) => Some(cursor.behind(last).ok_or_else(|| CallError::Unreadable {
             status: 200,
             what: format!("a record of {} without `Id` or `{STAMP}`", sync.mapping.object()),
         })?),
@@ -188,10 +168,10 @@ pub(super) async fn count(
     org: &OrgContext,
     sync: &SyncSettings,
     condition: &str,
-    place: &Place,
+    cursor: &Cursor,
 ) -> Option<u64> {
-    let soql = place.select(sync.mapping.object(), condition).to_count();
-    let reply = org.line.call(Lane::Refresh, &query::query(&soql)).await.ok()?;
+    let soql = cursor.select(sync.mapping.object(), condition).to_count();
+    let reply = org.api.call(Lane::Refresh, &query::query(&soql)).await.ok()?;
     query::page(&reply).ok().map(|page| page.total)
 }
 
@@ -200,15 +180,15 @@ pub(super) async fn changed(
     org: &OrgContext,
     sync: &SyncSettings,
     since_ms: u64,
-) -> Result<Option<BTreeSet<String>>, CallError> {
-    let place = Place::changed_since(since_ms);
-    let soql = place.select(sync.mapping.object(), "").unordered().limit(PAGE).to_soql();
-    match query::page(&org.line.call(Lane::Refresh, &query::query_all(&soql)).await?) {
+) -> Result<Option<BTreeSet<String>>, StepError> {
+    let cursor = Cursor::changed_since(since_ms);
+    let soql = cursor.select(sync.mapping.object(), "").unordered().limit(PAGE).to_soql();
+    match query::page(&org.api.call(Lane::Refresh, &query::query_all(&soql)).await?) {
         Ok(page) if page.next.is_some() || page.records.len() >= PAGE => Ok(None),
         Ok(page) => Ok(Some(page.records.iter().filter_map(id_of).collect())),
         // Not every object has the field.
         Err(CallError::Refused(error)) if error.class() == ErrorClass::Schema => Ok(None),
-        Err(error) => Err(error),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -231,8 +211,8 @@ pub(super) fn requests(
         }
         let records = part.len();
         let ids = part.iter().filter_map(id_of).collect();
-        let parcel = RequestParcel { rows: Some(part), ..parcel(sync, origin, run, ids, read_ms) };
-        requests.push(request(records, &parcel));
+        let entry = RequestEntry { rows: Some(part), ..entry(sync, origin, run, ids, read_ms) };
+        requests.push(request(records, &entry));
     }
     requests
 }
@@ -247,11 +227,11 @@ pub(super) fn rowless(
     read_ms: u64,
 ) -> Vec<NewRequest> {
     let parts = ids.chunks(batch.max(1));
-    parts.map(|ids| request(ids.len(), &parcel(sync, origin, run, ids.to_vec(), read_ms))).collect()
+    parts.map(|ids| request(ids.len(), &entry(sync, origin, run, ids.to_vec(), read_ms))).collect()
 }
 
-fn parcel(sync: &SyncSettings, origin: Origin, run: &str, ids: Vec<String>, read_ms: u64) -> RequestParcel {
-    RequestParcel {
+fn entry(sync: &SyncSettings, origin: Origin, run: &str, ids: Vec<String>, read_ms: u64) -> RequestEntry {
+    RequestEntry {
         v: 1,
         sync: sync.name.clone(),
         origin,
@@ -263,9 +243,9 @@ fn parcel(sync: &SyncSettings, origin: Origin, run: &str, ids: Vec<String>, read
     }
 }
 
-fn request(records: usize, parcel: &RequestParcel) -> NewRequest {
+fn request(records: usize, entry: &RequestEntry) -> NewRequest {
     let records = u32::try_from(records).unwrap_or(u32::MAX);
-    NewRequest { lane: Lane::Refresh, records, body: pack(parcel) }
+    NewRequest { lane: Lane::Refresh, records, body: pack(entry) }
 }
 
 pub(super) fn id_of(row: &Row) -> Option<String> {
@@ -275,10 +255,6 @@ pub(super) fn id_of(row: &Row) -> Option<String> {
 /// A time as SOQL writes it.
 fn literal(unix_ms: u64) -> String {
     time(unix_ms).to_rfc3339_opts(SecondsFormat::Millis, true)
-}
-
-pub(super) fn time(unix_ms: u64) -> DateTime<Utc> {
-    DateTime::from_timestamp_millis(i64::try_from(unix_ms).unwrap_or(i64::MAX)).unwrap_or_default()
 }
 
 /// A time as Salesforce answers it, `2026-01-31T10:00:00.000+0000`.
@@ -293,7 +269,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{parcel::unpack, settings::tests::org};
+    use crate::{queue_entry::unpack, settings::tests::org};
 
     fn row(id: u32, stamp: &str) -> Row {
         Row::from_iter([
@@ -305,19 +281,19 @@ mod tests {
 
     #[test]
     fn a_place_reads_on_behind_its_record_also_among_records_of_one_instant() {
-        let all = Place::all();
+        let all = Cursor::all();
         assert_eq!(all.select("Account", "").to_soql(), "SELECT Id FROM Account ORDER BY Id");
-        let on = all.behind(&row(7, "x")).expect("a place");
+        let on = all.behind(&row(7, "x")).expect("a cursor");
         let soql = on.select("Account", "Website != null").to_soql();
         let expected =
             "SELECT Id FROM Account WHERE (Website != null) AND Id > '001000000000007AAA' ORDER BY Id";
         assert_eq!(soql, expected);
 
-        let changed = Place::changed_since(LATE_COMMIT_MS + 1_500);
+        let changed = Cursor::changed_since(LATE_COMMIT_MS + 1_500);
         let soql = changed.select("Account", "").to_soql();
         let start = "SELECT Id FROM Account WHERE (SystemModstamp >= 1970-01-01T00:00:01.500Z) ORDER BY SystemModstamp, Id";
         assert_eq!(soql, start);
-        let on = changed.behind(&row(7, "2026-01-31T10:00:00.000+0000")).expect("a place");
+        let on = changed.behind(&row(7, "2026-01-31T10:00:00.000+0000")).expect("a cursor");
         let soql = on.select("Account", "").to_soql();
         let stamp = "2026-01-31T10:00:00.000Z";
         let expected = format!(
@@ -325,7 +301,7 @@ mod tests {
              '001000000000007AAA')) ORDER BY SystemModstamp, Id"
         );
         assert_eq!(soql, expected);
-        let stored: Place = unpack(&pack(&on)).expect("readable");
+        let stored: Cursor = unpack(&pack(&on)).expect("readable");
         assert_eq!(stored, on);
         assert_eq!(on.behind(&Row::new()), None);
         assert_eq!(on.behind(&row(7, "soon")), None);
@@ -340,9 +316,9 @@ mod tests {
             assert_eq!(requests.len(), batches);
             assert_eq!(requests.iter().map(|request| request.records).sum::<u32>(), count);
             for request in &requests {
-                let parcel: RequestParcel = unpack(&request.body).expect("readable");
-                assert_eq!(parcel.ids.len(), parcel.rows.as_ref().map_or(0, Vec::len));
-                assert!(parcel.rows.iter().flatten().all(|row| !row.contains_key("attributes")));
+                let entry: RequestEntry = unpack(&request.body).expect("readable");
+                assert_eq!(entry.ids.len(), entry.rows.as_ref().map_or(0, Vec::len));
+                assert!(entry.rows.iter().flatten().all(|row| !row.contains_key("attributes")));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! RefreshTimer: reads all records of a sync, by schedule or on demand, and puts them on the ingress queue.
 //!
 //! Here: one page per step, committed with the checkpoint behind it. Not here: when a run is due (`schedule`), how a
-//! page is read (`pages` by REST, `bulk_pages` of very many), gaps (`heal`), which take their turn here.
+//! page is read (`pages` by REST, `bulk_pages` of very many), gaps (`gap_recovery`), which take their turn here.
 //!
 //! A run is a value in the store, not in memory: a service killed in the middle goes on behind the last stored page.
 
@@ -10,130 +10,48 @@ use std::{str::FromStr as _, sync::Arc, time::Duration};
 use actix::WeakRecipient;
 use croner::Cron;
 use orgpipe_store::{Append, NewRequest, StoreError};
-use serde::{Deserialize, Serialize};
 
 use super::{
-    bulk_pages::{self, QueryJob},
-    heal, orphans,
-    pages::{self, Halt, Page, Place, time},
+    bulk_pages::{self, JobStep, QueryJob},
+    gap_recovery, orphans,
+    pages::{self, Cursor, Page},
+    run::Run,
     schedule,
     waits::Waits,
 };
 use crate::{
+    clock::time,
     failpoint::Point,
-    parcel::{Origin, pack, unpack},
-    retry::Delays,
-    settings::{RefreshSettings, SyncSettings},
-    supervise::{
+    org::{
         context::OrgContext,
-        org::Bell,
-        status::{Part, Reading, State},
-        worker::{Next, Work},
+        part::{Part, State},
+        step_error::StepError,
+        store::Position,
+        wake::Wakeup,
     },
+    queue_entry::Origin,
+    retry::Delays,
+    runtime::worker::{Next, Work},
+    settings::{RefreshSettings, SyncSettings},
 };
 
 /// No further page while so many records wait for their look-up: as many as are looked up while one is read.
 const AHEAD_MAX: u64 = 10_000;
-/// Name of the healing among what waits; no sync has it.
+/// Name of the gap recovery among what waits; no sync has it.
 const GAPS: &str = "";
 /// How often a paused run looks again.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
-/// Where a run is. Stored under [`run_name`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Run {
-    /// Names the run in the requests it makes.
-    pub id: String,
-    /// How far it is.
-    #[serde(flatten)]
-    pub place: Place,
-    /// Records read.
-    pub records: u64,
-    /// When it began, Unix milliseconds.
-    pub started_ms: u64,
-    /// Records there were then, if the org said.
-    #[serde(default)]
-    pub total: Option<u64>,
-    /// The Bulk query that it reads by; none: it reads REST pages.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub job: Option<QueryJob>,
-    /// All is read; now the target's records are read whose own record is gone, from behind this ID on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub orphans: Option<String>,
-}
-
-impl Run {
-    /// A run that starts now.
-    fn new(place: Place, now_ms: u64) -> Self {
-        Self {
-            id: uuid::Uuid::new_v4().to_string(),
-            place,
-            records: 0,
-            started_ms: now_ms,
-            total: None,
-            job: None,
-            orphans: None,
-        }
-    }
-
-    /// Only what has changed is read.
-    fn changed(&self) -> bool {
-        self.place.changed.is_some()
-    }
-
-    /// For an operator.
-    fn reading(&self, now_ms: u64, waits: &str) -> Reading {
-        let passed = now_ms.saturating_sub(self.started_ms);
-        let ends_ms = self.total.filter(|_| self.records > 0).map(|total| {
-            let whole = u128::from(passed) * u128::from(total.max(self.records)) / u128::from(self.records);
-            self.started_ms.saturating_add(u64::try_from(whole).unwrap_or(u64::MAX))
-        });
-        Reading {
-            changed: self.changed(),
-            records: self.records,
-            total: self.total,
-            started_ms: self.started_ms,
-            ends_ms,
-            waits: match &self.job {
-                Some(job) if waits.is_empty() => job.waits().to_owned(),
-                _ => waits.to_owned(),
-            },
-        }
-    }
-}
-
-/// The name under which a sync's run is stored; an empty value means that there is none.
-pub(crate) fn run_name(sync: &str) -> String {
-    format!("refresh {sync}")
-}
-
-/// The name under which the last start is stored, as decimal Unix milliseconds: of a run over all records, or of one
-/// over what has changed.
-fn last_name(sync: &str, changed: bool) -> String {
-    format!("{} {sync}", if changed { "changes-started" } else { "refresh-started" })
-}
-
-/// The name under which it is stored from when on changes are not read yet, as decimal Unix milliseconds: when the last
-/// run began that has ended.
-fn until_name(sync: &str) -> String {
-    format!("refreshed-until {sync}")
-}
-
-async fn stored_ms(org: &OrgContext, name: &str) -> Result<Option<u64>, StoreError> {
-    let stored = org.store.position(org.id(), name).await?;
-    Ok(stored.and_then(|text| String::from_utf8(text).ok()?.parse().ok()))
-}
-
 /// When a run was asked for last, also if one was under way.
 async fn begun_ms(org: &OrgContext, sync: &str) -> Result<u64, StoreError> {
-    let (all, changes) = (last_name(sync, false), last_name(sync, true));
-    Ok(stored_ms(org, &all).await?.max(stored_ms(org, &changes).await?).unwrap_or_default())
+    let all = org.store.number(Position::RefreshStarted(sync)).await?;
+    Ok(all.max(org.store.number(Position::ChangesStarted(sync)).await?).unwrap_or_default())
 }
 
 /// The refresh of one org's syncs.
 pub(crate) struct Refresh {
     pub(super) org: Arc<OrgContext>,
-    bell: WeakRecipient<Bell>,
+    wakeup: WeakRecipient<Wakeup>,
     delays: Delays,
     waits: Waits,
     /// Whether the board shows the gaps on disk.
@@ -145,12 +63,12 @@ pub(crate) struct Refresh {
 
 impl Refresh {
     /// Goes on with whatever runs are stored.
-    pub(crate) fn new(org: Arc<OrgContext>, bell: WeakRecipient<Bell>) -> Self {
+    pub(crate) fn new(org: Arc<OrgContext>, wakeup: WeakRecipient<Wakeup>) -> Self {
         let delays = Delays::new(Duration::from_secs(1), Duration::from_mins(5));
         let post_delays = Delays::new(Duration::from_secs(1), Duration::from_mins(5));
         Self {
             org,
-            bell,
+            wakeup,
             delays,
             waits: Waits::default(),
             shown: false,
@@ -159,21 +77,21 @@ impl Refresh {
         }
     }
 
-    async fn advance(&mut self) -> Result<Next, Halt> {
+    async fn advance(&mut self) -> Result<Next, StepError> {
         self.org.pass(Point::Refresh);
         if !std::mem::replace(&mut self.shown, true) {
-            heal::show(&self.org).await?;
+            gap_recovery::show(&self.org).await?;
         }
         let ahead = self.ahead().await?.is_some();
         let healed = if let Some(wait) = self.waits.left(GAPS, self.org.clock.monotonic()) {
             Next::After(wait)
         } else {
-            let healed = heal::advance(&self.org, ahead).await;
+            let healed = gap_recovery::advance(&self.org, ahead).await;
             self.settle(GAPS, "the healing of a gap", healed)
         };
         let mut next = sooner(self.post().await, healed);
         if next == Next::Again {
-            self.ring();
+            self.wake();
         }
         let org = Arc::clone(&self.org);
         for sync in &org.settings.syncs {
@@ -192,31 +110,30 @@ impl Refresh {
     }
 
     /// What failed waits by itself.
-    fn settle(&mut self, name: &str, what: &str, stepped: Result<Next, Halt>) -> Next {
-        let halt = match stepped {
+    fn settle(&mut self, name: &str, what: &str, stepped: Result<Next, StepError>) -> Next {
+        let error = match stepped {
             Ok(next) => {
                 self.waits.reset(name);
                 return next;
             }
-            Err(halt) => halt,
+            Err(error) => error,
         };
-        let (note, hint) = (format!("{what} waits: {halt}"), halt.hint());
+        let (note, hint) = (format!("{what} waits: {error}"), error.hint());
         let clock = &self.org.clock;
         let now = (clock.monotonic(), clock.now_ms());
-        let wait = self.waits.failed(name, (note.clone(), hint.clone()), now, clock.dice());
+        let wait = self.waits.failed(name, (note.clone(), hint.clone()), now, clock.jitter());
         tracing::warn!(org = self.org.id(), wait_secs = wait.as_secs_f32(), "{note}. {hint}");
         Next::After(wait)
     }
 
-    async fn advance_sync(&self, sync: &SyncSettings) -> Result<Next, Halt> {
+    async fn advance_sync(&self, sync: &SyncSettings) -> Result<Next, StepError> {
         let Some(refresh) = &sync.refresh else { return Ok(Next::Idle) };
-        let stored = self.org.store.position(self.org.id(), &run_name(&sync.name)).await?;
-        let Some(stored) = stored.filter(|stored| !stored.is_empty()) else {
+        let Some(stored) = self.org.store.json::<Run>(Position::Run(&sync.name)).await? else {
             return self.wait_for_schedule(sync, refresh).await;
         };
         let (org, now_ms) = (&self.org, self.org.clock.now_ms());
         // A run that cannot be read any more starts over: reading twice costs calls, not data.
-        let run = unpack(&stored).unwrap_or_else(|_| Run::new(Place::all(), now_ms));
+        let run = stored.unwrap_or_else(|_| Run::new(org.clock.unique_id(), Cursor::all(), now_ms));
         let waits = if schedule::open(refresh.window, org.settings.time_zone, time(now_ms)) {
             self.ahead().await?.unwrap_or_default()
         } else {
@@ -236,7 +153,7 @@ impl Refresh {
     /// What reading has to wait for, so that the queues stay short and leave room for live events.
     async fn ahead(&self) -> Result<Option<&'static str>, StoreError> {
         let org = &self.org;
-        let counts = org.store.counts(org.id()).await?;
+        let counts = org.store.counts().await?;
         Ok(if counts.open_ingress >= AHEAD_MAX {
             Some("the look-ups of what is read")
         } else if counts.open() >= org.queue_max / 2 {
@@ -247,7 +164,11 @@ impl Refresh {
     }
 
     /// Starts a run when a schedule's time has passed since the last start.
-    async fn wait_for_schedule(&self, sync: &SyncSettings, refresh: &RefreshSettings) -> Result<Next, Halt> {
+    async fn wait_for_schedule(
+        &self,
+        sync: &SyncSettings,
+        refresh: &RefreshSettings,
+    ) -> Result<Next, StepError> {
         let all = self.wait_for(sync, refresh, refresh.schedule.as_deref(), false).await?;
         if all == Next::Again {
             return Ok(all);
@@ -261,16 +182,15 @@ impl Refresh {
         refresh: &RefreshSettings,
         schedule: Option<&str>,
         changed: bool,
-    ) -> Result<Next, Halt> {
+    ) -> Result<Next, StepError> {
         let Some(cron) = schedule.and_then(|text| Cron::from_str(text).ok()) else {
             return Ok(Next::Idle);
         };
         let (org, now_ms) = (&self.org, self.org.clock.now_ms());
-        let name = last_name(&sync.name, changed);
-        let Some(last_ms) = stored_ms(org, &name).await? else {
+        let started = started(&sync.name, changed);
+        let Some(last_ms) = org.store.number(started).await? else {
             // The first start of the service with this schedule: count from now.
-            let positions = vec![(name, now_ms.to_string().into_bytes())];
-            org.store.append(org.id(), Append { positions, ..Append::default() }).await?;
+            org.store.put(vec![started.number(now_ms)]).await?;
             return Ok(Next::Again);
         };
         let zone = org.settings.time_zone;
@@ -288,25 +208,71 @@ impl Refresh {
 
     /// Reads a page, and stores its requests with the run's new place in one commit. A run begins with counting: very many
     /// records are read by a Bulk query.
-    async fn page(&self, sync: &SyncSettings, refresh: &RefreshSettings, mut run: Run) -> Result<Next, Halt> {
+    async fn page(
+        &self,
+        sync: &SyncSettings,
+        refresh: &RefreshSettings,
+        mut run: Run,
+    ) -> Result<Next, StepError> {
         let org = &self.org;
         let condition = refresh.condition.as_deref().unwrap_or_default();
         if run.total.is_none() && run.records == 0 {
-            run.total = pages::count(org, sync, condition, &run.place).await;
+            run.total = pages::count(org, sync, condition, &run.cursor).await;
             if run.total.is_some_and(|total| total >= refresh.bulk_from) {
-                run.job = bulk_pages::create(org, sync, condition, &run.place).await?;
+                run.job = bulk_pages::create(org, sync, condition, &run.cursor).await?;
             }
             if run.job.is_some() {
                 return self.go_on(sync, run, Vec::new()).await;
             }
         }
-        let Page { rows, next, read_ms, .. } = pages::read(org, sync, condition, &run.place).await?;
+        let Page { rows, next, read_ms, .. } = pages::read(org, sync, condition, &run.cursor).await?;
         let records = run.records + rows.len() as u64;
         let requests = pages::requests(sync, refresh.batch, Origin::Refresh, &run.id, rows, read_ms);
         let run = Run { records, ..run };
         match next {
-            Some(place) => self.go_on(sync, Run { place, ..run }, requests).await,
+            Some(cursor) => self.go_on(sync, Run { cursor, ..run }, requests).await,
             None => self.all_read(sync, run, requests).await,
+        }
+    }
+
+    /// One step of a run that reads by this job.
+    async fn bulk_page(
+        &self,
+        sync: &SyncSettings,
+        refresh: &RefreshSettings,
+        run: Run,
+        job: QueryJob,
+    ) -> Result<Next, StepError> {
+        let org = &self.org;
+        match bulk_pages::step(org, sync, refresh, (&run.id, run.records), job.clone()).await? {
+            JobStep::Wait(wait) => Ok(Next::After(wait)),
+            JobStep::Looked(job) => self.go_on(sync, Run { job: Some(job), ..run }, Vec::new()).await,
+            JobStep::Malformed(job, error) => {
+                self.go_on(sync, Run { job: Some(job), ..run }, Vec::new()).await?;
+                Err(error.into())
+            }
+            JobStep::Page(requests, records, next) => {
+                let last = next.is_none();
+                let run = Run { records: run.records + records, job: next, ..run };
+                if !last {
+                    return self.go_on(sync, run, requests).await;
+                }
+                let next = self.all_read(sync, run, requests).await?;
+                bulk_pages::leave(org, &job).await;
+                Ok(next)
+            }
+            JobStep::Lost(why) => {
+                tracing::warn!(
+                    org = org.id(),
+                    sync = sync.name,
+                    job = job.id,
+                    "the refresh begins again with REST pages, as its Bulk query is lost: {why}"
+                );
+                // Its place has never moved. With a total it is not counted again, so no other job is created.
+                let next = self.go_on(sync, Run { records: 0, job: None, ..run }, Vec::new()).await?;
+                bulk_pages::leave(org, &job).await;
+                Ok(next)
+            }
         }
     }
 
@@ -316,7 +282,7 @@ impl Refresh {
         sync: &SyncSettings,
         run: Run,
         requests: Vec<NewRequest>,
-    ) -> Result<Next, Halt> {
+    ) -> Result<Next, StepError> {
         tracing::info!(
             org = self.org.id(),
             sync = sync.name,
@@ -337,7 +303,7 @@ impl Refresh {
         refresh: &RefreshSettings,
         run: Run,
         after: &str,
-    ) -> Result<Next, Halt> {
+    ) -> Result<Next, StepError> {
         if after.is_empty() && !orphans::told_for_sure(&self.org, sync).await? {
             return self.end(sync, &run, Vec::new()).await;
         }
@@ -352,9 +318,14 @@ impl Refresh {
     }
 
     /// The run is over: what has changed since its start is not read yet.
-    async fn end(&self, sync: &SyncSettings, run: &Run, requests: Vec<NewRequest>) -> Result<Next, Halt> {
-        let until = run.started_ms.to_string().into_bytes();
-        let positions = vec![(run_name(&sync.name), Vec::new()), (until_name(&sync.name), until)];
+    async fn end(
+        &self,
+        sync: &SyncSettings,
+        run: &Run,
+        requests: Vec<NewRequest>,
+    ) -> Result<Next, StepError> {
+        let until = Position::RefreshedUntil(&sync.name).number(run.started_ms);
+        let positions = vec![Position::Run(&sync.name).cleared(), until];
         self.commit(Append { positions, requests, ..Append::default() }).await?;
         self.org.board.refreshing(&sync.name, None);
         Ok(Next::Again)
@@ -366,27 +337,27 @@ impl Refresh {
         sync: &SyncSettings,
         run: Run,
         requests: Vec<NewRequest>,
-    ) -> Result<Next, Halt> {
+    ) -> Result<Next, StepError> {
         self.org.board.refreshing(&sync.name, Some(run.reading(self.org.clock.now_ms(), "")));
-        let positions = vec![(run_name(&sync.name), pack(&run))];
+        let positions = vec![Position::Run(&sync.name).json(&run)];
         self.commit(Append { positions, requests, ..Append::default() }).await?;
         Ok(Next::Again)
     }
 
     /// Point A: the requests of a page, and where the run is behind it.
-    async fn commit(&self, append: Append) -> Result<(), Halt> {
+    async fn commit(&self, append: Append) -> Result<(), StepError> {
         let org = &self.org;
         org.pass(Point::BeforePage);
-        org.store.append(org.id(), append).await?;
+        org.store.append(append).await?;
         org.pass(Point::AfterPage);
-        self.ring();
+        self.wake();
         Ok(())
     }
 
-    /// A full mailbox means that the bell rings already.
-    fn ring(&self) {
-        if let Some(bell) = self.bell.upgrade() {
-            let _ = bell.try_send(Bell::Ingress);
+    /// A full mailbox means that a wake-up waits in it already.
+    fn wake(&self) {
+        if let Some(wakeup) = self.wakeup.upgrade() {
+            let _ = wakeup.try_send(Wakeup::Ingress);
         }
     }
 
@@ -396,14 +367,14 @@ impl Refresh {
         if now < self.post_at {
             return Next::After(self.post_at.saturating_sub(now));
         }
-        match heal::post(&self.org).await {
+        match gap_recovery::post(&self.org).await {
             Ok(true) => {
                 self.post_delays.reset();
                 Next::Again
             }
             Ok(false) => Next::Idle,
             Err(error) => {
-                let wait = self.post_delays.next(self.org.clock.dice());
+                let wait = self.post_delays.next(self.org.clock.jitter());
                 self.post_at = now + wait;
                 let wait_secs = wait.as_secs_f32();
                 tracing::warn!(org = self.org.id(), wait_secs, "a receipt waits to be posted: {error}");
@@ -417,17 +388,22 @@ impl Refresh {
 /// all. One that is under way goes on as it is, unless it reads changes and all is asked for.
 pub(crate) async fn begin(org: &OrgContext, sync: &str, changed: bool) -> Result<(), StoreError> {
     let now_ms = org.clock.now_ms();
-    let now = now_ms.to_string().into_bytes();
-    let mut positions = vec![(last_name(sync, changed), now)];
-    let running = org.store.position(org.id(), &run_name(sync)).await?.unwrap_or_default();
-    let reads_changes = unpack::<Run>(&running).is_ok_and(|run| run.changed());
-    if running.is_empty() || (reads_changes && !changed) {
-        let since = stored_ms(org, &until_name(sync)).await?.filter(|_| changed);
-        let run = Run::new(since.map_or_else(Place::all, Place::changed_since), now_ms);
+    let mut positions = vec![started(sync, changed).number(now_ms)];
+    let running = org.store.json::<Run>(Position::Run(sync)).await?;
+    let reads_changes = matches!(&running, Some(Ok(run)) if run.changed());
+    if running.is_none() || (reads_changes && !changed) {
+        let since = org.store.number(Position::RefreshedUntil(sync)).await?.filter(|_| changed);
+        let cursor = since.map_or_else(Cursor::all, Cursor::changed_since);
+        let run = Run::new(org.clock.unique_id(), cursor, now_ms);
         org.board.refreshing(sync, Some(run.reading(now_ms, "")));
-        positions.push((run_name(sync), pack(&run)));
+        positions.push(Position::Run(sync).json(&run));
     }
-    org.store.append(org.id(), Append { positions, ..Append::default() }).await
+    org.store.put(positions).await
+}
+
+/// Where it is stored when a run over all records, or over what has `changed`, was started last.
+fn started(sync: &str, changed: bool) -> Position<'_> {
+    if changed { Position::ChangesStarted(sync) } else { Position::RefreshStarted(sync) }
 }
 
 fn sooner(one: Next, other: Next) -> Next {
@@ -452,10 +428,10 @@ impl Work for Refresh {
                 }
                 next
             }
-            Err(halt) => {
-                let wait = self.delays.next(self.org.clock.dice());
-                let hint = halt.hint();
-                let note = format!("the refresh waits: {halt}");
+            Err(error) => {
+                let wait = self.delays.next(self.org.clock.jitter());
+                let hint = error.hint();
+                let note = format!("the refresh waits: {error}");
                 self.org.board.set(Part::Refresh, State::Waiting, &note, &hint, self.org.clock.now_ms());
                 tracing::warn!(org = self.org.id(), wait_secs = wait.as_secs_f32(), "{note}. {hint}");
                 Next::After(wait)

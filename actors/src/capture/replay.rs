@@ -5,12 +5,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::requests::{position_name, position_time_name};
-
-/// The name under which it is stored that a channel was once begun with new events.
-pub(super) fn begun_name(channel: &str) -> String {
-    format!("begun {channel}")
-}
+use crate::org::store::{Moved, Position};
 
 /// Where a channel's events go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,19 +21,19 @@ pub enum ReplayFrom {
 /// What is none of the three.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no place to replay from: write `earliest`, `latest` or a replay ID such as 1234")]
-pub struct NoPlace(String);
+pub struct NoReplayPosition(String);
 
 impl FromStr for ReplayFrom {
-    type Err = NoPlace;
+    type Err = NoReplayPosition;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "earliest" => Ok(Self::Earliest),
             "latest" => Ok(Self::Latest),
             _ if text.bytes().all(|byte| byte.is_ascii_digit()) => {
-                text.parse().map(Self::After).map_err(|_| NoPlace(text.to_owned()))
+                text.parse().map(Self::After).map_err(|_| NoReplayPosition(text.to_owned()))
             }
-            _ => Err(NoPlace(text.chars().take(40).collect())),
+            _ => Err(NoReplayPosition(text.chars().take(40).collect())),
         }
     }
 }
@@ -72,18 +67,17 @@ impl ReplayFrom {
         }
     }
 
-    /// What is stored: an empty value is as good as none.
-    pub(crate) fn positions(self, channel: &str, now_ms: u64) -> Vec<(String, Vec<u8>)> {
-        let position = match self {
-            Self::Earliest | Self::Latest => Vec::new(),
-            Self::After(id) => id.to_string().into_bytes(),
-        };
-        let begun = if self == Self::Latest { Vec::new() } else { now_ms.to_string().into_bytes() };
+    /// What is stored for it.
+    pub(crate) fn positions(self, channel: &str, now_ms: u64) -> Vec<Moved> {
+        let (replay_id, begun) = (Position::ReplayId(channel), Position::Begun(channel));
         vec![
-            (position_name(channel), position),
+            match self {
+                Self::Earliest | Self::Latest => replay_id.cleared(),
+                Self::After(id) => replay_id.number(id),
+            },
             // When the event at the position was published is not known any more.
-            (position_time_name(channel), Vec::new()),
-            (begun_name(channel), begun),
+            Position::Published(channel).cleared(),
+            if self == Self::Latest { begun.cleared() } else { begun.number(now_ms) },
         ]
     }
 }

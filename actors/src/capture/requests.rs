@@ -11,24 +11,14 @@ use orgpipe_salesforce::cometd::{Batch, Event};
 use orgpipe_store::{Append, Lane, NewDead, NewRequest, Subject};
 use serde_json::Value;
 
-use super::heal;
 use crate::{
-    parcel::{EventParcel, Origin, RequestParcel, pack},
+    org::store::Position,
+    queue_entry::{EventEntry, Origin, RequestEntry, pack},
     settings::{EventShape, OrgSettings, SyncSettings},
 };
 
 /// Records in one request, so that one request is one look-up.
 pub(crate) const RECORDS_MAX: usize = 100;
-
-/// The name under which a channel's position is stored.
-pub(crate) fn position_name(channel: &str) -> String {
-    format!("channel {channel}")
-}
-
-/// The name under which the time of a channel's position is stored, as decimal Unix milliseconds.
-pub(super) fn position_time_name(channel: &str) -> String {
-    format!("channel-time {channel}")
-}
 
 /// When the event at a batch's new position was published, Unix milliseconds: as the event says, never in the future,
 /// and now if it does not say. None when the position stays.
@@ -61,9 +51,7 @@ pub(super) fn read(org: &OrgSettings, own_user: Option<&str>, batches: Vec<Batch
     for batch in batches {
         let append = &mut came.append;
         if let Some(published_ms) = position_ms(&batch, now_ms) {
-            append
-                .positions
-                .push((position_time_name(&batch.channel), published_ms.to_string().into_bytes()));
+            append.positions.push(Position::Published(&batch.channel).number(published_ms));
         }
         let reader = Reader { org, own_user, channel: &batch.channel, origin: Origin::Live, now_ms };
         for event in batch.events {
@@ -71,8 +59,8 @@ pub(super) fn read(org: &OrgSettings, own_user: Option<&str>, batches: Vec<Batch
         }
         let append = &mut came.append;
         if let Some(position) = batch.position {
-            append.positions.push((position_name(&batch.channel), position));
-            append.positions.extend(heal::heard([&batch.channel], now_ms));
+            append.positions.push(Position::ReplayId(&batch.channel).bytes(position));
+            append.positions.push(Position::Heard(&batch.channel).number(now_ms));
         }
     }
     came
@@ -84,7 +72,7 @@ pub(super) fn read(org: &OrgSettings, own_user: Option<&str>, batches: Vec<Batch
 /// Why it still cannot be read, and what to do about it.
 pub(crate) fn read_again(
     org: &OrgSettings,
-    EventParcel { channel, event: data, .. }: EventParcel,
+    EventEntry { channel, event: data, .. }: EventEntry,
     now_ms: u64,
 ) -> Result<Vec<NewRequest>, (String, String)> {
     if !org.syncs.iter().any(|sync| sync.channel == channel) {
@@ -143,14 +131,14 @@ impl Reader<'_> {
                     "This channel's syncs take {}; add a sync for the other object.",
                     objects.join(", ")
                 );
-                self.bury(event, "the event asks for an object that no sync takes", hint, came);
+                self.dead_letter(event, "the event asks for an object that no sync takes", hint, came);
             }
             Ok(asked) => {
                 for (sync, asked) in syncs.into_iter().zip(asked) {
                     self.take(sync, asked, event, came);
                 }
             }
-            Err((reason, hint)) => self.bury(event, &reason, hint, came),
+            Err((reason, hint)) => self.dead_letter(event, &reason, hint, came),
         }
     }
 
@@ -184,7 +172,7 @@ impl Reader<'_> {
         match asked {
             Asked::Records { ids, correlation_id } => {
                 for ids in ids.chunks(RECORDS_MAX) {
-                    let parcel = RequestParcel {
+                    let entry = RequestEntry {
                         v: 1,
                         sync: sync.name.clone(),
                         origin: self.origin,
@@ -197,7 +185,7 @@ impl Reader<'_> {
                     came.append.requests.push(NewRequest {
                         lane: Lane::Live,
                         records: u32::try_from(ids.len()).unwrap_or(u32::MAX),
-                        body: pack(&parcel),
+                        body: pack(&entry),
                     });
                 }
             }
@@ -209,7 +197,7 @@ impl Reader<'_> {
         }
     }
 
-    fn bury(&self, event: &Event, reason: &str, hint: String, came: &mut Came) {
+    fn dead_letter(&self, event: &Event, reason: &str, hint: String, came: &mut Came) {
         let key = format!("event {}", name(event));
         let subject = Subject { record: key.clone(), units: 1, asked_ms: self.now_ms, trail: Vec::new() };
         came.append.dead.push(NewDead {
@@ -217,7 +205,7 @@ impl Reader<'_> {
             key,
             reason: reason.to_owned(),
             hint,
-            body: pack(&EventParcel { v: 1, channel: self.channel.to_owned(), event: event.data.clone() }),
+            body: pack(&EventEntry { v: 1, channel: self.channel.to_owned(), event: event.data.clone() }),
             at_ms: self.now_ms,
         });
     }
@@ -254,8 +242,8 @@ mod tests {
             append(vec![event(9, &json!({ "Record_Ids__c": ids(150), "Object_Type__c": "account" }))]);
         let records: Vec<u32> = append.requests.iter().map(|request| request.records).collect();
         assert_eq!(records, [100, 50]);
-        let parcel: RequestParcel = crate::parcel::unpack(&append.requests[1].body).expect("readable");
-        assert_eq!((parcel.sync.as_str(), parcel.ids.len(), parcel.received_ms), ("accounts", 50, 7));
+        let entry: RequestEntry = crate::queue_entry::unpack(&append.requests[1].body).expect("readable");
+        assert_eq!((entry.sync.as_str(), entry.ids.len(), entry.received_ms), ("accounts", 50, 7));
         let place = |name: &str, value: &[u8]| (format!("{name} /event/Sync_Request__e"), value.to_vec());
         let stored = [place("channel-time", b"7"), place("channel", b"9"), place("heard", b"7")];
         assert_eq!(append.positions, stored);

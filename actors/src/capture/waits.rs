@@ -42,7 +42,7 @@ impl Waits {
         name: &str,
         note: (String, String),
         (now, now_ms): (Duration, u64),
-        dice: f64,
+        jitter: f64,
     ) -> Duration {
         let fresh = || Wait {
             delays: Delays::new(WAITS.0, WAITS.1),
@@ -51,7 +51,7 @@ impl Waits {
             note: (String::new(), String::new()),
         };
         let wait = self.0.entry(name.to_owned()).or_insert_with(fresh);
-        let after = wait.delays.next(dice);
+        let after = wait.delays.next(jitter);
         (wait.until, wait.since_ms, wait.note) = (now + after, now_ms, note);
         after
     }

@@ -1,6 +1,6 @@
 //! Batches: which requests of the queue are decided together, and what is known of their records. Pure.
 //!
-//! Here: the way from stored requests to a [`Job`]. Not here: when a batch is due (`pace`), reading (`gather`).
+//! Here: the way from stored requests to a [`Job`]. Not here: when a batch is due (`scheduler`), reading (`fetch`).
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -9,9 +9,9 @@ use orgpipe_store::{NewDead, Request, Settle, Subject};
 use serde_json::Value;
 
 use crate::{
-    parcel::{Origin, RequestParcel, Row, unpack},
+    audit_trail::{AuditTrail, Hasher},
+    queue_entry::{Origin, RequestEntry, Row, unpack},
     settings::SyncSettings,
-    trail::{Hasher, Trail},
 };
 
 /// Requests of one sync that are looked up together.
@@ -21,7 +21,7 @@ pub(super) struct Job {
     pub sync: Arc<SyncSettings>,
     /// Why they are asked for.
     pub origin: Origin,
-    /// The gap that is healed.
+    /// The gap whose records they are.
     pub gap: Option<String>,
     /// When the oldest came, Unix milliseconds.
     pub received_ms: u64,
@@ -66,7 +66,7 @@ pub(super) struct Asked {
     /// When it was first asked for, Unix milliseconds.
     pub since_ms: u64,
     /// By what it was first asked for, and what was found out since.
-    pub trail: Trail,
+    pub trail: AuditTrail,
 }
 
 impl Asked {
@@ -89,7 +89,7 @@ pub(super) struct Batch<'a> {
     pub mapping: &'a Mapping,
     /// Why.
     pub origin: Origin,
-    /// The gap that is healed.
+    /// The gap whose records they are.
     pub gap: Option<&'a str>,
     /// When its oldest request came, Unix milliseconds.
     pub received_ms: u64,
@@ -100,58 +100,57 @@ pub(super) struct Batch<'a> {
 }
 
 /// The first requests of one sync and origin, their records each once. Requests nobody can read or whose sync is gone
-/// from the settings become dead letters, so that they do not block the queue. Up to number `void` they are of an org
+/// from the settings become dead letters, so that they do not block the queue. Up to number `superseded_up_to` they are of an org
 /// that the login led to before, so the rows they brought along do not count.
 pub(super) fn take(
     syncs: &[Arc<SyncSettings>],
     head: Vec<Request>,
-    void: u64,
+    superseded_up_to: u64,
     now_ms: u64,
     settle: &mut Settle,
 ) -> Option<Job> {
     let mut job: Option<Job> = None;
     let mut places = BTreeMap::new();
     for request in head {
-        let mut parcel: RequestParcel = match unpack(&request.body) {
-            Ok(parcel) => parcel,
+        let mut entry: RequestEntry = match unpack(&request.body) {
+            Ok(entry) => entry,
             Err(problem) => {
                 let hint = "Report this as a bug of orgpipe, with the version that ran before.";
-                bury(settle, request, &problem.to_string(), hint, now_ms);
+                dead_letter(settle, request, &problem.to_string(), hint, now_ms);
                 continue;
             }
         };
-        let Some(sync) = syncs.iter().find(|sync| sync.name == parcel.sync) else {
-            let reason = format!("the settings have no sync `{}` for this org any more", parcel.sync);
-            bury(settle, request, &reason, "Bring the sync back, then refresh it.", now_ms);
+        let Some(sync) = syncs.iter().find(|sync| sync.name == entry.sync) else {
+            let reason = format!("the settings have no sync `{}` for this org any more", entry.sync);
+            dead_letter(settle, request, &reason, "Bring the sync back, then refresh it.", now_ms);
             continue;
         };
-        let gap = (parcel.origin == Origin::Heal).then(|| parcel.event_id.clone());
+        let gap = (entry.origin == Origin::Heal).then(|| entry.event_id.clone());
         let job = job.get_or_insert_with(|| Job {
             sync: Arc::clone(sync),
-            origin: parcel.origin,
+            origin: entry.origin,
             gap: gap.clone(),
-            received_ms: parcel.received_ms,
+            received_ms: entry.received_ms,
             requests: Vec::new(),
             asked: Vec::new(),
         });
-        if job.sync.name != parcel.sync || job.origin != parcel.origin || job.gap != gap {
+        if job.sync.name != entry.sync || job.origin != entry.origin || job.gap != gap {
             break;
         }
-        if request.seq <= void {
-            parcel.rows = None;
+        if request.seq <= superseded_up_to {
+            entry.rows = None;
         }
         job.requests.push(request.seq);
-        add(job, &mut places, parcel, request.records);
+        add(job, &mut places, entry, request.records);
     }
     job
 }
 
 /// The record counts as often as it was asked for, so that the ledger adds up; it is read once. `places` knows where each
 /// stands.
-fn add(job: &mut Job, places: &mut BTreeMap<String, usize>, parcel: RequestParcel, records: u32) {
-    let RequestParcel { sync, origin, ids, rows, event_id, correlation_id, received_ms: since_ms, .. } =
-        parcel;
-    let trail = Trail::new(&sync, origin, &event_id, correlation_id.as_deref());
+fn add(job: &mut Job, places: &mut BTreeMap<String, usize>, entry: RequestEntry, records: u32) {
+    let RequestEntry { sync, origin, ids, rows, event_id, correlation_id, received_ms: since_ms, .. } = entry;
+    let trail = AuditTrail::new(&sync, origin, &event_id, correlation_id.as_deref());
     let mut rows: BTreeMap<String, Row> =
         rows.unwrap_or_default().into_iter().filter_map(|row| Some((id_of(&row)?, row))).collect();
     let mut left = records;
@@ -173,7 +172,7 @@ fn add(job: &mut Job, places: &mut BTreeMap<String, usize>, parcel: RequestParce
     }
 }
 
-fn bury(settle: &mut Settle, request: Request, reason: &str, hint: &str, now_ms: u64) {
+fn dead_letter(settle: &mut Settle, request: Request, reason: &str, hint: &str, now_ms: u64) {
     settle.requests.push(request.seq);
     let key = format!("request {}", request.seq);
     let (units, trail) = (request.records, Vec::new());
@@ -197,15 +196,26 @@ pub(super) fn text<'row>(row: &'row Row, field: &str) -> Option<&'row str> {
     row::get(row, field).and_then(Value::as_str)
 }
 
+/// What the vendor's API answered about one record it was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Answer {
+    /// One object per target record; empty if nothing is known.
+    pub data: Vec<Value>,
+    /// When, Unix milliseconds.
+    pub at_ms: u64,
+    /// `parent-id` of the call's `traceparent`.
+    pub parent: String,
+}
+
 #[cfg(test)]
 mod tests {
     use orgpipe_store::Lane;
 
     use super::*;
-    use crate::{parcel::pack, settings::tests::org};
+    use crate::{queue_entry::pack, settings::tests::org};
 
     fn request(seq: u64, sync: &str, origin: Origin, ids: &[&str]) -> Request {
-        let parcel = RequestParcel {
+        let entry = RequestEntry {
             v: 1,
             sync: sync.into(),
             origin,
@@ -216,7 +226,7 @@ mod tests {
             received_ms: seq,
         };
         let records = u32::try_from(ids.len()).unwrap_or_default();
-        Request { seq, lane: Lane::Live, records, body: pack(&parcel) }
+        Request { seq, lane: Lane::Live, records, body: pack(&entry) }
     }
 
     const A: &str = "0015000000Gv7qJ";
@@ -246,7 +256,7 @@ mod tests {
             (Origin::Orphan, serde_json::json!({ "Id": B }), true),
         ] {
             let org = org();
-            let trail = Trail::new("accounts", origin, "", None);
+            let trail = AuditTrail::new("accounts", origin, "", None);
             let row = row.as_object().cloned();
             let asked = vec![Asked { id: B.into(), units: 1, row, since_ms: 1, trail }];
             let sync = Arc::clone(&org.syncs[0]);

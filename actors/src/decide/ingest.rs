@@ -1,7 +1,7 @@
 //! IngestActor: the oldest requests → read → look up → match → diff → changes.
 //!
 //! Here: which batches are under way, point B, and what a failure does to the queue. Not here: which requests go together
-//! (`pace`, `batch`), the steps of one batch (`draft`).
+//! (`scheduler`, `batch`), the steps of one batch (`prepared`).
 //!
 //! Until commit B nothing has happened: any failure leaves the requests where they are, and they are tried again.
 
@@ -11,33 +11,31 @@ use actix::WeakRecipient;
 use futures_util::future::{OptionFuture, join};
 use orgpipe_reconcile::lookup;
 use orgpipe_salesforce::error::ErrorClass;
-use orgpipe_store::{Append, Settle, StoreError};
+use orgpipe_store::{Settle, StoreError};
 
 use super::{
     batch::{self, Job},
-    draft::Draft,
-    gather::Gather,
-    halt::Halt,
-    lately::Lately,
-    pace::{self, Label, Pace},
+    fetch::Fetcher,
+    freshness::FreshnessGuard,
+    prepared::PreparedBatch,
+    scheduler::{self, Label, Scheduler},
 };
 use crate::{
-    deliver::budget::patience,
+    audit_trail::{self, Hasher},
     failpoint::Point,
-    parcel::Origin,
-    retry::{Delays, until},
-    supervise::{
+    org::{
+        api::budget::patience,
         context::OrgContext,
-        moved,
-        org::Bell,
-        status::{Part, State},
-        worker::{Next, Work},
+        identity,
+        part::{Part, State},
+        step_error::StepError,
+        store::Position,
+        wake::Wakeup,
     },
-    trail::Hasher,
+    queue_entry::Origin,
+    retry::{Delays, until},
+    runtime::worker::{Next, Work},
 };
-
-/// Name of the position that holds the key of the hashes in the ledger: random, and never changed.
-const HASH_KEY: &str = "hash-key";
 
 /// Look-ups of one batch that are under way together, at most: as many as the vendor's API has room for.
 const WIDTH_MAX: usize = 8;
@@ -54,16 +52,16 @@ type Chosen = (Option<Label>, (Option<Job>, Settle));
 /// Takes requests off the ingress queue of one org.
 pub(crate) struct Ingest {
     org: Arc<OrgContext>,
-    bell: WeakRecipient<Bell>,
-    gather: Gather,
-    lately: Lately,
+    wakeup: WeakRecipient<Wakeup>,
+    fetcher: Fetcher,
+    freshness: FreshnessGuard,
     /// `None` until its key has been read.
     hasher: Option<Arc<Hasher>>,
     /// The number up to which requests are of an org before; read once.
-    void: Option<u64>,
-    pace: Pace,
+    superseded_up_to: Option<u64>,
+    scheduler: Scheduler,
     /// Looked up, to be decided.
-    draft: Option<Draft>,
+    prepared: Option<PreparedBatch>,
     /// Look-ups that the next batch may be as large as: one after a failure, and more again from success to success.
     width: usize,
     delays: Delays,
@@ -71,18 +69,18 @@ pub(crate) struct Ingest {
 
 impl Ingest {
     /// Begins with the oldest request on disk.
-    pub(crate) fn new(org: Arc<OrgContext>, bell: WeakRecipient<Bell>) -> Self {
+    pub(crate) fn new(org: Arc<OrgContext>, wakeup: WeakRecipient<Wakeup>) -> Self {
         let delays = Delays::new(Duration::from_millis(500), Duration::from_mins(1));
-        let lately = Lately::since(org.clock.now_ms());
+        let freshness = FreshnessGuard::since(org.clock.now_ms());
         Self {
-            gather: Gather::new(Arc::clone(&org)),
+            fetcher: Fetcher::new(Arc::clone(&org)),
             org,
-            bell,
-            lately,
+            wakeup,
+            freshness,
             hasher: None,
-            void: None,
-            pace: Pace::default(),
-            draft: None,
+            superseded_up_to: None,
+            scheduler: Scheduler::default(),
+            prepared: None,
             width: WIDTH_MAX,
             delays,
         }
@@ -92,20 +90,20 @@ impl Ingest {
     async fn advance(&mut self) -> Result<Next, StoreError> {
         let org = Arc::clone(&self.org);
         org.pass(Point::Ingest);
-        let draft = self.draft.take();
-        let (next, then) = match self.choose(draft.as_ref()).await? {
+        let prepared = self.prepared.take();
+        let (next, then) = match self.choose(prepared.as_ref()).await? {
             ControlFlow::Continue(next) => (Some(next), Next::Again),
             ControlFlow::Break(then) => (None, then),
         };
-        if draft.is_none() && next.is_none() {
+        if prepared.is_none() && next.is_none() {
             return Ok(then);
         }
         let hasher = self.hasher().await?;
-        let (gather, about) = (&self.gather, draft.as_ref().map(Draft::about));
-        let decided = OptionFuture::from(draft.map(|draft| self.decide(draft)));
+        let (fetcher, about) = (&self.fetcher, prepared.as_ref().map(PreparedBatch::about));
+        let decided = OptionFuture::from(prepared.map(|prepared| self.decide(prepared)));
         let read = OptionFuture::from(next.map(async |(label, job)| {
-            let draft = Draft::read(&org, gather, label.clone(), job, hasher).await;
-            (label, draft)
+            let prepared = PreparedBatch::read(&org, fetcher, label.clone(), job, hasher).await;
+            (label, prepared)
         }));
         let (decided, read) = join(decided, read).await;
         let halted = matches!(decided, Some(Err(_)));
@@ -115,69 +113,72 @@ impl Ingest {
         }
         match read {
             // Requests of one label wait together, so that none of them says too soon that all is well.
-            Some((_, Ok(draft))) if !same => self.draft = Some(draft),
-            Some((label, Err(halt))) if !same => self.ended(label, Err(halt))?,
+            Some((_, Ok(prepared))) if !same => self.prepared = Some(prepared),
+            Some((label, Err(error))) if !same => self.ended(label, Err(error))?,
             Some(_) | None => {}
         }
         Ok(Next::Again)
     }
 
     /// The next batch, beside the one under way; or when to look again.
-    async fn choose(&mut self, draft: Option<&Draft>) -> Result<ControlFlow<Next, Chosen>, StoreError> {
+    async fn choose(
+        &mut self,
+        prepared: Option<&PreparedBatch>,
+    ) -> Result<ControlFlow<Next, Chosen>, StoreError> {
         let org = Arc::clone(&self.org);
-        let records = if self.pace.is_clear() { HEAD_RECORDS } else { HEAD_RECORDS_HALTED };
-        let mut head = org.store.ingress_head(org.id(), records).await?;
-        head.retain(|request| draft.is_none_or(|draft| !draft.requests.contains(&request.seq)));
+        let records = if self.scheduler.is_clear() { HEAD_RECORDS } else { HEAD_RECORDS_HALTED };
+        let mut head = org.store.ingress_head(records).await?;
+        head.retain(|request| prepared.is_none_or(|prepared| !prepared.requests.contains(&request.seq)));
         if head.is_empty() {
-            if draft.is_none() {
-                self.pace.clear();
+            if prepared.is_none() {
+                self.scheduler.clear();
             }
             return Ok(ControlFlow::Break(Next::Idle));
         }
         let now = org.clock.monotonic();
-        let linger = org.settings.limits.linger.mul_f64(patience(org.line.spent()));
+        let linger = org.settings.limits.linger.mul_f64(patience(org.api.spent()));
         // A free place is taken; for the first all orgs take turns.
-        let width = self.width.min(1 + org.ways().source.free());
-        let wait = |label: &Label, records| self.pace.wait(label, records, linger, now);
+        let width = self.width.min(1 + org.vendor().lookup.free());
+        let wait = |label: &Label, records| self.scheduler.wait(label, records, linger, now);
         let syncs = &org.settings.syncs;
         let lookup_max = |label: &Label| {
             let sync = syncs.iter().find(|sync| sync.name == label.sync);
             sync.map_or(lookup::RECORDS_MAX, |sync| sync.lookup_max())
         };
-        let (label, requests) = match pace::choose(head, |label| width * lookup_max(label), wait) {
+        let (label, requests) = match scheduler::choose(head, |label| width * lookup_max(label), wait) {
             Ok(chosen) => chosen,
             Err(wait) => return Ok(ControlFlow::Break(Next::After(wait))),
         };
-        let void = match self.void {
-            Some(void) => void,
-            None => *self.void.insert(moved::void_up_to(&org).await?),
+        let superseded_up_to = match self.superseded_up_to {
+            Some(superseded_up_to) => superseded_up_to,
+            None => *self.superseded_up_to.insert(identity::superseded_up_to(&org.store).await?),
         };
         let (mut settle, now_ms) = (Settle::default(), org.clock.now_ms());
-        let mut job = batch::take(syncs, requests, void, now_ms, &mut settle);
+        let mut job = batch::take(syncs, requests, superseded_up_to, now_ms, &mut settle);
         if let Some(job) = job.as_mut().filter(|job| job.origin != Origin::Orphan) {
-            self.lately.check(job.origin, job.received_ms, now_ms, &mut job.asked);
+            self.freshness.check(job.origin, job.received_ms, now_ms, &mut job.asked);
         }
         if let Some(label) = &label {
-            self.pace.began(label, now);
+            self.scheduler.began(label, now);
         }
         Ok(ControlFlow::Continue((label, (job, settle))))
     }
 
     /// Point B.
-    async fn decide(&self, draft: Draft) -> Result<(), Halt> {
-        let (org, live) = (&self.org, draft.is_live());
-        let mut settle = draft.decide(org, &self.gather).await?;
+    async fn decide(&self, prepared: PreparedBatch) -> Result<(), StepError> {
+        let (org, live) = (&self.org, prepared.is_live());
+        let mut settle = prepared.decide(org, &self.fetcher).await?;
         let changes = !settle.changes.is_empty();
         settle.at_ms = org.clock.now_ms();
         org.pass(Point::BeforeB);
-        org.store.settle(org.id(), settle).await?;
+        org.store.settle(settle).await?;
         org.pass(Point::AfterB);
-        if let Some(bell) = self.bell.upgrade() {
+        if let Some(wakeup) = self.wakeup.upgrade() {
             if changes {
-                let _ = bell.try_send(Bell::Egress);
+                let _ = wakeup.try_send(Wakeup::Egress);
             }
             if !live {
-                let _ = bell.try_send(Bell::Refresh);
+                let _ = wakeup.try_send(Wakeup::Refresh);
             }
         }
         Ok(())
@@ -188,13 +189,11 @@ impl Ingest {
             return Ok(Arc::clone(hasher));
         }
         let org = &self.org;
-        let stored = org.store.position(org.id(), HASH_KEY).await?;
-        let key = if let Some(key) = stored {
+        let key = if let Some(key) = org.store.bytes(Position::HashKey).await? {
             key
         } else {
-            let key = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].map(uuid::Uuid::into_bytes).concat();
-            let positions = vec![(HASH_KEY.to_owned(), key.clone())];
-            org.store.append(org.id(), Append { positions, ..Append::default() }).await?;
+            let key = audit_trail::new_key();
+            org.store.put(vec![Position::HashKey.bytes(key.clone())]).await?;
             key
         };
         let hasher = Arc::new(Hasher::new(&key));
@@ -203,18 +202,18 @@ impl Ingest {
     }
 
     /// A batch of this label is decided, or stays on the queue.
-    fn ended(&mut self, label: Option<Label>, how: Result<(), Halt>) -> Result<(), StoreError> {
+    fn ended(&mut self, label: Option<Label>, how: Result<(), StepError>) -> Result<(), StoreError> {
         match (how, label) {
             (Ok(()), label) => {
                 self.width = (2 * self.width).min(WIDTH_MAX);
                 if let Some(label) = label {
-                    self.pace.decided(&label);
+                    self.scheduler.decided(&label);
                 }
             }
-            (Err(Halt::Store(error)), _) => return Err(error),
-            (Err(halt), Some(label)) => {
+            (Err(StepError::Store(error)), _) => return Err(error),
+            (Err(error), Some(label)) => {
                 self.width = 1;
-                self.halt(&label, &halt);
+                self.error(&label, &error);
             }
             // Of requests that nobody can read nothing is asked.
             (Err(_), None) => {}
@@ -223,20 +222,17 @@ impl Ingest {
     }
 
     /// Requests of this label wait, and stay on the queue.
-    fn halt(&mut self, label: &Label, halt: &Halt) {
+    fn error(&mut self, label: &Label, error: &StepError) {
         let org = &self.org;
-        if let Halt::Call(error) = halt
-            && error.class() == ErrorClass::Schema
-        {
-            self.gather.doubt();
+        if error.class() == Some(ErrorClass::Schema) {
+            self.fetcher.doubt();
             for sync in &org.settings.syncs {
                 org.schemas.doubt(sync.mapping.target());
             }
         }
-        let again_at_ms = if let Halt::Call(error) = halt { error.again_at_ms() } else { None };
-        let due = |wait| until(again_at_ms, org.clock.now_ms(), halt.retry_in().unwrap_or(wait));
-        let wait = self.pace.halted(label, org.clock.monotonic(), org.clock.dice(), due);
-        self.note(&halt.to_string(), &halt.hint(), wait);
+        let due = |wait| until(error.again_at_ms(), org.clock.now_ms(), error.retry_in().unwrap_or(wait));
+        let wait = self.scheduler.halted(label, org.clock.monotonic(), org.clock.jitter(), due);
+        self.note(&error.to_string(), &error.hint(), wait);
     }
 
     fn note(&self, why: &str, hint: &str, wait: Duration) {
@@ -251,13 +247,13 @@ impl Work for Ingest {
         let next = match self.advance().await {
             Ok(next) => {
                 self.delays.reset();
-                if self.pace.is_clear() {
+                if self.scheduler.is_clear() {
                     self.org.board.running(Part::Ingest, self.org.clock.now_ms());
                 }
                 next
             }
             Err(error) => {
-                let wait = self.delays.next(self.org.clock.dice());
+                let wait = self.delays.next(self.org.clock.jitter());
                 self.note(&error.to_string(), &error.hint().unwrap_or_default(), wait);
                 Next::After(wait)
             }

@@ -1,326 +1,98 @@
-//! The look-up in the vendor's API: one call for up to 100 records.
+//! What the vendor says about a batch.
 //!
-//! Here: HTTP, the rate over all orgs, the circuit breaker. Not here: the bodies (`reconcile::lookup`), splitting a
-//! refused batch (`ask`).
-//!
-//! Slots are handed out first come first served, and an org asks for more than one only while some are free, so orgs take
-//! turns. A quarter of them is for live requests only.
+//! Here: what is asked, and what becomes of a batch that is refused. Not here: HTTP and its errors (`lookup`).
 
-use std::{
-    num::NonZeroU32,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use orgpipe_reconcile::{RecordProblem, lookup};
+use orgpipe_store::Settle;
+use serde_json::Value;
+
+use super::{
+    batch::{Answer, Asked, Batch, id_of},
+    verdict,
+};
+use crate::{
+    org::{context::OrgContext, step_error::StepError},
+    queue_entry::Row,
+    vendor::lookup::{ANSWER_BYTES_MAX, Answered, LookupError},
 };
 
-use chrono::DateTime;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use secrecy::ExposeSecret as _;
-use tokio::sync::Semaphore;
-
-use crate::{clock::Clock, deliver::budget::Priority, retry::Delays, settings::SourceSettings};
-
-/// Bytes of an answer that are read at most.
-pub(crate) const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Failures in a row that open the breaker.
-const FAILURES_MAX: u32 = 5;
-/// First and longest time the breaker stays open.
-const OPEN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
-/// Digits of the second ID in `traceparent`, which names the call (W3C Trace Context, "parent-id").
-const PARENT_DIGITS: usize = 16;
-/// Longest wait the API may ask for.
-const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
-
-/// Why there is no answer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum SourceError {
-    /// It may work later; nothing is wrong with the records.
-    #[error("your API at {host} is not answering: {what}")]
-    Down {
-        /// Host and port, without path or query.
-        host: String,
-        /// What happened.
-        what: String,
-        /// When to try again.
-        retry_in: Duration,
-    },
-    /// It refused this batch, and would again.
-    #[error("your API at {host} refused the look-up with status {status}")]
-    Refused {
-        /// Host and port.
-        host: String,
-        /// HTTP status, 4xx.
-        status: u16,
-    },
-}
-
-impl SourceError {
-    /// What to do about it.
-    pub(crate) fn hint(&self) -> &'static str {
-        match self {
-            Self::Down { .. } => "Look at `source.url` and at the API's own log; nothing is lost meanwhile.",
-            Self::Refused { .. } => "Look into the API's log for the reason.",
-        }
-    }
-}
-
-/// A 200 answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Answered {
-    /// Its body.
-    pub body: Vec<u8>,
-    /// `parent-id` of the call's `traceparent`.
-    pub parent: String,
-}
-
-/// The vendor's API as all orgs share it.
-#[derive(Debug)]
-pub(crate) struct Source {
-    settings: SourceSettings,
-    http: reqwest::Client,
-    slots: Semaphore,
-    /// Fewer, for all but live requests: so that those find a slot.
-    slots_of_others: Semaphore,
-    rate: DefaultDirectRateLimiter,
-    breaker: Mutex<Breaker>,
-    clock: Clock,
-}
-
-impl Source {
-    /// A way to the API; nothing is sent yet. Fails only if the TLS library cannot start.
-    pub(crate) fn new(settings: SourceSettings, clock: Clock) -> Result<Self, reqwest::Error> {
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(token) = &settings.token
-            && let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
-        {
-            value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
-        }
-        let http = reqwest::Client::builder()
-            .default_headers(headers)
-            .user_agent(concat!("orgpipe/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(settings.timeout)
-            .build()?;
-        let per_second = NonZeroU32::new(settings.requests_per_second).unwrap_or(NonZeroU32::MIN);
-        let slots = settings.concurrent_max.max(1) as usize;
-        Ok(Self {
-            slots: Semaphore::new(slots),
-            slots_of_others: Semaphore::new((slots - slots / 4).max(1)),
-            rate: RateLimiter::direct(Quota::per_second(per_second)),
-            breaker: Mutex::new(Breaker::closed()),
-            settings,
-            http,
-            clock,
-        })
-    }
-
-    /// Calls that would find a slot at once, also if they are not for live requests.
-    pub(crate) fn free(&self) -> usize {
-        self.slots_of_others.available_permits().min(self.slots.available_permits())
-    }
-
-    /// Posts a batch and gives back the 200 answer.
-    pub(crate) async fn ask(&self, priority: Priority, body: String) -> Result<Answered, SourceError> {
-        let stopping = |_| self.down("the service is stopping", OPEN.1);
-        let _other = match priority {
-            Priority::Live => None,
-            Priority::Heal | Priority::Refresh => {
-                Some(self.slots_of_others.acquire().await.map_err(stopping)?)
-            }
-        };
-        let _slot = self.slots.acquire().await.map_err(stopping)?;
-        if let Err(wait) = self.breaker().admit(self.clock.monotonic(), self.settings.timeout) {
-            return Err(self.down("it failed several times in a row, so it is left alone for a while", wait));
-        }
-        self.rate.until_ready().await;
-        let trace = uuid::Uuid::new_v4().simple().to_string();
-        let parent = &trace[..PARENT_DIGITS];
-        let answer = self.post(body, &format!("00-{trace}-{parent}-01")).await;
-        let dice = self.clock.dice();
+/// Asks about the records that were read and have keys, so many in a call at most. A call that is refused is halved until the
+/// record that is refused stands alone: that one is a dead letter, and is taken out of `asked`.
+pub(super) async fn look_up(
+    org: &OrgContext,
+    batch: Batch<'_>,
+    records_max: usize,
+    asked: &mut Vec<Asked>,
+    settle: &mut Settle,
+) -> Result<BTreeMap<String, Answer>, StepError> {
+    let rows: Vec<&Row> = asked
+        .iter()
+        .filter_map(|asked| asked.row.as_ref())
+        .filter(|row| lookup::has_keys(batch.mapping, row) && !lookup::is_converted(batch.mapping, row))
+        .collect();
+    let (mut answers, mut refused, mut failure) = (BTreeMap::new(), BTreeMap::new(), None);
+    let mut calls: FuturesUnordered<_> =
+        rows.chunks(records_max).map(|part| call(org, batch, part)).collect();
+    while let Some((part, answer)) = calls.next().await {
         match answer {
-            Ok(body) => {
-                self.breaker().worked();
-                Ok(Answered { body, parent: parent.to_owned() })
+            Ok(found) => answers.extend(found),
+            Err(LookupError::Refused { .. }) if part.len() > 1 => {
+                let (first, second) = part.split_at(part.len() / 2);
+                calls.extend([first, second].map(|part| call(org, batch, part)));
             }
-            Err(Miss::Refused(status)) => {
-                self.breaker().worked();
-                Err(SourceError::Refused { host: self.host(), status })
+            Err(error @ LookupError::Refused { .. }) => {
+                refused.extend(part.iter().filter_map(|row| id_of(row)).map(|id| (id, error.clone())));
             }
-            Err(Miss::Down { what, asked }) => {
-                let wait = self.breaker().failed(self.clock.monotonic(), asked, dice);
-                Err(self.down(&what, wait))
-            }
+            // The others go on: one of them may be the one that finds out that the API is back.
+            Err(error @ LookupError::Down { .. }) => failure = Some(error),
         }
     }
-
-    /// The answer could be read as HTTP but not as a look-up's answer: counts as a failure of the API.
-    pub(crate) fn answered_rubbish(&self, what: &str) -> SourceError {
-        let dice = self.clock.dice();
-        let wait = self.breaker().failed(self.clock.monotonic(), None, dice);
-        self.down(what, wait)
+    drop(calls);
+    if let Some(error) = failure {
+        return Err(error.into());
     }
-
-    async fn post(&self, body: String, traceparent: &str) -> Result<Vec<u8>, Miss> {
-        let request = self.http.post(self.settings.url.clone()).header("traceparent", traceparent).body(body);
-        let broken = |cause: reqwest::Error| Miss::Down { what: sentence(&cause.without_url()), asked: None };
-        let mut reply = request.send().await.map_err(broken)?;
-        let status = reply.status().as_u16();
-        let asked = reply.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let asked = asked.and_then(|text| wait_in(text, self.clock.now_ms()));
-        match status {
-            200 => {}
-            401 | 403 => {
-                let what = format!(
-                    "it answered status {status}, so look at the token that `source.token_env` names"
-                );
-                return Err(Miss::Down { what, asked });
-            }
-            // Not the records' fault, whatever they are.
-            404 | 405 | 410 => {
-                let what = format!("it answered status {status}, so look at `source.url`");
-                return Err(Miss::Down { what, asked });
-            }
-            408 | 429 | 300..=399 | 500.. => {
-                return Err(Miss::Down { what: format!("it answered status {status}"), asked });
-            }
-            400..=499 => return Err(Miss::Refused(status)),
-            _ => return Err(Miss::Down { what: format!("it answered status {status}, not 200"), asked }),
-        }
-        let mut body = Vec::new();
-        while let Some(part) = reply.chunk().await.map_err(broken)? {
-            if body.len() + part.len() > ANSWER_BYTES_MAX {
-                let what = format!("its answer is larger than {ANSWER_BYTES_MAX} bytes");
-                return Err(Miss::Down { what, asked: None });
-            }
-            body.extend_from_slice(&part);
-        }
-        Ok(body)
+    for record in asked.extract_if(.., |asked| refused.contains_key(&asked.id)) {
+        let error = &refused[&record.id];
+        let problem = RecordProblem::new("Id", error.to_string(), error.hint());
+        settle.dead.push(verdict::dead(batch, record.subject(), &problem));
     }
-
-    fn down(&self, what: &str, retry_in: Duration) -> SourceError {
-        SourceError::Down { host: self.host(), what: what.to_owned(), retry_in }
-    }
-
-    fn host(&self) -> String {
-        let url = &self.settings.url;
-        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-        format!("{}{port}", url.host_str().unwrap_or_default())
-    }
-
-    fn breaker(&self) -> MutexGuard<'_, Breaker> {
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    Ok(answers)
 }
 
-/// Why one post brought nothing.
-enum Miss {
-    Refused(u16),
-    Down { what: String, asked: Option<Duration> },
+/// One call.
+async fn call<'a>(
+    org: &OrgContext,
+    batch: Batch<'_>,
+    part: &'a [&'a Row],
+) -> (&'a [&'a Row], Result<Vec<(String, Answer)>, LookupError>) {
+    let body = lookup::body(batch.mapping, org.id(), part.iter().copied()).to_string();
+    let client = org.vendor().lookup;
+    let answer = match client.ask(batch.origin.into(), body).await {
+        Ok(Answered { body, parent }) => lookup::parse(&body, ANSWER_BYTES_MAX)
+            .map(|found| answers(part, found, &parent, org.clock.now_ms()))
+            .map_err(|problem| {
+                let hint = problem.hint();
+                client.answered_rubbish(&format!("{problem}. {}", hint.trim_end_matches('.')))
+            }),
+        Err(error) => Err(error),
+    };
+    (part, answer)
 }
 
-/// The innermost cause says what happened; the outer ones that a request failed.
-fn sentence(cause: &dyn std::error::Error) -> String {
-    let mut innermost = cause;
-    while let Some(next) = innermost.source() {
-        innermost = next;
-    }
-    innermost.to_string()
-}
-
-/// `Retry-After` as seconds or as a date (RFC 9110, section 10.2.3).
-fn wait_in(retry_after: &str, now_ms: u64) -> Option<Duration> {
-    let text = retry_after.trim();
-    let wait = text.parse().ok().map(Duration::from_secs).or_else(|| {
-        let date = DateTime::parse_from_rfc2822(text).ok()?;
-        let until_ms = u64::try_from(date.timestamp_millis()).ok()?;
-        Some(Duration::from_millis(until_ms.saturating_sub(now_ms)))
-    });
-    wait.map(|wait| wait.min(RETRY_AFTER_MAX))
-}
-
-/// Leaves an API that is down alone. Pure: time and chance are arguments.
-#[derive(Debug)]
-struct Breaker {
-    failures: u32,
-    /// Nobody may ask before then (time since start).
-    open_until: Option<Duration>,
-    delays: Delays,
-}
-
-impl Breaker {
-    fn closed() -> Self {
-        Self { failures: 0, open_until: None, delays: Delays::new(OPEN.0, OPEN.1) }
-    }
-
-    /// Once the time has passed one caller may probe; the others wait for what it finds, at most `probe`.
-    fn admit(&mut self, now: Duration, probe: Duration) -> Result<(), Duration> {
-        match self.open_until {
-            Some(until) if now < until => Err(until.saturating_sub(now)),
-            Some(_) if self.failures >= FAILURES_MAX => {
-                self.open_until = Some(now + probe);
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn worked(&mut self) {
-        (self.failures, self.open_until) = (0, None);
-        self.delays.reset();
-    }
-
-    /// How long the caller should wait. The API's own wish holds for everybody.
-    fn failed(&mut self, now: Duration, asked: Option<Duration>, dice: f64) -> Duration {
-        self.failures = self.failures.saturating_add(1);
-        let wait = self.delays.next(dice).max(asked.unwrap_or_default());
-        if self.failures >= FAILURES_MAX || asked.is_some() {
-            self.open_until = Some(now + wait);
-        }
-        wait
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PROBE: Duration = Duration::from_secs(10);
-
-    fn secs(secs: u64) -> Duration {
-        Duration::from_secs(secs)
-    }
-
-    #[test]
-    fn five_failures_open_it_and_one_probe_closes_it() {
-        let mut breaker = Breaker::closed();
-        for _ in 0..4 {
-            breaker.failed(secs(0), None, 1.0);
-            assert_eq!(breaker.admit(secs(0), PROBE), Ok(()));
-        }
-        assert_eq!(breaker.failed(secs(0), None, 1.0), secs(16));
-        assert_eq!(breaker.admit(secs(1), PROBE), Err(secs(15)));
-        assert_eq!(breaker.admit(secs(16), PROBE), Ok(()), "the probe");
-        assert_eq!(breaker.admit(secs(16), PROBE), Err(PROBE), "only one");
-        breaker.worked();
-        assert_eq!(breaker.admit(secs(16), PROBE), Ok(()));
-    }
-
-    #[test]
-    fn the_apis_own_wish_holds_for_everybody() {
-        let mut breaker = Breaker::closed();
-        assert_eq!(breaker.failed(secs(0), Some(secs(30)), 1.0), secs(30));
-        assert_eq!(breaker.admit(secs(10), PROBE), Err(secs(20)));
-        let date = "Thu, 01 Jan 1970 00:01:40 GMT";
-        for (text, now_ms, wait) in [
-            (" 30 ", 0, Some(secs(30))),
-            (" 99999999 ", 0, Some(RETRY_AFTER_MAX)),
-            (date, 40_000, Some(secs(60))),
-            (date, 200_000, Some(secs(0))),
-            ("soon", 0, None),
-        ] {
-            assert_eq!(wait_in(text, now_ms), wait, "{text} at {now_ms}");
-        }
-    }
+/// What is said about each record of the call; about one that is not in the answer nothing is known.
+fn answers(
+    part: &[&Row],
+    mut found: BTreeMap<String, Vec<Value>>,
+    parent: &str,
+    at_ms: u64,
+) -> Vec<(String, Answer)> {
+    let ids = part.iter().filter_map(|row| id_of(row));
+    ids.map(|id| {
+        let data = found.remove(&id).unwrap_or_default();
+        (id, Answer { data, at_ms, parent: parent.to_owned() })
+    })
+    .collect()
 }

@@ -1,17 +1,15 @@
 //! Decide: from a request on ingress to changes on egress. Ends at commit B.
 //!
-//! In the order of a batch: `ingest` takes the oldest requests that `pace` lets go, `batch` puts together what is decided
-//! together, `lately` drops rows that may be old; as a `draft`, `gather` reads it from the org, `ask` asks the vendor over
-//! `lookup`, and `verdict`, or `orphans`, says what becomes of each record. A failure on the way is a `halt`.
+//! In the order of a batch: `ingest` takes the oldest requests that `scheduler` lets go, `batch` puts together what is decided
+//! together, `freshness` drops rows that may be old; for a `prepared` batch, `fetch` reads from the org, `lookup` asks the
+//! vendor's API, and `verdict`, or `orphans`, says what becomes of each record.
 
-mod ask;
 mod batch;
-mod draft;
-mod gather;
-mod halt;
+mod fetch;
+mod freshness;
 pub(crate) mod ingest;
-mod lately;
-pub(crate) mod lookup;
+mod lookup;
 mod orphans;
-mod pace;
+mod prepared;
+mod scheduler;
 mod verdict;

@@ -1,7 +1,7 @@
 //! What becomes of records of a target that have lost the record they were made for. Pure.
 //!
 //! Here: the decision about each, by what the org holds of it now. Not here: finding them (`capture::orphans`), reading
-//! them once more (`gather`).
+//! them once more (`fetch`).
 
 use std::collections::BTreeMap;
 
@@ -14,9 +14,9 @@ use super::{
     verdict::{change, differing},
 };
 use crate::{
+    audit_trail::{Found, Nothing},
+    org::schemas::Target,
     settings::OnDeleted,
-    supervise::schemas::Target,
-    trail::{Found, Nothing},
 };
 
 /// What an org holds of records of a target that have lost the record they were made for.
@@ -33,7 +33,7 @@ pub(super) struct Orphans<'a> {
 }
 
 /// Deletes or empties what a refresh has found. One that has its own record again, or is about to, is left alone.
-pub(super) fn bereave(
+pub(super) fn handle_deleted(
     batch: Batch<'_>,
     asked: Vec<Asked>,
     orphans: Orphans<'_>,

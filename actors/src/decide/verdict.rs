@@ -17,12 +17,12 @@ use orgpipe_store::{Lane, NewChange, NewDead, OpenChanges, Settle, Subject};
 use serde_json::Value;
 
 use super::{
-    ask::Answer,
+    batch::Answer,
     batch::{Asked, Batch, id_of},
 };
 use crate::{
-    parcel::{ChangeParcel, Origin, RequestParcel, pack, unpack},
-    trail::{Answered, FieldDiff, Found, Hasher, Nothing},
+    audit_trail::{Answered, FieldDiff, Found, Hasher, Nothing},
+    queue_entry::{ChangeEntry, Origin, RequestEntry, pack, unpack},
 };
 
 /// One wanted record of the target and the records of the batch that stand behind it.
@@ -178,7 +178,7 @@ fn fields(
 /// These fields, and those that only the open changes have: another sync's, which are lost if it takes their place.
 fn over(open: &[Vec<u8>], mut fields: Row) -> Row {
     for body in open.iter().rev() {
-        let older = unpack::<ChangeParcel>(body).map(|parcel| parcel.fields).unwrap_or_default();
+        let older = unpack::<ChangeEntry>(body).map(|entry| entry.fields).unwrap_or_default();
         for (name, value) in older {
             if row::get(&fields, &name).is_none() {
                 fields.insert(name, value);
@@ -216,7 +216,7 @@ pub(super) fn change(
     let lane = lane(batch.origin);
     let key = fold(&desired.external_id);
     let target = batch.mapping.target().to_owned();
-    let parcel = ChangeParcel {
+    let entry = ChangeEntry {
         v: 1,
         sync: batch.mapping.sync().to_owned(),
         target: target.clone(),
@@ -230,12 +230,12 @@ pub(super) fn change(
         gap: batch.gap.map(str::to_owned),
         received_ms: batch.received_ms,
     };
-    NewChange { lane, target, key, subjects, body: pack(&parcel) }
+    NewChange { lane, target, key, subjects, body: pack(&entry) }
 }
 
 /// A record that cannot be written. What is kept of it is a request for it, to be tried again.
 pub(super) fn dead(batch: Batch<'_>, subject: Subject, problem: &RecordProblem) -> NewDead {
-    let request = RequestParcel {
+    let request = RequestEntry {
         v: 1,
         sync: batch.mapping.sync().to_owned(),
         origin: batch.origin,
@@ -255,7 +255,7 @@ pub(super) fn dead(batch: Batch<'_>, subject: Subject, problem: &RecordProblem) 
     }
 }
 
-/// Live goes first; what heals a gap can wait like a refresh.
+/// Live goes first; what recovers a gap can wait like a refresh.
 fn lane(origin: Origin) -> Lane {
     match origin {
         Origin::Live | Origin::Retry => Lane::Live,
@@ -268,7 +268,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{settings::tests::org, trail::Trail};
+    use crate::{audit_trail::AuditTrail, settings::tests::org};
 
     fn row(value: Value) -> Row {
         let Value::Object(row) = value else { unreachable!() };
@@ -289,7 +289,7 @@ mod tests {
 
     fn asked(n: u32, units: u32) -> Asked {
         let row = Some(row(json!({ "Id": id(n), "Website": "a.example" })));
-        let trail = Trail::new("accounts", Origin::Live, "event", None);
+        let trail = AuditTrail::new("accounts", Origin::Live, "event", None);
         Asked { id: id(n), units, row, since_ms: 1, trail }
     }
 
@@ -332,7 +332,7 @@ mod tests {
     }
 
     fn written(settle: &Settle, place: usize) -> Row {
-        crate::parcel::unpack::<ChangeParcel>(&settle.changes[place].body).expect("readable").fields
+        crate::queue_entry::unpack::<ChangeEntry>(&settle.changes[place].body).expect("readable").fields
     }
 
     fn stored(key: &str, employees: &Value, account: u32) -> Row {
@@ -354,7 +354,7 @@ mod tests {
         let settle = decide(all, &answers, &existing, &[]);
         assert_eq!(numbers(&settle), (1, 4, 2, 2), "{settle:?}");
         let reasons: Vec<_> = settle.dead.iter().map(|dead| dead.reason.as_str()).collect();
-        let again: RequestParcel = crate::parcel::unpack(&settle.dead[0].body).expect("readable");
+        let again: RequestEntry = crate::queue_entry::unpack(&settle.dead[0].body).expect("readable");
         assert_eq!((again.ids, again.received_ms), (vec![id(4)], 1));
         assert!(reasons[0].contains("External_Id__c") && reasons[1].contains("2 records"), "{reasons:?}");
     }
@@ -389,8 +389,8 @@ mod tests {
         let answers = [(1, json!({ "key": "K", "employees": 7 }))];
         let change = decide(vec![asked(1, 1)], &answers, &[], &[]).changes.remove(0);
         let other = |fields| {
-            let parcel: ChangeParcel = unpack(&change.body).expect("a parcel");
-            pack(&ChangeParcel { sync: "leads".into(), fields: row(fields), ..parcel })
+            let entry: ChangeEntry = unpack(&change.body).expect("a entry");
+            pack(&ChangeEntry { sync: "leads".into(), fields: row(fields), ..entry })
         };
         let older = other(json!({ "Lead__c": "older", "Phone__c": "1", "employee_count__c": 3 }));
         let newer = other(json!({ "Lead__c": "newer" }));

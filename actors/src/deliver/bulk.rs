@@ -19,24 +19,24 @@ use orgpipe_salesforce::{
     call::{Call, Reply},
     error::{ApiError, CallError, ErrorClass},
 };
-use orgpipe_store::{Append, Job, Outcome, StoreError};
+use orgpipe_store::{Job, Outcome, StoreError};
 
 use super::outcome::{Moment, Outgoing, Sent, Tried, fields_of, of_error, of_job, unknown, unpack_one};
-use super::{
-    budget::{Priority, patience},
-    gate::Plan,
-};
 use crate::{
     failpoint::Point,
-    parcel::{JobParcel, pack, unpack},
-    supervise::{context::OrgContext, line::Each},
+    org::{
+        api::{budget::patience, client::Each, gate::Reservation},
+        context::OrgContext,
+        step_error::StepError,
+        store::Position,
+    },
+    priority::Priority,
+    queue_entry::{JobEntry, pack, unpack},
 };
 
-/// Rows of one job (DESIGN section 7): one batch as Salesforce cuts it.
-pub(super) const ROWS_MAX: usize = 10_000;
+/// Rows of one job: one batch as Salesforce cuts it (Bulk API 2.0 Guide, "How Requests Are Processed").
+pub(crate) const ROWS_MAX: usize = 10_000;
 
-/// The position that tells when a job was being opened, Unix milliseconds.
-const OPENING: &str = "bulk-opening";
 /// Pages of an org's jobs that are looked through for a lost one, 1,000 jobs each.
 const LIST_PAGES_MAX: usize = 20;
 /// How far our clock and Salesforce's may be apart, and how long a job may take to be made.
@@ -49,7 +49,7 @@ pub(super) struct OpenJob {
     pub id: String,
     /// When to look next (time since start).
     pub look_at: Duration,
-    parcel: JobParcel,
+    entry: JobEntry,
     /// What is written to.
     target: String,
     /// The fields in its file.
@@ -60,24 +60,24 @@ pub(super) struct OpenJob {
     received_ms: u64,
     priority: Priority,
     /// Calls set aside for it; none after a restart.
-    plan: Option<Plan>,
+    reservation: Option<Reservation>,
     looks: u32,
 }
 
 impl OpenJob {
-    async fn call(&self, org: &OrgContext, call: &Call) -> Result<Reply, CallError> {
-        match &self.plan {
-            Some(plan) => org.line.planned(plan, call).await,
-            None => org.line.call(self.priority, call).await,
+    async fn call(&self, org: &OrgContext, call: &Call) -> Result<Reply, StepError> {
+        match &self.reservation {
+            Some(reservation) => org.api.call_reserved(reservation, call).await,
+            None => org.api.call(self.priority, call).await,
         }
     }
 
-    async fn download(&self, org: &OrgContext, call: &Call, each: Each<'_>) -> Result<(), CallError> {
-        let reply = match &self.plan {
-            Some(plan) => org.line.download(plan, call, each).await?,
-            None => org.line.download(&org.line.plan(self.priority, 1).await?, call, each).await?,
+    async fn download(&self, org: &OrgContext, call: &Call, each: Each<'_>) -> Result<(), StepError> {
+        let reply = match &self.reservation {
+            Some(reservation) => org.api.download(reservation, call, each).await?,
+            None => org.api.download(&org.api.reserve(self.priority, 1).await?, call, each).await?,
         };
-        reply.require_success()
+        Ok(reply.require_success()?)
     }
 }
 
@@ -101,35 +101,24 @@ pub(super) struct Opened {
     pub more: bool,
 }
 
-/// Why a job could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum BulkError {
-    /// Salesforce or the way there.
-    #[error(transparent)]
-    Call(#[from] CallError),
-    /// The disk.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 /// A stored job, after a restart. `None`: its body cannot be read; its changes are tried again.
 pub(super) fn resume(job: Job, now: Duration) -> Result<OpenJob, Vec<(u64, Outcome)>> {
     // One that cannot be read any more was sent all the same.
     let changes: Vec<Outgoing> = job.changes.iter().filter_map(|change| unpack_one(change).ok()).collect();
     let tried = tried_of(&changes);
-    match unpack::<JobParcel>(&job.body) {
-        Ok(parcel) => {
+    match unpack::<JobEntry>(&job.body) {
+        Ok(entry) => {
             let priority = job.changes.first().map_or(Priority::Refresh, |change| change.lane.into());
             Ok(OpenJob {
                 id: job.id,
                 look_at: now,
-                parcel,
+                entry,
                 target: job.changes.first().map(|change| change.target.clone()).unwrap_or_default(),
                 fields: fields_of(&changes),
                 tried,
                 received_ms: 0,
                 priority,
-                plan: None,
+                reservation: None,
                 looks: 0,
             })
         }
@@ -146,15 +135,15 @@ pub(super) async fn open(
     priority: Priority,
     mut changes: Vec<Outgoing>,
     known: &[OpenJob],
-) -> Result<Opened, BulkError> {
+) -> Result<Opened, StepError> {
     let mut opened = Opened::default();
     let (target, operation, field) = match changes.first() {
-        Some(first) => (first.parcel.target.clone(), first.parcel.operation, first.key().0.to_owned()),
+        Some(first) => (first.entry.target.clone(), first.entry.operation, first.key().0.to_owned()),
         None => return Ok(opened),
     };
     let data = loop {
         let rows: Vec<(&str, &Row)> =
-            changes.iter().map(|change| (change.key().1, &change.parcel.fields)).collect();
+            changes.iter().map(|change| (change.key().1, &change.entry.fields)).collect();
         match csv::write(&field, &rows) {
             Ok(upload) => {
                 opened.more |= upload.full_at.is_some();
@@ -179,7 +168,7 @@ pub(super) async fn open(
         return Ok(opened);
     }
     // All calls of the job's life are set aside before the first, so that it does not stand half-way.
-    let plan = org.line.plan(priority, BULK_CALLS).await?;
+    let reservation = org.api.reserve(priority, BULK_CALLS).await?;
     abort_lost(org, known).await?;
     // So that a job whose ID does not reach us is found again and does not stay open.
     mark(org, Some(org.clock.now_ms())).await?;
@@ -188,7 +177,7 @@ pub(super) async fn open(
         Operation::Update => job::create(&target, job::Operation::Update),
         Operation::Delete => job::create(&target, job::Operation::Delete),
     };
-    let info = match job::info(&org.line.planned(&plan, &create).await?) {
+    let info = match job::info(&org.api.call_reserved(&reservation, &create).await?) {
         Ok(info) => info,
         // The day's batches are used up, which is not the same as its calls: REST still works.
         Err(CallError::Refused(error)) if error.is_of_bulk() => {
@@ -204,23 +193,23 @@ pub(super) async fn open(
         Err(error) => return Err(error.into()),
     };
     let rows = changes.iter().map(|change| (change.seq, change.key().1.to_owned())).collect();
-    let parcel = JobParcel { v: 1, content_url: info.content_url, external_id_field: field, operation, rows };
+    let entry = JobEntry { v: 1, content_url: info.content_url, external_id_field: field, operation, rows };
     let seqs: Vec<u64> = changes.iter().map(|change| change.seq).collect();
     org.pass(Point::BeforePutJob);
-    org.store.put_job(org.id(), &info.id, pack(&parcel), &seqs).await?;
+    org.store.put_job(&info.id, pack(&entry), &seqs).await?;
     mark(org, None).await?;
     org.pass(Point::AfterPutJob);
-    let received_ms = changes.iter().map(|change| change.parcel.received_ms).min().unwrap_or_default();
+    let received_ms = changes.iter().map(|change| change.entry.received_ms).min().unwrap_or_default();
     let mut open = OpenJob {
         id: info.id,
         look_at: org.clock.monotonic(),
-        parcel,
+        entry,
         target,
         fields: fields_of(&changes),
         tried: tried_of(&changes),
         received_ms,
         priority,
-        plan: Some(plan),
+        reservation: Some(reservation),
         looks: 0,
     };
     // From here on a failure is found by looking at the job: one that is still open is aborted and its rows retried.
@@ -237,23 +226,20 @@ pub(super) async fn open(
 
 /// Remembers that a job is being opened, or that its ID is stored.
 async fn mark(org: &OrgContext, opening_ms: Option<u64>) -> Result<(), StoreError> {
-    let value = opening_ms.map(|at_ms| at_ms.to_string().into_bytes()).unwrap_or_default();
-    let append = Append { positions: vec![(OPENING.to_owned(), value)], ..Append::default() };
-    org.store.append(org.id(), append).await
+    let position = Position::BulkOpening;
+    org.store.put(vec![opening_ms.map_or_else(|| position.cleared(), |at_ms| position.number(at_ms))]).await
 }
 
 /// After a crash or a lost answer: aborts the job that was being opened then, if it was. `known` are all others of ours.
 ///
 /// It is one of our user's that is still open and was made about that time. Nothing was uploaded to it, so nothing is
 /// lost with it; left alone it would stay open for a day.
-pub(super) async fn abort_lost(org: &OrgContext, known: &[OpenJob]) -> Result<(), BulkError> {
-    let stored = org.store.position(org.id(), OPENING).await?.unwrap_or_default();
-    let Some(opening_ms) = std::str::from_utf8(&stored).ok().and_then(|text| text.parse::<i64>().ok()) else {
-        return Ok(());
-    };
+pub(super) async fn abort_lost(org: &OrgContext, known: &[OpenJob]) -> Result<(), StepError> {
+    let Some(opening_ms) = org.store.number(Position::BulkOpening).await? else { return Ok(()) };
+    let opening_ms = i64::try_from(opening_ms).unwrap_or(i64::MAX);
     match abort_opened_at(org, known, opening_ms).await {
         // An org that does not show its jobs, or one that has changed meanwhile: it ends by itself after a day.
-        Err(CallError::Refused(error))
+        Err(StepError::Call(CallError::Refused(error)))
             if matches!(
                 error.class(),
                 ErrorClass::Org | ErrorClass::Schema | ErrorClass::Record | ErrorClass::Bug
@@ -267,12 +253,12 @@ pub(super) async fn abort_lost(org: &OrgContext, known: &[OpenJob]) -> Result<()
     Ok(())
 }
 
-async fn abort_opened_at(org: &OrgContext, known: &[OpenJob], opening_ms: i64) -> Result<(), CallError> {
-    let user = org.line.session(None).await?.token.user_id;
+async fn abort_opened_at(org: &OrgContext, known: &[OpenJob], opening_ms: i64) -> Result<(), StepError> {
+    let user = org.api.session(None).await?.token.user_id;
     let mut page = Some(job::list());
     for _ in 0..LIST_PAGES_MAX {
         let Some(call) = page.take() else { break };
-        let (jobs, next) = job::listed(&org.line.call(Priority::Live, &call).await?)?;
+        let (jobs, next) = job::listed(&org.api.call(Priority::Live, &call).await?)?;
         let lost = jobs.iter().filter(|job| {
             job.state == Some(JobState::Open)
                 && job.created_by == user
@@ -285,7 +271,7 @@ async fn abort_opened_at(org: &OrgContext, known: &[OpenJob], opening_ms: i64) -
                 job = job.id,
                 "a Bulk job was left open by a crash and is aborted"
             );
-            job::info(&org.line.call(Priority::Live, &job::abort(&job.id)).await?)?;
+            job::info(&org.api.call(Priority::Live, &job::abort(&job.id)).await?)?;
         }
         page = next.as_deref().map(job::list_next);
     }
@@ -294,20 +280,21 @@ async fn abort_opened_at(org: &OrgContext, known: &[OpenJob], opening_ms: i64) -
 
 /// How long until a job is looked at, after so many looks: the longer, the less is left of our share of the day's calls.
 fn look_delay(org: &OrgContext, looks: u32) -> Duration {
-    poll_delay(looks, org.clock.dice()).mul_f64(patience(org.line.spent()))
+    poll_delay(looks, org.clock.jitter()).mul_f64(patience(org.api.spent()))
 }
 
-async fn upload(org: &OrgContext, open: &OpenJob, data: Bytes) -> Result<(), CallError> {
-    let reply = open.call(org, &job::upload(&open.parcel.content_url, data)).await?;
+async fn upload(org: &OrgContext, open: &OpenJob, data: Bytes) -> Result<(), StepError> {
+    let reply = open.call(org, &job::upload(&open.entry.content_url, data)).await?;
     reply.require_success()?;
     org.pass(Point::AfterUpload);
     let closed = open.call(org, &job::close(&open.id)).await?;
     org.pass(Point::AfterClose);
-    job::info(&closed).map(|_| ())
+    job::info(&closed)?;
+    Ok(())
 }
 
 /// Looks at a job. An error means that it could not be looked at; it is looked at again later.
-pub(super) async fn look(org: &OrgContext, open: &mut OpenJob) -> Result<Look, CallError> {
+pub(super) async fn look(org: &OrgContext, open: &mut OpenJob) -> Result<Look, StepError> {
     open.looks += 1;
     open.look_at = org.clock.monotonic() + look_delay(org, open.looks);
     let info = match job::info(&open.call(org, &job::status(&open.id)).await?) {
@@ -316,7 +303,7 @@ pub(super) async fn look(org: &OrgContext, open: &mut OpenJob) -> Result<Look, C
         Err(CallError::Refused(error)) if error.status == 404 || error.class() == ErrorClass::Schema => {
             return Ok(all_again(org, open, "the Bulk job is gone"));
         }
-        Err(error) => return Err(error),
+        Err(error) => return Err(error.into()),
     };
     match info.state {
         JobState::UploadComplete | JobState::InProgress => Ok(Look::Running),
@@ -329,23 +316,23 @@ pub(super) async fn look(org: &OrgContext, open: &mut OpenJob) -> Result<Look, C
     }
 }
 
-async fn results(org: &OrgContext, open: &OpenJob, cause: Option<ApiError>) -> Result<Look, CallError> {
-    let mut results = Results::new(&open.parcel.external_id_field);
+async fn results(org: &OrgContext, open: &OpenJob, cause: Option<ApiError>) -> Result<Look, StepError> {
+    let mut results = Results::new(&open.entry.external_id_field);
     for kind in [ResultKind::Successful, ResultKind::Failed, ResultKind::Unprocessed] {
         let mut file = results.file(kind);
         open.download(org, &job::results(&open.id, kind), &mut |bytes| file.push(bytes)).await?;
         file.end()?;
     }
-    let rows = results.rows(open.parcel.rows.iter().map(|(_, key)| key.as_str()));
+    let rows = results.rows(open.entry.rows.iter().map(|(_, key)| key.as_str()));
     let of_schema = |error: &ApiError| error.class() == ErrorClass::Schema;
     if rows.iter().any(|row| matches!(row, BulkRow::Failed(error) if of_schema(error)))
         || cause.as_ref().is_some_and(of_schema)
     {
         org.schemas.doubt(&open.target);
     }
-    let moment = Moment { now_ms: org.clock.now_ms(), dice: org.clock.dice() };
-    let sent = Sent { operation: open.parcel.operation, fields: &open.fields };
-    let outcomes = open.parcel.rows.iter().zip(rows).map(|((seq, _), row)| {
+    let moment = Moment { now_ms: org.clock.now_ms(), jitter: org.clock.jitter() };
+    let sent = Sent { operation: open.entry.operation, fields: &open.fields };
+    let outcomes = open.entry.rows.iter().zip(rows).map(|((seq, _), row)| {
         let tried = open.tried.get(seq).copied().unwrap_or_default();
         let outcome = match row {
             BulkRow::Written { .. } => Outcome::Written,
@@ -362,8 +349,8 @@ async fn results(org: &OrgContext, open: &OpenJob, cause: Option<ApiError>) -> R
 }
 
 fn all_again(org: &OrgContext, open: &OpenJob, why: &str) -> Look {
-    let moment = Moment { now_ms: org.clock.now_ms(), dice: org.clock.dice() };
-    let again = open.parcel.rows.iter().map(|(seq, _)| {
+    let moment = Moment { now_ms: org.clock.now_ms(), jitter: org.clock.jitter() };
+    let again = open.entry.rows.iter().map(|(seq, _)| {
         let tried = open.tried.get(seq).copied().unwrap_or_default();
         (*seq, unknown(why, tried, moment))
     });

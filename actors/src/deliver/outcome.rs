@@ -15,7 +15,7 @@ use orgpipe_salesforce::{
 use orgpipe_store::{Change, Outcome};
 
 use crate::{
-    parcel::{ChangeParcel, unpack},
+    queue_entry::{ChangeEntry, unpack},
     retry::before_attempt,
 };
 
@@ -40,7 +40,7 @@ pub(super) struct Moment {
     /// Unix milliseconds.
     pub now_ms: u64,
     /// From 0 to 1.
-    pub dice: f64,
+    pub jitter: f64,
 }
 
 /// How a change is to be sent, from what became of it last.
@@ -64,7 +64,7 @@ pub(super) struct Outgoing {
     /// How to send it.
     pub resend: Resend,
     /// What to write.
-    pub parcel: ChangeParcel,
+    pub entry: ChangeEntry,
 }
 
 /// What is remembered of a change while it is sent.
@@ -88,10 +88,10 @@ pub(super) struct Sent<'a> {
 impl Outgoing {
     /// What its row is found by in Salesforce, and in which field that stands.
     pub(super) fn key(&self) -> (&str, &str) {
-        match self.parcel.operation {
-            Operation::Upsert => (&self.parcel.external_id_field, &self.parcel.external_id),
+        match self.entry.operation {
+            Operation::Upsert => (&self.entry.external_id_field, &self.entry.external_id),
             Operation::Update | Operation::Delete => {
-                ("Id", self.parcel.target_id.as_deref().unwrap_or_default())
+                ("Id", self.entry.target_id.as_deref().unwrap_or_default())
             }
         }
     }
@@ -99,7 +99,7 @@ impl Outgoing {
     /// What is to be remembered of it.
     pub(super) fn tried(&self) -> Tried {
         let mut hasher = DefaultHasher::new();
-        self.parcel.source_id.hash(&mut hasher);
+        self.entry.source_id.hash(&mut hasher);
         Tried { attempts: self.attempts, parent: hasher.finish() }
     }
 }
@@ -108,7 +108,7 @@ impl Outgoing {
 pub(super) fn fields_of(changes: &[Outgoing]) -> Vec<String> {
     let Some(first) = changes.first() else { return Vec::new() };
     let mut fields = vec![first.key().0.to_owned()];
-    for name in changes.iter().flat_map(|change| change.parcel.fields.keys()) {
+    for name in changes.iter().flat_map(|change| change.entry.fields.keys()) {
         if !fields.contains(name) {
             fields.push(name.clone());
         }
@@ -117,13 +117,13 @@ pub(super) fn fields_of(changes: &[Outgoing]) -> Vec<String> {
 }
 
 /// Unpacks one change.
-pub(super) fn unpack_one(change: &Change) -> Result<Outgoing, crate::parcel::Unreadable> {
+pub(super) fn unpack_one(change: &Change) -> Result<Outgoing, crate::queue_entry::Unreadable> {
     let resend = match change.last_reason.as_str() {
         reason if reason.starts_with(LOCKED) => Resend::Apart,
         reason if reason.starts_with(WHOLE) => Resend::ByRest,
         _ => Resend::Usual,
     };
-    unpack(&change.body).map(|parcel| Outgoing { seq: change.seq, attempts: change.attempts, resend, parcel })
+    unpack(&change.body).map(|entry| Outgoing { seq: change.seq, attempts: change.attempts, resend, entry })
 }
 
 /// Unpacks; what cannot be read is a dead letter at once.
@@ -203,7 +203,7 @@ pub(super) fn unknown(what: &str, tried: Tried, moment: Moment) -> Outcome {
 /// Records of one parent come together, those of different parents at different moments.
 fn by_parent(tried: Tried, moment: Moment) -> Moment {
     let slot = u32::try_from(tried.parent % u64::from(LOCK_SLOTS)).unwrap_or_default();
-    Moment { dice: (f64::from(slot) + moment.dice) / f64::from(LOCK_SLOTS), ..moment }
+    Moment { jitter: (f64::from(slot) + moment.jitter) / f64::from(LOCK_SLOTS), ..moment }
 }
 
 fn again(reason: &str, attempts: u32, waits: (Duration, Duration), moment: Moment) -> Outcome {
@@ -211,7 +211,7 @@ fn again(reason: &str, attempts: u32, waits: (Duration, Duration), moment: Momen
         let hint = format!("It was tried {ATTEMPTS_MAX} times; mend the cause, then refresh the record.");
         return dead(reason, Some(hint), moment);
     }
-    let wait = before_attempt(attempts, waits.0, waits.1, moment.dice);
+    let wait = before_attempt(attempts, waits.0, waits.1, moment.jitter);
     let due_ms = moment.now_ms.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
     Outcome::Retry { due_ms, reason: reason.to_owned() }
 }
@@ -231,7 +231,7 @@ fn reason(error: &ApiError, blamed: &[String]) -> String {
 mod tests {
     use super::*;
 
-    const MOMENT: Moment = Moment { now_ms: 1_000, dice: 1.0 };
+    const MOMENT: Moment = Moment { now_ms: 1_000, jitter: 1.0 };
 
     fn error(code: &str, message: &str, fields: &[&str]) -> ApiError {
         let fields = fields.iter().map(|&field| field.to_owned()).collect();
@@ -297,7 +297,7 @@ mod tests {
     #[test]
     fn losers_of_a_lock_come_again_parent_by_parent() {
         let (sent, half) =
-            (Sent { operation: Operation::Upsert, fields: &[] }, Moment { dice: 0.5, ..MOMENT });
+            (Sent { operation: Operation::Upsert, fields: &[] }, Moment { jitter: 0.5, ..MOMENT });
         let lock = error("UNABLE_TO_LOCK_ROW", "", &[]);
         let due = |parent| match of_error(&lock, sent, tried(3, parent), half) {
             Outcome::Retry { due_ms, .. } => due_ms,

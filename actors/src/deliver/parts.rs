@@ -38,12 +38,12 @@ pub(super) struct Part {
 /// All changes of one target, in parts; what was refused because of a lock after the others, in smaller parts the
 /// oftener it was.
 pub(super) fn parts(mut changes: Vec<Outgoing>, limits: Limits) -> Vec<Part> {
-    changes.sort_by(|one, other| one.parcel.source_id.cmp(&other.parcel.source_id));
+    changes.sort_by(|one, other| one.entry.source_id.cmp(&other.entry.source_id));
     let mut parts = Vec::new();
     for operation in [Operation::Upsert, Operation::Update, Operation::Delete] {
         for resend in [Resend::Usual, Resend::ByRest, Resend::Apart] {
             let alike =
-                |change: &mut Outgoing| change.parcel.operation == operation && change.resend == resend;
+                |change: &mut Outgoing| change.entry.operation == operation && change.resend == resend;
             let alike: Vec<Outgoing> = changes.extract_if(.., alike).collect();
             if !alike.is_empty() {
                 add(&mut parts, alike, resend, limits);
@@ -83,7 +83,7 @@ fn cut(changes: &[Outgoing], size: usize) -> usize {
     if changes.len() <= size {
         return changes.len();
     }
-    let parent = |place: usize| &changes[place].parcel.source_id;
+    let parent = |place: usize| &changes[place].entry.source_id;
     (1..=size).rev().find(|&place| parent(place - 1) != parent(place)).unwrap_or(size)
 }
 
@@ -93,12 +93,12 @@ mod tests {
 
     use super::*;
     use crate::{
-        parcel::{ChangeParcel, Origin, Row},
+        queue_entry::{ChangeEntry, Origin, Row},
         settings::tests::org,
     };
 
     fn change(seq: u64, parent: usize, operation: Operation, resend: Resend, attempts: u32) -> Outgoing {
-        let parcel = ChangeParcel {
+        let entry = ChangeEntry {
             v: 1,
             sync: "s".into(),
             target: "T".into(),
@@ -112,7 +112,7 @@ mod tests {
             gap: None,
             received_ms: 1,
         };
-        Outgoing { seq, attempts, resend, parcel }
+        Outgoing { seq, attempts, resend, entry }
     }
 
     fn alike(count: usize, parents: usize, resend: Resend, attempts: u32) -> Vec<Outgoing> {
@@ -162,9 +162,9 @@ mod tests {
         for part in parts {
             let first = &part.changes[0];
             let same =
-                |one: &Outgoing| (one.parcel.operation, one.resend) == (first.parcel.operation, first.resend);
+                |one: &Outgoing| (one.entry.operation, one.resend) == (first.entry.operation, first.resend);
             assert!(part.changes.iter().all(same));
-            assert!(part.changes.is_sorted_by_key(|one| &one.parcel.source_id));
+            assert!(part.changes.is_sorted_by_key(|one| &one.entry.source_id));
         }
     }
 }

@@ -10,9 +10,11 @@ use orgpipe_salesforce::{
 };
 use orgpipe_store::Outcome;
 
-use super::budget::Priority;
 use super::outcome::{Moment, Outgoing, Sent, fields_of, of_error, of_row};
-use crate::supervise::context::OrgContext;
+use crate::{
+    org::{context::OrgContext, step_error::StepError},
+    priority::Priority,
+};
 
 /// Writes changes of one target and operation, all of them or none decided: an error means that none may be taken as decided,
 /// although some may be written, and that all should be tried again.
@@ -20,7 +22,7 @@ pub(super) async fn write(
     org: &OrgContext,
     priority: Priority,
     changes: &[Outgoing],
-) -> Result<Vec<(u64, Outcome)>, CallError> {
+) -> Result<Vec<(u64, Outcome)>, StepError> {
     let fields = fields_of(changes);
     let mut outcomes = Vec::with_capacity(changes.len());
     let mut parts: Vec<&[Outgoing]> = changes.chunks(COLLECTION_RECORDS_MAX).rev().collect();
@@ -29,10 +31,10 @@ pub(super) async fn write(
         if blames_schema(&results)
             && let Some(change) = part.first()
         {
-            org.schemas.doubt(&change.parcel.target);
+            org.schemas.doubt(&change.entry.target);
         }
-        let moment = Moment { now_ms: org.clock.now_ms(), dice: org.clock.dice() };
-        let operation = part.first().map(|change| change.parcel.operation).unwrap_or_default();
+        let moment = Moment { now_ms: org.clock.now_ms(), jitter: org.clock.jitter() };
+        let operation = part.first().map(|change| change.entry.operation).unwrap_or_default();
         let sent = Sent { operation, fields: &fields };
         match results {
             Ok(results) => outcomes.extend(
@@ -40,7 +42,7 @@ pub(super) async fn write(
                     .zip(&results)
                     .map(|(change, result)| (change.seq, of_row(result, sent, change.tried(), moment))),
             ),
-            Err(CallError::Refused(error)) => match error.class() {
+            Err(StepError::Call(CallError::Refused(error))) => match error.class() {
                 // One of them cannot be said in a request: find it.
                 ErrorClass::Record | ErrorClass::Bug if part.len() > 1 => {
                     let (first, second) = part.split_at(part.len() / 2);
@@ -57,12 +59,12 @@ pub(super) async fn write(
     Ok(outcomes)
 }
 
-fn blames_schema(results: &Result<Vec<RowResult>, CallError>) -> bool {
+fn blames_schema(results: &Result<Vec<RowResult>, StepError>) -> bool {
     match results {
         Ok(results) => results
             .iter()
             .any(|row| matches!(row, RowResult::Failed(error) if error.class() == ErrorClass::Schema)),
-        Err(error) => error.class() == ErrorClass::Schema,
+        Err(error) => error.class() == Some(ErrorClass::Schema),
     }
 }
 
@@ -70,17 +72,17 @@ async fn send(
     org: &OrgContext,
     priority: Priority,
     changes: &[Outgoing],
-) -> Result<Vec<RowResult>, CallError> {
+) -> Result<Vec<RowResult>, StepError> {
     let Some(first) = changes.first() else { return Ok(Vec::new()) };
-    let (target, field) = (first.parcel.target.as_str(), first.parcel.external_id_field.as_str());
-    let operation = first.parcel.operation;
+    let (target, field) = (first.entry.target.as_str(), first.entry.external_id_field.as_str());
+    let operation = first.entry.operation;
     if (changes.len(), operation) == (1, Operation::Upsert)
-        && let Some(call) = upsert::one(target, field, &first.parcel.external_id, &first.parcel.fields)
+        && let Some(call) = upsert::one(target, field, &first.entry.external_id, &first.entry.fields)
     {
-        return Ok(vec![upsert::result(&org.line.call(priority, &call).await?)?]);
+        return Ok(vec![upsert::result(&org.api.call(priority, &call).await?)?]);
     }
     let rows: Vec<(&str, &Row)> =
-        changes.iter().map(|change| (change.key().1, &change.parcel.fields)).collect();
+        changes.iter().map(|change| (change.key().1, &change.entry.fields)).collect();
     let call = match operation {
         Operation::Upsert => collections::upsert(target, field, &rows),
         Operation::Update => collections::update(target, &rows),
@@ -89,5 +91,5 @@ async fn send(
             collections::delete(&ids)
         }
     };
-    collections::results(&org.line.call(priority, &call).await?, rows.len())
+    Ok(collections::results(&org.api.call(priority, &call).await?, rows.len())?)
 }

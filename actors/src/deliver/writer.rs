@@ -6,25 +6,27 @@
 
 use std::{sync::Arc, time::Duration};
 
-use orgpipe_salesforce::{error::CallError, limits::COLLECTION_RECORDS_MAX};
-use orgpipe_store::{Change, Lane, Outcome, Resolve, StoreError};
+use orgpipe_salesforce::limits::COLLECTION_RECORDS_MAX;
+use orgpipe_store::{Change, Lane, Outcome, Resolve};
 
 use super::{
-    budget::Priority,
-    bulk::{self, BulkError, Look, OpenJob},
+    bulk::{self, Look, OpenJob},
     outcome::{Outgoing, unpack_all},
     parts::{Way, parts},
     rest,
 };
 use crate::{
     failpoint::Point,
-    retry::{Delays, until},
-    supervise::{
+    org::{
         context::OrgContext,
-        moved, schemas,
-        status::{Part, State},
-        worker::{Next, Work},
+        describe::describe_target,
+        identity,
+        part::{Part, State},
+        step_error::StepError,
     },
+    priority::Priority,
+    retry::{Delays, until},
+    runtime::worker::{Next, Work},
 };
 
 /// Bulk jobs of one org under way at a time.
@@ -43,34 +45,6 @@ pub(crate) struct Writer {
     delays: Delays,
 }
 
-/// Why a step went no further.
-#[derive(Debug, thiserror::Error)]
-enum Halt {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Call(#[from] CallError),
-}
-
-impl From<BulkError> for Halt {
-    fn from(error: BulkError) -> Self {
-        match error {
-            BulkError::Call(error) => Self::Call(error),
-            BulkError::Store(error) => Self::Store(error),
-        }
-    }
-}
-
-impl Halt {
-    fn hint(&self) -> String {
-        match self {
-            Self::Store(error) => error.hint(),
-            Self::Call(error) => error.hint(),
-        }
-        .unwrap_or_default()
-    }
-}
-
 impl Writer {
     /// Goes on with the stored jobs, then with what is due.
     pub(crate) fn new(org: Arc<OrgContext>) -> Self {
@@ -78,7 +52,7 @@ impl Writer {
         Self { org, jobs: None, lingering: None, delays }
     }
 
-    async fn advance(&mut self) -> Result<Next, Halt> {
+    async fn advance(&mut self) -> Result<Next, StepError> {
         self.org.pass(Point::Writer);
         let mut jobs = match self.jobs.take() {
             Some(jobs) => jobs,
@@ -100,15 +74,15 @@ impl Writer {
     }
 
     /// What an earlier writer had taken is free again; its Bulk jobs are gone on with.
-    async fn resume(&self) -> Result<Vec<OpenJob>, Halt> {
+    async fn resume(&self) -> Result<Vec<OpenJob>, StepError> {
         let org = &self.org;
-        org.store.release(org.id()).await?;
-        let void = moved::void_up_to(org).await?;
+        org.store.release().await?;
+        let superseded_up_to = identity::superseded_up_to(&org.store).await?;
         let mut jobs = Vec::new();
-        for job in org.store.jobs(org.id()).await? {
+        for job in org.store.jobs().await? {
             let id = job.id.clone();
             // A job holds changes of one org, and is of that one itself.
-            if job.changes.iter().any(|change| change.seq <= void) {
+            if job.changes.iter().any(|change| change.seq <= superseded_up_to) {
                 let outcomes = job.changes.iter().map(|change| (change.seq, given_up())).collect();
                 self.resolve(outcomes, Some(id), 0).await?;
                 continue;
@@ -118,32 +92,32 @@ impl Writer {
                 Err(outcomes) => self.resolve(outcomes, Some(id), 0).await?,
             }
         }
-        self.give_up(void).await?;
+        self.give_up(superseded_up_to).await?;
         bulk::abort_lost(org, &jobs).await?;
         Ok(jobs)
     }
 
-    /// Ends the changes up to number `void`, due or not: they were made of an org that the login led to before.
-    async fn give_up(&self, void: u64) -> Result<(), Halt> {
+    /// Ends the changes up to number `superseded_up_to`, due or not: they were made of an org that the login led to before.
+    async fn give_up(&self, superseded_up_to: u64) -> Result<(), StepError> {
         let org = &self.org;
-        let oldest = org.store.progress(org.id()).await?.oldest_change;
-        if oldest.is_none_or(|oldest| oldest > void) {
+        let oldest = org.store.progress().await?.oldest_change;
+        if oldest.is_none_or(|oldest| oldest > superseded_up_to) {
             return Ok(());
         }
         loop {
-            let taken = org.store.egress_take(org.id(), u64::MAX, bulk::ROWS_MAX).await?;
+            let taken = org.store.egress_take(u64::MAX, bulk::ROWS_MAX).await?;
             if taken.is_empty() {
                 break;
             }
-            let of_before = taken.iter().filter(|change| change.seq <= void);
+            let of_before = taken.iter().filter(|change| change.seq <= superseded_up_to);
             let outcomes = of_before.map(|change| (change.seq, given_up())).collect();
             self.resolve(outcomes, None, 0).await?;
         }
-        Ok(org.store.release(org.id()).await?)
+        Ok(org.store.release().await?)
     }
 
     /// Looks at the jobs that are due; one that cannot be looked at leaves the others alone.
-    async fn look(&self, jobs: &mut Vec<OpenJob>) -> Result<(), Halt> {
+    async fn look(&self, jobs: &mut Vec<OpenJob>) -> Result<(), StepError> {
         let mut trouble = None;
         let mut place = 0;
         while place < jobs.len() {
@@ -164,15 +138,15 @@ impl Writer {
                 }
             }
         }
-        trouble.map_or(Ok(()), |error| Err(error.into()))
+        trouble.map_or(Ok(()), Err)
     }
 
-    async fn write(&mut self) -> Result<Next, Halt> {
+    async fn write(&mut self) -> Result<Next, StepError> {
         let org = Arc::clone(&self.org);
-        let changes = org.store.egress_take(org.id(), org.clock.now_ms(), bulk::ROWS_MAX).await?;
+        let changes = org.store.egress_take(org.clock.now_ms(), bulk::ROWS_MAX).await?;
         let Some(lane) = changes.first().map(|change| change.lane) else {
             self.lingering = None;
-            return Ok(match org.store.next_due_ms(org.id()).await? {
+            return Ok(match org.store.next_due_ms().await? {
                 Some(due_ms) => {
                     Next::After(Duration::from_millis(due_ms.saturating_sub(org.clock.now_ms()).max(10)))
                 }
@@ -180,39 +154,39 @@ impl Writer {
             });
         };
         if self.lingers(lane, &changes).await? {
-            org.store.release(org.id()).await?;
+            org.store.release().await?;
             return Ok(Next::After(LINGER_LOOK));
         }
-        if let Err(halt) = self.send(changes).await {
+        if let Err(error) = self.send(changes).await {
             // Whatever of them is decided has left the queue; the rest is free for the next try.
-            org.store.release(org.id()).await?;
-            return Err(halt);
+            org.store.release().await?;
+            return Err(error);
         }
         Ok(Next::Again)
     }
 
     /// Changes of a refresh wait a little while the look-ups behind them go on.
-    async fn lingers(&mut self, lane: Lane, changes: &[Change]) -> Result<bool, Halt> {
+    async fn lingers(&mut self, lane: Lane, changes: &[Change]) -> Result<bool, StepError> {
         let now = self.org.clock.monotonic();
         let since = *self.lingering.get_or_insert(now);
         let more = lane == Lane::Refresh && changes.len() < bulk::ROWS_MAX && now < since + LINGER;
-        let lingers = more && self.org.store.counts(self.org.id()).await?.open_ingress > 0;
+        let lingers = more && self.org.store.counts().await?.open_ingress > 0;
         if !lingers {
             self.lingering = None;
         }
         Ok(lingers)
     }
 
-    async fn send(&mut self, changes: Vec<Change>) -> Result<(), Halt> {
+    async fn send(&mut self, changes: Vec<Change>) -> Result<(), StepError> {
         let (mut outgoing, unreadable) = unpack_all(&changes, self.org.clock.now_ms());
         if !unreadable.is_empty() {
             self.resolve(unreadable, None, 0).await?;
         }
         for change in &mut outgoing {
-            self.org.schemas.strip(&change.parcel.target, &mut change.parcel.fields);
+            self.org.schemas.strip(&change.entry.target, &mut change.entry.fields);
         }
         // The most urgent of them speaks for all, as they share the calls.
-        let urgent = outgoing.iter().map(|change| Priority::from(change.parcel.origin)).min();
+        let urgent = outgoing.iter().map(|change| Priority::from(change.entry.origin)).min();
         let priority = urgent.unwrap_or(Priority::Refresh);
         let mut more = false;
         for part in parts(outgoing, self.org.settings.limits) {
@@ -231,7 +205,7 @@ impl Writer {
             }
         }
         if more {
-            self.org.store.release(self.org.id()).await?;
+            self.org.store.release().await?;
         }
         Ok(())
     }
@@ -242,9 +216,9 @@ impl Writer {
         let org = &self.org;
         for object in org.schemas.doubted() {
             let before = org.schemas.quarantined(&object);
-            let looked = match org.line.plan(Priority::Live, 1).await {
-                Ok(plan) => schemas::read(org, &plan, &object).await,
-                Err(error) => Err(error.into()),
+            let looked = match org.api.reserve(Priority::Live, 1).await {
+                Ok(reservation) => describe_target(org, &reservation, &object).await,
+                Err(error) => Err(error),
             };
             match looked {
                 Ok(_) if !org.schemas.quarantined(&object).is_subset(&before) => {
@@ -268,7 +242,7 @@ impl Writer {
         outcomes: Vec<(u64, Outcome)>,
         finished_job: Option<String>,
         received_ms: u64,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), StepError> {
         let org = &self.org;
         let outcomes = self.mended(outcomes).await;
         let written = outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Written)).count();
@@ -284,7 +258,7 @@ impl Writer {
         let by = finished_job.as_ref().map_or_else(|| "REST".to_owned(), |job| format!("Bulk job {job}"));
         let at_ms = org.clock.now_ms();
         org.pass(Point::BeforeC);
-        org.store.resolve(org.id(), Resolve { outcomes, finished_job, at_ms, by }).await?;
+        org.store.resolve(Resolve { outcomes, finished_job, at_ms, by }).await?;
         org.pass(Point::AfterC);
         if written > 0 && received_ms > 0 {
             org.board.written(received_ms, org.clock.now_ms());
@@ -295,11 +269,11 @@ impl Writer {
 
 /// Of a change that was made of an org that the login led to before.
 fn given_up() -> Outcome {
-    Outcome::Superseded { reason: moved::SUPERSEDED.to_owned() }
+    Outcome::Superseded { reason: identity::SUPERSEDED.to_owned() }
 }
 
 fn oldest(changes: &[Outgoing]) -> u64 {
-    changes.iter().map(|change| change.parcel.received_ms).min().unwrap_or_default()
+    changes.iter().map(|change| change.entry.received_ms).min().unwrap_or_default()
 }
 
 impl Work for Writer {
@@ -310,11 +284,10 @@ impl Work for Writer {
                 self.org.board.running(Part::Writer, self.org.clock.now_ms());
                 next
             }
-            Err(halt) => {
-                let wait = self.delays.next(self.org.clock.dice());
-                let again_at_ms = if let Halt::Call(error) = &halt { error.again_at_ms() } else { None };
-                let wait = until(again_at_ms, self.org.clock.now_ms(), wait);
-                let (note, hint) = (format!("writing waits: {halt}"), halt.hint());
+            Err(error) => {
+                let wait = self.delays.next(self.org.clock.jitter());
+                let wait = until(error.again_at_ms(), self.org.clock.now_ms(), wait);
+                let (note, hint) = (format!("writing waits: {error}"), error.hint());
                 self.org.board.set(Part::Writer, State::Waiting, &note, &hint, self.org.clock.now_ms());
                 tracing::warn!(org = self.org.id(), wait_secs = wait.as_secs_f32(), "{note}. {hint}");
                 Next::After(wait)

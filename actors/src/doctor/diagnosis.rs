@@ -7,12 +7,15 @@ use std::collections::BTreeSet;
 use orgpipe_salesforce::error::ErrorClass;
 
 use super::{
-    Finding, Severity, Topic,
+    Finding, Topic,
     facts::{Facts, ObjectFacts, SettingFacts},
     fixes,
     needs::{Needs, ObjectNeed, event_of},
 };
-use crate::contract::{Contract, named};
+use crate::{
+    contract::{Contract, named},
+    severity::Severity,
+};
 
 /// Clocks that differ more are told of, seconds.
 const CLOCK_WARNING_SECS: i64 = 60;

@@ -11,23 +11,11 @@ mod needs;
 mod permission_set;
 mod probe;
 
+pub use self::permission_set::PermissionSet;
 use orgpipe_salesforce::{error::CallError, http::HttpClient};
-pub use permission_set::PermissionSet;
 use serde::Serialize;
 
-use crate::{clock::Clock, settings::OrgSettings};
-
-/// How much a finding matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// Good to know.
-    Note,
-    /// It works, but not for long, not fully, or with a risk.
-    Warning,
-    /// It does not work.
-    Error,
-}
+use crate::{clock::Clock, settings::OrgSettings, severity::Severity};
 
 /// What a finding is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

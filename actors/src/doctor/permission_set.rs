@@ -4,8 +4,7 @@
 //! repeated elements stand together; who edits must read; required fields must not be listed.
 //! It has all rights, not only the missing ones: deployed a second time, a permission set loses what its file does not list.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use serde::Serialize;
 
@@ -130,7 +129,7 @@ fn element(xml: &mut String, name: &str, values: &[(&str, &str)]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::Severity;
+    use crate::severity::Severity;
 
     fn finding(topic: Topic) -> Finding {
         let (severity, grantable) = (Severity::Error, topic.is_grantable());

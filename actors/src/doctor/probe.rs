@@ -200,7 +200,7 @@ impl Line<'_> {
         let (mut actions, mut has_token, mut leaves) = (VecDeque::new(), false, false);
         for _ in 0..STEPS_MAX {
             if let Some(input) = input.take() {
-                let (next, asked) = step(session, input, clock.monotonic(), clock.dice());
+                let (next, asked) = step(session, input, clock.monotonic(), clock.jitter());
                 session = next;
                 actions.extend(asked);
             }

@@ -11,22 +11,16 @@ use std::{
 use orgpipe_salesforce::http::HttpClient;
 use orgpipe_store::{Store, StoreError};
 use serde::Serialize;
+use tokio::sync::Mutex;
 
 use super::{Ledger, Service, StartError};
 use crate::{
-    capture::heal,
     clock::Clock,
-    deliver::gate::Keep,
     failpoint::Failpoints,
+    org::{api::client::OrgApi, context::OrgContext, schemas::Schemas, status::Board, store::OrgStore},
     settings::{OrgSettings, Settings},
-    supervise::{
-        context::OrgContext,
-        line::OrgLine,
-        schemas::Schemas,
-        shared::Shared,
-        status::Board,
-        supervisor::{Change, OrgError},
-    },
+    supervise::supervisor::{Change, OrgError},
+    vendor::shared::Shared,
 };
 
 /// What other settings came to.
@@ -80,16 +74,17 @@ impl Common {
         board: Arc<Board>,
         failpoints: Failpoints,
     ) -> Arc<OrgContext> {
-        let keep = Some(Keep { store: self.store.clone(), org: org.id.clone() });
-        let line = OrgLine::new(Arc::clone(org), self.http.clone(), Arc::clone(&board), keep, self.clock);
+        let store = OrgStore::new(self.store.clone(), &org.id);
+        let (http, kept) = (self.http.clone(), Some(store.clone()));
+        let api = OrgApi::new(Arc::clone(org), http, Arc::clone(&board), kept, self.clock);
         Arc::new(OrgContext {
             settings: Arc::clone(org),
-            store: self.store.clone(),
+            store,
             queue_max: self.queue_max,
-            line,
+            api,
             shared: Arc::clone(&self.shared),
             schemas: Schemas::default(),
-            gaps: heal::Guard::default(),
+            gaps: Mutex::default(),
             board,
             clock: self.clock,
             failpoints,

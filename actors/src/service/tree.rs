@@ -6,13 +6,14 @@ use serde::Serialize;
 
 use super::Service;
 use crate::{
-    parcel::{RequestParcel, unpack},
-    supervise::{
+    org::{
         context::OrgContext,
-        status::{Part, PartStatus, State},
-        supervisor::Places,
-        watchdog::ThreadStatus,
+        part::{Part, State},
+        status::PartStatus,
     },
+    queue_entry::{RequestEntry, unpack},
+    runtime::watchdog::ThreadStatus,
+    supervise::supervisor::Places,
 };
 
 /// Everything that runs, and everything that should.
@@ -73,8 +74,8 @@ impl Service {
     }
 
     async fn node(&self, org: &OrgContext) -> OrgNode {
-        let next = self.store.ingress_head(org.id(), 1).await.unwrap_or_default();
-        let next = next.first().and_then(|request| unpack::<RequestParcel>(&request.body).ok());
+        let next = org.store.ingress_head(1).await.unwrap_or_default();
+        let next = next.first().and_then(|request| unpack::<RequestEntry>(&request.body).ok());
         let age_ms = next.map(|request| self.clock.now_ms().saturating_sub(request.received_ms));
         let status = org.board.status();
         OrgNode {

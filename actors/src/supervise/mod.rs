@@ -1,17 +1,6 @@
-//! Supervise: who runs, on which thread, and what happens when one ends.
+//! Supervise: the supervisor starts an actor for each org, that one its parts; who ends is started afresh or parked.
 
-pub(crate) mod context;
-pub(crate) mod line;
-pub(crate) mod moved;
-pub(crate) mod org;
-mod restart;
-pub(crate) mod schemas;
-pub(crate) mod shared;
-pub(crate) mod sources;
-pub(crate) mod status;
-pub(crate) mod subscription;
+pub(crate) mod directory;
+pub(crate) mod org_actor;
+mod org_changed;
 pub(crate) mod supervisor;
-pub(crate) mod watch;
-pub(crate) mod watchdog;
-pub(crate) mod wish;
-pub(crate) mod worker;

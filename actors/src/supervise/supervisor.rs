@@ -11,17 +11,20 @@ use actix::{
 use actix_rt::Arbiter;
 use orgpipe_store::StoreError;
 
-use super::{
-    context::OrgContext,
-    org::OrgActor,
-    restart::{Decision, Restarts},
-    shared::Directory,
-    status::{Part, State},
-    watch::{Exit, Exited, Tether, spawn_watched, tell},
-    watchdog::Watchdog,
-    worker::Stop,
+use super::{directory::Directory, org_actor::OrgActor};
+use crate::{
+    failpoint::Point,
+    org::{
+        context::OrgContext,
+        part::{Part, State},
+    },
+    runtime::{
+        restart::{Decision, Restarts},
+        spawn::{AbortOnDrop, Exit, Exited, spawn_watched, tell},
+        watchdog::Watchdog,
+        worker::Stop,
+    },
 };
-use crate::failpoint::Point;
 
 /// Orgs start this far apart, so that thousands of logins and handshakes do not go out at once.
 const STAGGER: Duration = Duration::from_millis(20);
@@ -114,7 +117,7 @@ struct Org {
     then: Then,
     /// Counts the orders to end, so that an old deadline does not cut off a later life.
     told: u64,
-    actor: Option<(Addr<OrgActor>, Tether)>,
+    actor: Option<(Addr<OrgActor>, AbortOnDrop)>,
     restarts: Restarts,
     arbiter: usize,
 }
@@ -172,7 +175,7 @@ impl Supervisor {
         context.run_later(ENDING_MAX, move |supervisor, context| {
             if supervisor.orgs.get(&id).is_some_and(|org| org.told == told && org.actor.is_some()) {
                 tracing::warn!(org = id, "it did not end in {} s and is cut off", ENDING_MAX.as_secs());
-                // Its tether goes with it, so it tells nothing itself.
+                // Its guard goes with it, so it tells nothing itself.
                 supervisor.ended(id, &Exit::Lost, Duration::ZERO, context);
             }
         });
@@ -268,7 +271,7 @@ impl Supervisor {
         let shared = &org.context;
         let (now, now_ms) = (shared.clock.monotonic(), shared.clock.now_ms());
         shared.board.org_ended(&exit.to_string());
-        match org.restarts.ended(now, shared.clock.dice()) {
+        match org.restarts.ended(now, shared.clock.jitter()) {
             Decision::Restart(wait) => {
                 let wait = wait + after;
                 let wait_secs = wait.as_secs_f32();

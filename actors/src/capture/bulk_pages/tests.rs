@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    capture::refresh::Run,
-    parcel::{RequestParcel, pack, unpack},
+    capture::run::Run,
+    queue_entry::{RequestEntry, pack, unpack},
     settings::tests::org,
 };
 
@@ -20,7 +20,7 @@ fn job() -> QueryJob {
         found: Some(10),
         locator: Some("MQ".into()),
         page: PAGE,
-        spoilt: 1,
+        malformed: 1,
         kinds: Kinds::from([("isactive__c".to_owned(), Kind::Checkbox)]),
     }
 }
@@ -32,8 +32,8 @@ fn info(state: JobState) -> JobInfo {
 #[test]
 fn a_look_leads_to_pages_to_another_look_or_to_rest() {
     let found = |state, now_ms| match verdict(QueryJob { found: None, ..job() }, info(state), now_ms) {
-        Step::Looked(job) => Ok(job.found),
-        Step::Lost(why) => Err(why),
+        JobStep::Looked(job) => Ok(job.found),
+        JobStep::Lost(why) => Err(why),
         other => panic!("{other:?}"),
     };
     assert_eq!(found(JobState::UploadComplete, 2_000), Ok(None));
@@ -53,12 +53,12 @@ fn only_a_page_that_accounts_for_its_records_is_taken() {
     let came = |told, next, records| {
         let step = behind(&job(), PageHead { records: told, next }, Vec::new(), (6, records, 10));
         match step {
-            Ok(Step::Page(_, records, next)) => {
-                let spoilt = next.as_ref().map_or(0, |job| job.spoilt);
-                assert_eq!(spoilt, 0);
+            Ok(JobStep::Page(_, records, next)) => {
+                let malformed = next.as_ref().map_or(0, |job| job.malformed);
+                assert_eq!(malformed, 0);
                 format!("{records}, then {:?}", next.and_then(|job| job.locator))
             }
-            Ok(Step::Lost(_)) => "lost".to_owned(),
+            Ok(JobStep::Lost(_)) => "lost".to_owned(),
             Err(_) => "again".to_owned(),
             Ok(other) => panic!("{other:?}"),
         }
@@ -104,7 +104,7 @@ fn what_is_final_is_told_from_what_passes() {
     ] {
         assert_eq!(refused(status, code, message), lost, "{code}: {message}");
     }
-    assert!(!is_final(&CallError::Transport { text: String::new(), sent: true }));
+    assert!(!is_final(&CallError::Transport { text: String::new(), sent: true }.into()));
 }
 
 #[actix::test]
@@ -122,13 +122,13 @@ async fn a_page_becomes_typed_batches_and_what_has_changed_comes_without_its_row
     assert_eq!(records, 250);
     let counts: Vec<u32> = requests.iter().map(|request| request.records).collect();
     assert_eq!(counts, [100, 100, 48, 2]);
-    let parcels: Vec<RequestParcel> =
+    let parcels: Vec<RequestEntry> =
         requests.iter().map(|request| unpack(&request.body).expect("readable")).collect();
     assert_eq!((parcels[3].ids.as_slice(), &parcels[3].rows), ([id(7), id(9)].as_slice(), &None));
-    for parcel in &parcels[..3] {
-        let rows = parcel.rows.as_ref().expect("rows");
+    for entry in &parcels[..3] {
+        let rows = entry.rows.as_ref().expect("rows");
         assert!(rows.iter().all(|row| row["IsActive__c"] == json!(true)));
-        assert_eq!((rows.len(), parcel.received_ms), (parcel.ids.len(), 5));
+        assert_eq!((rows.len(), entry.received_ms), (entry.ids.len(), 5));
     }
 }
 

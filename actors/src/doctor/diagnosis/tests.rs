@@ -1,10 +1,14 @@
-//! One cause, one finding: the facts of a sound org, spoilt one by one.
+//! One cause, one finding: the facts of a sound org, malformed one by one.
 
-use orgpipe_salesforce::{error::ApiError, error::CallError, limits::ApiUsage, oauth::LoginError};
+use orgpipe_salesforce::{
+    error::{ApiError, CallError},
+    limits::ApiUsage,
+    oauth::LoginError,
+};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::doctor::facts::Identity;
+use crate::{doctor::facts::Identity, severity::Severity};
 
 const EVENT: &str = "Sync_Request__e";
 

@@ -1,0 +1,63 @@
+//! A run of a refresh: how far it is. A value in the store, not in memory, so it goes on behind its last stored page.
+//!
+//! Here: what is stored and what an operator sees of it. Pure. Not here: reading (`refresh`).
+
+use serde::{Deserialize, Serialize};
+
+use super::{bulk_pages::QueryJob, pages::Cursor};
+use crate::org::status::Reading;
+
+/// Where a run is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Run {
+    /// Names the run in the requests it makes.
+    pub id: String,
+    /// How far it is.
+    #[serde(flatten)]
+    pub cursor: Cursor,
+    /// Records read.
+    pub records: u64,
+    /// When it began, Unix milliseconds.
+    pub started_ms: u64,
+    /// Records there were then, if the org said.
+    #[serde(default)]
+    pub total: Option<u64>,
+    /// The Bulk query that it reads by; none: it reads REST pages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<QueryJob>,
+    /// All is read; now the target's records are read whose own record is gone, from behind this ID on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orphans: Option<String>,
+}
+
+impl Run {
+    /// A run that starts now.
+    pub(super) fn new(id: String, cursor: Cursor, now_ms: u64) -> Self {
+        Self { id, cursor, records: 0, started_ms: now_ms, total: None, job: None, orphans: None }
+    }
+
+    /// Only what has changed is read.
+    pub(super) fn changed(&self) -> bool {
+        self.cursor.changed.is_some()
+    }
+
+    /// For an operator.
+    pub(super) fn reading(&self, now_ms: u64, waits: &str) -> Reading {
+        let passed = now_ms.saturating_sub(self.started_ms);
+        let ends_ms = self.total.filter(|_| self.records > 0).map(|total| {
+            let whole = u128::from(passed) * u128::from(total.max(self.records)) / u128::from(self.records);
+            self.started_ms.saturating_add(u64::try_from(whole).unwrap_or(u64::MAX))
+        });
+        Reading {
+            changed: self.changed(),
+            records: self.records,
+            total: self.total,
+            started_ms: self.started_ms,
+            ends_ms,
+            waits: match &self.job {
+                Some(job) if waits.is_empty() => job.waits().to_owned(),
+                _ => waits.to_owned(),
+            },
+        }
+    }
+}

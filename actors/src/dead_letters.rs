@@ -1,0 +1,283 @@
+//! What an operator may do about dead letters: look, retry, discard, and see who did what.
+//!
+//! Here: one order, or one for many letters. Not here: what a letter is retried as (`again.rs`), how a record became a
+//! dead letter (`capture`, `decide`, `deliver`), the rows that remember an order (the store).
+//!
+//! A retry is a new request for the letter's records: they are read, looked up, matched and compared afresh, because
+//! what was to be written then may be wrong by now. The letter goes in the commit that takes the request in.
+
+mod again;
+
+use orgpipe_store::{DeadLetter, End, LedgerRow, Retry, StoreError};
+use serde::Serialize;
+
+use self::again::again;
+use crate::{org::wake::Wakeup, service::Service, supervise::supervisor::OrgError};
+
+/// Letters that one order is about, at most.
+pub const ACTED_ON_MAX: usize = 1_000;
+/// Characters kept of who gives an order.
+const BY_CHARS_MAX: usize = 100;
+/// Letters read from the store at a time.
+const PAGE: usize = 100;
+
+/// What an operator orders about a dead letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeadLetterAction {
+    /// Ask for its records anew.
+    Retry,
+    /// Throw it away; its records stay counted as dead letters.
+    Discard,
+}
+
+/// An order that was carried out for one record of a dead letter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeadLetterCommand {
+    /// When, Unix milliseconds.
+    pub at_ms: u64,
+    /// Who gave it, as they said.
+    pub by: String,
+    /// What it was.
+    pub act: DeadLetterAction,
+    /// Number of the letter.
+    pub letter: u64,
+    /// The record that was asked for.
+    pub record: String,
+    /// What would have been written; empty if it ended before that was known.
+    pub target: String,
+    /// Which record of it.
+    pub key: String,
+}
+
+impl From<LedgerRow> for DeadLetterCommand {
+    fn from(row: LedgerRow) -> Self {
+        let LedgerRow { subject, end, ended_ms: at_ms, seq: letter, target, key, by, .. } = row;
+        let act = if end == End::Retried { DeadLetterAction::Retry } else { DeadLetterAction::Discard };
+        Self { at_ms, by, act, letter, record: subject.record, target, key }
+    }
+}
+
+/// Which dead letters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeadLetterFilter {
+    /// Only those whose reason contains this text, whatever its case.
+    pub reason: Option<String>,
+    /// Only those with numbers below this one.
+    pub before: Option<u64>,
+    /// At most so many, the newest; never more than [`ACTED_ON_MAX`].
+    pub limit: usize,
+}
+
+impl DeadLetterFilter {
+    fn takes(&self, letter: &DeadLetter) -> bool {
+        let reason = self.reason.as_ref().map(|reason| reason.to_lowercase());
+        reason.is_none_or(|reason| letter.reason.to_lowercase().contains(&reason))
+    }
+}
+
+/// What an order about many letters came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ActedOn {
+    /// Numbers of the letters that are gone by it.
+    pub done: Vec<u64>,
+    /// Numbers of those that stay, and why.
+    pub refused: Vec<(u64, String)>,
+    /// Where to go on, as `before`, if the order took all that it may.
+    pub before: Option<u64>,
+}
+
+/// Why an order about a dead letter was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum DeadLetterError {
+    /// The org.
+    #[error(transparent)]
+    Org(#[from] OrgError),
+    /// There is none of that number.
+    #[error("org `{org}` has no dead letter {number}")]
+    Unknown {
+        /// The org.
+        org: String,
+        /// The number.
+        number: u64,
+    },
+    /// Nothing can be asked for in its place.
+    #[error("dead letter {number} of org `{org}` cannot be retried: {reason}")]
+    CannotRetry {
+        /// The org.
+        org: String,
+        /// Its number.
+        number: u64,
+        /// Why not.
+        reason: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// The org's queue takes no more.
+    #[error(transparent)]
+    Full(StoreError),
+}
+
+impl From<StoreError> for DeadLetterError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::UnknownLetter { org, seq: number } => Self::Unknown { org, number },
+            StoreError::Full { .. } => Self::Full(error),
+            error => Self::Org(error.into()),
+        }
+    }
+}
+
+impl DeadLetterError {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Org(_) => String::new(),
+            Self::Unknown { .. } => {
+                "It was retried or discarded, or made room for newer ones; list those that are kept."
+                    .to_owned()
+            }
+            Self::CannotRetry { hint, .. } => hint.clone(),
+            Self::Full(error) => error.hint().unwrap_or_default(),
+        }
+    }
+}
+
+impl Service {
+    /// Dead letters of an org, newest first.
+    pub async fn dead_letters(
+        &self,
+        id: &str,
+        filter: &DeadLetterFilter,
+    ) -> Result<Vec<DeadLetter>, DeadLetterError> {
+        let org = self.known(id)?;
+        let (limit, mut before) = (filter.limit.min(ACTED_ON_MAX), filter.before.unwrap_or(u64::MAX));
+        let mut letters = Vec::new();
+        while letters.len() < limit {
+            let page = org.store.dead_letters(before, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            before = last.seq;
+            letters.extend(page.into_iter().filter(|letter| filter.takes(letter)));
+        }
+        letters.truncate(limit);
+        Ok(letters)
+    }
+
+    /// One dead letter of an org.
+    pub async fn dead_letter(&self, id: &str, number: u64) -> Result<DeadLetter, DeadLetterError> {
+        let org = self.known(id)?;
+        Ok(org.store.dead_letter(number).await?)
+    }
+
+    /// What operators did about dead letters of an org, newest first: as far back as the ledger's rows go.
+    pub async fn letter_orders(
+        &self,
+        id: &str,
+        limit: usize,
+    ) -> Result<Vec<DeadLetterCommand>, DeadLetterError> {
+        let org = self.known(id)?;
+        let rows = org.store.orders(limit.min(ACTED_ON_MAX)).await?;
+        Ok(rows.into_iter().map(DeadLetterCommand::from).collect())
+    }
+
+    /// Retries or discards one dead letter. `by`: who orders it.
+    pub async fn act_on_letter(
+        &self,
+        id: &str,
+        number: u64,
+        act: DeadLetterAction,
+        by: &str,
+    ) -> Result<(), DeadLetterError> {
+        let letter = self.dead_letter(id, number).await?;
+        self.act(id, &letter, act, by).await?;
+        self.wake(id).await;
+        Ok(())
+    }
+
+    /// Retries or discards all dead letters that a filter takes, oldest first, each in a commit of its own.
+    pub async fn act_on_letters(
+        &self,
+        id: &str,
+        filter: &DeadLetterFilter,
+        act: DeadLetterAction,
+        by: &str,
+    ) -> Result<ActedOn, DeadLetterError> {
+        let letters = self.dead_letters(id, filter).await?;
+        let full = letters.len() == filter.limit.min(ACTED_ON_MAX);
+        let before = letters.last().map(|letter| letter.seq).filter(|_| full);
+        let mut acted = ActedOn { before, ..ActedOn::default() };
+        for letter in letters.iter().rev() {
+            match self.act(id, letter, act, by).await {
+                Ok(()) => acted.done.push(letter.seq),
+                // Someone else was faster: it is gone as well.
+                Err(DeadLetterError::Unknown { .. }) => {}
+                Err(DeadLetterError::CannotRetry { reason, .. }) => acted.refused.push((letter.seq, reason)),
+                Err(error @ (DeadLetterError::Org(_) | DeadLetterError::Full(_)))
+                    if acted.done.is_empty() =>
+                {
+                    return Err(error);
+                }
+                Err(error @ (DeadLetterError::Org(_) | DeadLetterError::Full(_))) => {
+                    acted.refused.push((letter.seq, error.to_string()));
+                    break;
+                }
+            }
+        }
+        self.wake(id).await;
+        Ok(acted)
+    }
+
+    async fn act(
+        &self,
+        id: &str,
+        letter: &DeadLetter,
+        act: DeadLetterAction,
+        by: &str,
+    ) -> Result<(), DeadLetterError> {
+        let org = self.known(id)?;
+        let (number, at_ms) = (letter.seq, org.clock.now_ms());
+        let by: String = by.chars().take(BY_CHARS_MAX).collect();
+        match act {
+            DeadLetterAction::Retry => {
+                let requests = again(&org.settings, letter, at_ms).map_err(|(reason, hint)| {
+                    DeadLetterError::CannotRetry { org: id.to_owned(), number, reason, hint }
+                })?;
+                let retry = Retry { letter: number, requests, by: by.clone(), at_ms };
+                org.store.retry_letter(retry).await?;
+            }
+            DeadLetterAction::Discard => org.store.discard_letter(number, &by, at_ms).await?,
+        }
+        tracing::info!(
+            org = id,
+            letter = number,
+            records = letter.records(),
+            by,
+            "dead letter: {act:?} by an operator"
+        );
+        Ok(())
+    }
+
+    /// Tells the org that requests wait. An org that is down finds them when it starts.
+    async fn wake(&self, id: &str) {
+        if let Ok(actor) = self.find(id, false).await {
+            let _ = actor.try_send(Wakeup::Ingress);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_are_chosen_by_their_reason_whatever_its_case() {
+        let (target, key, reason, hint) = (String::new(), "key".into(), "Why it Ended".into(), String::new());
+        let (subjects, body) = (Vec::new(), Vec::new());
+        let letter = DeadLetter { seq: 9, at_ms: 5, subjects, target, key, reason, hint, attempts: 0, body };
+        for (reason, taken) in [(None, true), (Some("it ended"), true), (Some("other"), false)] {
+            let filter =
+                DeadLetterFilter { reason: reason.map(str::to_owned), ..DeadLetterFilter::default() };
+            assert_eq!(filter.takes(&letter), taken, "{reason:?}");
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! What the org holds about a batch.
+//!
+//! Here: its records, the targets that hang on them, those that have the same external ID, and those that have lost
+//! their record; what the calls for it will come to. Not here: what follows from it (`verdict`, `orphans`).
+
+use std::{
+    cell::{Cell, Ref, RefCell},
+    collections::BTreeMap,
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::future::try_join_all;
+use orgpipe_reconcile::{
+    Mapping,
+    describe::Describe,
+    matching::{Existing, KEYS_MAX, Match, take_children},
+};
+use orgpipe_salesforce::{
+    limits::QUERY_URL_BYTES_MAX,
+    rest::{describe, query},
+    soql::Select,
+};
+
+use super::batch::{Asked, Job, id_of};
+use crate::{
+    org::{
+        api::gate::Reservation,
+        context::OrgContext,
+        describe::describe_target,
+        schemas::{self, Target},
+        step_error::StepError,
+    },
+    queue_entry::Row,
+};
+
+/// Reads from one org.
+pub(super) struct Fetcher {
+    org: Arc<OrgContext>,
+    /// By sync, under which name the targets are read with the record, and when that was read; `None` if they cannot.
+    relationships: RefCell<BTreeMap<String, (Duration, Option<String>)>>,
+}
+
+/// The API calls of one batch.
+#[derive(Debug)]
+pub(super) struct Calls {
+    reservation: Reservation,
+    made: Cell<u64>,
+}
+
+impl Calls {
+    /// How many were made so far.
+    pub(super) fn made(&self) -> u64 {
+        self.made.get()
+    }
+
+    /// One more is made: from this reservation.
+    fn next(&self) -> &Reservation {
+        self.made.set(self.made.get() + 1);
+        &self.reservation
+    }
+}
+
+/// Targets that were read with their records.
+#[derive(Debug)]
+pub(super) struct Children {
+    rows: Vec<Row>,
+    /// Changes of the org that had ended before.
+    ended: u64,
+}
+
+impl Fetcher {
+    /// Knows nothing yet.
+    pub(super) fn new(org: Arc<OrgContext>) -> Self {
+        Self { org, relationships: RefCell::default() }
+    }
+
+    /// What is known of relationships is in doubt: an error blames the schema.
+    pub(super) fn doubt(&self) {
+        self.relationships.borrow_mut().clear();
+    }
+
+    /// Sets aside what the batch will take before its first call, so that none is spent on half a batch.
+    pub(super) async fn reserve(&self, job: &Job) -> Result<Calls, StepError> {
+        let reads = job.reads();
+        let describes = self.known(job.sync.mapping.target()).is_none();
+        let relates = job.reads_children() && self.known_relationship(&job.sync.name).is_none();
+        let queries = job.asked.len().div_ceil(KEYS_MAX) * (1 + usize::from(reads));
+        let calls = queries + usize::from(describes) + usize::from(relates);
+        self.set_aside(job, calls).await
+    }
+
+    async fn set_aside(&self, job: &Job, calls: usize) -> Result<Calls, StepError> {
+        Ok(Calls { reservation: self.org.api.reserve(job.origin, calls).await?, made: Cell::new(0) })
+    }
+
+    /// Fetches the rows that the requests did not bring along, and with them the targets that hang on them.
+    /// What is not found stays `None`.
+    pub(super) async fn records(&self, calls: &Calls, job: &mut Job) -> Result<Children, StepError> {
+        let hanging = self.relationship(calls, job).await?;
+        let ended = self.ended().await?;
+        let missing: Vec<String> =
+            job.asked.iter().filter(|asked| asked.unread()).map(|asked| asked.id.clone()).collect();
+        if missing.is_empty() {
+            return Ok(Children { rows: Vec::new(), ended });
+        }
+        let mapping = &job.sync.mapping;
+        let target = self.known(mapping.target());
+        let writes = |field: &String| target.as_ref().is_none_or(|target| target.writes(field));
+        let children = hanging.as_ref().map(|name| {
+            let fields = ["Id".to_owned(), mapping.external_id_field().to_owned()];
+            Select::from(name)
+                .fields(fields)
+                .fields(mapping.target_fields().into_iter().filter(writes))
+                .as_field()
+        });
+        let select = Select::from(mapping.object()).fields(mapping.read_fields()).fields(children);
+        let mut rows = self.select_in(calls, &select, "Id", &missing).await?;
+        let children = hanging.and_then(|name| take_children(&mut rows, &name)).unwrap_or_default();
+        let mut rows = by_id(rows);
+        for asked in &mut job.asked {
+            if asked.row.is_none() {
+                asked.row = rows.remove(&asked.id);
+            }
+        }
+        Ok(Children { rows: children, ended })
+    }
+
+    /// The targets that have one of these external IDs. To be called once it is known which of them have an open change:
+    /// what was read with the records was read before, so it counts only if nothing has ended since.
+    pub(super) async fn existing(
+        &self,
+        calls: &Calls,
+        mapping: &Mapping,
+        target: &Target,
+        keys: Vec<String>,
+        children: Children,
+    ) -> Result<Vec<Row>, StepError> {
+        let field = mapping.external_id_field();
+        let select = Select::from(mapping.target())
+            .fields(["Id".to_owned(), field.to_owned()])
+            .fields(mapping.target_fields().into_iter().filter(|field| target.writes(field)));
+        let stale = self.ended().await? != children.ended;
+        let mut found = if stale { Vec::new() } else { children.rows };
+        let here = Existing::new(&found, field);
+        let missing: Vec<String> = keys.into_iter().filter(|key| here.find(key) == Match::None).collect();
+        if !missing.is_empty() {
+            found.extend(self.select_in(calls, &select, field, &missing).await?);
+        }
+        Ok(found)
+    }
+
+    /// Sets aside what records of the target without their own record will take.
+    pub(super) async fn reserve_for_orphans(&self, job: &Job) -> Result<Calls, StepError> {
+        let queries = job.asked.len().div_ceil(KEYS_MAX);
+        let calls = queries + usize::from(self.known(job.sync.mapping.target()).is_none());
+        self.set_aside(job, calls).await
+    }
+
+    /// Those records of the target as they are now, by ID.
+    pub(super) async fn orphans(
+        &self,
+        calls: &Calls,
+        mapping: &Mapping,
+        asked: &[Asked],
+        target: &Target,
+        links: &[String],
+    ) -> Result<BTreeMap<String, Row>, StepError> {
+        let written = mapping.target_fields().into_iter().chain(links.iter().cloned());
+        let select = Select::from(mapping.target())
+            .fields(["Id", mapping.external_id_field()])
+            .fields(written.filter(|field| target.writes(field)));
+        let ids: Vec<String> = asked.iter().map(|asked| asked.id.clone()).collect();
+        Ok(by_id(self.select_in(calls, &select, "Id", &ids).await?))
+    }
+
+    /// What is known of the target's fields, described anew if that is too long ago.
+    pub(super) async fn target(&self, calls: &Calls, object: &str) -> Result<Target, StepError> {
+        if let Some(known) = self.known(object) {
+            return Ok(known.clone());
+        }
+        describe_target(&self.org, calls.next(), object).await
+    }
+
+    /// The name under which targets are read with the record, if they are to be and if the org has one for them.
+    async fn relationship(&self, calls: &Calls, job: &Job) -> Result<Option<String>, StepError> {
+        let mapping = &job.sync.mapping;
+        let Some(field) = mapping.parent_field().filter(|_| job.reads_children()) else { return Ok(None) };
+        if let Some(known) = self.known_relationship(&job.sync.name) {
+            return Ok(known.clone());
+        }
+        let reply =
+            self.org.api.call_reserved(calls.next(), &describe::describe(mapping.object(), None)).await?;
+        let described = describe::parse(&reply)?;
+        let name = described
+            .and_then(|described| Describe::child_relationship(&described.row, mapping.target(), field));
+        if name.is_none() {
+            tracing::warn!(
+                org = self.org.id(),
+                sync = job.sync.name,
+                "{} lists no records of {} by `{field}`, so they are matched by external ID",
+                mapping.object(),
+                mapping.target()
+            );
+        }
+        let known = (self.org.clock.monotonic(), name.clone());
+        self.relationships.borrow_mut().insert(job.sync.name.clone(), known);
+        Ok(name)
+    }
+
+    fn known_relationship(&self, sync: &str) -> Option<Ref<'_, Option<String>>> {
+        let known = Ref::filter_map(self.relationships.borrow(), |relationships| {
+            let (read, name) = relationships.get(sync)?;
+            (self.org.clock.monotonic() < *read + schemas::TRUST).then_some(name)
+        });
+        known.ok()
+    }
+
+    fn known(&self, object: &str) -> Option<Target> {
+        self.org.schemas.fresh(object, self.org.clock.monotonic())
+    }
+
+    async fn ended(&self) -> Result<u64, StepError> {
+        Ok(self.org.store.progress().await?.ended_changes)
+    }
+
+    /// All records whose `field` is one of `values`, over as many queries as URL and list lengths ask for. They are under
+    /// way together, as far as the org's gate lets them.
+    async fn select_in(
+        &self,
+        calls: &Calls,
+        select: &Select,
+        field: &str,
+        values: &[String],
+    ) -> Result<Vec<Row>, StepError> {
+        let parts = values.chunks(KEYS_MAX).flat_map(|keys| select.chunks(field, keys, QUERY_URL_BYTES_MAX));
+        let queries = parts.map(|part| self.query(calls, select.clone().where_in(field, part)));
+        Ok(try_join_all(queries).await?.into_iter().flatten().collect())
+    }
+
+    async fn query(&self, calls: &Calls, select: Select) -> Result<Vec<Row>, StepError> {
+        let (mut rows, mut call) = (Vec::new(), query::query(&select.to_soql()));
+        loop {
+            let page = query::page(&self.org.api.call_reserved(calls.next(), &call).await?)?;
+            rows.extend(page.records);
+            let Some(next) = page.next else { return Ok(rows) };
+            call = query::next(&next);
+        }
+    }
+}
+
+fn by_id(rows: Vec<Row>) -> BTreeMap<String, Row> {
+    rows.into_iter().filter_map(|row| Some((id_of(&row)?, row))).collect()
+}

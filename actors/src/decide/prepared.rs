@@ -1,0 +1,195 @@
+//! A batch on its way: its records are read and looked up, then it is decided.
+//!
+//! Here: the order of these steps. Not here: which batch is next and what a failure does to it (`ingest`), reading from
+//! the org (`fetch`), asking the vendor (`lookup`), what a record comes to (`verdict`).
+//!
+//! While one batch is decided the next one is read already. So what is decided later was read later, and deciding, which is
+//! done one batch after the other, sees every change that was decided before.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use orgpipe_reconcile::matching::{Existing, fold};
+use orgpipe_store::{Settle, units};
+
+use super::{
+    batch::{Answer, Asked, Batch, Job, text},
+    fetch::{Calls, Children, Fetcher},
+    lookup::look_up,
+    orphans::{self, Orphans},
+    scheduler::Label,
+    verdict,
+};
+use crate::{
+    audit_trail::Hasher,
+    org::{
+        context::OrgContext,
+        describe::{blame, readable},
+        step_error::StepError,
+        store::Position,
+    },
+    queue_entry::{Origin, Tally},
+};
+
+/// Requests that leave the queue together.
+#[derive(Debug)]
+pub(super) struct PreparedBatch {
+    label: Option<Label>,
+    /// Their numbers on the queue.
+    pub requests: BTreeSet<u64>,
+    /// What they came to so far.
+    settle: Settle,
+    /// What is to be decided still.
+    rest: Option<Rest>,
+}
+
+/// Records and what is known of them.
+#[derive(Debug)]
+struct Rest {
+    job: Job,
+    now_ms: u64,
+    hasher: Arc<Hasher>,
+    calls: Calls,
+    /// `None` for records that are not looked up.
+    known: Option<(Children, BTreeMap<String, Answer>)>,
+}
+
+impl PreparedBatch {
+    /// Reads and looks up the job's records; `settle` has what became of the other requests.
+    pub(super) async fn read(
+        org: &OrgContext,
+        fetcher: &Fetcher,
+        label: Option<Label>,
+        (job, mut settle): (Option<Job>, Settle),
+        hasher: Arc<Hasher>,
+    ) -> Result<Self, StepError> {
+        let numbers = settle.requests.iter().chain(job.iter().flat_map(|job| &job.requests));
+        let requests = numbers.copied().collect();
+        let Some(mut job) = job else { return Ok(Self { label, requests, settle, rest: None }) };
+        settle.requests.append(&mut job.requests);
+        let sync = Arc::clone(&job.sync);
+        if let Cow::Owned(part) = readable(org, job.origin, &sync).await? {
+            job.sync = Arc::new(part);
+        }
+        job.drop_partial_rows();
+        let now_ms = org.clock.now_ms();
+        let (calls, known) = if job.origin == Origin::Orphan {
+            (fetcher.reserve_for_orphans(&job).await?, None)
+        } else {
+            let calls = fetcher.reserve(&job).await?;
+            let children =
+                fetcher.records(&calls, &mut job).await.inspect_err(|error| blame(org, &sync.name, error))?;
+            let mut asked = std::mem::take(&mut job.asked);
+            let (batch, records_max) = (batch(&job, now_ms, &hasher), job.sync.lookup_max());
+            let answers = look_up(org, batch, records_max, &mut asked, &mut settle).await?;
+            job.asked = asked;
+            (calls, Some((children, answers)))
+        };
+        Ok(Self { label, requests, settle, rest: Some(Rest { job, now_ms, hasher, calls, known }) })
+    }
+
+    /// What its requests belong to; `None` if nobody can read them.
+    pub(super) fn about(&self) -> Option<Label> {
+        self.label.clone()
+    }
+
+    /// Whether its requests were live.
+    pub(super) fn is_live(&self) -> bool {
+        self.rest.as_ref().is_some_and(|rest| rest.job.origin == Origin::Live)
+    }
+
+    /// Compares with what the org holds: the answer is point B.
+    pub(super) async fn decide(self, org: &OrgContext, fetcher: &Fetcher) -> Result<Settle, StepError> {
+        let Self { mut settle, rest, .. } = self;
+        let Some(Rest { mut job, now_ms, hasher, calls, known }) = rest else { return Ok(settle) };
+        let asked = std::mem::take(&mut job.asked);
+        let batch = batch(&job, now_ms, &hasher);
+        match known {
+            Some((children, answers)) => {
+                let wanted = verdict::wanted(batch, asked, &answers, &mut settle);
+                match_and_diff(org, fetcher, &calls, batch, (wanted, children), &mut settle).await?;
+            }
+            None => handle_deleted(org, fetcher, &calls, (&job, batch), asked, &mut settle).await?,
+        }
+        if let Some(gap) = &job.gap {
+            count(org, gap, calls.made(), &mut settle).await?;
+        }
+        Ok(settle)
+    }
+}
+
+fn batch<'a>(job: &'a Job, now_ms: u64, hasher: &'a Hasher) -> Batch<'a> {
+    let Job { sync, origin, gap, received_ms, .. } = job;
+    Batch {
+        mapping: &sync.mapping,
+        origin: *origin,
+        gap: gap.as_deref(),
+        received_ms: *received_ms,
+        now_ms,
+        hasher,
+    }
+}
+
+async fn match_and_diff(
+    org: &OrgContext,
+    fetcher: &Fetcher,
+    calls: &Calls,
+    batch: Batch<'_>,
+    (mut wanted, children): (Vec<verdict::Wanted>, Children),
+    settle: &mut Settle,
+) -> Result<(), StepError> {
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let mapping = batch.mapping;
+    let target = fetcher.target(calls, mapping.target()).await?;
+    for wanted in &mut wanted {
+        wanted.desired.fields.retain(|field, _| target.writes(field));
+    }
+    let keys: Vec<String> = wanted.iter().map(|wanted| wanted.desired.external_id.clone()).collect();
+    // Before the query: a change that ends in between makes us write too much, never too little.
+    let folded: Vec<String> = keys.iter().map(|key| fold(key)).collect();
+    let open = org.store.open_changes(mapping.target(), folded).await?;
+    let found = fetcher.existing(calls, mapping, &target, keys, children).await?;
+    let existing = Existing::new(&found, mapping.external_id_field());
+    verdict::compare(batch, wanted, &existing, &open, &target.describe, settle);
+    Ok(())
+}
+
+/// Decides about records of the target that have lost their own record, by what the org holds of them now.
+async fn handle_deleted(
+    org: &OrgContext,
+    fetcher: &Fetcher,
+    calls: &Calls,
+    (job, batch): (&Job, Batch<'_>),
+    asked: Vec<Asked>,
+    settle: &mut Settle,
+) -> Result<(), StepError> {
+    let mapping = batch.mapping;
+    let target = fetcher.target(calls, mapping.target()).await?;
+    let links = org.settings.links(mapping.target());
+    let field = mapping.external_id_field();
+    let keys = asked.iter().filter_map(|asked| asked.row.as_ref()).filter_map(|row| text(row, field));
+    // Before the query: what ends in between is seen by it, and nothing begins, as changes are decided here only.
+    let open = &org.store.open_changes(mapping.target(), keys.map(fold).collect()).await?;
+    let rows = &fetcher.orphans(calls, mapping, &asked, &target, &links).await?;
+    let on_deleted = job.sync.refresh.as_ref().map(|refresh| refresh.on_deleted).unwrap_or_default();
+    orphans::handle_deleted(batch, asked, Orphans { on_deleted, rows, links: &links, open }, &target, settle);
+    Ok(())
+}
+
+/// Counts what the batch came to for the gap's receipt, in the batch's own commit.
+async fn count(org: &OrgContext, gap: &str, calls: u64, settle: &mut Settle) -> Result<(), StepError> {
+    let stored = org.store.bytes(Position::GapTally).await?;
+    let mut tally = Tally::of(gap, stored.as_deref());
+    tally.unchanged += units(&settle.unchanged);
+    tally.no_data += units(&settle.no_data);
+    tally.failed += settle.dead.iter().map(|dead| u64::from(dead.subject.units)).sum::<u64>();
+    tally.changes += settle.changes.iter().map(|change| units(&change.subjects)).sum::<u64>();
+    tally.calls += calls;
+    settle.positions.push(Position::GapTally.json(&tally));
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! What the actors of one org share: it outlives each of them.
+
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use super::{api::client::OrgApi, schemas::Schemas, status::Board, store::OrgStore};
+use crate::{
+    clock::Clock,
+    failpoint::{Failpoints, Point},
+    settings::OrgSettings,
+    vendor::shared::{Shared, VendorClients},
+};
+
+/// Shared by the actors of one org. Holds no address: who sends what to whom is the org actor's business.
+#[derive(Debug)]
+pub(crate) struct OrgContext {
+    /// The customer's settings.
+    pub settings: Arc<OrgSettings>,
+    /// Queues and positions.
+    pub store: OrgStore,
+    /// Records of the org that may wait; refreshes and gap recovery leave half of it to live events.
+    pub queue_max: u64,
+    /// The one way to the org's API.
+    pub api: OrgApi,
+    /// What all orgs share.
+    pub shared: Arc<Shared>,
+    /// What the org says about the targets.
+    pub schemas: Schemas,
+    /// Guards the list of gaps in the events: the subscription adds to it, the refresh takes from it.
+    pub gaps: Mutex<()>,
+    /// What an operator sees.
+    pub board: Arc<Board>,
+    /// Time and chance.
+    pub clock: Clock,
+    /// Where tests let it fail.
+    pub failpoints: Failpoints,
+}
+
+impl OrgContext {
+    /// The operator's name for the org.
+    pub(crate) fn id(&self) -> &str {
+        &self.settings.id
+    }
+
+    /// The clients of the vendor's systems as they are now, for one piece of work.
+    pub(crate) fn vendor(&self) -> VendorClients {
+        self.shared.clients()
+    }
+
+    /// Passes a failpoint, if a test lets.
+    pub(crate) fn pass(&self, point: Point) {
+        self.failpoints.pass(point, self.id());
+    }
+}

@@ -1,0 +1,39 @@
+//! The parts of an org, and what a part can be at.
+
+use serde::Serialize;
+
+/// Parts of an org, in the order of the flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// OAuth.
+    Login,
+    /// The event subscription.
+    Stream,
+    /// Scheduled and demanded reading.
+    Refresh,
+    /// Look-up, match, diff.
+    Ingest,
+    /// Writing.
+    Writer,
+}
+
+/// What a part is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Nothing heard yet.
+    Starting,
+    /// As it should be.
+    Running,
+    /// It tries again by itself; the note says why.
+    Waiting,
+    /// It ended too often, or only somebody can mend it; the note says why.
+    Parked,
+    /// Nothing new is taken in, what is open is finished, then it is paused.
+    Draining,
+    /// An operator paused it.
+    Paused,
+    /// It was told to stop.
+    Stopped,
+}

@@ -1,0 +1,272 @@
+//! What an operator can see of one org at any moment.
+//!
+//! Here: a board on which the org's actors note what they do. Not here: numbers of records (the store's ledger).
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use serde::Serialize;
+
+use super::{
+    desired::DesiredState,
+    part::{Part, State},
+    schemas::Quarantined,
+    subscription::Subscription,
+};
+use crate::{receipt::Receipt, severity::Severity};
+
+/// One part as shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PartStatus {
+    /// What it is at.
+    pub state: State,
+    /// Why, as a sentence; empty when there is nothing to say.
+    pub note: String,
+    /// What to do; empty when there is nothing to do.
+    pub hint: String,
+    /// Since when, Unix milliseconds.
+    pub since_ms: u64,
+    /// Restarts after a failure since the service started.
+    pub restarts: u32,
+    /// How it ended the last time; empty if it never did.
+    pub last_exit: String,
+}
+
+/// Everything noted about one org.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct OrgStatus {
+    /// What an operator wants of it.
+    #[serde(flatten)]
+    pub desired: DesiredState,
+    /// When its actor was started last, Unix milliseconds.
+    pub started_ms: u64,
+    /// Restarts of its actor after a failure since the service started; parts count their own.
+    pub restarts: u32,
+    /// How its actor ended the last time; empty if it never did.
+    pub last_exit: String,
+    /// By part.
+    pub parts: BTreeMap<Part, PartStatus>,
+    /// API calls of the org's last 24 hours as Salesforce told last: used, allowed.
+    pub api_usage: Option<(u64, u64)>,
+    /// API calls that orgpipe made since it started.
+    pub calls: u64,
+    /// When the last record was written, Unix milliseconds.
+    pub last_written_ms: Option<u64>,
+    /// From the event's arrival to the record's write, of the last one, milliseconds.
+    pub last_lag_ms: Option<u64>,
+    /// The event subscription, channel by channel.
+    pub subscription: Subscription,
+    /// Refreshes under way, by the name of their sync.
+    pub refreshes: BTreeMap<String, Reading>,
+    /// Gaps in the event stream that are being recovered.
+    pub open_gaps: usize,
+    /// What was done about the last gap.
+    pub last_receipt: Option<Receipt>,
+    /// Fields that cannot be written, so that records are written without them.
+    pub quarantined: Vec<Quarantined>,
+    /// What the doctor said the last time.
+    pub doctor: Option<Examined>,
+}
+
+/// An examination, in short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Examined {
+    /// When, Unix milliseconds.
+    pub at_ms: u64,
+    /// The worst finding; none if there was none.
+    pub worst: Option<Severity>,
+    /// In one sentence.
+    pub note: String,
+}
+
+/// How far a refresh is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reading {
+    /// Only what has changed is read.
+    pub changed: bool,
+    /// Records read.
+    pub records: u64,
+    /// Records there were when it began; none if the org did not say.
+    pub total: Option<u64>,
+    /// When it began, Unix milliseconds.
+    pub started_ms: u64,
+    /// When all will be read at the pace so far, pauses included, Unix milliseconds; none as long as nobody can say.
+    pub ends_ms: Option<u64>,
+    /// What it waits for; empty while it reads.
+    pub waits: String,
+}
+
+impl OrgStatus {
+    /// The operator's wish, if it is not to run; else the state that matters most: parked before waiting before
+    /// starting before running.
+    pub fn worst(&self) -> State {
+        match self.desired {
+            DesiredState::Run => {}
+            DesiredState::Drain { .. } => return State::Draining,
+            DesiredState::Pause => return State::Paused,
+        }
+        let states = || self.parts.values().map(|part| part.state);
+        [State::Parked, State::Waiting, State::Starting, State::Running]
+            .into_iter()
+            .find(|wanted| states().any(|state| state == *wanted))
+            .unwrap_or(State::Stopped)
+    }
+
+    /// The first part that is not running, and why.
+    pub fn trouble(&self) -> Option<(Part, &PartStatus)> {
+        self.parts
+            .iter()
+            .find(|(_, part)| matches!(part.state, State::Parked | State::Waiting))
+            .map(|(name, part)| (*name, part))
+    }
+}
+
+/// The board of one org.
+#[derive(Debug, Default)]
+pub(crate) struct Board(Mutex<OrgStatus>);
+
+impl Board {
+    /// All that is noted.
+    pub(crate) fn status(&self) -> OrgStatus {
+        self.lock().clone()
+    }
+
+    /// Notes something about the subscription; its part follows from its channels.
+    pub(crate) fn subscription(&self, now_ms: u64, note: impl FnOnce(&mut Subscription)) {
+        let mut status = self.lock();
+        note(&mut status.subscription);
+        let (state, note, hint) = status.subscription.summary();
+        set(&mut status, Part::Stream, state, &note, &hint, now_ms);
+    }
+
+    /// Notes what a part is at; `since_ms` moves only when state or note change.
+    pub(crate) fn set(&self, part: Part, state: State, note: &str, hint: &str, now_ms: u64) {
+        set(&mut self.lock(), part, state, note, hint, now_ms);
+    }
+
+    /// What an operator wants now.
+    pub(crate) fn desired(&self, desired: DesiredState) {
+        self.lock().desired = desired;
+    }
+
+    /// The org has other settings from now on: what was noted of channels and refreshes may be gone.
+    pub(crate) fn replaced(&self) {
+        let mut status = self.lock();
+        status.subscription.channels.clear();
+        status.refreshes.clear();
+    }
+
+    /// The doctor was there.
+    pub(crate) fn examined(&self, examined: Examined) {
+        self.lock().doctor = Some(examined);
+    }
+
+    /// The org's actor is started.
+    pub(crate) fn org_started(&self, now_ms: u64) {
+        self.lock().started_ms = now_ms;
+    }
+
+    /// The org's actor ended by itself.
+    pub(crate) fn org_ended(&self, exit: &str) {
+        let mut status = self.lock();
+        exit.clone_into(&mut status.last_exit);
+        status.restarts += 1;
+    }
+
+    /// A part does what it should.
+    pub(crate) fn running(&self, part: Part, now_ms: u64) {
+        self.set(part, State::Running, "", "", now_ms);
+    }
+
+    /// A part ended and is started again.
+    pub(crate) fn ended(&self, part: Part, exit: &str, restarts: u32, now_ms: u64) {
+        let mut status = self.lock();
+        let entry = entry(&mut status, part, now_ms);
+        exit.clone_into(&mut entry.last_exit);
+        entry.restarts = restarts;
+    }
+
+    /// One more API call, and what Salesforce told about the day's.
+    pub(crate) fn called(&self, usage: Option<(u64, u64)>) {
+        let mut status = self.lock();
+        status.calls += 1;
+        status.api_usage = usage.or(status.api_usage);
+    }
+
+    /// A record was written whose request had come at `received_ms`.
+    pub(crate) fn written(&self, received_ms: u64, now_ms: u64) {
+        let mut status = self.lock();
+        status.last_written_ms = Some(now_ms);
+        status.last_lag_ms = Some(now_ms.saturating_sub(received_ms));
+    }
+
+    /// A sync is being refreshed; `None`: not any more.
+    pub(crate) fn refreshing(&self, sync: &str, reading: Option<Reading>) {
+        let mut status = self.lock();
+        match reading {
+            Some(reading) => drop(status.refreshes.insert(sync.to_owned(), reading)),
+            None => drop(status.refreshes.remove(sync)),
+        }
+    }
+
+    /// So many gaps are open; a receipt replaces the last one.
+    pub(crate) fn gaps(&self, open: usize, receipt: Option<Receipt>) {
+        let mut status = self.lock();
+        status.open_gaps = open;
+        status.last_receipt = receipt.or_else(|| status.last_receipt.take());
+    }
+
+    /// These fields are in quarantine, and no others.
+    pub(crate) fn quarantined(&self, fields: Vec<Quarantined>) {
+        self.lock().quarantined = fields;
+    }
+
+    /// A panic elsewhere must not spread through the board.
+    fn lock(&self) -> MutexGuard<'_, OrgStatus> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn set(status: &mut OrgStatus, part: Part, state: State, note: &str, hint: &str, now_ms: u64) {
+    let entry = entry(status, part, now_ms);
+    if entry.state != state || entry.note != note {
+        note.clone_into(&mut entry.note);
+        hint.clone_into(&mut entry.hint);
+        (entry.state, entry.since_ms) = (state, now_ms);
+    }
+}
+
+fn entry(status: &mut OrgStatus, part: Part, now_ms: u64) -> &mut PartStatus {
+    status.parts.entry(part).or_insert_with(|| PartStatus {
+        state: State::Starting,
+        note: String::new(),
+        hint: String::new(),
+        since_ms: now_ms,
+        restarts: 0,
+        last_exit: String::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_part_speaks_for_the_org_and_since_moves_with_the_state() {
+        let board = Board::default();
+        assert_eq!(board.status().worst(), State::Stopped);
+        board.running(Part::Ingest, 1);
+        board.set(Part::Login, State::Waiting, "the login was refused", "look at the key", 2);
+        board.set(Part::Login, State::Waiting, "the login was refused", "look at the key", 9);
+        let status = board.status();
+        assert_eq!(status.worst(), State::Waiting);
+        let (part, why) = status.trouble().expect("the login waits");
+        assert_eq!((part, why.since_ms, why.hint.as_str()), (Part::Login, 2, "look at the key"));
+        board.running(Part::Login, 10);
+        assert_eq!(board.status().worst(), State::Running);
+        board.desired(DesiredState::Pause);
+        assert_eq!(board.status().worst(), State::Paused);
+    }
+}

@@ -1,0 +1,142 @@
+//! Why a step of reading, deciding or writing went no further. What it had begun stays as it was, and is tried again.
+//!
+//! Here: the error and what follows from it: its class, its hint, when to go on. Not here: problems of one record, which
+//! end as dead letters, and how long a step waits (`retry`).
+
+use std::time::Duration;
+
+use orgpipe_reconcile::{describe::DescribeProblem, drift::Unfit};
+use orgpipe_salesforce::{
+    error::{ApiError, CallError, ErrorClass},
+    oauth::LoginError,
+};
+use orgpipe_store::StoreError;
+
+use crate::vendor::lookup::LookupError;
+
+/// Why a call is held back, to leave calls for the customer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum QuotaWait {
+    /// Our part of the day.
+    #[error("our share of the org's API calls of a day is used up")]
+    Share,
+    /// The customer's part of it.
+    #[error("what is left of the org's API calls of a day is kept for the customer")]
+    Reserve,
+    /// All of it.
+    #[error("the org's API calls of a day are used up")]
+    Day,
+}
+
+/// Why a step went no further.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StepError {
+    /// The disk.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Salesforce, or the way there.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The call is held back by ourselves.
+    #[error("{why}")]
+    WaitingForQuota {
+        /// When to ask again, Unix milliseconds.
+        until_ms: u64,
+        /// Why.
+        why: QuotaWait,
+    },
+    /// The login leads to another org than before, which is to be dealt with first.
+    #[error("the login leads to another org than before, and what waits for that one is given up first")]
+    OtherOrg,
+    /// The org's actors are ending.
+    #[error("the org's connection is shutting down")]
+    ShuttingDown,
+    /// The vendor's API.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
+    /// Of a sync's fields nothing is left to ask with, or to match with.
+    #[error("sync `{sync}` waits: {unfit}")]
+    Unfit {
+        /// Its name.
+        sync: String,
+        /// What is missing.
+        unfit: Unfit,
+    },
+    /// The org's description of a target.
+    #[error("the describe of {object} cannot be used: {cause}")]
+    Unusable {
+        /// The target.
+        object: String,
+        /// What is wrong.
+        cause: DescribeProblem,
+    },
+}
+
+impl From<LoginError> for StepError {
+    fn from(error: LoginError) -> Self {
+        Self::Call(error.into())
+    }
+}
+
+impl From<ApiError> for StepError {
+    fn from(error: ApiError) -> Self {
+        Self::Call(error.into())
+    }
+}
+
+impl StepError {
+    /// What kind of trouble with the org it is; `None` if it is none with the org.
+    pub(crate) fn class(&self) -> Option<ErrorClass> {
+        match self {
+            Self::Call(error) => Some(error.class()),
+            Self::WaitingForQuota { .. } => Some(ErrorClass::DailyLimit),
+            Self::OtherOrg | Self::ShuttingDown => Some(ErrorClass::Transient),
+            Self::Store(_) | Self::Lookup(_) | Self::Unfit { .. } | Self::Unusable { .. } => None,
+        }
+    }
+
+    /// What Salesforce said, if it refused the call.
+    pub(crate) fn refusal(&self) -> Option<&ApiError> {
+        match self {
+            Self::Call(CallError::Refused(error)) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// When it may go on, Unix milliseconds; `None` if nobody knows.
+    pub(crate) fn again_at_ms(&self) -> Option<u64> {
+        match self {
+            Self::WaitingForQuota { until_ms, .. } => Some(*until_ms),
+            _ => None,
+        }
+    }
+
+    /// After how long the vendor's API may be asked again, if that is known.
+    pub(crate) fn retry_in(&self) -> Option<Duration> {
+        match self {
+            Self::Lookup(LookupError::Down { retry_in, .. }) => Some(*retry_in),
+            _ => None,
+        }
+    }
+
+    /// What an operator can do about it; empty if there is nothing to do.
+    pub(crate) fn hint(&self) -> String {
+        match self {
+            Self::Store(error) => error.hint().unwrap_or_default(),
+            Self::Call(error) => error.hint().unwrap_or_default(),
+            Self::WaitingForQuota { why, .. } => match why {
+                QuotaWait::Share => "Raise the org's `daily_share` to spend more of its calls.".to_owned(),
+                QuotaWait::Reserve => "Lower the org's `reserve` to spend more of its calls.".to_owned(),
+                QuotaWait::Day => {
+                    "Find out in the org's Setup, Company Information, who uses them.".to_owned()
+                }
+            },
+            Self::OtherOrg | Self::ShuttingDown => String::new(),
+            Self::Lookup(error) => error.hint().to_owned(),
+            Self::Unfit { unfit, .. } => unfit.hint(),
+            Self::Unusable { .. } => {
+                "Check the target's API name and the integration user's permissions.".to_owned()
+            }
+        }
+    }
+}

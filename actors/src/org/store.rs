@@ -1,0 +1,246 @@
+//! One org's handle on the store: its queues, and its positions by type instead of by name.
+//!
+//! Here: every name under which something of an org is stored beside its queues, and how the value is written. Not here:
+//! what the store does with it (`orgpipe_store`), what queue entries look like (`queue_entry`).
+//!
+//! Invariant: a position that was cleared reads like one that was never stored.
+
+use orgpipe_store::{
+    Append, Change, Counts, DeadLetter, Job, LedgerRow, OpenChanges, Progress, Request, Resolve, Retry,
+    Settle, Store, StoreError,
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::queue_entry::{Unreadable, pack, unpack};
+
+/// What is stored of an org beside its queues. Channels and syncs are named as in the settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Position<'a> {
+    /// A channel was once begun with new events, Unix milliseconds.
+    Begun(&'a str),
+    /// Replay ID behind which a channel goes on, as Salesforce gave it.
+    ReplayId(&'a str),
+    /// When the event of that replay ID was published, Unix milliseconds.
+    Published(&'a str),
+    /// When a channel was heard of last, Unix milliseconds.
+    Heard(&'a str),
+    /// How far a sync's refresh is: JSON of a run; cleared while there is none.
+    Run(&'a str),
+    /// When a refresh of all of a sync's records was started last, Unix milliseconds.
+    RefreshStarted(&'a str),
+    /// When a refresh of what has changed was started last, Unix milliseconds.
+    ChangesStarted(&'a str),
+    /// Changes of a sync's records from then on are not read yet, Unix milliseconds: when the last run began that ended.
+    RefreshedUntil(&'a str),
+    /// Gaps in the events, oldest first: JSON.
+    Gaps,
+    /// Receipts for gaps, oldest first: JSON.
+    Receipts,
+    /// Count of the gap that is being read again: JSON.
+    GapTally,
+    /// ID of the org that the login leads to, 18 characters.
+    OrgId,
+    /// Number up to which what waits was made of an org before.
+    SupersededUpTo,
+    /// What an operator wants of the org: JSON.
+    DesiredState,
+    /// Our API calls of the last day: JSON.
+    ApiCalls,
+    /// When a Bulk job was being opened, Unix milliseconds.
+    BulkOpening,
+    /// Key of the hashes in the ledger.
+    HashKey,
+}
+
+/// A position and its new value, as a commit takes it.
+pub(crate) type Moved = (String, Vec<u8>);
+
+impl Position<'_> {
+    fn name(self) -> String {
+        let name = match self {
+            Self::Begun(channel) => return format!("begun {channel}"),
+            Self::ReplayId(channel) => return format!("channel {channel}"),
+            Self::Published(channel) => return format!("channel-time {channel}"),
+            Self::Heard(channel) => return format!("heard {channel}"),
+            Self::Run(sync) => return format!("refresh {sync}"),
+            Self::RefreshStarted(sync) => return format!("refresh-started {sync}"),
+            Self::ChangesStarted(sync) => return format!("changes-started {sync}"),
+            Self::RefreshedUntil(sync) => return format!("refreshed-until {sync}"),
+            Self::Gaps => "gaps",
+            Self::Receipts => "receipts",
+            Self::GapTally => "gap-tally",
+            Self::OrgId => "org-id",
+            Self::SupersededUpTo => "void-up-to",
+            Self::DesiredState => "operator's wish",
+            Self::ApiCalls => "api-calls",
+            Self::BulkOpening => "bulk-opening",
+            Self::HashKey => "hash-key",
+        };
+        name.to_owned()
+    }
+
+    /// Bytes that only their owner understands.
+    pub(crate) fn bytes(self, value: Vec<u8>) -> Moved {
+        (self.name(), value)
+    }
+
+    /// A number or a time in Unix milliseconds, in decimal.
+    pub(crate) fn number(self, value: u64) -> Moved {
+        self.bytes(value.to_string().into_bytes())
+    }
+
+    /// A value as JSON.
+    pub(crate) fn json<T: Serialize>(self, value: &T) -> Moved {
+        self.bytes(pack(value))
+    }
+
+    /// As if it had never been stored.
+    pub(crate) fn cleared(self) -> Moved {
+        self.bytes(Vec::new())
+    }
+}
+
+/// The store of one org.
+#[derive(Clone, Debug)]
+pub(crate) struct OrgStore {
+    store: Store,
+    org: String,
+}
+
+impl OrgStore {
+    /// The part of `store` that belongs to the org of this name.
+    pub(crate) fn new(store: Store, org: &str) -> Self {
+        Self { store, org: org.to_owned() }
+    }
+
+    /// The stored value.
+    pub(crate) async fn bytes(&self, position: Position<'_>) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.store.position(&self.org, &position.name()).await?.filter(|value| !value.is_empty()))
+    }
+
+    /// The stored number or time; none also if it cannot be read.
+    pub(crate) async fn number(&self, position: Position<'_>) -> Result<Option<u64>, StoreError> {
+        let stored = self.bytes(position).await?;
+        Ok(stored.and_then(|text| std::str::from_utf8(&text).ok()?.parse().ok()))
+    }
+
+    /// The stored JSON: the inner result says whether it can be read.
+    pub(crate) async fn json<T: DeserializeOwned>(
+        &self,
+        position: Position<'_>,
+    ) -> Result<Option<Result<T, Unreadable>>, StoreError> {
+        Ok(self.bytes(position).await?.map(|stored| unpack(&stored)))
+    }
+
+    /// Stores positions alone.
+    pub(crate) async fn put(&self, positions: Vec<Moved>) -> Result<(), StoreError> {
+        self.append(Append { positions, ..Append::default() }).await
+    }
+
+    /// Point A.
+    pub(crate) async fn append(&self, append: Append) -> Result<(), StoreError> {
+        self.store.append(&self.org, append).await
+    }
+
+    /// The next requests.
+    pub(crate) async fn ingress_head(&self, records_max: u64) -> Result<Vec<Request>, StoreError> {
+        self.store.ingress_head(&self.org, records_max).await
+    }
+
+    /// Point B.
+    pub(crate) async fn settle(&self, settle: Settle) -> Result<(), StoreError> {
+        self.store.settle(&self.org, settle).await
+    }
+
+    /// What is on egress for these keys.
+    pub(crate) async fn open_changes(
+        &self,
+        target: &str,
+        keys: Vec<String>,
+    ) -> Result<OpenChanges, StoreError> {
+        self.store.open_changes(&self.org, target, keys).await
+    }
+
+    /// Takes changes to be written.
+    pub(crate) async fn egress_take(
+        &self,
+        now_ms: u64,
+        changes_max: usize,
+    ) -> Result<Vec<Change>, StoreError> {
+        self.store.egress_take(&self.org, now_ms, changes_max).await
+    }
+
+    /// Frees all changes that are taken and in no job.
+    pub(crate) async fn release(&self) -> Result<(), StoreError> {
+        self.store.release(&self.org).await
+    }
+
+    /// Point C.
+    pub(crate) async fn resolve(&self, resolve: Resolve) -> Result<(), StoreError> {
+        self.store.resolve(&self.org, resolve).await
+    }
+
+    /// Stores a Bulk job before its data leaves.
+    pub(crate) async fn put_job(&self, id: &str, body: Vec<u8>, changes: &[u64]) -> Result<(), StoreError> {
+        self.store.put_job(&self.org, id, body, changes).await
+    }
+
+    /// All jobs that are not finished.
+    pub(crate) async fn jobs(&self) -> Result<Vec<Job>, StoreError> {
+        self.store.jobs(&self.org).await
+    }
+
+    /// Where the org's records are.
+    pub(crate) async fn counts(&self) -> Result<Counts, StoreError> {
+        self.store.counts(&self.org).await
+    }
+
+    /// How far the org's work has come.
+    pub(crate) async fn progress(&self) -> Result<Progress, StoreError> {
+        self.store.progress(&self.org).await
+    }
+
+    /// The earliest due time of a change that could be taken.
+    pub(crate) async fn next_due_ms(&self) -> Result<Option<u64>, StoreError> {
+        self.store.next_due_ms(&self.org).await
+    }
+
+    /// Dead letters with numbers below the given one, newest first.
+    pub(crate) async fn dead_letters(
+        &self,
+        before: u64,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        self.store.dead_letters(&self.org, before, limit).await
+    }
+
+    /// One dead letter.
+    pub(crate) async fn dead_letter(&self, number: u64) -> Result<DeadLetter, StoreError> {
+        self.store.dead_letter(&self.org, number).await
+    }
+
+    /// Takes a dead letter away and takes requests in for it.
+    pub(crate) async fn retry_letter(&self, retry: Retry) -> Result<(), StoreError> {
+        self.store.retry_letter(&self.org, retry).await
+    }
+
+    /// Throws a dead letter away.
+    pub(crate) async fn discard_letter(&self, number: u64, by: &str, at_ms: u64) -> Result<(), StoreError> {
+        self.store.discard_letter(&self.org, number, by, at_ms).await
+    }
+
+    /// What the ledger remembers of a record, newest first.
+    pub(crate) async fn rows(&self, record: &str, limit: usize) -> Result<Vec<LedgerRow>, StoreError> {
+        self.store.rows(&self.org, record, limit).await
+    }
+
+    /// What operators did about dead letters, newest first.
+    pub(crate) async fn orders(&self, limit: usize) -> Result<Vec<LedgerRow>, StoreError> {
+        self.store.orders(&self.org, limit).await
+    }
+
+    /// The changes made for a record that wait or are being written, oldest first.
+    pub(crate) async fn changes_of(&self, record: &str, limit: usize) -> Result<Vec<Change>, StoreError> {
+        self.store.changes_of(&self.org, record, limit).await
+    }
+}

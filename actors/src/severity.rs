@@ -1,0 +1,15 @@
+//! How much a finding of the doctor matters; the status board shows the worst.
+
+use serde::Serialize;
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Good to know.
+    Note,
+    /// It works, but not for long, not fully, or with a risk.
+    Warning,
+    /// It does not work.
+    Error,
+}
