@@ -17,7 +17,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::moves::Lane;
+use crate::moves::{Change, Lane, units};
 
 /// Who has a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,16 @@ pub(crate) struct Waiting {
     /// 0 once it has been due at a take.
     pub(crate) due_ms: u64,
     pub(crate) flight: Flight,
+}
+
+impl Waiting {
+    /// Does the change belong to this entry?
+    pub(crate) fn is_of(&self, change: &Change) -> bool {
+        self.lane == change.lane
+            && *self.target == *change.target
+            && *self.key == *change.key
+            && self.units == units(&change.subjects)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -178,8 +188,8 @@ impl Egress {
         true
     }
 
-    /// The changes that would be taken now.
-    pub(crate) fn due(&mut self, now_ms: u64, changes_max: usize) -> Vec<u64> {
+    /// The changes with numbers up to `up_to` that would be taken now.
+    pub(crate) fn due(&mut self, now_ms: u64, changes_max: usize, up_to: u64) -> Vec<u64> {
         while let Some(&(due_ms, seq)) = self.timed.first()
             && due_ms <= now_ms
         {
@@ -189,14 +199,15 @@ impl Egress {
             }
             self.offer(seq);
         }
-        let first = self
-            .targets
-            .values()
-            .min_by_key(|target| target.ready.first().map_or((1, None), |f| (0, Some(*f))));
-        let ready = first.into_iter().flat_map(|target| target.ready.iter());
         // One lane at a time: a live change must not wait for a job that a refresh fills.
-        let lane = first.and_then(|target| target.ready.first()).map(|(lane, _)| *lane);
-        ready.take_while(|(of, _)| Some(*of) == lane).take(changes_max).map(|(_, seq)| *seq).collect()
+        let oldest =
+            |target: &Target, lane| target.ready.range((lane, 0)..=(lane, up_to)).next().map(|(_, seq)| *seq);
+        let first = [Lane::Live, Lane::Refresh].into_iter().find_map(|lane| {
+            let targets = self.targets.values().filter_map(|target| Some((oldest(target, lane)?, target)));
+            targets.min_by_key(|(seq, _)| *seq).map(|(_, target)| (lane, target))
+        });
+        let Some((lane, target)) = first else { return Vec::new() };
+        target.ready.range((lane, 0)..=(lane, up_to)).take(changes_max).map(|(_, seq)| *seq).collect()
     }
 
     /// The earliest due time among the changes that may be offered.

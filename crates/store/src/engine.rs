@@ -22,8 +22,8 @@ use crate::{
     keys::Key,
     ledger::Counts,
     moves::{
-        Append, Change, DeadLetter, End, HEAD_BYTES_MAX, Job, LedgerRow, OpenChanges, Progress, Request,
-        Resolve, Retry, Settle,
+        Append, Appended, Change, Claimed, DeadLetter, End, HEAD_BYTES_MAX, Head, Job, Lane, LedgerRow,
+        OpenChanges, Progress, Request, Resolve, Retry, Settle, Settled,
     },
     org::{Org, Step},
     sizes,
@@ -118,7 +118,7 @@ impl Engine {
         }
     }
 
-    pub(crate) fn append(&mut self, org: &str, append: Append) -> Result<(), StoreError> {
+    pub(crate) fn append(&mut self, org: &str, append: Append) -> Result<Appended, StoreError> {
         sizes::append(org, &append)?;
         if !append.requests.is_empty() || !append.dead.is_empty() {
             self.check_room()?;
@@ -147,7 +147,31 @@ impl Engine {
         Ok(requests)
     }
 
-    pub(crate) fn settle(&mut self, org: &str, settle: Settle) -> Result<(), StoreError> {
+    pub(crate) fn ingress_behind(
+        &mut self,
+        org: &str,
+        lane: Lane,
+        after: u64,
+        records_max: u64,
+    ) -> Result<Head, StoreError> {
+        let (mut head, mut bytes) = (Head { given: self.index.mark.sequence, ..Head::default() }, 0);
+        let found = self.index.orgs.get(org);
+        let (numbers, all) = found.map_or((Vec::new(), true), |found| found.behind(lane, after, records_max));
+        head.complete = all;
+        for seq in numbers {
+            let key = Key::Request(seq);
+            let stored = self.must_read(&key, |payload| StoredRequest::decode(seq, payload))?;
+            bytes += stored.request.body.len();
+            if bytes > HEAD_BYTES_MAX && !head.requests.is_empty() {
+                head.complete = false;
+                break;
+            }
+            head.requests.push(stored.request);
+        }
+        Ok(head)
+    }
+
+    pub(crate) fn settle(&mut self, org: &str, settle: Settle) -> Result<Settled, StoreError> {
         sizes::settle(org, &settle)?;
         sizes::positions(org, &settle.positions)?;
         let replaced = self.index.orgs.get(org).map(|found| found.replaced_by(&settle)).unwrap_or_default();
@@ -174,20 +198,27 @@ impl Engine {
         Ok(all)
     }
 
-    pub(crate) fn egress_take(
+    /// Reads nothing from disk.
+    pub(crate) fn egress_claim(&mut self, org: &str, now_ms: u64, changes_max: usize, up_to: u64) -> Claimed {
+        let mut claimed = Claimed { given: self.index.mark.sequence, ..Claimed::default() };
+        let Some(found) = self.index.orgs.get_mut(org) else { return claimed };
+        claimed.numbers = found.egress.due(now_ms, changes_max, up_to);
+        claimed.lane = claimed.numbers.first().and_then(|seq| found.egress.get(*seq)).map(|first| first.lane);
+        for seq in &claimed.numbers {
+            found.egress.enlist(*seq, Flight::Taken);
+        }
+        claimed
+    }
+
+    pub(crate) fn open_change_bodies(
         &mut self,
         org: &str,
-        now_ms: u64,
-        changes_max: usize,
+        numbers: &[u64],
     ) -> Result<Vec<Change>, StoreError> {
-        let due = self.index.orgs.get_mut(org).map(|found| found.egress.due(now_ms, changes_max));
-        let changes = self.changes(due.unwrap_or_default())?;
-        if let Some(found) = self.index.orgs.get_mut(org) {
-            for change in &changes {
-                found.egress.enlist(change.seq, Flight::Taken);
-            }
-        }
-        Ok(changes)
+        let found = self.index.orgs.get(org);
+        let known = |seq: &&u64| found.is_some_and(|found| found.egress.get(**seq).is_some());
+        let numbers: Vec<u64> = numbers.iter().filter(known).copied().collect();
+        self.changes(numbers)
     }
 
     /// Writes nothing: that a change is taken is known in memory only.
@@ -197,9 +228,19 @@ impl Engine {
         }
     }
 
-    pub(crate) fn resolve(&mut self, org: &str, resolve: Resolve) -> Result<(), StoreError> {
-        let named = self.index.orgs.entry(org.to_owned()).or_default().check_resolve(org, &resolve)?;
-        let stored = self.stored(named)?;
+    pub(crate) fn resolve(&mut self, org: &str, mut resolve: Resolve) -> Result<(), StoreError> {
+        let found = self.index.orgs.entry(org.to_owned()).or_default();
+        let mut named = found.check_resolve(org, &resolve)?;
+        let mut stored: BTreeMap<u64, StoredChange> = BTreeMap::new();
+        for change in std::mem::take(&mut resolve.changes) {
+            // What does not look like the stored one is not believed, but read.
+            let same = found.egress.get(change.seq).is_some_and(|waiting| waiting.is_of(&change));
+            if same && named.binary_search(&change.seq).is_ok() {
+                stored.insert(change.seq, StoredChange { org: org.to_owned(), due_ms: 0, change });
+            }
+        }
+        named.retain(|seq| !stored.contains_key(seq));
+        stored.extend(self.stored(named)?);
         self.step(org, |found, step| {
             found.resolve(step, resolve, stored);
             Ok(())
@@ -285,7 +326,7 @@ impl Engine {
         self.letter(seq)
     }
 
-    pub(crate) fn retry_letter(&mut self, org: &str, retry: Retry) -> Result<(), StoreError> {
+    pub(crate) fn retry_letter(&mut self, org: &str, retry: Retry) -> Result<Appended, StoreError> {
         retry.requests.iter().try_for_each(|request| sizes::body(org, &request.body))?;
         self.check_room()?;
         let letter = self.dead_letter(org, retry.letter)?;

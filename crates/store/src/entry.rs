@@ -10,6 +10,9 @@ use crate::{
     moves::{Change, DeadLetter, End, Lane, LedgerRow, Request, Subject},
 };
 
+/// Attempts of a change that its three bytes hold; more count as so many.
+const ATTEMPTS_STORED_MAX: u32 = 0x00ff_ffff;
+
 /// Format of the database as a whole.
 pub(crate) const FORMAT: u32 = 2;
 
@@ -46,14 +49,17 @@ pub(crate) struct StoredChange {
 
 impl StoredChange {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let Change { seq: _, lane, target, key, subjects, attempts, last_reason, body } = &self.change;
+        let Change { seq: _, lane, target, key, subjects, attempts, last_reason, resend, body } =
+            &self.change;
+        let [_, tries @ ..] = attempts.min(&ATTEMPTS_STORED_MAX).to_be_bytes();
         let writer = Writer::default()
             .text(&self.org)
             .u64(self.due_ms)
             .u8(lane_code(*lane))
             .text(target)
             .text(key)
-            .u32(*attempts)
+            .u8(*resend)
+            .raw(&tries)
             .text(last_reason)
             .bytes(body);
         write_subjects(writer, subjects).done()
@@ -63,12 +69,17 @@ impl StoredChange {
         let mut reader = Reader::new(payload);
         let org = reader.text()?;
         let due_ms = reader.u64()?;
+        let (lane, target, key) = (lane(reader.u8()?)?, reader.text()?, reader.text()?);
+        // Before there was `resend`, four bytes held the attempts, of which the first was always 0.
+        let [resend, tries @ ..] = reader.u32()?.to_be_bytes();
+        let attempts = u32::from_be_bytes([0, tries[0], tries[1], tries[2]]);
         let change = Change {
             seq,
-            lane: lane(reader.u8()?)?,
-            target: reader.text()?,
-            key: reader.text()?,
-            attempts: reader.u32()?,
+            lane,
+            target,
+            key,
+            attempts,
+            resend,
             last_reason: reader.text()?,
             body: reader.bytes()?,
             subjects: read_subjects(&mut reader)?,
@@ -325,11 +336,11 @@ mod tests {
     prop_compose! {
         fn any_change()(
             seq in any::<u64>(), live in any::<bool>(), target in ".{0,6}", key in ".{0,6}",
-            subjects in prop::collection::vec(any_subject(), 0..4), attempts in any::<u32>(),
-            last_reason in ".{0,6}", body in prop::collection::vec(any::<u8>(), 0..9),
+            subjects in prop::collection::vec(any_subject(), 0..4), attempts in 0..=ATTEMPTS_STORED_MAX,
+            resend in any::<u8>(), last_reason in ".{0,6}", body in prop::collection::vec(any::<u8>(), 0..9),
         ) -> Change {
             let lane = if live { Lane::Live } else { Lane::Refresh };
-            Change { seq, lane, target, key, subjects, attempts, last_reason, body }
+            Change { seq, lane, target, key, subjects, attempts, last_reason, resend, body }
         }
     }
 

@@ -198,6 +198,7 @@ impl Found {
             }
         }
         org.dead = dead.into_iter().collect();
+        org.newest_request = org.ingress.keys().map(|(_, seq)| *seq).max().unwrap_or_default();
         org.rows.pages = pages.into_iter().collect();
         check(name, &org, jobs.len() as u64)?;
         Ok(org)

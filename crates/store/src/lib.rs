@@ -50,9 +50,9 @@ pub use crate::{
     error::StoreError,
     ledger::Counts,
     moves::{
-        Append, BODY_BYTES_MAX, Change, DEAD_LETTERS_MAX, DeadLetter, End, HEAD_BYTES_MAX, Job, Lane,
-        LedgerRow, NAME_BYTES_MAX, NewChange, NewDead, NewRequest, OpenChanges, Outcome, Progress, Request,
-        Resolve, Retry, Settle, Subject, TEXT_BYTES_MAX, TRAIL_BYTES_MAX, units,
+        Append, Appended, BODY_BYTES_MAX, Change, Claimed, DEAD_LETTERS_MAX, DeadLetter, End, HEAD_BYTES_MAX,
+        Head, Job, Lane, LedgerRow, NAME_BYTES_MAX, NewChange, NewDead, NewRequest, OpenChanges, Outcome,
+        Progress, Request, Resolve, Retry, Settle, Settled, Subject, TEXT_BYTES_MAX, TRAIL_BYTES_MAX, units,
     },
 };
 
@@ -132,7 +132,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Full`] if requests are among it and too much waits already, [`StoreError::NoRoom`] if they or dead
     /// letters are among it and the disk is nearly full.
-    pub async fn append(&self, org: &str, append: Append) -> Result<(), StoreError> {
+    pub async fn append(&self, org: &str, append: Append) -> Result<Appended, StoreError> {
         let org = org.to_owned();
         self.worker.call(move |engine| engine.append(&org, append)).await
     }
@@ -150,11 +150,24 @@ impl Store {
         self.worker.call(move |engine| engine.ingress_head(&org, records_max)).await
     }
 
+    /// The oldest requests of one lane with numbers behind `after`, as many as fit in `records_max` records, but one at
+    /// least if any waits. May be cut short by [`HEAD_BYTES_MAX`].
+    pub async fn ingress_behind(
+        &self,
+        org: &str,
+        lane: Lane,
+        after: u64,
+        records_max: u64,
+    ) -> Result<Head, StoreError> {
+        let org = org.to_owned();
+        self.worker.call(move |engine| engine.ingress_behind(&org, lane, after, records_max)).await
+    }
+
     /// Point B: takes requests off ingress and stores what follows from them.
     ///
     /// # Errors
     /// [`StoreError::Unbalanced`] if records would be lost or invented, [`StoreError::UnknownRequest`].
-    pub async fn settle(&self, org: &str, settle: Settle) -> Result<(), StoreError> {
+    pub async fn settle(&self, org: &str, settle: Settle) -> Result<Settled, StoreError> {
         let org = org.to_owned();
         self.worker.call(move |engine| engine.settle(&org, settle)).await
     }
@@ -178,8 +191,26 @@ impl Store {
         now_ms: u64,
         changes_max: usize,
     ) -> Result<Vec<Change>, StoreError> {
+        let claimed = self.egress_claim(org, now_ms, changes_max, u64::MAX).await?;
+        self.changes(org, claimed.numbers).await
+    }
+
+    /// The same by numbers only, of those up to `up_to`: whoever has the changes need not read them back.
+    pub async fn egress_claim(
+        &self,
+        org: &str,
+        now_ms: u64,
+        changes_max: usize,
+        up_to: u64,
+    ) -> Result<Claimed, StoreError> {
         let org = org.to_owned();
-        self.worker.call(move |engine| engine.egress_take(&org, now_ms, changes_max)).await
+        self.worker.call(move |engine| Ok(engine.egress_claim(&org, now_ms, changes_max, up_to))).await
+    }
+
+    /// Those of the changes of these numbers that are on egress, in the order of `numbers`.
+    pub async fn changes(&self, org: &str, numbers: Vec<u64>) -> Result<Vec<Change>, StoreError> {
+        let org = org.to_owned();
+        self.worker.call(move |engine| engine.open_change_bodies(&org, &numbers)).await
     }
 
     /// Frees all changes that are taken and belong to no stored job: whoever took them is gone.
@@ -280,7 +311,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::UnknownLetter`], [`StoreError::Full`] and [`StoreError::NoRoom`] as for an append.
-    pub async fn retry_letter(&self, org: &str, retry: Retry) -> Result<(), StoreError> {
+    pub async fn retry_letter(&self, org: &str, retry: Retry) -> Result<Appended, StoreError> {
         let org = org.to_owned();
         self.worker.call(move |engine| engine.retry_letter(&org, retry)).await
     }

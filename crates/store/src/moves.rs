@@ -63,6 +63,27 @@ pub struct Request {
     pub body: Vec<u8>,
 }
 
+/// What an append came to: its requests with their numbers, to be passed on without reading them back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Appended {
+    /// Number of the newest request of the org before these; 0 if none has waited since the store was opened. Whoever has seen
+    /// all up to that one and these has seen all.
+    pub after: u64,
+    /// As they are stored, in order.
+    pub requests: Vec<Request>,
+}
+
+/// Waiting requests of one lane.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// Oldest first.
+    pub requests: Vec<Request>,
+    /// Whether these are all that waited behind the number that was asked with.
+    pub complete: bool,
+    /// The highest number given over all orgs when they were read.
+    pub given: u64,
+}
+
 /// By key, the content of each change on egress, oldest first; keys without any are not in it.
 pub type OpenChanges = BTreeMap<String, Vec<Vec<u8>>>;
 
@@ -159,6 +180,26 @@ pub struct Settle {
     pub at_ms: u64,
 }
 
+/// What a settle came to: its changes with their numbers, to be passed on without reading them back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// As they are stored, in order, without those that a later one of the same settle replaced.
+    pub changes: Vec<Change>,
+    /// Numbers of the changes on egress that they replaced.
+    pub replaced: Vec<u64>,
+}
+
+/// Changes that somebody takes to write them: of one target and lane, oldest first, one per key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claimed {
+    /// Their numbers.
+    pub numbers: Vec<u64>,
+    /// Their lane; none if there are none.
+    pub lane: Option<Lane>,
+    /// The highest number given over all orgs when they were taken.
+    pub given: u64,
+}
+
 /// One write to one record, before it has a number.
 ///
 /// A waiting change of the same target and key is replaced by it and its units are counted superseded. It takes over
@@ -194,6 +235,8 @@ pub struct Change {
     pub attempts: u32,
     /// Why it was put back last; empty if it never was.
     pub last_reason: String,
+    /// How whoever put it back last wants it sent; opaque here, 0 if it never was.
+    pub resend: u8,
     /// Its content.
     pub body: Vec<u8>,
 }
@@ -209,6 +252,8 @@ pub struct Resolve {
     pub at_ms: u64,
     /// What wrote it, for the ledger's rows: the call or the job, in a few words.
     pub by: String,
+    /// Those of the changes that the caller still has as it was given them; the others are read from disk.
+    pub changes: Vec<Change>,
 }
 
 /// What became of one change.
@@ -222,6 +267,8 @@ pub enum Outcome {
         due_ms: u64,
         /// Why, as a sentence.
         reason: String,
+        /// How it is to be sent then; opaque here.
+        resend: u8,
     },
     /// It is not to be written any more, and something else will see to its records.
     Superseded {

@@ -17,8 +17,8 @@ use crate::{
     keys::Key,
     ledger::Ledger,
     moves::{
-        Append, Change, DEAD_LETTERS_MAX, DeadLetter, End, Lane, LedgerRow, NewChange, NewDead, NewRequest,
-        Outcome, Progress, Request, Resolve, Retry, Settle, Subject, units,
+        Append, Appended, Change, DEAD_LETTERS_MAX, DeadLetter, End, Lane, LedgerRow, NewChange, NewDead,
+        NewRequest, Outcome, Progress, Request, Resolve, Retry, Settle, Settled, Subject, units,
     },
     rows::Rows,
     sizes::cut,
@@ -66,6 +66,8 @@ pub(crate) struct Org {
     /// Numbers of the dead letters that are kept, oldest first.
     pub(crate) dead: VecDeque<u64>,
     pub(crate) rows: Rows,
+    /// Number of the newest request since the store was opened, or that waited then.
+    pub(crate) newest_request: u64,
 }
 
 /// What is known of an ended record beside its subject.
@@ -107,16 +109,16 @@ impl Org {
         step: &mut Step<'_>,
         append: Append,
         depth_max: u64,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Appended, StoreError> {
         let Append { positions, requests, dead } = append;
         self.check_room(step.org, &requests, depth_max)?;
         self.move_positions(step, positions);
-        self.take_in(step, requests);
+        let appended = self.take_in(step, requests);
         for letter in dead {
             self.ledger.counts.records_in += u64::from(letter.subject.units);
             self.bury_new(step, letter);
         }
-        Ok(())
+        Ok(appended)
     }
 
     /// May so much be taken in, with what is open already? If nothing is open, anything may.
@@ -129,7 +131,9 @@ impl Org {
         Ok(())
     }
 
-    fn take_in(&mut self, step: &mut Step<'_>, requests: Vec<NewRequest>) {
+    fn take_in(&mut self, step: &mut Step<'_>, requests: Vec<NewRequest>) -> Appended {
+        let mut appended =
+            Appended { after: self.newest_request, requests: Vec::with_capacity(requests.len()) };
         for NewRequest { lane, records, body } in requests {
             let seq = step.number();
             let stored =
@@ -139,7 +143,10 @@ impl Org {
             self.ledger.requests += 1;
             self.ledger.counts.records_in += u64::from(records);
             self.ledger.counts.open_ingress += u64::from(records);
+            self.newest_request = seq;
+            appended.requests.push(stored.request);
         }
+        appended
     }
 
     fn move_positions(&mut self, step: &mut Step<'_>, positions: Vec<(String, Vec<u8>)>) {
@@ -168,6 +175,19 @@ impl Org {
         fits.map(|(_, ((_, seq), _))| *seq).collect()
     }
 
+    /// Numbers of the oldest requests of a lane behind a number, as far as they fit, and whether these are all.
+    pub(crate) fn behind(&self, lane: Lane, after: u64, records_max: u64) -> (Vec<u64>, bool) {
+        let (mut sum, mut numbers) = (0_u64, Vec::new());
+        for ((_, seq), records) in self.ingress.range((lane, after.saturating_add(1))..=(lane, u64::MAX)) {
+            sum = sum.saturating_add(u64::from(*records));
+            if sum > records_max && !numbers.is_empty() {
+                return (numbers, false);
+            }
+            numbers.push(*seq);
+        }
+        (numbers, true)
+    }
+
     /// Changes that a settle will replace, unless it is refused: `settle` needs their stored form.
     pub(crate) fn replaced_by(&self, settle: &Settle) -> Vec<u64> {
         let changes = settle.changes.iter();
@@ -180,7 +200,7 @@ impl Org {
         step: &mut Step<'_>,
         settle: Settle,
         mut stored: BTreeMap<u64, StoredChange>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Settled, StoreError> {
         let Settle { requests, unchanged, no_data, dead, changes, at_ms, positions } = settle;
         let mut taken = BTreeMap::new();
         for seq in requests {
@@ -214,11 +234,13 @@ impl Org {
         for letter in dead {
             self.bury_new(step, letter);
         }
+        let mut settled = Settled::default();
         for change in changes {
-            self.push(step, change, at_ms, &mut stored);
+            self.push(step, change, at_ms, &mut stored, &mut settled);
         }
+        settled.changes = stored.into_values().map(|stored| stored.change).collect();
         self.move_positions(step, positions);
-        Ok(())
+        Ok(settled)
     }
 
     /// One row per subject.
@@ -245,6 +267,7 @@ impl Org {
         change: NewChange,
         at_ms: u64,
         stored: &mut BTreeMap<u64, StoredChange>,
+        settled: &mut Settled,
     ) {
         let NewChange { lane, target, key, subjects, body } = change;
         let (seq, units) = (step.number(), units(&subjects));
@@ -257,9 +280,10 @@ impl Org {
             if let Some(StoredChange { change, .. }) = stored.remove(&old) {
                 self.note_superseded(step, change, at_ms, seq);
             }
+            settled.replaced.push(old);
         }
-        let (attempts, last_reason) = (0, String::new());
-        let change = Change { seq, lane: pushed.lane, target, key, subjects, attempts, last_reason, body };
+        let (lane, attempts, last_reason, resend) = (pushed.lane, 0, String::new(), 0);
+        let change = Change { seq, lane, target, key, subjects, attempts, last_reason, resend, body };
         let new = StoredChange { org: step.org.to_owned(), due_ms: 0, change };
         step.put(&Key::Change(seq), &new.encode());
         stored.insert(seq, new);
@@ -281,7 +305,7 @@ impl Org {
         resolve: Resolve,
         mut stored: BTreeMap<u64, StoredChange>,
     ) {
-        let Resolve { outcomes, finished_job, at_ms, by } = resolve;
+        let Resolve { outcomes, finished_job, at_ms, by, changes: _ } = resolve;
         let by = cut(by);
         let mut touched = BTreeSet::new();
         for (seq, outcome) in outcomes {
@@ -355,10 +379,10 @@ impl Org {
                 let (end, target, key, reason) = (End::Written, &*target, &*key, &*last_reason);
                 self.note(step, &Ended { end, at_ms, seq, tries, target, key, reason, by }, subjects);
             }
-            Outcome::Retry { due_ms, reason } => {
+            Outcome::Retry { due_ms, reason, resend } => {
                 let Some(newer) = self.egress.newer(seq) else {
                     let attempts = change.attempts.saturating_add(1);
-                    let change = Change { attempts, last_reason: cut(reason), ..change };
+                    let change = Change { attempts, last_reason: cut(reason), resend, ..change };
                     step.put(&Key::Change(seq), &StoredChange { org, due_ms, change }.encode());
                     return self.egress.retry(seq, due_ms);
                 };
@@ -424,11 +448,11 @@ impl Org {
         letter: DeadLetter,
         retry: Retry,
         depth_max: u64,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Appended, StoreError> {
         self.check_room(step.org, &retry.requests, depth_max)?;
-        self.take_in(step, retry.requests);
+        let appended = self.take_in(step, retry.requests);
         self.unbury(step, letter, End::Retried, retry.at_ms, &cut(retry.by));
-        Ok(())
+        Ok(appended)
     }
 
     /// The letter goes, by an operator's order. Its records stay counted as dead: that is how they ended.

@@ -65,6 +65,8 @@ pub(super) enum Line {
         key: String,
         attempts: u32,
         last_reason: String,
+        #[serde(default)]
+        resend: u8,
         subjects: Vec<SubjectLine>,
         body: Bytes,
     },
@@ -278,9 +280,21 @@ pub(super) fn line(key: Key<'_>, payload: &[u8]) -> Option<Line> {
         }
         Key::Change(seq) => {
             let StoredChange { org, due_ms, change } = StoredChange::decode(seq, payload)?;
-            let Change { lane, target, key, subjects, attempts, last_reason, body, .. } = change;
+            let Change { lane, target, key, subjects, attempts, last_reason, resend, body, .. } = change;
             let (lane, subjects, body) = (lane.into(), lines(subjects), body.into());
-            Line::Change { org, seq, lane, due_ms, target, key, attempts, last_reason, subjects, body }
+            Line::Change {
+                org,
+                seq,
+                lane,
+                due_ms,
+                target,
+                key,
+                attempts,
+                last_reason,
+                resend,
+                subjects,
+                body,
+            }
         }
         Key::DeadLetter(seq) => {
             let StoredDeadLetter { org, letter } = StoredDeadLetter::decode(seq, payload)?;
@@ -315,9 +329,21 @@ pub(super) fn entry(of: Line) -> Option<Write> {
             let request = Request { seq, lane: lane.into(), records, body: body.bytes()? };
             (Key::Request(seq).bytes(), StoredRequest { org, request }.encode())
         }
-        Line::Change { org, seq, lane, due_ms, target, key, attempts, last_reason, subjects: of, body } => {
+        Line::Change {
+            org,
+            seq,
+            lane,
+            due_ms,
+            target,
+            key,
+            attempts,
+            last_reason,
+            resend,
+            subjects: of,
+            body,
+        } => {
             let (lane, subjects, body) = (lane.into(), subjects(of)?, body.bytes()?);
-            let change = Change { seq, lane, target, key, subjects, attempts, last_reason, body };
+            let change = Change { seq, lane, target, key, subjects, attempts, last_reason, resend, body };
             (Key::Change(seq).bytes(), StoredChange { org, due_ms, change }.encode())
         }
         Line::DeadLetter { org, seq, at_ms, target, key, reason, hint, attempts, subjects: of, body } => {

@@ -11,7 +11,9 @@ use super::{
     model::{Flight, Model},
     request, subject, wait,
 };
-use crate::{Append, Change, End, Lane, OpenChanges, Outcome, Resolve, Retry, Settle, Store, StoreError};
+use crate::{
+    Append, Appended, Change, End, Lane, OpenChanges, Outcome, Resolve, Retry, Settle, Store, StoreError,
+};
 
 const ORGS: [&str; 2] = ["acme", "acme2"];
 /// Names of records that are asked for in the end; `key …` name the target's.
@@ -161,9 +163,22 @@ impl World {
         );
         let fits = append.requests.is_empty() || open == 0 || open + more <= OPTIONS.depth_max;
         match self.store().append(ORGS[at], append.clone()).await {
-            Ok(()) if fits => self.models[at].append(append),
+            Ok(appended) if fits => {
+                self.passed_on(at, &appended).await;
+                self.models[at].append(append);
+            }
             Err(StoreError::Full { .. }) if !fits => {}
             other => panic!("{other:?} with {open} open and {more} more"),
+        }
+    }
+
+    /// What is passed on after an append is what is stored, and it tells what came before.
+    async fn passed_on(&mut self, at: usize, appended: &Appended) {
+        for lane in [Lane::Live, Lane::Refresh] {
+            let read = self.store().ingress_behind(ORGS[at], lane, appended.after, u64::MAX).await.unwrap();
+            let passed_on = appended.requests.iter().filter(|request| request.lane == lane);
+            assert!(passed_on.eq(&read.requests) && read.complete, "{appended:?} {read:?}");
+            assert!(appended.requests.iter().all(|request| request.seq <= read.given));
         }
     }
 
@@ -191,7 +206,11 @@ impl World {
             settle.changes.push(change(Lane::Refresh, TARGETS[1], "key 0", 0, &self.body()));
         }
         settle.at_ms = self.now_ms;
-        self.store().settle(ORGS[at], settle.clone()).await.unwrap();
+        let settled = self.store().settle(ORGS[at], settle.clone()).await.unwrap();
+        let numbers = settled.changes.iter().map(|change| change.seq).collect();
+        let read_back = self.store().changes(ORGS[at], numbers).await.unwrap();
+        assert_eq!(settled.changes, read_back, "what is passed on is what is stored");
+        assert!(self.store().changes(ORGS[at], settled.replaced).await.unwrap().is_empty());
         let bodies: Vec<_> = found.into_iter().map(|request| request.2).collect();
         self.models[at].settle(&bodies, settle);
     }
@@ -229,7 +248,9 @@ impl World {
             let (reason, hint) = ("UNABLE_TO_LOCK_ROW".to_owned(), String::new());
             let outcome = match verdict {
                 Verdict::Written => Outcome::Written,
-                Verdict::Retry(later_ms) => Outcome::Retry { due_ms: self.now_ms + later_ms, reason },
+                Verdict::Retry(later_ms) => {
+                    Outcome::Retry { due_ms: self.now_ms + later_ms, reason, resend: 0 }
+                }
                 Verdict::Superseded => Outcome::Superseded { reason },
                 Verdict::Dead => Outcome::Dead { reason, hint, at_ms: self.now_ms },
             };
@@ -238,7 +259,14 @@ impl World {
         let ids: Vec<_> = self.models[at].jobs.keys().cloned().collect();
         let finished_job = finish.filter(|_| !ids.is_empty()).map(|pick| pick.get(&ids).clone());
         let (at_ms, by) = (self.now_ms, "REST".to_owned());
-        let resolve = Resolve { outcomes: outcomes.clone(), finished_job: finished_job.clone(), at_ms, by };
+        // Some are given back as they were taken, and one of them as it never was: that one is read instead.
+        let kept = outcomes.iter().map(|(seq, _)| *seq).step_by(2).collect();
+        let mut changes = self.store().changes(ORGS[at], kept).await.unwrap();
+        if let Some(change) = changes.last_mut() {
+            change.key.push('?');
+        }
+        let finished = finished_job.clone();
+        let resolve = Resolve { outcomes: outcomes.clone(), finished_job: finished, at_ms, by, changes };
         self.store().resolve(ORGS[at], resolve).await.unwrap();
         for (seq, outcome) in outcomes {
             self.models[at].resolve(seq, &outcome);
@@ -277,7 +305,9 @@ impl World {
             let open = self.models[at].counts().open();
             let requests = vec![request(Lane::Live, 1, &body)];
             match self.store().retry_letter(org, Retry { letter: seq, requests, by, at_ms }).await {
-                Ok(()) if open == 0 || open < OPTIONS.depth_max => {}
+                Ok(appended) if open == 0 || open < OPTIONS.depth_max => {
+                    self.passed_on(at, &appended).await;
+                }
                 Err(StoreError::Full { .. }) if open >= OPTIONS.depth_max => return,
                 other => panic!("{other:?} with {open} open"),
             }

@@ -35,7 +35,7 @@ fn a_row_says_when_how_often_by_what_and_why() {
         let open = store.changes_of("acme", "001B", 9).await.unwrap();
         assert_eq!((open.len(), open[0].key.as_str()), (1, "acme.example"));
         for (outcome, at_ms) in [
-            (Outcome::Retry { due_ms: 0, reason: "UNABLE_TO_LOCK_ROW".to_owned() }, 20),
+            (Outcome::Retry { due_ms: 0, reason: "UNABLE_TO_LOCK_ROW".to_owned(), resend: 0 }, 20),
             (Outcome::Written, 30),
         ] {
             let taken = store.egress_take("acme", 20, 9).await.unwrap();
