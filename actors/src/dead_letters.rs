@@ -12,7 +12,7 @@ use orgpipe_store::{DeadLetter, End, LedgerRow, Retry, StoreError};
 use serde::Serialize;
 
 use self::again::again;
-use crate::{org::wake::Wakeup, service::Service, supervise::supervisor::OrgError};
+use crate::{org::messages::Wakeup, service::Service, supervise::supervisor::OrgError};
 
 /// Letters that one order is about, at most.
 pub const ACTED_ON_MAX: usize = 1_000;
@@ -260,7 +260,7 @@ impl Service {
     /// Tells the org that requests wait. An org that is down finds them when it starts.
     async fn wake(&self, id: &str) {
         if let Ok(actor) = self.find(id, false).await {
-            let _ = actor.try_send(Wakeup::Ingress);
+            let _ = actor.try_send(Wakeup::Ingest);
         }
     }
 }

@@ -54,6 +54,10 @@ pub(crate) enum Point {
     BeforeC,
     /// The changes' end is recorded.
     AfterC,
+    /// A message that carries requests.
+    Arrived,
+    /// A message that carries changes.
+    Decided,
 }
 
 /// How long a thread stands still.
@@ -78,23 +82,27 @@ const NAMES: &[(&str, Point)] = &[
     ("after-close", Point::AfterClose),
     ("before-c", Point::BeforeC),
     ("after-c", Point::AfterC),
+    ("arrived", Point::Arrived),
+    ("decided", Point::Decided),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Harm {
+enum Effect {
     Panic,
     Abort,
     /// The thread stands still.
     Block,
     /// The thread ends.
     End,
+    /// The message is lost.
+    Lose,
 }
 
 #[derive(Debug)]
 struct Failpoint {
     point: Point,
     org: Option<String>,
-    harm: Harm,
+    effect: Effect,
     /// Counted from 1.
     passes: RangeInclusive<u64>,
     passed: AtomicU64,
@@ -102,8 +110,9 @@ struct Failpoint {
 
 /// The failpoints that are on: none, unless a test says so.
 ///
-/// Written `POINT[/ORG]=panic|abort|block|end[@FIRST[-LAST]]`, separated by `;`: `writer/acme=panic@2-4` panics in the second,
-/// third and fourth step of acme's writer. Without passes, it is the first one. `block` and `end` are of the thread.
+/// Written `POINT[/ORG]=panic|abort|block|end|lose[@FIRST[-LAST]]`, separated by `;`: `writer/acme=panic@2-4` panics in the second,
+/// third and fourth step of acme's writer. Without passes, it is the first one. `block` and `end` are of the thread,
+/// `lose` is of a message.
 #[derive(Clone, Debug, Default)]
 pub struct Failpoints(Arc<[Failpoint]>);
 
@@ -123,18 +132,19 @@ impl FromStr for Failpoints {
 }
 
 fn failpoint(text: &str) -> Option<Failpoint> {
-    let (place, harm) = text.split_once('=')?;
+    let (place, effect) = text.split_once('=')?;
     let (name, org) = place.split_once('/').map_or((place, None), |(name, org)| (name, Some(org.to_owned())));
-    let (harm, passes) = harm.split_once('@').unwrap_or((harm, "1"));
+    let (effect, passes) = effect.split_once('@').unwrap_or((effect, "1"));
     let (first, last) = passes.split_once('-').unwrap_or((passes, passes));
     Some(Failpoint {
         point: NAMES.iter().find(|(known, _)| *known == name)?.1,
         org,
-        harm: match harm {
-            "panic" => Harm::Panic,
-            "abort" => Harm::Abort,
-            "block" => Harm::Block,
-            "end" => Harm::End,
+        effect: match effect {
+            "panic" => Effect::Panic,
+            "abort" => Effect::Abort,
+            "block" => Effect::Block,
+            "end" => Effect::End,
+            "lose" => Effect::Lose,
             _ => return None,
         },
         passes: first.parse().ok()?..=last.parse().ok()?,
@@ -150,20 +160,33 @@ impl Failpoints {
 
     /// Passes a point, if it lets.
     pub(crate) fn pass(&self, point: Point, org: &str) {
-        for failpoint in self.0.iter() {
-            if failpoint.point == point && failpoint.org.as_deref().is_none_or(|wanted| wanted == org) {
-                let pass = failpoint.passed.fetch_add(1, Ordering::Relaxed) + 1;
-                if failpoint.passes.contains(&pass) {
-                    match failpoint.harm {
-                        Harm::Panic => panic!("failpoint {failpoint}"),
-                        // As kill -9 would: nothing is flushed, nothing is dropped.
-                        Harm::Abort => std::process::abort(),
-                        Harm::Block => std::thread::sleep(BLOCK),
-                        Harm::End => drop(actix_rt::Arbiter::current().stop()),
-                    }
-                }
+        for failpoint in self.met(point, org) {
+            match failpoint.effect {
+                Effect::Panic => panic!("failpoint {failpoint}"),
+                // As kill -9 would: nothing is flushed, nothing is dropped.
+                Effect::Abort => std::process::abort(),
+                Effect::Block => std::thread::sleep(BLOCK),
+                Effect::End => drop(actix_rt::Arbiter::current().stop()),
+                Effect::Lose => {}
             }
         }
+    }
+
+    /// Whether the message at this point is lost.
+    pub(crate) fn loses(&self, point: Point, org: &str) -> bool {
+        // Each one counts its passes, also behind one that loses the message.
+        self.met(point, org).filter(|failpoint| failpoint.effect == Effect::Lose).count() > 0
+    }
+
+    /// Those that are on at this pass.
+    fn met<'a>(&'a self, point: Point, org: &'a str) -> impl Iterator<Item = &'a Failpoint> {
+        self.0.iter().filter(move |failpoint| {
+            let here = failpoint.org.as_deref().is_none_or(|wanted| wanted == org);
+            failpoint.point == point && here && {
+                let pass = failpoint.passed.fetch_add(1, Ordering::Relaxed) + 1;
+                failpoint.passes.contains(&pass)
+            }
+        })
     }
 }
 
@@ -181,8 +204,8 @@ mod tests {
     #[test]
     fn failpoints_are_read_or_refused() {
         let read: Failpoints = "before-a=abort; writer/acme=panic@2-4".parse().expect("two failpoints");
-        let passes: Vec<_> = read.0.iter().map(|one| (one.point, one.harm, one.passes.clone())).collect();
-        let expected = [(Point::BeforeA, Harm::Abort, 1..=1), (Point::Writer, Harm::Panic, 2..=4)];
+        let passes: Vec<_> = read.0.iter().map(|one| (one.point, one.effect, one.passes.clone())).collect();
+        let expected = [(Point::BeforeA, Effect::Abort, 1..=1), (Point::Writer, Effect::Panic, 2..=4)];
         assert_eq!(passes, expected);
         assert!("".parse::<Failpoints>().expect("none").is_empty());
         for wrong in ["writer", "wirter=panic", "writer=stop", "writer=panic@x"] {

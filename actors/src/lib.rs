@@ -4,9 +4,9 @@
 //! Supervisor                         supervise/supervisor.rs
 //! └─ OrgActor, one per org           supervise/org_actor.rs
 //!    ├─ CometdActor                  capture/cometd.rs    events  ─▶ A ─▶ ingress
-//!    ├─ Worker<Refresh>              capture/refresh.rs   records ─▶ A ─▶ ingress; capture/gap_recovery.rs for gaps
-//!    ├─ Worker<Ingest>               decide/ingest.rs     ingress ─▶ look up, match, diff ─▶ B ─▶ egress
-//!    └─ Worker<Writer>               deliver/writer.rs    egress ─▶ REST, Bulk API 2.0 ─▶ C
+//!    ├─ RefreshTimer                 capture/refresh.rs   records ─▶ A ─▶ ingress; capture/gap_recovery.rs for gaps
+//!    ├─ IngestActor                  decide/ingest.rs     ingress ─▶ look up, match, diff ─▶ B ─▶ egress
+//!    └─ WriterActor                  deliver/writer.rs    egress ─▶ REST, Bulk API 2.0 ─▶ C
 //! ```
 //!
 //! Layers, from the bottom; none imports upward or sideways (`tests/tidy.rs` holds it):

@@ -19,6 +19,7 @@ use crate::{
     doctor::{self, Report},
     explain::{self, Story},
     forecast::Forecast,
+    org::memory::MemoryBudget,
     org::{
         api::gate::BudgetView,
         context::OrgContext,
@@ -34,7 +35,7 @@ use crate::{
     settings::Settings,
     supervise::{
         directory::Directory,
-        org_actor::{Order, OrgActor, Replay},
+        org_actor::{OrgActor, OrgCommand, Replay, ReplayError},
         supervisor::{Drain, Find, OrgError, Supervisor},
     },
     vendor::shared::Shared,
@@ -187,7 +188,8 @@ impl Service {
         let store = Store::open(&settings.data_dir, options)?;
         let http = HttpClient::new()?;
         let shared = Arc::new(Shared::new(&settings, clock)?);
-        let common = Common { store: store.clone(), http, shared, queue_max: settings.queue_max, clock };
+        let (memory, queue_max) = (MemoryBudget::default(), settings.queue_max);
+        let common = Common { store: store.clone(), http, shared, memory, queue_max, clock };
         let directory = Arc::new(Directory::default());
         for org in &settings.orgs {
             directory.put(common.context(org, Arc::default(), settings.failpoints.clone()));
@@ -315,30 +317,30 @@ impl Service {
         if syncs.is_empty() {
             return Err(OrgError::NothingToRefresh { org: id.to_owned(), sync: sync.map(str::to_owned) });
         }
-        self.order(id, false, Order::Refresh { syncs: syncs.clone(), changed }).await?;
+        self.order(id, false, OrgCommand::Refresh { syncs: syncs.clone(), changed }).await?;
         Ok(syncs)
     }
 
     /// Stops every part of an org, after the steps under way, until it is resumed; also over a restart.
     pub async fn pause(&self, id: &str) -> Result<(), OrgError> {
-        self.order(id, true, Order::DesiredState(DesiredState::Pause)).await
+        self.order(id, true, OrgCommand::DesiredState(DesiredState::Pause)).await
     }
 
     /// Takes nothing new in, finishes what is open, then pauses; at the latest after `patience`.
     pub async fn drain_org(&self, id: &str, patience: Duration) -> Result<(), OrgError> {
         let until_ms = self.known(id)?.clock.now_ms();
         let until_ms = until_ms.saturating_add(u64::try_from(patience.as_millis()).unwrap_or(u64::MAX));
-        self.order(id, true, Order::DesiredState(DesiredState::Drain { until_ms })).await
+        self.order(id, true, OrgCommand::DesiredState(DesiredState::Drain { until_ms })).await
     }
 
     /// Ends a pause or a drain, and starts what is parked.
     pub async fn resume(&self, id: &str) -> Result<(), OrgError> {
-        self.order(id, true, Order::DesiredState(DesiredState::Run)).await
+        self.order(id, true, OrgCommand::DesiredState(DesiredState::Run)).await
     }
 
     /// Stops every part of an org, after the steps under way, and starts it afresh.
     pub async fn restart(&self, id: &str) -> Result<(), OrgError> {
-        self.order(id, true, Order::Restart).await
+        self.order(id, true, OrgCommand::Restart).await
     }
 
     /// Sets where a channel's events go on; the channel need not be named where there is only one.
@@ -360,7 +362,11 @@ impl Service {
         let channel = (*channel).clone();
         let actor = self.find(id, false).await?;
         let before = actor.send(Replay { channel: channel.clone(), from }).await;
-        let before = before.map_err(|_| OrgError::Down(id.to_owned()))??;
+        let before = match before.map_err(|_| OrgError::Down(id.to_owned()))? {
+            Ok(before) => before,
+            Err(ReplayError::Busy) => return Err(OrgError::Busy(id.to_owned())),
+            Err(ReplayError::Store(error)) => return Err(error.into()),
+        };
         Ok(Replayed { channel, before, consequence: from.consequence() })
     }
 
@@ -389,7 +395,7 @@ impl Service {
         found.unwrap_or_else(|_| Err(OrgError::Stopping(id.to_owned())))
     }
 
-    async fn order(&self, id: &str, revive: bool, order: Order) -> Result<(), OrgError> {
+    async fn order(&self, id: &str, revive: bool, order: OrgCommand) -> Result<(), OrgError> {
         let answer = self.find(id, revive).await?.send(order).await;
         Ok(answer.map_err(|_| OrgError::Down(id.to_owned()))??)
     }

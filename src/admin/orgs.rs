@@ -89,7 +89,9 @@ pub(super) fn problem(error: &OrgError) -> HttpResponse {
             StatusCode::SERVICE_UNAVAILABLE,
             "Try again in a moment; if it is parked, resume it first (see its note).",
         ),
-        OrgError::Stopping(_) => (StatusCode::SERVICE_UNAVAILABLE, "Try again once it runs again."),
+        OrgError::Stopping(_) | OrgError::Busy(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "Try again once it runs again.")
+        }
         OrgError::WhichChannel { .. } => (StatusCode::CONFLICT, "Give its name as `channel`."),
         OrgError::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Look into orgpipe's log."),
     };

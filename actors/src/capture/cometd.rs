@@ -5,8 +5,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use actix::{
-    Actor, ActorContext as _, AsyncContext as _, Context, Handler, WeakRecipient, WrapFuture as _,
-    fut::ActorFutureExt as _,
+    Actor, ActorContext as _, AsyncContext as _, Context, Handler, WrapFuture as _, fut::ActorFutureExt as _,
 };
 use orgpipe_salesforce::{
     cometd::{
@@ -15,7 +14,7 @@ use orgpipe_salesforce::{
     },
     error::CallError,
 };
-use orgpipe_store::StoreError;
+use orgpipe_store::{Appended, StoreError};
 
 use super::{
     gap_recovery,
@@ -26,10 +25,10 @@ use crate::{
     org::{
         api::client,
         context::OrgContext,
+        messages::{OrgLink, Wakeup},
         step_error::StepError,
         store::Position,
         subscription::{REFUSED, Subscription},
-        wake::Wakeup,
     },
     receipt::GapReason,
     runtime::worker::{Stop, Wake},
@@ -39,12 +38,15 @@ use crate::{
 const HEARD_EVERY: Duration = Duration::from_mins(1);
 
 /// The event subscription of one org.
+///
+/// Started by: its `OrgActor`. Asks: the org's event endpoint, the store. Sends: `Arrived` to the ingest. If it dies, a
+/// fresh one subscribes behind the stored replay IDs.
 pub(crate) struct CometdActor {
     org: Arc<OrgContext>,
     /// `None` only until the positions are read, and while a step is computed.
     session: Option<Session>,
     login: Option<client::Session>,
-    wakeup: WeakRecipient<Wakeup>,
+    link: OrgLink,
     /// Channels that deliver.
     delivering: BTreeSet<String>,
     /// Not before this time since the start is it stored again that they were heard of.
@@ -54,10 +56,10 @@ pub(crate) struct CometdActor {
 
 impl CometdActor {
     /// A subscription to every channel of the org's syncs, going on from the stored positions.
-    pub(crate) fn new(org: Arc<OrgContext>, wakeup: WeakRecipient<Wakeup>) -> Self {
+    pub(crate) fn new(org: Arc<OrgContext>, link: OrgLink) -> Self {
         let delivering = BTreeSet::new();
         let heard_again = Duration::ZERO;
-        Self { org, session: None, login: None, wakeup, delivering, heard_again, stopping: false }
+        Self { org, session: None, login: None, link, delivering, heard_again, stopping: false }
     }
 
     fn feed(&mut self, input: Input, context: &mut Context<Self>) {
@@ -141,7 +143,7 @@ impl CometdActor {
         let commit =
             async move { gap_recovery::note_gap(&org, channels, GapReason::ReplayRefused, Vec::new()).await };
         context.wait(commit.into_actor(self).map(move |noted, actor, context| match noted {
-            Ok(()) => actor.wake(Wakeup::Refresh),
+            Ok(()) => actor.link.wake(Wakeup::Refresh),
             Err(error) => {
                 // Started afresh, it sees the same gap again.
                 tracing::error!(org = actor.org.id(), "a gap was not stored: {error}");
@@ -171,7 +173,7 @@ impl CometdActor {
         };
         context.spawn(commit.into_actor(self).map(move |stored, actor, context| {
             let input = match stored {
-                Ok(()) => {
+                Ok(appended) => {
                     let now_ms = actor.org.clock.now_ms();
                     actor.org.board.subscription(now_ms, |all| {
                         for (channel, events, position_ms) in news {
@@ -182,9 +184,9 @@ impl CometdActor {
                         }
                     });
                     if !overflowed.is_empty() {
-                        actor.wake(Wakeup::Refresh);
+                        actor.link.wake(Wakeup::Refresh);
                     }
-                    actor.wake(Wakeup::Ingress);
+                    actor.hand_on(appended, context);
                     Input::Stored { request }
                 }
                 Err(error) => {
@@ -221,11 +223,13 @@ impl CometdActor {
         }));
     }
 
-    /// A full mailbox means that a wake-up waits in it already.
-    fn wake(&self, which: Wakeup) {
-        if let Some(wakeup) = self.wakeup.upgrade() {
-            let _ = wakeup.try_send(which);
-        }
+    /// The next poll does not wait until the ingest has the requests.
+    fn hand_on(&self, appended: Appended, context: &mut Context<Self>) {
+        let link = self.link.clone();
+        let hand_on = async move {
+            link.arrived(appended).await;
+        };
+        context.spawn(hand_on.into_actor(self));
     }
 
     fn note(&mut self, report: Report) {

@@ -12,13 +12,14 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use orgpipe_store::{Append, DeadLetter, StoreError};
+use orgpipe_store::{Append, Appended, DeadLetter, StoreError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::pages::{self, Cursor};
 use crate::{
     org::{
         context::OrgContext,
+        messages::OrgLink,
         step_error::StepError,
         store::{Moved, Position},
     },
@@ -192,13 +193,13 @@ pub(super) async fn show(org: &OrgContext) -> Result<(), StoreError> {
 }
 
 /// Goes one step on with the oldest gap. `ahead`: so much waits to be looked up that no page is read now.
-pub(super) async fn advance(org: &OrgContext, ahead: bool) -> Result<Next, StepError> {
+pub(super) async fn advance(org: &OrgContext, link: &OrgLink, ahead: bool) -> Result<Next, StepError> {
     let Some(gap) = gaps(org).await?.into_iter().next() else { return Ok(Next::Idle) };
     match &gap.phase {
         Phase::Reading(_) if ahead => Ok(Next::After(LOOK_AGAIN)),
         Phase::Reading(open) => {
             let mut open = open.clone();
-            read(org, gap.clone(), &mut open).await?;
+            read(org, link, gap.clone(), &mut open).await?;
             Ok(Next::Again)
         }
         Phase::Deciding(None) => {
@@ -226,7 +227,12 @@ pub(super) async fn advance(org: &OrgContext, ahead: bool) -> Result<Next, StepE
     }
 }
 
-async fn read(org: &OrgContext, gap: Gap, open: &mut Vec<(String, Cursor)>) -> Result<(), StepError> {
+async fn read(
+    org: &OrgContext,
+    link: &OrgLink,
+    gap: Gap,
+    open: &mut Vec<(String, Cursor)>,
+) -> Result<(), StepError> {
     let mut append = Append::default();
     let (mut read, mut calls) = (0, 0);
     if let Some((name, cursor)) = open.first_mut() {
@@ -245,12 +251,13 @@ async fn read(org: &OrgContext, gap: Gap, open: &mut Vec<(String, Cursor)>) -> R
         }
     }
     let phase = if open.is_empty() { Phase::Deciding(None) } else { Phase::Reading(std::mem::take(open)) };
-    save(org, Gap { phase, read: gap.read + read, calls: gap.calls + calls, ..gap }, append).await?;
+    let gap = Gap { phase, read: gap.read + read, calls: gap.calls + calls, ..gap };
+    link.arrived(save(org, gap, append).await?).await;
     Ok(())
 }
 
 /// Stores the gap's new state in one commit with what comes of it.
-async fn save(org: &OrgContext, gap: Gap, mut append: Append) -> Result<(), StoreError> {
+async fn save(org: &OrgContext, gap: Gap, mut append: Append) -> Result<Appended, StoreError> {
     let _alone = org.gaps.lock().await;
     let mut gaps = gaps(org).await?;
     if let Some(known) = gaps.iter_mut().find(|known| known.id == gap.id) {

@@ -7,7 +7,7 @@
 
 use std::{str::FromStr as _, sync::Arc, time::Duration};
 
-use actix::WeakRecipient;
+use actix::{Actor, Context, Handler};
 use croner::Cron;
 use orgpipe_store::{Append, NewRequest, StoreError};
 
@@ -24,14 +24,14 @@ use crate::{
     failpoint::Point,
     org::{
         context::OrgContext,
+        messages::OrgLink,
         part::{Part, State},
         step_error::StepError,
         store::Position,
-        wake::Wakeup,
     },
     queue_entry::Origin,
     retry::Delays,
-    runtime::worker::{Next, Work},
+    runtime::worker::{self, Next, Steps, Stop, Wake, Work, Worker},
     settings::{RefreshSettings, SyncSettings},
 };
 
@@ -48,10 +48,55 @@ async fn begun_ms(org: &OrgContext, sync: &str) -> Result<u64, StoreError> {
     Ok(all.max(org.store.number(Position::ChangesStarted(sync)).await?).unwrap_or_default())
 }
 
-/// The refresh of one org's syncs.
+/// Reads the records of one org again: by schedule, on demand, and where events were missed.
+///
+/// Started by: its `OrgActor`. Asks: the org, the store, the vendor's webhook. Sends: `Arrived` to the ingest. If it dies, a
+/// fresh one goes on behind the last stored page.
+pub(crate) struct RefreshTimer(Steps<Refresh>);
+
+impl RefreshTimer {
+    /// Goes on with whatever runs are stored.
+    pub(crate) fn new(org: Arc<OrgContext>, link: OrgLink) -> Self {
+        Self(Steps::new(Refresh::new(org, link)))
+    }
+}
+
+impl Worker for RefreshTimer {
+    type Work = Refresh;
+
+    fn steps(&mut self) -> &mut Steps<Refresh> {
+        &mut self.0
+    }
+}
+
+impl Actor for RefreshTimer {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        worker::wake(self, context);
+    }
+}
+
+impl Handler<Wake> for RefreshTimer {
+    type Result = ();
+
+    fn handle(&mut self, _: Wake, context: &mut Self::Context) {
+        worker::wake(self, context);
+    }
+}
+
+impl Handler<Stop> for RefreshTimer {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, context: &mut Self::Context) {
+        worker::stop(self, context);
+    }
+}
+
+/// The work of a [`RefreshTimer`].
 pub(crate) struct Refresh {
     pub(super) org: Arc<OrgContext>,
-    wakeup: WeakRecipient<Wakeup>,
+    link: OrgLink,
     delays: Delays,
     waits: Waits,
     /// Whether the board shows the gaps on disk.
@@ -62,13 +107,12 @@ pub(crate) struct Refresh {
 }
 
 impl Refresh {
-    /// Goes on with whatever runs are stored.
-    pub(crate) fn new(org: Arc<OrgContext>, wakeup: WeakRecipient<Wakeup>) -> Self {
+    fn new(org: Arc<OrgContext>, link: OrgLink) -> Self {
         let delays = Delays::new(Duration::from_secs(1), Duration::from_mins(5));
         let post_delays = Delays::new(Duration::from_secs(1), Duration::from_mins(5));
         Self {
             org,
-            wakeup,
+            link,
             delays,
             waits: Waits::default(),
             shown: false,
@@ -86,13 +130,10 @@ impl Refresh {
         let healed = if let Some(wait) = self.waits.left(GAPS, self.org.clock.monotonic()) {
             Next::After(wait)
         } else {
-            let healed = gap_recovery::advance(&self.org, ahead).await;
+            let healed = gap_recovery::advance(&self.org, &self.link, ahead).await;
             self.settle(GAPS, "the healing of a gap", healed)
         };
         let mut next = sooner(self.post().await, healed);
-        if next == Next::Again {
-            self.wake();
-        }
         let org = Arc::clone(&self.org);
         for sync in &org.settings.syncs {
             if self.waits.left(&sync.name, org.clock.monotonic()).is_some() {
@@ -348,17 +389,10 @@ impl Refresh {
     async fn commit(&self, append: Append) -> Result<(), StepError> {
         let org = &self.org;
         org.pass(Point::BeforePage);
-        org.store.append(append).await?;
+        let appended = org.store.append(append).await?;
         org.pass(Point::AfterPage);
-        self.wake();
+        self.link.arrived(appended).await;
         Ok(())
-    }
-
-    /// A full mailbox means that a wake-up waits in it already.
-    fn wake(&self) {
-        if let Some(wakeup) = self.wakeup.upgrade() {
-            let _ = wakeup.try_send(Wakeup::Ingress);
-        }
     }
 
     /// Posts receipts; a webhook that does not answer holds up nothing else.

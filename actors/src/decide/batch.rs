@@ -104,14 +104,14 @@ pub(super) struct Batch<'a> {
 /// that the login led to before, so the rows they brought along do not count.
 pub(super) fn take(
     syncs: &[Arc<SyncSettings>],
-    head: Vec<Request>,
+    head: &[&Request],
     superseded_up_to: u64,
     now_ms: u64,
     settle: &mut Settle,
 ) -> Option<Job> {
     let mut job: Option<Job> = None;
     let mut places = BTreeMap::new();
-    for request in head {
+    for &request in head {
         let mut entry: RequestEntry = match unpack(&request.body) {
             Ok(entry) => entry,
             Err(problem) => {
@@ -172,7 +172,7 @@ fn add(job: &mut Job, places: &mut BTreeMap<String, usize>, entry: RequestEntry,
     }
 }
 
-fn dead_letter(settle: &mut Settle, request: Request, reason: &str, hint: &str, now_ms: u64) {
+fn dead_letter(settle: &mut Settle, request: &Request, reason: &str, hint: &str, now_ms: u64) {
     settle.requests.push(request.seq);
     let key = format!("request {}", request.seq);
     let (units, trail) = (request.records, Vec::new());
@@ -181,7 +181,7 @@ fn dead_letter(settle: &mut Settle, request: Request, reason: &str, hint: &str, 
         key,
         reason: reason.to_owned(),
         hint: hint.to_owned(),
-        body: request.body,
+        body: request.body.clone(),
         at_ms: now_ms,
     });
 }
@@ -235,13 +235,14 @@ mod tests {
     #[test]
     fn requests_of_one_sync_are_one_batch_and_a_record_asked_twice_is_read_once() {
         let org = org();
-        let head = vec![
+        let head = [
             request(1, "accounts", Origin::Live, &[A, B]),
             request(2, "accounts", Origin::Live, &["0015000000Gv7qJAAR"]),
             request(3, "accounts", Origin::Refresh, &[B]),
         ];
         let mut settle = Settle::default();
-        let job = take(&org.syncs, head, 0, 9, &mut settle).expect("a batch");
+        let head: Vec<&Request> = head.iter().collect();
+        let job = take(&org.syncs, &head, 0, 9, &mut settle).expect("a batch");
         assert_eq!((job.requests.as_slice(), job.received_ms), ([1, 2].as_slice(), 1));
         let units: Vec<u32> = job.asked.iter().map(|asked| asked.units).collect();
         assert_eq!(units, [2, 1]);
@@ -271,13 +272,11 @@ mod tests {
         let org = org();
         let mut broken = request(1, "accounts", Origin::Live, &[A]);
         broken.body.truncate(5);
-        let head = vec![
-            broken,
-            request(2, "gone", Origin::Live, &[A, B]),
-            request(3, "accounts", Origin::Live, &[A]),
-        ];
+        let head =
+            [broken, request(2, "gone", Origin::Live, &[A, B]), request(3, "accounts", Origin::Live, &[A])];
         let mut settle = Settle::default();
-        let job = take(&org.syncs, head, 0, 9, &mut settle).expect("the third");
+        let head: Vec<&Request> = head.iter().collect();
+        let job = take(&org.syncs, &head, 0, 9, &mut settle).expect("the third");
         assert_eq!((job.requests, settle.requests.as_slice()), (vec![3], [1, 2].as_slice()));
         let dead: Vec<u32> = settle.dead.iter().map(|dead| dead.subject.units).collect();
         assert_eq!(dead, [1, 2]);

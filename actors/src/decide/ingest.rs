@@ -5,9 +5,9 @@
 //!
 //! Until commit B nothing has happened: any failure leaves the requests where they are, and they are tried again.
 
-use std::{ops::ControlFlow, sync::Arc, time::Duration};
+use std::{cell::RefCell, collections::BTreeSet, ops::ControlFlow, rc::Rc, sync::Arc, time::Duration};
 
-use actix::WeakRecipient;
+use actix::{Actor, Context, Handler, MessageResult};
 use futures_util::future::{OptionFuture, join};
 use orgpipe_reconcile::lookup;
 use orgpipe_salesforce::error::ErrorClass;
@@ -19,6 +19,7 @@ use super::{
     freshness::FreshnessGuard,
     prepared::PreparedBatch,
     scheduler::{self, Label, Scheduler},
+    window::{BYTES_MAX, RequestWindow},
 };
 use crate::{
     audit_trail::{self, Hasher},
@@ -27,14 +28,14 @@ use crate::{
         api::budget::patience,
         context::OrgContext,
         identity,
+        messages::{Arrived, OrgLink, Wakeup},
         part::{Part, State},
         step_error::StepError,
         store::Position,
-        wake::Wakeup,
     },
     queue_entry::Origin,
     retry::{Delays, until},
-    runtime::worker::{Next, Work},
+    runtime::worker::{self, LOOK_AGAIN, Next, Steps, Stop, Wake, Work, Worker},
 };
 
 /// Look-ups of one batch that are under way together, at most: as many as the vendor's API has room for.
@@ -49,10 +50,73 @@ const HEAD_RECORDS_HALTED: u64 = 10_000;
 /// A batch to be read, and what it belongs to. Its other half is what became of requests that nobody can read.
 type Chosen = (Option<Label>, (Option<Job>, Settle));
 
-/// Takes requests off the ingress queue of one org.
+/// Decides what becomes of the requests of one org.
+///
+/// Started by: its `OrgActor`. Takes: [`Arrived`] from the subscription and the refresh. Asks: the org, the vendor's API,
+/// the store. Sends: `Decided` to the writer. If it dies, a fresh one begins with the oldest request on disk.
+pub(crate) struct IngestActor {
+    steps: Steps<Ingest>,
+    window: Rc<RefCell<RequestWindow>>,
+}
+
+impl IngestActor {
+    /// Begins with the oldest request on disk.
+    pub(crate) fn new(org: Arc<OrgContext>, link: OrgLink) -> Self {
+        let window = Rc::new(RefCell::new(RequestWindow::new(org.memory.share(BYTES_MAX))));
+        Self { steps: Steps::new(Ingest::new(org, link, Rc::clone(&window))), window }
+    }
+}
+
+impl Worker for IngestActor {
+    type Work = Ingest;
+
+    fn steps(&mut self) -> &mut Steps<Ingest> {
+        &mut self.steps
+    }
+}
+
+impl Actor for IngestActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        worker::wake(self, context);
+    }
+}
+
+impl Handler<Arrived> for IngestActor {
+    type Result = MessageResult<Arrived>;
+
+    fn handle(&mut self, Arrived(appended): Arrived, context: &mut Self::Context) -> Self::Result {
+        let delivery = self.window.borrow_mut().arrived(appended);
+        worker::wake(self, context);
+        MessageResult(delivery)
+    }
+}
+
+impl Handler<Wake> for IngestActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Wake, context: &mut Self::Context) {
+        self.window.borrow_mut().look();
+        worker::wake(self, context);
+    }
+}
+
+impl Handler<Stop> for IngestActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, context: &mut Self::Context) {
+        worker::stop(self, context);
+    }
+}
+
+/// The work of an [`IngestActor`].
 pub(crate) struct Ingest {
     org: Arc<OrgContext>,
-    wakeup: WeakRecipient<Wakeup>,
+    link: OrgLink,
+    window: Rc<RefCell<RequestWindow>>,
+    /// When the disk was looked at last for requests that no message brought (time since start).
+    looked: Duration,
     fetcher: Fetcher,
     freshness: FreshnessGuard,
     /// `None` until its key has been read.
@@ -68,14 +132,15 @@ pub(crate) struct Ingest {
 }
 
 impl Ingest {
-    /// Begins with the oldest request on disk.
-    pub(crate) fn new(org: Arc<OrgContext>, wakeup: WeakRecipient<Wakeup>) -> Self {
+    fn new(org: Arc<OrgContext>, link: OrgLink, window: Rc<RefCell<RequestWindow>>) -> Self {
         let delays = Delays::new(Duration::from_millis(500), Duration::from_mins(1));
         let freshness = FreshnessGuard::since(org.clock.now_ms());
         Self {
             fetcher: Fetcher::new(Arc::clone(&org)),
+            looked: org.clock.monotonic(),
             org,
-            wakeup,
+            link,
+            window,
             freshness,
             hasher: None,
             superseded_up_to: None,
@@ -120,16 +185,38 @@ impl Ingest {
         Ok(Next::Again)
     }
 
+    /// Reads what messages did not bring, so that enough is at hand to choose from.
+    async fn refill(&mut self, under_way: &BTreeSet<u64>) -> Result<(), StoreError> {
+        let now = self.org.clock.monotonic();
+        if now >= self.looked + LOOK_AGAIN {
+            self.looked = now;
+            self.window.borrow_mut().look();
+        }
+        let records = if self.scheduler.is_clear() { HEAD_RECORDS } else { HEAD_RECORDS_HALTED };
+        loop {
+            let missing = self.window.borrow().missing(records, under_way);
+            let Some((lane, after)) = missing else { return Ok(()) };
+            let head = self.org.store.ingress_behind(lane, after, records).await?;
+            self.window.borrow_mut().read(lane, head);
+        }
+    }
+
     /// The next batch, beside the one under way; or when to look again.
     async fn choose(
         &mut self,
         prepared: Option<&PreparedBatch>,
     ) -> Result<ControlFlow<Next, Chosen>, StoreError> {
+        let none = BTreeSet::new();
+        let under_way = prepared.map_or(&none, |prepared| &prepared.requests);
+        self.refill(under_way).await?;
         let org = Arc::clone(&self.org);
-        let records = if self.scheduler.is_clear() { HEAD_RECORDS } else { HEAD_RECORDS_HALTED };
-        let mut head = org.store.ingress_head(records).await?;
-        head.retain(|request| prepared.is_none_or(|prepared| !prepared.requests.contains(&request.seq)));
-        if head.is_empty() {
+        let superseded_up_to = match self.superseded_up_to {
+            Some(up_to) => up_to,
+            None => *self.superseded_up_to.insert(identity::superseded_up_to(&org.store).await?),
+        };
+        let window = self.window.borrow();
+        let head = window.waiting(under_way);
+        if head.clone().next().is_none() {
             if prepared.is_none() {
                 self.scheduler.clear();
             }
@@ -149,12 +236,8 @@ impl Ingest {
             Ok(chosen) => chosen,
             Err(wait) => return Ok(ControlFlow::Break(Next::After(wait))),
         };
-        let superseded_up_to = match self.superseded_up_to {
-            Some(superseded_up_to) => superseded_up_to,
-            None => *self.superseded_up_to.insert(identity::superseded_up_to(&org.store).await?),
-        };
         let (mut settle, now_ms) = (Settle::default(), org.clock.now_ms());
-        let mut job = batch::take(syncs, requests, superseded_up_to, now_ms, &mut settle);
+        let mut job = batch::take(syncs, &requests, superseded_up_to, now_ms, &mut settle);
         if let Some(job) = job.as_mut().filter(|job| job.origin != Origin::Orphan) {
             self.freshness.check(job.origin, job.received_ms, now_ms, &mut job.asked);
         }
@@ -167,19 +250,16 @@ impl Ingest {
     /// Point B.
     async fn decide(&self, prepared: PreparedBatch) -> Result<(), StepError> {
         let (org, live) = (&self.org, prepared.is_live());
+        let requests = prepared.requests.clone();
         let mut settle = prepared.decide(org, &self.fetcher).await?;
-        let changes = !settle.changes.is_empty();
         settle.at_ms = org.clock.now_ms();
         org.pass(Point::BeforeB);
-        org.store.settle(settle).await?;
+        let settled = org.store.settle(settle).await?;
         org.pass(Point::AfterB);
-        if let Some(wakeup) = self.wakeup.upgrade() {
-            if changes {
-                let _ = wakeup.try_send(Wakeup::Egress);
-            }
-            if !live {
-                let _ = wakeup.try_send(Wakeup::Refresh);
-            }
+        self.window.borrow_mut().settled(&requests);
+        self.link.decided(settled).await;
+        if !live {
+            self.link.wake(Wakeup::Refresh);
         }
         Ok(())
     }

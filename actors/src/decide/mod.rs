@@ -1,6 +1,6 @@
 //! Decide: from a request on ingress to changes on egress. Ends at commit B.
 //!
-//! In the order of a batch: `ingest` takes the oldest requests that `scheduler` lets go, `batch` puts together what is decided
+//! In the order of a batch: `window` has the requests at hand, `ingest` takes the oldest ones that `scheduler` lets go, `batch` puts together what is decided
 //! together, `freshness` drops rows that may be old; for a `prepared` batch, `fetch` reads from the org, `lookup` asks the
 //! vendor's API, and `verdict`, or `orphans`, says what becomes of each record.
 
@@ -13,3 +13,4 @@ mod orphans;
 mod prepared;
 mod scheduler;
 mod verdict;
+mod window;

@@ -12,10 +12,8 @@ use orgpipe_reconcile::lookup::RECORDS_MAX;
 use orgpipe_store::Request;
 use serde::Deserialize;
 
-use crate::{
-    queue_entry::{Origin, unpack},
-    retry::Delays,
-};
+use super::window::Waiting;
+use crate::{queue_entry::Origin, retry::Delays};
 
 /// First and longest wait of requests that could not be decided.
 const HALTS: (Duration, Duration) = (Duration::from_millis(500), Duration::from_mins(1));
@@ -88,36 +86,36 @@ impl Scheduler {
 /// a label do, and `records_max` how many make a batch at most. `Err`: all wait, so long.
 ///
 /// Unreadable requests come along, so that they leave the queue; the label is `None` if there is nothing else.
-pub(super) fn choose(
-    head: Vec<Request>,
+pub(super) fn choose<'a>(
+    head: impl Iterator<Item = &'a Waiting> + Clone,
     records_max: impl Fn(&Label) -> usize,
     wait: impl Fn(&Label, usize) -> Duration,
-) -> Result<(Option<Label>, Vec<Request>), Duration> {
-    let head: Vec<(Option<Label>, Request)> =
-        head.into_iter().map(|request| (unpack::<Label>(&request.body).ok(), request)).collect();
+) -> Result<(Option<Label>, Vec<&'a Request>), Duration> {
     let mut groups: Vec<(&Label, usize)> = Vec::new();
-    for (label, request) in &head {
-        let Some(label) = label else { continue };
+    let mut unreadable = false;
+    for waiting in head.clone() {
+        let Some(label) = &waiting.label else {
+            unreadable = true;
+            continue;
+        };
         match groups.iter_mut().find(|(known, _)| *known == label) {
-            Some((_, records)) => *records += request.records as usize,
-            None => groups.push((label, request.records as usize)),
+            Some((_, records)) => *records += waiting.request.records as usize,
+            None => groups.push((label, waiting.request.records as usize)),
         }
     }
     // Of those that need not wait the first in the queue.
     let waits = groups.iter().map(|(label, records)| (wait(label, *records), *label));
     let chosen = match waits.min_by_key(|(wait, _)| *wait) {
-        Some((wait, _)) if !wait.is_zero() && head.iter().all(|(label, _)| label.is_some()) => {
-            return Err(wait);
-        }
-        Some((wait, label)) if wait.is_zero() => Some(label.clone()),
+        Some((wait, _)) if !wait.is_zero() && !unreadable => return Err(wait),
+        Some((wait, label)) if wait.is_zero() => Some(label),
         Some(_) | None => None,
     };
-    let records_max = chosen.as_ref().map_or(0, records_max);
+    let records_max = chosen.map_or(0, records_max);
     let (mut records, mut batch) = (0, Vec::new());
-    for (label, request) in head {
+    for Waiting { label, request, .. } in head {
         if label.is_none() {
             batch.push(request);
-        } else if label == chosen {
+        } else if label.as_ref() == chosen {
             // The first goes whatever its size; none goes before an earlier one that does not fit.
             let fits = records == 0 || records + request.records as usize <= records_max;
             records = if fits { records + request.records as usize } else { records_max };
@@ -126,7 +124,7 @@ pub(super) fn choose(
             }
         }
     }
-    Ok((chosen, batch))
+    Ok((chosen.cloned(), batch))
 }
 
 #[cfg(test)]
@@ -151,19 +149,24 @@ mod tests {
         Request { seq, lane, records, body: pack(&entry) }
     }
 
+    fn waiting(requests: impl IntoIterator<Item = Request>) -> Vec<Waiting> {
+        requests.into_iter().map(Waiting::of).collect()
+    }
+
     fn label(sync: &str, origin: Origin) -> Label {
         Label { sync: sync.into(), origin }
     }
 
     /// Live requests wait for so many milliseconds, by sync, unless there are a hundred.
     fn chosen(head: &[(&str, Origin, u32)], waits: &[(&str, u64)]) -> Result<Vec<u64>, u64> {
-        let head = (1..).zip(head).map(|(seq, (sync, origin, n))| request(seq, sync, *origin, *n)).collect();
+        let head = (1..).zip(head).map(|(seq, (sync, origin, n))| request(seq, sync, *origin, *n));
+        let head = waiting(head);
         let wait = |label: &Label, records: usize| {
             let lingers = label.origin == Origin::Live && records < 100;
             let wait = waits.iter().find(|(name, _)| *name == label.sync).filter(|_| lingers);
             Duration::from_millis(wait.map_or(0, |(_, wait)| *wait))
         };
-        choose(head, |_| 100, wait)
+        choose(head.iter(), |_| 100, wait)
             .map(|(_, batch)| batch.iter().map(|request| request.seq).collect())
             .map_err(|wait| u64::try_from(wait.as_millis()).expect("short"))
     }
@@ -190,8 +193,9 @@ mod tests {
     #[test]
     fn what_nobody_can_read_goes_at_once() {
         let broken = Request { seq: 2, lane: Lane::Live, records: 1, body: b"{".to_vec() };
-        let head = vec![request(1, "a", Origin::Live, 1), broken];
-        let (label, batch) = choose(head, |_| 100, |_, _| Duration::from_secs(1)).expect("the broken one");
+        let head = waiting([request(1, "a", Origin::Live, 1), broken]);
+        let (label, batch) =
+            choose(head.iter(), |_| 100, |_, _| Duration::from_secs(1)).expect("the broken one");
         assert_eq!(label, None);
         assert_eq!(batch.iter().map(|request| request.seq).collect::<Vec<_>>(), [2]);
     }
@@ -225,7 +229,7 @@ mod tests {
         }
         assert_eq!(scheduler.wait(&live, 500, linger, secs(21)), secs(1), "full or not");
         assert_eq!(scheduler.wait(&refresh, 1, linger, secs(21)), Duration::ZERO);
-        assert_eq!(scheduler.halted(&refresh, secs(21), 1.0, |_| secs(9)), secs(9), "a desired counts");
+        assert_eq!(scheduler.halted(&refresh, secs(21), 1.0, |_| secs(9)), secs(9), "a wish counts");
         scheduler.decided(&live);
         assert_eq!(scheduler.wait(&live, 1, linger, secs(21)), Duration::ZERO);
         assert!(!scheduler.is_clear());

@@ -123,7 +123,7 @@ pub(super) fn resume(job: Job, now: Duration) -> Result<OpenJob, Vec<(u64, Outco
             })
         }
         Err(problem) => {
-            let again = |seq| (seq, Outcome::Retry { due_ms: 0, reason: problem.to_string() });
+            let again = |seq| (seq, Outcome::Retry { due_ms: 0, reason: problem.to_string(), resend: 0 });
             Err(job.changes.iter().map(|change| again(change.seq)).collect())
         }
     }

@@ -4,4 +4,5 @@ pub(crate) mod bulk;
 mod outcome;
 mod parts;
 mod rest;
+mod window;
 pub(crate) mod writer;

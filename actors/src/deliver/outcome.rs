@@ -29,10 +29,6 @@ const PASSING: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mi
 const MENDING: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hours(1));
 /// Moments over which records that lost a lock are spread. Few, so that they still share calls.
 const LOCK_SLOTS: u32 = 4;
-/// How the reason of a change begins that lost a lock.
-const LOCKED: &str = "a lock was in the way: ";
-/// How the reason of a change begins whose job failed as a whole.
-const WHOLE: &str = "the Bulk job failed as a whole: ";
 
 /// Now and chance, for a batch of outcomes.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +81,22 @@ pub(super) struct Sent<'a> {
     pub fields: &'a [String],
 }
 
+impl Resend {
+    /// As the store keeps it.
+    const fn stored(self) -> u8 {
+        match self {
+            Self::Usual => 0,
+            Self::Apart => 1,
+            Self::ByRest => 2,
+        }
+    }
+
+    /// One that a later version stored is sent like any other.
+    fn from_stored(stored: u8) -> Self {
+        [Self::Apart, Self::ByRest].into_iter().find(|one| one.stored() == stored).unwrap_or(Self::Usual)
+    }
+}
+
 impl Outgoing {
     /// What its row is found by in Salesforce, and in which field that stands.
     pub(super) fn key(&self) -> (&str, &str) {
@@ -118,17 +130,16 @@ pub(super) fn fields_of(changes: &[Outgoing]) -> Vec<String> {
 
 /// Unpacks one change.
 pub(super) fn unpack_one(change: &Change) -> Result<Outgoing, crate::queue_entry::Unreadable> {
-    let resend = match change.last_reason.as_str() {
-        reason if reason.starts_with(LOCKED) => Resend::Apart,
-        reason if reason.starts_with(WHOLE) => Resend::ByRest,
-        _ => Resend::Usual,
-    };
+    let resend = Resend::from_stored(change.resend);
     unpack(&change.body).map(|entry| Outgoing { seq: change.seq, attempts: change.attempts, resend, entry })
 }
 
 /// Unpacks; what cannot be read is a dead letter at once.
-pub(super) fn unpack_all(changes: &[Change], now_ms: u64) -> (Vec<Outgoing>, Vec<(u64, Outcome)>) {
-    let (mut outgoing, mut outcomes) = (Vec::with_capacity(changes.len()), Vec::new());
+pub(super) fn unpack_all<'a>(
+    changes: impl IntoIterator<Item = &'a Change>,
+    now_ms: u64,
+) -> (Vec<Outgoing>, Vec<(u64, Outcome)>) {
+    let (mut outgoing, mut outcomes) = (Vec::new(), Vec::new());
     for change in changes {
         match unpack_one(change) {
             Ok(change) => outgoing.push(change),
@@ -159,7 +170,7 @@ pub(super) fn of_error(error: &ApiError, sent: Sent<'_>, tried: Tried, moment: M
     let blamed = error.blamed(sent.fields);
     let reason = reason(error, &blamed);
     if error.is_lock() {
-        return again(&format!("{LOCKED}{reason}"), tried.attempts, PASSING, by_parent(tried, moment));
+        return lost_a_lock(&reason, tried, moment);
     }
     let key = sent.fields.first().map(String::as_str);
     if error.is_duplicate() && blamed.first().map(String::as_str) == key && tried.attempts < RACES_MAX {
@@ -176,11 +187,17 @@ pub(super) fn of_error(error: &ApiError, sent: Sent<'_>, tried: Tried, moment: M
     }
 }
 
+/// Records of one parent come at one moment, so that they share a call instead of fighting for its lock.
+fn lost_a_lock(reason: &str, tried: Tried, moment: Moment) -> Outcome {
+    let (reason, moment) = (format!("a lock was in the way: {reason}"), by_parent(tried, moment));
+    again_so(Resend::Apart, &reason, tried.attempts, PASSING, moment)
+}
+
 /// A row that was not looked at because its job failed as a whole.
 pub(super) fn of_job(cause: &ApiError, tried: Tried, moment: Moment) -> Outcome {
     let reason = reason(cause, &[]);
     if cause.is_lock() {
-        return again(&format!("{LOCKED}{reason}"), tried.attempts, PASSING, by_parent(tried, moment));
+        return lost_a_lock(&reason, tried, moment);
     }
     match cause.class() {
         ErrorClass::Transient | ErrorClass::Auth | ErrorClass::Concurrency => {
@@ -191,7 +208,10 @@ pub(super) fn of_job(cause: &ApiError, tried: Tried, moment: Moment) -> Outcome 
         | ErrorClass::Org
         | ErrorClass::Record
         | ErrorClass::Bug
-        | ErrorClass::DailyLimit => again(&format!("{WHOLE}{reason}"), tried.attempts, PASSING, moment),
+        | ErrorClass::DailyLimit => {
+            let reason = format!("the Bulk job failed as a whole: {reason}");
+            again_so(Resend::ByRest, &reason, tried.attempts, PASSING, moment)
+        }
     }
 }
 
@@ -207,13 +227,23 @@ fn by_parent(tried: Tried, moment: Moment) -> Moment {
 }
 
 fn again(reason: &str, attempts: u32, waits: (Duration, Duration), moment: Moment) -> Outcome {
+    again_so(Resend::Usual, reason, attempts, waits, moment)
+}
+
+fn again_so(
+    resend: Resend,
+    reason: &str,
+    attempts: u32,
+    waits: (Duration, Duration),
+    moment: Moment,
+) -> Outcome {
     if attempts + 1 >= ATTEMPTS_MAX {
         let hint = format!("It was tried {ATTEMPTS_MAX} times; mend the cause, then refresh the record.");
         return dead(reason, Some(hint), moment);
     }
     let wait = before_attempt(attempts, waits.0, waits.1, moment.jitter);
     let due_ms = moment.now_ms.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-    Outcome::Retry { due_ms, reason: reason.to_owned() }
+    Outcome::Retry { due_ms, reason: reason.to_owned(), resend: resend.stored() }
 }
 
 fn dead(reason: &str, hint: Option<String>, moment: Moment) -> Outcome {
@@ -242,7 +272,7 @@ mod tests {
         Tried { attempts, parent }
     }
 
-    fn change(last_reason: &str) -> Change {
+    fn change(resend: u8) -> Change {
         let body = br#"{"v":1,"sync":"s","target":"T","external_id_field":"X","external_id":"k","fields":{},
             "source_id":"001","origin":"live","received_ms":1}"#;
         Change {
@@ -252,7 +282,8 @@ mod tests {
             key: "k".into(),
             subjects: Vec::new(),
             attempts: 1,
-            last_reason: last_reason.to_owned(),
+            last_reason: String::new(),
+            resend,
             body: body.to_vec(),
         }
     }
@@ -308,15 +339,16 @@ mod tests {
 
     #[test]
     fn what_became_of_a_change_decides_how_it_is_sent_again() {
-        let reason = |outcome| match outcome {
-            Outcome::Retry { reason, .. } => reason,
+        let resend = |outcome| match outcome {
+            Outcome::Retry { resend, .. } => resend,
             outcome => panic!("{outcome:?}"),
         };
         let sent = Sent { operation: Operation::Upsert, fields: &[] };
-        let of_row = |code| reason(of_error(&error(code, "", &[]), sent, tried(0, 0), MOMENT));
-        let job = |code| reason(of_job(&error(code, "", &[]), tried(0, 0), MOMENT));
-        for (last_reason, resend) in [
-            (String::new(), Resend::Usual),
+        let of_row = |code| resend(of_error(&error(code, "", &[]), sent, tried(0, 0), MOMENT));
+        let job = |code| resend(of_job(&error(code, "", &[]), tried(0, 0), MOMENT));
+        for (stored, expected) in [
+            (0, Resend::Usual),
+            (99, Resend::Usual),
             (of_row("UNKNOWN_EXCEPTION"), Resend::Usual),
             (of_row("UNABLE_TO_LOCK_ROW"), Resend::Apart),
             (job("InternalServerError"), Resend::Usual),
@@ -325,8 +357,8 @@ mod tests {
             (job("ExceededQuota"), Resend::ByRest),
             (job("ClientInputError"), Resend::ByRest),
         ] {
-            let change = unpack_one(&change(&last_reason)).expect("readable");
-            assert_eq!(change.resend, resend, "{last_reason}");
+            let change = unpack_one(&change(stored)).expect("readable");
+            assert_eq!(change.resend, expected, "{stored}");
         }
     }
 }

@@ -4,7 +4,9 @@
 //!
 //! A Bulk job is looked at when it is due and never waited for, so live changes go out while it runs.
 
-use std::{sync::Arc, time::Duration};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
+
+use actix::{Actor, Context, Handler, MessageResult};
 
 use orgpipe_salesforce::limits::COLLECTION_RECORDS_MAX;
 use orgpipe_store::{Change, Lane, Outcome, Resolve};
@@ -14,6 +16,7 @@ use super::{
     outcome::{Outgoing, unpack_all},
     parts::{Way, parts},
     rest,
+    window::{BYTES_MAX, ChangeWindow},
 };
 use crate::{
     failpoint::Point,
@@ -21,24 +24,90 @@ use crate::{
         context::OrgContext,
         describe::describe_target,
         identity,
+        messages::Decided,
         part::{Part, State},
         step_error::StepError,
     },
     priority::Priority,
     retry::{Delays, until},
-    runtime::worker::{Next, Work},
+    runtime::worker::{self, LOOK_AGAIN, Next, Steps, Stop, Wake, Work, Worker},
 };
 
 /// Bulk jobs of one org under way at a time.
 const JOBS_MAX: usize = 5;
 /// How long changes of a refresh wait for more of them, so that a job is worth its calls.
 const LINGER: Duration = Duration::from_secs(5);
+/// How long a message that tells of changes may take; then they are taken without it.
+const MESSAGE_LATE: Duration = Duration::from_millis(100);
 /// How often it is looked whether more have come.
 const LINGER_LOOK: Duration = Duration::from_millis(250);
 
-/// Takes changes off the egress queue of one org.
+/// Writes the changes of one org, within its limits.
+///
+/// Started by: its `OrgActor`. Takes: [`Decided`] from the ingest. Asks: the org, over governor and budget, and the store. If
+/// it dies, a fresh one goes on with the stored Bulk jobs, then with what is due on disk.
+pub(crate) struct WriterActor {
+    steps: Steps<Writer>,
+    window: Rc<RefCell<ChangeWindow>>,
+}
+
+impl WriterActor {
+    /// Goes on with the stored jobs, then with what is due.
+    pub(crate) fn new(org: Arc<OrgContext>) -> Self {
+        let window = Rc::new(RefCell::new(ChangeWindow::new(org.memory.share(BYTES_MAX))));
+        Self { steps: Steps::new(Writer::new(org, Rc::clone(&window))), window }
+    }
+}
+
+impl Worker for WriterActor {
+    type Work = Writer;
+
+    fn steps(&mut self) -> &mut Steps<Writer> {
+        &mut self.steps
+    }
+}
+
+impl Actor for WriterActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        worker::wake(self, context);
+    }
+}
+
+impl Handler<Decided> for WriterActor {
+    type Result = MessageResult<Decided>;
+
+    fn handle(&mut self, Decided(settled): Decided, context: &mut Self::Context) -> Self::Result {
+        let delivery = self.window.borrow_mut().decided(settled);
+        worker::wake(self, context);
+        MessageResult(delivery)
+    }
+}
+
+impl Handler<Wake> for WriterActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Wake, context: &mut Self::Context) {
+        self.window.borrow_mut().look();
+        worker::wake(self, context);
+    }
+}
+
+impl Handler<Stop> for WriterActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, context: &mut Self::Context) {
+        worker::stop(self, context);
+    }
+}
+
+/// The work of a [`WriterActor`].
 pub(crate) struct Writer {
     org: Arc<OrgContext>,
+    window: Rc<RefCell<ChangeWindow>>,
+    /// When the disk was looked at last for changes that no message brought (time since start).
+    looked: Duration,
     /// `None` until what was under way before a restart has been read.
     jobs: Option<Vec<OpenJob>>,
     lingering: Option<Duration>,
@@ -46,10 +115,10 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Goes on with the stored jobs, then with what is due.
-    pub(crate) fn new(org: Arc<OrgContext>) -> Self {
+    fn new(org: Arc<OrgContext>, window: Rc<RefCell<ChangeWindow>>) -> Self {
         let delays = Delays::new(Duration::from_millis(500), Duration::from_mins(1));
-        Self { org, jobs: None, lingering: None, delays }
+        let looked = org.clock.monotonic();
+        Self { org, window, looked, jobs: None, lingering: None, delays }
     }
 
     async fn advance(&mut self) -> Result<Next, StepError> {
@@ -105,12 +174,12 @@ impl Writer {
             return Ok(());
         }
         loop {
-            let taken = org.store.egress_take(u64::MAX, bulk::ROWS_MAX).await?;
+            let taken = org.store.egress_claim(u64::MAX, bulk::ROWS_MAX, u64::MAX).await?.numbers;
             if taken.is_empty() {
                 break;
             }
-            let of_before = taken.iter().filter(|change| change.seq <= superseded_up_to);
-            let outcomes = of_before.map(|change| (change.seq, given_up())).collect();
+            let of_before = taken.iter().filter(|seq| **seq <= superseded_up_to);
+            let outcomes = of_before.map(|seq| (*seq, given_up())).collect();
             self.resolve(outcomes, None, 0).await?;
         }
         Ok(org.store.release().await?)
@@ -143,21 +212,31 @@ impl Writer {
 
     async fn write(&mut self) -> Result<Next, StepError> {
         let org = Arc::clone(&self.org);
-        let changes = org.store.egress_take(org.clock.now_ms(), bulk::ROWS_MAX).await?;
-        let Some(lane) = changes.first().map(|change| change.lane) else {
+        let (now, now_ms) = (org.clock.monotonic(), org.clock.now_ms());
+        if now >= self.looked + LOOK_AGAIN {
+            self.looked = now;
+            self.window.borrow_mut().look();
+        }
+        let up_to = self.window.borrow().up_to();
+        let claimed = org.store.egress_claim(now_ms, bulk::ROWS_MAX, up_to).await?;
+        self.window.borrow_mut().claimed(up_to, claimed.given);
+        let Some(lane) = claimed.lane else {
             self.lingering = None;
             return Ok(match org.store.next_due_ms().await? {
-                Some(due_ms) => {
-                    Next::After(Duration::from_millis(due_ms.saturating_sub(org.clock.now_ms()).max(10)))
+                // Their message is on its way, or lost.
+                Some(0) if up_to < u64::MAX => {
+                    self.window.borrow_mut().look();
+                    Next::After(MESSAGE_LATE)
                 }
+                Some(due_ms) => Next::After(Duration::from_millis(due_ms.saturating_sub(now_ms).max(10))),
                 None => Next::Idle,
             });
         };
-        if self.lingers(lane, &changes).await? {
+        if self.lingers(lane, claimed.numbers.len()).await? {
             org.store.release().await?;
             return Ok(Next::After(LINGER_LOOK));
         }
-        if let Err(error) = self.send(changes).await {
+        if let Err(error) = self.send(claimed.numbers).await {
             // Whatever of them is decided has left the queue; the rest is free for the next try.
             org.store.release().await?;
             return Err(error);
@@ -166,10 +245,10 @@ impl Writer {
     }
 
     /// Changes of a refresh wait a little while the look-ups behind them go on.
-    async fn lingers(&mut self, lane: Lane, changes: &[Change]) -> Result<bool, StepError> {
+    async fn lingers(&mut self, lane: Lane, changes: usize) -> Result<bool, StepError> {
         let now = self.org.clock.monotonic();
         let since = *self.lingering.get_or_insert(now);
-        let more = lane == Lane::Refresh && changes.len() < bulk::ROWS_MAX && now < since + LINGER;
+        let more = lane == Lane::Refresh && changes < bulk::ROWS_MAX && now < since + LINGER;
         let lingers = more && self.org.store.counts().await?.open_ingress > 0;
         if !lingers {
             self.lingering = None;
@@ -177,8 +256,19 @@ impl Writer {
         Ok(lingers)
     }
 
-    async fn send(&mut self, changes: Vec<Change>) -> Result<(), StepError> {
-        let (mut outgoing, unreadable) = unpack_all(&changes, self.org.clock.now_ms());
+    /// The changes of these numbers, from the window or, where they are not in it, from disk.
+    async fn outgoing(&self, numbers: &[u64]) -> Result<(Vec<Outgoing>, Vec<(u64, Outcome)>), StepError> {
+        let missing = self.window.borrow().missing(numbers);
+        let read = if missing.is_empty() { Vec::new() } else { self.org.store.changes(missing).await? };
+        let mut window = self.window.borrow_mut();
+        window.keep(&read);
+        let read: BTreeMap<u64, &Change> = read.iter().map(|change| (change.seq, change)).collect();
+        let changes = numbers.iter().filter_map(|seq| window.get(*seq).or_else(|| read.get(seq).copied()));
+        Ok(unpack_all(changes, self.org.clock.now_ms()))
+    }
+
+    async fn send(&mut self, numbers: Vec<u64>) -> Result<(), StepError> {
+        let (mut outgoing, unreadable) = self.outgoing(&numbers).await?;
         if !unreadable.is_empty() {
             self.resolve(unreadable, None, 0).await?;
         }
@@ -257,8 +347,9 @@ impl Writer {
         }
         let by = finished_job.as_ref().map_or_else(|| "REST".to_owned(), |job| format!("Bulk job {job}"));
         let at_ms = org.clock.now_ms();
+        let changes = self.window.borrow_mut().take(outcomes.iter().map(|(seq, _)| *seq));
         org.pass(Point::BeforeC);
-        org.store.resolve(Resolve { outcomes, finished_job, at_ms, by }).await?;
+        org.store.resolve(Resolve { outcomes, finished_job, at_ms, by, changes }).await?;
         org.pass(Point::AfterC);
         if written > 0 && received_ms > 0 {
             org.board.written(received_ms, org.clock.now_ms());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use super::{api::client::OrgApi, schemas::Schemas, status::Board, store::OrgStore};
+use super::{api::client::OrgApi, memory::MemoryBudget, schemas::Schemas, status::Board, store::OrgStore};
 use crate::{
     clock::Clock,
     failpoint::{Failpoints, Point},
@@ -25,6 +25,8 @@ pub(crate) struct OrgContext {
     pub api: OrgApi,
     /// What all orgs share.
     pub shared: Arc<Shared>,
+    /// Memory for work that waits, shared by all orgs.
+    pub memory: MemoryBudget,
     /// What the org says about the targets.
     pub schemas: Schemas,
     /// Guards the list of gaps in the events: the subscription adds to it, the refresh takes from it.

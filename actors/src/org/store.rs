@@ -6,8 +6,8 @@
 //! Invariant: a position that was cleared reads like one that was never stored.
 
 use orgpipe_store::{
-    Append, Change, Counts, DeadLetter, Job, LedgerRow, OpenChanges, Progress, Request, Resolve, Retry,
-    Settle, Store, StoreError,
+    Append, Appended, Change, Claimed, Counts, DeadLetter, Head, Job, Lane, LedgerRow, OpenChanges, Progress,
+    Request, Resolve, Retry, Settle, Settled, Store, StoreError,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -134,11 +134,12 @@ impl OrgStore {
 
     /// Stores positions alone.
     pub(crate) async fn put(&self, positions: Vec<Moved>) -> Result<(), StoreError> {
-        self.append(Append { positions, ..Append::default() }).await
+        self.append(Append { positions, ..Append::default() }).await?;
+        Ok(())
     }
 
     /// Point A.
-    pub(crate) async fn append(&self, append: Append) -> Result<(), StoreError> {
+    pub(crate) async fn append(&self, append: Append) -> Result<Appended, StoreError> {
         self.store.append(&self.org, append).await
     }
 
@@ -147,8 +148,18 @@ impl OrgStore {
         self.store.ingress_head(&self.org, records_max).await
     }
 
+    /// The oldest requests of a lane behind a number.
+    pub(crate) async fn ingress_behind(
+        &self,
+        lane: Lane,
+        after: u64,
+        records_max: u64,
+    ) -> Result<Head, StoreError> {
+        self.store.ingress_behind(&self.org, lane, after, records_max).await
+    }
+
     /// Point B.
-    pub(crate) async fn settle(&self, settle: Settle) -> Result<(), StoreError> {
+    pub(crate) async fn settle(&self, settle: Settle) -> Result<Settled, StoreError> {
         self.store.settle(&self.org, settle).await
     }
 
@@ -161,13 +172,19 @@ impl OrgStore {
         self.store.open_changes(&self.org, target, keys).await
     }
 
-    /// Takes changes to be written.
-    pub(crate) async fn egress_take(
+    /// Takes changes to be written, by number.
+    pub(crate) async fn egress_claim(
         &self,
         now_ms: u64,
         changes_max: usize,
-    ) -> Result<Vec<Change>, StoreError> {
-        self.store.egress_take(&self.org, now_ms, changes_max).await
+        up_to: u64,
+    ) -> Result<Claimed, StoreError> {
+        self.store.egress_claim(&self.org, now_ms, changes_max, up_to).await
+    }
+
+    /// Changes on egress, by number.
+    pub(crate) async fn changes(&self, numbers: Vec<u64>) -> Result<Vec<Change>, StoreError> {
+        self.store.changes(&self.org, numbers).await
     }
 
     /// Frees all changes that are taken and in no job.
@@ -220,7 +237,7 @@ impl OrgStore {
     }
 
     /// Takes a dead letter away and takes requests in for it.
-    pub(crate) async fn retry_letter(&self, retry: Retry) -> Result<(), StoreError> {
+    pub(crate) async fn retry_letter(&self, retry: Retry) -> Result<Appended, StoreError> {
         self.store.retry_letter(&self.org, retry).await
     }
 

@@ -1,7 +1,7 @@
-//! An actor that takes from a queue on disk, one step at a time.
+//! The loop of an actor that works one step at a time.
 //!
-//! Here: when the next step is due. Not here: what a step does (`decide::ingest`, `deliver::writer`,
-//! `capture::refresh`).
+//! Here: when the next step is due. Not here: what a step does (`decide/ingest.rs`, `deliver/writer.rs`,
+//! `capture/refresh.rs`).
 //!
 //! The mailbox only wakes it. A wake-up during a step makes one more step follow, and a lost one costs time only:
 //! an idle worker looks by itself after [`LOOK_AGAIN`].
@@ -9,14 +9,14 @@
 use std::{future::Future, time::Duration};
 
 use actix::{
-    Actor, ActorContext as _, AsyncContext as _, Context, Handler, Message, SpawnHandle, WrapFuture as _,
+    Actor, ActorContext as _, AsyncContext as _, Context, Message, SpawnHandle, WrapFuture as _,
     fut::ActorFutureExt as _,
 };
 
 use super::spawn::give_up;
 
 /// Longest time a worker sleeps without looking at its queue.
-const LOOK_AGAIN: Duration = Duration::from_secs(30);
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 /// Longest time a step may take. Each of its calls has a bound of its own, the longest 10 minutes; a step that is
 /// longer under way than some of them together does not come back.
@@ -39,7 +39,7 @@ pub(crate) enum Next {
     Again,
     /// After this long, or at the next wake-up.
     After(Duration),
-    /// At the next wakeup.
+    /// At the next wake-up.
     Idle,
 }
 
@@ -49,8 +49,18 @@ pub(crate) trait Work: Sized + Unpin + 'static {
     fn step(self) -> impl Future<Output = (Self, Next)>;
 }
 
-/// The actor around a [`Work`].
-pub(crate) struct Worker<W> {
+/// An actor that does its work step by step.
+pub(crate) trait Worker: Actor<Context = Context<Self>> {
+    /// What it does.
+    type Work: Work;
+
+    /// The loop it is in.
+    fn steps(&mut self) -> &mut Steps<Self::Work>;
+}
+
+/// The loop of steps of a [`Worker`].
+#[derive(Debug)]
+pub(crate) struct Steps<W> {
     /// `None` while a step is under way.
     work: Option<W>,
     woken: bool,
@@ -59,84 +69,70 @@ pub(crate) struct Worker<W> {
     step_max: Duration,
 }
 
-impl<W: Work> Worker<W> {
-    /// A worker that begins with a step.
+impl<W> Steps<W> {
+    /// Nothing has been done yet.
     pub(crate) fn new(work: W) -> Self {
         Self { work: Some(work), woken: false, stopping: false, timer: None, step_max: STEP_MAX }
     }
+}
 
-    fn run(&mut self, context: &mut Context<Self>) {
-        let Some(work) = self.work.take() else {
-            self.woken = true;
-            return;
-        };
-        if let Some(timer) = self.timer.take() {
-            context.cancel_future(timer);
-        }
-        self.woken = false;
-        let step_max = self.step_max;
-        let step = async move {
-            match actix_rt::time::timeout(step_max, work.step()).await {
-                Ok(done) => done,
-                Err(_) => give_up(format!("did not come back from a step in {} s", step_max.as_secs())),
-            }
-        };
-        context.spawn(step.into_actor(self).map(|(work, next), worker, context| {
-            worker.work = Some(work);
-            worker.plan(next, context);
-        }));
+/// There may be something to do: a step now, or one more after the one under way. To be called when the actor starts, too.
+pub(crate) fn wake<A: Worker>(worker: &mut A, context: &mut Context<A>) {
+    let steps = worker.steps();
+    if steps.stopping {
+        return;
     }
-
-    fn plan(&mut self, next: Next, context: &mut Context<Self>) {
-        if self.stopping {
-            context.stop();
-            return;
+    let Some(work) = steps.work.take() else {
+        steps.woken = true;
+        return;
+    };
+    if let Some(timer) = steps.timer.take() {
+        context.cancel_future(timer);
+    }
+    steps.woken = false;
+    let step_max = steps.step_max;
+    let step = async move {
+        match actix_rt::time::timeout(step_max, work.step()).await {
+            Ok(done) => done,
+            Err(_) => give_up(format!("did not come back from a step in {} s", step_max.as_secs())),
         }
-        let wait = match next {
-            Next::Again => Duration::ZERO,
-            _ if self.woken => Duration::ZERO,
-            Next::After(wait) => wait.min(LOOK_AGAIN),
-            Next::Idle => LOOK_AGAIN,
-        };
-        self.timer = Some(context.run_later(wait, |worker, context| {
-            worker.timer = None;
-            worker.run(context);
-        }));
+    };
+    context.spawn(step.into_actor(worker).map(|(work, next), worker, context| {
+        worker.steps().work = Some(work);
+        schedule(worker, next, context);
+    }));
+}
+
+/// Finishes the step under way, then ends the actor.
+pub(crate) fn stop<A: Worker>(worker: &mut A, context: &mut Context<A>) {
+    let steps = worker.steps();
+    steps.stopping = true;
+    if steps.work.is_some() {
+        context.stop();
     }
 }
 
-impl<W: Work> Actor for Worker<W> {
-    type Context = Context<Self>;
-
-    fn started(&mut self, context: &mut Self::Context) {
-        self.run(context);
+fn schedule<A: Worker>(worker: &mut A, next: Next, context: &mut Context<A>) {
+    let steps = worker.steps();
+    if steps.stopping {
+        context.stop();
+        return;
     }
-}
-
-impl<W: Work> Handler<Wake> for Worker<W> {
-    type Result = ();
-
-    fn handle(&mut self, _: Wake, context: &mut Self::Context) {
-        if !self.stopping {
-            self.run(context);
-        }
-    }
-}
-
-impl<W: Work> Handler<Stop> for Worker<W> {
-    type Result = ();
-
-    fn handle(&mut self, _: Stop, context: &mut Self::Context) {
-        self.stopping = true;
-        if self.work.is_some() {
-            context.stop();
-        }
-    }
+    let wait = match next {
+        Next::Again => Duration::ZERO,
+        _ if steps.woken => Duration::ZERO,
+        Next::After(wait) => wait.min(LOOK_AGAIN),
+        Next::Idle => LOOK_AGAIN,
+    };
+    steps.timer = Some(context.run_later(wait, |worker, context| {
+        worker.steps().timer = None;
+        wake(worker, context);
+    }));
 }
 
 #[cfg(test)]
 mod tests {
-    use actix::Addr;
+    use actix::{Addr, Handler};
     use tokio::sync::mpsc;
 
     use super::*;
@@ -153,6 +149,41 @@ mod tests {
             let _ = self.steps.send(());
             let next = self.go.recv().await.unwrap_or(Next::Idle);
             (self, next)
+        }
+    }
+
+    /// The actor around it.
+    struct Prober(Steps<Probe>);
+
+    impl Worker for Prober {
+        type Work = Probe;
+
+        fn steps(&mut self) -> &mut Steps<Probe> {
+            &mut self.0
+        }
+    }
+
+    impl Actor for Prober {
+        type Context = Context<Self>;
+
+        fn started(&mut self, context: &mut Self::Context) {
+            wake(self, context);
+        }
+    }
+
+    impl Handler<Wake> for Prober {
+        type Result = ();
+
+        fn handle(&mut self, _: Wake, context: &mut Self::Context) {
+            wake(self, context);
+        }
+    }
+
+    impl Handler<Stop> for Prober {
+        type Result = ();
+
+        fn handle(&mut self, _: Stop, context: &mut Self::Context) {
+            stop(self, context);
         }
     }
 
@@ -176,11 +207,11 @@ mod tests {
         let parent = Parent(told).start();
         let (steps, mut seen) = mpsc::unbounded_channel();
         let (_go, receiver) = mpsc::unbounded_channel();
-        let make = move || Worker {
-            step_max: Duration::from_millis(10),
-            ..Worker::new(Probe { steps, go: receiver })
+        let make = move || {
+            let steps = Steps::new(Probe { steps, go: receiver });
+            Prober(Steps { step_max: Duration::from_millis(10), ..steps })
         };
-        let (_worker, _abort): (Addr<Worker<Probe>>, AbortOnDrop) =
+        let (_worker, _abort): (Addr<Prober>, AbortOnDrop) =
             spawn_watched(&here(), (), parent.recipient(), make);
         seen.recv().await.expect("it begins with a step");
         let exit = exits.recv().await.expect("its end is told");
@@ -188,19 +219,19 @@ mod tests {
     }
 
     #[actix::test]
-    async fn a_bell_during_a_step_makes_one_more_follow_and_stop_waits_for_the_step() {
+    async fn a_wake_up_during_a_step_makes_one_more_follow_and_stop_waits_for_the_step() {
         let (steps, mut seen) = mpsc::unbounded_channel();
         let (go, receiver) = mpsc::unbounded_channel();
-        let worker = Worker::new(Probe { steps, go: receiver }).start();
+        let worker = Prober(Steps::new(Probe { steps, go: receiver })).start();
         seen.recv().await.expect("it begins with a step");
         for _ in 0..3 {
             worker.send(Wake).await.expect("alive");
         }
         go.send(Next::Idle).expect("open");
-        seen.recv().await.expect("the bells make a second step");
+        seen.recv().await.expect("the wake-ups make a second step");
         go.send(Next::Idle).expect("open");
         actix_rt::task::yield_now().await;
-        assert!(seen.try_recv().is_err(), "three bells made only one more step");
+        assert!(seen.try_recv().is_err(), "three wake-ups made only one more step");
         worker.send(Wake).await.expect("alive");
         seen.recv().await.expect("a wakeup wakes an idle worker");
         worker.send(Stop).await.expect("alive");

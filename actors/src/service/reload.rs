@@ -17,7 +17,10 @@ use super::{Ledger, Service, StartError};
 use crate::{
     clock::Clock,
     failpoint::Failpoints,
-    org::{api::client::OrgApi, context::OrgContext, schemas::Schemas, status::Board, store::OrgStore},
+    org::{
+        api::client::OrgApi, context::OrgContext, memory::MemoryBudget, schemas::Schemas, status::Board,
+        store::OrgStore,
+    },
     settings::{OrgSettings, Settings},
     supervise::supervisor::{Change, OrgError},
     vendor::shared::Shared,
@@ -62,6 +65,7 @@ pub(super) struct Common {
     pub(super) store: Store,
     pub(super) http: HttpClient,
     pub(super) shared: Arc<Shared>,
+    pub(super) memory: MemoryBudget,
     pub(super) queue_max: u64,
     pub(super) clock: Clock,
 }
@@ -83,6 +87,7 @@ impl Common {
             queue_max: self.queue_max,
             api,
             shared: Arc::clone(&self.shared),
+            memory: self.memory.clone(),
             schemas: Schemas::default(),
             gaps: Mutex::default(),
             board,

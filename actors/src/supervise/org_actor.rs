@@ -1,4 +1,4 @@
-//! OrgActor: one tenant. Starts its parts, passes bells on, and starts a part afresh when it ends.
+//! OrgActor: one tenant. Starts its parts, passes their messages on, and starts a part afresh when it ends.
 //!
 //! Here: the four parts and their lives, and what an operator orders. Not here: what the parts do (`capture`,
 //! `decide`, `deliver`), which of them the desired state lets run (`org/desired.rs`).
@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use actix::{
     Actor, ActorContext as _, ActorFutureExt as _, Addr, AsyncContext as _, Context, Handler, Message,
-    Recipient, ResponseActFuture, WrapFuture as _,
+    Recipient, ResponseActFuture, ResponseFuture, WrapFuture as _,
 };
 use orgpipe_store::StoreError;
 use tokio::sync::oneshot;
@@ -18,23 +18,23 @@ use super::org_changed;
 use crate::{
     capture::{
         cometd::CometdActor,
-        refresh::{self, Refresh},
+        refresh::{self, RefreshTimer},
         replay::ReplayFrom,
     },
-    decide::ingest::Ingest,
-    deliver::writer::Writer,
+    decide::ingest::IngestActor,
+    deliver::writer::WriterActor,
     failpoint::Point,
     org::{
         context::OrgContext,
         desired::DesiredState,
+        messages::{Arrived, Decided, Delivery, OrgLink, Wakeup},
         part::{Part, State},
         store::Position,
-        wake::Wakeup,
     },
     runtime::{
         restart::{Decision, Restarts},
         spawn::{AbortOnDrop, Exit, Exited, here, spawn_watched, tell},
-        worker::{Stop, Wake, Worker},
+        worker::{Stop, Wake},
     },
 };
 
@@ -49,7 +49,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// What an operator orders.
 #[derive(Clone, Debug, PartialEq, Eq, Message)]
 #[rtype(result = "Result<(), StoreError>")]
-pub(crate) enum Order {
+pub(crate) enum OrgCommand {
     /// From now on; also starts what is parked when it is `Run`.
     DesiredState(DesiredState),
     /// Stop every part and start it afresh, parked ones too.
@@ -63,9 +63,20 @@ pub(crate) enum Order {
     },
 }
 
+/// Why a position was not set.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReplayError {
+    /// The login leads to another org just now, or the org ends.
+    #[error("the org is being changed or is ending")]
+    Busy,
+    /// The disk.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// Set where a channel goes on. Answers the position it had.
 #[derive(Clone, Debug, Message)]
-#[rtype(result = "Result<Option<String>, StoreError>")]
+#[rtype(result = "Result<Option<String>, ReplayError>")]
 pub(crate) struct Replay {
     /// The channel, one of this org's.
     pub channel: String,
@@ -77,6 +88,10 @@ pub(crate) struct Replay {
 struct Child {
     wake: Recipient<Wake>,
     stop: Recipient<Stop>,
+    /// For the ingest only.
+    arrived: Option<Recipient<Arrived>>,
+    /// For the writer only.
+    decided: Option<Recipient<Decided>>,
     _abort: AbortOnDrop,
 }
 
@@ -99,19 +114,47 @@ struct Life {
     restarts: Restarts,
 }
 
+/// What the org is at, beside what an operator wants of it.
+///
+/// ```text
+///             Replay ▶ the subscription ends            every position is stored
+/// Following ──────────────────────────────▶ Repositioning ─────────────────────▶ Following
+///     │                                          │
+///     └──── the login leads to another org ──────┤
+///                                                ▼
+///                                           OrgChanged ──every part is down──▶ Recording ──stored──▶ Following
+///                                                ▲                                 │
+///                                                └──────────── not stored ─────────┘
+/// any of them ──Stop──▶ Stopping ──every part is down──▶ the actor ends
+/// ```
+#[derive(Debug)]
+enum Phase {
+    /// The parts run as far as the desired state lets them.
+    Following,
+    /// The subscription is down for positions that are being set.
+    Repositioning {
+        /// Who waits until it is down.
+        waiting: Vec<oneshot::Sender<()>>,
+        /// Positions that are not stored yet.
+        open: usize,
+    },
+    /// Every part ends: the login leads to this org now.
+    OrgChanged(String),
+    /// Every part is down, and it is being stored which org it is.
+    Recording,
+    /// Every part ends, and then the actor.
+    Stopping,
+}
+
 /// One customer's org.
+///
+/// Started by: the supervisor. Owns its four parts, starts each afresh when it ends, and passes their messages on to
+/// whichever of them is alive. If it dies, its parts end with it, and a fresh one starts all of them from disk.
 pub(crate) struct OrgActor {
     org: Arc<OrgContext>,
     parts: BTreeMap<Part, Life>,
     desired: DesiredState,
-    /// Positions that are being set right now; the stream is down for it.
-    replays: usize,
-    stream_down: Vec<oneshot::Sender<()>>,
-    /// The login leads to another org, and every part is down or ending for it.
-    moving: bool,
-    /// To which, until that is being stored.
-    moved_to: Option<String>,
-    stopping: bool,
+    phase: Phase,
 }
 
 impl OrgActor {
@@ -119,95 +162,110 @@ impl OrgActor {
     pub(crate) fn new(org: Arc<OrgContext>) -> Self {
         let life = |part| (part, Life { slot: Slot::Down, restarts: Restarts::none() });
         let parts = PARTS.into_iter().map(life).collect();
-        Self {
-            org,
-            parts,
-            desired: DesiredState::Run,
-            replays: 0,
-            stream_down: Vec::new(),
-            moving: false,
-            moved_to: None,
-            stopping: false,
-        }
+        Self { org, parts, desired: DesiredState::Run, phase: Phase::Following }
     }
 
     fn wanted(&self, part: Part) -> bool {
-        let replayed = part == Part::Stream && self.replays > 0;
-        !self.stopping && !self.moving && !replayed && self.desired.lets_run(part)
+        match &self.phase {
+            Phase::Following => self.desired.lets_run(part),
+            Phase::Repositioning { .. } => part != Part::Stream && self.desired.lets_run(part),
+            Phase::OrgChanged(_) | Phase::Recording | Phase::Stopping => false,
+        }
     }
 
-    /// Starts what is wanted and down, stops what runs and is not wanted.
+    /// Starts what is wanted and down, stops what runs and is not wanted; then goes on with what waited for that.
     fn align(&mut self, context: &mut Context<Self>) {
         for part in PARTS {
             let wanted = self.wanted(part);
             let Some(life) = self.parts.get_mut(&part) else { continue };
             match std::mem::replace(&mut life.slot, Slot::Down) {
                 Slot::Down if wanted => {
-                    if let Some(child) = start(&self.org, part, context) {
-                        life.slot = Slot::Up(child);
-                    }
+                    life.slot = start(&self.org, part, context).map_or(Slot::Down, Slot::Up);
                 }
-                Slot::Down => note_down(&self.org, part, self.desired, self.stopping),
+                Slot::Down => {
+                    note_down(&self.org, part, self.desired, matches!(self.phase, Phase::Stopping));
+                }
                 Slot::Up(child) if !wanted => life.slot = ending(child, context),
                 other => life.slot = other,
             }
         }
-        if !self.runs(Part::Stream) {
-            for waiting in self.stream_down.drain(..) {
-                // Whoever asked may have gone.
-                let _ = waiting.send(());
+        let (stream, any) = (self.runs(Part::Stream), PARTS.into_iter().any(|part| self.runs(part)));
+        match &mut self.phase {
+            Phase::Repositioning { waiting, .. } if !stream => {
+                for waits in waiting.drain(..) {
+                    // Whoever asked may have gone.
+                    let _ = waits.send(());
+                }
             }
-        }
-        if PARTS.into_iter().any(|part| self.runs(part)) {
-            return;
-        }
-        if self.stopping {
-            context.stop();
-        } else if let Some(org_id) = self.moved_to.take() {
-            self.record_move(org_id, context);
+            Phase::OrgChanged(org_id) if !any => {
+                let org_id = std::mem::take(org_id);
+                self.phase = Phase::Recording;
+                self.record_org_change(org_id, context);
+            }
+            Phase::Stopping if !any => context.stop(),
+            Phase::Following
+            | Phase::Repositioning { .. }
+            | Phase::OrgChanged(_)
+            | Phase::Recording
+            | Phase::Stopping => {}
         }
     }
 
     /// Waits until the login leads to another org, which ends every part.
-    fn watch_for_a_move(&self, context: &mut Context<Self>) {
-        let mut moved = self.org.api.other_org();
+    fn watch_for_another_org(&self, context: &mut Context<Self>) {
+        let mut other_org = self.org.api.other_org();
         let other = async move {
             // The client lives as long as the org that is held here.
-            moved.wait_for(Option::is_some).await.ok().and_then(|org_id| org_id.clone())
+            other_org.wait_for(Option::is_some).await.ok().and_then(|org_id| org_id.clone())
         };
         context.spawn(other.into_actor(self).map(|org_id, actor, context| {
-            (actor.moving, actor.moved_to) = (org_id.is_some(), org_id);
-            actor.align(context);
+            if let Some(org_id) = org_id.filter(|_| !matches!(actor.phase, Phase::Stopping)) {
+                actor.phase = Phase::OrgChanged(org_id);
+                actor.align(context);
+            }
         }));
     }
 
     /// Nothing runs: it is stored which org it is now, and the parts begin afresh.
-    fn record_move(&self, org_id: String, context: &mut Context<Self>) {
+    fn record_org_change(&self, org_id: String, context: &mut Context<Self>) {
         let (org, id) = (Arc::clone(&self.org), org_id.clone());
         let record = async move { org_changed::record(&org, id).await };
         context.spawn(record.into_actor(self).map(move |recorded, actor, context| match recorded {
             Ok(()) => {
                 actor.org.api.reopen();
-                actor.moving = false;
-                actor.watch_for_a_move(context);
-                actor.align(context);
+                actor.watch_for_another_org(context);
+                actor.leave_recording(Phase::Following, context);
             }
             Err(error) => {
                 tracing::error!(org = actor.org.id(), "which org it is now was not stored: {error}");
                 context.run_later(AGAIN, move |actor, context| {
-                    actor.moved_to = Some(org_id);
-                    actor.align(context);
+                    actor.leave_recording(Phase::OrgChanged(org_id), context);
                 });
             }
         }));
+    }
+
+    /// Unless it was told to stop meanwhile.
+    fn leave_recording(&mut self, next: Phase, context: &mut Context<Self>) {
+        if matches!(self.phase, Phase::Recording) {
+            self.phase = next;
+            self.align(context);
+        }
     }
 
     fn runs(&self, part: Part) -> bool {
         self.parts.get(&part).is_some_and(|life| matches!(life.slot, Slot::Up(_) | Slot::Ending(_)))
     }
 
+    fn child(&self, part: Part) -> Option<&Child> {
+        match &self.parts.get(&part)?.slot {
+            Slot::Up(child) => Some(child),
+            Slot::Down | Slot::Ending(_) | Slot::Waiting | Slot::Parked => None,
+        }
+    }
+
     fn wake(&self, part: Part) {
-        if let Some(Life { slot: Slot::Up(child), .. }) = self.parts.get(&part) {
+        if let Some(child) = self.child(part) {
             // A full mailbox means that a wake-up waits in it already.
             let _ = child.wake.try_send(Wake);
         }
@@ -317,12 +375,19 @@ fn note_down(org: &OrgContext, part: Part, desired: DesiredState, stopping: bool
 
 fn start(org: &Arc<OrgContext>, part: Part, context: &mut Context<OrgActor>) -> Option<Child> {
     org.board.set(part, State::Starting, "", "", org.clock.now_ms());
-    let (org, wakeup) = (Arc::clone(org), context.address().downgrade().recipient());
+    let link = OrgLink::new(&context.address(), org.failpoints.clone(), org.id());
+    let org = Arc::clone(org);
     match part {
-        Part::Stream => Some(child(part, context, move || CometdActor::new(org, wakeup))),
-        Part::Refresh => Some(child(part, context, move || Worker::new(Refresh::new(org, wakeup)))),
-        Part::Ingest => Some(child(part, context, move || Worker::new(Ingest::new(org, wakeup)))),
-        Part::Writer => Some(child(part, context, move || Worker::new(Writer::new(org)))),
+        Part::Stream => Some(child(part, context, move || CometdActor::new(org, link)).1),
+        Part::Refresh => Some(child(part, context, move || RefreshTimer::new(org, link)).1),
+        Part::Ingest => {
+            let (address, child) = child(part, context, move || IngestActor::new(org, link));
+            Some(Child { arrived: Some(address.recipient()), ..child })
+        }
+        Part::Writer => {
+            let (address, child) = child(part, context, move || WriterActor::new(org));
+            Some(Child { decided: Some(address.recipient()), ..child })
+        }
         // The client logs in for whoever asks; it is no actor.
         Part::Login => None,
     }
@@ -333,20 +398,25 @@ fn ending(child: Child, context: &mut Context<OrgActor>) -> Slot {
     Slot::Ending(child)
 }
 
-fn child<A>(part: Part, context: &mut Context<OrgActor>, make: impl FnOnce() -> A + Send + 'static) -> Child
+fn child<A>(
+    part: Part,
+    context: &mut Context<OrgActor>,
+    make: impl FnOnce() -> A + Send + 'static,
+) -> (Addr<A>, Child)
 where
     A: Actor<Context = Context<A>> + Handler<Wake> + Handler<Stop>,
 {
     let (address, abort): (Addr<A>, AbortOnDrop) =
         spawn_watched(&here(), part, context.address().recipient(), make);
-    Child { wake: address.clone().recipient(), stop: address.recipient(), _abort: abort }
+    let (wake, stop) = (address.clone().recipient(), address.clone().recipient());
+    (address, Child { wake, stop, arrived: None, decided: None, _abort: abort })
 }
 
 impl Actor for OrgActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        self.watch_for_a_move(context);
+        self.watch_for_another_org(context);
         let org = Arc::clone(&self.org);
         let read = async move { org.store.json(Position::DesiredState).await };
         // Until then no message is handled.
@@ -375,23 +445,53 @@ impl Handler<Wakeup> for OrgActor {
         self.org.pass(Point::Org);
         self.wake(match wakeup {
             Wakeup::Refresh => Part::Refresh,
-            Wakeup::Ingress => Part::Ingest,
-            Wakeup::Egress => Part::Writer,
+            Wakeup::Ingest => Part::Ingest,
         });
     }
 }
 
-impl Handler<Order> for OrgActor {
+impl Handler<Arrived> for OrgActor {
+    type Result = ResponseFuture<Delivery>;
+
+    fn handle(&mut self, arrived: Arrived, _: &mut Self::Context) -> Self::Result {
+        self.org.pass(Point::Org);
+        pass_on(self.child(Part::Ingest).and_then(|child| child.arrived.clone()), arrived)
+    }
+}
+
+impl Handler<Decided> for OrgActor {
+    type Result = ResponseFuture<Delivery>;
+
+    fn handle(&mut self, decided: Decided, _: &mut Self::Context) -> Self::Result {
+        self.org.pass(Point::Org);
+        pass_on(self.child(Part::Writer).and_then(|child| child.decided.clone()), decided)
+    }
+}
+
+/// What nobody takes is on disk, and read from there by whoever comes next.
+fn pass_on<M>(to: Option<Recipient<M>>, message: M) -> ResponseFuture<Delivery>
+where
+    M: Message<Result = Delivery> + Send + 'static,
+{
+    Box::pin(async move {
+        match to {
+            Some(to) => to.send(message).await.unwrap_or(Delivery::Behind),
+            None => Delivery::Behind,
+        }
+    })
+}
+
+impl Handler<OrgCommand> for OrgActor {
     type Result = ResponseActFuture<Self, Result<(), StoreError>>;
 
-    fn handle(&mut self, order: Order, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, order: OrgCommand, _: &mut Self::Context) -> Self::Result {
         tracing::info!(org = self.org.id(), ?order, "an operator's order");
         let (org, stored) = (Arc::clone(&self.org), order.clone());
         let store = async move {
             match stored {
-                Order::DesiredState(desired) => store_desired(&org, desired).await,
-                Order::Restart => Ok(()),
-                Order::Refresh { syncs, changed } => {
+                OrgCommand::DesiredState(desired) => store_desired(&org, desired).await,
+                OrgCommand::Restart => Ok(()),
+                OrgCommand::Refresh { syncs, changed } => {
                     for sync in &syncs {
                         refresh::begin(&org, sync, changed).await?;
                     }
@@ -402,9 +502,9 @@ impl Handler<Order> for OrgActor {
         Box::pin(store.into_actor(self).map(move |result, actor, context| {
             result?;
             match order {
-                Order::DesiredState(desired) => actor.follow(desired, context),
-                Order::Refresh { .. } => actor.wake(Part::Refresh),
-                Order::Restart => {
+                OrgCommand::DesiredState(desired) => actor.follow(desired, context),
+                OrgCommand::Refresh { .. } => actor.wake(Part::Refresh),
+                OrgCommand::Restart => {
                     actor.forgive();
                     for life in actor.parts.values_mut() {
                         life.slot = match std::mem::replace(&mut life.slot, Slot::Down) {
@@ -421,27 +521,40 @@ impl Handler<Order> for OrgActor {
 }
 
 impl Handler<Replay> for OrgActor {
-    type Result = ResponseActFuture<Self, Result<Option<String>, StoreError>>;
+    type Result = ResponseActFuture<Self, Result<Option<String>, ReplayError>>;
 
     fn handle(&mut self, Replay { channel, from }: Replay, context: &mut Self::Context) -> Self::Result {
         let (down, is_down) = oneshot::channel();
-        self.replays += 1;
-        self.stream_down.push(down);
+        match &mut self.phase {
+            Phase::Following => self.phase = Phase::Repositioning { waiting: vec![down], open: 1 },
+            Phase::Repositioning { waiting, open } => {
+                waiting.push(down);
+                *open += 1;
+            }
+            // Dropped, it tells that the position cannot be set now.
+            Phase::OrgChanged(_) | Phase::Recording | Phase::Stopping => drop(down),
+        }
         self.align(context);
         let org = Arc::clone(&self.org);
         let set = async move {
-            // An error is an org that ends, and the position stays.
-            let _ = is_down.await;
+            is_down.await.map_err(|_| ReplayError::Busy)?;
             let before = org.store.bytes(Position::ReplayId(&channel)).await?;
             let before = before.map(|before| String::from_utf8_lossy(&before).into_owned());
             let positions = from.positions(&channel, org.clock.now_ms());
             org.store.put(positions).await?;
             tracing::info!(org = org.id(), channel, %from, before, "an operator set the position");
-            Ok(before.filter(|before| !before.is_empty()))
+            Ok(before)
         };
         Box::pin(set.into_actor(self).map(|result, actor, context| {
-            actor.replays -= 1;
-            actor.align(context);
+            if let Phase::Repositioning { open, .. } = &mut actor.phase
+                && !matches!(result, Err(ReplayError::Busy))
+            {
+                *open -= 1;
+                if *open == 0 {
+                    actor.phase = Phase::Following;
+                }
+                actor.align(context);
+            }
             result
         }))
     }
@@ -461,7 +574,7 @@ impl Handler<Stop> for OrgActor {
     type Result = ();
 
     fn handle(&mut self, _: Stop, context: &mut Self::Context) {
-        self.stopping = true;
+        self.phase = Phase::Stopping;
         self.align(context);
     }
 }

@@ -57,6 +57,9 @@ pub enum OrgError {
     /// The service is being stopped.
     #[error("orgpipe is stopping, so org `{0}` takes no orders")]
     Stopping(String),
+    /// It is ending, or its login leads to another Salesforce org, which is dealt with first.
+    #[error("org `{0}` is being changed or is ending: ask again in a moment")]
+    Busy(String),
     /// It listens to several channels, or not to this one.
     #[error("org `{org}` listens to {}: name one of them", channels.join(", "))]
     WhichChannel {
