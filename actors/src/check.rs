@@ -96,7 +96,7 @@ async fn source(settings: &Settings, clock: Clock) -> Option<CheckProblem> {
 
 async fn org(settings: Arc<OrgSettings>, http: HttpClient, clock: Clock) -> Vec<CheckProblem> {
     let place = format!("org {}", settings.id);
-    let api = OrgApi::new(Arc::clone(&settings), http, Arc::new(Board::default()), None, clock);
+    let api = OrgApi::new(Arc::clone(&settings), Arc::new(http), Arc::new(Board::default()), None, clock);
     if let Err(error) = api.session(None).await {
         return vec![CheckProblem::call(&place, &error)];
     }

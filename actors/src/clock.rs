@@ -1,24 +1,42 @@
 //! The only `now` and the only chance: everything else takes time and chance as arguments.
 #![expect(clippy::disallowed_methods, reason = "this is the file the clock is read in")]
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, Utc};
+use tokio::time::Instant;
 
-/// Reads the machine's clocks.
+/// Reads the machine's clocks; in tests on virtual time, the time that the test runs on.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     started: Instant,
+    /// Unix time at the start, milliseconds, for a clock that is not the machine's.
+    #[cfg(test)]
+    started_ms: Option<u64>,
 }
 
 impl Clock {
     /// A clock whose `monotonic` starts at zero.
     pub fn start() -> Self {
-        Self { started: Instant::now() }
+        Self {
+            started: Instant::now(),
+            #[cfg(test)]
+            started_ms: None,
+        }
+    }
+
+    /// A clock that begins at this Unix time, milliseconds, and goes on with the test's virtual time.
+    #[cfg(test)]
+    pub(crate) fn virtual_from(started_ms: u64) -> Self {
+        Self { started: Instant::now(), started_ms: Some(started_ms) }
     }
 
     /// Unix time in milliseconds.
     pub fn now_ms(&self) -> u64 {
+        #[cfg(test)]
+        if let Some(started_ms) = self.started_ms {
+            return started_ms + u64::try_from(self.monotonic().as_millis()).unwrap_or(u64::MAX);
+        }
         u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis())
             .unwrap_or(u64::MAX)
     }
@@ -41,6 +59,15 @@ impl Clock {
     /// A random number from 0 (included) to 1 (excluded), for spreading waits.
     pub fn jitter(&self) -> f64 {
         rand::random()
+    }
+}
+
+/// For the rate limiters, so that they have no clock of their own.
+impl governor::clock::Clock for Clock {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        self.monotonic()
     }
 }
 

@@ -170,6 +170,7 @@ pub struct Service {
     clock: Clock,
     started_ms: u64,
     doctors: Arc<Semaphore>,
+    http: HttpClient,
 }
 
 impl Service {
@@ -189,7 +190,7 @@ impl Service {
         let http = HttpClient::new()?;
         let shared = Arc::new(Shared::new(&settings, clock)?);
         let (memory, queue_max) = (MemoryBudget::default(), settings.queue_max);
-        let common = Common { store: store.clone(), http, shared, memory, queue_max, clock };
+        let common = Common { store: store.clone(), http: http.clone(), shared, memory, queue_max, clock };
         let directory = Arc::new(Directory::default());
         for org in &settings.orgs {
             directory.put(common.context(org, Arc::default(), settings.failpoints.clone()));
@@ -202,7 +203,18 @@ impl Service {
         let in_force = Arc::new(Mutex::new(InForce { settings, common }));
         let started_ms = clock.now_ms();
         let doctors = Arc::new(Semaphore::new(DOCTORS_MAX));
-        Ok(Self { supervisor, ended, store, watchdog, orgs: directory, in_force, doctors, clock, started_ms })
+        Ok(Self {
+            supervisor,
+            ended,
+            store,
+            watchdog,
+            orgs: directory,
+            in_force,
+            doctors,
+            http,
+            clock,
+            started_ms,
+        })
     }
 
     /// Waits until the supervisor has failed, with which every org has ended as by a crash; says how. Nothing can start
@@ -265,7 +277,7 @@ impl Service {
     pub async fn doctor(&self, id: &str) -> Result<Report, OrgError> {
         let org = self.known(id)?;
         let turn = self.doctors.acquire().await;
-        let report = doctor::examine(&org.settings, org.api.http(), org.clock).await;
+        let report = doctor::examine(&org.settings, &self.http, org.clock).await;
         drop(turn);
         org.board.examined(Examined { at_ms: report.at_ms, worst: report.worst, note: report.sentence() });
         Ok(report)

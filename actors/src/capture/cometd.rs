@@ -23,7 +23,7 @@ use super::{
 use crate::{
     failpoint::Point,
     org::{
-        api::client,
+        api::{client, transport::Post},
         context::OrgContext,
         messages::{OrgLink, Wakeup},
         step_error::StepError,
@@ -81,10 +81,9 @@ impl CometdActor {
                     let Some(login) = login else {
                         return Err(Failure::Unreachable("there is no login yet".to_owned()));
                     };
-                    let version = &org.settings.api_version;
+                    let cookies = cookies.as_deref();
                     org.api
-                        .http()
-                        .post_cometd(&login.token, version, suffix, message, cookies.as_deref(), timeout)
+                        .post_cometd(&login, Post { suffix, message, cookies, begin_within: timeout })
                         .await
                 };
                 context.spawn(post.into_actor(self).map(move |http, actor, context| {

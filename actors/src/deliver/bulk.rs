@@ -25,7 +25,7 @@ use super::outcome::{Moment, Outgoing, Sent, Tried, fields_of, of_error, of_job,
 use crate::{
     failpoint::Point,
     org::{
-        api::{budget::patience, client::Each, gate::Reservation},
+        api::{budget::patience, gate::Reservation, transport::Each},
         context::OrgContext,
         step_error::StepError,
         store::Position,

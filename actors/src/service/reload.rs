@@ -79,7 +79,7 @@ impl Common {
         failpoints: Failpoints,
     ) -> Arc<OrgContext> {
         let store = OrgStore::new(self.store.clone(), &org.id);
-        let (http, kept) = (self.http.clone(), Some(store.clone()));
+        let (http, kept) = (Arc::new(self.http.clone()), Some(store.clone()));
         let api = OrgApi::new(Arc::clone(org), http, Arc::clone(&board), kept, self.clock);
         Arc::new(OrgContext {
             settings: Arc::clone(org),

@@ -1,22 +1,29 @@
 //! The look-up in the vendor's API: one call for up to 100 records.
 //!
 //! Here: HTTP, the rate over all orgs, the circuit breaker. Not here: the bodies (`reconcile::lookup`), splitting a
-//! refused batch (`ask`).
+//! refused batch (`decide/lookup.rs`).
 //!
 //! Slots are handed out first come first served, and an org asks for more than one only while some are free, so orgs take
 //! turns. A quarter of them is for live requests only.
 
 use std::{
+    fmt::Debug,
     num::NonZeroU32,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use chrono::DateTime;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use futures_util::future::{FutureExt as _, LocalBoxFuture};
+use governor::{
+    Quota, RateLimiter,
+    middleware::NoOpMiddleware,
+    state::{InMemoryState, NotKeyed},
+};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use secrecy::ExposeSecret as _;
 use tokio::sync::Semaphore;
+use url::Url;
 
 use crate::{clock::Clock, priority::Priority, retry::Delays, settings::SourceSettings};
 
@@ -77,43 +84,35 @@ pub(crate) struct Answered {
 #[derive(Debug)]
 pub(crate) struct LookupClient {
     settings: SourceSettings,
-    http: reqwest::Client,
+    transport: Arc<dyn LookupTransport>,
     slots: Semaphore,
     /// Fewer, for all but live requests: so that those find a slot.
     slots_of_others: Semaphore,
-    rate: DefaultDirectRateLimiter,
+    rate: RateLimiter<NotKeyed, InMemoryState, Clock, NoOpMiddleware<Duration>>,
     breaker: Mutex<Breaker>,
     clock: Clock,
 }
 
 impl LookupClient {
-    /// A way to the API; nothing is sent yet. Fails only if the TLS library cannot start.
+    /// A way to the API over HTTP; nothing is sent yet. Fails only if the TLS library cannot start.
     pub(crate) fn new(settings: SourceSettings, clock: Clock) -> Result<Self, reqwest::Error> {
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(token) = &settings.token
-            && let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
-        {
-            value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
-        }
-        let http = reqwest::Client::builder()
-            .default_headers(headers)
-            .user_agent(concat!("orgpipe/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(settings.timeout)
-            .build()?;
+        let transport = Arc::new(HttpLookup::new(&settings, clock)?);
+        Ok(Self::over(transport, settings, clock))
+    }
+
+    /// A way to the API over this transport.
+    pub(crate) fn over(transport: Arc<dyn LookupTransport>, settings: SourceSettings, clock: Clock) -> Self {
         let per_second = NonZeroU32::new(settings.requests_per_second).unwrap_or(NonZeroU32::MIN);
         let slots = settings.concurrent_max.max(1) as usize;
-        Ok(Self {
+        Self {
             slots: Semaphore::new(slots),
             slots_of_others: Semaphore::new((slots - slots / 4).max(1)),
-            rate: RateLimiter::direct(Quota::per_second(per_second)),
+            rate: RateLimiter::direct_with_clock(Quota::per_second(per_second), clock),
             breaker: Mutex::new(Breaker::closed()),
             settings,
-            http,
+            transport,
             clock,
-        })
+        }
     }
 
     /// Calls that would find a slot at once, also if they are not for live requests.
@@ -134,10 +133,12 @@ impl LookupClient {
         if let Err(wait) = self.breaker().admit(self.clock.monotonic(), self.settings.timeout) {
             return Err(self.down("it failed several times in a row, so it is left alone for a while", wait));
         }
-        self.rate.until_ready().await;
-        let trace = uuid::Uuid::new_v4().simple().to_string();
+        while let Err(refused) = self.rate.check() {
+            tokio::time::sleep(refused.wait_time_from(self.clock.monotonic())).await;
+        }
+        let trace = self.clock.unique_id().replace('-', "");
         let parent = &trace[..PARENT_DIGITS];
-        let answer = self.post(body, &format!("00-{trace}-{parent}-01")).await;
+        let answer = self.transport.post(body, format!("00-{trace}-{parent}-01")).await;
         let jitter = self.clock.jitter();
         match answer {
             Ok(body) => {
@@ -162,8 +163,70 @@ impl LookupClient {
         self.down(what, wait)
     }
 
-    async fn post(&self, body: String, traceparent: &str) -> Result<Vec<u8>, Miss> {
-        let request = self.http.post(self.settings.url.clone()).header("traceparent", traceparent).body(body);
+    fn down(&self, what: &str, retry_in: Duration) -> LookupError {
+        LookupError::Down { host: self.host(), what: what.to_owned(), retry_in }
+    }
+
+    fn host(&self) -> String {
+        let url = &self.settings.url;
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{}{port}", url.host_str().unwrap_or_default())
+    }
+
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why one post brought nothing.
+#[derive(Debug)]
+pub(crate) enum Miss {
+    /// The API refused the batch with this status, and would again.
+    Refused(u16),
+    /// It may work later.
+    Down {
+        /// What happened.
+        what: String,
+        /// How long the API asks to be left alone.
+        asked: Option<Duration>,
+    },
+}
+
+/// How look-ups reach the API: over HTTP, or in tests to one that is made up.
+pub(crate) trait LookupTransport: Debug + Send + Sync {
+    /// Posts a batch and gives back the body of the 200 answer.
+    fn post(&self, body: String, traceparent: String) -> LocalBoxFuture<'_, Result<Vec<u8>, Miss>>;
+}
+
+/// Over HTTP.
+#[derive(Debug)]
+struct HttpLookup {
+    http: reqwest::Client,
+    url: Url,
+    clock: Clock,
+}
+
+impl HttpLookup {
+    fn new(settings: &SourceSettings, clock: Clock) -> Result<Self, reqwest::Error> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(token) = &settings.token
+            && let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
+        {
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        let http = reqwest::Client::builder()
+            .default_headers(headers)
+            .user_agent(concat!("orgpipe/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(settings.timeout)
+            .build()?;
+        Ok(Self { http, url: settings.url.clone(), clock })
+    }
+
+    async fn exchange(&self, body: String, traceparent: String) -> Result<Vec<u8>, Miss> {
+        let request = self.http.post(self.url.clone()).header("traceparent", traceparent).body(body);
         let broken = |cause: reqwest::Error| Miss::Down { what: sentence(&cause.without_url()), asked: None };
         let mut reply = request.send().await.map_err(broken)?;
         let status = reply.status().as_u16();
@@ -198,26 +261,12 @@ impl LookupClient {
         }
         Ok(body)
     }
-
-    fn down(&self, what: &str, retry_in: Duration) -> LookupError {
-        LookupError::Down { host: self.host(), what: what.to_owned(), retry_in }
-    }
-
-    fn host(&self) -> String {
-        let url = &self.settings.url;
-        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-        format!("{}{port}", url.host_str().unwrap_or_default())
-    }
-
-    fn breaker(&self) -> MutexGuard<'_, Breaker> {
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-/// Why one post brought nothing.
-enum Miss {
-    Refused(u16),
-    Down { what: String, asked: Option<Duration> },
+impl LookupTransport for HttpLookup {
+    fn post(&self, body: String, traceparent: String) -> LocalBoxFuture<'_, Result<Vec<u8>, Miss>> {
+        self.exchange(body, traceparent).boxed_local()
+    }
 }
 
 /// The innermost cause says what happened; the outer ones that a request failed.

@@ -6,14 +6,17 @@ use std::{sync::Arc, time::Duration};
 
 use orgpipe_salesforce::{
     call::{Call, Reply},
-    error::{ApiError, CallError, ErrorClass, errors_in},
-    http::HttpClient,
+    cometd::{Answer, Failure},
+    error::{ApiError, ErrorClass, errors_in},
     oauth::{LoginError, Token},
     rest::limits,
 };
 use tokio::sync::{Mutex, watch};
 
-use super::gate::{BudgetView, Gate, Permit, Reservation, Reserved};
+use super::{
+    gate::{BudgetView, Gate, Permit, Reservation, Reserved},
+    transport::{Each, Post, Transport},
+};
 use crate::{
     clock::Clock,
     org::{
@@ -42,14 +45,11 @@ pub(crate) struct Session {
     pub generation: u64,
 }
 
-/// Takes pieces of a large answer.
-pub(crate) type Each<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), CallError>;
-
 /// Everybody's way to one org.
 #[derive(Debug)]
 pub(crate) struct OrgApi {
     settings: Arc<OrgSettings>,
-    http: HttpClient,
+    transport: Arc<dyn Transport>,
     gate: Gate,
     store: Option<OrgStore>,
     vault: Mutex<Vault>,
@@ -74,7 +74,7 @@ impl OrgApi {
     /// over a restart.
     pub(crate) fn new(
         settings: Arc<OrgSettings>,
-        http: HttpClient,
+        transport: Arc<dyn Transport>,
         board: Arc<Board>,
         store: Option<OrgStore>,
         clock: Clock,
@@ -82,12 +82,12 @@ impl OrgApi {
         let gate = Gate::new(settings.limits, store.clone(), clock);
         let delays = Delays::new(LOGIN_WAITS.0, LOGIN_WAITS.1);
         let vault = Mutex::new(Vault { session: None, logins: 0, failed: None, delays });
-        Self { settings, http, gate, store, vault, other_org: watch::Sender::new(None), board, clock }
+        Self { settings, transport, gate, store, vault, other_org: watch::Sender::new(None), board, clock }
     }
 
-    /// The client, for the event subscription, whose requests count as no API calls.
-    pub(crate) fn http(&self) -> &HttpClient {
-        &self.http
+    /// Posts a message of the event subscription: these count as no API calls.
+    pub(crate) async fn post_cometd(&self, session: &Session, post: Post<'_>) -> Result<Answer, Failure> {
+        self.transport.post_cometd(&session.token, &self.settings.api_version, post).await
     }
 
     /// The part of our share of the day's calls that is gone, 0 to 1.
@@ -113,7 +113,7 @@ impl OrgApi {
             tracing::trace!(org = %self.settings.id, ?until, "no login yet");
             return Err(error.clone().into());
         }
-        match self.http.login(&self.settings.login, self.clock.now_secs()).await {
+        match self.transport.login(&self.settings.login, self.clock.now_secs()).await {
             Ok(token) => {
                 self.look_which_org(&token).await?;
                 vault.logins += 1;
@@ -265,8 +265,8 @@ impl OrgApi {
         let in_flight = self.gate.enter(priority, permit).await?;
         let (token, version) = (&session.token, &self.settings.api_version);
         let reply = match each {
-            Some(each) => self.http.download(token, version, call, each).await?,
-            None => self.http.send(token, version, call).await?,
+            Some(each) => self.transport.download(token, version, call, each).await?,
+            None => self.transport.send(token, version, call).await?,
         };
         self.board.called(reply.usage.map(|usage| (usage.used, usage.max)));
         if let (Some(number), Some(usage)) = (in_flight.number, reply.usage) {

@@ -11,11 +11,13 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use governor::{
-    DefaultDirectRateLimiter, Quota, RateLimiter,
-    clock::{Clock as _, DefaultClock},
+    Quota, RateLimiter,
+    middleware::NoOpMiddleware,
+    state::{InMemoryState, NotKeyed},
 };
 use orgpipe_salesforce::limits::ApiUsage;
 use serde::Serialize;
@@ -35,6 +37,9 @@ use crate::{
     settings::Limits,
 };
 
+/// Calls per second, by our own clock.
+type Limiter = RateLimiter<NotKeyed, InMemoryState, Clock, NoOpMiddleware<Duration>>;
+
 /// The gate of one org.
 #[derive(Debug)]
 pub(crate) struct Gate {
@@ -47,7 +52,7 @@ pub(crate) struct Gate {
     slots: Slots,
     /// One fewer, for all but live calls: so that those find a slot.
     slots_of_others: Slots,
-    rate: Mutex<Arc<DefaultDirectRateLimiter>>,
+    rate: Mutex<Arc<Limiter>>,
     /// The rate has changed.
     changed: Notify,
     clock: Clock,
@@ -156,7 +161,7 @@ impl Gate {
             throttle: Mutex::new(Throttle::new(most)),
             slots: Slots::new(most.at_once),
             slots_of_others: Slots::new(others(most)),
-            rate: Mutex::new(Arc::new(RateLimiter::direct(quota(most)))),
+            rate: Mutex::new(Arc::new(RateLimiter::direct_with_clock(quota(most), clock))),
             changed: Notify::new(),
             clock,
         }
@@ -276,7 +281,7 @@ impl Gate {
             let changed = self.changed.notified();
             let limiter = Arc::clone(&lock(&self.rate));
             let Err(refused) = limiter.check() else { return };
-            let wait = refused.wait_time_from(DefaultClock::default().now());
+            let wait = refused.wait_time_from(self.clock.monotonic());
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = changed => {}
@@ -286,7 +291,7 @@ impl Gate {
 
     fn apply(&self, speed: Speed) {
         let quota = quota(speed);
-        let limiter = RateLimiter::direct(quota);
+        let limiter = RateLimiter::direct_with_clock(quota, self.clock);
         // A new limiter lets a second's worth through at once: that was just spent.
         let _ = limiter.check_n(quota.burst_size());
         *lock(&self.rate) = Arc::new(limiter);

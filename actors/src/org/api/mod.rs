@@ -1,6 +1,8 @@
-//! The one way to an org's API: the client asks the gate, the gate asks budget and throttle.
+//! The one way to an org's API: the client asks the gate, the gate asks budget and throttle,
+//! and what they let through goes over the transport.
 
 pub(crate) mod budget;
 pub(crate) mod client;
 pub(crate) mod gate;
 mod throttle;
+pub(crate) mod transport;
