@@ -13,7 +13,7 @@ use orgpipe_salesforce::cometd::{
     session::{Options, Session, step},
 };
 
-use orgpipe_salesforce::error::CallError;
+use orgpipe_salesforce::failure::CallError;
 use orgpipe_store::{Append, StoreError};
 
 use super::{

@@ -9,11 +9,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use orgpipe_reconcile::row;
-use orgpipe_salesforce::{
-    error::{CallError, ErrorClass},
-    rest::query,
-    soql::Select,
-};
+use orgpipe_salesforce::{error::ErrorClass, failure::CallError, rest::query, soql::Select};
 use orgpipe_store::{Lane, NewRequest, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -17,7 +17,7 @@ use orgpipe_reconcile::{
     matching::{Existing, KEYS_MAX, Match, take_children},
 };
 use orgpipe_salesforce::{
-    error::CallError,
+    failure::CallError,
     limits::QUERY_URL_BYTES_MAX,
     rest::{describe, query},
     soql::Select,

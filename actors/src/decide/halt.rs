@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use orgpipe_salesforce::error::CallError;
+use orgpipe_salesforce::failure::CallError;
 use orgpipe_store::StoreError;
 
 use super::lookup::SourceError;

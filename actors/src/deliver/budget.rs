@@ -12,7 +12,7 @@
 
 use std::collections::VecDeque;
 
-use orgpipe_salesforce::{error::QuotaWait, limits::ApiUsage};
+use orgpipe_salesforce::{failure::QuotaWait, limits::ApiUsage};
 use orgpipe_store::Lane;
 use serde::{Deserialize, Serialize};
 

@@ -18,7 +18,7 @@ use governor::{
     clock::{Clock as _, DefaultClock},
 };
 use orgpipe_salesforce::{
-    error::{CallError, QuotaWait},
+    failure::{CallError, QuotaWait},
     limits::ApiUsage,
 };
 use orgpipe_store::{Append, Store};

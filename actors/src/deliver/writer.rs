@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use orgpipe_salesforce::{error::CallError, limits::COLLECTION_RECORDS_MAX};
+use orgpipe_salesforce::{failure::CallError, limits::COLLECTION_RECORDS_MAX};
 use orgpipe_store::{Change, Lane, Outcome, Resolve, StoreError};
 
 use super::{

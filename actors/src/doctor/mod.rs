@@ -11,7 +11,7 @@ mod needs;
 mod permission_set;
 mod probe;
 
-use orgpipe_salesforce::{error::CallError, http::HttpClient};
+use orgpipe_salesforce::{failure::CallError, http::HttpClient};
 pub use permission_set::PermissionSet;
 use serde::Serialize;
 

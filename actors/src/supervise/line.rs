@@ -6,7 +6,8 @@ use std::{sync::Arc, time::Duration};
 
 use orgpipe_salesforce::{
     call::{Call, Reply},
-    error::{ApiError, CallError, ErrorClass, QuotaWait, errors_in},
+    error::{ApiError, ErrorClass, errors_in},
+    failure::{CallError, QuotaWait},
     http::HttpClient,
     oauth::{LoginError, Token},
     rest::limits,

@@ -20,7 +20,7 @@ use orgpipe_reconcile::{
     describe::{Describe, DescribeProblem},
     drift::{Drift, drifted},
 };
-use orgpipe_salesforce::{error::CallError, rest::describe};
+use orgpipe_salesforce::{failure::CallError, rest::describe};
 use serde::Serialize;
 
 use super::{context::OrgContext, sources::Sources};

@@ -15,10 +15,7 @@ use std::{
 };
 
 use orgpipe_reconcile::drift::{Reach, Readable, Unfit, reach, remaining};
-use orgpipe_salesforce::{
-    error::{CallError, ErrorClass},
-    rest::describe,
-};
+use orgpipe_salesforce::{error::ErrorClass, failure::CallError, rest::describe};
 
 use super::{
     context::OrgContext,

@@ -8,10 +8,7 @@ use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use crate::{
-    error::{CallError, errors_in},
-    limits::ApiUsage,
-};
+use crate::limits::ApiUsage;
 
 /// Where the version stands in a path; the client puts `v66.0` there.
 pub const VERSION_MARK: &str = "{v}";
@@ -110,27 +107,6 @@ impl Reply {
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
-
-    /// An answer that is none of 2xx, as its first error.
-    pub fn require_success(&self) -> Result<(), CallError> {
-        match errors_in(self).into_iter().next() {
-            Some(error) => Err(CallError::Refused(error)),
-            None => Ok(()),
-        }
-    }
-
-    /// The JSON of a successful answer.
-    pub(crate) fn json(&self) -> Result<Value, CallError> {
-        self.require_success()?;
-        serde_json::from_slice(&self.body).map_err(|error| {
-            self.unreadable(format!("{} bytes of body that are no complete JSON: {error}", self.body.len()))
-        })
-    }
-
-    /// The complaint that this answer cannot be used.
-    pub(crate) fn unreadable(&self, what: impl Into<String>) -> CallError {
-        CallError::Unreadable { status: self.status, what: what.into() }
-    }
 }
 
 /// One path segment, percent-encoded.
@@ -187,12 +163,5 @@ mod tests {
         ] {
             assert_eq!(local_path(link), path);
         }
-    }
-
-    #[test]
-    fn a_truncated_body_is_unreadable_and_worth_a_retry() {
-        let error = reply(200, r#"[{"id":"001"#).json().unwrap_err();
-        assert!(matches!(error, CallError::Unreadable { status: 200, .. }), "{error}");
-        assert_eq!(error.class(), crate::error::ErrorClass::Transient);
     }
 }

@@ -5,12 +5,13 @@
 //!
 //! Invariant: only `http/client.rs` opens a socket. No clock and no dice anywhere: time and chance are arguments.
 //!
-//! In reading order: [`call`], [`error`], [`limits`], [`oauth`], [`soql`], [`rest`], [`bulk`], [`cometd`], [`http`].
+//! In reading order: [`limits`], [`call`], [`error`], [`oauth`], [`failure`], [`soql`], [`rest`], [`bulk`], [`cometd`], [`http`].
 
 pub mod bulk;
 pub mod call;
 pub mod cometd;
 pub mod error;
+pub mod failure;
 pub mod http;
 pub mod limits;
 pub mod oauth;

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use crate::{
     call::{Body, Call, Method, Reply, VERSION_MARK, json_body, local_path, segment},
-    error::{ApiError, CallError},
+    error::ApiError,
+    failure::CallError,
     limits::{SMALL_TIMEOUT, TRANSFER_TIMEOUT},
 };
 

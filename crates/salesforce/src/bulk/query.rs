@@ -12,7 +12,7 @@ use super::job::set_state;
 use crate::{
     Row,
     call::{Body, Call, Method, Reply, VERSION_MARK, json_body, segment},
-    error::CallError,
+    failure::CallError,
     limits::{SMALL_TIMEOUT, TRANSFER_TIMEOUT},
 };
 

@@ -12,10 +12,7 @@ use std::collections::{HashMap, VecDeque};
 use csv_core::{ReadRecordResult, Reader};
 
 use super::{BulkRow, job::ResultKind};
-use crate::{
-    error::{ApiError, CallError},
-    limits::BULK_RECORD_CHARS_MAX,
-};
+use crate::{error::ApiError, failure::CallError, limits::BULK_RECORD_CHARS_MAX};
 
 /// Bytes of one record in a result file: what was uploaded, four bytes for each character, its quotes, and the error.
 const RECORD_BYTES_MAX: usize = 8 * BULK_RECORD_CHARS_MAX;

@@ -22,7 +22,7 @@ use super::HttpClient;
 use crate::{
     call::{Body, Call, Method, Reply, VERSION_MARK},
     cometd::{Answer, Failure},
-    error::CallError,
+    failure::CallError,
     limits::{
         ApiUsage, CONNECT_TIMEOUT, DOWNLOAD_BYTES_MAX, LOGIN_TIMEOUT, REPLY_BYTES_MAX, SMALL_TIMEOUT,
         TRANSFER_TIMEOUT,

@@ -3,11 +3,7 @@
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 
 use super::*;
-use crate::{
-    call::reply,
-    error::{CallError, ErrorClass},
-    limits::ASSERTION_SECS,
-};
+use crate::{call::reply, error::ErrorClass, failure::CallError, limits::ASSERTION_SECS};
 
 /// Made for these tests; they open nothing.
 const PKCS1: &str = include_str!("test_keys/pkcs1.pem");

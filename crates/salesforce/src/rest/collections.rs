@@ -8,7 +8,7 @@ use super::{RowResult, row_result, written_fields};
 use crate::{
     Row,
     call::{Body, Call, Method, Reply, VERSION_MARK, json_body, segment},
-    error::CallError,
+    failure::CallError,
     limits::WRITE_TIMEOUT,
 };
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::{
     Row,
     call::{Call, Reply, VERSION_MARK, segment},
-    error::CallError,
+    failure::CallError,
     limits::SMALL_TIMEOUT,
 };
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     call::{Call, Reply, VERSION_MARK},
-    error::CallError,
+    failure::CallError,
     limits::{ApiUsage, SMALL_TIMEOUT},
 };
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{
     Row,
     call::{Call, Reply, VERSION_MARK, local_path},
-    error::CallError,
+    failure::CallError,
     limits::QUERY_TIMEOUT,
 };
 

@@ -9,7 +9,8 @@ use super::{RowResult, row_result, written_fields};
 use crate::{
     Row,
     call::{Call, Method, Reply, VERSION_MARK, json_body, segment},
-    error::{ApiError, CallError, ErrorClass, errors_in},
+    error::{ApiError, ErrorClass, errors_in},
+    failure::CallError,
     limits::{QUERY_URL_BYTES_MAX, WRITE_TIMEOUT},
 };
 

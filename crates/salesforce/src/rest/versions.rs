@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     call::{Call, Reply},
-    error::CallError,
+    failure::CallError,
     limits::SMALL_TIMEOUT,
 };
 

@@ -1,0 +1,154 @@
+//! Why a call brought no result, and the answers from which that is told.
+//!
+//! Here: every way in which a call can fail, with its verdict and its hint, and the step from an answer to its JSON or to a
+//! failure. Not here: what Salesforce's own errors mean (`error`), why a login fails (`oauth`).
+//!
+//! Invariant: only [`CallError::Refused`] and [`CallError::Login`] repeat what Salesforce said.
+
+use serde_json::Value;
+
+use crate::{
+    call::Reply,
+    error::{ApiError, ErrorClass, errors_in},
+    oauth::{LoginClass, LoginError},
+};
+
+/// Why we hold a call back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QuotaWait {
+    /// Our part of the day.
+    #[error("our share of the org's API calls of a day is used up")]
+    Share,
+    /// The customer's part of it.
+    #[error("what is left of the org's API calls of a day is kept for the customer")]
+    Reserve,
+    /// All of it.
+    #[error("the org's API calls of a day are used up")]
+    Day,
+}
+
+/// Why a call brought no result.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The exchange broke off.
+    #[error("the connection to Salesforce failed: {text}")]
+    Transport {
+        /// What happened, without the URL.
+        text: String,
+        /// False if surely nothing reached Salesforce.
+        sent: bool,
+    },
+    /// There is no token.
+    #[error(transparent)]
+    Login(#[from] LoginError),
+    /// Salesforce said no.
+    #[error(transparent)]
+    Refused(#[from] ApiError),
+    /// The answer makes no sense, for instance because it ends too early.
+    #[error("Salesforce's answer (status {status}) cannot be read: {what}")]
+    Unreadable {
+        /// HTTP status of the answer.
+        status: u16,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// We hold the call back ourselves, to leave calls for the customer.
+    #[error("{why}")]
+    WaitingForQuota {
+        /// When to ask again, Unix milliseconds.
+        until_ms: u64,
+        /// Why.
+        why: QuotaWait,
+    },
+    /// The login leads to another org than before, which is to be dealt with first.
+    #[error("the login leads to another org than before, and what waits for that one is given up first")]
+    OtherOrg,
+    /// The org's line is closing down.
+    #[error("the org's connection is shutting down")]
+    Closed,
+}
+
+impl CallError {
+    /// What to do about it.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Transport { .. } | Self::Unreadable { .. } | Self::OtherOrg | Self::Closed => {
+                ErrorClass::Transient
+            }
+            Self::Login(error) => match error.class() {
+                LoginClass::Transient | LoginClass::RateLimited => ErrorClass::Transient,
+                LoginClass::Settings | LoginClass::App | LoginClass::User | LoginClass::Org => {
+                    ErrorClass::Org
+                }
+            },
+            Self::Refused(error) => error.class(),
+            Self::WaitingForQuota { .. } => ErrorClass::DailyLimit,
+        }
+    }
+
+    /// When it may go on again, Unix milliseconds; `None` if nobody knows.
+    pub fn again_at_ms(&self) -> Option<u64> {
+        match self {
+            Self::WaitingForQuota { until_ms, .. } => Some(*until_ms),
+            _ => None,
+        }
+    }
+
+    /// What somebody can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Transport { .. } => Some(
+                "Check that this machine reaches the org's My Domain host over HTTPS; the call is repeated."
+                    .into(),
+            ),
+            Self::Login(error) => error.hint(),
+            Self::Refused(error) => error.hint(),
+            Self::Unreadable { .. } => {
+                Some("The call is repeated; if it stays, look for a proxy in between.".into())
+            }
+            Self::WaitingForQuota { why, .. } => Some(match why {
+                QuotaWait::Share => "Raise the org's `daily_share` to spend more of its calls.".into(),
+                QuotaWait::Reserve => "Lower the org's `reserve` to spend more of its calls.".into(),
+                QuotaWait::Day => "Find out in the org's Setup, Company Information, who uses them.".into(),
+            }),
+            Self::OtherOrg | Self::Closed => None,
+        }
+    }
+}
+
+impl Reply {
+    /// An answer that is none of 2xx, as its first error.
+    pub fn require_success(&self) -> Result<(), CallError> {
+        match errors_in(self).into_iter().next() {
+            Some(error) => Err(CallError::Refused(error)),
+            None => Ok(()),
+        }
+    }
+
+    /// The JSON of a successful answer.
+    pub(crate) fn json(&self) -> Result<Value, CallError> {
+        self.require_success()?;
+        serde_json::from_slice(&self.body).map_err(|error| {
+            self.unreadable(format!("{} bytes of body that are no complete JSON: {error}", self.body.len()))
+        })
+    }
+
+    /// The complaint that this answer cannot be used.
+    pub(crate) fn unreadable(&self, what: impl Into<String>) -> CallError {
+        CallError::Unreadable { status: self.status, what: what.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::call::reply;
+
+    use super::*;
+
+    #[test]
+    fn a_truncated_body_is_unreadable_and_worth_a_retry() {
+        let error = reply(200, r#"[{"id":"001"#).json().unwrap_err();
+        assert!(matches!(error, CallError::Unreadable { status: 200, .. }), "{error}");
+        assert_eq!(error.class(), ErrorClass::Transient);
+    }
+}
