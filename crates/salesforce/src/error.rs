@@ -1,12 +1,12 @@
-//! What a refusal means.
+//! Salesforce's errors: how they are read from an answer.
 //!
-//! Here: every form of error body, and the hint. Not here: which code means what (`class`), how long to wait
-//! (`supervise`).
+//! Here: the error itself and every form in which Salesforce reports one. Not here: which code means what (`class`), what
+//! somebody can do about it (`hint`), how long to wait (the caller).
 //!
-//! Invariant: the verdict follows from codes. Messages are in the running user's language and may be the customer's
-//! own text, so a message only refines a verdict, and an unknown message leads to the safer one.
+//! Invariant: reading never fails. Whatever the body of an answer that is none of 2xx, it becomes at least one error.
 
 mod class;
+mod hint;
 
 use serde_json::Value;
 
@@ -91,78 +91,9 @@ impl ApiError {
         Self { status, code: http_code(status), message: shorten(message), fields: Vec::new() }
     }
 
-    /// What to do about it.
-    pub fn class(&self) -> ErrorClass {
-        self.class_by_code().unwrap_or_else(|| self.class_by_status())
-    }
-
-    /// What somebody can do about it.
-    pub fn hint(&self) -> Option<String> {
-        let fields = || {
-            if self.fields.is_empty() {
-                "its fields".into()
-            } else {
-                format!("`{}`", self.fields.join("`, `"))
-            }
-        };
-        Some(match (self.plain_code().as_str(), self.class()) {
-            ("INVALIDSESSIONID", _) if self.says("not valid for use") || self.says("not attached") => {
-                "Give the external client app the scope `api`, and lift IP or agent limits on the running user; \
-                 a new login does not help."
-                    .into()
-            }
-            ("STORAGELIMITEXCEEDED", _) => "The org's storage is full: free some, or buy more.".into(),
-            ("APIDISABLEDFORORG", _) => "The org's edition has no API: the customer needs the API add-on.".into(),
-            ("UNSUPPORTEDAPIVERSION", _) => {
-                "Set the org's `api_version` to one that it lists under `/services/data/`.".into()
-            }
-            ("INVALIDFIELDFORINSERTUPDATE", _) => {
-                format!("Give the running user edit access to {}, or take it out of the mapping.", fields())
-            }
-            ("DUPLICATESDETECTED", _) => {
-                "A duplicate rule of the org blocked the record: let the rule pass the running user.".into()
-            }
-            ("DUPLICATEVALUE", _) => "Another record holds this unique value: merge the two, then retry.".into(),
-            ("UNABLETOLOCKROW", _) => "Somebody else was writing the same or a parent record; it is retried.".into(),
-            ("STRINGTOOLONG", _) => format!("Lengthen {} in the org, or shorten the value in the mapping.", fields()),
-            ("REQUIREDFIELDMISSING", _) => format!("Map a value to {}.", fields()),
-            ("FIELDCUSTOMVALIDATIONEXCEPTION", _) => {
-                "A validation rule of the org refused the record: exempt the running user, or fix the value.".into()
-            }
-            ("INSUFFICIENTACCESSORREADONLY" | "INSUFFICIENTACCESSONCROSSREFERENCEENTITY", _) => {
-                "Let the running user edit the record and see what it points to, by permission set or sharing; then \
-                 retry it."
-                    .into()
-            }
-            ("ENTITYISDELETED" | "INVALIDCROSSREFERENCEKEY", _) => {
-                "The record, or one that it points to, is gone from the org: retry it to have it looked up again.".into()
-            }
-            ("ENTITYISLOCKED", _) => "The record is locked, for instance by an approval: retry it afterwards.".into(),
-            ("CANNOTINSERTUPDATEACTIVATEENTITY" | "CANNOTEXECUTEFLOWTRIGGER" | "APEXERROR", ErrorClass::Record) => {
-                "A trigger or flow of the org refused the record: mend it there, then retry the record.".into()
-            }
-            ("HTTP300" | "DUPLICATEEXTERNALID", _) => "Make the external id field unique in the org, and merge the records.".into(),
-            (_, ErrorClass::Auth) => "The token is renewed and the call repeated once.".into(),
-            (_, ErrorClass::DailyLimit) => {
-                "The org's daily API calls are used up; we wait and look again. The customer can buy more calls, or \
-                 find out in Setup, Company Information, who uses them."
-                    .into()
-            }
-            (_, ErrorClass::Concurrency) => "Too many long calls at a time; lower the org's `concurrent_max`.".into(),
-            (_, ErrorClass::Transient) => "It is retried by itself.".into(),
-            (_, ErrorClass::Schema) => {
-                "Check that the object and its fields exist under this name and that the running user may see them."
-                    .into()
-            }
-            (_, ErrorClass::Org) => {
-                "Somebody must change the org or the running user's permissions before we can go on.".into()
-            }
-            (_, ErrorClass::Record) if self.fields.is_empty() => {
-                "Correct the record in the org, or the mapping, then retry it.".into()
-            }
-            (_, ErrorClass::Record) => format!("Correct {} of this record, or the mapping, then retry it.", fields()),
-            (_, ErrorClass::Bug) => return None,
-        })
+    /// True if the answer named no code, so that [`ApiError::code`] only repeats the status.
+    pub(crate) fn is_without_code(&self) -> bool {
+        is_http_code(self.status, &self.code)
     }
 }
 
@@ -222,6 +153,11 @@ fn xml_text<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let end = xml.find(&format!("{name}>"))? + name.len() + 1;
     let rest = xml.get(end..)?;
     Some(rest.get(..rest.find("</")?)?.trim()).filter(|text| !text.is_empty())
+}
+
+/// True for the code that stands in where an answer named none.
+pub(crate) fn is_http_code(status: u16, code: &str) -> bool {
+    code == http_code(status)
 }
 
 fn http_code(status: u16) -> String {

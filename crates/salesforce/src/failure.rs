@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{
     call::Reply,
     error::{ApiError, ErrorClass, errors_in},
-    oauth::{LoginClass, LoginError},
+    oauth::{LoginError, refusal::LoginClass},
 };
 
 /// Why we hold a call back.

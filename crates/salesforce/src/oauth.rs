@@ -7,7 +7,7 @@
 //! Invariant: neither a key, nor a secret, nor a token appears in a `Debug` text or in an error.
 
 mod assertion;
-mod refusal;
+pub mod refusal;
 
 use std::fmt;
 
@@ -19,6 +19,7 @@ use crate::{
     call::Reply,
     error::{ApiError, errors_in},
 };
+use refusal::LoginClass;
 
 /// Hosts that know every org; JWT assertions are addressed to them, client credentials are refused there.
 const SHARED_HOSTS: [&str; 2] = ["login.salesforce.com", "test.salesforce.com"];
@@ -106,23 +107,6 @@ pub struct Token {
     pub user_id: String,
 }
 
-/// What to do about a failed login.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum LoginClass {
-    /// Nobody's fault: repeat with growing delays.
-    Transient,
-    /// Too many logins of this user: wait for minutes.
-    RateLimited,
-    /// Our settings: URL, key, audience.
-    Settings,
-    /// The external client app in the customer's org.
-    App,
-    /// The running user: not approved, frozen, outside its hours or addresses.
-    User,
-    /// The org is suspended or gone.
-    Org,
-}
-
 /// Why there is no token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoginError {
@@ -176,7 +160,8 @@ impl Login {
         self.check_host()?;
         let form = match &self.flow {
             Flow::Jwt { client_id, username, key_pem, .. } => {
-                let assertion = assertion::sign(key_pem, client_id, username, &self.audience(), now_secs)?;
+                let assertion = assertion::sign(key_pem, client_id, username, &self.audience(), now_secs)
+                    .map_err(key_problem)?;
                 vec![
                     ("grant_type", SecretString::from("urn:ietf:params:oauth:grant-type:jwt-bearer")),
                     ("assertion", SecretString::from(assertion)),
@@ -272,7 +257,11 @@ impl Login {
 
 /// Says whether a private key can sign assertions, by signing one.
 pub fn check_key(pem: &str) -> Result<(), LoginError> {
-    assertion::sign(&SecretString::from(pem), "", "", "", 0).map(drop)
+    assertion::sign(&SecretString::from(pem), "", "", "", 0).map(drop).map_err(key_problem)
+}
+
+fn key_problem(what: &str) -> LoginError {
+    LoginError::Key { what: what.to_owned() }
 }
 
 impl LoginError {

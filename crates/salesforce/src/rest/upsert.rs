@@ -77,7 +77,7 @@ fn concerns_record(error: &ApiError) -> bool {
         | ErrorClass::Org
         | ErrorClass::Bug => false,
     };
-    is_records && !error.code.starts_with("HTTP_")
+    is_records && !error.is_without_code()
 }
 
 #[cfg(test)]

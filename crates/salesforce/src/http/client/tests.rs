@@ -9,7 +9,7 @@ use tokio::{
 use super::*;
 use crate::{
     bulk::job,
-    oauth::{Flow, LoginClass},
+    oauth::{Flow, refusal::LoginClass},
     rest::{limits, query, versions},
 };
 
