@@ -11,7 +11,8 @@ use orgpipe_salesforce::{
     call::{Call, Reply},
     cometd::{
         Action, Input, Report, StartFrom, Wanted,
-        session::{Options, Session, step},
+        options::Options,
+        session::{Session, step},
     },
     error::{ErrorClass, errors_in},
     failure::CallError,

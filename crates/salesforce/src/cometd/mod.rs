@@ -7,6 +7,7 @@
 //! Invariant: nothing in this module does I/O, reads a clock or rolls dice.
 
 mod cookies;
+pub mod options;
 mod reaction;
 pub mod session;
 mod wire;

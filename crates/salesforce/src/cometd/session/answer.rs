@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::super::{
+use crate::cometd::{
     Answer, Event, Failure, Fault,
     reaction::{self, Place, Reaction, Verdict},
     wire::{self, Reply},

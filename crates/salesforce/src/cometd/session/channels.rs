@@ -15,10 +15,8 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    super::{Batch, Event, Report, StartFrom, Wanted, reaction::Reaction, wire},
-    Options, trouble,
-};
+use super::trouble;
+use crate::cometd::{Batch, Event, Report, StartFrom, Wanted, options::Options, reaction::Reaction, wire};
 
 /// Stored events remembered per channel: at least this many, at most twice as many.
 const SEEN_MAX: usize = 500;
@@ -29,7 +27,7 @@ const UUID_BYTES_MAX: usize = 64;
 #[derive(Clone, Debug)]
 pub(super) struct Channel {
     pub(super) wanted: Wanted,
-    state: State,
+    state: Delivery,
     /// The position was refused: go on with whatever is retained, until there is a new one.
     aged: bool,
     /// It was asked for from -1 on. While no event came there is no position, so from then on only everything retained
@@ -43,7 +41,7 @@ pub(super) struct Channel {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum Delivery {
     Off { due: Duration },
     Asked { replay: i64 },
     On,
@@ -77,7 +75,7 @@ pub(super) struct Pending {
 pub(super) fn all(wanted: Vec<Wanted>) -> Vec<Channel> {
     let mut names = BTreeSet::new();
     let first = wanted.into_iter().filter(|wanted| names.insert(wire::name(&wanted.channel).to_owned()));
-    let state = State::Off { due: Duration::ZERO };
+    let state = Delivery::Off { due: Duration::ZERO };
     first
         .map(|wanted| Channel {
             wanted,
@@ -94,8 +92,8 @@ pub(super) fn all(wanted: Vec<Wanted>) -> Vec<Channel> {
 /// When the next refused channel is to be asked for again.
 pub(super) fn next_due(channels: &[Channel]) -> Option<Duration> {
     let due = channels.iter().filter_map(|channel| match channel.state {
-        State::Off { due } => Some(due),
-        State::Asked { .. } | State::On => None,
+        Delivery::Off { due } => Some(due),
+        Delivery::Asked { .. } | Delivery::On => None,
     });
     due.min()
 }
@@ -157,13 +155,13 @@ impl Pending {
 impl Channel {
     /// A new session knows nothing of it. A refused channel keeps its time.
     pub(super) fn detach(&mut self) {
-        if !matches!(self.state, State::Off { .. }) {
-            self.state = State::Off { due: Duration::ZERO };
+        if !matches!(self.state, Delivery::Off { .. }) {
+            self.state = Delivery::Off { due: Duration::ZERO };
         }
     }
 
     pub(super) fn is_due(&self, now: Duration) -> bool {
-        matches!(self.state, State::Off { due } if due <= now)
+        matches!(self.state, Delivery::Off { due } if due <= now)
     }
 
     /// It is subscribed to from this replay id on.
@@ -174,7 +172,7 @@ impl Channel {
         };
         let replay = if self.aged { -2 } else { self.position().unwrap_or(start) };
         self.begun |= replay == -1;
-        self.state = State::Asked { replay };
+        self.state = Delivery::Asked { replay };
         replay
     }
 
@@ -188,15 +186,15 @@ impl Channel {
     /// Gives up the position that Salesforce has just refused, and makes the channel due again; returns it, or none
     /// when it was not a position that was asked for.
     pub(super) fn drop_position(&mut self) -> Option<Vec<u8>> {
-        let State::Asked { replay: 0.. } = self.state else { return None };
+        let Delivery::Asked { replay: 0.. } = self.state else { return None };
         self.aged = true;
-        self.state = State::Off { due: Duration::ZERO };
+        self.state = Delivery::Off { due: Duration::ZERO };
         self.wanted.position.clone()
     }
 
     /// Salesforce has agreed.
     pub(super) fn delivers(&mut self) -> Option<Report> {
-        let State::Asked { replay } = std::mem::replace(&mut self.state, State::On) else {
+        let Delivery::Asked { replay } = std::mem::replace(&mut self.state, Delivery::On) else {
             return None;
         };
         (self.refusals, self.renewed) = (0, false);
@@ -221,7 +219,7 @@ impl Channel {
             Reaction::BackOff(least) => trouble::back_off(self.refusals, least, options, dice),
             _ => trouble::probe(options, dice),
         };
-        self.state = State::Off { due: now.saturating_add(retry_in) };
+        self.state = Delivery::Off { due: now.saturating_add(retry_in) };
         retry_in
     }
 
@@ -231,7 +229,7 @@ impl Channel {
     }
 
     fn hears(&self, name: &str) -> bool {
-        !matches!(self.state, State::Off { .. }) && wire::name(&self.wanted.channel) == wire::name(name)
+        !matches!(self.state, Delivery::Off { .. }) && wire::name(&self.wanted.channel) == wire::name(name)
     }
 
     fn knows(&self, key: &Key) -> bool {

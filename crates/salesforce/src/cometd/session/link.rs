@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::super::{cookies::Jar, wire};
+use crate::cometd::{cookies::Jar, wire};
 
 /// How long Salesforce holds a poll unless it says otherwise ("Using Streaming API Timeouts").
 const HOLD: Duration = Duration::from_secs(110);

@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
 use super::{
-    super::Input,
+    Stage,
     org::{CHANNELS, FAULTS, Fault},
     properties::{Move, World},
 };
+use crate::cometd::Input;
 
 /// Lives played unless the environment says otherwise.
 const SEEDS: u64 = 3_000;
@@ -116,9 +117,9 @@ fn live(seed: u64) -> Result<Life, String> {
 fn lead(world: &World, dice: &mut StdRng) -> Option<Move> {
     let lost = [Fault::Cut, Fault::Cut, Fault::TimedOut, Fault::RefusedWithEvents, Fault::Forgotten];
     match world.talk.phase() {
-        "subscribing" if dice.random_ratio(1, 2) => Some(Move::Serve(Fault::PutOff)),
-        "polling" if world.talk.rings_first() && dice.random_ratio(2, 3) => Some(Move::Ring),
-        "asking" => Some(match dice.random_range(0..9) {
+        Stage::Subscribing if dice.random_ratio(1, 2) => Some(Move::Serve(Fault::PutOff)),
+        Stage::Polling if world.talk.rings_first() && dice.random_ratio(2, 3) => Some(Move::Ring),
+        Stage::Asking => Some(match dice.random_range(0..9) {
             0..3 => Move::Publish(dice.random_range(0..2)),
             3 => Move::Serve(Fault::None),
             4 => Move::ServeLast(Fault::None),

@@ -11,10 +11,8 @@ use std::{
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{
-    super::{Action, Answer, Batch, Failure, Input, Report, StartFrom, Wanted},
-    Options, Phase, Session, step,
-};
+use super::{Session, Stage, state::Phase, step};
+use crate::cometd::{Action, Answer, Batch, Failure, Input, Report, StartFrom, Wanted, options::Options};
 
 /// An open `Action::Send`.
 #[derive(Clone, Debug)]
@@ -96,7 +94,7 @@ impl Talk {
         self.session.as_ref().expect("between steps").is_idle()
     }
 
-    pub(super) fn phase(&self) -> &'static str {
+    pub(super) fn phase(&self) -> Stage {
         self.session.as_ref().expect("between steps").phase()
     }
 
@@ -214,7 +212,7 @@ impl Talk {
     fn check(&self) {
         let session = self.session.as_ref().expect("between steps");
         let (mut requests, mut store, mut token, mut timer) = (Vec::new(), None, false, false);
-        match &session.phase {
+        match &session.0.phase {
             Phase::Idle => {}
             Phase::Renewing { .. } => token = true,
             Phase::Handshaking { request, .. }
@@ -237,10 +235,10 @@ impl Talk {
         assert_eq!(stores, Vec::from_iter(store), "in {}", self.phase());
         assert_eq!(self.tokens, usize::from(token), "in {}", self.phase());
         let rings = |at: Duration| {
-            let alarm = session.alarm.expect("an alarm");
+            let alarm = session.0.alarm.expect("an alarm");
             alarm.at <= at && self.wakes.iter().any(|(timer, _)| *timer == alarm.timer)
         };
-        match session.deadline() {
+        match session.0.deadline() {
             Some(at) => assert!(rings(at), "nothing rings in {}", self.phase()),
             None => assert!(!timer, "no time is set in {}", self.phase()),
         }
@@ -252,7 +250,7 @@ impl Talk {
             self.close(&Input::Stored { request: *request });
         }
         let session = self.session.as_ref().expect("between steps");
-        let wanted = session.channels.iter().map(|channel| Wanted {
+        let wanted = session.0.channels.iter().map(|channel| Wanted {
             position: self.stored.get(&channel.wanted.channel).cloned(),
             ..channel.wanted.clone()
         });

@@ -8,9 +8,10 @@ mod trouble;
 use std::time::Duration;
 
 use super::{
-    super::{Answer, Failure, Input},
+    Stage,
     talk::{Talk, ok, shown},
 };
+use crate::cometd::{Answer, Failure, Input};
 
 const SHAKEN: &str =
     r#"[{"channel":"/meta/handshake","successful":true,"clientId":"c1","ext":{"replay":true}}]"#;
@@ -74,7 +75,7 @@ fn subscribing(channels: &[&str]) -> Talk {
 /// All channels subscribed to, first connect answered, second one under way.
 fn polling(channels: &[&str]) -> Talk {
     let mut talk = subscribing(channels);
-    while talk.phase() == "subscribing" {
+    while talk.phase() == Stage::Subscribing {
         talk.hears(SUBSCRIBED);
     }
     assert_eq!(talk.hears(CONNECTED), ["/connect"]);
@@ -166,7 +167,7 @@ fn polls_that_are_not_held_slow_down() {
     let mut waits = Vec::new();
     for _ in 0..9 {
         let action = talk.hears(HELD).remove(0);
-        if talk.phase() == "waiting" {
+        if talk.phase() == Stage::Waiting {
             talk.wakes();
         }
         waits.push(action);

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{super::reaction::Reaction, Options};
+use crate::cometd::{options::Options, reaction::Reaction};
 
 /// Handshakes that are refused without a reason, before a new token is tried.
 const DENIALS_MAX: u32 = 3;
