@@ -254,12 +254,4 @@ fn kind(input: &Input) -> &'static str {
 }
 
 #[cfg(test)]
-mod org;
-#[cfg(test)]
-mod properties;
-#[cfg(test)]
-mod seeds;
-#[cfg(test)]
-mod talk;
-#[cfg(test)]
 mod tests;

@@ -1,17 +1,21 @@
-//! The arrows: what is done on each input. Here: way in, advice, age, stop. `tests/`: two connections,
-//! events, trouble.
+//! What a session does on each input.
+//!
+//! Here: the way in, advice, age, stopping. Below: two connections (`beside`), events, trouble, whatever holds in any order
+//! (`properties`, `seeds`); a session with the invariants of each step (`talk`) and the server it talks to (`org`).
 
 mod beside;
 mod events;
+mod org;
+mod properties;
+mod seeds;
+mod talk;
 mod trouble;
 
 use std::time::Duration;
 
-use super::{
-    Stage,
-    talk::{Talk, ok, shown},
-};
+use super::Stage;
 use crate::cometd::{Answer, Failure, Input};
+use talk::{Talk, ok, shown};
 
 const SHAKEN: &str =
     r#"[{"channel":"/meta/handshake","successful":true,"clientId":"c1","ext":{"replay":true}}]"#;

@@ -8,10 +8,10 @@ use std::{collections::BTreeMap, time::Duration};
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::{
-    super::{Answer, Input},
     org::{CHANNELS, FAULTS, Fault, Org},
     talk::{Talk, ok},
 };
+use crate::cometd::{Answer, Input};
 
 /// Bodies that make no sense, or only some.
 const BODIES: [&str; 9] = [

@@ -11,8 +11,11 @@ use std::{
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{Session, Stage, state::Phase, step};
-use crate::cometd::{Action, Answer, Batch, Failure, Input, Report, StartFrom, Wanted, options::Options};
+use crate::cometd::{
+    Action, Answer, Batch, Failure, Input, Report, StartFrom, Wanted,
+    options::Options,
+    session::{Session, Stage, state::Phase, step},
+};
 
 /// An open `Action::Send`.
 #[derive(Clone, Debug)]

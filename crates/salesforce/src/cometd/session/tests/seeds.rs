@@ -8,11 +8,10 @@ use std::collections::BTreeSet;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
 use super::{
-    Stage,
     org::{CHANNELS, FAULTS, Fault},
     properties::{Move, World},
 };
-use crate::cometd::Input;
+use crate::cometd::{Input, session::Stage};
 
 /// Lives played unless the environment says otherwise.
 const SEEDS: u64 = 3_000;

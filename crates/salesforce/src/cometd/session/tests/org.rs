@@ -4,10 +4,8 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    super::{Answer, Failure},
-    talk::{Sent, ok},
-};
+use super::talk::{Sent, ok};
+use crate::cometd::{Answer, Failure};
 
 pub(super) const CHANNELS: [&str; 2] = ["/event/A__e", "/event/B__e"];
 
