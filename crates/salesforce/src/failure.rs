@@ -140,15 +140,4 @@ impl Reply {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::call::reply;
-
-    use super::*;
-
-    #[test]
-    fn a_truncated_body_is_unreadable_and_worth_a_retry() {
-        let error = reply(200, r#"[{"id":"001"#).json().unwrap_err();
-        assert!(matches!(error, CallError::Unreadable { status: 200, .. }), "{error}");
-        assert_eq!(error.class(), ErrorClass::Transient);
-    }
-}
+mod tests;

@@ -1,3 +1,5 @@
+//! Every row of the catalogue of failures, and what each calls for.
+
 use super::*;
 use crate::cometd::wire;
 
