@@ -47,11 +47,11 @@ pub enum BulkRow {
 
 /// How long to wait before look number `polls` + 1: 2 s, growing by half each time, at most 60 s.
 ///
-/// `dice` in 0..1 takes off up to a fifth, so that many jobs do not ask together.
-pub fn poll_delay(polls: u32, dice: f64) -> Duration {
+/// `jitter` is a random number from 0 to 1, which takes off up to a fifth, so that many jobs do not ask together.
+pub fn poll_delay(polls: u32, jitter: f64) -> Duration {
     let polls = i32::try_from(polls.min(64)).unwrap_or(64);
     let secs = (POLL_FIRST_SECS * POLL_GROWTH.powi(polls)).min(POLL_SECS_MAX);
-    Duration::from_secs_f64(secs * (1.0 - POLL_JITTER * dice.clamp(0.0, 1.0)))
+    Duration::from_secs_f64(secs * (1.0 - POLL_JITTER * jitter.clamp(0.0, 1.0)))
 }
 
 #[cfg(test)]

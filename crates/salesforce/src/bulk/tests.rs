@@ -13,9 +13,9 @@ fn waits_grow_by_half() {
 
 proptest! {
     #[test]
-    fn a_wait_is_never_short_nor_long(polls: u32, dice in 0.0..1.0_f64) {
-        let wait = poll_delay(polls, dice).as_secs_f64();
+    fn a_wait_is_never_short_nor_long(polls: u32, jitter in 0.0..1.0_f64) {
+        let wait = poll_delay(polls, jitter).as_secs_f64();
         prop_assert!((1.6..=60.0).contains(&wait));
-        prop_assert!(poll_delay(polls.saturating_add(1), dice) >= poll_delay(polls, dice));
+        prop_assert!(poll_delay(polls.saturating_add(1), jitter) >= poll_delay(polls, jitter));
     }
 }

@@ -4,7 +4,7 @@
 //! Not here: when to ask what (`session`), JSON (`wire`), what a failure calls for (`reaction`), cookies
 //! (`cookies`), sockets and clocks (the caller).
 //!
-//! Invariant: nothing in this module does I/O, reads a clock or rolls dice.
+//! Invariant: nothing in this module does I/O, reads a clock or draws a random number.
 
 mod cookies;
 pub mod options;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::{
     Failure, Fault,
-    wire::{Reconnect, Reply, Unreadable},
+    wire::{MetaReply, Reconnect, Unreadable},
 };
 
 /// Which question failed.
@@ -155,7 +155,7 @@ const RULES: &[Rule] = &[
 ];
 
 /// Judges a reply that is not a success.
-pub(super) fn of_reply(place: Place, reply: &Reply) -> Verdict {
+pub(super) fn of_reply(place: Place, reply: &MetaReply) -> Verdict {
     let texts = [reply.failure_reason.as_deref(), reply.error.as_deref()];
     let told = |reaction, reason: &str, hint, alarm| Verdict {
         reaction,

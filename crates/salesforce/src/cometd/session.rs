@@ -115,11 +115,11 @@ impl Session {
 
 /// Takes one input.
 ///
-/// `now` counts from any fixed moment and does not go back; `dice` is a fresh number from 0 to 1. The actions are to
+/// `now` counts from any fixed moment and does not go back; `jitter` is a fresh random number from 0 to 1. The actions are to
 /// be carried out in order. After `Action::Done`, answers that are still on their way may be dropped.
-pub fn step(session: Session, input: Input, now: Duration, dice: f64) -> (Session, Vec<Action>) {
-    let dice = if (0.0..=1.0).contains(&dice) { dice } else { 0.5 };
-    let mut turn = Turn { state: session.0, now, dice, actions: Vec::new() };
+pub fn step(session: Session, input: Input, now: Duration, jitter: f64) -> (Session, Vec<Action>) {
+    let jitter = if (0.0..=1.0).contains(&jitter) { jitter } else { 0.5 };
+    let mut turn = Turn { state: session.0, now, jitter, actions: Vec::new() };
     turn.take(input);
     turn.arm();
     (Session(turn.state), turn.actions)

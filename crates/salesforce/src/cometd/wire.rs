@@ -17,16 +17,16 @@ use message::{Kind, Message};
 
 /// What a body held.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Heard {
+pub(super) struct Received {
     /// Events with their channel, in order. They come first in the array, and count even when a reply failed.
     pub(super) events: Vec<(String, Event)>,
     /// Everything else.
-    pub(super) replies: Vec<Reply>,
+    pub(super) replies: Vec<MetaReply>,
 }
 
 /// A reply, or a `/meta/disconnect` nobody asked for.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Reply {
+pub(super) struct MetaReply {
     /// Missing in `401::Request requires authentication` (restforce#103).
     pub(super) channel: Option<String>,
     pub(super) client: Option<String>,
@@ -66,7 +66,7 @@ pub(super) enum Unreadable {
 }
 
 /// Reads a body.
-pub(super) fn read(body: &[u8]) -> Result<Heard, Unreadable> {
+pub(super) fn read(body: &[u8]) -> Result<Received, Unreadable> {
     let start = body.trim_ascii_start();
     if start.is_empty() {
         return Err(Unreadable::Empty);
@@ -81,10 +81,10 @@ pub(super) fn read(body: &[u8]) -> Result<Heard, Unreadable> {
     })
 }
 
-fn messages(body: &[u8]) -> Result<Heard, Unreadable> {
-    let mut heard = Heard::default();
-    match message::each(body, &mut |message| sort(message, &mut heard)) {
-        Ok(Kind::Messages) if heard != Heard::default() => Ok(heard),
+fn messages(body: &[u8]) -> Result<Received, Unreadable> {
+    let mut received = Received::default();
+    match message::each(body, &mut |message| sort(message, &mut received)) {
+        Ok(Kind::Messages) if received != Received::default() => Ok(received),
         Ok(Kind::Messages | Kind::Null) => Err(Unreadable::Empty),
         Ok(Kind::Other) => Err(Unreadable::Other("not a list of messages".to_owned())),
         Err(cause) => Err(Unreadable::Other(cause.to_string())),
@@ -131,16 +131,16 @@ pub(super) fn name(channel: &str) -> &str {
     channel.split('?').next().unwrap_or(channel).trim_end_matches('/')
 }
 
-fn sort(message: Message, heard: &mut Heard) {
+fn sort(message: Message, received: &mut Received) {
     match text(message.channel) {
         Some(channel) if !channel.starts_with("/meta/") => {
             if let Some(data) = message.data {
-                heard.events.push((channel, event(data)));
+                received.events.push((channel, event(data)));
             }
         }
         channel => {
             if channel.is_some() || message.successful.is_some() || message.error.is_some() {
-                heard.replies.push(reply(channel, Message { channel: None, ..message }));
+                received.replies.push(reply(channel, Message { channel: None, ..message }));
             }
         }
     }
@@ -153,7 +153,7 @@ fn event(data: Value) -> Event {
     Event { replay_id, uuid, data }
 }
 
-fn reply(channel: Option<String>, message: Message) -> Reply {
+fn reply(channel: Option<String>, message: Message) -> MetaReply {
     let (client, error) = (text(message.client), text(message.error));
     let failure_reason = message
         .ext
@@ -167,7 +167,7 @@ fn reply(channel: Option<String>, message: Message) -> Reply {
         _ => error.is_none() && failure_reason.is_none() && client.is_some(),
     };
     let advice = advice(message.advice.as_ref());
-    Reply { channel, client, successful, error, failure_reason, advice }
+    MetaReply { channel, client, successful, error, failure_reason, advice }
 }
 
 fn advice(advice: Option<&Value>) -> Advice {

@@ -21,7 +21,7 @@ use crate::cometd::{
 
 impl Turn {
     pub(super) fn login_failed(&mut self, stale: bool, permanent: bool) -> Phase {
-        let retry_in = self.state.trouble.no_token(permanent, &self.state.options, self.dice);
+        let retry_in = self.state.trouble.no_token(permanent, &self.state.options, self.jitter);
         self.report(Report::LoginFailed { permanent, retry_in });
         self.rest(Rest { until: self.now.saturating_add(retry_in), renew: Some(stale) })
     }
@@ -31,7 +31,7 @@ impl Turn {
         let verdict = match heard.outcome {
             Ok(reply) => match reply.client {
                 Some(client) => {
-                    let life = trouble::scaled(self.state.options.renew_after, 1.0 - self.dice / 10.0);
+                    let life = trouble::scaled(self.state.options.renew_after, 1.0 - self.jitter / 10.0);
                     let mut link = Link::new(client, self.now, life);
                     link.hear(&heard.cookies, self.now);
                     link.heed(&reply.advice);
@@ -102,7 +102,7 @@ impl Turn {
             }
             Reaction::LoginThenRefused | Reaction::BackOff(_) | Reaction::Refused | Reaction::Bug => {}
         }
-        let retry_in = channel.refuse(verdict.reaction, &self.state.options, self.now, self.dice);
+        let retry_in = channel.refuse(verdict.reaction, &self.state.options, self.now, self.jitter);
         let channel = Some(channel.wanted.channel.clone());
         self.alarm_of(&verdict);
         let Verdict { reason, hint, fault, .. } = verdict;
@@ -158,7 +158,7 @@ impl Turn {
 
     /// The session, or its beginning, is lost: when to begin anew, and how.
     pub(super) fn recover(&mut self, verdict: &Verdict) -> Rest {
-        let plan = self.state.trouble.plan(verdict.reaction, &self.state.options, self.dice);
+        let plan = self.state.trouble.plan(verdict.reaction, &self.state.options, self.jitter);
         if plan.refused || verdict.reaction != Reaction::LoginThenBug {
             self.alarm_of(verdict);
         }

@@ -212,12 +212,12 @@ impl Channel {
         reaction: Reaction,
         options: &Options,
         now: Duration,
-        dice: f64,
+        jitter: f64,
     ) -> Duration {
         self.refusals = self.refusals.saturating_add(1);
         let retry_in = match reaction {
-            Reaction::BackOff(least) => trouble::back_off(self.refusals, least, options, dice),
-            _ => trouble::probe(options, dice),
+            Reaction::BackOff(least) => trouble::back_off(self.refusals, least, options, jitter),
+            _ => trouble::probe(options, jitter),
         };
         self.state = Delivery::Off { due: now.saturating_add(retry_in) };
         retry_in

@@ -16,7 +16,7 @@ use crate::cometd::{Action, Batch, Event, Report, wire};
 pub(super) struct Turn {
     pub(super) state: State,
     pub(super) now: Duration,
-    pub(super) dice: f64,
+    pub(super) jitter: f64,
     pub(super) actions: Vec<Action>,
 }
 

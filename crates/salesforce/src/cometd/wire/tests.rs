@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn events_and_replies_are_told_apart() {
-    let heard = read(
+    let received = read(
         r#"[{"channel":"/event/A__e","clientId":"x","data":{"event":{"EventUuid":"u1","replayId":7},"payload":{}}},
             {"channel":"/event/A__e","data":{"event":{"replayId":"8"}},"unknown":[1]},
             {"channel":"/event/A__e"}, 5,
@@ -14,9 +14,9 @@ fn events_and_replies_are_told_apart() {
     )
     .expect("readable");
     let ids: Vec<_> =
-        heard.events.iter().map(|(_, event)| (event.replay_id, event.uuid.as_deref())).collect();
+        received.events.iter().map(|(_, event)| (event.replay_id, event.uuid.as_deref())).collect();
     assert_eq!(ids, [(Some(7), Some("u1")), (Some(8), None)]);
-    let [reply] = heard.replies.as_slice() else { panic!("one reply: {:?}", heard.replies) };
+    let [reply] = received.replies.as_slice() else { panic!("one reply: {:?}", received.replies) };
     assert!(reply.successful);
     let timeout = Some(Duration::from_secs(110));
     let advice = Advice {
@@ -30,15 +30,15 @@ fn events_and_replies_are_told_apart() {
 
 #[test]
 fn one_object_without_channel_is_a_reply() {
-    let heard = read(br#" {"error":"401::Request requires authentication","successful":false}"#);
+    let received = read(br#" {"error":"401::Request requires authentication","successful":false}"#);
     let error = Some("401::Request requires authentication".to_owned());
-    assert_eq!(heard.expect("readable").replies, [Reply { error, ..Reply::default() }]);
+    assert_eq!(received.expect("readable").replies, [MetaReply { error, ..MetaReply::default() }]);
 }
 
 #[test]
 fn the_reason_is_found_in_ext() {
-    let heard = read(br#"[{"channel":"/meta/connect","ext":{"sfdc":{"failureReason":"503::busy"}}}]"#);
-    let reply = heard.expect("readable").replies.remove(0);
+    let received = read(br#"[{"channel":"/meta/connect","ext":{"sfdc":{"failureReason":"503::busy"}}}]"#);
+    let reply = received.expect("readable").replies.remove(0);
     assert_eq!((reply.failure_reason.as_deref(), reply.successful), (Some("503::busy"), false));
 }
 
@@ -63,9 +63,9 @@ fn half_a_character_costs_no_event() {
             name,
             br#""}}},{"channel":"/meta/connect","successful":true}]"#,
         ];
-        let heard = read(&parts.concat()).expect("readable");
-        let payload = &heard.events[0].1.data["payload"];
-        assert_eq!((heard.replies.len(), payload["Name__c"].as_str()), (1, Some("cut \u{fffd}")));
+        let received = read(&parts.concat()).expect("readable");
+        let payload = &received.events[0].1.data["payload"];
+        assert_eq!((received.replies.len(), payload["Name__c"].as_str()), (1, Some("cut \u{fffd}")));
     }
 }
 

@@ -89,8 +89,8 @@ impl World {
 
     fn play(&mut self, moves: Vec<(Move, f64)>) {
         self.talk.tell(Input::Start);
-        for (one, dice) in moves {
-            self.talk.dice = dice;
+        for (one, jitter) in moves {
+            self.talk.jitter = jitter;
             self.go(&one);
         }
     }
@@ -249,14 +249,14 @@ proptest! {
         faults in vec(select(&FAULTS[..]), 1..8),
         events in any::<bool>(),
         tokens in vec(any::<bool>(), 1..4),
-        dice in vec(0.0..=1.0, 1..8),
+        jitter in vec(0.0..=1.0, 1..8),
     ) {
         let mut world = World::new(true);
         world.talk.tell(Input::Start);
         let (begin, mut turns) = (world.talk.now, 0);
         let end = begin + Duration::from_hours(1);
         while world.talk.now < end {
-            world.talk.dice = dice[turns % dice.len()];
+            world.talk.jitter = jitter[turns % jitter.len()];
             if world.talk.tokens > 0 {
                 world.go(&Move::Token(tokens[turns % tokens.len()]));
             } else if !world.talk.stores.is_empty() {

@@ -33,7 +33,7 @@ pub(super) struct Sent {
 pub(super) struct Talk {
     session: Option<Session>,
     pub(super) now: Duration,
-    pub(super) dice: f64,
+    pub(super) jitter: f64,
     pub(super) sends: Vec<Sent>,
     pub(super) stores: Vec<(u64, Vec<Batch>)>,
     pub(super) tokens: usize,
@@ -75,7 +75,7 @@ impl Talk {
         }
         Self {
             now: Duration::from_secs(1000),
-            dice: 0.0,
+            jitter: 0.0,
             stored,
             session: Some(Session::new(channels, Options::default())),
             sends: Vec::new(),
@@ -105,7 +105,7 @@ impl Talk {
     pub(super) fn tell(&mut self, input: Input) -> Vec<Action> {
         self.close(&input);
         let session = self.session.take().expect("between steps");
-        let (session, actions) = step(session, input, self.now, self.dice);
+        let (session, actions) = step(session, input, self.now, self.jitter);
         self.session = Some(session);
         for action in &actions {
             self.open(action);

@@ -231,7 +231,7 @@ fn waits_grow_until_the_session_has_been_healthy() {
     assert_eq!(waits.join("|"), expected);
     assert_eq!(talk.after(60.0).hears(HELD), ["/connect"]);
     assert_eq!(talk.hears(&unknown), ["lost 0", "/handshake"]);
-    talk.dice = 1.0;
+    talk.jitter = 1.0;
     assert_eq!(talk.hears(&refusal("handshake", "403::Handshake denied", None))[0], "lost 2");
 }
 
