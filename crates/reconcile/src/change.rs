@@ -8,7 +8,11 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::{Mapping, Row, id, row};
+use crate::{
+    id,
+    mapping::Mapping,
+    row::{self, Row},
+};
 
 /// What Salesforce writes by itself in each save.
 const SYSTEM_FIELDS: [&str; 3] = ["LastModifiedDate", "LastModifiedById", "SystemModstamp"];

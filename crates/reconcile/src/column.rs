@@ -10,8 +10,8 @@ use chrono::DateTime;
 use serde_json::{Number, Value};
 
 use crate::{
-    Row,
     describe::{Field, Kind},
+    row::Row,
 };
 
 /// The selected fields that are not plain text: their paths in lower case, and how Salesforce keeps them.

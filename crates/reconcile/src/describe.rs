@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::Row;
+use crate::row::Row;
 
 /// Fields of one object by name, case ignored.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,9 +5,9 @@
 use serde_json::Value;
 
 use crate::{
-    Desired, RecordProblem, Row,
     describe::{Describe, Field, Kind},
-    row,
+    plan::{Desired, RecordProblem},
+    row::{self, Row},
     stored::{Prepared, key, prepare},
 };
 

@@ -7,7 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::{Mapping, Row, describe::Describe, mapping::Source};
+use crate::{
+    describe::Describe,
+    mapping::{Mapping, Source},
+    row::Row,
+};
 
 /// Why a field cannot be written, whatever its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

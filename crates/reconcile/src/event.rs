@@ -6,7 +6,11 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::{Row, id, name::namespaced, row};
+use crate::{
+    id,
+    name::namespaced,
+    row::{self, Row},
+};
 
 /// Record IDs in one event. The package publishes at most 100; a vendor's own event may carry more.
 pub const IDS_MAX: usize = 200;

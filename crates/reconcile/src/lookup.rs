@@ -6,7 +6,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::{Mapping, Row, id, row};
+use crate::{
+    id,
+    mapping::Mapping,
+    row::{self, Row},
+};
 
 /// Records in one look-up (DESIGN section 5).
 pub const RECORDS_MAX: usize = 100;

@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    Operation, Row,
     name::{is_api_name, is_namespace, is_path, namespaced},
-    row,
+    operation::Operation,
+    row::{self, Row},
 };
 
 /// One sync as the operator wrote it (DESIGN section 4), nothing checked yet.

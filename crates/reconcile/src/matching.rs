@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::{Row, row};
+use crate::row::{self, Row};
 
 /// External IDs in one query: few enough for a short answer, and for the URL of most.
 pub const KEYS_MAX: usize = 200;

@@ -2,23 +2,13 @@
 //!
 //! Here: picking values, and what a change does to its record. Not here: how Salesforce keeps them (`stored`), what differs (`diff`).
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Mapping, Row, id, mapping::Source, row};
-
-/// What a planned change does to its target record.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Operation {
-    /// Writes its fields by external ID; a record that is not there is made.
-    #[default]
-    Upsert,
-    /// Writes its fields by record ID; never makes a record.
-    Update,
-    /// Deletes the record by its ID; it has no fields.
-    Delete,
-}
+use crate::{
+    id,
+    mapping::{Mapping, Source},
+    row::{self, Row},
+};
 
 /// What the target record should hold.
 #[derive(Clone, Debug, PartialEq)]

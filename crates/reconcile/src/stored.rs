@@ -8,10 +8,10 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
 use serde_json::{Number, Value};
 
 use crate::{
-    RecordProblem,
     describe::{Field, Kind},
     id,
     number::{Misfit, SCALE_MAX, rounded},
+    plan::RecordProblem,
     row,
 };
 

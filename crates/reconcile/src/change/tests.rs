@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::MappingSpec;
+use crate::mapping::MappingSpec;
 
 const OURS: &str = "005000000000001AAA";
 
@@ -17,7 +17,7 @@ fn mapping(target: &str) -> Mapping {
         external_id_field: "External_Id__c".into(),
         external_id_from: "/key".into(),
         fields: pairs("Employee_Count__c", "/employees"),
-        operation: crate::Operation::Upsert,
+        operation: crate::operation::Operation::Upsert,
         matching: crate::mapping::Matching::ExternalId,
         namespace: String::new(),
     })
