@@ -42,7 +42,7 @@ pub enum ChangeProblem {
     /// Something in the list is no record ID.
     #[error("entry {place} of `recordIds` is no record ID")]
     NotAnId {
-        /// Counted from 1.
+        /// Its place in the list, counted from 1.
         place: usize,
     },
 }

@@ -16,7 +16,7 @@ pub struct Describe {
     fields: BTreeMap<String, Field>,
 }
 
-/// One field.
+/// One field as an org describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 // These are Salesforce's own flags, under its names.
 #[allow(clippy::struct_excessive_bools)]
@@ -61,17 +61,17 @@ pub enum Kind {
     MultiPicklist,
     /// True or false, never null.
     Checkbox,
-    /// Whole number of 32 bits.
+    /// A whole number of 32 bits.
     Int,
-    /// Number, currency, percent.
+    /// A number, a currency or a percentage.
     Number,
-    /// Day.
+    /// A day.
     Date,
-    /// Instant.
+    /// An instant.
     DateTime,
-    /// Time of day.
+    /// A time of day.
     Time,
-    /// Record ID.
+    /// The ID of a record.
     Reference,
     /// Compound, binary or unknown: cannot be written by a mapping.
     Unsupported,
@@ -86,7 +86,7 @@ pub enum DescribeProblem {
     /// A field without name or type.
     #[error("the describe's field {place} has no `{key}`")]
     Incomplete {
-        /// Index in `fields`.
+        /// The field's index in `fields`.
         place: usize,
         /// The missing key.
         key: &'static str,

@@ -61,7 +61,7 @@ impl Readable {
 /// Whether a path of a record can be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// It can.
+    /// Every field and object on it can be read.
     Readable,
     /// A field or object on it is not there, or not visible.
     Gone,
@@ -96,7 +96,7 @@ pub enum Unfit {
     NoKeys {
         /// The sync's object.
         object: String,
-        /// The keys' fields.
+        /// The fields that the keys are made from.
         fields: String,
     },
     /// There is nothing to match with.
@@ -104,7 +104,7 @@ pub enum Unfit {
     ExternalId {
         /// The sync's object.
         object: String,
-        /// The field.
+        /// The field of it that cannot be read.
         field: String,
     },
 }

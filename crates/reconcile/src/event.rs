@@ -51,21 +51,21 @@ pub enum EventProblem {
     /// The field of IDs is missing or no text.
     #[error("the event has no text in `{field}`")]
     NoIds {
-        /// The field looked for.
+        /// The field that was looked for.
         field: String,
     },
     /// Something in the list is no record ID.
     #[error("entry {place} of `{field}` is no record ID of 15 or 18 characters")]
     NotAnId {
-        /// The field read.
+        /// The field that was read.
         field: String,
-        /// Counted from 1.
+        /// Its place in the list, counted from 1.
         place: usize,
     },
     /// More IDs than an event may carry.
     #[error("`{field}` carries more than {IDS_MAX} record IDs")]
     TooMany {
-        /// The field read.
+        /// The field that was read.
         field: String,
     },
 }

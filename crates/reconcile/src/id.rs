@@ -1,4 +1,6 @@
 //! Record IDs: 15 characters with case, or 18 whose last three encode the case of the first 15.
+//!
+//! Here: the long form of either. Not here: whether there is such a record.
 
 const CHECK: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
 

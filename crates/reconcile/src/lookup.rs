@@ -1,4 +1,4 @@
-//! The look-up in the vendor's API: what is asked and what an answer means (DESIGN section 5).
+//! The look-up in the vendor's API: what is asked and what an answer means.
 //!
 //! Here: both bodies. Not here: HTTP, `Retry-After`, the circuit breaker (`decide/lookup.rs`).
 
@@ -12,7 +12,7 @@ use crate::{
     row::{self, Row},
 };
 
-/// Records in one look-up (DESIGN section 5).
+/// Records in one look-up.
 pub const RECORDS_MAX: usize = 100;
 /// Characters of the vendor's text repeated in a problem.
 const SHOWN_CHARS_MAX: usize = 60;
@@ -25,13 +25,13 @@ pub enum LookupProblem {
     TooLong {
         /// Length of the body.
         bytes: usize,
-        /// The bound.
+        /// The number of bytes that an answer may have.
         bytes_max: usize,
     },
-    /// Not JSON.
+    /// It is no JSON.
     #[error("the look-up's answer is not JSON: {0}")]
     NotJson(String),
-    /// JSON of another shape.
+    /// It is JSON of another shape.
     #[error("the look-up's answer has the wrong shape: {0}")]
     Shape(String),
 }

@@ -10,7 +10,7 @@ use crate::{
     row::{self, Row},
 };
 
-/// One sync as the operator wrote it (DESIGN section 4), nothing checked yet.
+/// One sync as the operator wrote it; nothing is checked yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MappingSpec {
     /// Name of the sync.

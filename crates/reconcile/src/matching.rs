@@ -1,4 +1,7 @@
 //! Which record of the target belongs to an external ID.
+//!
+//! Here: records that were read, sorted by their external ID, and the children that came with a record. Not here: what is
+//! written to them (`diff`).
 
 use std::collections::BTreeMap;
 
@@ -12,9 +15,9 @@ pub const KEYS_MAX: usize = 200;
 /// What was found for one external ID.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Match<'rows> {
-    /// No record has it: create.
+    /// No record has it, so one is created.
     None,
-    /// One has it: compare.
+    /// One record has it, and is compared.
     One(&'rows Row),
     /// Several have it, which Salesforce refuses to upsert (`DUPLICATE_EXTERNAL_ID`, status 300).
     Many(Vec<&'rows Row>),

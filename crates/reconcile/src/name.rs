@@ -1,5 +1,7 @@
 //! API names: the one place where the package's namespace is put in front of a name.
 //!
+//! Here: the rule, and what a name may look like. Not here: which names a mapping holds (`mapping`).
+//!
 //! Rule: a custom name of the package (`…__c`, `…__e`, `…__r` and so on) gets `ns__` unless it has a prefix already.
 //! Standard names (`Name`, `Contact`) never do. Names of the customer's own fields are not passed through here.
 

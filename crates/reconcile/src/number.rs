@@ -1,4 +1,6 @@
 //! Decimal rounding as Salesforce does it: half away from zero at the field's scale.
+//!
+//! Here: one number. Not here: which fields hold numbers (`describe`, `stored`).
 
 /// Digits after the point when describe gives no scale.
 pub(crate) const SCALE_MAX: u32 = 18;

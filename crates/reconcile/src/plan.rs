@@ -1,6 +1,7 @@
 //! The record we want in the org: the mapping applied to one customer's record and one answer.
 //!
-//! Here: picking values, and what a change does to its record. Not here: how Salesforce keeps them (`stored`), what differs (`diff`).
+//! Here: picking values. Not here: how Salesforce keeps them (`stored`), what differs (`diff`), what is done to the record
+//! (`operation`).
 
 use serde_json::Value;
 

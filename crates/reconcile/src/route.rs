@@ -1,4 +1,7 @@
-//! Which of Salesforce's APIs carries a write (DESIGN section 7), and what that costs the customer in API calls.
+//! Which of Salesforce's APIs carries a write, and what that costs the customer in API calls.
+//!
+//! Here: the choice by the number of records. Not here: the calls themselves (`salesforce::rest`, `salesforce::bulk`), when
+//! to make them.
 
 /// Records in one sObject Collections call ("sObject Collections": 200).
 pub const COLLECTIONS_MAX: usize = 200;
@@ -8,11 +11,11 @@ pub const BULK_CALLS: usize = 8;
 /// The API for a number of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteLane {
-    /// One record: upsert by external ID.
+    /// One record, written by an upsert by external ID.
     One,
-    /// A few: sObject Collections, at most [`COLLECTIONS_MAX`] a call.
+    /// A few records, written by sObject Collections, at most [`COLLECTIONS_MAX`] a call.
     Collections,
-    /// Many: Bulk API 2.0.
+    /// Many records, written by a job of Bulk API 2.0.
     Bulk,
 }
 

@@ -1,4 +1,6 @@
 //! Reading a Salesforce record: field names ignore case, a dotted path follows parent records.
+//!
+//! Here: access to one row as JSON. Not here: what a value means (`stored`).
 
 use serde_json::Value;
 

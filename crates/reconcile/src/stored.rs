@@ -27,7 +27,7 @@ pub enum Key {
     Text(String),
     /// Values of a multi-select picklist, sorted.
     Set(Vec<String>),
-    /// Checkbox.
+    /// Value of a checkbox.
     Flag(bool),
     /// Number at the field's scale.
     Number(f64),
@@ -40,9 +40,9 @@ pub enum Key {
 /// A value ready to send, and its key.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prepared {
-    /// JSON to send.
+    /// The JSON that is sent.
     pub value: Value,
-    /// To compare with the stored value's key.
+    /// What is compared with the stored value's key.
     pub key: Key,
 }
 

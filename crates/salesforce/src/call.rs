@@ -16,38 +16,38 @@ pub const VERSION_MARK: &str = "{v}";
 /// Characters that need no encoding in a path segment (RFC 3986, unreserved).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// HTTP method.
+/// The HTTP method of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// Read.
+    /// Reads.
     Get,
-    /// Create, or ask.
+    /// Creates something, or asks with a body.
     Post,
-    /// Change, or upsert.
+    /// Changes or upserts.
     Patch,
-    /// Upload.
+    /// Uploads.
     Put,
-    /// Remove.
+    /// Removes.
     Delete,
 }
 
 /// What a request carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// Nothing.
+    /// No body.
     None,
     /// `application/json`, already serialised.
     Json(Vec<u8>),
     /// `application/x-www-form-urlencoded`, not yet encoded.
     Form(Vec<(String, String)>),
-    /// `text/csv`.
+    /// A file of `text/csv`.
     Csv(Bytes),
 }
 
 /// One request to an org's API, without the host and without the token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// How.
+    /// The HTTP method.
     pub method: Method,
     /// Starts with `/`, relative to the instance URL, percent-encoded; [`VERSION_MARK`] stands for the version.
     pub path: String,
@@ -55,7 +55,7 @@ pub struct Call {
     pub query: Vec<(String, String)>,
     /// Headers beyond those every request has.
     pub headers: Vec<(&'static str, String)>,
-    /// What is sent.
+    /// What is sent with it.
     pub body: Body,
     /// How long the whole exchange may take.
     pub timeout: Duration,
@@ -87,7 +87,7 @@ impl Call {
 /// The answer to a [`Call`], whatever its status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// HTTP status.
+    /// HTTP status of the answer.
     pub status: u16,
     /// Headers, names in lower case.
     pub headers: Vec<(String, String)>,

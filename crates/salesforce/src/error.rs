@@ -15,7 +15,7 @@ use crate::call::Reply;
 /// Characters of a message we keep; validation texts are the customer's and unbounded.
 const MESSAGE_CHARS_MAX: usize = 1_000;
 
-/// What to do about a failure. Source: RESTDOC `errorcodes`, and the table in `rest.md` 2.10, 2.11 and 7.
+/// What to do about a failure (RESTDOC `errorcodes`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorClass {
     /// The token is no longer good: renew once and repeat.

@@ -13,16 +13,16 @@ use crate::{
     oauth::{LoginError, refusal::LoginClass},
 };
 
-/// Why we hold a call back.
+/// Which share of a day's API calls is used up, so that a call is held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QuotaWait {
-    /// Our part of the day.
+    /// The share that the settings give to orgpipe.
     #[error("our share of the org's API calls of a day is used up")]
     Share,
-    /// The customer's part of it.
+    /// Everything but the reserve that is kept for the customer.
     #[error("what is left of the org's API calls of a day is kept for the customer")]
     Reserve,
-    /// All of it.
+    /// All of the org's calls.
     #[error("the org's API calls of a day are used up")]
     Day,
 }
@@ -30,7 +30,7 @@ pub enum QuotaWait {
 /// Why a call brought no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// The exchange broke off.
+    /// The exchange with Salesforce broke off.
     #[error("the connection to Salesforce failed: {text}")]
     Transport {
         /// What happened, without the URL.
@@ -41,7 +41,7 @@ pub enum CallError {
     /// There is no token.
     #[error(transparent)]
     Login(#[from] LoginError),
-    /// Salesforce said no.
+    /// Salesforce refused the call.
     #[error(transparent)]
     Refused(#[from] ApiError),
     /// The answer makes no sense, for instance because it ends too early.
@@ -57,13 +57,13 @@ pub enum CallError {
     WaitingForQuota {
         /// When to ask again, Unix milliseconds.
         until_ms: u64,
-        /// Why.
+        /// Which share of the calls is used up.
         why: QuotaWait,
     },
     /// The login leads to another org than before, which is to be dealt with first.
     #[error("the login leads to another org than before, and what waits for that one is given up first")]
     OtherOrg,
-    /// The org's line is closing down.
+    /// The connection to the org is shutting down.
     #[error("the org's connection is shutting down")]
     Closed,
 }

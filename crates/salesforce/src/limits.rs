@@ -1,5 +1,8 @@
 //! Salesforce's numbers, each with the page it stands on, and the org's use of its daily API calls.
 //!
+//! Here: limits that hold for every org, and the reading of the header that tells the use. Not here: limits of our own
+//! choosing that concern one module only, which stand in that module.
+//!
 //! Pages were read as of November 2026. RESTDOC is the REST API Developer Guide, BULKDOC the Bulk API 2.0 and Bulk
 //! API Developer Guide v66, SOQLDOC the SOQL and SOSL Reference, HELP an article number of help.salesforce.com.
 
@@ -62,9 +65,9 @@ const _: () = assert!(BULK_RECORD_CHARS_MAX * 4 < BULK_UPLOAD_BYTES_MAX);
 /// It lags and may go back between parallel answers; `used` may exceed `max` (RESTDOC `headers_api_usage`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ApiUsage {
-    /// Calls used.
+    /// Calls that were used.
     pub used: u64,
-    /// Calls allowed.
+    /// Calls that are allowed.
     pub max: u64,
 }
 

@@ -40,7 +40,7 @@ pub enum Flow {
     Jwt {
         /// Consumer key of the external client app.
         client_id: String,
-        /// The running user.
+        /// Name of the running user.
         username: String,
         /// RSA private key, PEM, PKCS#1 or PKCS#8, not encrypted.
         key_pem: SecretString,
@@ -51,7 +51,7 @@ pub enum Flow {
     ClientCredentials {
         /// Consumer key of the external client app.
         client_id: String,
-        /// Consumer secret.
+        /// Consumer secret of the external client app.
         client_secret: SecretString,
     },
 }
@@ -65,7 +65,7 @@ impl PartialEq for Flow {
 impl Eq for Flow {}
 
 impl Flow {
-    /// All that makes a flow this one: which, its texts, its secret.
+    /// All that tells one flow from another: which flow it is, its texts, its secret.
     fn parts(&self) -> (u8, [&str; 2], Option<&str>, &str) {
         match self {
             Self::Jwt { client_id, username, key_pem, audience } => {
@@ -121,7 +121,7 @@ pub enum LoginError {
     Host {
         /// Host of `login_url`.
         host: String,
-        /// Why not.
+        /// Why nobody can log in there.
         what: &'static str,
     },
     /// The exchange broke off.
@@ -134,10 +134,10 @@ pub enum LoginError {
         /// False if surely nothing reached Salesforce.
         sent: bool,
     },
-    /// Salesforce said no.
+    /// Salesforce refused the login.
     #[error("Salesforce refused the login with `{code}` (status {status}): {description}")]
     Refused {
-        /// HTTP status.
+        /// HTTP status of the answer.
         status: u16,
         /// OAuth error code, or `HTTP_<status>` if the answer had none.
         code: String,
@@ -147,7 +147,7 @@ pub enum LoginError {
     /// The answer makes no sense.
     #[error("Salesforce's answer to the login (status {status}) cannot be read: {what}")]
     Unreadable {
-        /// HTTP status.
+        /// HTTP status of the answer.
         status: u16,
         /// What is wrong with it.
         what: String,

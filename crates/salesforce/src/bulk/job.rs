@@ -20,11 +20,11 @@ use crate::{
 pub enum JobState {
     /// Waits for its one upload, for at most 24 hours.
     Open,
-    /// Closed by us, queued.
+    /// Closed by us, and queued by Salesforce.
     UploadComplete,
-    /// At work.
+    /// Salesforce is writing the records.
     InProgress,
-    /// Done; records may have failed all the same.
+    /// Every record was looked at; some may have failed all the same.
     JobComplete,
     /// Stopped by Salesforce; records may be written all the same.
     Failed,
@@ -87,11 +87,11 @@ pub struct ListedJob {
 /// One of the three result files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResultKind {
-    /// Written records.
+    /// The records that were written.
     Successful,
-    /// Refused records.
+    /// The records that were refused.
     Failed,
-    /// Records nobody looked at.
+    /// The records that nobody looked at.
     Unprocessed,
 }
 

@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use crate::error::ApiError;
 
-/// First wait between two looks at a job.
+/// The first wait between two looks at a job.
 const POLL_FIRST_SECS: f64 = 2.0;
-/// Longest wait.
+/// The longest wait between two looks at a job.
 const POLL_SECS_MAX: f64 = 60.0;
 /// Growth from look to look.
 const POLL_GROWTH: f64 = 1.5;

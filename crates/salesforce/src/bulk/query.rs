@@ -21,7 +21,7 @@ use crate::{
 pub struct PageHead {
     /// Records in it; none if the answer does not say.
     pub records: Option<u64>,
-    /// What follows.
+    /// What comes after it.
     pub next: Next,
 }
 
@@ -30,7 +30,7 @@ pub struct PageHead {
 pub enum Next {
     /// A further page, by this locator. It is opaque and stays good as long as the job is kept.
     Page(String),
-    /// Nothing.
+    /// This was the last page.
     End,
     /// The answer does not say: only the number of records tells whether this was the last one.
     Untold,

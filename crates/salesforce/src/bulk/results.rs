@@ -108,7 +108,7 @@ impl ResultFile<'_> {
         if self.head.len() < 3 { Ok(()) } else { self.begin() }
     }
 
-    /// The file is complete.
+    /// Ends the file: all its bytes have been pushed.
     pub fn end(mut self) -> Result<(), CallError> {
         if !self.begun {
             self.begin()?;

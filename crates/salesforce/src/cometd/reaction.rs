@@ -1,4 +1,4 @@
-//! What a failure calls for: the catalogue of streaming.md 3.2 as a table.
+//! What a failure calls for: the catalogue of Salesforce's errors as a table ("Streaming API Error Codes").
 //!
 //! Here: from a reply, an HTTP answer or a broken connection to one `Verdict`. Not here: delays and counters
 //! (`session`).
@@ -23,26 +23,26 @@ pub(super) enum Place {
     Disconnect,
 }
 
-/// The catalogue's letters.
+/// What to do about a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reaction {
-    /// H: new handshake with an empty jar, same token, subscribe all again.
+    /// A new handshake with an empty cookie jar and the same token; then all channels are subscribed to again.
     Handshake,
-    /// L: a new token first.
+    /// A new token, then a new handshake.
     Login,
-    /// L once, then P.
+    /// A new token once; if that does not help, the same as `Refused`.
     LoginThenRefused,
-    /// L once, then F.
+    /// A new token once; if that does not help, the same as `Bug`.
     LoginThenBug,
-    /// B a few times, then L.
+    /// A few waits with the same token, then a new one.
     Denied,
-    /// B: wait at least this long, then H.
+    /// A wait of at least this long, then a new handshake.
     BackOff(Duration),
-    /// P: only the customer can mend it; probe slowly.
+    /// Only the customer can mend it, so it is tried again slowly.
     Refused,
-    /// R: the replay id is not valid any more.
+    /// The replay id is not valid any more.
     Replay,
-    /// F: our own mistake; say it loudly.
+    /// It is a mistake of orgpipe's own, which is reported as such.
     Bug,
 }
 
@@ -50,7 +50,7 @@ pub(super) enum Reaction {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Verdict {
     pub(super) reaction: Reaction,
-    /// In Salesforce's words.
+    /// What went wrong, in Salesforce's words.
     pub(super) reason: String,
     /// What an operator can do; empty when there is nothing to do.
     pub(super) hint: &'static str,
@@ -58,7 +58,7 @@ pub(super) struct Verdict {
     pub(super) told: bool,
     /// True when it should not happen with a client in order.
     pub(super) alarm: bool,
-    /// For counting.
+    /// The kind of trouble that it counts as.
     pub(super) fault: Fault,
 }
 
@@ -110,7 +110,7 @@ const COOKIE: &str = "The session cookie was lost or mixed up; report this as a 
 const OURS: &str = "Salesforce did not understand orgpipe; report this as a bug of orgpipe.";
 const LOGIN: &str = "If it goes on, check the connected app and the user's login.";
 
-/// First match wins.
+/// The rules in order; the first that matches counts.
 const RULES: &[Rule] = &[
     worded(&["limit the number of simultaneous connections"], Reaction::BackOff(MINUTES), ""),
     worded(&["server is too busy"], Reaction::BackOff(MINUTES), ""),
@@ -215,7 +215,7 @@ pub(super) fn of_http(status: u16, body: Option<&Unreadable>) -> Verdict {
 }
 
 /// Judges a missing answer. Salesforce empties its queue before it writes, so an answer cut off may have taken
-/// events with it: a new session with replay, never a plain retry (streaming.md 0, line 7).
+/// events with it: a new session with replay, never a plain retry.
 pub(super) fn of_failure(place: Place, failure: &Failure) -> Verdict {
     let reaction = match (place, failure) {
         (Place::Connect | Place::Subscribe, Failure::TimedOut | Failure::Broken(_)) => Reaction::Handshake,

@@ -3,7 +3,7 @@
 //! Here: the only knowledge of field names. Not here: what a message calls for (`reaction`, `session`).
 //!
 //! Reading is tolerant: an array or one object, any field missing, fields of the wrong type taken as missing.
-//! Writing is strict: one message per request, since Salesforce answers batches badly (streaming.md 1.2).
+//! Writing is strict: one message per request, since Salesforce does not answer several in one request reliably.
 
 mod mend;
 mod message;
@@ -15,12 +15,12 @@ use serde_json::{Value, json};
 use super::Event;
 use message::{Kind, Message};
 
-/// What a body held.
+/// The messages of a body, taken apart.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Received {
     /// Events with their channel, in order. They come first in the array, and count even when a reply failed.
     pub(super) events: Vec<(String, Event)>,
-    /// Everything else.
+    /// All other messages, which answer what was asked or end the session.
     pub(super) replies: Vec<MetaReply>,
 }
 

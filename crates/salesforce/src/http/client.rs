@@ -49,7 +49,7 @@ const BODY_PAUSE_MAX: Duration = Duration::from_secs(30);
 /// Bytes of a body set aside before they have come.
 const BODY_BYTES_AHEAD_MAX: u64 = 1024 * 1024;
 
-/// Why there is no answer.
+/// Why an exchange brought no answer.
 enum ExchangeError {
     /// Nothing was sent.
     Unreachable(String),
@@ -189,7 +189,7 @@ impl HttpClient {
     }
 
     /// Posts one message to the CometD endpoint. `suffix` is appended to its URL; the answer must begin within
-    /// `begin_within`. Its body may take longer, while it flows: many events over a slow line are no reason to ask for them again.
+    /// `begin_within`. Its body may take longer, while it flows: many events over a slow network are no reason to ask for them again.
     pub async fn post_cometd(
         &self,
         token: &Token,

@@ -107,7 +107,7 @@ const APP: &str = "Check `client_id` and secret against the external client app,
                    org; a new app takes minutes to be known everywhere.";
 const USER: &str = "Look at the running user's login history (Setup, Login History) for Salesforce's reason.";
 
-/// Verdict and hint.
+/// Judges a refusal: what to do about it, and what somebody can do about it.
 pub(super) fn judge(status: u16, code: &str, description: &str) -> (LoginClass, &'static str) {
     let description = description.to_ascii_lowercase();
     // A page or a proxy may contain any words; only Salesforce's own codes give them weight.
@@ -140,7 +140,7 @@ pub(super) fn is_app_policy(description: &str) -> bool {
     TEXTS.iter().any(|known| known.app_policy && description.contains(known.part))
 }
 
-/// Without a code that we know.
+/// Judges a refusal whose code says nothing.
 fn by_status(status: u16) -> (LoginClass, &'static str) {
     match status {
         300..=399 => {

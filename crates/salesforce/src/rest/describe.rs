@@ -1,4 +1,8 @@
-//! What an object looks like to the running user. A field hidden from that user is simply absent.
+//! What an object looks like to the running user.
+//!
+//! Here: the calls and the reading of their answers. Not here: what a field's type means (`reconcile::describe`).
+//!
+//! A field that is hidden from the running user is absent from the answer.
 
 use serde_json::Value;
 
@@ -12,7 +16,7 @@ use crate::{
 /// A description as received; it has at least a list of fields.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Described {
-    /// The JSON.
+    /// The description as Salesforce answers it, which is a JSON object.
     pub row: Row,
     /// When it was changed last, to be given back with the next question.
     pub last_modified: Option<String>,
@@ -23,7 +27,7 @@ pub fn objects() -> Call {
     Call::get(format!("/services/data/{VERSION_MARK}/sobjects"), SMALL_TIMEOUT)
 }
 
-/// Their names.
+/// Reads the names of the objects in that answer.
 pub fn names(reply: &Reply) -> Result<Vec<String>, CallError> {
     let answer = reply.json()?;
     let list = answer.get("sobjects").and_then(Value::as_array);
@@ -41,7 +45,7 @@ pub fn describe(object: &str, last_modified: Option<&str>) -> Call {
     call
 }
 
-/// The description; none if it is as it was.
+/// Reads the description; none if it has not changed since the time that was given.
 pub fn parse(reply: &Reply) -> Result<Option<Described>, CallError> {
     if reply.status == 304 {
         return Ok(None);

@@ -1,4 +1,6 @@
-//! `/limits`: how much of the day's API calls the org has left.
+//! `/limits`: how much of the day's API calls and event deliveries the org has left.
+//!
+//! Here: the call and the reading of its answer. Not here: how much of it may be spent (the caller).
 
 use serde_json::Value;
 

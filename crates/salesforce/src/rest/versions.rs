@@ -1,4 +1,6 @@
 //! The API versions an org offers.
+//!
+//! Here: the call and the reading of its answer. Not here: which version is used (the settings).
 
 use serde_json::Value;
 

@@ -16,7 +16,7 @@ fn judged(place: Place, reason: Option<&str>, error: Option<&str>) -> Reaction {
     of_reply(place, &reply).reaction
 }
 
-/// Every row of streaming.md 3.2, in its order.
+/// Every error that Salesforce documents for streaming, and how stock CometD servers put the same.
 pub(in crate::cometd) const CATALOGUE: &[(Place, &str, Reaction)] = {
     use Place::{Connect, Disconnect, Handshake, Subscribe};
     use Reaction as R;
@@ -152,7 +152,7 @@ fn cookie_trouble_is_an_alarm() {
     assert!(!of_reply(Place::Connect, &MetaReply { error, ..MetaReply::default() }).alarm);
 }
 
-/// The HTTP rows of streaming.md 3.2.
+/// Answers without a Bayeux reply.
 #[test]
 fn http_answers_are_judged() {
     let rows: &[(u16, &str, Reaction)] = &[

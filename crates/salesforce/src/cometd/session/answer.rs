@@ -42,7 +42,7 @@ pub(super) fn read(place: Place, http: Result<Answer, Failure>) -> Heard {
     Heard { events: received.events, cookies, outcome }
 }
 
-/// A successful handshake without a client id leads nowhere.
+/// The verdict on a successful handshake that names no client, which leads nowhere.
 pub(super) fn nameless() -> Verdict {
     ours("the handshake succeeded but named no client", Fault::Transport)
 }
@@ -54,14 +54,14 @@ impl Heard {
     }
 }
 
-/// Events came where nobody knows what is before and what behind them.
+/// The verdict when events came in two answers of which nobody knows which was written first.
 pub(super) fn crossed() -> Verdict {
     let reason = "events came beside the poll, so their order is not sure".to_owned();
     let (reaction, fault) = (Reaction::Handshake, Fault::Session);
     Verdict { reaction, reason, hint: "", told: true, alarm: false, fault }
 }
 
-/// The store said no.
+/// The verdict when the store failed.
 pub(super) fn not_stored() -> Verdict {
     ours("the events could not be stored", Fault::Store)
 }

@@ -24,14 +24,14 @@ impl Turn {
         Phase::Asking(Asking { link, poll: Poll::Held(request), sent, subscribe, channel, stop: None })
     }
 
-    /// The poll is answered first.
+    /// The poll is answered before the subscribe.
     pub(super) fn poll_waits(&mut self, mut asking: Asking, http: Result<Answer, Failure>) -> Phase {
         let heard = answer::read(Place::Connect, http);
         asking.link.hear(&heard.cookies, self.now);
         Phase::Asking(Asking { poll: Poll::Over(Box::new(heard)), ..asking })
     }
 
-    /// The subscribe is answered.
+    /// The subscribe is answered; the poll is open, or its answer waits.
     pub(super) fn asked(&mut self, asking: Asking, http: Result<Answer, Failure>) -> Phase {
         let Asking { mut link, poll, sent, channel, stop, .. } = asking;
         let heard = answer::read(Place::Subscribe, http);

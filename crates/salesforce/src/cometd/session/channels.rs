@@ -33,7 +33,7 @@ pub(super) struct Channel {
     /// It was asked for from -1 on. While no event came there is no position, so from then on only everything retained
     /// (-2) is sure to leave out none.
     begun: bool,
-    /// Refusals in a row.
+    /// The number of refusals in a row.
     refusals: u32,
     /// A token was renewed because of it.
     renewed: bool,
@@ -124,7 +124,7 @@ pub(super) fn receive(channels: &[Channel], events: Vec<(String, Event)>) -> (Ve
 struct Draft {
     events: Vec<Event>,
     position: Option<i64>,
-    /// In order of delivery.
+    /// What makes its events unique, in order of delivery.
     keys: Vec<Key>,
     here: HashSet<Key>,
 }
@@ -141,7 +141,7 @@ impl Draft {
 }
 
 impl Pending {
-    /// It is stored.
+    /// The events are stored, so the channel stands at the new position and knows them.
     pub(super) fn keep(self, channels: &mut [Channel]) {
         let channel = &mut channels[self.channel];
         if self.position.is_some() {
@@ -192,7 +192,7 @@ impl Channel {
         self.wanted.position.clone()
     }
 
-    /// Salesforce has agreed.
+    /// Salesforce has agreed to the subscription.
     pub(super) fn delivers(&mut self) -> Option<Report> {
         let Delivery::Asked { replay } = std::mem::replace(&mut self.state, Delivery::On) else {
             return None;

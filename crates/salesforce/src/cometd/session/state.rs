@@ -83,7 +83,7 @@ pub(super) enum Phase {
     Waiting { link: Link, until: Duration },
     /// Open: the store, and a timer while the session is alive.
     Storing { request: u64, after: After },
-    /// Open: whichever is there.
+    /// Open: whichever of its three questions is there.
     Leaving(Leaving),
     /// Open: a timer; there is no session.
     Resting(Rest),
@@ -151,8 +151,9 @@ pub(super) struct Asking {
 /// The poll beside a subscribe.
 #[derive(Clone, Debug)]
 pub(super) enum Poll {
+    /// The poll with this number is open.
     Held(u64),
-    /// Its answer, which waits.
+    /// The poll has been answered, and the answer waits for the subscribe's.
     Over(Box<Heard>),
 }
 

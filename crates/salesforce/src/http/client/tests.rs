@@ -171,7 +171,7 @@ async fn silence_ends_with_the_calls_own_timeout() {
     assert_eq!(answer, Err(Failure::TimedOut));
 }
 
-/// A slow line is not a dead one.
+/// A slow network is not a dead one.
 #[tokio::test]
 async fn a_body_may_take_longer_than_its_beginning_while_it_flows() {
     let patience = Duration::from_millis(200);
