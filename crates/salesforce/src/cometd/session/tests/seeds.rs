@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
 use super::{
-    org::{CHANNELS, FAULTS, Fault},
+    org::{CHANNELS, FAULT_EFFECTS, FaultEffect},
     properties::{Move, World},
 };
 use crate::cometd::{Input, session::Stage};
@@ -81,9 +81,9 @@ fn live(seed: u64) -> Result<Life, String> {
         match rng.random_range(0..100) {
             0..40 => {
                 let fault = if rng.random_range(0..100) < faults {
-                    FAULTS[rng.random_range(0..FAULTS.len())]
+                    FAULT_EFFECTS[rng.random_range(0..FAULT_EFFECTS.len())]
                 } else {
-                    Fault::None
+                    FaultEffect::None
                 };
                 world.go(&if rng.random_ratio(1, 8) { Move::ServeLast(fault) } else { Move::Serve(fault) });
             }
@@ -114,14 +114,20 @@ fn live(seed: u64) -> Result<Life, String> {
 
 /// The next move towards a subscribe beside a poll, or what may go wrong with the two.
 fn lead(world: &World, rng: &mut StdRng) -> Option<Move> {
-    let lost = [Fault::Cut, Fault::Cut, Fault::TimedOut, Fault::RefusedWithEvents, Fault::Forgotten];
+    let lost = [
+        FaultEffect::Cut,
+        FaultEffect::Cut,
+        FaultEffect::TimedOut,
+        FaultEffect::RefusedWithEvents,
+        FaultEffect::Forgotten,
+    ];
     match world.talk.phase() {
-        Stage::Subscribing if rng.random_ratio(1, 2) => Some(Move::Serve(Fault::PutOff)),
+        Stage::Subscribing if rng.random_ratio(1, 2) => Some(Move::Serve(FaultEffect::PutOff)),
         Stage::Polling if world.talk.rings_first() && rng.random_ratio(2, 3) => Some(Move::Ring),
         Stage::Asking => Some(match rng.random_range(0..9) {
             0..3 => Move::Publish(rng.random_range(0..2)),
-            3 => Move::Serve(Fault::None),
-            4 => Move::ServeLast(Fault::None),
+            3 => Move::Serve(FaultEffect::None),
+            4 => Move::ServeLast(FaultEffect::None),
             5 => Move::Serve(lost[rng.random_range(0..lost.len())]),
             6 => Move::ServeLast(lost[rng.random_range(0..lost.len())]),
             _ => cross(rng),
@@ -131,7 +137,7 @@ fn lead(world: &World, rng: &mut StdRng) -> Option<Move> {
 }
 
 fn cross(rng: &mut StdRng) -> Move {
-    let fault = if rng.random_ratio(1, 3) { Fault::Cut } else { Fault::None };
+    let fault = if rng.random_ratio(1, 3) { FaultEffect::Cut } else { FaultEffect::None };
     Move::Cross(rng.random_range(0..2), rng.random(), fault)
 }
 
@@ -151,8 +157,8 @@ fn check(world: &World) -> Result<Life, String> {
             .talk
             .gaps
             .iter()
-            .filter(|(gap, _)| gap == channel)
-            .filter_map(|(_, last)| String::from_utf8_lossy(last).parse().ok())
+            .filter(|gap| gap.channel == channel)
+            .filter_map(|gap| String::from_utf8_lossy(&gap.last).parse().ok())
             .collect();
         for id in &missed {
             // The gap that covers it begins at the last event stored before it.
