@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, stream};
 use orgpipe_reconcile::{describe::Describe, lookup};
 use orgpipe_salesforce::{
-    error::CallError,
+    failure::CallError,
     http::HttpClient,
     rest::{describe, query, versions},
     soql::Select,

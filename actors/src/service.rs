@@ -7,7 +7,7 @@ use std::{sync::Arc, thread, time::Duration};
 
 use actix::Addr;
 use actix_rt::{Arbiter, ArbiterHandle};
-use orgpipe_salesforce::{error::CallError, http::HttpClient, rest::query, soql::Select};
+use orgpipe_salesforce::{failure::CallError, http::HttpClient, rest::query, soql::Select};
 use orgpipe_store::{Counts, Durability, Options, Room, Store, StoreError};
 use serde::Serialize;
 use tokio::sync::{Mutex, Semaphore, watch};

@@ -27,7 +27,8 @@ use orgpipe_salesforce::{
         poll_delay,
         query::{self, Next, PageHead},
     },
-    error::{CallError, ErrorClass},
+    error::ErrorClass,
+    failure::CallError,
     rest::describe,
 };
 use orgpipe_store::{Lane, NewRequest};

@@ -10,9 +10,10 @@ use actix::{
 use orgpipe_salesforce::{
     cometd::{
         Action, Batch, Failure, Input, Report, StartFrom, Wanted,
-        session::{Options, Session, step},
+        options::Options,
+        session::{Session, Stage, step},
     },
-    error::CallError,
+    failure::CallError,
 };
 use orgpipe_store::{Appended, StoreError};
 
@@ -114,7 +115,7 @@ impl CometdActor {
     }
 
     fn is_polling(&self) -> bool {
-        self.session.as_ref().is_some_and(|session| session.phase() == "polling")
+        self.session.as_ref().is_some_and(|session| session.phase() == Stage::Polling)
     }
 
     /// A poll was answered and the next one has left: nothing that was published before it is missing. That is stored

@@ -9,11 +9,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, SecondsFormat};
 use orgpipe_reconcile::row;
-use orgpipe_salesforce::{
-    error::{CallError, ErrorClass},
-    rest::query,
-    soql::Select,
-};
+use orgpipe_salesforce::{error::ErrorClass, failure::CallError, rest::query, soql::Select};
 use orgpipe_store::{Lane, NewRequest};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -149,7 +145,7 @@ async fn read_whole(
                 rows.extend(more.records);
                 page.next = more.next;
             }
-            Err(CallError::Refused(error)) if error.code == "INVALID_QUERY_LOCATOR" => cut = true,
+            Err(CallError::Refused(error)) if error.is_lost_locator() => cut = true,
             Err(error) => return Err(error.into()),
         }
     }

@@ -17,7 +17,8 @@ use orgpipe_salesforce::{
         results::Results,
     },
     call::{Call, Reply},
-    error::{ApiError, CallError, ErrorClass},
+    error::{ApiError, ErrorClass},
+    failure::CallError,
 };
 use orgpipe_store::{Job, Outcome, StoreError};
 

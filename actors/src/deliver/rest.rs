@@ -4,7 +4,8 @@
 
 use orgpipe_reconcile::{Operation, Row};
 use orgpipe_salesforce::{
-    error::{CallError, ErrorClass},
+    error::ErrorClass,
+    failure::CallError,
     limits::COLLECTION_RECORDS_MAX,
     rest::{RowResult, collections, upsert},
 };

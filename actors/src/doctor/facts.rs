@@ -4,12 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use orgpipe_salesforce::{
-    Row,
-    error::{ApiError, CallError},
-    limits::ApiUsage,
-    oauth::LoginError,
-};
+use orgpipe_salesforce::{Row, error::ApiError, failure::CallError, limits::ApiUsage, oauth::LoginError};
 use serde_json::Value;
 
 /// All that was found. What could not be asked any more is empty.

@@ -12,7 +12,7 @@ mod permission_set;
 mod probe;
 
 pub use self::permission_set::PermissionSet;
-use orgpipe_salesforce::{error::CallError, http::HttpClient};
+use orgpipe_salesforce::{failure::CallError, http::HttpClient};
 use serde::Serialize;
 
 use crate::{clock::Clock, settings::OrgSettings, severity::Severity};

@@ -11,9 +11,11 @@ use orgpipe_salesforce::{
     call::{Call, Reply},
     cometd::{
         Action, Input, Report, StartFrom, Wanted,
-        session::{Options, Session, step},
+        options::Options,
+        session::{Session, step},
     },
-    error::{CallError, ErrorClass, errors_in},
+    error::{ErrorClass, errors_in},
+    failure::CallError,
     http::HttpClient,
     oauth::Token,
     rest::{describe, limits, query},

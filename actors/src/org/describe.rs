@@ -14,10 +14,7 @@ use orgpipe_reconcile::{
     describe::Describe,
     drift::{Drift, Reach, Readable, drifted, reach, remaining},
 };
-use orgpipe_salesforce::{
-    error::{CallError, ErrorClass},
-    rest::describe,
-};
+use orgpipe_salesforce::{error::ErrorClass, failure::CallError, rest::describe};
 
 use super::{
     api::gate::Reservation,

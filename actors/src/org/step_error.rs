@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use orgpipe_reconcile::{describe::DescribeProblem, drift::Unfit};
 use orgpipe_salesforce::{
-    error::{ApiError, CallError, ErrorClass},
+    error::{ApiError, ErrorClass},
+    failure::CallError,
     oauth::LoginError,
 };
 use orgpipe_store::StoreError;

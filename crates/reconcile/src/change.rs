@@ -8,7 +8,11 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::{Mapping, Row, id, row};
+use crate::{
+    id,
+    mapping::Mapping,
+    row::{self, Row},
+};
 
 /// What Salesforce writes by itself in each save.
 const SYSTEM_FIELDS: [&str; 3] = ["LastModifiedDate", "LastModifiedById", "SystemModstamp"];
@@ -38,7 +42,7 @@ pub enum ChangeProblem {
     /// Something in the list is no record ID.
     #[error("entry {place} of `recordIds` is no record ID")]
     NotAnId {
-        /// Counted from 1.
+        /// Its place in the list, counted from 1.
         place: usize,
     },
 }
@@ -126,118 +130,4 @@ fn is_own(header: &Map<String, Value>, mapping: &Mapping, own_user: Option<&str>
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::MappingSpec;
-
-    const OURS: &str = "005000000000001AAA";
-
-    fn mapping(target: &str) -> Mapping {
-        let pairs = |name: &str, value: &str| [(name.to_owned(), value.to_owned())].into();
-        Mapping::new(MappingSpec {
-            sync: "accounts".into(),
-            object: "Account".into(),
-            keys: pairs("domain", "Website"),
-            target: target.into(),
-            external_id_field: "External_Id__c".into(),
-            external_id_from: "/key".into(),
-            fields: pairs("Employee_Count__c", "/employees"),
-            operation: crate::Operation::Upsert,
-            matching: crate::mapping::Matching::ExternalId,
-            namespace: String::new(),
-        })
-        .expect("a right mapping")
-    }
-
-    fn read(header: &Value, target: &str, watch: &[&str]) -> Result<ChangeRequest, ChangeProblem> {
-        let payload = json!({ "ChangeEventHeader": header, "Name": "New" });
-        let watch: Vec<String> = watch.iter().map(|&name| name.to_owned()).collect();
-        parse_change(payload.as_object().expect("an object"), &mapping(target), &watch, Some(OURS))
-    }
-
-    fn header(kind: &str, ids: &[&str]) -> Value {
-        json!({ "entityName": "Account", "recordIds": ids, "changeType": kind, "commitTimestamp": 7_000,
-                "commitUser": "005000000000009AAA", "changedFields": ["Name", "LastModifiedDate"] })
-    }
-
-    #[test]
-    fn every_kind_of_change_asks_for_what_it_must() {
-        let id = "0015000000Gv7qJ";
-        let records = || ChangeRequest::Records(vec!["0015000000Gv7qJAAR".into()]);
-        let anything = || ChangeRequest::Anything { since_ms: Some(7_000) };
-        let rows: &[(&str, &[&str], ChangeRequest)] = &[
-            ("CREATE", &[id], records()),
-            ("UPDATE", &[id, "0015000000Gv7qJAAR"], records()),
-            ("UNDELETE", &[id], records()),
-            ("SNAPSHOT", &[id], records()),
-            ("DELETE", &[id], ChangeRequest::Nothing),
-            ("GAP_CREATE", &[id], records()),
-            ("GAP_UPDATE", &[id], records()),
-            ("GAP_UNDELETE", &[id], records()),
-            ("GAP_DELETE", &[id], ChangeRequest::Nothing),
-            ("GAP_OVERFLOW", &["000000000000000AAA"], anything()),
-            ("UPDATE", &["001*"], anything()),
-        ];
-        for (kind, ids, expected) in rows {
-            assert_eq!(
-                read(&header(kind, ids), "Enrichment__c", &[]).as_ref(),
-                Ok(expected),
-                "{kind} {ids:?}"
-            );
-        }
-        let mut other = header("UPDATE", &[id]);
-        other["entityName"] = "Lead".into();
-        assert_eq!(read(&other, "Enrichment__c", &[]), Ok(ChangeRequest::Nothing));
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_a_problem() {
-        let cases = [
-            (json!(null), ChangeProblem::NoHeader),
-            (json!({ "entityName": "Account" }), ChangeProblem::NoHeader),
-            (header("UPDATE", &[]), ChangeProblem::NoHeader),
-            (header("UPDATE", &["0015000000Gv7qJ", "x"]), ChangeProblem::NotAnId { place: 2 }),
-        ];
-        for (header, expected) in cases {
-            assert_eq!(read(&header, "Enrichment__c", &[]), Err(expected), "{header}");
-        }
-    }
-
-    #[test]
-    fn a_change_of_fields_that_are_not_watched_asks_for_nothing_only_when_that_is_sure() {
-        let rows: &[(&[&str], Value, bool)] = &[
-            (&[], json!(["Phone"]), true),
-            (&["Website"], json!(["Phone", "LastModifiedDate"]), false),
-            (&["website"], json!(["Phone", "Website"]), true),
-            (&["BillingAddress"], json!(["BillingAddress.City"]), true),
-            (&["Website"], json!(null), true),
-            (&["Website"], json!([]), true),
-            (&["Website"], json!(["Phone", 7]), true),
-        ];
-        for (watch, changed, asked) in rows {
-            let mut header = header("UPDATE", &["0015000000Gv7qJ"]);
-            header["changedFields"] = changed.clone();
-            let request = read(&header, "Enrichment__c", watch).expect("readable");
-            assert_eq!(request != ChangeRequest::Nothing, *asked, "{watch:?} {changed}");
-        }
-    }
-
-    #[test]
-    fn only_a_write_that_can_be_nothing_but_our_own_is_passed_over() {
-        let rows: &[(&str, &str, Value, bool)] = &[
-            ("Account", "005000000000001", json!(["Employee_Count__c", "LastModifiedDate"]), false),
-            ("Account", OURS, json!(["Employee_Count__c", "Website"]), true),
-            ("Account", OURS, json!(null), true),
-            ("Account", "005000000000009AAA", json!(["Employee_Count__c"]), true),
-            ("Enrichment__c", OURS, json!(["Employee_Count__c"]), true),
-        ];
-        for (target, user, changed, asked) in rows {
-            let mut header = header("UPDATE", &["0015000000Gv7qJ"]);
-            (header["commitUser"], header["changedFields"]) = ((*user).into(), changed.clone());
-            let request = read(&header, target, &[]).expect("readable");
-            assert_eq!(request != ChangeRequest::Nothing, *asked, "{target} {user} {changed}");
-        }
-    }
-}
+mod tests;

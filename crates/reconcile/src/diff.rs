@@ -1,13 +1,15 @@
 //! What must be written so that the org holds what we want: nothing, a new record, or the differing fields.
 //!
+//! Here: the comparison of a desired record with the one in the org. Not here: when two values count as equal (`stored`).
+//!
 //! Invariant: *write, read back, diff = `Unchanged`*, for every value a field can keep.
 
 use serde_json::Value;
 
 use crate::{
-    Desired, RecordProblem, Row,
     describe::{Describe, Field, Kind},
-    row,
+    plan::{Desired, RecordProblem},
+    row::{self, Row},
     stored::{Prepared, key, prepare},
 };
 

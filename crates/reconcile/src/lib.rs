@@ -18,6 +18,7 @@ pub mod mapping;
 pub mod matching;
 pub mod name;
 mod number;
+pub mod operation;
 pub mod plan;
 pub mod route;
 pub mod row;
@@ -25,5 +26,6 @@ pub mod stored;
 
 pub use event::EventFields;
 pub use mapping::{Mapping, MappingSpec};
-pub use plan::{Desired, Operation, RecordProblem};
+pub use operation::Operation;
+pub use plan::{Desired, RecordProblem};
 pub use row::Row;

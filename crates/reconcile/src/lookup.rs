@@ -1,4 +1,4 @@
-//! The look-up in the vendor's API: what is asked and what an answer means (DESIGN section 5).
+//! The look-up in the vendor's API: what is asked and what an answer means.
 //!
 //! Here: both bodies. Not here: HTTP, `Retry-After`, the circuit breaker (`decide/lookup.rs`).
 
@@ -6,9 +6,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::{Mapping, Row, id, row};
+use crate::{
+    id,
+    mapping::Mapping,
+    row::{self, Row},
+};
 
-/// Records in one look-up (DESIGN section 5).
+/// Records in one look-up.
 pub const RECORDS_MAX: usize = 100;
 /// Characters of the vendor's text repeated in a problem.
 const SHOWN_CHARS_MAX: usize = 60;
@@ -21,13 +25,13 @@ pub enum LookupProblem {
     TooLong {
         /// Length of the body.
         bytes: usize,
-        /// The bound.
+        /// The number of bytes that an answer may have.
         bytes_max: usize,
     },
-    /// Not JSON.
+    /// It is no JSON.
     #[error("the look-up's answer is not JSON: {0}")]
     NotJson(String),
-    /// JSON of another shape.
+    /// It is JSON of another shape.
     #[error("the look-up's answer has the wrong shape: {0}")]
     Shape(String),
 }
@@ -145,76 +149,4 @@ fn kind(value: &Value) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::mapping::tests::spec;
-
-    const ID: &str = "0015000000Gv7qJAAR";
-
-    fn object(value: Value) -> Row {
-        let Value::Object(row) = value else { unreachable!() };
-        row
-    }
-
-    #[test]
-    fn the_question_names_org_sync_object_and_keys() {
-        let mapping = Mapping::new(spec()).unwrap();
-        let rows = [object(json!({"Id": ID, "website": "a.example"})), object(json!({"Website": "no id"}))];
-        let expected = json!({"org": "acme", "sync": "account_enrichment", "object": "Account",
-            "records": [{"id": ID, "keys": {"domain": "a.example"}}]});
-        assert_eq!(body(&mapping, "acme", &rows), expected);
-        assert!(has_keys(&mapping, &rows[0]));
-        assert!(!has_keys(&mapping, &object(json!({"Id": ID, "Website": " "}))));
-    }
-
-    #[test]
-    fn data_may_be_an_object_a_list_null_or_absent() {
-        let cases = [
-            (json!({"records": [{"id": ID, "data": {"a": 1}}]}), vec![json!({"a": 1})]),
-            (
-                json!({"records": [{"id": ID, "data": [{"a": 1}, null, {"a": 2}]}]}),
-                vec![json!({"a": 1}), json!({"a": 2})],
-            ),
-            (json!({"records": [{"id": ID, "data": null}]}), vec![]),
-            (json!({"records": [{"id": ID}], "more": true}), vec![]),
-            (json!([{"id": &ID[..15], "data": {"a": 1}}]), vec![json!({"a": 1})]),
-        ];
-        for (answer, expected) in cases {
-            let found = parse(answer.to_string().as_bytes(), 1_000).unwrap();
-            assert_eq!(found.get(ID), Some(&expected), "{answer}");
-        }
-        assert!(parse(b"\xEF\xBB\xBF{\"records\":[]}", 100).unwrap().is_empty());
-    }
-
-    #[test]
-    fn a_wrong_answer_is_named_in_a_sentence() {
-        let cases = [
-            ("<html>", "not JSON"),
-            ("", "not JSON"),
-            ("7", "it is a number"),
-            ("{}", "`records` is missing"),
-            (r#"{"records":{}}"#, "`records` is an object"),
-            (r#"{"records":[7]}"#, "`records[0]` is a number"),
-            (r#"{"records":[{}]}"#, "`records[0].id` is missing"),
-            (r#"{"records":[{"id":7}]}"#, "`records[0].id` is a number"),
-            (r#"{"records":[{"id":"x"}]}"#, "no record ID: `x`"),
-            (r#"{"records":[{"id":"0015000000Gv7qJ","data":"x"}]}"#, "`records[0].data` is text"),
-            (r#"{"records":[{"id":"0015000000Gv7qJ","data":[7]}]}"#, "holds a number"),
-        ];
-        for (answer, expected) in cases {
-            let problem = parse(answer.as_bytes(), 1_000).unwrap_err();
-            assert!(problem.to_string().contains(expected), "{answer}: {problem}");
-            assert!(!problem.hint().is_empty());
-        }
-        assert_eq!(parse(b"[ ]", 2), Err(LookupProblem::TooLong { bytes: 3, bytes_max: 2 }));
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_make_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = parse(&body, 150);
-        }
-    }
-}
+mod tests;

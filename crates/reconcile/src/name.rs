@@ -1,5 +1,7 @@
 //! API names: the one place where the package's namespace is put in front of a name.
 //!
+//! Here: the rule, and what a name may look like. Not here: which names a mapping holds (`mapping`).
+//!
 //! Rule: a custom name of the package (`…__c`, `…__e`, `…__r` and so on) gets `ns__` unless it has a prefix already.
 //! Standard names (`Name`, `Contact`) never do. Names of the customer's own fields are not passed through here.
 
@@ -47,52 +49,4 @@ pub fn is_path(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_custom_names_without_a_prefix_get_the_namespace() {
-        let cases = [
-            ("acmeco", "Enrichment__c", "acmeco__Enrichment__c"),
-            ("acmeco", "acmeco__Enrichment__c", "acmeco__Enrichment__c"),
-            ("acmeco", "other__Enrichment__c", "other__Enrichment__c"),
-            ("acmeco", "Account__r", "acmeco__Account__r"),
-            ("acmeco", "Sync_Request__e", "acmeco__Sync_Request__e"),
-            ("acmeco", "Foo__C", "acmeco__Foo__C"),
-            ("acmeco", "Name", "Name"),
-            ("acmeco", "__c", "__c"),
-            ("", "Enrichment__c", "Enrichment__c"),
-        ];
-        for (namespace, name, expected) in cases {
-            assert_eq!(namespaced(namespace, name), expected, "{name}");
-        }
-    }
-
-    #[test]
-    fn a_channel_gets_it_in_its_last_segment() {
-        let cases = [
-            ("/event/Sync_Request__e", "/event/acmeco__Sync_Request__e"),
-            ("/event/acmeco__Sync_Request__e", "/event/acmeco__Sync_Request__e"),
-            ("/data/AccountChangeEvent", "/data/AccountChangeEvent"),
-            ("/data/Foo__ChangeEvent", "/data/acmeco__Foo__ChangeEvent"),
-        ];
-        for (channel, expected) in cases {
-            assert_eq!(namespaced_channel("acmeco", channel), expected);
-        }
-    }
-
-    #[test]
-    fn names_and_namespaces_are_checked() {
-        for (text, name, namespace) in [
-            ("acmeco", true, true),
-            ("", false, true),
-            ("1a", false, false),
-            ("a-b", false, false),
-            ("a__b", true, false),
-            ("abcdefghijklmnop", true, false),
-        ] {
-            assert_eq!((is_api_name(text), is_namespace(text)), (name, namespace), "{text}");
-        }
-        assert!(is_path("Owner.Email") && !is_path("Owner..Email") && !is_path(""));
-    }
-}
+mod tests;

@@ -1,24 +1,15 @@
 //! The record we want in the org: the mapping applied to one customer's record and one answer.
 //!
-//! Here: picking values, and what a change does to its record. Not here: how Salesforce keeps them (`stored`), what differs (`diff`).
+//! Here: picking values. Not here: how Salesforce keeps them (`stored`), what differs (`diff`), what is done to the record
+//! (`operation`).
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Mapping, Row, id, mapping::Source, row};
-
-/// What a planned change does to its target record.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Operation {
-    /// Writes its fields by external ID; a record that is not there is made.
-    #[default]
-    Upsert,
-    /// Writes its fields by record ID; never makes a record.
-    Update,
-    /// Deletes the record by its ID; it has no fields.
-    Delete,
-}
+use crate::{
+    id,
+    mapping::{Mapping, Source},
+    row::{self, Row},
+};
 
 /// What the target record should hold.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,58 +101,4 @@ fn pick<'a>(
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::mapping::tests::spec;
-
-    fn record() -> Row {
-        let Value::Object(row) =
-            json!({"Id": "0015000000Gv7qJ", "Website": "a.example", "Owner": {"Email": "x@a"}})
-        else {
-            unreachable!()
-        };
-        row
-    }
-
-    #[test]
-    fn values_come_from_the_record_and_the_answer() {
-        let mapping = Mapping::new(spec()).unwrap();
-        let cases = [
-            (json!({"key": " K1 ", "employees": 5}), "K1", Some(json!(5))),
-            (json!({"key": 42, "employees": null}), "42", Some(Value::Null)),
-            (json!({"key": "K1"}), "K1", None),
-        ];
-        for (data, external_id, employees) in cases {
-            let desired = mapping.desired(&record(), &data).unwrap();
-            assert_eq!(desired.external_id, external_id);
-            assert_eq!(desired.source_id, "0015000000Gv7qJAAR");
-            assert_eq!(desired.fields.get("acmeco__Employee_Count__c").cloned(), employees);
-            assert_eq!(desired.fields["acmeco__Owner__c"], "x@a");
-        }
-    }
-
-    #[test]
-    fn a_record_that_cannot_be_written_names_the_field() {
-        let mapping = Mapping::new(spec()).unwrap();
-        let without = |name: &str| {
-            let mut row = record();
-            row.remove(name);
-            row
-        };
-        let cases = [
-            (record(), json!({}), "acmeco__External_Id__c"),
-            (record(), json!({"key": "  "}), "acmeco__External_Id__c"),
-            (record(), json!({"key": true}), "acmeco__External_Id__c"),
-            (record(), json!({"key": "K", "employees": {}}), "acmeco__Employee_Count__c"),
-            (without("Owner"), json!({"key": "K"}), "acmeco__Owner__c"),
-            (without("Id"), json!({"key": "K"}), "Id"),
-        ];
-        for (row, data, field) in cases {
-            let problem = mapping.desired(&row, &data).unwrap_err();
-            assert_eq!(problem.field, field, "{problem}");
-            assert!(!problem.hint.is_empty());
-        }
-    }
-}
+mod tests;

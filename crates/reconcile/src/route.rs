@@ -1,4 +1,7 @@
-//! Which of Salesforce's APIs carries a write (DESIGN section 7), and what that costs the customer in API calls.
+//! Which of Salesforce's APIs carries a write, and what that costs the customer in API calls.
+//!
+//! Here: the choice by the number of records. Not here: the calls themselves (`salesforce::rest`, `salesforce::bulk`), when
+//! to make them.
 
 /// Records in one sObject Collections call ("sObject Collections": 200).
 pub const COLLECTIONS_MAX: usize = 200;
@@ -8,11 +11,11 @@ pub const BULK_CALLS: usize = 8;
 /// The API for a number of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteLane {
-    /// One record: upsert by external ID.
+    /// One record, written by an upsert by external ID.
     One,
-    /// A few: sObject Collections, at most [`COLLECTIONS_MAX`] a call.
+    /// A few records, written by sObject Collections, at most [`COLLECTIONS_MAX`] a call.
     Collections,
-    /// Many: Bulk API 2.0.
+    /// Many records, written by a job of Bulk API 2.0.
     Bulk,
 }
 
@@ -50,41 +53,4 @@ pub fn calls(count: usize, bulk_from: usize, strategy: Strategy) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_count_decides_the_lane() {
-        let cases = [
-            (0, 10, WriteLane::One, 0),
-            (1, 10, WriteLane::One, 1),
-            (1, 1, WriteLane::One, 1),
-            (2, 10, WriteLane::Collections, 1),
-            (9, 10, WriteLane::Collections, 1),
-            (10, 10, WriteLane::Bulk, 8),
-            (500, 10, WriteLane::Bulk, 8),
-            (2, 1, WriteLane::Bulk, 8),
-            (999, 1_000, WriteLane::Collections, 5),
-        ];
-        for (count, bulk_from, lane, cost) in cases {
-            assert_eq!(route(count, bulk_from, Strategy::Count), lane, "{count} from {bulk_from}");
-            assert_eq!(calls(count, bulk_from, Strategy::Count), cost, "{count} from {bulk_from}");
-        }
-    }
-
-    #[test]
-    fn by_cost_a_job_is_opened_only_where_collections_take_as_many_calls() {
-        let cases = [
-            (1, WriteLane::One, 1),
-            (10, WriteLane::Collections, 1),
-            (201, WriteLane::Collections, 2),
-            (1_400, WriteLane::Collections, 7),
-            (1_401, WriteLane::Bulk, 8),
-            (10_000, WriteLane::Bulk, 8),
-        ];
-        for (count, lane, cost) in cases {
-            assert_eq!(route(count, 10, Strategy::Cost), lane, "{count}");
-            assert_eq!(calls(count, 10, Strategy::Cost), cost, "{count}");
-        }
-    }
-}
+mod tests;

@@ -1,4 +1,6 @@
 //! Reading a Salesforce record: field names ignore case, a dotted path follows parent records.
+//!
+//! Here: access to one row as JSON. Not here: what a value means (`stored`).
 
 use serde_json::Value;
 
@@ -32,27 +34,4 @@ pub fn is_empty(value: &Value) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_path_ignores_case_and_follows_parents() {
-        let Value::Object(row) =
-            json!({"Website": "a.example", "Owner": {"Email": "x@a.example"}, "Parent": null})
-        else {
-            unreachable!()
-        };
-        let cases = [
-            ("website", Some(json!("a.example"))),
-            ("owner.email", Some(json!("x@a.example"))),
-            ("Parent.Name", Some(Value::Null)),
-            ("Website.Name", None),
-            ("Phone", None),
-        ];
-        for (path, expected) in cases {
-            assert_eq!(at(&row, path).cloned(), expected, "{path}");
-        }
-    }
-}
+mod tests;

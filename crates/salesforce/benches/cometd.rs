@@ -9,7 +9,8 @@ use bytes::Bytes;
 use divan::{Bencher, counter::ItemsCount};
 use orgpipe_salesforce::cometd::{
     Action, Answer, Input, StartFrom, Wanted,
-    session::{Options, Session, step},
+    options::Options,
+    session::{Session, step},
 };
 use serde_json::{Value, json};
 

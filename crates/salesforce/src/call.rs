@@ -8,10 +8,7 @@ use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use crate::{
-    error::{CallError, errors_in},
-    limits::ApiUsage,
-};
+use crate::limits::ApiUsage;
 
 /// Where the version stands in a path; the client puts `v66.0` there.
 pub const VERSION_MARK: &str = "{v}";
@@ -19,38 +16,38 @@ pub const VERSION_MARK: &str = "{v}";
 /// Characters that need no encoding in a path segment (RFC 3986, unreserved).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// HTTP method.
+/// The HTTP method of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// Read.
+    /// Reads.
     Get,
-    /// Create, or ask.
+    /// Creates something, or asks with a body.
     Post,
-    /// Change, or upsert.
+    /// Changes or upserts.
     Patch,
-    /// Upload.
+    /// Uploads.
     Put,
-    /// Remove.
+    /// Removes.
     Delete,
 }
 
 /// What a request carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// Nothing.
+    /// No body.
     None,
     /// `application/json`, already serialised.
     Json(Vec<u8>),
     /// `application/x-www-form-urlencoded`, not yet encoded.
     Form(Vec<(String, String)>),
-    /// `text/csv`.
+    /// A file of `text/csv`.
     Csv(Bytes),
 }
 
 /// One request to an org's API, without the host and without the token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// How.
+    /// The HTTP method.
     pub method: Method,
     /// Starts with `/`, relative to the instance URL, percent-encoded; [`VERSION_MARK`] stands for the version.
     pub path: String,
@@ -58,7 +55,7 @@ pub struct Call {
     pub query: Vec<(String, String)>,
     /// Headers beyond those every request has.
     pub headers: Vec<(&'static str, String)>,
-    /// What is sent.
+    /// What is sent with it.
     pub body: Body,
     /// How long the whole exchange may take.
     pub timeout: Duration,
@@ -90,7 +87,7 @@ impl Call {
 /// The answer to a [`Call`], whatever its status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// HTTP status.
+    /// HTTP status of the answer.
     pub status: u16,
     /// Headers, names in lower case.
     pub headers: Vec<(String, String)>,
@@ -109,27 +106,6 @@ impl Reply {
     /// True for 2xx.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
-    }
-
-    /// An answer that is none of 2xx, as its first error.
-    pub fn require_success(&self) -> Result<(), CallError> {
-        match errors_in(self).into_iter().next() {
-            Some(error) => Err(CallError::Refused(error)),
-            None => Ok(()),
-        }
-    }
-
-    /// The JSON of a successful answer.
-    pub(crate) fn json(&self) -> Result<Value, CallError> {
-        self.require_success()?;
-        serde_json::from_slice(&self.body).map_err(|error| {
-            self.unreadable(format!("{} bytes of body that are no complete JSON: {error}", self.body.len()))
-        })
-    }
-
-    /// The complaint that this answer cannot be used.
-    pub(crate) fn unreadable(&self, what: impl Into<String>) -> CallError {
-        CallError::Unreadable { status: self.status, what: what.into() }
     }
 }
 
@@ -154,45 +130,4 @@ pub(crate) fn json_body(value: &Value) -> Body {
 }
 
 #[cfg(test)]
-pub(crate) fn reply(status: u16, body: impl Into<Bytes>) -> Reply {
-    Reply { status, headers: Vec::new(), body: body.into(), usage: None }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_segment_cannot_change_the_path() {
-        for (text, encoded) in [
-            ("a/b", "a%2Fb"),
-            ("a b+c", "a%20b%2Bc"),
-            ("50%", "50%25"),
-            ("x?y#z", "x%3Fy%23z"),
-            ("A-1_~.", "A-1_~."),
-        ] {
-            assert_eq!(segment(text), encoded);
-        }
-    }
-
-    #[test]
-    fn a_link_never_leaves_the_instance() {
-        for (link, path) in [
-            ("/services/data/v66.0/query/01g-2000", "/services/data/v66.0/query/01g-2000"),
-            ("services/data/v66.0/jobs/ingest/750/batches", "/services/data/v66.0/jobs/ingest/750/batches"),
-            ("https://other.example/services/x?a=b%20c#d", "/services/x?a=b%20c"),
-            ("//other.example/x", "/other.example/x"),
-            ("https://other.example", "/"),
-            ("", "/"),
-        ] {
-            assert_eq!(local_path(link), path);
-        }
-    }
-
-    #[test]
-    fn a_truncated_body_is_unreadable_and_worth_a_retry() {
-        let error = reply(200, r#"[{"id":"001"#).json().unwrap_err();
-        assert!(matches!(error, CallError::Unreadable { status: 200, .. }), "{error}");
-        assert_eq!(error.class(), crate::error::ErrorClass::Transient);
-    }
-}
+pub(crate) mod tests;

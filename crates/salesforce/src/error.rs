@@ -1,24 +1,21 @@
-//! What a refusal means.
+//! Salesforce's errors: how they are read from an answer.
 //!
-//! Here: every form of error body, and the hint. Not here: which code means what (`class`), how long to wait
-//! (`supervise`).
+//! Here: the error itself and every form in which Salesforce reports one. Not here: which code means what (`class`), what
+//! somebody can do about it (`hint`), how long to wait (the caller).
 //!
-//! Invariant: the verdict follows from codes. Messages are in the running user's language and may be the customer's
-//! own text, so a message only refines a verdict, and an unknown message leads to the safer one.
+//! Invariant: reading never fails. Whatever the body of an answer that is none of 2xx, it becomes at least one error.
 
 mod class;
+mod hint;
 
 use serde_json::Value;
 
-use crate::{
-    call::Reply,
-    oauth::{LoginClass, LoginError},
-};
+use crate::call::Reply;
 
 /// Characters of a message we keep; validation texts are the customer's and unbounded.
 const MESSAGE_CHARS_MAX: usize = 1_000;
 
-/// What to do about a failure. Source: RESTDOC `errorcodes`, and the table in `rest.md` 2.10, 2.11 and 7.
+/// What to do about a failure (RESTDOC `errorcodes`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorClass {
     /// The token is no longer good: renew once and repeat.
@@ -51,109 +48,6 @@ pub struct ApiError {
     pub message: String,
     /// Fields Salesforce blames.
     pub fields: Vec<String>,
-}
-
-/// Why we hold a call back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum QuotaWait {
-    /// Our part of the day.
-    #[error("our share of the org's API calls of a day is used up")]
-    Share,
-    /// The customer's part of it.
-    #[error("what is left of the org's API calls of a day is kept for the customer")]
-    Reserve,
-    /// All of it.
-    #[error("the org's API calls of a day are used up")]
-    Day,
-}
-
-/// Why a call brought no result.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CallError {
-    /// The exchange broke off.
-    #[error("the connection to Salesforce failed: {text}")]
-    Transport {
-        /// What happened, without the URL.
-        text: String,
-        /// False if surely nothing reached Salesforce.
-        sent: bool,
-    },
-    /// There is no token.
-    #[error(transparent)]
-    Login(#[from] LoginError),
-    /// Salesforce said no.
-    #[error(transparent)]
-    Refused(#[from] ApiError),
-    /// The answer makes no sense, for instance because it ends too early.
-    #[error("Salesforce's answer (status {status}) cannot be read: {what}")]
-    Unreadable {
-        /// HTTP status of the answer.
-        status: u16,
-        /// What is wrong with it.
-        what: String,
-    },
-    /// We hold the call back ourselves, to leave calls for the customer.
-    #[error("{why}")]
-    WaitingForQuota {
-        /// When to ask again, Unix milliseconds.
-        until_ms: u64,
-        /// Why.
-        why: QuotaWait,
-    },
-    /// The login leads to another org than before, which is to be dealt with first.
-    #[error("the login leads to another org than before, and what waits for that one is given up first")]
-    OtherOrg,
-    /// The org's line is closing down.
-    #[error("the org's connection is shutting down")]
-    Closed,
-}
-
-impl CallError {
-    /// What to do about it.
-    pub fn class(&self) -> ErrorClass {
-        match self {
-            Self::Transport { .. } | Self::Unreadable { .. } | Self::OtherOrg | Self::Closed => {
-                ErrorClass::Transient
-            }
-            Self::Login(error) => match error.class() {
-                LoginClass::Transient | LoginClass::RateLimited => ErrorClass::Transient,
-                LoginClass::Settings | LoginClass::App | LoginClass::User | LoginClass::Org => {
-                    ErrorClass::Org
-                }
-            },
-            Self::Refused(error) => error.class(),
-            Self::WaitingForQuota { .. } => ErrorClass::DailyLimit,
-        }
-    }
-
-    /// When it may go on again, Unix milliseconds; `None` if nobody knows.
-    pub fn again_at_ms(&self) -> Option<u64> {
-        match self {
-            Self::WaitingForQuota { until_ms, .. } => Some(*until_ms),
-            _ => None,
-        }
-    }
-
-    /// What somebody can do about it.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Transport { .. } => Some(
-                "Check that this machine reaches the org's My Domain host over HTTPS; the call is repeated."
-                    .into(),
-            ),
-            Self::Login(error) => error.hint(),
-            Self::Refused(error) => error.hint(),
-            Self::Unreadable { .. } => {
-                Some("The call is repeated; if it stays, look for a proxy in between.".into())
-            }
-            Self::WaitingForQuota { why, .. } => Some(match why {
-                QuotaWait::Share => "Raise the org's `daily_share` to spend more of its calls.".into(),
-                QuotaWait::Reserve => "Lower the org's `reserve` to spend more of its calls.".into(),
-                QuotaWait::Day => "Find out in the org's Setup, Company Information, who uses them.".into(),
-            }),
-            Self::OtherOrg | Self::Closed => None,
-        }
-    }
 }
 
 impl ApiError {
@@ -197,78 +91,9 @@ impl ApiError {
         Self { status, code: http_code(status), message: shorten(message), fields: Vec::new() }
     }
 
-    /// What to do about it.
-    pub fn class(&self) -> ErrorClass {
-        self.class_by_code().unwrap_or_else(|| self.class_by_status())
-    }
-
-    /// What somebody can do about it.
-    pub fn hint(&self) -> Option<String> {
-        let fields = || {
-            if self.fields.is_empty() {
-                "its fields".into()
-            } else {
-                format!("`{}`", self.fields.join("`, `"))
-            }
-        };
-        Some(match (self.plain_code().as_str(), self.class()) {
-            ("INVALIDSESSIONID", _) if self.says("not valid for use") || self.says("not attached") => {
-                "Give the external client app the scope `api`, and lift IP or agent limits on the running user; \
-                 a new login does not help."
-                    .into()
-            }
-            ("STORAGELIMITEXCEEDED", _) => "The org's storage is full: free some, or buy more.".into(),
-            ("APIDISABLEDFORORG", _) => "The org's edition has no API: the customer needs the API add-on.".into(),
-            ("UNSUPPORTEDAPIVERSION", _) => {
-                "Set the org's `api_version` to one that it lists under `/services/data/`.".into()
-            }
-            ("INVALIDFIELDFORINSERTUPDATE", _) => {
-                format!("Give the running user edit access to {}, or take it out of the mapping.", fields())
-            }
-            ("DUPLICATESDETECTED", _) => {
-                "A duplicate rule of the org blocked the record: let the rule pass the running user.".into()
-            }
-            ("DUPLICATEVALUE", _) => "Another record holds this unique value: merge the two, then retry.".into(),
-            ("UNABLETOLOCKROW", _) => "Somebody else was writing the same or a parent record; it is retried.".into(),
-            ("STRINGTOOLONG", _) => format!("Lengthen {} in the org, or shorten the value in the mapping.", fields()),
-            ("REQUIREDFIELDMISSING", _) => format!("Map a value to {}.", fields()),
-            ("FIELDCUSTOMVALIDATIONEXCEPTION", _) => {
-                "A validation rule of the org refused the record: exempt the running user, or fix the value.".into()
-            }
-            ("INSUFFICIENTACCESSORREADONLY" | "INSUFFICIENTACCESSONCROSSREFERENCEENTITY", _) => {
-                "Let the running user edit the record and see what it points to, by permission set or sharing; then \
-                 retry it."
-                    .into()
-            }
-            ("ENTITYISDELETED" | "INVALIDCROSSREFERENCEKEY", _) => {
-                "The record, or one that it points to, is gone from the org: retry it to have it looked up again.".into()
-            }
-            ("ENTITYISLOCKED", _) => "The record is locked, for instance by an approval: retry it afterwards.".into(),
-            ("CANNOTINSERTUPDATEACTIVATEENTITY" | "CANNOTEXECUTEFLOWTRIGGER" | "APEXERROR", ErrorClass::Record) => {
-                "A trigger or flow of the org refused the record: mend it there, then retry the record.".into()
-            }
-            ("HTTP300" | "DUPLICATEEXTERNALID", _) => "Make the external id field unique in the org, and merge the records.".into(),
-            (_, ErrorClass::Auth) => "The token is renewed and the call repeated once.".into(),
-            (_, ErrorClass::DailyLimit) => {
-                "The org's daily API calls are used up; we wait and look again. The customer can buy more calls, or \
-                 find out in Setup, Company Information, who uses them."
-                    .into()
-            }
-            (_, ErrorClass::Concurrency) => "Too many long calls at a time; lower the org's `concurrent_max`.".into(),
-            (_, ErrorClass::Transient) => "It is retried by itself.".into(),
-            (_, ErrorClass::Schema) => {
-                "Check that the object and its fields exist under this name and that the running user may see them."
-                    .into()
-            }
-            (_, ErrorClass::Org) => {
-                "Somebody must change the org or the running user's permissions before we can go on.".into()
-            }
-            (_, ErrorClass::Record) if self.fields.is_empty() => {
-                "Correct the record in the org, or the mapping, then retry it.".into()
-            }
-            (_, ErrorClass::Record) => format!("Correct {} of this record, or the mapping, then retry it.", fields()),
-            (_, ErrorClass::Bug) => return None,
-        })
+    /// True if the answer named no code, so that [`ApiError::code`] only repeats the status.
+    pub(crate) fn is_without_code(&self) -> bool {
+        is_http_code(self.status, &self.code)
     }
 }
 
@@ -328,6 +153,11 @@ fn xml_text<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let end = xml.find(&format!("{name}>"))? + name.len() + 1;
     let rest = xml.get(end..)?;
     Some(rest.get(..rest.find("</")?)?.trim()).filter(|text| !text.is_empty())
+}
+
+/// True for the code that stands in where an answer named none.
+pub(crate) fn is_http_code(status: u16, code: &str) -> bool {
+    code == http_code(status)
 }
 
 fn http_code(status: u16) -> String {

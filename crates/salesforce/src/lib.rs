@@ -3,14 +3,15 @@
 //! Here: requests as data ([`call::Call`]), answers as data ([`call::Reply`]) and the verdict on each failure
 //! ([`error::ErrorClass`]). Not here: when to call, how often to retry, what a record means.
 //!
-//! Invariant: only `http/client.rs` opens a socket. No clock and no dice anywhere: time and chance are arguments.
+//! Invariant: only `http/client.rs` opens a socket. Nothing reads a clock or draws a random number: time and chance are arguments.
 //!
-//! In reading order: [`call`], [`error`], [`limits`], [`oauth`], [`soql`], [`rest`], [`bulk`], [`cometd`], [`http`].
+//! Each module uses only those before it in this order, which is also the order to read them in: [`limits`], [`call`], [`error`], [`oauth`], [`failure`], [`soql`], [`rest`], [`bulk`], [`cometd`], [`http`].
 
 pub mod bulk;
 pub mod call;
 pub mod cometd;
 pub mod error;
+pub mod failure;
 pub mod http;
 pub mod limits;
 pub mod oauth;

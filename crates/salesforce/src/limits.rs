@@ -1,5 +1,8 @@
 //! Salesforce's numbers, each with the page it stands on, and the org's use of its daily API calls.
 //!
+//! Here: limits that hold for every org, and the reading of the header that tells the use. Not here: limits of our own
+//! choosing that concern one module only, which stand in that module.
+//!
 //! Pages were read as of November 2026. RESTDOC is the REST API Developer Guide, BULKDOC the Bulk API 2.0 and Bulk
 //! API Developer Guide v66, SOQLDOC the SOQL and SOSL Reference, HELP an article number of help.salesforce.com.
 
@@ -62,9 +65,9 @@ const _: () = assert!(BULK_RECORD_CHARS_MAX * 4 < BULK_UPLOAD_BYTES_MAX);
 /// It lags and may go back between parallel answers; `used` may exceed `max` (RESTDOC `headers_api_usage`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ApiUsage {
-    /// Calls used.
+    /// Calls that were used.
     pub used: u64,
-    /// Calls allowed.
+    /// Calls that are allowed.
     pub max: u64,
 }
 
@@ -91,31 +94,4 @@ impl ApiUsage {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_form_of_the_usage_header() {
-        let usage = |used, max| Some(ApiUsage { used, max });
-        for (header, expected) in [
-            ("api-usage=18/5000", usage(18, 5000)),
-            ("api-usage=25/5000; per-app-api-usage=17/250(appName=sample-connected-app)", usage(25, 5000)),
-            ("per-app-api-usage=17/250(appName=a); api-usage=25/5000", usage(25, 5000)),
-            ("api-usage=25/5000;per-app-api-usage=17/250(appName=a; b)", usage(25, 5000)),
-            ("api-usage=25/5000, per-app-api-usage=17/250(appName=a)", usage(25, 5000)),
-            ("  API-Usage = 5001 / 5000 ", usage(5001, 5000)),
-            ("per-app-api-usage=17/250(appName=a)", None),
-            ("api-usage=x/5000", None),
-            ("api-usage=5000", None),
-            ("", None),
-        ] {
-            assert_eq!(ApiUsage::from_header(header), expected, "{header}");
-        }
-    }
-
-    #[test]
-    fn no_calls_allowed_means_all_used() {
-        assert!((ApiUsage { used: 0, max: 0 }.share() - 1.0).abs() < f64::EPSILON);
-        assert!((ApiUsage { used: 1, max: 4 }.share() - 0.25).abs() < f64::EPSILON);
-    }
-}
+mod tests;

@@ -7,7 +7,7 @@
 //! Invariant: neither a key, nor a secret, nor a token appears in a `Debug` text or in an error.
 
 mod assertion;
-mod refusal;
+pub mod refusal;
 
 use std::fmt;
 
@@ -19,6 +19,7 @@ use crate::{
     call::Reply,
     error::{ApiError, errors_in},
 };
+use refusal::LoginClass;
 
 /// Hosts that know every org; JWT assertions are addressed to them, client credentials are refused there.
 const SHARED_HOSTS: [&str; 2] = ["login.salesforce.com", "test.salesforce.com"];
@@ -39,7 +40,7 @@ pub enum Flow {
     Jwt {
         /// Consumer key of the external client app.
         client_id: String,
-        /// The running user.
+        /// Name of the running user.
         username: String,
         /// RSA private key, PEM, PKCS#1 or PKCS#8, not encrypted.
         key_pem: SecretString,
@@ -50,7 +51,7 @@ pub enum Flow {
     ClientCredentials {
         /// Consumer key of the external client app.
         client_id: String,
-        /// Consumer secret.
+        /// Consumer secret of the external client app.
         client_secret: SecretString,
     },
 }
@@ -64,7 +65,7 @@ impl PartialEq for Flow {
 impl Eq for Flow {}
 
 impl Flow {
-    /// All that makes a flow this one: which, its texts, its secret.
+    /// All that tells one flow from another: which flow it is, its texts, its secret.
     fn parts(&self) -> (u8, [&str; 2], Option<&str>, &str) {
         match self {
             Self::Jwt { client_id, username, key_pem, audience } => {
@@ -106,23 +107,6 @@ pub struct Token {
     pub user_id: String,
 }
 
-/// What to do about a failed login.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum LoginClass {
-    /// Nobody's fault: repeat with growing delays.
-    Transient,
-    /// Too many logins of this user: wait for minutes.
-    RateLimited,
-    /// Our settings: URL, key, audience.
-    Settings,
-    /// The external client app in the customer's org.
-    App,
-    /// The running user: not approved, frozen, outside its hours or addresses.
-    User,
-    /// The org is suspended or gone.
-    Org,
-}
-
 /// Why there is no token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoginError {
@@ -137,7 +121,7 @@ pub enum LoginError {
     Host {
         /// Host of `login_url`.
         host: String,
-        /// Why not.
+        /// Why nobody can log in there.
         what: &'static str,
     },
     /// The exchange broke off.
@@ -150,10 +134,10 @@ pub enum LoginError {
         /// False if surely nothing reached Salesforce.
         sent: bool,
     },
-    /// Salesforce said no.
+    /// Salesforce refused the login.
     #[error("Salesforce refused the login with `{code}` (status {status}): {description}")]
     Refused {
-        /// HTTP status.
+        /// HTTP status of the answer.
         status: u16,
         /// OAuth error code, or `HTTP_<status>` if the answer had none.
         code: String,
@@ -163,7 +147,7 @@ pub enum LoginError {
     /// The answer makes no sense.
     #[error("Salesforce's answer to the login (status {status}) cannot be read: {what}")]
     Unreadable {
-        /// HTTP status.
+        /// HTTP status of the answer.
         status: u16,
         /// What is wrong with it.
         what: String,
@@ -176,7 +160,8 @@ impl Login {
         self.check_host()?;
         let form = match &self.flow {
             Flow::Jwt { client_id, username, key_pem, .. } => {
-                let assertion = assertion::sign(key_pem, client_id, username, &self.audience(), now_secs)?;
+                let assertion = assertion::sign(key_pem, client_id, username, &self.audience(), now_secs)
+                    .map_err(key_problem)?;
                 vec![
                     ("grant_type", SecretString::from("urn:ietf:params:oauth:grant-type:jwt-bearer")),
                     ("assertion", SecretString::from(assertion)),
@@ -272,7 +257,11 @@ impl Login {
 
 /// Says whether a private key can sign assertions, by signing one.
 pub fn check_key(pem: &str) -> Result<(), LoginError> {
-    assertion::sign(&SecretString::from(pem), "", "", "", 0).map(drop)
+    assertion::sign(&SecretString::from(pem), "", "", "", 0).map(drop).map_err(key_problem)
+}
+
+fn key_problem(what: &str) -> LoginError {
+    LoginError::Key { what: what.to_owned() }
 }
 
 impl LoginError {

@@ -115,7 +115,7 @@ impl Select {
         self
     }
 
-    /// In no order, as a Bulk query is best asked for.
+    /// Takes the order away: a Bulk query reads faster without one.
     pub fn unordered(mut self) -> Self {
         self.order_by = None;
         self
@@ -132,7 +132,7 @@ impl Select {
         self.selecting("COUNT()")
     }
 
-    /// The statement.
+    /// The whole statement as text.
     pub fn to_soql(&self) -> String {
         let fields = if self.fields.is_empty() { "Id".to_owned() } else { self.fields.join(",") };
         let mut soql = self.selecting(&fields);
@@ -145,7 +145,7 @@ impl Select {
         soql
     }
 
-    /// Up to the conditions.
+    /// The statement up to and with its conditions.
     fn selecting(&self, what: &str) -> String {
         let mut soql = format!("SELECT {what} FROM {}", self.object);
         if !self.conditions.is_empty() {

@@ -1,10 +1,6 @@
 //! One cause, one finding: the facts of a sound org, malformed one by one.
 
-use orgpipe_salesforce::{
-    error::{ApiError, CallError},
-    limits::ApiUsage,
-    oauth::LoginError,
-};
+use orgpipe_salesforce::{error::ApiError, failure::CallError, limits::ApiUsage, oauth::LoginError};
 use serde_json::{Value, json};
 
 use super::*;

@@ -8,7 +8,7 @@ use futures_util::future::{FutureExt as _, LocalBoxFuture};
 use orgpipe_salesforce::{
     call::{Call, Reply},
     cometd::{Answer, Failure},
-    error::CallError,
+    failure::CallError,
     http::HttpClient,
     oauth::{Login, LoginError, Token},
 };

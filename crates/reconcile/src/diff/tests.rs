@@ -101,7 +101,7 @@ fn the_external_id_is_checked_against_describe() {
     }
 }
 
-/// What Salesforce answers after a write of `sent`. Written from rest.md, not from `stored`.
+/// What Salesforce answers after a write of `sent`. Written from Salesforce's documentation, not from `stored`.
 fn as_salesforce_stores(name: &str, sent: &Value) -> Value {
     match (name, sent) {
         ("Check__c", Value::Null) => json!(false),

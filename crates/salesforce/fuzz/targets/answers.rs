@@ -14,7 +14,8 @@ use bytes::Bytes;
 use libfuzzer_sys::{Corpus, fuzz_target};
 use orgpipe_salesforce::cometd::{
     Action, Answer, Batch, Event, Input, Report, StartFrom, Wanted,
-    session::{Options, Session, step},
+    options::Options,
+    session::{Session, step},
 };
 use serde_json::{Value, json};
 

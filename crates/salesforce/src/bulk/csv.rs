@@ -26,57 +26,57 @@ pub enum CsvProblem {
     /// The text that means null would not arrive as text.
     #[error("record {row}: `{field}` holds the literal text `#N/A`, which the Bulk API takes for null")]
     LiteralNull {
-        /// Which record.
+        /// The record's place in the list, from 0.
         row: usize,
-        /// Which field.
+        /// The field's name.
         field: String,
     },
     /// A list or an object.
     #[error("record {row}: `{field}` holds a list or an object, which has no place in a CSV file")]
     NotScalar {
-        /// Which record.
+        /// The record's place in the list, from 0.
         row: usize,
-        /// Which field.
+        /// The field's name.
         field: String,
     },
     /// A value that is too long.
     #[error("record {row}: `{field}` holds {chars} characters, the Bulk API takes {BULK_FIELD_CHARS_MAX}")]
     FieldTooLong {
-        /// Which record.
+        /// The record's place in the list, from 0.
         row: usize,
-        /// Which field.
+        /// The field's name.
         field: String,
-        /// How long it is.
+        /// The number of its characters.
         chars: usize,
     },
     /// Values that are too long together.
     #[error("record {row} holds {chars} characters, the Bulk API takes {BULK_RECORD_CHARS_MAX}")]
     RecordTooLong {
-        /// Which record.
+        /// The record's place in the list, from 0.
         row: usize,
-        /// How long it is.
+        /// The number of its characters.
         chars: usize,
     },
     /// Nothing to match the result by.
     #[error("record {row} has an empty external ID")]
     NoKey {
-        /// Which record.
+        /// The record's place in the list, from 0.
         row: usize,
     },
     /// With this record the file would have too many columns.
     #[error("with record {row} the file has {fields} columns in a header of {chars} characters")]
     TooManyFields {
-        /// Which record.
+        /// The record's place in the list, from 0.
         row: usize,
-        /// How many columns.
+        /// The number of columns.
         fields: usize,
-        /// How long the header line is.
+        /// The number of characters in the header line.
         chars: usize,
     },
 }
 
 impl CsvProblem {
-    /// Which record, counted from 0.
+    /// The record's place in the list, from 0.
     pub fn row(&self) -> usize {
         match self {
             Self::LiteralNull { row, .. }

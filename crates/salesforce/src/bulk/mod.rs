@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use crate::error::ApiError;
 
-/// First wait between two looks at a job.
+/// The first wait between two looks at a job.
 const POLL_FIRST_SECS: f64 = 2.0;
-/// Longest wait.
+/// The longest wait between two looks at a job.
 const POLL_SECS_MAX: f64 = 60.0;
 /// Growth from look to look.
 const POLL_GROWTH: f64 = 1.5;
@@ -47,32 +47,12 @@ pub enum BulkRow {
 
 /// How long to wait before look number `polls` + 1: 2 s, growing by half each time, at most 60 s.
 ///
-/// `dice` in 0..1 takes off up to a fifth, so that many jobs do not ask together.
-pub fn poll_delay(polls: u32, dice: f64) -> Duration {
+/// `jitter` is a random number from 0 to 1, which takes off up to a fifth, so that many jobs do not ask together.
+pub fn poll_delay(polls: u32, jitter: f64) -> Duration {
     let polls = i32::try_from(polls.min(64)).unwrap_or(64);
     let secs = (POLL_FIRST_SECS * POLL_GROWTH.powi(polls)).min(POLL_SECS_MAX);
-    Duration::from_secs_f64(secs * (1.0 - POLL_JITTER * dice.clamp(0.0, 1.0)))
+    Duration::from_secs_f64(secs * (1.0 - POLL_JITTER * jitter.clamp(0.0, 1.0)))
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn waits_grow_by_half() {
-        for (polls, secs) in [(0, 2.0), (1, 3.0), (2, 4.5), (8, 51.257_812_5), (9, 60.0), (u32::MAX, 60.0)] {
-            assert!((poll_delay(polls, 0.0).as_secs_f64() - secs).abs() < 1e-6, "{polls}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn a_wait_is_never_short_nor_long(polls: u32, dice in 0.0..1.0_f64) {
-            let wait = poll_delay(polls, dice).as_secs_f64();
-            prop_assert!((1.6..=60.0).contains(&wait));
-            prop_assert!(poll_delay(polls.saturating_add(1), dice) >= poll_delay(polls, dice));
-        }
-    }
-}
+mod tests;

@@ -12,10 +12,7 @@ use std::collections::{HashMap, VecDeque};
 use csv_core::{ReadRecordResult, Reader};
 
 use super::{BulkRow, job::ResultKind};
-use crate::{
-    error::{ApiError, CallError},
-    limits::BULK_RECORD_CHARS_MAX,
-};
+use crate::{error::ApiError, failure::CallError, limits::BULK_RECORD_CHARS_MAX};
 
 /// Bytes of one record in a result file: what was uploaded, four bytes for each character, its quotes, and the error.
 const RECORD_BYTES_MAX: usize = 8 * BULK_RECORD_CHARS_MAX;
@@ -111,7 +108,7 @@ impl ResultFile<'_> {
         if self.head.len() < 3 { Ok(()) } else { self.begin() }
     }
 
-    /// The file is complete.
+    /// Ends the file: all its bytes have been pushed.
     pub fn end(mut self) -> Result<(), CallError> {
         if !self.begun {
             self.begin()?;

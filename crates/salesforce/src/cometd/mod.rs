@@ -4,9 +4,10 @@
 //! Not here: when to ask what (`session`), JSON (`wire`), what a failure calls for (`reaction`), cookies
 //! (`cookies`), sockets and clocks (the caller).
 //!
-//! Invariant: nothing in this module does I/O, reads a clock or rolls dice.
+//! Invariant: nothing in this module does I/O, reads a clock or draws a random number.
 
 mod cookies;
+pub mod options;
 mod reaction;
 pub mod session;
 mod wire;
@@ -43,19 +44,19 @@ pub enum Input {
     Start,
     /// The outcome of an `Action::Send`.
     Answer {
-        /// Its number.
+        /// Number of the question that this answers.
         request: u64,
         /// What came back, or why nothing did.
         http: Result<Answer, Failure>,
     },
     /// An `Action::Store` is on disk.
     Stored {
-        /// Its number.
+        /// Number of the question that this answers.
         request: u64,
     },
     /// An `Action::Store` was not carried out; none of it counts as stored.
     StoreFailed {
-        /// Its number.
+        /// Number of the question that this answers.
         request: u64,
     },
     /// The outcome of an `Action::RenewToken`: there is a token.
@@ -67,7 +68,7 @@ pub enum Input {
     },
     /// An `Action::Wake` is due.
     Woke {
-        /// Its number.
+        /// Number of the question that this answers.
         timer: u64,
     },
     /// End the session and free its place in the org; followed by `Action::Done`.
@@ -109,7 +110,7 @@ pub enum Action {
     Send {
         /// Number of the question.
         request: u64,
-        /// JSON body, one message.
+        /// The JSON body, which holds one message.
         message: String,
         /// Appended to the URL, with its slash.
         suffix: &'static str,
@@ -122,7 +123,7 @@ pub enum Action {
     Store {
         /// Number of the question.
         request: u64,
-        /// One per channel.
+        /// One batch for each channel that has news.
         batches: Vec<Batch>,
     },
     /// Get a token and the org's URL; answered by `Input::TokenReady` or `Input::TokenFailed`.
@@ -132,7 +133,7 @@ pub enum Action {
     },
     /// Come back later; answered by `Input::Woke`.
     Wake {
-        /// How much later.
+        /// How long to wait.
         after: Duration,
         /// Number of the question.
         timer: u64,
@@ -172,23 +173,23 @@ pub enum Report {
     Connected,
     /// A channel delivers.
     Subscribed {
-        /// Which.
+        /// The channel that delivers.
         channel: String,
         /// The replay id asked for: -1 only new, -2 everything retained, else events after it.
         replay: i64,
     },
     /// Events of this channel may have been missed after `last`.
     Gap {
-        /// Which.
+        /// The channel that may lack events.
         channel: String,
         /// The last stored position.
         last: Vec<u8>,
     },
     /// A channel, or the whole subscription, was refused. It is tried again.
     Refused {
-        /// Which channel; none = the session.
+        /// The channel that was refused; none if it was the session.
         channel: Option<String>,
-        /// In Salesforce's words.
+        /// What went wrong, in Salesforce's words.
         reason: String,
         /// What to do about it.
         hint: &'static str,
@@ -200,16 +201,16 @@ pub enum Report {
     /// Salesforce refused something that orgpipe itself did wrong, or its settings say wrong. What follows from it is
     /// told by a report of its own.
     Bug {
-        /// In Salesforce's words.
+        /// What went wrong, in Salesforce's words.
         reason: String,
         /// What to do about it.
         hint: &'static str,
     },
     /// The session ended and is built anew.
     Lost {
-        /// Why.
+        /// Why it ended.
         reason: String,
-        /// After how long.
+        /// How long it pauses before it is built anew.
         retry_in: Duration,
         /// What kind of trouble it is.
         fault: Fault,
@@ -225,7 +226,7 @@ pub enum Report {
     MultipleClients,
     /// An input that answers no open question; nothing changed.
     Unasked {
-        /// Its kind.
+        /// The kind of the input.
         input: &'static str,
     },
 }

@@ -1,4 +1,4 @@
-//! What a failure calls for: the catalogue of streaming.md 3.2 as a table.
+//! What a failure calls for: the catalogue of Salesforce's errors as a table ("Streaming API Error Codes").
 //!
 //! Here: from a reply, an HTTP answer or a broken connection to one `Verdict`. Not here: delays and counters
 //! (`session`).
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::{
     Failure, Fault,
-    wire::{Reconnect, Reply, Unreadable},
+    wire::{MetaReply, Reconnect, Unreadable},
 };
 
 /// Which question failed.
@@ -23,26 +23,26 @@ pub(super) enum Place {
     Disconnect,
 }
 
-/// The catalogue's letters.
+/// What to do about a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reaction {
-    /// H: new handshake with an empty jar, same token, subscribe all again.
+    /// A new handshake with an empty cookie jar and the same token; then all channels are subscribed to again.
     Handshake,
-    /// L: a new token first.
+    /// A new token, then a new handshake.
     Login,
-    /// L once, then P.
+    /// A new token once; if that does not help, the same as `Refused`.
     LoginThenRefused,
-    /// L once, then F.
+    /// A new token once; if that does not help, the same as `Bug`.
     LoginThenBug,
-    /// B a few times, then L.
+    /// A few waits with the same token, then a new one.
     Denied,
-    /// B: wait at least this long, then H.
+    /// A wait of at least this long, then a new handshake.
     BackOff(Duration),
-    /// P: only the customer can mend it; probe slowly.
+    /// Only the customer can mend it, so it is tried again slowly.
     Refused,
-    /// R: the replay id is not valid any more.
+    /// The replay id is not valid any more.
     Replay,
-    /// F: our own mistake; say it loudly.
+    /// It is a mistake of orgpipe's own, which is reported as such.
     Bug,
 }
 
@@ -50,7 +50,7 @@ pub(super) enum Reaction {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Verdict {
     pub(super) reaction: Reaction,
-    /// In Salesforce's words.
+    /// What went wrong, in Salesforce's words.
     pub(super) reason: String,
     /// What an operator can do; empty when there is nothing to do.
     pub(super) hint: &'static str,
@@ -58,7 +58,7 @@ pub(super) struct Verdict {
     pub(super) told: bool,
     /// True when it should not happen with a client in order.
     pub(super) alarm: bool,
-    /// For counting.
+    /// The kind of trouble that it counts as.
     pub(super) fault: Fault,
 }
 
@@ -70,20 +70,34 @@ const ALLOCATION: Duration = Duration::from_mins(15);
 const REASON_CHARS_MAX: usize = 300;
 
 struct Rule {
-    code: &'static str,
+    /// The code that the text must begin with; none if any will do.
+    code: Option<&'static str>,
     /// One of these must occur; normalized like the text. Empty = any text.
     texts: &'static [&'static str],
     reaction: Reaction,
     hint: &'static str,
+    /// True when it should not happen with a client in order, though it is mended like any other trouble.
+    alarm: bool,
 }
 
-const fn rule(
+/// A rule for one code; without texts, whatever follows the code.
+const fn coded(
     code: &'static str,
     texts: &'static [&'static str],
     reaction: Reaction,
     hint: &'static str,
 ) -> Rule {
-    Rule { code, texts, reaction, hint }
+    Rule { code: Some(code), texts, reaction, hint, alarm: false }
+}
+
+/// A rule for a text, whatever code it follows.
+const fn worded(texts: &'static [&'static str], reaction: Reaction, hint: &'static str) -> Rule {
+    Rule { code: None, texts, reaction, hint, alarm: false }
+}
+
+/// A rule for what happens only if orgpipe mixed up its cookies.
+const fn cookie_lost(code: &'static str, texts: &'static [&'static str]) -> Rule {
+    Rule { code: Some(code), texts, reaction: Reaction::Handshake, hint: COOKIE, alarm: true }
 }
 
 const VERSION: &str = "Set an API version that Salesforce supports, such as 66.0.";
@@ -96,31 +110,31 @@ const COOKIE: &str = "The session cookie was lost or mixed up; report this as a 
 const OURS: &str = "Salesforce did not understand orgpipe; report this as a bug of orgpipe.";
 const LOGIN: &str = "If it goes on, check the connected app and the user's login.";
 
-/// First match wins. An empty code matches any.
+/// The rules in order; the first that matches counts.
 const RULES: &[Rule] = &[
-    rule("", &["limit the number of simultaneous connections"], Reaction::BackOff(MINUTES), ""),
-    rule("", &["server is too busy"], Reaction::BackOff(MINUTES), ""),
-    rule("", &["concurrent user limit exceeded"], Reaction::BackOff(MINUTES), CLIENTS),
-    rule("", &["events daily limit exceeded"], Reaction::BackOff(ALLOCATION), SPENT),
-    rule("", &["subscription limit exceeded"], Reaction::BackOff(MINUTES), CLIENTS),
-    rule("400", &["api version"], Reaction::Bug, VERSION),
-    rule("400", &["invalid connection type"], Reaction::Bug, OURS),
-    rule("400", &["you requested to subscribe to does not exist"], Reaction::Refused, EXISTS),
-    rule("400", &["channel name not specified", "must start with a leading"], Reaction::Bug, EXISTS),
-    rule("400", &["do not exist on the topic entity"], Reaction::Bug, "Correct the channel's filter."),
-    rule("400", &["no bayeux_browser cookie"], Reaction::Handshake, COOKIE),
-    rule("400", &["user id does not match"], Reaction::Handshake, COOKIE),
-    rule("400", &["the replayid for channel", "was not found using the provided"], Reaction::Bug, OURS),
-    rule("400", &["you provided was invalid"], Reaction::Replay, ""),
-    rule("401", &["request requires authentication"], Reaction::LoginThenBug, OURS),
-    rule("401", &[], Reaction::Login, LOGIN),
-    rule("402", &[], Reaction::Handshake, ""),
-    rule("", &["unknown client", "session_unknown"], Reaction::Handshake, ""),
-    rule("", &["has not completed handshake"], Reaction::Handshake, ""),
-    rule("403", &["handshake denied", "handshake_denied"], Reaction::Denied, LOGIN),
-    rule("403", &["create_denied", "create denied"], Reaction::LoginThenRefused, EXISTS),
-    rule("403", &["subscribe_denied"], Reaction::Refused, ALLOW),
-    rule(
+    worded(&["limit the number of simultaneous connections"], Reaction::BackOff(MINUTES), ""),
+    worded(&["server is too busy"], Reaction::BackOff(MINUTES), ""),
+    worded(&["concurrent user limit exceeded"], Reaction::BackOff(MINUTES), CLIENTS),
+    worded(&["events daily limit exceeded"], Reaction::BackOff(ALLOCATION), SPENT),
+    worded(&["subscription limit exceeded"], Reaction::BackOff(MINUTES), CLIENTS),
+    coded("400", &["api version"], Reaction::Bug, VERSION),
+    coded("400", &["invalid connection type"], Reaction::Bug, OURS),
+    coded("400", &["you requested to subscribe to does not exist"], Reaction::Refused, EXISTS),
+    coded("400", &["channel name not specified", "must start with a leading"], Reaction::Bug, EXISTS),
+    coded("400", &["do not exist on the topic entity"], Reaction::Bug, "Correct the channel's filter."),
+    cookie_lost("400", &["no bayeux_browser cookie"]),
+    cookie_lost("400", &["user id does not match"]),
+    coded("400", &["the replayid for channel", "was not found using the provided"], Reaction::Bug, OURS),
+    coded("400", &["you provided was invalid"], Reaction::Replay, ""),
+    coded("401", &["request requires authentication"], Reaction::LoginThenBug, OURS),
+    coded("401", &[], Reaction::Login, LOGIN),
+    coded("402", &[], Reaction::Handshake, ""),
+    worded(&["unknown client", "session_unknown"], Reaction::Handshake, ""),
+    worded(&["has not completed handshake"], Reaction::Handshake, ""),
+    coded("403", &["handshake denied", "handshake_denied"], Reaction::Denied, LOGIN),
+    coded("403", &["create_denied", "create denied"], Reaction::LoginThenRefused, EXISTS),
+    coded("403", &["subscribe_denied"], Reaction::Refused, ALLOW),
+    coded(
         "403",
         &[
             "not enabled for streaming",
@@ -134,14 +148,14 @@ const RULES: &[Rule] = &[
         Reaction::Refused,
         ALLOW,
     ),
-    rule("403", &["unable to create channel dynamically"], Reaction::Refused, EXISTS),
-    rule("404", &["only by case", "unknown channel"], Reaction::Refused, EXISTS),
-    rule("413", &[], Reaction::Bug, OURS),
-    rule("", &["maximum request size exceeded"], Reaction::Bug, OURS),
+    coded("403", &["unable to create channel dynamically"], Reaction::Refused, EXISTS),
+    coded("404", &["only by case", "unknown channel"], Reaction::Refused, EXISTS),
+    coded("413", &[], Reaction::Bug, OURS),
+    worded(&["maximum request size exceeded"], Reaction::Bug, OURS),
 ];
 
 /// Judges a reply that is not a success.
-pub(super) fn of_reply(place: Place, reply: &Reply) -> Verdict {
+pub(super) fn of_reply(place: Place, reply: &MetaReply) -> Verdict {
     let texts = [reply.failure_reason.as_deref(), reply.error.as_deref()];
     let told = |reaction, reason: &str, hint, alarm| Verdict {
         reaction,
@@ -155,11 +169,11 @@ pub(super) fn of_reply(place: Place, reply: &Reply) -> Verdict {
         let plain = normalize(text);
         let code = plain.split([':', ' ']).next().unwrap_or_default();
         let found = RULES.iter().find(|rule| {
-            (rule.code.is_empty() || rule.code == code)
+            rule.code.is_none_or(|expected| expected == code)
                 && (rule.texts.is_empty() || rule.texts.iter().any(|part| plain.contains(part)))
         });
         if let Some(rule) = found {
-            return told(rule.reaction, text, rule.hint, std::ptr::eq(rule.hint, COOKIE));
+            return told(rule.reaction, text, rule.hint, rule.alarm);
         }
         if let Some(reaction) = of_code(place, code) {
             return told(reaction, text, "", false);
@@ -201,7 +215,7 @@ pub(super) fn of_http(status: u16, body: Option<&Unreadable>) -> Verdict {
 }
 
 /// Judges a missing answer. Salesforce empties its queue before it writes, so an answer cut off may have taken
-/// events with it: a new session with replay, never a plain retry (streaming.md 0, line 7).
+/// events with it: a new session with replay, never a plain retry.
 pub(super) fn of_failure(place: Place, failure: &Failure) -> Verdict {
     let reaction = match (place, failure) {
         (Place::Connect | Place::Subscribe, Failure::TimedOut | Failure::Broken(_)) => Reaction::Handshake,

@@ -11,9 +11,9 @@
 //! ```
 //! Events that came with trouble, or with a stop, are stored first.
 //!
-//! Here: the phases, and which input is an answer to what. Not here: what follows (`arrows`), how it is asked
-//! (`ask`), what an answer says (`answer`), channels and their positions (`channels`), how long to wait after
-//! trouble (`trouble`), what goes beside a held poll (`beside`).
+//! Here: which input is an answer to what, stopping, and what a timer calls for. Not here: what the phases hold (`state`),
+//! what follows from an answer (`arrows`), how it is asked (`turn`), what an answer says (`answer`), channels and their
+//! positions (`channels`), how long to wait after trouble (`trouble`), what goes beside a held poll (`beside`).
 //!
 //! Invariants:
 //! - Except when idle, a question is open: a request, a store, a token or a timer. Each has an end, so it goes on.
@@ -25,204 +25,110 @@
 
 mod answer;
 mod arrows;
-mod ask;
 mod beside;
 mod channels;
 mod link;
+mod state;
 mod trouble;
+mod turn;
 
-#[cfg(test)]
-mod org;
-#[cfg(test)]
-mod properties;
-#[cfg(test)]
-mod seeds;
-#[cfg(test)]
-mod talk;
-#[cfg(test)]
-mod tests;
+use std::{fmt, time::Duration};
 
-use std::time::Duration;
+use state::{After, End, Leaving, Phase, Rest, State};
+use turn::Turn;
 
-use beside::Asking;
-use channels::{Channel, Pending};
-use link::Link;
-use trouble::Trouble;
-
-use super::{Action, Input, Report, Wanted};
-
-/// The times of a subscription that are ours to choose.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// A session whose events are not stored this long after they came is left, and resumed by replay. Default 30 s:
-    /// Salesforce drops a session 40 s after an answer without a poll ("Using Streaming API Timeouts").
-    pub poll_within: Duration,
-    /// Within this time Salesforce must begin to answer anything but a poll that it holds. Default 30 s: a session that
-    /// is not heard of for 40 s is gone (same page).
-    pub answer_within: Duration,
-    /// Age at which a session is replaced, less up to a tenth by chance. Default 2 h 45 min: the balancer's cookie
-    /// lives 3 h, and without it the session is unknown.
-    pub renew_after: Duration,
-    /// First ceiling of the wait after trouble, doubled each time. Default 1 s.
-    pub retry_base: Duration,
-    /// Last ceiling of the wait after trouble. Default 5 min.
-    pub retry_max: Duration,
-    /// Wait before asking again what only a person can mend; up to half is added by chance. Default 15 min.
-    pub probe_after: Duration,
-    /// Time for taking leave of Salesforce. Default 10 s.
-    pub leave_within: Duration,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            poll_within: Duration::from_secs(30),
-            answer_within: Duration::from_secs(30),
-            renew_after: Duration::from_mins(165),
-            retry_base: Duration::from_secs(1),
-            retry_max: Duration::from_mins(5),
-            probe_after: Duration::from_mins(15),
-            leave_within: Duration::from_secs(10),
-        }
-    }
-}
+use super::{Action, Fault, Input, Report, Wanted, options::Options};
 
 /// One org's subscription.
 #[derive(Clone, Debug)]
-pub struct Session {
-    options: Options,
-    phase: Phase,
-    channels: Vec<Channel>,
-    /// What the open store will have changed.
-    pending: Vec<Pending>,
-    trouble: Trouble,
-    /// The timer that counts; older ones may still ring.
-    alarm: Option<Alarm>,
-    /// Number of the next question.
-    next: u64,
+pub struct Session(State);
+
+/// What a session is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Nothing: it has not begun, or it has ended.
+    Idle,
+    /// It waits for a token.
+    Renewing,
+    /// It waits for the answer to a handshake.
+    Handshaking,
+    /// It waits for the answer to the subscribe of one channel.
+    Subscribing,
+    /// Salesforce holds its poll.
+    Polling,
+    /// Salesforce holds its poll, and beside it a channel is subscribed to.
+    Asking,
+    /// It pauses before the next poll.
+    Waiting,
+    /// It waits for events to be on disk.
+    Storing,
+    /// It takes leave of Salesforce.
+    Leaving,
+    /// It pauses before the next session.
+    Resting,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Idle => "idle",
+            Self::Renewing => "renewing",
+            Self::Handshaking => "handshaking",
+            Self::Subscribing => "subscribing",
+            Self::Polling => "polling",
+            Self::Asking => "asking",
+            Self::Waiting => "waiting",
+            Self::Storing => "storing",
+            Self::Leaving => "leaving",
+            Self::Resting => "resting",
+        })
+    }
 }
 
 impl Session {
     /// An idle subscription to these channels; of two with the same name the first counts.
     pub fn new(wanted: Vec<Wanted>, options: Options) -> Self {
-        let (phase, trouble) = (Phase::Idle, Trouble::default());
-        Self {
-            options,
-            phase,
-            channels: channels::all(wanted),
-            pending: Vec::new(),
-            trouble,
-            alarm: None,
-            next: 1,
-        }
+        Self(State::new(wanted, options))
     }
 
     /// True before `Input::Start` and after `Action::Done`.
     pub fn is_idle(&self) -> bool {
-        matches!(self.phase, Phase::Idle)
+        self.phase() == Stage::Idle
     }
 
-    /// What it is doing, in one word for an operator.
-    pub fn phase(&self) -> &'static str {
-        match &self.phase {
-            Phase::Idle => "idle",
-            Phase::Renewing { .. } => "renewing",
-            Phase::Handshaking { .. } => "handshaking",
-            Phase::Subscribing { .. } => "subscribing",
-            Phase::Polling { .. } => "polling",
-            Phase::Asking(_) => "asking",
-            Phase::Waiting { .. } => "waiting",
-            Phase::Storing { .. } => "storing",
-            Phase::Leaving(_) => "leaving",
-            Phase::Resting(_) => "resting",
+    /// What it is doing.
+    pub fn phase(&self) -> Stage {
+        match &self.0.phase {
+            Phase::Idle => Stage::Idle,
+            Phase::Renewing { .. } => Stage::Renewing,
+            Phase::Handshaking { .. } => Stage::Handshaking,
+            Phase::Subscribing { .. } => Stage::Subscribing,
+            Phase::Polling { .. } => Stage::Polling,
+            Phase::Asking(_) => Stage::Asking,
+            Phase::Waiting { .. } => Stage::Waiting,
+            Phase::Storing { .. } => Stage::Storing,
+            Phase::Leaving(_) => Stage::Leaving,
+            Phase::Resting(_) => Stage::Resting,
         }
     }
 }
 
-#[derive(Clone, Debug, Default)]
-enum Phase {
-    #[default]
-    Idle,
-    /// Open: the token.
-    Renewing { stale: bool },
-    /// Open: the handshake. `stop`: until when it is awaited, since it shall end with this answer.
-    Handshaking { request: u64, stop: Option<Duration> },
-    /// Open: the subscribe of one channel.
-    Subscribing { link: Link, request: u64, channel: usize, stop: Option<Duration> },
-    /// Open: the connect.
-    Polling { link: Link, request: u64, sent: Duration },
-    /// Open: a subscribe, beside the connect or its answer.
-    Asking(Asking),
-    /// Open: a timer, before the next connect.
-    Waiting { link: Link, until: Duration },
-    /// Open: the store, and a timer while the session is alive.
-    Storing { request: u64, after: After },
-    /// Open: whichever is there.
-    Leaving(Leaving),
-    /// Open: a timer; there is no session.
-    Resting(Rest),
-}
-
-/// What follows the store.
-#[derive(Clone, Debug)]
-enum After {
-    Poll(Link),
-    Rest(Rest),
-}
-
-/// No session until then; afterwards a token first (`Some(stale)`) or at once a handshake.
-#[derive(Clone, Copy, Debug)]
-struct Rest {
-    until: Duration,
-    renew: Option<bool>,
-}
-
-/// Taking leave: over when nothing is open.
-#[derive(Clone, Debug)]
-struct Leaving {
-    disconnect: Option<u64>,
-    connect: Option<u64>,
-    store: Option<u64>,
-    /// Until when answers of the server are awaited. A store is awaited in any case.
-    until: Duration,
-    end: End,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum End {
-    Rest(Rest),
-    Stop,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Alarm {
-    timer: u64,
-    at: Duration,
-}
-
 /// Takes one input.
 ///
-/// `now` counts from any fixed moment and does not go back; `dice` is a fresh number from 0 to 1. The actions are to
+/// `now` counts from any fixed moment and does not go back; `jitter` is a fresh random number from 0 to 1. The actions are to
 /// be carried out in order. After `Action::Done`, answers that are still on their way may be dropped.
-pub fn step(session: Session, input: Input, now: Duration, dice: f64) -> (Session, Vec<Action>) {
-    let dice = if (0.0..=1.0).contains(&dice) { dice } else { 0.5 };
-    let mut turn = Turn { session, now, dice, actions: Vec::new() };
+pub fn step(session: Session, input: Input, now: Duration, jitter: f64) -> (Session, Vec<Action>) {
+    let jitter = if (0.0..=1.0).contains(&jitter) { jitter } else { 0.5 };
+    let mut turn = Turn { state: session.0, now, jitter, actions: Vec::new() };
     turn.take(input);
     turn.arm();
-    (turn.session, turn.actions)
-}
-
-struct Turn {
-    session: Session,
-    now: Duration,
-    dice: f64,
-    actions: Vec<Action>,
+    (Session(turn.state), turn.actions)
 }
 
 impl Turn {
     fn take(&mut self, input: Input) {
-        let phase = std::mem::take(&mut self.session.phase);
-        self.session.phase = match (phase, input) {
+        let phase = std::mem::take(&mut self.state.phase);
+        self.state.phase = match (phase, input) {
             (Phase::Idle, Input::Start) => self.renew(false),
             (Phase::Renewing { .. }, Input::TokenReady) => self.handshake(),
             (Phase::Renewing { stale }, Input::TokenFailed { permanent }) => {
@@ -265,43 +171,72 @@ impl Turn {
                 self.leave_on(Leaving { store: None, ..leaving })
             }
             (Phase::Leaving(leaving), Input::StoreFailed { request }) if leaving.store == Some(request) => {
-                self.session.pending.clear();
+                self.state.pending.clear();
                 self.leave_on(Leaving { store: None, ..leaving })
             }
             (phase, Input::Stop) => self.stop(phase),
-            (phase, Input::Woke { timer }) if timer < self.session.next => self.woke(phase, timer),
+            (phase, Input::Woke { timer }) if timer < self.state.next => self.woke(phase, timer),
             (phase, input) => {
                 self.report(Report::Unasked { input: kind(&input) });
                 phase
             }
         };
     }
-}
 
-impl Session {
-    /// When a timer must ring.
-    fn deadline(&self) -> Option<Duration> {
-        match &self.phase {
-            Phase::Idle | Phase::Renewing { .. } | Phase::Storing { after: After::Rest(_), .. } => None,
-            Phase::Handshaking { stop, .. }
-            | Phase::Subscribing { stop, .. }
-            | Phase::Asking(Asking { stop, .. }) => *stop,
-            Phase::Polling { .. } => channels::next_due(&self.channels),
-            Phase::Waiting { until, .. } => {
-                Some(channels::next_due(&self.channels).map_or(*until, |due| due.min(*until)))
+    /// The session shall end, as soon as its phase allows.
+    fn stop(&mut self, phase: Phase) -> Phase {
+        let until = self.now.saturating_add(self.state.options.leave_within);
+        match phase {
+            Phase::Idle | Phase::Renewing { .. } | Phase::Resting(_) => self.done(),
+            Phase::Handshaking { request, stop } => {
+                Phase::Handshaking { request, stop: stop.or(Some(until)) }
             }
-            Phase::Resting(Rest { until, .. }) => Some(*until),
-            Phase::Storing { after: After::Poll(link), .. } => {
-                Some(link.heard.saturating_add(self.options.poll_within))
+            Phase::Subscribing { link, request, channel, stop } => {
+                Phase::Subscribing { link, request, channel, stop: stop.or(Some(until)) }
             }
-            Phase::Leaving(leaving) => leaving.disconnect.or(leaving.connect).map(|_| leaving.until),
+            Phase::Asking(asking) => Phase::Asking(asking.until(until)),
+            Phase::Polling { link, request, .. } => self.leave(&link, Some(request), None, End::Stop),
+            Phase::Waiting { link, .. } => self.leave(&link, None, None, End::Stop),
+            Phase::Storing { request, after: After::Poll(link) } => {
+                self.leave(&link, None, Some(request), End::Stop)
+            }
+            Phase::Storing { request, after: After::Rest(_) } => Phase::Leaving(Leaving {
+                disconnect: None,
+                connect: None,
+                store: Some(request),
+                until: self.now,
+                end: End::Stop,
+            }),
+            Phase::Leaving(leaving) => Phase::Leaving(Leaving { end: End::Stop, ..leaving }),
         }
     }
-}
 
-impl Leaving {
-    fn awaits(&self, request: u64) -> bool {
-        self.disconnect == Some(request) || self.connect == Some(request)
+    /// A timer rang: if it is the one that counts and its time has come, the wait is over.
+    fn woke(&mut self, phase: Phase, timer: u64) -> Phase {
+        if self.state.alarm.is_none_or(|alarm| alarm.timer != timer) {
+            return phase;
+        }
+        self.state.alarm = None;
+        self.state.phase = phase;
+        let due = self.state.deadline().is_some_and(|at| at <= self.now);
+        let phase = std::mem::take(&mut self.state.phase);
+        if !due {
+            return phase;
+        }
+        match phase {
+            Phase::Waiting { link, .. } => self.proceed(link),
+            Phase::Polling { link, request, sent } => self.ask_beside(link, request, sent),
+            Phase::Resting(rest) => self.rest(rest),
+            Phase::Storing { request, after: After::Poll(link) } => {
+                let reason = "the events could not be stored in time for the next poll".to_owned();
+                self.report(Report::Lost { reason, retry_in: Duration::ZERO, fault: Fault::Store });
+                let rest = Rest { until: self.now, renew: None };
+                self.leave(&link, None, Some(request), End::Rest(rest))
+            }
+            Phase::Leaving(leaving) => self.leave_on(Leaving { disconnect: None, connect: None, ..leaving }),
+            Phase::Handshaking { .. } | Phase::Subscribing { .. } | Phase::Asking(_) => self.done(),
+            phase => phase,
+        }
     }
 }
 
@@ -317,3 +252,6 @@ fn kind(input: &Input) -> &'static str {
         Input::Stop => "Stop",
     }
 }
+
+#[cfg(test)]
+mod tests;

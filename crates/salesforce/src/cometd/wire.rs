@@ -3,7 +3,7 @@
 //! Here: the only knowledge of field names. Not here: what a message calls for (`reaction`, `session`).
 //!
 //! Reading is tolerant: an array or one object, any field missing, fields of the wrong type taken as missing.
-//! Writing is strict: one message per request, since Salesforce answers batches badly (streaming.md 1.2).
+//! Writing is strict: one message per request, since Salesforce does not answer several in one request reliably.
 
 mod mend;
 mod message;
@@ -15,18 +15,18 @@ use serde_json::{Value, json};
 use super::Event;
 use message::{Kind, Message};
 
-/// What a body held.
+/// The messages of a body, taken apart.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Heard {
+pub(super) struct Received {
     /// Events with their channel, in order. They come first in the array, and count even when a reply failed.
     pub(super) events: Vec<(String, Event)>,
-    /// Everything else.
-    pub(super) replies: Vec<Reply>,
+    /// All other messages, which answer what was asked or end the session.
+    pub(super) replies: Vec<MetaReply>,
 }
 
 /// A reply, or a `/meta/disconnect` nobody asked for.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Reply {
+pub(super) struct MetaReply {
     /// Missing in `401::Request requires authentication` (restforce#103).
     pub(super) channel: Option<String>,
     pub(super) client: Option<String>,
@@ -66,7 +66,7 @@ pub(super) enum Unreadable {
 }
 
 /// Reads a body.
-pub(super) fn read(body: &[u8]) -> Result<Heard, Unreadable> {
+pub(super) fn read(body: &[u8]) -> Result<Received, Unreadable> {
     let start = body.trim_ascii_start();
     if start.is_empty() {
         return Err(Unreadable::Empty);
@@ -81,10 +81,10 @@ pub(super) fn read(body: &[u8]) -> Result<Heard, Unreadable> {
     })
 }
 
-fn messages(body: &[u8]) -> Result<Heard, Unreadable> {
-    let mut heard = Heard::default();
-    match message::each(body, &mut |message| sort(message, &mut heard)) {
-        Ok(Kind::Messages) if heard != Heard::default() => Ok(heard),
+fn messages(body: &[u8]) -> Result<Received, Unreadable> {
+    let mut received = Received::default();
+    match message::each(body, &mut |message| sort(message, &mut received)) {
+        Ok(Kind::Messages) if received != Received::default() => Ok(received),
         Ok(Kind::Messages | Kind::Null) => Err(Unreadable::Empty),
         Ok(Kind::Other) => Err(Unreadable::Other("not a list of messages".to_owned())),
         Err(cause) => Err(Unreadable::Other(cause.to_string())),
@@ -131,16 +131,16 @@ pub(super) fn name(channel: &str) -> &str {
     channel.split('?').next().unwrap_or(channel).trim_end_matches('/')
 }
 
-fn sort(message: Message, heard: &mut Heard) {
+fn sort(message: Message, received: &mut Received) {
     match text(message.channel) {
         Some(channel) if !channel.starts_with("/meta/") => {
             if let Some(data) = message.data {
-                heard.events.push((channel, event(data)));
+                received.events.push((channel, event(data)));
             }
         }
         channel => {
             if channel.is_some() || message.successful.is_some() || message.error.is_some() {
-                heard.replies.push(reply(channel, Message { channel: None, ..message }));
+                received.replies.push(reply(channel, Message { channel: None, ..message }));
             }
         }
     }
@@ -153,7 +153,7 @@ fn event(data: Value) -> Event {
     Event { replay_id, uuid, data }
 }
 
-fn reply(channel: Option<String>, message: Message) -> Reply {
+fn reply(channel: Option<String>, message: Message) -> MetaReply {
     let (client, error) = (text(message.client), text(message.error));
     let failure_reason = message
         .ext
@@ -167,7 +167,7 @@ fn reply(channel: Option<String>, message: Message) -> Reply {
         _ => error.is_none() && failure_reason.is_none() && client.is_some(),
     };
     let advice = advice(message.advice.as_ref());
-    Reply { channel, client, successful, error, failure_reason, advice }
+    MetaReply { channel, client, successful, error, failure_reason, advice }
 }
 
 fn advice(advice: Option<&Value>) -> Advice {
@@ -199,85 +199,4 @@ fn text(field: Option<Value>) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn events_and_replies_are_told_apart() {
-        let heard = read(
-            r#"[{"channel":"/event/A__e","clientId":"x","data":{"event":{"EventUuid":"u1","replayId":7},"payload":{}}},
-                {"channel":"/event/A__e","data":{"event":{"replayId":"8"}},"unknown":[1]},
-                {"channel":"/event/A__e"}, 5,
-                {"channel":"/meta/connect","id":"3","successful":true,"clientId":"x",
-                 "advice":{"interval":-5,"timeout":110000,"reconnect":"retry","multiple-clients":true}}]"#
-                .as_bytes(),
-        )
-        .expect("readable");
-        let ids: Vec<_> =
-            heard.events.iter().map(|(_, event)| (event.replay_id, event.uuid.as_deref())).collect();
-        assert_eq!(ids, [(Some(7), Some("u1")), (Some(8), None)]);
-        let [reply] = heard.replies.as_slice() else { panic!("one reply: {:?}", heard.replies) };
-        assert!(reply.successful);
-        let timeout = Some(Duration::from_secs(110));
-        let advice = Advice {
-            reconnect: Some(Reconnect::Retry),
-            interval: Some(Duration::ZERO),
-            timeout,
-            multiple_clients: true,
-        };
-        assert_eq!(reply.advice, advice);
-    }
-
-    #[test]
-    fn one_object_without_channel_is_a_reply() {
-        let heard = read(br#" {"error":"401::Request requires authentication","successful":false}"#);
-        let error = Some("401::Request requires authentication".to_owned());
-        assert_eq!(heard.expect("readable").replies, [Reply { error, ..Reply::default() }]);
-    }
-
-    #[test]
-    fn the_reason_is_found_in_ext() {
-        let heard = read(br#"[{"channel":"/meta/connect","ext":{"sfdc":{"failureReason":"503::busy"}}}]"#);
-        let reply = heard.expect("readable").replies.remove(0);
-        assert_eq!((reply.failure_reason.as_deref(), reply.successful), (Some("503::busy"), false));
-    }
-
-    #[test]
-    fn bodies_without_messages_are_named() {
-        for empty in ["", "  \n", "null", "[]", "[1]", "{}", "[{}]"] {
-            assert_eq!(read(empty.as_bytes()), Err(Unreadable::Empty), "{empty:?}");
-        }
-        assert_eq!(read(b"<html>Maintenance</html>"), Err(Unreadable::Html { login: false }));
-        assert_eq!(read(b"\n<!DOCTYPE html><title>Login</title>"), Err(Unreadable::Html { login: true }));
-        for broken in [&b"[{\"channel\":\"/meta/co"[..], b"Only POST allowed", b"7", b"\xff\xfe[]"] {
-            assert!(matches!(read(broken), Err(Unreadable::Other(_))), "{broken:?}");
-        }
-    }
-
-    /// An answer that can never be read would come again for ever.
-    #[test]
-    fn half_a_character_costs_no_event() {
-        for name in [&br"cut \ud83d"[..], b"cut \xf0\x9f"] {
-            let parts: [&[u8]; 3] = [
-                br#"[{"channel":"/event/A__e","data":{"event":{"replayId":7},"payload":{"Name__c":""#,
-                name,
-                br#""}}},{"channel":"/meta/connect","successful":true}]"#,
-            ];
-            let heard = read(&parts.concat()).expect("readable");
-            let payload = &heard.events[0].1.data["payload"];
-            assert_eq!((heard.replies.len(), payload["Name__c"].as_str()), (1, Some("cut \u{fffd}")));
-        }
-    }
-
-    #[test]
-    fn messages_are_as_captured() {
-        assert_eq!(
-            subscribe(4, "5ra", "/topic/T?Name='x'", -1),
-            r#"[{"channel":"/meta/subscribe","clientId":"5ra","ext":{"replay":{"/topic/T":-1}},"id":"4","subscription":"/topic/T?Name='x'"}]"#
-        );
-        assert!(connect(2, "5ra", true).contains(r#""advice":{"timeout":0}"#));
-        assert!(!connect(3, "5ra", false).contains("advice"));
-        assert!(handshake(1).contains(r#""supportedConnectionTypes":["long-polling"]"#));
-        assert_eq!(disconnect(9, "5ra"), r#"[{"channel":"/meta/disconnect","clientId":"5ra","id":"9"}]"#);
-    }
-}
+mod tests;

@@ -1,10 +1,18 @@
 //! Which code and which status mean what.
 //!
-//! Here: the verdicts. Not here: reading a body, hints (`error`).
+//! Here: the verdicts. Not here: reading a body (`error`), what somebody can do about it (`hint`).
+//!
+//! Invariant: the verdict follows from codes. Messages are in the running user's language and may be the customer's
+//! own text, so a message only refines a verdict, and an unknown message leads to the safer one.
 
 use super::{ApiError, ErrorClass};
 
 impl ApiError {
+    /// What to do about it.
+    pub fn class(&self) -> ErrorClass {
+        self.class_by_code().unwrap_or_else(|| self.class_by_status())
+    }
+
     /// The Bulk API writes the same codes without underscores, or in mixed case.
     pub(super) fn plain_code(&self) -> String {
         self.code.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect()
@@ -60,7 +68,7 @@ impl ApiError {
         }
     }
 
-    pub(super) fn class_by_code(&self) -> Option<ErrorClass> {
+    fn class_by_code(&self) -> Option<ErrorClass> {
         Some(match self.plain_code().as_str() {
             // "Not valid for use with the REST API" is not cured by a new token, but costs only one renewal.
             "INVALIDSESSIONID" | "INVALIDAUTHHEADER" | "BADOAUTHTOKEN" | "MISSINGOAUTHTOKEN" | "WRONGORG" => {
@@ -153,7 +161,7 @@ impl ApiError {
         if self.says("concurrent") { ErrorClass::Concurrency } else { ErrorClass::DailyLimit }
     }
 
-    pub(super) fn class_by_status(&self) -> ErrorClass {
+    fn class_by_status(&self) -> ErrorClass {
         match self.status {
             // Redirects are not followed: a stale instance URL leads to a login page.
             301..=303 | 305..=308 | 401 => ErrorClass::Auth,
@@ -162,7 +170,7 @@ impl ApiError {
             405 | 409 | 411..=415 | 428 | 431 => ErrorClass::Bug,
             406 | 408 | 420 | 429 | 500..=599 => ErrorClass::Transient,
             // Not Salesforce's words but those of something in between: no verdict on a record.
-            400 if self.code.starts_with("HTTP_") => ErrorClass::Transient,
+            400 if self.is_without_code() => ErrorClass::Transient,
             _ => ErrorClass::Record,
         }
     }

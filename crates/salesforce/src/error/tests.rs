@@ -1,7 +1,7 @@
 //! Every form of error body, and the verdict on each kind of code.
 
 use super::*;
-use crate::call::reply;
+use crate::call::tests::reply;
 
 fn error(status: u16, code: &str, message: &str) -> ApiError {
     ApiError { status, code: code.into(), message: message.into(), fields: Vec::new() }

@@ -22,7 +22,7 @@ use super::HttpClient;
 use crate::{
     call::{Body, Call, Method, Reply, VERSION_MARK},
     cometd::{Answer, Failure},
-    error::CallError,
+    failure::CallError,
     limits::{
         ApiUsage, CONNECT_TIMEOUT, DOWNLOAD_BYTES_MAX, LOGIN_TIMEOUT, REPLY_BYTES_MAX, SMALL_TIMEOUT,
         TRANSFER_TIMEOUT,
@@ -49,8 +49,8 @@ const BODY_PAUSE_MAX: Duration = Duration::from_secs(30);
 /// Bytes of a body set aside before they have come.
 const BODY_BYTES_AHEAD_MAX: u64 = 1024 * 1024;
 
-/// Why there is no answer.
-enum Trouble {
+/// Why an exchange brought no answer.
+enum ExchangeError {
     /// Nothing was sent.
     Unreachable(String),
     /// Something may have been sent.
@@ -61,12 +61,14 @@ enum Trouble {
     TooLarge { status: u16, bytes_max: usize },
 }
 
-impl From<Trouble> for CallError {
-    fn from(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::Unreachable(text) => Self::Transport { text, sent: false },
-            Trouble::TimedOut(text) | Trouble::Broken(text) => Self::Transport { text, sent: true },
-            Trouble::TooLarge { status, bytes_max } => {
+impl From<ExchangeError> for CallError {
+    fn from(error: ExchangeError) -> Self {
+        match error {
+            ExchangeError::Unreachable(text) => Self::Transport { text, sent: false },
+            ExchangeError::TimedOut(text) | ExchangeError::Broken(text) => {
+                Self::Transport { text, sent: true }
+            }
+            ExchangeError::TooLarge { status, bytes_max } => {
                 Self::Unreadable { status, what: format!("it is larger than {bytes_max} bytes") }
             }
         }
@@ -104,17 +106,10 @@ impl HttpClient {
     /// Asks an org's host for its list of versions, which takes no token: whether it answers, and what time it is there.
     pub async fn greet(&self, login: &Login) -> Result<Reply, CallError> {
         let url = in_org(&login.login_url, "/services/data/");
-        let unsent = |text| CallError::Transport { text, sent: false };
-        let url = url.ok_or_else(|| unsent("it is no web address".to_owned()))?;
+        let url = url.ok_or_else(|| ExchangeError::Unreachable("it is no web address".to_owned()))?;
         match exchange(self.0.get(url).timeout(SMALL_TIMEOUT), REPLY_BYTES_MAX).await {
             Ok((status, headers, body)) => Ok(reply(status, &headers, body)),
-            Err(Trouble::Unreachable(text)) => Err(unsent(text)),
-            Err(Trouble::TimedOut(text) | Trouble::Broken(text)) => {
-                Err(CallError::Transport { text, sent: true })
-            }
-            Err(Trouble::TooLarge { status, bytes_max }) => {
-                Err(CallError::Unreadable { status, what: format!("it is larger than {bytes_max} bytes") })
-            }
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -129,9 +124,9 @@ impl HttpClient {
         let broken = |text, sent| LoginError::Transport { host: login.host().to_owned(), text, sent };
         match exchange(request, LOGIN_BYTES_MAX).await {
             Ok((status, headers, body)) => login.token(&reply(status, &headers, body)),
-            Err(Trouble::Unreachable(text)) => Err(broken(text, false)),
-            Err(Trouble::TimedOut(text) | Trouble::Broken(text)) => Err(broken(text, true)),
-            Err(Trouble::TooLarge { status, bytes_max }) => {
+            Err(ExchangeError::Unreachable(text)) => Err(broken(text, false)),
+            Err(ExchangeError::TimedOut(text) | ExchangeError::Broken(text)) => Err(broken(text, true)),
+            Err(ExchangeError::TooLarge { status, bytes_max }) => {
                 Err(LoginError::Unreadable { status, what: format!("it is larger than {bytes_max} bytes") })
             }
         }
@@ -141,7 +136,7 @@ impl HttpClient {
     pub async fn send(&self, token: &Token, api_version: &str, call: &Call) -> Result<Reply, CallError> {
         match exchange(self.request(token, api_version, call)?, REPLY_BYTES_MAX).await {
             Ok((status, headers, body)) => Ok(reply(status, &headers, body)),
-            Err(trouble) => Err(trouble.into()),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -155,17 +150,17 @@ impl HttpClient {
         each: &mut dyn FnMut(&[u8]) -> Result<(), CallError>,
     ) -> Result<Reply, CallError> {
         let request = self.request(token, api_version, call)?;
-        let mut response = request.send().await.map_err(trouble)?;
+        let mut response = request.send().await.map_err(exchange_error)?;
         let status = response.status().as_u16();
         let headers = std::mem::take(response.headers_mut());
         if !(200..300).contains(&status) {
             return Ok(reply(status, &headers, body_of(response, REPLY_BYTES_MAX, TRANSFER_TIMEOUT).await?));
         }
         let mut bytes = 0;
-        while let Some(chunk) = response.chunk().await.map_err(trouble)? {
+        while let Some(chunk) = response.chunk().await.map_err(exchange_error)? {
             bytes += chunk.len();
             if bytes > DOWNLOAD_BYTES_MAX {
-                return Err(Trouble::TooLarge { status, bytes_max: DOWNLOAD_BYTES_MAX }.into());
+                return Err(ExchangeError::TooLarge { status, bytes_max: DOWNLOAD_BYTES_MAX }.into());
             }
             each(&chunk)?;
         }
@@ -194,7 +189,7 @@ impl HttpClient {
     }
 
     /// Posts one message to the CometD endpoint. `suffix` is appended to its URL; the answer must begin within
-    /// `begin_within`. Its body may take longer, while it flows: many events over a slow line are no reason to ask for them again.
+    /// `begin_within`. Its body may take longer, while it flows: many events over a slow network are no reason to ask for them again.
     pub async fn post_cometd(
         &self,
         token: &Token,
@@ -220,10 +215,10 @@ impl HttpClient {
                 let cookies = headers.get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
                 Ok(Answer { status, set_cookies: cookies.map(str::to_owned).collect(), body })
             }
-            Err(Trouble::Unreachable(text)) => Err(Failure::Unreachable(text)),
-            Err(Trouble::TimedOut(_)) => Err(Failure::TimedOut),
-            Err(Trouble::Broken(text)) => Err(Failure::Broken(text)),
-            Err(Trouble::TooLarge { bytes_max, .. }) => Err(Failure::TooLarge(bytes_max)),
+            Err(ExchangeError::Unreachable(text)) => Err(Failure::Unreachable(text)),
+            Err(ExchangeError::TimedOut(_)) => Err(Failure::TimedOut),
+            Err(ExchangeError::Broken(text)) => Err(Failure::Broken(text)),
+            Err(ExchangeError::TooLarge { bytes_max, .. }) => Err(Failure::TooLarge(bytes_max)),
         }
     }
 
@@ -266,7 +261,10 @@ fn headers_of(call: &Call) -> Result<HeaderMap, String> {
 }
 
 /// Sends, and reads the answer to its end.
-async fn exchange(request: RequestBuilder, bytes_max: usize) -> Result<(u16, HeaderMap, Bytes), Trouble> {
+async fn exchange(
+    request: RequestBuilder,
+    bytes_max: usize,
+) -> Result<(u16, HeaderMap, Bytes), ExchangeError> {
     exchange_in_time(request, bytes_max, TRANSFER_TIMEOUT, TRANSFER_TIMEOUT).await
 }
 
@@ -276,43 +274,43 @@ async fn exchange_in_time(
     bytes_max: usize,
     head: Duration,
     pause: Duration,
-) -> Result<(u16, HeaderMap, Bytes), Trouble> {
-    let mut response = timeout(head, request.send()).await.map_err(late)?.map_err(trouble)?;
+) -> Result<(u16, HeaderMap, Bytes), ExchangeError> {
+    let mut response = timeout(head, request.send()).await.map_err(late)?.map_err(exchange_error)?;
     let status = response.status().as_u16();
     let headers = std::mem::take(response.headers_mut());
     Ok((status, headers, body_of(response, bytes_max, pause).await?))
 }
 
-async fn body_of(mut response: Response, bytes_max: usize, pause: Duration) -> Result<Bytes, Trouble> {
+async fn body_of(mut response: Response, bytes_max: usize, pause: Duration) -> Result<Bytes, ExchangeError> {
     let status = response.status().as_u16();
     let announced = response.content_length().unwrap_or(0);
     if usize::try_from(announced).is_ok_and(|bytes| bytes > bytes_max) {
-        return Err(Trouble::TooLarge { status, bytes_max });
+        return Err(ExchangeError::TooLarge { status, bytes_max });
     }
     let mut body = Vec::with_capacity(usize::try_from(announced.min(BODY_BYTES_AHEAD_MAX)).unwrap_or(0));
-    while let Some(chunk) = timeout(pause, response.chunk()).await.map_err(late)?.map_err(trouble)? {
+    while let Some(chunk) = timeout(pause, response.chunk()).await.map_err(late)?.map_err(exchange_error)? {
         if body.len() + chunk.len() > bytes_max {
-            return Err(Trouble::TooLarge { status, bytes_max });
+            return Err(ExchangeError::TooLarge { status, bytes_max });
         }
         body.extend_from_slice(&chunk);
     }
     Ok(Bytes::from(body))
 }
 
-fn late(_: Elapsed) -> Trouble {
-    Trouble::TimedOut("no answer in time".to_owned())
+fn late(_: Elapsed) -> ExchangeError {
+    ExchangeError::TimedOut("no answer in time".to_owned())
 }
 
 /// Only before there is a connection it is sure that nothing was sent.
-fn trouble(error: reqwest::Error) -> Trouble {
+fn exchange_error(error: reqwest::Error) -> ExchangeError {
     let error = error.without_url();
     let text = causes(&error);
     if error.is_builder() || error.is_connect() {
-        Trouble::Unreachable(text)
+        ExchangeError::Unreachable(text)
     } else if error.is_timeout() {
-        Trouble::TimedOut(text)
+        ExchangeError::TimedOut(text)
     } else {
-        Trouble::Broken(text)
+        ExchangeError::Broken(text)
     }
 }
 

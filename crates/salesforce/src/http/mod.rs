@@ -1,6 +1,6 @@
-//! Sockets.
+//! The HTTP client's handle.
 //!
-//! Here: the handle. Not here: sending (`client`), meaning (the rest of the crate).
+//! Here: the handle alone. Not here: sending (`client`), what an answer means (the rest of the crate).
 
 mod client;
 

@@ -6,7 +6,6 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
-use super::LoginError;
 use crate::limits::ASSERTION_SECS;
 
 #[derive(Serialize)]
@@ -17,26 +16,24 @@ struct Claims<'a> {
     exp: i64,
 }
 
-/// RS256, the only algorithm Salesforce takes (HELP `remoteaccess_oauth_jwt_flow`).
+/// The assertion, or what is wrong with the key. RS256 is the only algorithm that Salesforce takes (HELP `remoteaccess_oauth_jwt_flow`).
 pub(super) fn sign(
     key_pem: &SecretString,
     client_id: &str,
     username: &str,
     audience: &str,
     now_secs: i64,
-) -> Result<String, LoginError> {
+) -> Result<String, &'static str> {
     let pem = key_pem.expose_secret();
-    let refuse = |what: &str| LoginError::Key { what: what.to_owned() };
     if let Some(what) = wrong_kind(pem) {
-        return Err(refuse(what));
+        return Err(what);
     }
-    let key = EncodingKey::from_rsa_pem(pem.trim().as_bytes())
-        .map_err(|_| refuse("it is no RSA key in PEM form"))?;
+    let key = EncodingKey::from_rsa_pem(pem.trim().as_bytes()).map_err(|_| "it is no RSA key in PEM form")?;
     let exp = now_secs.saturating_add(ASSERTION_SECS);
     let claims = Claims { iss: client_id, sub: username, aud: audience, exp };
     // The library's error could quote the key.
     encode(&Header::new(Algorithm::RS256), &claims, &key)
-        .map_err(|_| refuse("it does not sign; it may be damaged or shorter than 2048 bits"))
+        .map_err(|_| "it does not sign; it may be damaged or shorter than 2048 bits")
 }
 
 /// What else people paste where the private key belongs.

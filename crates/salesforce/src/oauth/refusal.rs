@@ -5,62 +5,101 @@
 //! Source: HELP `remoteaccess_oauth_flow_errors`; the texts as live orgs send them. `invalid_grant` is one code for a
 //! dozen causes, one of which (two logins at a time) passes by itself: only its text tells them apart.
 
-use super::LoginClass;
+use crate::error::is_http_code;
 
 use LoginClass::{App, Org, RateLimited, Settings, Transient, User};
 
-/// A part of the description, in lower case, and what it means; the first that fits counts.
-const TEXTS: [(&str, LoginClass, &str); 12] = [
-    ("already being processed", Transient, "Two logins met; it is retried by itself."),
-    (
+/// What to do about a failed login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LoginClass {
+    /// Nobody's fault: repeat with growing delays.
+    Transient,
+    /// Too many logins of this user: wait for minutes.
+    RateLimited,
+    /// Our settings: URL, key, audience.
+    Settings,
+    /// The external client app in the customer's org.
+    App,
+    /// The running user: not approved, frozen, outside its hours or addresses.
+    User,
+    /// The org is suspended or gone.
+    Org,
+}
+
+/// A text of Salesforce's and what it means.
+struct Known {
+    /// A part of the description, in lower case.
+    part: &'static str,
+    class: LoginClass,
+    hint: &'static str,
+    /// The app's policy keeps the user out.
+    app_policy: bool,
+}
+
+const fn known(part: &'static str, class: LoginClass, hint: &'static str) -> Known {
+    Known { part, class, hint, app_policy: false }
+}
+
+const fn policy(part: &'static str, class: LoginClass, hint: &'static str) -> Known {
+    Known { part, class, hint, app_policy: true }
+}
+
+/// The texts that are known; the first that fits counts.
+const TEXTS: [Known; 12] = [
+    known("already being processed", Transient, "Two logins met; it is retried by itself."),
+    known(
         "login rate",
         RateLimited,
         "This user logs in too often; find out who else logs in as it. It is retried later.",
     ),
-    (
+    known(
         "audience",
         Settings,
         "Set the org's `audience` to `https://login.salesforce.com`, for a sandbox to `https://test.salesforce.com`.",
     ),
-    (
+    known(
         "assertion",
         Settings,
         "Check that the key belongs to the certificate in the external client app, that `client_id` is the app's, and \
          that this machine's clock is right to the minute.",
     ),
-    (
+    known(
         "not supported on this domain",
         Settings,
         "Set `login_url` to the org's My Domain, `https://NAME.my.salesforce.com`.",
     ),
-    (
+    policy(
         "no client credentials user",
         App,
         "Name a run-as user in the app's client credentials policy (Setup, External Client App Manager, Policies).",
     ),
-    (
+    policy(
         "approved",
         User,
         "Let admin-approved users in (the app's policy), and give the running user the permission set that the app \
          lists.",
     ),
-    (
+    known(
         "ip restricted",
         User,
         "Admit this machine's address, and this hour, in the running user's profile (login IP ranges, login hours).",
     ),
-    (
+    known(
         "login hours",
         User,
         "Admit this machine's address, and this hour, in the running user's profile (login IP ranges, login hours).",
     ),
-    ("expired access/refresh token", User, "The customer has to connect anew."),
-    (
+    known("expired access/refresh token", User, "The customer has to connect anew."),
+    known(
         "data not available",
         Org,
         "The org, probably a sandbox, is gone: take it out, or set its new `login_url`.",
     ),
-    ("data not found", Org, "The org, probably a sandbox, is gone: take it out, or set its new `login_url`."),
+    known(
+        "data not found",
+        Org,
+        "The org, probably a sandbox, is gone: take it out, or set its new `login_url`.",
+    ),
 ];
 
 const LATER: &str = "It is retried by itself.";
@@ -68,14 +107,14 @@ const APP: &str = "Check `client_id` and secret against the external client app,
                    org; a new app takes minutes to be known everywhere.";
 const USER: &str = "Look at the running user's login history (Setup, Login History) for Salesforce's reason.";
 
-/// Verdict and hint.
+/// Judges a refusal: what to do about it, and what somebody can do about it.
 pub(super) fn judge(status: u16, code: &str, description: &str) -> (LoginClass, &'static str) {
     let description = description.to_ascii_lowercase();
-    if let Some((_, class, hint)) = TEXTS.iter().find(|(part, ..)| description.contains(part)) {
-        // A page or a proxy may contain any words; only Salesforce's own codes give them weight.
-        if !code.starts_with("HTTP_") {
-            return (*class, hint);
-        }
+    // A page or a proxy may contain any words; only Salesforce's own codes give them weight.
+    if !is_http_code(status, code)
+        && let Some(known) = TEXTS.iter().find(|known| description.contains(known.part))
+    {
+        return (known.class, known.hint);
     }
     match code.to_ascii_lowercase().as_str() {
         "invalid_grant" => (User, USER),
@@ -98,10 +137,10 @@ pub(super) fn judge(status: u16, code: &str, description: &str) -> (LoginClass, 
 /// Whether the app's policy keeps the user out: not pre-authorised, or nobody named to run as.
 pub(super) fn is_app_policy(description: &str) -> bool {
     let description = description.to_ascii_lowercase();
-    ["approved", "no client credentials user"].iter().any(|part| description.contains(part))
+    TEXTS.iter().any(|known| known.app_policy && description.contains(known.part))
 }
 
-/// Without a code that we know.
+/// Judges a refusal whose code says nothing.
 fn by_status(status: u16) -> (LoginClass, &'static str) {
     match status {
         300..=399 => {

@@ -3,16 +3,12 @@
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 
 use super::*;
-use crate::{
-    call::reply,
-    error::{CallError, ErrorClass},
-    limits::ASSERTION_SECS,
-};
+use crate::{call::tests::reply, error::ErrorClass, failure::CallError, limits::ASSERTION_SECS};
 
 /// Made for these tests; they open nothing.
-const PKCS1: &str = include_str!("test_keys/pkcs1.pem");
-pub(crate) const PKCS8: &str = include_str!("test_keys/pkcs8.pem");
-const PUBLIC: &str = include_str!("test_keys/public.pem");
+const PKCS1: &str = include_str!("tests/pkcs1.pem");
+pub(crate) const PKCS8: &str = include_str!("tests/pkcs8.pem");
+const PUBLIC: &str = include_str!("tests/public.pem");
 const NOW: i64 = 1_790_000_000;
 
 fn jwt(login_url: &str, key: &str, audience: Option<&str>) -> Login {

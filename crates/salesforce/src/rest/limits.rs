@@ -1,10 +1,12 @@
-//! `/limits`: how much of the day's API calls the org has left.
+//! `/limits`: how much of the day's API calls and event deliveries the org has left.
+//!
+//! Here: the call and the reading of its answer. Not here: how much of it may be spent (the caller).
 
 use serde_json::Value;
 
 use crate::{
     call::{Call, Reply, VERSION_MARK},
-    error::CallError,
+    failure::CallError,
     limits::{ApiUsage, SMALL_TIMEOUT},
 };
 
@@ -35,20 +37,4 @@ pub fn deliveries(reply: &Reply) -> Option<(u64, u64)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::call::reply;
-
-    #[test]
-    fn use_is_what_no_longer_remains() {
-        for (body, used, max) in [
-            (r#"{"DailyApiRequests":{"Max":15000,"Remaining":14998}}"#, 2, 15_000),
-            (r#"{"DailyApiRequests":{"Max":5,"Remaining":0,"App":{"Max":0,"Remaining":0}},"X":{}}"#, 5, 5),
-            (r#"{"DailyApiRequests":{"Max":5,"Remaining":-2}}"#, 7, 5),
-            (r#"{"DailyApiRequests":{"Max":0,"Remaining":0}}"#, 0, 0),
-        ] {
-            assert_eq!(usage(&reply(200, body)), Ok(ApiUsage { used, max }), "{body}");
-        }
-        assert!(matches!(usage(&reply(200, r#"{"Other":{"Max":1}}"#)), Err(CallError::Unreadable { .. })));
-    }
-}
+mod tests;

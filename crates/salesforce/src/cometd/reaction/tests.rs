@@ -1,3 +1,5 @@
+//! Every row of the catalogue of failures, and what each calls for.
+
 use super::*;
 use crate::cometd::wire;
 
@@ -6,15 +8,15 @@ const MINUTES_LATER: Reaction = Reaction::BackOff(MINUTES);
 const MUCH_LATER: Reaction = Reaction::BackOff(ALLOCATION);
 
 fn judged(place: Place, reason: Option<&str>, error: Option<&str>) -> Reaction {
-    let reply = Reply {
+    let reply = MetaReply {
         error: error.map(str::to_owned),
         failure_reason: reason.map(str::to_owned),
-        ..Reply::default()
+        ..MetaReply::default()
     };
     of_reply(place, &reply).reaction
 }
 
-/// Every row of streaming.md 3.2, in its order.
+/// Every error that Salesforce documents for streaming, and how stock CometD servers put the same.
 pub(in crate::cometd) const CATALOGUE: &[(Place, &str, Reaction)] = {
     use Place::{Connect, Disconnect, Handshake, Subscribe};
     use Reaction as R;
@@ -138,19 +140,19 @@ fn unknown_texts_are_judged_by_code_then_by_advice() {
     assert_eq!(judged(Place::Connect, None, None), Reaction::Handshake);
     assert_eq!(judged(Place::Handshake, None, None), Reaction::Denied);
     let none = wire::Advice { reconnect: Some(Reconnect::None), ..wire::Advice::default() };
-    assert_eq!(of_reply(Place::Connect, &Reply { advice: none, ..Reply::default() }).reaction, SOON);
+    assert_eq!(of_reply(Place::Connect, &MetaReply { advice: none, ..MetaReply::default() }).reaction, SOON);
 }
 
 #[test]
 fn cookie_trouble_is_an_alarm() {
     let error =
         Some("400::Client {x} has established a session, but no BAYEUX_BROWSER cookie present".to_owned());
-    assert!(of_reply(Place::Connect, &Reply { error, ..Reply::default() }).alarm);
+    assert!(of_reply(Place::Connect, &MetaReply { error, ..MetaReply::default() }).alarm);
     let error = Some("403::Unknown client".to_owned());
-    assert!(!of_reply(Place::Connect, &Reply { error, ..Reply::default() }).alarm);
+    assert!(!of_reply(Place::Connect, &MetaReply { error, ..MetaReply::default() }).alarm);
 }
 
-/// The HTTP rows of streaming.md 3.2.
+/// Answers without a Bayeux reply.
 #[test]
 fn http_answers_are_judged() {
     let rows: &[(u16, &str, Reaction)] = &[

@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use super::super::{
+use crate::cometd::{
     Answer, Event, Failure, Fault,
     reaction::{self, Place, Reaction, Verdict},
-    wire::{self, Reply},
+    wire::{self, MetaReply},
 };
 
 /// An answer, taken apart.
@@ -16,7 +16,7 @@ pub(super) struct Heard {
     /// They count whatever the outcome: Salesforce has taken them out of its queue.
     pub(super) events: Vec<(String, Event)>,
     pub(super) cookies: Vec<String>,
-    pub(super) outcome: Result<Reply, Verdict>,
+    pub(super) outcome: Result<MetaReply, Verdict>,
 }
 
 /// Reads an answer, or the lack of one.
@@ -25,11 +25,11 @@ pub(super) fn read(place: Place, http: Result<Answer, Failure>) -> Heard {
         Ok(answer) => answer,
         Err(failure) => return failed(Vec::new(), reaction::of_failure(place, &failure)),
     };
-    let heard = match wire::read(&body) {
-        Ok(heard) => heard,
+    let received = match wire::read(&body) {
+        Ok(received) => received,
         Err(unreadable) => return failed(cookies, reaction::of_http(status, Some(&unreadable))),
     };
-    let named = |name| heard.replies.iter().find(move |reply| reply.channel.as_deref() == name);
+    let named = |name| received.replies.iter().find(move |reply| reply.channel.as_deref() == name);
     let ended = place != Place::Disconnect && named(Some("/meta/disconnect")).is_some();
     // Failures may come without a channel (restforce#103); a success must say of what.
     let failure = || named(None).filter(|reply| !reply.successful);
@@ -39,10 +39,10 @@ pub(super) fn read(place: Place, http: Result<Answer, Failure>) -> Heard {
         Some(reply) if (200..300).contains(&status) => Ok(reply.clone()),
         Some(_) | None => Err(reaction::of_http(status, None)),
     };
-    Heard { events: heard.events, cookies, outcome }
+    Heard { events: received.events, cookies, outcome }
 }
 
-/// A successful handshake without a client id leads nowhere.
+/// The verdict on a successful handshake that names no client, which leads nowhere.
 pub(super) fn nameless() -> Verdict {
     ours("the handshake succeeded but named no client", Fault::Transport)
 }
@@ -54,14 +54,14 @@ impl Heard {
     }
 }
 
-/// Events came where nobody knows what is before and what behind them.
+/// The verdict when events came in two answers of which nobody knows which was written first.
 pub(super) fn crossed() -> Verdict {
     let reason = "events came beside the poll, so their order is not sure".to_owned();
     let (reaction, fault) = (Reaction::Handshake, Fault::Session);
     Verdict { reaction, reason, hint: "", told: true, alarm: false, fault }
 }
 
-/// The store said no.
+/// The verdict when the store failed.
 pub(super) fn not_stored() -> Verdict {
     ours("the events could not be stored", Fault::Store)
 }

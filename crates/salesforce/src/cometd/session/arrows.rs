@@ -1,25 +1,27 @@
 //! What follows from each answer: one function per arrow of the session's picture.
 //!
-//! Here: answers, trouble, stopping. Not here: which input belongs to which phase (`session`), how to ask (`ask`).
+//! Here: answers and trouble while one request is open at a time. Not here: which input belongs to which phase
+//! (`session`), how to ask (`turn`), two requests at a time (`beside`).
 
 use std::time::Duration;
 
 use super::{
-    super::{
-        Answer, Failure, Fault, Report,
-        reaction::{self, Place, Reaction, Verdict},
-        wire::Reconnect,
-    },
-    After, End, Leaving, Link, Phase, Rest, Turn,
     answer::{self, Heard},
     channels::Channel,
-    link::STABLE,
+    link::{Link, STABLE},
+    state::{After, End, Leaving, Phase, Rest},
     trouble,
+    turn::Turn,
+};
+use crate::cometd::{
+    Answer, Failure, Report,
+    reaction::{self, Place, Reaction, Verdict},
+    wire::Reconnect,
 };
 
 impl Turn {
     pub(super) fn login_failed(&mut self, stale: bool, permanent: bool) -> Phase {
-        let retry_in = self.session.trouble.no_token(permanent, &self.session.options, self.dice);
+        let retry_in = self.state.trouble.no_token(permanent, &self.state.options, self.jitter);
         self.report(Report::LoginFailed { permanent, retry_in });
         self.rest(Rest { until: self.now.saturating_add(retry_in), renew: Some(stale) })
     }
@@ -29,12 +31,12 @@ impl Turn {
         let verdict = match heard.outcome {
             Ok(reply) => match reply.client {
                 Some(client) => {
-                    let life = trouble::scaled(self.session.options.renew_after, 1.0 - self.dice / 10.0);
+                    let life = trouble::scaled(self.state.options.renew_after, 1.0 - self.jitter / 10.0);
                     let mut link = Link::new(client, self.now, life);
                     link.hear(&heard.cookies, self.now);
                     link.heed(&reply.advice);
                     self.report(Report::Connected);
-                    self.session.channels.iter_mut().for_each(Channel::detach);
+                    self.state.channels.iter_mut().for_each(Channel::detach);
                     return if stop { self.leave(&link, None, None, End::Stop) } else { self.proceed(link) };
                 }
                 None => answer::nameless(),
@@ -60,7 +62,7 @@ impl Turn {
         let batches = self.receive(heard.events);
         let refused = match heard.outcome {
             Ok(_) => {
-                if let Some(report) = self.session.channels[index].delivers() {
+                if let Some(report) = self.state.channels[index].delivers() {
                     self.report(report);
                 }
                 None
@@ -80,8 +82,8 @@ impl Turn {
 
     /// None when the verdict is on this channel alone and the session goes on.
     pub(super) fn refused(&mut self, index: usize, mut verdict: Verdict) -> Option<Rest> {
-        let fresh_token = self.session.trouble.has_new_token();
-        let channel = &mut self.session.channels[index];
+        let fresh_token = self.state.trouble.has_new_token();
+        let channel = &mut self.state.channels[index];
         match verdict.reaction {
             _ if !verdict.told => return Some(self.recover(&verdict)),
             Reaction::Handshake | Reaction::Login | Reaction::LoginThenBug | Reaction::Denied => {
@@ -100,7 +102,7 @@ impl Turn {
             }
             Reaction::LoginThenRefused | Reaction::BackOff(_) | Reaction::Refused | Reaction::Bug => {}
         }
-        let retry_in = channel.refuse(verdict.reaction, &self.session.options, self.now, self.dice);
+        let retry_in = channel.refuse(verdict.reaction, &self.state.options, self.now, self.jitter);
         let channel = Some(channel.wanted.channel.clone());
         self.alarm_of(&verdict);
         let Verdict { reason, hint, fault, .. } = verdict;
@@ -126,7 +128,7 @@ impl Turn {
                 link.poll_ended(news, sent, self.now);
                 link.heed(&reply.advice);
                 if self.now.saturating_sub(link.born) >= STABLE {
-                    self.session.trouble.forget();
+                    self.state.trouble.forget();
                 }
                 match reply.advice.reconnect {
                     // `none` never means for ever: it comes with sessions that ended on the server's side.
@@ -144,7 +146,7 @@ impl Turn {
 
     /// The events are gone from the server's queue: only a new subscription brings them back.
     pub(super) fn not_stored(&mut self, after: After) -> Phase {
-        self.session.pending.clear();
+        self.state.pending.clear();
         match after {
             After::Poll(link) => {
                 let rest = self.recover(&answer::not_stored());
@@ -156,7 +158,7 @@ impl Turn {
 
     /// The session, or its beginning, is lost: when to begin anew, and how.
     pub(super) fn recover(&mut self, verdict: &Verdict) -> Rest {
-        let plan = self.session.trouble.plan(verdict.reaction, &self.session.options, self.dice);
+        let plan = self.state.trouble.plan(verdict.reaction, &self.state.options, self.jitter);
         if plan.refused || verdict.reaction != Reaction::LoginThenBug {
             self.alarm_of(verdict);
         }
@@ -200,61 +202,6 @@ impl Turn {
             }
             End::Rest(rest) => self.rest(rest),
             End::Stop => self.done(),
-        }
-    }
-
-    pub(super) fn stop(&mut self, phase: Phase) -> Phase {
-        let until = self.now.saturating_add(self.session.options.leave_within);
-        match phase {
-            Phase::Idle | Phase::Renewing { .. } | Phase::Resting(_) => self.done(),
-            Phase::Handshaking { request, stop } => {
-                Phase::Handshaking { request, stop: stop.or(Some(until)) }
-            }
-            Phase::Subscribing { link, request, channel, stop } => {
-                Phase::Subscribing { link, request, channel, stop: stop.or(Some(until)) }
-            }
-            Phase::Asking(asking) => Phase::Asking(asking.until(until)),
-            Phase::Polling { link, request, .. } => self.leave(&link, Some(request), None, End::Stop),
-            Phase::Waiting { link, .. } => self.leave(&link, None, None, End::Stop),
-            Phase::Storing { request, after: After::Poll(link) } => {
-                self.leave(&link, None, Some(request), End::Stop)
-            }
-            Phase::Storing { request, after: After::Rest(_) } => Phase::Leaving(Leaving {
-                disconnect: None,
-                connect: None,
-                store: Some(request),
-                until: self.now,
-                end: End::Stop,
-            }),
-            Phase::Leaving(leaving) => Phase::Leaving(Leaving { end: End::Stop, ..leaving }),
-        }
-    }
-
-    /// A timer rang: if it is the one that counts and its time has come, the wait is over.
-    pub(super) fn woke(&mut self, phase: Phase, timer: u64) -> Phase {
-        if self.session.alarm.is_none_or(|alarm| alarm.timer != timer) {
-            return phase;
-        }
-        self.session.alarm = None;
-        self.session.phase = phase;
-        let due = self.session.deadline().is_some_and(|at| at <= self.now);
-        let phase = std::mem::take(&mut self.session.phase);
-        if !due {
-            return phase;
-        }
-        match phase {
-            Phase::Waiting { link, .. } => self.proceed(link),
-            Phase::Polling { link, request, sent } => self.ask_beside(link, request, sent),
-            Phase::Resting(rest) => self.rest(rest),
-            Phase::Storing { request, after: After::Poll(link) } => {
-                let reason = "the events could not be stored in time for the next poll".to_owned();
-                self.report(Report::Lost { reason, retry_in: Duration::ZERO, fault: Fault::Store });
-                let rest = Rest { until: self.now, renew: None };
-                self.leave(&link, None, Some(request), End::Rest(rest))
-            }
-            Phase::Leaving(leaving) => self.leave_on(Leaving { disconnect: None, connect: None, ..leaving }),
-            Phase::Handshaking { .. } | Phase::Subscribing { .. } | Phase::Asking(_) => self.done(),
-            phase => phase,
         }
     }
 }

@@ -9,45 +9,12 @@
 use std::time::Duration;
 
 use super::{
-    super::{Answer, Failure, reaction::Place},
-    End, Link, Phase, Turn,
-    answer::{self, Heard},
+    answer,
+    link::Link,
+    state::{Asking, End, Phase, Poll},
+    turn::Turn,
 };
-
-/// A subscribe is open beside a poll.
-#[derive(Clone, Debug)]
-pub(super) struct Asking {
-    link: Link,
-    poll: Poll,
-    /// When the poll left.
-    sent: Duration,
-    pub(super) subscribe: u64,
-    channel: usize,
-    /// Until when the subscribe is awaited, since the session shall end with its answer.
-    pub(super) stop: Option<Duration>,
-}
-
-#[derive(Clone, Debug)]
-enum Poll {
-    Held(u64),
-    /// Its answer, which waits.
-    Over(Box<Heard>),
-}
-
-impl Asking {
-    /// The poll, while it is open.
-    pub(super) fn held(&self) -> Option<u64> {
-        match self.poll {
-            Poll::Held(request) => Some(request),
-            Poll::Over(_) => None,
-        }
-    }
-
-    /// The session shall end with the subscribe's answer, which is awaited until then.
-    pub(super) fn until(self, until: Duration) -> Self {
-        Self { stop: self.stop.or(Some(until)), ..self }
-    }
-}
+use crate::cometd::{Answer, Failure, reaction::Place};
 
 impl Turn {
     /// Asks for a channel whose time has come, if there is one.
@@ -57,14 +24,14 @@ impl Turn {
         Phase::Asking(Asking { link, poll: Poll::Held(request), sent, subscribe, channel, stop: None })
     }
 
-    /// The poll is answered first.
+    /// The poll is answered before the subscribe.
     pub(super) fn poll_waits(&mut self, mut asking: Asking, http: Result<Answer, Failure>) -> Phase {
         let heard = answer::read(Place::Connect, http);
         asking.link.hear(&heard.cookies, self.now);
         Phase::Asking(Asking { poll: Poll::Over(Box::new(heard)), ..asking })
     }
 
-    /// The subscribe is answered.
+    /// The subscribe is answered; the poll is open, or its answer waits.
     pub(super) fn asked(&mut self, asking: Asking, http: Result<Answer, Failure>) -> Phase {
         let Asking { mut link, poll, sent, channel, stop, .. } = asking;
         let heard = answer::read(Place::Subscribe, http);
@@ -78,7 +45,7 @@ impl Turn {
         match heard.outcome {
             Err(verdict) if stop.is_none() => end = self.refused(channel, verdict).map(End::Rest),
             Ok(_) if in_order => {
-                if let Some(report) = self.session.channels[channel].delivers() {
+                if let Some(report) = self.state.channels[channel].delivers() {
                     self.report(report);
                 }
             }

@@ -15,10 +15,8 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    super::{Batch, Event, Report, StartFrom, Wanted, reaction::Reaction, wire},
-    Options, trouble,
-};
+use super::trouble;
+use crate::cometd::{Batch, Event, Report, StartFrom, Wanted, options::Options, reaction::Reaction, wire};
 
 /// Stored events remembered per channel: at least this many, at most twice as many.
 const SEEN_MAX: usize = 500;
@@ -29,13 +27,13 @@ const UUID_BYTES_MAX: usize = 64;
 #[derive(Clone, Debug)]
 pub(super) struct Channel {
     pub(super) wanted: Wanted,
-    state: State,
+    state: Delivery,
     /// The position was refused: go on with whatever is retained, until there is a new one.
     aged: bool,
     /// It was asked for from -1 on. While no event came there is no position, so from then on only everything retained
     /// (-2) is sure to leave out none.
     begun: bool,
-    /// Refusals in a row.
+    /// The number of refusals in a row.
     refusals: u32,
     /// A token was renewed because of it.
     renewed: bool,
@@ -43,7 +41,7 @@ pub(super) struct Channel {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum Delivery {
     Off { due: Duration },
     Asked { replay: i64 },
     On,
@@ -77,7 +75,7 @@ pub(super) struct Pending {
 pub(super) fn all(wanted: Vec<Wanted>) -> Vec<Channel> {
     let mut names = BTreeSet::new();
     let first = wanted.into_iter().filter(|wanted| names.insert(wire::name(&wanted.channel).to_owned()));
-    let state = State::Off { due: Duration::ZERO };
+    let state = Delivery::Off { due: Duration::ZERO };
     first
         .map(|wanted| Channel {
             wanted,
@@ -94,8 +92,8 @@ pub(super) fn all(wanted: Vec<Wanted>) -> Vec<Channel> {
 /// When the next refused channel is to be asked for again.
 pub(super) fn next_due(channels: &[Channel]) -> Option<Duration> {
     let due = channels.iter().filter_map(|channel| match channel.state {
-        State::Off { due } => Some(due),
-        State::Asked { .. } | State::On => None,
+        Delivery::Off { due } => Some(due),
+        Delivery::Asked { .. } | Delivery::On => None,
     });
     due.min()
 }
@@ -126,7 +124,7 @@ pub(super) fn receive(channels: &[Channel], events: Vec<(String, Event)>) -> (Ve
 struct Draft {
     events: Vec<Event>,
     position: Option<i64>,
-    /// In order of delivery.
+    /// What makes its events unique, in order of delivery.
     keys: Vec<Key>,
     here: HashSet<Key>,
 }
@@ -143,7 +141,7 @@ impl Draft {
 }
 
 impl Pending {
-    /// It is stored.
+    /// The events are stored, so the channel stands at the new position and knows them.
     pub(super) fn keep(self, channels: &mut [Channel]) {
         let channel = &mut channels[self.channel];
         if self.position.is_some() {
@@ -157,13 +155,13 @@ impl Pending {
 impl Channel {
     /// A new session knows nothing of it. A refused channel keeps its time.
     pub(super) fn detach(&mut self) {
-        if !matches!(self.state, State::Off { .. }) {
-            self.state = State::Off { due: Duration::ZERO };
+        if !matches!(self.state, Delivery::Off { .. }) {
+            self.state = Delivery::Off { due: Duration::ZERO };
         }
     }
 
     pub(super) fn is_due(&self, now: Duration) -> bool {
-        matches!(self.state, State::Off { due } if due <= now)
+        matches!(self.state, Delivery::Off { due } if due <= now)
     }
 
     /// It is subscribed to from this replay id on.
@@ -174,7 +172,7 @@ impl Channel {
         };
         let replay = if self.aged { -2 } else { self.position().unwrap_or(start) };
         self.begun |= replay == -1;
-        self.state = State::Asked { replay };
+        self.state = Delivery::Asked { replay };
         replay
     }
 
@@ -188,15 +186,15 @@ impl Channel {
     /// Gives up the position that Salesforce has just refused, and makes the channel due again; returns it, or none
     /// when it was not a position that was asked for.
     pub(super) fn drop_position(&mut self) -> Option<Vec<u8>> {
-        let State::Asked { replay: 0.. } = self.state else { return None };
+        let Delivery::Asked { replay: 0.. } = self.state else { return None };
         self.aged = true;
-        self.state = State::Off { due: Duration::ZERO };
+        self.state = Delivery::Off { due: Duration::ZERO };
         self.wanted.position.clone()
     }
 
-    /// Salesforce has agreed.
+    /// Salesforce has agreed to the subscription.
     pub(super) fn delivers(&mut self) -> Option<Report> {
-        let State::Asked { replay } = std::mem::replace(&mut self.state, State::On) else {
+        let Delivery::Asked { replay } = std::mem::replace(&mut self.state, Delivery::On) else {
             return None;
         };
         (self.refusals, self.renewed) = (0, false);
@@ -214,14 +212,14 @@ impl Channel {
         reaction: Reaction,
         options: &Options,
         now: Duration,
-        dice: f64,
+        jitter: f64,
     ) -> Duration {
         self.refusals = self.refusals.saturating_add(1);
         let retry_in = match reaction {
-            Reaction::BackOff(least) => trouble::back_off(self.refusals, least, options, dice),
-            _ => trouble::probe(options, dice),
+            Reaction::BackOff(least) => trouble::back_off(self.refusals, least, options, jitter),
+            _ => trouble::probe(options, jitter),
         };
-        self.state = State::Off { due: now.saturating_add(retry_in) };
+        self.state = Delivery::Off { due: now.saturating_add(retry_in) };
         retry_in
     }
 
@@ -231,7 +229,7 @@ impl Channel {
     }
 
     fn hears(&self, name: &str) -> bool {
-        !matches!(self.state, State::Off { .. }) && wire::name(&self.wanted.channel) == wire::name(name)
+        !matches!(self.state, Delivery::Off { .. }) && wire::name(&self.wanted.channel) == wire::name(name)
     }
 
     fn knows(&self, key: &Key) -> bool {
@@ -281,44 +279,4 @@ impl Seen {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::Value;
-
-    use super::*;
-
-    #[test]
-    fn no_two_names_of_events_are_taken_for_one() {
-        let key = |uuid: &str| {
-            Key::of(&Event { replay_id: Some(1), uuid: Some(uuid.to_owned()), data: Value::Null })
-        };
-        let number = 0x2ec0_e371_1395_457f_9275_be1b_527a_72f7;
-        assert_eq!(key("2ec0e371-1395-457f-9275-be1b527a72f7"), Some(Key::Uuid(number)));
-        for other in [
-            "2ec0e3711395457f9275be1b527a72f7",
-            "2EC0e371-1395-457f-9275-be1b527a72f7",
-            "2ec0e371-1395-457f-9275-be1b527a72g7",
-            "2ec0e371-1395-457f-9275-be1b527a72f7 ",
-            "2ec0e371-1395-457f09275-be1b527a72f7",
-            "2ec0e37-11395-457f-9275-be1b527a72f7",
-            "u-1",
-        ] {
-            assert_eq!(key(other), Some(Key::Name(other.into())));
-        }
-        assert_eq!(key(&"x".repeat(65)), None);
-    }
-
-    #[test]
-    fn what_is_remembered_is_bounded_and_recent() {
-        let mut seen = Seen::default();
-        let knows =
-            |seen: &Seen, id| seen.young.contains(&Key::Replay(id)) || seen.old.contains(&Key::Replay(id));
-        let mut last = 0;
-        for count in [1, 499, 3, 10_000, 7, 500] {
-            seen.add((last..last + count).map(Key::Replay).collect());
-            last += count;
-            assert!(seen.young.len() <= SEEN_MAX && seen.old.len() <= SEEN_MAX);
-            assert!((last.saturating_sub(500).max(0)..last).all(|id| knows(&seen, id)), "of {last}");
-        }
-        assert!(!knows(&seen, 0));
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::super::{cookies::Jar, wire};
+use crate::cometd::{cookies::Jar, wire};
 
 /// How long Salesforce holds a poll unless it says otherwise ("Using Streaming API Timeouts").
 const HOLD: Duration = Duration::from_secs(110);
@@ -84,7 +84,7 @@ impl Link {
         (self.connected, self.polled) = (true, now);
     }
 
-    /// How long to wait after a poll, by the server's wish and lest an endless row of empty answers becomes a storm.
+    /// How long to wait after a poll, as the server asks for, and longer while it answers at once without news, so that those answers do not become a storm.
     fn pause(&self, poll_within: Duration) -> Duration {
         let doubled = self.quick.saturating_sub(1).min(10);
         let own = if doubled == 0 { Duration::ZERO } else { QUICK_PAUSE.saturating_mul(1 << (doubled - 1)) };

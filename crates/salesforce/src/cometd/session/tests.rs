@@ -1,16 +1,21 @@
-//! The arrows: what is done on each input. Here: way in, advice, age, stop. `tests/`: two connections,
-//! events, trouble.
+//! What a session does on each input.
+//!
+//! Here: the way in, advice, age, stopping. Below: two connections (`beside`), events, trouble, whatever holds in any order
+//! (`properties`, `seeds`); a session with the invariants of each step (`talk`) and the server it talks to (`org`).
 
 mod beside;
 mod events;
+mod org;
+mod properties;
+mod seeds;
+mod talk;
 mod trouble;
 
 use std::time::Duration;
 
-use super::{
-    super::{Answer, Failure, Input},
-    talk::{Talk, ok, shown},
-};
+use super::Stage;
+use crate::cometd::{Answer, Failure, Input};
+use talk::{Talk, ok, shown};
 
 const SHAKEN: &str =
     r#"[{"channel":"/meta/handshake","successful":true,"clientId":"c1","ext":{"replay":true}}]"#;
@@ -74,7 +79,7 @@ fn subscribing(channels: &[&str]) -> Talk {
 /// All channels subscribed to, first connect answered, second one under way.
 fn polling(channels: &[&str]) -> Talk {
     let mut talk = subscribing(channels);
-    while talk.phase() == "subscribing" {
+    while talk.phase() == Stage::Subscribing {
         talk.hears(SUBSCRIBED);
     }
     assert_eq!(talk.hears(CONNECTED), ["/connect"]);
@@ -166,7 +171,7 @@ fn polls_that_are_not_held_slow_down() {
     let mut waits = Vec::new();
     for _ in 0..9 {
         let action = talk.hears(HELD).remove(0);
-        if talk.phase() == "waiting" {
+        if talk.phase() == Stage::Waiting {
             talk.wakes();
         }
         waits.push(action);

@@ -2,11 +2,11 @@
 //!
 //! Here: the counters since the session was last healthy, and delays. Not here: which trouble it is (`reaction`).
 //!
-//! Invariant: whatever the dice, the waits of one kind of trouble grow until their cap. It never ends in giving up.
+//! Invariant: whatever the jitter, the waits of one kind of trouble grow until their cap. The session never gives up.
 
 use std::time::Duration;
 
-use super::{super::reaction::Reaction, Options};
+use crate::cometd::{options::Options, reaction::Reaction};
 
 /// Handshakes that are refused without a reason, before a new token is tried.
 const DENIALS_MAX: u32 = 3;
@@ -44,17 +44,17 @@ impl Trouble {
     }
 
     /// A session is lost or could not be had.
-    pub(super) fn plan(&mut self, reaction: Reaction, options: &Options, dice: f64) -> Plan {
+    pub(super) fn plan(&mut self, reaction: Reaction, options: &Options, jitter: f64) -> Plan {
         self.failures = self.failures.saturating_add(1);
-        let soon = back_off(self.failures, Duration::ZERO, options, dice);
+        let soon = back_off(self.failures, Duration::ZERO, options, jitter);
         let at_once = if self.failures == 1 { Duration::ZERO } else { soon };
         let again = |retry_in| Plan { retry_in, renew: false, refused: false };
-        let person = || Plan { retry_in: probe(options, dice).max(soon), renew: false, refused: true };
+        let person = || Plan { retry_in: probe(options, jitter).max(soon), renew: false, refused: true };
         match reaction {
             Reaction::Handshake => again(at_once),
-            Reaction::Login => self.login(at_once, options, dice),
+            Reaction::Login => self.login(at_once, options, jitter),
             Reaction::LoginThenRefused | Reaction::LoginThenBug if self.logins == 0 => {
-                self.login(at_once, options, dice)
+                self.login(at_once, options, jitter)
             }
             Reaction::Denied => {
                 self.denials += 1;
@@ -62,9 +62,9 @@ impl Trouble {
                     return again(soon);
                 }
                 self.denials = 0;
-                self.login(soon, options, dice)
+                self.login(soon, options, jitter)
             }
-            Reaction::BackOff(least) => again(back_off(self.failures, least, options, dice)),
+            Reaction::BackOff(least) => again(back_off(self.failures, least, options, jitter)),
             // Replay ids are judged where a channel is subscribed to; elsewhere such a reply makes no sense.
             Reaction::Replay => again(soon),
             Reaction::LoginThenRefused | Reaction::LoginThenBug | Reaction::Refused | Reaction::Bug => {
@@ -74,29 +74,29 @@ impl Trouble {
     }
 
     /// No token was to be had.
-    pub(super) fn no_token(&mut self, permanent: bool, options: &Options, dice: f64) -> Duration {
+    pub(super) fn no_token(&mut self, permanent: bool, options: &Options, jitter: f64) -> Duration {
         self.failures = self.failures.saturating_add(1);
-        let soon = back_off(self.failures, Duration::ZERO, options, dice);
-        if permanent { probe(options, dice).max(soon) } else { soon }
+        let soon = back_off(self.failures, Duration::ZERO, options, jitter);
+        if permanent { probe(options, jitter).max(soon) } else { soon }
     }
 
-    fn login(&mut self, retry_in: Duration, options: &Options, dice: f64) -> Plan {
+    fn login(&mut self, retry_in: Duration, options: &Options, jitter: f64) -> Plan {
         self.logins = self.logins.saturating_add(1);
         let refused = self.logins > LOGINS_MAX;
-        Plan { retry_in: if refused { probe(options, dice) } else { retry_in }, renew: true, refused }
+        Plan { retry_in: if refused { probe(options, jitter) } else { retry_in }, renew: true, refused }
     }
 }
 
-/// Full jitter below a doubling ceiling, but never less than a fifth of it: an unlucky die must not hammer.
-pub(super) fn back_off(failures: u32, least: Duration, options: &Options, dice: f64) -> Duration {
+/// Full jitter below a doubling ceiling, but never less than a fifth of it, so that chance cannot make it hammer.
+pub(super) fn back_off(failures: u32, least: Duration, options: &Options, jitter: f64) -> Duration {
     let doublings = failures.saturating_sub(1).min(DOUBLINGS_MAX);
     let ceiling = options.retry_base.saturating_mul(1 << doublings).min(options.retry_max);
-    scaled(ceiling, 0.2 + 0.8 * dice).max(scaled(least, 1.0 + dice / 2.0))
+    scaled(ceiling, 0.2 + 0.8 * jitter).max(scaled(least, 1.0 + jitter / 2.0))
 }
 
 /// The wait for something that only a person can mend.
-pub(super) fn probe(options: &Options, dice: f64) -> Duration {
-    scaled(options.probe_after, 1.0 + dice / 2.0)
+pub(super) fn probe(options: &Options, jitter: f64) -> Duration {
+    scaled(options.probe_after, 1.0 + jitter / 2.0)
 }
 
 /// A duration times a factor, without overflow.

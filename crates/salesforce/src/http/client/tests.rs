@@ -9,7 +9,7 @@ use tokio::{
 use super::*;
 use crate::{
     bulk::job,
-    oauth::{Flow, LoginClass},
+    oauth::{Flow, refusal::LoginClass},
     rest::{limits, query, versions},
 };
 
@@ -171,7 +171,7 @@ async fn silence_ends_with_the_calls_own_timeout() {
     assert_eq!(answer, Err(Failure::TimedOut));
 }
 
-/// A slow line is not a dead one.
+/// A slow network is not a dead one.
 #[tokio::test]
 async fn a_body_may_take_longer_than_its_beginning_while_it_flows() {
     let patience = Duration::from_millis(200);
@@ -190,7 +190,7 @@ async fn a_body_may_take_longer_than_its_beginning_while_it_flows() {
         let answer = exchange_in_time(Client::new().get(&url), 100, patience, patience).await;
         match answer {
             Ok((200, _, body)) if whole => assert_eq!(&body[..], b"1234567"),
-            Err(Trouble::TimedOut(_)) if !whole => {}
+            Err(ExchangeError::TimedOut(_)) if !whole => {}
             _ => panic!("with pauses of {pause_ms} ms"),
         }
         task.abort();
@@ -207,7 +207,7 @@ async fn bodies_are_bounded_announced_or_not() {
     for answer in [announced, chunked] {
         let (url, task) = server(vec![answer.clone(), answer]).await;
         let refused = exchange(request(&url), 10).await;
-        assert!(matches!(refused, Err(Trouble::TooLarge { status: 200, bytes_max: 10 })));
+        assert!(matches!(refused, Err(ExchangeError::TooLarge { status: 200, bytes_max: 10 })));
         assert!(matches!(exchange(request(&url), 11).await, Ok((200, _, body)) if body.len() == 11));
         task.await.unwrap();
     }

@@ -31,7 +31,7 @@ fn says(talk: &mut Talk, body: &str) -> Vec<String> {
 fn a_refused_channel_is_asked_for_again_while_the_poll_is_held() {
     let mut talk = asking();
     assert_eq!(says(&mut talk, PUT_OFF), ["refused /event/A__e 0.4", "wake 0.4"]);
-    assert_eq!(talk.phase(), "polling");
+    assert_eq!(talk.phase(), Stage::Polling);
     assert_eq!(talk.wakes(), ["/subscribe {/event/A__e:7}"]);
     assert_eq!(says(&mut talk, AGED), ["gap /event/A__e after 7", "/subscribe {/event/A__e:-2}"]);
     assert_eq!(says(&mut talk, SUBSCRIBED), ["subscribed /event/A__e -2"]);

@@ -120,8 +120,8 @@ fn repeated_events_are_known_by_name_not_by_size() {
     let mut talk = polling(&["/event/A__e@7"]);
     let mut batch = |events: &[String]| {
         let actions = talk.hears(&with(events, HELD));
-        while talk.phase() != "polling" {
-            if talk.phase() == "storing" {
+        while talk.phase() != Stage::Polling {
+            if talk.phase() == Stage::Storing {
                 talk.stored()
             } else {
                 talk.wakes()

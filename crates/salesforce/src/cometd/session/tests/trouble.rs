@@ -206,7 +206,7 @@ fn a_channel_that_may_lack_a_login_gets_one() {
     talk.hears(SUBSCRIBED);
     talk.hears(CONNECTED);
     // Long healthy, and asked again: the other channel is not torn down with it once more.
-    while talk.phase() == "polling" {
+    while talk.phase() == Stage::Polling {
         talk.after(100.0).hears(HELD);
     }
     assert_eq!(talk.hears(&denied), ["refused /event/A__e 900", "/connect"]);
@@ -220,7 +220,7 @@ fn waits_grow_until_the_session_has_been_healthy() {
     for _ in 0..12 {
         talk.after(5.0);
         waits.push(talk.hears(&unknown).remove(0));
-        if talk.phase() == "resting" {
+        if talk.phase() == Stage::Resting {
             talk.wakes();
         }
         talk.hears(SHAKEN);
@@ -231,7 +231,7 @@ fn waits_grow_until_the_session_has_been_healthy() {
     assert_eq!(waits.join("|"), expected);
     assert_eq!(talk.after(60.0).hears(HELD), ["/connect"]);
     assert_eq!(talk.hears(&unknown), ["lost 0", "/handshake"]);
-    talk.dice = 1.0;
+    talk.jitter = 1.0;
     assert_eq!(talk.hears(&refusal("handshake", "403::Handshake denied", None))[0], "lost 2");
 }
 

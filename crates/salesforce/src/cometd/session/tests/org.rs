@@ -4,16 +4,14 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    super::{Answer, Failure},
-    talk::{Sent, ok},
-};
+use super::talk::{Sent, ok};
+use crate::cometd::{Answer, Failure};
 
 pub(super) const CHANNELS: [&str; 2] = ["/event/A__e", "/event/B__e"];
 
 /// What one request meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum FaultEffect {
     None,
     /// Nothing reaches the server.
     Unreachable,
@@ -46,26 +44,26 @@ pub(super) enum Fault {
     PutOff,
 }
 
-pub(super) const FAULTS: [Fault; 19] = [
-    Fault::None,
-    Fault::Unreachable,
-    Fault::Cut,
-    Fault::TimedOut,
-    Fault::Html,
-    Fault::Empty,
-    Fault::Forgotten,
-    Fault::Busy,
-    Fault::TokenDead,
-    Fault::Denied,
-    Fault::NoPermission,
-    Fault::RefusedWithEvents,
-    Fault::Ended,
-    Fault::Twice,
-    Fault::Bare,
-    Fault::NoCookie,
-    Fault::Spent,
-    Fault::Half,
-    Fault::PutOff,
+pub(super) const FAULT_EFFECTS: [FaultEffect; 19] = [
+    FaultEffect::None,
+    FaultEffect::Unreachable,
+    FaultEffect::Cut,
+    FaultEffect::TimedOut,
+    FaultEffect::Html,
+    FaultEffect::Empty,
+    FaultEffect::Forgotten,
+    FaultEffect::Busy,
+    FaultEffect::TokenDead,
+    FaultEffect::Denied,
+    FaultEffect::NoPermission,
+    FaultEffect::RefusedWithEvents,
+    FaultEffect::Ended,
+    FaultEffect::Twice,
+    FaultEffect::Bare,
+    FaultEffect::NoCookie,
+    FaultEffect::Spent,
+    FaultEffect::Half,
+    FaultEffect::PutOff,
 ];
 
 /// One org: retained events, at most one session with its queue.
@@ -94,32 +92,32 @@ impl Org {
         }
     }
 
-    pub(super) fn answer(&mut self, sent: &Sent, fault: Fault) -> Result<Answer, Failure> {
+    pub(super) fn answer(&mut self, sent: &Sent, fault: FaultEffect) -> Result<Answer, Failure> {
         match fault {
-            Fault::Unreachable => return Err(Failure::Unreachable("DNS".to_owned())),
-            Fault::TimedOut => return Err(Failure::TimedOut),
-            Fault::Html => return Ok(Answer { status: 503, ..ok("<html>") }),
-            Fault::Empty => return Ok(ok("")),
-            Fault::Forgotten => self.session = None,
+            FaultEffect::Unreachable => return Err(Failure::Unreachable("DNS".to_owned())),
+            FaultEffect::TimedOut => return Err(Failure::TimedOut),
+            FaultEffect::Html => return Ok(Answer { status: 503, ..ok("<html>") }),
+            FaultEffect::Empty => return Ok(ok("")),
+            FaultEffect::Forgotten => self.session = None,
             _ => {}
         }
         let error = match fault {
-            Fault::Busy => Some(("401::Authentication invalid", "503::Server is too busy.")),
-            Fault::TokenDead => Some(("403::Handshake denied", "401::Authentication invalid")),
-            Fault::Denied => Some(("403::Handshake denied", "")),
-            Fault::NoPermission => Some(("403::Restricted channel", "")),
-            Fault::RefusedWithEvents => Some(("403::Unknown client", "")),
-            Fault::NoCookie => {
+            FaultEffect::Busy => Some(("401::Authentication invalid", "503::Server is too busy.")),
+            FaultEffect::TokenDead => Some(("403::Handshake denied", "401::Authentication invalid")),
+            FaultEffect::Denied => Some(("403::Handshake denied", "")),
+            FaultEffect::NoPermission => Some(("403::Restricted channel", "")),
+            FaultEffect::RefusedWithEvents => Some(("403::Unknown client", "")),
+            FaultEffect::NoCookie => {
                 Some(("400::Client {x} has established a session, but no BAYEUX_BROWSER cookie present", ""))
             }
-            Fault::PutOff => Some(("", "")),
-            Fault::Spent => Some(("403::Organization total events daily limit exceeded", "")),
+            FaultEffect::PutOff => Some(("", "")),
+            FaultEffect::Spent => Some(("403::Organization total events daily limit exceeded", "")),
             _ => None,
         };
         let (mut body, mut queue) = (Vec::new(), Vec::new());
         let mut reply = json!({ "channel": sent.message["channel"], "id": sent.message["id"] });
         let refused = if error.is_some() {
-            if fault == Fault::RefusedWithEvents {
+            if fault == FaultEffect::RefusedWithEvents {
                 queue = self.drain(sent);
             }
             error
@@ -130,7 +128,7 @@ impl Org {
             queue.extend(self.drain(sent));
             refused.map(|error| (error, ""))
         };
-        if fault == Fault::Twice {
+        if fault == FaultEffect::Twice {
             queue = queue.iter().flat_map(|event| [*event, *event]).collect();
         }
         body.extend(queue.into_iter().map(|(channel, id)| {
@@ -141,21 +139,21 @@ impl Org {
         if let Some((error, reason)) = refused {
             reply["error"] = error.into();
             reply["ext"]["sfdc"]["failureReason"] = reason.into();
-            if fault == Fault::PutOff {
+            if fault == FaultEffect::PutOff {
                 reply["advice"]["reconnect"] = "retry".into();
             }
         }
-        if fault == Fault::Ended {
+        if fault == FaultEffect::Ended {
             self.session = None;
             body.push(json!({ "channel": "/meta/disconnect" }));
         }
         body.push(reply);
         let text = match (fault, body.as_slice()) {
-            (Fault::Cut, _) => return Err(Failure::Broken("EOF".to_owned())),
-            (Fault::Bare, [reply]) => reply.to_string(),
+            (FaultEffect::Cut, _) => return Err(Failure::Broken("EOF".to_owned())),
+            (FaultEffect::Bare, [reply]) => reply.to_string(),
             _ => Value::from(body).to_string(),
         };
-        Ok(ok(if fault == Fault::Half { &text[..text.len() / 2] } else { &text }))
+        Ok(ok(if fault == FaultEffect::Half { &text[..text.len() / 2] } else { &text }))
     }
 
     fn drain(&mut self, sent: &Sent) -> Vec<(usize, i64)> {

@@ -11,9 +11,10 @@ use std::{
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{
-    super::{Action, Answer, Batch, Failure, Input, Report, StartFrom, Wanted},
-    Options, Phase, Session, step,
+use crate::cometd::{
+    Action, Answer, Batch, Failure, Input, Report, StartFrom, Wanted,
+    options::Options,
+    session::{Session, Stage, state::Phase, step},
 };
 
 /// An open `Action::Send`.
@@ -28,19 +29,48 @@ pub(super) struct Sent {
     until: Duration,
 }
 
+/// An open `Action::Store`.
+#[derive(Clone, Debug)]
+pub(super) struct OpenStore {
+    pub(super) request: u64,
+    batches: Vec<Batch>,
+}
+
+/// An open `Action::Wake`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OpenTimer {
+    timer: u64,
+    at: Duration,
+}
+
+/// An event on disk.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    pub(super) channel: String,
+    pub(super) replay_id: i64,
+}
+
+/// A reported gap.
+#[derive(Clone, Debug)]
+pub(super) struct Gap {
+    pub(super) channel: String,
+    /// The position behind which events may be missing.
+    pub(super) last: Vec<u8>,
+}
+
 /// A session and what it waits for.
 pub(super) struct Talk {
     session: Option<Session>,
     pub(super) now: Duration,
-    pub(super) dice: f64,
+    pub(super) jitter: f64,
     pub(super) sends: Vec<Sent>,
-    pub(super) stores: Vec<(u64, Vec<Batch>)>,
+    pub(super) stores: Vec<OpenStore>,
     pub(super) tokens: usize,
-    pub(super) wakes: Vec<(u64, Duration)>,
+    pub(super) wakes: Vec<OpenTimer>,
     /// The positions on disk.
     pub(super) stored: BTreeMap<String, Vec<u8>>,
-    /// The replay ids on disk, in order of storing.
-    pub(super) kept: Vec<(String, i64)>,
+    /// The events on disk, in order of storing.
+    pub(super) kept: Vec<Kept>,
     pub(super) done: usize,
     /// Requests so far.
     pub(super) requests: usize,
@@ -50,8 +80,8 @@ pub(super) struct Talk {
     pub(super) logged_in: usize,
     /// Subscribes beside a held poll so far.
     pub(super) asked_beside: usize,
-    /// Reported gaps: channel, and the position behind which events may be missing.
-    pub(super) gaps: Vec<(String, Vec<u8>)>,
+    /// The gaps reported so far.
+    pub(super) gaps: Vec<Gap>,
     /// Sessions that were told to end: what is still open of them is not waited for any more.
     left: BTreeSet<String>,
 }
@@ -74,7 +104,7 @@ impl Talk {
         }
         Self {
             now: Duration::from_secs(1000),
-            dice: 0.0,
+            jitter: 0.0,
             stored,
             session: Some(Session::new(channels, Options::default())),
             sends: Vec::new(),
@@ -96,7 +126,7 @@ impl Talk {
         self.session.as_ref().expect("between steps").is_idle()
     }
 
-    pub(super) fn phase(&self) -> &'static str {
+    pub(super) fn phase(&self) -> Stage {
         self.session.as_ref().expect("between steps").phase()
     }
 
@@ -104,7 +134,7 @@ impl Talk {
     pub(super) fn tell(&mut self, input: Input) -> Vec<Action> {
         self.close(&input);
         let session = self.session.take().expect("between steps");
-        let (session, actions) = step(session, input, self.now, self.dice);
+        let (session, actions) = step(session, input, self.now, self.jitter);
         self.session = Some(session);
         for action in &actions {
             self.open(action);
@@ -117,21 +147,22 @@ impl Talk {
         match input {
             Input::Answer { request, .. } => self.sends.retain(|sent| sent.request != *request),
             Input::Stored { request } => {
-                for (_, batches) in self.stores.extract_if(.., |(store, _)| store == request) {
-                    for Batch { channel, events, position } in batches {
-                        self.kept.extend(
-                            events.iter().map(|event| (channel.clone(), event.replay_id.unwrap_or(-1))),
-                        );
+                for store in self.stores.extract_if(.., |store| store.request == *request) {
+                    for Batch { channel, events, position } in store.batches {
+                        self.kept.extend(events.iter().map(|event| Kept {
+                            channel: channel.clone(),
+                            replay_id: event.replay_id.unwrap_or(-1),
+                        }));
                         position.map(|position| self.stored.insert(channel, position));
                     }
                 }
             }
-            Input::StoreFailed { request } => self.stores.retain(|(store, _)| store != request),
+            Input::StoreFailed { request } => self.stores.retain(|store| store.request != *request),
             Input::TokenReady | Input::TokenFailed { .. } => {
                 self.tokens = self.tokens.saturating_sub(1);
                 self.logged_in += usize::from(matches!(input, Input::TokenReady));
             }
-            Input::Woke { timer } => self.wakes.retain(|(wake, _)| wake != timer),
+            Input::Woke { timer } => self.wakes.retain(|wake| wake.timer != *timer),
             Input::Start | Input::Stop => {}
         }
     }
@@ -147,13 +178,19 @@ impl Talk {
                 self.requests += 1;
                 self.sends.push(sent);
             }
-            Action::Store { request, batches } => self.stores.push((*request, batches.clone())),
+            Action::Store { request, batches } => {
+                self.stores.push(OpenStore { request: *request, batches: batches.clone() });
+            }
             Action::RenewToken { .. } => {
                 self.tokens += 1;
                 self.logins += 1;
             }
-            Action::Wake { after, timer } => self.wakes.push((*timer, self.now + *after)),
-            Action::Report(Report::Gap { channel, last }) => self.gaps.push((channel.clone(), last.clone())),
+            Action::Wake { after, timer } => {
+                self.wakes.push(OpenTimer { timer: *timer, at: self.now + *after });
+            }
+            Action::Report(Report::Gap { channel, last }) => {
+                self.gaps.push(Gap { channel: channel.clone(), last: last.clone() });
+            }
             Action::Report(_) => {}
             Action::Done => {
                 assert!(self.stores.is_empty(), "done while a store is open");
@@ -201,7 +238,7 @@ impl Talk {
                     "{channel} is not where it stands"
                 ),
                 -2 => {
-                    let gap = self.gaps.iter().any(|(gap, _)| gap == channel);
+                    let gap = self.gaps.iter().any(|gap| gap.channel == channel);
                     assert!(stored.is_none() || gap, "{channel} gave up its position silently");
                 }
                 _ => assert_eq!(stored, None, "{channel} forgot its position"),
@@ -214,7 +251,7 @@ impl Talk {
     fn check(&self) {
         let session = self.session.as_ref().expect("between steps");
         let (mut requests, mut store, mut token, mut timer) = (Vec::new(), None, false, false);
-        match &session.phase {
+        match &session.0.phase {
             Phase::Idle => {}
             Phase::Renewing { .. } => token = true,
             Phase::Handshaking { request, .. }
@@ -233,14 +270,14 @@ impl Talk {
         assert!(requests.iter().all(open), "{requests:?} is waited for in {}", self.phase());
         let more = self.sends.iter().find(|sent| !requests.contains(&sent.request) && !self.is_left(sent));
         assert!(more.is_none(), "nobody waits for {more:?} in {}", self.phase());
-        let stores: Vec<u64> = self.stores.iter().map(|(store, _)| *store).collect();
+        let stores: Vec<u64> = self.stores.iter().map(|store| store.request).collect();
         assert_eq!(stores, Vec::from_iter(store), "in {}", self.phase());
         assert_eq!(self.tokens, usize::from(token), "in {}", self.phase());
         let rings = |at: Duration| {
-            let alarm = session.alarm.expect("an alarm");
-            alarm.at <= at && self.wakes.iter().any(|(timer, _)| *timer == alarm.timer)
+            let alarm = session.0.alarm.expect("an alarm");
+            alarm.at <= at && self.wakes.iter().any(|wake| wake.timer == alarm.timer)
         };
-        match session.deadline() {
+        match session.0.deadline() {
             Some(at) => assert!(rings(at), "nothing rings in {}", self.phase()),
             None => assert!(!timer, "no time is set in {}", self.phase()),
         }
@@ -248,11 +285,11 @@ impl Talk {
 
     /// The process dies; an open store may still have reached the disk. A new one goes on from there.
     pub(super) fn die(&mut self, store_reached_disk: bool) {
-        if let Some((request, _)) = self.stores.first().filter(|_| store_reached_disk) {
-            self.close(&Input::Stored { request: *request });
+        if let Some(store) = self.stores.first().filter(|_| store_reached_disk) {
+            self.close(&Input::Stored { request: store.request });
         }
         let session = self.session.as_ref().expect("between steps");
-        let wanted = session.channels.iter().map(|channel| Wanted {
+        let wanted = session.0.channels.iter().map(|channel| Wanted {
             position: self.stored.get(&channel.wanted.channel).cloned(),
             ..channel.wanted.clone()
         });
@@ -263,7 +300,7 @@ impl Talk {
 
     /// Whether a timer rings before the caller gives up any request.
     pub(super) fn rings_first(&self) -> bool {
-        let ring = self.wakes.iter().map(|(_, at)| *at).min();
+        let ring = self.wakes.iter().map(|wake| wake.at).min();
         ring.is_some_and(|ring| self.sends.iter().all(|sent| ring < sent.until))
     }
 
@@ -285,18 +322,18 @@ impl Talk {
     }
 
     pub(super) fn stored(&mut self) -> Vec<String> {
-        let request = self.stores.first().expect("an open store").0;
+        let request = self.stores.first().expect("an open store").request;
         shown(&self.tell(Input::Stored { request }))
     }
 
     pub(super) fn not_stored(&mut self) -> Vec<String> {
-        let request = self.stores.first().expect("an open store").0;
+        let request = self.stores.first().expect("an open store").request;
         shown(&self.tell(Input::StoreFailed { request }))
     }
 
     /// The clock goes on from timer to timer until one of them has an effect.
     pub(super) fn wakes(&mut self) -> Vec<String> {
-        while let Some((timer, at)) = self.wakes.iter().min_by_key(|(_, at)| *at).copied() {
+        while let Some(OpenTimer { timer, at }) = self.wakes.iter().min_by_key(|wake| wake.at).copied() {
             self.now = self.now.max(at);
             let actions = self.tell(Input::Woke { timer });
             if !actions.is_empty() {

@@ -8,10 +8,10 @@ use std::{collections::BTreeMap, time::Duration};
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::{
-    super::{Answer, Input},
-    org::{CHANNELS, FAULTS, Fault, Org},
+    org::{CHANNELS, FAULT_EFFECTS, FaultEffect, Org},
     talk::{Talk, ok},
 };
+use crate::cometd::{Answer, Input};
 
 /// Bodies that make no sense, or only some.
 const BODIES: [&str; 9] = [
@@ -35,12 +35,12 @@ const LOGINS_MAX: usize = 80;
 #[derive(Clone, Debug)]
 pub(super) enum Move {
     /// The oldest request is answered.
-    Serve(Fault),
+    Serve(FaultEffect),
     /// The youngest request is answered.
-    ServeLast(Fault),
+    ServeLast(FaultEffect),
     /// Of two open requests the server answers one (the younger one if so) with this fault, then publishes, then answers
     /// the other; the answers arrive in the other order.
-    Cross(usize, bool, Fault),
+    Cross(usize, bool, FaultEffect),
     Publish(usize),
     Store(bool),
     Token(bool),
@@ -56,10 +56,10 @@ pub(super) enum Move {
 
 fn moves(length: usize) -> impl Strategy<Value = Vec<(Move, f64)>> {
     let one = prop_oneof![
-        8 => Just(Move::Serve(Fault::None)),
-        4 => select(&FAULTS[..]).prop_map(Move::Serve),
-        1 => select(&FAULTS[..]).prop_map(Move::ServeLast),
-        1 => (0..2_usize, any::<bool>(), select(vec![Fault::None, Fault::Cut]))
+        8 => Just(Move::Serve(FaultEffect::None)),
+        4 => select(&FAULT_EFFECTS[..]).prop_map(Move::Serve),
+        1 => select(&FAULT_EFFECTS[..]).prop_map(Move::ServeLast),
+        1 => (0..2_usize, any::<bool>(), select(vec![FaultEffect::None, FaultEffect::Cut]))
             .prop_map(|(channel, younger, fault)| Move::Cross(channel, younger, fault)),
         6 => (0..2_usize).prop_map(Move::Publish),
         4 => proptest::bool::weighted(0.8).prop_map(Move::Store),
@@ -89,8 +89,8 @@ impl World {
 
     fn play(&mut self, moves: Vec<(Move, f64)>) {
         self.talk.tell(Input::Start);
-        for (one, dice) in moves {
-            self.talk.dice = dice;
+        for (one, jitter) in moves {
+            self.talk.jitter = jitter;
             self.go(&one);
         }
     }
@@ -102,8 +102,8 @@ impl World {
             Move::Cross(channel, younger, fault) => self.cross(channel, younger, fault),
             Move::Publish(channel) => self.org.publish(channel),
             Move::Store(good) => {
-                if let Some((request, _)) = self.talk.stores.first() {
-                    let request = *request;
+                if let Some(store) = self.talk.stores.first() {
+                    let request = store.request;
                     self.talk.tell(if good {
                         Input::Stored { request }
                     } else {
@@ -132,7 +132,7 @@ impl World {
         }
     }
 
-    fn serve(&mut self, index: usize, fault: Fault) {
+    fn serve(&mut self, index: usize, fault: FaultEffect) {
         if let Some(sent) = self.talk.sends.get(index).cloned() {
             let http = self.org.answer(&sent, fault);
             self.talk.tell(Input::Answer { request: sent.request, http });
@@ -146,14 +146,14 @@ impl World {
         }
     }
 
-    fn cross(&mut self, channel: usize, younger: bool, fault: Fault) {
+    fn cross(&mut self, channel: usize, younger: bool, fault: FaultEffect) {
         let [.., older, other] = self.talk.sends.as_slice() else { return };
         let (one, other) = if younger { (other, older) } else { (older, other) };
         let (one, other) = (one.clone(), other.clone());
         self.org.publish(channel);
         let first = self.org.answer(&one, fault);
         self.org.publish(channel);
-        let second = self.org.answer(&other, Fault::None);
+        let second = self.org.answer(&other, FaultEffect::None);
         self.talk.tell(Input::Answer { request: other.request, http: second });
         self.talk.tell(Input::Answer { request: one.request, http: first });
     }
@@ -163,7 +163,7 @@ impl World {
         if !talk.sends.iter().any(|sent| sent.request == number) {
             talk.tell(Input::Answer { request: number, http });
         }
-        if !talk.stores.iter().any(|(store, _)| *store == number) {
+        if !talk.stores.iter().any(|store| store.request == number) {
             talk.tell(Input::Stored { request: number });
             talk.tell(Input::StoreFailed { request: number });
         }
@@ -185,7 +185,7 @@ impl World {
                 self.go(&Move::Ring);
             } else {
                 self.talk.now += Duration::from_secs(20);
-                self.serve(0, Fault::None);
+                self.serve(0, FaultEffect::None);
             }
         }
         false
@@ -193,8 +193,8 @@ impl World {
 
     pub(super) fn kept(&self) -> BTreeMap<&str, Vec<i64>> {
         let mut kept: BTreeMap<&str, Vec<i64>> = CHANNELS.map(|channel| (channel, Vec::new())).into();
-        for (channel, id) in &self.talk.kept {
-            kept.get_mut(channel.as_str()).expect("a known channel").push(*id);
+        for event in &self.talk.kept {
+            kept.get_mut(event.channel.as_str()).expect("a known channel").push(event.replay_id);
         }
         kept
     }
@@ -246,17 +246,17 @@ proptest! {
     /// login.
     #[test]
     fn requests_and_logins_in_an_hour_are_bounded(
-        faults in vec(select(&FAULTS[..]), 1..8),
+        faults in vec(select(&FAULT_EFFECTS[..]), 1..8),
         events in any::<bool>(),
         tokens in vec(any::<bool>(), 1..4),
-        dice in vec(0.0..=1.0, 1..8),
+        jitter in vec(0.0..=1.0, 1..8),
     ) {
         let mut world = World::new(true);
         world.talk.tell(Input::Start);
         let (begin, mut turns) = (world.talk.now, 0);
         let end = begin + Duration::from_hours(1);
         while world.talk.now < end {
-            world.talk.dice = dice[turns % dice.len()];
+            world.talk.jitter = jitter[turns % jitter.len()];
             if world.talk.tokens > 0 {
                 world.go(&Move::Token(tokens[turns % tokens.len()]));
             } else if !world.talk.stores.is_empty() {

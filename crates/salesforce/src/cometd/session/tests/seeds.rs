@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
 use super::{
-    super::Input,
-    org::{CHANNELS, FAULTS, Fault},
+    org::{CHANNELS, FAULT_EFFECTS, FaultEffect},
     properties::{Move, World},
 };
+use crate::cometd::{Input, session::Stage};
 
 /// Lives played unless the environment says otherwise.
 const SEEDS: u64 = 3_000;
@@ -59,7 +59,7 @@ fn no_event_is_lost_without_a_gap_report_and_none_is_out_of_order() {
 }
 
 fn live(seed: u64) -> Result<Life, String> {
-    let mut dice = StdRng::seed_from_u64(seed);
+    let mut rng = StdRng::seed_from_u64(seed);
     let mut world = World::new(false);
     // Each channel has a position from the start: without one there is nothing that could be missed.
     world.org.publish(0);
@@ -69,37 +69,37 @@ fn live(seed: u64) -> Result<Life, String> {
         return Err("the first events were not stored".to_owned());
     }
     // How hostile this life is, out of 100 answers.
-    let faults = dice.random_range(0..90);
+    let faults = rng.random_range(0..90);
     // Whether it is led to where two connections are in use, which chance alone seldom does.
-    let beside = dice.random_ratio(1, 2);
+    let beside = rng.random_ratio(1, 2);
     for _ in 0..MOVES {
-        world.talk.dice = dice.random();
-        if let Some(one) = lead(&world, &mut dice).filter(|_| beside) {
+        world.talk.jitter = rng.random();
+        if let Some(one) = lead(&world, &mut rng).filter(|_| beside) {
             world.go(&one);
             continue;
         }
-        match dice.random_range(0..100) {
+        match rng.random_range(0..100) {
             0..40 => {
-                let fault = if dice.random_range(0..100) < faults {
-                    FAULTS[dice.random_range(0..FAULTS.len())]
+                let fault = if rng.random_range(0..100) < faults {
+                    FAULT_EFFECTS[rng.random_range(0..FAULT_EFFECTS.len())]
                 } else {
-                    Fault::None
+                    FaultEffect::None
                 };
-                world.go(&if dice.random_ratio(1, 8) { Move::ServeLast(fault) } else { Move::Serve(fault) });
+                world.go(&if rng.random_ratio(1, 8) { Move::ServeLast(fault) } else { Move::Serve(fault) });
             }
-            40..60 => world.org.publish(dice.random_range(0..2)),
-            60..75 => world.go(&Move::Store(dice.random_ratio(9, 10))),
-            75..80 => world.go(&Move::Token(dice.random_ratio(9, 10))),
+            40..60 => world.org.publish(rng.random_range(0..2)),
+            60..75 => world.go(&Move::Store(rng.random_ratio(9, 10))),
+            75..80 => world.go(&Move::Token(rng.random_ratio(9, 10))),
             80..88 => world.go(&Move::Ring),
-            88..92 => world.go(&Move::Pass(dice.random_range(0..200_000))),
+            88..92 => world.go(&Move::Pass(rng.random_range(0..200_000))),
             92..94 => {
                 let left = world.org.published.len() - world.org.purged;
-                world.org.purged += dice.random_range(0..=left);
+                world.org.purged += rng.random_range(0..=left);
             }
-            94..96 => world.talk.die(dice.random()),
+            94..96 => world.talk.die(rng.random()),
             96 => world.go(&Move::Stop),
-            97 => world.go(&cross(&mut dice)),
-            98 => world.go(&Move::Stale(dice.random_range(0..300))),
+            97 => world.go(&cross(&mut rng)),
+            98 => world.go(&Move::Stale(rng.random_range(0..300))),
             _ => world.go(&Move::Start),
         }
     }
@@ -113,26 +113,32 @@ fn live(seed: u64) -> Result<Life, String> {
 }
 
 /// The next move towards a subscribe beside a poll, or what may go wrong with the two.
-fn lead(world: &World, dice: &mut StdRng) -> Option<Move> {
-    let lost = [Fault::Cut, Fault::Cut, Fault::TimedOut, Fault::RefusedWithEvents, Fault::Forgotten];
+fn lead(world: &World, rng: &mut StdRng) -> Option<Move> {
+    let lost = [
+        FaultEffect::Cut,
+        FaultEffect::Cut,
+        FaultEffect::TimedOut,
+        FaultEffect::RefusedWithEvents,
+        FaultEffect::Forgotten,
+    ];
     match world.talk.phase() {
-        "subscribing" if dice.random_ratio(1, 2) => Some(Move::Serve(Fault::PutOff)),
-        "polling" if world.talk.rings_first() && dice.random_ratio(2, 3) => Some(Move::Ring),
-        "asking" => Some(match dice.random_range(0..9) {
-            0..3 => Move::Publish(dice.random_range(0..2)),
-            3 => Move::Serve(Fault::None),
-            4 => Move::ServeLast(Fault::None),
-            5 => Move::Serve(lost[dice.random_range(0..lost.len())]),
-            6 => Move::ServeLast(lost[dice.random_range(0..lost.len())]),
-            _ => cross(dice),
+        Stage::Subscribing if rng.random_ratio(1, 2) => Some(Move::Serve(FaultEffect::PutOff)),
+        Stage::Polling if world.talk.rings_first() && rng.random_ratio(2, 3) => Some(Move::Ring),
+        Stage::Asking => Some(match rng.random_range(0..9) {
+            0..3 => Move::Publish(rng.random_range(0..2)),
+            3 => Move::Serve(FaultEffect::None),
+            4 => Move::ServeLast(FaultEffect::None),
+            5 => Move::Serve(lost[rng.random_range(0..lost.len())]),
+            6 => Move::ServeLast(lost[rng.random_range(0..lost.len())]),
+            _ => cross(rng),
         }),
         _ => None,
     }
 }
 
-fn cross(dice: &mut StdRng) -> Move {
-    let fault = if dice.random_ratio(1, 3) { Fault::Cut } else { Fault::None };
-    Move::Cross(dice.random_range(0..2), dice.random(), fault)
+fn cross(rng: &mut StdRng) -> Move {
+    let fault = if rng.random_ratio(1, 3) { FaultEffect::Cut } else { FaultEffect::None };
+    Move::Cross(rng.random_range(0..2), rng.random(), fault)
 }
 
 fn check(world: &World) -> Result<Life, String> {
@@ -151,8 +157,8 @@ fn check(world: &World) -> Result<Life, String> {
             .talk
             .gaps
             .iter()
-            .filter(|(gap, _)| gap == channel)
-            .filter_map(|(_, last)| String::from_utf8_lossy(last).parse().ok())
+            .filter(|gap| gap.channel == channel)
+            .filter_map(|gap| String::from_utf8_lossy(&gap.last).parse().ok())
             .collect();
         for id in &missed {
             // The gap that covers it begins at the last event stored before it.
