@@ -147,4 +147,8 @@ const PROGRAM: &[Layer] = &[
     layer("crate", &["main"], &[ANY]),
 ];
 
-const XTASK: &[Layer] = &[layer("crate", &["main"], &[ANY])];
+const XTASK: &[Layer] = &[
+    layer("step", &["step"], &[]),
+    layer("checks", &["deny"], &["step"]),
+    layer("crate", &["main"], &[ANY]),
+];
