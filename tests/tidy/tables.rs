@@ -84,7 +84,7 @@ const ACTORS: &[Layer] = &[
 const BELOW_THE_FLOW: &[&str] = &["leaves", "runtime", "vendor", "org", "org/api", "org as a whole"];
 
 const RECONCILE: &[Layer] = &[
-    layer("values", &["id", "name", "number", "route", "row"], &[]),
+    layer("values", &["id", "name", "number", "operation", "route", "row"], &[]),
     layer("org", &["column", "describe", "matching"], &["values"]),
     layer("mapping", &["mapping"], &["values"]),
     layer("requests", &["change", "event", "lookup"], &["values", "mapping"]),
