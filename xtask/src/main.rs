@@ -3,17 +3,15 @@
 //! Here: the order of the checks, and what they need on a fresh machine. Not here: the checks themselves.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a build tool talks to the terminal")]
 
+mod deny;
+mod step;
+
 use std::{
     path::Path,
     process::{Command, ExitCode},
 };
 
-/// One check: what it proves, and the command that proves it.
-struct Step {
-    name: &'static str,
-    command: &'static [&'static str],
-    env: &'static [(&'static str, &'static str)],
-}
+use crate::step::{Step, run};
 
 const CHECKS: &[Step] = &[
     Step { name: "formatting", command: &["cargo", "fmt", "--all", "--check"], env: &[] },
@@ -113,32 +111,14 @@ fn test() -> ExitCode {
     if has("npm") && !PACKAGE.iter().all(run) {
         return ExitCode::FAILURE;
     }
-    let tests = if has_nextest() { NEXTEST } else { CARGO_TEST };
-    // Tests come last, so that the run closes on what they counted.
-    for step in CHECKS.iter().chain([&DOCS, &tests]) {
-        if !run(step) {
-            return ExitCode::FAILURE;
-        }
+    if !CHECKS.iter().chain([&DOCS]).all(run) || !deny::check() {
+        return ExitCode::FAILURE;
     }
-    ExitCode::SUCCESS
+    // Tests come last, so that the run closes on what they counted.
+    let tests = if has_nextest() { NEXTEST } else { CARGO_TEST };
+    if run(&tests) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn has_nextest() -> bool {
     Command::new("cargo").args(["nextest", "--version"]).output().is_ok_and(|output| output.status.success())
-}
-
-fn run(step: &Step) -> bool {
-    println!("── {}: {}", step.name, step.command.join(" "));
-    let (program, arguments) = step.command.split_first().expect("every step names a program");
-    match Command::new(program).args(arguments).envs(step.env.iter().copied()).status() {
-        Ok(status) if status.success() => true,
-        Ok(status) => {
-            eprintln!("{} failed ({status}): {}", step.name, step.command.join(" "));
-            false
-        }
-        Err(cause) => {
-            eprintln!("{}: `{program}` could not be started: {cause}. Is it on PATH?", step.name);
-            false
-        }
-    }
 }

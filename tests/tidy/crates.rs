@@ -1,4 +1,4 @@
-//! The import directions of ARCHITECTURE.md, held by a test over `cargo metadata`.
+//! The import directions between crates that ARCHITECTURE.md draws, held over `cargo metadata`.
 
 use std::{collections::BTreeMap, process::Command};
 
@@ -24,7 +24,7 @@ const NEVER: &[(&str, &[&str])] = &[
     ("orgpipe-store", &["reqwest", "actix"]),
 ];
 
-fn dependencies() -> BTreeMap<String, Vec<String>> {
+pub(crate) fn dependencies() -> BTreeMap<String, Vec<String>> {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -50,7 +50,7 @@ fn crates_import_only_in_the_drawn_direction() {
         let (_, allowed) = MAY_IMPORT
             .iter()
             .find(|(name, _)| *name == package)
-            .unwrap_or_else(|| panic!("`{package}` is new: say in tests/tidy.rs what it may import"));
+            .unwrap_or_else(|| panic!("`{package}` is new: say in tests/tidy/crates.rs what it may import"));
         let ours = imports.iter().filter(|import| MAY_IMPORT.iter().any(|(name, _)| name == import));
         for import in ours {
             assert!(allowed.contains(&import.as_str()), "`{package}` must not import `{import}`");

@@ -1,0 +1,154 @@
+//! The layers of each crate from the bottom up: what may import what.
+//!
+//! A file that is new must be given a place here, and a place that is gone must be taken out.
+
+use super::{
+    layers::{ANY, Layer, layer},
+    names::Exception,
+};
+
+/// One of our crates, and the rules for its inside.
+#[derive(Debug)]
+pub(crate) struct Crate {
+    pub(crate) package: &'static str,
+    /// Its source folder in the workspace.
+    pub(crate) folder: &'static str,
+    pub(crate) layers: &'static [Layer],
+    /// Type names that may stand twice.
+    pub(crate) exceptions: &'static [Exception],
+}
+
+pub(crate) const CRATES: &[Crate] = &[
+    Crate { package: "orgpipe-actors", folder: "actors/src", layers: ACTORS, exceptions: &[] },
+    Crate {
+        package: "orgpipe-reconcile",
+        folder: "crates/reconcile/src",
+        layers: RECONCILE,
+        exceptions: &[],
+    },
+    Crate {
+        package: "orgpipe-salesforce",
+        folder: "crates/salesforce/src",
+        layers: SALESFORCE,
+        exceptions: &[],
+    },
+    Crate {
+        package: "orgpipe-simulator",
+        folder: "crates/simulator/src",
+        layers: SIMULATOR,
+        exceptions: &[],
+    },
+    Crate { package: "orgpipe-store", folder: "crates/store/src", layers: STORE, exceptions: &[] },
+    Crate { package: "orgpipe", folder: "src", layers: PROGRAM, exceptions: &[] },
+    Crate { package: "xtask", folder: "xtask/src", layers: XTASK, exceptions: &[] },
+];
+
+/// `capture`, `decide` and `deliver` are the flow; none of them imports another.
+const ACTORS: &[Layer] = &[
+    layer(
+        "leaves",
+        &[
+            "audit_trail",
+            "clock",
+            "contract",
+            "failpoint",
+            "priority",
+            "queue_entry",
+            "receipt",
+            "retry",
+            "settings",
+            "severity",
+        ],
+        &[],
+    ),
+    layer("runtime", &["runtime"], &["leaves"]),
+    layer("vendor", &["vendor"], &["leaves", "runtime"]),
+    layer("org", &["org"], &["leaves", "runtime", "vendor"]),
+    layer("org/api", &["org/api"], &["leaves", "runtime", "vendor", "org"]),
+    layer(
+        "org as a whole",
+        &["org/context", "org/describe"],
+        &["leaves", "runtime", "vendor", "org", "org/api"],
+    ),
+    layer("capture", &["capture"], BELOW_THE_FLOW),
+    layer("decide", &["decide"], BELOW_THE_FLOW),
+    layer("deliver", &["deliver"], BELOW_THE_FLOW),
+    layer(
+        "supervise",
+        &["supervise"],
+        &["leaves", "runtime", "vendor", "org", "org/api", "org as a whole", "capture", "decide", "deliver"],
+    ),
+    layer("top", &["check", "dead_letters", "doctor", "explain", "forecast", "lib", "service"], &[ANY]),
+];
+
+const BELOW_THE_FLOW: &[&str] = &["leaves", "runtime", "vendor", "org", "org/api", "org as a whole"];
+
+const RECONCILE: &[Layer] = &[
+    layer("values", &["id", "name", "number", "operation", "route", "row"], &[]),
+    layer("org", &["column", "describe", "matching"], &["values"]),
+    layer("mapping", &["mapping"], &["values"]),
+    layer("requests", &["change", "event", "lookup"], &["values", "mapping"]),
+    layer("plan", &["plan"], &["values", "mapping"]),
+    layer("comparison", &["diff", "drift", "stored"], &["values", "org", "mapping", "plan"]),
+    layer("crate", &["lib"], &[ANY]),
+];
+
+/// `cometd` stands alone: it is the protocol as a pure step. Only `http` opens sockets.
+const SALESFORCE: &[Layer] = &[
+    layer("crate", &["lib"], &[]),
+    layer("limits", &["limits"], &[]),
+    layer("soql", &["soql"], &["limits"]),
+    layer("cometd", &["cometd"], &[]),
+    layer("call", &["call", "error"], &["limits"]),
+    layer("login", &["oauth"], &["limits", "call"]),
+    layer("failure", &["failure"], &["call", "login"]),
+    layer("bulk", &["bulk"], &["crate", "limits", "call", "failure"]),
+    layer("rest", &["rest"], &["crate", "limits", "call", "failure"]),
+    layer("http", &["http"], &["limits", "cometd", "call", "login", "failure"]),
+];
+
+const SIMULATOR: &[Layer] = &[
+    layer("leaves", &["clock", "csv", "log", "quota", "row"], &[]),
+    layer("data", &["data"], &["leaves"]),
+    layer("soql", &["soql"], &["leaves", "data"]),
+    layer("faults", &["faults"], &["leaves", "data"]),
+    layer("rights", &["options", "rights"], &["leaves", "data"]),
+    layer("cometd", &["cometd"], &["leaves"]),
+    layer("org", &["org"], &["leaves", "data", "faults", "rights", "cometd"]),
+    layer("answer", &["answer"], &["leaves", "data", "soql"]),
+    layer("api", &["api"], &["leaves", "data", "soql", "faults", "rights", "org", "answer"]),
+    layer("oauth", &["oauth"], &["leaves", "data", "rights", "org", "answer"]),
+    layer("handle", &["handle"], &["leaves", "data", "faults", "rights", "cometd", "org"]),
+    layer("vendor", &["vendor"], &["leaves"]),
+    layer("control", &["control"], &["leaves", "data", "faults", "cometd", "handle", "vendor"]),
+    layer("top", &["lib", "server"], &[ANY]),
+];
+
+/// `offline` works on a directory that no service has open; it goes around the engine.
+const STORE: &[Layer] = &[
+    layer("commands", &["commands", "error", "ledger", "options"], &[]),
+    layer("bytes", &["entry", "frame", "keys", "sizes", "step"], &["commands"]),
+    layer("disk", &["disk", "files", "superblock"], &["commands", "bytes"]),
+    layer("org", &["egress", "org", "rows"], &["commands", "bytes"]),
+    layer("index", &["index"], &["commands", "bytes", "disk", "org"]),
+    layer("engine", &["engine"], &["commands", "bytes", "disk", "org", "index"]),
+    layer("thread", &["thread"], &["commands", "engine"]),
+    layer("offline", &["offline"], &["commands", "bytes", "disk", "org", "index"]),
+    layer("handle", &["store"], &["commands", "disk", "engine", "thread"]),
+    layer("crate", &["lib"], &["commands", "handle"]),
+];
+
+const PROGRAM: &[Layer] = &[
+    layer("config", &["config"], &[]),
+    layer("admin", &["admin"], &["config"]),
+    layer("command line", &["cli"], &["admin"]),
+    layer("terminal", &["output", "telemetry"], &["config", "command line"]),
+    layer("commands", &["commands"], &["config", "admin", "command line", "terminal"]),
+    layer("crate", &["main"], &[ANY]),
+];
+
+const XTASK: &[Layer] = &[
+    layer("step", &["step"], &[]),
+    layer("checks", &["deny"], &["step"]),
+    layer("crate", &["main"], &[ANY]),
+];
