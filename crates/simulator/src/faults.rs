@@ -5,8 +5,8 @@
 
 use serde::Deserialize;
 
-use crate::Row;
 use crate::data::Refusal;
+use crate::row::Row;
 
 /// How a request goes wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

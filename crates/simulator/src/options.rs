@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::data::CustomField;
-use crate::rights::{Profile, Right};
+use crate::rights::right::{Profile, Right};
 
 /// What one simulator runs.
 #[derive(Clone, Debug)]

@@ -15,10 +15,12 @@ use actix_web::middleware::Compress;
 use actix_web::{App, HttpServer, web};
 
 use crate::clock::Clock;
-use crate::oauth::Keys;
+use crate::control;
+use crate::handle::OrgHandle;
+use crate::options::{Options, Ports};
 use crate::org::Org;
-use crate::vendor::Vendor;
-use crate::{Options, OrgHandle, Ports, VendorHandle, control, vendor};
+use crate::org::keys::Keys;
+use crate::vendor::{self, Vendor, VendorHandle};
 
 /// Largest body taken: a Bulk upload of 100 MB, and room to refuse a larger one in words.
 const BODY_MAX: usize = 110 * 1_024 * 1_024;

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::Row;
+use crate::row::Row;
 
 /// Records of one look-up.
 const RECORDS_MAX: usize = 100;

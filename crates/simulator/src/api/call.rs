@@ -5,8 +5,8 @@
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use super::answer::Answer;
-use crate::Row;
+use crate::answer::Answer;
+use crate::row::Row;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Call {

@@ -5,12 +5,13 @@
 
 use serde_json::{Value, json};
 
-use super::answer::Answer;
 use super::call::{Call, unreadable};
-use crate::Row;
-use crate::data::{Schema, Tables, canonical_id};
-use crate::org::writes::{Act, Outcome, Rules, Wanted, write};
+use crate::answer::Answer;
+use crate::data::{Refusal, Schema, Tables, canonical_id};
+use crate::org::outcome::{Act, Outcome, Rules, Wanted};
+use crate::org::writes::write;
 use crate::org::{Org, State};
+use crate::row::Row;
 
 const RECORDS_MAX: usize = 200;
 const RETRIEVE_MAX: usize = 2_000;
@@ -94,7 +95,7 @@ pub(crate) fn retrieve(state: &State, (seen, call): (&Schema, &Call), object: &s
     for name in &fields {
         match object.field(name) {
             Some(field) => chosen.push(field),
-            None => return Answer::refused(&crate::data::Refusal::no_column(name, &object.name)),
+            None => return Answer::refused(&Refusal::no_column(name, &object.name)),
         }
     }
     let show = |id: &String| {

@@ -5,8 +5,8 @@
 use actix_web::http::header::HttpDate;
 use serde_json::{Value, json};
 
-use super::answer::Answer;
 use super::call::Call;
+use crate::answer::Answer;
 use crate::data::{Schema, describe as describe_object, event_schema as schema_of_event, summary};
 use crate::org::{Org, State};
 use crate::rights::Right;

@@ -4,20 +4,17 @@
 //! Not here: sockets (`server`), what a write does (`org/writes`), logins (`oauth`).
 //! Source: REST API Developer Guide "Reference", Bulk API 2.0 and Bulk API Developer Guide.
 
-mod answer;
 mod bulk;
 mod call;
 mod collections;
-mod cursors;
 mod discovery;
 mod query;
 mod rows;
 
-pub(crate) use answer::{Answer, Follow, JSON};
-pub(crate) use bulk::{Jobs, advance};
+pub(crate) use bulk::advance;
 pub(crate) use call::Call;
-pub(crate) use cursors::Cursors;
 
+use crate::answer::Answer;
 use crate::org::{Org, State};
 use crate::rights::Right;
 

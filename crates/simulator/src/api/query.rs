@@ -4,11 +4,11 @@
 
 use serde_json::{Value, json};
 
-use super::answer::Answer;
 use super::call::Call;
-use super::cursors::Page;
+use crate::answer::Answer;
 use crate::data::Schema;
 use crate::org::State;
+use crate::org::cursors::Page;
 use crate::soql::{self, Plan};
 
 /// Source: REST guide "Query Options Header".

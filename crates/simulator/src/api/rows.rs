@@ -5,12 +5,13 @@
 
 use serde_json::{Value, json};
 
-use super::answer::Answer;
 use super::call::Call;
-use crate::Row;
+use crate::answer::Answer;
 use crate::data::{Key, Refusal, Schema, Tables};
-use crate::org::writes::{Act, Outcome, Rules, Wanted, write};
+use crate::org::outcome::{Act, Outcome, Rules, Wanted};
+use crate::org::writes::write;
 use crate::org::{Org, State};
+use crate::row::Row;
 
 const RULES: Rules = Rules { all_or_none: false, whole_on_wrong_type: true };
 

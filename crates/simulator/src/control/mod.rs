@@ -46,8 +46,11 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::cometd;
+use crate::data::WriteError;
 use crate::faults::Fault;
-use crate::{OrgHandle, Row, VendorHandle, WriteError};
+use crate::handle::OrgHandle;
+use crate::row::Row;
+use crate::vendor::VendorHandle;
 
 #[derive(Clone)]
 pub(crate) struct Controlled {

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 pub use super::kind::{CustomField, FieldKind};
 use super::{package, standard};
-use crate::Row;
+use crate::row::Row;
 
 /// Who sets a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

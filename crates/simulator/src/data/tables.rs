@@ -19,7 +19,7 @@ use super::refusal::Refusal;
 use super::schema::{Field, FieldKind, Object, Schema};
 use super::times::{instant_text, zulu_text};
 use super::value;
-use crate::Row;
+use crate::row::Row;
 use checks::{Doing, require};
 
 /// Records one org holds at most.

@@ -7,7 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-use super::{Denied, Keys};
+use super::denied::Denied;
+use crate::org::keys::Keys;
 
 /// Clocks may differ by so much.
 const SKEW_MS: i64 = 3 * 60 * 1_000;

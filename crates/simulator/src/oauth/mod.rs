@@ -4,28 +4,22 @@
 //! need a token (`api`). Sources: Help "OAuth 2.0 JWT Bearer Flow", "OAuth 2.0 Client Credentials Flow", "Revoke OAuth
 //! Tokens", "OAuth Authorization Flow Errors"; REST guide "Authorize with OAuth".
 
+mod denied;
 mod jwt;
-mod keys;
-mod sessions;
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-pub(crate) use keys::Keys;
-pub(crate) use sessions::Sessions;
-
-use crate::api::Answer;
+use crate::answer::Answer;
 use crate::data::Tables;
 use crate::org::{Org, State};
 use crate::rights::Right;
+use crate::row::Row;
+use denied::Denied;
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-
-/// Why no token is given: `error` and `error_description`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Denied(pub(crate) &'static str, pub(crate) &'static str);
 
 /// `POST /services/oauth2/token`; `basic` is the client's id and secret from an `Authorization: Basic` header.
 pub(crate) fn token(
@@ -159,7 +153,7 @@ fn user_field(tables: &Tables, user: &str, field: &str) -> Value {
     tables.row("User", user).and_then(|row| row.get(field)).cloned().unwrap_or_default()
 }
 
-fn text<'a>(row: &'a crate::Row, field: &str) -> &'a str {
+fn text<'a>(row: &'a Row, field: &str) -> &'a str {
     row.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 

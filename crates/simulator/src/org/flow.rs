@@ -5,11 +5,11 @@
 
 use serde_json::{Value, json};
 
-use super::writes::Outcome;
+use super::outcome::Outcome;
 use super::{Org, State};
-use crate::Row;
 use crate::data::{Contract, Writer, Written, zulu_text};
 use crate::rights::Right;
+use crate::row::Row;
 
 /// The package's event.
 const EVENT: &str = "Sync_Request__e";
@@ -19,7 +19,7 @@ const SETTING: &str = "Sync_Settings__c";
 const REASONS: [&str; 3] = ["Created", "Converted", "Changed"];
 
 /// What the flows publish once records are saved together: one event per reason and so many records.
-pub(super) fn run(org: &Org, state: &State, outcomes: &[Outcome], writer: &Writer) {
+pub(crate) fn run(org: &Org, state: &State, outcomes: &[Outcome], writer: &Writer) {
     if !org.facts.flow || !state.views.rights.has(Right::Package) {
         return;
     }

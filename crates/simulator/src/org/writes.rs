@@ -7,56 +7,12 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
+use super::facts::CHANGE_CHANNEL;
+use super::outcome::{Act, Outcome, Rules, Wanted};
 use super::{Org, State, flow};
-use crate::Row;
-use crate::data::{Refusal, Tables, Writer, Written, java_text};
+use crate::data::{Key, Refusal, Tables, Writer, Written, java_text};
 use crate::log::LoggedWrite;
-
-/// The channel of Account's change events.
-pub(crate) const CHANGE_CHANNEL: &str = "/data/AccountChangeEvent";
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Act {
-    Insert,
-    /// The id stands in the row.
-    Update,
-    Upsert {
-        by: String,
-        update_only: bool,
-    },
-    Delete,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Wanted {
-    pub(crate) object: String,
-    pub(crate) act: Act,
-    pub(crate) row: Row,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rules {
-    /// One refusal undoes the whole request.
-    pub(crate) all_or_none: bool,
-    /// A value of a wrong type refuses the whole request (JSON), not only its record (CSV).
-    pub(crate) whole_on_wrong_type: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Written(Written),
-    /// An event was queued; it has a number of its own but no record.
-    Published {
-        id: String,
-        uuid: String,
-    },
-    Deleted {
-        id: String,
-    },
-    /// The external ID leads to several records.
-    Many(Vec<String>),
-    Refused(Refusal),
-}
+use crate::row::Row;
 
 /// One outcome per record, in order; `Err` if the whole request was refused and nothing was written.
 pub(crate) fn write(
@@ -184,7 +140,7 @@ fn upsert(
 ) -> Result<Written, Result<Vec<String>, Refusal>> {
     let key = row.iter().find(|(name, _)| name.eq_ignore_ascii_case(by)).map(|(_, value)| value);
     if let (true, Some(key)) = (update_only, key)
-        && tables.find(object, by, key).map_err(Err)? == crate::data::Key::None
+        && tables.find(object, by, key).map_err(Err)? == Key::None
     {
         return Err(Err(Refusal::new("NOT_FOUND", "The requested resource does not exist")));
     }
@@ -255,7 +211,7 @@ fn id_of(row: &Row) -> Option<String> {
 
 /// Change Data Capture of Account, one event for each record ("Change Event Message Structure", Change Data Capture
 /// Developer Guide).
-pub(super) fn capture_changes(org: &Org, outcomes: &[Outcome], writer: &Writer) {
+pub(crate) fn capture_changes(org: &Org, outcomes: &[Outcome], writer: &Writer) {
     if !org.facts.change_data {
         return;
     }

@@ -14,7 +14,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::stream;
 
-use crate::api::{self, Answer, Call, Follow};
+use crate::answer::{Answer, Follow, JSON};
+use crate::api::{self, Call};
 use crate::clock::Clock;
 use crate::cometd::{CometdRequest, Delivery, Written};
 use crate::faults::{self, Harm};
@@ -172,7 +173,7 @@ async fn cometd(
         }
     };
     let reply = org.cometd.answer(request).await;
-    let content_type = if reply.body.starts_with('<') { "text/html;charset=UTF-8" } else { api::JSON };
+    let content_type = if reply.body.starts_with('<') { "text/html;charset=UTF-8" } else { JSON };
     let mut answer = Answer::text(reply.status, content_type, reply.body.into_bytes());
     answer.headers.extend(reply.location.map(|location| ("Location", location)));
     (answer, reply.set_cookies, reply.delivery)

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::bind::{Filter, Plan, Reach, Sorting, set_text};
 use super::like;
 use super::parse::Operator;
-use crate::Row;
 use crate::data::{FieldKind, Key, Tables};
+use crate::row::Row;
 
 /// What a query found.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{find, plan};
-use crate::Row;
 use crate::data::{Mint, Schema, Tables, Writer};
+use crate::row::Row;
 
 fn row(value: &Value) -> Row {
     value.as_object().cloned().expect("an object")

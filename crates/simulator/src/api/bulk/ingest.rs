@@ -7,16 +7,16 @@ use std::sync::Arc;
 use rand::seq::SliceRandom;
 use serde_json::{Value, json};
 
-use super::csv_in::{self, Table};
-use super::csv_out;
-use super::jobs::{Done, Job, JobState, Work};
-use crate::Row;
-use crate::api::answer::Answer;
+use crate::answer::Answer;
 use crate::api::call::Call;
+use crate::csv::read::{self, CsvTable};
+use crate::csv::write;
 use crate::data::{FieldKind, Object, Refusal, java_text};
 use crate::faults::JobFault;
-use crate::org::writes::{Act, Outcome, Rules, Wanted, write};
-use crate::org::{Org, State};
+use crate::org::jobs::{Done, Job, JobState, Work};
+use crate::org::outcome::{Act, Outcome, Rules, Wanted};
+use crate::org::{Org, State, writes};
+use crate::row::Row;
 
 /// Rows written in one transaction. Source: Bulk API guide "How Requests Are Processed".
 const TRANSACTION: usize = 200;
@@ -131,7 +131,7 @@ pub(crate) struct Run {
     object: Arc<Object>,
     act: Act,
     user: String,
-    table: Table,
+    table: CsvTable,
     /// Rows seen to so far.
     at: usize,
     successful: Vec<String>,
@@ -154,12 +154,12 @@ impl Run {
             _ => Act::Delete,
         };
         let table =
-            csv_in::read(csv, job.delimiter.1, job.crlf).map_err(|message| fail(message, String::new()))?;
+            read::table(csv, job.delimiter.1, job.crlf).map_err(|message| fail(message, String::new()))?;
         let object = state.views.seen(&job.user).shared(&job.object);
         let object = object.ok_or_else(|| fail("InvalidJob : object is gone".to_owned(), String::new()))?;
         if let Some(unknown) = table.header.iter().find(|name| !known(&object, name)) {
             let message = format!("InvalidBatch : Field name not found : {unknown}");
-            return Err(fail(message, csv_out::plain(&table.header, &table.rows)));
+            return Err(fail(message, write::plain(&table.header, &table.rows)));
         }
         let at = lost.min(table.rows.len());
         Ok(Self {
@@ -191,7 +191,7 @@ impl Run {
                 row: record(&self.table, row, &self.act),
             })
             .collect();
-        let outcomes = match write(org, state, &wanted, rules, &org.writer(&self.user)) {
+        let outcomes = match writes::write(org, state, &wanted, rules, &org.writer(&self.user)) {
             Ok(outcomes) => outcomes,
             Err(refusal) => wanted.iter().map(|_| Outcome::Refused(refusal.clone())).collect(),
         };
@@ -217,9 +217,9 @@ impl Run {
             processed_count: self.successful.len() + self.failed.len(),
             failed_count: self.failed.len(),
             cut: self.cut,
-            successful: csv_out::header(&["sf__Id", "sf__Created"], columns) + &self.successful.concat(),
-            failed: csv_out::header(&["sf__Id", "sf__Error"], columns) + &self.failed.concat(),
-            unprocessed: csv_out::plain(columns, &self.table.rows[self.at..]),
+            successful: write::header(&["sf__Id", "sf__Created"], columns) + &self.successful.concat(),
+            failed: write::header(&["sf__Id", "sf__Error"], columns) + &self.failed.concat(),
+            unprocessed: write::plain(columns, &self.table.rows[self.at..]),
         }
     }
 }
@@ -233,7 +233,7 @@ fn known(object: &Object, column: &str) -> bool {
 }
 
 /// A row's cells as a record: an empty cell says nothing, `#N/A` empties.
-fn record(table: &Table, row: &[String], act: &Act) -> Row {
+fn record(table: &CsvTable, row: &[String], act: &Act) -> Row {
     let mut record = Row::new();
     for (column, cell) in table.header.iter().zip(row) {
         // Some clients send an empty `Id` with every upsert.
@@ -264,7 +264,7 @@ fn success(outcome: &Outcome) -> Result<(String, bool), Refusal> {
 }
 
 /// A line of the successful file; numbers come back in Java's text, not as they were sent.
-fn written(object: &Object, table: &Table, row: &[String], id: &str, created: bool) -> String {
+fn written(object: &Object, table: &CsvTable, row: &[String], id: &str, created: bool) -> String {
     let cells = table.header.iter().zip(row).map(|(column, cell)| {
         let double = object.field(column).is_some_and(|field| {
             matches!(
@@ -278,11 +278,11 @@ fn written(object: &Object, table: &Table, row: &[String], id: &str, created: bo
         }
     });
     let values: Vec<String> = [id.to_owned(), created.to_string()].into_iter().chain(cells).collect();
-    csv_out::line(values.iter().map(String::as_str))
+    write::line(values.iter().map(String::as_str))
 }
 
 /// A line of the failed file: `CODE:message:fields --`.
-fn refused(table: &Table, row: &[String], refusal: &Refusal) -> String {
+fn refused(table: &CsvTable, row: &[String], refusal: &Refusal) -> String {
     let fields = refusal.fields.join(",");
     let fields = if fields.is_empty() { String::new() } else { format!("{fields} ") };
     let error = match &refusal.wrong_type {
@@ -301,15 +301,15 @@ fn refused(table: &Table, row: &[String], refusal: &Refusal) -> String {
         None => format!("{}:{}:{fields}--", refusal.code, refusal.message),
     };
     let id = table.header.iter().position(|name| name == "Id").map_or("", |place| row[place].as_str());
-    csv_out::line([id, &error].into_iter().chain(row.iter().map(String::as_str)))
+    write::line([id, &error].into_iter().chain(row.iter().map(String::as_str)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::OrgOptions;
     use crate::clock::Clock;
-    use crate::oauth::Keys;
+    use crate::options::OrgOptions;
+    use crate::org::keys::Keys;
 
     #[test]
     fn a_job_stopped_at_work_keeps_what_is_done_and_lists_the_rest() {

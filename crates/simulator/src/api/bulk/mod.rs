@@ -1,23 +1,20 @@
 //! Bulk API 2.0: jobs that take or give many rows as CSV.
 //!
-//! Here: the table of paths and how jobs go on by themselves. Not here: ingest (`ingest`), query (`query_jobs`),
-//! CSV (`csv_in`, `csv_out`), the kept jobs (`jobs`).
+//! Here: the table of paths and how jobs go on by themselves. Not here: ingest (`ingest`), query (`query_jobs`), CSV
+//! (`csv`), the kept jobs (`org/jobs`).
 //! Source: Bulk API 2.0 and Bulk API Developer Guide.
 
-mod csv_in;
-mod csv_out;
 mod ingest;
-mod jobs;
 mod query_jobs;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use jobs::Jobs;
-use jobs::{Done, Job, JobState, Work};
+use serde_json::{Value, json};
 
-use super::answer::{Answer, Follow};
 use super::call::Call;
+use crate::answer::{Answer, Follow};
+use crate::org::jobs::{Done, Job, JobState, Work};
 use crate::org::{Org, State};
 
 /// Simulated time the processing of one row takes.
@@ -27,9 +24,9 @@ pub(crate) fn route(org: &Org, state: &mut State, call: &Call, path: &[&str], us
     let method = call.method.as_str();
     match (method, path) {
         ("POST", ["ingest"]) => ingest::create(org, state, call, user),
-        ("GET", ["ingest"]) => jobs::list(state, "V2Ingest"),
+        ("GET", ["ingest"]) => list(state, false),
         ("POST", ["query"]) => query_jobs::create(org, state, call, user),
-        ("GET", ["query"]) => jobs::list(state, "V2Query"),
+        ("GET", ["query"]) => list(state, true),
         (_, [kind @ ("ingest" | "query"), id, rest @ ..]) => {
             if !state.jobs.has(kind, id) {
                 return Answer::not_found();
@@ -44,9 +41,9 @@ fn one(org: &Org, state: &mut State, call: &Call, (kind, id, rest): (&str, &str,
     let method = call.method.as_str();
     let result = rest.first().map(|name| name.to_lowercase());
     match (kind, method, result.as_deref(), rest.len()) {
-        (_, "GET", None, 0) => jobs::show(state, id),
+        (_, "GET", None, 0) => show(state, id),
         (_, "PATCH", None, 0) => change(org, state, call, id),
-        (_, "DELETE", None, 0) => jobs::delete(state, id),
+        (_, "DELETE", None, 0) => delete(state, id),
         ("ingest", "PUT", Some("batches"), 1) => ingest::upload(state, call, id),
         ("ingest", "GET", Some(name @ ("successfulresults" | "failedresults" | "unprocessedrecords")), 1) => {
             ingest::results(state, id, name)
@@ -62,7 +59,7 @@ fn change(org: &Org, state: &mut State, call: &Call, id: &str) -> Answer {
         Ok(body) => body,
         Err(answer) => return answer,
     };
-    let wanted = body.get("state").and_then(serde_json::Value::as_str).unwrap_or_default();
+    let wanted = body.get("state").and_then(Value::as_str).unwrap_or_default();
     let Some(job) = state.jobs.get_mut(id) else { return Answer::not_found() };
     let invalid = |message: &str| Answer::error(400, "INVALIDJOBSTATE", message);
     match (wanted, job.state) {
@@ -80,6 +77,26 @@ fn change(org: &Org, state: &mut State, call: &Call, id: &str) -> Answer {
         ("Aborted", _) => invalid("Aborting already Completed Job not allowed"),
         _ => Answer::error(400, "INVALIDJOB", "The job's state can be set to UploadComplete or Aborted"),
     }
+}
+
+fn show(state: &State, id: &str) -> Answer {
+    state.jobs.get(id).map_or_else(Answer::not_found, |job| Answer::json(200, &job.full()))
+}
+
+fn list(state: &State, query: bool) -> Answer {
+    let records: Vec<Value> = state.jobs.of_kind(query).map(Job::full).collect();
+    Answer::json(200, &json!({"done": true, "records": records, "nextRecordsUrl": null}))
+}
+
+fn delete(state: &mut State, id: &str) -> Answer {
+    let Some(job) = state.jobs.get(id) else { return Answer::not_found() };
+    let deletable = job.state.has_ended() || (job.state == JobState::UploadComplete && !job.is_query());
+    if !deletable {
+        let message = "Error encountered when deleting the job because the job is not terminated";
+        return Answer::error(400, "API_ERROR", message);
+    }
+    state.jobs.remove(id);
+    Answer::empty(204)
 }
 
 /// Takes a closed job to its end: a while in `UploadComplete`, a while in `InProgress`, then its rows, one transaction

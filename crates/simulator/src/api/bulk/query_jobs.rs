@@ -8,11 +8,11 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use rand::seq::SliceRandom as _;
 use serde_json::Value;
 
-use super::csv_out;
-use super::jobs::{Done, Job, JobState};
-use crate::api::answer::{Answer, Follow};
+use crate::answer::{Answer, Follow};
 use crate::api::call::Call;
+use crate::csv::write;
 use crate::data::{FieldKind, java_text, parse_instant, zulu_text};
+use crate::org::jobs::{Done, Job, JobState};
 use crate::org::{Org, State};
 use crate::soql;
 
@@ -74,13 +74,13 @@ pub(crate) fn run(state: &mut State, user: &str, text: &str) -> Done {
         .map(|cells| {
             let texts: Vec<String> =
                 cells.iter().zip(&kinds).map(|(value, kind)| cell(kind, value)).collect();
-            csv_out::line(texts.iter().map(String::as_str))
+            write::line(texts.iter().map(String::as_str))
         })
         .collect();
     if plan.order.is_empty() {
         rows.shuffle(&mut state.dice);
     }
-    Done::Query { header: csv_out::line(columns.iter().map(String::as_str)), rows }
+    Done::Query { header: write::line(columns.iter().map(String::as_str)), rows }
 }
 
 /// A page: `Sforce-Locator` leads to the next, or is the text `null`.

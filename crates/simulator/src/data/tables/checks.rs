@@ -7,11 +7,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{Key, Tables, Writer, index_text};
-use crate::Row;
 use crate::data::id;
 use crate::data::refusal::Refusal;
 use crate::data::schema::{Field, Object};
 use crate::data::value;
+use crate::row::Row;
 
 /// What is done to a record.
 pub(super) enum Doing {

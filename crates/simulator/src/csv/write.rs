@@ -1,6 +1,7 @@
 //! Writing result CSVs as Salesforce writes them.
 //!
-//! Here: quoting. Not here: what is in them. Every value is quoted; in the header only the `sf__` names are.
+//! Here: quoting. Not here: what stands in the cells (`api/bulk`).
+//! Every value is quoted; in the header only the `sf__` names are.
 
 /// A line of values.
 pub(crate) fn line<'a>(values: impl IntoIterator<Item = &'a str>) -> String {

@@ -4,31 +4,17 @@
 
 use serde_json::json;
 
-use super::writes::{self, Outcome};
-use super::{Facts, OrgHandle, State, flow};
-use crate::Row;
+use super::OrgHandle;
 use crate::data::{Refusal, Tables, WriteError, canonical_id};
+use crate::org::outcome::Outcome;
+use crate::org::{flow, writes};
 use crate::rights::Right;
+use crate::row::Row;
 
 /// Objects whose records can be merged. Salesforce merges cases and individuals, too; an org here has none.
 const MERGEABLE: [&str; 3] = ["Account", "Contact", "Lead"];
 /// Records that one merge takes besides the master (SOAP API Developer Guide, "merge()").
 const LOSERS_MAX: usize = 2;
-
-impl State {
-    /// Takes a right away, or gives it.
-    pub(super) fn set_right(&mut self, facts: &Facts, right: Right, given: bool) {
-        if right == Right::SettingRow {
-            facts.set_exemption(&mut self.tables, given);
-        }
-        if given {
-            self.views.rights.give(right);
-        } else {
-            self.views.rights.take(right);
-        }
-        self.views.renew(&self.tables.schema);
-    }
-}
 
 impl OrgHandle {
     /// Takes a right away from the integration user; where it is a part of the org, takes it out.

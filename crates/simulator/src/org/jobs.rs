@@ -1,19 +1,16 @@
 //! The jobs an org keeps, and what it says of them.
 //!
-//! Here: a job's state and its JSON. Not here: doing its work (`ingest`, `query_jobs`).
+//! Here: a job's state and its JSON. Not here: doing its work, and paths (`api/bulk`).
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::csv_in;
-use super::csv_out;
-use crate::api::answer::Answer;
+use crate::csv::{read, write};
 use crate::data::instant_text;
 use crate::faults::JobFault;
 use crate::log::LoggedJob;
-use crate::org::State;
 
 /// Jobs kept; past it the oldest that has ended goes.
 const JOBS_MAX: usize = 1_000;
@@ -148,8 +145,8 @@ impl Job {
     pub(crate) fn abort(&mut self) {
         self.state = JobState::Aborted;
         if let Work::Ingest { csv } = std::mem::replace(&mut self.work, Work::None) {
-            let unprocessed = csv_in::read(&csv, self.delimiter.1, self.crlf)
-                .map_or_else(|_| String::new(), |table| csv_out::plain(&table.header, &table.rows));
+            let unprocessed = read::table(&csv, self.delimiter.1, self.crlf)
+                .map_or_else(|_| String::new(), |table| write::plain(&table.header, &table.rows));
             let none = String::new();
             self.done = Some(Done::Ingest {
                 successful: none.clone(),
@@ -189,7 +186,7 @@ impl Job {
     }
 
     /// As answered to a `GET`.
-    fn full(&self) -> Value {
+    pub(crate) fn full(&self) -> Value {
         let mut shown = self.created();
         shown["jobType"] = json!(if self.query { "V2Query" } else { "V2Ingest" });
         shown["retries"] = json!(0);
@@ -268,44 +265,32 @@ impl Jobs {
         self.all.get(id)
     }
 
+    /// The query jobs or the ingest jobs, in the order of their creation.
+    pub(crate) fn of_kind(&self, query: bool) -> impl Iterator<Item = &Job> {
+        self.all.values().filter(move |job| job.query == query)
+    }
+
+    pub(crate) fn remove(&mut self, id: &str) {
+        self.all.remove(id);
+    }
+
     pub(crate) fn get_mut(&mut self, id: &str) -> Option<&mut Job> {
         self.all.get_mut(id)
     }
 
     /// The ingest jobs that are kept.
     pub(crate) fn logged(&self) -> Vec<LoggedJob> {
-        let jobs = self.all.values().filter(|job| !job.query);
-        jobs.map(|job| LoggedJob {
-            id: job.id.clone(),
-            operation: job.operation.clone(),
-            state: job.state.name().to_owned(),
-        })
-        .collect()
+        self.of_kind(false)
+            .map(|job| LoggedJob {
+                id: job.id.clone(),
+                operation: job.operation.clone(),
+                state: job.state.name().to_owned(),
+            })
+            .collect()
     }
 
     /// Ingest jobs and query jobs made since the start.
     pub(crate) fn counts(&self) -> (u64, u64) {
         self.made
     }
-}
-
-pub(crate) fn show(state: &State, id: &str) -> Answer {
-    state.jobs.get(id).map_or_else(Answer::not_found, |job| Answer::json(200, &job.full()))
-}
-
-pub(crate) fn list(state: &State, kind: &str) -> Answer {
-    let jobs = state.jobs.all.values().filter(|job| job.query == (kind == "V2Query"));
-    let records: Vec<Value> = jobs.map(Job::full).collect();
-    Answer::json(200, &json!({"done": true, "records": records, "nextRecordsUrl": null}))
-}
-
-pub(crate) fn delete(state: &mut State, id: &str) -> Answer {
-    let Some(job) = state.jobs.get(id) else { return Answer::not_found() };
-    let deletable = job.state.has_ended() || (job.state == JobState::UploadComplete && !job.query);
-    if !deletable {
-        let message = "Error encountered when deleting the job because the job is not terminated";
-        return Answer::error(400, "API_ERROR", message);
-    }
-    state.jobs.all.remove(id);
-    Answer::empty(204)
 }

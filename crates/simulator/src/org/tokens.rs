@@ -1,6 +1,6 @@
 //! Access tokens that are valid.
 //!
-//! Here: begin, look-up (which keeps a session alive), end. Not here: who may have one (`mod`).
+//! Here: begin, look-up (which keeps a session alive), end. Not here: who may have one (`oauth`).
 
 use std::collections::HashMap;
 use std::time::Duration;
