@@ -4,7 +4,9 @@
 
 use serde_json::{Value, json};
 
-use super::schema::{Access, Field, FieldKind, Object, Schema};
+use super::kind::FieldKind;
+use super::object::{Access, Field, Object};
+use super::schema::Schema;
 use super::value;
 
 /// An object as the list of objects shows it; `base` is `/services/data/vNN.0`.

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::contract::{Contract, FieldOf, KindOf};
-use super::schema::{Field, FieldKind, Object};
+use super::kind::FieldKind;
+use super::object::{Field, Object};
 use super::standard::{event_fields, lookup, owner, system_fields, text};
 
 /// The name under a namespace: `acmeco__Enrichment__c`. An empty namespace changes nothing.

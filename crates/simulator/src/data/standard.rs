@@ -5,7 +5,8 @@
 
 use serde_json::json;
 
-use super::schema::{Field, FieldKind, Object};
+use super::kind::FieldKind;
+use super::object::{Field, Object};
 
 pub(crate) fn objects() -> Vec<Object> {
     vec![account(), contact(), lead(), user(), organization()]

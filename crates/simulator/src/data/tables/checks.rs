@@ -1,6 +1,6 @@
 //! The checks of a record that need the schema or other records.
 //!
-//! Here: what a write is refused for. Not here: single values (`value`), the write itself (`tables`).
+//! Here: what a write is refused for. Not here: single values (`value`), the write itself (`write`).
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::{Key, Tables, Writer, index_text};
 use crate::data::id;
+use crate::data::object::{Field, Object};
 use crate::data::refusal::Refusal;
-use crate::data::schema::{Field, Object};
 use crate::data::value;
 use crate::row::Row;
 
