@@ -6,7 +6,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::wire::Message;
+use super::exchange::Written;
+use super::wire::{self, Message};
 
 /// Which kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -106,18 +107,6 @@ pub enum Harm {
     Odd,
 }
 
-/// How much of a body is written before the connection closes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Written {
-    /// Headers only.
-    Nothing,
-    /// The first half.
-    Half,
-    /// All but the mark of its end.
-    All,
-}
-
 /// A Bayeux failure. Absent keys are absent in the reply.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -140,11 +129,11 @@ impl Place {
     /// The kind of a request: that of its first message.
     pub(super) fn of(messages: &[Message]) -> Option<Self> {
         match messages.first()?.channel.as_deref()? {
-            "/meta/handshake" => Some(Self::Handshake),
-            "/meta/connect" => Some(Self::Connect),
-            "/meta/subscribe" => Some(Self::Subscribe),
-            "/meta/unsubscribe" => Some(Self::Unsubscribe),
-            "/meta/disconnect" => Some(Self::Disconnect),
+            wire::HANDSHAKE => Some(Self::Handshake),
+            wire::CONNECT => Some(Self::Connect),
+            wire::SUBSCRIBE => Some(Self::Subscribe),
+            wire::UNSUBSCRIBE => Some(Self::Unsubscribe),
+            wire::DISCONNECT => Some(Self::Disconnect),
             _ => None,
         }
     }

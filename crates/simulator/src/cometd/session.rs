@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::log::{ChannelLog, Event};
-use super::switches::Streaming;
+use super::settings::Streaming;
 
 /// How long a session lives without a poll in progress ("Streaming API Timeouts": reconnect within 40 seconds).
 pub(super) const RECONNECT_MS: i64 = 40_000;

@@ -7,11 +7,11 @@
 
 use serde_json::{Map, Value};
 
+use super::exchange::{CometdRequest, LoggedSubscribe};
 use super::log::{EARLIEST, TIP};
 use super::session::Logs;
-use super::switches::{Streaming, Wording};
+use super::settings::{Streaming, Wording};
 use super::wire::{self, Message};
-use super::{CometdRequest, LoggedSubscribe};
 
 /// A subscription to set up.
 #[derive(Clone, Debug, PartialEq, Eq)]

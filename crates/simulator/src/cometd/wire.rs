@@ -1,6 +1,6 @@
 //! Bayeux messages as JSON.
 //!
-//! Here: reading a request body, building replies, the error texts. Not here: which reply when (`state`).
+//! Here: reading a request body, building replies, the names of the meta channels, the error texts. Not here: which reply when (`state`).
 //!
 //! Error texts are those of "Streaming API Error Codes" (Streaming API Developer Guide), in the wording that was seen
 //! on the wire where the two differ; a `400::channel…`, `404::…` or `publish denied` text is that of CometD 3.1.
@@ -8,8 +8,14 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::CometdReply;
-use super::switches::{Streaming, Wording};
+use super::exchange::CometdReply;
+use super::settings::{Streaming, Wording};
+
+pub(super) const HANDSHAKE: &str = "/meta/handshake";
+pub(super) const CONNECT: &str = "/meta/connect";
+pub(super) const SUBSCRIBE: &str = "/meta/subscribe";
+pub(super) const UNSUBSCRIBE: &str = "/meta/unsubscribe";
+pub(super) const DISCONNECT: &str = "/meta/disconnect";
 
 /// Largest request body ("Streaming API Error Codes", 413).
 pub(super) const BODY_BYTES_MAX: usize = 32_768;
@@ -17,8 +23,6 @@ pub(super) const BODY_BYTES_MAX: usize = 32_768;
 pub(super) const VERSION_MIN: u32 = 37;
 /// The latest version of the endpoint.
 const VERSION_LATEST: u32 = 66;
-/// How long a poll without events is held, in milliseconds ("Streaming API Timeouts": 110 seconds).
-pub(super) const HOLD_MS: i64 = 110_000;
 
 pub(super) const UNKNOWN_CLIENT: &str = "403::Unknown client";
 pub(super) const SESSION_UNKNOWN: &str = "402::session_unknown";
@@ -152,7 +156,7 @@ impl Reply {
 
 /// A granted handshake. It carries no advice, unlike that of CometD's own server.
 pub(super) fn handshake(id: Option<&Value>, client_id: &str, terms: &Streaming) -> Reply {
-    Reply::success("/meta/handshake", id, client_id)
+    Reply::success(HANDSHAKE, id, client_id)
         .with("version", "1.0".into())
         .with("minimumVersion", "1.0".into())
         .with("supportedConnectionTypes", json!(["long-polling"]))
@@ -163,7 +167,7 @@ pub(super) fn handshake(id: Option<&Value>, client_id: &str, terms: &Streaming) 
 pub(super) fn handshake_denied(id: Option<&Value>, reason: &str, terms: &Streaming) -> Reply {
     let mut ext = extensions(terms);
     ext["sfdc"] = json!({ "failureReason": reason });
-    Reply::failure("/meta/handshake", id, HANDSHAKE_DENIED)
+    Reply::failure(HANDSHAKE, id, HANDSHAKE_DENIED)
         .with("ext", ext)
         .with("advice", json!({ "reconnect": "none" }))
 }

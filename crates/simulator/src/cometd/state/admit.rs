@@ -10,9 +10,9 @@
 
 use serde_json::{Value, json};
 
-use super::super::cookies;
-use super::super::wire::{self, Message, Reply};
-use super::{CONNECT, Caller, Now, SUBSCRIBE, State};
+use super::{Caller, Now, State};
+use crate::cometd::cookies;
+use crate::cometd::wire::{self, CONNECT, Message, Reply, SUBSCRIBE};
 
 /// Why a message does not reach its session.
 pub(super) enum Refusal {

@@ -8,36 +8,16 @@
 
 use serde_json::{Value, json};
 
-use super::super::CometdReply;
-use super::super::session::RECONNECT_MS;
-use super::super::wire::{self, Message, Reply};
-use super::harm::Struck;
-use super::{CONNECT, Caller, DISCONNECT, HangUp, Now, Outcome, State};
+use super::effect::Struck;
+use super::{Caller, Now, Outcome, State};
+use crate::cometd::exchange::CometdReply;
+use crate::cometd::parked::{Ending, Parked};
+use crate::cometd::session::RECONNECT_MS;
+use crate::cometd::settings::HangUp;
+use crate::cometd::wire::{self, CONNECT, DISCONNECT, Message, Reply};
 
 /// How long a client whose browser already polls shall wait before the next poll, in milliseconds (CometD 3.1).
 const MULTIPLE_CLIENTS_MS: i64 = 2_000;
-
-/// Why a parked poll ends other than by events or time.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Ending {
-    /// The same session polled again.
-    Superseded,
-    /// The client ended the session.
-    Disconnected,
-    /// The server forgot the session.
-    Dropped,
-}
-
-/// A poll that is being held.
-#[derive(Debug)]
-pub(super) struct Parked {
-    pub(super) client_id: String,
-    pub(super) message_id: Option<Value>,
-    pub(super) version: u32,
-    pub(super) with_advice: bool,
-    pub(super) until_ms: i64,
-    pub(super) ending: Option<Ending>,
-}
 
 /// What came of a connect.
 pub(super) enum Connect {
@@ -130,7 +110,7 @@ impl State {
     }
 
     /// Answers a parked poll if it is time to.
-    pub(in crate::cometd) fn resume(&mut self, ticket: u64, now_ms: i64) -> Option<CometdReply> {
+    pub(crate) fn resume(&mut self, ticket: u64, now_ms: i64) -> Option<CometdReply> {
         let Some(parked) = self.parked.get(&ticket) else {
             return Some(wire::plain(500, ""));
         };
@@ -200,7 +180,7 @@ impl State {
     }
 
     /// Forgets a parked poll that nobody waits for any more. Its session has taken no events for it.
-    pub(in crate::cometd) fn hung_up(&mut self, ticket: u64, now_ms: i64) {
+    pub(crate) fn hung_up(&mut self, ticket: u64, now_ms: i64) {
         let Some(parked) = self.forget_poll(ticket, now_ms) else { return };
         match (self.terms.hang_up, self.sessions.get_mut(&parked.client_id)) {
             (HangUp::AtOnce, Some(session)) if session.ticket.is_none() => {
@@ -220,11 +200,5 @@ impl State {
             session.seen_ms = now_ms;
         }
         Some(parked)
-    }
-
-    pub(super) fn end_poll(&mut self, ticket: Option<u64>, ending: Ending) {
-        if let Some(parked) = ticket.and_then(|ticket| self.parked.get_mut(&ticket)) {
-            parked.ending = Some(ending);
-        }
     }
 }

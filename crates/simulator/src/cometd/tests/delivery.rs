@@ -3,12 +3,12 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::LoggedSubscribe;
-use super::log::RETENTION_MS;
-use super::session::RECONNECT_MS;
-use super::state::{Outcome, State};
 use super::support::{Client, ORDERS, VISITS, at, order, publish};
-use super::wire::HOLD_MS;
+use crate::cometd::LoggedSubscribe;
+use crate::cometd::log::RETENTION_MS;
+use crate::cometd::session::RECONNECT_MS;
+use crate::cometd::settings::HOLD_MS;
+use crate::cometd::state::{Outcome, State};
 
 #[test]
 fn the_replay_option_decides_where_a_subscription_starts() {

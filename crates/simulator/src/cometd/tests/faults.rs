@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::faults::CometdFault;
-use super::state::{Outcome, State};
 use super::support::{Client, ORDERS, at, publish};
-use super::switches::{HangUp, Streaming, Wording};
-use super::{CometdReply, Delivery};
+use crate::cometd::faults::CometdFault;
+use crate::cometd::settings::{HangUp, Streaming, Wording};
+use crate::cometd::state::{Outcome, State};
+use crate::cometd::{CometdReply, Delivery};
 
 fn fault(state: &mut State, value: Value) {
     let fault: CometdFault = serde_json::from_value(value).expect("a fault");

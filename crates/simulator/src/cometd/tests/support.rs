@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::state::{Now, Outcome, State};
-use super::{CometdReply, CometdRequest};
+use crate::cometd::state::{Now, Outcome, State};
+use crate::cometd::{CometdReply, CometdRequest};
 
 pub(super) const ORDERS: &str = "/event/Order__e";
 pub(super) const VISITS: &str = "/event/Visit__e";

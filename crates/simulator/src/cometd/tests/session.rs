@@ -2,12 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::CometdReply;
-use super::cookies::{BROWSER, STICKY, STICKY_MS};
-use super::session::RECONNECT_MS;
-use super::state::{Outcome, State};
 use super::support::{Client, ORDERS, at, publish};
-use super::wire::{BODY_BYTES_MAX, HOLD_MS};
+use crate::cometd::CometdReply;
+use crate::cometd::cookies::{BROWSER, STICKY, STICKY_MS};
+use crate::cometd::session::RECONNECT_MS;
+use crate::cometd::settings::HOLD_MS;
+use crate::cometd::state::{Outcome, State};
+use crate::cometd::wire::BODY_BYTES_MAX;
 
 fn answered(outcome: Outcome) -> CometdReply {
     match outcome {

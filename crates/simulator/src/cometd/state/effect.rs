@@ -5,10 +5,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::faults::{Harm, Refuse};
-use super::super::wire::{self, Reply};
-use super::super::{CometdReply, Delivery, cookies};
-use super::{CONNECT, DISCONNECT, State};
+use super::State;
+use crate::cometd::cookies;
+use crate::cometd::exchange::{CometdReply, Delivery};
+use crate::cometd::faults::{Harm, Refuse};
+use crate::cometd::wire::{self, CONNECT, DISCONNECT, Reply};
 
 /// The message a fault strikes.
 pub(super) struct Struck<'a> {
