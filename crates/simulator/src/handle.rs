@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::data::{Tables, WriteError, canonical_id};
 use crate::log::{LoggedCall, LoggedJob, LoggedWrite};
-use crate::org::outcome::{Act, Outcome, Rules, Wanted};
+use crate::org::outcome::{RecordOutcome, RecordWrite, WriteOperation, WriteRules};
 use crate::org::{Org, writes};
 use crate::row::Row;
 
@@ -82,21 +82,21 @@ impl OrgHandle {
 
     /// Creates a record; the answer is its id.
     pub fn create(&self, object: &str, row: Row) -> Result<String, WriteError> {
-        self.write(Act::Insert, object, row)
+        self.write(WriteOperation::Insert, object, row)
     }
 
     /// Changes a record.
     pub fn update(&self, object: &str, id: &str, row: Row) -> Result<(), WriteError> {
         let mut row = row;
         row.insert("Id".to_owned(), Value::from(id));
-        self.write(Act::Update, object, row).map(|_| ())
+        self.write(WriteOperation::Update, object, row).map(|_| ())
     }
 
     /// Deletes a record.
     pub fn delete(&self, object: &str, id: &str) -> Result<(), WriteError> {
         let mut row = Row::new();
         row.insert("Id".to_owned(), Value::from(id));
-        self.write(Act::Delete, object, row).map(|_| ())
+        self.write(WriteOperation::Delete, object, row).map(|_| ())
     }
 
     /// A record with all its fields; `None` if there is no such record or object.
@@ -146,7 +146,7 @@ impl OrgHandle {
     }
 
     /// What another process needs to use the org.
-    pub(crate) fn card(&self) -> Value {
+    pub(crate) fn connection_info(&self) -> Value {
         json!({
             "name": self.name(), "base_url": self.base_url(), "client_id": self.client_id(),
             "client_secret": self.client_secret(), "username": self.username(), "admin_username": self.admin_username(),
@@ -154,15 +154,15 @@ impl OrgHandle {
         })
     }
 
-    fn write(&self, act: Act, object: &str, row: Row) -> Result<String, WriteError> {
+    fn write(&self, operation: WriteOperation, object: &str, row: Row) -> Result<String, WriteError> {
         let writer = self.org.writer(&self.org.facts.admin_user);
         let mut state = self.org.state();
-        let wanted = [Wanted { object: object.to_owned(), act, row }];
-        let rules = Rules { all_or_none: false, whole_on_wrong_type: false };
+        let wanted = [RecordWrite { object: object.to_owned(), operation, row }];
+        let rules = WriteRules { all_or_none: false, whole_on_wrong_type: false };
         let outcomes = writes::write(&self.org, &mut state, &wanted, rules, &writer)?;
         match outcomes.into_iter().next() {
-            Some(Outcome::Written(written)) => Ok(written.id),
-            Some(Outcome::Refused(refusal)) => Err(refusal.into()),
+            Some(RecordOutcome::Written(written)) => Ok(written.id),
+            Some(RecordOutcome::Refused(refusal)) => Err(refusal.into()),
             _ => Ok(String::new()),
         }
     }

@@ -42,7 +42,8 @@ mod soql;
 mod vendor;
 
 pub use cometd::{
-    CometdFault, HangUp, Harm, LoggedMessage, LoggedSubscribe, Place, Refuse, Streaming, Wording, Written,
+    CometdFault, CometdFaultEffect, HangUp, LoggedMessage, LoggedSubscribe, Refuse, RequestKind, Streaming,
+    Wording, WrittenPart,
 };
 pub use data::{CustomField, FieldKind, WriteError};
 pub use faults::{JobFault, RowFault};

@@ -21,8 +21,8 @@ use rand::rngs::StdRng;
 
 use crate::clock::Clock;
 use crate::cometd::CometdServer;
-use crate::data::{Mint, Schema, Tables, Writer};
-use crate::faults::{Faults, RowFaults};
+use crate::data::{IdGenerator, Schema, Tables, Writer};
+use crate::faults::{HttpFaults, RowFaults};
 use crate::log::{CallLog, WriteLog};
 use crate::options::OrgOptions;
 use crate::quota::Quota;
@@ -31,24 +31,24 @@ use cursors::Cursors;
 use facts::{CHANGE_CHANNEL, Facts};
 use jobs::Jobs;
 use keys::Keys;
-use tokens::Sessions;
+use tokens::AccessTokens;
 
 /// Everything of an org that changes.
 #[derive(Debug)]
-pub(crate) struct State {
+pub(crate) struct OrgState {
     pub(crate) tables: Tables,
     pub(crate) views: Views,
-    pub(crate) sessions: Sessions,
+    pub(crate) tokens: AccessTokens,
     pub(crate) cursors: Cursors,
     pub(crate) jobs: Jobs,
     pub(crate) quota: Quota,
     pub(crate) calls: CallLog,
     pub(crate) writes: WriteLog,
-    pub(crate) faults: Faults,
+    pub(crate) faults: HttpFaults,
     /// While set, no login succeeds: `error` and `error_description`.
     pub(crate) refused_logins: Option<(String, String)>,
     /// The org's ID since it was moved.
-    pub(crate) moved_to: Option<String>,
+    pub(crate) new_org_id: Option<String>,
     /// The org's new address; requests to its old one are redirected.
     pub(crate) instance_url: Option<String>,
     /// How far the org's clock is ahead of ours.
@@ -56,10 +56,10 @@ pub(crate) struct State {
     /// So many record writes will find their record locked.
     pub(crate) locked_writes: u32,
     pub(crate) row_faults: RowFaults,
-    pub(crate) dice: StdRng,
+    pub(crate) rng: StdRng,
 }
 
-impl State {
+impl OrgState {
     /// Takes a right away, or gives it.
     pub(crate) fn set_right(&mut self, facts: &Facts, right: Right, given: bool) {
         if right == Right::SettingRow {
@@ -81,7 +81,7 @@ pub(crate) struct Org {
     pub(crate) clock: Clock,
     pub(crate) cometd: CometdServer,
     pub(crate) available: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<OrgState>,
 }
 
 impl Org {
@@ -96,26 +96,26 @@ impl Org {
     ) -> Self {
         let seed = seed.wrapping_mul(1_000_003).wrapping_add(number);
         let schema = Schema::new(&options.namespace, &options.custom_fields);
-        let mut tables = Tables::new(schema, Mint::new(number));
+        let mut tables = Tables::new(schema, IdGenerator::new(number));
         let facts = Facts::seed(options, &mut tables, clock.wall_ms());
         let views = Views::new(Rights::of(options), &facts.integration_user, &tables.schema);
-        let mut state = State {
+        let mut state = OrgState {
             tables,
             views,
-            sessions: Sessions::new(options.session_idle),
+            tokens: AccessTokens::new(options.session_idle),
             cursors: Cursors::default(),
             jobs: Jobs::default(),
             quota: Quota::new(options.daily_calls),
             calls: CallLog::default(),
             writes: WriteLog::default(),
-            faults: Faults::default(),
+            faults: HttpFaults::default(),
             refused_logins: None,
-            moved_to: None,
+            new_org_id: None,
             instance_url: None,
             clock_ahead_secs: 0,
             locked_writes: 0,
             row_faults: RowFaults::default(),
-            dice: StdRng::seed_from_u64(seed),
+            rng: StdRng::seed_from_u64(seed),
         };
         for right in &options.taken {
             state.set_right(&facts, right.clone(), false);
@@ -133,7 +133,7 @@ impl Org {
     }
 
     /// A panic elsewhere leaves the state as it was between two statements; a simulator goes on with it.
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, OrgState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -143,8 +143,8 @@ impl Org {
     }
 
     /// The id that logins tell.
-    pub(crate) fn org_id(&self, state: &State) -> String {
-        state.moved_to.clone().unwrap_or_else(|| self.facts.org_id.clone())
+    pub(crate) fn org_id(&self, state: &OrgState) -> String {
+        state.new_org_id.clone().unwrap_or_else(|| self.facts.org_id.clone())
     }
 
     pub(crate) fn writer(&self, user: &str) -> Writer {
@@ -152,12 +152,12 @@ impl Org {
     }
 
     /// The org's clock, Unix milliseconds.
-    pub(crate) fn wall_ms(&self, state: &State) -> i64 {
+    pub(crate) fn wall_ms(&self, state: &OrgState) -> i64 {
         self.clock.wall_ms().saturating_add(state.clock_ahead_secs.saturating_mul(1_000))
     }
 
     /// Every channel there is.
-    pub(crate) fn channels(&self, state: &State) -> Vec<String> {
+    pub(crate) fn channels(&self, state: &OrgState) -> Vec<String> {
         let mut channels = channels_of(&state.views.seen(&self.facts.admin_user));
         channels.extend(self.facts.change_data.then(|| CHANGE_CHANNEL.to_owned()));
         let all = channels_of(&state.tables.schema);
@@ -166,7 +166,7 @@ impl Org {
     }
 
     /// Channels that are there, but not for this user.
-    pub(crate) fn channels_denied(&self, state: &State, user: &str) -> Vec<String> {
+    pub(crate) fn channels_denied(&self, state: &OrgState, user: &str) -> Vec<String> {
         let seen = channels_of(&state.views.seen(user));
         let all = channels_of(&state.views.seen(&self.facts.admin_user));
         all.into_iter().filter(|channel| !seen.contains(channel)).collect()

@@ -11,7 +11,7 @@ pub(crate) mod right;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::data::{Access, Contract, Field, Object, OpenFor, Schema, SetOf, packaged_name};
+use crate::data::{Access, Contract, ContractPermissionSet, Field, Object, OpenFor, Schema, packaged_name};
 use crate::options::OrgOptions;
 pub use right::{FieldRight, ObjectRight, Profile, Right};
 
@@ -142,7 +142,7 @@ const ALL: [ObjectRight; 5] =
     [ObjectRight::Read, ObjectRight::Create, ObjectRight::Edit, ObjectRight::Delete, ObjectRight::ViewAll];
 
 /// The rights that a permission set gives under the package's namespace.
-fn rights_in(set: &SetOf, namespace: &str) -> BTreeSet<Right> {
+fn rights_in(set: &ContractPermissionSet, namespace: &str) -> BTreeSet<Right> {
     let named = |name: &String| packaged_name(namespace, name);
     let objects = set.objects.iter().flat_map(|(object, rights)| {
         let words = ["read", "create", "edit", "delete", "view_all"];

@@ -78,9 +78,9 @@ impl Simulator {
         servers.push(serve(vendor_listener, move |config: &mut web::ServiceConfig| {
             config.app_data(web::Data::new(shared.clone())).default_service(web::to(vendor::entry));
         })?);
-        let controlled = control::Controlled { orgs: orgs.clone(), vendor: vendor.clone() };
+        let targets = control::ControlTargets { orgs: orgs.clone(), vendor: vendor.clone() };
         servers.push(serve(control_listener, move |config: &mut web::ServiceConfig| {
-            config.app_data(web::Data::new(controlled.clone())).default_service(web::to(control::entry));
+            config.app_data(web::Data::new(targets.clone())).default_service(web::to(control::entry));
         })?);
         Ok(Self { orgs, vendor, control_url, servers })
     }

@@ -50,7 +50,7 @@ pub(crate) enum Delivery {
     #[default]
     Whole,
     /// The connection closes in the middle.
-    Cut { written: Written, chunked: bool },
+    Cut { written: WrittenPart, chunked: bool },
     /// After so many simulated milliseconds.
     Late { ms: u64 },
     /// In so many pieces, so many simulated milliseconds apart.
@@ -84,7 +84,7 @@ pub struct LoggedSubscribe {
 /// How much of a body is written before the connection closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Written {
+pub enum WrittenPart {
     /// Headers only.
     Nothing,
     /// The first half.

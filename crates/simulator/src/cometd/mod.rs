@@ -34,16 +34,16 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 pub(crate) use catalogue::{named, names};
 pub(crate) use exchange::{CometdReply, CometdRequest, Delivery};
-pub use exchange::{LoggedMessage, LoggedSubscribe, Written};
-pub use faults::{CometdFault, Harm, Place, Refuse};
+pub use exchange::{LoggedMessage, LoggedSubscribe, WrittenPart};
+pub use faults::{CometdFault, CometdFaultEffect, Refuse, RequestKind};
 pub use settings::{HangUp, Streaming, Wording};
-use state::{Now, Outcome, State};
+use state::{CometdState, Now, RequestOutcome};
 pub(crate) use usage::Usage;
 
 /// The CometD server of one org.
 pub(crate) struct CometdServer {
     clock: Clock,
-    state: Mutex<State>,
+    state: Mutex<CometdState>,
     /// Counts changes; every parked poll looks again when it moves.
     changes: watch::Sender<u64>,
 }
@@ -51,7 +51,7 @@ pub(crate) struct CometdServer {
 impl CometdServer {
     /// A server without sessions or events. IDs it makes up follow from `seed`.
     pub(crate) fn new(clock: Clock, seed: u64) -> Self {
-        Self { clock, state: Mutex::new(State::new(seed)), changes: watch::Sender::new(0) }
+        Self { clock, state: Mutex::new(CometdState::new(seed)), changes: watch::Sender::new(0) }
     }
 
     /// Puts an event on `/event/{event_api_name}` and returns its replay ID. `payload` holds the event's own fields;
@@ -83,7 +83,7 @@ impl CometdServer {
         replay_id
     }
 
-    /// Adds faults, all before the first can strike. One that strikes connects may strike the poll that is held now.
+    /// Adds faults, all before the first takes effect. One on connects may hit the poll that is held now.
     pub(crate) fn add_faults(&self, faults: Vec<CometdFault>) {
         let mut state = self.state();
         for fault in faults {
@@ -93,19 +93,19 @@ impl CometdServer {
         self.wake();
     }
 
-    /// Forgets the faults that have not struck yet.
+    /// Forgets the faults that are still to come.
     pub(crate) fn clear_faults(&self) {
         self.state().clear_faults();
     }
 
     /// How the endpoint behaves.
-    pub(crate) fn terms(&self) -> Streaming {
-        self.state().terms().clone()
+    pub(crate) fn settings(&self) -> Streaming {
+        self.state().settings().clone()
     }
 
     /// Changes how the endpoint behaves.
-    pub(crate) fn set_terms(&self, terms: Streaming) {
-        self.state().set_terms(terms);
+    pub(crate) fn set_settings(&self, settings: Streaming) {
+        self.state().set_settings(settings);
         self.wake();
     }
 
@@ -175,13 +175,13 @@ impl CometdServer {
         let outcome = self.state().receive(&request, self.now());
         self.wake();
         match outcome {
-            Outcome::Answered(reply) => reply,
-            Outcome::Parked { ticket, until_ms } => self.hold(ticket, until_ms, changes).await,
+            RequestOutcome::Answered(reply) => reply,
+            RequestOutcome::Parked { ticket, until_ms } => self.hold(ticket, until_ms, changes).await,
         }
     }
 
     async fn hold(&self, ticket: u64, until_ms: i64, mut changes: watch::Receiver<u64>) -> CometdReply {
-        let _hung_up = HungUp { server: self, ticket };
+        let _hung_up = HangUpGuard { server: self, ticket };
         loop {
             let left_ms = u64::try_from(until_ms - self.clock.now_ms()).unwrap_or(0).max(1);
             tokio::select! {
@@ -203,18 +203,18 @@ impl CometdServer {
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, CometdState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Frees the session of a poll whose future is dropped before its answer. After an answer it finds nothing to free.
-struct HungUp<'a> {
+struct HangUpGuard<'a> {
     server: &'a CometdServer,
     ticket: u64,
 }
 
-impl Drop for HungUp<'_> {
+impl Drop for HangUpGuard<'_> {
     fn drop(&mut self) {
         let now_ms = self.server.clock.now_ms();
         self.server.state().hung_up(self.ticket, now_ms);

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// Why a parked poll ends other than by events or time.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Ending {
+pub(super) enum PollEnding {
     /// The same session polled again.
     Superseded,
     /// The client ended the session.
@@ -23,5 +23,5 @@ pub(super) struct Parked {
     pub(super) version: u32,
     pub(super) with_advice: bool,
     pub(super) until_ms: i64,
-    pub(super) ending: Option<Ending>,
+    pub(super) ending: Option<PollEnding>,
 }

@@ -36,7 +36,7 @@ pub(super) struct Session {
     /// Its poll in progress.
     pub(super) ticket: Option<u64>,
     /// The last replay ID delivered, for each channel subscribed to.
-    pub(super) places: BTreeMap<String, i64>,
+    pub(super) positions: BTreeMap<String, i64>,
 }
 
 impl Session {
@@ -52,14 +52,14 @@ impl Session {
 
     /// Whether anything waits for delivery.
     pub(super) fn has_events(&self, logs: &Logs) -> bool {
-        self.places.iter().any(|(channel, place)| after(logs, channel, *place).next().is_some())
+        self.positions.iter().any(|(channel, place)| after(logs, channel, *place).next().is_some())
     }
 
     /// Takes the next events, in the order of their publishing, as the messages that deliver them.
-    pub(super) fn take(&mut self, logs: &Logs, version: u32, terms: &Streaming) -> Vec<Value> {
-        let (events_max, bytes_max) = (terms.answer_events_max, terms.answer_bytes_max);
+    pub(super) fn take(&mut self, logs: &Logs, version: u32, settings: &Streaming) -> Vec<Value> {
+        let (events_max, bytes_max) = (settings.answer_events_max, settings.answer_bytes_max);
         let mut waiting: Vec<(&str, &Event)> = Vec::new();
-        for (channel, place) in &self.places {
+        for (channel, place) in &self.positions {
             waiting
                 .extend(after(logs, channel, *place).take(events_max).map(|event| (channel.as_str(), event)));
         }
@@ -76,9 +76,9 @@ impl Session {
             .count();
         waiting.truncate(taken);
         let messages = waiting.iter().map(|(channel, event)| event.message(channel, version)).collect();
-        let places: Vec<(String, i64)> =
+        let positions: Vec<(String, i64)> =
             waiting.into_iter().map(|(channel, event)| (channel.to_owned(), event.replay_id)).collect();
-        self.places.extend(places);
+        self.positions.extend(positions);
         messages
     }
 }

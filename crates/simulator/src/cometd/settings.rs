@@ -1,7 +1,7 @@
 //! What may differ between one Salesforce endpoint and another, as settings.
 //!
 //! Here: allocations, sizes, and the questions that public material does not settle. Not here: faults (`faults`),
-//! which strike single requests.
+//! which hit single requests.
 
 use serde::{Deserialize, Serialize};
 

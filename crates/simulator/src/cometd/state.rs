@@ -28,9 +28,9 @@ use serde_json::{Map, Value};
 
 use super::cookies;
 use super::exchange::{CometdReply, CometdRequest, LoggedMessage, LoggedSubscribe};
-use super::faults::{CometdFault, Waiting};
+use super::faults::{CometdFault, PendingFaults};
 use super::log::{ChannelLog, Event};
-use super::parked::{Ending, Parked};
+use super::parked::{Parked, PollEnding};
 use super::session::{Logs, Session};
 use super::settings::Streaming;
 use super::usage::{RollingCount, Usage};
@@ -52,10 +52,10 @@ pub(super) struct Now {
 
 /// What is to be done about a request.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(super) enum RequestOutcome {
     /// Answer it now.
     Answered(CometdReply),
-    /// Hold it: ask [`State::resume`] after every change, and at `until_ms` at the latest.
+    /// Hold it: ask [`CometdState::resume`] after every change, and at `until_ms` at the latest.
     Parked { ticket: u64, until_ms: i64 },
 }
 
@@ -73,7 +73,7 @@ impl Caller<'_> {
 
 /// The CometD state of one org.
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct CometdState {
     rng: StdRng,
     available: bool,
     sessions: BTreeMap<String, Session>,
@@ -83,13 +83,13 @@ pub(super) struct State {
     next_sequence: u64,
     subscribes: VecDeque<LoggedSubscribe>,
     messages: VecDeque<LoggedMessage>,
-    faults: Waiting,
-    terms: Streaming,
+    faults: PendingFaults,
+    settings: Streaming,
     delivered: RollingCount,
     published: RollingCount,
 }
 
-impl State {
+impl CometdState {
     /// Nothing yet.
     pub(super) fn new(seed: u64) -> Self {
         Self {
@@ -102,8 +102,8 @@ impl State {
             next_sequence: 0,
             subscribes: VecDeque::new(),
             messages: VecDeque::new(),
-            faults: Waiting::default(),
-            terms: Streaming::default(),
+            faults: PendingFaults::default(),
+            settings: Streaming::default(),
             delivered: RollingCount::day(),
             published: RollingCount::hour(),
         }
@@ -180,13 +180,13 @@ impl State {
     }
 
     /// How the endpoint behaves.
-    pub(super) fn terms(&self) -> &Streaming {
-        &self.terms
+    pub(super) fn settings(&self) -> &Streaming {
+        &self.settings
     }
 
     /// Changes how the endpoint behaves.
-    pub(super) fn set_terms(&mut self, terms: Streaming) {
-        self.terms = terms;
+    pub(super) fn set_settings(&mut self, settings: Streaming) {
+        self.settings = settings;
     }
 
     /// The channels that something was published on.
@@ -197,7 +197,7 @@ impl State {
     /// Forgets all retained events and gives the next one of each channel this ID. Sessions read on from there.
     pub(super) fn restart_replay_ids(&mut self, next: i64) {
         self.logs.values_mut().for_each(|log| log.restart(next));
-        for place in self.sessions.values_mut().flat_map(|session| session.places.values_mut()) {
+        for place in self.sessions.values_mut().flat_map(|session| session.positions.values_mut()) {
             *place = next - 1;
         }
     }
@@ -210,7 +210,7 @@ impl State {
     /// Forgets every session.
     pub(super) fn drop_sessions(&mut self) {
         for session in std::mem::take(&mut self.sessions).into_values() {
-            self.end_poll(session.ticket, Ending::Dropped);
+            self.end_poll(session.ticket, PollEnding::Dropped);
         }
     }
 
@@ -237,14 +237,14 @@ impl State {
 
     /// Whether the allocation of deliveries is used up.
     fn is_spent(&mut self, now_ms: i64) -> bool {
-        self.terms.deliveries_max.is_some_and(|max| self.delivered.sum(now_ms) >= max)
+        self.settings.deliveries_max.is_some_and(|max| self.delivered.sum(now_ms) >= max)
     }
 
     fn sweep(&mut self, now_ms: i64) {
         self.sessions.retain(|_, session| session.is_alive(now_ms));
     }
 
-    pub(super) fn end_poll(&mut self, ticket: Option<u64>, ending: Ending) {
+    pub(super) fn end_poll(&mut self, ticket: Option<u64>, ending: PollEnding) {
         if let Some(parked) = ticket.and_then(|ticket| self.parked.get_mut(&ticket)) {
             parked.ending = Some(ending);
         }
@@ -267,7 +267,7 @@ impl State {
     fn events_for(&mut self, client_id: &str, version: u32, now_ms: i64) -> Vec<Value> {
         let session = self.sessions.get_mut(client_id);
         let messages =
-            session.map(|session| session.take(&self.logs, version, &self.terms)).unwrap_or_default();
+            session.map(|session| session.take(&self.logs, version, &self.settings)).unwrap_or_default();
         self.delivered.add(now_ms, messages.len() as u64);
         messages
     }

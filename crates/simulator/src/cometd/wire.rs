@@ -155,26 +155,26 @@ impl Reply {
 }
 
 /// A granted handshake. It carries no advice, unlike that of CometD's own server.
-pub(super) fn handshake(id: Option<&Value>, client_id: &str, terms: &Streaming) -> Reply {
+pub(super) fn handshake(id: Option<&Value>, client_id: &str, settings: &Streaming) -> Reply {
     Reply::success(HANDSHAKE, id, client_id)
         .with("version", "1.0".into())
         .with("minimumVersion", "1.0".into())
         .with("supportedConnectionTypes", json!(["long-polling"]))
-        .with("ext", extensions(terms))
+        .with("ext", extensions(settings))
 }
 
 /// A refused handshake: the reason is in the extension, not in the error.
-pub(super) fn handshake_denied(id: Option<&Value>, reason: &str, terms: &Streaming) -> Reply {
-    let mut ext = extensions(terms);
+pub(super) fn handshake_denied(id: Option<&Value>, reason: &str, settings: &Streaming) -> Reply {
+    let mut ext = extensions(settings);
     ext["sfdc"] = json!({ "failureReason": reason });
     Reply::failure(HANDSHAKE, id, HANDSHAKE_DENIED)
         .with("ext", ext)
         .with("advice", json!({ "reconnect": "none" }))
 }
 
-fn extensions(terms: &Streaming) -> Value {
+fn extensions(settings: &Streaming) -> Value {
     let mut ext = json!({ "replay": true });
-    if terms.payload_format {
+    if settings.payload_format {
         ext["payload.format"] = true.into();
     }
     ext
@@ -195,9 +195,9 @@ pub(super) fn no_browser_cookie(client_id: &str) -> String {
     format!("400::Client {client_id} has established a session, but no BAYEUX_BROWSER cookie present")
 }
 
-/// The server's terms for polling.
-pub(super) fn polling_advice(terms: &Streaming) -> Value {
-    json!({ "reconnect": "retry", "interval": 0, "timeout": terms.hold_ms })
+/// The server's settings for polling.
+pub(super) fn polling_advice(settings: &Streaming) -> Value {
+    json!({ "reconnect": "retry", "interval": 0, "timeout": settings.hold_ms })
 }
 
 /// An ordinary answer: HTTP 200 and an array.
@@ -217,11 +217,11 @@ pub(super) fn unavailable() -> CometdReply {
 }
 
 /// The major number of the version that serves the one in the URL, or the error that refuses it.
-pub(super) fn version(text: &str, terms: &Streaming) -> Result<u32, &'static str> {
+pub(super) fn version(text: &str, settings: &Streaming) -> Result<u32, &'static str> {
     let major = text.split_once('.').and_then(|(major, minor)| (minor == "0").then(|| major.parse().ok())?);
     match major {
         Some(major) if major >= VERSION_MIN => Ok(major),
-        Some(_) if terms.retired_served => Ok(VERSION_LATEST),
+        Some(_) if settings.retired_served => Ok(VERSION_LATEST),
         Some(_) => Err(OLD_VERSION),
         None => Err(NO_VERSION),
     }

@@ -16,9 +16,9 @@ mod tables;
 mod times;
 mod value;
 
-pub(crate) use contract::{Contract, SetOf};
+pub(crate) use contract::{Contract, ContractPermissionSet};
 pub(crate) use describe::{describe, event_schema, summary};
-pub(crate) use id::{Mint, canonical as canonical_id};
+pub(crate) use id::{IdGenerator, canonical as canonical_id};
 pub use kind::{CustomField, FieldKind};
 pub(crate) use number::java_text;
 pub(crate) use object::{Access, Field, Object, OpenFor};
@@ -26,5 +26,5 @@ pub(crate) use package::name as packaged_name;
 pub(crate) use refusal::Refusal;
 pub use refusal::WriteError;
 pub(crate) use schema::Schema;
-pub(crate) use tables::{Key, Tables, Writer, Written};
+pub(crate) use tables::{KeyMatch, Tables, Writer, WrittenRecord};
 pub(crate) use times::{instant_text, parse_date, parse_instant, zulu_text};

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::id::Mint;
+use super::id::IdGenerator;
 use super::kind::FieldKind;
 use super::number::java_text;
 use super::object::{Field, Object};
@@ -38,7 +38,7 @@ pub(crate) struct Writer {
 
 /// A record that was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Written {
+pub(crate) struct WrittenRecord {
     pub(crate) object: String,
     pub(crate) id: String,
     pub(crate) created: bool,
@@ -48,7 +48,7 @@ pub(crate) struct Written {
 
 /// What an external ID leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Key {
+pub(crate) enum KeyMatch {
     None,
     One(String),
     /// More than one record has it: nothing may be written.
@@ -77,19 +77,19 @@ struct Undo {
 pub(crate) struct Tables {
     pub(crate) schema: Schema,
     by_object: HashMap<String, Table>,
-    mint: Mint,
+    ids: IdGenerator,
     rows: usize,
     journal: Option<Vec<Undo>>,
 }
 
 impl Tables {
-    pub(crate) fn new(schema: Schema, mint: Mint) -> Self {
-        Self { schema, by_object: HashMap::new(), mint, rows: 0, journal: None }
+    pub(crate) fn new(schema: Schema, ids: IdGenerator) -> Self {
+        Self { schema, by_object: HashMap::new(), ids, rows: 0, journal: None }
     }
 
     /// A new id of this prefix, for things that are no records.
     pub(crate) fn new_id(&mut self, prefix: &str) -> String {
-        self.mint.make(prefix)
+        self.ids.make(prefix)
     }
 
     /// Records in order of creation.
@@ -144,7 +144,7 @@ impl Tables {
     }
 
     /// The records with this value in an external ID field, or in `Id`.
-    pub(crate) fn find(&self, object: &str, by: &str, key: &Value) -> Result<Key, Refusal> {
+    pub(crate) fn find(&self, object: &str, by: &str, key: &Value) -> Result<KeyMatch, Refusal> {
         let object = self.schema.object(object).ok_or_else(|| Refusal::no_object(object))?;
         let Some(field) = object.field(by).filter(|field| field.external_id || field.kind == FieldKind::Id)
         else {
@@ -154,7 +154,7 @@ impl Tables {
         let key = value::stored(field, key)?;
         if field.kind == FieldKind::Id {
             let id = key.as_str().filter(|id| self.row(&object.name, id).is_some());
-            return Ok(id.map_or(Key::None, |id| Key::One(id.to_owned())));
+            return Ok(id.map_or(KeyMatch::None, |id| KeyMatch::One(id.to_owned())));
         }
         let ids = self
             .by_object
@@ -162,9 +162,9 @@ impl Tables {
             .and_then(|table| table.index.get(&field.name)?.get(&index_text(&key)));
         let mut ids: Vec<String> = ids.into_iter().flatten().cloned().collect();
         Ok(match ids.len() {
-            0 => Key::None,
-            1 => Key::One(ids.remove(0)),
-            _ => Key::Many(ids),
+            0 => KeyMatch::None,
+            1 => KeyMatch::One(ids.remove(0)),
+            _ => KeyMatch::Many(ids),
         })
     }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::OrgHandle;
 use crate::data::{Refusal, Tables, WriteError, canonical_id};
-use crate::org::outcome::Outcome;
+use crate::org::outcome::RecordOutcome;
 use crate::org::{flow, writes};
 use crate::rights::Right;
 use crate::row::Row;
@@ -44,7 +44,7 @@ impl OrgHandle {
         let writer = self.org.writer(&self.org.facts.admin_user);
         let mut state = self.org.state();
         let written = state.tables.set("Lead", lead, Row::from_iter(closed), &writer)?;
-        flow::run(&self.org, &state, &[Outcome::Written(written)], &writer);
+        flow::run(&self.org, &state, &[RecordOutcome::Written(written)], &writer);
         Ok(account)
     }
 
@@ -67,8 +67,8 @@ impl OrgHandle {
         tables.begin();
         let done = tables.merge(object, master, losers, &writer).and_then(|(gone, master)| {
             let written = tables.update(object, &master, row, &writer)?;
-            let gone = gone.into_iter().map(|id| Outcome::Deleted { id });
-            Ok(gone.chain([Outcome::Written(written)]).collect::<Vec<_>>())
+            let gone = gone.into_iter().map(|id| RecordOutcome::Deleted { id });
+            Ok(gone.chain([RecordOutcome::Written(written)]).collect::<Vec<_>>())
         });
         match &done {
             Ok(_) => tables.commit(),

@@ -5,7 +5,7 @@
 use std::sync::atomic::Ordering;
 
 use super::OrgHandle;
-use crate::faults::{Fault, Harm, JobFault, RowFault};
+use crate::faults::{HttpFault, HttpFaultEffect, JobFault, RowFault};
 
 impl OrgHandle {
     /// The org's address changes: logins tell this instance URL, requests to another host are redirected to it. `None`
@@ -16,7 +16,7 @@ impl OrgHandle {
 
     /// Ends every session: the next call with an old token answers 401.
     pub fn revoke_tokens(&self) {
-        self.org.state().sessions.end_all();
+        self.org.state().tokens.end_all();
     }
 
     /// While set, every login answers 400 with this `error` and `error_description`, such as `invalid_grant` and
@@ -47,8 +47,8 @@ impl OrgHandle {
     pub fn migrate(&self) {
         let mut state = self.org.state();
         let moved = state.tables.new_id("00D");
-        state.moved_to = Some(moved);
-        state.sessions.end_all();
+        state.new_org_id = Some(moved);
+        state.tokens.end_all();
         drop(state);
         self.org.cometd.migrate();
     }
@@ -61,23 +61,35 @@ impl OrgHandle {
 
     /// The next `count` requests whose path contains `path` are not done and answer this HTTP status.
     pub fn fail_next(&self, path: &str, status: u16, count: u32) {
-        self.org.state().faults.add(Fault { path: path.to_owned(), harm: Harm::Status(status), count });
+        self.org.state().faults.add(HttpFault {
+            path: path.to_owned(),
+            effect: HttpFaultEffect::Status(status),
+            count,
+        });
     }
 
     /// The next `count` requests whose path contains `path` are done, but their answers break off.
     pub fn lose_answers(&self, path: &str, count: u32) {
-        self.org.state().faults.add(Fault { path: path.to_owned(), harm: Harm::LoseAnswer, count });
+        self.org.state().faults.add(HttpFault {
+            path: path.to_owned(),
+            effect: HttpFaultEffect::LoseAnswer,
+            count,
+        });
     }
 
     /// The next `count` requests whose path contains `path` are not done and answer this status and body.
     pub fn answer_next(&self, path: &str, status: u16, body: &str, count: u32) {
-        let harm = Harm::Answer { status, body: body.to_owned() };
-        self.org.state().faults.add(Fault { path: path.to_owned(), harm, count });
+        let effect = HttpFaultEffect::Answer { status, body: body.to_owned() };
+        self.org.state().faults.add(HttpFault { path: path.to_owned(), effect, count });
     }
 
     /// The next `count` requests whose path contains `path` are done, but half of the answer's body is missing.
     pub fn halve_answers(&self, path: &str, count: u32) {
-        self.org.state().faults.add(Fault { path: path.to_owned(), harm: Harm::Half, count });
+        self.org.state().faults.add(HttpFault {
+            path: path.to_owned(),
+            effect: HttpFaultEffect::Half,
+            count,
+        });
     }
 
     /// A record that a client writes is refused.
@@ -95,7 +107,7 @@ impl OrgHandle {
         self.org.state().jobs.expire();
     }
 
-    /// Forgets the faults that have not struck yet.
+    /// Forgets the faults that are still to come.
     pub fn clear_faults(&self) {
         self.org.state().faults.clear();
     }

@@ -32,19 +32,19 @@ impl OrgHandle {
         true
     }
 
-    /// Forgets the CometD faults that have not struck yet.
+    /// Forgets the CometD faults that are still to come.
     pub fn clear_cometd_faults(&self) {
         self.org.cometd.clear_faults();
     }
 
     /// How the CometD endpoint behaves.
     pub fn streaming(&self) -> Streaming {
-        self.org.cometd.terms()
+        self.org.cometd.settings()
     }
 
     /// Changes how the CometD endpoint behaves.
     pub fn set_streaming(&self, streaming: Streaming) {
-        self.org.cometd.set_terms(streaming);
+        self.org.cometd.set_settings(streaming);
     }
 
     /// The Bayeux messages since the start, or since `clear_subscribes`, oldest first.

@@ -44,7 +44,7 @@ impl JobState {
 
 /// What is still to be done.
 #[derive(Debug)]
-pub(crate) enum Work {
+pub(crate) enum PendingWork {
     None,
     Ingest { csv: Bytes },
     Query { soql: String },
@@ -52,7 +52,7 @@ pub(crate) enum Work {
 
 /// What came of it.
 #[derive(Debug)]
-pub(crate) enum Done {
+pub(crate) enum JobResult {
     Ingest {
         successful: String,
         failed: String,
@@ -86,9 +86,9 @@ pub(crate) struct Job {
     pub(crate) created_ms: i64,
     pub(crate) changed_ms: i64,
     pub(crate) state: JobState,
-    pub(crate) work: Work,
+    pub(crate) work: PendingWork,
     pub(crate) uploaded: bool,
-    pub(crate) done: Option<Done>,
+    pub(crate) done: Option<JobResult>,
     query: bool,
 }
 
@@ -106,7 +106,7 @@ impl Job {
             created_ms: now_ms,
             changed_ms: now_ms,
             state: JobState::Open,
-            work: Work::None,
+            work: PendingWork::None,
             uploaded: false,
             done: None,
             query: false,
@@ -122,20 +122,20 @@ impl Job {
         soql: String,
     ) -> Self {
         let job = Self::ingest(id, object, operation, user, now_ms);
-        Self { state: JobState::UploadComplete, work: Work::Query { soql }, query: true, ..job }
+        Self { state: JobState::UploadComplete, work: PendingWork::Query { soql }, query: true, ..job }
     }
 
     pub(crate) fn is_query(&self) -> bool {
         self.query
     }
 
-    pub(crate) fn finish(&mut self, done: Done, now_ms: i64) {
+    pub(crate) fn finish(&mut self, done: JobResult, now_ms: i64) {
         self.state = match &done {
             // Aborted at work, it stays so.
             _ if self.state == JobState::Aborted => JobState::Aborted,
-            Done::Ingest { cut: Some(cut), .. } if cut.aborted => JobState::Aborted,
-            Done::Ingest { cut: Some(_), .. } | Done::Failed { .. } => JobState::Failed,
-            Done::Ingest { .. } | Done::Query { .. } => JobState::JobComplete,
+            JobResult::Ingest { cut: Some(cut), .. } if cut.aborted => JobState::Aborted,
+            JobResult::Ingest { cut: Some(_), .. } | JobResult::Failed { .. } => JobState::Failed,
+            JobResult::Ingest { .. } | JobResult::Query { .. } => JobState::JobComplete,
         };
         self.changed_ms = now_ms;
         self.done = Some(done);
@@ -144,11 +144,11 @@ impl Job {
     /// What was not done is listed as unprocessed.
     pub(crate) fn abort(&mut self) {
         self.state = JobState::Aborted;
-        if let Work::Ingest { csv } = std::mem::replace(&mut self.work, Work::None) {
+        if let PendingWork::Ingest { csv } = std::mem::replace(&mut self.work, PendingWork::None) {
             let unprocessed = read::table(&csv, self.delimiter.1, self.crlf)
                 .map_or_else(|_| String::new(), |table| write::plain(&table.header, &table.rows));
             let none = String::new();
-            self.done = Some(Done::Ingest {
+            self.done = Some(JobResult::Ingest {
                 successful: none.clone(),
                 failed: none,
                 unprocessed,
@@ -199,14 +199,14 @@ impl Job {
             shown["apexProcessingTime"] = json!(0);
         }
         let (processed, failed) = match &self.done {
-            Some(Done::Ingest { processed_count, failed_count, cut, .. }) => {
+            Some(JobResult::Ingest { processed_count, failed_count, cut, .. }) => {
                 if let Some(cut) = cut.as_ref().filter(|cut| !cut.message.is_empty()) {
                     shown["errorMessage"] = json!(cut.message);
                 }
                 (*processed_count, *failed_count)
             }
-            Some(Done::Query { rows, .. }) => (rows.len(), 0),
-            Some(Done::Failed { message, .. }) => {
+            Some(JobResult::Query { rows, .. }) => (rows.len(), 0),
+            Some(JobResult::Failed { message, .. }) => {
                 if !message.is_empty() {
                     shown["errorMessage"] = json!(message);
                 }

@@ -2,11 +2,11 @@
 //!
 //! Here: the types that a request, its writing and its answer share. Not here: the writing (`writes`), answers (`api`).
 
-use crate::data::{Refusal, Written};
+use crate::data::{Refusal, WrittenRecord};
 use crate::row::Row;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Act {
+pub(crate) enum WriteOperation {
     Insert,
     /// The id stands in the row.
     Update,
@@ -18,14 +18,14 @@ pub(crate) enum Act {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Wanted {
+pub(crate) struct RecordWrite {
     pub(crate) object: String,
-    pub(crate) act: Act,
+    pub(crate) operation: WriteOperation,
     pub(crate) row: Row,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rules {
+pub(crate) struct WriteRules {
     /// One refusal undoes the whole request.
     pub(crate) all_or_none: bool,
     /// A value of a wrong type refuses the whole request (JSON), not only its record (CSV).
@@ -33,8 +33,8 @@ pub(crate) struct Rules {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Written(Written),
+pub(crate) enum RecordOutcome {
+    Written(WrittenRecord),
     /// An event was queued; it has a number of its own but no record.
     Published {
         id: String,

@@ -13,9 +13,9 @@ use crate::csv::read::{self, CsvTable};
 use crate::csv::write;
 use crate::data::{FieldKind, Object, Refusal, java_text};
 use crate::faults::JobFault;
-use crate::org::jobs::{Done, Job, JobState, Work};
-use crate::org::outcome::{Act, Outcome, Rules, Wanted};
-use crate::org::{Org, State, writes};
+use crate::org::jobs::{Job, JobResult, JobState, PendingWork};
+use crate::org::outcome::{RecordOutcome, RecordWrite, WriteOperation, WriteRules};
+use crate::org::{Org, OrgState, writes};
 use crate::row::Row;
 
 /// Rows written in one transaction. Source: Bulk API guide "How Requests Are Processed".
@@ -25,7 +25,7 @@ const UPLOAD_MAX: usize = 100 * 1_024 * 1_024;
 /// What a cell says to empty a field.
 const EMPTY: &str = "#N/A";
 
-pub(crate) fn create(org: &Org, state: &mut State, call: &Call, user: &str) -> Answer {
+pub(crate) fn create(org: &Org, state: &mut OrgState, call: &Call, user: &str) -> Answer {
     let body = match call.object() {
         Ok(body) => body,
         Err(answer) => return answer,
@@ -81,7 +81,7 @@ pub(crate) fn create(org: &Org, state: &mut State, call: &Call, user: &str) -> A
     answer
 }
 
-pub(crate) fn upload(state: &mut State, call: &Call, id: &str) -> Answer {
+pub(crate) fn upload(state: &mut OrgState, call: &Call, id: &str) -> Answer {
     let Some(job) = state.jobs.get_mut(id) else { return Answer::not_found() };
     if job.state != JobState::Open {
         return Answer::error(400, "INVALIDJOBSTATE", "Job is not open for uploads");
@@ -103,12 +103,12 @@ pub(crate) fn upload(state: &mut State, call: &Call, id: &str) -> Answer {
         return Answer::error(400, "INVALIDBATCH", "The content is larger than 100 MB");
     }
     job.uploaded = true;
-    job.work = Work::Ingest { csv: call.body.clone() };
+    job.work = PendingWork::Ingest { csv: call.body.clone() };
     Answer::empty(201)
 }
 
 /// A result file of a job that has ended.
-pub(crate) fn results(state: &State, id: &str, file: &str) -> Answer {
+pub(crate) fn results(state: &OrgState, id: &str, file: &str) -> Answer {
     let Some(job) = state.jobs.get(id) else { return Answer::not_found() };
     // A job aborted at work ends with the transaction it is in.
     if !job.state.has_ended() || (job.uploaded && job.done.is_none()) {
@@ -116,20 +116,21 @@ pub(crate) fn results(state: &State, id: &str, file: &str) -> Answer {
     }
     let none = String::new();
     let body = match (&job.done, file) {
-        (Some(Done::Ingest { successful, .. }), "successfulresults") => successful,
-        (Some(Done::Ingest { failed, .. }), "failedresults") => failed,
-        (Some(Done::Ingest { unprocessed, .. } | Done::Failed { unprocessed, .. }), "unprocessedrecords") => {
-            unprocessed
-        }
+        (Some(JobResult::Ingest { successful, .. }), "successfulresults") => successful,
+        (Some(JobResult::Ingest { failed, .. }), "failedresults") => failed,
+        (
+            Some(JobResult::Ingest { unprocessed, .. } | JobResult::Failed { unprocessed, .. }),
+            "unprocessedrecords",
+        ) => unprocessed,
         _ => &none,
     };
     Answer::text(200, "text/csv", body.clone().into_bytes())
 }
 
 /// A job at work, one transaction after the other.
-pub(crate) struct Run {
+pub(crate) struct IngestRun {
     object: Arc<Object>,
-    act: Act,
+    operation: WriteOperation,
     user: String,
     table: CsvTable,
     /// Rows seen to so far.
@@ -139,19 +140,19 @@ pub(crate) struct Run {
     cut: Option<Box<JobFault>>,
 }
 
-impl Run {
+impl IngestRun {
     /// Reads the upload; `Err` is how the job ends if it cannot be worked on at all.
-    pub(crate) fn start(state: &mut State, id: &str, csv: &[u8]) -> Result<Self, Done> {
-        let fail = |message: String, unprocessed: String| Done::Failed { message, unprocessed };
+    pub(crate) fn start(state: &mut OrgState, id: &str, csv: &[u8]) -> Result<Self, JobResult> {
+        let fail = |message: String, unprocessed: String| JobResult::Failed { message, unprocessed };
         let lost = std::mem::take(&mut state.jobs.lose_rows);
         let cut = state.jobs.end_next.take();
         let job =
             state.jobs.get(id).ok_or_else(|| fail("InvalidJob : job is gone".to_owned(), String::new()))?;
-        let act = match (job.operation.as_str(), &job.external_id) {
-            ("insert", _) => Act::Insert,
-            ("update", _) => Act::Update,
-            ("upsert", Some(by)) => Act::Upsert { by: by.clone(), update_only: false },
-            _ => Act::Delete,
+        let operation = match (job.operation.as_str(), &job.external_id) {
+            ("insert", _) => WriteOperation::Insert,
+            ("update", _) => WriteOperation::Update,
+            ("upsert", Some(by)) => WriteOperation::Upsert { by: by.clone(), update_only: false },
+            _ => WriteOperation::Delete,
         };
         let table =
             read::table(csv, job.delimiter.1, job.crlf).map_err(|message| fail(message, String::new()))?;
@@ -164,7 +165,7 @@ impl Run {
         let at = lost.min(table.rows.len());
         Ok(Self {
             object,
-            act,
+            operation,
             user: job.user.clone(),
             table,
             at,
@@ -175,25 +176,25 @@ impl Run {
     }
 
     /// Writes the next rows; false when none are left.
-    pub(crate) fn step(&mut self, org: &Org, state: &mut State) -> bool {
+    pub(crate) fn step(&mut self, org: &Org, state: &mut OrgState) -> bool {
         let end = self.cut.as_ref().map_or(usize::MAX, |cut| cut.after_rows).min(self.table.rows.len());
         let to = (self.at + TRANSACTION).min(end);
         let rows = self.table.rows.get(self.at..to).unwrap_or_default();
         if rows.is_empty() {
             return false;
         }
-        let rules = Rules { all_or_none: false, whole_on_wrong_type: false };
-        let wanted: Vec<Wanted> = rows
+        let rules = WriteRules { all_or_none: false, whole_on_wrong_type: false };
+        let wanted: Vec<RecordWrite> = rows
             .iter()
-            .map(|row| Wanted {
+            .map(|row| RecordWrite {
                 object: self.object.name.clone(),
-                act: self.act.clone(),
-                row: record(&self.table, row, &self.act),
+                operation: self.operation.clone(),
+                row: record(&self.table, row, &self.operation),
             })
             .collect();
         let outcomes = match writes::write(org, state, &wanted, rules, &org.writer(&self.user)) {
             Ok(outcomes) => outcomes,
-            Err(refusal) => wanted.iter().map(|_| Outcome::Refused(refusal.clone())).collect(),
+            Err(refusal) => wanted.iter().map(|_| RecordOutcome::Refused(refusal.clone())).collect(),
         };
         for (row, outcome) in rows.iter().zip(outcomes) {
             match success(&outcome) {
@@ -208,12 +209,12 @@ impl Run {
     }
 
     /// The three files; what was not seen to is unprocessed.
-    pub(crate) fn finish(mut self, state: &mut State) -> Done {
+    pub(crate) fn finish(mut self, state: &mut OrgState) -> JobResult {
         // Salesforce promises no order.
-        self.successful.shuffle(&mut state.dice);
-        self.failed.shuffle(&mut state.dice);
+        self.successful.shuffle(&mut state.rng);
+        self.failed.shuffle(&mut state.rng);
         let columns = &self.table.header;
-        Done::Ingest {
+        JobResult::Ingest {
             processed_count: self.successful.len() + self.failed.len(),
             failed_count: self.failed.len(),
             cut: self.cut,
@@ -233,11 +234,11 @@ fn known(object: &Object, column: &str) -> bool {
 }
 
 /// A row's cells as a record: an empty cell says nothing, `#N/A` empties.
-fn record(table: &CsvTable, row: &[String], act: &Act) -> Row {
+fn record(table: &CsvTable, row: &[String], operation: &WriteOperation) -> Row {
     let mut record = Row::new();
     for (column, cell) in table.header.iter().zip(row) {
         // Some clients send an empty `Id` with every upsert.
-        if cell.is_empty() || (column == "Id" && matches!(act, Act::Insert)) {
+        if cell.is_empty() || (column == "Id" && matches!(operation, WriteOperation::Insert)) {
             continue;
         }
         let value = if cell == EMPTY { Value::Null } else { json!(cell) };
@@ -250,16 +251,16 @@ fn record(table: &CsvTable, row: &[String], act: &Act) -> Row {
     record
 }
 
-fn success(outcome: &Outcome) -> Result<(String, bool), Refusal> {
+fn success(outcome: &RecordOutcome) -> Result<(String, bool), Refusal> {
     match outcome {
-        Outcome::Written(written) => Ok((written.id.clone(), written.created)),
-        Outcome::Published { id, .. } => Ok((id.clone(), true)),
-        Outcome::Deleted { id } => Ok((id.clone(), false)),
-        Outcome::Many(_) => {
+        RecordOutcome::Written(written) => Ok((written.id.clone(), written.created)),
+        RecordOutcome::Published { id, .. } => Ok((id.clone(), true)),
+        RecordOutcome::Deleted { id } => Ok((id.clone(), false)),
+        RecordOutcome::Many(_) => {
             let message = "More than one record found for external id field";
             Err(Refusal::new("DUPLICATE_EXTERNAL_ID", message))
         }
-        Outcome::Refused(refusal) => Err(refusal.clone()),
+        RecordOutcome::Refused(refusal) => Err(refusal.clone()),
     }
 }
 
@@ -321,9 +322,11 @@ mod tests {
         job.uploaded = true;
         state.jobs.add(job);
         let csv = (0..450).fold("Name\n".to_owned(), |csv, n| csv + &format!("A{n}\n"));
-        let mut run = Run::start(&mut state, "750", csv.as_bytes()).map_err(|_| ()).expect("it is right");
+        let mut run =
+            IngestRun::start(&mut state, "750", csv.as_bytes()).map_err(|_| ()).expect("it is right");
         assert!(run.step(&org, &mut state) && run.step(&org, &mut state));
-        let Done::Ingest { unprocessed, processed_count, failed_count, .. } = run.finish(&mut state) else {
+        let JobResult::Ingest { unprocessed, processed_count, failed_count, .. } = run.finish(&mut state)
+        else {
             panic!("an ingest job ends in files");
         };
         assert_eq!((processed_count, failed_count), (400, 0));

@@ -13,14 +13,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::call::Call;
-use crate::answer::{Answer, Follow};
-use crate::org::jobs::{Done, Job, JobState, Work};
-use crate::org::{Org, State};
+use crate::answer::{Answer, FollowUp};
+use crate::org::jobs::{Job, JobResult, JobState, PendingWork};
+use crate::org::{Org, OrgState};
 
 /// Simulated time the processing of one row takes.
 const ROW_TIME: Duration = Duration::from_micros(200);
 
-pub(crate) fn route(org: &Org, state: &mut State, call: &Call, path: &[&str], user: &str) -> Answer {
+pub(crate) fn route(org: &Org, state: &mut OrgState, call: &Call, path: &[&str], user: &str) -> Answer {
     let method = call.method.as_str();
     match (method, path) {
         ("POST", ["ingest"]) => ingest::create(org, state, call, user),
@@ -37,7 +37,7 @@ pub(crate) fn route(org: &Org, state: &mut State, call: &Call, path: &[&str], us
     }
 }
 
-fn one(org: &Org, state: &mut State, call: &Call, (kind, id, rest): (&str, &str, &[&str])) -> Answer {
+fn one(org: &Org, state: &mut OrgState, call: &Call, (kind, id, rest): (&str, &str, &[&str])) -> Answer {
     let method = call.method.as_str();
     let result = rest.first().map(|name| name.to_lowercase());
     match (kind, method, result.as_deref(), rest.len()) {
@@ -54,7 +54,7 @@ fn one(org: &Org, state: &mut State, call: &Call, (kind, id, rest): (&str, &str,
 }
 
 /// `PATCH` with a state: `UploadComplete` closes, `Aborted` aborts.
-fn change(org: &Org, state: &mut State, call: &Call, id: &str) -> Answer {
+fn change(org: &Org, state: &mut OrgState, call: &Call, id: &str) -> Answer {
     let body = match call.object() {
         Ok(body) => body,
         Err(answer) => return answer,
@@ -66,7 +66,7 @@ fn change(org: &Org, state: &mut State, call: &Call, id: &str) -> Answer {
         ("UploadComplete", JobState::Open) if !job.is_query() => {
             job.state = JobState::UploadComplete;
             job.changed_ms = org.clock.wall_ms();
-            Answer::json(200, &job.brief()).followed_by(Follow::Job(id.to_owned()))
+            Answer::json(200, &job.brief()).followed_by(FollowUp::Job(id.to_owned()))
         }
         ("UploadComplete", _) => invalid("Closing already Completed Job not allowed"),
         ("Aborted", JobState::Open | JobState::UploadComplete | JobState::InProgress) => {
@@ -79,16 +79,16 @@ fn change(org: &Org, state: &mut State, call: &Call, id: &str) -> Answer {
     }
 }
 
-fn show(state: &State, id: &str) -> Answer {
+fn show(state: &OrgState, id: &str) -> Answer {
     state.jobs.get(id).map_or_else(Answer::not_found, |job| Answer::json(200, &job.full()))
 }
 
-fn list(state: &State, query: bool) -> Answer {
+fn list(state: &OrgState, query: bool) -> Answer {
     let records: Vec<Value> = state.jobs.of_kind(query).map(Job::full).collect();
     Answer::json(200, &json!({"done": true, "records": records, "nextRecordsUrl": null}))
 }
 
-fn delete(state: &mut State, id: &str) -> Answer {
+fn delete(state: &mut OrgState, id: &str) -> Answer {
     let Some(job) = state.jobs.get(id) else { return Answer::not_found() };
     let deletable = job.state.has_ended() || (job.state == JobState::UploadComplete && !job.is_query());
     if !deletable {
@@ -110,8 +110,8 @@ pub(crate) async fn advance(org: Arc<Org>, id: String) {
         org.clock.sleep(step.max(Duration::from_millis(50))).await;
     }
     match work_of(&org, &id) {
-        Work::Ingest { csv } => ingest(&org, &id, &csv).await,
-        Work::Query { soql } => {
+        PendingWork::Ingest { csv } => ingest(&org, &id, &csv).await,
+        PendingWork::Query { soql } => {
             let mut state = org.state();
             let user = state.jobs.get(&id).map(|job| job.user.clone()).unwrap_or_default();
             let cut = state.jobs.end_next.take();
@@ -121,17 +121,17 @@ pub(crate) async fn advance(org: Arc<Org>, id: String) {
                     if let Some(job) = state.jobs.get_mut(&id).filter(|_| cut.aborted) {
                         job.state = JobState::Aborted;
                     }
-                    Done::Failed { message: cut.message, unprocessed: String::new() }
+                    JobResult::Failed { message: cut.message, unprocessed: String::new() }
                 }
             };
             end(&org, &mut state, &id, done);
         }
-        Work::None => {}
+        PendingWork::None => {}
     }
 }
 
 async fn ingest(org: &Org, id: &str, csv: &[u8]) {
-    let started = ingest::Run::start(&mut org.state(), id, csv);
+    let started = ingest::IngestRun::start(&mut org.state(), id, csv);
     let mut run = match started {
         Ok(run) => run,
         Err(done) => return end(org, &mut org.state(), id, done),
@@ -153,13 +153,13 @@ async fn ingest(org: &Org, id: &str, csv: &[u8]) {
 }
 
 /// Takes what the job has to do, if it is still wanted.
-fn work_of(org: &Org, id: &str) -> Work {
+fn work_of(org: &Org, id: &str) -> PendingWork {
     let mut state = org.state();
     let job = state.jobs.get_mut(id).filter(|job| job.state == JobState::InProgress);
-    job.map_or(Work::None, |job| std::mem::replace(&mut job.work, Work::None))
+    job.map_or(PendingWork::None, |job| std::mem::replace(&mut job.work, PendingWork::None))
 }
 
-fn end(org: &Org, state: &mut State, id: &str, done: Done) {
+fn end(org: &Org, state: &mut OrgState, id: &str, done: JobResult) {
     let now = org.clock.wall_ms();
     if let Some(job) = state.jobs.get_mut(id) {
         job.finish(done, now);
@@ -174,7 +174,7 @@ fn begin(org: &Org, id: &str) -> Option<u32> {
     job.state = JobState::InProgress;
     job.changed_ms = now;
     match &job.work {
-        Work::Ingest { csv } => {
+        PendingWork::Ingest { csv } => {
             Some(u32::try_from(csv.split(|byte| *byte == b'\n').count()).unwrap_or(u32::MAX))
         }
         _ => Some(0),

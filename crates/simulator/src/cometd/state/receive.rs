@@ -7,41 +7,41 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::effect::Struck;
-use super::poll::Connect;
-use super::{Caller, MESSAGES_LOGGED_MAX, Now, Outcome, SUBSCRIBES_LOGGED_MAX, State};
+use super::effect::FaultedRequest;
+use super::poll::ConnectAnswer;
+use super::{Caller, CometdState, MESSAGES_LOGGED_MAX, Now, RequestOutcome, SUBSCRIBES_LOGGED_MAX};
 use crate::cometd::exchange::{CometdReply, CometdRequest, LoggedMessage};
-use crate::cometd::faults::{Harm, Place};
-use crate::cometd::parked::Ending;
+use crate::cometd::faults::{CometdFaultEffect, RequestKind};
+use crate::cometd::parked::PollEnding;
 use crate::cometd::session::Session;
 use crate::cometd::wire::{self, CONNECT, DISCONNECT, HANDSHAKE, Message, Reply, SUBSCRIBE, UNSUBSCRIBE};
 use crate::cometd::{cookies, subscribe};
 
-impl State {
+impl CometdState {
     /// Decides about one request.
-    pub(crate) fn receive(&mut self, request: &CometdRequest, now: Now) -> Outcome {
+    pub(crate) fn receive(&mut self, request: &CometdRequest, now: Now) -> RequestOutcome {
         self.sweep(now.ms);
         if !self.available {
-            return Outcome::Answered(wire::unavailable());
+            return RequestOutcome::Answered(wire::unavailable());
         }
         if request.body.len() > wire::BODY_BYTES_MAX {
-            return Outcome::Answered(wire::plain(413, "Maximum Request Size Exceeded"));
+            return RequestOutcome::Answered(wire::plain(413, "Maximum Request Size Exceeded"));
         }
         let Some(messages) = wire::parse(&request.body) else {
-            return Outcome::Answered(wire::plain(400, ""));
+            return RequestOutcome::Answered(wire::plain(400, ""));
         };
-        let version = match wire::version(&request.version, &self.terms) {
+        let version = match wire::version(&request.version, &self.settings) {
             Ok(version) => version,
             Err(error) => {
-                let status = self.terms.version_status;
-                return Outcome::Answered(CometdReply { status, ..wrong_version(&messages, error) });
+                let status = self.settings.version_status;
+                return RequestOutcome::Answered(CometdReply { status, ..wrong_version(&messages, error) });
             }
         };
         let caller = Caller { version, request };
-        self.note(&messages, &caller, now.ms);
-        let outcome = match (self.strike(&messages), messages.first()) {
-            (Some(harm), Some(first)) => {
-                let struck = Struck {
+        self.log_messages(&messages, &caller, now.ms);
+        let outcome = match (self.trigger(&messages), messages.first()) {
+            (Some(effect), Some(first)) => {
+                let faulted = FaultedRequest {
                     channel: first.channel.as_deref().unwrap_or_default(),
                     id: first.id.as_ref(),
                     client_id: first.client_id.as_deref(),
@@ -49,24 +49,24 @@ impl State {
                     version,
                     now_ms: now.ms,
                 };
-                Outcome::Answered(
-                    self.harmed(&struck, harm, |state| state.answer_at_once(&messages, &caller, now)),
+                RequestOutcome::Answered(
+                    self.with_effect(&faulted, effect, |state| state.answer_at_once(&messages, &caller, now)),
                 )
             }
             _ => self.decide(&messages, &caller, now),
         };
         match outcome {
-            Outcome::Answered(reply) if !request.token_ok && reply.status == 200 => {
-                Outcome::Answered(CometdReply { status: self.terms.auth_status, ..reply })
+            RequestOutcome::Answered(reply) if !request.token_ok && reply.status == 200 => {
+                RequestOutcome::Answered(CometdReply { status: self.settings.auth_status, ..reply })
             }
             outcome => outcome,
         }
     }
 
-    fn decide(&mut self, messages: &[Message], caller: &Caller<'_>, now: Now) -> Outcome {
+    fn decide(&mut self, messages: &[Message], caller: &Caller<'_>, now: Now) -> RequestOutcome {
         match messages {
             [only] if only.is(CONNECT) && caller.request.has_token => self.poll(only, caller, now),
-            several => Outcome::Answered(self.answer_at_once(several, caller, now)),
+            several => RequestOutcome::Answered(self.answer_at_once(several, caller, now)),
         }
     }
 
@@ -80,15 +80,15 @@ impl State {
         }
     }
 
-    fn strike(&mut self, messages: &[Message]) -> Option<Harm> {
+    fn trigger(&mut self, messages: &[Message]) -> Option<CometdFaultEffect> {
         let first = messages.first()?;
         let session = first.client_id.as_ref().and_then(|id| self.sessions.get(id));
         let has_events = session.is_some_and(|session| session.has_events(&self.logs));
         let channel = first.subscription.as_ref().and_then(Value::as_str);
-        self.faults.strike(Place::of(messages)?, channel, has_events)
+        self.faults.trigger(RequestKind::of(messages)?, channel, has_events)
     }
 
-    fn note(&mut self, messages: &[Message], caller: &Caller<'_>, now_ms: i64) {
+    fn log_messages(&mut self, messages: &[Message], caller: &Caller<'_>, now_ms: i64) {
         for message in messages {
             if self.messages.len() == MESSAGES_LOGGED_MAX {
                 self.messages.pop_front();
@@ -106,13 +106,13 @@ impl State {
         let id = message.id.as_ref();
         let denied = if !caller.request.token_ok {
             Some(wire::AUTHENTICATION_INVALID)
-        } else if self.sessions.len() >= self.terms.clients_max {
+        } else if self.sessions.len() >= self.settings.clients_max {
             Some(wire::TOO_MANY_CLIENTS)
         } else {
             None
         };
         if let Some(reason) = denied {
-            return wire::array(vec![wire::handshake_denied(id, reason, &self.terms).json()], Vec::new());
+            return wire::array(vec![wire::handshake_denied(id, reason, &self.settings).json()], Vec::new());
         }
         let mut set_cookies = Vec::new();
         let browser = if let Some(known) = caller.cookie(cookies::BROWSER) {
@@ -124,18 +124,18 @@ impl State {
             made
         };
         let sticky = cookies::new_sticky(&mut self.rng);
-        set_cookies.push(cookies::set_sticky(&sticky, now.wall_ms + self.terms.sticky_ms));
+        set_cookies.push(cookies::set_sticky(&sticky, now.wall_ms + self.settings.sticky_ms));
         let client_id = cookies::base_36(&mut self.rng, 28);
-        let reply = wire::handshake(id, &client_id, &self.terms).json();
+        let reply = wire::handshake(id, &client_id, &self.settings).json();
         let session = Session {
             browser,
             sticky,
-            sticky_until_ms: now.ms + self.terms.sticky_ms,
+            sticky_until_ms: now.ms + self.settings.sticky_ms,
             user_id: caller.request.user_id.clone(),
             seen_ms: now.ms,
             connected: false,
             ticket: None,
-            places: BTreeMap::new(),
+            positions: BTreeMap::new(),
         };
         self.sessions.insert(client_id, session);
         wire::array(vec![reply], set_cookies)
@@ -145,7 +145,7 @@ impl State {
     fn batch(&mut self, messages: &[Message], caller: &Caller<'_>, now: Now) -> CometdReply {
         let client_id = messages.first().and_then(|message| message.client_id.as_deref());
         let array = |message: &Message| message.subscription.as_ref().is_some_and(Value::is_array);
-        if !self.terms.batches && (messages.len() > 1 || messages.iter().any(array)) {
+        if !self.settings.batches && (messages.len() > 1 || messages.iter().any(array)) {
             let refused = messages.iter().map(|message| {
                 let channel = message.channel.as_deref().unwrap_or_default();
                 Reply::failure(channel, message.id.as_ref(), wire::UNKNOWN_CLIENT).json()
@@ -167,7 +167,7 @@ impl State {
         }
         let polls = messages.iter().any(|message| message.is(CONNECT));
         match client_id {
-            Some(client_id) if admitted && (polls || !self.terms.polls_deliver_only) => {
+            Some(client_id) if admitted && (polls || !self.settings.polls_deliver_only) => {
                 let reply = self.with_events(client_id, caller.version, replies, now.ms);
                 CometdReply { set_cookies, ..reply }
             }
@@ -179,13 +179,13 @@ impl State {
         let id = message.id.as_ref();
         match message.channel.as_deref() {
             Some(CONNECT) => match self.connect(client_id, message, now) {
-                Connect::Refused(reply) | Connect::Granted { reply, .. } => reply,
+                ConnectAnswer::Refused(reply) | ConnectAnswer::Granted { reply, .. } => reply,
             },
             Some(SUBSCRIBE) => self.subscribe(client_id, message, caller, now),
             Some(UNSUBSCRIBE) => self.unsubscribe(client_id, message, caller),
             Some(DISCONNECT) => {
                 let session = self.sessions.remove(client_id);
-                self.end_poll(session.and_then(|session| session.ticket), Ending::Disconnected);
+                self.end_poll(session.and_then(|session| session.ticket), PollEnding::Disconnected);
                 Reply::success(DISCONNECT, id, client_id)
             }
             None => Reply::failure("", id, wire::CHANNEL_MISSING),
@@ -199,7 +199,7 @@ impl State {
         for log in self.logs.values_mut() {
             log.purge(now.ms);
         }
-        let mut verdict = subscribe::judge(message, caller.request, &self.logs, &self.terms);
+        let mut verdict = subscribe::decide(message, caller.request, &self.logs, &self.settings);
         if verdict.error.is_none() && self.is_spent(now.ms) {
             verdict.grants.clear();
             verdict.error = Some(wire::DELIVERIES_SPENT.to_owned());
@@ -214,8 +214,8 @@ impl State {
             session.seen_ms = now.ms;
             for grant in verdict.grants {
                 // Asking for new events once more must not skip those that already wait.
-                if !(grant.from_tip && session.places.contains_key(&grant.channel)) {
-                    session.places.insert(grant.channel, grant.start);
+                if !(grant.from_tip && session.positions.contains_key(&grant.channel)) {
+                    session.positions.insert(grant.channel, grant.start);
                 }
             }
         }
@@ -236,7 +236,7 @@ impl State {
                 .with("clientId", client_id.into())
         } else {
             if let Some(session) = self.sessions.get_mut(client_id) {
-                session.places.retain(|channel, _| !channels.contains(&channel.as_str()));
+                session.positions.retain(|channel, _| !channels.contains(&channel.as_str()));
             }
             Reply::success(UNSUBSCRIBE, message.id.as_ref(), client_id)
         };

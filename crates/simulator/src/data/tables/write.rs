@@ -4,8 +4,8 @@
 
 use serde_json::Value;
 
-use super::checks::{Doing, require};
-use super::{Key, Tables, Writer, Written};
+use super::checks::{WriteKind, require};
+use super::{KeyMatch, Tables, Writer, WrittenRecord};
 use crate::data::id;
 use crate::data::kind::FieldKind;
 use crate::data::object::{Field, Object};
@@ -21,7 +21,7 @@ impl Tables {
     /// simulator's own.
     pub(crate) fn seed(&mut self, object: &str, fields: Row, writer: &Writer) -> String {
         let object = self.schema.shared(object).expect("a standard object");
-        let id = self.mint.make(&object.prefix);
+        let id = self.ids.make(&object.prefix);
         let mut row = fields;
         for field in object.fields.iter().filter(|field| field.default.is_some()) {
             row.entry(field.name.clone()).or_insert_with(|| field.default.clone().unwrap_or_default());
@@ -33,8 +33,13 @@ impl Tables {
         id
     }
 
-    pub(crate) fn insert(&mut self, object: &str, input: &Row, writer: &Writer) -> Result<Written, Refusal> {
-        let (object, seen) = self.opened(object, &Doing::Create, writer)?;
+    pub(crate) fn insert(
+        &mut self,
+        object: &str,
+        input: &Row,
+        writer: &Writer,
+    ) -> Result<WrittenRecord, Refusal> {
+        let (object, seen) = self.opened(object, &WriteKind::Create, writer)?;
         if input.keys().any(|name| name.eq_ignore_ascii_case("Id")) {
             let message = "cannot specify Id in an insert call";
             return Err(Refusal::new("INVALID_FIELD_FOR_INSERT_UPDATE", message).on("Id"));
@@ -53,7 +58,7 @@ impl Tables {
             return Err(Refusal::new("STORAGE_LIMIT_EXCEEDED", "storage limit exceeded"));
         }
         self.check_unique(&object, &row, None)?;
-        let id = self.mint.make(&object.prefix);
+        let id = self.ids.make(&object.prefix);
         let changed = row.keys().cloned().collect();
         if object.field("OwnerId").is_some() {
             row.entry("OwnerId").or_insert_with(|| Value::from(writer.user.clone()));
@@ -66,7 +71,7 @@ impl Tables {
         stamp(&mut row, writer, true);
         compose_name(&object, &mut row);
         self.put(&object, &id, Some(row));
-        Ok(Written { object: object.name.clone(), id, created: true, changed })
+        Ok(WrittenRecord { object: object.name.clone(), id, created: true, changed })
     }
 
     pub(crate) fn update(
@@ -75,8 +80,8 @@ impl Tables {
         id: &str,
         input: &Row,
         writer: &Writer,
-    ) -> Result<Written, Refusal> {
-        let (object, seen) = self.opened(object, &Doing::Edit, writer)?;
+    ) -> Result<WrittenRecord, Refusal> {
+        let (object, seen) = self.opened(object, &WriteKind::Edit, writer)?;
         let id = self.existing(&seen, id)?;
         let given = self.prepare(&seen, input)?;
         let named = |field: &&Field| field.required && given.contains_key(&field.name);
@@ -94,7 +99,7 @@ impl Tables {
         stamp(&mut row, writer, false);
         compose_name(&object, &mut row);
         self.put(&object, &id, Some(row));
-        Ok(Written { object: object.name.clone(), id, created: false, changed })
+        Ok(WrittenRecord { object: object.name.clone(), id, created: false, changed })
     }
 
     /// Salesforce's own change of a record: fields that clients may not write.
@@ -104,15 +109,15 @@ impl Tables {
         id: &str,
         fields: Row,
         writer: &Writer,
-    ) -> Result<Written, Refusal> {
-        let (object, _) = self.opened(object, &Doing::Edit, writer)?;
+    ) -> Result<WrittenRecord, Refusal> {
+        let (object, _) = self.opened(object, &WriteKind::Edit, writer)?;
         let id = self.existing(&object, id)?;
         let mut row = self.row(&object.name, &id).cloned().unwrap_or_default();
         let changed = fields.keys().cloned().collect();
         row.extend(fields);
         stamp(&mut row, writer, false);
         self.put(&object, &id, Some(row));
-        Ok(Written { object: object.name.clone(), id, created: false, changed })
+        Ok(WrittenRecord { object: object.name.clone(), id, created: false, changed })
     }
 
     /// Writes by the value the record has in this field; with `Id` it only updates.
@@ -123,7 +128,7 @@ impl Tables {
         by: &str,
         input: &Row,
         writer: &Writer,
-    ) -> Result<Written, Result<Vec<String>, Refusal>> {
+    ) -> Result<WrittenRecord, Result<Vec<String>, Refusal>> {
         let key =
             input.iter().find(|(name, _)| name.eq_ignore_ascii_case(by)).map(|(_, value)| value.clone());
         let others: Row = input.iter().filter(|(name, _)| !name.eq_ignore_ascii_case(by)).map(own).collect();
@@ -137,9 +142,9 @@ impl Tables {
         let key =
             key.ok_or_else(|| Err(Refusal::new("MISSING_ARGUMENT", format!("{by} not specified")).on(by)))?;
         match self.find(object, by, &key).map_err(Err)? {
-            Key::One(id) => self.update(object, &id, &others, writer).map_err(Err),
-            Key::None => self.insert(object, input, writer).map_err(Err),
-            Key::Many(ids) => Err(Ok(ids)),
+            KeyMatch::One(id) => self.update(object, &id, &others, writer).map_err(Err),
+            KeyMatch::None => self.insert(object, input, writer).map_err(Err),
+            KeyMatch::Many(ids) => Err(Ok(ids)),
         }
     }
 
@@ -151,7 +156,7 @@ impl Tables {
     }
 
     pub(crate) fn delete(&mut self, object: &str, id: &str, writer: &Writer) -> Result<(), Refusal> {
-        let (object, seen) = self.opened(object, &Doing::Delete, writer)?;
+        let (object, seen) = self.opened(object, &WriteKind::Delete, writer)?;
         let id = self.existing(&seen, id)?;
         self.put(&object, &id, None);
         self.repoint(&object.name, &id, None);
@@ -167,7 +172,7 @@ impl Tables {
         losers: &[&str],
         writer: &Writer,
     ) -> Result<(Vec<String>, String), Refusal> {
-        let (object, seen) = self.opened(object, &Doing::Delete, writer)?;
+        let (object, seen) = self.opened(object, &WriteKind::Delete, writer)?;
         let master = self.existing(&seen, master)?;
         let mut gone = Vec::new();
         for loser in losers {
