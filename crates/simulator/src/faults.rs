@@ -39,13 +39,13 @@ pub struct RowFault {
     pub key: String,
     /// Salesforce's code, such as `UNABLE_TO_LOCK_ROW`.
     pub code: String,
-    /// Its message.
+    /// Salesforce's message.
     #[serde(default)]
     pub message: String,
     /// The fields it blames.
     #[serde(default)]
     pub fields: Vec<String>,
-    /// How often.
+    /// How many writes are refused.
     pub count: u32,
 }
 
@@ -54,7 +54,7 @@ pub struct RowFault {
 pub struct JobFault {
     /// Rows that are still seen to; the rest is unprocessed. Of a query there are none.
     pub after_rows: usize,
-    /// True: `Aborted`; false: `Failed`.
+    /// Whether it ends as `Aborted`; otherwise as `Failed`.
     pub aborted: bool,
     /// `errorMessage`, such as `InternalServerError : Retried more than 20 times`; may be empty.
     #[serde(default)]

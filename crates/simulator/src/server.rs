@@ -1,7 +1,7 @@
 //! The simulator as a whole: ports, one HTTP server per org, one for the vendor, one for control.
 //!
-//! Here: starting and stopping, and turning HTTP into calls and answers back into HTTP.
-//! Not here: what is answered (`api`, `oauth`, `cometd`, `vendor`, `control`).
+//! Here: starting and stopping. Not here: turning HTTP into calls and answers back into HTTP (`entry`), what is answered
+//! (`api`, `oauth`, `cometd`, `vendor`, `control`).
 
 mod entry;
 

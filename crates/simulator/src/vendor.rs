@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::row::Row;
 
-/// Records of one look-up.
+/// The most records that one look-up may ask about.
 const RECORDS_MAX: usize = 100;
 /// Look-ups kept in the log.
 const REQUESTS_MAX: usize = 100_000;
@@ -27,7 +27,7 @@ const REQUESTS_MAX: usize = 100_000;
 /// One look-up the vendor was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LoggedLookup {
-    /// The org asked for.
+    /// The org whose records are looked up.
     pub org: String,
     /// The name of the sync.
     pub sync: String,
@@ -221,7 +221,7 @@ fn failing(state: &mut VendorState) -> Option<u16> {
     (count > 0).then_some(status)
 }
 
-/// By what a record is known.
+/// The keys under which a record is known: its id and what it is looked up by.
 fn names(asked: &AskedRecord) -> impl Iterator<Item = String> + Clone {
     let keys = asked.keys.values().filter_map(Value::as_str).map(companies::plain);
     std::iter::once(companies::plain(&asked.id)).chain(keys.filter(|key| !key.is_empty()))

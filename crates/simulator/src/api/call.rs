@@ -45,7 +45,7 @@ impl Call {
         text.split('.').next().and_then(|number| number.parse().ok()).unwrap_or(0)
     }
 
-    /// `/services/data/v66.0`
+    /// The path up to the version: `/services/data/v66.0`.
     pub(crate) fn base(&self) -> String {
         format!("/services/data/v{}.0", self.version())
     }

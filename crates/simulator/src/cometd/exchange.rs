@@ -85,7 +85,7 @@ pub struct LoggedSubscribe {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WrittenPart {
-    /// Headers only.
+    /// The headers only.
     Nothing,
     /// The first half.
     Half,

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::exchange::WrittenPart;
 use super::wire::{self, Message};
 
-/// Which kind of request.
+/// The kind of a request, by its first message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RequestKind {
@@ -29,21 +29,21 @@ pub enum RequestKind {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CometdFault {
-    /// The kind of request.
+    /// The kind of request that is hit.
     pub at: RequestKind,
-    /// Only subscribes to this channel.
+    /// If set, only subscribe requests to this channel are hit.
     #[serde(default)]
     pub channel: Option<String>,
-    /// Only when events wait for this session.
+    /// Whether only requests are hit for whose session events wait.
     #[serde(default)]
     pub with_events: bool,
     /// So many fitting requests pass first.
     #[serde(default)]
     pub skip: u32,
-    /// How many are hit.
+    /// How many of them are hit.
     #[serde(default = "once")]
     pub count: u32,
-    /// What happens to them.
+    /// What happens to those that are hit.
     #[serde(rename = "harm")]
     pub effect: CometdFaultEffect,
 }
@@ -60,9 +60,9 @@ pub enum CometdFaultEffect {
     Refuse(Refuse),
     /// Not done; answered with this HTTP status and body, letter by letter.
     Respond {
-        /// HTTP status.
+        /// The HTTP status of the answer.
         status: u16,
-        /// The body.
+        /// The body of the answer.
         body: String,
         /// The `Location` header.
         #[serde(default)]
@@ -86,12 +86,12 @@ pub enum CometdFaultEffect {
     Delay(u64),
     /// Done, and the body is written byte group by byte group: so many pieces, so many simulated milliseconds apart.
     Drip {
-        /// How many pieces.
+        /// How many pieces the body is cut into.
         pieces: usize,
-        /// Between two of them.
+        /// Simulated milliseconds between two of them.
         every_ms: u64,
     },
-    /// Done, and never answered.
+    /// Done, but never answered.
     Silence,
     /// Done; these messages stand ahead in the answer.
     Insert(Vec<Value>),
@@ -112,15 +112,15 @@ pub enum CometdFaultEffect {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Refuse {
-    /// `error`.
+    /// The reply's `error`.
     pub error: Option<String>,
-    /// `ext.sfdc.failureReason`.
+    /// The reply's `ext.sfdc.failureReason`.
     pub failure_reason: Option<String>,
-    /// `advice`.
+    /// The reply's `advice`.
     pub advice: Option<Value>,
-    /// Without `channel`, `id` and `clientId`.
+    /// Whether `channel`, `id` and `clientId` are left out.
     pub bare: bool,
-    /// The session is gone.
+    /// Whether the session ends with it.
     pub ends_session: bool,
     /// The balancer sets a new cookie, as when it led to the wrong server.
     pub new_sticky: bool,

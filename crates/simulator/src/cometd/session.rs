@@ -2,8 +2,8 @@
 //!
 //! Here: life and death by time, and which events come next. Not here: requests (`state`).
 //!
-//! A session has no queue of its own. It has a place in each channel's log, so a slow reader costs no memory, and
-//! "taken from the queue" means that the place has moved.
+//! A session has no queue of its own. It has a position in each channel's log, so a slow reader costs no memory,
+//! and "taken from the queue" means that the position has moved.
 
 use std::collections::BTreeMap;
 
@@ -27,13 +27,13 @@ pub(super) struct Session {
     pub(super) sticky: String,
     /// When the sticky cookie stops leading to it.
     pub(super) sticky_until_ms: i64,
-    /// Who made it.
+    /// The user whose token made it.
     pub(super) user_id: String,
     /// The last reply that restarted its 40 seconds.
     pub(super) seen_ms: i64,
     /// Whether it has polled before; the first poll is never held.
     pub(super) connected: bool,
-    /// Its poll in progress.
+    /// The ticket of its poll in progress.
     pub(super) ticket: Option<u64>,
     /// The last replay ID delivered, for each channel subscribed to.
     pub(super) positions: BTreeMap<String, i64>,

@@ -90,7 +90,7 @@ pub(super) struct CometdState {
 }
 
 impl CometdState {
-    /// Nothing yet.
+    /// A state without sessions, events and faults.
     pub(super) fn new(seed: u64) -> Self {
         Self {
             rng: StdRng::seed_from_u64(seed),
@@ -163,13 +163,13 @@ impl CometdState {
         self.messages.iter().cloned().collect()
     }
 
-    /// Empties these logs.
+    /// Empties the logs of messages and subscribe requests.
     pub(super) fn clear_log(&mut self) {
         self.subscribes.clear();
         self.messages.clear();
     }
 
-    /// Adds a fault.
+    /// Adds a fault to those that are still to come.
     pub(super) fn add_fault(&mut self, fault: CometdFault) {
         self.faults.add(fault);
     }

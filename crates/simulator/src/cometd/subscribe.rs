@@ -16,7 +16,7 @@ use super::wire::{self, Message};
 /// A subscription to set up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Grant {
-    /// The channel.
+    /// The channel that is subscribed to.
     pub(super) channel: String,
     /// The last replay ID not to be delivered.
     pub(super) start: i64,

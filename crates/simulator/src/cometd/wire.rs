@@ -1,6 +1,7 @@
 //! Bayeux messages as JSON.
 //!
-//! Here: reading a request body, building replies, the names of the meta channels, the error texts. Not here: which reply when (`state`).
+//! Here: reading a request body, building replies, the names of the meta channels, the error texts. Not here: when
+//! which reply is given (`state/receive`).
 //!
 //! Error texts are those of "Streaming API Error Codes" (Streaming API Developer Guide), in the wording that was seen
 //! on the wire where the two differ; a `400::channel…`, `404::…` or `publish denied` text is that of CometD 3.1.
@@ -107,12 +108,12 @@ fn message(value: Value) -> Option<Message> {
 pub(super) struct Reply(Map<String, Value>);
 
 impl Reply {
-    /// The message was carried out.
+    /// The reply to a message that was carried out.
     pub(super) fn success(channel: &str, id: Option<&Value>, client_id: &str) -> Self {
         Self::new(channel, id, true).with("clientId", client_id.into())
     }
 
-    /// The message was refused.
+    /// The reply to a message that was refused.
     pub(super) fn failure(channel: &str, id: Option<&Value>, error: &str) -> Self {
         Self::new(channel, id, false).with("error", error.into())
     }
@@ -195,7 +196,7 @@ pub(super) fn no_browser_cookie(client_id: &str) -> String {
     format!("400::Client {client_id} has established a session, but no BAYEUX_BROWSER cookie present")
 }
 
-/// The server's settings for polling.
+/// What the server tells a client about polling.
 pub(super) fn polling_advice(settings: &Streaming) -> Value {
     json!({ "reconnect": "retry", "interval": 0, "timeout": settings.hold_ms })
 }

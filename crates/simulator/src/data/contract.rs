@@ -85,14 +85,14 @@ pub(crate) enum MetadataType {
     Lookup,
 }
 
-/// A record-triggered flow.
+/// A record-triggered flow: its object, and the fields whose change it reacts to.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ContractFlow {
     pub(crate) object: String,
     pub(crate) watched: Vec<String>,
 }
 
-/// A permission set.
+/// What a permission set gives, by object and by field.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ContractPermissionSet {
     pub(crate) objects: BTreeMap<String, Vec<String>>,

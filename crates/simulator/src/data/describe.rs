@@ -153,7 +153,7 @@ fn plain_flags() -> serde_json::Map<String, Value> {
     no.chain(nothing.into_iter().map(|name| (name.to_owned(), Value::Null))).collect()
 }
 
-/// (REST type, SOAP type).
+/// The names of a field's type in REST and in SOAP.
 fn types(field: &Field) -> (&'static str, &'static str) {
     match field.kind {
         FieldKind::Text { .. } => ("string", "xsd:string"),

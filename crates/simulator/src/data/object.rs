@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::kind::FieldKind;
 use crate::row::Row;
 
-/// Who sets a field.
+/// Who may set a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     Clients,

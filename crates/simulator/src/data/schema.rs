@@ -44,7 +44,7 @@ impl Schema {
         self.objects.get(&name.to_lowercase()).map(Arc::as_ref)
     }
 
-    /// The same, to keep.
+    /// The object of this name as a shared pointer, for callers who keep it.
     pub(crate) fn shared(&self, name: &str) -> Option<Arc<Object>> {
         self.objects.get(&name.to_lowercase()).cloned()
     }

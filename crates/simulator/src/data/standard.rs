@@ -12,7 +12,7 @@ pub(crate) fn objects() -> Vec<Object> {
     vec![account(), contact(), lead(), user(), organization()]
 }
 
-/// What every record has.
+/// The fields that every record has.
 pub(crate) fn system_fields() -> Vec<Field> {
     let user = || lookup("User", "");
     [
@@ -29,7 +29,7 @@ pub(crate) fn system_fields() -> Vec<Field> {
     .collect()
 }
 
-/// What every platform event has besides its own fields.
+/// The fields that every platform event has besides its own.
 pub(crate) fn event_fields() -> Vec<Field> {
     [
         ("ReplayId", text(1_000)),

@@ -1,6 +1,6 @@
 //! The assertion of the JWT bearer flow.
 //!
-//! Here: signature, claims, times, audience. Not here: who the subject is (`mod`).
+//! Here: signature, claims, times, audience. Not here: who the subject is (the parent module).
 //! Clients write `exp` as a number or a text, in seconds or milliseconds, even equal to now; Salesforce takes all.
 
 use base64::Engine as _;

@@ -20,7 +20,7 @@ pub(crate) const CHANGE_CHANNEL: &str = "/data/AccountChangeEvent";
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
     pub(crate) name: String,
-    /// Real Unix milliseconds.
+    /// When the org was made, real Unix milliseconds.
     pub(crate) began_ms: i64,
     pub(crate) namespace: String,
     pub(crate) package_version: [u32; 3],

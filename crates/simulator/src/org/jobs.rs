@@ -42,7 +42,7 @@ impl JobState {
     }
 }
 
-/// What is still to be done.
+/// The input of a job that is still to be worked on.
 #[derive(Debug)]
 pub(crate) enum PendingWork {
     None,
@@ -50,7 +50,7 @@ pub(crate) enum PendingWork {
     Query { soql: String },
 }
 
-/// What came of it.
+/// How a job ended, with its result files.
 #[derive(Debug)]
 pub(crate) enum JobResult {
     Ingest {

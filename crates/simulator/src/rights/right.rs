@@ -20,11 +20,11 @@ pub enum Right {
     Object(String, ObjectRight),
     /// On a field, as object and field.
     Field(String, String, FieldRight),
-    /// Reading a custom setting.
+    /// To read a custom setting.
     Setting(String),
     /// The row of `Sync_Settings__c` that keeps the flows quiet about what the user saves.
     SettingRow,
-    /// The package itself.
+    /// The package itself is installed.
     Package,
 }
 
@@ -34,13 +34,13 @@ pub enum Right {
 pub enum ObjectRight {
     /// See its own; without it the object is not there. Of an event: subscribe.
     Read,
-    /// Of an event: publish.
+    /// Create records; of an event: publish it.
     Create,
-    /// Change.
+    /// Change them.
     Edit,
-    /// Delete.
+    /// Delete them.
     Delete,
-    /// See everybody's.
+    /// See those of every owner.
     ViewAll,
 }
 
@@ -50,17 +50,17 @@ pub enum ObjectRight {
 pub enum FieldRight {
     /// Without it the field is not there.
     Read,
-    /// Write it.
+    /// Write the field.
     Edit,
 }
 
 /// What the integration user is in the org.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Profile {
-    /// It may what the package's permission set and its companion give it.
+    /// It has the rights that the package's permission set and its companion give.
     #[default]
     MinimumAccess,
-    /// It may everything.
+    /// It has every right.
     SystemAdministrator,
 }
 

@@ -13,7 +13,7 @@ use super::parse::Operator;
 use crate::data::{FieldKind, KeyMatch, Tables};
 use crate::row::Row;
 
-/// What a query found.
+/// The records that a query found.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Found {
     /// Records that match, LIMIT and OFFSET considered.

@@ -1,7 +1,7 @@
 //! Query jobs: a SOQL query whose rows come as CSV pages.
 //!
 //! Here: creating, running, reading pages. Not here: SOQL itself (`soql`).
-//! Without ORDER BY rows come in no order: a client must not take one of them for a place.
+//! Without ORDER BY rows come in no order: a client must not resume after the last one that it has read.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;

@@ -18,7 +18,7 @@ use crate::cometd::wire::{self, CONNECT, DISCONNECT, HANDSHAKE, Message, Reply, 
 use crate::cometd::{cookies, subscribe};
 
 impl CometdState {
-    /// Decides about one request.
+    /// Decides what becomes of one request.
     pub(crate) fn receive(&mut self, request: &CometdRequest, now: Now) -> RequestOutcome {
         self.sweep(now.ms);
         if !self.available {

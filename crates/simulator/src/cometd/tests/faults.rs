@@ -1,4 +1,4 @@
-//! Faults and switches: what each makes of an answer.
+//! Faults and settings: what each makes of an answer.
 
 use serde_json::{Value, json};
 
