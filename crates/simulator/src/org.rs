@@ -98,7 +98,11 @@ impl Org {
         let schema = Schema::new(&options.namespace, &options.custom_fields);
         let mut tables = Tables::new(schema, IdGenerator::new(number));
         let facts = Facts::seed(options, &mut tables, clock.wall_ms());
-        let views = Views::new(Rights::of(options), &facts.integration_user, &tables.schema);
+        let views = Views::new(
+            Rights::new(&options.namespace, options.profile, &options.custom_fields),
+            &facts.integration_user,
+            &tables.schema,
+        );
         let mut state = OrgState {
             tables,
             views,

@@ -11,8 +11,9 @@ pub(crate) mod right;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::data::{Access, Contract, ContractPermissionSet, Field, Object, OpenFor, Schema, packaged_name};
-use crate::options::OrgOptions;
+use crate::data::{
+    Access, Contract, ContractPermissionSet, CustomField, Field, Object, OpenFor, Schema, packaged_name,
+};
 pub use right::{FieldRight, ObjectRight, Profile, Right};
 
 /// Objects that every user may read.
@@ -31,15 +32,14 @@ pub(crate) struct Rights {
 }
 
 impl Rights {
-    pub(crate) fn of(options: &OrgOptions) -> Self {
+    /// The rights at the start: what the permission sets give, and every right on the custom fields.
+    pub(crate) fn new(namespace: &str, profile: Profile, custom_fields: &[CustomField]) -> Self {
         let contract = Contract::built_in();
-        let namespace = options.namespace.as_str();
         let sets = contract.permission_sets.iter().filter(|(name, _)| *name == "Sync_Integration");
         let sets = sets.chain(&contract.companion_permission_sets);
         let mut given: BTreeMap<_, _> =
             sets.map(|(name, set)| (name.clone(), rights_in(set, namespace))).collect();
-        // What the options add is there for the integration user.
-        let of_options = options.custom_fields.iter().flat_map(|extra| {
+        let on_custom_fields = custom_fields.iter().flat_map(|extra| {
             let (object, field) = (&extra.object, &extra.name);
             let fields = [FieldRight::Read, FieldRight::Edit]
                 .map(|right| Right::Field(object.clone(), field.clone(), right));
@@ -47,9 +47,9 @@ impl Rights {
             let objects = ALL.iter().filter(move |_| is_custom);
             fields.into_iter().chain(objects.map(|right| Right::Object(object.clone(), *right)))
         });
-        let own = of_options.chain([Right::AppApproved, Right::SettingRow, Right::Package]);
+        let own = on_custom_fields.chain([Right::AppApproved, Right::SettingRow, Right::Package]);
         given.insert(String::new(), own.map(Right::canonical).collect());
-        Self { namespace: namespace.to_owned(), profile: options.profile, given, taken: BTreeSet::new() }
+        Self { namespace: namespace.to_owned(), profile, given, taken: BTreeSet::new() }
     }
 
     pub(crate) fn take(&mut self, right: Right) {
