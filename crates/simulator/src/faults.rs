@@ -5,13 +5,13 @@
 
 use serde::Deserialize;
 
-use crate::Row;
 use crate::data::Refusal;
+use crate::row::Row;
 
 /// How a request goes wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Harm {
+pub(crate) enum HttpFaultEffect {
     /// Answered with this status, without being done.
     Status(u16),
     /// Answered with this status and body, without being done.
@@ -22,11 +22,12 @@ pub(crate) enum Harm {
     LoseAnswer,
 }
 
-/// The next `count` requests whose path contains `path` are harmed.
+/// The next `count` requests whose path contains `path` go wrong.
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Fault {
+pub(crate) struct HttpFault {
     pub(crate) path: String,
-    pub(crate) harm: Harm,
+    #[serde(rename = "harm")]
+    pub(crate) effect: HttpFaultEffect,
     pub(crate) count: u32,
 }
 
@@ -38,13 +39,13 @@ pub struct RowFault {
     pub key: String,
     /// Salesforce's code, such as `UNABLE_TO_LOCK_ROW`.
     pub code: String,
-    /// Its message.
+    /// Salesforce's message.
     #[serde(default)]
     pub message: String,
     /// The fields it blames.
     #[serde(default)]
     pub fields: Vec<String>,
-    /// How often.
+    /// How many writes are refused.
     pub count: u32,
 }
 
@@ -53,7 +54,7 @@ pub struct RowFault {
 pub struct JobFault {
     /// Rows that are still seen to; the rest is unprocessed. Of a query there are none.
     pub after_rows: usize,
-    /// True: `Aborted`; false: `Failed`.
+    /// Whether it ends as `Aborted`; otherwise as `Failed`.
     pub aborted: bool,
     /// `errorMessage`, such as `InternalServerError : Retried more than 20 times`; may be empty.
     #[serde(default)]
@@ -69,7 +70,7 @@ impl RowFaults {
     }
 
     /// The refusal due to this record, counted down.
-    pub(crate) fn strike(&mut self, row: &Row) -> Option<Refusal> {
+    pub(crate) fn trigger(&mut self, row: &Row) -> Option<Refusal> {
         let hit = |fault: &&mut RowFault| {
             fault.count > 0 && row.values().any(|value| value.as_str() == Some(&fault.key))
         };
@@ -81,12 +82,12 @@ impl RowFaults {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Faults {
-    waiting: Vec<Fault>,
+pub(crate) struct HttpFaults {
+    waiting: Vec<HttpFault>,
 }
 
-impl Faults {
-    pub(crate) fn add(&mut self, fault: Fault) {
+impl HttpFaults {
+    pub(crate) fn add(&mut self, fault: HttpFault) {
         self.waiting.push(fault);
     }
 
@@ -94,16 +95,16 @@ impl Faults {
         self.waiting.clear();
     }
 
-    /// The harm due to a request to this path, counted down.
-    pub(crate) fn strike(&mut self, path: &str) -> Option<Harm> {
+    /// The effect due on a request to this path, counted down.
+    pub(crate) fn trigger(&mut self, path: &str) -> Option<HttpFaultEffect> {
         let at = self.waiting.iter().position(|fault| fault.count > 0 && path.contains(&fault.path))?;
         let fault = &mut self.waiting[at];
         fault.count -= 1;
-        let harm = fault.harm.clone();
+        let effect = fault.effect.clone();
         if fault.count == 0 {
             self.waiting.remove(at);
         }
-        Some(harm)
+        Some(effect)
     }
 }
 
@@ -141,11 +142,18 @@ mod tests {
 
     #[test]
     fn a_fault_hits_matching_paths_as_often_as_asked() {
-        let mut faults = Faults::default();
-        faults.add(Fault { path: "/composite".to_owned(), harm: Harm::Status(503), count: 2 });
-        let strikes: [Option<Harm>; 4] =
+        let mut faults = HttpFaults::default();
+        faults.add(HttpFault {
+            path: "/composite".to_owned(),
+            effect: HttpFaultEffect::Status(503),
+            count: 2,
+        });
+        let effects: [Option<HttpFaultEffect>; 4] =
             ["/a/query", "/a/composite/sobjects", "/a/composite", "/a/composite"]
-                .map(|path| faults.strike(path));
-        assert_eq!(strikes, [None, Some(Harm::Status(503)), Some(Harm::Status(503)), None]);
+                .map(|path| faults.trigger(path));
+        assert_eq!(
+            effects,
+            [None, Some(HttpFaultEffect::Status(503)), Some(HttpFaultEffect::Status(503)), None]
+        );
     }
 }

@@ -17,37 +17,40 @@
 //! Code map: `data/` is the org's database (what is stored and what is refused), `soql/` its query language, `api/`
 //! the REST and Bulk resources as functions from a request to an answer, `oauth/` logins, `cometd/` the event
 //! subscription; `rights.rs` is what the integration user may do; `org.rs` joins them, `server.rs` puts them on ports.
-//! `control/` is what a test may do to it.
+//! `handle.rs` is what a test may do to an org, `control/` the same over HTTP.
 //!
 //! It imports none of the other crates: a shared type would share a misreading of the protocol.
 
+mod answer;
 mod api;
 mod clock;
 mod cometd;
 mod control;
+mod csv;
 mod data;
 mod faults;
+mod handle;
 mod log;
 mod oauth;
 mod options;
 mod org;
 mod quota;
 mod rights;
+mod row;
 mod server;
 mod soql;
 mod vendor;
 
 pub use cometd::{
-    CometdFault, HangUp, Harm, LoggedMessage, LoggedSubscribe, Place, Refuse, Streaming, Wording, Written,
+    CometdFault, CometdFaultEffect, HangUp, LoggedMessage, LoggedSubscribe, Refuse, RequestKind, Streaming,
+    Wording, WrittenPart,
 };
 pub use data::{CustomField, FieldKind, WriteError};
 pub use faults::{JobFault, RowFault};
+pub use handle::OrgHandle;
 pub use log::{LoggedCall, LoggedJob, LoggedWrite};
 pub use options::{Options, OrgOptions, Ports};
-pub use org::OrgHandle;
 pub use rights::{FieldRight, ObjectRight, Profile, Right};
+pub use row::Row;
 pub use server::Simulator;
 pub use vendor::{LoggedLookup, VendorHandle};
-
-/// One record: field names to values, as in Salesforce's JSON.
-pub type Row = serde_json::Map<String, serde_json::Value>;

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use serde::Serialize;
 
-use crate::Row;
+use crate::row::Row;
 
 /// Entries kept; the oldest go first.
 const CALLS_MAX: usize = 100_000;

@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use crate::data::CustomField;
-use crate::rights::{Profile, Right};
+use crate::rights::right::{Profile, Right};
 
-/// What one simulator runs.
+/// The orgs of one simulator, and what they share.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The orgs; names must differ.
@@ -37,7 +37,7 @@ impl Default for Options {
 /// Which ports a simulator listens on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ports {
-    /// Whatever the system gives.
+    /// Ports that the system picks.
     #[default]
     Ephemeral,
     /// The control API on this port, the vendor API on the next, then one port per org in order.
@@ -69,8 +69,8 @@ pub struct OrgOptions {
     pub session_idle: Duration,
     /// Real time the org takes to answer any request. Default none; a real org takes 80 ms and more.
     pub answer_after: Duration,
-    /// What the integration user is. Default: it may what `Sync_Integration` and its companion
-    /// `Sync_Standard_Access` give it.
+    /// What the integration user is. Default: it has the rights that `Sync_Integration` and its companion
+    /// `Sync_Standard_Access` give.
     pub profile: Profile,
     /// Rights that it lacks from the start.
     pub taken: Vec<Right>,

@@ -1,82 +1,25 @@
 //! What the integration user may do in an org, right by right; a test can take each away and give it back.
 //!
-//! Here: the rights, which permission sets give them, and the org as one sees it who has these rights and no others.
-//! Not here: enforcing them: whoever reads or writes does so in the schema as the caller sees it.
+//! Here: which permission sets give a right, and the org as one sees it who has these rights and no others.
+//! Not here: the rights one by one (`right`), and enforcing them: whoever reads or writes does so in the schema as the
+//! caller sees it.
 //! Sources: Metadata API guide "PermissionSet"; Object Reference "Field-Level Security"; Platform Events guide
 //! "Considerations": no field-level security on events, Read = may subscribe, Create = may publish.
+
+pub(crate) mod right;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::Deserialize;
-
-use crate::OrgOptions;
-use crate::data::{Access, Contract, Field, Object, OpenFor, Schema, SetOf, packaged_name};
+use crate::data::{
+    Access, Contract, ContractPermissionSet, CustomField, Field, Object, OpenFor, Schema, packaged_name,
+};
+pub use right::{FieldRight, ObjectRight, Profile, Right};
 
 /// Objects that every user may read.
 const EVERYBODYS: [&str; 2] = ["User", "Organization"];
 /// The permission that logins by API need.
 const API_ENABLED: &str = "ApiEnabled";
-
-/// A right of the integration user, or what must be in the org for it. Names are as in the org: with namespace.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Right {
-    /// The system permission "API Enabled".
-    ApiEnabled,
-    /// The system permission "View Setup and Configuration", which no permission set of ours gives.
-    ViewSetup,
-    /// The app's policies let the user in without asking.
-    AppApproved,
-    /// All that a permission set gives, such as `Sync_Integration` (without namespace).
-    PermissionSet(String),
-    /// On the records of an object, or on an event.
-    Object(String, ObjectRight),
-    /// On a field, as object and field.
-    Field(String, String, FieldRight),
-    /// Reading a custom setting.
-    Setting(String),
-    /// The row of `Sync_Settings__c` that keeps the flows quiet about what the user saves.
-    SettingRow,
-    /// The package itself.
-    Package,
-}
-
-/// What one may do with the records of an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ObjectRight {
-    /// See its own; without it the object is not there. Of an event: subscribe.
-    Read,
-    /// Of an event: publish.
-    Create,
-    /// Change.
-    Edit,
-    /// Delete.
-    Delete,
-    /// See everybody's.
-    ViewAll,
-}
-
-/// What one may do with a field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FieldRight {
-    /// Without it the field is not there.
-    Read,
-    /// Write it.
-    Edit,
-}
-
-/// What the integration user is in the org.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Profile {
-    /// It may what the package's permission set and its companion give it.
-    #[default]
-    MinimumAccess,
-    /// It may everything.
-    SystemAdministrator,
-}
 
 /// The rights of the integration user.
 #[derive(Debug)]
@@ -89,15 +32,14 @@ pub(crate) struct Rights {
 }
 
 impl Rights {
-    pub(crate) fn of(options: &OrgOptions) -> Self {
+    /// The rights at the start: what the permission sets give, and every right on the custom fields.
+    pub(crate) fn new(namespace: &str, profile: Profile, custom_fields: &[CustomField]) -> Self {
         let contract = Contract::built_in();
-        let namespace = options.namespace.as_str();
         let sets = contract.permission_sets.iter().filter(|(name, _)| *name == "Sync_Integration");
         let sets = sets.chain(&contract.companion_permission_sets);
         let mut given: BTreeMap<_, _> =
             sets.map(|(name, set)| (name.clone(), rights_in(set, namespace))).collect();
-        // What the options add is there for the integration user.
-        let of_options = options.custom_fields.iter().flat_map(|extra| {
+        let on_custom_fields = custom_fields.iter().flat_map(|extra| {
             let (object, field) = (&extra.object, &extra.name);
             let fields = [FieldRight::Read, FieldRight::Edit]
                 .map(|right| Right::Field(object.clone(), field.clone(), right));
@@ -105,9 +47,9 @@ impl Rights {
             let objects = ALL.iter().filter(move |_| is_custom);
             fields.into_iter().chain(objects.map(|right| Right::Object(object.clone(), *right)))
         });
-        let own = of_options.chain([Right::AppApproved, Right::SettingRow, Right::Package]);
+        let own = on_custom_fields.chain([Right::AppApproved, Right::SettingRow, Right::Package]);
         given.insert(String::new(), own.map(Right::canonical).collect());
-        Self { namespace: namespace.to_owned(), profile: options.profile, given, taken: BTreeSet::new() }
+        Self { namespace: namespace.to_owned(), profile, given, taken: BTreeSet::new() }
     }
 
     pub(crate) fn take(&mut self, right: Right) {
@@ -200,7 +142,7 @@ const ALL: [ObjectRight; 5] =
     [ObjectRight::Read, ObjectRight::Create, ObjectRight::Edit, ObjectRight::Delete, ObjectRight::ViewAll];
 
 /// The rights that a permission set gives under the package's namespace.
-fn rights_in(set: &SetOf, namespace: &str) -> BTreeSet<Right> {
+fn rights_in(set: &ContractPermissionSet, namespace: &str) -> BTreeSet<Right> {
     let named = |name: &String| packaged_name(namespace, name);
     let objects = set.objects.iter().flat_map(|(object, rights)| {
         let words = ["read", "create", "edit", "delete", "view_all"];
@@ -215,21 +157,6 @@ fn rights_in(set: &SetOf, namespace: &str) -> BTreeSet<Right> {
     let settings = set.custom_settings.iter().map(|setting| Right::Setting(named(setting)));
     let api = set.user_permissions.iter().filter(|name| *name == API_ENABLED).map(|_| Right::ApiEnabled);
     objects.chain(fields).chain(settings).chain(api).map(Right::canonical).collect()
-}
-
-impl Right {
-    /// Names do not differ by the case of their letters.
-    fn canonical(self) -> Self {
-        match self {
-            Self::PermissionSet(name) => Self::PermissionSet(name.to_lowercase()),
-            Self::Object(object, right) => Self::Object(object.to_lowercase(), right),
-            Self::Field(object, field, right) => {
-                Self::Field(object.to_lowercase(), field.to_lowercase(), right)
-            }
-            Self::Setting(name) => Self::Setting(name.to_lowercase()),
-            other => other,
-        }
-    }
 }
 
 /// The org as each of its users sees it.

@@ -1,7 +1,7 @@
 //! The simulator as a whole: ports, one HTTP server per org, one for the vendor, one for control.
 //!
-//! Here: starting and stopping, and turning HTTP into calls and answers back into HTTP.
-//! Not here: what is answered (`api`, `oauth`, `cometd`, `vendor`, `control`).
+//! Here: starting and stopping. Not here: turning HTTP into calls and answers back into HTTP (`entry`), what is answered
+//! (`api`, `oauth`, `cometd`, `vendor`, `control`).
 
 mod entry;
 
@@ -15,10 +15,12 @@ use actix_web::middleware::Compress;
 use actix_web::{App, HttpServer, web};
 
 use crate::clock::Clock;
-use crate::oauth::Keys;
+use crate::control;
+use crate::handle::OrgHandle;
+use crate::options::{Options, Ports};
 use crate::org::Org;
-use crate::vendor::Vendor;
-use crate::{Options, OrgHandle, Ports, VendorHandle, control, vendor};
+use crate::org::keys::Keys;
+use crate::vendor::{self, Vendor, VendorHandle};
 
 /// Largest body taken: a Bulk upload of 100 MB, and room to refuse a larger one in words.
 const BODY_MAX: usize = 110 * 1_024 * 1_024;
@@ -76,9 +78,9 @@ impl Simulator {
         servers.push(serve(vendor_listener, move |config: &mut web::ServiceConfig| {
             config.app_data(web::Data::new(shared.clone())).default_service(web::to(vendor::entry));
         })?);
-        let controlled = control::Controlled { orgs: orgs.clone(), vendor: vendor.clone() };
+        let targets = control::ControlTargets { orgs: orgs.clone(), vendor: vendor.clone() };
         servers.push(serve(control_listener, move |config: &mut web::ServiceConfig| {
-            config.app_data(web::Data::new(controlled.clone())).default_service(web::to(control::entry));
+            config.app_data(web::Data::new(targets.clone())).default_service(web::to(control::entry));
         })?);
         Ok(Self { orgs, vendor, control_url, servers })
     }

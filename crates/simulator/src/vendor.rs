@@ -5,7 +5,7 @@
 //! An answer depends on the record's keys only, so the same company has the same data in every org and every run,
 //! until a test bumps it.
 
-mod made_up;
+mod companies;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,9 +17,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::Row;
+use crate::row::Row;
 
-/// Records of one look-up.
+/// The most records that one look-up may ask about.
 const RECORDS_MAX: usize = 100;
 /// Look-ups kept in the log.
 const REQUESTS_MAX: usize = 100_000;
@@ -27,7 +27,7 @@ const REQUESTS_MAX: usize = 100_000;
 /// One look-up the vendor was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LoggedLookup {
-    /// The org asked for.
+    /// The org whose records are looked up.
     pub org: String,
     /// The name of the sync.
     pub sync: String,
@@ -44,18 +44,18 @@ struct Lookup {
     org: String,
     sync: String,
     object: String,
-    records: Vec<Asked>,
+    records: Vec<AskedRecord>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Asked {
+struct AskedRecord {
     id: String,
     #[serde(default)]
     keys: Row,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct VendorState {
     answers: HashMap<String, Option<Value>>,
     bumps: HashMap<String, u64>,
     refused: HashMap<String, u16>,
@@ -71,7 +71,7 @@ struct State {
 pub(crate) struct Vendor {
     url: String,
     answer_after: Duration,
-    state: Mutex<State>,
+    state: Mutex<VendorState>,
 }
 
 impl Vendor {
@@ -79,7 +79,7 @@ impl Vendor {
         Self { url, answer_after, state: Mutex::default() }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, VendorState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -99,7 +99,7 @@ impl VendorHandle {
     /// From now on what is known of a record: `key` is its id, or any of the keys it is looked up by (a domain,
     /// case aside). `None`: nothing is known.
     pub fn set_answer(&self, key: &str, answer: Option<Value>) {
-        self.vendor.state().answers.insert(made_up::plain(key), answer);
+        self.vendor.state().answers.insert(companies::plain(key), answer);
     }
 
     /// Takes back every `set_answer`.
@@ -109,7 +109,7 @@ impl VendorHandle {
 
     /// Changes the made-up answer for a domain (or other key), as if the company had moved on.
     pub fn bump(&self, key: &str) {
-        *self.vendor.state().bumps.entry(made_up::plain(key)).or_default() += 1;
+        *self.vendor.state().bumps.entry(companies::plain(key)).or_default() += 1;
     }
 
     /// The look-ups answered or failed so far, oldest first.
@@ -135,7 +135,7 @@ impl VendorHandle {
     /// A look-up that asks about this record, by its id or a key, answers this status from now on: a record that the API
     /// cannot take, which spoils every batch it is in.
     pub fn refuse(&self, key: &str, status: u16) {
-        self.vendor.state().refused.insert(made_up::plain(key), status);
+        self.vendor.state().refused.insert(companies::plain(key), status);
     }
 
     /// While down every look-up answers 503.
@@ -171,7 +171,7 @@ pub(crate) async fn entry(
     response
 }
 
-fn answer(state: &mut State, lookup: &Lookup) -> HttpResponse {
+fn answer(state: &mut VendorState, lookup: &Lookup) -> HttpResponse {
     state.at_once.0 += 1;
     state.at_once.1 = state.at_once.1.max(state.at_once.0);
     log(state, lookup);
@@ -199,7 +199,7 @@ fn answer(state: &mut State, lookup: &Lookup) -> HttpResponse {
     HttpResponse::Ok().json(json!({"records": records}))
 }
 
-fn log(state: &mut State, lookup: &Lookup) {
+fn log(state: &mut VendorState, lookup: &Lookup) {
     if state.requests.len() >= REQUESTS_MAX {
         state.requests.pop_front();
     }
@@ -212,7 +212,7 @@ fn log(state: &mut State, lookup: &Lookup) {
     });
 }
 
-fn failing(state: &mut State) -> Option<u16> {
+fn failing(state: &mut VendorState) -> Option<u16> {
     if state.down {
         return Some(503);
     }
@@ -221,21 +221,21 @@ fn failing(state: &mut State) -> Option<u16> {
     (count > 0).then_some(status)
 }
 
-/// By what a record is known.
-fn names(asked: &Asked) -> impl Iterator<Item = String> + Clone {
-    let keys = asked.keys.values().filter_map(Value::as_str).map(made_up::plain);
-    std::iter::once(made_up::plain(&asked.id)).chain(keys.filter(|key| !key.is_empty()))
+/// The keys under which a record is known: its id and what it is looked up by.
+fn names(asked: &AskedRecord) -> impl Iterator<Item = String> + Clone {
+    let keys = asked.keys.values().filter_map(Value::as_str).map(companies::plain);
+    std::iter::once(companies::plain(&asked.id)).chain(keys.filter(|key| !key.is_empty()))
 }
 
-fn refused(state: &State, asked: &Asked) -> Option<u16> {
+fn refused(state: &VendorState, asked: &AskedRecord) -> Option<u16> {
     names(asked).find_map(|name| state.refused.get(&name)).copied()
 }
 
-fn data(state: &State, asked: &Asked) -> Value {
+fn data(state: &VendorState, asked: &AskedRecord) -> Value {
     let mut names = names(asked);
     if let Some(set) = names.clone().find_map(|name| state.answers.get(&name)) {
         return set.clone().unwrap_or_default();
     }
     let bumps: u64 = names.clone().filter_map(|name| state.bumps.get(&name)).sum();
-    names.nth(1).map_or(Value::Null, |key| made_up::company(&key, bumps))
+    names.nth(1).map_or(Value::Null, |key| companies::company(&key, bumps))
 }

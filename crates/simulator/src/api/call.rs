@@ -5,8 +5,8 @@
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use super::answer::Answer;
-use crate::Row;
+use crate::answer::Answer;
+use crate::row::Row;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Call {
@@ -45,7 +45,7 @@ impl Call {
         text.split('.').next().and_then(|number| number.parse().ok()).unwrap_or(0)
     }
 
-    /// `/services/data/v66.0`
+    /// The path up to the version: `/services/data/v66.0`.
     pub(crate) fn base(&self) -> String {
         format!("/services/data/v{}.0", self.version())
     }

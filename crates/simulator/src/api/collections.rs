@@ -5,29 +5,30 @@
 
 use serde_json::{Value, json};
 
-use super::answer::Answer;
 use super::call::{Call, unreadable};
-use crate::Row;
-use crate::data::{Schema, Tables, canonical_id};
-use crate::org::writes::{Act, Outcome, Rules, Wanted, write};
-use crate::org::{Org, State};
+use crate::answer::Answer;
+use crate::data::{Refusal, Schema, Tables, canonical_id};
+use crate::org::outcome::{RecordOutcome, RecordWrite, WriteOperation, WriteRules};
+use crate::org::writes::write;
+use crate::org::{Org, OrgState};
+use crate::row::Row;
 
 const RECORDS_MAX: usize = 200;
 const RETRIEVE_MAX: usize = 2_000;
 /// Runs of records of one object in a request.
 const CHUNKS_MAX: usize = 10;
 
-pub(crate) fn create(org: &Org, state: &mut State, (seen, call): (&Schema, &Call), user: &str) -> Answer {
-    write_all(org, state, (seen, call), &Act::Insert, None, user)
+pub(crate) fn create(org: &Org, state: &mut OrgState, (seen, call): (&Schema, &Call), user: &str) -> Answer {
+    write_all(org, state, (seen, call), &WriteOperation::Insert, None, user)
 }
 
-pub(crate) fn update(org: &Org, state: &mut State, (seen, call): (&Schema, &Call), user: &str) -> Answer {
-    write_all(org, state, (seen, call), &Act::Update, None, user)
+pub(crate) fn update(org: &Org, state: &mut OrgState, (seen, call): (&Schema, &Call), user: &str) -> Answer {
+    write_all(org, state, (seen, call), &WriteOperation::Update, None, user)
 }
 
 pub(crate) fn upsert(
     org: &Org,
-    state: &mut State,
+    state: &mut OrgState,
     (seen, call): (&Schema, &Call),
     object: &str,
     field: &str,
@@ -40,22 +41,29 @@ pub(crate) fn upsert(
         return Answer::error(404, "NOT_FOUND", &message);
     };
     let object = found.name.clone();
-    write_all(org, state, (seen, call), &Act::Upsert { by: key, update_only: false }, Some(&object), user)
+    write_all(
+        org,
+        state,
+        (seen, call),
+        &WriteOperation::Upsert { by: key, update_only: false },
+        Some(&object),
+        user,
+    )
 }
 
-pub(crate) fn delete(org: &Org, state: &mut State, (seen, call): (&Schema, &Call), user: &str) -> Answer {
+pub(crate) fn delete(org: &Org, state: &mut OrgState, (seen, call): (&Schema, &Call), user: &str) -> Answer {
     let ids: Vec<&str> =
         call.parameter("ids").unwrap_or_default().split(',').filter(|id| !id.is_empty()).collect();
     if let Some(refused) = wrong_count(ids.len()) {
         return refused;
     }
-    let wanted: Vec<Wanted> = ids
+    let wanted: Vec<RecordWrite> = ids
         .iter()
         .map(|id| {
             let object = id.get(..3).and_then(|prefix| seen.by_prefix(prefix));
-            Wanted {
+            RecordWrite {
                 object: object.map_or_else(String::new, |object| object.name.clone()),
-                act: Act::Delete,
+                operation: WriteOperation::Delete,
                 row: [("Id".to_owned(), json!(id))].into_iter().collect(),
             }
         })
@@ -65,7 +73,7 @@ pub(crate) fn delete(org: &Org, state: &mut State, (seen, call): (&Schema, &Call
 }
 
 /// Records by id, `null` where there is none.
-pub(crate) fn retrieve(state: &State, (seen, call): (&Schema, &Call), object: &str) -> Answer {
+pub(crate) fn retrieve(state: &OrgState, (seen, call): (&Schema, &Call), object: &str) -> Answer {
     let Some(object) = seen.object(object) else { return Answer::not_found() };
     let list = |text: Option<&str>| -> Vec<String> {
         text.unwrap_or_default().split(',').filter(|part| !part.is_empty()).map(str::to_owned).collect()
@@ -94,7 +102,7 @@ pub(crate) fn retrieve(state: &State, (seen, call): (&Schema, &Call), object: &s
     for name in &fields {
         match object.field(name) {
             Some(field) => chosen.push(field),
-            None => return Answer::refused(&crate::data::Refusal::no_column(name, &object.name)),
+            None => return Answer::refused(&Refusal::no_column(name, &object.name)),
         }
     }
     let show = |id: &String| {
@@ -113,9 +121,9 @@ pub(crate) fn retrieve(state: &State, (seen, call): (&Schema, &Call), object: &s
 
 fn write_all(
     org: &Org,
-    state: &mut State,
+    state: &mut OrgState,
     (seen, call): (&Schema, &Call),
-    act: &Act,
+    operation: &WriteOperation,
     object: Option<&str>,
     user: &str,
 ) -> Answer {
@@ -140,7 +148,7 @@ fn write_all(
             let message = format!("sObject type '{}' is not supported.", given.unwrap_or("null"));
             return Answer::error(400, "INVALID_TYPE", &message);
         };
-        wanted.push(Wanted { object: found.name.clone(), act: act.clone(), row });
+        wanted.push(RecordWrite { object: found.name.clone(), operation: operation.clone(), row });
     }
     let chunks = 1 + wanted.windows(2).filter(|pair| pair[0].object != pair[1].object).count();
     if chunks > CHUNKS_MAX {
@@ -151,8 +159,8 @@ fn write_all(
     finish(org, state, &wanted, all_or_none, user)
 }
 
-fn finish(org: &Org, state: &mut State, wanted: &[Wanted], all_or_none: bool, user: &str) -> Answer {
-    let rules = Rules { all_or_none, whole_on_wrong_type: true };
+fn finish(org: &Org, state: &mut OrgState, wanted: &[RecordWrite], all_or_none: bool, user: &str) -> Answer {
+    let rules = WriteRules { all_or_none, whole_on_wrong_type: true };
     match write(org, state, wanted, rules, &org.writer(user)) {
         Ok(outcomes) => {
             let results: Vec<Value> =
@@ -163,26 +171,26 @@ fn finish(org: &Org, state: &mut State, wanted: &[Wanted], all_or_none: bool, us
     }
 }
 
-fn result(outcome: &Outcome, wanted: &Wanted) -> Value {
+fn result(outcome: &RecordOutcome, wanted: &RecordWrite) -> Value {
     match outcome {
-        Outcome::Written(written) if matches!(wanted.act, Act::Upsert { .. }) => {
+        RecordOutcome::Written(written) if matches!(wanted.operation, WriteOperation::Upsert { .. }) => {
             json!({"id": written.id, "success": true, "errors": [], "created": written.created})
         }
-        Outcome::Written(written) => json!({"id": written.id, "success": true, "errors": []}),
-        Outcome::Deleted { id } => json!({"id": id, "success": true, "errors": []}),
-        Outcome::Published { id, uuid } => {
+        RecordOutcome::Written(written) => json!({"id": written.id, "success": true, "errors": []}),
+        RecordOutcome::Deleted { id } => json!({"id": id, "success": true, "errors": []}),
+        RecordOutcome::Published { id, uuid } => {
             let errors = json!([{"statusCode": "OPERATION_ENQUEUED", "message": uuid, "fields": []}]);
             json!({"id": id, "success": true, "errors": errors})
         }
-        Outcome::Many(ids) => {
+        RecordOutcome::Many(ids) => {
             let message = format!("More than one record found for external id field: [{}]", ids.join(", "));
             json!({"success": false, "errors": [{"statusCode": "DUPLICATE_EXTERNAL_ID", "message": message, "fields": []}]})
         }
-        Outcome::Refused(refusal) => {
+        RecordOutcome::Refused(refusal) => {
             let errors =
                 json!([{"statusCode": refusal.code, "message": refusal.message, "fields": refusal.fields}]);
             let id = wanted.row.iter().find(|(name, _)| name.eq_ignore_ascii_case("Id")).map(|(_, id)| id);
-            match id.filter(|_| wanted.act == Act::Update) {
+            match id.filter(|_| wanted.operation == WriteOperation::Update) {
                 Some(id) => json!({"id": id, "success": false, "errors": errors}),
                 None => json!({"success": false, "errors": errors}),
             }

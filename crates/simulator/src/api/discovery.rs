@@ -5,10 +5,10 @@
 use actix_web::http::header::HttpDate;
 use serde_json::{Value, json};
 
-use super::answer::Answer;
 use super::call::Call;
+use crate::answer::Answer;
 use crate::data::{Schema, describe as describe_object, event_schema as schema_of_event, summary};
-use crate::org::{Org, State};
+use crate::org::{Org, OrgState};
 use crate::rights::Right;
 
 /// Versions answered; 21 to 30 are gone since Summer '25, those between are not needed by anyone here.
@@ -90,7 +90,7 @@ pub(crate) fn event_schema(seen: &Schema, name: &str) -> Answer {
 
 /// The one question of the Tooling API that is answered: which packages are installed, for users who may see Setup.
 /// Source: Tooling API guide "InstalledSubscriberPackage".
-pub(crate) fn installed_packages(org: &Org, state: &State, call: &Call, user: &str) -> Answer {
+pub(crate) fn installed_packages(org: &Org, state: &OrgState, call: &Call, user: &str) -> Answer {
     let asks = call.parameter("q").is_some_and(|soql| soql.contains("FROM InstalledSubscriberPackage"));
     if !asks || !state.views.may(user, Right::ViewSetup) {
         let message = "sObject type 'InstalledSubscriberPackage' is not supported.";
@@ -109,7 +109,7 @@ pub(crate) fn installed_packages(org: &Org, state: &State, call: &Call, user: &s
 }
 
 /// The allocations are those of a Developer Edition, except the daily calls.
-pub(crate) fn limits(org: &Org, state: &mut State) -> Answer {
+pub(crate) fn limits(org: &Org, state: &mut OrgState) -> Answer {
     let now = org.clock.now_ms();
     let (max, used) = (state.quota.max(), state.quota.used(now));
     let streaming = org.cometd.usage();

@@ -4,21 +4,18 @@
 //! Not here: sockets (`server`), what a write does (`org/writes`), logins (`oauth`).
 //! Source: REST API Developer Guide "Reference", Bulk API 2.0 and Bulk API Developer Guide.
 
-mod answer;
 mod bulk;
 mod call;
 mod collections;
-mod cursors;
 mod discovery;
 mod query;
 mod rows;
 
-pub(crate) use answer::{Answer, Follow, JSON};
-pub(crate) use bulk::{Jobs, advance};
+pub(crate) use bulk::advance;
 pub(crate) use call::Call;
-pub(crate) use cursors::Cursors;
 
-use crate::org::{Org, State};
+use crate::answer::Answer;
+use crate::org::{Org, OrgState};
 use crate::rights::Right;
 
 /// An answer and whether the call counted against the quota.
@@ -29,14 +26,14 @@ pub(crate) struct Handled {
 }
 
 /// Answers one call to `/services/data…`; `token` is what the client presented.
-pub(crate) fn handle(org: &Org, state: &mut State, call: &Call, token: Option<&str>) -> Handled {
+pub(crate) fn handle(org: &Org, state: &mut OrgState, call: &Call, token: Option<&str>) -> Handled {
     let free = |answer| Handled { answer, counted: false };
     let Some(version) = call.segments.first() else { return free(discovery::versions()) };
     if let Some(refused) = discovery::refuse_version(version) {
         return free(refused);
     }
     let now = org.clock.now_ms();
-    let Some(user) = token.and_then(|token| state.sessions.user(token, now)) else {
+    let Some(user) = token.and_then(|token| state.tokens.user(token, now)) else {
         return free(Answer::error(401, "INVALID_SESSION_ID", "Session expired or invalid"));
     };
     if !state.views.may(&user, Right::ApiEnabled) {
@@ -59,7 +56,7 @@ pub(crate) fn handle(org: &Org, state: &mut State, call: &Call, token: Option<&s
     Handled { answer, counted }
 }
 
-fn route(org: &Org, state: &mut State, call: &Call, user: &str) -> Answer {
+fn route(org: &Org, state: &mut OrgState, call: &Call, user: &str) -> Answer {
     let segments: Vec<&str> = call.segments.iter().skip(1).map(String::as_str).collect();
     let method = call.method.as_str();
     let seen = state.views.seen(user);

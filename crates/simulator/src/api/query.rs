@@ -4,18 +4,24 @@
 
 use serde_json::{Value, json};
 
-use super::answer::Answer;
 use super::call::Call;
-use super::cursors::Page;
+use crate::answer::Answer;
 use crate::data::Schema;
-use crate::org::State;
+use crate::org::OrgState;
+use crate::org::cursors::Page;
 use crate::soql::{self, Plan};
 
 /// Source: REST guide "Query Options Header".
 const PAGE_MIN: usize = 200;
 const PAGE_MAX: usize = 2_000;
 
-pub(crate) fn first(state: &mut State, seen: &Schema, call: &Call, user: &str, with_deleted: bool) -> Answer {
+pub(crate) fn first(
+    state: &mut OrgState,
+    seen: &Schema,
+    call: &Call,
+    user: &str,
+    with_deleted: bool,
+) -> Answer {
     let Some(text) = call.parameter("q") else {
         return Answer::error(400, "MALFORMED_QUERY", "A query string has to be specified");
     };
@@ -33,7 +39,7 @@ pub(crate) fn first(state: &mut State, seen: &Schema, call: &Call, user: &str, w
     show(page, &base)
 }
 
-pub(crate) fn next(state: &mut State, call: &Call, locator: &str, user: &str) -> Answer {
+pub(crate) fn next(state: &mut OrgState, call: &Call, locator: &str, user: &str) -> Answer {
     match state.cursors.page(locator, user) {
         Some(page) => show(page, &call.base()),
         None => Answer::error(400, "INVALID_QUERY_LOCATOR", "invalid query locator"),

@@ -5,18 +5,19 @@
 
 use serde_json::{Value, json};
 
-use super::answer::Answer;
 use super::call::Call;
-use crate::Row;
-use crate::data::{Key, Refusal, Schema, Tables};
-use crate::org::writes::{Act, Outcome, Rules, Wanted, write};
-use crate::org::{Org, State};
+use crate::answer::Answer;
+use crate::data::{KeyMatch, Refusal, Schema, Tables};
+use crate::org::outcome::{RecordOutcome, RecordWrite, WriteOperation, WriteRules};
+use crate::org::writes::write;
+use crate::org::{Org, OrgState};
+use crate::row::Row;
 
-const RULES: Rules = Rules { all_or_none: false, whole_on_wrong_type: true };
+const RULES: WriteRules = WriteRules { all_or_none: false, whole_on_wrong_type: true };
 
 pub(crate) fn create(
     org: &Org,
-    state: &mut State,
+    state: &mut OrgState,
     (seen, call): (&Schema, &Call),
     object: &str,
     user: &str,
@@ -25,13 +26,13 @@ pub(crate) fn create(
         Ok(row) => row,
         Err(answer) => return answer,
     };
-    match single(org, state, object, Act::Insert, row, user) {
-        Outcome::Written(written) => {
+    match single(org, state, object, WriteOperation::Insert, row, user) {
+        RecordOutcome::Written(written) => {
             let location = format!("{}/sobjects/{}/{}", call.base(), written.object, written.id);
             let body = json!({"id": written.id, "success": true, "errors": []});
             Answer::json(201, &body).with("Location", location)
         }
-        Outcome::Published { id, uuid } => {
+        RecordOutcome::Published { id, uuid } => {
             // A queued event is reported as an error that is none.
             let errors = json!([{"statusCode": "OPERATION_ENQUEUED", "message": uuid, "fields": []}]);
             Answer::json(201, &json!({"id": id, "success": true, "errors": errors}))
@@ -41,7 +42,7 @@ pub(crate) fn create(
 }
 
 pub(crate) fn get(
-    state: &State,
+    state: &OrgState,
     (seen, call): (&Schema, &Call),
     object: &str,
     field: &str,
@@ -51,9 +52,9 @@ pub(crate) fn get(
         return Answer::not_found();
     };
     let id = match state.tables.find(&object.name, field, &Value::from(key)) {
-        Ok(Key::One(id)) => id,
-        Ok(Key::Many(ids)) => return several(&ids, call, &object.name),
-        Ok(Key::None) => return Answer::not_found(),
+        Ok(KeyMatch::One(id)) => id,
+        Ok(KeyMatch::Many(ids)) => return several(&ids, call, &object.name),
+        Ok(KeyMatch::None) => return Answer::not_found(),
         Err(refusal) if refusal.code == "MALFORMED_ID" => {
             let message = format!("Provided external ID field does not exist or is not accessible: {key}");
             return Answer::error(404, "NOT_FOUND", &message);
@@ -81,7 +82,7 @@ pub(crate) fn get(
 
 pub(crate) fn update(
     org: &Org,
-    state: &mut State,
+    state: &mut OrgState,
     (seen, call): (&Schema, &Call),
     object: &str,
     id: &str,
@@ -95,15 +96,15 @@ pub(crate) fn update(
         return Answer::refused(&refusal);
     }
     row.insert("Id".to_owned(), Value::from(id));
-    match single(org, state, object, Act::Update, row, user) {
-        Outcome::Written(_) => Answer::empty(204),
+    match single(org, state, object, WriteOperation::Update, row, user) {
+        RecordOutcome::Written(_) => Answer::empty(204),
         other => failed(&other, call, object),
     }
 }
 
 pub(crate) fn upsert(
     org: &Org,
-    state: &mut State,
+    state: &mut OrgState,
     (seen, call): (&Schema, &Call),
     object: &str,
     field: &str,
@@ -123,8 +124,9 @@ pub(crate) fn upsert(
     }
     row.insert(field.to_owned(), Value::from(key));
     let update_only = call.parameter("updateOnly") == Some("true");
-    match single(org, state, object, Act::Upsert { by: field.to_owned(), update_only }, row, user) {
-        Outcome::Written(written) => {
+    match single(org, state, object, WriteOperation::Upsert { by: field.to_owned(), update_only }, row, user)
+    {
+        RecordOutcome::Written(written) => {
             let body = json!({"id": written.id, "success": true, "errors": [], "created": written.created});
             Answer::json(if written.created { 201 } else { 200 }, &body)
         }
@@ -134,7 +136,7 @@ pub(crate) fn upsert(
 
 pub(crate) fn delete(
     org: &Org,
-    state: &mut State,
+    state: &mut OrgState,
     seen: &Schema,
     object: &str,
     field: &str,
@@ -148,32 +150,39 @@ pub(crate) fn delete(
         key.to_owned()
     } else {
         match state.tables.find(&object, field, &Value::from(key)) {
-            Ok(Key::One(id)) => id,
+            Ok(KeyMatch::One(id)) => id,
             Ok(_) => return Answer::not_found(),
             Err(refusal) => return Answer::refused(&refusal),
         }
     };
     let row: Row = [("Id".to_owned(), Value::from(id))].into_iter().collect();
-    match single(org, state, &object, Act::Delete, row, user) {
-        Outcome::Deleted { .. } => Answer::empty(204),
-        Outcome::Refused(refusal) => Answer::refused(&refusal),
+    match single(org, state, &object, WriteOperation::Delete, row, user) {
+        RecordOutcome::Deleted { .. } => Answer::empty(204),
+        RecordOutcome::Refused(refusal) => Answer::refused(&refusal),
         _ => Answer::not_found(),
     }
 }
 
-fn single(org: &Org, state: &mut State, object: &str, act: Act, row: Row, user: &str) -> Outcome {
-    let wanted = [Wanted { object: object.to_owned(), act, row }];
+fn single(
+    org: &Org,
+    state: &mut OrgState,
+    object: &str,
+    operation: WriteOperation,
+    row: Row,
+    user: &str,
+) -> RecordOutcome {
+    let wanted = [RecordWrite { object: object.to_owned(), operation, row }];
     match write(org, state, &wanted, RULES, &org.writer(user)) {
         Ok(mut outcomes) if outcomes.len() == 1 => outcomes.remove(0),
-        Ok(_) => Outcome::Refused(Refusal::new("UNKNOWN_EXCEPTION", "no result")),
-        Err(refusal) => Outcome::Refused(refusal),
+        Ok(_) => RecordOutcome::Refused(Refusal::new("UNKNOWN_EXCEPTION", "no result")),
+        Err(refusal) => RecordOutcome::Refused(refusal),
     }
 }
 
-fn failed(outcome: &Outcome, call: &Call, object: &str) -> Answer {
+fn failed(outcome: &RecordOutcome, call: &Call, object: &str) -> Answer {
     match outcome {
-        Outcome::Many(ids) => several(ids, call, object),
-        Outcome::Refused(refusal) => Answer::refused(refusal),
+        RecordOutcome::Many(ids) => several(ids, call, object),
+        RecordOutcome::Refused(refusal) => Answer::refused(refusal),
         _ => Answer::not_found(),
     }
 }

@@ -224,7 +224,7 @@ pub(crate) fn named(name: &str) -> Option<Vec<CometdFault>> {
     serde_json::from_str(&json.replace("$HTML", HTML)).ok()
 }
 
-/// All names.
+/// The names of all faults, in the order of the table.
 pub(crate) fn names() -> Vec<&'static str> {
     NAMED.iter().map(|(name, _)| *name).collect()
 }

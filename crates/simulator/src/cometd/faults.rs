@@ -1,17 +1,18 @@
-//! Faults of the CometD endpoint: which request is struck, and how its answer goes wrong.
+//! Faults of the CometD endpoint: which request is hit, and how its answer goes wrong.
 //!
-//! Here: the words of a fault and its counting down. Not here: what a harm does to the state (`state/harm`), broken
+//! Here: the words of a fault and its counting down. Not here: what an effect does to the state (`state/effect`), broken
 //! connections (`server/entry`), the faults known by name (`catalogue`).
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::wire::Message;
+use super::exchange::WrittenPart;
+use super::wire::{self, Message};
 
-/// Which kind of request.
+/// The kind of a request, by its first message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Place {
+pub enum RequestKind {
     /// `/meta/handshake`.
     Handshake,
     /// `/meta/connect`. A fault without `with_events` also ends the poll that is being held.
@@ -24,26 +25,27 @@ pub enum Place {
     Disconnect,
 }
 
-/// A fault and the requests it strikes: after `skip` that fit, the next `count`.
+/// A fault and the requests it hits: after `skip` that fit, the next `count`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CometdFault {
-    /// The kind of request.
-    pub at: Place,
-    /// Only subscribes to this channel.
+    /// The kind of request that is hit.
+    pub at: RequestKind,
+    /// If set, only subscribe requests to this channel are hit.
     #[serde(default)]
     pub channel: Option<String>,
-    /// Only when events wait for this session.
+    /// Whether only requests are hit for whose session events wait.
     #[serde(default)]
     pub with_events: bool,
-    /// So many fitting requests go unharmed first.
+    /// So many fitting requests pass first.
     #[serde(default)]
     pub skip: u32,
-    /// How many are struck.
+    /// How many of them are hit.
     #[serde(default = "once")]
     pub count: u32,
-    /// What happens to them.
-    pub harm: Harm,
+    /// What happens to those that are hit.
+    #[serde(rename = "harm")]
+    pub effect: CometdFaultEffect,
 }
 
 fn once() -> u32 {
@@ -53,14 +55,14 @@ fn once() -> u32 {
 /// How a request goes wrong.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Harm {
+pub enum CometdFaultEffect {
     /// Not done; answered with a Bayeux failure.
     Refuse(Refuse),
     /// Not done; answered with this HTTP status and body, letter by letter.
     Respond {
-        /// HTTP status.
+        /// The HTTP status of the answer.
         status: u16,
-        /// The body.
+        /// The body of the answer.
         body: String,
         /// The `Location` header.
         #[serde(default)]
@@ -75,7 +77,7 @@ pub enum Harm {
     /// Done, events taken, but the connection closes in the middle of the answer.
     Cut {
         /// How much of the body is written.
-        written: Written,
+        written: WrittenPart,
         /// Chunked instead of with a `Content-Length`.
         #[serde(default)]
         chunked: bool,
@@ -84,12 +86,12 @@ pub enum Harm {
     Delay(u64),
     /// Done, and the body is written byte group by byte group: so many pieces, so many simulated milliseconds apart.
     Drip {
-        /// How many pieces.
+        /// How many pieces the body is cut into.
         pieces: usize,
-        /// Between two of them.
+        /// Simulated milliseconds between two of them.
         every_ms: u64,
     },
-    /// Done, and never answered.
+    /// Done, but never answered.
     Silence,
     /// Done; these messages stand ahead in the answer.
     Insert(Vec<Value>),
@@ -106,55 +108,43 @@ pub enum Harm {
     Odd,
 }
 
-/// How much of a body is written before the connection closes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Written {
-    /// Headers only.
-    Nothing,
-    /// The first half.
-    Half,
-    /// All but the mark of its end.
-    All,
-}
-
 /// A Bayeux failure. Absent keys are absent in the reply.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Refuse {
-    /// `error`.
+    /// The reply's `error`.
     pub error: Option<String>,
-    /// `ext.sfdc.failureReason`.
+    /// The reply's `ext.sfdc.failureReason`.
     pub failure_reason: Option<String>,
-    /// `advice`.
+    /// The reply's `advice`.
     pub advice: Option<Value>,
-    /// Without `channel`, `id` and `clientId`.
+    /// Whether `channel`, `id` and `clientId` are left out.
     pub bare: bool,
-    /// The session is gone.
+    /// Whether the session ends with it.
     pub ends_session: bool,
     /// The balancer sets a new cookie, as when it led to the wrong server.
     pub new_sticky: bool,
 }
 
-impl Place {
+impl RequestKind {
     /// The kind of a request: that of its first message.
     pub(super) fn of(messages: &[Message]) -> Option<Self> {
         match messages.first()?.channel.as_deref()? {
-            "/meta/handshake" => Some(Self::Handshake),
-            "/meta/connect" => Some(Self::Connect),
-            "/meta/subscribe" => Some(Self::Subscribe),
-            "/meta/unsubscribe" => Some(Self::Unsubscribe),
-            "/meta/disconnect" => Some(Self::Disconnect),
+            wire::HANDSHAKE => Some(Self::Handshake),
+            wire::CONNECT => Some(Self::Connect),
+            wire::SUBSCRIBE => Some(Self::Subscribe),
+            wire::UNSUBSCRIBE => Some(Self::Unsubscribe),
+            wire::DISCONNECT => Some(Self::Disconnect),
             _ => None,
         }
     }
 }
 
-/// The faults that have not struck yet, in the order they were asked for.
+/// The faults that are still to come, in the order they were asked for.
 #[derive(Debug, Default)]
-pub(super) struct Waiting(Vec<CometdFault>);
+pub(super) struct PendingFaults(Vec<CometdFault>);
 
-impl Waiting {
+impl PendingFaults {
     pub(super) fn add(&mut self, fault: CometdFault) {
         self.0.push(fault);
     }
@@ -163,34 +153,38 @@ impl Waiting {
         self.0.clear();
     }
 
-    /// The harm due to a request, counted down.
-    pub(super) fn strike(&mut self, place: Place, channel: Option<&str>, has_events: bool) -> Option<Harm> {
+    /// The effect due on a request, counted down.
+    pub(super) fn trigger(
+        &mut self,
+        kind: RequestKind,
+        channel: Option<&str>,
+        has_events: bool,
+    ) -> Option<CometdFaultEffect> {
         let fits = |fault: &CometdFault| {
-            fault.at == place
+            fault.at == kind
                 && (has_events || !fault.with_events)
                 && fault.channel.as_deref().is_none_or(|wanted| Some(wanted) == channel)
         };
-        let mut struck = None;
+        let mut effect = None;
         for fault in self.0.iter_mut().filter(|fault| fits(fault)) {
             if fault.skip > 0 {
                 fault.skip -= 1;
             } else if fault.count > 0 {
                 fault.count -= 1;
-                struck = Some(fault.harm.clone());
+                effect = Some(fault.effect.clone());
                 break;
             }
         }
         self.0.retain(|fault| fault.count > 0);
-        struck
+        effect
     }
 
-    /// Whether a poll that is held is struck now. Faults that let requests pass count only those that arrive.
-    pub(super) fn strikes_held(&mut self, has_events: bool) -> Option<Harm> {
-        let due = self
-            .0
-            .iter()
-            .any(|fault| fault.at == Place::Connect && fault.skip == 0 && (has_events || !fault.with_events));
-        due.then(|| self.strike(Place::Connect, None, has_events)).flatten()
+    /// Whether a poll that is held is hit now. Faults that let requests pass count only those that arrive.
+    pub(super) fn trigger_held(&mut self, has_events: bool) -> Option<CometdFaultEffect> {
+        let due = self.0.iter().any(|fault| {
+            fault.at == RequestKind::Connect && fault.skip == 0 && (has_events || !fault.with_events)
+        });
+        due.then(|| self.trigger(RequestKind::Connect, None, has_events)).flatten()
     }
 }
 
@@ -205,26 +199,34 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_strikes_what_fits_after_those_it_lets_pass() {
-        let mut waiting = Waiting::default();
+    fn a_fault_hits_what_fits_after_those_it_lets_pass() {
+        let mut waiting = PendingFaults::default();
         waiting.add(fault(json!({"at": "connect", "skip": 1, "count": 2, "harm": "silence"})));
         waiting.add(fault(json!({"at": "subscribe", "channel": "/event/A__e", "harm": {"delay": 5}})));
         waiting.add(fault(json!({"at": "connect", "with_events": true, "harm": "odd"})));
-        assert_eq!(waiting.strikes_held(false), None, "the first connect to come is let pass");
-        let struck = [
-            (Place::Connect, None, false),
-            (Place::Subscribe, Some("/event/B__e"), false),
-            (Place::Subscribe, Some("/event/A__e"), false),
-            (Place::Connect, None, false),
-            (Place::Connect, None, true),
-            (Place::Connect, None, false),
-            (Place::Connect, None, true),
-            (Place::Connect, None, true),
+        assert_eq!(waiting.trigger_held(false), None, "the first connect to come is let pass");
+        let faulted = [
+            (RequestKind::Connect, None, false),
+            (RequestKind::Subscribe, Some("/event/B__e"), false),
+            (RequestKind::Subscribe, Some("/event/A__e"), false),
+            (RequestKind::Connect, None, false),
+            (RequestKind::Connect, None, true),
+            (RequestKind::Connect, None, false),
+            (RequestKind::Connect, None, true),
+            (RequestKind::Connect, None, true),
         ]
-        .map(|(place, channel, has_events)| waiting.strike(place, channel, has_events));
-        let silence = Some(Harm::Silence);
-        let expected =
-            [None, None, Some(Harm::Delay(5)), silence.clone(), silence, None, Some(Harm::Odd), None];
-        assert_eq!(struck, expected);
+        .map(|(kind, channel, has_events)| waiting.trigger(kind, channel, has_events));
+        let silence = Some(CometdFaultEffect::Silence);
+        let expected = [
+            None,
+            None,
+            Some(CometdFaultEffect::Delay(5)),
+            silence.clone(),
+            silence,
+            None,
+            Some(CometdFaultEffect::Odd),
+            None,
+        ];
+        assert_eq!(faulted, expected);
     }
 }

@@ -42,7 +42,7 @@ pub(super) struct Event {
     pub(super) uuid: String,
     /// The ID of the event's schema.
     pub(super) schema: String,
-    /// All fields.
+    /// All fields of the event.
     pub(super) payload: Map<String, Value>,
 }
 

@@ -11,121 +11,39 @@
 
 mod catalogue;
 mod cookies;
+mod exchange;
 mod faults;
 mod log;
+mod parked;
 mod session;
+mod settings;
 mod state;
 mod subscribe;
-mod switches;
 mod usage;
 mod wire;
 
 #[cfg(test)]
-mod delivery_tests;
-#[cfg(test)]
-mod harm_tests;
-#[cfg(test)]
-mod poll_tests;
-#[cfg(test)]
-mod session_tests;
-#[cfg(test)]
-mod support;
+mod tests;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
 pub(crate) use catalogue::{named, names};
-pub use faults::{CometdFault, Harm, Place, Refuse, Written};
-use state::{Now, Outcome, State};
-pub use switches::{HangUp, Streaming, Wording};
+pub(crate) use exchange::{CometdReply, CometdRequest, Delivery};
+pub use exchange::{LoggedMessage, LoggedSubscribe, WrittenPart};
+pub use faults::{CometdFault, CometdFaultEffect, Refuse, RequestKind};
+pub use settings::{HangUp, Streaming, Wording};
+use state::{CometdState, Now, RequestOutcome};
 pub(crate) use usage::Usage;
-
-/// One POST to `/cometd/{version}[/{suffix}]`, with what the rest of the org knows about the caller.
-#[derive(Clone, Debug)]
-pub(crate) struct CometdRequest {
-    /// The version of the URL, as written there: `66.0`.
-    pub(crate) version: String,
-    /// What follows the version, if anything. Clients may append the message type; nothing depends on it.
-    pub(crate) path_suffix: String,
-    /// Whether there was a token at all.
-    pub(crate) has_token: bool,
-    /// Whether the access token is known and not revoked.
-    pub(crate) token_ok: bool,
-    /// Every channel there is, in full: `/event/Sync_Request__e`.
-    pub(crate) channels_known: Vec<String>,
-    /// Those of them that this user may not subscribe to.
-    pub(crate) channels_denied: Vec<String>,
-    /// Whose token it is. Compared with the user who made the session.
-    pub(crate) user_id: String,
-    /// The request's cookies, in their order.
-    pub(crate) cookies: Vec<(String, String)>,
-    /// The body: one Bayeux message, or an array of them.
-    pub(crate) body: Bytes,
-}
-
-/// The answer to one [`CometdRequest`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct CometdReply {
-    /// HTTP status. Bayeux failures travel in a 200.
-    pub(crate) status: u16,
-    /// Values of `Set-Cookie` headers, one each.
-    pub(crate) set_cookies: Vec<String>,
-    /// A JSON array, HTML, plain text or nothing.
-    pub(crate) body: String,
-    /// The `Location` header, if any.
-    pub(crate) location: Option<String>,
-    /// How it is to be written.
-    pub(crate) delivery: Delivery,
-}
-
-/// How an answer gets to the client, or not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Delivery {
-    /// At once and as a whole.
-    #[default]
-    Whole,
-    /// The connection closes in the middle.
-    Cut { written: Written, chunked: bool },
-    /// After so many simulated milliseconds.
-    Late { ms: u64 },
-    /// In so many pieces, so many simulated milliseconds apart.
-    Drip { pieces: usize, every_ms: u64 },
-    /// The client waits for ever.
-    Never,
-}
-
-/// A Bayeux message that reached the server, whatever became of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct LoggedMessage {
-    /// When it came, simulated Unix milliseconds.
-    pub at_ms: i64,
-    /// Its channel, e.g. `/meta/connect`.
-    pub channel: String,
-    /// The session it named.
-    pub client_id: Option<String>,
-    /// Whether a session's cookie came along.
-    pub has_cookie: bool,
-}
-
-/// A subscribe request that reached a live session, whether it was granted or not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct LoggedSubscribe {
-    /// The channel asked for, e.g. `/event/Sync_Request__e`.
-    pub channel: String,
-    /// The replay option asked for: -1 (the default), -2, or a replay ID.
-    pub replay: i64,
-}
 
 /// The CometD server of one org.
 pub(crate) struct CometdServer {
     clock: Clock,
-    state: Mutex<State>,
+    state: Mutex<CometdState>,
     /// Counts changes; every parked poll looks again when it moves.
     changes: watch::Sender<u64>,
 }
@@ -133,7 +51,7 @@ pub(crate) struct CometdServer {
 impl CometdServer {
     /// A server without sessions or events. IDs it makes up follow from `seed`.
     pub(crate) fn new(clock: Clock, seed: u64) -> Self {
-        Self { clock, state: Mutex::new(State::new(seed)), changes: watch::Sender::new(0) }
+        Self { clock, state: Mutex::new(CometdState::new(seed)), changes: watch::Sender::new(0) }
     }
 
     /// Puts an event on `/event/{event_api_name}` and returns its replay ID. `payload` holds the event's own fields;
@@ -165,7 +83,7 @@ impl CometdServer {
         replay_id
     }
 
-    /// Adds faults, all before the first can strike. One that strikes connects may strike the poll that is held now.
+    /// Adds faults, all before the first takes effect. One on connects may hit the poll that is held now.
     pub(crate) fn add_faults(&self, faults: Vec<CometdFault>) {
         let mut state = self.state();
         for fault in faults {
@@ -175,19 +93,19 @@ impl CometdServer {
         self.wake();
     }
 
-    /// Forgets the faults that have not struck yet.
+    /// Forgets the faults that are still to come.
     pub(crate) fn clear_faults(&self) {
         self.state().clear_faults();
     }
 
     /// How the endpoint behaves.
-    pub(crate) fn terms(&self) -> Streaming {
-        self.state().terms().clone()
+    pub(crate) fn settings(&self) -> Streaming {
+        self.state().settings().clone()
     }
 
     /// Changes how the endpoint behaves.
-    pub(crate) fn set_terms(&self, terms: Streaming) {
-        self.state().set_terms(terms);
+    pub(crate) fn set_settings(&self, settings: Streaming) {
+        self.state().set_settings(settings);
         self.wake();
     }
 
@@ -257,13 +175,13 @@ impl CometdServer {
         let outcome = self.state().receive(&request, self.now());
         self.wake();
         match outcome {
-            Outcome::Answered(reply) => reply,
-            Outcome::Parked { ticket, until_ms } => self.hold(ticket, until_ms, changes).await,
+            RequestOutcome::Answered(reply) => reply,
+            RequestOutcome::Parked { ticket, until_ms } => self.hold(ticket, until_ms, changes).await,
         }
     }
 
     async fn hold(&self, ticket: u64, until_ms: i64, mut changes: watch::Receiver<u64>) -> CometdReply {
-        let _hung_up = HungUp { server: self, ticket };
+        let _hung_up = HangUpGuard { server: self, ticket };
         loop {
             let left_ms = u64::try_from(until_ms - self.clock.now_ms()).unwrap_or(0).max(1);
             tokio::select! {
@@ -285,18 +203,18 @@ impl CometdServer {
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, CometdState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Frees the session of a poll whose future is dropped before its answer. After an answer it finds nothing to free.
-struct HungUp<'a> {
+struct HangUpGuard<'a> {
     server: &'a CometdServer,
     ticket: u64,
 }
 
-impl Drop for HungUp<'_> {
+impl Drop for HangUpGuard<'_> {
     fn drop(&mut self) {
         let now_ms = self.server.clock.now_ms();
         self.server.state().hung_up(self.ticket, now_ms);

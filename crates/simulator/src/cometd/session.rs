@@ -2,15 +2,15 @@
 //!
 //! Here: life and death by time, and which events come next. Not here: requests (`state`).
 //!
-//! A session has no queue of its own. It has a place in each channel's log, so a slow reader costs no memory, and
-//! "taken from the queue" means that the place has moved.
+//! A session has no queue of its own. It has a position in each channel's log, so a slow reader costs no memory,
+//! and "taken from the queue" means that the position has moved.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use super::log::{ChannelLog, Event};
-use super::switches::Streaming;
+use super::settings::Streaming;
 
 /// How long a session lives without a poll in progress ("Streaming API Timeouts": reconnect within 40 seconds).
 pub(super) const RECONNECT_MS: i64 = 40_000;
@@ -27,16 +27,16 @@ pub(super) struct Session {
     pub(super) sticky: String,
     /// When the sticky cookie stops leading to it.
     pub(super) sticky_until_ms: i64,
-    /// Who made it.
+    /// The user whose token made it.
     pub(super) user_id: String,
     /// The last reply that restarted its 40 seconds.
     pub(super) seen_ms: i64,
     /// Whether it has polled before; the first poll is never held.
     pub(super) connected: bool,
-    /// Its poll in progress.
+    /// The ticket of its poll in progress.
     pub(super) ticket: Option<u64>,
     /// The last replay ID delivered, for each channel subscribed to.
-    pub(super) places: BTreeMap<String, i64>,
+    pub(super) positions: BTreeMap<String, i64>,
 }
 
 impl Session {
@@ -52,14 +52,14 @@ impl Session {
 
     /// Whether anything waits for delivery.
     pub(super) fn has_events(&self, logs: &Logs) -> bool {
-        self.places.iter().any(|(channel, place)| after(logs, channel, *place).next().is_some())
+        self.positions.iter().any(|(channel, place)| after(logs, channel, *place).next().is_some())
     }
 
     /// Takes the next events, in the order of their publishing, as the messages that deliver them.
-    pub(super) fn take(&mut self, logs: &Logs, version: u32, terms: &Streaming) -> Vec<Value> {
-        let (events_max, bytes_max) = (terms.answer_events_max, terms.answer_bytes_max);
+    pub(super) fn take(&mut self, logs: &Logs, version: u32, settings: &Streaming) -> Vec<Value> {
+        let (events_max, bytes_max) = (settings.answer_events_max, settings.answer_bytes_max);
         let mut waiting: Vec<(&str, &Event)> = Vec::new();
-        for (channel, place) in &self.places {
+        for (channel, place) in &self.positions {
             waiting
                 .extend(after(logs, channel, *place).take(events_max).map(|event| (channel.as_str(), event)));
         }
@@ -76,9 +76,9 @@ impl Session {
             .count();
         waiting.truncate(taken);
         let messages = waiting.iter().map(|(channel, event)| event.message(channel, version)).collect();
-        let places: Vec<(String, i64)> =
+        let positions: Vec<(String, i64)> =
             waiting.into_iter().map(|(channel, event)| (channel.to_owned(), event.replay_id)).collect();
-        self.places.extend(places);
+        self.positions.extend(positions);
         messages
     }
 }

@@ -7,16 +7,16 @@
 
 use serde_json::{Map, Value};
 
+use super::exchange::{CometdRequest, LoggedSubscribe};
 use super::log::{EARLIEST, TIP};
 use super::session::Logs;
-use super::switches::{Streaming, Wording};
+use super::settings::{Streaming, Wording};
 use super::wire::{self, Message};
-use super::{CometdRequest, LoggedSubscribe};
 
 /// A subscription to set up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Grant {
-    /// The channel.
+    /// The channel that is subscribed to.
     pub(super) channel: String,
     /// The last replay ID not to be delivered.
     pub(super) start: i64,
@@ -26,7 +26,7 @@ pub(super) struct Grant {
 
 /// What is to happen for one subscribe message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Verdict {
+pub(super) struct SubscribeDecision {
     /// Subscriptions granted, also when a later one of the same message is refused.
     pub(super) grants: Vec<Grant>,
     /// What was asked for, as far as it could be read.
@@ -36,14 +36,19 @@ pub(super) struct Verdict {
 }
 
 /// Judges a subscribe message. An array of channels is taken one by one, up to the first refusal.
-pub(super) fn judge(message: &Message, request: &CometdRequest, logs: &Logs, terms: &Streaming) -> Verdict {
-    let mut verdict = Verdict::default();
+pub(super) fn decide(
+    message: &Message,
+    request: &CometdRequest,
+    logs: &Logs,
+    settings: &Streaming,
+) -> SubscribeDecision {
+    let mut verdict = SubscribeDecision::default();
     let channels = channels(message);
     if channels.is_empty() {
         verdict.error = Some(wire::NO_NAME.to_owned());
     }
     for channel in channels {
-        match judge_one(message, channel, request, (logs, terms), &mut verdict.asked) {
+        match decide_channel(message, channel, request, (logs, settings), &mut verdict.asked) {
             Ok(grant) => verdict.grants.push(grant),
             Err(error) => {
                 verdict.error = Some(error);
@@ -63,11 +68,11 @@ pub(super) fn channels(message: &Message) -> Vec<&str> {
     }
 }
 
-fn judge_one(
+fn decide_channel(
     message: &Message,
     channel: &str,
     request: &CometdRequest,
-    (logs, terms): (&Logs, &Streaming),
+    (logs, settings): (&Logs, &Streaming),
     asked: &mut Vec<LoggedSubscribe>,
 ) -> Result<Grant, String> {
     if !channel.starts_with('/') {
@@ -77,23 +82,23 @@ fn judge_one(
         return Err(wire::NO_ACCESS.to_owned());
     }
     if !request.channels_known.iter().any(|known| known == channel) {
-        let not = if terms.wording == Wording::Guide { "doesn't" } else { "does not" };
+        let not = if settings.wording == Wording::Guide { "doesn't" } else { "does not" };
         return Err(format!("400::The channel you requested to subscribe to {not} exist {{{channel}}}"));
     }
     let replay = match message.replay() {
         None => TIP,
         Some(map) => match map.get(channel) {
             None => return Err(no_entry(channel, map)),
-            Some(option) => read(option).ok_or_else(|| invalid(option, terms))?,
+            Some(option) => read(option).ok_or_else(|| invalid(option, settings))?,
         },
     };
     asked.push(LoggedSubscribe { channel: channel.to_owned(), replay });
     let start = match logs.get(channel) {
-        Some(log) => log.start(replay, terms.foreign_ids),
+        Some(log) => log.start(replay, settings.foreign_ids),
         // Nothing was ever published here: both named options begin before the first event.
         None => (replay == TIP || replay == EARLIEST).then_some(i64::MIN),
     };
-    let start = start.ok_or_else(|| invalid(&replay.into(), terms))?;
+    let start = start.ok_or_else(|| invalid(&replay.into(), settings))?;
     Ok(Grant { channel: channel.to_owned(), start, from_tip: replay == TIP })
 }
 
@@ -106,8 +111,8 @@ fn read(option: &Value) -> Option<i64> {
     }
 }
 
-fn invalid(option: &Value, terms: &Streaming) -> String {
-    let blank = if terms.wording == Wording::Guide { " " } else { "  " };
+fn invalid(option: &Value, settings: &Streaming) -> String {
+    let blank = if settings.wording == Wording::Guide { " " } else { "  " };
     let id = option.as_str().map_or_else(|| option.to_string(), str::to_owned);
     format!(
         "400::The replayId {{{id}}} you provided was invalid.{blank}Please provide a valid ID, -2 to replay all events, or \

@@ -1,6 +1,7 @@
 //! Bayeux messages as JSON.
 //!
-//! Here: reading a request body, building replies, the error texts. Not here: which reply when (`state`).
+//! Here: reading a request body, building replies, the names of the meta channels, the error texts. Not here: when
+//! which reply is given (`state/receive`).
 //!
 //! Error texts are those of "Streaming API Error Codes" (Streaming API Developer Guide), in the wording that was seen
 //! on the wire where the two differ; a `400::channel…`, `404::…` or `publish denied` text is that of CometD 3.1.
@@ -8,8 +9,14 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::CometdReply;
-use super::switches::{Streaming, Wording};
+use super::exchange::CometdReply;
+use super::settings::{Streaming, Wording};
+
+pub(super) const HANDSHAKE: &str = "/meta/handshake";
+pub(super) const CONNECT: &str = "/meta/connect";
+pub(super) const SUBSCRIBE: &str = "/meta/subscribe";
+pub(super) const UNSUBSCRIBE: &str = "/meta/unsubscribe";
+pub(super) const DISCONNECT: &str = "/meta/disconnect";
 
 /// Largest request body ("Streaming API Error Codes", 413).
 pub(super) const BODY_BYTES_MAX: usize = 32_768;
@@ -17,8 +24,6 @@ pub(super) const BODY_BYTES_MAX: usize = 32_768;
 pub(super) const VERSION_MIN: u32 = 37;
 /// The latest version of the endpoint.
 const VERSION_LATEST: u32 = 66;
-/// How long a poll without events is held, in milliseconds ("Streaming API Timeouts": 110 seconds).
-pub(super) const HOLD_MS: i64 = 110_000;
 
 pub(super) const UNKNOWN_CLIENT: &str = "403::Unknown client";
 pub(super) const SESSION_UNKNOWN: &str = "402::session_unknown";
@@ -103,12 +108,12 @@ fn message(value: Value) -> Option<Message> {
 pub(super) struct Reply(Map<String, Value>);
 
 impl Reply {
-    /// The message was carried out.
+    /// The reply to a message that was carried out.
     pub(super) fn success(channel: &str, id: Option<&Value>, client_id: &str) -> Self {
         Self::new(channel, id, true).with("clientId", client_id.into())
     }
 
-    /// The message was refused.
+    /// The reply to a message that was refused.
     pub(super) fn failure(channel: &str, id: Option<&Value>, error: &str) -> Self {
         Self::new(channel, id, false).with("error", error.into())
     }
@@ -151,26 +156,26 @@ impl Reply {
 }
 
 /// A granted handshake. It carries no advice, unlike that of CometD's own server.
-pub(super) fn handshake(id: Option<&Value>, client_id: &str, terms: &Streaming) -> Reply {
-    Reply::success("/meta/handshake", id, client_id)
+pub(super) fn handshake(id: Option<&Value>, client_id: &str, settings: &Streaming) -> Reply {
+    Reply::success(HANDSHAKE, id, client_id)
         .with("version", "1.0".into())
         .with("minimumVersion", "1.0".into())
         .with("supportedConnectionTypes", json!(["long-polling"]))
-        .with("ext", extensions(terms))
+        .with("ext", extensions(settings))
 }
 
 /// A refused handshake: the reason is in the extension, not in the error.
-pub(super) fn handshake_denied(id: Option<&Value>, reason: &str, terms: &Streaming) -> Reply {
-    let mut ext = extensions(terms);
+pub(super) fn handshake_denied(id: Option<&Value>, reason: &str, settings: &Streaming) -> Reply {
+    let mut ext = extensions(settings);
     ext["sfdc"] = json!({ "failureReason": reason });
-    Reply::failure("/meta/handshake", id, HANDSHAKE_DENIED)
+    Reply::failure(HANDSHAKE, id, HANDSHAKE_DENIED)
         .with("ext", ext)
         .with("advice", json!({ "reconnect": "none" }))
 }
 
-fn extensions(terms: &Streaming) -> Value {
+fn extensions(settings: &Streaming) -> Value {
     let mut ext = json!({ "replay": true });
-    if terms.payload_format {
+    if settings.payload_format {
         ext["payload.format"] = true.into();
     }
     ext
@@ -191,9 +196,9 @@ pub(super) fn no_browser_cookie(client_id: &str) -> String {
     format!("400::Client {client_id} has established a session, but no BAYEUX_BROWSER cookie present")
 }
 
-/// The server's terms for polling.
-pub(super) fn polling_advice(terms: &Streaming) -> Value {
-    json!({ "reconnect": "retry", "interval": 0, "timeout": terms.hold_ms })
+/// What the server tells a client about polling.
+pub(super) fn polling_advice(settings: &Streaming) -> Value {
+    json!({ "reconnect": "retry", "interval": 0, "timeout": settings.hold_ms })
 }
 
 /// An ordinary answer: HTTP 200 and an array.
@@ -213,11 +218,11 @@ pub(super) fn unavailable() -> CometdReply {
 }
 
 /// The major number of the version that serves the one in the URL, or the error that refuses it.
-pub(super) fn version(text: &str, terms: &Streaming) -> Result<u32, &'static str> {
+pub(super) fn version(text: &str, settings: &Streaming) -> Result<u32, &'static str> {
     let major = text.split_once('.').and_then(|(major, minor)| (minor == "0").then(|| major.parse().ok())?);
     match major {
         Some(major) if major >= VERSION_MIN => Ok(major),
-        Some(_) if terms.retired_served => Ok(VERSION_LATEST),
+        Some(_) if settings.retired_served => Ok(VERSION_LATEST),
         Some(_) => Err(OLD_VERSION),
         None => Err(NO_VERSION),
     }

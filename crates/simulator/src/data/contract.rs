@@ -16,36 +16,36 @@ static CONTRACT: LazyLock<Contract> = LazyLock::new(|| {
 /// What the package brings into an org; names are without namespace.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Contract {
-    pub(crate) objects: BTreeMap<String, ObjectOf>,
-    pub(crate) events: BTreeMap<String, EventOf>,
-    pub(crate) custom_settings: BTreeMap<String, SettingOf>,
-    pub(crate) flows: BTreeMap<String, FlowOf>,
-    pub(crate) permission_sets: BTreeMap<String, SetOf>,
-    pub(crate) companion_permission_sets: BTreeMap<String, SetOf>,
+    pub(crate) objects: BTreeMap<String, ContractObject>,
+    pub(crate) events: BTreeMap<String, ContractEvent>,
+    pub(crate) custom_settings: BTreeMap<String, ContractSetting>,
+    pub(crate) flows: BTreeMap<String, ContractFlow>,
+    pub(crate) permission_sets: BTreeMap<String, ContractPermissionSet>,
+    pub(crate) companion_permission_sets: BTreeMap<String, ContractPermissionSet>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct ObjectOf {
-    pub(crate) fields: BTreeMap<String, FieldOf>,
+pub(crate) struct ContractObject {
+    pub(crate) fields: BTreeMap<String, ContractField>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct EventOf {
+pub(crate) struct ContractEvent {
     pub(crate) record_ids_max: usize,
-    pub(crate) fields: BTreeMap<String, FieldOf>,
+    pub(crate) fields: BTreeMap<String, ContractField>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct SettingOf {
-    pub(crate) fields: BTreeMap<String, FieldOf>,
+pub(crate) struct ContractSetting {
+    pub(crate) fields: BTreeMap<String, ContractField>,
 }
 
 /// A field as its metadata has it; what a type does not have is absent.
 #[derive(Debug, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "they are the contract's")]
-pub(crate) struct FieldOf {
+pub(crate) struct ContractField {
     #[serde(rename = "type")]
-    pub(crate) kind: KindOf,
+    pub(crate) kind: MetadataType,
     #[serde(default)]
     pub(crate) length: u32,
     #[serde(default)]
@@ -67,7 +67,7 @@ pub(crate) struct FieldOf {
 
 /// The Metadata API's field types that the package may use.
 #[derive(Clone, Copy, Debug, Deserialize)]
-pub(crate) enum KindOf {
+pub(crate) enum MetadataType {
     Text,
     TextArea,
     LongTextArea,
@@ -85,24 +85,24 @@ pub(crate) enum KindOf {
     Lookup,
 }
 
-/// A record-triggered flow.
+/// A record-triggered flow: its object, and the fields whose change it reacts to.
 #[derive(Debug, Deserialize)]
-pub(crate) struct FlowOf {
+pub(crate) struct ContractFlow {
     pub(crate) object: String,
     pub(crate) watched: Vec<String>,
 }
 
-/// A permission set.
+/// What a permission set gives, by object and by field.
 #[derive(Debug, Deserialize)]
-pub(crate) struct SetOf {
+pub(crate) struct ContractPermissionSet {
     pub(crate) objects: BTreeMap<String, Vec<String>>,
-    pub(crate) fields: BTreeMap<String, FieldsOf>,
+    pub(crate) fields: BTreeMap<String, FieldPermissions>,
     pub(crate) custom_settings: Vec<String>,
     pub(crate) user_permissions: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct FieldsOf {
+pub(crate) struct FieldPermissions {
     pub(crate) editable: Vec<String>,
     pub(crate) readable: Vec<String>,
 }

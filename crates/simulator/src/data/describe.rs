@@ -4,7 +4,9 @@
 
 use serde_json::{Value, json};
 
-use super::schema::{Access, Field, FieldKind, Object, Schema};
+use super::kind::FieldKind;
+use super::object::{Access, Field, Object};
+use super::schema::Schema;
 use super::value;
 
 /// An object as the list of objects shows it; `base` is `/services/data/vNN.0`.
@@ -151,7 +153,7 @@ fn plain_flags() -> serde_json::Map<String, Value> {
     no.chain(nothing.into_iter().map(|name| (name.to_owned(), Value::Null))).collect()
 }
 
-/// (REST type, SOAP type).
+/// The names of a field's type in REST and in SOAP.
 fn types(field: &Field) -> (&'static str, &'static str) {
     match field.kind {
         FieldKind::Text { .. } => ("string", "xsd:string"),

@@ -9,12 +9,12 @@ pub(crate) const SHORT: usize = 15;
 
 /// Hands out ids that never repeat within an org and grow in the order they are made.
 #[derive(Debug)]
-pub(crate) struct Mint {
+pub(crate) struct IdGenerator {
     pod: String,
     next: u64,
 }
 
-impl Mint {
+impl IdGenerator {
     /// Ids of two orgs differ by the two characters after the prefix, taken from this number.
     pub(crate) fn new(org_number: u64) -> Self {
         let digit = |n: u64| char::from(DIGITS[usize::try_from(n % 62).unwrap_or(0)]);
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn made_ids_are_right_and_grow() {
-        let mut mint = Mint::new(7);
+        let mut mint = IdGenerator::new(7);
         let ids: Vec<_> = (0..200).map(|_| mint.make("a00")).collect();
         assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
         assert!(ids.iter().all(|id| canonical(id).as_deref() == Some(id)));

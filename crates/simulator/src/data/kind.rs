@@ -1,6 +1,6 @@
 //! What a field holds, and fields that options add.
 //!
-//! Here: the types that tests name. Not here: fields as an org has them (`schema`).
+//! Here: the types that tests name. Not here: fields as an org has them (`object`).
 
 use serde::Deserialize;
 

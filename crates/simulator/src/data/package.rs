@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use super::contract::{Contract, FieldOf, KindOf};
-use super::schema::{Field, FieldKind, Object};
+use super::contract::{Contract, ContractField, MetadataType};
+use super::kind::FieldKind;
+use super::object::{Field, Object};
 use super::standard::{event_fields, lookup, owner, system_fields, text};
 
 /// The name under a namespace: `acmeco__Enrichment__c`. An empty namespace changes nothing.
@@ -39,38 +40,38 @@ pub(crate) fn objects(namespace: &str) -> Vec<Object> {
     objects.chain(events).chain(settings).collect()
 }
 
-fn packaged(namespace: &str, fields: &BTreeMap<String, FieldOf>) -> impl Iterator<Item = Field> {
+fn packaged(namespace: &str, fields: &BTreeMap<String, ContractField>) -> impl Iterator<Item = Field> {
     fields.iter().map(move |(field, known)| {
         let made = Field::new(&name(namespace, field), kind(namespace, known));
         Field { required: known.required, unique: known.unique, external_id: known.external_id, ..made }
     })
 }
 
-fn kind(namespace: &str, field: &FieldOf) -> FieldKind {
+fn kind(namespace: &str, field: &ContractField) -> FieldKind {
     let (precision, scale) = (field.precision, field.scale);
     let choices = || (field.values.clone(), field.restricted);
     match field.kind {
-        KindOf::Text => text(field.length),
-        KindOf::TextArea => FieldKind::TextArea,
-        KindOf::LongTextArea => FieldKind::LongText { length: field.length },
-        KindOf::Url => FieldKind::Url,
-        KindOf::Phone => FieldKind::Phone,
-        KindOf::Email => FieldKind::Email,
-        KindOf::Picklist => {
+        MetadataType::Text => text(field.length),
+        MetadataType::TextArea => FieldKind::TextArea,
+        MetadataType::LongTextArea => FieldKind::LongText { length: field.length },
+        MetadataType::Url => FieldKind::Url,
+        MetadataType::Phone => FieldKind::Phone,
+        MetadataType::Email => FieldKind::Email,
+        MetadataType::Picklist => {
             let (values, restricted) = choices();
             FieldKind::Picklist { values, restricted }
         }
-        KindOf::MultiselectPicklist => {
+        MetadataType::MultiselectPicklist => {
             let (values, restricted) = choices();
             FieldKind::MultiPicklist { values, restricted }
         }
-        KindOf::Number => FieldKind::Number { precision, scale },
-        KindOf::Currency => FieldKind::Currency { precision, scale },
-        KindOf::Percent => FieldKind::Percent { precision, scale },
-        KindOf::Checkbox => FieldKind::Checkbox,
-        KindOf::Date => FieldKind::Date,
-        KindOf::DateTime => FieldKind::DateTime,
-        KindOf::Lookup => {
+        MetadataType::Number => FieldKind::Number { precision, scale },
+        MetadataType::Currency => FieldKind::Currency { precision, scale },
+        MetadataType::Percent => FieldKind::Percent { precision, scale },
+        MetadataType::Checkbox => FieldKind::Checkbox,
+        MetadataType::Date => FieldKind::Date,
+        MetadataType::DateTime => FieldKind::DateTime,
+        MetadataType::Lookup => {
             let children = if namespace.is_empty() {
                 field.relationship.clone()
             } else {

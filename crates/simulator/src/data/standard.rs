@@ -5,13 +5,14 @@
 
 use serde_json::json;
 
-use super::schema::{Field, FieldKind, Object};
+use super::kind::FieldKind;
+use super::object::{Field, Object};
 
 pub(crate) fn objects() -> Vec<Object> {
     vec![account(), contact(), lead(), user(), organization()]
 }
 
-/// What every record has.
+/// The fields that every record has.
 pub(crate) fn system_fields() -> Vec<Field> {
     let user = || lookup("User", "");
     [
@@ -28,7 +29,7 @@ pub(crate) fn system_fields() -> Vec<Field> {
     .collect()
 }
 
-/// What every platform event has besides its own fields.
+/// The fields that every platform event has besides its own.
 pub(crate) fn event_fields() -> Vec<Field> {
     [
         ("ReplayId", text(1_000)),

@@ -8,9 +8,10 @@
 use serde_json::Value;
 
 use super::id;
+use super::kind::FieldKind;
 use super::number;
+use super::object::Field;
 use super::refusal::Refusal;
-use super::schema::{Field, FieldKind};
 use super::times;
 
 const TEXT_AREA: u32 = 255;

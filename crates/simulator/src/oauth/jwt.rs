@@ -1,13 +1,14 @@
 //! The assertion of the JWT bearer flow.
 //!
-//! Here: signature, claims, times, audience. Not here: who the subject is (`mod`).
+//! Here: signature, claims, times, audience. Not here: who the subject is (the parent module).
 //! Clients write `exp` as a number or a text, in seconds or milliseconds, even equal to now; Salesforce takes all.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-use super::{Denied, Keys};
+use super::denied::Denied;
+use crate::org::keys::Keys;
 
 /// Clocks may differ by so much.
 const SKEW_MS: i64 = 3 * 60 * 1_000;

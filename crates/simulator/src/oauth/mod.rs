@@ -4,33 +4,27 @@
 //! need a token (`api`). Sources: Help "OAuth 2.0 JWT Bearer Flow", "OAuth 2.0 Client Credentials Flow", "Revoke OAuth
 //! Tokens", "OAuth Authorization Flow Errors"; REST guide "Authorize with OAuth".
 
+mod denied;
 mod jwt;
-mod keys;
-mod sessions;
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-pub(crate) use keys::Keys;
-pub(crate) use sessions::Sessions;
-
-use crate::api::Answer;
+use crate::answer::Answer;
 use crate::data::Tables;
-use crate::org::{Org, State};
+use crate::org::{Org, OrgState};
 use crate::rights::Right;
+use crate::row::Row;
+use denied::Denied;
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-
-/// Why no token is given: `error` and `error_description`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Denied(pub(crate) &'static str, pub(crate) &'static str);
 
 /// `POST /services/oauth2/token`; `basic` is the client's id and secret from an `Authorization: Basic` header.
 pub(crate) fn token(
     org: &Org,
-    state: &mut State,
+    state: &mut OrgState,
     form: &[(String, String)],
     basic: Option<(String, String)>,
 ) -> Answer {
@@ -55,8 +49,8 @@ pub(crate) fn token(
 }
 
 /// `POST /services/oauth2/revoke`.
-pub(crate) fn revoke(state: &mut State, token: &str) -> Answer {
-    if state.sessions.end(token) {
+pub(crate) fn revoke(state: &mut OrgState, token: &str) -> Answer {
+    if state.tokens.end(token) {
         return Answer::empty(200);
     }
     let body = "error=invalid_token&error_description=invalid+token";
@@ -64,9 +58,9 @@ pub(crate) fn revoke(state: &mut State, token: &str) -> Answer {
 }
 
 /// `POST /services/oauth2/introspect`.
-pub(crate) fn introspect(org: &Org, state: &mut State, token: &str) -> Answer {
+pub(crate) fn introspect(org: &Org, state: &mut OrgState, token: &str) -> Answer {
     let now = org.clock.now_ms();
-    let Some(user) = state.sessions.user(token, now) else {
+    let Some(user) = state.tokens.user(token, now) else {
         return Answer::json(200, &json!({"active": false}));
     };
     let wall = org.clock.wall_ms() / 1_000;
@@ -81,11 +75,11 @@ pub(crate) fn introspect(org: &Org, state: &mut State, token: &str) -> Answer {
 }
 
 /// `GET /services/oauth2/userinfo` and the identity URL `/id/ORG/USER`.
-pub(crate) fn identity(org: &Org, state: &mut State, token: Option<&str>) -> Answer {
+pub(crate) fn identity(org: &Org, state: &mut OrgState, token: Option<&str>) -> Answer {
     let now = org.clock.now_ms();
     let user = match token {
         None => return Answer::text(403, "text/plain", b"Missing_OAuth_Token".to_vec()),
-        Some(token) => state.sessions.user(token, now),
+        Some(token) => state.tokens.user(token, now),
     };
     let Some(user) = user else { return Answer::text(403, "text/plain", b"Bad_OAuth_Token".to_vec()) };
     let field = |name: &str| user_field(&state.tables, &user, name);
@@ -105,7 +99,7 @@ pub(crate) fn identity(org: &Org, state: &mut State, token: Option<&str>) -> Ans
     Answer::json(200, &known)
 }
 
-fn by_assertion(org: &Org, state: &State, assertion: &str) -> Result<String, Denied> {
+fn by_assertion(org: &Org, state: &OrgState, assertion: &str) -> Result<String, Denied> {
     let claims = jwt::read(assertion, &org.keys)?;
     if claims.issuer != org.facts.client_id {
         return Err(Denied("invalid_client_id", "client identifier invalid"));
@@ -120,7 +114,7 @@ fn by_assertion(org: &Org, state: &State, assertion: &str) -> Result<String, Den
         .ok_or(Denied("invalid_grant", "user hasn't approved this consumer"))
 }
 
-fn by_secret(org: &Org, state: &State, given: Option<(String, String)>) -> Result<String, Denied> {
+fn by_secret(org: &Org, state: &OrgState, given: Option<(String, String)>) -> Result<String, Denied> {
     let (id, secret) = given.ok_or(Denied("invalid_request", "missing required parameters"))?;
     if id != org.facts.client_id {
         return Err(Denied("invalid_client_id", "client identifier invalid"));
@@ -138,8 +132,8 @@ fn by_secret(org: &Org, state: &State, given: Option<(String, String)>) -> Resul
 }
 
 /// A token's JSON. `issued_at` is a text of milliseconds; there is no `expires_in`.
-fn grant(org: &Org, state: &mut State, user: &str) -> Value {
-    let token = state.sessions.begin(&org.org_id(state), user, org.clock.now_ms());
+fn grant(org: &Org, state: &mut OrgState, user: &str) -> Value {
+    let token = state.tokens.begin(&org.org_id(state), user, org.clock.now_ms());
     let id = identity_url(org, state, user);
     let issued_at = org.clock.wall_ms().to_string();
     let key = hmac::Key::new(hmac::HMAC_SHA256, org.facts.client_secret.as_bytes());
@@ -151,7 +145,7 @@ fn grant(org: &Org, state: &mut State, user: &str) -> Value {
     })
 }
 
-fn identity_url(org: &Org, state: &State, user: &str) -> String {
+fn identity_url(org: &Org, state: &OrgState, user: &str) -> String {
     format!("{}/id/{}/{user}", org.base_url, org.org_id(state))
 }
 
@@ -159,7 +153,7 @@ fn user_field(tables: &Tables, user: &str, field: &str) -> Value {
     tables.row("User", user).and_then(|row| row.get(field)).cloned().unwrap_or_default()
 }
 
-fn text<'a>(row: &'a crate::Row, field: &str) -> &'a str {
+fn text<'a>(row: &'a Row, field: &str) -> &'a str {
     row.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 

@@ -8,10 +8,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
-use super::{Keys, identity, introspect, revoke, token};
-use crate::OrgOptions;
+use super::{identity, introspect, revoke, token};
 use crate::clock::Clock;
+use crate::options::OrgOptions;
 use crate::org::Org;
+use crate::org::keys::Keys;
 
 const BASE: &str = "http://127.0.0.1:4000";
 

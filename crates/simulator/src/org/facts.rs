@@ -7,16 +7,20 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::data::{Tables, Writer, packaged_name};
-use crate::{OrgOptions, Row};
+use crate::options::OrgOptions;
+use crate::row::Row;
 
 /// One app, installed in every org, as a vendor's is.
 const CLIENT_ID: &str = "3MVG9SimulatedConsumerKey.OfTheVendorsApp";
 const CLIENT_SECRET: &str = "simulated-consumer-secret-0001";
 
+/// The channel of Account's change events.
+pub(crate) const CHANGE_CHANNEL: &str = "/data/AccountChangeEvent";
+
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
     pub(crate) name: String,
-    /// Real Unix milliseconds.
+    /// When the org was made, real Unix milliseconds.
     pub(crate) began_ms: i64,
     pub(crate) namespace: String,
     pub(crate) package_version: [u32; 3],

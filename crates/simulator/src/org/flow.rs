@@ -5,11 +5,11 @@
 
 use serde_json::{Value, json};
 
-use super::writes::Outcome;
-use super::{Org, State};
-use crate::Row;
-use crate::data::{Contract, Writer, Written, zulu_text};
+use super::outcome::RecordOutcome;
+use super::{Org, OrgState};
+use crate::data::{Contract, Writer, WrittenRecord, zulu_text};
 use crate::rights::Right;
+use crate::row::Row;
 
 /// The package's event.
 const EVENT: &str = "Sync_Request__e";
@@ -19,7 +19,7 @@ const SETTING: &str = "Sync_Settings__c";
 const REASONS: [&str; 3] = ["Created", "Converted", "Changed"];
 
 /// What the flows publish once records are saved together: one event per reason and so many records.
-pub(super) fn run(org: &Org, state: &State, outcomes: &[Outcome], writer: &Writer) {
+pub(crate) fn run(org: &Org, state: &OrgState, outcomes: &[RecordOutcome], writer: &Writer) {
     if !org.facts.flow || !state.views.rights.has(Right::Package) {
         return;
     }
@@ -30,15 +30,16 @@ pub(super) fn run(org: &Org, state: &State, outcomes: &[Outcome], writer: &Write
             continue;
         }
         for reason in REASONS {
-            let ids: Vec<&str> = outcomes
-                .iter()
-                .filter_map(
-                    |outcome| if let Outcome::Written(written) = outcome { Some(written) } else { None },
-                )
-                .filter(|written| written.object == flow.object)
-                .filter(|written| why(state, written, &flow.watched) == Some(reason))
-                .map(|written| written.id.as_str())
-                .collect();
+            let ids: Vec<&str> =
+                outcomes
+                    .iter()
+                    .filter_map(|outcome| {
+                        if let RecordOutcome::Written(written) = outcome { Some(written) } else { None }
+                    })
+                    .filter(|written| written.object == flow.object)
+                    .filter(|written| why(state, written, &flow.watched) == Some(reason))
+                    .map(|written| written.id.as_str())
+                    .collect();
             for ids in ids.chunks(ids_max) {
                 let payload = payload(org, &flow.object, ids, reason, writer);
                 org.cometd.publish(&org.facts.packaged(EVENT), payload, &writer.user);
@@ -48,7 +49,7 @@ pub(super) fn run(org: &Org, state: &State, outcomes: &[Outcome], writer: &Write
 }
 
 /// The entry condition and the reason in one. A converted lead is of interest once: when it is converted.
-fn why(state: &State, written: &Written, watched: &[String]) -> Option<&'static str> {
+fn why(state: &OrgState, written: &WrittenRecord, watched: &[String]) -> Option<&'static str> {
     let converted = state.tables.row(&written.object, &written.id).and_then(|row| row.get("IsConverted"));
     let is_converted = converted == Some(&Value::Bool(true));
     let has_changed = |field: &str| written.changed.iter().any(|changed| changed == field);
@@ -77,7 +78,7 @@ fn payload(org: &Org, object: &str, ids: &[&str], reason: &str, writer: &Writer)
 
 /// Whether the custom setting silences a flow for the one who saves: of a hierarchy, the user's own row counts; where
 /// there is none, the org's.
-fn is_suppressed(org: &Org, state: &State, switch: &str, writer: &Writer) -> bool {
+fn is_suppressed(org: &Org, state: &OrgState, switch: &str, writer: &Writer) -> bool {
     let setting = org.facts.packaged(SETTING);
     let owned_by = |owner: &str| {
         let mut rows = state.tables.rows(&setting);

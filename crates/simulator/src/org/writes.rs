@@ -7,65 +7,21 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::{Org, State, flow};
-use crate::Row;
-use crate::data::{Refusal, Tables, Writer, Written, java_text};
+use super::facts::CHANGE_CHANNEL;
+use super::outcome::{RecordOutcome, RecordWrite, WriteOperation, WriteRules};
+use super::{Org, OrgState, flow};
+use crate::data::{KeyMatch, Refusal, Tables, Writer, WrittenRecord, java_text};
 use crate::log::LoggedWrite;
-
-/// The channel of Account's change events.
-pub(crate) const CHANGE_CHANNEL: &str = "/data/AccountChangeEvent";
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Act {
-    Insert,
-    /// The id stands in the row.
-    Update,
-    Upsert {
-        by: String,
-        update_only: bool,
-    },
-    Delete,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Wanted {
-    pub(crate) object: String,
-    pub(crate) act: Act,
-    pub(crate) row: Row,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rules {
-    /// One refusal undoes the whole request.
-    pub(crate) all_or_none: bool,
-    /// A value of a wrong type refuses the whole request (JSON), not only its record (CSV).
-    pub(crate) whole_on_wrong_type: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Written(Written),
-    /// An event was queued; it has a number of its own but no record.
-    Published {
-        id: String,
-        uuid: String,
-    },
-    Deleted {
-        id: String,
-    },
-    /// The external ID leads to several records.
-    Many(Vec<String>),
-    Refused(Refusal),
-}
+use crate::row::Row;
 
 /// One outcome per record, in order; `Err` if the whole request was refused and nothing was written.
 pub(crate) fn write(
     org: &Org,
-    state: &mut State,
-    wanted: &[Wanted],
-    rules: Rules,
+    state: &mut OrgState,
+    wanted: &[RecordWrite],
+    rules: WriteRules,
     writer: &Writer,
-) -> Result<Vec<Outcome>, Refusal> {
+) -> Result<Vec<RecordOutcome>, Refusal> {
     let writer = &Writer { sees: Some(state.views.seen(&writer.user)), ..writer.clone() };
     let twice = keys_given_twice(wanted);
     let mut events: Vec<(String, Row, String)> = Vec::new();
@@ -73,10 +29,10 @@ pub(crate) fn write(
     state.tables.begin();
     for (wanted, twice) in wanted.iter().zip(twice) {
         let outcome = match twice.or_else(|| refused(org, state, wanted, writer)) {
-            Some(refusal) => Outcome::Refused(refusal),
+            Some(refusal) => RecordOutcome::Refused(refusal),
             None => one(state, wanted, writer, &mut events),
         };
-        if let Outcome::Refused(refusal) = &outcome
+        if let RecordOutcome::Refused(refusal) = &outcome
             && rules.whole_on_wrong_type
             && refusal.wrong_type.is_some()
         {
@@ -86,7 +42,9 @@ pub(crate) fn write(
         outcomes.push(outcome);
     }
     if rules.all_or_none
-        && outcomes.iter().any(|outcome| matches!(outcome, Outcome::Refused(_) | Outcome::Many(_)))
+        && outcomes
+            .iter()
+            .any(|outcome| matches!(outcome, RecordOutcome::Refused(_) | RecordOutcome::Many(_)))
     {
         state.tables.rollback();
         outcomes.iter_mut().for_each(roll_back);
@@ -103,12 +61,12 @@ pub(crate) fn write(
 }
 
 /// What a client wrote, for tests to read.
-fn log(org: &Org, state: &mut State, wanted: &[Wanted], outcomes: &[Outcome], writer: &Writer) {
+fn log(org: &Org, state: &mut OrgState, wanted: &[RecordWrite], outcomes: &[RecordOutcome], writer: &Writer) {
     if writer.user != org.facts.integration_user {
         return;
     }
     for (wanted, outcome) in wanted.iter().zip(outcomes) {
-        if let Outcome::Written(Written { object, id, .. }) = outcome {
+        if let RecordOutcome::Written(WrittenRecord { object, id, .. }) = outcome {
             let (object, id, row) = (object.clone(), id.clone(), wanted.row.clone());
             state.writes.push(LoggedWrite { object, id, row });
         }
@@ -116,54 +74,54 @@ fn log(org: &Org, state: &mut State, wanted: &[Wanted], outcomes: &[Outcome], wr
 }
 
 fn one(
-    state: &mut State,
-    wanted: &Wanted,
+    state: &mut OrgState,
+    wanted: &RecordWrite,
     writer: &Writer,
     events: &mut Vec<(String, Row, String)>,
-) -> Outcome {
+) -> RecordOutcome {
     let seen = state.views.seen(&writer.user);
     let tables = &mut state.tables;
     let Some(object) = seen.object(&wanted.object) else {
-        return Outcome::Refused(Refusal::no_object(&wanted.object));
+        return RecordOutcome::Refused(Refusal::no_object(&wanted.object));
     };
     let (is_event, may_publish, object) = (object.is_event(), object.open_for.create, object.name.clone());
     if is_event && !may_publish {
         let message = format!("entity type cannot be inserted: {object}");
-        return Outcome::Refused(Refusal::new("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", message));
+        return RecordOutcome::Refused(Refusal::new("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", message));
     }
     if is_event {
-        return match (&wanted.act, tables.event(&object, &wanted.row)) {
-            (Act::Insert, Ok(payload)) => {
+        return match (&wanted.operation, tables.event(&object, &wanted.row)) {
+            (WriteOperation::Insert, Ok(payload)) => {
                 let uuid = uuid::Uuid::new_v4().to_string();
                 events.push((object, payload, uuid.clone()));
-                Outcome::Published { id: tables.new_id("e01"), uuid }
+                RecordOutcome::Published { id: tables.new_id("e01"), uuid }
             }
-            (Act::Insert, Err(refusal)) => Outcome::Refused(refusal),
-            _ => Outcome::Refused(Refusal::new(
+            (WriteOperation::Insert, Err(refusal)) => RecordOutcome::Refused(refusal),
+            _ => RecordOutcome::Refused(Refusal::new(
                 "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY",
                 "platform events can only be created",
             )),
         };
     }
-    let written = match &wanted.act {
-        Act::Insert => tables.insert(&object, &wanted.row, writer),
-        Act::Upsert { by, update_only } => {
+    let written = match &wanted.operation {
+        WriteOperation::Insert => tables.insert(&object, &wanted.row, writer),
+        WriteOperation::Upsert { by, update_only } => {
             match upsert(tables, &object, by, *update_only, &wanted.row, writer) {
                 Ok(written) => Ok(written),
                 Err(Err(refusal)) => Err(refusal),
-                Err(Ok(ids)) => return Outcome::Many(ids),
+                Err(Ok(ids)) => return RecordOutcome::Many(ids),
             }
         }
-        Act::Update | Act::Delete => {
+        WriteOperation::Update | WriteOperation::Delete => {
             let Some(id) = id_of(&wanted.row) else {
-                let what = if wanted.act == Act::Delete { "delete" } else { "update" };
+                let what = if wanted.operation == WriteOperation::Delete { "delete" } else { "update" };
                 let message = format!("Id not specified in an {what} call");
-                return Outcome::Refused(Refusal::new("MISSING_ARGUMENT", message).on("Id"));
+                return RecordOutcome::Refused(Refusal::new("MISSING_ARGUMENT", message).on("Id"));
             };
-            if wanted.act == Act::Delete {
+            if wanted.operation == WriteOperation::Delete {
                 return match tables.delete(&object, &id, writer) {
-                    Ok(()) => Outcome::Deleted { id },
-                    Err(refusal) => Outcome::Refused(refusal),
+                    Ok(()) => RecordOutcome::Deleted { id },
+                    Err(refusal) => RecordOutcome::Refused(refusal),
                 };
             }
             let others = wanted.row.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("Id"));
@@ -171,7 +129,7 @@ fn one(
             tables.update(&object, &id, &others, writer)
         }
     };
-    written.map_or_else(Outcome::Refused, Outcome::Written)
+    written.map_or_else(RecordOutcome::Refused, RecordOutcome::Written)
 }
 
 fn upsert(
@@ -181,10 +139,10 @@ fn upsert(
     update_only: bool,
     row: &Row,
     writer: &Writer,
-) -> Result<Written, Result<Vec<String>, Refusal>> {
+) -> Result<WrittenRecord, Result<Vec<String>, Refusal>> {
     let key = row.iter().find(|(name, _)| name.eq_ignore_ascii_case(by)).map(|(_, value)| value);
     if let (true, Some(key)) = (update_only, key)
-        && tables.find(object, by, key).map_err(Err)? == crate::data::Key::None
+        && tables.find(object, by, key).map_err(Err)? == KeyMatch::None
     {
         return Err(Err(Refusal::new("NOT_FOUND", "The requested resource does not exist")));
     }
@@ -192,7 +150,7 @@ fn upsert(
 }
 
 /// Every record whose external ID another record of the same request has too is refused.
-fn keys_given_twice(wanted: &[Wanted]) -> Vec<Option<Refusal>> {
+fn keys_given_twice(wanted: &[RecordWrite]) -> Vec<Option<Refusal>> {
     let keys: Vec<Option<(String, String)>> = wanted.iter().map(key_of).collect();
     let mut counts: HashMap<&(String, String), usize> = HashMap::new();
     for key in keys.iter().flatten() {
@@ -208,11 +166,11 @@ fn keys_given_twice(wanted: &[Wanted]) -> Vec<Option<Refusal>> {
     keys.iter().map(|key| key.as_ref().filter(|key| counts[key] > 1).map(refusal)).collect()
 }
 
-fn key_of(wanted: &Wanted) -> Option<(String, String)> {
-    let by = match &wanted.act {
-        Act::Insert => return None,
-        Act::Upsert { by, .. } => by,
-        Act::Update | Act::Delete => "Id",
+fn key_of(wanted: &RecordWrite) -> Option<(String, String)> {
+    let by = match &wanted.operation {
+        WriteOperation::Insert => return None,
+        WriteOperation::Upsert { by, .. } => by,
+        WriteOperation::Update | WriteOperation::Delete => "Id",
     };
     let (_, value) = wanted.row.iter().find(|(name, _)| name.eq_ignore_ascii_case(by))?;
     let text = match value {
@@ -225,11 +183,11 @@ fn key_of(wanted: &Wanted) -> Option<(String, String)> {
 }
 
 /// A test's refusals and row locks hit clients, not the test's own writes.
-fn refused(org: &Org, state: &mut State, wanted: &Wanted, writer: &Writer) -> Option<Refusal> {
+fn refused(org: &Org, state: &mut OrgState, wanted: &RecordWrite, writer: &Writer) -> Option<Refusal> {
     if writer.user != org.facts.integration_user {
         return None;
     }
-    if let Some(refusal) = state.row_faults.strike(&wanted.row) {
+    if let Some(refusal) = state.row_faults.trigger(&wanted.row) {
         return Some(refusal);
     }
     if state.locked_writes == 0 {
@@ -241,10 +199,10 @@ fn refused(org: &Org, state: &mut State, wanted: &Wanted, writer: &Writer) -> Op
     Some(Refusal::new("UNABLE_TO_LOCK_ROW", message))
 }
 
-fn roll_back(outcome: &mut Outcome) {
-    if !matches!(outcome, Outcome::Refused(_) | Outcome::Many(_)) {
+fn roll_back(outcome: &mut RecordOutcome) {
+    if !matches!(outcome, RecordOutcome::Refused(_) | RecordOutcome::Many(_)) {
         let message = "Record rolled back because not all records were valid and the request was using AllOrNone header";
-        *outcome = Outcome::Refused(Refusal::new("ALL_OR_NONE_OPERATION_ROLLED_BACK", message));
+        *outcome = RecordOutcome::Refused(Refusal::new("ALL_OR_NONE_OPERATION_ROLLED_BACK", message));
     }
 }
 
@@ -255,7 +213,7 @@ fn id_of(row: &Row) -> Option<String> {
 
 /// Change Data Capture of Account, one event for each record ("Change Event Message Structure", Change Data Capture
 /// Developer Guide).
-pub(super) fn capture_changes(org: &Org, outcomes: &[Outcome], writer: &Writer) {
+pub(crate) fn capture_changes(org: &Org, outcomes: &[RecordOutcome], writer: &Writer) {
     if !org.facts.change_data {
         return;
     }
@@ -263,11 +221,11 @@ pub(super) fn capture_changes(org: &Org, outcomes: &[Outcome], writer: &Writer) 
     let mut sequence = 0;
     for outcome in outcomes {
         let (id, kind, changed) = match outcome {
-            Outcome::Written(written) if written.object != "Account" => continue,
-            Outcome::Written(written) if written.created => (&written.id, "CREATE", Vec::new()),
-            Outcome::Written(written) if written.changed.is_empty() => continue,
-            Outcome::Written(written) => (&written.id, "UPDATE", written.changed.clone()),
-            Outcome::Deleted { id } if id.starts_with("001") => (id, "DELETE", Vec::new()),
+            RecordOutcome::Written(written) if written.object != "Account" => continue,
+            RecordOutcome::Written(written) if written.created => (&written.id, "CREATE", Vec::new()),
+            RecordOutcome::Written(written) if written.changed.is_empty() => continue,
+            RecordOutcome::Written(written) => (&written.id, "UPDATE", written.changed.clone()),
+            RecordOutcome::Deleted { id } if id.starts_with("001") => (id, "DELETE", Vec::new()),
             _ => continue,
         };
         sequence += 1;

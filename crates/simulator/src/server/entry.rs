@@ -14,10 +14,11 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::stream;
 
-use crate::api::{self, Answer, Call, Follow};
+use crate::answer::{Answer, FollowUp, JSON};
+use crate::api::{self, Call};
 use crate::clock::Clock;
-use crate::cometd::{CometdRequest, Delivery, Written};
-use crate::faults::{self, Harm};
+use crate::cometd::{CometdRequest, Delivery, WrittenPart};
+use crate::faults::{self, HttpFaultEffect};
 use crate::log::LoggedCall;
 use crate::oauth;
 use crate::org::Org;
@@ -30,12 +31,12 @@ pub(crate) async fn org(request: HttpRequest, body: Bytes, org: web::Data<Org>) 
     let org = org.into_inner();
     let delay = org.facts.answer_after;
     let path = format!("/{}", request.path().trim_start_matches('/'));
-    let harm = org.state().faults.strike(&path);
+    let effect = org.state().faults.trigger(&path);
     let mut delivery = Delivery::Whole;
-    let (mut answer, cookies, counted) = if let Some(Harm::Status(status)) = harm {
+    let (mut answer, cookies, counted) = if let Some(HttpFaultEffect::Status(status)) = effect {
         let (content_type, body) = faults::body(status);
         (Answer::text(status, content_type, body.into_bytes()), Vec::new(), false)
-    } else if let Some(Harm::Answer { status, body }) = &harm {
+    } else if let Some(HttpFaultEffect::Answer { status, body }) = &effect {
         (Answer::text(*status, faults::content_type(body), body.clone().into_bytes()), Vec::new(), false)
     } else if let Some(elsewhere) = moved(&org, &request, &path) {
         (elsewhere, Vec::new(), false)
@@ -60,17 +61,17 @@ pub(crate) async fn org(request: HttpRequest, body: Bytes, org: web::Data<Org>) 
         status: answer.status,
         counted,
     });
-    if let Some(Follow::Job(id)) = &answer.follow {
+    if let Some(FollowUp::Job(id)) = &answer.follow {
         actix_rt::spawn(api::advance(org.clone(), id.clone()));
     }
     if !delay.is_zero() {
         actix_rt::time::sleep(delay).await;
     }
-    if harm == Some(Harm::Half) {
+    if effect == Some(HttpFaultEffect::Half) {
         answer.body.truncate(answer.body.len() / 2);
     }
-    if harm == Some(Harm::LoseAnswer) {
-        delivery = Delivery::Cut { written: Written::Nothing, chunked: false };
+    if effect == Some(HttpFaultEffect::LoseAnswer) {
+        delivery = Delivery::Cut { written: WrittenPart::Nothing, chunked: false };
     }
     match delivery {
         // Until the client hangs up.
@@ -158,7 +159,7 @@ async fn cometd(
     let request = {
         let mut state = org.state();
         let token = streaming_token(request);
-        let user = token.and_then(|token| state.sessions.user(token, org.clock.now_ms()));
+        let user = token.and_then(|token| state.tokens.user(token, org.clock.now_ms()));
         CometdRequest {
             version: version.to_owned(),
             path_suffix: path_suffix.to_owned(),
@@ -172,7 +173,7 @@ async fn cometd(
         }
     };
     let reply = org.cometd.answer(request).await;
-    let content_type = if reply.body.starts_with('<') { "text/html;charset=UTF-8" } else { api::JSON };
+    let content_type = if reply.body.starts_with('<') { "text/html;charset=UTF-8" } else { JSON };
     let mut answer = Answer::text(reply.status, content_type, reply.body.into_bytes());
     answer.headers.extend(reply.location.map(|location| ("Location", location)));
     (answer, reply.set_cookies, reply.delivery)
@@ -198,9 +199,9 @@ fn respond(answer: Answer, cookies: &[String], delivery: Delivery, clock: &Clock
             response.insert_header(("Content-Encoding", "identity"));
             let promised = body.len() as u64 + 1;
             let kept = match written {
-                Written::Nothing => 0,
-                Written::Half => body.len() / 2,
-                Written::All => body.len(),
+                WrittenPart::Nothing => 0,
+                WrittenPart::Half => body.len() / 2,
+                WrittenPart::All => body.len(),
             };
             body.truncate(kept);
             let broken = Err::<Bytes, std::io::Error>(std::io::ErrorKind::ConnectionReset.into());

@@ -19,13 +19,13 @@ const STEPS_MAX: usize = 5;
 
 /// A field, reached over lookups from the record queried.
 #[derive(Clone, Debug)]
-pub(crate) struct Reach {
+pub(crate) struct ResolvedField {
     /// (name of the relationship, lookup field) from outside in.
     pub(crate) steps: Vec<(String, Field)>,
     pub(crate) field: Field,
 }
 
-impl Reach {
+impl ResolvedField {
     /// The name of its column in a CSV.
     pub(crate) fn column(&self) -> String {
         let steps = self.steps.iter().map(|(name, _)| name.as_str());
@@ -38,7 +38,7 @@ impl Reach {
 pub(crate) struct Plan {
     pub(crate) object: Arc<Object>,
     pub(crate) count_only: bool,
-    pub(crate) fields: Vec<Reach>,
+    pub(crate) fields: Vec<ResolvedField>,
     pub(crate) children: Vec<Children>,
     pub(crate) filter: Option<Filter>,
     pub(crate) order: Vec<Sorting>,
@@ -58,7 +58,7 @@ pub(crate) struct Children {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Sorting {
-    pub(crate) reach: Reach,
+    pub(crate) resolved: ResolvedField,
     pub(crate) descending: bool,
     pub(crate) nulls_last: bool,
 }
@@ -68,11 +68,11 @@ pub(crate) enum Filter {
     All(Vec<Filter>),
     Any(Vec<Filter>),
     Not(Box<Filter>),
-    Compare(Reach, Operator, Value),
-    Like(Reach, Vec<Part>),
+    Compare(ResolvedField, Operator, Value),
+    Like(ResolvedField, Vec<Part>),
     /// Equal to one of these (texts in lower case), the flag turns it round.
     Among {
-        reach: Reach,
+        resolved: ResolvedField,
         values: HashSet<String>,
         null: bool,
         negated: bool,
@@ -120,8 +120,8 @@ impl Binder<'_> {
             }
         }
         for order in &query.order {
-            let reach = self.filtered(object, &order.path, "sorted")?;
-            plan.order.push(Sorting { reach, descending: order.descending, nulls_last: order.nulls_last });
+            let resolved = self.filtered(object, &order.path, "sorted")?;
+            plan.order.push(Sorting { resolved, descending: order.descending, nulls_last: order.nulls_last });
         }
         if plan.offset > OFFSET_MAX {
             let message = "Maximum SOQL offset allowed is 2000".to_owned();
@@ -130,12 +130,17 @@ impl Binder<'_> {
         Ok(plan)
     }
 
-    fn selected(&self, object: &Object, path: &Path, before: &[Reach]) -> Result<Reach, SoqlError> {
-        let reach = self.reach(object, path)?;
-        if before.iter().any(|other| other.column() == reach.column()) {
-            return Err(SoqlError::malformed(&format!("duplicate field selected: {}", reach.column())));
+    fn selected(
+        &self,
+        object: &Object,
+        path: &Path,
+        before: &[ResolvedField],
+    ) -> Result<ResolvedField, SoqlError> {
+        let resolved = self.resolve(object, path)?;
+        if before.iter().any(|other| other.column() == resolved.column()) {
+            return Err(SoqlError::malformed(&format!("duplicate field selected: {}", resolved.column())));
         }
-        Ok(reach)
+        Ok(resolved)
     }
 
     fn children(&self, parent: &Object, query: &Query) -> Result<Children, SoqlError> {
@@ -156,7 +161,7 @@ impl Binder<'_> {
         Ok(Children { name: name.clone(), by: by.clone(), plan: self.query(&object, query)? })
     }
 
-    fn reach(&self, object: &Object, path: &Path) -> Result<Reach, SoqlError> {
+    fn resolve(&self, object: &Object, path: &Path) -> Result<ResolvedField, SoqlError> {
         let (last, over) =
             path.parts.split_last().ok_or_else(|| SoqlError::malformed("unexpected token: '<EOF>'"))?;
         // `Account.Name` in a query from Account is the object's own field.
@@ -197,15 +202,15 @@ impl Binder<'_> {
             );
             return Err(SoqlError::at("INVALID_FIELD", self.text, path.at, &message));
         };
-        Ok(Reach { steps, field: field.clone() })
+        Ok(ResolvedField { steps, field: field.clone() })
     }
 
-    fn filtered(&self, object: &Object, path: &Path, how: &str) -> Result<Reach, SoqlError> {
-        let reach = self.reach(object, path)?;
-        if reach.field.filterable() {
-            return Ok(reach);
+    fn filtered(&self, object: &Object, path: &Path, how: &str) -> Result<ResolvedField, SoqlError> {
+        let resolved = self.resolve(object, path)?;
+        if resolved.field.filterable() {
+            return Ok(resolved);
         }
-        let message = format!("field '{}' can not be {how} in a query call", reach.field.name);
+        let message = format!("field '{}' can not be {how} in a query call", resolved.field.name);
         Err(SoqlError::at("INVALID_FIELD", self.text, path.at, &message))
     }
 
@@ -228,32 +233,35 @@ impl Binder<'_> {
         operator: Operator,
         literals: &[Literal],
     ) -> Result<Filter, SoqlError> {
-        let reach = self.filtered(object, path, "filtered")?;
+        let resolved = self.filtered(object, path, "filtered")?;
         match (operator, literals) {
             (Operator::Like, [Literal::Text(raw)]) => {
-                if !is_text(&reach.field.kind) {
-                    return Err(self.bad_operator(&reach, path));
+                if !is_text(&resolved.field.kind) {
+                    return Err(self.bad_operator(&resolved, path));
                 }
-                Ok(Filter::Like(reach, like::pattern(raw).map_err(|escape| self.bad_escape(path, &escape))?))
+                Ok(Filter::Like(
+                    resolved,
+                    like::pattern(raw).map_err(|escape| self.bad_escape(path, &escape))?,
+                ))
             }
             (Operator::In | Operator::NotIn, _) => {
                 let mut values = HashSet::new();
                 let mut null = false;
                 for literal in literals {
-                    match self.value(&reach.field, path, literal)? {
+                    match self.value(&resolved.field, path, literal)? {
                         Value::Null => null = true,
-                        value => _ = values.insert(set_text(&reach.field, &value)),
+                        value => _ = values.insert(set_text(&resolved.field, &value)),
                     }
                 }
-                Ok(Filter::Among { reach, values, null, negated: operator == Operator::NotIn })
+                Ok(Filter::Among { resolved, values, null, negated: operator == Operator::NotIn })
             }
             (_, [literal]) => {
-                let value = self.value(&reach.field, path, literal)?;
+                let value = self.value(&resolved.field, path, literal)?;
                 let ordered = !matches!(operator, Operator::Equal | Operator::Unequal);
-                if ordered && reach.field.kind == FieldKind::Checkbox {
-                    return Err(self.bad_operator(&reach, path));
+                if ordered && resolved.field.kind == FieldKind::Checkbox {
+                    return Err(self.bad_operator(&resolved, path));
                 }
-                Ok(Filter::Compare(reach, operator, value))
+                Ok(Filter::Compare(resolved, operator, value))
             }
             _ => Err(SoqlError::malformed("unexpected token")),
         }
@@ -307,8 +315,8 @@ impl Binder<'_> {
         SoqlError::at("MALFORMED_QUERY", self.text, path.at, &format!("Illegal escape sequence: {escape}"))
     }
 
-    fn bad_operator(&self, reach: &Reach, path: &Path) -> SoqlError {
-        let message = format!("invalid operator on field '{}'", reach.field.name);
+    fn bad_operator(&self, resolved: &ResolvedField, path: &Path) -> SoqlError {
+        let message = format!("invalid operator on field '{}'", resolved.field.name);
         SoqlError::at("INVALID_QUERY_FILTER_OPERATOR", self.text, path.at, &message)
     }
 }

@@ -10,7 +10,7 @@ mod like;
 mod parse;
 mod run;
 
-pub(crate) use bind::{Plan, Reach};
+pub(crate) use bind::{Plan, ResolvedField};
 pub(crate) use error::SoqlError;
 pub(crate) use run::{cells, find};
 

@@ -7,13 +7,13 @@ use std::cmp::Ordering;
 
 use serde_json::{Value, json};
 
-use super::bind::{Filter, Plan, Reach, Sorting, set_text};
+use super::bind::{Filter, Plan, ResolvedField, Sorting, set_text};
 use super::like;
 use super::parse::Operator;
-use crate::Row;
-use crate::data::{FieldKind, Key, Tables};
+use crate::data::{FieldKind, KeyMatch, Tables};
+use crate::row::Row;
 
-/// What a query found.
+/// The records that a query found.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Found {
     /// Records that match, LIMIT and OFFSET considered.
@@ -35,7 +35,8 @@ pub(crate) fn find(tables: &Tables, plan: &Plan, base: &str) -> Found {
 
 /// The values of a query's fields, record by record, in the order selected.
 pub(crate) fn cells(tables: &Tables, plan: &Plan) -> Vec<Vec<Value>> {
-    let line = |row: &&Row| plan.fields.iter().map(|reach| reached(tables, reach, row).clone()).collect();
+    let line =
+        |row: &&Row| plan.fields.iter().map(|resolved| value_at(tables, resolved, row).clone()).collect();
     select(tables, plan).iter().map(line).collect()
 }
 
@@ -53,7 +54,7 @@ fn select<'a>(tables: &'a Tables, plan: &Plan) -> Vec<&'a Row> {
         };
     let (matches, most) = (candidates.filter(keep), plan.limit.unwrap_or(usize::MAX));
     // They come in the order of their ids, deleted ones behind: who pages by id need not wait for all of them.
-    let by_id = |sorting: &Sorting| is_id(&sorting.reach) && !sorting.descending && !plan.with_deleted;
+    let by_id = |sorting: &Sorting| is_id(&sorting.resolved) && !sorting.descending && !plan.with_deleted;
     if plan.order.first().is_none_or(by_id) {
         return matches.skip(plan.offset).take(most).collect();
     }
@@ -68,15 +69,15 @@ fn select<'a>(tables: &'a Tables, plan: &Plan) -> Vec<&'a Row> {
     rows.into_iter().skip(plan.offset).take(most).collect()
 }
 
-fn is_id(reach: &Reach) -> bool {
-    reach.steps.is_empty() && reach.field.kind == FieldKind::Id
+fn is_id(resolved: &ResolvedField) -> bool {
+    resolved.steps.is_empty() && resolved.field.kind == FieldKind::Id
 }
 
 /// No match has a lower id.
 fn first(filter: &Filter) -> Option<&str> {
     match filter {
         Filter::All(terms) => terms.iter().find_map(first),
-        Filter::Compare(reach, Operator::More | Operator::MoreOrEqual, value) if is_id(reach) => {
+        Filter::Compare(resolved, Operator::More | Operator::MoreOrEqual, value) if is_id(resolved) => {
             value.as_str()
         }
         _ => None,
@@ -85,24 +86,26 @@ fn first(filter: &Filter) -> Option<&str> {
 
 /// Ids in order among which all matches are, if the filter names them by an indexed field.
 fn few(tables: &Tables, plan: &Plan, filter: &Filter) -> Option<Vec<String>> {
-    let (reach, values): (&Reach, Vec<Value>) = match filter {
+    let (resolved, values): (&ResolvedField, Vec<Value>) = match filter {
         Filter::All(terms) => return terms.iter().find_map(|term| few(tables, plan, term)),
-        Filter::Compare(reach, Operator::Equal, value) if !value.is_null() => (reach, vec![value.clone()]),
-        Filter::Among { reach, values, null: false, negated: false } => {
-            (reach, values.iter().map(|value| Value::from(value.as_str())).collect())
+        Filter::Compare(resolved, Operator::Equal, value) if !value.is_null() => {
+            (resolved, vec![value.clone()])
+        }
+        Filter::Among { resolved, values, null: false, negated: false } => {
+            (resolved, values.iter().map(|value| Value::from(value.as_str())).collect())
         }
         _ => return None,
     };
-    let indexed = reach.field.external_id && matches!(reach.field.kind, FieldKind::Text { .. });
-    if !(is_id(reach) || indexed && reach.steps.is_empty()) {
+    let indexed = resolved.field.external_id && matches!(resolved.field.kind, FieldKind::Text { .. });
+    if !(is_id(resolved) || indexed && resolved.steps.is_empty()) {
         return None;
     }
     let mut ids = Vec::new();
     for value in values {
-        match tables.find(&plan.object.name, &reach.field.name, &value) {
-            Ok(Key::One(id)) => ids.push(id),
-            Ok(Key::Many(more)) => ids.extend(more),
-            Ok(Key::None) => {}
+        match tables.find(&plan.object.name, &resolved.field.name, &value) {
+            Ok(KeyMatch::One(id)) => ids.push(id),
+            Ok(KeyMatch::Many(more)) => ids.extend(more),
+            Ok(KeyMatch::None) => {}
             Err(_) => return None,
         }
     }
@@ -112,15 +115,15 @@ fn few(tables: &Tables, plan: &Plan, filter: &Filter) -> Option<Vec<String>> {
 }
 
 /// The value at the end of a path; null if a lookup on the way is empty.
-fn reached<'a>(tables: &'a Tables, reach: &Reach, row: &'a Row) -> &'a Value {
+fn value_at<'a>(tables: &'a Tables, resolved: &ResolvedField, row: &'a Row) -> &'a Value {
     let mut here = row;
-    for (_, lookup) in &reach.steps {
+    for (_, lookup) in &resolved.steps {
         match Tables::cell(lookup, here).as_str().and_then(|id| tables.any_row(id)) {
             Some((_, parent)) => here = parent,
             None => return &Value::Null,
         }
     }
-    Tables::cell(&reach.field, here)
+    Tables::cell(&resolved.field, here)
 }
 
 fn passes(tables: &Tables, filter: &Filter, row: &Row) -> bool {
@@ -128,23 +131,24 @@ fn passes(tables: &Tables, filter: &Filter, row: &Row) -> bool {
         Filter::All(terms) => terms.iter().all(|term| passes(tables, term, row)),
         Filter::Any(terms) => terms.iter().any(|term| passes(tables, term, row)),
         Filter::Not(term) => !passes(tables, term, row),
-        Filter::Compare(reach, operator, value) => {
-            compared(reach, *operator, reached(tables, reach, row), value)
+        Filter::Compare(resolved, operator, value) => {
+            compared(resolved, *operator, value_at(tables, resolved, row), value)
         }
-        Filter::Like(reach, pattern) => reached(tables, reach, row).as_str().is_some_and(|text| {
+        Filter::Like(resolved, pattern) => value_at(tables, resolved, row).as_str().is_some_and(|text| {
             let text: Vec<char> = text.chars().flat_map(char::to_lowercase).collect();
             like::matches(pattern, &text)
         }),
-        Filter::Among { reach, values, null, negated } => {
-            let value = reached(tables, reach, row);
-            let among = if value.is_null() { *null } else { values.contains(&set_text(&reach.field, value)) };
+        Filter::Among { resolved, values, null, negated } => {
+            let value = value_at(tables, resolved, row);
+            let among =
+                if value.is_null() { *null } else { values.contains(&set_text(&resolved.field, value)) };
             among != *negated
         }
     }
 }
 
-fn compared(reach: &Reach, operator: Operator, left: &Value, right: &Value) -> bool {
-    let order = compare(&reach.field.kind, left, right);
+fn compared(resolved: &ResolvedField, operator: Operator, left: &Value, right: &Value) -> bool {
+    let order = compare(&resolved.field.kind, left, right);
     match operator {
         Operator::Equal => order == Some(Ordering::Equal),
         Operator::Unequal => order != Some(Ordering::Equal),
@@ -175,7 +179,8 @@ fn compare(kind: &FieldKind, left: &Value, right: &Value) -> Option<Ordering> {
 
 /// Nulls come first in both directions unless the query says otherwise.
 fn ranked(tables: &Tables, sorting: &Sorting, left: &Row, right: &Row) -> Ordering {
-    let (left, right) = (reached(tables, &sorting.reach, left), reached(tables, &sorting.reach, right));
+    let (left, right) =
+        (value_at(tables, &sorting.resolved, left), value_at(tables, &sorting.resolved, right));
     match (left.is_null(), right.is_null()) {
         (true, true) => Ordering::Equal,
         (true, false) => {
@@ -193,7 +198,7 @@ fn ranked(tables: &Tables, sorting: &Sorting, left: &Row, right: &Row) -> Orderi
             }
         }
         (false, false) => {
-            let order = compare(&sorting.reach.field.kind, left, right).unwrap_or(Ordering::Equal);
+            let order = compare(&sorting.resolved.field.kind, left, right).unwrap_or(Ordering::Equal);
             if sorting.descending { order.reverse() } else { order }
         }
     }
@@ -201,8 +206,8 @@ fn ranked(tables: &Tables, sorting: &Sorting, left: &Row, right: &Row) -> Orderi
 
 fn record(tables: &Tables, plan: &Plan, row: &Row, base: &str) -> Value {
     let mut record = attributes(&plan.object.name, row, base);
-    for reach in &plan.fields {
-        place(tables, &mut record, &reach.steps, reach, row, base);
+    for resolved in &plan.fields {
+        place(tables, &mut record, &resolved.steps, resolved, row, base);
     }
     for children in &plan.children {
         let id = row.get("Id").cloned().unwrap_or_default();
@@ -229,12 +234,12 @@ fn place(
     tables: &Tables,
     into: &mut Row,
     steps: &[(String, crate::data::Field)],
-    reach: &Reach,
+    resolved: &ResolvedField,
     row: &Row,
     base: &str,
 ) {
     let Some(((name, lookup), rest)) = steps.split_first() else {
-        into.insert(reach.field.name.clone(), Tables::cell(&reach.field, row).clone());
+        into.insert(resolved.field.name.clone(), Tables::cell(&resolved.field, row).clone());
         return;
     };
     let Some((object, parent)) = Tables::cell(lookup, row).as_str().and_then(|id| tables.any_row(id)) else {
@@ -244,7 +249,7 @@ fn place(
     let inner =
         into.entry(name.clone()).or_insert_with(|| Value::Object(attributes(&object.name, parent, base)));
     if let Value::Object(inner) = inner {
-        place(tables, inner, rest, reach, parent, base);
+        place(tables, inner, rest, resolved, parent, base);
     }
 }
 

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{find, plan};
-use crate::Row;
-use crate::data::{Mint, Schema, Tables, Writer};
+use crate::data::{IdGenerator, Schema, Tables, Writer};
+use crate::row::Row;
 
 fn row(value: &Value) -> Row {
     value.as_object().cloned().expect("an object")
@@ -12,7 +12,7 @@ fn row(value: &Value) -> Row {
 
 /// Three accounts by two users; the first has two enrichments.
 fn org() -> Tables {
-    let mut tables = Tables::new(Schema::new("", &[]), Mint::new(1));
+    let mut tables = Tables::new(Schema::new("", &[]), IdGenerator::new(1));
     let nobody = Writer { user: String::new(), now_ms: 0, sees: None };
     let mut user = |name: &str| {
         let fields = json!({"Username": name, "LastName": name, "Email": format!("{name}@acme.example")});

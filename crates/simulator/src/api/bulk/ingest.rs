@@ -7,16 +7,16 @@ use std::sync::Arc;
 use rand::seq::SliceRandom;
 use serde_json::{Value, json};
 
-use super::csv_in::{self, Table};
-use super::csv_out;
-use super::jobs::{Done, Job, JobState, Work};
-use crate::Row;
-use crate::api::answer::Answer;
+use crate::answer::Answer;
 use crate::api::call::Call;
+use crate::csv::read::{self, CsvTable};
+use crate::csv::write;
 use crate::data::{FieldKind, Object, Refusal, java_text};
 use crate::faults::JobFault;
-use crate::org::writes::{Act, Outcome, Rules, Wanted, write};
-use crate::org::{Org, State};
+use crate::org::jobs::{Job, JobResult, JobState, PendingWork};
+use crate::org::outcome::{RecordOutcome, RecordWrite, WriteOperation, WriteRules};
+use crate::org::{Org, OrgState, writes};
+use crate::row::Row;
 
 /// Rows written in one transaction. Source: Bulk API guide "How Requests Are Processed".
 const TRANSACTION: usize = 200;
@@ -25,7 +25,7 @@ const UPLOAD_MAX: usize = 100 * 1_024 * 1_024;
 /// What a cell says to empty a field.
 const EMPTY: &str = "#N/A";
 
-pub(crate) fn create(org: &Org, state: &mut State, call: &Call, user: &str) -> Answer {
+pub(crate) fn create(org: &Org, state: &mut OrgState, call: &Call, user: &str) -> Answer {
     let body = match call.object() {
         Ok(body) => body,
         Err(answer) => return answer,
@@ -81,7 +81,7 @@ pub(crate) fn create(org: &Org, state: &mut State, call: &Call, user: &str) -> A
     answer
 }
 
-pub(crate) fn upload(state: &mut State, call: &Call, id: &str) -> Answer {
+pub(crate) fn upload(state: &mut OrgState, call: &Call, id: &str) -> Answer {
     let Some(job) = state.jobs.get_mut(id) else { return Answer::not_found() };
     if job.state != JobState::Open {
         return Answer::error(400, "INVALIDJOBSTATE", "Job is not open for uploads");
@@ -103,12 +103,12 @@ pub(crate) fn upload(state: &mut State, call: &Call, id: &str) -> Answer {
         return Answer::error(400, "INVALIDBATCH", "The content is larger than 100 MB");
     }
     job.uploaded = true;
-    job.work = Work::Ingest { csv: call.body.clone() };
+    job.work = PendingWork::Ingest { csv: call.body.clone() };
     Answer::empty(201)
 }
 
 /// A result file of a job that has ended.
-pub(crate) fn results(state: &State, id: &str, file: &str) -> Answer {
+pub(crate) fn results(state: &OrgState, id: &str, file: &str) -> Answer {
     let Some(job) = state.jobs.get(id) else { return Answer::not_found() };
     // A job aborted at work ends with the transaction it is in.
     if !job.state.has_ended() || (job.uploaded && job.done.is_none()) {
@@ -116,22 +116,23 @@ pub(crate) fn results(state: &State, id: &str, file: &str) -> Answer {
     }
     let none = String::new();
     let body = match (&job.done, file) {
-        (Some(Done::Ingest { successful, .. }), "successfulresults") => successful,
-        (Some(Done::Ingest { failed, .. }), "failedresults") => failed,
-        (Some(Done::Ingest { unprocessed, .. } | Done::Failed { unprocessed, .. }), "unprocessedrecords") => {
-            unprocessed
-        }
+        (Some(JobResult::Ingest { successful, .. }), "successfulresults") => successful,
+        (Some(JobResult::Ingest { failed, .. }), "failedresults") => failed,
+        (
+            Some(JobResult::Ingest { unprocessed, .. } | JobResult::Failed { unprocessed, .. }),
+            "unprocessedrecords",
+        ) => unprocessed,
         _ => &none,
     };
     Answer::text(200, "text/csv", body.clone().into_bytes())
 }
 
 /// A job at work, one transaction after the other.
-pub(crate) struct Run {
+pub(crate) struct IngestRun {
     object: Arc<Object>,
-    act: Act,
+    operation: WriteOperation,
     user: String,
-    table: Table,
+    table: CsvTable,
     /// Rows seen to so far.
     at: usize,
     successful: Vec<String>,
@@ -139,32 +140,32 @@ pub(crate) struct Run {
     cut: Option<Box<JobFault>>,
 }
 
-impl Run {
+impl IngestRun {
     /// Reads the upload; `Err` is how the job ends if it cannot be worked on at all.
-    pub(crate) fn start(state: &mut State, id: &str, csv: &[u8]) -> Result<Self, Done> {
-        let fail = |message: String, unprocessed: String| Done::Failed { message, unprocessed };
+    pub(crate) fn start(state: &mut OrgState, id: &str, csv: &[u8]) -> Result<Self, JobResult> {
+        let fail = |message: String, unprocessed: String| JobResult::Failed { message, unprocessed };
         let lost = std::mem::take(&mut state.jobs.lose_rows);
         let cut = state.jobs.end_next.take();
         let job =
             state.jobs.get(id).ok_or_else(|| fail("InvalidJob : job is gone".to_owned(), String::new()))?;
-        let act = match (job.operation.as_str(), &job.external_id) {
-            ("insert", _) => Act::Insert,
-            ("update", _) => Act::Update,
-            ("upsert", Some(by)) => Act::Upsert { by: by.clone(), update_only: false },
-            _ => Act::Delete,
+        let operation = match (job.operation.as_str(), &job.external_id) {
+            ("insert", _) => WriteOperation::Insert,
+            ("update", _) => WriteOperation::Update,
+            ("upsert", Some(by)) => WriteOperation::Upsert { by: by.clone(), update_only: false },
+            _ => WriteOperation::Delete,
         };
         let table =
-            csv_in::read(csv, job.delimiter.1, job.crlf).map_err(|message| fail(message, String::new()))?;
+            read::table(csv, job.delimiter.1, job.crlf).map_err(|message| fail(message, String::new()))?;
         let object = state.views.seen(&job.user).shared(&job.object);
         let object = object.ok_or_else(|| fail("InvalidJob : object is gone".to_owned(), String::new()))?;
         if let Some(unknown) = table.header.iter().find(|name| !known(&object, name)) {
             let message = format!("InvalidBatch : Field name not found : {unknown}");
-            return Err(fail(message, csv_out::plain(&table.header, &table.rows)));
+            return Err(fail(message, write::plain(&table.header, &table.rows)));
         }
         let at = lost.min(table.rows.len());
         Ok(Self {
             object,
-            act,
+            operation,
             user: job.user.clone(),
             table,
             at,
@@ -175,25 +176,25 @@ impl Run {
     }
 
     /// Writes the next rows; false when none are left.
-    pub(crate) fn step(&mut self, org: &Org, state: &mut State) -> bool {
+    pub(crate) fn step(&mut self, org: &Org, state: &mut OrgState) -> bool {
         let end = self.cut.as_ref().map_or(usize::MAX, |cut| cut.after_rows).min(self.table.rows.len());
         let to = (self.at + TRANSACTION).min(end);
         let rows = self.table.rows.get(self.at..to).unwrap_or_default();
         if rows.is_empty() {
             return false;
         }
-        let rules = Rules { all_or_none: false, whole_on_wrong_type: false };
-        let wanted: Vec<Wanted> = rows
+        let rules = WriteRules { all_or_none: false, whole_on_wrong_type: false };
+        let wanted: Vec<RecordWrite> = rows
             .iter()
-            .map(|row| Wanted {
+            .map(|row| RecordWrite {
                 object: self.object.name.clone(),
-                act: self.act.clone(),
-                row: record(&self.table, row, &self.act),
+                operation: self.operation.clone(),
+                row: record(&self.table, row, &self.operation),
             })
             .collect();
-        let outcomes = match write(org, state, &wanted, rules, &org.writer(&self.user)) {
+        let outcomes = match writes::write(org, state, &wanted, rules, &org.writer(&self.user)) {
             Ok(outcomes) => outcomes,
-            Err(refusal) => wanted.iter().map(|_| Outcome::Refused(refusal.clone())).collect(),
+            Err(refusal) => wanted.iter().map(|_| RecordOutcome::Refused(refusal.clone())).collect(),
         };
         for (row, outcome) in rows.iter().zip(outcomes) {
             match success(&outcome) {
@@ -208,18 +209,18 @@ impl Run {
     }
 
     /// The three files; what was not seen to is unprocessed.
-    pub(crate) fn finish(mut self, state: &mut State) -> Done {
+    pub(crate) fn finish(mut self, state: &mut OrgState) -> JobResult {
         // Salesforce promises no order.
-        self.successful.shuffle(&mut state.dice);
-        self.failed.shuffle(&mut state.dice);
+        self.successful.shuffle(&mut state.rng);
+        self.failed.shuffle(&mut state.rng);
         let columns = &self.table.header;
-        Done::Ingest {
+        JobResult::Ingest {
             processed_count: self.successful.len() + self.failed.len(),
             failed_count: self.failed.len(),
             cut: self.cut,
-            successful: csv_out::header(&["sf__Id", "sf__Created"], columns) + &self.successful.concat(),
-            failed: csv_out::header(&["sf__Id", "sf__Error"], columns) + &self.failed.concat(),
-            unprocessed: csv_out::plain(columns, &self.table.rows[self.at..]),
+            successful: write::header(&["sf__Id", "sf__Created"], columns) + &self.successful.concat(),
+            failed: write::header(&["sf__Id", "sf__Error"], columns) + &self.failed.concat(),
+            unprocessed: write::plain(columns, &self.table.rows[self.at..]),
         }
     }
 }
@@ -233,11 +234,11 @@ fn known(object: &Object, column: &str) -> bool {
 }
 
 /// A row's cells as a record: an empty cell says nothing, `#N/A` empties.
-fn record(table: &Table, row: &[String], act: &Act) -> Row {
+fn record(table: &CsvTable, row: &[String], operation: &WriteOperation) -> Row {
     let mut record = Row::new();
     for (column, cell) in table.header.iter().zip(row) {
         // Some clients send an empty `Id` with every upsert.
-        if cell.is_empty() || (column == "Id" && matches!(act, Act::Insert)) {
+        if cell.is_empty() || (column == "Id" && matches!(operation, WriteOperation::Insert)) {
             continue;
         }
         let value = if cell == EMPTY { Value::Null } else { json!(cell) };
@@ -250,21 +251,21 @@ fn record(table: &Table, row: &[String], act: &Act) -> Row {
     record
 }
 
-fn success(outcome: &Outcome) -> Result<(String, bool), Refusal> {
+fn success(outcome: &RecordOutcome) -> Result<(String, bool), Refusal> {
     match outcome {
-        Outcome::Written(written) => Ok((written.id.clone(), written.created)),
-        Outcome::Published { id, .. } => Ok((id.clone(), true)),
-        Outcome::Deleted { id } => Ok((id.clone(), false)),
-        Outcome::Many(_) => {
+        RecordOutcome::Written(written) => Ok((written.id.clone(), written.created)),
+        RecordOutcome::Published { id, .. } => Ok((id.clone(), true)),
+        RecordOutcome::Deleted { id } => Ok((id.clone(), false)),
+        RecordOutcome::Many(_) => {
             let message = "More than one record found for external id field";
             Err(Refusal::new("DUPLICATE_EXTERNAL_ID", message))
         }
-        Outcome::Refused(refusal) => Err(refusal.clone()),
+        RecordOutcome::Refused(refusal) => Err(refusal.clone()),
     }
 }
 
 /// A line of the successful file; numbers come back in Java's text, not as they were sent.
-fn written(object: &Object, table: &Table, row: &[String], id: &str, created: bool) -> String {
+fn written(object: &Object, table: &CsvTable, row: &[String], id: &str, created: bool) -> String {
     let cells = table.header.iter().zip(row).map(|(column, cell)| {
         let double = object.field(column).is_some_and(|field| {
             matches!(
@@ -278,11 +279,11 @@ fn written(object: &Object, table: &Table, row: &[String], id: &str, created: bo
         }
     });
     let values: Vec<String> = [id.to_owned(), created.to_string()].into_iter().chain(cells).collect();
-    csv_out::line(values.iter().map(String::as_str))
+    write::line(values.iter().map(String::as_str))
 }
 
 /// A line of the failed file: `CODE:message:fields --`.
-fn refused(table: &Table, row: &[String], refusal: &Refusal) -> String {
+fn refused(table: &CsvTable, row: &[String], refusal: &Refusal) -> String {
     let fields = refusal.fields.join(",");
     let fields = if fields.is_empty() { String::new() } else { format!("{fields} ") };
     let error = match &refusal.wrong_type {
@@ -301,15 +302,15 @@ fn refused(table: &Table, row: &[String], refusal: &Refusal) -> String {
         None => format!("{}:{}:{fields}--", refusal.code, refusal.message),
     };
     let id = table.header.iter().position(|name| name == "Id").map_or("", |place| row[place].as_str());
-    csv_out::line([id, &error].into_iter().chain(row.iter().map(String::as_str)))
+    write::line([id, &error].into_iter().chain(row.iter().map(String::as_str)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::OrgOptions;
     use crate::clock::Clock;
-    use crate::oauth::Keys;
+    use crate::options::OrgOptions;
+    use crate::org::keys::Keys;
 
     #[test]
     fn a_job_stopped_at_work_keeps_what_is_done_and_lists_the_rest() {
@@ -321,9 +322,11 @@ mod tests {
         job.uploaded = true;
         state.jobs.add(job);
         let csv = (0..450).fold("Name\n".to_owned(), |csv, n| csv + &format!("A{n}\n"));
-        let mut run = Run::start(&mut state, "750", csv.as_bytes()).map_err(|_| ()).expect("it is right");
+        let mut run =
+            IngestRun::start(&mut state, "750", csv.as_bytes()).map_err(|_| ()).expect("it is right");
         assert!(run.step(&org, &mut state) && run.step(&org, &mut state));
-        let Done::Ingest { unprocessed, processed_count, failed_count, .. } = run.finish(&mut state) else {
+        let JobResult::Ingest { unprocessed, processed_count, failed_count, .. } = run.finish(&mut state)
+        else {
             panic!("an ingest job ends in files");
         };
         assert_eq!((processed_count, failed_count), (400, 0));

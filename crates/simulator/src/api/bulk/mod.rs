@@ -1,35 +1,32 @@
 //! Bulk API 2.0: jobs that take or give many rows as CSV.
 //!
-//! Here: the table of paths and how jobs go on by themselves. Not here: ingest (`ingest`), query (`query_jobs`),
-//! CSV (`csv_in`, `csv_out`), the kept jobs (`jobs`).
+//! Here: the table of paths and how jobs go on by themselves. Not here: ingest (`ingest`), query (`query_jobs`), CSV
+//! (`csv`), the kept jobs (`org/jobs`).
 //! Source: Bulk API 2.0 and Bulk API Developer Guide.
 
-mod csv_in;
-mod csv_out;
 mod ingest;
-mod jobs;
 mod query_jobs;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use jobs::Jobs;
-use jobs::{Done, Job, JobState, Work};
+use serde_json::{Value, json};
 
-use super::answer::{Answer, Follow};
 use super::call::Call;
-use crate::org::{Org, State};
+use crate::answer::{Answer, FollowUp};
+use crate::org::jobs::{Job, JobResult, JobState, PendingWork};
+use crate::org::{Org, OrgState};
 
 /// Simulated time the processing of one row takes.
 const ROW_TIME: Duration = Duration::from_micros(200);
 
-pub(crate) fn route(org: &Org, state: &mut State, call: &Call, path: &[&str], user: &str) -> Answer {
+pub(crate) fn route(org: &Org, state: &mut OrgState, call: &Call, path: &[&str], user: &str) -> Answer {
     let method = call.method.as_str();
     match (method, path) {
         ("POST", ["ingest"]) => ingest::create(org, state, call, user),
-        ("GET", ["ingest"]) => jobs::list(state, "V2Ingest"),
+        ("GET", ["ingest"]) => list(state, false),
         ("POST", ["query"]) => query_jobs::create(org, state, call, user),
-        ("GET", ["query"]) => jobs::list(state, "V2Query"),
+        ("GET", ["query"]) => list(state, true),
         (_, [kind @ ("ingest" | "query"), id, rest @ ..]) => {
             if !state.jobs.has(kind, id) {
                 return Answer::not_found();
@@ -40,13 +37,13 @@ pub(crate) fn route(org: &Org, state: &mut State, call: &Call, path: &[&str], us
     }
 }
 
-fn one(org: &Org, state: &mut State, call: &Call, (kind, id, rest): (&str, &str, &[&str])) -> Answer {
+fn one(org: &Org, state: &mut OrgState, call: &Call, (kind, id, rest): (&str, &str, &[&str])) -> Answer {
     let method = call.method.as_str();
     let result = rest.first().map(|name| name.to_lowercase());
     match (kind, method, result.as_deref(), rest.len()) {
-        (_, "GET", None, 0) => jobs::show(state, id),
+        (_, "GET", None, 0) => show(state, id),
         (_, "PATCH", None, 0) => change(org, state, call, id),
-        (_, "DELETE", None, 0) => jobs::delete(state, id),
+        (_, "DELETE", None, 0) => delete(state, id),
         ("ingest", "PUT", Some("batches"), 1) => ingest::upload(state, call, id),
         ("ingest", "GET", Some(name @ ("successfulresults" | "failedresults" | "unprocessedrecords")), 1) => {
             ingest::results(state, id, name)
@@ -57,19 +54,19 @@ fn one(org: &Org, state: &mut State, call: &Call, (kind, id, rest): (&str, &str,
 }
 
 /// `PATCH` with a state: `UploadComplete` closes, `Aborted` aborts.
-fn change(org: &Org, state: &mut State, call: &Call, id: &str) -> Answer {
+fn change(org: &Org, state: &mut OrgState, call: &Call, id: &str) -> Answer {
     let body = match call.object() {
         Ok(body) => body,
         Err(answer) => return answer,
     };
-    let wanted = body.get("state").and_then(serde_json::Value::as_str).unwrap_or_default();
+    let wanted = body.get("state").and_then(Value::as_str).unwrap_or_default();
     let Some(job) = state.jobs.get_mut(id) else { return Answer::not_found() };
     let invalid = |message: &str| Answer::error(400, "INVALIDJOBSTATE", message);
     match (wanted, job.state) {
         ("UploadComplete", JobState::Open) if !job.is_query() => {
             job.state = JobState::UploadComplete;
             job.changed_ms = org.clock.wall_ms();
-            Answer::json(200, &job.brief()).followed_by(Follow::Job(id.to_owned()))
+            Answer::json(200, &job.brief()).followed_by(FollowUp::Job(id.to_owned()))
         }
         ("UploadComplete", _) => invalid("Closing already Completed Job not allowed"),
         ("Aborted", JobState::Open | JobState::UploadComplete | JobState::InProgress) => {
@@ -80,6 +77,26 @@ fn change(org: &Org, state: &mut State, call: &Call, id: &str) -> Answer {
         ("Aborted", _) => invalid("Aborting already Completed Job not allowed"),
         _ => Answer::error(400, "INVALIDJOB", "The job's state can be set to UploadComplete or Aborted"),
     }
+}
+
+fn show(state: &OrgState, id: &str) -> Answer {
+    state.jobs.get(id).map_or_else(Answer::not_found, |job| Answer::json(200, &job.full()))
+}
+
+fn list(state: &OrgState, query: bool) -> Answer {
+    let records: Vec<Value> = state.jobs.of_kind(query).map(Job::full).collect();
+    Answer::json(200, &json!({"done": true, "records": records, "nextRecordsUrl": null}))
+}
+
+fn delete(state: &mut OrgState, id: &str) -> Answer {
+    let Some(job) = state.jobs.get(id) else { return Answer::not_found() };
+    let deletable = job.state.has_ended() || (job.state == JobState::UploadComplete && !job.is_query());
+    if !deletable {
+        let message = "Error encountered when deleting the job because the job is not terminated";
+        return Answer::error(400, "API_ERROR", message);
+    }
+    state.jobs.remove(id);
+    Answer::empty(204)
 }
 
 /// Takes a closed job to its end: a while in `UploadComplete`, a while in `InProgress`, then its rows, one transaction
@@ -93,8 +110,8 @@ pub(crate) async fn advance(org: Arc<Org>, id: String) {
         org.clock.sleep(step.max(Duration::from_millis(50))).await;
     }
     match work_of(&org, &id) {
-        Work::Ingest { csv } => ingest(&org, &id, &csv).await,
-        Work::Query { soql } => {
+        PendingWork::Ingest { csv } => ingest(&org, &id, &csv).await,
+        PendingWork::Query { soql } => {
             let mut state = org.state();
             let user = state.jobs.get(&id).map(|job| job.user.clone()).unwrap_or_default();
             let cut = state.jobs.end_next.take();
@@ -104,17 +121,17 @@ pub(crate) async fn advance(org: Arc<Org>, id: String) {
                     if let Some(job) = state.jobs.get_mut(&id).filter(|_| cut.aborted) {
                         job.state = JobState::Aborted;
                     }
-                    Done::Failed { message: cut.message, unprocessed: String::new() }
+                    JobResult::Failed { message: cut.message, unprocessed: String::new() }
                 }
             };
             end(&org, &mut state, &id, done);
         }
-        Work::None => {}
+        PendingWork::None => {}
     }
 }
 
 async fn ingest(org: &Org, id: &str, csv: &[u8]) {
-    let started = ingest::Run::start(&mut org.state(), id, csv);
+    let started = ingest::IngestRun::start(&mut org.state(), id, csv);
     let mut run = match started {
         Ok(run) => run,
         Err(done) => return end(org, &mut org.state(), id, done),
@@ -136,13 +153,13 @@ async fn ingest(org: &Org, id: &str, csv: &[u8]) {
 }
 
 /// Takes what the job has to do, if it is still wanted.
-fn work_of(org: &Org, id: &str) -> Work {
+fn work_of(org: &Org, id: &str) -> PendingWork {
     let mut state = org.state();
     let job = state.jobs.get_mut(id).filter(|job| job.state == JobState::InProgress);
-    job.map_or(Work::None, |job| std::mem::replace(&mut job.work, Work::None))
+    job.map_or(PendingWork::None, |job| std::mem::replace(&mut job.work, PendingWork::None))
 }
 
-fn end(org: &Org, state: &mut State, id: &str, done: Done) {
+fn end(org: &Org, state: &mut OrgState, id: &str, done: JobResult) {
     let now = org.clock.wall_ms();
     if let Some(job) = state.jobs.get_mut(id) {
         job.finish(done, now);
@@ -157,7 +174,7 @@ fn begin(org: &Org, id: &str) -> Option<u32> {
     job.state = JobState::InProgress;
     job.changed_ms = now;
     match &job.work {
-        Work::Ingest { csv } => {
+        PendingWork::Ingest { csv } => {
             Some(u32::try_from(csv.split(|byte| *byte == b'\n').count()).unwrap_or(u32::MAX))
         }
         _ => Some(0),

@@ -1,25 +1,25 @@
 //! Query jobs: a SOQL query whose rows come as CSV pages.
 //!
 //! Here: creating, running, reading pages. Not here: SOQL itself (`soql`).
-//! Without ORDER BY rows come in no order: a client must not take one of them for a place.
+//! Without ORDER BY rows come in no order: a client must not resume after the last one that it has read.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use rand::seq::SliceRandom as _;
 use serde_json::Value;
 
-use super::csv_out;
-use super::jobs::{Done, Job, JobState};
-use crate::api::answer::{Answer, Follow};
+use crate::answer::{Answer, FollowUp};
 use crate::api::call::Call;
+use crate::csv::write;
 use crate::data::{FieldKind, java_text, parse_instant, zulu_text};
-use crate::org::{Org, State};
+use crate::org::jobs::{Job, JobResult, JobState};
+use crate::org::{Org, OrgState};
 use crate::soql;
 
 /// Rows of a page if the client sets no bound.
 const PAGE: usize = 50_000;
 
-pub(crate) fn create(org: &Org, state: &mut State, call: &Call, user: &str) -> Answer {
+pub(crate) fn create(org: &Org, state: &mut OrgState, call: &Call, user: &str) -> Answer {
     let body = match call.object() {
         Ok(body) => body,
         Err(answer) => return answer,
@@ -57,40 +57,40 @@ pub(crate) fn create(org: &Org, state: &mut State, call: &Call, user: &str) -> A
         text("query").to_owned(),
     );
     job.version = call.version();
-    let answer = Answer::json(200, &job.created()).followed_by(Follow::Job(id));
+    let answer = Answer::json(200, &job.created()).followed_by(FollowUp::Job(id));
     state.jobs.add(job);
     answer
 }
 
-pub(crate) fn run(state: &mut State, user: &str, text: &str) -> Done {
+pub(crate) fn run(state: &mut OrgState, user: &str, text: &str) -> JobResult {
     let plan = match soql::plan(&state.views.seen(user), text) {
         Ok(plan) => plan,
-        Err(error) => return Done::Failed { message: error.message, unprocessed: String::new() },
+        Err(error) => return JobResult::Failed { message: error.message, unprocessed: String::new() },
     };
-    let columns: Vec<String> = plan.fields.iter().map(soql::Reach::column).collect();
-    let kinds: Vec<&FieldKind> = plan.fields.iter().map(|reach| &reach.field.kind).collect();
+    let columns: Vec<String> = plan.fields.iter().map(soql::ResolvedField::column).collect();
+    let kinds: Vec<&FieldKind> = plan.fields.iter().map(|resolved| &resolved.field.kind).collect();
     let mut rows: Vec<String> = soql::cells(&state.tables, &plan)
         .iter()
         .map(|cells| {
             let texts: Vec<String> =
                 cells.iter().zip(&kinds).map(|(value, kind)| cell(kind, value)).collect();
-            csv_out::line(texts.iter().map(String::as_str))
+            write::line(texts.iter().map(String::as_str))
         })
         .collect();
     if plan.order.is_empty() {
-        rows.shuffle(&mut state.dice);
+        rows.shuffle(&mut state.rng);
     }
-    Done::Query { header: csv_out::line(columns.iter().map(String::as_str)), rows }
+    JobResult::Query { header: write::line(columns.iter().map(String::as_str)), rows }
 }
 
 /// A page: `Sforce-Locator` leads to the next, or is the text `null`.
-pub(crate) fn results(state: &State, call: &Call, id: &str) -> Answer {
+pub(crate) fn results(state: &OrgState, call: &Call, id: &str) -> Answer {
     let Some(job) = state.jobs.get(id) else { return Answer::not_found() };
     if job.version != call.version() {
         let message = format!("The job was created with API version {}.0", job.version);
         return Answer::error(409, "API_ERROR", &message);
     }
-    let (JobState::JobComplete, Some(Done::Query { header, rows })) = (job.state, &job.done) else {
+    let (JobState::JobComplete, Some(JobResult::Query { header, rows })) = (job.state, &job.done) else {
         return Answer::error(400, "INVALIDJOBSTATE", "The job is not complete");
     };
     let Some(from) = call.parameter("locator").map_or(Some(0), offset).filter(|from| *from <= rows.len())

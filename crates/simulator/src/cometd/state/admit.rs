@@ -10,12 +10,12 @@
 
 use serde_json::{Value, json};
 
-use super::super::cookies;
-use super::super::wire::{self, Message, Reply};
-use super::{CONNECT, Caller, Now, SUBSCRIBE, State};
+use super::{Caller, CometdState, Now};
+use crate::cometd::cookies;
+use crate::cometd::wire::{self, CONNECT, Message, Reply, SUBSCRIBE};
 
 /// Why a message does not reach its session.
-pub(super) enum Refusal {
+pub(super) enum Rejection {
     /// The token is not valid (any more).
     Token,
     /// No such session under this browser cookie.
@@ -28,7 +28,7 @@ pub(super) enum Refusal {
     OtherUser,
 }
 
-impl State {
+impl CometdState {
     /// Whether the message reaches its session. The session of a request is that of its first message.
     pub(super) fn admit<'m>(
         &self,
@@ -36,12 +36,12 @@ impl State {
         client_id: Option<&str>,
         caller: &Caller<'_>,
         now_ms: i64,
-    ) -> Result<&'m str, Refusal> {
+    ) -> Result<&'m str, Rejection> {
         if !caller.request.token_ok {
-            return Err(Refusal::Token);
+            return Err(Rejection::Token);
         }
         let sticky = caller.cookie(cookies::STICKY);
-        let unknown = if sticky.is_none() { Refusal::Misled } else { Refusal::Unknown };
+        let unknown = if sticky.is_none() { Rejection::Misled } else { Rejection::Unknown };
         let Some(own) = message.client_id.as_deref().filter(|own| Some(*own) == client_id) else {
             return Err(unknown);
         };
@@ -49,12 +49,12 @@ impl State {
             return Err(unknown);
         };
         if !session.is_led_to_by(sticky, now_ms) {
-            return Err(Refusal::Misled);
+            return Err(Rejection::Misled);
         }
         match caller.cookie(cookies::BROWSER) {
-            None => Err(Refusal::NoBrowserCookie),
-            Some(browser) if browser != session.browser => Err(Refusal::Unknown),
-            Some(_) if caller.request.user_id != session.user_id => Err(Refusal::OtherUser),
+            None => Err(Rejection::NoBrowserCookie),
+            Some(browser) if browser != session.browser => Err(Rejection::Unknown),
+            Some(_) if caller.request.user_id != session.user_id => Err(Rejection::OtherUser),
             Some(_) => Ok(own),
         }
     }
@@ -62,7 +62,7 @@ impl State {
     pub(super) fn refuse(
         &mut self,
         message: &Message,
-        refusal: &Refusal,
+        refusal: &Rejection,
         now: Now,
         set_cookies: &mut Vec<String>,
     ) -> Reply {
@@ -71,24 +71,25 @@ impl State {
         let client_id = message.client_id.as_deref().unwrap_or_default();
         // CometD gives advice with a failed connect only.
         let (error, advice): (String, &str) = match refusal {
-            Refusal::Token => (wire::AUTHENTICATION_INVALID.to_owned(), "none"),
-            Refusal::Unknown | Refusal::Misled => {
-                (wire::unknown_client(self.terms.wording).to_owned(), self.terms.unknown_advice.as_str())
-            }
-            Refusal::NoBrowserCookie => (wire::no_browser_cookie(client_id), "none"),
-            Refusal::OtherUser => (wire::OTHER_USER.to_owned(), "none"),
+            Rejection::Token => (wire::AUTHENTICATION_INVALID.to_owned(), "none"),
+            Rejection::Unknown | Rejection::Misled => (
+                wire::unknown_client(self.settings.wording).to_owned(),
+                self.settings.unknown_advice.as_str(),
+            ),
+            Rejection::NoBrowserCookie => (wire::no_browser_cookie(client_id), "none"),
+            Rejection::OtherUser => (wire::OTHER_USER.to_owned(), "none"),
         };
-        if matches!(refusal, Refusal::Misled) {
+        if matches!(refusal, Rejection::Misled) {
             let sticky = cookies::new_sticky(&mut self.rng);
-            set_cookies.push(cookies::set_sticky(&sticky, now.wall_ms + self.terms.sticky_ms));
+            set_cookies.push(cookies::set_sticky(&sticky, now.wall_ms + self.settings.sticky_ms));
         }
         let reply = match (refusal, channel) {
-            (Refusal::Token, SUBSCRIBE) => Reply::failure(channel, id, wire::CREATE_DENIED)
+            (Rejection::Token, SUBSCRIBE) => Reply::failure(channel, id, wire::CREATE_DENIED)
                 .with("ext", json!({ "sfdc": { "failureReason": error } })),
             _ => Reply::failure(channel, id, &error),
         };
         let reply = match refusal {
-            Refusal::Unknown | Refusal::Misled => reply,
+            Rejection::Unknown | Rejection::Misled => reply,
             _ => reply.with_some("clientId", message.client_id.clone().map(Value::from).as_ref()),
         };
         let reply = reply.with_some("subscription", message.subscription.as_ref());

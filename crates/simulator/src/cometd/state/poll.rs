@@ -8,65 +8,45 @@
 
 use serde_json::{Value, json};
 
-use super::super::CometdReply;
-use super::super::session::RECONNECT_MS;
-use super::super::wire::{self, Message, Reply};
-use super::harm::Struck;
-use super::{CONNECT, Caller, DISCONNECT, HangUp, Now, Outcome, State};
+use super::effect::FaultedRequest;
+use super::{Caller, CometdState, Now, RequestOutcome};
+use crate::cometd::exchange::CometdReply;
+use crate::cometd::parked::{Parked, PollEnding};
+use crate::cometd::session::RECONNECT_MS;
+use crate::cometd::settings::HangUp;
+use crate::cometd::wire::{self, CONNECT, DISCONNECT, Message, Reply};
 
 /// How long a client whose browser already polls shall wait before the next poll, in milliseconds (CometD 3.1).
 const MULTIPLE_CLIENTS_MS: i64 = 2_000;
 
-/// Why a parked poll ends other than by events or time.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Ending {
-    /// The same session polled again.
-    Superseded,
-    /// The client ended the session.
-    Disconnected,
-    /// The server forgot the session.
-    Dropped,
-}
-
-/// A poll that is being held.
-#[derive(Debug)]
-pub(super) struct Parked {
-    pub(super) client_id: String,
-    pub(super) message_id: Option<Value>,
-    pub(super) version: u32,
-    pub(super) with_advice: bool,
-    pub(super) until_ms: i64,
-    pub(super) ending: Option<Ending>,
-}
-
 /// What came of a connect.
-pub(super) enum Connect {
+pub(super) enum ConnectAnswer {
     Refused(Reply),
     Granted { reply: Reply, hold_ms: i64 },
 }
 
-impl State {
+impl CometdState {
     /// A connect that is alone in its request, so it may be held.
-    pub(super) fn poll(&mut self, message: &Message, caller: &Caller<'_>, now: Now) -> Outcome {
+    pub(super) fn poll(&mut self, message: &Message, caller: &Caller<'_>, now: Now) -> RequestOutcome {
         let client_id = message.client_id.as_deref();
         let reply = match self.admit(message, client_id, caller, now.ms) {
             Err(refusal) => {
                 let mut set_cookies = Vec::new();
                 let reply = self.refuse(message, &refusal, now, &mut set_cookies);
-                return Outcome::Answered(wire::array(vec![reply.json()], set_cookies));
+                return RequestOutcome::Answered(wire::array(vec![reply.json()], set_cookies));
             }
             Ok(client_id) => self.connect(client_id, message, now),
         };
         let client_id = client_id.unwrap_or_default();
         let (reply, hold_ms) = match reply {
-            Connect::Refused(reply) => (reply, 0),
-            Connect::Granted { reply, hold_ms } => (reply, hold_ms),
+            ConnectAnswer::Refused(reply) => (reply, 0),
+            ConnectAnswer::Granted { reply, hold_ms } => (reply, hold_ms),
         };
         let Some(session) = self.sessions.get(client_id) else {
-            return Outcome::Answered(wire::plain(500, ""));
+            return RequestOutcome::Answered(wire::plain(500, ""));
         };
         if hold_ms == 0 || session.has_events(&self.logs) {
-            return Outcome::Answered(self.with_events(
+            return RequestOutcome::Answered(self.with_events(
                 client_id,
                 caller.version,
                 vec![reply.json()],
@@ -76,12 +56,15 @@ impl State {
         if self.sessions.values().any(|other| other.ticket.is_some() && other.browser == session.browser) {
             let advice =
                 json!({ "multiple-clients": true, "reconnect": "retry", "interval": MULTIPLE_CLIENTS_MS });
-            return Outcome::Answered(wire::array(vec![reply.with("advice", advice).json()], Vec::new()));
+            return RequestOutcome::Answered(wire::array(
+                vec![reply.with("advice", advice).json()],
+                Vec::new(),
+            ));
         }
         self.park(client_id, message, caller.version, now.ms + hold_ms)
     }
 
-    fn park(&mut self, client_id: &str, message: &Message, version: u32, until_ms: i64) -> Outcome {
+    fn park(&mut self, client_id: &str, message: &Message, version: u32, until_ms: i64) -> RequestOutcome {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         if let Some(session) = self.sessions.get_mut(client_id) {
@@ -96,15 +79,17 @@ impl State {
             ending: None,
         };
         self.parked.insert(ticket, parked);
-        Outcome::Parked { ticket, until_ms }
+        RequestOutcome::Parked { ticket, until_ms }
     }
 
     /// The part of a connect that does not depend on whether it may be held.
-    pub(super) fn connect(&mut self, client_id: &str, message: &Message, now: Now) -> Connect {
+    pub(super) fn connect(&mut self, client_id: &str, message: &Message, now: Now) -> ConnectAnswer {
         let id = message.id.as_ref();
         if let Some(other) = message.connection_type.as_deref().filter(|kind| *kind != "long-polling") {
             let error = format!("400::Invalid connection type {{{other}}}");
-            return Connect::Refused(Reply::failure(CONNECT, id, &error).with("clientId", client_id.into()));
+            return ConnectAnswer::Refused(
+                Reply::failure(CONNECT, id, &error).with("clientId", client_id.into()),
+            );
         }
         let mut first = false;
         let mut earlier = None;
@@ -112,25 +97,25 @@ impl State {
             first = !std::mem::replace(&mut session.connected, true);
             earlier = session.ticket.take();
             session.seen_ms = now.ms;
-            if self.terms.sticky_renewed {
-                session.sticky_until_ms = now.ms + self.terms.sticky_ms;
+            if self.settings.sticky_renewed {
+                session.sticky_until_ms = now.ms + self.settings.sticky_ms;
             }
         }
-        self.end_poll(earlier, Ending::Superseded);
+        self.end_poll(earlier, PollEnding::Superseded);
         if self.is_spent(now.ms) {
-            return Connect::Refused(self.cut_subscriptions(client_id, id));
+            return ConnectAnswer::Refused(self.cut_subscriptions(client_id, id));
         }
-        let hold_ms = self.terms.hold_ms;
+        let hold_ms = self.settings.hold_ms;
         let hold_ms = message.advice_timeout_ms().unwrap_or(hold_ms).clamp(0, hold_ms);
         let with_advice = first || message.has_advice();
-        Connect::Granted {
+        ConnectAnswer::Granted {
             reply: self.connected(client_id, id, with_advice),
             hold_ms: if first { 0 } else { hold_ms },
         }
     }
 
     /// Answers a parked poll if it is time to.
-    pub(in crate::cometd) fn resume(&mut self, ticket: u64, now_ms: i64) -> Option<CometdReply> {
+    pub(crate) fn resume(&mut self, ticket: u64, now_ms: i64) -> Option<CometdReply> {
         let Some(parked) = self.parked.get(&ticket) else {
             return Some(wire::plain(500, ""));
         };
@@ -138,16 +123,16 @@ impl State {
         let has_events = session.is_some_and(|session| session.has_events(&self.logs));
         let open = self.available && parked.ending.is_none();
         let held = now_ms < parked.until_ms && !has_events;
-        let harm = if open { self.faults.strikes_held(has_events) } else { None };
-        if open && held && harm.is_none() {
+        let effect = if open { self.faults.trigger_held(has_events) } else { None };
+        if open && held && effect.is_none() {
             return None;
         }
         let parked = self.forget_poll(ticket, now_ms)?;
         if !self.available {
             return Some(wire::unavailable());
         }
-        if let Some(harm) = harm {
-            let struck = Struck {
+        if let Some(effect) = effect {
+            let faulted = FaultedRequest {
                 channel: CONNECT,
                 id: parked.message_id.as_ref(),
                 client_id: Some(&parked.client_id),
@@ -155,17 +140,17 @@ impl State {
                 version: parked.version,
                 now_ms,
             };
-            return Some(self.harmed(&struck, harm, |state| state.poll_over(&parked, now_ms)));
+            return Some(self.with_effect(&faulted, effect, |state| state.poll_over(&parked, now_ms)));
         }
         let id = parked.message_id.as_ref();
         Some(match parked.ending {
             None => self.poll_over(&parked, now_ms),
-            Some(Ending::Superseded) => wire::plain(500, ""),
-            Some(Ending::Disconnected) => wire::array(
+            Some(PollEnding::Superseded) => wire::plain(500, ""),
+            Some(PollEnding::Disconnected) => wire::array(
                 vec![self.connected(&parked.client_id, id, false).advise("none").json()],
                 Vec::new(),
             ),
-            Some(Ending::Dropped) => {
+            Some(PollEnding::Dropped) => {
                 let told = json!({ "channel": DISCONNECT, "successful": true });
                 let refused = Reply::failure(CONNECT, id, wire::UNKNOWN_CLIENT)
                     .with("clientId", parked.client_id.as_str().into())
@@ -189,20 +174,20 @@ impl State {
     /// The allocation is used up: the session stays, its subscriptions do not.
     fn cut_subscriptions(&mut self, client_id: &str, id: Option<&Value>) -> Reply {
         if let Some(session) = self.sessions.get_mut(client_id) {
-            session.places.clear();
+            session.positions.clear();
         }
         Reply::failure(CONNECT, id, wire::DELIVERIES_SPENT).with("clientId", client_id.into()).advise("none")
     }
 
     fn connected(&self, client_id: &str, id: Option<&Value>, with_advice: bool) -> Reply {
         let reply = Reply::success(CONNECT, id, client_id);
-        if with_advice { reply.with("advice", wire::polling_advice(&self.terms)) } else { reply }
+        if with_advice { reply.with("advice", wire::polling_advice(&self.settings)) } else { reply }
     }
 
     /// Forgets a parked poll that nobody waits for any more. Its session has taken no events for it.
-    pub(in crate::cometd) fn hung_up(&mut self, ticket: u64, now_ms: i64) {
+    pub(crate) fn hung_up(&mut self, ticket: u64, now_ms: i64) {
         let Some(parked) = self.forget_poll(ticket, now_ms) else { return };
-        match (self.terms.hang_up, self.sessions.get_mut(&parked.client_id)) {
+        match (self.settings.hang_up, self.sessions.get_mut(&parked.client_id)) {
             (HangUp::AtOnce, Some(session)) if session.ticket.is_none() => {
                 session.seen_ms = now_ms - RECONNECT_MS - 1;
             }
@@ -220,11 +205,5 @@ impl State {
             session.seen_ms = now_ms;
         }
         Some(parked)
-    }
-
-    pub(super) fn end_poll(&mut self, ticket: Option<u64>, ending: Ending) {
-        if let Some(parked) = ticket.and_then(|ticket| self.parked.get_mut(&ticket)) {
-            parked.ending = Some(ending);
-        }
     }
 }

@@ -1,20 +1,20 @@
 //! The checks of a record that need the schema or other records.
 //!
-//! Here: what a write is refused for. Not here: single values (`value`), the write itself (`tables`).
+//! Here: what a write is refused for. Not here: single values (`value`), the write itself (`write`).
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Key, Tables, Writer, index_text};
-use crate::Row;
+use super::{KeyMatch, Tables, Writer, index_text};
 use crate::data::id;
+use crate::data::object::{Field, Object};
 use crate::data::refusal::Refusal;
-use crate::data::schema::{Field, Object};
 use crate::data::value;
+use crate::row::Row;
 
 /// What is done to a record.
-pub(super) enum Doing {
+pub(super) enum WriteKind {
     Create,
     Edit,
     Delete,
@@ -25,7 +25,7 @@ impl Tables {
     pub(super) fn opened(
         &self,
         object: &str,
-        doing: &Doing,
+        kind: &WriteKind,
         writer: &Writer,
     ) -> Result<(Arc<Object>, Arc<Object>), Refusal> {
         let no_object = || Refusal::no_object(object);
@@ -34,10 +34,10 @@ impl Tables {
             None => Arc::clone(&whole),
             Some(sees) => sees.shared(object).ok_or_else(no_object)?,
         };
-        let (is_open, done) = match doing {
-            Doing::Create => (seen.open_for.create, "inserted"),
-            Doing::Edit => (seen.open_for.edit, "updated"),
-            Doing::Delete => (seen.open_for.delete, "deleted"),
+        let (is_open, done) = match kind {
+            WriteKind::Create => (seen.open_for.create, "inserted"),
+            WriteKind::Edit => (seen.open_for.edit, "updated"),
+            WriteKind::Delete => (seen.open_for.delete, "deleted"),
         };
         if is_open {
             return Ok((whole, seen));
@@ -105,13 +105,13 @@ impl Tables {
         };
         let shown = key.as_str().map_or_else(|| key.to_string(), str::to_owned);
         match self.find(to, by, key)? {
-            Key::One(id) => Ok((field.name.clone(), Value::from(id))),
-            Key::None => {
+            KeyMatch::One(id) => Ok((field.name.clone(), Value::from(id))),
+            KeyMatch::None => {
                 let message =
                     format!("Foreign key external ID: {shown} not found for field {by} in entity {to}");
                 Err(Refusal::new("INVALID_FIELD", message).on(by))
             }
-            Key::Many(_) => {
+            KeyMatch::Many(_) => {
                 let message =
                     format!("More than one record found for external id field: {by} in entity {to}");
                 Err(Refusal::new("INVALID_FIELD", message).on(by))

@@ -22,7 +22,7 @@ fn tables() -> Tables {
         external_id: true,
         unique,
     };
-    Tables::new(Schema::new("", &[custom("Code__c", true), custom("Group__c", false)]), Mint::new(1))
+    Tables::new(Schema::new("", &[custom("Code__c", true), custom("Group__c", false)]), IdGenerator::new(1))
 }
 
 fn insert(tables: &mut Tables, object: &str, fields: &Value) -> String {

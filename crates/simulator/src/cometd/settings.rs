@@ -1,12 +1,14 @@
-//! What may differ between one Salesforce endpoint and another, as switches.
+//! What may differ between one Salesforce endpoint and another, as settings.
 //!
 //! Here: allocations, sizes, and the questions that public material does not settle. Not here: faults (`faults`),
-//! which strike single requests.
+//! which hit single requests.
 
 use serde::{Deserialize, Serialize};
 
 use super::cookies::STICKY_MS;
-use super::wire::HOLD_MS;
+
+/// How long a poll without events is held, in milliseconds ("Streaming API Timeouts": 110 seconds).
+pub(super) const HOLD_MS: i64 = 110_000;
 
 /// How an org's CometD endpoint behaves. The defaults are what was seen on the wire, or else what CometD 3.1 does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

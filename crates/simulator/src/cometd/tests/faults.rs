@@ -1,27 +1,27 @@
-//! Faults and switches: what each makes of an answer.
+//! Faults and settings: what each makes of an answer.
 
 use serde_json::{Value, json};
 
-use super::faults::CometdFault;
-use super::state::{Outcome, State};
 use super::support::{Client, ORDERS, at, publish};
-use super::switches::{HangUp, Streaming, Wording};
-use super::{CometdReply, Delivery};
+use crate::cometd::faults::CometdFault;
+use crate::cometd::settings::{HangUp, Streaming, Wording};
+use crate::cometd::state::{CometdState, RequestOutcome};
+use crate::cometd::{CometdReply, Delivery};
 
-fn fault(state: &mut State, value: Value) {
+fn fault(state: &mut CometdState, value: Value) {
     let fault: CometdFault = serde_json::from_value(value).expect("a fault");
     state.add_fault(fault);
 }
 
-fn answered(outcome: Outcome) -> CometdReply {
+fn answered(outcome: RequestOutcome) -> CometdReply {
     match outcome {
-        Outcome::Answered(reply) => reply,
-        Outcome::Parked { .. } => panic!("parked"),
+        RequestOutcome::Answered(reply) => reply,
+        RequestOutcome::Parked { .. } => panic!("parked"),
     }
 }
 
 /// A client that is subscribed to the orders, with this many of them waiting.
-fn waiting(state: &mut State, count: u64) -> Client {
+fn waiting(state: &mut CometdState, count: u64) -> Client {
     let mut client = Client::connected(state, 0);
     client.send(state, &client.subscribe(ORDERS, &json!(-1)), 0);
     publish(state, 1..=count, 1);
@@ -30,7 +30,7 @@ fn waiting(state: &mut State, count: u64) -> Client {
 
 #[test]
 fn a_refusal_has_the_keys_it_was_given_and_takes_no_events() {
-    let mut state = State::new(1);
+    let mut state = CometdState::new(1);
     let mut client = waiting(&mut state, 2);
     fault(&mut state, json!({"at": "connect", "harm": {"refuse": {"error": "403::Unknown client"}}}));
     fault(
@@ -49,8 +49,8 @@ fn a_refusal_has_the_keys_it_was_given_and_takes_no_events() {
 #[test]
 fn a_cut_answer_takes_the_events_along_unless_they_are_redelivered() {
     for redelivers in [false, true] {
-        let mut state = State::new(1);
-        state.set_terms(Streaming { redelivers, ..Streaming::default() });
+        let mut state = CometdState::new(1);
+        state.set_settings(Streaming { redelivers, ..Streaming::default() });
         let mut client = waiting(&mut state, 2);
         fault(
             &mut state,
@@ -65,8 +65,8 @@ fn a_cut_answer_takes_the_events_along_unless_they_are_redelivered() {
 }
 
 #[test]
-fn a_held_poll_is_struck_when_its_fault_comes_or_its_events_do() {
-    let mut state = State::new(1);
+fn a_held_poll_is_hit_when_its_fault_comes_or_its_events_do() {
+    let mut state = CometdState::new(1);
     let mut client = waiting(&mut state, 0);
     let (ticket, _) = client.park(&mut state, 1);
     fault(&mut state, json!({"at": "connect", "with_events": true, "harm": {"end": {}}}));
@@ -87,7 +87,7 @@ fn a_held_poll_is_struck_when_its_fault_comes_or_its_events_do() {
 
 #[test]
 fn altered_answers() {
-    let mut state = State::new(1);
+    let mut state = CometdState::new(1);
     let mut client = waiting(&mut state, 1);
     fault(&mut state, json!({"at": "connect", "harm": {"repeat": {"other_id": true}}}));
     let twice = client.send(&mut state, &client.connect(), 2);
@@ -107,8 +107,8 @@ fn altered_answers() {
 
 #[test]
 fn a_spent_allocation_cuts_subscriptions_and_refuses_new_ones() {
-    let mut state = State::new(1);
-    state.set_terms(Streaming { deliveries_max: Some(2), ..Streaming::default() });
+    let mut state = CometdState::new(1);
+    state.set_settings(Streaming { deliveries_max: Some(2), ..Streaming::default() });
     let mut client = waiting(&mut state, 2);
     assert_eq!(client.send(&mut state, &client.connect(), 2).numbers(), [1, 2]);
     publish(&mut state, 3..=3, 3);
@@ -120,8 +120,8 @@ fn a_spent_allocation_cuts_subscriptions_and_refuses_new_ones() {
 #[test]
 fn a_request_without_a_token_is_refused_without_channel_and_id() {
     for (auth_status, wanted) in [(200, 200), (401, 401)] {
-        let mut state = State::new(1);
-        state.set_terms(Streaming { auth_status, ..Streaming::default() });
+        let mut state = CometdState::new(1);
+        state.set_settings(Streaming { auth_status, ..Streaming::default() });
         let mut request = Client::new().request(&Client::handshake());
         (request.has_token, request.token_ok) = (false, false);
         let reply = answered(state.receive(&request, at(0)));
@@ -133,10 +133,10 @@ fn a_request_without_a_token_is_refused_without_channel_and_id() {
 
 #[test]
 fn open_questions_are_switches() {
-    let mut state = State::new(1);
+    let mut state = CometdState::new(1);
     let ids = publish(&mut state, 1..=3, 0);
     let foreign = (ids[0] + 1..ids[2]).find(|id| !ids.contains(id)).expect("IDs have gaps");
-    state.set_terms(Streaming {
+    state.set_settings(Streaming {
         foreign_ids: false,
         wording: Wording::Guide,
         batches: false,
@@ -162,7 +162,7 @@ fn open_questions_are_switches() {
         "the cookie"
     );
 
-    state.set_terms(Streaming {
+    state.set_settings(Streaming {
         wording: Wording::Stock,
         unknown_advice: "none".to_owned(),
         ..Streaming::default()
@@ -177,9 +177,9 @@ fn open_questions_are_switches() {
 
 #[test]
 fn questions_about_versions_cookies_and_who_delivers_are_switches() {
-    let shaken = |terms: Streaming, version: &'static str| {
-        let mut state = State::new(1);
-        state.set_terms(terms);
+    let shaken = |settings: Streaming, version: &'static str| {
+        let mut state = CometdState::new(1);
+        state.set_settings(settings);
         let mut client = Client { version, ..Client::new() };
         client.send(&mut state, &Client::handshake(), 0)
     };
@@ -191,8 +191,8 @@ fn questions_about_versions_cookies_and_who_delivers_are_switches() {
     assert_eq!(plain.only()["ext"], json!({ "replay": true }));
 
     for (sticky_renewed, error) in [(false, "403::Unknown client"), (true, "")] {
-        let mut state = State::new(1);
-        state.set_terms(Streaming { sticky_renewed, sticky_ms: 1_000, ..Streaming::default() });
+        let mut state = CometdState::new(1);
+        state.set_settings(Streaming { sticky_renewed, sticky_ms: 1_000, ..Streaming::default() });
         let mut client = waiting(&mut state, 1);
         assert_eq!(client.send(&mut state, &client.connect(), 900).numbers(), [1]);
         publish(&mut state, 2..=2, 1_000);
@@ -200,8 +200,8 @@ fn questions_about_versions_cookies_and_who_delivers_are_switches() {
     }
 
     for (polls_deliver_only, beside) in [(false, &[1][..]), (true, &[])] {
-        let mut state = State::new(1);
-        state.set_terms(Streaming { polls_deliver_only, ..Streaming::default() });
+        let mut state = CometdState::new(1);
+        state.set_settings(Streaming { polls_deliver_only, ..Streaming::default() });
         publish(&mut state, 1..=1, 0);
         let mut client = Client::connected(&mut state, 0);
         let subscribed = client.send(&mut state, &client.subscribe(ORDERS, &json!(-2)), 0);
@@ -215,15 +215,15 @@ fn questions_about_versions_cookies_and_who_delivers_are_switches() {
 #[test]
 fn the_place_of_a_client_that_hung_up_is_free_when_the_switch_says() {
     for (hang_up, free_at) in [(HangUp::AtOnce, 10), (HangUp::Swept, 40_010), (HangUp::Unnoticed, 150_001)] {
-        let mut state = State::new(1);
-        state.set_terms(Streaming { hang_up, ..Streaming::default() });
+        let mut state = CometdState::new(1);
+        state.set_settings(Streaming { hang_up, ..Streaming::default() });
         let client = Client::connected(&mut state, 0);
         let (ticket, until_ms) = client.park(&mut state, 1);
         assert_eq!(until_ms, 110_001);
         state.hung_up(ticket, 10);
         assert_eq!(state.usage(free_at + 1).clients, 0, "{hang_up:?}");
-        let mut state = State::new(1);
-        state.set_terms(Streaming { hang_up, ..Streaming::default() });
+        let mut state = CometdState::new(1);
+        state.set_settings(Streaming { hang_up, ..Streaming::default() });
         let client = Client::connected(&mut state, 0);
         let (ticket, _) = client.park(&mut state, 1);
         state.hung_up(ticket, 10);

@@ -1,17 +1,17 @@
 //! Reading an uploaded CSV.
 //!
-//! Here: header, rows, line endings. Not here: what the columns mean (`ingest`).
+//! Here: header, rows, line endings. Not here: what the columns mean (`api/bulk/ingest`).
 //! Source: Bulk API guide "Prepare CSV Files".
 
 /// A CSV file as text.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Table {
+pub(crate) struct CsvTable {
     pub(crate) header: Vec<String>,
     pub(crate) rows: Vec<Vec<String>>,
 }
 
 /// `Err` is the job's error message.
-pub(crate) fn read(csv: &[u8], delimiter: u8, crlf: bool) -> Result<Table, String> {
+pub(crate) fn table(csv: &[u8], delimiter: u8, crlf: bool) -> Result<CsvTable, String> {
     let text = std::str::from_utf8(csv).map_err(|_| "InvalidBatch : The CSV is not UTF-8".to_owned())?;
     let named = if crlf { "CRLF" } else { "LF" };
     if has_crlf(text).is_some_and(|has| has != crlf) {
@@ -39,7 +39,7 @@ pub(crate) fn read(csv: &[u8], delimiter: u8, crlf: bool) -> Result<Table, Strin
         let record = record.map_err(|error| unreadable(&error))?;
         rows.push(record.iter().map(str::to_owned).collect());
     }
-    Ok(Table { header, rows })
+    Ok(CsvTable { header, rows })
 }
 
 /// How the first line outside quotes ends; `None` if there is only one line.
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn quoted_values_may_hold_anything() {
-        let table = read(b"A,B\n1,\"x, \"\"y\"\"\r\nz\"\n", b',', false).expect("it is right");
+        let table = table(b"A,B\n1,\"x, \"\"y\"\"\r\nz\"\n", b',', false).expect("it is right");
         assert_eq!(table.rows, [["1", "x, \"y\"\r\nz"]]);
     }
 
@@ -84,7 +84,7 @@ mod tests {
             ("A,B\n1\n", false, "InvalidBatch : Failed to parse CSV at line 2"),
             ("", false, "InvalidBatch : Failed to parse CSV header"),
         ] {
-            assert_eq!(read(csv.as_bytes(), b',', crlf), Err(message.to_owned()));
+            assert_eq!(table(csv.as_bytes(), b',', crlf), Err(message.to_owned()));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The pages of a query that are still to be read.
 //!
-//! Here: keeping them under a locator. Not here: running the query (`query`).
+//! Here: keeping them under a locator. Not here: running the query (`api/query`).
 //! The records are those of the moment the query ran. Salesforce too keeps ten open cursors for a user and drops the
 //! oldest.
 

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::state::{Now, Outcome, State};
-use super::{CometdReply, CometdRequest};
+use crate::cometd::state::{CometdState, Now, RequestOutcome};
+use crate::cometd::{CometdReply, CometdRequest};
 
 pub(super) const ORDERS: &str = "/event/Order__e";
 pub(super) const VISITS: &str = "/event/Visit__e";
@@ -18,7 +18,7 @@ pub(super) fn order(number: u64) -> Map<String, Value> {
 }
 
 /// Publishes orders and gives their replay IDs.
-pub(super) fn publish(state: &mut State, numbers: std::ops::RangeInclusive<u64>, ms: i64) -> Vec<i64> {
+pub(super) fn publish(state: &mut CometdState, numbers: std::ops::RangeInclusive<u64>, ms: i64) -> Vec<i64> {
     numbers.map(|number| state.publish("Order__e", order(number), "005P", None, at(ms))).collect()
 }
 
@@ -118,23 +118,23 @@ impl Client {
     }
 
     /// Sends what is answered at once.
-    pub(super) fn send(&mut self, state: &mut State, messages: &Value, ms: i64) -> Answer {
+    pub(super) fn send(&mut self, state: &mut CometdState, messages: &Value, ms: i64) -> Answer {
         match state.receive(&self.request(messages), at(ms)) {
-            Outcome::Answered(reply) => self.read(&reply),
-            Outcome::Parked { .. } => panic!("parked: {messages}"),
+            RequestOutcome::Answered(reply) => self.read(&reply),
+            RequestOutcome::Parked { .. } => panic!("parked: {messages}"),
         }
     }
 
     /// Sends a connect that must be held; gives its ticket and its end.
-    pub(super) fn park(&self, state: &mut State, ms: i64) -> (u64, i64) {
+    pub(super) fn park(&self, state: &mut CometdState, ms: i64) -> (u64, i64) {
         match state.receive(&self.request(&self.connect()), at(ms)) {
-            Outcome::Parked { ticket, until_ms } => (ticket, until_ms),
-            Outcome::Answered(reply) => panic!("answered: {}", reply.body),
+            RequestOutcome::Parked { ticket, until_ms } => (ticket, until_ms),
+            RequestOutcome::Answered(reply) => panic!("answered: {}", reply.body),
         }
     }
 
     /// A session that has polled once.
-    pub(super) fn connected(state: &mut State, ms: i64) -> Self {
+    pub(super) fn connected(state: &mut CometdState, ms: i64) -> Self {
         let mut client = Self::new();
         client.send(state, &Self::handshake(), ms);
         assert_eq!(client.send(state, &client.connect(), ms).only()["successful"], true);

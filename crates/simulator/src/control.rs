@@ -46,26 +46,29 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::cometd;
-use crate::faults::Fault;
-use crate::{OrgHandle, Row, VendorHandle, WriteError};
+use crate::data::WriteError;
+use crate::faults::HttpFault;
+use crate::handle::OrgHandle;
+use crate::row::Row;
+use crate::vendor::VendorHandle;
 
 #[derive(Clone)]
-pub(crate) struct Controlled {
+pub(crate) struct ControlTargets {
     pub(crate) orgs: Vec<OrgHandle>,
     pub(crate) vendor: VendorHandle,
 }
 
 /// Answers any request to the control port.
-pub(crate) async fn entry(request: HttpRequest, body: Bytes, all: web::Data<Controlled>) -> HttpResponse {
+pub(crate) async fn entry(request: HttpRequest, body: Bytes, all: web::Data<ControlTargets>) -> HttpResponse {
     let decode = |part: &str| percent_encoding::percent_decode_str(part).decode_utf8_lossy().into_owned();
     let path: Vec<String> = request.path().split('/').filter(|part| !part.is_empty()).map(decode).collect();
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     let done = match (request.method().as_str(), path.as_slice()) {
         ("GET", ["cometd-faults"]) => Ok(json!(cometd::names())),
-        ("GET", ["orgs"]) => Ok(json!(all.orgs.iter().map(OrgHandle::card).collect::<Vec<_>>())),
+        ("GET", ["orgs"]) => Ok(json!(all.orgs.iter().map(OrgHandle::connection_info).collect::<Vec<_>>())),
         (method, ["orgs", name, rest @ ..]) => match all.orgs.iter().find(|org| org.name() == *name) {
             Some(org) => org_call(org, method, rest, &body),
-            None => Err(Trouble::NotFound(format!("there is no org `{name}`"))),
+            None => Err(ControlError::NotFound(format!("there is no org `{name}`"))),
         },
         (method, ["vendor", rest @ ..]) => vendor_call(&all.vendor, method, rest, &body),
         _ => Err(nothing_here(&path)),
@@ -73,30 +76,30 @@ pub(crate) async fn entry(request: HttpRequest, body: Bytes, all: web::Data<Cont
     match done {
         Ok(Value::Null) => HttpResponse::NoContent().finish(),
         Ok(answer) => HttpResponse::Ok().json(answer),
-        Err(Trouble::NotFound(error)) => HttpResponse::NotFound().json(json!({"error": error})),
-        Err(Trouble::Bad(error)) => HttpResponse::BadRequest().json(json!({"error": error})),
+        Err(ControlError::NotFound(error)) => HttpResponse::NotFound().json(json!({"error": error})),
+        Err(ControlError::BadRequest(error)) => HttpResponse::BadRequest().json(json!({"error": error})),
     }
 }
 
-enum Trouble {
+enum ControlError {
     NotFound(String),
-    Bad(String),
+    BadRequest(String),
 }
 
-impl From<WriteError> for Trouble {
+impl From<WriteError> for ControlError {
     fn from(error: WriteError) -> Self {
-        Self::Bad(error.to_string())
+        Self::BadRequest(error.to_string())
     }
 }
 
-fn org_call(org: &OrgHandle, method: &str, path: &[&str], body: &[u8]) -> Result<Value, Trouble> {
+fn org_call(org: &OrgHandle, method: &str, path: &[&str], body: &[u8]) -> Result<Value, ControlError> {
     match (method, path) {
-        ("GET", []) => Ok(org.card()),
+        ("GET", []) => Ok(org.connection_info()),
         ("GET", ["records", object]) => Ok(json!(org.rows(object))),
         ("POST", ["records", object]) => Ok(json!({"id": org.create(object, read(body)?)?})),
         ("GET", ["records", object, id]) => match org.get(object, id) {
             Some(row) => Ok(Value::Object(row)),
-            None => Err(Trouble::NotFound(format!("there is no {object} {id}"))),
+            None => Err(ControlError::NotFound(format!("there is no {object} {id}"))),
         },
         ("PATCH", ["records", object, id]) => Ok(json!(org.update(object, id, read(body)?)?)),
         ("DELETE", ["records", object, id]) => Ok(json!(org.delete(object, id)?)),
@@ -134,7 +137,7 @@ fn org_call(org: &OrgHandle, method: &str, path: &[&str], body: &[u8]) -> Result
         ("PUT", ["lost-bulk-rows"]) => Ok(json!(org.lose_bulk_rows(read(body)?))),
         ("PUT", ["held-jobs"]) => Ok(json!(org.hold_jobs(read(body)?))),
         ("POST", ["faults"]) => {
-            let fault: Fault = read(body)?;
+            let fault: HttpFault = read(body)?;
             org.org.state().faults.add(fault);
             Ok(Value::Null)
         }
@@ -147,13 +150,13 @@ fn org_call(org: &OrgHandle, method: &str, path: &[&str], body: &[u8]) -> Result
     }
 }
 
-fn streaming_call(org: &OrgHandle, method: &str, path: &[&str], body: &[u8]) -> Result<Value, Trouble> {
+fn streaming_call(org: &OrgHandle, method: &str, path: &[&str], body: &[u8]) -> Result<Value, ControlError> {
     match (method, path) {
         ("POST", ["cometd-faults"]) => Ok(json!(org.cometd_fault(read(body)?))),
         ("POST", ["cometd-faults", name]) => {
             let known = org.cometd_fault_named(name).then_some(Value::Null);
             known.ok_or_else(|| {
-                Trouble::NotFound(format!("there is no fault `{name}`: see GET /cometd-faults"))
+                ControlError::NotFound(format!("there is no fault `{name}`: see GET /cometd-faults"))
             })
         }
         ("DELETE", ["cometd-faults"]) => Ok(json!(org.clear_cometd_faults())),
@@ -183,7 +186,12 @@ struct Publish {
     payload: Row,
 }
 
-fn vendor_call(vendor: &VendorHandle, method: &str, path: &[&str], body: &[u8]) -> Result<Value, Trouble> {
+fn vendor_call(
+    vendor: &VendorHandle,
+    method: &str,
+    path: &[&str],
+    body: &[u8],
+) -> Result<Value, ControlError> {
     match (method, path) {
         ("GET", []) => Ok(json!({"url": vendor.url()})),
         ("PUT", ["answers", key]) => {
@@ -213,13 +221,13 @@ struct VendorFault {
     count: u32,
 }
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Trouble> {
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ControlError> {
     serde_json::from_slice(body)
-        .map_err(|error| Trouble::Bad(format!("the body is not what this path takes: {error}")))
+        .map_err(|error| ControlError::BadRequest(format!("the body is not what this path takes: {error}")))
 }
 
-fn nothing_here(path: &[&str]) -> Trouble {
-    Trouble::NotFound(format!(
+fn nothing_here(path: &[&str]) -> ControlError {
+    ControlError::NotFound(format!(
         "nothing at `/{}` with this method: see the table in the control module",
         path.join("/")
     ))

@@ -2,23 +2,24 @@
 
 use serde_json::{Value, json};
 
-use super::CometdReply;
-use super::cookies::{BROWSER, STICKY, STICKY_MS};
-use super::session::RECONNECT_MS;
-use super::state::{Outcome, State};
 use super::support::{Client, ORDERS, at, publish};
-use super::wire::{BODY_BYTES_MAX, HOLD_MS};
+use crate::cometd::CometdReply;
+use crate::cometd::cookies::{BROWSER, STICKY, STICKY_MS};
+use crate::cometd::session::RECONNECT_MS;
+use crate::cometd::settings::HOLD_MS;
+use crate::cometd::state::{CometdState, RequestOutcome};
+use crate::cometd::wire::BODY_BYTES_MAX;
 
-fn answered(outcome: Outcome) -> CometdReply {
+fn answered(outcome: RequestOutcome) -> CometdReply {
     match outcome {
-        Outcome::Answered(reply) => reply,
-        Outcome::Parked { .. } => panic!("parked"),
+        RequestOutcome::Answered(reply) => reply,
+        RequestOutcome::Parked { .. } => panic!("parked"),
     }
 }
 
 #[test]
 fn a_handshake_gives_no_advice_but_replay_and_the_cookies() {
-    let mut state = State::new(1);
+    let mut state = CometdState::new(1);
     let mut client = Client::new();
     let reply = answered(state.receive(&client.request(&Client::handshake()), at(0)));
     let names: Vec<&str> = reply.set_cookies.iter().filter_map(|set| set.split('=').next()).collect();
@@ -43,7 +44,7 @@ fn a_handshake_gives_no_advice_but_replay_and_the_cookies() {
 
 #[test]
 fn a_second_handshake_keeps_the_browser_cookie_and_renews_the_sticky_one() {
-    let mut state = State::new(1);
+    let mut state = CometdState::new(1);
     let client = Client::connected(&mut state, 0);
     let reply = answered(state.receive(&client.request(&Client::handshake()), at(0)));
     let names: Vec<&str> = reply.set_cookies.iter().filter_map(|set| set.split('=').next()).collect();
@@ -52,7 +53,7 @@ fn a_second_handshake_keeps_the_browser_cookie_and_renews_the_sticky_one() {
 
 #[test]
 fn only_the_first_connect_is_answered_at_once_and_brings_advice() {
-    let mut state = State::new(1);
+    let mut state = CometdState::new(1);
     let mut client = Client::new();
     client.send(&mut state, &Client::handshake(), 0);
     let first = client.send(&mut state, &client.connect(), 0);
@@ -74,7 +75,7 @@ fn only_the_first_connect_is_answered_at_once_and_brings_advice() {
 #[test]
 fn ids_are_echoed_as_they_came() {
     for id in [json!("7"), json!(7), json!("1a-b")] {
-        let mut state = State::new(1);
+        let mut state = CometdState::new(1);
         let mut client = Client::connected(&mut state, 0);
         let mut message = client.plain("/meta/disconnect");
         message[0]["id"] = id.clone();
@@ -85,7 +86,7 @@ fn ids_are_echoed_as_they_came() {
 #[test]
 fn a_session_dies_40_s_after_the_last_reply_but_not_during_a_poll() {
     for (pause_ms, lives) in [(RECONNECT_MS, true), (RECONNECT_MS + 1, false)] {
-        let mut state = State::new(1);
+        let mut state = CometdState::new(1);
         let mut client = Client::connected(&mut state, 0);
         let (ticket, until_ms) = client.park(&mut state, 0);
         assert_eq!(state.usage(until_ms - 1).clients, 1, "a parked session is not swept");
@@ -98,7 +99,7 @@ fn a_session_dies_40_s_after_the_last_reply_but_not_during_a_poll() {
 
 #[test]
 fn a_subscribe_restarts_the_40_s() {
-    let mut state = State::new(1);
+    let mut state = CometdState::new(1);
     let mut client = Client::connected(&mut state, 0);
     client.send(&mut state, &client.subscribe(ORDERS, &json!(-1)), RECONNECT_MS);
     client.park(&mut state, 2 * RECONNECT_MS);
@@ -137,7 +138,7 @@ fn what_is_missing_decides_the_refusal() {
         ("token", |client| client.token_ok = false, "401::Authentication invalid", "none", false),
     ];
     for (name, spoil, error, advice, renews_sticky) in cases {
-        let mut state = State::new(1);
+        let mut state = CometdState::new(1);
         let healthy = Client::connected(&mut state, 0);
         let mut client = healthy.clone();
         spoil(&mut client);
@@ -160,7 +161,7 @@ fn set(client: &mut Client, name: &str, value: &str) {
 
 #[test]
 fn the_sticky_cookie_leads_astray_after_three_hours() {
-    let mut state = State::new(1);
+    let mut state = CometdState::new(1);
     let mut client = Client::connected(&mut state, 0);
     let mut now_ms = 0;
     while now_ms + HOLD_MS < STICKY_MS {
@@ -184,7 +185,7 @@ fn a_dead_token_shows_differently_on_each_channel() {
         ("/meta/disconnect", reason, json!(null), json!(null)),
     ];
     for (channel, error, nested, advice) in cases {
-        let mut state = State::new(1);
+        let mut state = CometdState::new(1);
         let mut client = Client::connected(&mut state, 0);
         client.token_ok = false;
         let answer = client.send(&mut state, &client.plain(channel), 1);
@@ -215,7 +216,7 @@ fn what_is_no_bayeux_request_fails_in_http() {
     ];
     for (version, body, status, text) in cases {
         let client = Client { version, ..Client::new() };
-        let reply = answered(State::new(1).receive(&client.raw(body), at(0)));
+        let reply = answered(CometdState::new(1).receive(&client.raw(body), at(0)));
         assert_eq!(reply.status, status, "{version} {}", reply.body);
         assert!(reply.body.contains(text) && (reply.body.is_empty() == text.is_empty()), "{}", reply.body);
     }
@@ -243,7 +244,7 @@ fn odd_messages_are_refused_one_by_one() {
         (json!({}), "400::channel missing"),
     ];
     for (mut message, error) in cases {
-        let mut state = State::new(1);
+        let mut state = CometdState::new(1);
         let mut client = Client::connected(&mut state, 0);
         message["clientId"] = client.id.as_str().into();
         assert_eq!(client.send(&mut state, &message, 1).error(), error, "{message}");
@@ -253,7 +254,7 @@ fn odd_messages_are_refused_one_by_one() {
 
 #[test]
 fn a_parked_poll_ends_for_five_reasons() {
-    type End = fn(&mut State, &mut Client);
+    type End = fn(&mut CometdState, &mut Client);
     let cases: [(&str, End, u16, Value); 5] = [
         (
             "an event",
@@ -286,7 +287,7 @@ fn a_parked_poll_ends_for_five_reasons() {
         ("maintenance", |state, _| state.set_available(false), 503, json!([])),
     ];
     for (name, end, status, replies) in cases {
-        let mut state = State::new(1);
+        let mut state = CometdState::new(1);
         let mut client = Client::connected(&mut state, 0);
         client.send(&mut state, &client.subscribe(ORDERS, &json!(-1)), 0);
         let (ticket, _) = client.park(&mut state, 1);
@@ -306,7 +307,7 @@ fn a_parked_poll_ends_for_five_reasons() {
 #[test]
 fn maintenance_refuses_everything_and_leaves_the_sessions_their_40_s() {
     for (back_ms, lives) in [(RECONNECT_MS, true), (RECONNECT_MS + 1, false)] {
-        let mut state = State::new(1);
+        let mut state = CometdState::new(1);
         let mut client = Client::connected(&mut state, 0);
         state.set_available(false);
         assert_eq!(client.send(&mut state, &client.connect(), 1).status, 503);
@@ -319,7 +320,7 @@ fn maintenance_refuses_everything_and_leaves_the_sessions_their_40_s() {
 
 #[test]
 fn an_org_has_room_for_so_many_clients() {
-    let mut state = State::new(1);
+    let mut state = CometdState::new(1);
     for _ in 0..20 {
         Client::connected(&mut state, 0);
     }
@@ -334,7 +335,7 @@ fn an_org_has_room_for_so_many_clients() {
 
 #[test]
 fn two_sessions_of_one_browser_cannot_both_be_held() {
-    let mut state = State::new(1);
+    let mut state = CometdState::new(1);
     let one = Client::connected(&mut state, 0);
     let mut other = one.clone();
     other.send(&mut state, &Client::handshake(), 0);

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::support::{Answer, Client, ORDERS, order};
-use super::{CometdReply, CometdServer};
 use crate::clock::Clock;
+use crate::cometd::{CometdReply, CometdServer};
 
 fn server(time_scale: f64) -> Arc<CometdServer> {
     Arc::new(CometdServer::new(Clock::new(time_scale), 1))

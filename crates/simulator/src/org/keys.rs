@@ -1,6 +1,6 @@
 //! The RSA key pair with which clients sign their logins; made at start, kept nowhere.
 //!
-//! Here: making it, checking a signature. Not here: what is signed (`jwt`).
+//! Here: making it, checking a signature. Not here: what is signed (`oauth/jwt`).
 
 use std::io;
 

@@ -3,12 +3,12 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::LoggedSubscribe;
-use super::log::RETENTION_MS;
-use super::session::RECONNECT_MS;
-use super::state::{Outcome, State};
 use super::support::{Client, ORDERS, VISITS, at, order, publish};
-use super::wire::HOLD_MS;
+use crate::cometd::LoggedSubscribe;
+use crate::cometd::log::RETENTION_MS;
+use crate::cometd::session::RECONNECT_MS;
+use crate::cometd::settings::HOLD_MS;
+use crate::cometd::state::{CometdState, RequestOutcome};
 
 #[test]
 fn the_replay_option_decides_where_a_subscription_starts() {
@@ -18,7 +18,7 @@ fn the_replay_option_decides_where_a_subscription_starts() {
              events, or -1 to replay only new events."
         ))
     };
-    let mut state = State::new(1);
+    let mut state = CometdState::new(1);
     let gone = publish(&mut state, 1..=2, 0);
     let kept = publish(&mut state, 3..=5, RETENTION_MS);
     let now_ms = RETENTION_MS + 1;
@@ -51,7 +51,7 @@ fn the_replay_option_decides_where_a_subscription_starts() {
 
 #[test]
 fn a_replay_map_must_name_the_channel() {
-    let mut state = State::new(1);
+    let mut state = CometdState::new(1);
     let mut client = Client::connected(&mut state, 0);
     let mut message = client.subscribe(ORDERS, &json!(-1));
     message[0]["ext"]["replay"] = json!({ "/event/Other__e": -2 });
@@ -75,7 +75,7 @@ fn an_event_carries_what_its_api_version_knows() {
         ("52.0", vec!["EventUuid", "replayId"]),
         ("55.0", vec!["EventApiName", "EventUuid", "replayId"]),
     ] {
-        let mut state = State::new(1);
+        let mut state = CometdState::new(1);
         let id = publish(&mut state, 1..=1, 0)[0];
         let mut client = Client::connected(&mut state, 0);
         client.version = version;
@@ -96,7 +96,7 @@ fn an_event_carries_what_its_api_version_knows() {
 
 #[test]
 fn a_replaced_poll_leaves_its_events_to_the_new_one() {
-    let mut state = State::new(1);
+    let mut state = CometdState::new(1);
     let mut client = Client::connected(&mut state, 0);
     client.send(&mut state, &client.subscribe(ORDERS, &json!(-1)), 0);
     let (old, _) = client.park(&mut state, 1);
@@ -110,7 +110,7 @@ fn a_replaced_poll_leaves_its_events_to_the_new_one() {
 
 #[test]
 fn a_poll_whose_client_hung_up_takes_no_events() {
-    let mut state = State::new(1);
+    let mut state = CometdState::new(1);
     let mut client = Client::connected(&mut state, 0);
     client.send(&mut state, &client.subscribe(ORDERS, &json!(-1)), 0);
     let (ticket, _) = client.park(&mut state, 1);
@@ -121,7 +121,7 @@ fn a_poll_whose_client_hung_up_takes_no_events() {
 
 #[test]
 fn unsubscribing_ends_delivery_and_a_second_tip_subscribe_skips_nothing() {
-    let mut state = State::new(1);
+    let mut state = CometdState::new(1);
     let mut client = Client::connected(&mut state, 0);
     client.send(&mut state, &client.subscribe(ORDERS, &json!(-1)), 0);
     publish(&mut state, 1..=1, 1);
@@ -134,7 +134,7 @@ fn unsubscribing_ends_delivery_and_a_second_tip_subscribe_skips_nothing() {
 #[test]
 fn one_answer_holds_so_many_events() {
     let count = 2_000_u64 * 2 + 1;
-    let mut state = State::new(1);
+    let mut state = CometdState::new(1);
     publish(&mut state, 1..=count, 0);
     let mut client = Client::connected(&mut state, 0);
     let mut numbers = client.send(&mut state, &client.subscribe(ORDERS, &json!(-2)), 0).numbers();
@@ -149,7 +149,7 @@ fn one_answer_holds_so_many_events() {
 
 #[test]
 fn one_answer_holds_so_many_bytes_but_at_least_one_event() {
-    let mut state = State::new(1);
+    let mut state = CometdState::new(1);
     for number in 1..=3 {
         let mut payload = order(number);
         payload.insert("Text__c".into(), "x".repeat(5 * 1024 * 1024).into());
@@ -162,7 +162,7 @@ fn one_answer_holds_so_many_bytes_but_at_least_one_event() {
 
 #[test]
 fn several_messages_share_an_answer_and_a_session() {
-    let mut state = State::new(1);
+    let mut state = CometdState::new(1);
     publish(&mut state, 1..=1, 0);
     let mut client = Client::connected(&mut state, 0);
     let messages = json!([
@@ -231,7 +231,7 @@ fn number(event: &Value) -> Option<u64> {
 
 /// Plays the steps and a last poll: how many events were published, and what the client read.
 fn play(steps: Vec<Step>, dice: u64) -> (u64, Vec<Value>) {
-    let mut state = State::new(dice);
+    let mut state = CometdState::new(dice);
     let mut seen: Vec<Value> = Vec::new();
     let mut client = resubscribed(&mut state, &mut seen);
     let mut published = 0;
@@ -250,12 +250,12 @@ fn play(steps: Vec<Step>, dice: u64) -> (u64, Vec<Value>) {
                 }
             }
             Step::Poll => match state.receive(&client.request(&client.connect()), at(0)) {
-                Outcome::Answered(reply) => {
+                RequestOutcome::Answered(reply) => {
                     let answer = client.read(&reply);
                     assert!(answer.numbers().is_sorted(), "{answer:?}");
                     seen.extend(answer.events);
                 }
-                Outcome::Parked { ticket, until_ms } => {
+                RequestOutcome::Parked { ticket, until_ms } => {
                     assert_eq!(seen.len() as u64, published, "held with events waiting");
                     assert_eq!(until_ms, HOLD_MS);
                     assert!(state.resume(ticket, 0).is_none());
@@ -263,9 +263,9 @@ fn play(steps: Vec<Step>, dice: u64) -> (u64, Vec<Value>) {
                 }
             },
             Step::HangUp => match state.receive(&client.request(&client.connect()), at(0)) {
-                Outcome::Parked { ticket, .. } => state.hung_up(ticket, 0),
+                RequestOutcome::Parked { ticket, .. } => state.hung_up(ticket, 0),
                 // The answer is lost, and with it these events for this session: go on in a new one.
-                Outcome::Answered(_) => client = resubscribed(&mut state, &mut seen),
+                RequestOutcome::Answered(_) => client = resubscribed(&mut state, &mut seen),
             },
             Step::Resubscribe => client = resubscribed(&mut state, &mut seen),
         }
@@ -274,7 +274,7 @@ fn play(steps: Vec<Step>, dice: u64) -> (u64, Vec<Value>) {
 }
 
 /// A new session that goes on after the last event read of each channel.
-fn resubscribed(state: &mut State, seen: &mut Vec<Value>) -> Client {
+fn resubscribed(state: &mut CometdState, seen: &mut Vec<Value>) -> Client {
     state.drop_sessions();
     let mut client = Client::connected(state, 0);
     for channel in [ORDERS, VISITS] {

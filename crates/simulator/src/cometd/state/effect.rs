@@ -1,17 +1,18 @@
 //! What a fault makes of a request.
 //!
-//! Here: the answer in place of the right one, or the right one altered. Not here: which request is struck
+//! Here: the answer in place of the right one, or the right one altered. Not here: which request is hit
 //! (`faults`), connections that break (`server/entry`).
 
 use serde_json::{Map, Value, json};
 
-use super::super::faults::{Harm, Refuse};
-use super::super::wire::{self, Reply};
-use super::super::{CometdReply, Delivery, cookies};
-use super::{CONNECT, DISCONNECT, State};
+use super::CometdState;
+use crate::cometd::cookies;
+use crate::cometd::exchange::{CometdReply, Delivery};
+use crate::cometd::faults::{CometdFaultEffect, Refuse};
+use crate::cometd::wire::{self, CONNECT, DISCONNECT, Reply};
 
-/// The message a fault strikes.
-pub(super) struct Struck<'a> {
+/// The message a fault hits.
+pub(super) struct FaultedRequest<'a> {
     pub(super) channel: &'a str,
     pub(super) id: Option<&'a Value>,
     pub(super) client_id: Option<&'a str>,
@@ -20,67 +21,67 @@ pub(super) struct Struck<'a> {
     pub(super) now_ms: i64,
 }
 
-impl State {
-    /// The answer of a request that is struck; `done` carries the request out and gives the right one.
-    pub(super) fn harmed(
+impl CometdState {
+    /// The answer of a request that a fault hits; `done` carries the request out and gives the right one.
+    pub(super) fn with_effect(
         &mut self,
-        struck: &Struck<'_>,
-        harm: Harm,
+        faulted: &FaultedRequest<'_>,
+        effect: CometdFaultEffect,
         done: impl FnOnce(&mut Self) -> CometdReply,
     ) -> CometdReply {
-        match harm {
-            Harm::Refuse(refuse) => self.refused_by_fault(struck, &refuse),
-            Harm::Respond { status, body, location } => {
+        match effect {
+            CometdFaultEffect::Refuse(refuse) => self.refused_by_fault(faulted, &refuse),
+            CometdFaultEffect::Respond { status, body, location } => {
                 CometdReply { status, body, location, ..CometdReply::default() }
             }
-            Harm::End { successful } => self.ended(struck, successful),
-            Harm::Cut { written, chunked } => {
-                let session = struck.client_id.and_then(|id| self.sessions.get(id));
-                let places = session.map(|session| session.places.clone());
+            CometdFaultEffect::End { successful } => self.ended(faulted, successful),
+            CometdFaultEffect::Cut { written, chunked } => {
+                let session = faulted.client_id.and_then(|id| self.sessions.get(id));
+                let positions = session.map(|session| session.positions.clone());
                 let reply = done(self);
-                if let (true, Some(places)) = (self.terms.redelivers, places)
-                    && let Some(session) = struck.client_id.and_then(|id| self.sessions.get_mut(id))
+                if let (true, Some(positions)) = (self.settings.redelivers, positions)
+                    && let Some(session) = faulted.client_id.and_then(|id| self.sessions.get_mut(id))
                 {
-                    session.places = places;
+                    session.positions = positions;
                 }
                 CometdReply { delivery: Delivery::Cut { written, chunked }, ..reply }
             }
-            Harm::Delay(ms) => CometdReply { delivery: Delivery::Late { ms }, ..done(self) },
-            Harm::Drip { pieces, every_ms } => {
+            CometdFaultEffect::Delay(ms) => CometdReply { delivery: Delivery::Late { ms }, ..done(self) },
+            CometdFaultEffect::Drip { pieces, every_ms } => {
                 CometdReply { delivery: Delivery::Drip { pieces, every_ms }, ..done(self) }
             }
-            Harm::Silence => CometdReply { delivery: Delivery::Never, ..done(self) },
-            Harm::Insert(ahead) => edit(done(self), |messages| {
+            CometdFaultEffect::Silence => CometdReply { delivery: Delivery::Never, ..done(self) },
+            CometdFaultEffect::Insert(ahead) => edit(done(self), |messages| {
                 messages.splice(0..0, ahead);
             }),
-            Harm::Repeat { other_id } => edit(done(self), |messages| repeat(messages, other_id)),
-            Harm::Cookies(cookies) => {
+            CometdFaultEffect::Repeat { other_id } => edit(done(self), |messages| repeat(messages, other_id)),
+            CometdFaultEffect::Cookies(cookies) => {
                 let mut reply = done(self);
                 reply.set_cookies.extend(cookies);
                 reply
             }
-            Harm::Merge(keys) => edit(done(self), |messages| {
+            CometdFaultEffect::Merge(keys) => edit(done(self), |messages| {
                 if let Some(Value::Object(reply)) = messages.last_mut() {
                     reply.extend(keys);
                 }
             }),
-            Harm::Odd => odd(done(self)),
+            CometdFaultEffect::Odd => odd(done(self)),
         }
     }
 
-    fn refused_by_fault(&mut self, struck: &Struck<'_>, refuse: &Refuse) -> CometdReply {
+    fn refused_by_fault(&mut self, faulted: &FaultedRequest<'_>, refuse: &Refuse) -> CometdReply {
         if refuse.ends_session {
-            self.end_session(struck.client_id);
+            self.end_session(faulted.client_id);
         }
         let mut set_cookies = Vec::new();
         if refuse.new_sticky {
             let sticky = cookies::new_sticky(&mut self.rng);
-            set_cookies.push(cookies::set_sticky(&sticky, struck.now_ms + self.terms.sticky_ms));
+            set_cookies.push(cookies::set_sticky(&sticky, faulted.now_ms + self.settings.sticky_ms));
         }
         let mut reply = Map::new();
         if !refuse.bare {
-            reply.insert("channel".into(), struck.channel.into());
-            let echoed = [("id", struck.id), ("subscription", struck.subscription)];
+            reply.insert("channel".into(), faulted.channel.into());
+            let echoed = [("id", faulted.id), ("subscription", faulted.subscription)];
             reply
                 .extend(echoed.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?.clone()))));
         }
@@ -97,18 +98,18 @@ impl State {
         wire::array(vec![Value::Object(reply)], set_cookies)
     }
 
-    fn ended(&mut self, struck: &Struck<'_>, successful: Option<bool>) -> CometdReply {
+    fn ended(&mut self, faulted: &FaultedRequest<'_>, successful: Option<bool>) -> CometdReply {
         let mut messages =
-            self.events_for(struck.client_id.unwrap_or_default(), struck.version, struck.now_ms);
+            self.events_for(faulted.client_id.unwrap_or_default(), faulted.version, faulted.now_ms);
         messages.push(match successful {
             Some(successful) => json!({ "channel": DISCONNECT, "successful": successful }),
             None => json!({ "channel": DISCONNECT }),
         });
-        let refused = Reply::failure(CONNECT, struck.id, wire::UNKNOWN_CLIENT)
-            .with_some("clientId", struck.client_id.map(Value::from).as_ref())
+        let refused = Reply::failure(CONNECT, faulted.id, wire::UNKNOWN_CLIENT)
+            .with_some("clientId", faulted.client_id.map(Value::from).as_ref())
             .advise("none");
         messages.push(refused.json());
-        self.end_session(struck.client_id);
+        self.end_session(faulted.client_id);
         wire::array(messages, Vec::new())
     }
 

@@ -4,31 +4,17 @@
 
 use serde_json::json;
 
-use super::writes::{self, Outcome};
-use super::{Facts, OrgHandle, State, flow};
-use crate::Row;
+use super::OrgHandle;
 use crate::data::{Refusal, Tables, WriteError, canonical_id};
+use crate::org::outcome::RecordOutcome;
+use crate::org::{flow, writes};
 use crate::rights::Right;
+use crate::row::Row;
 
 /// Objects whose records can be merged. Salesforce merges cases and individuals, too; an org here has none.
 const MERGEABLE: [&str; 3] = ["Account", "Contact", "Lead"];
 /// Records that one merge takes besides the master (SOAP API Developer Guide, "merge()").
 const LOSERS_MAX: usize = 2;
-
-impl State {
-    /// Takes a right away, or gives it.
-    pub(super) fn set_right(&mut self, facts: &Facts, right: Right, given: bool) {
-        if right == Right::SettingRow {
-            facts.set_exemption(&mut self.tables, given);
-        }
-        if given {
-            self.views.rights.give(right);
-        } else {
-            self.views.rights.take(right);
-        }
-        self.views.renew(&self.tables.schema);
-    }
-}
 
 impl OrgHandle {
     /// Takes a right away from the integration user; where it is a part of the org, takes it out.
@@ -58,7 +44,7 @@ impl OrgHandle {
         let writer = self.org.writer(&self.org.facts.admin_user);
         let mut state = self.org.state();
         let written = state.tables.set("Lead", lead, Row::from_iter(closed), &writer)?;
-        flow::run(&self.org, &state, &[Outcome::Written(written)], &writer);
+        flow::run(&self.org, &state, &[RecordOutcome::Written(written)], &writer);
         Ok(account)
     }
 
@@ -81,8 +67,8 @@ impl OrgHandle {
         tables.begin();
         let done = tables.merge(object, master, losers, &writer).and_then(|(gone, master)| {
             let written = tables.update(object, &master, row, &writer)?;
-            let gone = gone.into_iter().map(|id| Outcome::Deleted { id });
-            Ok(gone.chain([Outcome::Written(written)]).collect::<Vec<_>>())
+            let gone = gone.into_iter().map(|id| RecordOutcome::Deleted { id });
+            Ok(gone.chain([RecordOutcome::Written(written)]).collect::<Vec<_>>())
         });
         match &done {
             Ok(_) => tables.commit(),

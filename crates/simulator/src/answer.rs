@@ -15,12 +15,12 @@ pub(crate) struct Answer {
     pub(crate) content_type: &'static str,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Vec<u8>,
-    pub(crate) follow: Option<Follow>,
+    pub(crate) follow: Option<FollowUp>,
 }
 
 /// What begins with the answer and goes on after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Follow {
+pub(crate) enum FollowUp {
     /// The job of this id runs.
     Job(String),
 }
@@ -72,7 +72,7 @@ impl Answer {
         self
     }
 
-    pub(crate) fn followed_by(mut self, follow: Follow) -> Self {
+    pub(crate) fn followed_by(mut self, follow: FollowUp) -> Self {
         self.follow = Some(follow);
         self
     }

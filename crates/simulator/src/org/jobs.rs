@@ -1,19 +1,16 @@
 //! The jobs an org keeps, and what it says of them.
 //!
-//! Here: a job's state and its JSON. Not here: doing its work (`ingest`, `query_jobs`).
+//! Here: a job's state and its JSON. Not here: doing its work, and paths (`api/bulk`).
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::csv_in;
-use super::csv_out;
-use crate::api::answer::Answer;
+use crate::csv::{read, write};
 use crate::data::instant_text;
 use crate::faults::JobFault;
 use crate::log::LoggedJob;
-use crate::org::State;
 
 /// Jobs kept; past it the oldest that has ended goes.
 const JOBS_MAX: usize = 1_000;
@@ -45,17 +42,17 @@ impl JobState {
     }
 }
 
-/// What is still to be done.
+/// The input of a job that is still to be worked on.
 #[derive(Debug)]
-pub(crate) enum Work {
+pub(crate) enum PendingWork {
     None,
     Ingest { csv: Bytes },
     Query { soql: String },
 }
 
-/// What came of it.
+/// How a job ended, with its result files.
 #[derive(Debug)]
-pub(crate) enum Done {
+pub(crate) enum JobResult {
     Ingest {
         successful: String,
         failed: String,
@@ -89,9 +86,9 @@ pub(crate) struct Job {
     pub(crate) created_ms: i64,
     pub(crate) changed_ms: i64,
     pub(crate) state: JobState,
-    pub(crate) work: Work,
+    pub(crate) work: PendingWork,
     pub(crate) uploaded: bool,
-    pub(crate) done: Option<Done>,
+    pub(crate) done: Option<JobResult>,
     query: bool,
 }
 
@@ -109,7 +106,7 @@ impl Job {
             created_ms: now_ms,
             changed_ms: now_ms,
             state: JobState::Open,
-            work: Work::None,
+            work: PendingWork::None,
             uploaded: false,
             done: None,
             query: false,
@@ -125,20 +122,20 @@ impl Job {
         soql: String,
     ) -> Self {
         let job = Self::ingest(id, object, operation, user, now_ms);
-        Self { state: JobState::UploadComplete, work: Work::Query { soql }, query: true, ..job }
+        Self { state: JobState::UploadComplete, work: PendingWork::Query { soql }, query: true, ..job }
     }
 
     pub(crate) fn is_query(&self) -> bool {
         self.query
     }
 
-    pub(crate) fn finish(&mut self, done: Done, now_ms: i64) {
+    pub(crate) fn finish(&mut self, done: JobResult, now_ms: i64) {
         self.state = match &done {
             // Aborted at work, it stays so.
             _ if self.state == JobState::Aborted => JobState::Aborted,
-            Done::Ingest { cut: Some(cut), .. } if cut.aborted => JobState::Aborted,
-            Done::Ingest { cut: Some(_), .. } | Done::Failed { .. } => JobState::Failed,
-            Done::Ingest { .. } | Done::Query { .. } => JobState::JobComplete,
+            JobResult::Ingest { cut: Some(cut), .. } if cut.aborted => JobState::Aborted,
+            JobResult::Ingest { cut: Some(_), .. } | JobResult::Failed { .. } => JobState::Failed,
+            JobResult::Ingest { .. } | JobResult::Query { .. } => JobState::JobComplete,
         };
         self.changed_ms = now_ms;
         self.done = Some(done);
@@ -147,11 +144,11 @@ impl Job {
     /// What was not done is listed as unprocessed.
     pub(crate) fn abort(&mut self) {
         self.state = JobState::Aborted;
-        if let Work::Ingest { csv } = std::mem::replace(&mut self.work, Work::None) {
-            let unprocessed = csv_in::read(&csv, self.delimiter.1, self.crlf)
-                .map_or_else(|_| String::new(), |table| csv_out::plain(&table.header, &table.rows));
+        if let PendingWork::Ingest { csv } = std::mem::replace(&mut self.work, PendingWork::None) {
+            let unprocessed = read::table(&csv, self.delimiter.1, self.crlf)
+                .map_or_else(|_| String::new(), |table| write::plain(&table.header, &table.rows));
             let none = String::new();
-            self.done = Some(Done::Ingest {
+            self.done = Some(JobResult::Ingest {
                 successful: none.clone(),
                 failed: none,
                 unprocessed,
@@ -189,7 +186,7 @@ impl Job {
     }
 
     /// As answered to a `GET`.
-    fn full(&self) -> Value {
+    pub(crate) fn full(&self) -> Value {
         let mut shown = self.created();
         shown["jobType"] = json!(if self.query { "V2Query" } else { "V2Ingest" });
         shown["retries"] = json!(0);
@@ -202,14 +199,14 @@ impl Job {
             shown["apexProcessingTime"] = json!(0);
         }
         let (processed, failed) = match &self.done {
-            Some(Done::Ingest { processed_count, failed_count, cut, .. }) => {
+            Some(JobResult::Ingest { processed_count, failed_count, cut, .. }) => {
                 if let Some(cut) = cut.as_ref().filter(|cut| !cut.message.is_empty()) {
                     shown["errorMessage"] = json!(cut.message);
                 }
                 (*processed_count, *failed_count)
             }
-            Some(Done::Query { rows, .. }) => (rows.len(), 0),
-            Some(Done::Failed { message, .. }) => {
+            Some(JobResult::Query { rows, .. }) => (rows.len(), 0),
+            Some(JobResult::Failed { message, .. }) => {
                 if !message.is_empty() {
                     shown["errorMessage"] = json!(message);
                 }
@@ -268,44 +265,32 @@ impl Jobs {
         self.all.get(id)
     }
 
+    /// The query jobs or the ingest jobs, in the order of their creation.
+    pub(crate) fn of_kind(&self, query: bool) -> impl Iterator<Item = &Job> {
+        self.all.values().filter(move |job| job.query == query)
+    }
+
+    pub(crate) fn remove(&mut self, id: &str) {
+        self.all.remove(id);
+    }
+
     pub(crate) fn get_mut(&mut self, id: &str) -> Option<&mut Job> {
         self.all.get_mut(id)
     }
 
     /// The ingest jobs that are kept.
     pub(crate) fn logged(&self) -> Vec<LoggedJob> {
-        let jobs = self.all.values().filter(|job| !job.query);
-        jobs.map(|job| LoggedJob {
-            id: job.id.clone(),
-            operation: job.operation.clone(),
-            state: job.state.name().to_owned(),
-        })
-        .collect()
+        self.of_kind(false)
+            .map(|job| LoggedJob {
+                id: job.id.clone(),
+                operation: job.operation.clone(),
+                state: job.state.name().to_owned(),
+            })
+            .collect()
     }
 
     /// Ingest jobs and query jobs made since the start.
     pub(crate) fn counts(&self) -> (u64, u64) {
         self.made
     }
-}
-
-pub(crate) fn show(state: &State, id: &str) -> Answer {
-    state.jobs.get(id).map_or_else(Answer::not_found, |job| Answer::json(200, &job.full()))
-}
-
-pub(crate) fn list(state: &State, kind: &str) -> Answer {
-    let jobs = state.jobs.all.values().filter(|job| job.query == (kind == "V2Query"));
-    let records: Vec<Value> = jobs.map(Job::full).collect();
-    Answer::json(200, &json!({"done": true, "records": records, "nextRecordsUrl": null}))
-}
-
-pub(crate) fn delete(state: &mut State, id: &str) -> Answer {
-    let Some(job) = state.jobs.get(id) else { return Answer::not_found() };
-    let deletable = job.state.has_ended() || (job.state == JobState::UploadComplete && !job.query);
-    if !deletable {
-        let message = "Error encountered when deleting the job because the job is not terminated";
-        return Answer::error(400, "API_ERROR", message);
-    }
-    state.jobs.all.remove(id);
-    Answer::empty(204)
 }

@@ -1,8 +1,9 @@
 //! Writing result CSVs as Salesforce writes them.
 //!
-//! Here: quoting. Not here: what is in them. Every value is quoted; in the header only the `sf__` names are.
+//! Here: quoting. Not here: what stands in the cells (`api/bulk`).
+//! Every value is quoted; in the header only the `sf__` names are.
 
-/// A line of values.
+/// One line, every value of it quoted.
 pub(crate) fn line<'a>(values: impl IntoIterator<Item = &'a str>) -> String {
     let quoted: Vec<String> =
         values.into_iter().map(|value| format!("\"{}\"", value.replace('"', "\"\""))).collect();
