@@ -1,0 +1,1 @@
+//! Memory, file modes, logs and imports.

@@ -1,0 +1,1 @@
+//! One odd record or answer never stops its neighbours.

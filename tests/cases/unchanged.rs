@@ -1,0 +1,1 @@
+//! A second refresh writes nothing, whatever the org made of our values.

@@ -1,0 +1,1 @@
+//! Words and hints name the cause.
