@@ -23,7 +23,6 @@ use std::{
 };
 
 use crate::{
-    Durability, Options,
     entry::{FORMAT, Mark},
     error::StoreError,
     files::{self, file},
@@ -31,7 +30,8 @@ use crate::{
     keys::{KINDS, Key},
     moves::BODY_BYTES_MAX,
     note::{self, Note},
-    org,
+    options::{Durability, Options},
+    step::Write,
 };
 
 /// How often sled works its log up and frees segments. Nothing relies on it for durability.
@@ -70,7 +70,7 @@ pub(crate) trait Disk: Send {
     /// Bytes that are free where the entries are; None if nobody knows.
     fn free_bytes(&self) -> Option<u64>;
     /// Writes all or nothing, and waits until it is safe. Says in words why not.
-    fn commit(&mut self, writes: Vec<org::Write>) -> Result<(), String>;
+    fn commit(&mut self, writes: Vec<Write>) -> Result<(), String>;
 }
 
 /// sled 0.34. Fields are dropped in this order: the lock goes last.
@@ -229,7 +229,7 @@ impl Disk for SledDisk {
 
     /// One batch, then one blocking flush: sled's own asynchronous flush hangs for good with seven callers. On Linux
     /// that flush leaves file size and extents to later, which a power cut would undo, so the log is synced as well.
-    fn commit(&mut self, writes: Vec<org::Write>) -> Result<(), String> {
+    fn commit(&mut self, writes: Vec<Write>) -> Result<(), String> {
         let mut batch = sled::Batch::default();
         let mut given = None;
         for (key, value) in writes {

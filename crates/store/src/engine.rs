@@ -12,7 +12,6 @@ use std::{
 };
 
 use crate::{
-    Options, Room,
     disk::Disk,
     egress::Flight,
     entry::{FORMAT, Mark, StoredChange, StoredDeadLetter, StoredPage, StoredRequest},
@@ -25,8 +24,10 @@ use crate::{
         Append, Change, DeadLetter, End, HEAD_BYTES_MAX, Job, LedgerRow, OpenChanges, Progress, Request,
         Resolve, Retry, Settle,
     },
-    org::{Org, Step},
+    options::{Options, Room},
+    org::Org,
     sizes,
+    step::Step,
 };
 
 /// Pages of rows read for one call; whoever wants more asks again, so that nobody waits long.

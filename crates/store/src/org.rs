@@ -11,9 +11,8 @@ use std::{
 
 use crate::{
     egress::{Egress, Flight},
-    entry::{Mark, StoredChange, StoredDeadLetter, StoredRequest, encode_numbers},
+    entry::{StoredChange, StoredDeadLetter, StoredRequest, encode_numbers},
     error::StoreError,
-    frame,
     keys::Key,
     ledger::Ledger,
     moves::{
@@ -22,34 +21,8 @@ use crate::{
     },
     rows::Rows,
     sizes::cut,
+    step::Step,
 };
-
-/// A key, and its new framed value or None to remove it.
-pub(crate) type Write = (Vec<u8>, Option<Vec<u8>>);
-
-/// What a move has at hand: the org's name, the numbers already given, and the list of what is to be written.
-pub(crate) struct Step<'a> {
-    pub(crate) org: &'a str,
-    pub(crate) mark: &'a mut Mark,
-    pub(crate) writes: &'a mut Vec<Write>,
-}
-
-impl Step<'_> {
-    pub(crate) fn number(&mut self) -> u64 {
-        self.mark.sequence += 1;
-        self.mark.sequence
-    }
-
-    pub(crate) fn put(&mut self, key: &Key<'_>, payload: &[u8]) {
-        let key = key.bytes();
-        let value = frame::seal(&key, payload);
-        self.writes.push((key, Some(value)));
-    }
-
-    pub(crate) fn remove(&mut self, key: &Key<'_>) {
-        self.writes.push((key.bytes(), None));
-    }
-}
 
 /// One org.
 #[derive(Debug, Default)]

@@ -12,7 +12,7 @@ use crate::{
     entry::{StoredPage, encode_row},
     keys::Key,
     moves::{LedgerRow, TEXT_BYTES_MAX},
-    org::Step,
+    step::Step,
 };
 
 /// Bytes from which a page takes no more rows: the open page is written again with each move, and a page is read whole.

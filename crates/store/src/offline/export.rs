@@ -6,10 +6,7 @@ use std::{
     path::Path,
 };
 
-use super::{
-    OPTIONS,
-    line::{Line, VERSION, line},
-};
+use super::line::{Line, VERSION, line};
 use crate::{
     disk::{Disk, SledDisk},
     entry::Mark,
@@ -18,6 +15,7 @@ use crate::{
     frame,
     index::{Rebuild, check_format},
     keys::Key,
+    options::Options,
 };
 
 /// Losses that are named in the file; that there are more, the last one says.
@@ -38,7 +36,7 @@ pub struct Exported {
 /// A service has the store open, there is none or one of another format, it does not open at all, or the file is there
 /// already or cannot be written.
 pub fn export(dir: &Path, to: &Path) -> Result<Exported, StoreError> {
-    let disk = SledDisk::open_existing(dir, OPTIONS)?;
+    let disk = SledDisk::open_existing(dir, Options::OFFLINE)?;
     check_format(&disk)?;
     let sequence = sequence(&disk);
     let failed = |source| file("write", to, source);

@@ -8,10 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{
-    OPTIONS,
-    line::{Line, SubjectLine, VERSION, entry},
-};
+use super::line::{Line, SubjectLine, VERSION, entry};
 use crate::{
     disk::{Disk, SledDisk},
     entry::{FORMAT, Mark, encode_numbers},
@@ -21,7 +18,8 @@ use crate::{
     index::Rebuild,
     keys::Key,
     ledger::{Counts, Ledger},
-    org::Write,
+    options::Options,
+    step::Write,
 };
 
 /// Bytes of a line; the largest entry, written as text with every character escaped, is smaller.
@@ -91,7 +89,7 @@ fn fill(
     path: &Path,
     incomplete: bool,
 ) -> Result<Imported, StoreError> {
-    let mut disk = SledDisk::open_in(dir, IMPORT_NEW, Arc::clone(&lock), OPTIONS)?;
+    let mut disk = SledDisk::open_in(dir, IMPORT_NEW, Arc::clone(&lock), Options::OFFLINE)?;
     let wrong = |line: u64, what: &str| {
         let (path, what) = (path.to_owned(), what.to_owned());
         Err(StoreError::Export { path, line, what })
@@ -150,7 +148,7 @@ fn fill(
     collected.commit(&mut disk)?;
     disk.close()?;
     // As the service would: reads and checks all of it.
-    let disk = SledDisk::open_in(dir, IMPORT_NEW, lock, OPTIONS)?;
+    let disk = SledDisk::open_in(dir, IMPORT_NEW, lock, Options::OFFLINE)?;
     let mut rebuild = Rebuild::default();
     disk.each(&mut |key, value| rebuild.add(key, value))?;
     rebuild.finish(disk.noted())?;

@@ -21,7 +21,7 @@ use crate::{
     keys::Key,
     ledger::{Counts, Ledger},
     moves::{Change, DeadLetter, End, Lane, LedgerRow, Request, Subject},
-    org::Write,
+    step::Write,
 };
 
 /// Version of the file's form. Those before it can be read.

@@ -12,7 +12,7 @@ use std::{
 use crate::{
     Options, Store, StoreError,
     disk::{Disk, Show},
-    org,
+    step::Write,
 };
 
 /// Clones are the same disk.
@@ -49,7 +49,7 @@ impl Disk for Memory {
         self.free_bytes.lock().unwrap().to_owned()
     }
 
-    fn commit(&mut self, writes: Vec<org::Write>) -> Result<(), String> {
+    fn commit(&mut self, writes: Vec<Write>) -> Result<(), String> {
         self.commits.fetch_add(1, Ordering::SeqCst);
         if let Some(gate) = &*self.gate.lock().unwrap() {
             gate.recv().unwrap();
