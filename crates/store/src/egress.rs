@@ -7,7 +7,8 @@
 //!          └─────────────────────────────────┘          any of them ─end─▶ gone
 //! ```
 //!
-//! Here: lanes, due times, order per key. Not here: bodies, ledger and what is written to disk (`org.rs`).
+//! Here: lanes, due times, order per key. Not here: bodies, the ledger and what is written to disk (`settle.rs`,
+//! `resolve.rs`).
 //!
 //! Invariant: of one key at most two changes are here, and only the older one may be taken.
 //! Invariant: `ready` and `timed` together hold exactly the changes that are free and have none of their key before them.
@@ -17,7 +18,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::moves::Lane;
+use crate::commands::Lane;
 
 /// Who has a change.
 #[derive(Clone, Debug, PartialEq, Eq)]

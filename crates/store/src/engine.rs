@@ -1,7 +1,7 @@
 //! The store's thread from the inside: carries a call out in memory, collects what is to be written, commits it.
 //!
-//! Here: fetching what a move needs, and the one place that commits. Not here: what a move does (`org.rs`), when to
-//! commit (`thread.rs`).
+//! Here: fetching what a command needs, and the one place that commits. Not here: what a command does (`append.rs`,
+//! `settle.rs`, `resolve.rs`), what only reads (`queries.rs`), when to commit (`thread.rs`).
 //!
 //! Invariant: what a call reads includes what earlier calls of the same commit have written.
 //! Invariant: after a failed commit nothing is answered from memory any more, because the disk may say otherwise.
@@ -12,32 +12,27 @@ use std::{
 };
 
 use crate::{
+    commands::{Append, Change, DeadLetter, End, Resolve, Retry, Settle},
     disk::Disk,
     egress::Flight,
-    entry::{FORMAT, Mark, StoredChange, StoredDeadLetter, StoredPage, StoredRequest},
+    entry::{FORMAT, Mark, StoredChange, StoredDeadLetter},
     error::StoreError,
     frame::{self, Writer},
     index::{Index, Rebuild, check_format},
     keys::Key,
     ledger::Counts,
-    moves::{
-        Append, Change, DeadLetter, End, HEAD_BYTES_MAX, Job, LedgerRow, OpenChanges, Progress, Request,
-        Resolve, Retry, Settle,
-    },
     options::{Options, Room},
     org::Org,
     sizes,
     step::Step,
 };
 
-/// Pages of rows read for one call; whoever wants more asks again, so that nobody waits long.
-const PAGES_READ_MAX: usize = 256;
-/// Pages of rows removed with one move, because they are too old.
+/// Pages of rows removed with one command, because they are too old.
 const PAGES_EXPIRED_MAX: usize = 16;
 
 /// Everything that the thread owns.
 pub(crate) struct Engine {
-    index: Index,
+    pub(crate) index: Index,
     depth_max: u64,
     free_bytes_min: u64,
     /// How long rows are kept.
@@ -55,7 +50,7 @@ impl Engine {
         check_format(&*disk)?;
         let mut rebuild = Rebuild::default();
         disk.each(&mut |key, value| rebuild.add(key, value))?;
-        let found = rebuild.finish(disk.noted())?;
+        let found = rebuild.finish(disk.given_before())?;
         let is_new = found.is_none();
         let index = found.unwrap_or_default();
         let Options { depth_max, ledger_days, free_bytes_min, .. } = options;
@@ -128,51 +123,12 @@ impl Engine {
         self.step(org, |found, step| found.append(step, append, depth_max))
     }
 
-    pub(crate) fn position(&mut self, org: &str, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        sizes::org(org)?;
-        sizes::name(org, "name of a position", name)?;
-        self.read(&Key::Position { org, name })
-    }
-
-    pub(crate) fn ingress_head(&mut self, org: &str, records_max: u64) -> Result<Vec<Request>, StoreError> {
-        let (mut requests, mut bytes) = (Vec::new(), 0);
-        for seq in self.index.orgs.get(org).map(|found| found.head(records_max)).unwrap_or_default() {
-            let key = Key::Request(seq);
-            let stored = self.must_read(&key, |payload| StoredRequest::decode(seq, payload))?;
-            bytes += stored.request.body.len();
-            if bytes > HEAD_BYTES_MAX && !requests.is_empty() {
-                break;
-            }
-            requests.push(stored.request);
-        }
-        Ok(requests)
-    }
-
     pub(crate) fn settle(&mut self, org: &str, settle: Settle) -> Result<(), StoreError> {
         sizes::settle(org, &settle)?;
         sizes::positions(org, &settle.positions)?;
         let replaced = self.index.orgs.get(org).map(|found| found.replaced_by(&settle)).unwrap_or_default();
         let stored = self.stored(replaced)?;
         self.step(org, |found, step| found.settle(step, settle, stored))
-    }
-
-    pub(crate) fn open_changes(
-        &mut self,
-        org: &str,
-        target: &str,
-        keys: Vec<String>,
-    ) -> Result<OpenChanges, StoreError> {
-        let mut all = OpenChanges::new();
-        for key in keys {
-            let found = self.index.orgs.get(org);
-            let open: Vec<u64> =
-                found.into_iter().flat_map(|found| found.egress.open(target, &key)).collect();
-            if !open.is_empty() {
-                let changes = self.changes(open)?;
-                all.insert(key, changes.into_iter().map(|change| change.body).collect());
-            }
-        }
-        Ok(all)
     }
 
     pub(crate) fn egress_take(
@@ -220,23 +176,6 @@ impl Engine {
         self.step(org, |found, step| found.put_job(step, id, body, changes))
     }
 
-    pub(crate) fn jobs(&mut self, org: &str) -> Result<Vec<Job>, StoreError> {
-        let jobs = self.index.orgs.get(org).map(|found| found.jobs.clone()).unwrap_or_default();
-        let mut answer = Vec::with_capacity(jobs.len());
-        for (id, changes) in jobs {
-            let body = self.must_read(&Key::Job { org, id: &id }, |body| Some(body.to_vec()))?;
-            answer.push(Job { id: id.to_string(), body, changes: self.changes(changes)? });
-        }
-        Ok(answer)
-    }
-
-    pub(crate) fn orgs(&self) -> Vec<(String, Counts)> {
-        let counted = self.index.orgs.iter().map(|(org, found)| (org.clone(), found.ledger.counts));
-        let mut orgs: Vec<_> = counted.filter(|(_, counts)| counts.records_in > 0).collect();
-        orgs.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        orgs
-    }
-
     pub(crate) fn forget(&mut self, name: &str) -> Result<Option<Counts>, StoreError> {
         sizes::org(name)?;
         let Some(org) = self.index.orgs.remove(name) else { return Ok(None) };
@@ -252,31 +191,6 @@ impl Engine {
         self.bytes += writes.iter().map(|(key, _)| key.len()).sum::<usize>();
         self.waiting.extend(writes);
         Ok(Some(org.ledger.counts))
-    }
-
-    pub(crate) fn counts(&self, org: &str) -> Counts {
-        self.index.orgs.get(org).map(|found| found.ledger.counts).unwrap_or_default()
-    }
-
-    pub(crate) fn progress(&self, org: &str) -> Progress {
-        let given = self.index.mark.sequence;
-        let none = Progress { given, ..Progress::default() };
-        self.index.orgs.get(org).map_or(none, |found| found.progress(given))
-    }
-
-    pub(crate) fn next_due_ms(&self, org: &str) -> Option<u64> {
-        self.index.orgs.get(org)?.egress.next_due_ms()
-    }
-
-    pub(crate) fn dead_letters(
-        &mut self,
-        org: &str,
-        before: u64,
-        limit: usize,
-    ) -> Result<Vec<DeadLetter>, StoreError> {
-        let Some(found) = self.index.orgs.get(org) else { return Ok(Vec::new()) };
-        let older = found.dead.iter().rev().copied().filter(|seq| *seq < before);
-        older.take(limit).collect::<Vec<_>>().into_iter().map(|seq| self.letter(seq)).collect()
     }
 
     pub(crate) fn dead_letter(&mut self, org: &str, seq: u64) -> Result<DeadLetter, StoreError> {
@@ -303,49 +217,12 @@ impl Engine {
     ) -> Result<(), StoreError> {
         let letter = self.dead_letter(org, seq)?;
         self.step(org, |found, step| {
-            found.unbury(step, letter, End::Discarded, at_ms, by);
+            found.remove_dead_letter(step, letter, End::Discarded, at_ms, by);
             Ok(())
         })
     }
 
-    /// Rows that are wanted, newest first, from a number of pages before the given one. The second answer is where to
-    /// go on; None if there is nothing older.
-    pub(crate) fn rows(
-        &mut self,
-        org: &str,
-        wanted: impl Fn(&LedgerRow) -> bool,
-        before: u64,
-    ) -> Result<(Vec<LedgerRow>, Option<u64>), StoreError> {
-        let Some(found) = self.index.orgs.get(org) else { return Ok((Vec::new(), None)) };
-        let older = found.rows.pages.iter().rev().copied().filter(|seq| *seq < before);
-        let pages: Vec<u64> = older.take(PAGES_READ_MAX + 1).collect();
-        let more = pages.get(PAGES_READ_MAX - 1).copied().filter(|_| pages.len() > PAGES_READ_MAX);
-        let mut rows = Vec::new();
-        for seq in pages.into_iter().take(PAGES_READ_MAX) {
-            let page =
-                self.must_read(&Key::Page(seq), |payload| StoredPage::decode(payload)?.decode_rows())?;
-            rows.extend(page.into_iter().rev().filter(&wanted));
-        }
-        Ok((rows, more))
-    }
-
-    /// Changes for a record that wait or are being written, oldest first, from a number of changes after the given
-    /// one. The second answer is where to go on.
-    pub(crate) fn changes_of(
-        &mut self,
-        org: &str,
-        record: &str,
-        after: u64,
-    ) -> Result<(Vec<Change>, Option<u64>), StoreError> {
-        let Some(found) = self.index.orgs.get(org) else { return Ok((Vec::new(), None)) };
-        let numbers = found.egress.after(after, PAGES_READ_MAX + 1);
-        let more = numbers.get(PAGES_READ_MAX - 1).copied().filter(|_| numbers.len() > PAGES_READ_MAX);
-        let changes = self.changes(numbers.into_iter().take(PAGES_READ_MAX))?;
-        let is_of = |change: &Change| change.subjects.iter().any(|subject| subject.record == record);
-        Ok((changes.into_iter().filter(is_of).collect(), more))
-    }
-
-    fn letter(&mut self, seq: u64) -> Result<DeadLetter, StoreError> {
+    pub(crate) fn letter(&mut self, seq: u64) -> Result<DeadLetter, StoreError> {
         Ok(self.must_read(&Key::DeadLetter(seq), |payload| StoredDeadLetter::decode(seq, payload))?.letter)
     }
 
@@ -412,7 +289,10 @@ impl Engine {
         }
     }
 
-    fn changes(&mut self, numbers: impl IntoIterator<Item = u64>) -> Result<Vec<Change>, StoreError> {
+    pub(crate) fn changes(
+        &mut self,
+        numbers: impl IntoIterator<Item = u64>,
+    ) -> Result<Vec<Change>, StoreError> {
         numbers.into_iter().map(|seq| Ok(self.change(seq)?.change)).collect()
     }
 
@@ -420,7 +300,7 @@ impl Engine {
         self.must_read(&Key::Change(seq), |payload| StoredChange::decode(seq, payload))
     }
 
-    fn must_read<T>(
+    pub(crate) fn must_read<T>(
         &mut self,
         key: &Key<'_>,
         decode: impl FnOnce(&[u8]) -> Option<T>,
@@ -432,7 +312,7 @@ impl Engine {
     }
 
     /// The payload under a key, as of the last call, committed or not.
-    fn read(&mut self, key: &Key<'_>) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(crate) fn read(&mut self, key: &Key<'_>) -> Result<Option<Vec<u8>>, StoreError> {
         let bytes = key.bytes();
         let value = match self.waiting.get(&bytes) {
             Some(waiting) => waiting.clone(),

@@ -5,9 +5,9 @@
 //! A new field needs a new `FORMAT` and a step from the old one.
 
 use crate::{
+    commands::{Change, DeadLetter, End, Lane, LedgerRow, Request, Subject},
     frame::{Reader, Writer},
     ledger::{Counts, Ledger},
-    moves::{Change, DeadLetter, End, Lane, LedgerRow, Request, Subject},
 };
 
 /// Format of the database as a whole.

@@ -12,12 +12,17 @@
 //! Each of A, B and C is one atomic commit that is on disk before the call is answered. One thread owns the database;
 //! it takes what waits for it, applies it in memory, writes it in one batch, flushes once and answers all.
 //!
-//! `store.rs` is the handle, `moves.rs` has the data, `org.rs` decides, `engine.rs` performs, `thread.rs` groups commits,
-//! `disk.rs` is the only file that knows the database, `offline` what is done to one that no service has open. Not here: what a body means.
+//! `store.rs` is the handle and `commands.rs` has the data of its calls. `thread.rs` groups calls into commits, `engine.rs`
+//! carries them out: commands by `append.rs`, `settle.rs` and `resolve.rs`, questions by `queries.rs`. Per org, `org.rs`,
+//! `egress.rs`, `ledger.rs` and `rows.rs` are what is known in memory; `index.rs` rebuilds it at opening. `entry.rs`,
+//! `frame.rs` and `keys.rs` say how an entry looks on disk, and `disk.rs` is the only file that knows the database.
+//! `offline` is what is done to a database that no service has open. Not here: what a body means.
 //!
 //! Invariant: per org, what came in = what has ended + what is open, in every commit.
 //! Invariant: a change is offered to one taker at a time, and changes of one key in their order.
 
+mod append;
+mod commands;
 mod disk;
 mod egress;
 mod engine;
@@ -28,28 +33,30 @@ mod frame;
 mod index;
 mod keys;
 mod ledger;
-mod moves;
-mod note;
 pub mod offline;
 mod options;
 mod org;
+mod queries;
+mod resolve;
 mod rows;
+mod settle;
 mod sizes;
 mod step;
 mod store;
+mod superblock;
 mod thread;
 
 #[cfg(test)]
 mod tests;
 
 pub use crate::{
-    error::StoreError,
-    ledger::Counts,
-    moves::{
+    commands::{
         Append, BODY_BYTES_MAX, Change, DEAD_LETTERS_MAX, DeadLetter, End, HEAD_BYTES_MAX, Job, Lane,
         LedgerRow, NAME_BYTES_MAX, NewChange, NewDead, NewRequest, OpenChanges, Outcome, Progress, Request,
         Resolve, Retry, Settle, Subject, TEXT_BYTES_MAX, TRAIL_BYTES_MAX, units,
     },
+    error::StoreError,
+    ledger::Counts,
     options::{Durability, Options, Room},
     store::Store,
 };

@@ -1,12 +1,12 @@
 //! What is too large to be stored.
 //!
-//! Here: one check per call, made before anything else. Not here: how much may wait (`org.rs`).
+//! Here: one check per call, made before anything else. Not here: how much may wait (`append.rs`).
 
 use crate::{
-    error::StoreError,
-    moves::{
+    commands::{
         Append, BODY_BYTES_MAX, NAME_BYTES_MAX, NewDead, Settle, Subject, TEXT_BYTES_MAX, TRAIL_BYTES_MAX,
     },
+    error::StoreError,
 };
 
 const _: () = assert!(NAME_BYTES_MAX < u16::MAX as usize);
@@ -41,7 +41,7 @@ pub(crate) fn append(org: &str, append: &Append) -> Result<(), StoreError> {
     dead(org, &append.dead)
 }
 
-/// Positions that move.
+/// Positions that are set.
 pub(crate) fn positions(org: &str, positions: &[(String, Vec<u8>)]) -> Result<(), StoreError> {
     positions.iter().try_for_each(|(position, value)| {
         name(org, "name of a position", position)?;

@@ -1,7 +1,7 @@
 //! What a command wants written.
 //!
-//! Here: giving out numbers, and collecting the entries that go to disk in one commit. Not here: which entries a command
-//! writes (`org.rs`, `rows.rs`), writing them (`disk.rs`).
+//! Here: giving out numbers, and collecting the entries that go to disk in one commit. Not here: which entries those
+//! are (`append.rs`, `settle.rs`, `resolve.rs`, `rows.rs`), writing them (`disk.rs`).
 
 use crate::{entry::Mark, frame, keys::Key};
 

@@ -8,14 +8,14 @@
 use std::{path::Path, sync::Arc};
 
 use crate::{
+    commands::{
+        Append, Change, DeadLetter, End, Job, LedgerRow, OpenChanges, Progress, Request, Resolve, Retry,
+        Settle,
+    },
     disk::{Disk, SledDisk},
     engine::Engine,
     error::StoreError,
     ledger::Counts,
-    moves::{
-        Append, Change, DeadLetter, End, Job, LedgerRow, OpenChanges, Progress, Request, Resolve, Retry,
-        Settle,
-    },
     options::{Options, Room},
     thread::Worker,
 };

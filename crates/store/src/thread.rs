@@ -28,14 +28,14 @@ const COMMIT_BYTES_MAX: usize = 2 * 1024 * 1024;
 type Answer = Box<dyn FnOnce(&Engine) + Send>;
 type Work = Box<dyn FnOnce(&mut Engine) -> Answer + Send>;
 
-enum Command {
+enum Message {
     Work(Work),
     Close(oneshot::Sender<Result<(), StoreError>>),
 }
 
 /// The thread's owner. Dropping it lets the thread commit what waits, and waits for its end.
 pub(crate) struct Worker {
-    sender: Option<mpsc::Sender<Command>>,
+    sender: Option<mpsc::Sender<Message>>,
     thread: Option<JoinHandle<()>>,
     closed: AtomicBool,
     /// Why a commit failed; closed when the thread ends.
@@ -72,7 +72,7 @@ impl Worker {
         if self.closed.load(Ordering::Acquire) {
             return Err(StoreError::Closed);
         }
-        if !self.send(Command::Work(Box::new(work))).await {
+        if !self.send(Message::Work(Box::new(work))).await {
             let closed = self.closed.load(Ordering::Acquire);
             return Err(if closed { StoreError::Closed } else { StoreError::Ended });
         }
@@ -96,14 +96,14 @@ impl Worker {
             return Err(StoreError::Closed);
         }
         // If the thread is gone, so is `reply`, and that ends the wait.
-        self.send(Command::Close(reply)).await;
+        self.send(Message::Close(reply)).await;
         answer.await.map_err(|_| StoreError::Ended)?
     }
 
     /// False if the thread takes no more.
-    async fn send(&self, command: Command) -> bool {
+    async fn send(&self, message: Message) -> bool {
         match &self.sender {
-            Some(sender) => sender.send(command).await.is_ok(),
+            Some(sender) => sender.send(message).await.is_ok(),
             None => false,
         }
     }
@@ -125,15 +125,15 @@ impl Drop for Worker {
     }
 }
 
-fn run(mut engine: Engine, mut inbox: mpsc::Receiver<Command>, tell: &watch::Sender<Option<String>>) {
+fn run(mut engine: Engine, mut inbox: mpsc::Receiver<Message>, tell: &watch::Sender<Option<String>>) {
     let mut closer = None;
     let mut answers: Vec<Answer> = Vec::new();
     while let Some(first) = inbox.blocking_recv() {
         let mut next = Some(first);
-        while let Some(command) = next {
-            match command {
-                Command::Work(work) => answers.push(work(&mut engine)),
-                Command::Close(reply) => {
+        while let Some(message) = next {
+            match message {
+                Message::Work(work) => answers.push(work(&mut engine)),
+                Message::Close(reply) => {
                     inbox.close();
                     closer = Some(reply);
                 }

@@ -36,7 +36,7 @@ pub fn compact(dir: &Path) -> Result<Compacted, StoreError> {
     check_format(&old)?;
     let mut rebuild = Rebuild::default();
     old.each(&mut |key, value| rebuild.add(key, value))?;
-    rebuild.finish(old.noted())?;
+    rebuild.finish(old.given_before())?;
     let bytes_before = bytes_in(old.db_dir())?;
     let new_dir = dir.join(COMPACT_NEW);
     files::remove_dir(&new_dir)?;

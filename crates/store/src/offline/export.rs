@@ -59,7 +59,7 @@ pub fn export(dir: &Path, to: &Path) -> Result<Exported, StoreError> {
         Ok(())
     })?;
     // What is missing without a trace, the ledgers tell.
-    if let Err(problem) = rebuild.finish(disk.noted()) {
+    if let Err(problem) = rebuild.finish(disk.given_before()) {
         exported.lost.push(problem.to_string());
     }
     let crc32 = out.crc.clone().finalize();

@@ -151,7 +151,7 @@ fn fill(
     let disk = SledDisk::open_in(dir, IMPORT_NEW, lock, Options::OFFLINE)?;
     let mut rebuild = Rebuild::default();
     disk.each(&mut |key, value| rebuild.add(key, value))?;
-    rebuild.finish(disk.noted())?;
+    rebuild.finish(disk.given_before())?;
     disk.close()?;
     Ok(Imported { entries, losses })
 }

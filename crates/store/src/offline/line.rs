@@ -14,13 +14,13 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    commands::{Change, DeadLetter, End, Lane, LedgerRow, Request, Subject},
     entry::{
         StoredChange, StoredDeadLetter, StoredPage, StoredRequest, decode_numbers, encode_numbers, encode_row,
     },
     frame,
     keys::Key,
     ledger::{Counts, Ledger},
-    moves::{Change, DeadLetter, End, Lane, LedgerRow, Request, Subject},
     step::Write,
 };
 

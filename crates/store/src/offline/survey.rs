@@ -96,7 +96,7 @@ pub fn survey(dir: &Path) -> Result<Survey, StoreError> {
             Ok(())
         }
     })?;
-    if let Err(problem) = rebuild.finish(disk.noted()) {
+    if let Err(problem) = rebuild.finish(disk.given_before()) {
         survey.problem(problem.to_string());
     }
     survey.disk_bytes = bytes_in(disk.db_dir())?;

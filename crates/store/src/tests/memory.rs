@@ -41,7 +41,7 @@ impl Disk for Memory {
         self.entries.lock().unwrap().iter().try_for_each(|(key, value)| show(key, value))
     }
 
-    fn noted(&self) -> Option<u64> {
+    fn given_before(&self) -> Option<u64> {
         None
     }
 

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::{
     OPTIONS, change, dead,
     memory::Memory,
-    model::{Flight, Model},
+    model::{Model, ModelFlight},
     request, subject, wait,
 };
 use crate::{Append, Change, End, Lane, OpenChanges, Outcome, Resolve, Retry, Settle, Store, StoreError};
@@ -43,7 +43,7 @@ enum Call {
     Resolve { picks: Vec<(Index, Verdict)>, finish: Option<Index> },
     PutJob { id: u8, picks: Vec<Index> },
     Release,
-    Unbury { from_end: usize, retry: bool },
+    RemoveLetter { from_end: usize, retry: bool },
     Refused(Index),
     Reopen { close: bool },
     DiskFails,
@@ -78,7 +78,7 @@ fn any_call() -> impl Strategy<Value = Call> {
         6 => resolve.prop_map(|(picks, finish)| Call::Resolve { picks, finish }),
         3 => (0..2_u8, vec(any::<Index>(), 0..4)).prop_map(|(id, picks)| Call::PutJob { id, picks }),
         2 => Just(Call::Release),
-        2 => (0..3_usize, any::<bool>()).prop_map(|(from_end, retry)| Call::Unbury { from_end, retry }),
+        2 => (0..3_usize, any::<bool>()).prop_map(|(from_end, retry)| Call::RemoveLetter { from_end, retry }),
         2 => any::<Index>().prop_map(Call::Refused),
         2 => any::<bool>().prop_map(|close| Call::Reopen { close }),
         1 => Just(Call::DiskFails),
@@ -137,7 +137,7 @@ impl World {
                 self.store().release(ORGS[at]).await.unwrap();
                 self.models[at].release();
             }
-            Call::Unbury { from_end, retry } => self.unbury(at, from_end, retry).await,
+            Call::RemoveLetter { from_end, retry } => self.remove_letter(at, from_end, retry).await,
             Call::Refused(pick) => self.refused(at, pick).await,
             Call::Reopen { close } => self.reopen(close).await,
             Call::DiskFails => self.disk_fails(at).await,
@@ -215,7 +215,7 @@ impl World {
     }
 
     fn in_flight(&self, at: usize) -> Vec<u64> {
-        let flying = self.models[at].changes.iter().filter(|waiting| waiting.flight != Flight::Free);
+        let flying = self.models[at].changes.iter().filter(|waiting| waiting.flight != ModelFlight::Free);
         flying.filter_map(|waiting| waiting.seq).collect()
     }
 
@@ -249,7 +249,9 @@ impl World {
     }
 
     async fn put_job(&mut self, at: usize, id: &str, picks: &[Index]) {
-        let may = |flight: &Flight| *flight == Flight::Taken || *flight == Flight::Job(id.to_owned());
+        let may = |flight: &ModelFlight| {
+            *flight == ModelFlight::Taken || *flight == ModelFlight::Job(id.to_owned())
+        };
         let may: Vec<_> =
             self.models[at].changes.iter().filter(|w| may(&w.flight)).filter_map(|w| w.seq).collect();
         let picks = picks.iter().filter(|_| !may.is_empty());
@@ -260,7 +262,7 @@ impl World {
         self.models[at].put_job(id, body, &chosen);
     }
 
-    async fn unbury(&mut self, at: usize, from_end: usize, retry: bool) {
+    async fn remove_letter(&mut self, at: usize, from_end: usize, retry: bool) {
         let (store, org) = (self.store(), ORGS[at]);
         let letters = store.dead_letters(org, u64::MAX, from_end + 1).await.unwrap();
         let error = store.discard_letter(org, u64::MAX, "cli", 7).await.unwrap_err();
@@ -288,7 +290,7 @@ impl World {
         let rows = self.store().rows(org, record, 1).await.unwrap();
         let end = if retry { End::Retried } else { End::Discarded };
         assert_eq!((rows[0].end, rows[0].seq, rows[0].by.as_str()), (end, seq, "cli"));
-        self.models[at].unbury(from_end, retry.then(|| body.into_bytes()), &letter.subjects);
+        self.models[at].remove_letter(from_end, retry.then(|| body.into_bytes()), &letter.subjects);
     }
 
     /// Calls that must be refused; that they change nothing is seen by the comparison after it.
@@ -333,7 +335,7 @@ impl World {
         }
         let job = Resolve { finished_job: Some("never".to_owned()), ..Resolve::default() };
         assert!(matches!(store.resolve(org, job).await.unwrap_err(), StoreError::UnknownJob { .. }));
-        let free: Vec<_> = self.models[at].changes.iter().filter(|w| w.flight == Flight::Free).collect();
+        let free: Vec<_> = self.models[at].changes.iter().filter(|w| w.flight == ModelFlight::Free).collect();
         let free: Vec<_> = free.into_iter().filter_map(|waiting| waiting.seq).collect();
         let mut outcomes: Vec<_> =
             self.in_flight(at).into_iter().map(|seq| (seq, Outcome::Written)).collect();
@@ -392,7 +394,7 @@ impl World {
             assert_eq!(rows, expected.cloned().collect::<Vec<_>>());
             let open = store.changes_of(org, record, 999).await.unwrap();
             let of_record =
-                |waiting: &&super::model::Waiting| waiting.subjects.iter().any(|s| s.record == record);
+                |waiting: &&super::model::ModelChange| waiting.subjects.iter().any(|s| s.record == record);
             assert_eq!(open.len(), model.changes.iter().filter(of_record).count());
         }
         for (name, value) in &model.positions {
@@ -411,7 +413,8 @@ impl World {
         assert_eq!(jobs.len(), model.jobs.len());
         for (job, (id, body)) in jobs.iter().zip(&model.jobs) {
             assert_eq!((&job.id, &job.body), (id, body));
-            let of_job = model.changes.iter().filter(|waiting| waiting.flight == Flight::Job(id.clone()));
+            let of_job =
+                model.changes.iter().filter(|waiting| waiting.flight == ModelFlight::Job(id.clone()));
             let mut of_job: Vec<_> = of_job.collect();
             of_job.sort_by_key(|waiting| waiting.seq);
             assert_eq!(job.changes.len(), of_job.len());
@@ -420,7 +423,7 @@ impl World {
     }
 }
 
-fn same(change: &Change, waiting: &super::model::Waiting) {
+fn same(change: &Change, waiting: &super::model::ModelChange) {
     assert_eq!(Some(change.seq), waiting.seq);
     assert_eq!((&change.target, &change.key, &change.body), (&waiting.target, &waiting.key, &waiting.body));
     assert_eq!((change.lane, &change.subjects), (waiting.lane, &waiting.subjects));

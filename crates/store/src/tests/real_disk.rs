@@ -219,7 +219,7 @@ fn what_was_acknowledged_survives_a_kill() {
             wait(async { (store.counts("acme").await.unwrap(), position(&store).await) });
         assert!(counts.balanced(), "{counts:?}");
         assert!(position >= appended, "position {position}, acknowledged {appended}");
-        assert_eq!(counts.records_in, position, "a position moves in the commit of its requests");
+        assert_eq!(counts.records_in, position, "a position is set in the commit of its requests");
         assert!(counts.written >= written, "{counts:?}, acknowledged {written}");
         let head = wait(store.ingress_head("acme", u64::MAX)).unwrap();
         let bodies: Vec<u64> =

@@ -1,0 +1,97 @@
+//! Point B: requests leave ingress, and each of their records gets its place.
+//!
+//! Here: whether the records of a settle balance, and what it changes. Not here: which change may be taken next
+//! (`egress.rs`).
+
+use std::collections::BTreeMap;
+
+use crate::{
+    commands::{Change, End, Lane, NewChange, Settle, units},
+    entry::StoredChange,
+    error::StoreError,
+    keys::Key,
+    org::{Ended, Org},
+    step::Step,
+};
+impl Org {
+    /// Changes that a settle will replace, unless it is refused: `settle` needs their stored form.
+    pub(crate) fn replaced_by(&self, settle: &Settle) -> Vec<u64> {
+        let changes = settle.changes.iter();
+        changes.flat_map(|change| self.egress.replaceable(&change.target, &change.key)).collect()
+    }
+
+    /// Point B. `stored` has the changes that `replaced_by` named.
+    pub(crate) fn settle(
+        &mut self,
+        step: &mut Step<'_>,
+        settle: Settle,
+        mut stored: BTreeMap<u64, StoredChange>,
+    ) -> Result<(), StoreError> {
+        let Settle { requests, unchanged, no_data, dead, changes, at_ms, positions } = settle;
+        let mut taken = BTreeMap::new();
+        for seq in requests {
+            let known =
+                [Lane::Live, Lane::Refresh].into_iter().find(|lane| self.ingress.contains_key(&(*lane, seq)));
+            let (Some(lane), false) = (known, taken.contains_key(&seq)) else {
+                return Err(StoreError::UnknownRequest { org: step.org.to_owned(), seq });
+            };
+            taken.insert(seq, lane);
+        }
+        let records = taken.iter().filter_map(|(seq, lane)| self.ingress.get(&(*lane, *seq)));
+        let records: u64 = records.map(|records| u64::from(*records)).sum();
+        let lost = dead.iter().map(|letter| u64::from(letter.subject.units)).sum();
+        let written: u64 = changes.iter().map(|change| units(&change.subjects)).sum();
+        let given = [units(&unchanged), units(&no_data), written].into_iter().fold(lost, u64::saturating_add);
+        if given != records {
+            return Err(StoreError::Unbalanced { org: step.org.to_owned(), taken: records, given });
+        }
+        for (seq, lane) in taken {
+            self.ingress.remove(&(lane, seq));
+            step.remove(&Key::Request(seq));
+            self.ledger.requests -= 1;
+        }
+        self.ledger.counts.open_ingress -= records;
+        self.ledger.counts.unchanged += units(&unchanged);
+        self.ledger.counts.no_data += units(&no_data);
+        for (end, subjects) in [(End::Unchanged, unchanged), (End::NoData, no_data)] {
+            let ended = Ended { end, at_ms, seq: 0, tries: 0, target: "", key: "", reason: "", by: "" };
+            self.add_rows(step, &ended, subjects);
+        }
+        for letter in dead {
+            self.add_new_dead_letter(step, letter);
+        }
+        for change in changes {
+            self.push(step, change, at_ms, &mut stored);
+        }
+        self.set_positions(step, positions);
+        Ok(())
+    }
+
+    fn push(
+        &mut self,
+        step: &mut Step<'_>,
+        change: NewChange,
+        at_ms: u64,
+        stored: &mut BTreeMap<u64, StoredChange>,
+    ) {
+        let NewChange { lane, target, key, subjects, body } = change;
+        let (seq, units) = (step.number(), units(&subjects));
+        let pushed = self.egress.push(seq, lane, &target, &key, units);
+        for (old, units) in pushed.replaced {
+            step.remove(&Key::Change(old));
+            self.ledger.changes -= 1;
+            self.ledger.counts.open_egress -= units;
+            self.ledger.counts.superseded += units;
+            if let Some(StoredChange { change, .. }) = stored.remove(&old) {
+                self.add_superseded_rows(step, change, at_ms, seq);
+            }
+        }
+        let (attempts, last_reason) = (0, String::new());
+        let change = Change { seq, lane: pushed.lane, target, key, subjects, attempts, last_reason, body };
+        let new = StoredChange { org: step.org.to_owned(), due_ms: 0, change };
+        step.put(&Key::Change(seq), &new.encode());
+        stored.insert(seq, new);
+        self.ledger.changes += 1;
+        self.ledger.counts.open_egress += units;
+    }
+}
