@@ -295,7 +295,7 @@ async fn begin(org: &OrgContext, channel: &str) -> Result<StartFrom, StoreError>
         return Ok(StartFrom::Earliest);
     }
     let positions = vec![(name, org.clock.now_ms().to_string().into_bytes())];
-    org.store.append(org.id(), Append { positions, requests: Vec::new(), dead: Vec::new() }).await?;
+    org.store.append(org.id(), Append { positions, ..Append::default() }).await?;
     Ok(StartFrom::Latest)
 }
 

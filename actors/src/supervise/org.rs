@@ -311,7 +311,7 @@ impl OrgActor {
 
 async fn store_wish(org: &OrgContext, wish: Wish) -> Result<(), StoreError> {
     let positions = vec![(WISH.to_owned(), pack(&wish))];
-    org.store.append(org.id(), Append { positions, requests: Vec::new(), dead: Vec::new() }).await
+    org.store.append(org.id(), Append { positions, ..Append::default() }).await
 }
 
 fn note_down(org: &OrgContext, part: Part, wish: Wish, stopping: bool) {
@@ -443,7 +443,7 @@ impl Handler<Replay> for OrgActor {
             let before = org.store.position(org.id(), &position_name(&channel)).await?;
             let before = before.map(|before| String::from_utf8_lossy(&before).into_owned());
             let positions = from.positions(&channel, org.clock.now_ms());
-            org.store.append(org.id(), Append { positions, requests: Vec::new(), dead: Vec::new() }).await?;
+            org.store.append(org.id(), Append { positions, ..Append::default() }).await?;
             tracing::info!(org = org.id(), channel, %from, before, "an operator set the position");
             Ok(before.filter(|before| !before.is_empty()))
         };

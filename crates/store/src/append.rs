@@ -19,9 +19,10 @@ impl Org {
         append: Append,
         depth_max: u64,
     ) -> Result<(), StoreError> {
-        let Append { positions, requests, dead } = append;
+        let Append { positions, ended_positions, requests, dead } = append;
         self.check_room(step.org, &requests, depth_max)?;
         self.set_positions(step, positions);
+        self.end_positions(step, ended_positions);
         self.take_in(step, requests);
         for letter in dead {
             self.ledger.counts.records_in += u64::from(letter.subject.units);

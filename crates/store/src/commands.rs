@@ -31,8 +31,11 @@ pub enum Lane {
 /// Point A: what arrived, and how far the source has been read with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Append {
-    /// Name and new value of each position that is set.
+    /// Name and new value of each position that is set. An empty value is stored, but is answered as none.
     pub positions: Vec<(String, Vec<u8>)>,
+    /// Names of positions that end: nothing is stored of them afterwards, even if `positions` sets them. They need not be
+    /// stored.
+    pub ended_positions: Vec<String>,
     /// Work that arrived, in order.
     pub requests: Vec<NewRequest>,
     /// What could not even be read: counted as come in and dead.

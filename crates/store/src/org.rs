@@ -81,6 +81,15 @@ impl Org {
         self.ledger.positions = self.positions.len() as u64;
     }
 
+    pub(crate) fn end_positions(&mut self, step: &mut Step<'_>, names: Vec<String>) {
+        for name in names {
+            if self.positions.remove(&name) {
+                step.remove(&Key::Position { org: step.org, name: &name });
+            }
+        }
+        self.ledger.positions = self.positions.len() as u64;
+    }
+
     /// How far its work has come.
     pub(crate) fn progress(&self, given: u64) -> Progress {
         let first = |lane| self.ingress.range((lane, 0)..=(lane, u64::MAX)).next().map(|((_, seq), _)| *seq);

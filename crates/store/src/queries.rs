@@ -20,7 +20,7 @@ impl Engine {
     pub(crate) fn position(&mut self, org: &str, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         sizes::org(org)?;
         sizes::name(org, "name of a position", name)?;
-        self.read(&Key::Position { org, name })
+        Ok(self.read(&Key::Position { org, name })?.filter(|value| !value.is_empty()))
     }
 
     pub(crate) fn ingress_head(&mut self, org: &str, records_max: u64) -> Result<Vec<Request>, StoreError> {

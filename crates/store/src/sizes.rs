@@ -37,6 +37,7 @@ pub(crate) fn changes(org: &str, changes: &[u64]) -> Result<(), StoreError> {
 /// Everything in an append.
 pub(crate) fn append(org: &str, append: &Append) -> Result<(), StoreError> {
     positions(org, &append.positions)?;
+    append.ended_positions.iter().try_for_each(|position| name(org, "name of a position", position))?;
     append.requests.iter().try_for_each(|request| body(org, &request.body))?;
     dead(org, &append.dead)
 }

@@ -68,7 +68,8 @@ impl Store {
         self.worker.call(move |engine| engine.append(&org, append)).await
     }
 
-    /// The last stored value of a position, for instance that of a channel.
+    /// The last stored value of a position, for instance that of a channel; None if it was never set or has ended. An
+    /// empty value counts as none: up to version 0.1.0 it was stored for a position that ended.
     pub async fn position(&self, org: &str, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let (org, name) = (org.to_owned(), name.to_owned());
         self.worker.call(move |engine| engine.position(&org, &name)).await

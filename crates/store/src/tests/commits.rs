@@ -183,7 +183,10 @@ fn an_org_that_is_forgotten_leaves_nothing_and_the_others_as_they_were() {
     let fill = async |store: &crate::Store, org: &str| {
         let positions = vec![("channel".to_owned(), b"7".to_vec())];
         let requests = (0..3).map(|_| request(Lane::Live, 2, "body")).collect();
-        store.append(org, Append { positions, requests, dead: vec![dead(1, "letter")] }).await.unwrap();
+        store
+            .append(org, Append { positions, requests, dead: vec![dead(1, "letter")], ..Append::default() })
+            .await
+            .unwrap();
         let head = store.ingress_head(org, 4).await.unwrap();
         let requests = head.iter().map(|request| request.seq).collect();
         let changes = ["a", "b", "c"].map(|key| change(Lane::Live, "Target", key, 1, "fields")).to_vec();
@@ -395,4 +398,28 @@ fn handles_are_shared_between_threads() {
         }
     });
     assert_eq!(wait(store.counts("acme")).unwrap().open_ingress, 200);
+}
+
+#[test]
+fn a_position_that_ended_is_none_as_is_one_that_an_earlier_version_emptied() {
+    let memory = Memory::default();
+    let store = memory.open(OPTIONS).unwrap();
+    let named = |name: &str, value: &[u8]| (name.to_owned(), value.to_vec());
+    let before = memory.entries.lock().unwrap().len();
+    wait(async {
+        let positions = vec![named("channel", b"17"), named("refresh", b"page 2"), named("job", b"")];
+        store.append("acme", Append { positions, ..Append::default() }).await.unwrap();
+        assert_eq!(store.position("acme", "job").await.unwrap(), None);
+        let ended_positions = vec!["refresh".to_owned(), "never set".to_owned()];
+        let positions = vec![named("channel", b"18"), named("refresh", b"page 3")];
+        store.append("acme", Append { positions, ended_positions, ..Append::default() }).await.unwrap();
+    });
+    drop(store);
+    let store = memory.open(OPTIONS).unwrap();
+    wait(async {
+        assert_eq!(store.position("acme", "refresh").await.unwrap(), None);
+        assert_eq!(store.position("acme", "channel").await.unwrap().as_deref(), Some(&b"18"[..]));
+    });
+    let entries = memory.entries.lock().unwrap().len();
+    assert_eq!(entries, before + 3, "the ledger and two positions; what has ended takes no room");
 }

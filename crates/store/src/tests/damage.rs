@@ -10,7 +10,13 @@ pub(super) async fn fill(store: &Store) {
     for org in ["acme", "other"] {
         let requests = vec![request(Lane::Live, 5, "first"), request(Lane::Refresh, 2, "second")];
         let positions = vec![("channel".to_owned(), b"17".to_vec())];
-        store.append(org, Append { positions, requests, dead: vec![dead(1, "unreadable")] }).await.unwrap();
+        store
+            .append(
+                org,
+                Append { positions, requests, dead: vec![dead(1, "unreadable")], ..Append::default() },
+            )
+            .await
+            .unwrap();
         let head = store.ingress_head(org, 5).await.unwrap();
         let changes =
             ["a", "b", "c", "d"].map(|key| change(Lane::Live, "Enrichment__c", key, 1, "fields")).to_vec();

@@ -45,6 +45,7 @@ pub(super) fn units(subjects: &[Subject]) -> u64 {
 impl Model {
     pub(super) fn append(&mut self, append: Append) {
         self.positions.extend(append.positions);
+        append.ended_positions.iter().for_each(|name| drop(self.positions.remove(name)));
         for request in append.requests {
             self.counts.records_in += u64::from(request.records);
             self.requests.push((request.lane, u64::from(request.records), request.body));

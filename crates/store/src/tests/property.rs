@@ -37,7 +37,7 @@ enum Verdict {
 
 #[derive(Clone, Debug)]
 enum Call {
-    Append { requests: Vec<(bool, u32)>, dead: u32, position: Option<u8> },
+    Append { requests: Vec<(bool, u32)>, dead: u32, position: Option<u8>, ended: Option<u8> },
     Settle { records_max: u64, fates: Vec<Fate>, extra: bool },
     Take { later_ms: u64, changes_max: usize },
     Resolve { picks: Vec<(Index, Verdict)>, finish: Option<Index> },
@@ -68,11 +68,12 @@ fn any_verdict() -> impl Strategy<Value = Verdict> {
 }
 
 fn any_call() -> impl Strategy<Value = Call> {
-    let append = (vec((any::<bool>(), 0..5_u32), 0..3), 0..2_u32, prop::option::of(any::<u8>()));
+    let position = || prop::option::of(any::<u8>());
+    let append = (vec((any::<bool>(), 0..5_u32), 0..3), 0..2_u32, position(), position());
     let settle = (0..12_u64, vec(any_fate(), 1..6), any::<bool>());
     let resolve = (vec((any::<Index>(), any_verdict()), 0..4), prop::option::weighted(0.3, any::<Index>()));
     prop_oneof![
-        5 => append.prop_map(|(requests, dead, position)| Call::Append { requests, dead, position }),
+        5 => append.prop_map(|(requests, dead, position, ended)| Call::Append { requests, dead, position, ended }),
         6 => settle.prop_map(|(records_max, fates, extra)| Call::Settle { records_max, fates, extra }),
         6 => (0..4_u64, 0..6_usize).prop_map(|(steps, changes_max)| Call::Take { later_ms: steps * 20, changes_max }),
         6 => resolve.prop_map(|(picks, finish)| Call::Resolve { picks, finish }),
@@ -126,8 +127,8 @@ impl World {
 
     async fn run(&mut self, at: usize, call: Call) {
         match call {
-            Call::Append { requests, dead: records, position } => {
-                self.append(at, requests, records, position).await;
+            Call::Append { requests, dead: records, position, ended } => {
+                self.append(at, requests, records, (position, ended)).await;
             }
             Call::Settle { records_max, fates, extra } => self.settle(at, records_max, &fates, extra).await,
             Call::Take { later_ms, changes_max } => self.take(at, later_ms, changes_max).await,
@@ -147,14 +148,24 @@ impl World {
         }
     }
 
-    async fn append(&mut self, at: usize, requests: Vec<(bool, u32)>, records: u32, position: Option<u8>) {
+    async fn append(
+        &mut self,
+        at: usize,
+        requests: Vec<(bool, u32)>,
+        records: u32,
+        (set, ended): (Option<u8>, Option<u8>),
+    ) {
         let lane = |live| if live { Lane::Live } else { Lane::Refresh };
         let requests: Vec<_> =
             requests.into_iter().map(|(live, records)| request(lane(live), records, &self.body())).collect();
         let dead = (records > 0).then(|| dead(records, &self.body()));
-        let positions = position.map(|value| (format!("channel {}", value % 3), vec![value]));
-        let append =
-            Append { positions: positions.into_iter().collect(), requests, dead: dead.into_iter().collect() };
+        let name = |value: u8| format!("channel {}", value % 3);
+        let append = Append {
+            positions: set.map(|value| (name(value), vec![value])).into_iter().collect(),
+            ended_positions: ended.map(name).into_iter().collect(),
+            requests,
+            dead: dead.into_iter().collect(),
+        };
         let (open, more) = (
             self.models[at].counts().open(),
             append.requests.iter().map(|r| u64::from(r.records)).sum::<u64>(),
@@ -397,8 +408,8 @@ impl World {
                 |waiting: &&super::model::ModelChange| waiting.subjects.iter().any(|s| s.record == record);
             assert_eq!(open.len(), model.changes.iter().filter(of_record).count());
         }
-        for (name, value) in &model.positions {
-            assert_eq!(store.position(org, name).await.unwrap().as_ref(), Some(value));
+        for name in ["channel 0", "channel 1", "channel 2"] {
+            assert_eq!(store.position(org, name).await.unwrap().as_ref(), model.positions.get(name));
         }
         for target in TARGETS {
             let keys = (0..4).map(|key| format!("key {key}")).collect();

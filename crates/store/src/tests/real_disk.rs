@@ -22,7 +22,7 @@ async fn append_next(store: &Store) -> u64 {
     let number = position(store).await + 1;
     let positions = vec![("channel".to_owned(), number.to_be_bytes().to_vec())];
     let requests = vec![request(Lane::Live, 1, &number.to_string())];
-    store.append("acme", Append { positions, requests, dead: Vec::new() }).await.unwrap();
+    store.append("acme", Append { positions, requests, ..Append::default() }).await.unwrap();
     number
 }
 
