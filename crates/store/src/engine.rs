@@ -23,6 +23,7 @@ use crate::{
     ledger::Counts,
     options::{Options, Room},
     org::Org,
+    reads::ReadCounters,
     sizes,
     step::Step,
 };
@@ -41,12 +42,17 @@ pub(crate) struct Engine {
     /// Bytes written and read since the last commit.
     bytes: usize,
     poison: Option<String>,
+    reads: Arc<ReadCounters>,
     disk: Box<dyn Disk>,
 }
 
 impl Engine {
     /// Reads and checks every entry.
-    pub(crate) fn open(disk: Box<dyn Disk>, options: Options) -> Result<Self, StoreError> {
+    pub(crate) fn open(
+        disk: Box<dyn Disk>,
+        options: Options,
+        reads: Arc<ReadCounters>,
+    ) -> Result<Self, StoreError> {
         check_format(&*disk)?;
         let mut rebuild = Rebuild::default();
         disk.each(&mut |key, value| rebuild.add(key, value))?;
@@ -56,8 +62,17 @@ impl Engine {
         let Options { depth_max, ledger_days, free_bytes_min, .. } = options;
         let ledger_ms = u64::from(ledger_days) * 24 * 60 * 60 * 1_000;
         let waiting = HashMap::new();
-        let mut engine =
-            Self { index, depth_max, free_bytes_min, ledger_ms, waiting, bytes: 0, poison: None, disk };
+        let mut engine = Self {
+            index,
+            depth_max,
+            free_bytes_min,
+            ledger_ms,
+            waiting,
+            bytes: 0,
+            poison: None,
+            reads,
+            disk,
+        };
         if is_new {
             let mut writes = Vec::new();
             let mut step = Step { org: "", mark: &mut Mark::default(), writes: &mut writes };
@@ -319,6 +334,7 @@ impl Engine {
             None => self.disk.get(&bytes)?,
         };
         let Some(value) = value else { return Ok(None) };
+        self.reads.entry();
         self.bytes += value.len();
         let payload = frame::open(&bytes, &value).map_err(|what| StoreError::damaged(key, what))?;
         Ok(Some(payload.to_vec()))

@@ -37,6 +37,7 @@ pub mod offline;
 mod options;
 mod org;
 mod queries;
+mod reads;
 mod resolve;
 mod rows;
 mod settle;
@@ -58,5 +59,6 @@ pub use crate::{
     error::StoreError,
     ledger::Counts,
     options::{Durability, Options, Room},
+    reads::{Read, Reads},
     store::Store,
 };

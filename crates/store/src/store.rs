@@ -17,6 +17,7 @@ use crate::{
     error::StoreError,
     ledger::Counts,
     options::{Options, Room},
+    reads::{Read, ReadCounters, Reads},
     thread::Worker,
 };
 
@@ -27,6 +28,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) worker: Arc<Worker>,
+    reads: Arc<ReadCounters>,
 }
 
 impl Store {
@@ -39,8 +41,24 @@ impl Store {
     }
 
     pub(crate) fn start(disk: Box<dyn Disk>, options: Options) -> Result<Self, StoreError> {
-        let engine = Engine::open(disk, options)?;
-        Ok(Self { worker: Arc::new(Worker::start(engine)?) })
+        let reads = Arc::new(ReadCounters::default());
+        let engine = Engine::open(disk, options, Arc::clone(&reads))?;
+        Ok(Self { worker: Arc::new(Worker::start(engine)?), reads })
+    }
+
+    /// How often the store was read since it was opened. Costs no way to the thread, and is answered after a failure, too.
+    pub fn reads(&self) -> Reads {
+        self.reads.now()
+    }
+
+    /// A call that reads: counted, whatever comes of it.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: Read,
+        work: impl FnOnce(&mut Engine) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.reads.call(read);
+        self.worker.call(work).await
     }
 
     /// Waits until the store is of no more use, because a commit failed or its thread has ended, and says why.
@@ -72,14 +90,14 @@ impl Store {
     /// empty value counts as none: up to version 0.1.0 it was stored for a position that ended.
     pub async fn position(&self, org: &str, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let (org, name) = (org.to_owned(), name.to_owned());
-        self.worker.call(move |engine| engine.position(&org, &name)).await
+        self.read(Read::Position, move |engine| engine.position(&org, &name)).await
     }
 
     /// The next requests: live ones first, then oldest first, as many as fit in `records_max` records, but one at
     /// least if any waits. They stay until they are settled. May be cut short by [`HEAD_BYTES_MAX`](crate::HEAD_BYTES_MAX).
     pub async fn ingress_head(&self, org: &str, records_max: u64) -> Result<Vec<Request>, StoreError> {
         let org = org.to_owned();
-        self.worker.call(move |engine| engine.ingress_head(&org, records_max)).await
+        self.read(Read::IngressHead, move |engine| engine.ingress_head(&org, records_max)).await
     }
 
     /// Point B: takes requests off ingress and stores what follows from them.
@@ -99,7 +117,7 @@ impl Store {
         keys: Vec<String>,
     ) -> Result<OpenChanges, StoreError> {
         let (org, target) = (org.to_owned(), target.to_owned());
-        self.worker.call(move |engine| engine.open_changes(&org, &target, keys)).await
+        self.read(Read::OpenChanges, move |engine| engine.open_changes(&org, &target, keys)).await
     }
 
     /// Takes changes to be written: due ones of one target and lane, live ones first, oldest first, one per key.
@@ -111,7 +129,7 @@ impl Store {
         changes_max: usize,
     ) -> Result<Vec<Change>, StoreError> {
         let org = org.to_owned();
-        self.worker.call(move |engine| engine.egress_take(&org, now_ms, changes_max)).await
+        self.read(Read::EgressTake, move |engine| engine.egress_take(&org, now_ms, changes_max)).await
     }
 
     /// Frees all changes that are taken and belong to no stored job: whoever took them is gone.
@@ -152,12 +170,12 @@ impl Store {
     /// All jobs that are not finished, with their changes that have no outcome yet.
     pub async fn jobs(&self, org: &str) -> Result<Vec<Job>, StoreError> {
         let org = org.to_owned();
-        self.worker.call(move |engine| engine.jobs(&org)).await
+        self.read(Read::Jobs, move |engine| engine.jobs(&org)).await
     }
 
     /// Every org that records have come in for, whether anybody still asks for it or not.
     pub async fn orgs(&self) -> Result<Vec<(String, Counts)>, StoreError> {
-        self.worker.call(|engine| Ok(engine.orgs())).await
+        self.read(Read::Orgs, |engine| Ok(engine.orgs())).await
     }
 
     /// Removes all that is stored of an org, its counts too, and gives what they were; none if nothing was. In one
@@ -170,21 +188,21 @@ impl Store {
     /// Where the org's records are.
     pub async fn counts(&self, org: &str) -> Result<Counts, StoreError> {
         let org = org.to_owned();
-        self.worker.call(move |engine| Ok(engine.counts(&org))).await
+        self.read(Read::Counts, move |engine| Ok(engine.counts(&org))).await
     }
 
     /// How far the org's work has come: what had a number up to `given` at one look is done when, at a later one, the
     /// oldest request and the oldest change have higher numbers.
     pub async fn progress(&self, org: &str) -> Result<Progress, StoreError> {
         let org = org.to_owned();
-        self.worker.call(move |engine| Ok(engine.progress(&org))).await
+        self.read(Read::Progress, move |engine| Ok(engine.progress(&org))).await
     }
 
     /// The earliest due time among the changes that `egress_take` could offer; 0 for one that never was put back or
     /// was due at an earlier `egress_take`. None if there is no such change.
     pub async fn next_due_ms(&self, org: &str) -> Result<Option<u64>, StoreError> {
         let org = org.to_owned();
-        self.worker.call(move |engine| Ok(engine.next_due_ms(&org))).await
+        self.read(Read::NextDue, move |engine| Ok(engine.next_due_ms(&org))).await
     }
 
     /// Dead letters with numbers below the given one, newest first.
@@ -195,7 +213,7 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {
         let org = org.to_owned();
-        self.worker.call(move |engine| engine.dead_letters(&org, before, limit)).await
+        self.read(Read::DeadLetters, move |engine| engine.dead_letters(&org, before, limit)).await
     }
 
     /// One dead letter.
@@ -204,7 +222,7 @@ impl Store {
     /// [`StoreError::UnknownLetter`]
     pub async fn dead_letter(&self, org: &str, seq: u64) -> Result<DeadLetter, StoreError> {
         let org = org.to_owned();
-        self.worker.call(move |engine| engine.dead_letter(&org, seq)).await
+        self.read(Read::DeadLetter, move |engine| engine.dead_letter(&org, seq)).await
     }
 
     /// Takes a dead letter away and takes requests in for it, in one commit. Its records stay counted as dead, and
@@ -247,7 +265,7 @@ impl Store {
         let (mut rows, mut before) = (Vec::new(), Some(u64::MAX));
         while let Some(page) = before.filter(|_| rows.len() < limit) {
             let (org, wanted) = (org.to_owned(), wanted.clone());
-            let (found, older) = self.worker.call(move |engine| engine.rows(&org, wanted, page)).await?;
+            let (found, older) = self.read(Read::Rows, move |engine| engine.rows(&org, wanted, page)).await?;
             rows.extend(found);
             before = older;
         }
@@ -261,7 +279,7 @@ impl Store {
         while let Some(seq) = after.filter(|_| changes.len() < limit) {
             let (org, record) = (org.to_owned(), record.to_owned());
             let (found, newer) =
-                self.worker.call(move |engine| engine.changes_of(&org, &record, seq)).await?;
+                self.read(Read::ChangesOf, move |engine| engine.changes_of(&org, &record, seq)).await?;
             changes.extend(found);
             after = newer;
         }

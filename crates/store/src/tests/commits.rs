@@ -7,8 +7,8 @@ use std::{
 
 use super::{OPTIONS, change, dead, memory::Memory, request, subject, wait};
 use crate::{
-    Append, BODY_BYTES_MAX, DEAD_LETTERS_MAX, Lane, NewChange, Options, Outcome, Progress, Resolve, Settle,
-    StoreError, TEXT_BYTES_MAX,
+    Append, BODY_BYTES_MAX, DEAD_LETTERS_MAX, Lane, NewChange, Options, Outcome, Progress, Read, Reads,
+    Resolve, Settle, StoreError, TEXT_BYTES_MAX,
 };
 
 fn one_request() -> Append {
@@ -422,4 +422,26 @@ fn a_position_that_ended_is_none_as_is_one_that_an_earlier_version_emptied() {
     });
     let entries = memory.entries.lock().unwrap().len();
     assert_eq!(entries, before + 3, "the ledger and two positions; what has ended takes no room");
+}
+
+#[test]
+fn reads_are_counted_by_call_and_commands_are_none() {
+    let store = Memory::default().open(OPTIONS).unwrap();
+    wait(async {
+        let requests = vec![request(Lane::Live, 1, "one"), request(Lane::Live, 1, "two")];
+        store.append("acme", Append { requests, ..Append::default() }).await.unwrap();
+        assert_eq!(store.reads(), Reads::default());
+        let head = store.clone().ingress_head("acme", 2).await.unwrap();
+        let settle = Settle {
+            requests: head.iter().map(|request| request.seq).collect(),
+            changes: vec![change(Lane::Live, "Enrichment__c", "key 0", 2, "change")],
+            ..Settle::default()
+        };
+        store.settle("acme", settle).await.unwrap();
+        store.rows("acme", "key 0", 9).await.unwrap();
+        store.counts("nobody").await.unwrap();
+    });
+    let reads = store.reads();
+    let of = [Read::IngressHead, Read::Rows, Read::Counts].map(|read| reads.of(read));
+    assert_eq!((of, reads.total(), reads.entries()), ([1, 1, 1], 3, 2));
 }
