@@ -11,6 +11,7 @@ use crate::{
     sizes::cut,
     step::Step,
 };
+
 impl Org {
     /// Point A.
     pub(crate) fn append(
@@ -58,8 +59,8 @@ impl Org {
     fn take_in(&mut self, step: &mut Step<'_>, requests: Vec<NewRequest>) {
         for NewRequest { lane, records, body } in requests {
             let seq = step.number();
-            let stored =
-                StoredRequest { org: step.org.to_owned(), request: Request { seq, lane, records, body } };
+            let request = Request { seq: seq.0, lane, records, body };
+            let stored = StoredRequest { org: step.org.to_owned(), request };
             step.put(&Key::Request(seq), &stored.encode());
             self.ingress.insert((lane, seq), records);
             self.ledger.requests += 1;

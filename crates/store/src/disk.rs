@@ -30,6 +30,7 @@ use crate::{
     frame,
     keys::{KINDS, Key},
     options::{Durability, Options},
+    seq::Seq,
     step::Write,
     superblock::{self, Superblock},
 };
@@ -66,7 +67,7 @@ pub(crate) trait Disk: Send {
     /// Shows every entry.
     fn each(&self, show: &mut Show<'_>) -> Result<(), StoreError>;
     /// The number in the superblock: one that has been given, written beside the entries before they were opened.
-    fn given_before(&self) -> Option<u64>;
+    fn given_before(&self) -> Option<Seq>;
     /// Bytes that are free where the entries are; None if nobody knows.
     fn free_bytes(&self) -> Option<u64>;
     /// Writes all or nothing, and waits until it is safe. Says in words why not.
@@ -220,7 +221,7 @@ impl Disk for SledDisk {
         Ok(())
     }
 
-    fn given_before(&self) -> Option<u64> {
+    fn given_before(&self) -> Option<Seq> {
         self.superblock.map(|superblock| superblock.sequence)
     }
 
@@ -262,8 +263,11 @@ impl Disk for SledDisk {
         guarded(|| self.db.flush())?;
         self.log.as_ref().map_or(Ok(()), File::sync_data).map_err(|error| error.to_string())?;
         // What is not synced may be gone after a power cut, and must not be missed then.
-        let given =
-            if self.log.is_some() { given } else { given.filter(|_| self.superblock.is_none()).map(|_| 0) };
+        let given = if self.log.is_some() {
+            given
+        } else {
+            given.filter(|_| self.superblock.is_none()).map(|_| Seq::MIN)
+        };
         let Some(sequence) = given else { return Ok(()) };
         let superblock = Superblock { format: FORMAT, sequence };
         self.superblock = Some(superblock);

@@ -24,6 +24,7 @@ use crate::{
     options::{Options, Room},
     org::Org,
     reads::ReadCounters,
+    seq::Seq,
     sizes,
     step::Step,
 };
@@ -84,7 +85,7 @@ impl Engine {
         }
         tracing::info!(
             orgs = engine.index.orgs.len(),
-            sequence = engine.index.mark.sequence,
+            sequence = engine.index.mark.sequence.0,
             "the store is open"
         );
         Ok(engine)
@@ -156,7 +157,7 @@ impl Engine {
         let changes = self.changes(due.unwrap_or_default())?;
         if let Some(found) = self.index.orgs.get_mut(org) {
             for change in &changes {
-                found.egress.enlist(change.seq, Flight::Taken);
+                found.egress.enlist(Seq(change.seq), Flight::Taken);
             }
         }
         Ok(changes)
@@ -183,7 +184,7 @@ impl Engine {
         org: &str,
         id: &str,
         body: &[u8],
-        changes: &[u64],
+        changes: &[Seq],
     ) -> Result<(), StoreError> {
         sizes::name(org, "id of a job", id)?;
         sizes::body(org, body)?;
@@ -208,9 +209,9 @@ impl Engine {
         Ok(Some(org.ledger.counts))
     }
 
-    pub(crate) fn dead_letter(&mut self, org: &str, seq: u64) -> Result<DeadLetter, StoreError> {
+    pub(crate) fn dead_letter(&mut self, org: &str, seq: Seq) -> Result<DeadLetter, StoreError> {
         if !self.index.orgs.get(org).is_some_and(|found| found.has_letter(seq)) {
-            return Err(StoreError::UnknownLetter { org: org.to_owned(), seq });
+            return Err(StoreError::UnknownLetter { org: org.to_owned(), seq: seq.0 });
         }
         self.letter(seq)
     }
@@ -218,7 +219,7 @@ impl Engine {
     pub(crate) fn retry_letter(&mut self, org: &str, retry: Retry) -> Result<(), StoreError> {
         retry.requests.iter().try_for_each(|request| sizes::body(org, &request.body))?;
         self.check_room()?;
-        let letter = self.dead_letter(org, retry.letter)?;
+        let letter = self.dead_letter(org, Seq(retry.letter))?;
         let depth_max = self.depth_max;
         self.step(org, |found, step| found.retry_letter(step, letter, retry, depth_max))
     }
@@ -226,7 +227,7 @@ impl Engine {
     pub(crate) fn discard_letter(
         &mut self,
         org: &str,
-        seq: u64,
+        seq: Seq,
         by: &str,
         at_ms: u64,
     ) -> Result<(), StoreError> {
@@ -237,11 +238,11 @@ impl Engine {
         })
     }
 
-    pub(crate) fn letter(&mut self, seq: u64) -> Result<DeadLetter, StoreError> {
+    pub(crate) fn letter(&mut self, seq: Seq) -> Result<DeadLetter, StoreError> {
         Ok(self.must_read(&Key::DeadLetter(seq), |payload| StoredDeadLetter::decode(seq, payload))?.letter)
     }
 
-    fn stored(&mut self, numbers: Vec<u64>) -> Result<BTreeMap<u64, StoredChange>, StoreError> {
+    fn stored(&mut self, numbers: Vec<Seq>) -> Result<BTreeMap<Seq, StoredChange>, StoreError> {
         numbers.into_iter().map(|seq| Ok((seq, self.change(seq)?))).collect()
     }
 
@@ -277,7 +278,7 @@ impl Engine {
 
     /// Keeps the list of all pages, and removes some that have grown too old, whoever's they are. How late it is, the
     /// newest row says: the store reads no clock.
-    fn forget_old_pages(&mut self, name: &str, touched: Vec<(u64, Option<u64>)>) {
+    fn forget_old_pages(&mut self, name: &str, touched: Vec<(Seq, Option<u64>)>) {
         let mut newest_ms = 0;
         for (seq, last_ms) in touched {
             match last_ms {
@@ -306,12 +307,12 @@ impl Engine {
 
     pub(crate) fn changes(
         &mut self,
-        numbers: impl IntoIterator<Item = u64>,
+        numbers: impl IntoIterator<Item = Seq>,
     ) -> Result<Vec<Change>, StoreError> {
         numbers.into_iter().map(|seq| Ok(self.change(seq)?.change)).collect()
     }
 
-    fn change(&mut self, seq: u64) -> Result<StoredChange, StoreError> {
+    fn change(&mut self, seq: Seq) -> Result<StoredChange, StoreError> {
         self.must_read(&Key::Change(seq), |payload| StoredChange::decode(seq, payload))
     }
 

@@ -18,6 +18,7 @@ use crate::{
     keys::Key,
     ledger::Ledger,
     org::Org,
+    seq::Seq,
 };
 
 /// All orgs, and what is stored about the database as a whole.
@@ -26,7 +27,7 @@ pub(crate) struct Index {
     pub(crate) orgs: HashMap<String, Org>,
     pub(crate) mark: Mark,
     /// All pages of rows, with their org and the time of their newest row.
-    pub(crate) pages: BTreeMap<u64, (Arc<str>, u64)>,
+    pub(crate) pages: BTreeMap<Seq, (Arc<str>, u64)>,
 }
 
 /// Is the database of the format that we know? To be asked before anything else in it is read. None if it is new, or
@@ -47,8 +48,8 @@ pub(crate) struct Rebuild {
     orgs: HashMap<String, FoundOrg>,
     format: Option<u32>,
     mark: Option<Mark>,
-    pages: BTreeMap<u64, (Arc<str>, u64)>,
-    highest: u64,
+    pages: BTreeMap<Seq, (Arc<str>, u64)>,
+    highest: Seq,
     entries: u64,
 }
 
@@ -56,11 +57,11 @@ pub(crate) struct Rebuild {
 #[derive(Default)]
 struct FoundOrg {
     org: Org,
-    changes: BTreeMap<u64, Waiting>,
+    changes: BTreeMap<Seq, Waiting>,
     jobs: BTreeSet<String>,
-    lists: BTreeMap<String, Vec<u64>>,
-    dead: BTreeSet<u64>,
-    pages: BTreeSet<u64>,
+    lists: BTreeMap<String, Vec<Seq>>,
+    dead: BTreeSet<Seq>,
+    pages: BTreeSet<Seq>,
 }
 
 impl Rebuild {
@@ -130,7 +131,7 @@ impl Rebuild {
     }
 
     /// Checks that all is there, up to the number in the superblock. None if the database is new.
-    pub(crate) fn finish(self, given_before: Option<u64>) -> Result<Option<Index>, StoreError> {
+    pub(crate) fn finish(self, given_before: Option<Seq>) -> Result<Option<Index>, StoreError> {
         if self.entries == 0 {
             return match given_before {
                 None => Ok(None),

@@ -40,6 +40,7 @@ mod queries;
 mod reads;
 mod resolve;
 mod rows;
+mod seq;
 mod settle;
 mod sizes;
 mod step;

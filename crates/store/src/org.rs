@@ -19,6 +19,7 @@ use crate::{
     keys::Key,
     ledger::Ledger,
     rows::Rows,
+    seq::Seq,
     sizes::cut,
     step::Step,
 };
@@ -31,12 +32,12 @@ pub(crate) struct Org {
     pub(crate) stored: bool,
     pub(crate) positions: BTreeSet<String>,
     /// Waiting requests of both lanes with their records, in the order in which they are offered.
-    pub(crate) ingress: BTreeMap<(Lane, u64), u32>,
+    pub(crate) ingress: BTreeMap<(Lane, Seq), u32>,
     pub(crate) egress: Egress,
     /// Per job its changes that have no outcome yet.
-    pub(crate) jobs: BTreeMap<Arc<str>, BTreeSet<u64>>,
+    pub(crate) jobs: BTreeMap<Arc<str>, BTreeSet<Seq>>,
     /// Numbers of the dead letters that are kept, oldest first.
-    pub(crate) dead: VecDeque<u64>,
+    pub(crate) dead: VecDeque<Seq>,
     pub(crate) rows: Rows,
 }
 
@@ -44,7 +45,8 @@ pub(crate) struct Org {
 pub(crate) struct Ended<'a> {
     pub(crate) end: End,
     pub(crate) at_ms: u64,
-    pub(crate) seq: u64,
+    /// The change that carried it or the dead letter it became, if there was one.
+    pub(crate) seq: Option<Seq>,
     pub(crate) tries: u32,
     pub(crate) target: &'a str,
     pub(crate) key: &'a str,
@@ -65,7 +67,7 @@ impl Org {
             step.remove(&Key::JobChanges { org, id });
         }
         let requests = self.ingress.keys().map(|(_, seq)| Key::Request(*seq));
-        let changes = self.egress.after(0, usize::MAX).into_iter().map(Key::Change);
+        let changes = self.egress.after(Seq::MIN, usize::MAX).into_iter().map(Key::Change);
         let letters = self.dead.iter().copied().map(Key::DeadLetter);
         let pages = self.rows.pages.iter().copied().map(Key::Page);
         for key in requests.chain(changes).chain(letters).chain(pages) {
@@ -91,15 +93,18 @@ impl Org {
     }
 
     /// How far its work has come.
-    pub(crate) fn progress(&self, given: u64) -> Progress {
-        let first = |lane| self.ingress.range((lane, 0)..=(lane, u64::MAX)).next().map(|((_, seq), _)| *seq);
+    pub(crate) fn progress(&self, given: Seq) -> Progress {
+        let first =
+            |lane| self.ingress.range((lane, Seq::MIN)..=(lane, Seq::MAX)).next().map(|((_, seq), _)| *seq);
         let oldest_request = [Lane::Live, Lane::Refresh].into_iter().filter_map(first).min();
         let (oldest_change, ended_changes) = (self.egress.oldest(), self.egress.ended());
-        Progress { given, oldest_request, oldest_change, ended_changes }
+        let [oldest_request, oldest_change] =
+            [oldest_request, oldest_change].map(|seq| seq.map(|Seq(seq)| seq));
+        Progress { given: given.0, oldest_request, oldest_change, ended_changes }
     }
 
     /// Numbers of the next requests, live first, oldest first, as far as they fit.
-    pub(crate) fn head(&self, records_max: u64) -> Vec<u64> {
+    pub(crate) fn head(&self, records_max: u64) -> Vec<Seq> {
         let mut sum = 0_u64;
         let fits = self.ingress.iter().enumerate().take_while(|(at, (_, records))| {
             sum = sum.saturating_add(u64::from(**records));
@@ -115,7 +120,8 @@ impl Org {
                 subject,
                 end: ended.end,
                 ended_ms: ended.at_ms,
-                seq: ended.seq,
+                // A row says 0 where there was neither.
+                seq: ended.seq.map_or(0, |Seq(seq)| seq),
                 tries: ended.tries,
                 target: ended.target.to_owned(),
                 key: ended.key.to_owned(),
@@ -131,29 +137,32 @@ impl Org {
         step: &mut Step<'_>,
         change: Change,
         at_ms: u64,
-        newer: u64,
+        newer: Seq,
     ) {
         let Change { seq, target, key, subjects, attempts: tries, .. } = change;
         let (end, reason) = (End::Superseded, format!("change {newer} came after it"));
-        let ended = Ended { end, at_ms, seq, tries, target: &target, key: &key, reason: &reason, by: "" };
+        let (seq, target, key, reason) = (Some(Seq(seq)), &*target, &*key, &*reason);
+        let ended = Ended { end, at_ms, seq, tries, target, key, reason, by: "" };
         self.add_rows(step, &ended, subjects);
     }
 
     pub(crate) fn add_new_dead_letter(&mut self, step: &mut Step<'_>, letter: NewDead) {
         let NewDead { subject, key, reason, hint, body, at_ms } = letter;
-        let (target, subjects) = (String::new(), vec![subject]);
+        let (seq, target, subjects) = (step.number().0, String::new(), vec![subject]);
         let letter =
-            DeadLetter { seq: 0, at_ms, subjects, target, key: cut(key), reason, hint, attempts: 0, body };
+            DeadLetter { seq, at_ms, subjects, target, key: cut(key), reason, hint, attempts: 0, body };
         self.add_dead_letter(step, letter, "");
     }
 
+    /// Adds a letter that has its number.
     pub(crate) fn add_dead_letter(&mut self, step: &mut Step<'_>, letter: DeadLetter, by: &str) {
-        let seq = step.number();
+        let seq = Seq(letter.seq);
         self.ledger.counts.dead += letter.records();
-        let letter = DeadLetter { seq, reason: cut(letter.reason), hint: cut(letter.hint), ..letter };
+        let letter = DeadLetter { reason: cut(letter.reason), hint: cut(letter.hint), ..letter };
         let DeadLetter { target, key, reason, .. } = &letter;
         let tries = if target.is_empty() { 0 } else { letter.attempts.saturating_add(1) };
-        let ended = Ended { end: End::Dead, at_ms: letter.at_ms, seq, tries, target, key, reason, by };
+        let (end, at_ms) = (End::Dead, letter.at_ms);
+        let ended = Ended { end, at_ms, seq: Some(seq), tries, target, key, reason, by };
         self.add_rows(step, &ended, letter.subjects.clone());
         let stored = StoredDeadLetter { org: step.org.to_owned(), letter };
         step.put(&Key::DeadLetter(seq), &stored.encode());
@@ -167,7 +176,7 @@ impl Org {
     }
 
     /// Is the letter kept?
-    pub(crate) fn has_letter(&self, seq: u64) -> bool {
+    pub(crate) fn has_letter(&self, seq: Seq) -> bool {
         self.dead.binary_search(&seq).is_ok()
     }
 
@@ -181,9 +190,10 @@ impl Org {
         by: &str,
     ) {
         let DeadLetter { seq, subjects, target, key, attempts: tries, .. } = letter;
-        let (target, key, reason) = (&*target, &*key, "");
+        let (seq, target, key, reason) = (Seq(seq), &*target, &*key, "");
         let subjects = subjects.into_iter().map(|subject| Subject { units: 0, ..subject }).collect();
-        self.add_rows(step, &Ended { end, at_ms, seq, tries, target, key, reason, by }, subjects);
+        let ended = Ended { end, at_ms, seq: Some(seq), tries, target, key, reason, by };
+        self.add_rows(step, &ended, subjects);
         step.remove(&Key::DeadLetter(seq));
         self.dead.retain(|kept| *kept != seq);
         self.ledger.dead_letters = self.dead.len() as u64;

@@ -10,6 +10,7 @@ use crate::{
     error::StoreError,
     keys::Key,
     ledger::Counts,
+    seq::Seq,
     sizes,
 };
 
@@ -46,7 +47,7 @@ impl Engine {
         let mut all = OpenChanges::new();
         for key in keys {
             let found = self.index.orgs.get(org);
-            let open: Vec<u64> =
+            let open: Vec<Seq> =
                 found.into_iter().flat_map(|found| found.egress.open(target, &key)).collect();
             if !open.is_empty() {
                 let changes = self.changes(open)?;
@@ -79,7 +80,7 @@ impl Engine {
 
     pub(crate) fn progress(&self, org: &str) -> Progress {
         let given = self.index.mark.sequence;
-        let none = Progress { given, ..Progress::default() };
+        let none = Progress { given: given.0, ..Progress::default() };
         self.index.orgs.get(org).map_or(none, |found| found.progress(given))
     }
 
@@ -90,7 +91,7 @@ impl Engine {
     pub(crate) fn dead_letters(
         &mut self,
         org: &str,
-        before: u64,
+        before: Seq,
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {
         let Some(found) = self.index.orgs.get(org) else { return Ok(Vec::new()) };
@@ -104,11 +105,11 @@ impl Engine {
         &mut self,
         org: &str,
         wanted: impl Fn(&LedgerRow) -> bool,
-        before: u64,
-    ) -> Result<(Vec<LedgerRow>, Option<u64>), StoreError> {
+        before: Seq,
+    ) -> Result<(Vec<LedgerRow>, Option<Seq>), StoreError> {
         let Some(found) = self.index.orgs.get(org) else { return Ok((Vec::new(), None)) };
         let older = found.rows.pages.iter().rev().copied().filter(|seq| *seq < before);
-        let pages: Vec<u64> = older.take(PAGES_READ_MAX + 1).collect();
+        let pages: Vec<Seq> = older.take(PAGES_READ_MAX + 1).collect();
         let more = pages.get(PAGES_READ_MAX - 1).copied().filter(|_| pages.len() > PAGES_READ_MAX);
         let mut rows = Vec::new();
         for seq in pages.into_iter().take(PAGES_READ_MAX) {
@@ -125,8 +126,8 @@ impl Engine {
         &mut self,
         org: &str,
         record: &str,
-        after: u64,
-    ) -> Result<(Vec<Change>, Option<u64>), StoreError> {
+        after: Seq,
+    ) -> Result<(Vec<Change>, Option<Seq>), StoreError> {
         let Some(found) = self.index.orgs.get(org) else { return Ok((Vec::new(), None)) };
         let numbers = found.egress.after(after, PAGES_READ_MAX + 1);
         let more = numbers.get(PAGES_READ_MAX - 1).copied().filter(|_| numbers.len() > PAGES_READ_MAX);

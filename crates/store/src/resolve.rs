@@ -15,18 +15,20 @@ use crate::{
     error::StoreError,
     keys::Key,
     org::{Ended, Org},
+    seq::Seq,
     sizes::cut,
     step::Step,
 };
+
 impl Org {
     /// Is every change in flight and named once, and is the job known? Names the changes, whose stored form
     /// `resolve` needs.
-    pub(crate) fn check_resolve(&self, org: &str, resolve: &Resolve) -> Result<Vec<u64>, StoreError> {
+    pub(crate) fn check_resolve(&self, org: &str, resolve: &Resolve) -> Result<Vec<Seq>, StoreError> {
         let mut named = BTreeSet::new();
-        for (seq, _) in &resolve.outcomes {
-            self.in_flight(org, *seq)?;
-            if !named.insert(*seq) {
-                return Err(StoreError::UnknownChange { org: org.to_owned(), seq: *seq });
+        for seq in resolve.outcomes.iter().map(|(seq, _)| Seq(*seq)) {
+            self.in_flight(org, seq)?;
+            if !named.insert(seq) {
+                return Err(StoreError::UnknownChange { org: org.to_owned(), seq: seq.0 });
             }
         }
         match &resolve.finished_job {
@@ -43,12 +45,12 @@ impl Org {
         &mut self,
         step: &mut Step<'_>,
         resolve: Resolve,
-        mut stored: BTreeMap<u64, StoredChange>,
+        mut stored: BTreeMap<Seq, StoredChange>,
     ) {
         let Resolve { outcomes, finished_job, at_ms, by } = resolve;
         let by = cut(by);
         let mut touched = BTreeSet::new();
-        for (seq, outcome) in outcomes {
+        for (seq, outcome) in outcomes.into_iter().map(|(seq, outcome)| (Seq(seq), outcome)) {
             let job = self.egress.get(seq).map(|waiting| waiting.flight.clone());
             if let Some(Flight::Job(id)) = job {
                 if let Some(changes) = self.jobs.get_mut(&id) {
@@ -78,19 +80,23 @@ impl Org {
         step: &mut Step<'_>,
         outcome: Outcome,
         stored: Option<StoredChange>,
-        seq: u64,
+        seq: Seq,
         (at_ms, by): (u64, &str),
     ) {
         // `check_resolve` named it, so its stored form is here; without it, it must stay as it is.
         let Some(StoredChange { org, change, .. }) = stored else { return self.egress.free(seq) };
-        let units = units(&change.subjects);
+        let (units, carried_by) = (units(&change.subjects), Some(seq));
         match outcome {
             Outcome::Written => {
                 self.ledger.counts.written += units;
                 let Change { target, key, subjects, attempts, last_reason, .. } = change;
                 let tries = attempts.saturating_add(1);
                 let (end, target, key, reason) = (End::Written, &*target, &*key, &*last_reason);
-                self.add_rows(step, &Ended { end, at_ms, seq, tries, target, key, reason, by }, subjects);
+                self.add_rows(
+                    step,
+                    &Ended { end, at_ms, seq: carried_by, tries, target, key, reason, by },
+                    subjects,
+                );
             }
             Outcome::Retry { due_ms, reason } => {
                 let Some(newer) = self.egress.newer(seq) else {
@@ -107,12 +113,16 @@ impl Org {
                 self.ledger.counts.superseded += units;
                 let Change { target, key, subjects, attempts: tries, .. } = change;
                 let (end, target, key, reason) = (End::Superseded, &*target, &*key, &*cut(reason));
-                self.add_rows(step, &Ended { end, at_ms, seq, tries, target, key, reason, by: "" }, subjects);
+                self.add_rows(
+                    step,
+                    &Ended { end, at_ms, seq: carried_by, tries, target, key, reason, by: "" },
+                    subjects,
+                );
             }
             Outcome::Dead { reason, hint, at_ms } => {
                 let Change { target, key, subjects, attempts, body, .. } = change;
-                let letter =
-                    DeadLetter { seq: 0, at_ms, subjects, target, key, reason, hint, attempts, body };
+                let seq = step.number().0;
+                let letter = DeadLetter { seq, at_ms, subjects, target, key, reason, hint, attempts, body };
                 self.add_dead_letter(step, letter, by);
             }
         }
@@ -128,18 +138,18 @@ impl Org {
         step: &mut Step<'_>,
         id: &str,
         body: &[u8],
-        changes: &[u64],
+        changes: &[Seq],
     ) -> Result<(), StoreError> {
         for seq in changes {
             if let Flight::Job(other) = self.in_flight(step.org, *seq)?
                 && **other != *id
             {
                 let (org, job) = (step.org.to_owned(), other.to_string());
-                return Err(StoreError::InAnotherJob { org, seq: *seq, job });
+                return Err(StoreError::InAnotherJob { org, seq: seq.0, job });
             }
         }
         let id: Arc<str> = Arc::from(id);
-        let now: BTreeSet<u64> = changes.iter().copied().collect();
+        let now: BTreeSet<Seq> = changes.iter().copied().collect();
         step.put(&Key::Job { org: step.org, id: &id }, body);
         step.put(&Key::JobChanges { org: step.org, id: &id }, &encode_numbers(now.iter()));
         for seq in &now {
@@ -155,10 +165,10 @@ impl Org {
         Ok(())
     }
 
-    fn in_flight(&self, org: &str, seq: u64) -> Result<&Flight, StoreError> {
+    fn in_flight(&self, org: &str, seq: Seq) -> Result<&Flight, StoreError> {
         match self.egress.get(seq).map(|waiting| &waiting.flight) {
-            None => Err(StoreError::UnknownChange { org: org.to_owned(), seq }),
-            Some(Flight::Free) => Err(StoreError::NotTaken { org: org.to_owned(), seq }),
+            None => Err(StoreError::UnknownChange { org: org.to_owned(), seq: seq.0 }),
+            Some(Flight::Free) => Err(StoreError::NotTaken { org: org.to_owned(), seq: seq.0 }),
             Some(flight) => Ok(flight),
         }
     }

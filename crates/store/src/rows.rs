@@ -12,6 +12,7 @@ use crate::{
     commands::{LedgerRow, TEXT_BYTES_MAX},
     entry::{StoredPage, encode_row},
     keys::Key,
+    seq::Seq,
     step::Step,
 };
 
@@ -30,7 +31,7 @@ const _: () = assert!(REASON_BYTES_MAX < TEXT_BYTES_MAX);
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
     /// Their numbers, oldest first.
-    pub(crate) pages: VecDeque<u64>,
+    pub(crate) pages: VecDeque<Seq>,
     /// The last one, as long as it takes more. After a start there is none.
     open: Option<Page>,
     /// Those that the command under way has filled.
@@ -41,7 +42,7 @@ pub(crate) struct Rows {
 
 #[derive(Debug)]
 struct Page {
-    seq: u64,
+    seq: Seq,
     first_ms: u64,
     last_ms: u64,
     rows: Vec<u8>,
@@ -70,7 +71,7 @@ impl Rows {
 
     /// Writes what the command has changed. Gives back the numbers of the pages written and removed: a page that is
     /// written has a time, that of its newest row.
-    pub(crate) fn write(&mut self, step: &mut Step<'_>) -> Vec<(u64, Option<u64>)> {
+    pub(crate) fn write(&mut self, step: &mut Step<'_>) -> Vec<(Seq, Option<u64>)> {
         let mut touched = Vec::new();
         let open = self.open.as_ref().filter(|_| self.added);
         for page in self.filled.iter().chain(open) {
@@ -89,7 +90,7 @@ impl Rows {
     }
 
     /// Forgets a page that has grown too old.
-    pub(crate) fn forget(&mut self, step: &mut Step<'_>, seq: u64) {
+    pub(crate) fn forget(&mut self, step: &mut Step<'_>, seq: Seq) {
         self.pages.retain(|page| *page != seq);
         self.open.take_if(|open| open.seq == seq);
         step.remove(&Key::Page(seq));

@@ -11,11 +11,13 @@ use crate::{
     error::StoreError,
     keys::Key,
     org::{Ended, Org},
+    seq::Seq,
     step::Step,
 };
+
 impl Org {
     /// Changes that a settle will replace, unless it is refused: `settle` needs their stored form.
-    pub(crate) fn replaced_by(&self, settle: &Settle) -> Vec<u64> {
+    pub(crate) fn replaced_by(&self, settle: &Settle) -> Vec<Seq> {
         let changes = settle.changes.iter();
         changes.flat_map(|change| self.egress.replaceable(&change.target, &change.key)).collect()
     }
@@ -25,15 +27,15 @@ impl Org {
         &mut self,
         step: &mut Step<'_>,
         settle: Settle,
-        mut stored: BTreeMap<u64, StoredChange>,
+        mut stored: BTreeMap<Seq, StoredChange>,
     ) -> Result<(), StoreError> {
         let Settle { requests, unchanged, no_data, dead, changes, at_ms, positions } = settle;
         let mut taken = BTreeMap::new();
-        for seq in requests {
+        for seq in requests.into_iter().map(Seq) {
             let known =
                 [Lane::Live, Lane::Refresh].into_iter().find(|lane| self.ingress.contains_key(&(*lane, seq)));
             let (Some(lane), false) = (known, taken.contains_key(&seq)) else {
-                return Err(StoreError::UnknownRequest { org: step.org.to_owned(), seq });
+                return Err(StoreError::UnknownRequest { org: step.org.to_owned(), seq: seq.0 });
             };
             taken.insert(seq, lane);
         }
@@ -54,7 +56,7 @@ impl Org {
         self.ledger.counts.unchanged += units(&unchanged);
         self.ledger.counts.no_data += units(&no_data);
         for (end, subjects) in [(End::Unchanged, unchanged), (End::NoData, no_data)] {
-            let ended = Ended { end, at_ms, seq: 0, tries: 0, target: "", key: "", reason: "", by: "" };
+            let ended = Ended { end, at_ms, seq: None, tries: 0, target: "", key: "", reason: "", by: "" };
             self.add_rows(step, &ended, subjects);
         }
         for letter in dead {
@@ -72,7 +74,7 @@ impl Org {
         step: &mut Step<'_>,
         change: NewChange,
         at_ms: u64,
-        stored: &mut BTreeMap<u64, StoredChange>,
+        stored: &mut BTreeMap<Seq, StoredChange>,
     ) {
         let NewChange { lane, target, key, subjects, body } = change;
         let (seq, units) = (step.number(), units(&subjects));
@@ -87,7 +89,8 @@ impl Org {
             }
         }
         let (attempts, last_reason) = (0, String::new());
-        let change = Change { seq, lane: pushed.lane, target, key, subjects, attempts, last_reason, body };
+        let lane = pushed.lane;
+        let change = Change { seq: seq.0, lane, target, key, subjects, attempts, last_reason, body };
         let new = StoredChange { org: step.org.to_owned(), due_ms: 0, change };
         step.put(&Key::Change(seq), &new.encode());
         stored.insert(seq, new);

@@ -7,6 +7,7 @@ use crate::{
         Append, BODY_BYTES_MAX, NAME_BYTES_MAX, NewDead, Settle, Subject, TEXT_BYTES_MAX, TRAIL_BYTES_MAX,
     },
     error::StoreError,
+    seq::Seq,
 };
 
 const _: () = assert!(NAME_BYTES_MAX < u16::MAX as usize);
@@ -30,7 +31,7 @@ pub(crate) fn body(org: &str, body: &[u8]) -> Result<(), StoreError> {
 }
 
 /// The list of a job's changes.
-pub(crate) fn changes(org: &str, changes: &[u64]) -> Result<(), StoreError> {
+pub(crate) fn changes(org: &str, changes: &[Seq]) -> Result<(), StoreError> {
     at_most(org, "list of changes", size_of_val(changes), BODY_BYTES_MAX)
 }
 

@@ -3,7 +3,7 @@
 //! Here: giving out numbers, and collecting the entries that go to disk in one commit. Not here: which entries those
 //! are (`append.rs`, `settle.rs`, `resolve.rs`, `rows.rs`), writing them (`disk.rs`).
 
-use crate::{entry::Mark, frame, keys::Key};
+use crate::{entry::Mark, frame, keys::Key, seq::Seq};
 
 /// A key, and its new framed value or None to remove it.
 pub(crate) type Write = (Vec<u8>, Option<Vec<u8>>);
@@ -16,8 +16,8 @@ pub(crate) struct Step<'a> {
 }
 
 impl Step<'_> {
-    pub(crate) fn number(&mut self) -> u64 {
-        self.mark.sequence += 1;
+    pub(crate) fn number(&mut self) -> Seq {
+        self.mark.sequence.0 += 1;
         self.mark.sequence
     }
 

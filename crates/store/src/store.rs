@@ -18,6 +18,7 @@ use crate::{
     ledger::Counts,
     options::{Options, Room},
     reads::{Read, ReadCounters, Reads},
+    seq::Seq,
     thread::Worker,
 };
 
@@ -163,7 +164,8 @@ impl Store {
         body: Vec<u8>,
         changes: &[u64],
     ) -> Result<(), StoreError> {
-        let (org, id, changes) = (org.to_owned(), id.to_owned(), changes.to_vec());
+        let (org, id, changes) =
+            (org.to_owned(), id.to_owned(), changes.iter().copied().map(Seq).collect::<Vec<_>>());
         self.worker.call(move |engine| engine.put_job(&org, &id, &body, &changes)).await
     }
 
@@ -213,7 +215,7 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {
         let org = org.to_owned();
-        self.read(Read::DeadLetters, move |engine| engine.dead_letters(&org, before, limit)).await
+        self.read(Read::DeadLetters, move |engine| engine.dead_letters(&org, Seq(before), limit)).await
     }
 
     /// One dead letter.
@@ -222,7 +224,7 @@ impl Store {
     /// [`StoreError::UnknownLetter`]
     pub async fn dead_letter(&self, org: &str, seq: u64) -> Result<DeadLetter, StoreError> {
         let org = org.to_owned();
-        self.read(Read::DeadLetter, move |engine| engine.dead_letter(&org, seq)).await
+        self.read(Read::DeadLetter, move |engine| engine.dead_letter(&org, Seq(seq))).await
     }
 
     /// Takes a dead letter away and takes requests in for it, in one commit. Its records stay counted as dead, and
@@ -241,7 +243,7 @@ impl Store {
     /// [`StoreError::UnknownLetter`]
     pub async fn discard_letter(&self, org: &str, seq: u64, by: &str, at_ms: u64) -> Result<(), StoreError> {
         let (org, by) = (org.to_owned(), by.to_owned());
-        self.worker.call(move |engine| engine.discard_letter(&org, seq, &by, at_ms)).await
+        self.worker.call(move |engine| engine.discard_letter(&org, Seq(seq), &by, at_ms)).await
     }
 
     /// What the ledger remembers of a record, newest first. Reads the org's rows, not all of them in one go.
@@ -262,7 +264,7 @@ impl Store {
         limit: usize,
         wanted: impl Fn(&LedgerRow) -> bool + Clone + Send + 'static,
     ) -> Result<Vec<LedgerRow>, StoreError> {
-        let (mut rows, mut before) = (Vec::new(), Some(u64::MAX));
+        let (mut rows, mut before) = (Vec::new(), Some(Seq::MAX));
         while let Some(page) = before.filter(|_| rows.len() < limit) {
             let (org, wanted) = (org.to_owned(), wanted.clone());
             let (found, older) = self.read(Read::Rows, move |engine| engine.rows(&org, wanted, page)).await?;
@@ -275,7 +277,7 @@ impl Store {
 
     /// The changes made for a record that wait or are being written, oldest first.
     pub async fn changes_of(&self, org: &str, record: &str, limit: usize) -> Result<Vec<Change>, StoreError> {
-        let (mut changes, mut after) = (Vec::new(), Some(0));
+        let (mut changes, mut after) = (Vec::new(), Some(Seq::MIN));
         while let Some(seq) = after.filter(|_| changes.len() < limit) {
             let (org, record) = (org.to_owned(), record.to_owned());
             let (found, newer) =

@@ -19,7 +19,7 @@ use std::{
     path::Path,
 };
 
-use crate::{error::StoreError, files::file};
+use crate::{error::StoreError, files::file, seq::Seq};
 
 /// Its file, named as the first version named it.
 const NAME: &str = "orgpipe.note";
@@ -30,7 +30,7 @@ pub(crate) struct Superblock {
     /// Format of the database.
     pub(crate) format: u32,
     /// A number that has been given.
-    pub(crate) sequence: u64,
+    pub(crate) sequence: Seq,
 }
 
 /// The superblock of a database; None if there is none that can be read: one that was cut off says nothing.
@@ -56,7 +56,7 @@ pub(crate) fn write(to: &File, superblock: Superblock) -> io::Result<()> {
 }
 
 fn text(Superblock { format, sequence }: Superblock) -> String {
-    let said = format!("{format:>10} {sequence:>20}");
+    let said = format!("{format:>10} {:>20}", sequence.0);
     format!("{said} {:08x}\n", crc32fast::hash(said.as_bytes()))
 }
 
@@ -64,7 +64,7 @@ fn parse(bytes: &[u8]) -> Option<Superblock> {
     let said = str::from_utf8(bytes).ok()?;
     let mut parts = said.split_whitespace();
     let superblock =
-        Superblock { format: parts.next()?.parse().ok()?, sequence: parts.next()?.parse().ok()? };
+        Superblock { format: parts.next()?.parse().ok()?, sequence: Seq(parts.next()?.parse().ok()?) };
     (text(superblock) == said).then_some(superblock)
 }
 
@@ -74,9 +74,10 @@ mod tests {
 
     #[test]
     fn a_superblock_is_read_back_and_a_broken_one_says_nothing() {
-        for superblock in
-            [Superblock { format: 2, sequence: 0 }, Superblock { format: u32::MAX, sequence: u64::MAX }]
-        {
+        for superblock in [
+            Superblock { format: 2, sequence: Seq::MIN },
+            Superblock { format: u32::MAX, sequence: Seq::MAX },
+        ] {
             let text = text(superblock);
             assert_eq!(parse(text.as_bytes()), Some(superblock));
             for at in 0..text.len() {

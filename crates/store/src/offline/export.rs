@@ -16,6 +16,7 @@ use crate::{
     index::{Rebuild, check_format},
     keys::Key,
     options::Options,
+    seq::Seq,
 };
 
 /// Losses that are named in the file; that there are more, the last one says.
@@ -70,7 +71,7 @@ pub fn export(dir: &Path, to: &Path) -> Result<Exported, StoreError> {
 }
 
 /// The highest number given: 0 if the mark cannot be read, as the import then goes by the entries.
-fn sequence(disk: &SledDisk) -> u64 {
+fn sequence(disk: &SledDisk) -> Seq {
     let key = Key::Mark.bytes();
     let value = disk.get(&key).ok().flatten();
     let mark = value.as_ref().and_then(|value| Mark::decode(frame::open(&key, value).ok()?));

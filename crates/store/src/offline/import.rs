@@ -19,6 +19,7 @@ use crate::{
     keys::Key,
     ledger::{Counts, Ledger},
     options::Options,
+    seq::Seq,
     step::Write,
 };
 
@@ -170,16 +171,16 @@ struct Collected {
 struct Found {
     ledger: Ledger,
     has_ledger: bool,
-    changes: BTreeSet<u64>,
+    changes: BTreeSet<Seq>,
     jobs: BTreeSet<String>,
-    lists: BTreeMap<String, Vec<u64>>,
+    lists: BTreeMap<String, Vec<Seq>>,
 }
 
 impl Collected {
     fn take(&mut self, line: Line) -> Option<()> {
         self.entries += 1;
         let seq = match &line {
-            Line::Head { .. } | Line::End { .. } => 0,
+            Line::Head { .. } | Line::End { .. } => Seq::MIN,
             Line::Ledger { org, records_in, written, unchanged, no_data, superseded, dead } => {
                 let found = self.found(org);
                 let Counts { open_ingress, open_egress, .. } = found.ledger.counts;
@@ -198,7 +199,7 @@ impl Collected {
             }
             Line::Position { org, .. } => {
                 self.found(org).ledger.positions += 1;
-                0
+                Seq::MIN
             }
             Line::Request { org, seq, records, .. } => {
                 let ledger = &mut self.found(org).ledger;
@@ -223,7 +224,7 @@ impl Collected {
             }
             Line::Job { org, id, .. } => {
                 self.found(org).jobs.insert(id.clone());
-                0
+                Seq::MIN
             }
             Line::JobChanges { org, id, changes } => {
                 self.found(org).lists.insert(id.clone(), changes.clone());
@@ -269,7 +270,7 @@ impl Collected {
             for id in &found.jobs {
                 broken |= !found.lists.contains_key(id);
                 let list = found.lists.get(id).into_iter().flatten();
-                let list: Vec<u64> = list.filter(|seq| found.changes.contains(seq)).copied().collect();
+                let list: Vec<Seq> = list.filter(|seq| found.changes.contains(seq)).copied().collect();
                 self.put(&Key::JobChanges { org: &org, id }, &encode_numbers(list.iter()));
             }
             found.ledger.jobs = found.jobs.len() as u64;

@@ -21,6 +21,7 @@ use crate::{
     frame,
     keys::Key,
     ledger::{Counts, Ledger},
+    seq::Seq,
     step::Write,
 };
 
@@ -33,7 +34,7 @@ pub(super) const VERSION: u32 = 1;
 pub(super) enum Line {
     Head {
         orgpipe_export: u32,
-        sequence: u64,
+        sequence: Seq,
     },
     Ledger {
         org: String,
@@ -51,14 +52,14 @@ pub(super) enum Line {
     },
     Request {
         org: String,
-        seq: u64,
+        seq: Seq,
         lane: LaneName,
         records: u32,
         body: Bytes,
     },
     Change {
         org: String,
-        seq: u64,
+        seq: Seq,
         lane: LaneName,
         due_ms: u64,
         target: String,
@@ -70,7 +71,7 @@ pub(super) enum Line {
     },
     DeadLetter {
         org: String,
-        seq: u64,
+        seq: Seq,
         at_ms: u64,
         target: String,
         key: String,
@@ -88,11 +89,11 @@ pub(super) enum Line {
     JobChanges {
         org: String,
         id: String,
-        changes: Vec<u64>,
+        changes: Vec<Seq>,
     },
     Rows {
         org: String,
-        seq: u64,
+        seq: Seq,
         last_ms: u64,
         rows: Vec<RowLine>,
     },
@@ -312,17 +313,18 @@ pub(super) fn entry(of: Line) -> Option<Write> {
             (Key::Position { org: &org, name: &name }.bytes(), value.bytes()?)
         }
         Line::Request { org, seq, lane, records, body } => {
-            let request = Request { seq, lane: lane.into(), records, body: body.bytes()? };
+            let request = Request { seq: seq.0, lane: lane.into(), records, body: body.bytes()? };
             (Key::Request(seq).bytes(), StoredRequest { org, request }.encode())
         }
         Line::Change { org, seq, lane, due_ms, target, key, attempts, last_reason, subjects: of, body } => {
             let (lane, subjects, body) = (lane.into(), subjects(of)?, body.bytes()?);
-            let change = Change { seq, lane, target, key, subjects, attempts, last_reason, body };
+            let change = Change { seq: seq.0, lane, target, key, subjects, attempts, last_reason, body };
             (Key::Change(seq).bytes(), StoredChange { org, due_ms, change }.encode())
         }
         Line::DeadLetter { org, seq, at_ms, target, key, reason, hint, attempts, subjects: of, body } => {
             let (subjects, body) = (subjects(of)?, body.bytes()?);
-            let letter = DeadLetter { seq, at_ms, subjects, target, key, reason, hint, attempts, body };
+            let letter =
+                DeadLetter { seq: seq.0, at_ms, subjects, target, key, reason, hint, attempts, body };
             (Key::DeadLetter(seq).bytes(), StoredDeadLetter { org, letter }.encode())
         }
         Line::Job { org, id, body } => (Key::Job { org: &org, id: &id }.bytes(), body.bytes()?),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{OPTIONS, change, dead, memory::Memory, request, subject, wait};
-use crate::{Append, Lane, Outcome, Resolve, Settle, Store, StoreError, frame, keys::Key};
+use crate::{Append, Lane, Outcome, Resolve, Settle, Store, StoreError, frame, keys::Key, seq::Seq};
 
 /// Two orgs with an entry of every kind.
 pub(super) async fn fill(store: &Store) {
@@ -99,7 +99,7 @@ fn entries_that_do_not_fit_together_are_named() {
         (
             after(&entries, |e| {
                 put(e, &Key::Format, &7_u32.to_be_bytes());
-                put(e, &Key::Change(1), b"fields that nobody knows yet");
+                put(e, &Key::Change(Seq(1)), b"fields that nobody knows yet");
                 e.insert(b"z new".to_vec(), b"kind".to_vec());
             }),
             "has format 7, and this version knows",
@@ -114,7 +114,7 @@ fn entries_that_do_not_fit_together_are_named() {
         ),
         (after(&entries, |e| put(e, &list, &999_u64.to_be_bytes())), "names change 999, which is missing"),
         (
-            after(&entries, |e| put(e, &Key::Request(1), b"?")),
+            after(&entries, |e| put(e, &Key::Request(Seq(1)), b"?")),
             "request 1 does not have the fields it must have",
         ),
         (

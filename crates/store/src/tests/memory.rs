@@ -12,6 +12,7 @@ use std::{
 use crate::{
     Options, Store, StoreError,
     disk::{Disk, Show},
+    seq::Seq,
     step::Write,
 };
 
@@ -41,7 +42,7 @@ impl Disk for Memory {
         self.entries.lock().unwrap().iter().try_for_each(|(key, value)| show(key, value))
     }
 
-    fn given_before(&self) -> Option<u64> {
+    fn given_before(&self) -> Option<Seq> {
         None
     }
 
