@@ -1,7 +1,12 @@
-//! The running service as the program sees it: start, look, refresh, drain; `reload` and `tree` have files of their own.
+//! The running service as the program sees it.
+//!
+//! Here: start, look, refresh, drain, and the commands of an operator about an org. In `service/`: `in_force` (the settings
+//! it runs on), `reload` (others), `tree` (what runs). Not here: dead letters (`dead_letters`), and what an org does with a
+//! command (`supervise`).
 
-mod reload;
-mod tree;
+mod in_force;
+pub(crate) mod reload;
+pub(crate) mod tree;
 
 use std::{sync::Arc, thread, time::Duration};
 
@@ -12,7 +17,7 @@ use orgpipe_store::{Counts, Durability, Options, Room, Store, StoreError};
 use serde::Serialize;
 use tokio::sync::{Mutex, Semaphore, watch};
 
-use self::reload::{Common, InForce};
+use self::in_force::{Common, InForce};
 use crate::{
     capture::{gap_recovery, replay::ReplayFrom},
     clock::Clock,
@@ -39,11 +44,6 @@ use crate::{
         supervisor::{Drain, Find, OrgError, Supervisor},
     },
     vendor::shared::Shared,
-};
-
-pub use self::{
-    reload::{Left, Reloaded},
-    tree::{OrgNode, ThreadNode, Tree},
 };
 
 /// Orgs examined at a time.

@@ -27,7 +27,7 @@ use self::{
     value::{api_version, base_url, duplicate, listen, name, namespace, time_zone, url},
 };
 use super::{
-    Config,
+    contents::Config,
     reader::{Section, Written},
     report::{Report, closest},
     secrets::Environment,
