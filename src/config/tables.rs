@@ -122,7 +122,7 @@ pub(super) struct Tables<'t> {
     pub(super) source: Option<SourceTable<'t>>,
     pub(super) webhook: Option<WebhookTable<'t>>,
     pub(super) syncs: Vec<SyncTable<'t>>,
-    pub(super) org_defaults: Option<PlaceTable<'t>>,
+    pub(super) org_defaults: Option<OrgBasicsTable<'t>>,
     pub(super) orgs: Vec<OrgTable<'t>>,
 }
 
@@ -211,7 +211,7 @@ pub(super) struct RefreshTable<'t> {
 
 /// What `[org_defaults]` and `[[org]]` share.
 #[derive(Debug)]
-pub(super) struct PlaceTable<'t> {
+pub(super) struct OrgBasicsTable<'t> {
     pub(super) section: Section<'t>,
     pub(super) login_url: Option<Written<String>>,
     pub(super) api_version: Option<Written<String>>,
@@ -235,7 +235,7 @@ pub(super) struct LimitsTable {
 /// `[[org]]`.
 #[derive(Debug)]
 pub(super) struct OrgTable<'t> {
-    pub(super) place: PlaceTable<'t>,
+    pub(super) basics: OrgBasicsTable<'t>,
     pub(super) id: Option<Written<String>>,
     pub(super) auth: Option<AuthTable<'t>>,
     pub(super) syncs: Option<Vec<Written<String>>>,
@@ -271,7 +271,7 @@ impl<'t> Tables<'t> {
                 .collect(),
             org_defaults: top.section(report, "org_defaults").map(|section| {
                 section.allow(ORG_DEFAULTS.1, secret, report);
-                place(section, report)
+                basics(section, report)
             }),
             orgs: top.sections(report, "org", "id").into_iter().map(|section| org(section, report)).collect(),
         }
@@ -358,8 +358,8 @@ fn sync<'t>(section: Section<'t>, report: &mut Report<'_>) -> SyncTable<'t> {
     }
 }
 
-fn place<'t>(section: Section<'t>, report: &mut Report<'_>) -> PlaceTable<'t> {
-    PlaceTable {
+fn basics<'t>(section: Section<'t>, report: &mut Report<'_>) -> OrgBasicsTable<'t> {
+    OrgBasicsTable {
         login_url: section.text(report, "login_url"),
         api_version: section.text(report, "api_version"),
         time_zone: section.text(report, "time_zone"),
@@ -420,7 +420,7 @@ fn org<'t>(section: Section<'t>, report: &mut Report<'_>) -> OrgTable<'t> {
         id: section.text(report, "id"),
         auth: section.section(report, "auth").map(|section| auth(section, report)),
         syncs: section.texts(report, "syncs"),
-        place: place(section, report),
+        basics: basics(section, report),
     }
 }
 

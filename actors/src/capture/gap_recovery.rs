@@ -47,7 +47,7 @@ struct Gap {
     channels: Vec<String>,
     from_ms: Option<u64>,
     to_ms: u64,
-    phase: Phase,
+    phase: RecoveryPhase,
     /// Records read.
     read: u64,
     /// API calls for reading them.
@@ -57,7 +57,7 @@ struct Gap {
 /// How far a gap is recovered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Phase {
+enum RecoveryPhase {
     /// These syncs are still to be read, from these places on.
     Reading(Vec<(String, Cursor)>),
     /// All is read; what waits up to the store's number is not decided.
@@ -153,7 +153,8 @@ fn add(
             last.from_ms = last.from_ms.zip(from_ms).map(|(one, other)| one.min(other));
             let cursor = last.from_ms.map_or_else(Cursor::all, Cursor::changed_since);
             let syncs = org.settings.syncs.iter().filter(|sync| last.channels.contains(&sync.channel));
-            last.phase = Phase::Reading(syncs.map(|sync| (sync.name.clone(), cursor.clone())).collect());
+            last.phase =
+                RecoveryPhase::Reading(syncs.map(|sync| (sync.name.clone(), cursor.clone())).collect());
             last.to_ms = now_ms;
         }
         None => gaps.push(Gap {
@@ -162,7 +163,7 @@ fn add(
             channels,
             from_ms,
             to_ms: now_ms,
-            phase: Phase::Reading(open),
+            phase: RecoveryPhase::Reading(open),
             read: 0,
             calls: 0,
         }),
@@ -196,27 +197,32 @@ pub(super) async fn show(org: &OrgContext) -> Result<(), StoreError> {
 pub(super) async fn advance(org: &OrgContext, link: &OrgLink, ahead: bool) -> Result<Next, StepError> {
     let Some(gap) = gaps(org).await?.into_iter().next() else { return Ok(Next::Idle) };
     match &gap.phase {
-        Phase::Reading(_) if ahead => Ok(Next::After(LOOK_AGAIN)),
-        Phase::Reading(open) => {
+        RecoveryPhase::Reading(_) if ahead => Ok(Next::After(LOOK_AGAIN)),
+        RecoveryPhase::Reading(open) => {
             let mut open = open.clone();
             read(org, link, gap.clone(), &mut open).await?;
             Ok(Next::Again)
         }
-        Phase::Deciding(None) => {
+        RecoveryPhase::Deciding(None) => {
             let upto = org.store.progress().await?.given;
-            save(org, Gap { phase: Phase::Deciding(Some(upto)), ..gap.clone() }, Append::default()).await?;
+            save(org, Gap { phase: RecoveryPhase::Deciding(Some(upto)), ..gap.clone() }, Append::default())
+                .await?;
             Ok(Next::Again)
         }
-        Phase::Deciding(Some(upto)) => {
+        RecoveryPhase::Deciding(Some(upto)) => {
             let progress = org.store.progress().await?;
             if progress.oldest_request.is_some_and(|oldest| oldest <= *upto) {
                 return Ok(Next::After(LOOK_AGAIN));
             }
-            save(org, Gap { phase: Phase::Delivering(progress.given), ..gap.clone() }, Append::default())
-                .await?;
+            save(
+                org,
+                Gap { phase: RecoveryPhase::Delivering(progress.given), ..gap.clone() },
+                Append::default(),
+            )
+            .await?;
             Ok(Next::Again)
         }
-        Phase::Delivering(upto) => {
+        RecoveryPhase::Delivering(upto) => {
             let progress = org.store.progress().await?;
             if progress.oldest_change.is_some_and(|oldest| oldest <= *upto) {
                 return Ok(Next::After(LOOK_AGAIN));
@@ -250,7 +256,11 @@ async fn read(
             None => drop(open.remove(0)),
         }
     }
-    let phase = if open.is_empty() { Phase::Deciding(None) } else { Phase::Reading(std::mem::take(open)) };
+    let phase = if open.is_empty() {
+        RecoveryPhase::Deciding(None)
+    } else {
+        RecoveryPhase::Reading(std::mem::take(open))
+    };
     let gap = Gap { phase, read: gap.read + read, calls: gap.calls + calls, ..gap };
     link.arrived(save(org, gap, append).await?).await;
     Ok(())

@@ -103,7 +103,7 @@ struct Reader<'a> {
 
 /// What an event asks of one sync.
 #[derive(Debug)]
-enum Asked {
+enum EventRequest {
     Records {
         ids: Vec<String>,
         correlation_id: Option<String>,
@@ -125,7 +125,7 @@ impl Reader<'_> {
             self.org.syncs.iter().map(AsRef::as_ref).filter(|sync| sync.channel == self.channel).collect();
         let asked: Result<Vec<_>, Unreadable> = syncs.iter().map(|sync| self.ask(sync, event)).collect();
         match asked {
-            Ok(asked) if asked.iter().all(|asked| matches!(asked, Asked::NotMine)) => {
+            Ok(asked) if asked.iter().all(|asked| matches!(asked, EventRequest::NotMine)) => {
                 let objects: Vec<&str> = syncs.iter().map(|sync| sync.mapping.object()).collect();
                 let hint = format!(
                     "This channel's syncs take {}; add a sync for the other object.",
@@ -142,7 +142,7 @@ impl Reader<'_> {
         }
     }
 
-    fn ask(&self, sync: &SyncSettings, event: &Event) -> Result<Asked, Unreadable> {
+    fn ask(&self, sync: &SyncSettings, event: &Event) -> Result<EventRequest, Unreadable> {
         let empty = Row::new();
         let payload = event.data.get("payload").and_then(Value::as_object).unwrap_or(&empty);
         match &sync.event {
@@ -151,26 +151,26 @@ impl Reader<'_> {
                     .map_err(|problem| (problem.to_string(), problem.hint()))?;
                 let object = request.object.as_deref();
                 Ok(if object.is_none_or(|object| object.eq_ignore_ascii_case(sync.mapping.object())) {
-                    Asked::Records { ids: request.ids, correlation_id: request.correlation_id }
+                    EventRequest::Records { ids: request.ids, correlation_id: request.correlation_id }
                 } else {
-                    Asked::NotMine
+                    EventRequest::NotMine
                 })
             }
             EventShape::Change { watch } => {
                 let request = parse_change(payload, &sync.mapping, watch, self.own_user)
                     .map_err(|problem| (problem.to_string(), problem.hint()))?;
                 Ok(match request {
-                    ChangeRequest::Records(ids) => Asked::Records { ids, correlation_id: None },
-                    ChangeRequest::Anything { since_ms } => Asked::Anything { since_ms },
-                    ChangeRequest::Nothing => Asked::Nothing,
+                    ChangeRequest::Records(ids) => EventRequest::Records { ids, correlation_id: None },
+                    ChangeRequest::Anything { since_ms } => EventRequest::Anything { since_ms },
+                    ChangeRequest::Nothing => EventRequest::Nothing,
                 })
             }
         }
     }
 
-    fn take(&self, sync: &SyncSettings, asked: Asked, event: &Event, came: &mut Came) {
+    fn take(&self, sync: &SyncSettings, asked: EventRequest, event: &Event, came: &mut Came) {
         match asked {
-            Asked::Records { ids, correlation_id } => {
+            EventRequest::Records { ids, correlation_id } => {
                 for ids in ids.chunks(RECORDS_MAX) {
                     let entry = RequestEntry {
                         v: 1,
@@ -189,11 +189,11 @@ impl Reader<'_> {
                     });
                 }
             }
-            Asked::Anything { since_ms } => {
+            EventRequest::Anything { since_ms } => {
                 let known = came.overflows.entry(self.channel.to_owned()).or_insert(since_ms);
                 *known = known.zip(since_ms).map(|(one, other)| one.min(other));
             }
-            Asked::NotMine | Asked::Nothing => {}
+            EventRequest::NotMine | EventRequest::Nothing => {}
         }
     }
 

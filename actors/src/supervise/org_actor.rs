@@ -3,7 +3,8 @@
 //! Here: the four parts and their lives, and what an operator orders. Not here: what the parts do (`capture`,
 //! `decide`, `deliver`), which of them the desired state lets run (`org/desired.rs`).
 //!
-//! Whatever happens only changes a slot or the desired state; `align` then starts and stops what is to be started and stopped.
+//! Whatever happens only changes a part's state, the phase or the desired state; `align` then starts and stops what is to be
+//! started and stopped.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -95,8 +96,8 @@ struct Child {
     _abort: AbortOnDrop,
 }
 
-/// What a part is at.
-enum Slot {
+/// What has become of a part since its actor was started last.
+enum ChildState {
     /// It can be started.
     Down,
     /// It runs.
@@ -109,8 +110,9 @@ enum Slot {
     Parked,
 }
 
+/// A part over all its starts.
 struct Life {
-    slot: Slot,
+    state: ChildState,
     restarts: Restarts,
 }
 
@@ -160,7 +162,7 @@ pub(crate) struct OrgActor {
 impl OrgActor {
     /// An org whose parts start with it, as far as the stored desired state lets them.
     pub(crate) fn new(org: Arc<OrgContext>) -> Self {
-        let life = |part| (part, Life { slot: Slot::Down, restarts: Restarts::none() });
+        let life = |part| (part, Life { state: ChildState::Down, restarts: Restarts::none() });
         let parts = PARTS.into_iter().map(life).collect();
         Self { org, parts, desired: DesiredState::Run, phase: Phase::Following }
     }
@@ -178,15 +180,15 @@ impl OrgActor {
         for part in PARTS {
             let wanted = self.wanted(part);
             let Some(life) = self.parts.get_mut(&part) else { continue };
-            match std::mem::replace(&mut life.slot, Slot::Down) {
-                Slot::Down if wanted => {
-                    life.slot = start(&self.org, part, context).map_or(Slot::Down, Slot::Up);
+            match std::mem::replace(&mut life.state, ChildState::Down) {
+                ChildState::Down if wanted => {
+                    life.state = start(&self.org, part, context).map_or(ChildState::Down, ChildState::Up);
                 }
-                Slot::Down => {
+                ChildState::Down => {
                     note_down(&self.org, part, self.desired, matches!(self.phase, Phase::Stopping));
                 }
-                Slot::Up(child) if !wanted => life.slot = ending(child, context),
-                other => life.slot = other,
+                ChildState::Up(child) if !wanted => life.state = ending(child, context),
+                other => life.state = other,
             }
         }
         let (stream, any) = (self.runs(Part::Stream), PARTS.into_iter().any(|part| self.runs(part)));
@@ -254,13 +256,15 @@ impl OrgActor {
     }
 
     fn runs(&self, part: Part) -> bool {
-        self.parts.get(&part).is_some_and(|life| matches!(life.slot, Slot::Up(_) | Slot::Ending(_)))
+        self.parts
+            .get(&part)
+            .is_some_and(|life| matches!(life.state, ChildState::Up(_) | ChildState::Ending(_)))
     }
 
     fn child(&self, part: Part) -> Option<&Child> {
-        match &self.parts.get(&part)?.slot {
-            Slot::Up(child) => Some(child),
-            Slot::Down | Slot::Ending(_) | Slot::Waiting | Slot::Parked => None,
+        match &self.parts.get(&part)?.state {
+            ChildState::Up(child) => Some(child),
+            ChildState::Down | ChildState::Ending(_) | ChildState::Waiting | ChildState::Parked => None,
         }
     }
 
@@ -275,7 +279,7 @@ impl OrgActor {
         let org = Arc::clone(&self.org);
         let now_ms = org.clock.now_ms();
         let Some(life) = self.parts.get_mut(&part) else { return };
-        let asked = !matches!(std::mem::replace(&mut life.slot, Slot::Down), Slot::Up(_));
+        let asked = !matches!(std::mem::replace(&mut life.state, ChildState::Down), ChildState::Up(_));
         if asked && *exit == Exit::Clean {
             return self.align(context);
         }
@@ -286,7 +290,7 @@ impl OrgActor {
                 let wait_secs = wait.as_secs_f32();
                 tracing::error!(org = org.id(), ?part, wait_secs, "{exit}; it is started afresh");
                 org.board.set(part, State::Waiting, &format!("it {exit}; it is started afresh"), "", now_ms);
-                life.slot = Slot::Waiting;
+                life.state = ChildState::Waiting;
                 context.run_later(wait, move |actor, context| actor.waited(part, context));
             }
             Decision::Park => {
@@ -294,15 +298,16 @@ impl OrgActor {
                 let hint =
                     format!("Report this as a bug; start it again with: orgpipe org resume {}", org.id());
                 org.board.set(part, State::Parked, &format!("it {exit}, too often to go on"), &hint, now_ms);
-                life.slot = Slot::Parked;
+                life.state = ChildState::Parked;
             }
         }
         self.align(context);
     }
 
     fn waited(&mut self, part: Part, context: &mut Context<Self>) {
-        if let Some(life) = self.parts.get_mut(&part).filter(|life| matches!(life.slot, Slot::Waiting)) {
-            life.slot = Slot::Down;
+        if let Some(life) = self.parts.get_mut(&part).filter(|life| matches!(life.state, ChildState::Waiting))
+        {
+            life.state = ChildState::Down;
             self.align(context);
         }
     }
@@ -310,8 +315,8 @@ impl OrgActor {
     /// What waits or is parked can be started again at once.
     fn forgive(&mut self) {
         for life in self.parts.values_mut() {
-            if matches!(life.slot, Slot::Waiting | Slot::Parked) {
-                *life = Life { slot: Slot::Down, restarts: Restarts::none() };
+            if matches!(life.state, ChildState::Waiting | ChildState::Parked) {
+                *life = Life { state: ChildState::Down, restarts: Restarts::none() };
             }
         }
     }
@@ -393,9 +398,9 @@ fn start(org: &Arc<OrgContext>, part: Part, context: &mut Context<OrgActor>) -> 
     }
 }
 
-fn ending(child: Child, context: &mut Context<OrgActor>) -> Slot {
+fn ending(child: Child, context: &mut Context<OrgActor>) -> ChildState {
     tell(context, child.stop.clone(), Stop);
-    Slot::Ending(child)
+    ChildState::Ending(child)
 }
 
 fn child<A>(
@@ -507,8 +512,8 @@ impl Handler<OrgCommand> for OrgActor {
                 OrgCommand::Restart => {
                     actor.forgive();
                     for life in actor.parts.values_mut() {
-                        life.slot = match std::mem::replace(&mut life.slot, Slot::Down) {
-                            Slot::Up(child) => ending(child, context),
+                        life.state = match std::mem::replace(&mut life.state, ChildState::Down) {
+                            ChildState::Up(child) => ending(child, context),
                             other => other,
                         };
                     }
