@@ -12,7 +12,7 @@ use orgpipe_store::{DeadLetter, End, LedgerRow, Retry, StoreError};
 use serde::Serialize;
 
 use self::again::again;
-use crate::{org::messages::Wakeup, service::Service, supervise::supervisor::OrgError};
+use crate::{org::messages::Wakeup, problem::Problem, service::Service, supervise::supervisor::OrgError};
 
 /// Letters that one order is about, at most.
 pub const ACTED_ON_MAX: usize = 1_000;
@@ -111,7 +111,7 @@ pub enum DeadLetterError {
         /// Why not.
         reason: String,
         /// What to do about it.
-        hint: String,
+        hint: Option<String>,
     },
     /// The org's queue takes no more.
     #[error(transparent)]
@@ -130,15 +130,15 @@ impl From<StoreError> for DeadLetterError {
 
 impl DeadLetterError {
     /// What to do about it.
-    pub fn hint(&self) -> String {
+    pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Org(_) => String::new(),
-            Self::Unknown { .. } => {
+            Self::Org(_) => None,
+            Self::Unknown { .. } => Some(
                 "It was retried or discarded, or made room for newer ones; list those that are kept."
-                    .to_owned()
-            }
+                    .to_owned(),
+            ),
             Self::CannotRetry { hint, .. } => hint.clone(),
-            Self::Full(error) => error.hint().unwrap_or_default(),
+            Self::Full(error) => error.hint(),
         }
     }
 }
@@ -239,7 +239,7 @@ impl Service {
         let by: String = by.chars().take(BY_CHARS_MAX).collect();
         match act {
             DeadLetterAction::Retry => {
-                let requests = again(&org.settings, letter, at_ms).map_err(|(reason, hint)| {
+                let requests = again(&org.settings, letter, at_ms).map_err(|Problem { reason, hint }| {
                     DeadLetterError::CannotRetry { org: id.to_owned(), number, reason, hint }
                 })?;
                 let retry = Retry { letter: number, requests, by: by.clone(), at_ms };

@@ -35,6 +35,7 @@ mod failpoint;
 mod forecast;
 mod org;
 mod priority;
+mod problem;
 mod queue_entry;
 mod receipt;
 mod retry;

@@ -194,5 +194,6 @@ fn problem(error: &DeadLetterError) -> HttpResponse {
         DeadLetterError::CannotRetry { .. } => StatusCode::CONFLICT,
         DeadLetterError::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
-    HttpResponse::build(status).json(json!({ "error": error.to_string(), "hint": error.hint() }))
+    HttpResponse::build(status)
+        .json(json!({ "error": error.to_string(), "hint": error.hint().unwrap_or_default() }))
 }

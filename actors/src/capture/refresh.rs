@@ -17,7 +17,7 @@ use super::{
     pages::{self, Cursor, Page},
     run::Run,
     schedule,
-    waits::Waits,
+    waits::{Moment, Waits},
 };
 use crate::{
     clock::time,
@@ -29,6 +29,7 @@ use crate::{
         step_error::StepError,
         store::Position,
     },
+    problem::Problem,
     queue_entry::Origin,
     retry::Delays,
     runtime::worker::{self, Next, Steps, Stop, Wake, Work, Worker},
@@ -159,11 +160,11 @@ impl Refresh {
             }
             Err(error) => error,
         };
-        let (note, hint) = (format!("{what} waits: {error}"), error.hint());
+        let problem = Problem::of(&format!("{what} waits"), &error);
         let clock = &self.org.clock;
-        let now = (clock.monotonic(), clock.now_ms());
-        let wait = self.waits.failed(name, (note.clone(), hint.clone()), now, clock.jitter());
-        tracing::warn!(org = self.org.id(), wait_secs = wait.as_secs_f32(), "{note}. {hint}");
+        let moment = Moment { now: clock.monotonic(), now_ms: clock.now_ms(), jitter: clock.jitter() };
+        let wait = self.waits.failed(name, problem.clone(), moment);
+        tracing::warn!(org = self.org.id(), wait_secs = wait.as_secs_f32(), "{problem}");
         Next::After(wait)
     }
 
@@ -455,8 +456,8 @@ impl Work for Refresh {
             Ok(next) => {
                 self.delays.reset();
                 let now_ms = self.org.clock.now_ms();
-                if let Some((note, hint)) = self.waits.note() {
-                    self.org.board.set(Part::Refresh, State::Waiting, note, hint, now_ms);
+                if let Some(problem) = self.waits.problem() {
+                    self.org.board.trouble(Part::Refresh, State::Waiting, problem, now_ms);
                 } else {
                     self.org.board.running(Part::Refresh, now_ms);
                 }
@@ -464,10 +465,9 @@ impl Work for Refresh {
             }
             Err(error) => {
                 let wait = self.delays.next(self.org.clock.jitter());
-                let hint = error.hint();
-                let note = format!("the refresh waits: {error}");
-                self.org.board.set(Part::Refresh, State::Waiting, &note, &hint, self.org.clock.now_ms());
-                tracing::warn!(org = self.org.id(), wait_secs = wait.as_secs_f32(), "{note}. {hint}");
+                let problem = Problem::of("the refresh waits", &error);
+                self.org.board.trouble(Part::Refresh, State::Waiting, &problem, self.org.clock.now_ms());
+                tracing::warn!(org = self.org.id(), wait_secs = wait.as_secs_f32(), "{problem}");
                 Next::After(wait)
             }
         };

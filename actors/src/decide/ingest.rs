@@ -33,6 +33,7 @@ use crate::{
         step_error::StepError,
         store::Position,
     },
+    problem::{Hint, Problem},
     queue_entry::Origin,
     retry::{Delays, until},
     runtime::worker::{self, LOOK_AGAIN, Next, Steps, Stop, Wake, Work, Worker},
@@ -312,13 +313,13 @@ impl Ingest {
         }
         let due = |wait| until(error.again_at_ms(), org.clock.now_ms(), error.retry_in().unwrap_or(wait));
         let wait = self.scheduler.halted(label, org.clock.monotonic(), org.clock.jitter(), due);
-        self.note(&error.to_string(), &error.hint(), wait);
+        self.note(error, wait);
     }
 
-    fn note(&self, why: &str, hint: &str, wait: Duration) {
-        let note = format!("the next batch waits: {why}");
-        self.org.board.set(Part::Ingest, State::Waiting, &note, hint, self.org.clock.now_ms());
-        tracing::warn!(org = self.org.id(), wait_secs = wait.as_secs_f32(), "{note}. {hint}");
+    fn note(&self, error: &impl Hint, wait: Duration) {
+        let problem = Problem::of("the next batch waits", error);
+        self.org.board.trouble(Part::Ingest, State::Waiting, &problem, self.org.clock.now_ms());
+        tracing::warn!(org = self.org.id(), wait_secs = wait.as_secs_f32(), "{problem}");
     }
 }
 
@@ -334,7 +335,7 @@ impl Work for Ingest {
             }
             Err(error) => {
                 let wait = self.delays.next(self.org.clock.jitter());
-                self.note(&error.to_string(), &error.hint().unwrap_or_default(), wait);
+                self.note(&error, wait);
                 Next::After(wait)
             }
         };

@@ -29,6 +29,7 @@ use crate::{
         step_error::StepError,
     },
     priority::Priority,
+    problem::Problem,
     retry::{Delays, until},
     runtime::worker::{self, LOOK_AGAIN, Next, Steps, Stop, Wake, Work, Worker},
 };
@@ -378,9 +379,9 @@ impl Work for Writer {
             Err(error) => {
                 let wait = self.delays.next(self.org.clock.jitter());
                 let wait = until(error.again_at_ms(), self.org.clock.now_ms(), wait);
-                let (note, hint) = (format!("writing waits: {error}"), error.hint());
-                self.org.board.set(Part::Writer, State::Waiting, &note, &hint, self.org.clock.now_ms());
-                tracing::warn!(org = self.org.id(), wait_secs = wait.as_secs_f32(), "{note}. {hint}");
+                let problem = Problem::of("writing waits", &error);
+                self.org.board.trouble(Part::Writer, State::Waiting, &problem, self.org.clock.now_ms());
+                tracing::warn!(org = self.org.id(), wait_secs = wait.as_secs_f32(), "{problem}");
                 Next::After(wait)
             }
         };

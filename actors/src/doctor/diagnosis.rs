@@ -239,17 +239,19 @@ impl<'f> Diagnosis<'f> {
     }
 
     fn channel(&mut self, channel: &str) {
-        let Some(Err((reason, hint))) = self.facts.subscriptions.get(channel) else { return };
+        let Some(Err(problem)) = self.facts.subscriptions.get(channel) else { return };
         let hidden = |event: &&str| self.facts.objects.get(*event) == Some(&None);
         if let Some(event) = event_of(channel).filter(hidden) {
             let message = format!(
-                "{event} is not there for the integration user, who needs Read to be told of changes ({reason})"
+                "{event} is not there for the integration user, who needs Read to be told of changes ({})",
+                problem.reason
             );
             let fix = fixes::object(self.needs, event, "Read");
             self.add(Severity::Error, Topic::Event, event, message, fix);
         } else {
-            let message = format!("{channel} cannot be subscribed to: {reason}");
-            self.add(Severity::Error, Topic::Subscription, channel, message, hint.clone());
+            let message = format!("{channel} cannot be subscribed to: {}", problem.reason);
+            let fix = problem.hint.clone().unwrap_or_default();
+            self.add(Severity::Error, Topic::Subscription, channel, message, fix);
         }
     }
 

@@ -32,6 +32,7 @@ use crate::{
         part::{Part, State},
         store::Position,
     },
+    problem::Problem,
     runtime::{
         restart::{Decision, Restarts},
         spawn::{AbortOnDrop, Exit, Exited, here, spawn_watched, tell},
@@ -289,7 +290,8 @@ impl OrgActor {
             Decision::Restart(wait) => {
                 let wait_secs = wait.as_secs_f32();
                 tracing::error!(org = org.id(), ?part, wait_secs, "{exit}; it is started afresh");
-                org.board.set(part, State::Waiting, &format!("it {exit}; it is started afresh"), "", now_ms);
+                let problem = Problem::passing(format!("it {exit}; it is started afresh"));
+                org.board.trouble(part, State::Waiting, &problem, now_ms);
                 life.state = ChildState::Waiting;
                 context.run_later(wait, move |actor, context| actor.waited(part, context));
             }
@@ -297,7 +299,8 @@ impl OrgActor {
                 tracing::error!(org = org.id(), ?part, "{exit}; it ended too often and is parked");
                 let hint =
                     format!("Report this as a bug; start it again with: orgpipe org resume {}", org.id());
-                org.board.set(part, State::Parked, &format!("it {exit}, too often to go on"), &hint, now_ms);
+                let problem = Problem::new(format!("it {exit}, too often to go on"), hint);
+                org.board.trouble(part, State::Parked, &problem, now_ms);
                 life.state = ChildState::Parked;
             }
         }
@@ -371,15 +374,15 @@ async fn store_desired(org: &OrgContext, desired: DesiredState) -> Result<(), St
 fn note_down(org: &OrgContext, part: Part, desired: DesiredState, stopping: bool) {
     let now_ms = org.clock.now_ms();
     if stopping || desired == DesiredState::Run {
-        org.board.set(part, State::Stopped, "", "", now_ms);
+        org.board.set(part, State::Stopped, now_ms);
     } else {
         let hint = format!("Start it again with: orgpipe org resume {}", org.id());
-        org.board.set(part, State::Paused, "an operator paused it", &hint, now_ms);
+        org.board.trouble(part, State::Paused, &Problem::new("an operator paused it", hint), now_ms);
     }
 }
 
 fn start(org: &Arc<OrgContext>, part: Part, context: &mut Context<OrgActor>) -> Option<Child> {
-    org.board.set(part, State::Starting, "", "", org.clock.now_ms());
+    org.board.set(part, State::Starting, org.clock.now_ms());
     let link = OrgLink::new(&context.address(), org.failpoints.clone(), org.id());
     let org = Arc::clone(org);
     match part {

@@ -18,6 +18,7 @@ use crate::{
         context::OrgContext,
         part::{Part, State},
     },
+    problem::Problem,
     runtime::{
         restart::{Decision, Restarts},
         spawn::{AbortOnDrop, Exit, Exited, spawn_watched, tell},
@@ -283,10 +284,10 @@ impl Supervisor {
             }
             Decision::Park => {
                 tracing::error!(org = id, "the org's actor {exit}; it ended too often and is parked");
-                let note = format!("the org's actor {exit}, too often to go on");
                 let hint = format!("Report this as a bug; start it again with: orgpipe org resume {id}");
+                let problem = Problem::new(format!("the org's actor {exit}, too often to go on"), hint);
                 for part in [Part::Stream, Part::Refresh, Part::Ingest, Part::Writer] {
-                    shared.board.set(part, State::Parked, &note, &hint, now_ms);
+                    shared.board.trouble(part, State::Parked, &problem, now_ms);
                 }
             }
         }
