@@ -329,30 +329,30 @@ impl Service {
         if syncs.is_empty() {
             return Err(OrgError::NothingToRefresh { org: id.to_owned(), sync: sync.map(str::to_owned) });
         }
-        self.order(id, false, OrgCommand::Refresh { syncs: syncs.clone(), changed }).await?;
+        self.command(id, false, OrgCommand::Refresh { syncs: syncs.clone(), changed }).await?;
         Ok(syncs)
     }
 
     /// Stops every part of an org, after the steps under way, until it is resumed; also over a restart.
     pub async fn pause(&self, id: &str) -> Result<(), OrgError> {
-        self.order(id, true, OrgCommand::DesiredState(DesiredState::Pause)).await
+        self.command(id, true, OrgCommand::DesiredState(DesiredState::Pause)).await
     }
 
     /// Takes nothing new in, finishes what is open, then pauses; at the latest after `patience`.
     pub async fn drain_org(&self, id: &str, patience: Duration) -> Result<(), OrgError> {
         let until_ms = self.known(id)?.clock.now_ms();
         let until_ms = until_ms.saturating_add(u64::try_from(patience.as_millis()).unwrap_or(u64::MAX));
-        self.order(id, true, OrgCommand::DesiredState(DesiredState::Drain { until_ms })).await
+        self.command(id, true, OrgCommand::DesiredState(DesiredState::Drain { until_ms })).await
     }
 
     /// Ends a pause or a drain, and starts what is parked.
     pub async fn resume(&self, id: &str) -> Result<(), OrgError> {
-        self.order(id, true, OrgCommand::DesiredState(DesiredState::Run)).await
+        self.command(id, true, OrgCommand::DesiredState(DesiredState::Run)).await
     }
 
     /// Stops every part of an org, after the steps under way, and starts it afresh.
     pub async fn restart(&self, id: &str) -> Result<(), OrgError> {
-        self.order(id, true, OrgCommand::Restart).await
+        self.command(id, true, OrgCommand::Restart).await
     }
 
     /// Sets where a channel's events go on; the channel need not be named where there is only one.
@@ -407,8 +407,8 @@ impl Service {
         found.unwrap_or_else(|_| Err(OrgError::Stopping(id.to_owned())))
     }
 
-    async fn order(&self, id: &str, revive: bool, order: OrgCommand) -> Result<(), OrgError> {
-        let answer = self.find(id, revive).await?.send(order).await;
+    async fn command(&self, id: &str, revive: bool, command: OrgCommand) -> Result<(), OrgError> {
+        let answer = self.find(id, revive).await?.send(command).await;
         Ok(answer.map_err(|_| OrgError::Down(id.to_owned()))??)
     }
 

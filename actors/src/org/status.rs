@@ -99,7 +99,7 @@ pub struct Reading {
 }
 
 impl OrgStatus {
-    /// The operator's wish, if it is not to run; else the state that matters most: parked before waiting before
+    /// What an operator wants of it, if that is not to run; else the state that matters most: parked before waiting before
     /// starting before running.
     pub fn worst(&self) -> State {
         match self.desired {

@@ -1,6 +1,6 @@
 //! OrgActor: one tenant. Starts its parts, passes their messages on, and starts a part afresh when it ends.
 //!
-//! Here: the four parts and their lives, and what an operator orders. Not here: what the parts do (`capture`,
+//! Here: the four parts and their lives, and an operator's commands. Not here: what the parts do (`capture`,
 //! `decide`, `deliver`), which of them the desired state lets run (`org/desired.rs`).
 //!
 //! Whatever happens only changes a part's state, the phase or the desired state; `align` then starts and stops what is to be
@@ -48,7 +48,7 @@ const DRAIN_LOOK: Duration = Duration::from_millis(250);
 /// How long after a failed try it is stored again which org it is.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// What an operator orders.
+/// An operator's command to one org. Answered once it is on disk.
 #[derive(Clone, Debug, PartialEq, Eq, Message)]
 #[rtype(result = "Result<(), StoreError>")]
 pub(crate) enum OrgCommand {
@@ -351,7 +351,7 @@ impl OrgActor {
             Ok::<_, StoreError>(None)
         };
         context.spawn(look.into_actor(self).map(move |drained, actor, context| match drained {
-            // An order may have come in between.
+            // A command may have come in between.
             Ok(Some(desired)) if actor.desired == (DesiredState::Drain { until_ms }) => {
                 actor.follow(desired, context);
             }
@@ -434,12 +434,15 @@ impl Actor for OrgActor {
                 let desired =
                     stored.map_or(DesiredState::Run, |stored| stored.unwrap_or(DesiredState::Pause));
                 if desired != DesiredState::Run {
-                    tracing::info!(org = actor.org.id(), ?desired, "as an operator wished");
+                    tracing::info!(org = actor.org.id(), ?desired, "as an operator wanted");
                 }
                 actor.follow(desired, context);
             }
             Err(error) => {
-                tracing::error!(org = actor.org.id(), "the operator's wish cannot be read: {error}");
+                tracing::error!(
+                    org = actor.org.id(),
+                    "what an operator wants of the org cannot be read: {error}"
+                );
                 context.stop();
             }
         }));
@@ -492,9 +495,9 @@ where
 impl Handler<OrgCommand> for OrgActor {
     type Result = ResponseActFuture<Self, Result<(), StoreError>>;
 
-    fn handle(&mut self, order: OrgCommand, _: &mut Self::Context) -> Self::Result {
-        tracing::info!(org = self.org.id(), ?order, "an operator's order");
-        let (org, stored) = (Arc::clone(&self.org), order.clone());
+    fn handle(&mut self, command: OrgCommand, _: &mut Self::Context) -> Self::Result {
+        tracing::info!(org = self.org.id(), ?command, "an operator's command");
+        let (org, stored) = (Arc::clone(&self.org), command.clone());
         let store = async move {
             match stored {
                 OrgCommand::DesiredState(desired) => store_desired(&org, desired).await,
@@ -509,7 +512,7 @@ impl Handler<OrgCommand> for OrgActor {
         };
         Box::pin(store.into_actor(self).map(move |result, actor, context| {
             result?;
-            match order {
+            match command {
                 OrgCommand::DesiredState(desired) => actor.follow(desired, context),
                 OrgCommand::Refresh { .. } => actor.wake(Part::Refresh),
                 OrgCommand::Restart => {
