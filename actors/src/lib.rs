@@ -45,6 +45,9 @@ mod severity;
 mod supervise;
 mod vendor;
 
+#[cfg(test)]
+mod tests;
+
 pub use capture::replay::{NoReplayPosition, ReplayFrom};
 pub use check::{CheckProblem, check};
 pub use dead_letters::{

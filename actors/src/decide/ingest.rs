@@ -18,7 +18,8 @@ use super::{
     fetch::Fetcher,
     freshness::FreshnessGuard,
     prepared::PreparedBatch,
-    scheduler::{self, Label, Scheduler},
+    scheduler::{self, Scheduler},
+    waiting::Label,
     window::{BYTES_MAX, RequestWindow},
 };
 use crate::{

@@ -13,4 +13,5 @@ mod orphans;
 mod prepared;
 mod scheduler;
 mod verdict;
+mod waiting;
 mod window;

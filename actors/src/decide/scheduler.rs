@@ -10,21 +10,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use orgpipe_reconcile::lookup::RECORDS_MAX;
 use orgpipe_store::Request;
-use serde::Deserialize;
 
-use super::window::Waiting;
+use super::waiting::{Label, Waiting};
 use crate::{queue_entry::Origin, retry::Delays};
 
 /// First and longest wait of requests that could not be decided.
 const HALTS: (Duration, Duration) = (Duration::from_millis(500), Duration::from_mins(1));
-
-/// What a request belongs to, without its records.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Label {
-    /// Name of the sync.
-    pub sync: String,
-    origin: Origin,
-}
 
 /// How it went with the batches so far. Times are since the start of the service.
 #[derive(Debug, Default)]

@@ -15,11 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use orgpipe_store::{Appended, Head, Lane, Request};
 
-use super::scheduler::Label;
-use crate::{
-    org::{memory::MemoryShare, messages::Delivery},
-    queue_entry::unpack,
-};
+use super::waiting::Waiting;
+use crate::org::{memory::MemoryShare, messages::Delivery};
 
 /// Bytes that the window of one org may hold of what came by message.
 pub(super) const BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -29,24 +26,6 @@ const RECORDS_MAX: u64 = 20_000;
 const ENTRY_BYTES: usize = 128;
 
 const LANES: [Lane; 2] = [Lane::Live, Lane::Refresh];
-
-/// A request that waits.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    /// What it belongs to; `None` if nobody can read it.
-    pub label: Option<Label>,
-    /// As it is stored.
-    pub request: Request,
-    /// Bytes of the share that it holds; 0 if it was read from disk.
-    held: usize,
-}
-
-impl Waiting {
-    /// One that was read from disk.
-    pub(super) fn of(request: Request) -> Self {
-        Self { label: unpack(&request.body).ok(), request, held: 0 }
-    }
-}
 
 /// How far a lane is known.
 #[derive(Clone, Copy, Debug, Default)]

@@ -113,6 +113,12 @@ impl OrgStore {
         Self { store, org: org.to_owned() }
     }
 
+    /// How often the store was read, over all orgs.
+    #[cfg(test)]
+    pub(crate) fn reads(&self) -> orgpipe_store::Reads {
+        self.store.reads()
+    }
+
     /// The stored value.
     pub(crate) async fn bytes(&self, position: Position<'_>) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.store.position(&self.org, &position.name()).await?.filter(|value| !value.is_empty()))

@@ -38,6 +38,12 @@ impl Shared {
         })))
     }
 
+    /// Clients that are made up.
+    #[cfg(test)]
+    pub(crate) fn over(clients: VendorClients) -> Self {
+        Self(RwLock::new(clients))
+    }
+
     /// The clients as they are now.
     pub(crate) fn clients(&self) -> VendorClients {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
