@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
-use orgpipe_reconcile::route::Strategy;
+use orgpipe_reconcile::{lookup::RECORDS_MAX, route::Strategy};
 
 use super::{
     reader::{Section, Written},
@@ -27,8 +27,9 @@ const SOURCE_REQUESTS_PER_SECOND: RangeInclusive<u32> = 1..=10_000;
 const SOURCE_CONCURRENT_MAX: RangeInclusive<u32> = 1..=1_000;
 /// Seconds for one look-up.
 const SOURCE_TIMEOUT_SECS: RangeInclusive<u32> = 1..=300;
-/// Records per request of a refresh; a look-up carries 100 at most.
+/// Records per request of a refresh: at most as many as a look-up carries.
 const REFRESH_BATCH: RangeInclusive<u32> = 1..=100;
+const _: () = assert!(*REFRESH_BATCH.end() as usize == RECORDS_MAX);
 /// Records of a refresh from which a Bulk query is worth its calls; one never reads fewer than two.
 const REFRESH_BULK_FROM: RangeInclusive<u32> = 2..=1_000_000_000;
 /// Calls per second to one org.

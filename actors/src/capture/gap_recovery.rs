@@ -12,6 +12,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use orgpipe_salesforce::limits::EVENT_RETENTION;
 use orgpipe_store::{Append, Appended, DeadLetter, StoreError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -28,14 +29,13 @@ use crate::{
     runtime::worker::Next,
 };
 
-/// How long Salesforce keeps events ("Message Durability": 72 hours), less an hour for getting there.
-const RETENTION_MS: u64 = 71 * 60 * 60 * 1000;
+/// After this time without a word a channel is past retention: as long as Salesforce keeps events, less an hour for getting
+/// there.
+const SILENCE_MAX: Duration = EVENT_RETENTION.saturating_sub(Duration::from_hours(1));
 /// Gaps that wait; a further one is recovered together with the last of them.
 const GAPS_MAX: usize = 20;
 /// Receipts kept per org; the oldest make room.
 const RECEIPTS_MAX: usize = 100;
-/// Records in one request of a sync that has no refresh of its own.
-const BATCH: usize = 100;
 /// How often it is looked whether the records of a gap are through.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -69,7 +69,8 @@ enum RecoveryPhase {
 /// Was the channel heard of for the last time before the oldest event that Salesforce still has?
 pub(super) async fn was_past_retention(org: &OrgContext, channel: &str) -> Result<bool, StoreError> {
     let heard = org.store.number(Position::Heard(channel)).await?;
-    Ok(heard.is_some_and(|heard| org.clock.now_ms().saturating_sub(heard) > RETENTION_MS))
+    Ok(heard
+        .is_some_and(|heard| Duration::from_millis(org.clock.now_ms().saturating_sub(heard)) > SILENCE_MAX))
 }
 
 /// Notes a gap. In the same commit the channels' positions are given up, so that the subscription goes on with the
@@ -248,8 +249,8 @@ async fn read(
             // Not the refresh's condition: an event may have asked for any record.
             let page = pages::read(org, sync, "", cursor).await?;
             (read, calls, next) = (page.rows.len() as u64, page.calls, page.next);
-            let batch = sync.refresh.as_ref().map_or(BATCH, |refresh| refresh.batch);
-            append.requests = pages::requests(sync, batch, Origin::Heal, &gap.id, page.rows, page.read_ms);
+            append.requests =
+                pages::requests(sync, sync.lookup_max(), Origin::Heal, &gap.id, page.rows, page.read_ms);
         }
         match next {
             Some(next) => *cursor = next,

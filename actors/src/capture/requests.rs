@@ -6,6 +6,7 @@ use orgpipe_reconcile::{
     Row,
     change::{ChangeRequest, parse_change},
     event::parse_request,
+    lookup::RECORDS_MAX,
 };
 use orgpipe_salesforce::cometd::{Batch, Event};
 use orgpipe_store::{Append, Lane, NewDead, NewRequest, Subject};
@@ -17,9 +18,6 @@ use crate::{
     queue_entry::{EventEntry, Origin, RequestEntry, pack},
     settings::{EventShape, OrgSettings, SyncSettings},
 };
-
-/// Records in one request, so that one request is one look-up.
-pub(crate) const RECORDS_MAX: usize = 100;
 
 /// When the event at a batch's new position was published, Unix milliseconds: as the event says, never in the future,
 /// and now if it does not say. None when the position stays.
@@ -170,6 +168,7 @@ impl Reader<'_> {
     fn take(&self, sync: &SyncSettings, asked: AskedOfSync, event: &Event, came: &mut Came) {
         match asked {
             AskedOfSync::Records { ids, correlation_id } => {
+                // One request is one look-up.
                 for ids in ids.chunks(RECORDS_MAX) {
                     let entry = RequestEntry {
                         v: 1,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use orgpipe_reconcile::id;
+use orgpipe_reconcile::{id, lookup};
 use orgpipe_store::{DeadLetter, Lane, NewRequest, Subject};
 
 use crate::{
@@ -32,7 +32,7 @@ pub(super) fn again(org: &OrgSettings, letter: &DeadLetter, now_ms: u64) -> Resu
         let trail = letter.subjects.first().map(|subject| subject.trail.as_slice()).unwrap_or_default();
         asked
             .ids
-            .chunks(requests::RECORDS_MAX)
+            .chunks(lookup::RECORDS_MAX)
             .map(|ids| request(&asked.sync, ids.to_vec(), trail, now_ms))
             .collect()
     } else if let Ok(event) = unpack::<EventEntry>(&letter.body) {
