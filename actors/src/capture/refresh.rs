@@ -43,10 +43,10 @@ const GAPS: &str = "";
 /// How often a paused run looks again.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
-/// When a run was asked for last, also if one was under way.
-async fn begun_ms(org: &OrgContext, sync: &str) -> Result<u64, StoreError> {
+/// When a run was asked for last, also if one was under way, Unix milliseconds; none if never.
+async fn begun_ms(org: &OrgContext, sync: &str) -> Result<Option<u64>, StoreError> {
     let all = org.store.number(Position::RefreshStarted(sync)).await?;
-    Ok(all.max(org.store.number(Position::ChangesStarted(sync)).await?).unwrap_or_default())
+    Ok(all.max(org.store.number(Position::ChangesStarted(sync)).await?))
 }
 
 /// Reads the records of one org again: by schedule, on demand, and where events were missed.
@@ -177,12 +177,12 @@ impl Refresh {
         // A run that cannot be read any more starts over: reading twice costs calls, not data.
         let run = stored.unwrap_or_else(|_| Run::new(org.clock.unique_id(), Cursor::all(), now_ms));
         let waits = if schedule::open(refresh.window, org.settings.time_zone, time(now_ms)) {
-            self.ahead().await?.unwrap_or_default()
+            self.ahead().await?
         } else {
-            "its window of the day"
+            Some("its window of the day")
         };
         org.board.refreshing(&sync.name, Some(run.reading(now_ms, waits)));
-        if !waits.is_empty() {
+        if waits.is_some() {
             return Ok(Next::After(LOOK_AGAIN));
         }
         match (run.orphans.clone(), run.job.clone()) {
@@ -286,7 +286,7 @@ impl Refresh {
         job: QueryJob,
     ) -> Result<Next, StepError> {
         let org = &self.org;
-        match bulk_pages::step(org, sync, refresh, (&run.id, run.records), job.clone()).await? {
+        match bulk_pages::step(org, sync, refresh, &run.id, run.records, job.clone()).await? {
             JobStep::Wait(wait) => Ok(Next::After(wait)),
             JobStep::Looked(job) => self.go_on(sync, Run { job: Some(job), ..run }, Vec::new()).await,
             JobStep::Malformed(job, error) => {
@@ -380,7 +380,7 @@ impl Refresh {
         run: Run,
         requests: Vec<NewRequest>,
     ) -> Result<Next, StepError> {
-        self.org.board.refreshing(&sync.name, Some(run.reading(self.org.clock.now_ms(), "")));
+        self.org.board.refreshing(&sync.name, Some(run.reading(self.org.clock.now_ms(), None)));
         let positions = vec![Position::Run(&sync.name).json(&run)];
         self.commit(Append { positions, requests, ..Append::default() }).await?;
         Ok(Next::Again)
@@ -430,7 +430,7 @@ pub(crate) async fn begin(org: &OrgContext, sync: &str, changed: bool) -> Result
         let since = org.store.number(Position::RefreshedUntil(sync)).await?.filter(|_| changed);
         let cursor = since.map_or_else(Cursor::all, Cursor::changed_since);
         let run = Run::new(org.clock.unique_id(), cursor, now_ms);
-        org.board.refreshing(sync, Some(run.reading(now_ms, "")));
+        org.board.refreshing(sync, Some(run.reading(now_ms, None)));
         positions.push(Position::Run(sync).json(&run));
     }
     org.store.put(positions).await

@@ -41,8 +41,8 @@ impl Waits {
     }
 
     /// It was asked for last at this time, Unix milliseconds: if that was after it failed, it waits no longer.
-    pub(super) fn asked(&mut self, name: &str, last_ms: u64) {
-        if let Some(wait) = self.0.get_mut(name).filter(|wait| wait.since_ms < last_ms) {
+    pub(super) fn asked(&mut self, name: &str, last_ms: Option<u64>) {
+        if let Some(wait) = self.0.get_mut(name).filter(|wait| last_ms.is_some_and(|at| wait.since_ms < at)) {
             wait.until = Duration::ZERO;
         }
     }
@@ -84,9 +84,9 @@ mod tests {
         assert_eq!(waits.left("a", first), None);
         assert!(waits.failed("a", problem("two"), moment(first, 9)) > first);
         assert_eq!(waits.problem(), Some(&problem("two")));
-        waits.asked("a", 9);
+        waits.asked("a", Some(9));
         assert!(waits.left("a", first).is_some());
-        waits.asked("a", 10);
+        waits.asked("a", Some(10));
         assert_eq!(waits.left("a", first), None, "an operator does not wait");
         waits.reset("a");
         assert_eq!((waits.problem(), waits.left("a", first)), (None, None));

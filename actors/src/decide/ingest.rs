@@ -28,7 +28,7 @@ use crate::{
     org::{
         api::budget::patience,
         context::OrgContext,
-        identity,
+        identity::SupersededUpTo,
         messages::{Arrived, OrgLink, Wakeup},
         part::{Part, State},
         step_error::StepError,
@@ -123,8 +123,8 @@ pub(crate) struct Ingest {
     freshness: FreshnessGuard,
     /// `None` until its key has been read.
     hasher: Option<Arc<Hasher>>,
-    /// The number up to which requests are of an org before; read once.
-    superseded_up_to: Option<u64>,
+    /// Which requests are of an org before; `None` until it has been read.
+    superseded: Option<SupersededUpTo>,
     scheduler: Scheduler,
     /// Looked up, to be decided.
     prepared: Option<PreparedBatch>,
@@ -145,7 +145,7 @@ impl Ingest {
             window,
             freshness,
             hasher: None,
-            superseded_up_to: None,
+            superseded: None,
             scheduler: Scheduler::default(),
             prepared: None,
             width: WIDTH_MAX,
@@ -212,9 +212,9 @@ impl Ingest {
         let under_way = prepared.map_or(&none, |prepared| &prepared.requests);
         self.refill(under_way).await?;
         let org = Arc::clone(&self.org);
-        let superseded_up_to = match self.superseded_up_to {
-            Some(up_to) => up_to,
-            None => *self.superseded_up_to.insert(identity::superseded_up_to(&org.store).await?),
+        let superseded = match self.superseded {
+            Some(superseded) => superseded,
+            None => *self.superseded.insert(SupersededUpTo::read(&org.store).await?),
         };
         let window = self.window.borrow();
         let head = window.waiting(under_way);
@@ -239,7 +239,7 @@ impl Ingest {
             Err(wait) => return Ok(ControlFlow::Break(Next::After(wait))),
         };
         let (mut settle, now_ms) = (Settle::default(), org.clock.now_ms());
-        let mut job = batch::take(syncs, &requests, superseded_up_to, now_ms, &mut settle);
+        let mut job = batch::take(syncs, &requests, superseded, now_ms, &mut settle);
         if let Some(job) = job.as_mut().filter(|job| job.origin != Origin::Orphan) {
             self.freshness.check(job.origin, job.received_ms, now_ms, &mut job.asked);
         }

@@ -7,6 +7,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use orgpipe_salesforce::limits::ApiUsage;
 use serde::Serialize;
 
 use super::{
@@ -194,10 +195,10 @@ impl Board {
     }
 
     /// One more API call, and what Salesforce told about the day's.
-    pub(crate) fn called(&self, usage: Option<(u64, u64)>) {
+    pub(crate) fn called(&self, usage: Option<ApiUsage>) {
         let mut status = self.lock();
         status.calls += 1;
-        status.api_usage = usage.or(status.api_usage);
+        status.api_usage = usage.map(|usage| (usage.used, usage.max)).or(status.api_usage);
     }
 
     /// A record was written whose request had come at `received_ms`.

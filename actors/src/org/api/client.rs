@@ -269,7 +269,7 @@ impl OrgApi {
             Some(each) => self.transport.download(token, version, call, each).await?,
             None => self.transport.send(token, version, call).await?,
         };
-        self.board.called(reply.usage.map(|usage| (usage.used, usage.max)));
+        self.board.called(reply.usage);
         if let (Some(number), Some(usage)) = (in_flight.number, reply.usage) {
             self.gate.learn(number, usage);
         }
