@@ -35,6 +35,7 @@ mod failpoint;
 mod forecast;
 mod org;
 mod priority;
+mod problem;
 mod queue_entry;
 mod receipt;
 mod retry;
@@ -68,8 +69,9 @@ pub use priority::Priority;
 pub use receipt::{GapReason, Receipt};
 pub use runtime::watchdog::ThreadStatus;
 pub use service::{
-    Drained, Ledger, Left, OrgNode, OrgView, Reloaded, Replayed, RoomView, Service, StartError, ThreadNode,
-    Tree,
+    Drained, Ledger, OrgView, Replayed, RoomView, Service, StartError,
+    reload::{Left, Reloaded},
+    tree::{OrgNode, ThreadNode, Tree},
 };
 pub use severity::Severity;
 pub use supervise::supervisor::OrgError;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::running;
 use crate::{cli::ReloadArgs, output};
 
-/// Orders it.
+/// Asks the service to read them.
 pub(crate) fn run(args: &ReloadArgs) -> ExitCode {
     match running::post(&args.config, &["reload"], &[]) {
         Ok(answer) => {

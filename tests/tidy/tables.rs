@@ -53,6 +53,7 @@ const ACTORS: &[Layer] = &[
             "contract",
             "failpoint",
             "priority",
+            "problem",
             "queue_entry",
             "receipt",
             "retry",

@@ -29,8 +29,9 @@ use crate::{
         messages::{OrgLink, Wakeup},
         step_error::StepError,
         store::Position,
-        subscription::{REFUSED, Subscription},
+        subscription::Subscription,
     },
+    problem::Problem,
     receipt::GapReason,
     runtime::worker::{Stop, Wake},
 };
@@ -192,8 +193,8 @@ impl CometdActor {
                 Err(error) => {
                     tracing::error!(org = actor.org.id(), "events were not stored: {error}");
                     let now_ms = actor.org.clock.now_ms();
-                    let note = format!("is disconnected: {error}");
-                    actor.org.board.subscription(now_ms, |all| all.disconnected(&note, "", now_ms));
+                    let problem = Problem::passing(format!("is disconnected: {error}"));
+                    actor.org.board.subscription(now_ms, |all| all.disconnected(&problem, now_ms));
                     Input::StoreFailed { request }
                 }
             };
@@ -263,14 +264,15 @@ impl CometdActor {
                 board(&|all| all.gap(&channel, now_ms));
             }
             Report::Refused { channel: Some(channel), reason, hint, retry_in, .. } => {
-                let (note, retry_secs) = (format!("{REFUSED}{reason}"), retry_in.as_secs());
-                tracing::warn!(org, channel, retry_secs, "the channel {note}. {hint}");
-                board(&|all| all.refused(&channel, &note, hint, now_ms));
+                let problem = Problem::new(format!("was refused: {reason}"), hint);
+                tracing::warn!(org, channel, retry_secs = retry_in.as_secs(), "the channel {problem}");
+                board(&|all| all.refused(&channel, &problem, now_ms));
             }
             Report::Refused { channel: None, reason, hint, retry_in, .. } => {
-                let note = format!("the session was refused: {reason}");
-                tracing::warn!(org, retry_secs = retry_in.as_secs(), "{note}. {hint}");
-                board(&|all| all.disconnected(&format!("is disconnected: {note}"), hint, now_ms));
+                let problem =
+                    Problem::new(format!("is disconnected: the session was refused: {reason}"), hint);
+                tracing::warn!(org, retry_secs = retry_in.as_secs(), "the subscription {problem}");
+                board(&|all| all.disconnected(&problem, now_ms));
             }
             // What follows from it is told by the next report.
             Report::Bug { reason, hint } => tracing::error!(
@@ -280,12 +282,14 @@ impl CometdActor {
             Report::Lost { reason, retry_in, .. } => {
                 let retry_secs = retry_in.as_secs_f32();
                 tracing::warn!(org, retry_secs, "the subscription is built anew: {reason}");
-                board(&|all| all.disconnected(&format!("is disconnected: {reason}"), "", now_ms));
+                let problem = Problem::passing(format!("is disconnected: {reason}"));
+                board(&|all| all.disconnected(&problem, now_ms));
             }
             Report::LoginFailed { permanent, retry_in } => {
-                let (retry_secs, note) = (retry_in.as_secs_f32(), "is disconnected: there is no login");
+                let retry_secs = retry_in.as_secs_f32();
                 tracing::debug!(org, permanent, retry_secs, "no login for the subscription");
-                board(&|all| all.disconnected(note, "See the login's note.", now_ms));
+                let problem = Problem::new("is disconnected: there is no login", "See the login's note.");
+                board(&|all| all.disconnected(&problem, now_ms));
             }
             Report::MultipleClients => {
                 tracing::warn!(

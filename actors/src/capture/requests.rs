@@ -6,6 +6,7 @@ use orgpipe_reconcile::{
     Row,
     change::{ChangeRequest, parse_change},
     event::parse_request,
+    lookup::RECORDS_MAX,
 };
 use orgpipe_salesforce::cometd::{Batch, Event};
 use orgpipe_store::{Append, Lane, NewDead, NewRequest, Subject};
@@ -13,12 +14,10 @@ use serde_json::Value;
 
 use crate::{
     org::store::Position,
+    problem::Problem,
     queue_entry::{EventEntry, Origin, RequestEntry, pack},
     settings::{EventShape, OrgSettings, SyncSettings},
 };
-
-/// Records in one request, so that one request is one look-up.
-pub(crate) const RECORDS_MAX: usize = 100;
 
 /// When the event at a batch's new position was published, Unix milliseconds: as the event says, never in the future,
 /// and now if it does not say. None when the position stays.
@@ -74,10 +73,10 @@ pub(crate) fn read_again(
     org: &OrgSettings,
     EventEntry { channel, event: data, .. }: EventEntry,
     now_ms: u64,
-) -> Result<Vec<NewRequest>, (String, String)> {
+) -> Result<Vec<NewRequest>, Problem> {
     if !org.syncs.iter().any(|sync| sync.channel == channel) {
-        let hint = "Bring the sync back, or discard the letter.".to_owned();
-        return Err((format!("the settings have no sync on `{channel}` for this org any more"), hint));
+        let reason = format!("the settings have no sync on `{channel}` for this org any more");
+        return Err(Problem::new(reason, "Bring the sync back, or discard the dead letter."));
     }
     let event = &data["event"];
     let uuid = event["EventUuid"].as_str().filter(|uuid| !uuid.is_empty()).map(str::to_owned);
@@ -86,7 +85,7 @@ pub(crate) fn read_again(
     let reader = Reader { org, own_user: None, channel: &channel, origin: Origin::Retry, now_ms };
     reader.add(&event, &mut came);
     match came.append.dead.pop() {
-        Some(dead) => Err((dead.reason, dead.hint)),
+        Some(dead) => Err(Problem::new(dead.reason, dead.hint)),
         None => Ok(came.append.requests),
     }
 }
@@ -103,7 +102,7 @@ struct Reader<'a> {
 
 /// What an event asks of one sync.
 #[derive(Debug)]
-enum Asked {
+enum AskedOfSync {
     Records {
         ids: Vec<String>,
         correlation_id: Option<String>,
@@ -116,61 +115,60 @@ enum Asked {
     Nothing,
 }
 
-/// An event that cannot be read, and what to do about it.
-type Unreadable = (String, String);
-
 impl Reader<'_> {
     fn add(&self, event: &Event, came: &mut Came) {
         let syncs: Vec<&SyncSettings> =
             self.org.syncs.iter().map(AsRef::as_ref).filter(|sync| sync.channel == self.channel).collect();
-        let asked: Result<Vec<_>, Unreadable> = syncs.iter().map(|sync| self.ask(sync, event)).collect();
+        let asked: Result<Vec<_>, Problem> = syncs.iter().map(|sync| self.ask(sync, event)).collect();
         match asked {
-            Ok(asked) if asked.iter().all(|asked| matches!(asked, Asked::NotMine)) => {
+            Ok(asked) if asked.iter().all(|asked| matches!(asked, AskedOfSync::NotMine)) => {
                 let objects: Vec<&str> = syncs.iter().map(|sync| sync.mapping.object()).collect();
                 let hint = format!(
                     "This channel's syncs take {}; add a sync for the other object.",
                     objects.join(", ")
                 );
-                self.dead_letter(event, "the event asks for an object that no sync takes", hint, came);
+                let reason = "the event asks for an object that no sync takes";
+                self.dead_letter(event, Problem::new(reason, hint), came);
             }
             Ok(asked) => {
                 for (sync, asked) in syncs.into_iter().zip(asked) {
                     self.take(sync, asked, event, came);
                 }
             }
-            Err((reason, hint)) => self.dead_letter(event, &reason, hint, came),
+            Err(problem) => self.dead_letter(event, problem, came),
         }
     }
 
-    fn ask(&self, sync: &SyncSettings, event: &Event) -> Result<Asked, Unreadable> {
+    fn ask(&self, sync: &SyncSettings, event: &Event) -> Result<AskedOfSync, Problem> {
         let empty = Row::new();
         let payload = event.data.get("payload").and_then(Value::as_object).unwrap_or(&empty);
         match &sync.event {
             EventShape::Request(fields) => {
                 let request = parse_request(payload, fields, &self.org.namespace)
-                    .map_err(|problem| (problem.to_string(), problem.hint()))?;
+                    .map_err(|problem| Problem::from(&problem))?;
                 let object = request.object.as_deref();
                 Ok(if object.is_none_or(|object| object.eq_ignore_ascii_case(sync.mapping.object())) {
-                    Asked::Records { ids: request.ids, correlation_id: request.correlation_id }
+                    AskedOfSync::Records { ids: request.ids, correlation_id: request.correlation_id }
                 } else {
-                    Asked::NotMine
+                    AskedOfSync::NotMine
                 })
             }
             EventShape::Change { watch } => {
                 let request = parse_change(payload, &sync.mapping, watch, self.own_user)
-                    .map_err(|problem| (problem.to_string(), problem.hint()))?;
+                    .map_err(|problem| Problem::from(&problem))?;
                 Ok(match request {
-                    ChangeRequest::Records(ids) => Asked::Records { ids, correlation_id: None },
-                    ChangeRequest::Anything { since_ms } => Asked::Anything { since_ms },
-                    ChangeRequest::Nothing => Asked::Nothing,
+                    ChangeRequest::Records(ids) => AskedOfSync::Records { ids, correlation_id: None },
+                    ChangeRequest::Anything { since_ms } => AskedOfSync::Anything { since_ms },
+                    ChangeRequest::Nothing => AskedOfSync::Nothing,
                 })
             }
         }
     }
 
-    fn take(&self, sync: &SyncSettings, asked: Asked, event: &Event, came: &mut Came) {
+    fn take(&self, sync: &SyncSettings, asked: AskedOfSync, event: &Event, came: &mut Came) {
         match asked {
-            Asked::Records { ids, correlation_id } => {
+            AskedOfSync::Records { ids, correlation_id } => {
+                // One request is one look-up.
                 for ids in ids.chunks(RECORDS_MAX) {
                     let entry = RequestEntry {
                         v: 1,
@@ -189,22 +187,22 @@ impl Reader<'_> {
                     });
                 }
             }
-            Asked::Anything { since_ms } => {
+            AskedOfSync::Anything { since_ms } => {
                 let known = came.overflows.entry(self.channel.to_owned()).or_insert(since_ms);
                 *known = known.zip(since_ms).map(|(one, other)| one.min(other));
             }
-            Asked::NotMine | Asked::Nothing => {}
+            AskedOfSync::NotMine | AskedOfSync::Nothing => {}
         }
     }
 
-    fn dead_letter(&self, event: &Event, reason: &str, hint: String, came: &mut Came) {
+    fn dead_letter(&self, event: &Event, problem: Problem, came: &mut Came) {
         let key = format!("event {}", name(event));
         let subject = Subject { record: key.clone(), units: 1, asked_ms: self.now_ms, trail: Vec::new() };
         came.append.dead.push(NewDead {
             subject,
             key,
-            reason: reason.to_owned(),
-            hint,
+            reason: problem.reason,
+            hint: problem.hint.unwrap_or_default(),
             body: pack(&EventEntry { v: 1, channel: self.channel.to_owned(), event: event.data.clone() }),
             at_ms: self.now_ms,
         });

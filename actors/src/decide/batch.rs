@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::{
     audit_trail::{AuditTrail, Hasher},
+    org::identity::SupersededUpTo,
     queue_entry::{Origin, RequestEntry, Row, unpack},
     settings::SyncSettings,
 };
@@ -100,12 +101,12 @@ pub(super) struct Batch<'a> {
 }
 
 /// The first requests of one sync and origin, their records each once. Requests nobody can read or whose sync is gone
-/// from the settings become dead letters, so that they do not block the queue. Up to number `superseded_up_to` they are of an org
-/// that the login led to before, so the rows they brought along do not count.
+/// from the settings become dead letters, so that they do not block the queue. The rows that `superseded` ones brought along
+/// do not count, as they are of an org that the login led to before.
 pub(super) fn take(
     syncs: &[Arc<SyncSettings>],
     head: &[&Request],
-    superseded_up_to: u64,
+    superseded: SupersededUpTo,
     now_ms: u64,
     settle: &mut Settle,
 ) -> Option<Job> {
@@ -137,7 +138,7 @@ pub(super) fn take(
         if job.sync.name != entry.sync || job.origin != entry.origin || job.gap != gap {
             break;
         }
-        if request.seq <= superseded_up_to {
+        if superseded.covers(request.seq) {
             entry.rows = None;
         }
         job.requests.push(request.seq);
@@ -242,7 +243,7 @@ mod tests {
         ];
         let mut settle = Settle::default();
         let head: Vec<&Request> = head.iter().collect();
-        let job = take(&org.syncs, &head, 0, 9, &mut settle).expect("a batch");
+        let job = take(&org.syncs, &head, SupersededUpTo::nothing(), 9, &mut settle).expect("a batch");
         assert_eq!((job.requests.as_slice(), job.received_ms), ([1, 2].as_slice(), 1));
         let units: Vec<u32> = job.asked.iter().map(|asked| asked.units).collect();
         assert_eq!(units, [2, 1]);
@@ -276,7 +277,7 @@ mod tests {
             [broken, request(2, "gone", Origin::Live, &[A, B]), request(3, "accounts", Origin::Live, &[A])];
         let mut settle = Settle::default();
         let head: Vec<&Request> = head.iter().collect();
-        let job = take(&org.syncs, &head, 0, 9, &mut settle).expect("the third");
+        let job = take(&org.syncs, &head, SupersededUpTo::nothing(), 9, &mut settle).expect("the third");
         assert_eq!((job.requests, settle.requests.as_slice()), (vec![3], [1, 2].as_slice()));
         let dead: Vec<u32> = settle.dead.iter().map(|dead| dead.subject.units).collect();
         assert_eq!(dead, [1, 2]);

@@ -28,12 +28,13 @@ use crate::{
     org::{
         api::budget::patience,
         context::OrgContext,
-        identity,
+        identity::SupersededUpTo,
         messages::{Arrived, OrgLink, Wakeup},
         part::{Part, State},
         step_error::StepError,
         store::Position,
     },
+    problem::{Hint, Problem},
     queue_entry::Origin,
     retry::{Delays, until},
     runtime::worker::{self, LOOK_AGAIN, Next, Steps, Stop, Wake, Work, Worker},
@@ -122,8 +123,8 @@ pub(crate) struct Ingest {
     freshness: FreshnessGuard,
     /// `None` until its key has been read.
     hasher: Option<Arc<Hasher>>,
-    /// The number up to which requests are of an org before; read once.
-    superseded_up_to: Option<u64>,
+    /// Which requests are of an org before; `None` until it has been read.
+    superseded: Option<SupersededUpTo>,
     scheduler: Scheduler,
     /// Looked up, to be decided.
     prepared: Option<PreparedBatch>,
@@ -144,7 +145,7 @@ impl Ingest {
             window,
             freshness,
             hasher: None,
-            superseded_up_to: None,
+            superseded: None,
             scheduler: Scheduler::default(),
             prepared: None,
             width: WIDTH_MAX,
@@ -216,9 +217,9 @@ impl Ingest {
         let under_way = prepared.map_or(&none, |prepared| &prepared.requests);
         self.refill(under_way).await?;
         let org = Arc::clone(&self.org);
-        let superseded_up_to = match self.superseded_up_to {
-            Some(up_to) => up_to,
-            None => *self.superseded_up_to.insert(identity::superseded_up_to(&org.store).await?),
+        let superseded = match self.superseded {
+            Some(superseded) => superseded,
+            None => *self.superseded.insert(SupersededUpTo::read(&org.store).await?),
         };
         let window = self.window.borrow();
         let head = window.waiting(self.head_records(), under_way);
@@ -243,7 +244,7 @@ impl Ingest {
             Err(wait) => return Ok(ControlFlow::Break(Next::After(wait))),
         };
         let (mut settle, now_ms) = (Settle::default(), org.clock.now_ms());
-        let mut job = batch::take(syncs, &requests, superseded_up_to, now_ms, &mut settle);
+        let mut job = batch::take(syncs, &requests, superseded, now_ms, &mut settle);
         if let Some(job) = job.as_mut().filter(|job| job.origin != Origin::Orphan) {
             self.freshness.check(job.origin, job.received_ms, now_ms, &mut job.asked);
         }
@@ -318,13 +319,13 @@ impl Ingest {
         }
         let due = |wait| until(error.again_at_ms(), org.clock.now_ms(), error.retry_in().unwrap_or(wait));
         let wait = self.scheduler.halted(label, org.clock.monotonic(), org.clock.jitter(), due);
-        self.note(&error.to_string(), &error.hint(), wait);
+        self.note(error, wait);
     }
 
-    fn note(&self, why: &str, hint: &str, wait: Duration) {
-        let note = format!("the next batch waits: {why}");
-        self.org.board.set(Part::Ingest, State::Waiting, &note, hint, self.org.clock.now_ms());
-        tracing::warn!(org = self.org.id(), wait_secs = wait.as_secs_f32(), "{note}. {hint}");
+    fn note(&self, error: &impl Hint, wait: Duration) {
+        let problem = Problem::of("the next batch waits", error);
+        self.org.board.trouble(Part::Ingest, State::Waiting, &problem, self.org.clock.now_ms());
+        tracing::warn!(org = self.org.id(), wait_secs = wait.as_secs_f32(), "{problem}");
     }
 }
 
@@ -340,7 +341,7 @@ impl Work for Ingest {
             }
             Err(error) => {
                 let wait = self.delays.next(self.org.clock.jitter());
-                self.note(&error.to_string(), &error.hint().unwrap_or_default(), wait);
+                self.note(&error, wait);
                 Next::After(wait)
             }
         };

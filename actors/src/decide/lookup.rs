@@ -16,7 +16,7 @@ use super::{
 use crate::{
     org::{context::OrgContext, step_error::StepError},
     queue_entry::Row,
-    vendor::lookup::{ANSWER_BYTES_MAX, Answered, LookupError},
+    vendor::lookup::{ANSWER_BYTES_MAX, LookupAnswer, LookupError},
 };
 
 /// Asks about the records that were read and have keys, so many in a call at most. A call that is refused is halved until the
@@ -71,7 +71,7 @@ async fn call<'a>(
     let body = lookup::body(batch.mapping, org.id(), part.iter().copied()).to_string();
     let client = org.vendor().lookup;
     let answer = match client.ask(batch.origin.into(), body).await {
-        Ok(Answered { body, parent }) => lookup::parse(&body, ANSWER_BYTES_MAX)
+        Ok(LookupAnswer { body, parent }) => lookup::parse(&body, ANSWER_BYTES_MAX)
             .map(|found| answers(part, found, &parent, org.clock.now_ms()))
             .map_err(|problem| {
                 let hint = problem.hint();
