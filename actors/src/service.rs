@@ -29,7 +29,7 @@ use crate::{
         api::gate::BudgetView,
         context::OrgContext,
         desired::DesiredState,
-        status::{Examined, OrgStatus},
+        status::{Examined, OrgStatus, Warning},
     },
     priority::Priority,
     receipt::Receipt,
@@ -419,7 +419,8 @@ impl Service {
 
     async fn view(&self, org: &OrgContext) -> OrgView {
         let mut status = org.board.status();
-        status.subscription = status.subscription.at(org.clock.now_ms());
+        status.subscription = status.subscription.at(org.api.time().now_ms());
+        status.warnings = org.api.time().skew().into_iter().map(Warning::from).collect();
         let records = org.store.counts().await.ok().map(Ledger::from);
         OrgView { id: org.id().to_owned(), state: status.worst(), status, budget: org.api.budget(), records }
     }

@@ -25,6 +25,7 @@ use crate::{
     org::{
         context::OrgContext,
         messages::OrgLink,
+        org_time::window_start,
         part::{Part, State},
         step_error::StepError,
         store::Position,
@@ -260,6 +261,8 @@ impl Refresh {
         let condition = refresh.condition.as_deref().unwrap_or_default();
         if run.total.is_none() && run.records == 0 {
             run.total = pages::count(org, sync, condition, &run.cursor).await;
+            // By now the org has told what time it is, and no record is read yet.
+            run.org_started_ms.get_or_insert(org.api.time().now_ms());
             if run.total.is_some_and(|total| total >= refresh.bulk_from) {
                 run.job = bulk_pages::create(org, sync, condition, &run.cursor).await?;
             }
@@ -366,7 +369,8 @@ impl Refresh {
         run: &Run,
         requests: Vec<NewRequest>,
     ) -> Result<Next, StepError> {
-        let until = Position::RefreshedUntil(&sync.name).number(run.started_ms);
+        let started_ms = run.org_started_ms.unwrap_or(run.started_ms);
+        let until = Position::RefreshedUntil(&sync.name).number(started_ms);
         let positions = vec![Position::Run(&sync.name).cleared(), until];
         self.commit(Append { positions, requests, ..Append::default() }).await?;
         self.org.board.refreshing(&sync.name, None);
@@ -427,7 +431,8 @@ pub(crate) async fn begin(org: &OrgContext, sync: &str, changed: bool) -> Result
     let running = org.store.json::<Run>(Position::Run(sync)).await?;
     let reads_changes = matches!(&running, Some(Ok(run)) if run.changed());
     if running.is_none() || (reads_changes && !changed) {
-        let since = org.store.number(Position::RefreshedUntil(sync)).await?.filter(|_| changed);
+        let until = org.store.number(Position::RefreshedUntil(sync)).await?;
+        let since = window_start(until, org.api.time().now_ms()).filter(|_| changed);
         let cursor = since.map_or_else(Cursor::all, Cursor::changed_since);
         let run = Run::new(org.clock.unique_id(), cursor, now_ms);
         org.board.refreshing(sync, Some(run.reading(now_ms, None)));

@@ -20,9 +20,9 @@ pub(crate) enum Position<'a> {
     Begun(&'a str),
     /// Replay ID behind which a channel goes on, as Salesforce gave it.
     ReplayId(&'a str),
-    /// When the event of that replay ID was published, Unix milliseconds.
+    /// When the event of that replay ID was published, Unix milliseconds by the org's clock.
     Published(&'a str),
-    /// When a channel was heard of last, Unix milliseconds.
+    /// When a channel was heard of last, Unix milliseconds by the org's clock.
     Heard(&'a str),
     /// How far a sync's refresh is: JSON of a run; cleared while there is none.
     Run(&'a str),
@@ -30,7 +30,8 @@ pub(crate) enum Position<'a> {
     RefreshStarted(&'a str),
     /// When a refresh of what has changed was started last, Unix milliseconds.
     ChangesStarted(&'a str),
-    /// Changes of a sync's records from then on are not read yet, Unix milliseconds: when the last run began that ended.
+    /// Changes of a sync's records from then on are not read yet, Unix milliseconds by the org's clock: when the last run
+    /// began that ended.
     RefreshedUntil(&'a str),
     /// Gaps in the events, oldest first: JSON.
     Gaps,

@@ -15,12 +15,13 @@ use tokio::sync::{Mutex, watch};
 
 use super::{
     gate::{BudgetView, Gate, Permit, Reservation, Reserved},
-    transport::{Each, Post, Transport},
+    transport::{Each, LoginAnswer, Post, Transport},
 };
 use crate::{
     clock::Clock,
     org::{
         identity,
+        org_time::OrgTime,
         part::{Part, State},
         status::Board,
         step_error::{QuotaWait, StepError},
@@ -36,6 +37,9 @@ use crate::{
 const LOGIN_WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 /// After a refusal that only somebody can mend, a login is tried this seldom.
 const REFUSED_WAIT: Duration = Duration::from_mins(1);
+
+/// A login that was addressed by a clock this far off the org's is made again.
+const LATE_SECS: u64 = 60;
 
 /// A token and which login it came from.
 #[derive(Clone, Debug)]
@@ -58,6 +62,8 @@ pub(crate) struct OrgApi {
     other_org: watch::Sender<Option<String>>,
     board: Arc<Board>,
     clock: Clock,
+    /// By the org's own clock, as its answers tell.
+    time: OrgTime,
 }
 
 /// Held across a login, so that there is one at a time.
@@ -83,12 +89,18 @@ impl OrgApi {
         let gate = Gate::new(settings.limits, store.clone(), clock);
         let delays = Delays::new(LOGIN_WAITS.0, LOGIN_WAITS.1);
         let vault = Mutex::new(Vault { session: None, logins: 0, failed: None, delays });
-        Self { settings, transport, gate, store, vault, other_org: watch::Sender::new(None), board, clock }
+        let (other_org, time) = (watch::Sender::new(None), OrgTime::new(clock));
+        Self { settings, transport, gate, store, vault, other_org, board, clock, time }
     }
 
     /// Posts a message of the event subscription: these count as no API calls.
     pub(crate) async fn post_cometd(&self, session: &Session, post: Post<'_>) -> Result<Answer, Failure> {
         self.transport.post_cometd(&session.token, &self.settings.api_version, post).await
+    }
+
+    /// What time it is in the org: what changed there has times of that clock.
+    pub(crate) fn time(&self) -> &OrgTime {
+        &self.time
     }
 
     /// The part of our share of the day's calls that is gone, 0 to 1.
@@ -114,7 +126,7 @@ impl OrgApi {
             tracing::trace!(org = %self.settings.id, ?until, "no login yet");
             return Err(error.clone().into());
         }
-        match self.transport.login(&self.settings.login, self.clock.now_secs()).await {
+        match self.login().await {
             Ok(token) => {
                 self.look_which_org(&token).await?;
                 vault.logins += 1;
@@ -135,6 +147,24 @@ impl OrgApi {
                 Err(error.into())
             }
         }
+    }
+
+    /// An assertion is good for minutes by the org's clock: if a refusal tells that it shows another time, once more by that.
+    async fn login(&self) -> Result<Token, LoginError> {
+        let by_secs = self.time.now_secs();
+        let token = self.login_at(by_secs).await;
+        let now_secs = self.time.now_secs();
+        if token.is_err() && now_secs.abs_diff(by_secs) > LATE_SECS {
+            return self.login_at(now_secs).await;
+        }
+        token
+    }
+
+    async fn login_at(&self, now_secs: i64) -> Result<Token, LoginError> {
+        let asked = self.clock.monotonic();
+        let LoginAnswer { token, date } = self.transport.login(&self.settings.login, now_secs).await;
+        self.time.told(date.as_deref(), asked);
+        token
     }
 
     /// Nothing that was begun for one org must reach another: not even the call that is repeated after this login.
@@ -265,10 +295,12 @@ impl OrgApi {
     ) -> Result<Reply, StepError> {
         let in_flight = self.gate.enter(priority, permit).await?;
         let (token, version) = (&session.token, &self.settings.api_version);
+        let asked = self.clock.monotonic();
         let reply = match each {
             Some(each) => self.transport.download(token, version, call, each).await?,
             None => self.transport.send(token, version, call).await?,
         };
+        self.time.told(reply.header("date"), asked);
         self.board.called(reply.usage);
         if let (Some(number), Some(usage)) = (in_flight.number, reply.usage) {
             self.gate.learn(number, usage);
