@@ -21,6 +21,7 @@ use self::in_force::{Common, InForce};
 use crate::{
     capture::{gap_recovery, replay::ReplayFrom},
     clock::Clock,
+    decide::shared_keys,
     doctor::{self, Report},
     explain::{self, Story},
     forecast::Forecast,
@@ -420,7 +421,8 @@ impl Service {
     async fn view(&self, org: &OrgContext) -> OrgView {
         let mut status = org.board.status();
         status.subscription = status.subscription.at(org.api.time().now_ms());
-        status.warnings = org.api.time().skew().into_iter().map(Warning::from).collect();
+        let shared = shared_keys::stored(org).await.ok().and_then(|shared| shared.problem());
+        status.warnings = org.api.time().skew().into_iter().chain(shared).map(Warning::from).collect();
         let records = org.store.counts().await.ok().map(Ledger::from);
         OrgView { id: org.id().to_owned(), state: status.worst(), status, budget: org.api.budget(), records }
     }

@@ -12,14 +12,15 @@ use std::{
     sync::Arc,
 };
 
-use orgpipe_reconcile::matching::{Existing, fold};
-use orgpipe_store::{Settle, units};
+use orgpipe_reconcile::matching::{Existing, Match, fold};
+use orgpipe_store::{Append, Lane, NewRequest, OpenChanges, Settle, units};
 
 use super::{
     batch::{Answer, Asked, Batch, Job, text},
     fetch::{Calls, Children, Fetcher},
     lookup::look_up,
     orphans::{self, Orphans},
+    shared_keys::{self, SharedKeys},
     verdict,
     waiting::Label,
 };
@@ -31,8 +32,11 @@ use crate::{
         step_error::StepError,
         store::Position,
     },
-    queue_entry::{Origin, Tally},
+    queue_entry::{Origin, RequestEntry, Tally, pack},
 };
+
+/// Rows and changes of a record that are looked at for the key it was answered with last: an answer may name many.
+const CLAIM_ROWS_MAX: usize = 50;
 
 /// Requests that leave the queue together.
 #[derive(Debug)]
@@ -109,8 +113,18 @@ impl PreparedBatch {
         let batch = batch(&job, now_ms, &hasher);
         match known {
             Some((children, answers)) => {
+                let event_id = asked.first().map(|asked| asked.trail.event_id.clone()).unwrap_or_default();
                 let wanted = verdict::wanted(batch, asked, &answers, &mut settle);
-                match_and_diff(org, fetcher, &calls, batch, (wanted, children), &mut settle).await?;
+                let before = shared_keys::stored(org).await?;
+                let mut shared = before.clone();
+                let answered = shared_keys::answered(&wanted, &settle);
+                let again = shared.leave(batch.mapping.sync(), &answered);
+                let keys = Keys { answered, shared: &mut shared };
+                match_and_diff(org, fetcher, &calls, batch, (wanted, children, keys), &mut settle).await?;
+                if shared != before {
+                    settle.positions.push(Position::SharedKeys.json(&shared));
+                }
+                ask_again(org, &job, &event_id, again).await?;
             }
             None => handle_deleted(org, fetcher, &calls, (&job, batch), asked, &mut settle).await?,
         }
@@ -133,12 +147,18 @@ fn batch<'a>(job: &'a Job, now_ms: u64, hasher: &'a Hasher) -> Batch<'a> {
     }
 }
 
+/// The keys with which the records of a batch were answered, by record, and those that are shared.
+struct Keys<'a> {
+    answered: BTreeMap<String, BTreeSet<String>>,
+    shared: &'a mut SharedKeys,
+}
+
 async fn match_and_diff(
     org: &OrgContext,
     fetcher: &Fetcher,
     calls: &Calls,
     batch: Batch<'_>,
-    (mut wanted, children): (Vec<verdict::Wanted>, Children),
+    (mut wanted, children, mut of_records): (Vec<verdict::Wanted>, Children, Keys<'_>),
     settle: &mut Settle,
 ) -> Result<(), StepError> {
     if wanted.is_empty() {
@@ -147,7 +167,9 @@ async fn match_and_diff(
     let mapping = batch.mapping;
     let target = fetcher.target(calls, mapping.target()).await?;
     for wanted in &mut wanted {
-        wanted.desired.fields.retain(|field, _| target.writes(field));
+        for desired in std::iter::once(&mut wanted.desired).chain(&mut wanted.passed_over) {
+            desired.fields.retain(|field, _| target.writes(field));
+        }
     }
     let keys: Vec<String> = wanted.iter().map(|wanted| wanted.desired.external_id.clone()).collect();
     // Before the query: a change that ends in between makes us write too much, never too little.
@@ -155,7 +177,65 @@ async fn match_and_diff(
     let open = org.store.open_changes(mapping.target(), folded).await?;
     let found = fetcher.existing(calls, mapping, &target, keys, children).await?;
     let existing = Existing::new(&found, mapping.external_id_field());
+    for wanted in &mut wanted {
+        give(org, batch, wanted, (&existing, &open), &mut of_records).await?;
+    }
     verdict::compare(batch, wanted, &existing, &open, &target.describe, settle);
+    Ok(())
+}
+
+/// Says whose a wanted record is, where it hangs on a record that does not want it now or where several want it.
+async fn give(
+    org: &OrgContext,
+    batch: Batch<'_>,
+    wanted: &mut verdict::Wanted,
+    (existing, open): (&Existing<'_>, &OpenChanges),
+    Keys { answered, shared }: &mut Keys<'_>,
+) -> Result<(), StepError> {
+    let (sync, key) = (batch.mapping.sync(), fold(&wanted.desired.external_id));
+    let found = match existing.find(&wanted.desired.external_id) {
+        Match::One(row) => Some(row),
+        Match::None | Match::Many(_) => None,
+    };
+    let holder = match shared_keys::hangs_on(batch, found, open.get(&key)) {
+        Some(holder) if answered.get(&holder).is_some_and(|keys| keys.contains(&key)) => Some(holder),
+        Some(holder) if answered.contains_key(&holder) => None,
+        Some(holder) => {
+            let rows = org.store.rows(&holder, CLAIM_ROWS_MAX).await?;
+            let changes = org.store.changes_of(&holder, CLAIM_ROWS_MAX).await?;
+            shared_keys::still_claims(&rows, &changes, sync, &key).then_some(holder)
+        }
+        None => None,
+    };
+    shared_keys::give(shared, sync, wanted, holder);
+    Ok(())
+}
+
+/// Takes in requests for records that may have a record of the target now which belonged to another one before.
+async fn ask_again(
+    org: &OrgContext,
+    job: &Job,
+    event_id: &str,
+    again: BTreeSet<String>,
+) -> Result<(), StepError> {
+    if again.is_empty() {
+        return Ok(());
+    }
+    let lane = if job.origin == Origin::Live { Lane::Live } else { Lane::Refresh };
+    let ids: Vec<String> = again.into_iter().collect();
+    let entry = RequestEntry {
+        v: 1,
+        sync: job.sync.name.clone(),
+        origin: if job.origin == Origin::Live { Origin::Live } else { Origin::Refresh },
+        ids: ids.clone(),
+        rows: None,
+        event_id: event_id.to_owned(),
+        correlation_id: None,
+        received_ms: org.clock.now_ms(),
+    };
+    let records = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+    let requests = vec![NewRequest { lane, records, body: pack(&entry) }];
+    org.store.append(Append { requests, ..Append::default() }).await?;
     Ok(())
 }
 

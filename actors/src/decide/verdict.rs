@@ -21,7 +21,7 @@ use super::{
     batch::{Asked, Batch, id_of},
 };
 use crate::{
-    audit_trail::{Answered, FieldDiff, Found, Hasher, Nothing},
+    audit_trail::{Answered, FieldDiff, Found, Hasher, Nothing, SharedWith},
     queue_entry::{ChangeEntry, Origin, RequestEntry, pack, unpack},
 };
 
@@ -32,11 +32,16 @@ pub(super) struct Wanted {
     pub desired: Desired,
     /// For whom it is written.
     pub records: Vec<Asked>,
+    /// What others of these records would have of it: they were answered with the same key.
+    pub passed_over: Vec<Desired>,
+    /// It belongs to this record, which is none of these.
+    pub belongs_to: Option<String>,
 }
 
 /// Applies the mapping to records and answers. Records without data or with problems are settled at once.
 ///
-/// Two records that want the same target record: the later one counts, with the units of both.
+/// Two records that want the same target record: the later one counts, with the units of both, until `shared_keys` says
+/// whose it is.
 pub(super) fn wanted(
     batch: Batch<'_>,
     asked: Vec<Asked>,
@@ -66,11 +71,15 @@ pub(super) fn wanted(
                     let key = fold(&desired.external_id);
                     if let Some(place) = places.get(&key) {
                         let known = &mut wanted[*place];
-                        known.desired = desired;
+                        let before = std::mem::replace(&mut known.desired, desired);
+                        if before.source_id != known.desired.source_id {
+                            known.passed_over.push(before);
+                        }
                         known.records.push(record.clone());
                     } else {
                         places.insert(key, wanted.len());
-                        wanted.push(Wanted { desired, records: vec![record.clone()] });
+                        let (records, passed_over) = (vec![record.clone()], Vec::new());
+                        wanted.push(Wanted { desired, records, passed_over, belongs_to: None });
                     }
                 }
                 Err(problem) => settle.dead.push(dead(batch, record.clone().subject(), &problem)),
@@ -97,7 +106,16 @@ pub(super) fn compare(
     describe: &Describe,
     settle: &mut Settle,
 ) {
-    for Wanted { desired, mut records } in wanted {
+    for Wanted { mut desired, mut records, belongs_to, .. } in wanted {
+        if let Some(holder) = belongs_to {
+            if lane(batch.origin) == Lane::Refresh {
+                settle.no_data.extend(records.into_iter().map(|record| yielded(record, &desired, existing)));
+                continue;
+            }
+            // Somebody asked for this record now, so the answer is as new as any; what is of the record itself is the holder's.
+            desired.fields.retain(|field, _| !batch.mapping.is_of_record(field));
+            desired.source_id = holder;
+        }
         let compared = fields(batch, &desired, existing, open, describe);
         let key = fold(&desired.external_id);
         for record in &mut records {
@@ -112,16 +130,36 @@ pub(super) fn compare(
                 record.trail.target(&key);
             }
         }
-        let subjects = records.into_iter().map(Asked::subject);
+        let (yielding, holding): (Vec<Asked>, Vec<Asked>) = records
+            .into_iter()
+            .partition(|record| matches!(record.trail.shared, Some(SharedWith::Yields(_))));
+        let [yielding, holding] = [yielding, holding].map(|records| records.into_iter().map(Asked::subject));
         match compared {
             Ok(Compared { fields: Some(fields), target_id, .. }) => {
-                let write = (batch.mapping.operation(), fields, target_id);
+                let (write, subjects) =
+                    ((batch.mapping.operation(), fields, target_id), holding.chain(yielding));
                 settle.changes.push(change(batch, desired, write, subjects.collect()));
             }
-            Ok(Compared { fields: None, .. }) => settle.unchanged.extend(subjects),
-            Err(problem) => settle.dead.extend(subjects.map(|subject| dead(batch, subject, &problem))),
+            Ok(Compared { fields: None, .. }) => {
+                settle.unchanged.extend(holding);
+                settle.no_data.extend(yielding);
+            }
+            Err(problem) => {
+                let subjects = holding.chain(yielding);
+                settle.dead.extend(subjects.map(|subject| dead(batch, subject, &problem)));
+            }
         }
     }
+}
+
+/// A record whose key belongs to another one, which the same refresh reads by itself.
+fn yielded(mut record: Asked, desired: &Desired, existing: &Existing<'_>) -> Subject {
+    record.trail.target(&fold(&desired.external_id));
+    record.trail.found = match existing.find(&desired.external_id) {
+        Match::One(row) => id_of(row).map(Found::One),
+        Match::None | Match::Many(_) => Some(Found::Open),
+    };
+    record.subject()
 }
 
 /// What a comparison came to.

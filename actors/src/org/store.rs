@@ -37,6 +37,8 @@ pub(crate) enum Position<'a> {
     Gaps,
     /// Receipts for gaps, oldest first: JSON.
     Receipts,
+    /// Keys that were answered for more than one record: JSON.
+    SharedKeys,
     /// Count of the gap that is being read again: JSON.
     GapTally,
     /// ID of the org that the login leads to, 18 characters.
@@ -69,6 +71,7 @@ impl Position<'_> {
             Self::RefreshedUntil(sync) => return format!("refreshed-until {sync}"),
             Self::Gaps => "gaps",
             Self::Receipts => "receipts",
+            Self::SharedKeys => "shared-keys",
             Self::GapTally => "gap-tally",
             Self::OrgId => "org-id",
             Self::SupersededUpTo => "void-up-to",
