@@ -140,7 +140,7 @@ pub struct RoomView {
 /// A channel whose position was set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Replayed {
-    /// Which.
+    /// The channel's name.
     pub channel: String,
     /// The replay ID it would have gone on behind.
     pub before: Option<String>,

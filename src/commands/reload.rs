@@ -1,4 +1,6 @@
 //! `orgpipe reload`: has the running service read its settings again, and prints what came of it.
+//!
+//! Here: how the answer is printed. Not here: reading the file (`admin/reload.rs`), what differs (`orgpipe_actors`).
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! The example settings, read as an operator would; the binary's own words are tested in tests/config.rs.
+//! The example settings, read as an operator would; the binary's own words are tested in tests/config.
 
 use std::{collections::BTreeSet, path::Path};
 

@@ -1,6 +1,15 @@
-//! CometdActor: performs what the subscription's state machine asks for, and tells it what came of it.
+//! `CometdActor`: keeps one org's event subscription alive, and puts its events on the ingress queue.
 //!
-//! Here: sockets, timers, the store's commit A. Not here: any decision (`salesforce::cometd::session`).
+//! Here: performing what the state machine of the subscription asks for (requests, timers, commit A), and telling it
+//! what came of each. Not here: any decision about the protocol (`salesforce::cometd::session`), what an event asks for
+//! (`requests`), gaps (`gap_recovery`).
+//!
+//! Started by: `OrgActor`, one per org. Takes: `Stop`, and `Wake`, which changes nothing. Asks: the org's event
+//! endpoint and the store. Sends: `Arrived` to the ingest, `Wakeup::Refresh` when a gap is noted. If it dies: a fresh
+//! one subscribes behind the stored replay IDs, so an event may come twice and none is missed.
+//!
+//! Invariant: the state machine is told that events are stored only once commit A with their position is on disk, and
+//! it asks for more only then.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -40,9 +49,6 @@ use crate::{
 const HEARD_EVERY: Duration = Duration::from_mins(1);
 
 /// The event subscription of one org.
-///
-/// Started by: its `OrgActor`. Asks: the org's event endpoint, the store. Sends: `Arrived` to the ingest. If it dies, a
-/// fresh one subscribes behind the stored replay IDs.
 pub(crate) struct CometdActor {
     org: Arc<OrgContext>,
     /// `None` only until the positions are read, and while a step is computed.

@@ -1,9 +1,13 @@
-//! RefreshTimer: reads all records of a sync, by schedule or on demand, and puts them on the ingress queue.
+//! `RefreshTimer`: reads all records of a sync, by schedule or on demand, and puts them on the ingress queue.
 //!
-//! Here: one page per step, committed with the checkpoint behind it. Not here: when a run is due (`schedule`), how a
-//! page is read (`pages` by REST, `bulk_pages` of very many), gaps (`gap_recovery`), which take their turn here.
+//! Here: one page per step, committed with the cursor behind it. Not here: when a run is due (`schedule`), how a page
+//! is read (`pages` by REST, `bulk_pages` of very many), gaps (`gap_recovery`), which take their turn here.
 //!
-//! A run is a value in the store, not in memory: a service killed in the middle goes on behind the last stored page.
+//! Started by: `OrgActor`, one per org. Takes: `Wake` and `Stop`. Asks: the org, the store, and the vendor's webhook.
+//! Sends: `Arrived` to the ingest. If it dies: a fresh one goes on behind the last stored page.
+//!
+//! Invariant: a run is a value in the store, not in memory, so a service killed in the middle reads at most one page
+//! twice.
 
 use std::{str::FromStr as _, sync::Arc, time::Duration};
 
@@ -50,9 +54,6 @@ async fn begun_ms(org: &OrgContext, sync: &str) -> Result<Option<u64>, StoreErro
 }
 
 /// Reads the records of one org again: by schedule, on demand, and where events were missed.
-///
-/// Started by: its `OrgActor`. Asks: the org, the store, the vendor's webhook. Sends: `Arrived` to the ingest. If it dies, a
-/// fresh one goes on behind the last stored page.
 pub(crate) struct RefreshTimer(Steps<Refresh>);
 
 impl RefreshTimer {

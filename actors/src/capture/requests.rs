@@ -1,4 +1,11 @@
 //! From delivered events to requests for the ingress queue. Pure.
+//!
+//! Here: what an event asks of each sync of its channel, and the position behind it. Not here: how an event's fields
+//! are spelt (`reconcile::{event, change}`), storing (`cometd`), reading an event of a dead letter
+//! (`dead_letters/again.rs`).
+//!
+//! Invariant: every event ends in requests, in a dead letter or in an overflow of its channel, or asks for nothing;
+//! whichever it is, the position moves on behind it in the same commit.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,8 @@
-//! What waits after it failed, each by itself: one sync's refresh does not hold up another's. Pure.
+//! What waits after it failed. Pure.
+//!
+//! Here: how long each waits, and why. Not here: what failed (`refresh`), waits of requests (`decide/scheduler.rs`).
+//!
+//! Invariant: each waits by itself, so one sync's refresh does not hold up another's.
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -86,9 +86,9 @@ impl Asked {
 /// What the batch was asked for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Batch<'a> {
-    /// Of its sync.
+    /// The mapping of its sync.
     pub mapping: &'a Mapping,
-    /// Why.
+    /// Why it was asked for.
     pub origin: Origin,
     /// The gap whose records they are.
     pub gap: Option<&'a str>,

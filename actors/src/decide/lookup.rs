@@ -1,6 +1,7 @@
 //! What the vendor says about a batch.
 //!
-//! Here: what is asked, and what becomes of a batch that is refused. Not here: HTTP and its errors (`lookup`).
+//! Here: what is asked, and what becomes of a batch that is refused. Not here: HTTP and its errors
+//! (`vendor/lookup.rs`), the bodies (`reconcile::lookup`).
 
 use std::collections::BTreeMap;
 
