@@ -13,7 +13,7 @@ use std::{sync::Arc, thread, time::Duration};
 use actix::Addr;
 use actix_rt::{Arbiter, ArbiterHandle};
 use orgpipe_salesforce::{failure::CallError, http::HttpClient, rest::query, soql::Select};
-use orgpipe_store::{Counts, Durability, Options, Room, Store, StoreError};
+use orgpipe_store::{Counts, Durability, Options, Reads, Room, Store, StoreError};
 use serde::Serialize;
 use tokio::sync::{Mutex, Semaphore, watch};
 
@@ -251,6 +251,11 @@ impl Service {
     /// Waits until the store is of no more use, and says why; the service cannot go on then.
     pub async fn store_failed(&self) -> StoreError {
         self.store.failed().await
+    }
+
+    /// How often the store was read since it was opened.
+    pub fn store_reads(&self) -> Reads {
+        self.store.reads()
     }
 
     /// Room on the disk of the data directory.

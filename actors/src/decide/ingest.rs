@@ -189,6 +189,11 @@ impl Ingest {
         Ok(Next::Again)
     }
 
+    /// Records looked at to choose a batch from.
+    fn head_records(&self) -> u64 {
+        if self.scheduler.is_clear() { HEAD_RECORDS } else { HEAD_RECORDS_HALTED }
+    }
+
     /// Reads what messages did not bring, so that enough is at hand to choose from.
     async fn refill(&mut self, under_way: &BTreeSet<u64>) -> Result<(), StoreError> {
         let now = self.org.clock.monotonic();
@@ -196,7 +201,7 @@ impl Ingest {
             self.looked = now;
             self.window.borrow_mut().look();
         }
-        let records = if self.scheduler.is_clear() { HEAD_RECORDS } else { HEAD_RECORDS_HALTED };
+        let records = self.head_records();
         loop {
             let missing = self.window.borrow().missing(records, under_way);
             let Some((lane, after)) = missing else { return Ok(()) };
@@ -219,8 +224,8 @@ impl Ingest {
             None => *self.superseded.insert(SupersededUpTo::read(&org.store).await?),
         };
         let window = self.window.borrow();
-        let head = window.waiting(under_way);
-        if head.clone().next().is_none() {
+        let head = window.waiting(self.head_records(), under_way);
+        if head.is_empty() {
             if prepared.is_none() {
                 self.scheduler.clear();
             }
@@ -236,7 +241,7 @@ impl Ingest {
             let sync = syncs.iter().find(|sync| sync.name == label.sync);
             sync.map_or(lookup::RECORDS_MAX, |sync| sync.lookup_max())
         };
-        let (label, requests) = match scheduler::choose(head, |label| width * lookup_max(label), wait) {
+        let (label, requests) = match scheduler::choose(&head, |label| width * lookup_max(label), wait) {
             Ok(chosen) => chosen,
             Err(wait) => return Ok(ControlFlow::Break(Next::After(wait))),
         };
