@@ -21,7 +21,7 @@ use super::{
     pages::{self, Cursor, Page},
     run::Run,
     schedule,
-    waits::{Moment, Waits},
+    waits::{FailureTime, Waits},
 };
 use crate::{
     clock::time,
@@ -163,8 +163,8 @@ impl Refresh {
         };
         let problem = Problem::of(&format!("{what} waits"), &error);
         let clock = &self.org.clock;
-        let moment = Moment { now: clock.monotonic(), now_ms: clock.now_ms(), jitter: clock.jitter() };
-        let wait = self.waits.failed(name, problem.clone(), moment);
+        let at = FailureTime { now: clock.monotonic(), now_ms: clock.now_ms(), jitter: clock.jitter() };
+        let wait = self.waits.failed(name, problem.clone(), at);
         tracing::warn!(org = self.org.id(), wait_secs = wait.as_secs_f32(), "{problem}");
         Next::After(wait)
     }
