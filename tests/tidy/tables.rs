@@ -84,10 +84,11 @@ const ACTORS: &[Layer] = &[
 const BELOW_THE_FLOW: &[&str] = &["leaves", "runtime", "vendor", "org", "org/api", "org as a whole"];
 
 const RECONCILE: &[Layer] = &[
-    layer("values", &["id", "name", "number", "operation", "route", "row"], &[]),
+    layer("values", &["compound", "id", "name", "number", "operation", "route", "row"], &[]),
+    layer("lists", &["id_list"], &["values"]),
     layer("org", &["column", "describe", "matching"], &["values"]),
     layer("mapping", &["mapping"], &["values"]),
-    layer("requests", &["change", "event", "lookup"], &["values", "mapping"]),
+    layer("requests", &["change", "event", "lookup"], &["values", "lists", "mapping"]),
     layer("plan", &["plan"], &["values", "mapping"]),
     layer("comparison", &["diff", "drift", "stored"], &["values", "org", "mapping", "plan"]),
     layer("crate", &["lib"], &[ANY]),

@@ -10,9 +10,12 @@ use serde_json::Value;
 
 use crate::{
     audit_trail::{AuditTrail, Hasher},
-    queue_entry::{Origin, RequestEntry, Row, unpack},
+    queue_entry::{Origin, RequestEntry, Row, pack, unpack},
     settings::SyncSettings,
 };
+
+/// Characters shown of what should have been a record ID.
+const ID_CHARS_SHOWN: usize = 18;
 
 /// Requests of one sync that are looked up together.
 #[derive(Debug)]
@@ -141,9 +144,38 @@ pub(super) fn take(
             entry.rows = None;
         }
         job.requests.push(request.seq);
-        add(job, &mut places, entry, request.records);
+        let bad = no_ids(&mut entry, request, now_ms);
+        let records = request.records.saturating_sub(u32::try_from(bad.len()).unwrap_or(u32::MAX));
+        settle.dead.extend(bad);
+        add(job, &mut places, entry, records);
     }
     job
+}
+
+/// Takes out of a request what is no record ID, as requests of an older version may have: a query with it would be refused
+/// for all the records that it asks for.
+fn no_ids(entry: &mut RequestEntry, request: &Request, now_ms: u64) -> Vec<NewDead> {
+    let (mut ids, mut faults) = (Vec::new(), Vec::new());
+    for raw in std::mem::take(&mut entry.ids) {
+        match id::check(&raw) {
+            Ok(id) => ids.push(id),
+            Err(fault) => faults.push((raw, fault)),
+        }
+    }
+    entry.ids = ids;
+    let letter = |(raw, fault): (String, id::Fault)| {
+        let key =
+            format!("{} of request {}", raw.chars().take(ID_CHARS_SHOWN).collect::<String>(), request.seq);
+        NewDead {
+            subject: Subject { record: key.clone(), units: 1, asked_ms: now_ms, trail: Vec::new() },
+            key,
+            reason: format!("what was asked for {}", fault.sentence()),
+            hint: "Ask for the record again, by the ID that Salesforce gives it.".to_owned(),
+            body: pack(&RequestEntry { ids: vec![raw], rows: None, ..entry.clone() }),
+            at_ms: now_ms,
+        }
+    };
+    faults.into_iter().map(letter).collect()
 }
 
 /// The record counts as often as it was asked for, so that the ledger adds up; it is read once. `places` knows where each
@@ -212,7 +244,7 @@ mod tests {
     use orgpipe_store::Lane;
 
     use super::*;
-    use crate::{queue_entry::pack, settings::tests::org};
+    use crate::settings::tests::org;
 
     fn request(seq: u64, sync: &str, origin: Origin, ids: &[&str]) -> Request {
         let entry = RequestEntry {
@@ -265,6 +297,19 @@ mod tests {
             job.drop_partial_rows();
             assert_eq!(job.asked[0].row.is_some(), kept, "{origin:?}");
         }
+    }
+
+    #[test]
+    fn what_is_no_record_id_is_a_letter_of_its_own() {
+        let org = org();
+        let head = [request(1, "accounts", Origin::Live, &[A, "001000000000001ZZZ", B])];
+        let mut settle = Settle::default();
+        let job = take(&org.syncs, &head.iter().collect::<Vec<_>>(), 0, 9, &mut settle).expect("a batch");
+        let ids: Vec<&str> = job.asked.iter().map(|asked| asked.id.as_str()).collect();
+        assert_eq!(ids, ["0015000000Gv7qJAAR", B]);
+        let [dead] = settle.dead.as_slice() else { panic!("one letter: {:?}", settle.dead) };
+        assert_eq!((dead.subject.units, dead.hint.is_empty()), (1, false));
+        assert!(dead.reason.contains("last three characters"), "{}", dead.reason);
     }
 
     #[test]
