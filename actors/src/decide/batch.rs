@@ -32,6 +32,8 @@ pub(super) struct Job {
     pub requests: Vec<u64>,
     /// Their records, each once.
     pub asked: Vec<Asked>,
+    /// Fields that the sync takes keys from and that cannot be read now.
+    pub hidden_keys: Vec<String>,
 }
 
 impl Job {
@@ -100,6 +102,8 @@ pub(super) struct Batch<'a> {
     pub now_ms: u64,
     /// Makes the hashes for the ledger.
     pub hasher: &'a Hasher,
+    /// Fields that the sync takes keys from and that cannot be read now.
+    pub hidden_keys: &'a [String],
 }
 
 /// The first requests of one sync and origin, their records each once. Requests nobody can read or whose sync is gone
@@ -136,6 +140,7 @@ pub(super) fn take(
             received_ms: entry.received_ms,
             requests: Vec::new(),
             asked: Vec::new(),
+            hidden_keys: Vec::new(),
         });
         if job.sync.name != entry.sync || job.origin != entry.origin || job.gap != gap {
             break;
@@ -293,7 +298,8 @@ mod tests {
             let row = row.as_object().cloned();
             let asked = vec![Asked { id: B.into(), units: 1, row, since_ms: 1, trail }];
             let sync = Arc::clone(&org.syncs[0]);
-            let mut job = Job { sync, origin, gap: None, received_ms: 1, requests: vec![1], asked };
+            let (requests, hidden_keys) = (vec![1], Vec::new());
+            let mut job = Job { sync, origin, gap: None, received_ms: 1, requests, asked, hidden_keys };
             job.drop_partial_rows();
             assert_eq!(job.asked[0].row.is_some(), kept, "{origin:?}");
         }

@@ -15,6 +15,8 @@ pub mod drift;
 pub mod event;
 pub mod id;
 pub mod id_list;
+pub mod identity;
+mod long_numbers;
 pub mod lookup;
 pub mod mapping;
 pub mod matching;
