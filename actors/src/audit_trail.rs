@@ -58,7 +58,10 @@ pub(crate) struct AuditTrail {
     /// The fields to be written.
     #[serde(rename = "f", default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<FieldDiff>,
-    /// So many more of them than there was room for.
+    /// Fields whose values are longer than they are, so that only a part of them is kept.
+    #[serde(rename = "x", default, skip_serializing_if = "Vec::is_empty")]
+    pub cut: Vec<String>,
+    /// So many more fields to be written than there was room for.
     #[serde(rename = "n", default, skip_serializing_if = "is_zero")]
     pub more_fields: u32,
 }
@@ -128,6 +131,7 @@ impl AuditTrail {
             key: None,
             found: None,
             fields: Vec::new(),
+            cut: Vec::new(),
             more_fields: 0,
         }
     }
@@ -146,6 +150,8 @@ impl AuditTrail {
             }
             if self.fields.pop().is_some() {
                 self.more_fields += 1;
+            } else if self.cut.len() > 1 {
+                self.cut.pop();
             } else {
                 // Only names full of characters that JSON escapes come here.
                 self = Self::new("", self.origin, "", None);

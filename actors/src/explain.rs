@@ -264,6 +264,9 @@ fn begun(subject: &Subject, fate: Fate, target: &str, key: &str, number: u64) ->
         }
         story.push(format!("To be written: {}.", fields.join(", ")));
     }
+    if !trail.cut.is_empty() {
+        story.push(format!("Cut to the field's length: {}.", trail.cut.join(", ")));
+    }
     (chapter.sync, chapter.event_id) = (trail.sync, trail.event_id);
     if chapter.target.is_empty() {
         chapter.key = trail.key.unwrap_or_default();

@@ -11,8 +11,9 @@ use std::collections::BTreeMap;
 
 use orgpipe_reconcile::{
     Row,
-    change::{ChangeRequest, parse_change},
+    change::{ChangeProblem, ChangeRequest, parse_change},
     event::parse_request,
+    id_list::RecordIds,
     lookup::RECORDS_MAX,
 };
 use orgpipe_salesforce::cometd::{Batch, Event};
@@ -112,6 +113,8 @@ struct Reader<'a> {
 enum AskedOfSync {
     Records {
         ids: Vec<String>,
+        /// Entries of the event's list that are no record IDs.
+        bad: Vec<Problem>,
         correlation_id: Option<String>,
     },
     Anything {
@@ -138,8 +141,17 @@ impl Reader<'_> {
                 self.dead_letter(event, Problem::new(reason, hint), came);
             }
             Ok(asked) => {
+                let mut bad: Vec<Problem> = Vec::new();
                 for (sync, asked) in syncs.into_iter().zip(asked) {
-                    self.take(sync, asked, event, came);
+                    for entry in self.take(sync, asked, event, came) {
+                        // Two syncs may have read the same list.
+                        if !bad.contains(&entry) {
+                            bad.push(entry);
+                        }
+                    }
+                }
+                for problem in bad {
+                    self.dead_letter(event, problem, came);
                 }
             }
             Err(problem) => self.dead_letter(event, problem, came),
@@ -155,7 +167,9 @@ impl Reader<'_> {
                     .map_err(|problem| Problem::from(&problem))?;
                 let object = request.object.as_deref();
                 Ok(if object.is_none_or(|object| object.eq_ignore_ascii_case(sync.mapping.object())) {
-                    AskedOfSync::Records { ids: request.ids, correlation_id: request.correlation_id }
+                    let bad =
+                        request.bad.iter().map(|bad| Problem::new(bad.to_string(), bad.hint())).collect();
+                    AskedOfSync::Records { ids: request.ids, bad, correlation_id: request.correlation_id }
                 } else {
                     AskedOfSync::NotMine
                 })
@@ -164,7 +178,12 @@ impl Reader<'_> {
                 let request = parse_change(payload, &sync.mapping, watch, self.own_user)
                     .map_err(|problem| Problem::from(&problem))?;
                 Ok(match request {
-                    ChangeRequest::Records(ids) => AskedOfSync::Records { ids, correlation_id: None },
+                    ChangeRequest::Records(RecordIds { ids, bad }) => {
+                        let problem = |place, fault| ChangeProblem::NotAnId { place, fault };
+                        let bad = bad.iter().map(|bad| problem(bad.place, bad.fault));
+                        let bad = bad.map(|problem| Problem::from(&problem)).collect();
+                        AskedOfSync::Records { ids, bad, correlation_id: None }
+                    }
                     ChangeRequest::Anything { since_ms } => AskedOfSync::Anything { since_ms },
                     ChangeRequest::Nothing => AskedOfSync::Nothing,
                 })
@@ -172,10 +191,10 @@ impl Reader<'_> {
         }
     }
 
-    fn take(&self, sync: &SyncSettings, asked: AskedOfSync, event: &Event, came: &mut Came) {
+    /// Makes requests of what is asked for, and gives back the entries that cannot be.
+    fn take(&self, sync: &SyncSettings, asked: AskedOfSync, event: &Event, came: &mut Came) -> Vec<Problem> {
         match asked {
-            AskedOfSync::Records { ids, correlation_id } => {
-                // One request is one look-up.
+            AskedOfSync::Records { ids, bad, correlation_id } => {
                 for ids in ids.chunks(RECORDS_MAX) {
                     let entry = RequestEntry {
                         v: 1,
@@ -193,12 +212,14 @@ impl Reader<'_> {
                         body: pack(&entry),
                     });
                 }
+                bad
             }
             AskedOfSync::Anything { since_ms } => {
                 let known = came.overflows.entry(self.channel.to_owned()).or_insert(since_ms);
                 *known = known.zip(since_ms).map(|(one, other)| one.min(other));
+                Vec::new()
             }
-            AskedOfSync::NotMine | AskedOfSync::Nothing => {}
+            AskedOfSync::NotMine | AskedOfSync::Nothing => Vec::new(),
         }
     }
 
@@ -284,5 +305,18 @@ mod tests {
             assert!(dead.reason.contains(expected) && !dead.hint.is_empty(), "{}", dead.reason);
             assert_eq!((append.requests.len(), append.positions.len()), (0, 3));
         }
+    }
+
+    #[test]
+    fn each_bad_entry_of_a_list_is_a_letter_of_its_own_and_the_others_are_requested() {
+        let list = format!("({}; 001000000000001ZZZ; [x]; {})", ids(1), ids(2).split_off(19));
+        let append = append(vec![event(9, &json!({ "Record_Ids__c": list }))]);
+        let records: Vec<u32> = append.requests.iter().map(|request| request.records).collect();
+        assert_eq!(records, [2]);
+        let reasons: Vec<&str> = append.dead.iter().map(|dead| dead.reason.as_str()).collect();
+        let [check, other] = reasons.as_slice() else { panic!("two letters: {reasons:?}") };
+        assert!(check.contains("entry 2") && check.contains("last three characters"), "{check}");
+        assert!(other.contains("entry 3"), "{other}");
+        assert!(append.dead.iter().all(|dead| dead.subject.units == 1 && !dead.hint.is_empty()));
     }
 }

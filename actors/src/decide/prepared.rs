@@ -12,11 +12,15 @@ use std::{
     sync::Arc,
 };
 
-use orgpipe_reconcile::matching::{Existing, fold};
+use orgpipe_reconcile::{
+    Mapping,
+    identity::Identity,
+    matching::{Existing, external_id},
+};
 use orgpipe_store::{Settle, units};
 
 use super::{
-    batch::{Answer, Asked, Batch, Job, text},
+    batch::{Answer, Asked, Batch, Job},
     fetch::{Calls, Children, Fetcher},
     lookup::look_up,
     orphans::{self, Orphans},
@@ -72,6 +76,7 @@ impl PreparedBatch {
         settle.requests.append(&mut job.requests);
         let sync = Arc::clone(&job.sync);
         if let Cow::Owned(part) = readable(org, job.origin, &sync).await? {
+            job.hidden_keys = hidden_keys(&sync.mapping, &part.mapping);
             job.sync = Arc::new(part);
         }
         job.drop_partial_rows();
@@ -121,8 +126,14 @@ impl PreparedBatch {
     }
 }
 
+/// The fields of keys that a mapping lacks while they cannot be read.
+fn hidden_keys(whole: &Mapping, left: &Mapping) -> Vec<String> {
+    let hidden = whole.keys().iter().filter(|key| !left.keys().contains(key));
+    hidden.map(|(_, field)| field.clone()).collect()
+}
+
 fn batch<'a>(job: &'a Job, now_ms: u64, hasher: &'a Hasher) -> Batch<'a> {
-    let Job { sync, origin, gap, received_ms, .. } = job;
+    let Job { sync, origin, gap, received_ms, hidden_keys, .. } = job;
     Batch {
         mapping: &sync.mapping,
         origin: *origin,
@@ -130,6 +141,7 @@ fn batch<'a>(job: &'a Job, now_ms: u64, hasher: &'a Hasher) -> Batch<'a> {
         received_ms: *received_ms,
         now_ms,
         hasher,
+        hidden_keys,
     }
 }
 
@@ -138,7 +150,7 @@ async fn match_and_diff(
     fetcher: &Fetcher,
     calls: &Calls,
     batch: Batch<'_>,
-    (mut wanted, children): (Vec<verdict::Wanted>, Children),
+    (wanted, children): (Vec<verdict::Wanted>, Children),
     settle: &mut Settle,
 ) -> Result<(), StepError> {
     if wanted.is_empty() {
@@ -146,15 +158,20 @@ async fn match_and_diff(
     }
     let mapping = batch.mapping;
     let target = fetcher.target(calls, mapping.target()).await?;
+    let identity = Identity::of(&target.describe, mapping.external_id_field());
+    let mut wanted = verdict::fitting(batch, wanted, &target.describe, settle);
     for wanted in &mut wanted {
         wanted.desired.fields.retain(|field, _| target.writes(field));
     }
+    if wanted.is_empty() {
+        return Ok(());
+    }
     let keys: Vec<String> = wanted.iter().map(|wanted| wanted.desired.external_id.clone()).collect();
     // Before the query: a change that ends in between makes us write too much, never too little.
-    let folded: Vec<String> = keys.iter().map(|key| fold(key)).collect();
+    let folded: Vec<String> = keys.iter().map(|key| identity.key(key)).collect();
     let open = org.store.open_changes(mapping.target(), folded).await?;
     let found = fetcher.existing(calls, mapping, &target, keys, children).await?;
-    let existing = Existing::new(&found, mapping.external_id_field());
+    let existing = Existing::new(&found, mapping.external_id_field(), identity);
     verdict::compare(batch, wanted, &existing, &open, &target.describe, settle);
     Ok(())
 }
@@ -172,9 +189,11 @@ async fn handle_deleted(
     let target = fetcher.target(calls, mapping.target()).await?;
     let links = org.settings.links(mapping.target());
     let field = mapping.external_id_field();
-    let keys = asked.iter().filter_map(|asked| asked.row.as_ref()).filter_map(|row| text(row, field));
+    let identity = Identity::of(&target.describe, field);
+    let keys = asked.iter().filter_map(|asked| asked.row.as_ref()).filter_map(|row| external_id(row, field));
+    let keys = keys.map(|key| identity.key(&key)).collect();
     // Before the query: what ends in between is seen by it, and nothing begins, as changes are decided here only.
-    let open = &org.store.open_changes(mapping.target(), keys.map(fold).collect()).await?;
+    let open = &org.store.open_changes(mapping.target(), keys).await?;
     let rows = &fetcher.orphans(calls, mapping, &asked, &target, &links).await?;
     let on_deleted = job.sync.refresh.as_ref().map(|refresh| refresh.on_deleted).unwrap_or_default();
     orphans::handle_deleted(batch, asked, Orphans { on_deleted, rows, links: &links, open }, &target, settle);

@@ -10,7 +10,7 @@ mod hint;
 
 use serde_json::Value;
 
-use crate::call::Reply;
+use crate::{call::Reply, mend};
 
 /// Characters of a message we keep; validation texts are the customer's and unbounded.
 const MESSAGE_CHARS_MAX: usize = 1_000;
@@ -106,7 +106,7 @@ pub fn errors_in(reply: &Reply) -> Vec<ApiError> {
         return Vec::new();
     }
     let status = reply.status;
-    let found = match serde_json::from_slice::<Value>(&reply.body) {
+    let found = match mend::json(&reply.body) {
         Ok(Value::Array(items)) if status == 300 => {
             let urls: Vec<_> = items.iter().filter_map(Value::as_str).collect();
             let text = format!("the external id matches {} records: {}", items.len(), urls.join(", "));

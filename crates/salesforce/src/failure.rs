@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::{
     call::Reply,
     error::{ApiError, ErrorClass, errors_in},
+    mend,
     oauth::{LoginError, refusal::LoginClass},
 };
 
@@ -83,7 +84,7 @@ impl Reply {
     /// The JSON of a successful answer.
     pub(crate) fn json(&self) -> Result<Value, CallError> {
         self.require_success()?;
-        serde_json::from_slice(&self.body).map_err(|error| {
+        mend::json(&self.body).map_err(|error| {
             self.unreadable(format!("{} bytes of body that are no complete JSON: {error}", self.body.len()))
         })
     }

@@ -18,6 +18,7 @@ use url::Url;
 use crate::{
     call::Reply,
     error::{ApiError, errors_in},
+    mend,
 };
 use refusal::LoginClass;
 
@@ -189,8 +190,7 @@ impl Login {
             return Err(LoginError::Refused { status, code, description: message });
         }
         let unreadable = |what: &str| LoginError::Unreadable { status: reply.status, what: what.to_owned() };
-        let answer: Value =
-            serde_json::from_slice(&reply.body).map_err(|_| unreadable("it is no complete JSON"))?;
+        let answer = mend::json(&reply.body).map_err(|_| unreadable("it is no complete JSON"))?;
         let text = |name: &str| answer.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         let access_token = text("access_token").ok_or_else(|| unreadable("`access_token` is missing"))?;
         let instance_url = text("instance_url").ok_or_else(|| unreadable("`instance_url` is missing"))?;
