@@ -4,8 +4,8 @@
 //! are spelt (`reconcile::{event, change}`), storing (`cometd`), reading an event of a dead letter
 //! (`dead_letters/again.rs`).
 //!
-//! Invariant: every event ends in requests, in a dead letter or in an overflow of its channel, or asks for nothing;
-//! whichever it is, the position moves on behind it in the same commit.
+//! Invariant: what an event asks for ends in requests, dead letters or an overflow of its channel, unless it asks for
+//! nothing; whichever it is, the position moves on behind it in the same commit.
 
 use std::collections::BTreeMap;
 

@@ -33,8 +33,8 @@ impl FreshnessGuard {
     pub(super) fn check(&mut self, origin: Origin, read_ms: u64, now_ms: u64, asked: &mut [Asked]) {
         if matches!(origin, Origin::Refresh | Origin::Heal) {
             for asked in asked {
-                let decided_ms = self.decided.get(&asked.id).copied().unwrap_or_default();
-                if read_ms <= self.since_ms.max(decided_ms) {
+                let decided_ms = self.decided.get(&asked.id);
+                if read_ms <= self.since_ms || decided_ms.is_some_and(|decided_ms| read_ms <= *decided_ms) {
                     asked.row = None;
                 }
             }
