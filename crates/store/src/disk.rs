@@ -14,7 +14,8 @@
 
 use std::{
     collections::HashMap,
-    fs::{self, File},
+    fs::File,
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Arc,
@@ -26,7 +27,7 @@ use crate::{
     Durability, Options,
     entry::{FORMAT, Mark},
     error::StoreError,
-    files::{self, file},
+    files::{self, FileIdentity, file},
     frame,
     keys::{KINDS, Key},
     moves::BODY_BYTES_MAX,
@@ -41,6 +42,8 @@ const OPEN_ATTEMPTS_MAX: u32 = 40;
 /// Time between them.
 const OPEN_PAUSE: Duration = Duration::from_millis(25);
 
+/// sled's log, in the directory of the database.
+const LOG: &str = "db";
 /// Bytes of a piece of a long value.
 const PIECE_BYTES: usize = 6 * 1024;
 /// Values that sled lets come together in one page: it splits one of more than 16, and merges one of 4 into another.
@@ -69,6 +72,10 @@ pub(crate) trait Disk: Send {
     fn noted(&self) -> Option<u64>;
     /// Bytes that are free where the entries are; None if nobody knows.
     fn free_bytes(&self) -> Option<u64>;
+    /// The file that is gone, or another one by now: what is written reaches nobody any more.
+    fn gone(&self) -> Option<PathBuf> {
+        None
+    }
     /// Writes all or nothing, and waits until it is safe. Says in words why not.
     fn commit(&mut self, writes: Vec<org::Write>) -> Result<(), String>;
 }
@@ -85,12 +92,14 @@ pub(crate) struct SledDisk {
     note: File,
     db_dir: PathBuf,
     lock: Arc<File>,
+    /// Which file the log was when it was opened.
+    identity: FileIdentity,
 }
 
 impl SledDisk {
     /// Opens the database of a directory, creating both if need be.
     pub(crate) fn open(dir: &Path, options: Options) -> Result<Self, StoreError> {
-        fs::create_dir_all(dir).map_err(|source| file("create", dir, source))?;
+        files::create_private_dir(dir)?;
         let lock = files::lock(dir)?;
         files::finish_swap(dir)?;
         Self::open_in(dir, files::DATABASE, lock, options)
@@ -118,7 +127,8 @@ impl SledDisk {
         options: Options,
     ) -> Result<Self, StoreError> {
         let db_dir = dir.join(name);
-        fs::create_dir_all(&db_dir).map_err(|source| file("create", &db_dir, source))?;
+        files::create_private_dir(&db_dir)?;
+        files::make_private(&db_dir)?;
         let noted = note::read(&db_dir)?;
         if let Some(Note { format: found, .. }) = noted.filter(|note| note.format != FORMAT) {
             return Err(StoreError::Format { found, known: FORMAT });
@@ -142,8 +152,9 @@ impl SledDisk {
             }
         };
         let pieces = values_in_pieces(&db)?;
+        let identity = files::identity(&db_dir.join(LOG))?;
         let note = note::open(&db_dir)?;
-        Ok(Self { db, pieces, log, noted, note, db_dir, lock })
+        Ok(Self { db, pieces, log, noted, note, db_dir, lock, identity })
     }
 }
 
@@ -221,6 +232,17 @@ impl Disk for SledDisk {
 
     fn noted(&self) -> Option<u64> {
         self.noted.map(|note| note.sequence)
+    }
+
+    /// Whoever cannot be asked is not taken for gone.
+    fn gone(&self) -> Option<PathBuf> {
+        let path = self.db_dir.join(LOG);
+        match files::identity(&path) {
+            Ok(now) if now == self.identity => None,
+            Ok(_) => Some(path),
+            Err(StoreError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => Some(path),
+            Err(_) => None,
+        }
     }
 
     fn free_bytes(&self) -> Option<u64> {

@@ -254,7 +254,7 @@ impl Store {
         self.worker.call(move |engine| engine.jobs(&org)).await
     }
 
-    /// Every org that records have come in for, whether anybody still asks for it or not.
+    /// Every org of which something is stored, whether anybody still asks for it or not.
     pub async fn orgs(&self) -> Result<Vec<(String, Counts)>, StoreError> {
         self.worker.call(|engine| Ok(engine.orgs())).await
     }

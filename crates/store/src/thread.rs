@@ -16,7 +16,10 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{engine::Engine, error::StoreError};
+use crate::{
+    engine::{Engine, Poison},
+    error::StoreError,
+};
 
 /// Calls that may wait for the thread; more callers wait to send.
 const CALLS_WAITING_MAX: usize = 1_024;
@@ -39,7 +42,7 @@ pub(crate) struct Worker {
     thread: Option<JoinHandle<()>>,
     closed: AtomicBool,
     /// Why a commit failed; closed when the thread ends.
-    failure: watch::Receiver<Option<String>>,
+    failure: watch::Receiver<Option<Poison>>,
 }
 
 impl Worker {
@@ -84,7 +87,7 @@ impl Worker {
         let mut failure = self.failure.clone();
         let cause = failure.wait_for(Option::is_some).await.ok().and_then(|cause| cause.clone());
         match cause {
-            Some(cause) => StoreError::Poisoned { cause },
+            Some(poison) => poison.error(),
             None if self.closed.load(Ordering::Acquire) => StoreError::Closed,
             None => StoreError::Ended,
         }
@@ -125,7 +128,7 @@ impl Drop for Worker {
     }
 }
 
-fn run(mut engine: Engine, mut inbox: mpsc::Receiver<Command>, tell: &watch::Sender<Option<String>>) {
+fn run(mut engine: Engine, mut inbox: mpsc::Receiver<Command>, tell: &watch::Sender<Option<Poison>>) {
     let mut closer = None;
     let mut answers: Vec<Answer> = Vec::new();
     while let Some(first) = inbox.blocking_recv() {
@@ -142,8 +145,8 @@ fn run(mut engine: Engine, mut inbox: mpsc::Receiver<Command>, tell: &watch::Sen
             next = if room { inbox.try_recv().ok() } else { None };
         }
         engine.commit();
-        if let Err(StoreError::Poisoned { cause }) = engine.alive() {
-            tell.send_replace(Some(cause));
+        if let Some(poison) = engine.poison() {
+            tell.send_replace(Some(poison.clone()));
         }
         for answer in answers.drain(..) {
             answer(&engine);
