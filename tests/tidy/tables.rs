@@ -93,14 +93,15 @@ const RECONCILE: &[Layer] = &[
     layer("crate", &["lib"], &[ANY]),
 ];
 
-/// `cometd` stands alone: it is the protocol as a pure step. Only `http` opens sockets.
+/// `cometd` stands alone but for texts: it is the protocol as a pure step. Only `http` opens sockets.
 const SALESFORCE: &[Layer] = &[
     layer("crate", &["lib"], &[]),
     layer("limits", &["limits"], &[]),
+    layer("text", &["text"], &[]),
     layer("soql", &["soql"], &["limits"]),
-    layer("cometd", &["cometd"], &[]),
-    layer("call", &["call", "error"], &["limits"]),
-    layer("login", &["oauth"], &["limits", "call"]),
+    layer("cometd", &["cometd"], &["text"]),
+    layer("call", &["call", "error"], &["limits", "text"]),
+    layer("login", &["oauth"], &["limits", "text", "call"]),
     layer("failure", &["failure"], &["call", "login"]),
     layer("bulk", &["bulk"], &["crate", "limits", "call", "failure"]),
     layer("rest", &["rest"], &["crate", "limits", "call", "failure"]),

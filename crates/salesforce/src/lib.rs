@@ -17,6 +17,7 @@ pub mod limits;
 pub mod oauth;
 pub mod rest;
 pub mod soql;
+mod text;
 
 /// A Salesforce record: nested relation objects stay nested, `attributes` is kept as received.
 pub type Row = serde_json::Map<String, serde_json::Value>;

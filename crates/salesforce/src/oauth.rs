@@ -290,6 +290,16 @@ impl LoginError {
         }
     }
 
+    /// True if another login was under way, which is over in a second or two, however often it is met.
+    pub fn is_meeting(&self) -> bool {
+        match self {
+            Self::Refused { code, description, .. } => {
+                code == "invalid_grant" && refusal::is_meeting(description)
+            }
+            Self::Key { .. } | Self::Host { .. } | Self::Transport { .. } | Self::Unreadable { .. } => false,
+        }
+    }
+
     fn blames_audience(&self) -> bool {
         match self {
             Self::Refused { code, description, .. } => {
