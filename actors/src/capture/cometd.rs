@@ -35,6 +35,9 @@ use crate::{
     runtime::worker::{Stop, Wake},
 };
 
+/// Time for taking leave of Salesforce, half as long again for an answer: less than the 10 s after which a container that
+/// is to stop is killed.
+const LEAVE_WITHIN: Duration = Duration::from_secs(4);
 /// How often it is stored that a quiet channel is heard of.
 const HEARD_EVERY: Duration = Duration::from_mins(1);
 
@@ -340,7 +343,8 @@ impl Actor for CometdActor {
         let read = async move { wanted(&org).await };
         context.spawn(read.into_actor(self).map(|wanted, actor, context| match wanted {
             Ok(wanted) if !actor.stopping => {
-                actor.session = Some(Session::new(wanted, Options::default()));
+                actor.session =
+                    Some(Session::new(wanted, Options { leave_within: LEAVE_WITHIN, ..Options::default() }));
                 actor.feed(Input::Start, context);
             }
             Ok(_) => context.stop(),
