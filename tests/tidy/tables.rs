@@ -120,7 +120,7 @@ const SIMULATOR: &[Layer] = &[
     layer("api", &["api"], &["leaves", "data", "soql", "faults", "rights", "org", "answer"]),
     layer("oauth", &["oauth"], &["leaves", "data", "rights", "org", "answer"]),
     layer("handle", &["handle"], &["leaves", "data", "faults", "rights", "cometd", "org"]),
-    layer("vendor", &["vendor"], &["leaves"]),
+    layer("vendor", &["vendor"], &["leaves", "data", "faults"]),
     layer("control", &["control"], &["leaves", "data", "faults", "cometd", "handle", "vendor"]),
     layer("top", &["lib", "server"], &[ANY]),
 ];
