@@ -45,7 +45,7 @@ fn lines(org: &str, body: &Value) -> Vec<String> {
     let texts = |list: &Value, text: &dyn Fn(&Value) -> String| -> Vec<String> {
         list.as_array().into_iter().flatten().map(text).collect()
     };
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let text = |value: &Value| output::part(value.as_str().unwrap_or_default());
     lines.extend(texts(&budget["waits"], &|wait| {
         format!("  waits           {}: {}", text(&wait["work"]), text(&wait["why"]))
     }));

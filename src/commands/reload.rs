@@ -31,7 +31,7 @@ fn lines(answer: &Value) -> Vec<String> {
     let told = [
         ("orgs added", "added"),
         ("orgs changed and started afresh", "changed"),
-        ("orgs removed; what is stored of them stays", "removed"),
+        ("orgs removed; what is stored of them, if anything, stays", "removed"),
         ("exchanged for all orgs", "exchanged"),
         ("left as before until the next start", "needs_restart"),
     ];

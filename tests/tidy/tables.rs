@@ -95,11 +95,11 @@ const RECONCILE: &[Layer] = &[
     layer("crate", &["lib"], &[ANY]),
 ];
 
-/// `cometd` stands alone: it is the protocol as a pure step. Only `http` opens sockets.
+/// `cometd` stands alone but for texts: it is the protocol as a pure step. Only `http` opens sockets.
 const SALESFORCE: &[Layer] = &[
     layer("crate", &["lib"], &[]),
     layer("limits", &["limits"], &[]),
-    layer("mend", &["mend"], &[]),
+    layer("mend", &["mend", "text"], &[]),
     layer("soql", &["soql"], &["limits"]),
     layer("cometd", &["cometd"], &["mend"]),
     layer("call", &["call", "error"], &["limits", "mend"]),
@@ -122,7 +122,7 @@ const SIMULATOR: &[Layer] = &[
     layer("api", &["api"], &["leaves", "data", "soql", "faults", "rights", "org", "answer"]),
     layer("oauth", &["oauth"], &["leaves", "data", "rights", "org", "answer"]),
     layer("handle", &["handle"], &["leaves", "data", "faults", "rights", "cometd", "org"]),
-    layer("vendor", &["vendor"], &["leaves"]),
+    layer("vendor", &["vendor"], &["leaves", "data", "faults"]),
     layer("control", &["control"], &["leaves", "data", "faults", "cometd", "handle", "vendor"]),
     layer("top", &["lib", "server"], &[ANY]),
 ];

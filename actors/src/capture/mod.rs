@@ -7,6 +7,7 @@
 
 pub(crate) mod bulk_pages;
 pub(crate) mod cometd;
+mod continuity;
 pub(crate) mod gap_recovery;
 mod orphans;
 pub(crate) mod pages;

@@ -236,6 +236,17 @@ impl Refresh {
             org.store.put(vec![started.number(now_ms)]).await?;
             return Ok(Next::Again);
         };
+        if last_ms > now_ms {
+            // A clock that ran ahead told it, and the next run would wait until then.
+            let stored = time(last_ms).to_rfc3339();
+            tracing::warn!(
+                org = org.id(),
+                sync = sync.name,
+                "the last refresh is said to have begun at {stored}, which is to come: it counts as now"
+            );
+            org.store.put(vec![started.number(now_ms)]).await?;
+            return Ok(Next::Again);
+        }
         let zone = org.settings.time_zone;
         let Some(due) = schedule::next_run(&cron, zone, time(last_ms)) else { return Ok(Next::Idle) };
         let next = schedule::next_run(&cron, zone, due);
@@ -367,7 +378,10 @@ impl Refresh {
         run: &Run,
         requests: Vec<NewRequest>,
     ) -> Result<Next, StepError> {
-        let until = Position::RefreshedUntil(&sync.name).number(run.started_ms);
+        // What a clock that ran ahead told is no time to go on from: the next run reads all.
+        let is_past = run.started_ms <= self.org.clock.now_ms();
+        let until = Position::RefreshedUntil(&sync.name);
+        let until = if is_past { until.number(run.started_ms) } else { until.cleared() };
         let positions = vec![Position::Run(&sync.name).cleared(), until];
         self.commit(Append { positions, requests, ..Append::default() }).await?;
         self.org.board.refreshing(&sync.name, None);
@@ -428,7 +442,9 @@ pub(crate) async fn begin(org: &OrgContext, sync: &str, changed: bool) -> Result
     let running = org.store.json::<Run>(Position::Run(sync)).await?;
     let reads_changes = matches!(&running, Some(Ok(run)) if run.changed());
     if running.is_none() || (reads_changes && !changed) {
-        let since = org.store.number(Position::RefreshedUntil(sync)).await?.filter(|_| changed);
+        // Nobody knows what has changed since a time that is to come, so all is read then.
+        let since = org.store.number(Position::RefreshedUntil(sync)).await?;
+        let since = since.filter(|since| changed && *since <= now_ms);
         let cursor = since.map_or_else(Cursor::all, Cursor::changed_since);
         let run = Run::new(org.clock.unique_id(), cursor, now_ms);
         org.board.refreshing(sync, Some(run.reading(now_ms, None)));

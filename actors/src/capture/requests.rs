@@ -31,15 +31,17 @@ use crate::{
 /// and now if it does not say. None when the position stays.
 pub(super) fn position_ms(batch: &Batch, now_ms: u64) -> Option<u64> {
     batch.position.as_ref()?;
-    let said = batch.events.last().and_then(|event| {
-        let payload = &event.data["payload"];
-        payload["ChangeEventHeader"]["commitTimestamp"].as_u64().or_else(|| {
-            // Platform events end the time with `Z`, in older versions with `+0000`.
-            let text = payload["CreatedDate"].as_str()?.replace("+0000", "Z");
-            u64::try_from(chrono::DateTime::parse_from_rfc3339(&text).ok()?.timestamp_millis()).ok()
-        })
-    });
-    Some(said.unwrap_or(now_ms).min(now_ms))
+    Some(batch.events.last().and_then(published_ms).unwrap_or(now_ms).min(now_ms))
+}
+
+/// When an event was published by Salesforce's clock, Unix milliseconds, if it says.
+pub(super) fn published_ms(event: &Event) -> Option<u64> {
+    let payload = &event.data["payload"];
+    payload["ChangeEventHeader"]["commitTimestamp"].as_u64().or_else(|| {
+        // Platform events end the time with `Z`, in older versions with `+0000`.
+        let text = payload["CreatedDate"].as_str()?.replace("+0000", "Z");
+        u64::try_from(chrono::DateTime::parse_from_rfc3339(&text).ok()?.timestamp_millis()).ok()
+    })
 }
 
 /// What one answer's events come to.

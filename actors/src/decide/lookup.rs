@@ -99,7 +99,7 @@ async fn call<'a>(
     let answer = match client.ask(batch.origin.into(), body).await {
         Ok(LookupAnswer { body, parent }) => {
             let mended = mended(&body);
-            let body = mended.as_deref().map_or(body.as_slice(), str::as_bytes);
+            let body = mended.as_deref().map_or(&*body, str::as_bytes);
             match lookup::parse(body, ANSWER_BYTES_MAX) {
                 Ok(found) => Ok(answers(part, found, &parent, org.clock.now_ms())),
                 Err(problem) if problem.may_be_one_records() => {

@@ -5,6 +5,7 @@
 //!
 //! Invariant: only [`CallError::Refused`] and [`CallError::Login`] repeat what Salesforce said.
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
@@ -83,6 +84,11 @@ impl Reply {
 
     /// The JSON of a successful answer.
     pub(crate) fn json(&self) -> Result<Value, CallError> {
+        self.json_as()
+    }
+
+    /// The same as a type, so that what nobody asks for is passed over and not held.
+    pub(crate) fn json_as<T: DeserializeOwned>(&self) -> Result<T, CallError> {
         self.require_success()?;
         mend::json(&self.body).map_err(|error| {
             self.unreadable(format!("{} bytes of body that are no complete JSON: {error}", self.body.len()))

@@ -18,6 +18,7 @@ pub mod mend;
 pub mod oauth;
 pub mod rest;
 pub mod soql;
+mod text;
 
 /// A Salesforce record: nested relation objects stay nested, `attributes` is kept as received.
 pub type Row = serde_json::Map<String, serde_json::Value>;

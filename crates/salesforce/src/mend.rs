@@ -5,10 +5,10 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 
 /// Reads JSON; if that fails and there are halves of characters, once more without them.
-pub fn json(body: &[u8]) -> Result<Value, serde_json::Error> {
+pub fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
     serde_json::from_slice(body).or_else(|error| match mended(body) {
         Some(mended) => serde_json::from_str(&mended),
         None => Err(error),

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::faults;
 use crate::row::Row;
 
 /// The most records that one look-up may ask about.
@@ -64,6 +65,7 @@ struct VendorState {
     fail: Option<(u16, u32)>,
     down: bool,
     garbage: bool,
+    zeros: Option<usize>,
     /// Look-ups under way, and the most there were.
     at_once: (usize, usize),
 }
@@ -149,6 +151,11 @@ impl VendorHandle {
         self.vendor.state().down = down;
     }
 
+    /// While set, every look-up answers 200 with a small packed body that unpacks to a list of so many zeros.
+    pub fn answer_zeros(&self, zeros: Option<usize>) {
+        self.vendor.state().zeros = zeros;
+    }
+
     /// While set, every look-up answers 200 with something that is not JSON.
     pub fn answer_garbage(&self, garbage: bool) {
         self.vendor.state().garbage = garbage;
@@ -191,6 +198,11 @@ fn answer(state: &mut VendorState, lookup: &Lookup) -> HttpResponse {
     }
     if state.garbage {
         return HttpResponse::Ok().content_type("text/html").body("<html>maintenance</html>");
+    }
+    if let Some(zeros) = state.zeros {
+        let mut response = HttpResponse::Ok();
+        response.insert_header(("Content-Encoding", "gzip")).content_type("application/json");
+        return response.body(faults::packed_zeros(zeros));
     }
     if lookup.records.is_empty() || lookup.records.len() > RECORDS_MAX {
         let text = format!("{} records: a look-up takes 1 to {RECORDS_MAX}", lookup.records.len());

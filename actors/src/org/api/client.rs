@@ -34,6 +34,9 @@ use crate::{
 
 /// First and longest wait after a login that may work the next time.
 const LOGIN_WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+/// Tries at one login while another one is under way, and the shortest wait between two; the longest is twice as long.
+/// Whoever asks for the session waits for them: it is over in seconds, and a failure would be waited for longer.
+const MEETINGS: (u32, Duration) = (10, Duration::from_secs(1));
 /// After a refusal that only somebody can mend, a login is tried this seldom.
 const REFUSED_WAIT: Duration = Duration::from_mins(1);
 
@@ -114,7 +117,7 @@ impl OrgApi {
             tracing::trace!(org = %self.settings.id, ?until, "no login yet");
             return Err(error.clone().into());
         }
-        match self.transport.login(&self.settings.login, self.clock.now_secs()).await {
+        match self.login().await {
             Ok(token) => {
                 self.look_which_org(&token).await?;
                 vault.logins += 1;
@@ -135,6 +138,21 @@ impl OrgApi {
                 Err(error.into())
             }
         }
+    }
+
+    /// Logs in, again and again while Salesforce says that another login of this user is under way.
+    async fn login(&self) -> Result<Token, LoginError> {
+        let (tries, wait) = MEETINGS;
+        for _ in 1..tries {
+            match self.transport.login(&self.settings.login, self.clock.now_secs()).await {
+                Err(error) if error.is_meeting() => {
+                    tracing::debug!(org = %self.settings.id, "{error}");
+                    tokio::time::sleep(wait.mul_f64(1.0 + self.clock.jitter())).await;
+                }
+                answer => return answer,
+            }
+        }
+        self.transport.login(&self.settings.login, self.clock.now_secs()).await
     }
 
     /// Nothing that was begun for one org must reach another: not even the call that is repeated after this login.
@@ -161,8 +179,8 @@ impl OrgApi {
     }
 
     /// The org's calls, ours, and what waits for them.
-    pub(crate) fn budget(&self) -> BudgetView {
-        self.gate.view()
+    pub(crate) async fn budget(&self) -> BudgetView {
+        self.gate.view().await
     }
 
     /// Sets aside the calls that a piece of work will take, before its first. Where that depends on how many others

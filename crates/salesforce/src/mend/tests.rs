@@ -1,6 +1,6 @@
 //! Which parts of a text are replaced, and which are left alone.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 
