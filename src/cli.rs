@@ -68,7 +68,7 @@ pub(crate) enum Command {
     /// Asks the running service, which keeps it for `ledger_days`. Values are never shown: `#…` stands for one, and
     /// equal marks for equal values of a field.
     Explain(ExplainArgs),
-    /// Give the running service an order about one org: pause, resume, restart, drain, replay
+    /// Give the running service a command about one org: pause, resume, restart, drain, replay
     Org(OrgArgs),
     /// Have the running service read its settings again; only orgs that differ are touched (as SIGHUP does)
     ///
@@ -170,7 +170,7 @@ pub(crate) struct ExplainArgs {
     pub(crate) limit: u16,
 }
 
-/// An order about one org.
+/// A command to one org.
 #[derive(Args, Debug)]
 pub(crate) struct OrgArgs {
     /// What to do with it
@@ -244,29 +244,29 @@ pub(crate) struct ReplayArgs {
 pub(crate) struct DeadLettersArgs {
     /// What to do with them
     #[command(subcommand)]
-    pub(crate) action: LettersAction,
+    pub(crate) action: DeadLettersAction,
 }
 
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
-pub(crate) enum LettersAction {
+pub(crate) enum DeadLettersAction {
     /// List them, newest first
-    List(LettersListArgs),
+    List(DeadLettersListArgs),
     /// Show one
-    Show(LettersShowArgs),
+    Show(DeadLettersShowArgs),
     /// Ask for their records anew: read, look up, compare, write
     ///
     /// The records stay counted as dead letters and come in once more, so that the ledger adds up.
-    Retry(LettersOrderArgs),
+    Retry(DeadLettersCommandArgs),
     /// Throw them away; their records stay counted as dead letters
-    Discard(LettersOrderArgs),
+    Discard(DeadLettersCommandArgs),
     /// Show who retried or discarded what, newest first
-    Audit(LettersListArgs),
+    Audit(DeadLettersListArgs),
 }
 
-/// Dead letters, or orders about them.
+/// Which dead letters, or which commands about them.
 #[derive(Args, Debug)]
-pub(crate) struct LettersListArgs {
+pub(crate) struct DeadLettersListArgs {
     /// Which org
     #[command(flatten)]
     pub(crate) target: OrgTarget,
@@ -283,7 +283,7 @@ pub(crate) struct LettersListArgs {
 
 /// One dead letter.
 #[derive(Args, Debug)]
-pub(crate) struct LettersShowArgs {
+pub(crate) struct DeadLettersShowArgs {
     /// Which org
     #[command(flatten)]
     pub(crate) target: OrgTarget,
@@ -295,9 +295,9 @@ pub(crate) struct LettersShowArgs {
     pub(crate) values: bool,
 }
 
-/// An order about dead letters.
+/// A command about dead letters.
 #[derive(Args, Debug)]
-pub(crate) struct LettersOrderArgs {
+pub(crate) struct DeadLettersCommandArgs {
     /// Which org
     #[command(flatten)]
     pub(crate) target: OrgTarget,
@@ -313,7 +313,7 @@ pub(crate) struct LettersOrderArgs {
     /// Of those, only the ones with numbers below this one
     #[arg(long, value_name = "NUMBER", conflicts_with = "numbers")]
     pub(crate) before: Option<u64>,
-    /// Who orders it, for the audit
+    /// Who gives the command, for the audit
     #[arg(long, env = "USER", default_value = "command line", value_name = "NAME")]
     pub(crate) by: String,
 }

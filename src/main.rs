@@ -1,6 +1,6 @@
 //! The program: reads settings, starts the actors, answers operators.
 //!
-//! Here: parse, set up the log, hand over. Not here: the work (`orgpipe-actors`).
+//! Here: parse, set up the log, hand over. Not here: the work (`orgpipe_actors`).
 
 mod admin;
 mod cli;

@@ -3,8 +3,8 @@
 //! Here: the trail, its bytes, and the hashes that stand for values. Not here: the steps that leave it (`decide`), the
 //! story told from it (`explain`).
 //!
-//! No value of a record is in a trail: a hash under a key of the org tells whether two values are the same, and nothing
-//! else to whoever does not have the data directory.
+//! Invariant: no value of a record is in a trail. A hash under a key of the org tells whether two values are the same,
+//! and nothing else to whoever does not have the data directory.
 
 use aws_lc_rs::hmac;
 use orgpipe_store::TRAIL_BYTES_MAX;

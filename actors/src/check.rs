@@ -19,6 +19,7 @@ use crate::{
     clock::Clock,
     org::{api::client::OrgApi, status::Board, step_error::StepError},
     priority::Priority,
+    problem::{Hint as _, Problem},
     queue_entry::Row,
     settings::{OrgSettings, Settings, SyncSettings},
     vendor::lookup::{ANSWER_BYTES_MAX, LookupClient},
@@ -46,7 +47,7 @@ impl CheckProblem {
     }
 
     fn call(place: &str, error: &StepError) -> Self {
-        Self::new(place, error.to_string(), error.hint())
+        Self::new(place, error.to_string(), error.hint().unwrap_or_default())
     }
 }
 
@@ -102,7 +103,9 @@ async fn org(settings: Arc<OrgSettings>, http: HttpClient, clock: Clock) -> Vec<
     }
     match unserved(&api, &settings.api_version).await {
         Ok(None) => {}
-        Ok(Some((message, hint))) => return vec![CheckProblem::new(&place, message, hint)],
+        Ok(Some(problem)) => {
+            return vec![CheckProblem::new(&place, problem.reason, problem.hint.unwrap_or_default())];
+        }
         Err(error) => return vec![CheckProblem::call(&place, &error)],
     }
     let mut problems = Vec::new();
@@ -118,12 +121,15 @@ async fn org(settings: Arc<OrgSettings>, http: HttpClient, clock: Clock) -> Vec<
 }
 
 /// What to say if the org does not serve the version of the API that the settings pin. Costs no API call.
-async fn unserved(api: &OrgApi, pinned: &str) -> Result<Option<(String, String)>, StepError> {
+async fn unserved(api: &OrgApi, pinned: &str) -> Result<Option<Problem>, StepError> {
     let served = versions::parse(&api.call(Lane::Live, &versions::versions()).await?)?;
     let (Some(oldest), Some(newest)) = (served.first(), served.last()) else { return Ok(None) };
-    let message = format!("it serves versions {oldest} to {newest} of the API, and not {pinned}");
+    if served.iter().any(|version| version == pinned) {
+        return Ok(None);
+    }
+    let reason = format!("it serves versions {oldest} to {newest} of the API, and not {pinned}");
     let hint = format!("Set the org's `api_version` to one of these; \"{newest}\" is the newest.");
-    Ok((!served.iter().any(|version| version == pinned)).then_some((message, hint)))
+    Ok(Some(Problem::new(reason, hint)))
 }
 
 /// Whether the record's fields that the sync reads can be read.

@@ -1,10 +1,11 @@
 //! What an operator may do about dead letters: look, retry, discard, and see who did what.
 //!
-//! Here: one order, or one for many letters. Not here: what a letter is retried as (`again.rs`), how a record became a
-//! dead letter (`capture`, `decide`, `deliver`), the rows that remember an order (the store).
+//! Here: one command, about one dead letter or about many. Not here: what one is retried as (`dead_letters/again.rs`), how a
+//! record became one (`capture`, `decide`, `deliver`), the rows that remember a command (the store).
 //!
-//! A retry is a new request for the letter's records: they are read, looked up, matched and compared afresh, because
-//! what was to be written then may be wrong by now. The letter goes in the commit that takes the request in.
+//! Invariant: a retry is a new request for the dead letter's records, which are read, looked up, matched and compared
+//! afresh, because what was to be written then may be wrong by now. The dead letter goes in the commit that takes the
+//! request in.
 
 mod again;
 
@@ -12,16 +13,16 @@ use orgpipe_store::{DeadLetter, End, LedgerRow, Retry, StoreError};
 use serde::Serialize;
 
 use self::again::again;
-use crate::{org::messages::Wakeup, service::Service, supervise::supervisor::OrgError};
+use crate::{org::messages::Wakeup, problem::Problem, service::Service, supervise::supervisor::OrgError};
 
-/// Letters that one order is about, at most.
+/// Dead letters that one command is about, at most: each is a commit of its own.
 pub const ACTED_ON_MAX: usize = 1_000;
-/// Characters kept of who gives an order.
+/// Characters kept of who gives a command.
 const BY_CHARS_MAX: usize = 100;
-/// Letters read from the store at a time.
+/// Dead letters read from the store at a time.
 const PAGE: usize = 100;
 
-/// What an operator orders about a dead letter.
+/// What an operator has done about a dead letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeadLetterAction {
@@ -31,7 +32,7 @@ pub enum DeadLetterAction {
     Discard,
 }
 
-/// An order that was carried out for one record of a dead letter.
+/// A command that was carried out for one record of a dead letter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DeadLetterCommand {
     /// When, Unix milliseconds.
@@ -40,7 +41,7 @@ pub struct DeadLetterCommand {
     pub by: String,
     /// What it was.
     pub act: DeadLetterAction,
-    /// Number of the letter.
+    /// Number of the dead letter.
     pub letter: u64,
     /// The record that was asked for.
     pub record: String,
@@ -76,18 +77,18 @@ impl DeadLetterFilter {
     }
 }
 
-/// What an order about many letters came to.
+/// What a command about many dead letters came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ActedOn {
-    /// Numbers of the letters that are gone by it.
+    /// Numbers of the dead letters that are gone by it.
     pub done: Vec<u64>,
     /// Numbers of those that stay, and why.
     pub refused: Vec<(u64, String)>,
-    /// Where to go on, as `before`, if the order took all that it may.
+    /// Where to go on, as `before`, if the command took all that it may.
     pub before: Option<u64>,
 }
 
-/// Why an order about a dead letter was not carried out.
+/// Why a command about a dead letter was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum DeadLetterError {
     /// The org.
@@ -108,10 +109,10 @@ pub enum DeadLetterError {
         org: String,
         /// Its number.
         number: u64,
-        /// Why not.
+        /// Why it cannot be retried.
         reason: String,
         /// What to do about it.
-        hint: String,
+        hint: Option<String>,
     },
     /// The org's queue takes no more.
     #[error(transparent)]
@@ -130,15 +131,15 @@ impl From<StoreError> for DeadLetterError {
 
 impl DeadLetterError {
     /// What to do about it.
-    pub fn hint(&self) -> String {
+    pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Org(_) => String::new(),
-            Self::Unknown { .. } => {
+            Self::Org(_) => None,
+            Self::Unknown { .. } => Some(
                 "It was retried or discarded, or made room for newer ones; list those that are kept."
-                    .to_owned()
-            }
+                    .to_owned(),
+            ),
             Self::CannotRetry { hint, .. } => hint.clone(),
-            Self::Full(error) => error.hint().unwrap_or_default(),
+            Self::Full(error) => error.hint(),
         }
     }
 }
@@ -170,7 +171,7 @@ impl Service {
     }
 
     /// What operators did about dead letters of an org, newest first: as far back as the ledger's rows go.
-    pub async fn letter_orders(
+    pub async fn dead_letter_commands(
         &self,
         id: &str,
         limit: usize,
@@ -180,8 +181,8 @@ impl Service {
         Ok(rows.into_iter().map(DeadLetterCommand::from).collect())
     }
 
-    /// Retries or discards one dead letter. `by`: who orders it.
-    pub async fn act_on_letter(
+    /// Retries or discards one dead letter. `by`: who says so.
+    pub async fn act_on_dead_letter(
         &self,
         id: &str,
         number: u64,
@@ -195,7 +196,7 @@ impl Service {
     }
 
     /// Retries or discards all dead letters that a filter takes, oldest first, each in a commit of its own.
-    pub async fn act_on_letters(
+    pub async fn act_on_dead_letters(
         &self,
         id: &str,
         filter: &DeadLetterFilter,
@@ -239,7 +240,7 @@ impl Service {
         let by: String = by.chars().take(BY_CHARS_MAX).collect();
         match act {
             DeadLetterAction::Retry => {
-                let requests = again(&org.settings, letter, at_ms).map_err(|(reason, hint)| {
+                let requests = again(&org.settings, letter, at_ms).map_err(|Problem { reason, hint }| {
                     DeadLetterError::CannotRetry { org: id.to_owned(), number, reason, hint }
                 })?;
                 let retry = Retry { letter: number, requests, by: by.clone(), at_ms };

@@ -1,7 +1,7 @@
 //! The whole story of one record: who asked for it, what was answered, what differed, what was written or why nothing.
 //!
 //! Here: reading the ledger and what is still open, and telling it in sentences. Not here: what leaves the trail
-//! (`decide`), how it is printed (the program).
+//! (`decide`, `deliver`), its form (`audit_trail`), how it is printed (`src/commands/explain.rs`).
 
 use chrono::DateTime;
 use orgpipe_reconcile::id;

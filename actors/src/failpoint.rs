@@ -18,7 +18,7 @@ use std::{
 /// A place that can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Point {
-    /// An order's way through the supervisor.
+    /// A command's way through the supervisor.
     Supervisor,
     /// A message to the org's actor.
     Org,

@@ -9,12 +9,16 @@
 //!    └─ WriterActor                  deliver/writer.rs    egress ─▶ REST, Bulk API 2.0 ─▶ C
 //! ```
 //!
-//! Layers, from the bottom; none imports upward or sideways (`tests/tidy.rs` holds it):
+//! Here: the modules, and what the program may use of them. Not here: decisions about records (`orgpipe_reconcile`),
+//! protocols (`orgpipe_salesforce`), what is on disk (`orgpipe_store`).
 //!
-//! 1. leaves beside this file: clock, retry, failpoint, settings, contract, queue entries, audit trail, priority, receipt
+//! Layers, from the bottom; none imports upward or sideways (`tests/tidy` holds it):
+//!
+//! 1. leaves beside this file: clock, retry, failpoint, settings, contract, queue entries, audit trail, priority, problem,
+//!    receipt, severity
 //! 2. `runtime/`: how actors run, whatever they do
 //! 3. `vendor/`: the vendor's look-up API and webhook
-//! 4. `org/`: what the parts of one org share; `org/api/`: the one way to its API
+//! 4. `org/`: what the parts of one org share, and the messages between them; `org/api/`: the one way to its API
 //! 5. `capture/`, `decide/`, `deliver/`: the flow
 //! 6. `supervise/`: who runs
 //! 7. beside this file again: service, forecast, dead letters, explain, doctor, check
@@ -35,6 +39,7 @@ mod failpoint;
 mod forecast;
 mod org;
 mod priority;
+mod problem;
 mod queue_entry;
 mod receipt;
 mod retry;
@@ -43,6 +48,9 @@ mod service;
 mod severity;
 mod supervise;
 mod vendor;
+
+#[cfg(test)]
+mod tests;
 
 pub use capture::replay::{NoReplayPosition, ReplayFrom};
 pub use check::{CheckProblem, check};
@@ -65,8 +73,9 @@ pub use priority::Priority;
 pub use receipt::{GapReason, Receipt};
 pub use runtime::watchdog::ThreadStatus;
 pub use service::{
-    Drained, Ledger, Left, OrgNode, OrgView, Reloaded, Replayed, RoomView, Service, StartError, ThreadNode,
-    Tree,
+    Drained, Ledger, OrgView, Replayed, RoomView, Service, StartError,
+    reload::{Left, Reloaded},
+    tree::{OrgNode, ThreadNode, Tree},
 };
 pub use severity::Severity;
 pub use supervise::supervisor::OrgError;

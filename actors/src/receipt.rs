@@ -37,7 +37,7 @@ impl GapReason {
 /// What was done about one gap.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
-    /// Unique.
+    /// Unique name of the gap.
     pub id: String,
     /// Why events may have been missing.
     pub reason: GapReason,

@@ -1,18 +1,23 @@
-//! The running service as the program sees it: start, look, refresh, drain; `reload` and `tree` have files of their own.
+//! The running service as the program sees it.
+//!
+//! Here: start, look, refresh, drain, and the commands of an operator about an org. In `service/`: `in_force` (the settings
+//! it runs on), `reload` (others), `tree` (what runs). Not here: dead letters (`dead_letters`), and what an org does with a
+//! command (`supervise`).
 
-mod reload;
-mod tree;
+mod in_force;
+pub(crate) mod reload;
+pub(crate) mod tree;
 
 use std::{sync::Arc, thread, time::Duration};
 
 use actix::Addr;
 use actix_rt::{Arbiter, ArbiterHandle};
 use orgpipe_salesforce::{failure::CallError, http::HttpClient, rest::query, soql::Select};
-use orgpipe_store::{Counts, Durability, Options, Room, Store, StoreError};
+use orgpipe_store::{Counts, Durability, Options, Reads, Room, Store, StoreError};
 use serde::Serialize;
 use tokio::sync::{Mutex, Semaphore, watch};
 
-use self::reload::{Common, InForce};
+use self::in_force::{Common, InForce};
 use crate::{
     capture::{gap_recovery, replay::ReplayFrom},
     clock::Clock,
@@ -39,11 +44,6 @@ use crate::{
         supervisor::{Drain, Find, OrgError, Supervisor},
     },
     vendor::shared::Shared,
-};
-
-pub use self::{
-    reload::{Left, Reloaded},
-    tree::{OrgNode, ThreadNode, Tree},
 };
 
 /// Orgs examined at a time.
@@ -140,7 +140,7 @@ pub struct RoomView {
 /// A channel whose position was set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Replayed {
-    /// Which.
+    /// The channel's name.
     pub channel: String,
     /// The replay ID it would have gone on behind.
     pub before: Option<String>,
@@ -253,6 +253,11 @@ impl Service {
         self.store.failed().await
     }
 
+    /// How often the store was read since it was opened.
+    pub fn store_reads(&self) -> Reads {
+        self.store.reads()
+    }
+
     /// Room on the disk of the data directory.
     pub async fn room(&self) -> RoomView {
         let Ok(Room { free_bytes, free_bytes_min }) = self.store.room().await else {
@@ -329,30 +334,30 @@ impl Service {
         if syncs.is_empty() {
             return Err(OrgError::NothingToRefresh { org: id.to_owned(), sync: sync.map(str::to_owned) });
         }
-        self.order(id, false, OrgCommand::Refresh { syncs: syncs.clone(), changed }).await?;
+        self.command(id, false, OrgCommand::Refresh { syncs: syncs.clone(), changed }).await?;
         Ok(syncs)
     }
 
     /// Stops every part of an org, after the steps under way, until it is resumed; also over a restart.
     pub async fn pause(&self, id: &str) -> Result<(), OrgError> {
-        self.order(id, true, OrgCommand::DesiredState(DesiredState::Pause)).await
+        self.command(id, true, OrgCommand::DesiredState(DesiredState::Pause)).await
     }
 
     /// Takes nothing new in, finishes what is open, then pauses; at the latest after `patience`.
     pub async fn drain_org(&self, id: &str, patience: Duration) -> Result<(), OrgError> {
         let until_ms = self.known(id)?.clock.now_ms();
         let until_ms = until_ms.saturating_add(u64::try_from(patience.as_millis()).unwrap_or(u64::MAX));
-        self.order(id, true, OrgCommand::DesiredState(DesiredState::Drain { until_ms })).await
+        self.command(id, true, OrgCommand::DesiredState(DesiredState::Drain { until_ms })).await
     }
 
     /// Ends a pause or a drain, and starts what is parked.
     pub async fn resume(&self, id: &str) -> Result<(), OrgError> {
-        self.order(id, true, OrgCommand::DesiredState(DesiredState::Run)).await
+        self.command(id, true, OrgCommand::DesiredState(DesiredState::Run)).await
     }
 
     /// Stops every part of an org, after the steps under way, and starts it afresh.
     pub async fn restart(&self, id: &str) -> Result<(), OrgError> {
-        self.order(id, true, OrgCommand::Restart).await
+        self.command(id, true, OrgCommand::Restart).await
     }
 
     /// Sets where a channel's events go on; the channel need not be named where there is only one.
@@ -407,8 +412,8 @@ impl Service {
         found.unwrap_or_else(|_| Err(OrgError::Stopping(id.to_owned())))
     }
 
-    async fn order(&self, id: &str, revive: bool, order: OrgCommand) -> Result<(), OrgError> {
-        let answer = self.find(id, revive).await?.send(order).await;
+    async fn command(&self, id: &str, revive: bool, command: OrgCommand) -> Result<(), OrgError> {
+        let answer = self.find(id, revive).await?.send(command).await;
         Ok(answer.map_err(|_| OrgError::Down(id.to_owned()))??)
     }
 

@@ -149,6 +149,15 @@ pub enum EventShape {
     },
 }
 
+/// Times of day in the org's time zone. The end may be before the start: then it passes midnight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DayWindow {
+    /// It begins then.
+    pub from: NaiveTime,
+    /// It ends then.
+    pub to: NaiveTime,
+}
+
 /// When and what to refresh.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RefreshSettings {
@@ -158,8 +167,8 @@ pub struct RefreshSettings {
     pub schedule: Option<String>,
     /// When only what has changed is read, likewise.
     pub changes: Option<String>,
-    /// Time of day, org's time zone, in which it may run; none = always. The end may be before the start (over midnight).
-    pub window: Option<(NaiveTime, NaiveTime)>,
+    /// In which it may run; none = always.
+    pub window: Option<DayWindow>,
     /// Records per look-up, 1 to 100; of live ones, too.
     pub batch: usize,
     /// Records from which a run reads by a Bulk query instead of REST pages.

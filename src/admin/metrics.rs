@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 
 use actix_web::{HttpResponse, web::Data};
 use orgpipe_actors::{OrgView, RoomView, Service, State, ThreadStatus};
+use orgpipe_store::{Read, Reads};
 use prometheus_client::{
     encoding::text::encode,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -22,15 +23,22 @@ type Counters = Family<Labels, Counter>;
 type Gauges = Family<Labels, Gauge<f64, AtomicU64>>;
 
 pub(super) async fn show(service: Data<Service>) -> HttpResponse {
-    match text(&service.orgs().await, &service.threads(), &service.room().await) {
+    let reads = service.store_reads();
+    match text(&service.orgs().await, &service.threads(), &service.room().await, &reads) {
         Ok(text) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(text),
         Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
     }
 }
 
-fn text(orgs: &[OrgView], threads: &[ThreadStatus], room: &RoomView) -> Result<String, std::fmt::Error> {
+fn text(
+    orgs: &[OrgView],
+    threads: &[ThreadStatus],
+    room: &RoomView,
+    reads: &Reads,
+) -> Result<String, std::fmt::Error> {
     let mut metrics = Metrics { registry: Registry::with_prefix("orgpipe") };
     metrics.room(room);
+    metrics.reads(reads);
     metrics.ledger(orgs);
     metrics.calls(orgs);
     metrics.parts(orgs);
@@ -76,6 +84,15 @@ impl Metrics {
             set(&free, &Labels::new(), number(bytes));
         }
         set(&least, &Labels::new(), number(room.free_bytes_min));
+    }
+
+    fn reads(&mut self, reads: &Reads) {
+        let calls = self.counters("store_reads", "Calls that read from the store since the service started");
+        for read in Read::ALL {
+            add(&calls, &vec![("call", read.name().to_owned())], reads.of(read));
+        }
+        let entries = self.counters("store_entries_read", "Entries that were read and decoded for them");
+        add(&entries, &Labels::new(), reads.entries());
     }
 
     fn ledger(&mut self, orgs: &[OrgView]) {

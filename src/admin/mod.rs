@@ -3,10 +3,10 @@
 //! Here: the table of paths and the server. Not here: decisions; a handler is one question to the service and its
 //! answer as JSON or HTML.
 
-mod letters;
+mod commands;
+mod dead_letters;
 mod metrics;
 pub(crate) mod names;
-mod orders;
 mod orgs;
 mod page;
 mod reload;
@@ -17,7 +17,7 @@ use actix_web::{App, HttpServer, dev::ServerHandle, web};
 use orgpipe_actors::Service;
 
 pub(crate) use self::{
-    orders::DRAIN_SECS,
+    commands::DRAIN_SECS,
     reload::{SettingsFile, reload_and_log},
 };
 
@@ -78,23 +78,23 @@ fn routes(app: &mut web::ServiceConfig) {
         .route("/api/v1/reload", web::post().to(reload::post))
         .route("/api/v1/orgs", web::get().to(orgs::list))
         .route("/api/v1/orgs/{org}", web::get().to(orgs::one))
-        .route("/api/v1/orgs/{org}/dead-letters", web::get().to(letters::list))
-        .route("/api/v1/orgs/{org}/dead-letters/audit", web::get().to(letters::audit))
-        .route("/api/v1/orgs/{org}/dead-letters/retry", web::post().to(letters::retry_many))
-        .route("/api/v1/orgs/{org}/dead-letters/discard", web::post().to(letters::discard_many))
-        .route("/api/v1/orgs/{org}/dead-letters/{number}", web::get().to(letters::show))
-        .route("/api/v1/orgs/{org}/dead-letters/{number}/retry", web::post().to(letters::retry))
-        .route("/api/v1/orgs/{org}/dead-letters/{number}/discard", web::post().to(letters::discard))
+        .route("/api/v1/orgs/{org}/dead-letters", web::get().to(dead_letters::list))
+        .route("/api/v1/orgs/{org}/dead-letters/audit", web::get().to(dead_letters::audit))
+        .route("/api/v1/orgs/{org}/dead-letters/retry", web::post().to(dead_letters::retry_many))
+        .route("/api/v1/orgs/{org}/dead-letters/discard", web::post().to(dead_letters::discard_many))
+        .route("/api/v1/orgs/{org}/dead-letters/{number}", web::get().to(dead_letters::show))
+        .route("/api/v1/orgs/{org}/dead-letters/{number}/retry", web::post().to(dead_letters::retry))
+        .route("/api/v1/orgs/{org}/dead-letters/{number}/discard", web::post().to(dead_letters::discard))
         .route("/api/v1/orgs/{org}/receipts", web::get().to(orgs::receipts))
         .route("/api/v1/orgs/{org}/records/{record}", web::get().to(orgs::explain))
-        .route("/api/v1/orgs/{org}/pause", web::post().to(orders::pause))
-        .route("/api/v1/orgs/{org}/resume", web::post().to(orders::resume))
-        .route("/api/v1/orgs/{org}/restart", web::post().to(orders::restart))
-        .route("/api/v1/orgs/{org}/drain", web::post().to(orders::drain))
+        .route("/api/v1/orgs/{org}/pause", web::post().to(commands::pause))
+        .route("/api/v1/orgs/{org}/resume", web::post().to(commands::resume))
+        .route("/api/v1/orgs/{org}/restart", web::post().to(commands::restart))
+        .route("/api/v1/orgs/{org}/drain", web::post().to(commands::drain))
         .route("/orgs/{org}/doctor", web::post().to(page::examine))
         .route("/api/v1/orgs/{org}/doctor", web::post().to(orgs::doctor))
         .route("/api/v1/orgs/{org}/limits", web::post().to(orgs::limits))
-        .route("/api/v1/orgs/{org}/purge", web::post().to(orders::purge))
-        .route("/api/v1/orgs/{org}/refresh", web::post().to(orders::refresh))
-        .route("/api/v1/orgs/{org}/replay", web::post().to(orders::replay));
+        .route("/api/v1/orgs/{org}/purge", web::post().to(commands::purge))
+        .route("/api/v1/orgs/{org}/refresh", web::post().to(commands::refresh))
+        .route("/api/v1/orgs/{org}/replay", web::post().to(commands::replay));
 }

@@ -5,7 +5,7 @@
 
 use std::process::ExitCode;
 
-use orgpipe_actors::settings::{OrgSettings, SyncSettings};
+use orgpipe_actors::settings::{DayWindow, OrgSettings, SyncSettings};
 use orgpipe_salesforce::oauth::Flow;
 
 use crate::{
@@ -90,8 +90,8 @@ fn sync_line(sync: &SyncSettings) -> String {
         Some(refresh) => match (&refresh.schedule, refresh.window) {
             (None, _) => "refreshed on demand".to_owned(),
             (Some(schedule), None) => format!("refreshed at `{schedule}`"),
-            (Some(schedule), Some((start, end))) => {
-                format!("refreshed at `{schedule}` within {}–{}", start.format("%H:%M"), end.format("%H:%M"))
+            (Some(schedule), Some(DayWindow { from, to })) => {
+                format!("refreshed at `{schedule}` within {}–{}", from.format("%H:%M"), to.format("%H:%M"))
             }
         },
     };

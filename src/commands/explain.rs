@@ -1,4 +1,6 @@
 //! `orgpipe explain ORG RECORD`: the whole story of one record, as the running service tells it.
+//!
+//! Here: how a story is printed. Not here: the story (`orgpipe_actors`).
 
 use std::process::ExitCode;
 

@@ -1,4 +1,6 @@
 //! `orgpipe limits ORG`: the org's API calls of the day, what waits for them, and what a refresh would take.
+//!
+//! Here: how it is printed. Not here: the budget and the forecast (`orgpipe_actors`).
 
 use std::process::ExitCode;
 

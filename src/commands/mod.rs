@@ -3,10 +3,10 @@
 //! Here: which command is which file. Not here: what may be typed (`cli`), how a result looks (`output`).
 
 mod check;
+mod dead_letters;
 mod demo;
 mod doctor;
 mod explain;
-mod letters;
 mod limits;
 mod org;
 mod refresh;
@@ -33,7 +33,7 @@ pub(crate) fn dispatch(command: Command) -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Org(args) => org::run(&args),
         Command::Reload(args) => reload::run(&args),
-        Command::DeadLetters(args) => letters::run(&args),
+        Command::DeadLetters(args) => dead_letters::run(&args),
         Command::Tree(args) => tree::run(&args),
         Command::Store(args) => store::run(&args),
         Command::Demo(args) => demo::run(&args),

@@ -1,4 +1,6 @@
-//! `orgpipe org ACTION ORG`: gives the running service an order about one org, and prints what follows from it.
+//! `orgpipe org ACTION ORG`: gives the running service a command to one org, and prints what follows from it.
+//!
+//! Here: which path of the admin API each action is. Not here: what an org does with a command (`orgpipe_actors`).
 
 use std::process::ExitCode;
 
@@ -8,7 +10,7 @@ use crate::{
     output,
 };
 
-/// Gives the order.
+/// Gives the command.
 pub(crate) fn run(args: &OrgArgs) -> ExitCode {
     let deadline;
     let from;

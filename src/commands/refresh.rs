@@ -1,11 +1,13 @@
 //! `orgpipe refresh ORG`: asks the running service to read the records of an org again.
+//!
+//! Here: the question, and with `--wait` how far it is. Not here: reading (`orgpipe_actors`).
 
 use std::{process::ExitCode, time::Duration};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
-use super::running::{self, OrderError, Running};
+use super::running::{self, CommandError, Running};
 use crate::{cli::RefreshArgs, output};
 
 /// How often it is asked how far the refresh is.
@@ -22,7 +24,7 @@ pub(crate) fn run(args: &RefreshArgs) -> ExitCode {
     }
 }
 
-async fn refresh(running: &Running, args: &RefreshArgs) -> Result<String, OrderError> {
+async fn refresh(running: &Running, args: &RefreshArgs) -> Result<String, CommandError> {
     let org = args.org.as_str();
     let before = if args.wait { running.get(&["orgs", org], &[]).await? } else { Value::Null };
     let sync = args.sync.as_deref().map(|sync| ("sync", sync));
@@ -43,7 +45,7 @@ async fn refresh(running: &Running, args: &RefreshArgs) -> Result<String, OrderE
 }
 
 /// Until all is read, and all that had come in by then is through.
-async fn wait(running: &Running, org: &str) -> Result<Value, OrderError> {
+async fn wait(running: &Running, org: &str) -> Result<Value, CommandError> {
     let bar = ProgressBar::new_spinner();
     let style = ProgressStyle::with_template("{spinner} {wide_bar} {pos}/{len} read, {msg}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));

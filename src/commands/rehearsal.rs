@@ -27,7 +27,7 @@ pub(crate) enum RehearsalError {
     Write {
         /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// Why it cannot be written.
         #[source]
         cause: io::Error,
     },

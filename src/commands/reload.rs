@@ -1,4 +1,6 @@
 //! `orgpipe reload`: has the running service read its settings again, and prints what came of it.
+//!
+//! Here: how the answer is printed. Not here: reading the file (`admin/reload.rs`), what differs (`orgpipe_actors`).
 
 use std::process::ExitCode;
 
@@ -7,7 +9,7 @@ use serde_json::Value;
 use super::running;
 use crate::{cli::ReloadArgs, output};
 
-/// Orders it.
+/// Asks the service to read them.
 pub(crate) fn run(args: &ReloadArgs) -> ExitCode {
     match running::post(&args.config, &["reload"], &[]) {
         Ok(answer) => {

@@ -1,4 +1,7 @@
 //! `orgpipe run`: start, wait for a signal, drain.
+//!
+//! Here: the order of these, and which end is which exit code. Not here: starting and draining orgs (`Service`), the
+//! admin API (`admin`).
 
 use std::{io, process::ExitCode, time::Duration};
 

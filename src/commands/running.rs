@@ -13,12 +13,12 @@ use crate::{
     output,
 };
 
-/// The service answers at once; what was ordered goes on behind it. A replay first ends a poll under way.
+/// The service answers at once; what was asked of it goes on behind it. A replay first ends a poll under way.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why there is no good answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum OrderError {
+pub(super) enum CommandError {
     #[error("there is no answer at http://{listen}")]
     NotRunning {
         listen: SocketAddr,
@@ -63,16 +63,16 @@ pub(super) fn post(settings: &Path, path: &[&str], query: &[(&str, &str)]) -> Re
 /// Talks to the service of these settings; a failure is printed and comes back as the exit code.
 pub(super) fn with<T>(
     settings: &Path,
-    talk: impl AsyncFnOnce(Running) -> Result<T, OrderError>,
+    talk: impl AsyncFnOnce(Running) -> Result<T, CommandError>,
 ) -> Result<T, ExitCode> {
     let config = config::load(settings, &Environment::of_process())
         .map_err(|problems| output::problems(settings, &problems))?;
     match actix_rt::System::new().block_on(talk(Running { listen: config.listen })) {
         Ok(done) => Ok(done),
-        Err(error @ OrderError::NotRunning { .. }) => {
+        Err(error @ CommandError::NotRunning { .. }) => {
             Err(output::failure(&error, Some("Start the service first: orgpipe run --config FILE.")))
         }
-        Err(error @ OrderError::Refused(_)) => Err(output::failure(&error, None)),
+        Err(error @ CommandError::Refused(_)) => Err(output::failure(&error, None)),
     }
 }
 
@@ -84,21 +84,26 @@ pub(super) struct Running {
 
 impl Running {
     /// Reads something.
-    pub(super) async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Value, OrderError> {
+    pub(super) async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Value, CommandError> {
         self.ask(Method::GET, path, query).await
     }
 
-    /// Orders something.
-    pub(super) async fn post(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Value, OrderError> {
+    /// Gives a command.
+    pub(super) async fn post(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Value, CommandError> {
         self.ask(Method::POST, path, query).await
     }
 
-    async fn ask(&self, method: Method, path: &[&str], query: &[(&str, &str)]) -> Result<Value, OrderError> {
+    async fn ask(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<Value, CommandError> {
         let listen = self.listen;
         let unreachable =
-            |cause: reqwest::Error| OrderError::NotRunning { listen, cause: cause.without_url() };
+            |cause: reqwest::Error| CommandError::NotRunning { listen, cause: cause.without_url() };
         let mut url = Url::parse(&format!("http://{listen}/"))
-            .map_err(|cause| OrderError::Refused(cause.to_string()))?;
+            .map_err(|cause| CommandError::Refused(cause.to_string()))?;
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.clear().extend(["api", "v1"]).extend(path);
         }
@@ -118,6 +123,6 @@ impl Running {
             refusal.push('\n');
             refusal.push_str(problem);
         }
-        Err(OrderError::Refused(refusal))
+        Err(CommandError::Refused(refusal))
     }
 }

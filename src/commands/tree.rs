@@ -1,4 +1,6 @@
 //! `orgpipe tree`: what runs in the running service, since when, how often it was started afresh, and why.
+//!
+//! Here: how it is printed. Not here: putting it together (`orgpipe_actors`).
 
 use std::process::ExitCode;
 

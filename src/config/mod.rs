@@ -1,34 +1,25 @@
 //! The settings: from a TOML file to [`Settings`], or to a list of everything that is wrong with it.
 //!
 //! In reading order: `tables` (what an operator may write), `resolve` (what it means), `secrets` (the environment and
-//! key files), `report` and `reader` (problems with their lines). Not here: what the settings do.
+//! key files), `contents` (what comes of it), `report` and `reader` (problems with their lines). Not here: what the
+//! settings do.
 //!
 //! Invariant: no problem and no `Debug` ever shows the value of a secret.
 
+mod contents;
 mod reader;
 mod report;
 mod resolve;
 mod secrets;
 mod tables;
 
-use std::{net::SocketAddr, path::Path};
+use std::path::Path;
 
-use orgpipe_actors::settings::Settings;
-
-pub(crate) use self::{report::Problem, secrets::Environment};
+pub(crate) use self::{contents::Config, report::Problem, secrets::Environment};
 use self::{report::Report, tables::Tables};
 
 /// Bytes of a settings file that are read at all: some tens of thousands of orgs.
 const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
-
-/// Everything a settings file says.
-#[derive(Clone, Debug)]
-pub(crate) struct Config {
-    /// Where the admin API and the dashboard listen.
-    pub(crate) listen: SocketAddr,
-    /// What the actors run on.
-    pub(crate) settings: Settings,
-}
 
 /// Reads and checks a settings file; on failure every problem found, in the order of their lines.
 pub(crate) fn load(file: &Path, environment: &Environment) -> Result<Config, Vec<Problem>> {

@@ -22,16 +22,16 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use self::{
-    login::Known,
+    login::{Known, LoginSources},
     sync::CheckedSync,
     value::{api_version, base_url, duplicate, listen, name, namespace, time_zone, url},
 };
 use super::{
-    Config,
+    contents::Config,
     reader::{Section, Written},
     report::{Report, closest},
     secrets::Environment,
-    tables::{LimitsTable, OrgTable, PlaceTable, ServiceTable, SourceTable, Tables, WebhookTable},
+    tables::{LimitsTable, OrgBasicsTable, OrgTable, ServiceTable, SourceTable, Tables, WebhookTable},
 };
 
 /// REST and CometD version used unless the file says otherwise (Spring '26).
@@ -104,10 +104,10 @@ pub(super) fn config(
 }
 
 /// The namespaces of all orgs, as they are written.
-fn namespaces(defaults: Option<&PlaceTable<'_>>, orgs: &[OrgTable<'_>]) -> Vec<String> {
-    let written = |table: &PlaceTable<'_>| table.namespace.as_ref().map(|written| written.value.clone());
+fn namespaces(defaults: Option<&OrgBasicsTable<'_>>, orgs: &[OrgTable<'_>]) -> Vec<String> {
+    let written = |table: &OrgBasicsTable<'_>| table.namespace.as_ref().map(|written| written.value.clone());
     let default = defaults.and_then(written).unwrap_or_default();
-    orgs.iter().map(|org| written(&org.place).unwrap_or_else(|| default.clone())).collect()
+    orgs.iter().map(|org| written(&org.basics).unwrap_or_else(|| default.clone())).collect()
 }
 
 struct Service {
@@ -234,14 +234,14 @@ struct Defaults {
 }
 
 impl Defaults {
-    fn of(table: Option<&PlaceTable<'_>>, report: &mut Report<'_>) -> Self {
-        let place = table.map(|table| (Place::of(table, report), table.limits));
-        let (place, limits) = place.unwrap_or_default();
+    fn of(table: Option<&OrgBasicsTable<'_>>, report: &mut Report<'_>) -> Self {
+        let basics = table.map(|table| (OrgBasics::of(table, report), table.limits));
+        let (basics, limits) = basics.unwrap_or_default();
         Self {
-            login_url: place.login_url.or_else(|| Url::parse(LOGIN_URL).ok()),
-            api_version: place.api_version.or_else(|| Some(API_VERSION.to_owned())),
-            time_zone: place.time_zone.or(Some(chrono_tz::UTC)),
-            namespace: place.namespace.or_else(|| Some(String::new())),
+            login_url: basics.login_url.or_else(|| Url::parse(LOGIN_URL).ok()),
+            api_version: basics.api_version.or_else(|| Some(API_VERSION.to_owned())),
+            time_zone: basics.time_zone.or(Some(chrono_tz::UTC)),
+            namespace: basics.namespace.or_else(|| Some(String::new())),
             limits,
         }
     }
@@ -249,15 +249,15 @@ impl Defaults {
 
 /// The checked values of what an org and the defaults share; `None` = not written, or reported.
 #[derive(Default)]
-struct Place {
+struct OrgBasics {
     login_url: Option<Url>,
     api_version: Option<String>,
     time_zone: Option<chrono_tz::Tz>,
     namespace: Option<String>,
 }
 
-impl Place {
-    fn of(table: &PlaceTable<'_>, report: &mut Report<'_>) -> Self {
+impl OrgBasics {
+    fn of(table: &OrgBasicsTable<'_>, report: &mut Report<'_>) -> Self {
         let section = &table.section;
         Self {
             login_url: table
@@ -289,24 +289,24 @@ struct Orgs<'a> {
 
 impl Orgs<'_> {
     fn resolve(&mut self, table: &OrgTable<'_>, report: &mut Report<'_>) -> Option<Arc<OrgSettings>> {
-        let section = &table.place.section;
+        let section = &table.basics.section;
         let hint = "Give the org a name of your own, such as `id = \"acme\"`.";
         let id = section.demand(report, "id", table.id.as_ref(), hint).and_then(|written| {
             duplicate(section, report, "id", written, &mut self.seen.ids);
             name(section, report, "id", written)
         });
-        let place = Place::of(&table.place, report);
-        let login_url = place.login_url.or_else(|| self.defaults.login_url.clone());
+        let basics = OrgBasics::of(&table.basics, report);
+        let login_url = basics.login_url.or_else(|| self.defaults.login_url.clone());
         let login = self.login(table, login_url, report);
-        let namespace = place.namespace.or_else(|| self.defaults.namespace.clone());
+        let namespace = basics.namespace.or_else(|| self.defaults.namespace.clone());
         let syncs = self.syncs_of(table, namespace.as_deref(), report);
         Some(Arc::new(OrgSettings {
             id: id?,
             login: login?,
-            api_version: place.api_version.or_else(|| self.defaults.api_version.clone())?,
-            time_zone: place.time_zone.or(self.defaults.time_zone)?,
+            api_version: basics.api_version.or_else(|| self.defaults.api_version.clone())?,
+            time_zone: basics.time_zone.or(self.defaults.time_zone)?,
             namespace: namespace?,
-            limits: limits(table.place.limits, self.defaults.limits),
+            limits: limits(table.basics.limits, self.defaults.limits),
             syncs: syncs?,
         }))
     }
@@ -317,12 +317,12 @@ impl Orgs<'_> {
         login_url: Option<Url>,
         report: &mut Report<'_>,
     ) -> Option<orgpipe_salesforce::oauth::Login> {
-        let section = &table.place.section;
+        let section = &table.basics.section;
         let hint = "Write `auth = { flow = \"jwt\", … }`; config/one-org.toml has a whole one.";
         let auth = section.demand(report, "auth", table.auth.as_ref(), hint)?;
-        let place =
-            login::Place { folder: self.folder, environment: self.environment, login_url: login_url? };
-        let (login, identity) = login::resolve(auth, place, &mut self.known, report)?;
+        let sources =
+            LoginSources { folder: self.folder, environment: self.environment, login_url: login_url? };
+        let (login, identity) = login::resolve(auth, sources, &mut self.known, report)?;
         if let Some(line) = self.seen.logins.insert(identity, section.line) {
             let message =
                 format!("logs in as the org on line {line} does, so both would write the same records");
@@ -339,7 +339,7 @@ impl Orgs<'_> {
         namespace: Option<&str>,
         report: &mut Report<'_>,
     ) -> Option<Vec<Arc<orgpipe_actors::settings::SyncSettings>>> {
-        let section = &table.place.section;
+        let section = &table.basics.section;
         let mut right = true;
         let chosen: Vec<&CheckedSync> = match &table.syncs {
             None if section.has("syncs") => return None,

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
-use orgpipe_reconcile::route::Strategy;
+use orgpipe_reconcile::{lookup::RECORDS_MAX, route::Strategy};
 
 use super::{
     reader::{Section, Written},
@@ -27,8 +27,9 @@ const SOURCE_REQUESTS_PER_SECOND: RangeInclusive<u32> = 1..=10_000;
 const SOURCE_CONCURRENT_MAX: RangeInclusive<u32> = 1..=1_000;
 /// Seconds for one look-up.
 const SOURCE_TIMEOUT_SECS: RangeInclusive<u32> = 1..=300;
-/// Records per request of a refresh; a look-up carries 100 at most.
+/// Records per request of a refresh: at most as many as a look-up carries.
 const REFRESH_BATCH: RangeInclusive<u32> = 1..=100;
+const _: () = assert!(*REFRESH_BATCH.end() as usize == RECORDS_MAX);
 /// Records of a refresh from which a Bulk query is worth its calls; one never reads fewer than two.
 const REFRESH_BULK_FROM: RangeInclusive<u32> = 2..=1_000_000_000;
 /// Calls per second to one org.
@@ -122,7 +123,7 @@ pub(super) struct Tables<'t> {
     pub(super) source: Option<SourceTable<'t>>,
     pub(super) webhook: Option<WebhookTable<'t>>,
     pub(super) syncs: Vec<SyncTable<'t>>,
-    pub(super) org_defaults: Option<PlaceTable<'t>>,
+    pub(super) org_defaults: Option<OrgBasicsTable<'t>>,
     pub(super) orgs: Vec<OrgTable<'t>>,
 }
 
@@ -211,7 +212,7 @@ pub(super) struct RefreshTable<'t> {
 
 /// What `[org_defaults]` and `[[org]]` share.
 #[derive(Debug)]
-pub(super) struct PlaceTable<'t> {
+pub(super) struct OrgBasicsTable<'t> {
     pub(super) section: Section<'t>,
     pub(super) login_url: Option<Written<String>>,
     pub(super) api_version: Option<Written<String>>,
@@ -235,7 +236,7 @@ pub(super) struct LimitsTable {
 /// `[[org]]`.
 #[derive(Debug)]
 pub(super) struct OrgTable<'t> {
-    pub(super) place: PlaceTable<'t>,
+    pub(super) basics: OrgBasicsTable<'t>,
     pub(super) id: Option<Written<String>>,
     pub(super) auth: Option<AuthTable<'t>>,
     pub(super) syncs: Option<Vec<Written<String>>>,
@@ -271,7 +272,7 @@ impl<'t> Tables<'t> {
                 .collect(),
             org_defaults: top.section(report, "org_defaults").map(|section| {
                 section.allow(ORG_DEFAULTS.1, secret, report);
-                place(section, report)
+                basics(section, report)
             }),
             orgs: top.sections(report, "org", "id").into_iter().map(|section| org(section, report)).collect(),
         }
@@ -358,8 +359,8 @@ fn sync<'t>(section: Section<'t>, report: &mut Report<'_>) -> SyncTable<'t> {
     }
 }
 
-fn place<'t>(section: Section<'t>, report: &mut Report<'_>) -> PlaceTable<'t> {
-    PlaceTable {
+fn basics<'t>(section: Section<'t>, report: &mut Report<'_>) -> OrgBasicsTable<'t> {
+    OrgBasicsTable {
         login_url: section.text(report, "login_url"),
         api_version: section.text(report, "api_version"),
         time_zone: section.text(report, "time_zone"),
@@ -420,7 +421,7 @@ fn org<'t>(section: Section<'t>, report: &mut Report<'_>) -> OrgTable<'t> {
         id: section.text(report, "id"),
         auth: section.section(report, "auth").map(|section| auth(section, report)),
         syncs: section.texts(report, "syncs"),
-        place: place(section, report),
+        basics: basics(section, report),
     }
 }
 

@@ -53,6 +53,7 @@ const ACTORS: &[Layer] = &[
             "contract",
             "failpoint",
             "priority",
+            "problem",
             "queue_entry",
             "receipt",
             "retry",
@@ -128,12 +129,12 @@ const SIMULATOR: &[Layer] = &[
 
 /// `offline` works on a directory that no service has open; it goes around the engine.
 const STORE: &[Layer] = &[
-    layer("commands", &["commands", "error", "ledger", "options"], &[]),
+    layer("commands", &["commands", "error", "ledger", "options", "reads", "seq"], &[]),
     layer("bytes", &["entry", "frame", "keys", "sizes", "step"], &["commands"]),
-    layer("disk", &["disk", "files", "superblock"], &["commands", "bytes"]),
-    layer("org", &["egress", "org", "rows"], &["commands", "bytes"]),
+    layer("disk", &["disk", "files", "memory", "superblock"], &["commands", "bytes"]),
+    layer("org", &["append", "egress", "org", "resolve", "rows", "settle"], &["commands", "bytes"]),
     layer("index", &["index"], &["commands", "bytes", "disk", "org"]),
-    layer("engine", &["engine"], &["commands", "bytes", "disk", "org", "index"]),
+    layer("engine", &["engine", "queries"], &["commands", "bytes", "disk", "org", "index"]),
     layer("thread", &["thread"], &["commands", "engine"]),
     layer("offline", &["offline"], &["commands", "bytes", "disk", "org", "index"]),
     layer("handle", &["store"], &["commands", "disk", "engine", "thread"]),

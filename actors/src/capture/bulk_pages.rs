@@ -80,9 +80,9 @@ pub(crate) struct QueryJob {
 }
 
 impl QueryJob {
-    /// What it waits for; empty when it is complete.
-    pub(super) fn waits(&self) -> &'static str {
-        if self.found.is_none() { "Salesforce, which works on the Bulk query" } else { "" }
+    /// What it waits for; none when it is complete.
+    pub(super) fn waits(&self) -> Option<&'static str> {
+        self.found.is_none().then_some("Salesforce, which works on the Bulk query")
     }
 }
 
@@ -184,12 +184,13 @@ async fn kinds(org: &OrgContext, sync: &SyncSettings) -> Result<Result<Kinds, St
     Ok(Ok(kinds))
 }
 
-/// One step of a job: a look at it, or a page of its results. `run` names the run that has read so many records by it.
+/// One step of a job: a look at it, or a page of its results. `run` names the run, which has `read` so many records so far.
 pub(super) async fn step(
     org: &OrgContext,
     sync: &SyncSettings,
     refresh: &RefreshSettings,
-    (run, read): (&str, u64),
+    run: &str,
+    read: u64,
     job: QueryJob,
 ) -> Result<JobStep, StepError> {
     let step = match job.found {

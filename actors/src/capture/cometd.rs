@@ -1,6 +1,15 @@
-//! CometdActor: performs what the subscription's state machine asks for, and tells it what came of it.
+//! `CometdActor`: keeps one org's event subscription alive, and puts its events on the ingress queue.
 //!
-//! Here: sockets, timers, the store's commit A. Not here: any decision (`salesforce::cometd::session`).
+//! Here: performing what the state machine of the subscription asks for (requests, timers, commit A), and telling it
+//! what came of each. Not here: any decision about the protocol (`salesforce::cometd::session`), what an event asks for
+//! (`requests`), gaps (`gap_recovery`).
+//!
+//! Started by: `OrgActor`, one per org. Takes: `Stop`, and `Wake`, which changes nothing. Asks: the org's event
+//! endpoint and the store. Sends: `Arrived` to the ingest, `Wakeup::Refresh` when a gap is noted. If it dies: a fresh
+//! one subscribes behind the stored replay IDs, so an event may come twice and none is missed.
+//!
+//! Invariant: the state machine is told that events are stored only once commit A with their position is on disk, and
+//! it asks for more only then.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -29,8 +38,9 @@ use crate::{
         messages::{OrgLink, Wakeup},
         step_error::StepError,
         store::Position,
-        subscription::{REFUSED, Subscription},
+        subscription::Subscription,
     },
+    problem::Problem,
     receipt::GapReason,
     runtime::worker::{Stop, Wake},
 };
@@ -39,9 +49,6 @@ use crate::{
 const HEARD_EVERY: Duration = Duration::from_mins(1);
 
 /// The event subscription of one org.
-///
-/// Started by: its `OrgActor`. Asks: the org's event endpoint, the store. Sends: `Arrived` to the ingest. If it dies, a
-/// fresh one subscribes behind the stored replay IDs.
 pub(crate) struct CometdActor {
     org: Arc<OrgContext>,
     /// `None` only until the positions are read, and while a step is computed.
@@ -192,8 +199,8 @@ impl CometdActor {
                 Err(error) => {
                     tracing::error!(org = actor.org.id(), "events were not stored: {error}");
                     let now_ms = actor.org.clock.now_ms();
-                    let note = format!("is disconnected: {error}");
-                    actor.org.board.subscription(now_ms, |all| all.disconnected(&note, "", now_ms));
+                    let problem = Problem::passing(format!("is disconnected: {error}"));
+                    actor.org.board.subscription(now_ms, |all| all.disconnected(&problem, now_ms));
                     Input::StoreFailed { request }
                 }
             };
@@ -263,14 +270,15 @@ impl CometdActor {
                 board(&|all| all.gap(&channel, now_ms));
             }
             Report::Refused { channel: Some(channel), reason, hint, retry_in, .. } => {
-                let (note, retry_secs) = (format!("{REFUSED}{reason}"), retry_in.as_secs());
-                tracing::warn!(org, channel, retry_secs, "the channel {note}. {hint}");
-                board(&|all| all.refused(&channel, &note, hint, now_ms));
+                let problem = Problem::new(format!("was refused: {reason}"), hint);
+                tracing::warn!(org, channel, retry_secs = retry_in.as_secs(), "the channel {problem}");
+                board(&|all| all.refused(&channel, &problem, now_ms));
             }
             Report::Refused { channel: None, reason, hint, retry_in, .. } => {
-                let note = format!("the session was refused: {reason}");
-                tracing::warn!(org, retry_secs = retry_in.as_secs(), "{note}. {hint}");
-                board(&|all| all.disconnected(&format!("is disconnected: {note}"), hint, now_ms));
+                let problem =
+                    Problem::new(format!("is disconnected: the session was refused: {reason}"), hint);
+                tracing::warn!(org, retry_secs = retry_in.as_secs(), "the subscription {problem}");
+                board(&|all| all.disconnected(&problem, now_ms));
             }
             // What follows from it is told by the next report.
             Report::Bug { reason, hint } => tracing::error!(
@@ -280,12 +288,14 @@ impl CometdActor {
             Report::Lost { reason, retry_in, .. } => {
                 let retry_secs = retry_in.as_secs_f32();
                 tracing::warn!(org, retry_secs, "the subscription is built anew: {reason}");
-                board(&|all| all.disconnected(&format!("is disconnected: {reason}"), "", now_ms));
+                let problem = Problem::passing(format!("is disconnected: {reason}"));
+                board(&|all| all.disconnected(&problem, now_ms));
             }
             Report::LoginFailed { permanent, retry_in } => {
-                let (retry_secs, note) = (retry_in.as_secs_f32(), "is disconnected: there is no login");
+                let retry_secs = retry_in.as_secs_f32();
                 tracing::debug!(org, permanent, retry_secs, "no login for the subscription");
-                board(&|all| all.disconnected(note, "See the login's note.", now_ms));
+                let problem = Problem::new("is disconnected: there is no login", "See the login's note.");
+                board(&|all| all.disconnected(&problem, now_ms));
             }
             Report::MultipleClients => {
                 tracing::warn!(

@@ -12,6 +12,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use orgpipe_salesforce::limits::EVENT_RETENTION;
 use orgpipe_store::{Append, Appended, DeadLetter, StoreError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -28,14 +29,13 @@ use crate::{
     runtime::worker::Next,
 };
 
-/// How long Salesforce keeps events ("Message Durability": 72 hours), less an hour for getting there.
-const RETENTION_MS: u64 = 71 * 60 * 60 * 1000;
+/// After this time without a word a channel is past retention: as long as Salesforce keeps events, less an hour for getting
+/// there.
+const SILENCE_MAX: Duration = EVENT_RETENTION.saturating_sub(Duration::from_hours(1));
 /// Gaps that wait; a further one is recovered together with the last of them.
 const GAPS_MAX: usize = 20;
 /// Receipts kept per org; the oldest make room.
 const RECEIPTS_MAX: usize = 100;
-/// Records in one request of a sync that has no refresh of its own.
-const BATCH: usize = 100;
 /// How often it is looked whether the records of a gap are through.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -47,7 +47,7 @@ struct Gap {
     channels: Vec<String>,
     from_ms: Option<u64>,
     to_ms: u64,
-    phase: Phase,
+    phase: RecoveryPhase,
     /// Records read.
     read: u64,
     /// API calls for reading them.
@@ -57,7 +57,7 @@ struct Gap {
 /// How far a gap is recovered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Phase {
+enum RecoveryPhase {
     /// These syncs are still to be read, from these places on.
     Reading(Vec<(String, Cursor)>),
     /// All is read; what waits up to the store's number is not decided.
@@ -69,7 +69,8 @@ enum Phase {
 /// Was the channel heard of for the last time before the oldest event that Salesforce still has?
 pub(super) async fn was_past_retention(org: &OrgContext, channel: &str) -> Result<bool, StoreError> {
     let heard = org.store.number(Position::Heard(channel)).await?;
-    Ok(heard.is_some_and(|heard| org.clock.now_ms().saturating_sub(heard) > RETENTION_MS))
+    Ok(heard
+        .is_some_and(|heard| Duration::from_millis(org.clock.now_ms().saturating_sub(heard)) > SILENCE_MAX))
 }
 
 /// Notes a gap. In the same commit the channels' positions are given up, so that the subscription goes on with the
@@ -153,7 +154,8 @@ fn add(
             last.from_ms = last.from_ms.zip(from_ms).map(|(one, other)| one.min(other));
             let cursor = last.from_ms.map_or_else(Cursor::all, Cursor::changed_since);
             let syncs = org.settings.syncs.iter().filter(|sync| last.channels.contains(&sync.channel));
-            last.phase = Phase::Reading(syncs.map(|sync| (sync.name.clone(), cursor.clone())).collect());
+            last.phase =
+                RecoveryPhase::Reading(syncs.map(|sync| (sync.name.clone(), cursor.clone())).collect());
             last.to_ms = now_ms;
         }
         None => gaps.push(Gap {
@@ -162,7 +164,7 @@ fn add(
             channels,
             from_ms,
             to_ms: now_ms,
-            phase: Phase::Reading(open),
+            phase: RecoveryPhase::Reading(open),
             read: 0,
             calls: 0,
         }),
@@ -196,27 +198,32 @@ pub(super) async fn show(org: &OrgContext) -> Result<(), StoreError> {
 pub(super) async fn advance(org: &OrgContext, link: &OrgLink, ahead: bool) -> Result<Next, StepError> {
     let Some(gap) = gaps(org).await?.into_iter().next() else { return Ok(Next::Idle) };
     match &gap.phase {
-        Phase::Reading(_) if ahead => Ok(Next::After(LOOK_AGAIN)),
-        Phase::Reading(open) => {
+        RecoveryPhase::Reading(_) if ahead => Ok(Next::After(LOOK_AGAIN)),
+        RecoveryPhase::Reading(open) => {
             let mut open = open.clone();
             read(org, link, gap.clone(), &mut open).await?;
             Ok(Next::Again)
         }
-        Phase::Deciding(None) => {
+        RecoveryPhase::Deciding(None) => {
             let upto = org.store.progress().await?.given;
-            save(org, Gap { phase: Phase::Deciding(Some(upto)), ..gap.clone() }, Append::default()).await?;
+            save(org, Gap { phase: RecoveryPhase::Deciding(Some(upto)), ..gap.clone() }, Append::default())
+                .await?;
             Ok(Next::Again)
         }
-        Phase::Deciding(Some(upto)) => {
+        RecoveryPhase::Deciding(Some(upto)) => {
             let progress = org.store.progress().await?;
             if progress.oldest_request.is_some_and(|oldest| oldest <= *upto) {
                 return Ok(Next::After(LOOK_AGAIN));
             }
-            save(org, Gap { phase: Phase::Delivering(progress.given), ..gap.clone() }, Append::default())
-                .await?;
+            save(
+                org,
+                Gap { phase: RecoveryPhase::Delivering(progress.given), ..gap.clone() },
+                Append::default(),
+            )
+            .await?;
             Ok(Next::Again)
         }
-        Phase::Delivering(upto) => {
+        RecoveryPhase::Delivering(upto) => {
             let progress = org.store.progress().await?;
             if progress.oldest_change.is_some_and(|oldest| oldest <= *upto) {
                 return Ok(Next::After(LOOK_AGAIN));
@@ -242,15 +249,19 @@ async fn read(
             // Not the refresh's condition: an event may have asked for any record.
             let page = pages::read(org, sync, "", cursor).await?;
             (read, calls, next) = (page.rows.len() as u64, page.calls, page.next);
-            let batch = sync.refresh.as_ref().map_or(BATCH, |refresh| refresh.batch);
-            append.requests = pages::requests(sync, batch, Origin::Heal, &gap.id, page.rows, page.read_ms);
+            append.requests =
+                pages::requests(sync, sync.lookup_max(), Origin::Heal, &gap.id, page.rows, page.read_ms);
         }
         match next {
             Some(next) => *cursor = next,
             None => drop(open.remove(0)),
         }
     }
-    let phase = if open.is_empty() { Phase::Deciding(None) } else { Phase::Reading(std::mem::take(open)) };
+    let phase = if open.is_empty() {
+        RecoveryPhase::Deciding(None)
+    } else {
+        RecoveryPhase::Reading(std::mem::take(open))
+    };
     let gap = Gap { phase, read: gap.read + read, calls: gap.calls + calls, ..gap };
     link.arrived(save(org, gap, append).await?).await;
     Ok(())

@@ -1,9 +1,13 @@
-//! RefreshTimer: reads all records of a sync, by schedule or on demand, and puts them on the ingress queue.
+//! `RefreshTimer`: reads all records of a sync, by schedule or on demand, and puts them on the ingress queue.
 //!
-//! Here: one page per step, committed with the checkpoint behind it. Not here: when a run is due (`schedule`), how a
-//! page is read (`pages` by REST, `bulk_pages` of very many), gaps (`gap_recovery`), which take their turn here.
+//! Here: one page per step, committed with the cursor behind it. Not here: when a run is due (`schedule`), how a page
+//! is read (`pages` by REST, `bulk_pages` of very many), gaps (`gap_recovery`), which take their turn here.
 //!
-//! A run is a value in the store, not in memory: a service killed in the middle goes on behind the last stored page.
+//! Started by: `OrgActor`, one per org. Takes: `Wake` and `Stop`. Asks: the org, the store, and the vendor's webhook.
+//! Sends: `Arrived` to the ingest. If it dies: a fresh one goes on behind the last stored page.
+//!
+//! Invariant: a run is a value in the store, not in memory, so a service killed in the middle reads at most one page
+//! twice.
 
 use std::{str::FromStr as _, sync::Arc, time::Duration};
 
@@ -17,7 +21,7 @@ use super::{
     pages::{self, Cursor, Page},
     run::Run,
     schedule,
-    waits::Waits,
+    waits::{FailureTime, Waits},
 };
 use crate::{
     clock::time,
@@ -29,6 +33,7 @@ use crate::{
         step_error::StepError,
         store::Position,
     },
+    problem::Problem,
     queue_entry::Origin,
     retry::Delays,
     runtime::worker::{self, Next, Steps, Stop, Wake, Work, Worker},
@@ -42,16 +47,13 @@ const GAPS: &str = "";
 /// How often a paused run looks again.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
-/// When a run was asked for last, also if one was under way.
-async fn begun_ms(org: &OrgContext, sync: &str) -> Result<u64, StoreError> {
+/// When a run was asked for last, also if one was under way, Unix milliseconds; none if never.
+async fn begun_ms(org: &OrgContext, sync: &str) -> Result<Option<u64>, StoreError> {
     let all = org.store.number(Position::RefreshStarted(sync)).await?;
-    Ok(all.max(org.store.number(Position::ChangesStarted(sync)).await?).unwrap_or_default())
+    Ok(all.max(org.store.number(Position::ChangesStarted(sync)).await?))
 }
 
 /// Reads the records of one org again: by schedule, on demand, and where events were missed.
-///
-/// Started by: its `OrgActor`. Asks: the org, the store, the vendor's webhook. Sends: `Arrived` to the ingest. If it dies, a
-/// fresh one goes on behind the last stored page.
 pub(crate) struct RefreshTimer(Steps<Refresh>);
 
 impl RefreshTimer {
@@ -159,11 +161,11 @@ impl Refresh {
             }
             Err(error) => error,
         };
-        let (note, hint) = (format!("{what} waits: {error}"), error.hint());
+        let problem = Problem::of(&format!("{what} waits"), &error);
         let clock = &self.org.clock;
-        let now = (clock.monotonic(), clock.now_ms());
-        let wait = self.waits.failed(name, (note.clone(), hint.clone()), now, clock.jitter());
-        tracing::warn!(org = self.org.id(), wait_secs = wait.as_secs_f32(), "{note}. {hint}");
+        let at = FailureTime { now: clock.monotonic(), now_ms: clock.now_ms(), jitter: clock.jitter() };
+        let wait = self.waits.failed(name, problem.clone(), at);
+        tracing::warn!(org = self.org.id(), wait_secs = wait.as_secs_f32(), "{problem}");
         Next::After(wait)
     }
 
@@ -176,12 +178,12 @@ impl Refresh {
         // A run that cannot be read any more starts over: reading twice costs calls, not data.
         let run = stored.unwrap_or_else(|_| Run::new(org.clock.unique_id(), Cursor::all(), now_ms));
         let waits = if schedule::open(refresh.window, org.settings.time_zone, time(now_ms)) {
-            self.ahead().await?.unwrap_or_default()
+            self.ahead().await?
         } else {
-            "its window of the day"
+            Some("its window of the day")
         };
         org.board.refreshing(&sync.name, Some(run.reading(now_ms, waits)));
-        if !waits.is_empty() {
+        if waits.is_some() {
             return Ok(Next::After(LOOK_AGAIN));
         }
         match (run.orphans.clone(), run.job.clone()) {
@@ -285,7 +287,7 @@ impl Refresh {
         job: QueryJob,
     ) -> Result<Next, StepError> {
         let org = &self.org;
-        match bulk_pages::step(org, sync, refresh, (&run.id, run.records), job.clone()).await? {
+        match bulk_pages::step(org, sync, refresh, &run.id, run.records, job.clone()).await? {
             JobStep::Wait(wait) => Ok(Next::After(wait)),
             JobStep::Looked(job) => self.go_on(sync, Run { job: Some(job), ..run }, Vec::new()).await,
             JobStep::Malformed(job, error) => {
@@ -379,7 +381,7 @@ impl Refresh {
         run: Run,
         requests: Vec<NewRequest>,
     ) -> Result<Next, StepError> {
-        self.org.board.refreshing(&sync.name, Some(run.reading(self.org.clock.now_ms(), "")));
+        self.org.board.refreshing(&sync.name, Some(run.reading(self.org.clock.now_ms(), None)));
         let positions = vec![Position::Run(&sync.name).json(&run)];
         self.commit(Append { positions, requests, ..Append::default() }).await?;
         Ok(Next::Again)
@@ -429,7 +431,7 @@ pub(crate) async fn begin(org: &OrgContext, sync: &str, changed: bool) -> Result
         let since = org.store.number(Position::RefreshedUntil(sync)).await?.filter(|_| changed);
         let cursor = since.map_or_else(Cursor::all, Cursor::changed_since);
         let run = Run::new(org.clock.unique_id(), cursor, now_ms);
-        org.board.refreshing(sync, Some(run.reading(now_ms, "")));
+        org.board.refreshing(sync, Some(run.reading(now_ms, None)));
         positions.push(Position::Run(sync).json(&run));
     }
     org.store.put(positions).await
@@ -455,8 +457,8 @@ impl Work for Refresh {
             Ok(next) => {
                 self.delays.reset();
                 let now_ms = self.org.clock.now_ms();
-                if let Some((note, hint)) = self.waits.note() {
-                    self.org.board.set(Part::Refresh, State::Waiting, note, hint, now_ms);
+                if let Some(problem) = self.waits.problem() {
+                    self.org.board.trouble(Part::Refresh, State::Waiting, problem, now_ms);
                 } else {
                     self.org.board.running(Part::Refresh, now_ms);
                 }
@@ -464,10 +466,9 @@ impl Work for Refresh {
             }
             Err(error) => {
                 let wait = self.delays.next(self.org.clock.jitter());
-                let hint = error.hint();
-                let note = format!("the refresh waits: {error}");
-                self.org.board.set(Part::Refresh, State::Waiting, &note, &hint, self.org.clock.now_ms());
-                tracing::warn!(org = self.org.id(), wait_secs = wait.as_secs_f32(), "{note}. {hint}");
+                let problem = Problem::of("the refresh waits", &error);
+                self.org.board.trouble(Part::Refresh, State::Waiting, &problem, self.org.clock.now_ms());
+                tracing::warn!(org = self.org.id(), wait_secs = wait.as_secs_f32(), "{problem}");
                 Next::After(wait)
             }
         };

@@ -1,4 +1,11 @@
 //! From delivered events to requests for the ingress queue. Pure.
+//!
+//! Here: what an event asks of each sync of its channel, and the position behind it. Not here: how an event's fields
+//! are spelt (`reconcile::{event, change}`), storing (`cometd`), reading an event of a dead letter
+//! (`dead_letters/again.rs`).
+//!
+//! Invariant: every event ends in requests, in a dead letter or in an overflow of its channel, or asks for nothing;
+//! whichever it is, the position moves on behind it in the same commit.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +14,7 @@ use orgpipe_reconcile::{
     change::{ChangeProblem, ChangeRequest, parse_change},
     event::parse_request,
     id_list::RecordIds,
+    lookup::RECORDS_MAX,
 };
 use orgpipe_salesforce::cometd::{Batch, Event};
 use orgpipe_store::{Append, Lane, NewDead, NewRequest, Subject};
@@ -14,12 +22,10 @@ use serde_json::Value;
 
 use crate::{
     org::store::Position,
+    problem::Problem,
     queue_entry::{EventEntry, Origin, RequestEntry, pack},
     settings::{EventShape, OrgSettings, SyncSettings},
 };
-
-/// Records in one request, so that one request is one look-up.
-pub(crate) const RECORDS_MAX: usize = 100;
 
 /// When the event at a batch's new position was published, Unix milliseconds: as the event says, never in the future,
 /// and now if it does not say. None when the position stays.
@@ -75,10 +81,10 @@ pub(crate) fn read_again(
     org: &OrgSettings,
     EventEntry { channel, event: data, .. }: EventEntry,
     now_ms: u64,
-) -> Result<Vec<NewRequest>, (String, String)> {
+) -> Result<Vec<NewRequest>, Problem> {
     if !org.syncs.iter().any(|sync| sync.channel == channel) {
-        let hint = "Bring the sync back, or discard the letter.".to_owned();
-        return Err((format!("the settings have no sync on `{channel}` for this org any more"), hint));
+        let reason = format!("the settings have no sync on `{channel}` for this org any more");
+        return Err(Problem::new(reason, "Bring the sync back, or discard the dead letter."));
     }
     let event = &data["event"];
     let uuid = event["EventUuid"].as_str().filter(|uuid| !uuid.is_empty()).map(str::to_owned);
@@ -87,7 +93,7 @@ pub(crate) fn read_again(
     let reader = Reader { org, own_user: None, channel: &channel, origin: Origin::Retry, now_ms };
     reader.add(&event, &mut came);
     match came.append.dead.pop() {
-        Some(dead) => Err((dead.reason, dead.hint)),
+        Some(dead) => Err(Problem::new(dead.reason, dead.hint)),
         None => Ok(came.append.requests),
     }
 }
@@ -104,11 +110,11 @@ struct Reader<'a> {
 
 /// What an event asks of one sync.
 #[derive(Debug)]
-enum Asked {
+enum AskedOfSync {
     Records {
         ids: Vec<String>,
         /// Entries of the event's list that are no record IDs.
-        bad: Vec<Unreadable>,
+        bad: Vec<Problem>,
         correlation_id: Option<String>,
     },
     Anything {
@@ -119,25 +125,23 @@ enum Asked {
     Nothing,
 }
 
-/// An event, or an entry of its list, that cannot be read, and what to do about it.
-type Unreadable = (String, String);
-
 impl Reader<'_> {
     fn add(&self, event: &Event, came: &mut Came) {
         let syncs: Vec<&SyncSettings> =
             self.org.syncs.iter().map(AsRef::as_ref).filter(|sync| sync.channel == self.channel).collect();
-        let asked: Result<Vec<_>, Unreadable> = syncs.iter().map(|sync| self.ask(sync, event)).collect();
+        let asked: Result<Vec<_>, Problem> = syncs.iter().map(|sync| self.ask(sync, event)).collect();
         match asked {
-            Ok(asked) if asked.iter().all(|asked| matches!(asked, Asked::NotMine)) => {
+            Ok(asked) if asked.iter().all(|asked| matches!(asked, AskedOfSync::NotMine)) => {
                 let objects: Vec<&str> = syncs.iter().map(|sync| sync.mapping.object()).collect();
                 let hint = format!(
                     "This channel's syncs take {}; add a sync for the other object.",
                     objects.join(", ")
                 );
-                self.dead_letter(event, "the event asks for an object that no sync takes", hint, came);
+                let reason = "the event asks for an object that no sync takes";
+                self.dead_letter(event, Problem::new(reason, hint), came);
             }
             Ok(asked) => {
-                let mut bad: Vec<Unreadable> = Vec::new();
+                let mut bad: Vec<Problem> = Vec::new();
                 for (sync, asked) in syncs.into_iter().zip(asked) {
                     for entry in self.take(sync, asked, event, came) {
                         // Two syncs may have read the same list.
@@ -146,50 +150,51 @@ impl Reader<'_> {
                         }
                     }
                 }
-                for (reason, hint) in bad {
-                    self.dead_letter(event, &reason, hint, came);
+                for problem in bad {
+                    self.dead_letter(event, problem, came);
                 }
             }
-            Err((reason, hint)) => self.dead_letter(event, &reason, hint, came),
+            Err(problem) => self.dead_letter(event, problem, came),
         }
     }
 
-    fn ask(&self, sync: &SyncSettings, event: &Event) -> Result<Asked, Unreadable> {
+    fn ask(&self, sync: &SyncSettings, event: &Event) -> Result<AskedOfSync, Problem> {
         let empty = Row::new();
         let payload = event.data.get("payload").and_then(Value::as_object).unwrap_or(&empty);
         match &sync.event {
             EventShape::Request(fields) => {
                 let request = parse_request(payload, fields, &self.org.namespace)
-                    .map_err(|problem| (problem.to_string(), problem.hint()))?;
+                    .map_err(|problem| Problem::from(&problem))?;
                 let object = request.object.as_deref();
                 Ok(if object.is_none_or(|object| object.eq_ignore_ascii_case(sync.mapping.object())) {
-                    let bad = request.bad.iter().map(|bad| (bad.to_string(), bad.hint())).collect();
-                    Asked::Records { ids: request.ids, bad, correlation_id: request.correlation_id }
+                    let bad =
+                        request.bad.iter().map(|bad| Problem::new(bad.to_string(), bad.hint())).collect();
+                    AskedOfSync::Records { ids: request.ids, bad, correlation_id: request.correlation_id }
                 } else {
-                    Asked::NotMine
+                    AskedOfSync::NotMine
                 })
             }
             EventShape::Change { watch } => {
                 let request = parse_change(payload, &sync.mapping, watch, self.own_user)
-                    .map_err(|problem| (problem.to_string(), problem.hint()))?;
+                    .map_err(|problem| Problem::from(&problem))?;
                 Ok(match request {
                     ChangeRequest::Records(RecordIds { ids, bad }) => {
                         let problem = |place, fault| ChangeProblem::NotAnId { place, fault };
                         let bad = bad.iter().map(|bad| problem(bad.place, bad.fault));
-                        let bad = bad.map(|problem| (problem.to_string(), problem.hint())).collect();
-                        Asked::Records { ids, bad, correlation_id: None }
+                        let bad = bad.map(|problem| Problem::from(&problem)).collect();
+                        AskedOfSync::Records { ids, bad, correlation_id: None }
                     }
-                    ChangeRequest::Anything { since_ms } => Asked::Anything { since_ms },
-                    ChangeRequest::Nothing => Asked::Nothing,
+                    ChangeRequest::Anything { since_ms } => AskedOfSync::Anything { since_ms },
+                    ChangeRequest::Nothing => AskedOfSync::Nothing,
                 })
             }
         }
     }
 
     /// Makes requests of what is asked for, and gives back the entries that cannot be.
-    fn take(&self, sync: &SyncSettings, asked: Asked, event: &Event, came: &mut Came) -> Vec<Unreadable> {
+    fn take(&self, sync: &SyncSettings, asked: AskedOfSync, event: &Event, came: &mut Came) -> Vec<Problem> {
         match asked {
-            Asked::Records { ids, bad, correlation_id } => {
+            AskedOfSync::Records { ids, bad, correlation_id } => {
                 for ids in ids.chunks(RECORDS_MAX) {
                     let entry = RequestEntry {
                         v: 1,
@@ -209,23 +214,23 @@ impl Reader<'_> {
                 }
                 bad
             }
-            Asked::Anything { since_ms } => {
+            AskedOfSync::Anything { since_ms } => {
                 let known = came.overflows.entry(self.channel.to_owned()).or_insert(since_ms);
                 *known = known.zip(since_ms).map(|(one, other)| one.min(other));
                 Vec::new()
             }
-            Asked::NotMine | Asked::Nothing => Vec::new(),
+            AskedOfSync::NotMine | AskedOfSync::Nothing => Vec::new(),
         }
     }
 
-    fn dead_letter(&self, event: &Event, reason: &str, hint: String, came: &mut Came) {
+    fn dead_letter(&self, event: &Event, problem: Problem, came: &mut Came) {
         let key = format!("event {}", name(event));
         let subject = Subject { record: key.clone(), units: 1, asked_ms: self.now_ms, trail: Vec::new() };
         came.append.dead.push(NewDead {
             subject,
             key,
-            reason: reason.to_owned(),
-            hint,
+            reason: problem.reason,
+            hint: problem.hint.unwrap_or_default(),
             body: pack(&EventEntry { v: 1, channel: self.channel.to_owned(), event: event.data.clone() }),
             at_ms: self.now_ms,
         });

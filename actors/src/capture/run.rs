@@ -1,6 +1,8 @@
-//! A run of a refresh: how far it is. A value in the store, not in memory, so it goes on behind its last stored page.
+//! A run of a refresh: how far it is.
 //!
-//! Here: what is stored and what an operator sees of it. Pure. Not here: reading (`refresh`).
+//! Here: what is stored, and what an operator sees of it. Pure. Not here: reading (`refresh`).
+//!
+//! Invariant: it is a value in the store, not in memory, so it goes on behind its last stored page.
 
 use serde::{Deserialize, Serialize};
 
@@ -41,8 +43,8 @@ impl Run {
         self.cursor.changed.is_some()
     }
 
-    /// For an operator.
-    pub(super) fn reading(&self, now_ms: u64, waits: &str) -> Reading {
+    /// For an operator; `waits` is what it waits for, if it does.
+    pub(super) fn reading(&self, now_ms: u64, waits: Option<&str>) -> Reading {
         let passed = now_ms.saturating_sub(self.started_ms);
         let ends_ms = self.total.filter(|_| self.records > 0).map(|total| {
             let whole = u128::from(passed) * u128::from(total.max(self.records)) / u128::from(self.records);
@@ -54,10 +56,10 @@ impl Run {
             total: self.total,
             started_ms: self.started_ms,
             ends_ms,
-            waits: match &self.job {
-                Some(job) if waits.is_empty() => job.waits().to_owned(),
-                _ => waits.to_owned(),
-            },
+            waits: waits
+                .or_else(|| self.job.as_ref().and_then(QueryJob::waits))
+                .unwrap_or_default()
+                .to_owned(),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! When a refresh is due. Pure.
+//!
+//! Here: schedules, windows of the day and the spread over a fleet. Not here: the wait itself (`refresh`), what an operator
+//! may write (`src/config/resolve/value.rs`).
 
-use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
 
-/// Times of day; none is always.
-type Window = Option<(NaiveTime, NaiveTime)>;
+use crate::settings::DayWindow;
 
 /// The next time after `after` that the schedule names, in the org's time zone.
 pub(super) fn next_run(schedule: &Cron, zone: Tz, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
@@ -19,10 +21,10 @@ pub(super) fn spread(
     org: &str,
     due: DateTime<Utc>,
     next: Option<DateTime<Utc>>,
-    window: Window,
+    window: Option<DayWindow>,
 ) -> TimeDelta {
     let period = next.map_or(TimeDelta::MAX, |next| next - due);
-    let open = window.map_or(TimeDelta::MAX, |(from, to)| {
+    let open = window.map_or(TimeDelta::MAX, |DayWindow { from, to }| {
         let length = to - from;
         if length < TimeDelta::zero() { length + TimeDelta::days(1) } else { length }
     });
@@ -44,18 +46,20 @@ fn most_of(name: &str, most: i64) -> TimeDelta {
 }
 
 /// Whether `now` lies in the window of the day; a window may pass midnight, and none is always open.
-pub(super) fn open(window: Window, zone: Tz, now: DateTime<Utc>) -> bool {
+pub(super) fn open(window: Option<DayWindow>, zone: Tz, now: DateTime<Utc>) -> bool {
     let time = now.with_timezone(&zone).time();
     match window {
         None => true,
-        Some((from, to)) if from <= to => from <= time && time < to,
-        Some((from, to)) => from <= time || time < to,
+        Some(DayWindow { from, to }) if from <= to => from <= time && time < to,
+        Some(DayWindow { from, to }) => from <= time || time < to,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::str::FromStr as _;
+
+    use chrono::NaiveTime;
 
     use super::*;
 
@@ -90,8 +94,8 @@ mod tests {
         let cases = [
             (None, None, TimeDelta::minutes(15)),
             (Some(due + hour), None, TimeDelta::minutes(6)),
-            (Some(due + hour * 24), Some((time(2), time(3))), TimeDelta::minutes(6)),
-            (Some(due + hour * 24), Some((time(23), time(0))), TimeDelta::minutes(6)),
+            (Some(due + hour * 24), Some(DayWindow { from: time(2), to: time(3) }), TimeDelta::minutes(6)),
+            (Some(due + hour * 24), Some(DayWindow { from: time(23), to: time(0) }), TimeDelta::minutes(6)),
         ];
         for (next, window, most) in cases {
             let spreads: Vec<TimeDelta> =
@@ -115,7 +119,7 @@ mod tests {
             (Some((22, 4)), "2026-11-25T12:00:00Z", false),
         ];
         for (window, now, expected) in cases {
-            let window = window.map(|(from, to)| (time(from), time(to)));
+            let window = window.map(|(from, to)| DayWindow { from: time(from), to: time(to) });
             assert_eq!(open(window, chrono_tz::UTC, at(now)), expected, "{window:?} {now}");
         }
     }

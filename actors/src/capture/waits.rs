@@ -1,13 +1,28 @@
-//! What waits after it failed, each by itself: one sync's refresh does not hold up another's. Pure.
+//! What waits after it failed. Pure.
+//!
+//! Here: how long each waits, and why. Not here: what failed (`refresh`), waits of requests (`decide/scheduler.rs`).
+//!
+//! Invariant: each waits by itself, so one sync's refresh does not hold up another's.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::retry::Delays;
+use crate::{problem::Problem, retry::Delays};
 
 /// First and longest wait.
 const WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
 
-/// By name.
+/// When something failed, and the chance that spreads its wait.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FailureTime {
+    /// Time since start.
+    pub now: Duration,
+    /// The same as Unix milliseconds.
+    pub now_ms: u64,
+    /// Spreads the waits, 0 to 1.
+    pub jitter: f64,
+}
+
+/// What waits, by name.
 #[derive(Debug, Default)]
 pub(super) struct Waits(BTreeMap<String, Wait>);
 
@@ -19,7 +34,7 @@ struct Wait {
     /// When it failed, Unix milliseconds.
     since_ms: u64,
     /// Why, and what to do about it.
-    note: (String, String),
+    problem: Problem,
 }
 
 impl Waits {
@@ -30,29 +45,19 @@ impl Waits {
     }
 
     /// It was asked for last at this time, Unix milliseconds: if that was after it failed, it waits no longer.
-    pub(super) fn asked(&mut self, name: &str, last_ms: u64) {
-        if let Some(wait) = self.0.get_mut(name).filter(|wait| wait.since_ms < last_ms) {
+    pub(super) fn asked(&mut self, name: &str, last_ms: Option<u64>) {
+        if let Some(wait) = self.0.get_mut(name).filter(|wait| last_ms.is_some_and(|at| wait.since_ms < at)) {
             wait.until = Duration::ZERO;
         }
     }
 
     /// It failed, the next time after longer; the answer is how long it waits.
-    pub(super) fn failed(
-        &mut self,
-        name: &str,
-        note: (String, String),
-        (now, now_ms): (Duration, u64),
-        jitter: f64,
-    ) -> Duration {
-        let fresh = || Wait {
-            delays: Delays::new(WAITS.0, WAITS.1),
-            until: Duration::ZERO,
-            since_ms: now_ms,
-            note: (String::new(), String::new()),
-        };
-        let wait = self.0.entry(name.to_owned()).or_insert_with(fresh);
-        let after = wait.delays.next(jitter);
-        (wait.until, wait.since_ms, wait.note) = (now + after, now_ms, note);
+    pub(super) fn failed(&mut self, name: &str, problem: Problem, at: FailureTime) -> Duration {
+        let known = self.0.remove(name).map(|wait| wait.delays);
+        let mut delays = known.unwrap_or_else(|| Delays::new(WAITS.0, WAITS.1));
+        let after = delays.next(at.jitter);
+        let wait = Wait { delays, until: at.now + after, since_ms: at.now_ms, problem };
+        self.0.insert(name.to_owned(), wait);
         after
     }
 
@@ -62,8 +67,8 @@ impl Waits {
     }
 
     /// Why the first of them waits, and what to do about it.
-    pub(super) fn note(&self) -> Option<(&str, &str)> {
-        self.0.values().next().map(|wait| (wait.note.0.as_str(), wait.note.1.as_str()))
+    pub(super) fn problem(&self) -> Option<&Problem> {
+        self.0.values().next().map(|wait| &wait.problem)
     }
 }
 
@@ -74,19 +79,20 @@ mod tests {
     #[test]
     fn each_waits_by_itself_and_longer_each_time() {
         let secs = Duration::from_secs;
-        let note = |text: &str| (text.to_owned(), "hint".to_owned());
+        let problem = |text: &str| Problem::new(text, "hint");
+        let moment = |now, now_ms| FailureTime { now, now_ms, jitter: 1.0 };
         let mut waits = Waits::default();
         assert_eq!(waits.left("a", secs(0)), None);
-        let first = waits.failed("a", note("one"), (secs(0), 7), 1.0);
+        let first = waits.failed("a", problem("one"), moment(secs(0), 7));
         assert_eq!((waits.left("a", secs(0)), waits.left("b", secs(0))), (Some(first), None));
         assert_eq!(waits.left("a", first), None);
-        assert!(waits.failed("a", note("two"), (first, 9), 1.0) > first);
-        assert_eq!(waits.note(), Some(("two", "hint")));
-        waits.asked("a", 9);
+        assert!(waits.failed("a", problem("two"), moment(first, 9)) > first);
+        assert_eq!(waits.problem(), Some(&problem("two")));
+        waits.asked("a", Some(9));
         assert!(waits.left("a", first).is_some());
-        waits.asked("a", 10);
+        waits.asked("a", Some(10));
         assert_eq!(waits.left("a", first), None, "an operator does not wait");
         waits.reset("a");
-        assert_eq!((waits.note(), waits.left("a", first)), (None, None));
+        assert_eq!((waits.problem(), waits.left("a", first)), (None, None));
     }
 }

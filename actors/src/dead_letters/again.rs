@@ -1,23 +1,23 @@
 //! What a dead letter is retried as. Pure.
+//!
+//! Here: the requests in its place, or why there are none. Not here: who may ask for it (`dead_letters`), the commit in
+//! which they take its place (the store).
 
 use std::collections::BTreeMap;
 
-use orgpipe_reconcile::id;
+use orgpipe_reconcile::{id, lookup};
 use orgpipe_store::{DeadLetter, Lane, NewRequest, Subject};
 
 use crate::{
     audit_trail::AuditTrail,
     capture::requests,
+    problem::Problem,
     queue_entry::{ChangeEntry, EventEntry, Origin, RequestEntry, pack, unpack},
     settings::OrgSettings,
 };
 
 /// The requests in the place of a dead letter; or why there are none, and what to do about it.
-pub(super) fn again(
-    org: &OrgSettings,
-    letter: &DeadLetter,
-    now_ms: u64,
-) -> Result<Vec<NewRequest>, (String, String)> {
+pub(super) fn again(org: &OrgSettings, letter: &DeadLetter, now_ms: u64) -> Result<Vec<NewRequest>, Problem> {
     let requests = if let Ok(change) = unpack::<ChangeEntry>(&letter.body) {
         known_sync(org, &change.sync)?;
         let mut records: BTreeMap<String, &[u8]> = BTreeMap::new();
@@ -35,27 +35,27 @@ pub(super) fn again(
         let trail = letter.subjects.first().map(|subject| subject.trail.as_slice()).unwrap_or_default();
         asked
             .ids
-            .chunks(requests::RECORDS_MAX)
+            .chunks(lookup::RECORDS_MAX)
             .map(|ids| request(&asked.sync, ids.to_vec(), trail, now_ms))
             .collect()
     } else if let Ok(event) = unpack::<EventEntry>(&letter.body) {
         requests::read_again(org, event, now_ms)?
     } else {
-        let hint = "Discard it, and refresh the org to make up for it.".to_owned();
-        return Err(("what is kept of it cannot be read".to_owned(), hint));
+        let hint = "Discard it, and refresh the org to make up for it.";
+        return Err(Problem::new("what is kept of it cannot be read", hint));
     };
     if requests.is_empty() {
-        return Err(("it asks for no record".to_owned(), "Discard it.".to_owned()));
+        return Err(Problem::new("it asks for no record", "Discard it."));
     }
     Ok(requests)
 }
 
-fn known_sync(org: &OrgSettings, name: &str) -> Result<(), (String, String)> {
+fn known_sync(org: &OrgSettings, name: &str) -> Result<(), Problem> {
     if org.syncs.iter().any(|sync| sync.name == name) {
         return Ok(());
     }
-    let hint = "Bring the sync back, or discard the letter.".to_owned();
-    Err((format!("the settings have no sync `{name}` for this org any more"), hint))
+    let reason = format!("the settings have no sync `{name}` for this org any more");
+    Err(Problem::new(reason, "Bring the sync back, or discard the dead letter."))
 }
 
 /// A request for records, by what they were asked for first.
@@ -139,8 +139,8 @@ mod tests {
 
     /// IDs and event of each request, all of which are right otherwise.
     fn asks(letter: &DeadLetter) -> Result<Vec<(Vec<String>, String)>, String> {
-        let requests = again(&org(), letter, 77).map_err(|(reason, hint)| {
-            assert!(!hint.is_empty(), "{reason}");
+        let requests = again(&org(), letter, 77).map_err(|Problem { reason, hint }| {
+            assert!(hint.is_some(), "{reason}");
             reason
         })?;
         let one = |request: NewRequest| {

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::{
     audit_trail::{AuditTrail, Hasher},
+    org::identity::SupersededUpTo,
     queue_entry::{Origin, RequestEntry, Row, pack, unpack},
     settings::SyncSettings,
 };
@@ -90,9 +91,9 @@ impl Asked {
 /// What the batch was asked for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Batch<'a> {
-    /// Of its sync.
+    /// The mapping of its sync.
     pub mapping: &'a Mapping,
-    /// Why.
+    /// Why it was asked for.
     pub origin: Origin,
     /// The gap whose records they are.
     pub gap: Option<&'a str>,
@@ -107,12 +108,12 @@ pub(super) struct Batch<'a> {
 }
 
 /// The first requests of one sync and origin, their records each once. Requests nobody can read or whose sync is gone
-/// from the settings become dead letters, so that they do not block the queue. Up to number `superseded_up_to` they are of an org
-/// that the login led to before, so the rows they brought along do not count.
+/// from the settings become dead letters, so that they do not block the queue. The rows that `superseded` ones brought along
+/// do not count, as they are of an org that the login led to before.
 pub(super) fn take(
     syncs: &[Arc<SyncSettings>],
     head: &[&Request],
-    superseded_up_to: u64,
+    superseded: SupersededUpTo,
     now_ms: u64,
     settle: &mut Settle,
 ) -> Option<Job> {
@@ -145,7 +146,7 @@ pub(super) fn take(
         if job.sync.name != entry.sync || job.origin != entry.origin || job.gap != gap {
             break;
         }
-        if request.seq <= superseded_up_to {
+        if superseded.covers(request.seq) {
             entry.rows = None;
         }
         job.requests.push(request.seq);
@@ -279,7 +280,7 @@ mod tests {
         ];
         let mut settle = Settle::default();
         let head: Vec<&Request> = head.iter().collect();
-        let job = take(&org.syncs, &head, 0, 9, &mut settle).expect("a batch");
+        let job = take(&org.syncs, &head, SupersededUpTo::nothing(), 9, &mut settle).expect("a batch");
         assert_eq!((job.requests.as_slice(), job.received_ms), ([1, 2].as_slice(), 1));
         let units: Vec<u32> = job.asked.iter().map(|asked| asked.units).collect();
         assert_eq!(units, [2, 1]);
@@ -310,7 +311,9 @@ mod tests {
         let org = org();
         let head = [request(1, "accounts", Origin::Live, &[A, "001000000000001ZZZ", B])];
         let mut settle = Settle::default();
-        let job = take(&org.syncs, &head.iter().collect::<Vec<_>>(), 0, 9, &mut settle).expect("a batch");
+        let job =
+            take(&org.syncs, &head.iter().collect::<Vec<_>>(), SupersededUpTo::nothing(), 9, &mut settle)
+                .expect("a batch");
         let ids: Vec<&str> = job.asked.iter().map(|asked| asked.id.as_str()).collect();
         assert_eq!(ids, ["0015000000Gv7qJAAR", B]);
         let [dead] = settle.dead.as_slice() else { panic!("one letter: {:?}", settle.dead) };
@@ -327,7 +330,7 @@ mod tests {
             [broken, request(2, "gone", Origin::Live, &[A, B]), request(3, "accounts", Origin::Live, &[A])];
         let mut settle = Settle::default();
         let head: Vec<&Request> = head.iter().collect();
-        let job = take(&org.syncs, &head, 0, 9, &mut settle).expect("the third");
+        let job = take(&org.syncs, &head, SupersededUpTo::nothing(), 9, &mut settle).expect("the third");
         assert_eq!((job.requests, settle.requests.as_slice()), (vec![3], [1, 2].as_slice()));
         let dead: Vec<u32> = settle.dead.iter().map(|dead| dead.subject.units).collect();
         assert_eq!(dead, [1, 2]);

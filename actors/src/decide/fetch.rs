@@ -18,7 +18,7 @@ use orgpipe_reconcile::{
     matching::{Existing, KEYS_MAX, Match, take_children},
 };
 use orgpipe_salesforce::{
-    limits::QUERY_URL_BYTES_MAX,
+    limits::{IN_LIST_MAX, QUERY_URL_BYTES_MAX},
     rest::{describe, query},
     soql::{Select, quote},
 };
@@ -34,6 +34,9 @@ use crate::{
     },
     queue_entry::Row,
 };
+
+// Otherwise one query as it is planned here would be two as it is sent.
+const _: () = assert!(KEYS_MAX <= IN_LIST_MAX);
 
 /// Reads from one org.
 pub(super) struct Fetcher {

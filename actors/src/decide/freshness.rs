@@ -1,7 +1,10 @@
 //! Which rows that a refresh brought along are old by now. Pure.
 //!
-//! A page is read, waits, and is looked up later. A live change that is decided in between must not be undone by the
-//! page's values, so the rows of such records are read once more.
+//! Here: what is remembered of decided live changes, and the rows that are taken away. Not here: reading those once
+//! more (`fetch`).
+//!
+//! Invariant: a live change that is decided between the reading of a page and its look-up is not undone by the page's
+//! values.
 
 use std::collections::BTreeMap;
 

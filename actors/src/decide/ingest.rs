@@ -1,9 +1,14 @@
-//! IngestActor: the oldest requests → read → look up → match → diff → changes.
+//! `IngestActor`: the oldest requests → read → look up → match → diff → changes.
 //!
-//! Here: which batches are under way, point B, and what a failure does to the queue. Not here: which requests go together
-//! (`scheduler`, `batch`), the steps of one batch (`prepared`).
+//! Here: which batches are under way, point B, and what a failure does to the queue. Not here: which requests go
+//! together (`scheduler`, `batch`), which of them are in memory (`window`), the steps of one batch (`prepared`).
 //!
-//! Until commit B nothing has happened: any failure leaves the requests where they are, and they are tried again.
+//! Started by: `OrgActor`, one per org. Takes: `Arrived` from the subscription and the refresh, which it answers at
+//! once, `Wake` and `Stop`. Asks: the org, the vendor's API and the store. Sends: `Decided` to the writer,
+//! `Wakeup::Refresh` when there is room for pages. If it dies: a fresh one begins with the oldest request on disk.
+//!
+//! Invariant: until commit B nothing has happened. Any failure leaves the requests where they are, and they are tried
+//! again.
 
 use std::{cell::RefCell, collections::BTreeSet, ops::ControlFlow, rc::Rc, sync::Arc, time::Duration};
 
@@ -18,7 +23,8 @@ use super::{
     fetch::Fetcher,
     freshness::FreshnessGuard,
     prepared::PreparedBatch,
-    scheduler::{self, Label, Scheduler},
+    scheduler::{self, Scheduler},
+    waiting::Label,
     window::{BYTES_MAX, RequestWindow},
 };
 use crate::{
@@ -27,12 +33,13 @@ use crate::{
     org::{
         api::budget::patience,
         context::OrgContext,
-        identity,
+        identity::SupersededUpTo,
         messages::{Arrived, OrgLink, Wakeup},
         part::{Part, State},
         step_error::StepError,
         store::Position,
     },
+    problem::{Hint, Problem},
     queue_entry::Origin,
     retry::{Delays, until},
     runtime::worker::{self, LOOK_AGAIN, Next, Steps, Stop, Wake, Work, Worker},
@@ -51,9 +58,6 @@ const HEAD_RECORDS_HALTED: u64 = 10_000;
 type Chosen = (Option<Label>, (Option<Job>, Settle));
 
 /// Decides what becomes of the requests of one org.
-///
-/// Started by: its `OrgActor`. Takes: [`Arrived`] from the subscription and the refresh. Asks: the org, the vendor's API,
-/// the store. Sends: `Decided` to the writer. If it dies, a fresh one begins with the oldest request on disk.
 pub(crate) struct IngestActor {
     steps: Steps<Ingest>,
     window: Rc<RefCell<RequestWindow>>,
@@ -121,8 +125,8 @@ pub(crate) struct Ingest {
     freshness: FreshnessGuard,
     /// `None` until its key has been read.
     hasher: Option<Arc<Hasher>>,
-    /// The number up to which requests are of an org before; read once.
-    superseded_up_to: Option<u64>,
+    /// Which requests are of an org before; `None` until it has been read.
+    superseded: Option<SupersededUpTo>,
     scheduler: Scheduler,
     /// Looked up, to be decided.
     prepared: Option<PreparedBatch>,
@@ -143,7 +147,7 @@ impl Ingest {
             window,
             freshness,
             hasher: None,
-            superseded_up_to: None,
+            superseded: None,
             scheduler: Scheduler::default(),
             prepared: None,
             width: WIDTH_MAX,
@@ -185,6 +189,11 @@ impl Ingest {
         Ok(Next::Again)
     }
 
+    /// Records looked at to choose a batch from.
+    fn head_records(&self) -> u64 {
+        if self.scheduler.is_clear() { HEAD_RECORDS } else { HEAD_RECORDS_HALTED }
+    }
+
     /// Reads what messages did not bring, so that enough is at hand to choose from.
     async fn refill(&mut self, under_way: &BTreeSet<u64>) -> Result<(), StoreError> {
         let now = self.org.clock.monotonic();
@@ -192,7 +201,7 @@ impl Ingest {
             self.looked = now;
             self.window.borrow_mut().look();
         }
-        let records = if self.scheduler.is_clear() { HEAD_RECORDS } else { HEAD_RECORDS_HALTED };
+        let records = self.head_records();
         loop {
             let missing = self.window.borrow().missing(records, under_way);
             let Some((lane, after)) = missing else { return Ok(()) };
@@ -210,13 +219,13 @@ impl Ingest {
         let under_way = prepared.map_or(&none, |prepared| &prepared.requests);
         self.refill(under_way).await?;
         let org = Arc::clone(&self.org);
-        let superseded_up_to = match self.superseded_up_to {
-            Some(up_to) => up_to,
-            None => *self.superseded_up_to.insert(identity::superseded_up_to(&org.store).await?),
+        let superseded = match self.superseded {
+            Some(superseded) => superseded,
+            None => *self.superseded.insert(SupersededUpTo::read(&org.store).await?),
         };
         let window = self.window.borrow();
-        let head = window.waiting(under_way);
-        if head.clone().next().is_none() {
+        let head = window.waiting(self.head_records(), under_way);
+        if head.is_empty() {
             if prepared.is_none() {
                 self.scheduler.clear();
             }
@@ -232,12 +241,12 @@ impl Ingest {
             let sync = syncs.iter().find(|sync| sync.name == label.sync);
             sync.map_or(lookup::RECORDS_MAX, |sync| sync.lookup_max())
         };
-        let (label, requests) = match scheduler::choose(head, |label| width * lookup_max(label), wait) {
+        let (label, requests) = match scheduler::choose(&head, |label| width * lookup_max(label), wait) {
             Ok(chosen) => chosen,
             Err(wait) => return Ok(ControlFlow::Break(Next::After(wait))),
         };
         let (mut settle, now_ms) = (Settle::default(), org.clock.now_ms());
-        let mut job = batch::take(syncs, &requests, superseded_up_to, now_ms, &mut settle);
+        let mut job = batch::take(syncs, &requests, superseded, now_ms, &mut settle);
         if let Some(job) = job.as_mut().filter(|job| job.origin != Origin::Orphan) {
             self.freshness.check(job.origin, job.received_ms, now_ms, &mut job.asked);
         }
@@ -247,7 +256,7 @@ impl Ingest {
         Ok(ControlFlow::Continue((label, (job, settle))))
     }
 
-    /// Point B.
+    /// Decides a batch: point B.
     async fn decide(&self, prepared: PreparedBatch) -> Result<(), StepError> {
         let (org, live) = (&self.org, prepared.is_live());
         let requests = prepared.requests.clone();
@@ -312,13 +321,13 @@ impl Ingest {
         }
         let due = |wait| until(error.again_at_ms(), org.clock.now_ms(), error.retry_in().unwrap_or(wait));
         let wait = self.scheduler.halted(label, org.clock.monotonic(), org.clock.jitter(), due);
-        self.note(&error.to_string(), &error.hint(), wait);
+        self.note(error, wait);
     }
 
-    fn note(&self, why: &str, hint: &str, wait: Duration) {
-        let note = format!("the next batch waits: {why}");
-        self.org.board.set(Part::Ingest, State::Waiting, &note, hint, self.org.clock.now_ms());
-        tracing::warn!(org = self.org.id(), wait_secs = wait.as_secs_f32(), "{note}. {hint}");
+    fn note(&self, error: &impl Hint, wait: Duration) {
+        let problem = Problem::of("the next batch waits", error);
+        self.org.board.trouble(Part::Ingest, State::Waiting, &problem, self.org.clock.now_ms());
+        tracing::warn!(org = self.org.id(), wait_secs = wait.as_secs_f32(), "{problem}");
     }
 }
 
@@ -334,7 +343,7 @@ impl Work for Ingest {
             }
             Err(error) => {
                 let wait = self.delays.next(self.org.clock.jitter());
-                self.note(&error.to_string(), &error.hint().unwrap_or_default(), wait);
+                self.note(&error, wait);
                 Next::After(wait)
             }
         };

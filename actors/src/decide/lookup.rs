@@ -1,6 +1,7 @@
 //! What the vendor says about a batch.
 //!
-//! Here: what is asked, and what becomes of a batch that is refused. Not here: HTTP and its errors (`lookup`).
+//! Here: what is asked, and what becomes of a batch that is refused. Not here: HTTP and its errors
+//! (`vendor/lookup.rs`), the bodies (`reconcile::lookup`).
 
 use std::collections::BTreeMap;
 
@@ -19,7 +20,7 @@ use super::{
 use crate::{
     org::{context::OrgContext, step_error::StepError},
     queue_entry::Row,
-    vendor::lookup::{ANSWER_BYTES_MAX, Answered, LookupError},
+    vendor::lookup::{ANSWER_BYTES_MAX, LookupAnswer, LookupError},
 };
 
 /// Asks about the records that were read and have keys, so many in a call at most. A call that is refused, or whose answer
@@ -96,7 +97,7 @@ async fn call<'a>(
     let body = lookup::body(batch.mapping, org.id(), part.iter().copied()).to_string();
     let client = org.vendor().lookup;
     let answer = match client.ask(batch.origin.into(), body).await {
-        Ok(Answered { body, parent }) => {
+        Ok(LookupAnswer { body, parent }) => {
             let mended = mended(&body);
             let body = mended.as_deref().map_or(body.as_slice(), str::as_bytes);
             match lookup::parse(body, ANSWER_BYTES_MAX) {

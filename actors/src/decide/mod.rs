@@ -1,8 +1,10 @@
 //! Decide: from a request on ingress to changes on egress. Ends at commit B.
 //!
-//! In the order of a batch: `window` has the requests at hand, `ingest` takes the oldest ones that `scheduler` lets go, `batch` puts together what is decided
-//! together, `freshness` drops rows that may be old; for a `prepared` batch, `fetch` reads from the org, `lookup` asks the
-//! vendor's API, and `verdict`, or `orphans`, says what becomes of each record.
+//! In the order of a batch: `window` has the requests at hand, each as `waiting` has it; `ingest` takes the oldest ones that
+//! `scheduler` lets go; `batch` puts together what is decided together; `freshness` drops rows that may be old; for a
+//! `prepared` batch, `fetch` reads from the org, `lookup` asks the vendor's API, and `verdict`, or `orphans`, says what
+//! becomes of each record.
+//! Not here: where requests come from (`capture`), writing (`deliver`).
 
 mod batch;
 mod fetch;
@@ -13,4 +15,5 @@ mod orphans;
 mod prepared;
 mod scheduler;
 mod verdict;
+mod waiting;
 mod window;

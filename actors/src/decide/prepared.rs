@@ -24,8 +24,8 @@ use super::{
     fetch::{Calls, Children, Fetcher},
     lookup::look_up,
     orphans::{self, Orphans},
-    scheduler::Label,
     verdict,
+    waiting::Label,
 };
 use crate::{
     audit_trail::Hasher,

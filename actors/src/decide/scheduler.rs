@@ -10,21 +10,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use orgpipe_reconcile::lookup::RECORDS_MAX;
 use orgpipe_store::Request;
-use serde::Deserialize;
 
-use super::window::Waiting;
+use super::waiting::{Label, Waiting};
 use crate::{queue_entry::Origin, retry::Delays};
 
 /// First and longest wait of requests that could not be decided.
 const HALTS: (Duration, Duration) = (Duration::from_millis(500), Duration::from_mins(1));
-
-/// What a request belongs to, without its records.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Label {
-    /// Name of the sync.
-    pub sync: String,
-    origin: Origin,
-}
 
 /// How it went with the batches so far. Times are since the start of the service.
 #[derive(Debug, Default)]
@@ -87,13 +78,13 @@ impl Scheduler {
 ///
 /// Unreadable requests come along, so that they leave the queue; the label is `None` if there is nothing else.
 pub(super) fn choose<'a>(
-    head: impl Iterator<Item = &'a Waiting> + Clone,
+    head: &[&'a Waiting],
     records_max: impl Fn(&Label) -> usize,
     wait: impl Fn(&Label, usize) -> Duration,
 ) -> Result<(Option<Label>, Vec<&'a Request>), Duration> {
     let mut groups: Vec<(&Label, usize)> = Vec::new();
     let mut unreadable = false;
-    for waiting in head.clone() {
+    for waiting in head {
         let Some(label) = &waiting.label else {
             unreadable = true;
             continue;
@@ -112,7 +103,7 @@ pub(super) fn choose<'a>(
     };
     let records_max = chosen.map_or(0, records_max);
     let (mut records, mut batch) = (0, Vec::new());
-    for Waiting { label, request, .. } in head {
+    for Waiting { label, request, .. } in head.iter().copied() {
         if label.is_none() {
             batch.push(request);
         } else if label.as_ref() == chosen {
@@ -166,7 +157,7 @@ mod tests {
             let wait = waits.iter().find(|(name, _)| *name == label.sync).filter(|_| lingers);
             Duration::from_millis(wait.map_or(0, |(_, wait)| *wait))
         };
-        choose(head.iter(), |_| 100, wait)
+        choose(&head.iter().collect::<Vec<_>>(), |_| 100, wait)
             .map(|(_, batch)| batch.iter().map(|request| request.seq).collect())
             .map_err(|wait| u64::try_from(wait.as_millis()).expect("short"))
     }
@@ -194,8 +185,8 @@ mod tests {
     fn what_nobody_can_read_goes_at_once() {
         let broken = Request { seq: 2, lane: Lane::Live, records: 1, body: b"{".to_vec() };
         let head = waiting([request(1, "a", Origin::Live, 1), broken]);
-        let (label, batch) =
-            choose(head.iter(), |_| 100, |_, _| Duration::from_secs(1)).expect("the broken one");
+        let (label, batch) = choose(&head.iter().collect::<Vec<_>>(), |_| 100, |_, _| Duration::from_secs(1))
+            .expect("the broken one");
         assert_eq!(label, None);
         assert_eq!(batch.iter().map(|request| request.seq).collect::<Vec<_>>(), [2]);
     }

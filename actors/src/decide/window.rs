@@ -15,11 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use orgpipe_store::{Appended, Head, Lane, Request};
 
-use super::scheduler::Label;
-use crate::{
-    org::{memory::MemoryShare, messages::Delivery},
-    queue_entry::unpack,
-};
+use super::waiting::Waiting;
+use crate::org::{memory::MemoryShare, messages::Delivery};
 
 /// Bytes that the window of one org may hold of what came by message.
 pub(super) const BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -29,24 +26,6 @@ const RECORDS_MAX: u64 = 20_000;
 const ENTRY_BYTES: usize = 128;
 
 const LANES: [Lane; 2] = [Lane::Live, Lane::Refresh];
-
-/// A request that waits.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    /// What it belongs to; `None` if nobody can read it.
-    pub label: Option<Label>,
-    /// As it is stored.
-    pub request: Request,
-    /// Bytes of the share that it holds; 0 if it was read from disk.
-    held: usize,
-}
-
-impl Waiting {
-    /// One that was read from disk.
-    pub(super) fn of(request: Request) -> Self {
-        Self { label: unpack(&request.body).ok(), request, held: 0 }
-    }
-}
 
 /// How far a lane is known.
 #[derive(Clone, Copy, Debug, Default)]
@@ -113,17 +92,21 @@ impl RequestWindow {
 
     /// What is to be read so that `records` are at hand that are not under way: the lane, and behind which number.
     pub(super) fn missing(&self, records: u64, under_way: &BTreeSet<u64>) -> Option<(Lane, u64)> {
-        let mut at_hand = 0;
         if self.bytes >= BYTES_MAX {
             return None;
         }
+        let mut at_hand = 0;
         for lane in LANES {
-            let state = self.lanes[place(lane)];
             let of_lane = self.waiting.range((lane, 0)..=(lane, u64::MAX));
-            at_hand += of_lane
-                .filter(|((_, seq), _)| !under_way.contains(seq))
-                .map(|(_, waiting)| u64::from(waiting.request.records))
-                .sum::<u64>();
+            for ((_, seq), waiting) in of_lane {
+                if at_hand >= records {
+                    return None;
+                }
+                if !under_way.contains(seq) {
+                    at_hand += u64::from(waiting.request.records);
+                }
+            }
+            let state = self.lanes[place(lane)];
             if state.behind && at_hand < records {
                 return Some((lane, state.up_to));
             }
@@ -146,12 +129,21 @@ impl RequestWindow {
         state.behind = !all;
     }
 
-    /// All that wait, live ones first, then oldest first.
-    pub(super) fn waiting<'a>(
-        &'a self,
-        under_way: &'a BTreeSet<u64>,
-    ) -> impl Iterator<Item = &'a Waiting> + Clone {
-        self.waiting.iter().filter(|((_, seq), _)| !under_way.contains(seq)).map(|(_, waiting)| waiting)
+    /// Those that wait and are not under way, live ones first, then oldest first: as many as make so many records, but one
+    /// at least.
+    pub(super) fn waiting(&self, records: u64, under_way: &BTreeSet<u64>) -> Vec<&Waiting> {
+        let mut sum = 0;
+        let mut head = Vec::new();
+        for ((_, seq), waiting) in &self.waiting {
+            if sum >= records {
+                break;
+            }
+            if !under_way.contains(seq) {
+                sum += u64::from(waiting.request.records);
+                head.push(waiting);
+            }
+        }
+        head
     }
 
     /// They have left the queue.

@@ -57,8 +57,8 @@ pub(super) struct OpenJob {
     fields: Vec<String>,
     /// What is remembered of each change, by sequence number.
     tried: HashMap<u64, Tried>,
-    /// When the oldest of its requests came, Unix milliseconds.
-    received_ms: u64,
+    /// When the oldest of its requests came, Unix milliseconds; not known after a restart.
+    received_ms: Option<u64>,
     priority: Priority,
     /// Calls set aside for it; none after a restart.
     reservation: Option<Reservation>,
@@ -87,8 +87,8 @@ impl OpenJob {
 pub(super) enum Look {
     /// It still runs.
     Running,
-    /// It has ended so, row by row; with the time its oldest request came.
-    Ended(Vec<(u64, Outcome)>, u64),
+    /// It has ended so, row by row; with the time its oldest request came, if that is known.
+    Ended(Vec<(u64, Outcome)>, Option<u64>),
 }
 
 /// What became of changes for which a job was opened.
@@ -117,7 +117,7 @@ pub(super) fn resume(job: Job, now: Duration) -> Result<OpenJob, Vec<(u64, Outco
                 target: job.changes.first().map(|change| change.target.clone()).unwrap_or_default(),
                 fields: fields_of(&changes),
                 tried,
-                received_ms: 0,
+                received_ms: None,
                 priority,
                 reservation: None,
                 looks: 0,
@@ -200,7 +200,7 @@ pub(super) async fn open(
     org.store.put_job(&info.id, pack(&entry), &seqs).await?;
     mark(org, None).await?;
     org.pass(Point::AfterPutJob);
-    let received_ms = changes.iter().map(|change| change.entry.received_ms).min().unwrap_or_default();
+    let received_ms = changes.iter().map(|change| change.entry.received_ms).min();
     let mut open = OpenJob {
         id: info.id,
         look_at: org.clock.monotonic(),

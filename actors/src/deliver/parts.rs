@@ -28,16 +28,16 @@ pub(super) enum Way {
 
 /// Changes of one target and operation that go together.
 #[derive(Clone, Debug)]
-pub(super) struct Part {
-    /// How.
+pub(super) struct WritePart {
+    /// How they are sent.
     pub way: Way,
-    /// At least one.
+    /// The changes, at least one.
     pub changes: Vec<Outgoing>,
 }
 
 /// All changes of one target, in parts; what was refused because of a lock after the others, in smaller parts the
 /// oftener it was.
-pub(super) fn parts(mut changes: Vec<Outgoing>, limits: Limits) -> Vec<Part> {
+pub(super) fn parts(mut changes: Vec<Outgoing>, limits: Limits) -> Vec<WritePart> {
     changes.sort_by(|one, other| one.entry.source_id.cmp(&other.entry.source_id));
     let mut parts = Vec::new();
     for operation in [Operation::Upsert, Operation::Update, Operation::Delete] {
@@ -53,10 +53,10 @@ pub(super) fn parts(mut changes: Vec<Outgoing>, limits: Limits) -> Vec<Part> {
     parts
 }
 
-fn add(parts: &mut Vec<Part>, changes: Vec<Outgoing>, resend: Resend, limits: Limits) {
+fn add(parts: &mut Vec<WritePart>, changes: Vec<Outgoing>, resend: Resend, limits: Limits) {
     let size = match resend {
         Resend::Usual if route(changes.len(), limits.bulk_from, limits.strategy) == WriteLane::Bulk => {
-            parts.push(Part { way: Way::Bulk, changes });
+            parts.push(WritePart { way: Way::Bulk, changes });
             return;
         }
         Resend::Usual | Resend::ByRest => COLLECTIONS_MAX,
@@ -67,13 +67,13 @@ fn add(parts: &mut Vec<Part>, changes: Vec<Outgoing>, resend: Resend, limits: Li
     };
     // So many small calls would cost more than a job of the losers alone.
     if resend == Resend::Apart && changes.len().div_ceil(size) >= BULK_CALLS {
-        parts.push(Part { way: Way::Bulk, changes });
+        parts.push(WritePart { way: Way::Bulk, changes });
         return;
     }
     let mut rest = changes;
     while !rest.is_empty() {
         let tail = rest.split_off(cut(&rest, size));
-        parts.push(Part { way: Way::Rest, changes: rest });
+        parts.push(WritePart { way: Way::Rest, changes: rest });
         rest = tail;
     }
 }

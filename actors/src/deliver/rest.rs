@@ -2,7 +2,7 @@
 //!
 //! Here: one call and what each record came to. Not here: what to write (`writer`), the verdict (`outcome`).
 
-use orgpipe_reconcile::{Operation, Row};
+use orgpipe_reconcile::{Operation, Row, route::COLLECTIONS_MAX};
 use orgpipe_salesforce::{
     error::ErrorClass,
     failure::CallError,
@@ -16,6 +16,9 @@ use crate::{
     org::{context::OrgContext, step_error::StepError},
     priority::Priority,
 };
+
+// Otherwise the route would be chosen for other calls than are made here.
+const _: () = assert!(COLLECTIONS_MAX == COLLECTION_RECORDS_MAX);
 
 /// Writes changes of one target and operation, all of them or none decided: an error means that none may be taken as decided,
 /// although some may be written, and that all should be tried again.

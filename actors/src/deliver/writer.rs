@@ -1,8 +1,13 @@
-//! WriterActor: what is due on egress → REST or Bulk API 2.0 → each change's end.
+//! `WriterActor`: what is due on egress → REST or Bulk API 2.0 → each change's end.
 //!
-//! Here: the order of a step, and who waits for what. Not here: calls (`rest`, `bulk`), verdicts (`outcome`).
+//! Here: the order of a step, and who waits for what. Not here: calls (`rest`, `bulk`), verdicts (`outcome`), which
+//! changes are in memory (`window`).
 //!
-//! A Bulk job is looked at when it is due and never waited for, so live changes go out while it runs.
+//! Started by: `OrgActor`, one per org. Takes: `Decided` from the ingest, which it answers at once, `Wake` and `Stop`.
+//! Asks: the org, within its rate and its budget, and the store. Sends: nothing. If it dies: a fresh one goes on with
+//! the stored Bulk jobs, then with what is due on disk.
+//!
+//! Invariant: a Bulk job is looked at when it is due and never waited for, so live changes go out while it runs.
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
 
@@ -23,12 +28,13 @@ use crate::{
     org::{
         context::OrgContext,
         describe::describe_target,
-        identity,
+        identity::{self, SupersededUpTo},
         messages::Decided,
         part::{Part, State},
         step_error::StepError,
     },
     priority::Priority,
+    problem::Problem,
     retry::{Delays, until},
     runtime::worker::{self, LOOK_AGAIN, Next, Steps, Stop, Wake, Work, Worker},
 };
@@ -43,9 +49,6 @@ const MESSAGE_LATE: Duration = Duration::from_millis(100);
 const LINGER_LOOK: Duration = Duration::from_millis(250);
 
 /// Writes the changes of one org, within its limits.
-///
-/// Started by: its `OrgActor`. Takes: [`Decided`] from the ingest. Asks: the org, over governor and budget, and the store. If
-/// it dies, a fresh one goes on with the stored Bulk jobs, then with what is due on disk.
 pub(crate) struct WriterActor {
     steps: Steps<Writer>,
     window: Rc<RefCell<ChangeWindow>>,
@@ -146,31 +149,31 @@ impl Writer {
     async fn resume(&self) -> Result<Vec<OpenJob>, StepError> {
         let org = &self.org;
         org.store.release().await?;
-        let superseded_up_to = identity::superseded_up_to(&org.store).await?;
+        let superseded = SupersededUpTo::read(&org.store).await?;
         let mut jobs = Vec::new();
         for job in org.store.jobs().await? {
             let id = job.id.clone();
             // A job holds changes of one org, and is of that one itself.
-            if job.changes.iter().any(|change| change.seq <= superseded_up_to) {
+            if job.changes.iter().any(|change| superseded.covers(change.seq)) {
                 let outcomes = job.changes.iter().map(|change| (change.seq, given_up())).collect();
-                self.resolve(outcomes, Some(id), 0).await?;
+                self.resolve(outcomes, Some(id), None).await?;
                 continue;
             }
             match bulk::resume(job, org.clock.monotonic()) {
                 Ok(job) => jobs.push(job),
-                Err(outcomes) => self.resolve(outcomes, Some(id), 0).await?,
+                Err(outcomes) => self.resolve(outcomes, Some(id), None).await?,
             }
         }
-        self.give_up(superseded_up_to).await?;
+        self.give_up(superseded).await?;
         bulk::abort_lost(org, &jobs).await?;
         Ok(jobs)
     }
 
-    /// Ends the changes up to number `superseded_up_to`, due or not: they were made of an org that the login led to before.
-    async fn give_up(&self, superseded_up_to: u64) -> Result<(), StepError> {
+    /// Ends the changes that were made of an org that the login led to before, due or not.
+    async fn give_up(&self, superseded: SupersededUpTo) -> Result<(), StepError> {
         let org = &self.org;
         let oldest = org.store.progress().await?.oldest_change;
-        if oldest.is_none_or(|oldest| oldest > superseded_up_to) {
+        if !oldest.is_some_and(|oldest| superseded.covers(oldest)) {
             return Ok(());
         }
         loop {
@@ -178,9 +181,9 @@ impl Writer {
             if taken.is_empty() {
                 break;
             }
-            let of_before = taken.iter().filter(|seq| **seq <= superseded_up_to);
+            let of_before = taken.iter().filter(|seq| superseded.covers(**seq));
             let outcomes = of_before.map(|seq| (*seq, given_up())).collect();
-            self.resolve(outcomes, None, 0).await?;
+            self.resolve(outcomes, None, None).await?;
         }
         Ok(org.store.release().await?)
     }
@@ -270,7 +273,7 @@ impl Writer {
     async fn send(&mut self, numbers: Vec<u64>) -> Result<(), StepError> {
         let (mut outgoing, unreadable) = self.outgoing(&numbers).await?;
         if !unreadable.is_empty() {
-            self.resolve(unreadable, None, 0).await?;
+            self.resolve(unreadable, None, None).await?;
         }
         for change in &mut outgoing {
             self.org.schemas.strip(&change.entry.target, &mut change.entry.fields);
@@ -326,12 +329,12 @@ impl Writer {
         outcomes
     }
 
-    /// Commit C.
+    /// Gives changes their end: commit C.
     async fn resolve(
         &self,
         outcomes: Vec<(u64, Outcome)>,
         finished_job: Option<String>,
-        received_ms: u64,
+        received_ms: Option<u64>,
     ) -> Result<(), StepError> {
         let org = &self.org;
         let outcomes = self.mended(outcomes).await;
@@ -351,7 +354,7 @@ impl Writer {
         org.pass(Point::BeforeC);
         org.store.resolve(Resolve { outcomes, finished_job, at_ms, by, changes }).await?;
         org.pass(Point::AfterC);
-        if written > 0 && received_ms > 0 {
+        if let Some(received_ms) = received_ms.filter(|_| written > 0) {
             org.board.written(received_ms, org.clock.now_ms());
         }
         Ok(())
@@ -363,8 +366,9 @@ fn given_up() -> Outcome {
     Outcome::Superseded { reason: identity::SUPERSEDED.to_owned() }
 }
 
-fn oldest(changes: &[Outgoing]) -> u64 {
-    changes.iter().map(|change| change.entry.received_ms).min().unwrap_or_default()
+/// When the oldest of their requests came, Unix milliseconds.
+fn oldest(changes: &[Outgoing]) -> Option<u64> {
+    changes.iter().map(|change| change.entry.received_ms).min()
 }
 
 impl Work for Writer {
@@ -378,9 +382,9 @@ impl Work for Writer {
             Err(error) => {
                 let wait = self.delays.next(self.org.clock.jitter());
                 let wait = until(error.again_at_ms(), self.org.clock.now_ms(), wait);
-                let (note, hint) = (format!("writing waits: {error}"), error.hint());
-                self.org.board.set(Part::Writer, State::Waiting, &note, &hint, self.org.clock.now_ms());
-                tracing::warn!(org = self.org.id(), wait_secs = wait.as_secs_f32(), "{note}. {hint}");
+                let problem = Problem::of("writing waits", &error);
+                self.org.board.trouble(Part::Writer, State::Waiting, &problem, self.org.clock.now_ms());
+                tracing::warn!(org = self.org.id(), wait_secs = wait.as_secs_f32(), "{problem}");
                 Next::After(wait)
             }
         };

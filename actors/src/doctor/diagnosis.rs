@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use orgpipe_salesforce::error::ErrorClass;
 
 use super::{
-    Finding, Topic,
     facts::{Facts, ObjectFacts, SettingFacts},
+    finding::{Finding, Topic},
     fixes,
     needs::{Needs, ObjectNeed, event_of},
 };
@@ -26,42 +26,43 @@ const DELIVERIES_LOW: f64 = 0.1;
 
 /// Everything to be told, the worst first.
 pub(super) fn findings(needs: &Needs, facts: &Facts) -> Vec<Finding> {
-    let mut found = Found { needs, facts, all: Vec::new() };
-    found.reach();
-    if facts.identity().is_some() && !found.is_closed() {
-        let explained = found.package();
+    let mut diagnosis = Diagnosis { needs, facts, all: Vec::new() };
+    diagnosis.reach();
+    if facts.identity().is_some() && !diagnosis.is_closed() {
+        let explained = diagnosis.package();
         for (object, need) in &needs.objects {
             if !explained.contains(object.as_str()) {
-                found.object(object, need);
+                diagnosis.object(object, need);
             }
         }
-        found.queries();
+        diagnosis.queries();
         for channel in &needs.channels {
             if event_of(channel).is_none_or(|event| !explained.contains(event)) {
-                found.channel(channel);
+                diagnosis.channel(channel);
             }
         }
         if let Some(setting) = needs.setting.as_ref().filter(|setting| !explained.contains(setting.as_str()))
         {
-            found.setting(setting);
+            diagnosis.setting(setting);
         }
-        found.version();
-        found.allowances();
+        diagnosis.version();
+        diagnosis.allowances();
     }
-    let mut all = found.all;
+    let mut all = diagnosis.all;
     all.sort_by(|a, b| {
         b.severity.cmp(&a.severity).then(a.topic.cmp(&b.topic)).then(a.subject.cmp(&b.subject))
     });
     all
 }
 
-struct Found<'f> {
+/// The findings so far, and what they are made from.
+struct Diagnosis<'f> {
     needs: &'f Needs,
     facts: &'f Facts,
     all: Vec<Finding>,
 }
 
-impl<'f> Found<'f> {
+impl<'f> Diagnosis<'f> {
     fn add(&mut self, severity: Severity, topic: Topic, subject: &str, message: String, fix: String) {
         let (subject, grantable) = (subject.to_owned(), topic.is_grantable());
         self.all.push(Finding { severity, topic, subject, message, fix, grantable });
@@ -238,17 +239,19 @@ impl<'f> Found<'f> {
     }
 
     fn channel(&mut self, channel: &str) {
-        let Some(Err((reason, hint))) = self.facts.subscriptions.get(channel) else { return };
+        let Some(Err(problem)) = self.facts.subscriptions.get(channel) else { return };
         let hidden = |event: &&str| self.facts.objects.get(*event) == Some(&None);
         if let Some(event) = event_of(channel).filter(hidden) {
             let message = format!(
-                "{event} is not there for the integration user, who needs Read to be told of changes ({reason})"
+                "{event} is not there for the integration user, who needs Read to be told of changes ({})",
+                problem.reason
             );
             let fix = fixes::object(self.needs, event, "Read");
             self.add(Severity::Error, Topic::Event, event, message, fix);
         } else {
-            let message = format!("{channel} cannot be subscribed to: {reason}");
-            self.add(Severity::Error, Topic::Subscription, channel, message, hint.clone());
+            let message = format!("{channel} cannot be subscribed to: {}", problem.reason);
+            let fix = problem.hint.clone().unwrap_or_default();
+            self.add(Severity::Error, Topic::Subscription, channel, message, fix);
         }
     }
 

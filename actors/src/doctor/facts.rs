@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use orgpipe_salesforce::{Row, error::ApiError, failure::CallError, limits::ApiUsage, oauth::LoginError};
 use serde_json::Value;
 
+use crate::problem::Problem;
+
 /// All that was found. What could not be asked any more is empty.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
@@ -29,7 +31,7 @@ pub(super) struct Facts {
     /// By sync: whether a record is seen, or why the query fails.
     pub queries: BTreeMap<String, Result<bool, CallError>>,
     /// By channel: why it is refused, and what Salesforce's words mean.
-    pub subscriptions: BTreeMap<String, Result<(), (String, String)>>,
+    pub subscriptions: BTreeMap<String, Result<(), Problem>>,
     /// The custom setting.
     pub setting: Option<SettingFacts>,
     /// The installed package's version, if we may see it.

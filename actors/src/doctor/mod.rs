@@ -1,96 +1,27 @@
 //! The doctor: whether an org gives us all that its syncs need, and who can mend what it does not.
 //!
-//! In reading order: `needs` (what the settings ask for), `facts` (what was found), `probe` (asking the org),
-//! `diagnosis` (from both to findings, pure), `permission_set` (what a permission set can mend, as its file).
+//! In reading order: `needs` (what the settings ask for), `facts` (what the org shows), `probe` (asking the org),
+//! `finding` (what an operator is told), `diagnosis` (from needs and facts to findings, pure), `fixes` (where to click),
+//! `permission_set` (what a permission set can mend, as its file).
 //! Here: what an operator is told. Not here: the check of the settings (`check`), running orgs (`supervise`).
 
 mod diagnosis;
 mod facts;
+mod finding;
 mod fixes;
 mod needs;
 mod permission_set;
 mod probe;
 
-pub use self::permission_set::PermissionSet;
 use orgpipe_salesforce::{failure::CallError, http::HttpClient};
 use serde::Serialize;
 
 use crate::{clock::Clock, settings::OrgSettings, severity::Severity};
 
-/// What a finding is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Topic {
-    /// The org, or Salesforce's login host, does not answer.
-    Unreachable,
-    /// The clocks of this machine and of Salesforce differ.
-    Clock,
-    /// The login is refused.
-    Login,
-    /// The app does not let the user in.
-    App,
-    /// The system permission "API Enabled".
-    ApiEnabled,
-    /// The org's API calls of the day.
-    Allowance,
-    /// The org's event deliveries of the day.
-    Deliveries,
-    /// The package, or its permission set, is not there at all.
-    Package,
-    /// The package is there, but under another namespace.
-    Namespace,
-    /// The package is older than this program.
-    PackageVersion,
-    /// Rights on an object.
-    Object,
-    /// A right on a field.
-    Field,
-    /// A field that nobody can write.
-    Computed,
-    /// A field that is no external ID.
-    ExternalId,
-    /// The records of others.
-    Records,
-    /// The query of a refresh.
-    Query,
-    /// An event.
-    Event,
-    /// A subscription, for another reason.
-    Subscription,
-    /// Reading the custom setting.
-    Setting,
-    /// The custom setting's row for our user.
-    SettingRow,
-    /// The package's flows are switched off.
-    Flows,
-}
-
-impl Topic {
-    /// Whether a permission set can mend it.
-    fn is_grantable(self) -> bool {
-        matches!(
-            self,
-            Self::ApiEnabled | Self::Object | Self::Field | Self::Records | Self::Event | Self::Setting
-        )
-    }
-}
-
-/// Something an operator should know, and what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// How much it matters.
-    pub severity: Severity,
-    /// What it is about.
-    pub topic: Topic,
-    /// Which object, field, channel or the like, as the org calls it; empty if there is only one.
-    pub subject: String,
-    /// What is wrong, and what does not work because of it.
-    pub message: String,
-    /// The permission or setting by its name, and where to click.
-    pub fix: String,
-    /// Whether the report's permission set mends it.
-    pub grantable: bool,
-}
+pub use self::{
+    finding::{Finding, Topic},
+    permission_set::PermissionSet,
+};
 
 /// What came of an examination.
 #[derive(Clone, Debug, Serialize)]

@@ -9,8 +9,8 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use serde::Serialize;
 
 use super::{
-    Finding, Topic,
     facts::Facts,
+    finding::{Finding, Topic},
     needs::{Needs, ObjectNeed, event_of},
 };
 use crate::contract::{Contract, named};

@@ -27,7 +27,7 @@ use super::{
     facts::{Facts, Identity, ObjectFacts, SettingFacts},
     needs::{Needs, event_of},
 };
-use crate::{clock::Clock, settings::OrgSettings};
+use crate::{clock::Clock, problem::Problem, settings::OrgSettings};
 
 /// Steps of one subscription; a good one takes some ten.
 const STEPS_MAX: usize = 200;
@@ -190,7 +190,7 @@ impl Line<'_> {
     }
 
     /// Subscribes to new events of every channel, and takes leave before any is fetched.
-    async fn subscribe(&self, needs: &Needs, clock: Clock) -> BTreeMap<String, Result<(), (String, String)>> {
+    async fn subscribe(&self, needs: &Needs, clock: Clock) -> BTreeMap<String, Result<(), Problem>> {
         let mut verdicts = BTreeMap::new();
         let wanted = needs.channels.iter().map(|channel| Wanted {
             channel: channel.clone(),
@@ -235,20 +235,20 @@ impl Line<'_> {
     }
 }
 
-fn note(report: Report, needs: &Needs, verdicts: &mut BTreeMap<String, Result<(), (String, String)>>) {
-    let mut all = |reason: String, hint: &str| {
+fn note(report: Report, needs: &Needs, verdicts: &mut BTreeMap<String, Result<(), Problem>>) {
+    let mut all = |problem: &Problem| {
         for channel in &needs.channels {
-            verdicts.entry(channel.clone()).or_insert_with(|| Err((reason.clone(), hint.to_owned())));
+            verdicts.entry(channel.clone()).or_insert_with(|| Err(problem.clone()));
         }
     };
     match report {
         Report::Subscribed { channel, .. } => _ = verdicts.insert(channel, Ok(())),
         Report::Refused { channel: Some(channel), reason, hint, .. } => {
-            verdicts.insert(channel, Err((reason, hint.to_owned())));
+            verdicts.insert(channel, Err(Problem::new(reason, hint)));
         }
-        Report::Refused { channel: None, reason, hint, .. } => all(reason, hint),
-        Report::Lost { reason, .. } => all(reason, ""),
-        Report::LoginFailed { .. } => all("the token was refused".to_owned(), ""),
+        Report::Refused { channel: None, reason, hint, .. } => all(&Problem::new(reason, hint)),
+        Report::Lost { reason, .. } => all(&Problem::passing(reason)),
+        Report::LoginFailed { .. } => all(&Problem::passing("the token was refused")),
         _ => {}
     }
 }

@@ -19,7 +19,7 @@ use orgpipe_salesforce::{error::ErrorClass, failure::CallError, rest::describe};
 use super::{
     api::gate::Reservation,
     context::OrgContext,
-    schemas::{Quarantined, Target},
+    schemas::{FreshDescribe, Quarantined, Target},
     step_error::StepError,
 };
 use crate::{priority::Priority, settings::SyncSettings};
@@ -107,7 +107,7 @@ pub(crate) async fn describe_target(
     let mut drift: Vec<(String, Drift)> = syncs.flat_map(|sync| drifted(&sync.mapping, &describe)).collect();
     drift.sort_unstable();
     drift.dedup();
-    let fresh = (describe, described.last_modified);
+    let fresh = FreshDescribe { describe, last_modified: described.last_modified };
     let (target, entered, left) = org.schemas.known().take(object, fresh, drift, now, org.clock.now_ms());
     for one in entered {
         tracing::error!(org = org.id(), "{}", one.sentence());

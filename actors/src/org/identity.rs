@@ -20,7 +20,24 @@ pub(crate) async fn is_other(store: &OrgStore, org_id: &str) -> Result<bool, Sto
     Ok(false)
 }
 
-/// The number up to which what waits was made of an org before; 0 if the login has always led to this one.
-pub(crate) async fn superseded_up_to(store: &OrgStore) -> Result<u64, StoreError> {
-    Ok(store.number(Position::SupersededUpTo).await?.unwrap_or_default())
+/// The number up to which what waits was made of an org before; none if the login has always led to this one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SupersededUpTo(Option<u64>);
+
+impl SupersededUpTo {
+    /// As it is stored.
+    pub(crate) async fn read(store: &OrgStore) -> Result<Self, StoreError> {
+        Ok(Self(store.number(Position::SupersededUpTo).await?))
+    }
+
+    /// Nothing is.
+    #[cfg(test)]
+    pub(crate) fn nothing() -> Self {
+        Self(None)
+    }
+
+    /// Whether the request or change of this number was made of an org before.
+    pub(crate) fn covers(self, seq: u64) -> bool {
+        self.0.is_some_and(|up_to| seq <= up_to)
+    }
 }

@@ -21,6 +21,12 @@ impl Default for MemoryBudget {
 }
 
 impl MemoryBudget {
+    /// Another budget than the usual one.
+    #[cfg(test)]
+    pub(crate) fn of(bytes: usize) -> Self {
+        Self(Arc::new(AtomicUsize::new(bytes)))
+    }
+
     /// A share that holds nothing yet and may grow to `bytes_max`.
     pub(crate) fn share(&self, bytes_max: usize) -> MemoryShare {
         MemoryShare { budget: self.clone(), bytes_max, held: 0 }
@@ -67,7 +73,7 @@ mod tests {
 
     #[test]
     fn shares_are_bounded_each_and_together_and_come_back() {
-        let budget = MemoryBudget(Arc::new(AtomicUsize::new(100)));
+        let budget = MemoryBudget::of(100);
         let (mut one, mut other) = (budget.share(70), budget.share(70));
         assert!(one.take(70) && !one.take(1), "its own bound");
         assert!(other.take(30) && !other.take(1), "the bound of all");

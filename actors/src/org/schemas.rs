@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Here: how long a describe is trusted, and telling about quarantines. Not here: what has drifted
-//! (`reconcile::drift`), who leaves the fields out (`decide/fetch.rs`, `deliver::writer`).
+//! (`reconcile::drift`), who leaves the fields out (`decide/fetch.rs`, `deliver/writer.rs`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -105,7 +105,15 @@ impl Target {
 #[derive(Debug, Default)]
 pub(crate) struct Schemas(Mutex<Known>);
 
-/// Pure: time is an argument.
+/// A describe as it was just read.
+#[derive(Debug)]
+pub(super) struct FreshDescribe {
+    pub describe: Describe,
+    /// When the object was changed last, as the answer's header spells it; to ask only for changes.
+    pub last_modified: Option<String>,
+}
+
+/// What is known of the targets. Pure: time is an argument.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     targets: BTreeMap<String, Entry>,
@@ -150,15 +158,15 @@ impl Known {
     pub(super) fn take(
         &mut self,
         object: &str,
-        (describe, last_modified): (Describe, Option<String>),
+        fresh: FreshDescribe,
         drifted: Vec<(String, Drift)>,
         now: Duration,
         now_ms: u64,
     ) -> (Target, Vec<Quarantined>, Vec<Quarantined>) {
         self.doubted.remove(object);
         let quarantined = Arc::new(drifted.iter().map(|(field, _)| field.to_ascii_lowercase()).collect());
-        let target = Target { describe: Arc::new(describe), quarantined };
-        let entry = Entry { target: target.clone(), read: now, last_modified };
+        let target = Target { describe: Arc::new(fresh.describe), quarantined };
+        let entry = Entry { target: target.clone(), read: now, last_modified: fresh.last_modified };
         self.targets.insert(object.to_owned(), entry);
         let before: Vec<Quarantined> = self.quarantined.extract_if(.., |one| one.object == object).collect();
         let mut entered = Vec::new();
@@ -301,9 +309,10 @@ mod tests {
         Duration::from_secs(secs)
     }
 
-    fn describe() -> (Describe, Option<String>) {
+    fn describe() -> FreshDescribe {
         let json = serde_json::json!({ "name": "A__c", "fields": [] });
-        (Describe::from_json(json.as_object().expect("an object")).expect("readable"), Some("then".into()))
+        let describe = Describe::from_json(json.as_object().expect("an object")).expect("readable");
+        FreshDescribe { describe, last_modified: Some("then".into()) }
     }
 
     #[test]

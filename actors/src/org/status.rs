@@ -7,6 +7,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use orgpipe_salesforce::limits::ApiUsage;
 use serde::Serialize;
 
 use super::{
@@ -15,7 +16,7 @@ use super::{
     schemas::Quarantined,
     subscription::Subscription,
 };
-use crate::{receipt::Receipt, severity::Severity};
+use crate::{problem::Problem, receipt::Receipt, severity::Severity};
 
 /// One part as shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -99,7 +100,7 @@ pub struct Reading {
 }
 
 impl OrgStatus {
-    /// The operator's wish, if it is not to run; else the state that matters most: parked before waiting before
+    /// What an operator wants of it, if that is not to run; else the state that matters most: parked before waiting before
     /// starting before running.
     pub fn worst(&self) -> State {
         match self.desired {
@@ -137,13 +138,18 @@ impl Board {
     pub(crate) fn subscription(&self, now_ms: u64, note: impl FnOnce(&mut Subscription)) {
         let mut status = self.lock();
         note(&mut status.subscription);
-        let (state, note, hint) = status.subscription.summary();
-        set(&mut status, Part::Stream, state, &note, &hint, now_ms);
+        let (state, problem) = status.subscription.summary();
+        set(&mut status, Part::Stream, state, problem.as_ref(), now_ms);
     }
 
-    /// Notes what a part is at; `since_ms` moves only when state or note change.
-    pub(crate) fn set(&self, part: Part, state: State, note: &str, hint: &str, now_ms: u64) {
-        set(&mut self.lock(), part, state, note, hint, now_ms);
+    /// Notes what a part is at, where nothing is wrong.
+    pub(crate) fn set(&self, part: Part, state: State, now_ms: u64) {
+        set(&mut self.lock(), part, state, None, now_ms);
+    }
+
+    /// Notes what a part is at, and why; `since_ms` moves only when the state or the reason changes.
+    pub(crate) fn trouble(&self, part: Part, state: State, problem: &Problem, now_ms: u64) {
+        set(&mut self.lock(), part, state, Some(problem), now_ms);
     }
 
     /// What an operator wants now.
@@ -177,7 +183,7 @@ impl Board {
 
     /// A part does what it should.
     pub(crate) fn running(&self, part: Part, now_ms: u64) {
-        self.set(part, State::Running, "", "", now_ms);
+        self.set(part, State::Running, now_ms);
     }
 
     /// A part ended and is started again.
@@ -189,10 +195,10 @@ impl Board {
     }
 
     /// One more API call, and what Salesforce told about the day's.
-    pub(crate) fn called(&self, usage: Option<(u64, u64)>) {
+    pub(crate) fn called(&self, usage: Option<ApiUsage>) {
         let mut status = self.lock();
         status.calls += 1;
-        status.api_usage = usage.or(status.api_usage);
+        status.api_usage = usage.map(|usage| (usage.used, usage.max)).or(status.api_usage);
     }
 
     /// A record was written whose request had come at `received_ms`.
@@ -229,8 +235,10 @@ impl Board {
     }
 }
 
-fn set(status: &mut OrgStatus, part: Part, state: State, note: &str, hint: &str, now_ms: u64) {
+fn set(status: &mut OrgStatus, part: Part, state: State, problem: Option<&Problem>, now_ms: u64) {
     let entry = entry(status, part, now_ms);
+    let note = problem.map_or("", |problem| problem.reason.as_str());
+    let hint = problem.and_then(|problem| problem.hint.as_deref()).unwrap_or_default();
     if entry.state != state || entry.note != note {
         note.clone_into(&mut entry.note);
         hint.clone_into(&mut entry.hint);
@@ -258,8 +266,9 @@ mod tests {
         let board = Board::default();
         assert_eq!(board.status().worst(), State::Stopped);
         board.running(Part::Ingest, 1);
-        board.set(Part::Login, State::Waiting, "the login was refused", "look at the key", 2);
-        board.set(Part::Login, State::Waiting, "the login was refused", "look at the key", 9);
+        let problem = Problem::new("the login was refused", "look at the key");
+        board.trouble(Part::Login, State::Waiting, &problem, 2);
+        board.trouble(Part::Login, State::Waiting, &problem, 9);
         let status = board.status();
         assert_eq!(status.worst(), State::Waiting);
         let (part, why) = status.trouble().expect("the login waits");

@@ -13,7 +13,7 @@ use orgpipe_salesforce::{
 };
 use orgpipe_store::StoreError;
 
-use crate::vendor::lookup::LookupError;
+use crate::{problem::Hint, vendor::lookup::LookupError};
 
 /// Why a call is held back, to leave calls for the customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +27,16 @@ pub(crate) enum QuotaWait {
     /// All of it.
     #[error("the org's API calls of a day are used up")]
     Day,
+}
+
+impl QuotaWait {
+    fn hint(self) -> &'static str {
+        match self {
+            Self::Share => "Raise the org's `daily_share` to spend more of its calls.",
+            Self::Reserve => "Lower the org's `reserve` to spend more of its calls.",
+            Self::Day => "Find out in the org's Setup, Company Information, who uses them.",
+        }
+    }
 }
 
 /// Why a step went no further.
@@ -43,7 +53,7 @@ pub(crate) enum StepError {
     WaitingForQuota {
         /// When to ask again, Unix milliseconds.
         until_ms: u64,
-        /// Why.
+        /// Why it is held back.
         why: QuotaWait,
     },
     /// The login leads to another org than before, which is to be dealt with first.
@@ -119,24 +129,19 @@ impl StepError {
             _ => None,
         }
     }
+}
 
-    /// What an operator can do about it; empty if there is nothing to do.
-    pub(crate) fn hint(&self) -> String {
+impl Hint for StepError {
+    fn hint(&self) -> Option<String> {
         match self {
-            Self::Store(error) => error.hint().unwrap_or_default(),
-            Self::Call(error) => error.hint().unwrap_or_default(),
-            Self::WaitingForQuota { why, .. } => match why {
-                QuotaWait::Share => "Raise the org's `daily_share` to spend more of its calls.".to_owned(),
-                QuotaWait::Reserve => "Lower the org's `reserve` to spend more of its calls.".to_owned(),
-                QuotaWait::Day => {
-                    "Find out in the org's Setup, Company Information, who uses them.".to_owned()
-                }
-            },
-            Self::OtherOrg | Self::ShuttingDown => String::new(),
-            Self::Lookup(error) => error.hint().to_owned(),
-            Self::Unfit { unfit, .. } => unfit.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Call(error) => error.hint(),
+            Self::WaitingForQuota { why, .. } => Some(why.hint().to_owned()),
+            Self::OtherOrg | Self::ShuttingDown => None,
+            Self::Lookup(error) => Some(error.hint().to_owned()),
+            Self::Unfit { unfit, .. } => Some(unfit.hint()),
             Self::Unusable { .. } => {
-                "Check the target's API name and the integration user's permissions.".to_owned()
+                Some("Check the target's API name and the integration user's permissions.".to_owned())
             }
         }
     }

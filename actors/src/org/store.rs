@@ -113,6 +113,12 @@ impl OrgStore {
         Self { store, org: org.to_owned() }
     }
 
+    /// How often the store was read, over all orgs.
+    #[cfg(test)]
+    pub(crate) fn reads(&self) -> orgpipe_store::Reads {
+        self.store.reads()
+    }
+
     /// The stored value.
     pub(crate) async fn bytes(&self, position: Position<'_>) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.store.position(&self.org, &position.name()).await?.filter(|value| !value.is_empty()))
@@ -138,7 +144,7 @@ impl OrgStore {
         Ok(())
     }
 
-    /// Point A.
+    /// Commit A: takes requests in, with the positions behind them.
     pub(crate) async fn append(&self, append: Append) -> Result<Appended, StoreError> {
         self.store.append(&self.org, append).await
     }
@@ -158,7 +164,7 @@ impl OrgStore {
         self.store.ingress_behind(&self.org, lane, after, records_max).await
     }
 
-    /// Point B.
+    /// Commit B: takes requests off ingress and puts their changes on egress.
     pub(crate) async fn settle(&self, settle: Settle) -> Result<Settled, StoreError> {
         self.store.settle(&self.org, settle).await
     }
@@ -192,7 +198,7 @@ impl OrgStore {
         self.store.release(&self.org).await
     }
 
-    /// Point C.
+    /// Commit C: gives changes their end.
     pub(crate) async fn resolve(&self, resolve: Resolve) -> Result<(), StoreError> {
         self.store.resolve(&self.org, resolve).await
     }

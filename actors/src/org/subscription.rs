@@ -8,6 +8,7 @@ use orgpipe_salesforce::{cometd::Fault, limits::EVENT_RETENTION};
 use serde::Serialize;
 
 use super::part::State;
+use crate::problem::Problem;
 
 /// The subscription of one org. Counters start with the service.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -47,6 +48,9 @@ pub struct ChannelStatus {
     pub retention_secs: u64,
     /// Times that events may have been missed.
     pub gaps: u64,
+    /// The channel itself is refused, whatever becomes of the session.
+    #[serde(skip)]
+    refused: bool,
 }
 
 impl ChannelStatus {
@@ -62,15 +66,17 @@ impl ChannelStatus {
             position_age_secs: None,
             retention_secs: EVENT_RETENTION.as_secs(),
             gaps: 0,
+            refused: false,
         }
     }
 
-    fn set(&mut self, state: State, note: &str, hint: &str, now_ms: u64) {
+    fn set(&mut self, state: State, problem: Option<&Problem>, now_ms: u64) {
         if self.state != state {
             self.since_ms = now_ms;
         }
-        self.state = state;
-        note.clone_into(&mut self.note);
+        (self.state, self.refused) = (state, false);
+        problem.map_or("", |problem| problem.reason.as_str()).clone_into(&mut self.note);
+        let hint = problem.and_then(|problem| problem.hint.as_deref()).unwrap_or_default();
         hint.clone_into(&mut self.hint);
     }
 }
@@ -80,26 +86,25 @@ impl Subscription {
     pub(crate) fn wanted(&mut self, channel: &str, position_ms: Option<u64>, now_ms: u64) {
         let entry = self.channel(channel, now_ms);
         entry.position_ms = position_ms;
-        entry.set(State::Starting, "", "", now_ms);
+        entry.set(State::Starting, None, now_ms);
     }
 
     /// Salesforce delivers a channel.
     pub(crate) fn subscribed(&mut self, channel: &str, now_ms: u64) {
-        self.channel(channel, now_ms).set(State::Running, "", "", now_ms);
+        self.channel(channel, now_ms).set(State::Running, None, now_ms);
     }
 
     /// Salesforce refused a channel.
-    pub(crate) fn refused(&mut self, channel: &str, note: &str, hint: &str, now_ms: u64) {
-        self.channel(channel, now_ms).set(State::Waiting, note, hint, now_ms);
+    pub(crate) fn refused(&mut self, channel: &str, problem: &Problem, now_ms: u64) {
+        let entry = self.channel(channel, now_ms);
+        entry.set(State::Waiting, Some(problem), now_ms);
+        entry.refused = true;
     }
 
     /// There is no session: what was delivered is not any more. A channel that was refused keeps its own reason.
-    pub(crate) fn disconnected(&mut self, note: &str, hint: &str, now_ms: u64) {
-        for channel in self.channels.values_mut() {
-            let own = channel.state == State::Waiting && channel.note.starts_with(REFUSED);
-            if !own {
-                channel.set(State::Waiting, note, hint, now_ms);
-            }
+    pub(crate) fn disconnected(&mut self, problem: &Problem, now_ms: u64) {
+        for channel in self.channels.values_mut().filter(|channel| !channel.refused) {
+            channel.set(State::Waiting, Some(problem), now_ms);
         }
     }
 
@@ -123,14 +128,16 @@ impl Subscription {
         *self.faults.entry(fault.name()).or_default() += 1;
     }
 
-    /// What speaks for all channels: the first that is disconnected, or one that has yet to begin, or that all is well.
-    pub(crate) fn summary(&self) -> (State, String, String) {
+    /// What speaks for all channels: the first that is disconnected and why, or one that has yet to begin, or that all is
+    /// well.
+    pub(crate) fn summary(&self) -> (State, Option<Problem>) {
         let find = |state| self.channels.iter().find(move |(_, channel)| channel.state == state);
         if let Some((name, channel)) = find(State::Waiting) {
-            return (State::Waiting, format!("{name} {}", channel.note), channel.hint.clone());
+            let hint = Some(channel.hint.clone()).filter(|hint| !hint.is_empty());
+            return (State::Waiting, Some(Problem { reason: format!("{name} {}", channel.note), hint }));
         }
         let state = if find(State::Starting).is_some() { State::Starting } else { State::Running };
-        (state, String::new(), String::new())
+        (state, None)
     }
 
     /// With the ages at this moment.
@@ -150,9 +157,6 @@ impl Subscription {
     }
 }
 
-/// How the note of a refused channel begins.
-pub(crate) const REFUSED: &str = "was refused: ";
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,26 +169,21 @@ mod tests {
         }
         assert_eq!(subscription.summary().0, State::Starting);
         subscription.subscribed("/event/A__e", 6_000);
-        subscription.refused(
-            "/event/B__e",
-            "was refused: 403::Restricted channel",
-            "Give permission.",
-            7_000,
-        );
-        let (state, note, hint) = subscription.summary();
-        assert_eq!((state, hint.as_str()), (State::Waiting, "Give permission."));
-        assert_eq!(note, "/event/B__e was refused: 403::Restricted channel");
+        let restricted = "was refused: 403::Restricted channel";
+        subscription.refused("/event/B__e", &Problem::new(restricted, "Give permission."), 7_000);
+        let told = Problem::new(format!("/event/B__e {restricted}"), "Give permission.");
+        assert_eq!(subscription.summary(), (State::Waiting, Some(told)));
 
-        subscription.disconnected("is disconnected: no answer in time", "", 8_000);
+        subscription.disconnected(&Problem::passing("is disconnected: no answer in time"), 8_000);
         subscription.stored("/event/A__e", 3, Some(4_000), 9_000);
         let at = subscription.clone().at(64_000);
         let (a, b) = (&at.channels["/event/A__e"], &at.channels["/event/B__e"]);
         assert_eq!((a.note.as_str(), a.since_ms, a.events), ("is disconnected: no answer in time", 8_000, 3));
         assert_eq!((a.position_age_secs, b.position_age_secs, b.since_ms), (Some(60), Some(63), 7_000));
-        assert!(b.note.starts_with(REFUSED));
+        assert_eq!((b.note.as_str(), b.hint.as_str()), (restricted, "Give permission."));
 
         subscription.subscribed("/event/A__e", 10_000);
         subscription.subscribed("/event/B__e", 10_000);
-        assert_eq!(subscription.summary(), (State::Running, String::new(), String::new()));
+        assert_eq!(subscription.summary(), (State::Running, None));
     }
 }

@@ -1,29 +1,20 @@
 //! Other settings while the service runs.
 //!
 //! Here: what differs, and what follows from it. Not here: reading a file (`src/admin/reload.rs`), stopping and starting
-//! an org (`supervise::supervisor`).
+//! an org (`supervise/supervisor.rs`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
-use orgpipe_salesforce::http::HttpClient;
-use orgpipe_store::{Store, StoreError};
+use orgpipe_store::StoreError;
 use serde::Serialize;
-use tokio::sync::Mutex;
 
-use super::{Ledger, Service, StartError};
+use super::{Ledger, Service, StartError, in_force::InForce};
 use crate::{
-    clock::Clock,
-    failpoint::Failpoints,
-    org::{
-        api::client::OrgApi, context::OrgContext, memory::MemoryBudget, schemas::Schemas, status::Board,
-        store::OrgStore,
-    },
     settings::{OrgSettings, Settings},
     supervise::supervisor::{Change, OrgError},
-    vendor::shared::Shared,
 };
 
 /// What other settings came to.
@@ -50,51 +41,6 @@ pub struct Left {
     pub id: String,
     /// Its ledger.
     pub records: Ledger,
-}
-
-/// The settings the service runs on.
-#[derive(Debug)]
-pub(super) struct InForce {
-    pub(super) settings: Settings,
-    pub(super) common: Common,
-}
-
-/// What every org gets.
-#[derive(Debug)]
-pub(super) struct Common {
-    pub(super) store: Store,
-    pub(super) http: HttpClient,
-    pub(super) shared: Arc<Shared>,
-    pub(super) memory: MemoryBudget,
-    pub(super) queue_max: u64,
-    pub(super) clock: Clock,
-}
-
-impl Common {
-    /// An org of these settings that notes on this board.
-    pub(super) fn context(
-        &self,
-        org: &Arc<OrgSettings>,
-        board: Arc<Board>,
-        failpoints: Failpoints,
-    ) -> Arc<OrgContext> {
-        let store = OrgStore::new(self.store.clone(), &org.id);
-        let (http, kept) = (Arc::new(self.http.clone()), Some(store.clone()));
-        let api = OrgApi::new(Arc::clone(org), http, Arc::clone(&board), kept, self.clock);
-        Arc::new(OrgContext {
-            settings: Arc::clone(org),
-            store,
-            queue_max: self.queue_max,
-            api,
-            shared: Arc::clone(&self.shared),
-            memory: self.memory.clone(),
-            schemas: Schemas::default(),
-            gaps: Mutex::default(),
-            board,
-            clock: self.clock,
-            failpoints,
-        })
-    }
 }
 
 impl Service {

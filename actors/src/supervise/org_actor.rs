@@ -1,9 +1,15 @@
-//! OrgActor: one tenant. Starts its parts, passes their messages on, and starts a part afresh when it ends.
+//! `OrgActor`: one tenant. It starts the parts of one org, passes their messages on, and starts a part afresh when it
+//! ends.
 //!
-//! Here: the four parts and their lives, and what an operator orders. Not here: what the parts do (`capture`,
-//! `decide`, `deliver`), which of them the desired state lets run (`org/desired.rs`).
+//! Here: the four parts and their lives, and an operator's commands. Not here: what the parts do (`capture`, `decide`,
+//! `deliver`), which of them the desired state lets run (`org/desired.rs`).
 //!
-//! Whatever happens only changes a slot or the desired state; `align` then starts and stops what is to be started and stopped.
+//! Started by: the supervisor, one per org. Takes: `Arrived`, `Decided` and `Wakeup` for its parts, `OrgCommand` and
+//! `Replay` from the service, `Exited` of its parts, and `Stop`. Asks: the store. Sends: `Wake` and `Stop` to its
+//! parts, and what is for one of them. If it dies: its parts end with it, and a fresh one starts all of them from disk.
+//!
+//! Invariant: whatever happens only changes a part's state, the phase or the desired state; `align` then starts and
+//! stops what is to be started and stopped.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -31,6 +37,7 @@ use crate::{
         part::{Part, State},
         store::Position,
     },
+    problem::Problem,
     runtime::{
         restart::{Decision, Restarts},
         spawn::{AbortOnDrop, Exit, Exited, here, spawn_watched, tell},
@@ -46,7 +53,7 @@ const DRAIN_LOOK: Duration = Duration::from_millis(250);
 /// How long after a failed try it is stored again which org it is.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// What an operator orders.
+/// An operator's command to one org. Answered once it is on disk.
 #[derive(Clone, Debug, PartialEq, Eq, Message)]
 #[rtype(result = "Result<(), StoreError>")]
 pub(crate) enum OrgCommand {
@@ -80,7 +87,7 @@ pub(crate) enum ReplayError {
 pub(crate) struct Replay {
     /// The channel, one of this org's.
     pub channel: String,
-    /// Where.
+    /// Where it goes on.
     pub from: ReplayFrom,
 }
 
@@ -95,8 +102,8 @@ struct Child {
     _abort: AbortOnDrop,
 }
 
-/// What a part is at.
-enum Slot {
+/// What has become of a part since its actor was started last.
+enum ChildState {
     /// It can be started.
     Down,
     /// It runs.
@@ -109,8 +116,9 @@ enum Slot {
     Parked,
 }
 
+/// A part over all its starts.
 struct Life {
-    slot: Slot,
+    state: ChildState,
     restarts: Restarts,
 }
 
@@ -147,9 +155,6 @@ enum Phase {
 }
 
 /// One customer's org.
-///
-/// Started by: the supervisor. Owns its four parts, starts each afresh when it ends, and passes their messages on to
-/// whichever of them is alive. If it dies, its parts end with it, and a fresh one starts all of them from disk.
 pub(crate) struct OrgActor {
     org: Arc<OrgContext>,
     parts: BTreeMap<Part, Life>,
@@ -160,7 +165,7 @@ pub(crate) struct OrgActor {
 impl OrgActor {
     /// An org whose parts start with it, as far as the stored desired state lets them.
     pub(crate) fn new(org: Arc<OrgContext>) -> Self {
-        let life = |part| (part, Life { slot: Slot::Down, restarts: Restarts::none() });
+        let life = |part| (part, Life { state: ChildState::Down, restarts: Restarts::none() });
         let parts = PARTS.into_iter().map(life).collect();
         Self { org, parts, desired: DesiredState::Run, phase: Phase::Following }
     }
@@ -178,15 +183,15 @@ impl OrgActor {
         for part in PARTS {
             let wanted = self.wanted(part);
             let Some(life) = self.parts.get_mut(&part) else { continue };
-            match std::mem::replace(&mut life.slot, Slot::Down) {
-                Slot::Down if wanted => {
-                    life.slot = start(&self.org, part, context).map_or(Slot::Down, Slot::Up);
+            match std::mem::replace(&mut life.state, ChildState::Down) {
+                ChildState::Down if wanted => {
+                    life.state = start(&self.org, part, context).map_or(ChildState::Down, ChildState::Up);
                 }
-                Slot::Down => {
+                ChildState::Down => {
                     note_down(&self.org, part, self.desired, matches!(self.phase, Phase::Stopping));
                 }
-                Slot::Up(child) if !wanted => life.slot = ending(child, context),
-                other => life.slot = other,
+                ChildState::Up(child) if !wanted => life.state = ending(child, context),
+                other => life.state = other,
             }
         }
         let (stream, any) = (self.runs(Part::Stream), PARTS.into_iter().any(|part| self.runs(part)));
@@ -254,13 +259,15 @@ impl OrgActor {
     }
 
     fn runs(&self, part: Part) -> bool {
-        self.parts.get(&part).is_some_and(|life| matches!(life.slot, Slot::Up(_) | Slot::Ending(_)))
+        self.parts
+            .get(&part)
+            .is_some_and(|life| matches!(life.state, ChildState::Up(_) | ChildState::Ending(_)))
     }
 
     fn child(&self, part: Part) -> Option<&Child> {
-        match &self.parts.get(&part)?.slot {
-            Slot::Up(child) => Some(child),
-            Slot::Down | Slot::Ending(_) | Slot::Waiting | Slot::Parked => None,
+        match &self.parts.get(&part)?.state {
+            ChildState::Up(child) => Some(child),
+            ChildState::Down | ChildState::Ending(_) | ChildState::Waiting | ChildState::Parked => None,
         }
     }
 
@@ -275,7 +282,7 @@ impl OrgActor {
         let org = Arc::clone(&self.org);
         let now_ms = org.clock.now_ms();
         let Some(life) = self.parts.get_mut(&part) else { return };
-        let asked = !matches!(std::mem::replace(&mut life.slot, Slot::Down), Slot::Up(_));
+        let asked = !matches!(std::mem::replace(&mut life.state, ChildState::Down), ChildState::Up(_));
         if asked && *exit == Exit::Clean {
             return self.align(context);
         }
@@ -285,24 +292,27 @@ impl OrgActor {
             Decision::Restart(wait) => {
                 let wait_secs = wait.as_secs_f32();
                 tracing::error!(org = org.id(), ?part, wait_secs, "{exit}; it is started afresh");
-                org.board.set(part, State::Waiting, &format!("it {exit}; it is started afresh"), "", now_ms);
-                life.slot = Slot::Waiting;
+                let problem = Problem::passing(format!("it {exit}; it is started afresh"));
+                org.board.trouble(part, State::Waiting, &problem, now_ms);
+                life.state = ChildState::Waiting;
                 context.run_later(wait, move |actor, context| actor.waited(part, context));
             }
             Decision::Park => {
                 tracing::error!(org = org.id(), ?part, "{exit}; it ended too often and is parked");
                 let hint =
                     format!("Report this as a bug; start it again with: orgpipe org resume {}", org.id());
-                org.board.set(part, State::Parked, &format!("it {exit}, too often to go on"), &hint, now_ms);
-                life.slot = Slot::Parked;
+                let problem = Problem::new(format!("it {exit}, too often to go on"), hint);
+                org.board.trouble(part, State::Parked, &problem, now_ms);
+                life.state = ChildState::Parked;
             }
         }
         self.align(context);
     }
 
     fn waited(&mut self, part: Part, context: &mut Context<Self>) {
-        if let Some(life) = self.parts.get_mut(&part).filter(|life| matches!(life.slot, Slot::Waiting)) {
-            life.slot = Slot::Down;
+        if let Some(life) = self.parts.get_mut(&part).filter(|life| matches!(life.state, ChildState::Waiting))
+        {
+            life.state = ChildState::Down;
             self.align(context);
         }
     }
@@ -310,8 +320,8 @@ impl OrgActor {
     /// What waits or is parked can be started again at once.
     fn forgive(&mut self) {
         for life in self.parts.values_mut() {
-            if matches!(life.slot, Slot::Waiting | Slot::Parked) {
-                *life = Life { slot: Slot::Down, restarts: Restarts::none() };
+            if matches!(life.state, ChildState::Waiting | ChildState::Parked) {
+                *life = Life { state: ChildState::Down, restarts: Restarts::none() };
             }
         }
     }
@@ -343,7 +353,7 @@ impl OrgActor {
             Ok::<_, StoreError>(None)
         };
         context.spawn(look.into_actor(self).map(move |drained, actor, context| match drained {
-            // An order may have come in between.
+            // A command may have come in between.
             Ok(Some(desired)) if actor.desired == (DesiredState::Drain { until_ms }) => {
                 actor.follow(desired, context);
             }
@@ -366,15 +376,15 @@ async fn store_desired(org: &OrgContext, desired: DesiredState) -> Result<(), St
 fn note_down(org: &OrgContext, part: Part, desired: DesiredState, stopping: bool) {
     let now_ms = org.clock.now_ms();
     if stopping || desired == DesiredState::Run {
-        org.board.set(part, State::Stopped, "", "", now_ms);
+        org.board.set(part, State::Stopped, now_ms);
     } else {
         let hint = format!("Start it again with: orgpipe org resume {}", org.id());
-        org.board.set(part, State::Paused, "an operator paused it", &hint, now_ms);
+        org.board.trouble(part, State::Paused, &Problem::new("an operator paused it", hint), now_ms);
     }
 }
 
 fn start(org: &Arc<OrgContext>, part: Part, context: &mut Context<OrgActor>) -> Option<Child> {
-    org.board.set(part, State::Starting, "", "", org.clock.now_ms());
+    org.board.set(part, State::Starting, org.clock.now_ms());
     let link = OrgLink::new(&context.address(), org.failpoints.clone(), org.id());
     let org = Arc::clone(org);
     match part {
@@ -393,9 +403,9 @@ fn start(org: &Arc<OrgContext>, part: Part, context: &mut Context<OrgActor>) -> 
     }
 }
 
-fn ending(child: Child, context: &mut Context<OrgActor>) -> Slot {
+fn ending(child: Child, context: &mut Context<OrgActor>) -> ChildState {
     tell(context, child.stop.clone(), Stop);
-    Slot::Ending(child)
+    ChildState::Ending(child)
 }
 
 fn child<A>(
@@ -426,12 +436,15 @@ impl Actor for OrgActor {
                 let desired =
                     stored.map_or(DesiredState::Run, |stored| stored.unwrap_or(DesiredState::Pause));
                 if desired != DesiredState::Run {
-                    tracing::info!(org = actor.org.id(), ?desired, "as an operator wished");
+                    tracing::info!(org = actor.org.id(), ?desired, "as an operator wanted");
                 }
                 actor.follow(desired, context);
             }
             Err(error) => {
-                tracing::error!(org = actor.org.id(), "the operator's wish cannot be read: {error}");
+                tracing::error!(
+                    org = actor.org.id(),
+                    "what an operator wants of the org cannot be read: {error}"
+                );
                 context.stop();
             }
         }));
@@ -484,9 +497,9 @@ where
 impl Handler<OrgCommand> for OrgActor {
     type Result = ResponseActFuture<Self, Result<(), StoreError>>;
 
-    fn handle(&mut self, order: OrgCommand, _: &mut Self::Context) -> Self::Result {
-        tracing::info!(org = self.org.id(), ?order, "an operator's order");
-        let (org, stored) = (Arc::clone(&self.org), order.clone());
+    fn handle(&mut self, command: OrgCommand, _: &mut Self::Context) -> Self::Result {
+        tracing::info!(org = self.org.id(), ?command, "an operator's command");
+        let (org, stored) = (Arc::clone(&self.org), command.clone());
         let store = async move {
             match stored {
                 OrgCommand::DesiredState(desired) => store_desired(&org, desired).await,
@@ -501,14 +514,14 @@ impl Handler<OrgCommand> for OrgActor {
         };
         Box::pin(store.into_actor(self).map(move |result, actor, context| {
             result?;
-            match order {
+            match command {
                 OrgCommand::DesiredState(desired) => actor.follow(desired, context),
                 OrgCommand::Refresh { .. } => actor.wake(Part::Refresh),
                 OrgCommand::Restart => {
                     actor.forgive();
                     for life in actor.parts.values_mut() {
-                        life.slot = match std::mem::replace(&mut life.slot, Slot::Down) {
-                            Slot::Up(child) => ending(child, context),
+                        life.state = match std::mem::replace(&mut life.state, ChildState::Down) {
+                            ChildState::Up(child) => ending(child, context),
                             other => other,
                         };
                     }

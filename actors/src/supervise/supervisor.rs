@@ -1,6 +1,11 @@
-//! Supervisor: one OrgActor per org; staggered start, restart, exchange, drain.
+//! `Supervisor`: one `OrgActor` per org; staggered start, restart, exchange, drain.
 //!
-//! Here: which orgs there are, and what follows when an org's actor ends. Not here: an org's parts (`org`).
+//! Here: which orgs there are, on which thread each runs, and what follows when an org's actor ends. Not here: an org's
+//! parts (`org_actor`), what makes settings differ (`service/reload.rs`).
+//!
+//! Started by: the service, once. Takes: `Find`, `Change`, `Placement` and `Drain` from the service, and `Exited` of
+//! the orgs' actors. Asks: nobody. Sends: `Stop` to an org's actor. If it dies: every org ends with it, nothing starts
+//! it afresh, and the process ends and is to be started again.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -18,6 +23,7 @@ use crate::{
         context::OrgContext,
         part::{Part, State},
     },
+    problem::Problem,
     runtime::{
         restart::{Decision, Restarts},
         spawn::{AbortOnDrop, Exit, Exited, spawn_watched, tell},
@@ -35,7 +41,7 @@ const ENDING_MAX: Duration = Duration::from_mins(1);
 /// How often it is looked whether an arbiter has ended.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Asks for an org's actor, to give it an order.
+/// Asks for an org's actor, to give it a command.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<Addr<OrgActor>, OrgError>")]
 pub(crate) struct Find {
@@ -55,7 +61,7 @@ pub enum OrgError {
     #[error("org `{0}` is down, or just starting")]
     Down(String),
     /// The service is being stopped.
-    #[error("orgpipe is stopping, so org `{0}` takes no orders")]
+    #[error("orgpipe is stopping, so org `{0}` takes no commands")]
     Stopping(String),
     /// It is ending, or its login leads to another Salesforce org, which is dealt with first.
     #[error("org `{0}` is being changed or is ending: ask again in a moment")]
@@ -102,7 +108,7 @@ pub(crate) struct Change {
 /// Which orgs run on which arbiter, counted from 0.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "BTreeMap<String, usize>")]
-pub(crate) struct Places;
+pub(crate) struct Placement;
 
 /// What follows when an org's actor has ended.
 #[derive(Debug)]
@@ -118,7 +124,7 @@ enum Then {
 struct Org {
     context: Arc<OrgContext>,
     then: Then,
-    /// Counts the orders to end, so that an old deadline does not cut off a later life.
+    /// Counts the commands to end, so that an old deadline does not cut off a later life.
     told: u64,
     actor: Option<(Addr<OrgActor>, AbortOnDrop)>,
     restarts: Restarts,
@@ -283,10 +289,10 @@ impl Supervisor {
             }
             Decision::Park => {
                 tracing::error!(org = id, "the org's actor {exit}; it ended too often and is parked");
-                let note = format!("the org's actor {exit}, too often to go on");
                 let hint = format!("Report this as a bug; start it again with: orgpipe org resume {id}");
+                let problem = Problem::new(format!("the org's actor {exit}, too often to go on"), hint);
                 for part in [Part::Stream, Part::Refresh, Part::Ingest, Part::Writer] {
-                    shared.board.set(part, State::Parked, &note, &hint, now_ms);
+                    shared.board.trouble(part, State::Parked, &problem, now_ms);
                 }
             }
         }
@@ -331,10 +337,10 @@ impl Handler<Find> for Supervisor {
     }
 }
 
-impl Handler<Places> for Supervisor {
-    type Result = MessageResult<Places>;
+impl Handler<Placement> for Supervisor {
+    type Result = MessageResult<Placement>;
 
-    fn handle(&mut self, _: Places, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, _: Placement, _: &mut Self::Context) -> Self::Result {
         MessageResult(self.orgs.iter().map(|(id, org)| (id.clone(), org.arbiter)).collect())
     }
 }

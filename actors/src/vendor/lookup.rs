@@ -73,7 +73,7 @@ impl LookupError {
 
 /// A 200 answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Answered {
+pub(crate) struct LookupAnswer {
     /// Its body.
     pub body: Vec<u8>,
     /// `parent-id` of the call's `traceparent`.
@@ -121,7 +121,7 @@ impl LookupClient {
     }
 
     /// Posts a batch and gives back the 200 answer.
-    pub(crate) async fn ask(&self, priority: Priority, body: String) -> Result<Answered, LookupError> {
+    pub(crate) async fn ask(&self, priority: Priority, body: String) -> Result<LookupAnswer, LookupError> {
         let stopping = |_| self.down("the service is stopping", OPEN.1);
         let _other = match priority {
             Priority::Live => None,
@@ -143,7 +143,7 @@ impl LookupClient {
         match answer {
             Ok(body) => {
                 self.breaker().worked();
-                Ok(Answered { body, parent: parent.to_owned() })
+                Ok(LookupAnswer { body, parent: parent.to_owned() })
             }
             Err(Miss::Refused(status)) => {
                 self.breaker().worked();

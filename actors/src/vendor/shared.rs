@@ -1,7 +1,7 @@
 //! What all orgs share and an operator can exchange while they run.
 //!
 //! Here: the clients of the vendor's systems, and the turns for reading pages. Not here: what belongs to one org
-//! (`org/context.rs`), when something is exchanged (`Service::reload`).
+//! (`org/context.rs`), when something is exchanged (`service/reload.rs`).
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -36,6 +36,12 @@ impl Shared {
             webhook: webhook(settings.webhook.as_ref())?,
             pages: turns(settings),
         })))
+    }
+
+    /// Clients that are made up.
+    #[cfg(test)]
+    pub(crate) fn over(clients: VendorClients) -> Self {
+        Self(RwLock::new(clients))
     }
 
     /// The clients as they are now.

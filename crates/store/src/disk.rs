@@ -23,15 +23,16 @@ use std::{
 };
 
 use crate::{
-    Durability, Options,
+    commands::BODY_BYTES_MAX,
     entry::{FORMAT, Mark},
     error::StoreError,
     files::{self, file},
     frame,
     keys::{KINDS, Key},
-    moves::BODY_BYTES_MAX,
-    note::{self, Note},
-    org,
+    options::{Durability, Options},
+    seq::Seq,
+    step::Write,
+    superblock::{self, Superblock},
 };
 
 /// How often sled works its log up and frees segments. Nothing relies on it for durability.
@@ -65,12 +66,12 @@ pub(crate) trait Disk: Send {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
     /// Shows every entry.
     fn each(&self, show: &mut Show<'_>) -> Result<(), StoreError>;
-    /// A number that has been given, as was noted beside the entries before they were opened.
-    fn noted(&self) -> Option<u64>;
+    /// The number in the superblock: one that has been given, written beside the entries before they were opened.
+    fn given_before(&self) -> Option<Seq>;
     /// Bytes that are free where the entries are; None if nobody knows.
     fn free_bytes(&self) -> Option<u64>;
     /// Writes all or nothing, and waits until it is safe. Says in words why not.
-    fn commit(&mut self, writes: Vec<org::Write>) -> Result<(), String>;
+    fn commit(&mut self, writes: Vec<Write>) -> Result<(), String>;
 }
 
 /// sled 0.34. Fields are dropped in this order: the lock goes last.
@@ -80,9 +81,10 @@ pub(crate) struct SledDisk {
     pieces: HashMap<Vec<u8>, u16>,
     /// The log, to be synced after each commit.
     log: Option<File>,
-    /// What was noted when it was opened.
-    noted: Option<Note>,
-    note: File,
+    /// The superblock as it was read or written last.
+    superblock: Option<Superblock>,
+    /// The file that it is written to.
+    superblock_file: File,
     db_dir: PathBuf,
     lock: Arc<File>,
 }
@@ -119,8 +121,8 @@ impl SledDisk {
     ) -> Result<Self, StoreError> {
         let db_dir = dir.join(name);
         fs::create_dir_all(&db_dir).map_err(|source| file("create", &db_dir, source))?;
-        let noted = note::read(&db_dir)?;
-        if let Some(Note { format: found, .. }) = noted.filter(|note| note.format != FORMAT) {
+        let superblock = superblock::read(&db_dir)?;
+        if let Some(Superblock { format: found, .. }) = superblock.filter(|known| known.format != FORMAT) {
             return Err(StoreError::Format { found, known: FORMAT });
         }
         files::remove_unfinished_snapshots(&db_dir)?;
@@ -142,8 +144,8 @@ impl SledDisk {
             }
         };
         let pieces = values_in_pieces(&db)?;
-        let note = note::open(&db_dir)?;
-        Ok(Self { db, pieces, log, noted, note, db_dir, lock })
+        let superblock_file = superblock::open(&db_dir)?;
+        Ok(Self { db, pieces, log, superblock, superblock_file, db_dir, lock })
     }
 }
 
@@ -219,8 +221,8 @@ impl Disk for SledDisk {
         Ok(())
     }
 
-    fn noted(&self) -> Option<u64> {
-        self.noted.map(|note| note.sequence)
+    fn given_before(&self) -> Option<Seq> {
+        self.superblock.map(|superblock| superblock.sequence)
     }
 
     fn free_bytes(&self) -> Option<u64> {
@@ -229,7 +231,7 @@ impl Disk for SledDisk {
 
     /// One batch, then one blocking flush: sled's own asynchronous flush hangs for good with seven callers. On Linux
     /// that flush leaves file size and extents to later, which a power cut would undo, so the log is synced as well.
-    fn commit(&mut self, writes: Vec<org::Write>) -> Result<(), String> {
+    fn commit(&mut self, writes: Vec<Write>) -> Result<(), String> {
         let mut batch = sled::Batch::default();
         let mut given = None;
         for (key, value) in writes {
@@ -261,12 +263,15 @@ impl Disk for SledDisk {
         guarded(|| self.db.flush())?;
         self.log.as_ref().map_or(Ok(()), File::sync_data).map_err(|error| error.to_string())?;
         // What is not synced may be gone after a power cut, and must not be missed then.
-        let given =
-            if self.log.is_some() { given } else { given.filter(|_| self.noted.is_none()).map(|_| 0) };
+        let given = if self.log.is_some() {
+            given
+        } else {
+            given.filter(|_| self.superblock.is_none()).map(|_| Seq::MIN)
+        };
         let Some(sequence) = given else { return Ok(()) };
-        let note = Note { format: FORMAT, sequence };
-        self.noted = Some(note);
-        note::write(&self.note, note).map_err(|error| error.to_string())
+        let superblock = Superblock { format: FORMAT, sequence };
+        self.superblock = Some(superblock);
+        superblock::write(&self.superblock_file, superblock).map_err(|error| error.to_string())
     }
 }
 

@@ -7,7 +7,8 @@
 //!          └─────────────────────────────────┘          any of them ─end─▶ gone
 //! ```
 //!
-//! Here: lanes, due times, order per key. Not here: bodies, ledger and what is written to disk (`org.rs`).
+//! Here: lanes, due times, order per key. Not here: bodies, the ledger and what is written to disk (`settle.rs`,
+//! `resolve.rs`).
 //!
 //! Invariant: of one key at most two changes are here, and only the older one may be taken.
 //! Invariant: `ready` and `timed` together hold exactly the changes that are free and have none of their key before them.
@@ -17,7 +18,10 @@ use std::{
     sync::Arc,
 };
 
-use crate::moves::{Change, Lane, units};
+use crate::{
+    commands::{Change, Lane, units},
+    seq::Seq,
+};
 
 /// Who has a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,14 +59,14 @@ impl Waiting {
 #[derive(Debug, Default)]
 struct Target {
     slots: HashMap<Arc<str>, Slot>,
-    ready: BTreeSet<(Lane, u64)>,
+    ready: BTreeSet<(Lane, Seq)>,
 }
 
 /// The changes of one key.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
-    front: u64,
-    behind: Option<u64>,
+    front: Seq,
+    behind: Option<Seq>,
 }
 
 /// What a push did.
@@ -71,15 +75,15 @@ pub(crate) struct Pushed {
     /// The lane that the new change got.
     pub(crate) lane: Lane,
     /// Number and units of those that made room.
-    pub(crate) replaced: Vec<(u64, u64)>,
+    pub(crate) replaced: Vec<(Seq, u64)>,
 }
 
 /// The queue.
 #[derive(Debug, Default)]
 pub(crate) struct Egress {
-    changes: BTreeMap<u64, Waiting>,
+    changes: BTreeMap<Seq, Waiting>,
     targets: BTreeMap<Arc<str>, Target>,
-    timed: BTreeSet<(u64, u64)>,
+    timed: BTreeSet<(u64, Seq)>,
     ended: u64,
 }
 
@@ -89,7 +93,7 @@ impl Egress {
         self.ended
     }
 
-    pub(crate) fn get(&self, seq: u64) -> Option<&Waiting> {
+    pub(crate) fn get(&self, seq: Seq) -> Option<&Waiting> {
         self.changes.get(&seq)
     }
 
@@ -102,36 +106,36 @@ impl Egress {
     }
 
     /// Numbers after this one, in order.
-    pub(crate) fn after(&self, seq: u64, count: usize) -> Vec<u64> {
+    pub(crate) fn after(&self, seq: Seq, count: usize) -> Vec<Seq> {
         let rest = self.changes.range((std::ops::Bound::Excluded(seq), std::ops::Bound::Unbounded));
         rest.take(count).map(|(seq, _)| *seq).collect()
     }
 
     /// The oldest change, waiting or in flight.
-    pub(crate) fn oldest(&self) -> Option<u64> {
+    pub(crate) fn oldest(&self) -> Option<Seq> {
         self.changes.first_key_value().map(|(seq, _)| *seq)
     }
 
     /// The changes of a key, waiting or in flight, oldest first.
-    pub(crate) fn open(&self, target: &str, key: &str) -> impl Iterator<Item = u64> {
+    pub(crate) fn open(&self, target: &str, key: &str) -> impl Iterator<Item = Seq> {
         let slot = self.targets.get(target).and_then(|target| target.slots.get(key));
         slot.into_iter().flat_map(|slot| [Some(slot.front), slot.behind]).flatten()
     }
 
     /// The newer change of the same key, if one has come.
-    pub(crate) fn newer(&self, seq: u64) -> Option<u64> {
+    pub(crate) fn newer(&self, seq: Seq) -> Option<Seq> {
         let slot = self.changes.get(&seq).and_then(|waiting| self.slot(waiting))?;
         slot.behind.filter(|_| slot.front == seq)
     }
 
     /// The changes that a newer one of this key would replace.
-    pub(crate) fn replaceable(&self, target: &str, key: &str) -> impl Iterator<Item = u64> {
+    pub(crate) fn replaceable(&self, target: &str, key: &str) -> impl Iterator<Item = Seq> {
         self.open(target, key)
             .filter(|seq| self.changes.get(seq).is_some_and(|waiting| waiting.flight == Flight::Free))
     }
 
     /// Adds the newest change of all.
-    pub(crate) fn push(&mut self, seq: u64, lane: Lane, target: &str, key: &str, units: u64) -> Pushed {
+    pub(crate) fn push(&mut self, seq: Seq, lane: Lane, target: &str, key: &str, units: u64) -> Pushed {
         let target = match self.targets.get_key_value(target) {
             Some((known, _)) => Arc::clone(known),
             None => Arc::from(target),
@@ -168,7 +172,7 @@ impl Egress {
     }
 
     /// Puts back a stored change, oldest first. False if it breaks the order of its key.
-    pub(crate) fn restore(&mut self, seq: u64, waiting: Waiting) -> bool {
+    pub(crate) fn restore(&mut self, seq: Seq, waiting: Waiting) -> bool {
         let target = match self.targets.get_key_value(&waiting.target) {
             Some((known, _)) => Arc::clone(known),
             None => Arc::clone(&waiting.target),
@@ -189,7 +193,7 @@ impl Egress {
     }
 
     /// The changes with numbers up to `up_to` that would be taken now.
-    pub(crate) fn due(&mut self, now_ms: u64, changes_max: usize, up_to: u64) -> Vec<u64> {
+    pub(crate) fn due(&mut self, now_ms: u64, changes_max: usize, up_to: Seq) -> Vec<Seq> {
         while let Some(&(due_ms, seq)) = self.timed.first()
             && due_ms <= now_ms
         {
@@ -200,14 +204,16 @@ impl Egress {
             self.offer(seq);
         }
         // One lane at a time: a live change must not wait for a job that a refresh fills.
-        let oldest =
-            |target: &Target, lane| target.ready.range((lane, 0)..=(lane, up_to)).next().map(|(_, seq)| *seq);
+        let oldest = |target: &Target, lane| {
+            target.ready.range((lane, Seq::MIN)..=(lane, up_to)).next().map(|(_, seq)| *seq)
+        };
         let first = [Lane::Live, Lane::Refresh].into_iter().find_map(|lane| {
             let targets = self.targets.values().filter_map(|target| Some((oldest(target, lane)?, target)));
             targets.min_by_key(|(seq, _)| *seq).map(|(_, target)| (lane, target))
         });
         let Some((lane, target)) = first else { return Vec::new() };
-        target.ready.range((lane, 0)..=(lane, up_to)).take(changes_max).map(|(_, seq)| *seq).collect()
+        let ready = target.ready.range((lane, Seq::MIN)..=(lane, up_to));
+        ready.take(changes_max).map(|(_, seq)| *seq).collect()
     }
 
     /// The earliest due time among the changes that may be offered.
@@ -219,7 +225,7 @@ impl Egress {
     }
 
     /// Gives a free change to somebody, or one that somebody has to somebody else.
-    pub(crate) fn enlist(&mut self, seq: u64, flight: Flight) {
+    pub(crate) fn enlist(&mut self, seq: Seq, flight: Flight) {
         self.withdraw(seq);
         if let Some(waiting) = self.changes.get_mut(&seq) {
             waiting.flight = flight;
@@ -227,7 +233,7 @@ impl Egress {
     }
 
     /// Nobody has it any more; it is offered again as soon as it was due before.
-    pub(crate) fn free(&mut self, seq: u64) {
+    pub(crate) fn free(&mut self, seq: Seq) {
         if let Some(waiting) = self.changes.get_mut(&seq) {
             waiting.flight = Flight::Free;
         }
@@ -243,7 +249,7 @@ impl Egress {
     }
 
     /// It is to be tried again, not before a time.
-    pub(crate) fn retry(&mut self, seq: u64, due_ms: u64) {
+    pub(crate) fn retry(&mut self, seq: Seq, due_ms: u64) {
         if let Some(waiting) = self.changes.get_mut(&seq) {
             waiting.due_ms = due_ms;
         }
@@ -251,7 +257,7 @@ impl Egress {
     }
 
     /// It is done with; the one behind it may come.
-    pub(crate) fn end(&mut self, seq: u64) {
+    pub(crate) fn end(&mut self, seq: Seq) {
         self.withdraw(seq);
         let Some(Waiting { target, key, .. }) = self.changes.remove(&seq) else { return };
         self.ended += 1;
@@ -272,7 +278,7 @@ impl Egress {
     }
 
     /// Lists it as one that may be offered, if it may be.
-    fn offer(&mut self, seq: u64) {
+    fn offer(&mut self, seq: Seq) {
         let Some(waiting) = self.changes.get(&seq) else { return };
         if waiting.flight != Flight::Free || self.slot(waiting).is_none_or(|slot| slot.front != seq) {
             return;
@@ -284,7 +290,7 @@ impl Egress {
         }
     }
 
-    fn withdraw(&mut self, seq: u64) {
+    fn withdraw(&mut self, seq: Seq) {
         let Some(waiting) = self.changes.get(&seq) else { return };
         self.timed.remove(&(waiting.due_ms, seq));
         if let Some(target) = self.targets.get_mut(&waiting.target) {

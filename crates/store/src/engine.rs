@@ -1,7 +1,7 @@
 //! The store's thread from the inside: carries a call out in memory, collects what is to be written, commits it.
 //!
-//! Here: fetching what a move needs, and the one place that commits. Not here: what a move does (`org.rs`), when to
-//! commit (`thread.rs`).
+//! Here: fetching what a command needs, and the one place that commits. Not here: what a command does (`append.rs`,
+//! `settle.rs`, `resolve.rs`), what only reads (`queries.rs`), when to commit (`thread.rs`).
 //!
 //! Invariant: what a call reads includes what earlier calls of the same commit have written.
 //! Invariant: after a failed commit nothing is answered from memory any more, because the disk may say otherwise.
@@ -12,31 +12,29 @@ use std::{
 };
 
 use crate::{
-    Options, Room,
+    commands::{Append, Appended, Change, Claimed, DeadLetter, End, Resolve, Retry, Settle, Settled},
     disk::Disk,
     egress::Flight,
-    entry::{FORMAT, Mark, StoredChange, StoredDeadLetter, StoredPage, StoredRequest},
+    entry::{FORMAT, Mark, StoredChange, StoredDeadLetter},
     error::StoreError,
     frame::{self, Writer},
     index::{Index, Rebuild, check_format},
     keys::Key,
     ledger::Counts,
-    moves::{
-        Append, Appended, Change, Claimed, DeadLetter, End, HEAD_BYTES_MAX, Head, Job, Lane, LedgerRow,
-        OpenChanges, Progress, Request, Resolve, Retry, Settle, Settled,
-    },
-    org::{Org, Step},
+    options::{Options, Room},
+    org::Org,
+    reads::ReadCounters,
+    seq::Seq,
     sizes,
+    step::Step,
 };
 
-/// Pages of rows read for one call; whoever wants more asks again, so that nobody waits long.
-const PAGES_READ_MAX: usize = 256;
-/// Pages of rows removed with one move, because they are too old.
+/// Pages of rows removed with one command, because they are too old.
 const PAGES_EXPIRED_MAX: usize = 16;
 
 /// Everything that the thread owns.
 pub(crate) struct Engine {
-    index: Index,
+    pub(crate) index: Index,
     depth_max: u64,
     free_bytes_min: u64,
     /// How long rows are kept.
@@ -45,23 +43,37 @@ pub(crate) struct Engine {
     /// Bytes written and read since the last commit.
     bytes: usize,
     poison: Option<String>,
+    reads: Arc<ReadCounters>,
     disk: Box<dyn Disk>,
 }
 
 impl Engine {
     /// Reads and checks every entry.
-    pub(crate) fn open(disk: Box<dyn Disk>, options: Options) -> Result<Self, StoreError> {
+    pub(crate) fn open(
+        disk: Box<dyn Disk>,
+        options: Options,
+        reads: Arc<ReadCounters>,
+    ) -> Result<Self, StoreError> {
         check_format(&*disk)?;
         let mut rebuild = Rebuild::default();
         disk.each(&mut |key, value| rebuild.add(key, value))?;
-        let found = rebuild.finish(disk.noted())?;
+        let found = rebuild.finish(disk.given_before())?;
         let is_new = found.is_none();
         let index = found.unwrap_or_default();
         let Options { depth_max, ledger_days, free_bytes_min, .. } = options;
         let ledger_ms = u64::from(ledger_days) * 24 * 60 * 60 * 1_000;
         let waiting = HashMap::new();
-        let mut engine =
-            Self { index, depth_max, free_bytes_min, ledger_ms, waiting, bytes: 0, poison: None, disk };
+        let mut engine = Self {
+            index,
+            depth_max,
+            free_bytes_min,
+            ledger_ms,
+            waiting,
+            bytes: 0,
+            poison: None,
+            reads,
+            disk,
+        };
         if is_new {
             let mut writes = Vec::new();
             let mut step = Step { org: "", mark: &mut Mark::default(), writes: &mut writes };
@@ -73,7 +85,7 @@ impl Engine {
         }
         tracing::info!(
             orgs = engine.index.orgs.len(),
-            sequence = engine.index.mark.sequence,
+            sequence = engine.index.mark.sequence.0,
             "the store is open"
         );
         Ok(engine)
@@ -127,50 +139,6 @@ impl Engine {
         self.step(org, |found, step| found.append(step, append, depth_max))
     }
 
-    pub(crate) fn position(&mut self, org: &str, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        sizes::org(org)?;
-        sizes::name(org, "name of a position", name)?;
-        self.read(&Key::Position { org, name })
-    }
-
-    pub(crate) fn ingress_head(&mut self, org: &str, records_max: u64) -> Result<Vec<Request>, StoreError> {
-        let (mut requests, mut bytes) = (Vec::new(), 0);
-        for seq in self.index.orgs.get(org).map(|found| found.head(records_max)).unwrap_or_default() {
-            let key = Key::Request(seq);
-            let stored = self.must_read(&key, |payload| StoredRequest::decode(seq, payload))?;
-            bytes += stored.request.body.len();
-            if bytes > HEAD_BYTES_MAX && !requests.is_empty() {
-                break;
-            }
-            requests.push(stored.request);
-        }
-        Ok(requests)
-    }
-
-    pub(crate) fn ingress_behind(
-        &mut self,
-        org: &str,
-        lane: Lane,
-        after: u64,
-        records_max: u64,
-    ) -> Result<Head, StoreError> {
-        let (mut head, mut bytes) = (Head { given: self.index.mark.sequence, ..Head::default() }, 0);
-        let found = self.index.orgs.get(org);
-        let (numbers, all) = found.map_or((Vec::new(), true), |found| found.behind(lane, after, records_max));
-        head.complete = all;
-        for seq in numbers {
-            let key = Key::Request(seq);
-            let stored = self.must_read(&key, |payload| StoredRequest::decode(seq, payload))?;
-            bytes += stored.request.body.len();
-            if bytes > HEAD_BYTES_MAX && !head.requests.is_empty() {
-                head.complete = false;
-                break;
-            }
-            head.requests.push(stored.request);
-        }
-        Ok(head)
-    }
-
     pub(crate) fn settle(&mut self, org: &str, settle: Settle) -> Result<Settled, StoreError> {
         sizes::settle(org, &settle)?;
         sizes::positions(org, &settle.positions)?;
@@ -179,46 +147,17 @@ impl Engine {
         self.step(org, |found, step| found.settle(step, settle, stored))
     }
 
-    pub(crate) fn open_changes(
-        &mut self,
-        org: &str,
-        target: &str,
-        keys: Vec<String>,
-    ) -> Result<OpenChanges, StoreError> {
-        let mut all = OpenChanges::new();
-        for key in keys {
-            let found = self.index.orgs.get(org);
-            let open: Vec<u64> =
-                found.into_iter().flat_map(|found| found.egress.open(target, &key)).collect();
-            if !open.is_empty() {
-                let changes = self.changes(open)?;
-                all.insert(key, changes.into_iter().map(|change| change.body).collect());
-            }
-        }
-        Ok(all)
-    }
-
     /// Reads nothing from disk.
-    pub(crate) fn egress_claim(&mut self, org: &str, now_ms: u64, changes_max: usize, up_to: u64) -> Claimed {
-        let mut claimed = Claimed { given: self.index.mark.sequence, ..Claimed::default() };
+    pub(crate) fn egress_claim(&mut self, org: &str, now_ms: u64, changes_max: usize, up_to: Seq) -> Claimed {
+        let mut claimed = Claimed { given: self.index.mark.sequence.0, ..Claimed::default() };
         let Some(found) = self.index.orgs.get_mut(org) else { return claimed };
-        claimed.numbers = found.egress.due(now_ms, changes_max, up_to);
-        claimed.lane = claimed.numbers.first().and_then(|seq| found.egress.get(*seq)).map(|first| first.lane);
-        for seq in &claimed.numbers {
+        let due = found.egress.due(now_ms, changes_max, up_to);
+        claimed.lane = due.first().and_then(|seq| found.egress.get(*seq)).map(|first| first.lane);
+        for seq in &due {
             found.egress.enlist(*seq, Flight::Taken);
         }
+        claimed.numbers = due.into_iter().map(|seq| seq.0).collect();
         claimed
-    }
-
-    pub(crate) fn open_change_bodies(
-        &mut self,
-        org: &str,
-        numbers: &[u64],
-    ) -> Result<Vec<Change>, StoreError> {
-        let found = self.index.orgs.get(org);
-        let known = |seq: &&u64| found.is_some_and(|found| found.egress.get(**seq).is_some());
-        let numbers: Vec<u64> = numbers.iter().filter(known).copied().collect();
-        self.changes(numbers)
     }
 
     /// Writes nothing: that a change is taken is known in memory only.
@@ -231,12 +170,13 @@ impl Engine {
     pub(crate) fn resolve(&mut self, org: &str, mut resolve: Resolve) -> Result<(), StoreError> {
         let found = self.index.orgs.entry(org.to_owned()).or_default();
         let mut named = found.check_resolve(org, &resolve)?;
-        let mut stored: BTreeMap<u64, StoredChange> = BTreeMap::new();
+        let mut stored: BTreeMap<Seq, StoredChange> = BTreeMap::new();
         for change in std::mem::take(&mut resolve.changes) {
+            let seq = Seq(change.seq);
             // What does not look like the stored one is not believed, but read.
-            let same = found.egress.get(change.seq).is_some_and(|waiting| waiting.is_of(&change));
-            if same && named.binary_search(&change.seq).is_ok() {
-                stored.insert(change.seq, StoredChange { org: org.to_owned(), due_ms: 0, change });
+            let same = found.egress.get(seq).is_some_and(|waiting| waiting.is_of(&change));
+            if same && named.binary_search(&seq).is_ok() {
+                stored.insert(seq, StoredChange { org: org.to_owned(), due_ms: 0, change });
             }
         }
         named.retain(|seq| !stored.contains_key(seq));
@@ -252,29 +192,12 @@ impl Engine {
         org: &str,
         id: &str,
         body: &[u8],
-        changes: &[u64],
+        changes: &[Seq],
     ) -> Result<(), StoreError> {
         sizes::name(org, "id of a job", id)?;
         sizes::body(org, body)?;
         sizes::changes(org, changes)?;
         self.step(org, |found, step| found.put_job(step, id, body, changes))
-    }
-
-    pub(crate) fn jobs(&mut self, org: &str) -> Result<Vec<Job>, StoreError> {
-        let jobs = self.index.orgs.get(org).map(|found| found.jobs.clone()).unwrap_or_default();
-        let mut answer = Vec::with_capacity(jobs.len());
-        for (id, changes) in jobs {
-            let body = self.must_read(&Key::Job { org, id: &id }, |body| Some(body.to_vec()))?;
-            answer.push(Job { id: id.to_string(), body, changes: self.changes(changes)? });
-        }
-        Ok(answer)
-    }
-
-    pub(crate) fn orgs(&self) -> Vec<(String, Counts)> {
-        let counted = self.index.orgs.iter().map(|(org, found)| (org.clone(), found.ledger.counts));
-        let mut orgs: Vec<_> = counted.filter(|(_, counts)| counts.records_in > 0).collect();
-        orgs.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        orgs
     }
 
     pub(crate) fn forget(&mut self, name: &str) -> Result<Option<Counts>, StoreError> {
@@ -294,34 +217,9 @@ impl Engine {
         Ok(Some(org.ledger.counts))
     }
 
-    pub(crate) fn counts(&self, org: &str) -> Counts {
-        self.index.orgs.get(org).map(|found| found.ledger.counts).unwrap_or_default()
-    }
-
-    pub(crate) fn progress(&self, org: &str) -> Progress {
-        let given = self.index.mark.sequence;
-        let none = Progress { given, ..Progress::default() };
-        self.index.orgs.get(org).map_or(none, |found| found.progress(given))
-    }
-
-    pub(crate) fn next_due_ms(&self, org: &str) -> Option<u64> {
-        self.index.orgs.get(org)?.egress.next_due_ms()
-    }
-
-    pub(crate) fn dead_letters(
-        &mut self,
-        org: &str,
-        before: u64,
-        limit: usize,
-    ) -> Result<Vec<DeadLetter>, StoreError> {
-        let Some(found) = self.index.orgs.get(org) else { return Ok(Vec::new()) };
-        let older = found.dead.iter().rev().copied().filter(|seq| *seq < before);
-        older.take(limit).collect::<Vec<_>>().into_iter().map(|seq| self.letter(seq)).collect()
-    }
-
-    pub(crate) fn dead_letter(&mut self, org: &str, seq: u64) -> Result<DeadLetter, StoreError> {
+    pub(crate) fn dead_letter(&mut self, org: &str, seq: Seq) -> Result<DeadLetter, StoreError> {
         if !self.index.orgs.get(org).is_some_and(|found| found.has_letter(seq)) {
-            return Err(StoreError::UnknownLetter { org: org.to_owned(), seq });
+            return Err(StoreError::UnknownLetter { org: org.to_owned(), seq: seq.0 });
         }
         self.letter(seq)
     }
@@ -329,7 +227,7 @@ impl Engine {
     pub(crate) fn retry_letter(&mut self, org: &str, retry: Retry) -> Result<Appended, StoreError> {
         retry.requests.iter().try_for_each(|request| sizes::body(org, &request.body))?;
         self.check_room()?;
-        let letter = self.dead_letter(org, retry.letter)?;
+        let letter = self.dead_letter(org, Seq(retry.letter))?;
         let depth_max = self.depth_max;
         self.step(org, |found, step| found.retry_letter(step, letter, retry, depth_max))
     }
@@ -337,59 +235,22 @@ impl Engine {
     pub(crate) fn discard_letter(
         &mut self,
         org: &str,
-        seq: u64,
+        seq: Seq,
         by: &str,
         at_ms: u64,
     ) -> Result<(), StoreError> {
         let letter = self.dead_letter(org, seq)?;
         self.step(org, |found, step| {
-            found.unbury(step, letter, End::Discarded, at_ms, by);
+            found.remove_dead_letter(step, letter, End::Discarded, at_ms, by);
             Ok(())
         })
     }
 
-    /// Rows that are wanted, newest first, from a number of pages before the given one. The second answer is where to
-    /// go on; None if there is nothing older.
-    pub(crate) fn rows(
-        &mut self,
-        org: &str,
-        wanted: impl Fn(&LedgerRow) -> bool,
-        before: u64,
-    ) -> Result<(Vec<LedgerRow>, Option<u64>), StoreError> {
-        let Some(found) = self.index.orgs.get(org) else { return Ok((Vec::new(), None)) };
-        let older = found.rows.pages.iter().rev().copied().filter(|seq| *seq < before);
-        let pages: Vec<u64> = older.take(PAGES_READ_MAX + 1).collect();
-        let more = pages.get(PAGES_READ_MAX - 1).copied().filter(|_| pages.len() > PAGES_READ_MAX);
-        let mut rows = Vec::new();
-        for seq in pages.into_iter().take(PAGES_READ_MAX) {
-            let page =
-                self.must_read(&Key::Page(seq), |payload| StoredPage::decode(payload)?.decode_rows())?;
-            rows.extend(page.into_iter().rev().filter(&wanted));
-        }
-        Ok((rows, more))
-    }
-
-    /// Changes for a record that wait or are being written, oldest first, from a number of changes after the given
-    /// one. The second answer is where to go on.
-    pub(crate) fn changes_of(
-        &mut self,
-        org: &str,
-        record: &str,
-        after: u64,
-    ) -> Result<(Vec<Change>, Option<u64>), StoreError> {
-        let Some(found) = self.index.orgs.get(org) else { return Ok((Vec::new(), None)) };
-        let numbers = found.egress.after(after, PAGES_READ_MAX + 1);
-        let more = numbers.get(PAGES_READ_MAX - 1).copied().filter(|_| numbers.len() > PAGES_READ_MAX);
-        let changes = self.changes(numbers.into_iter().take(PAGES_READ_MAX))?;
-        let is_of = |change: &Change| change.subjects.iter().any(|subject| subject.record == record);
-        Ok((changes.into_iter().filter(is_of).collect(), more))
-    }
-
-    fn letter(&mut self, seq: u64) -> Result<DeadLetter, StoreError> {
+    pub(crate) fn letter(&mut self, seq: Seq) -> Result<DeadLetter, StoreError> {
         Ok(self.must_read(&Key::DeadLetter(seq), |payload| StoredDeadLetter::decode(seq, payload))?.letter)
     }
 
-    fn stored(&mut self, numbers: Vec<u64>) -> Result<BTreeMap<u64, StoredChange>, StoreError> {
+    fn stored(&mut self, numbers: Vec<Seq>) -> Result<BTreeMap<Seq, StoredChange>, StoreError> {
         numbers.into_iter().map(|seq| Ok((seq, self.change(seq)?))).collect()
     }
 
@@ -425,7 +286,7 @@ impl Engine {
 
     /// Keeps the list of all pages, and removes some that have grown too old, whoever's they are. How late it is, the
     /// newest row says: the store reads no clock.
-    fn forget_old_pages(&mut self, name: &str, touched: Vec<(u64, Option<u64>)>) {
+    fn forget_old_pages(&mut self, name: &str, touched: Vec<(Seq, Option<u64>)>) {
         let mut newest_ms = 0;
         for (seq, last_ms) in touched {
             match last_ms {
@@ -452,15 +313,18 @@ impl Engine {
         }
     }
 
-    fn changes(&mut self, numbers: impl IntoIterator<Item = u64>) -> Result<Vec<Change>, StoreError> {
+    pub(crate) fn changes(
+        &mut self,
+        numbers: impl IntoIterator<Item = Seq>,
+    ) -> Result<Vec<Change>, StoreError> {
         numbers.into_iter().map(|seq| Ok(self.change(seq)?.change)).collect()
     }
 
-    fn change(&mut self, seq: u64) -> Result<StoredChange, StoreError> {
+    fn change(&mut self, seq: Seq) -> Result<StoredChange, StoreError> {
         self.must_read(&Key::Change(seq), |payload| StoredChange::decode(seq, payload))
     }
 
-    fn must_read<T>(
+    pub(crate) fn must_read<T>(
         &mut self,
         key: &Key<'_>,
         decode: impl FnOnce(&[u8]) -> Option<T>,
@@ -472,13 +336,14 @@ impl Engine {
     }
 
     /// The payload under a key, as of the last call, committed or not.
-    fn read(&mut self, key: &Key<'_>) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(crate) fn read(&mut self, key: &Key<'_>) -> Result<Option<Vec<u8>>, StoreError> {
         let bytes = key.bytes();
         let value = match self.waiting.get(&bytes) {
             Some(waiting) => waiting.clone(),
             None => self.disk.get(&bytes)?,
         };
         let Some(value) = value else { return Ok(None) };
+        self.reads.entry();
         self.bytes += value.len();
         let payload = frame::open(&bytes, &value).map_err(|what| StoreError::damaged(key, what))?;
         Ok(Some(payload.to_vec()))

@@ -5,9 +5,10 @@
 //! A new field needs a new `FORMAT` and a step from the old one.
 
 use crate::{
+    commands::{Change, DeadLetter, End, Lane, LedgerRow, Request, Subject},
     frame::{Reader, Writer},
     ledger::{Counts, Ledger},
-    moves::{Change, DeadLetter, End, Lane, LedgerRow, Request, Subject},
+    seq::Seq,
 };
 
 /// Attempts of a change that its three bytes hold; more count as so many.
@@ -29,11 +30,11 @@ impl StoredRequest {
         Writer::default().text(&self.org).u8(lane_code(*lane)).u32(*records).bytes(body).done()
     }
 
-    pub(crate) fn decode(seq: u64, payload: &[u8]) -> Option<Self> {
+    pub(crate) fn decode(seq: Seq, payload: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(payload);
         let org = reader.text()?;
         let request =
-            Request { seq, lane: lane(reader.u8()?)?, records: reader.u32()?, body: reader.bytes()? };
+            Request { seq: seq.0, lane: lane(reader.u8()?)?, records: reader.u32()?, body: reader.bytes()? };
         reader.end()?;
         Some(Self { org, request })
     }
@@ -65,7 +66,7 @@ impl StoredChange {
         write_subjects(writer, subjects).done()
     }
 
-    pub(crate) fn decode(seq: u64, payload: &[u8]) -> Option<Self> {
+    pub(crate) fn decode(seq: Seq, payload: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(payload);
         let org = reader.text()?;
         let due_ms = reader.u64()?;
@@ -74,7 +75,7 @@ impl StoredChange {
         let [resend, tries @ ..] = reader.u32()?.to_be_bytes();
         let attempts = u32::from_be_bytes([0, tries[0], tries[1], tries[2]]);
         let change = Change {
-            seq,
+            seq: seq.0,
             lane,
             target,
             key,
@@ -111,11 +112,11 @@ impl StoredDeadLetter {
         write_subjects(writer, subjects).done()
     }
 
-    pub(crate) fn decode(seq: u64, payload: &[u8]) -> Option<Self> {
+    pub(crate) fn decode(seq: Seq, payload: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(payload);
         let org = reader.text()?;
         let letter = DeadLetter {
-            seq,
+            seq: seq.0,
             at_ms: reader.u64()?,
             target: reader.text()?,
             key: reader.text()?,
@@ -255,33 +256,33 @@ fn decode_row(reader: &mut Reader<'_>) -> Option<LedgerRow> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mark {
     /// The highest number given; the next one is higher, whatever was removed since.
-    pub(crate) sequence: u64,
+    pub(crate) sequence: Seq,
     /// Orgs that have a ledger.
     pub(crate) orgs: u64,
 }
 
 impl Mark {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        Writer::default().u64(self.sequence).u64(self.orgs).done()
+        Writer::default().u64(self.sequence.0).u64(self.orgs).done()
     }
 
     pub(crate) fn decode(payload: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(payload);
-        let mark = Self { sequence: reader.u64()?, orgs: reader.u64()? };
+        let mark = Self { sequence: Seq(reader.u64()?), orgs: reader.u64()? };
         reader.end()?;
         Some(mark)
     }
 }
 
 /// The list of a job's changes.
-pub(crate) fn encode_numbers<'a>(numbers: impl Iterator<Item = &'a u64>) -> Vec<u8> {
-    numbers.fold(Writer::default(), |writer, number| writer.u64(*number)).done()
+pub(crate) fn encode_numbers<'a>(numbers: impl Iterator<Item = &'a Seq>) -> Vec<u8> {
+    numbers.fold(Writer::default(), |writer, number| writer.u64(number.0)).done()
 }
 
 /// The list of a job's changes, read back.
-pub(crate) fn decode_numbers(payload: &[u8]) -> Option<Vec<u64>> {
+pub(crate) fn decode_numbers(payload: &[u8]) -> Option<Vec<Seq>> {
     let (numbers, rest) = payload.as_chunks::<8>();
-    rest.is_empty().then(|| numbers.iter().map(|number| u64::from_be_bytes(*number)).collect())
+    rest.is_empty().then(|| numbers.iter().map(|number| Seq(u64::from_be_bytes(*number))).collect())
 }
 
 fn lane_code(lane: Lane) -> u8 {
@@ -356,17 +357,18 @@ mod tests {
         fn entries_are_read_back(change in any_change(), org in ".{0,6}", due_ms in any::<u64>(), n in any::<[u64; 14]>()) {
             let request = Request { seq: change.seq, lane: change.lane, records: change.attempts, body: change.body.clone() };
             let stored = StoredRequest { org: org.clone(), request };
-            prop_assert_eq!(StoredRequest::decode(change.seq, &stored.encode()), Some(stored));
+            prop_assert_eq!(StoredRequest::decode(Seq(change.seq), &stored.encode()), Some(stored));
             let letter = DeadLetter {
                 seq: change.seq, at_ms: due_ms, subjects: change.subjects.clone(), target: change.target.clone(),
                 key: change.key.clone(), reason: change.last_reason.clone(), hint: org.clone(),
                 attempts: change.attempts, body: change.body.clone(),
             };
             let stored = StoredDeadLetter { org: org.clone(), letter };
-            prop_assert_eq!(StoredDeadLetter::decode(change.seq, &stored.encode()), Some(stored));
+            prop_assert_eq!(StoredDeadLetter::decode(Seq(change.seq), &stored.encode()), Some(stored));
             let seq = change.seq;
             let stored = StoredChange { org, due_ms, change };
-            prop_assert_eq!(StoredChange::decode(seq, &stored.encode()), Some(stored));
+            prop_assert_eq!(StoredChange::decode(Seq(seq), &stored.encode()), Some(stored));
+            let n = n.map(Seq);
             let payload = encode_numbers(n.iter());
             prop_assert_eq!(decode_numbers(&payload), Some(n.to_vec()));
             prop_assert_eq!(Ledger::decode(&payload).map(|ledger| ledger.encode()), Some(payload));
@@ -382,8 +384,8 @@ mod tests {
 
         #[test]
         fn decoding_any_bytes_never_panics(payload in prop::collection::vec(any::<u8>(), 0..40)) {
-            let _ = (StoredRequest::decode(1, &payload), StoredChange::decode(1, &payload));
-            let _ = (StoredDeadLetter::decode(1, &payload), decode_numbers(&payload), Ledger::decode(&payload));
+            let _ = (StoredRequest::decode(Seq(1), &payload), StoredChange::decode(Seq(1), &payload));
+            let _ = (StoredDeadLetter::decode(Seq(1), &payload), decode_numbers(&payload), Ledger::decode(&payload));
             let _ = StoredPage::decode(&payload).and_then(|page| page.decode_rows());
         }
     }

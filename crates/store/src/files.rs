@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! DIR/orgpipe.lock      held as long as a store is open; has the process id in it
-//! DIR/sled/             the database; orgpipe.note in it: see `note.rs`
+//! DIR/sled/             the database; orgpipe.note in it is the superblock: see `superblock.rs`
 //! DIR/compact.new/      a compaction under way; DIR/import.new/ an import under way
 //! DIR/compact.old/      the database before a compaction, until the new one is in its place
 //! ```

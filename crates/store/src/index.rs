@@ -1,7 +1,7 @@
 //! All orgs in memory, rebuilt from the entries at opening.
 //!
 //! Here: reading every entry once, and holding what was found against the ledgers and the highest number given: a
-//! damaged database may open with some entries missing, which no checksum tells. Not here: the moves (`org.rs`).
+//! damaged database may open with some entries missing, which no checksum tells. Not here: what the orgs do then (`org.rs`).
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::{
+    commands::{Change, units},
     disk::Disk,
     egress::{Flight, Waiting},
     entry::{FORMAT, Mark, StoredChange, StoredDeadLetter, StoredPage, StoredRequest, decode_numbers},
@@ -16,8 +17,8 @@ use crate::{
     frame::{self, Reader},
     keys::Key,
     ledger::Ledger,
-    moves::{Change, units},
     org::Org,
+    seq::Seq,
 };
 
 /// All orgs, and what is stored about the database as a whole.
@@ -26,7 +27,7 @@ pub(crate) struct Index {
     pub(crate) orgs: HashMap<String, Org>,
     pub(crate) mark: Mark,
     /// All pages of rows, with their org and the time of their newest row.
-    pub(crate) pages: BTreeMap<u64, (Arc<str>, u64)>,
+    pub(crate) pages: BTreeMap<Seq, (Arc<str>, u64)>,
 }
 
 /// Is the database of the format that we know? To be asked before anything else in it is read. None if it is new, or
@@ -44,23 +45,23 @@ pub(crate) fn check_format(disk: &dyn Disk) -> Result<Option<u32>, StoreError> {
 /// Collects entries, in any order, into an index.
 #[derive(Default)]
 pub(crate) struct Rebuild {
-    orgs: HashMap<String, Found>,
+    orgs: HashMap<String, FoundOrg>,
     format: Option<u32>,
     mark: Option<Mark>,
-    pages: BTreeMap<u64, (Arc<str>, u64)>,
-    highest: u64,
+    pages: BTreeMap<Seq, (Arc<str>, u64)>,
+    highest: Seq,
     entries: u64,
 }
 
 /// What was found of one org.
 #[derive(Default)]
-struct Found {
+struct FoundOrg {
     org: Org,
-    changes: BTreeMap<u64, Waiting>,
+    changes: BTreeMap<Seq, Waiting>,
     jobs: BTreeSet<String>,
-    lists: BTreeMap<String, Vec<u64>>,
-    dead: BTreeSet<u64>,
-    pages: BTreeSet<u64>,
+    lists: BTreeMap<String, Vec<Seq>>,
+    dead: BTreeSet<Seq>,
+    pages: BTreeSet<Seq>,
 }
 
 impl Rebuild {
@@ -125,14 +126,14 @@ impl Rebuild {
         Some(())
     }
 
-    fn found(&mut self, org: &str) -> &mut Found {
+    fn found(&mut self, org: &str) -> &mut FoundOrg {
         self.orgs.entry(org.to_owned()).or_default()
     }
 
-    /// Checks that all is there, up to the number noted beside it. None if the database is new.
-    pub(crate) fn finish(self, noted: Option<u64>) -> Result<Option<Index>, StoreError> {
+    /// Checks that all is there, up to the number in the superblock. None if the database is new.
+    pub(crate) fn finish(self, given_before: Option<Seq>) -> Result<Option<Index>, StoreError> {
         if self.entries == 0 {
-            return match noted {
+            return match given_before {
                 None => Ok(None),
                 Some(_) => Err(StoreError::damaged(&"the database", "is empty, and was not before")),
             };
@@ -143,9 +144,9 @@ impl Rebuild {
             None => return Err(StoreError::damaged(&Key::Format, "is missing")),
         }
         let mark = self.mark.ok_or_else(|| StoreError::damaged(&Key::Mark, "is missing"))?;
-        if let Some(noted) = noted.filter(|noted| *noted > mark.sequence) {
+        if let Some(given) = given_before.filter(|given| *given > mark.sequence) {
             let what = format!(
-                "says {} numbers were given, but {noted} were: the newest entries are gone",
+                "says {} numbers were given, but {given} were: the newest entries are gone",
                 mark.sequence
             );
             return Err(StoreError::damaged(&Key::Mark, what));
@@ -172,7 +173,7 @@ impl Rebuild {
     }
 }
 
-impl Found {
+impl FoundOrg {
     fn finish(self, name: &str) -> Result<Org, StoreError> {
         let Self { mut org, mut changes, jobs, lists, dead, pages } = self;
         for (id, list) in lists {

@@ -15,6 +15,8 @@
 
 use std::fmt;
 
+use crate::seq::Seq;
+
 /// The key of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Key<'a> {
@@ -22,10 +24,10 @@ pub(crate) enum Key<'a> {
     Mark,
     Ledger { org: &'a str },
     Position { org: &'a str, name: &'a str },
-    Request(u64),
-    Change(u64),
-    DeadLetter(u64),
-    Page(u64),
+    Request(Seq),
+    Change(Seq),
+    DeadLetter(Seq),
+    Page(Seq),
     Job { org: &'a str, id: &'a str },
     JobChanges { org: &'a str, id: &'a str },
 }
@@ -104,12 +106,12 @@ impl fmt::Display for Key<'_> {
     }
 }
 
-fn numbered(kind: u8, seq: u64) -> Vec<u8> {
-    [&[kind], seq.to_be_bytes().as_slice()].concat()
+fn numbered(kind: u8, seq: Seq) -> Vec<u8> {
+    [&[kind], seq.0.to_be_bytes().as_slice()].concat()
 }
 
-fn number(bytes: &[u8]) -> Option<u64> {
-    Some(u64::from_be_bytes(bytes.try_into().ok()?))
+fn number(bytes: &[u8]) -> Option<Seq> {
+    Some(Seq(u64::from_be_bytes(bytes.try_into().ok()?)))
 }
 
 fn pair(kind: u8, org: &str, name: &str) -> Vec<u8> {
@@ -132,7 +134,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_key_is_read_back(org in ".{0,9}", name in ".{0,9}", seq in any::<u64>()) {
-            let (org, id, name) = (org.as_str(), name.as_str(), name.as_str());
+            let (org, id, name, seq) = (org.as_str(), name.as_str(), name.as_str(), Seq(seq));
             for key in [
                 Key::Format, Key::Mark, Key::Ledger { org }, Key::Position { org, name }, Key::Request(seq),
                 Key::Change(seq), Key::DeadLetter(seq), Key::Page(seq), Key::Job { org, id }, Key::JobChanges { org, id },
@@ -145,7 +147,7 @@ mod tests {
 
         #[test]
         fn numbered_keys_sort_by_number(low in any::<u64>(), high in any::<u64>()) {
-            prop_assert_eq!(low.cmp(&high), Key::Change(low).bytes().cmp(&Key::Change(high).bytes()));
+            prop_assert_eq!(low.cmp(&high), Key::Change(Seq(low)).bytes().cmp(&Key::Change(Seq(high)).bytes()));
         }
 
         #[test]

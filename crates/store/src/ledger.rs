@@ -1,8 +1,8 @@
 //! The ledger: where every record that came in is now.
 //!
-//! Here: the counters and the one equation between them. Not here: when they move (`org.rs`).
+//! Here: the counters and the one equation between them. Not here: when they change (`append.rs`, `settle.rs`, `resolve.rs`).
 //!
-//! Invariant: the counters are stored in the same commit as the move that they count.
+//! Invariant: the counters are stored in the same commit as what they count.
 
 /// Where an org's records are. Counted since the org was first seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The ledger's rows of one org: about every record that ended, how and when. Written in the commit that ends it.
 //!
 //! ```text
-//! rows of a move ─▶ [open page, rewritten] ─ full or a day old ─▶ page ─ days over, or too many ─▶ gone
+//! rows of a command ─▶ [open page, rewritten] ─ full or a day old ─▶ page ─ days over, or too many ─▶ gone
 //! ```
 //!
 //! Here: when a page is full, and which pages there are. Not here: what a row says (`org.rs`), its bytes (`entry.rs`).
@@ -9,13 +9,14 @@
 use std::collections::VecDeque;
 
 use crate::{
+    commands::{LedgerRow, TEXT_BYTES_MAX},
     entry::{StoredPage, encode_row},
     keys::Key,
-    moves::{LedgerRow, TEXT_BYTES_MAX},
-    org::Step,
+    seq::Seq,
+    step::Step,
 };
 
-/// Bytes from which a page takes no more rows: the open page is written again with each move, and a page is read whole.
+/// Bytes from which a page takes no more rows: the open page is written again with each command, and a page is read whole.
 const PAGE_BYTES: usize = 2 * 1024;
 /// A page takes no rows that end later than this after its first, so that all of it grows old together.
 const PAGE_SPAN_MS: u64 = 24 * 60 * 60 * 1_000;
@@ -30,18 +31,18 @@ const _: () = assert!(REASON_BYTES_MAX < TEXT_BYTES_MAX);
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
     /// Their numbers, oldest first.
-    pub(crate) pages: VecDeque<u64>,
+    pub(crate) pages: VecDeque<Seq>,
     /// The last one, as long as it takes more. After a start there is none.
     open: Option<Page>,
-    /// Those that the move under way has filled.
+    /// Those that the command under way has filled.
     filled: Vec<Page>,
-    /// Has the move under way added to the open one?
+    /// Has the command under way added to the open one?
     added: bool,
 }
 
 #[derive(Debug)]
 struct Page {
-    seq: u64,
+    seq: Seq,
     first_ms: u64,
     last_ms: u64,
     rows: Vec<u8>,
@@ -68,9 +69,9 @@ impl Rows {
         self.added = true;
     }
 
-    /// Writes what the move has changed. Gives back the numbers of the pages written and removed: a page that is
+    /// Writes what the command has changed. Gives back the numbers of the pages written and removed: a page that is
     /// written has a time, that of its newest row.
-    pub(crate) fn write(&mut self, step: &mut Step<'_>) -> Vec<(u64, Option<u64>)> {
+    pub(crate) fn write(&mut self, step: &mut Step<'_>) -> Vec<(Seq, Option<u64>)> {
         let mut touched = Vec::new();
         let open = self.open.as_ref().filter(|_| self.added);
         for page in self.filled.iter().chain(open) {
@@ -89,7 +90,7 @@ impl Rows {
     }
 
     /// Forgets a page that has grown too old.
-    pub(crate) fn forget(&mut self, step: &mut Step<'_>, seq: u64) {
+    pub(crate) fn forget(&mut self, step: &mut Step<'_>, seq: Seq) {
         self.pages.retain(|page| *page != seq);
         self.open.take_if(|open| open.seq == seq);
         step.remove(&Key::Page(seq));

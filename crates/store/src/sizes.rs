@@ -1,12 +1,13 @@
 //! What is too large to be stored.
 //!
-//! Here: one check per call, made before anything else. Not here: how much may wait (`org.rs`).
+//! Here: one check per call, made before anything else. Not here: how much may wait (`append.rs`).
 
 use crate::{
-    error::StoreError,
-    moves::{
+    commands::{
         Append, BODY_BYTES_MAX, NAME_BYTES_MAX, NewDead, Settle, Subject, TEXT_BYTES_MAX, TRAIL_BYTES_MAX,
     },
+    error::StoreError,
+    seq::Seq,
 };
 
 const _: () = assert!(NAME_BYTES_MAX < u16::MAX as usize);
@@ -30,18 +31,19 @@ pub(crate) fn body(org: &str, body: &[u8]) -> Result<(), StoreError> {
 }
 
 /// The list of a job's changes.
-pub(crate) fn changes(org: &str, changes: &[u64]) -> Result<(), StoreError> {
+pub(crate) fn changes(org: &str, changes: &[Seq]) -> Result<(), StoreError> {
     at_most(org, "list of changes", size_of_val(changes), BODY_BYTES_MAX)
 }
 
 /// Everything in an append.
 pub(crate) fn append(org: &str, append: &Append) -> Result<(), StoreError> {
     positions(org, &append.positions)?;
+    append.ended_positions.iter().try_for_each(|position| name(org, "name of a position", position))?;
     append.requests.iter().try_for_each(|request| body(org, &request.body))?;
     dead(org, &append.dead)
 }
 
-/// Positions that move.
+/// Positions that are set.
 pub(crate) fn positions(org: &str, positions: &[(String, Vec<u8>)]) -> Result<(), StoreError> {
     positions.iter().try_for_each(|(position, value)| {
         name(org, "name of a position", position)?;

@@ -10,7 +10,10 @@
 
 use std::{
     fmt,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::{Builder, JoinHandle},
 };
 
@@ -28,14 +31,16 @@ const COMMIT_BYTES_MAX: usize = 2 * 1024 * 1024;
 type Answer = Box<dyn FnOnce(&Engine) + Send>;
 type Work = Box<dyn FnOnce(&mut Engine) -> Answer + Send>;
 
-enum Command {
+enum Message {
     Work(Work),
     Close(oneshot::Sender<Result<(), StoreError>>),
 }
 
 /// The thread's owner. Dropping it lets the thread commit what waits, and waits for its end.
 pub(crate) struct Worker {
-    sender: Option<mpsc::Sender<Command>>,
+    /// The engine of a store without a thread.
+    inline: Option<Mutex<Engine>>,
+    sender: Option<mpsc::Sender<Message>>,
     thread: Option<JoinHandle<()>>,
     closed: AtomicBool,
     /// Why a commit failed; closed when the thread ends.
@@ -52,7 +57,15 @@ impl Worker {
             path: "the store's thread".into(),
             source,
         })?;
-        Ok(Self { sender: Some(sender), thread: Some(thread), closed: AtomicBool::new(false), failure })
+        let closed = AtomicBool::new(false);
+        Ok(Self { inline: None, sender: Some(sender), thread: Some(thread), closed, failure })
+    }
+
+    /// No thread: each call is carried out and committed on the caller's.
+    pub(crate) fn inline(engine: Engine) -> Self {
+        let (_, failure) = watch::channel(None);
+        let closed = AtomicBool::new(false);
+        Self { inline: Some(Mutex::new(engine)), sender: None, thread: None, closed, failure }
     }
 
     /// Has something done on the thread; the answer comes after the commit.
@@ -72,7 +85,11 @@ impl Worker {
         if self.closed.load(Ordering::Acquire) {
             return Err(StoreError::Closed);
         }
-        if !self.send(Command::Work(Box::new(work))).await {
+        if let Some(engine) = &self.inline {
+            carry_out(engine, Box::new(work));
+            return answer.await.map_err(|_| StoreError::Ended)?;
+        }
+        if !self.send(Message::Work(Box::new(work))).await {
             let closed = self.closed.load(Ordering::Acquire);
             return Err(if closed { StoreError::Closed } else { StoreError::Ended });
         }
@@ -95,15 +112,18 @@ impl Worker {
         if self.closed.swap(true, Ordering::AcqRel) {
             return Err(StoreError::Closed);
         }
+        if self.inline.is_some() {
+            return Ok(());
+        }
         // If the thread is gone, so is `reply`, and that ends the wait.
-        self.send(Command::Close(reply)).await;
+        self.send(Message::Close(reply)).await;
         answer.await.map_err(|_| StoreError::Ended)?
     }
 
     /// False if the thread takes no more.
-    async fn send(&self, command: Command) -> bool {
+    async fn send(&self, message: Message) -> bool {
         match &self.sender {
-            Some(sender) => sender.send(command).await.is_ok(),
+            Some(sender) => sender.send(message).await.is_ok(),
             None => false,
         }
     }
@@ -125,15 +145,23 @@ impl Drop for Worker {
     }
 }
 
-fn run(mut engine: Engine, mut inbox: mpsc::Receiver<Command>, tell: &watch::Sender<Option<String>>) {
+/// On the calling thread, in a commit of its own.
+fn carry_out(engine: &Mutex<Engine>, work: Work) {
+    let mut engine = engine.lock().unwrap_or_else(PoisonError::into_inner);
+    let answer = work(&mut engine);
+    engine.commit();
+    answer(&engine);
+}
+
+fn run(mut engine: Engine, mut inbox: mpsc::Receiver<Message>, tell: &watch::Sender<Option<String>>) {
     let mut closer = None;
     let mut answers: Vec<Answer> = Vec::new();
     while let Some(first) = inbox.blocking_recv() {
         let mut next = Some(first);
-        while let Some(command) = next {
-            match command {
-                Command::Work(work) => answers.push(work(&mut engine)),
-                Command::Close(reply) => {
+        while let Some(message) = next {
+            match message {
+                Message::Work(work) => answers.push(work(&mut engine)),
+                Message::Close(reply) => {
                     inbox.close();
                     closer = Some(reply);
                 }

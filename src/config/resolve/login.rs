@@ -40,7 +40,7 @@ struct KeyProblem {
 }
 
 /// Where an org logs in, and where its secrets come from.
-pub(super) struct Place<'a> {
+pub(super) struct LoginSources<'a> {
     pub(super) folder: &'a Path,
     pub(super) environment: &'a Environment,
     pub(super) login_url: Url,
@@ -49,7 +49,7 @@ pub(super) struct Place<'a> {
 /// The login, and a text that is the same for two logins into one org as one user.
 pub(super) fn resolve(
     table: &AuthTable<'_>,
-    place: Place<'_>,
+    sources: LoginSources<'_>,
     known: &mut Known,
     report: &mut Report<'_>,
 ) -> Option<(Login, String)> {
@@ -59,9 +59,9 @@ pub(super) fn resolve(
     let flow = match flow.value.as_str() {
         "jwt" => {
             refuse(section, &CLIENT_CREDENTIALS_ONLY, "jwt", report);
-            let client_id = client_id(table, place.environment, report);
+            let client_id = client_id(table, sources.environment, report);
             let username = username(table, report);
-            let key = key(table, &place, known, report);
+            let key = key(table, &sources, known, report);
             let audience = table.audience.as_ref().map(|written| audience(section, written, report));
             Flow::Jwt {
                 client_id: client_id?,
@@ -75,13 +75,13 @@ pub(super) fn resolve(
         }
         "client_credentials" => {
             refuse(section, &JWT_ONLY, "client_credentials", report);
-            let client_id = client_id(table, place.environment, report);
+            let client_id = client_id(table, sources.environment, report);
             let client_secret = variable(
                 section,
                 "client_secret_env",
                 table.client_secret_env.as_ref(),
                 "Name the environment variable that holds the consumer secret.",
-                place.environment,
+                sources.environment,
                 report,
             );
             Flow::ClientCredentials { client_id: client_id?, client_secret: client_secret? }
@@ -105,11 +105,11 @@ pub(super) fn resolve(
         Flow::Jwt { username, .. } => username.to_lowercase(),
         Flow::ClientCredentials { client_id, .. } => client_id.clone(),
     };
-    let login = Login { login_url: place.login_url, flow };
+    let login = Login { login_url: sources.login_url, flow };
     let identity = format!("{} {user}", login.login_url);
     // A trial that asks nobody. It signs, which takes a millisecond, so orgs that share host and flow share it.
-    let place = (login.host().to_owned(), matches!(login.flow, Flow::Jwt { .. }));
-    let refused = known.trials.entry(place).or_insert_with(|| login.call(0).err());
+    let sources = (login.host().to_owned(), matches!(login.flow, Flow::Jwt { .. }));
+    let refused = known.trials.entry(sources).or_insert_with(|| login.call(0).err());
     match refused {
         None => Some((login, identity)),
         Some(problem) => {
@@ -181,7 +181,7 @@ fn audience(section: &Section<'_>, written: &Written<String>, report: &mut Repor
 
 fn key(
     table: &AuthTable<'_>,
-    place: &Place<'_>,
+    sources: &LoginSources<'_>,
     known: &mut Known,
     report: &mut Report<'_>,
 ) -> Option<SecretString> {
@@ -206,9 +206,9 @@ fn key(
                 section.problem(report, written.line, "key_file", message, hint);
                 return None;
             }
-            let path = place.folder.join(&written.value);
+            let path = sources.folder.join(&written.value);
             let key =
-                known.key_files.entry(path).or_insert_with_key(|path| read_key(place.environment, path));
+                known.key_files.entry(path).or_insert_with_key(|path| read_key(sources.environment, path));
             match key {
                 Ok(key) => Some(key.clone()),
                 Err(KeyProblem { message, hint }) => {
@@ -218,7 +218,8 @@ fn key(
             }
         }
         (false, _) => {
-            let key = variable(section, "key_env", table.key_env.as_ref(), hint, place.environment, report)?;
+            let key =
+                variable(section, "key_env", table.key_env.as_ref(), hint, sources.environment, report)?;
             match check_key(key.expose_secret()) {
                 Ok(()) => Some(key),
                 Err(problem) => {

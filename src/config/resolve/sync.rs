@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use orgpipe_actors::settings::{OnDeleted, RefreshSettings, SyncSettings};
 use orgpipe_reconcile::{
     Mapping, MappingSpec, Operation,
+    lookup::RECORDS_MAX,
     mapping::{MappingProblem, Matching},
 };
 
@@ -23,8 +24,6 @@ use crate::config::{
 
 /// Characters of a condition: it is sent in a URL, which Salesforce cuts at 16 KB.
 const CONDITION_CHARS_MAX: usize = 4_000;
-/// Records per request of a refresh unless the file says otherwise.
-const REFRESH_BATCH: u32 = 100;
 /// Records from which a refresh reads by a Bulk query unless the file says otherwise: there it takes half the API calls
 /// of REST pages, and minutes in Salesforce's queue no longer matter.
 const REFRESH_BULK_FROM: u32 = 100_000;
@@ -143,7 +142,8 @@ fn refresh_settings(table: &RefreshTable<'_>, report: &mut Report<'_>) -> Option
         table.schedule.as_ref().map(|written| value::schedule(section, report, "schedule", written));
     let changes = table.changes.as_ref().map(|written| value::schedule(section, report, "changes", written));
     let window = table.window.as_ref().map(|written| value::window(section, report, written));
-    let batch = table.batch.as_ref().map_or(REFRESH_BATCH, |written| written.value);
+    // As many as a look-up carries unless the file says otherwise.
+    let batch = table.batch.as_ref().map_or(RECORDS_MAX, |written| written.value as usize);
     let on_deleted = table.on_deleted.as_ref().map(|written| on_deleted(section, written, report));
     let wrong =
         [condition == Some(None), schedule == Some(None), changes == Some(None), window == Some(None)];
@@ -152,7 +152,7 @@ fn refresh_settings(table: &RefreshTable<'_>, report: &mut Report<'_>) -> Option
         schedule: schedule.flatten(),
         changes: changes.flatten(),
         window: window.flatten(),
-        batch: usize::try_from(batch).unwrap_or(usize::MAX),
+        batch,
         bulk_from: table.bulk_from.as_ref().map_or(REFRESH_BULK_FROM, |written| written.value).into(),
         on_deleted: on_deleted.unwrap_or_default(),
     })

@@ -10,6 +10,7 @@ use std::{
 
 use chrono::NaiveTime;
 use croner::Cron;
+use orgpipe_actors::settings::DayWindow;
 use orgpipe_reconcile::name::is_namespace;
 use url::{Host, Url};
 
@@ -211,11 +212,11 @@ pub(super) fn window(
     section: &Section<'_>,
     report: &mut Report<'_>,
     written: &Written<String>,
-) -> Option<(NaiveTime, NaiveTime)> {
+) -> Option<DayWindow> {
     let time = |text: &str| NaiveTime::parse_from_str(text.trim(), "%H:%M").ok();
     let times = written.value.split_once('-').and_then(|(start, end)| Some((time(start)?, time(end)?)));
     let message = match times {
-        Some((start, end)) if start != end => return Some((start, end)),
+        Some((from, to)) if from != to => return Some(DayWindow { from, to }),
         Some(_) => format!("is `{}`, which ends when it starts", written.value),
         None => format!("is `{}`, which is no time of day from–to", written.value),
     };

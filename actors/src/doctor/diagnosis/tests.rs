@@ -4,7 +4,7 @@ use orgpipe_salesforce::{error::ApiError, failure::CallError, limits::ApiUsage, 
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{doctor::facts::Identity, severity::Severity};
+use crate::{doctor::facts::Identity, problem::Problem, severity::Severity};
 
 const EVENT: &str = "Sync_Request__e";
 
@@ -172,8 +172,7 @@ fn each_cause_is_told_once_by_its_name() {
         (
             |facts| {
                 facts.objects.insert(EVENT.into(), None);
-                let why =
-                    ("400::The channel you requested to subscribe to does not exist".into(), String::new());
+                let why = Problem::passing("400::The channel you requested to subscribe to does not exist");
                 facts.subscriptions.insert(format!("/event/{EVENT}"), Err(why));
             },
             Severity::Error,
@@ -183,7 +182,7 @@ fn each_cause_is_told_once_by_its_name() {
         ),
         (
             |facts| {
-                let why = ("403::Organization total events daily limit exceeded".into(), "Wait.".into());
+                let why = Problem::new("403::Organization total events daily limit exceeded", "Wait.");
                 facts.subscriptions.insert(format!("/event/{EVENT}"), Err(why));
             },
             Severity::Error,
@@ -230,7 +229,7 @@ fn a_package_that_is_gone_or_elsewhere_is_one_finding() {
         facts.objects.insert("Enrichment__c".into(), None);
         facts.objects.insert(EVENT.into(), None);
         facts.setting = Some(SettingFacts::Hidden);
-        facts.subscriptions.insert(format!("/event/{EVENT}"), Err(("400".into(), String::new())));
+        facts.subscriptions.insert(format!("/event/{EVENT}"), Err(Problem::passing("400")));
         facts.names = names.iter().map(|name| (*name).to_owned()).collect();
         findings(&needs(), &facts).into_iter().map(|one| (one.topic, one.subject)).collect::<Vec<_>>()
     };

@@ -27,6 +27,7 @@ use crate::{
         store::OrgStore,
     },
     priority::Priority,
+    problem::Problem,
     retry::Delays,
     settings::OrgSettings,
 };
@@ -128,9 +129,9 @@ impl OrgApi {
                 let jitter = self.clock.jitter();
                 let wait = if error.is_permanent() { REFUSED_WAIT } else { vault.delays.next(jitter) };
                 vault.failed = Some((error.clone(), self.clock.monotonic() + wait));
-                let hint = error.hint().unwrap_or_default();
-                tracing::warn!(org = %self.settings.id, wait_secs = wait.as_secs_f32(), "{error}. {hint}");
-                self.board.set(Part::Login, State::Waiting, &error.to_string(), &hint, self.clock.now_ms());
+                let problem = Problem::from(&error);
+                tracing::warn!(org = %self.settings.id, wait_secs = wait.as_secs_f32(), "{problem}");
+                self.board.trouble(Part::Login, State::Waiting, &problem, self.clock.now_ms());
                 Err(error.into())
             }
         }
@@ -144,7 +145,7 @@ impl OrgApi {
             return Ok(());
         }
         let error = StepError::OtherOrg;
-        self.board.set(Part::Login, State::Waiting, &error.to_string(), "", self.clock.now_ms());
+        self.board.trouble(Part::Login, State::Waiting, &Problem::from(&error), self.clock.now_ms());
         self.other_org.send_replace(Some(token.org_id.clone()));
         Err(error)
     }
@@ -268,7 +269,7 @@ impl OrgApi {
             Some(each) => self.transport.download(token, version, call, each).await?,
             None => self.transport.send(token, version, call).await?,
         };
-        self.board.called(reply.usage.map(|usage| (usage.used, usage.max)));
+        self.board.called(reply.usage);
         if let (Some(number), Some(usage)) = (in_flight.number, reply.usage) {
             self.gate.learn(number, usage);
         }

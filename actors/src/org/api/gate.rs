@@ -142,7 +142,7 @@ pub struct BudgetView {
 /// Work that stands still for want of calls.
 #[derive(Clone, Debug, Serialize)]
 pub struct BudgetWait {
-    /// Which.
+    /// What kind of work.
     pub work: Priority,
     /// Why, as a sentence.
     pub why: String,

@@ -3,13 +3,13 @@
 
 use std::path::Path;
 
-use super::OPTIONS;
 use crate::{
     disk::{Disk, SledDisk},
     error::StoreError,
     files::{self, COMPACT_NEW, DATABASE, bytes_in},
     index::{Rebuild, check_format},
-    org::Write,
+    options::Options,
+    step::Write,
 };
 
 /// Bytes in one commit.
@@ -32,11 +32,11 @@ pub struct Compacted {
 /// # Errors
 /// A service has the database open, there is none, or it is damaged; or there is no room. The old one is as it was then.
 pub fn compact(dir: &Path) -> Result<Compacted, StoreError> {
-    let old = SledDisk::open_existing(dir, OPTIONS)?;
+    let old = SledDisk::open_existing(dir, Options::OFFLINE)?;
     check_format(&old)?;
     let mut rebuild = Rebuild::default();
     old.each(&mut |key, value| rebuild.add(key, value))?;
-    rebuild.finish(old.noted())?;
+    rebuild.finish(old.given_before())?;
     let bytes_before = bytes_in(old.db_dir())?;
     let new_dir = dir.join(COMPACT_NEW);
     files::remove_dir(&new_dir)?;
@@ -55,7 +55,7 @@ pub fn compact(dir: &Path) -> Result<Compacted, StoreError> {
 
 /// Copies all entries; says how many.
 fn copy(old: &SledDisk) -> Result<u64, StoreError> {
-    let mut new = old.beside(COMPACT_NEW, OPTIONS)?;
+    let mut new = old.beside(COMPACT_NEW, Options::OFFLINE)?;
     let new_dir = new.db_dir().to_owned();
     let full = |text| StoreError::Write { dir: new_dir.clone(), text };
     let (mut writes, mut bytes, mut entries) = (Vec::<Write>::new(), 0, 0);
@@ -75,7 +75,7 @@ fn copy(old: &SledDisk) -> Result<u64, StoreError> {
 
 /// Reads the copy back from disk.
 fn compare(old: &SledDisk, entries: u64) -> Result<u64, StoreError> {
-    let new = old.beside(COMPACT_NEW, OPTIONS)?;
+    let new = old.beside(COMPACT_NEW, Options::OFFLINE)?;
     let mut copied = 0;
     new.each(&mut |key, value| {
         copied += 1;

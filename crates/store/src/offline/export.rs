@@ -6,10 +6,7 @@ use std::{
     path::Path,
 };
 
-use super::{
-    OPTIONS,
-    line::{Line, VERSION, line},
-};
+use super::line::{Line, VERSION, line};
 use crate::{
     disk::{Disk, SledDisk},
     entry::Mark,
@@ -18,6 +15,8 @@ use crate::{
     frame,
     index::{Rebuild, check_format},
     keys::Key,
+    options::Options,
+    seq::Seq,
 };
 
 /// Losses that are named in the file; that there are more, the last one says.
@@ -38,7 +37,7 @@ pub struct Exported {
 /// A service has the store open, there is none or one of another format, it does not open at all, or the file is there
 /// already or cannot be written.
 pub fn export(dir: &Path, to: &Path) -> Result<Exported, StoreError> {
-    let disk = SledDisk::open_existing(dir, OPTIONS)?;
+    let disk = SledDisk::open_existing(dir, Options::OFFLINE)?;
     check_format(&disk)?;
     let sequence = sequence(&disk);
     let failed = |source| file("write", to, source);
@@ -61,7 +60,7 @@ pub fn export(dir: &Path, to: &Path) -> Result<Exported, StoreError> {
         Ok(())
     })?;
     // What is missing without a trace, the ledgers tell.
-    if let Err(problem) = rebuild.finish(disk.noted()) {
+    if let Err(problem) = rebuild.finish(disk.given_before()) {
         exported.lost.push(problem.to_string());
     }
     let crc32 = out.crc.clone().finalize();
@@ -72,7 +71,7 @@ pub fn export(dir: &Path, to: &Path) -> Result<Exported, StoreError> {
 }
 
 /// The highest number given: 0 if the mark cannot be read, as the import then goes by the entries.
-fn sequence(disk: &SledDisk) -> u64 {
+fn sequence(disk: &SledDisk) -> Seq {
     let key = Key::Mark.bytes();
     let value = disk.get(&key).ok().flatten();
     let mark = value.as_ref().and_then(|value| Mark::decode(frame::open(&key, value).ok()?));

@@ -8,10 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{
-    OPTIONS,
-    line::{Line, SubjectLine, VERSION, entry},
-};
+use super::line::{Line, SubjectLine, VERSION, entry};
 use crate::{
     disk::{Disk, SledDisk},
     entry::{FORMAT, Mark, encode_numbers},
@@ -21,7 +18,9 @@ use crate::{
     index::Rebuild,
     keys::Key,
     ledger::{Counts, Ledger},
-    org::Write,
+    options::Options,
+    seq::Seq,
+    step::Write,
 };
 
 /// Bytes of a line; the largest entry, written as text with every character escaped, is smaller.
@@ -91,7 +90,7 @@ fn fill(
     path: &Path,
     incomplete: bool,
 ) -> Result<Imported, StoreError> {
-    let mut disk = SledDisk::open_in(dir, IMPORT_NEW, Arc::clone(&lock), OPTIONS)?;
+    let mut disk = SledDisk::open_in(dir, IMPORT_NEW, Arc::clone(&lock), Options::OFFLINE)?;
     let wrong = |line: u64, what: &str| {
         let (path, what) = (path.to_owned(), what.to_owned());
         Err(StoreError::Export { path, line, what })
@@ -150,10 +149,10 @@ fn fill(
     collected.commit(&mut disk)?;
     disk.close()?;
     // As the service would: reads and checks all of it.
-    let disk = SledDisk::open_in(dir, IMPORT_NEW, lock, OPTIONS)?;
+    let disk = SledDisk::open_in(dir, IMPORT_NEW, lock, Options::OFFLINE)?;
     let mut rebuild = Rebuild::default();
     disk.each(&mut |key, value| rebuild.add(key, value))?;
-    rebuild.finish(disk.noted())?;
+    rebuild.finish(disk.given_before())?;
     disk.close()?;
     Ok(Imported { entries, losses })
 }
@@ -172,16 +171,16 @@ struct Collected {
 struct Found {
     ledger: Ledger,
     has_ledger: bool,
-    changes: BTreeSet<u64>,
+    changes: BTreeSet<Seq>,
     jobs: BTreeSet<String>,
-    lists: BTreeMap<String, Vec<u64>>,
+    lists: BTreeMap<String, Vec<Seq>>,
 }
 
 impl Collected {
     fn take(&mut self, line: Line) -> Option<()> {
         self.entries += 1;
         let seq = match &line {
-            Line::Head { .. } | Line::End { .. } => 0,
+            Line::Head { .. } | Line::End { .. } => Seq::MIN,
             Line::Ledger { org, records_in, written, unchanged, no_data, superseded, dead } => {
                 let found = self.found(org);
                 let Counts { open_ingress, open_egress, .. } = found.ledger.counts;
@@ -200,7 +199,7 @@ impl Collected {
             }
             Line::Position { org, .. } => {
                 self.found(org).ledger.positions += 1;
-                0
+                Seq::MIN
             }
             Line::Request { org, seq, records, .. } => {
                 let ledger = &mut self.found(org).ledger;
@@ -225,7 +224,7 @@ impl Collected {
             }
             Line::Job { org, id, .. } => {
                 self.found(org).jobs.insert(id.clone());
-                0
+                Seq::MIN
             }
             Line::JobChanges { org, id, changes } => {
                 self.found(org).lists.insert(id.clone(), changes.clone());
@@ -271,7 +270,7 @@ impl Collected {
             for id in &found.jobs {
                 broken |= !found.lists.contains_key(id);
                 let list = found.lists.get(id).into_iter().flatten();
-                let list: Vec<u64> = list.filter(|seq| found.changes.contains(seq)).copied().collect();
+                let list: Vec<Seq> = list.filter(|seq| found.changes.contains(seq)).copied().collect();
                 self.put(&Key::JobChanges { org: &org, id }, &encode_numbers(list.iter()));
             }
             found.ledger.jobs = found.jobs.len() as u64;

@@ -14,14 +14,15 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    commands::{Change, DeadLetter, End, Lane, LedgerRow, Request, Subject},
     entry::{
         StoredChange, StoredDeadLetter, StoredPage, StoredRequest, decode_numbers, encode_numbers, encode_row,
     },
     frame,
     keys::Key,
     ledger::{Counts, Ledger},
-    moves::{Change, DeadLetter, End, Lane, LedgerRow, Request, Subject},
-    org::Write,
+    seq::Seq,
+    step::Write,
 };
 
 /// Version of the file's form. Those before it can be read.
@@ -33,7 +34,7 @@ pub(super) const VERSION: u32 = 1;
 pub(super) enum Line {
     Head {
         orgpipe_export: u32,
-        sequence: u64,
+        sequence: Seq,
     },
     Ledger {
         org: String,
@@ -51,14 +52,14 @@ pub(super) enum Line {
     },
     Request {
         org: String,
-        seq: u64,
+        seq: Seq,
         lane: LaneName,
         records: u32,
         body: Bytes,
     },
     Change {
         org: String,
-        seq: u64,
+        seq: Seq,
         lane: LaneName,
         due_ms: u64,
         target: String,
@@ -72,7 +73,7 @@ pub(super) enum Line {
     },
     DeadLetter {
         org: String,
-        seq: u64,
+        seq: Seq,
         at_ms: u64,
         target: String,
         key: String,
@@ -90,11 +91,11 @@ pub(super) enum Line {
     JobChanges {
         org: String,
         id: String,
-        changes: Vec<u64>,
+        changes: Vec<Seq>,
     },
     Rows {
         org: String,
-        seq: u64,
+        seq: Seq,
         last_ms: u64,
         rows: Vec<RowLine>,
     },
@@ -326,7 +327,7 @@ pub(super) fn entry(of: Line) -> Option<Write> {
             (Key::Position { org: &org, name: &name }.bytes(), value.bytes()?)
         }
         Line::Request { org, seq, lane, records, body } => {
-            let request = Request { seq, lane: lane.into(), records, body: body.bytes()? };
+            let request = Request { seq: seq.0, lane: lane.into(), records, body: body.bytes()? };
             (Key::Request(seq).bytes(), StoredRequest { org, request }.encode())
         }
         Line::Change {
@@ -343,12 +344,14 @@ pub(super) fn entry(of: Line) -> Option<Write> {
             body,
         } => {
             let (lane, subjects, body) = (lane.into(), subjects(of)?, body.bytes()?);
-            let change = Change { seq, lane, target, key, subjects, attempts, last_reason, resend, body };
+            let change =
+                Change { seq: seq.0, lane, target, key, subjects, attempts, last_reason, resend, body };
             (Key::Change(seq).bytes(), StoredChange { org, due_ms, change }.encode())
         }
         Line::DeadLetter { org, seq, at_ms, target, key, reason, hint, attempts, subjects: of, body } => {
             let (subjects, body) = (subjects(of)?, body.bytes()?);
-            let letter = DeadLetter { seq, at_ms, subjects, target, key, reason, hint, attempts, body };
+            let letter =
+                DeadLetter { seq: seq.0, at_ms, subjects, target, key, reason, hint, attempts, body };
             (Key::DeadLetter(seq).bytes(), StoredDeadLetter { org, letter }.encode())
         }
         Line::Job { org, id, body } => (Key::Job { org: &org, id: &id }.bytes(), body.bytes()?),

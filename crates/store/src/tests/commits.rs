@@ -7,8 +7,8 @@ use std::{
 
 use super::{OPTIONS, change, dead, memory::Memory, request, subject, wait};
 use crate::{
-    Append, BODY_BYTES_MAX, DEAD_LETTERS_MAX, Lane, NewChange, Options, Outcome, Progress, Resolve, Settle,
-    StoreError, TEXT_BYTES_MAX,
+    Append, BODY_BYTES_MAX, DEAD_LETTERS_MAX, Lane, NewChange, Options, Outcome, Progress, Read, Reads,
+    Resolve, Settle, StoreError, TEXT_BYTES_MAX,
 };
 
 fn one_request() -> Append {
@@ -183,7 +183,10 @@ fn an_org_that_is_forgotten_leaves_nothing_and_the_others_as_they_were() {
     let fill = async |store: &crate::Store, org: &str| {
         let positions = vec![("channel".to_owned(), b"7".to_vec())];
         let requests = (0..3).map(|_| request(Lane::Live, 2, "body")).collect();
-        store.append(org, Append { positions, requests, dead: vec![dead(1, "letter")] }).await.unwrap();
+        store
+            .append(org, Append { positions, requests, dead: vec![dead(1, "letter")], ..Append::default() })
+            .await
+            .unwrap();
         let head = store.ingress_head(org, 4).await.unwrap();
         let requests = head.iter().map(|request| request.seq).collect();
         let changes = ["a", "b", "c"].map(|key| change(Lane::Live, "Target", key, 1, "fields")).to_vec();
@@ -395,4 +398,50 @@ fn handles_are_shared_between_threads() {
         }
     });
     assert_eq!(wait(store.counts("acme")).unwrap().open_ingress, 200);
+}
+
+#[test]
+fn a_position_that_ended_is_none_as_is_one_that_an_earlier_version_emptied() {
+    let memory = Memory::default();
+    let store = memory.open(OPTIONS).unwrap();
+    let named = |name: &str, value: &[u8]| (name.to_owned(), value.to_vec());
+    let before = memory.entries.lock().unwrap().len();
+    wait(async {
+        let positions = vec![named("channel", b"17"), named("refresh", b"page 2"), named("job", b"")];
+        store.append("acme", Append { positions, ..Append::default() }).await.unwrap();
+        assert_eq!(store.position("acme", "job").await.unwrap(), None);
+        let ended_positions = vec!["refresh".to_owned(), "never set".to_owned()];
+        let positions = vec![named("channel", b"18"), named("refresh", b"page 3")];
+        store.append("acme", Append { positions, ended_positions, ..Append::default() }).await.unwrap();
+    });
+    drop(store);
+    let store = memory.open(OPTIONS).unwrap();
+    wait(async {
+        assert_eq!(store.position("acme", "refresh").await.unwrap(), None);
+        assert_eq!(store.position("acme", "channel").await.unwrap().as_deref(), Some(&b"18"[..]));
+    });
+    let entries = memory.entries.lock().unwrap().len();
+    assert_eq!(entries, before + 3, "the ledger and two positions; what has ended takes no room");
+}
+
+#[test]
+fn reads_are_counted_by_call_and_commands_are_none() {
+    let store = Memory::default().open(OPTIONS).unwrap();
+    wait(async {
+        let requests = vec![request(Lane::Live, 1, "one"), request(Lane::Live, 1, "two")];
+        store.append("acme", Append { requests, ..Append::default() }).await.unwrap();
+        assert_eq!(store.reads(), Reads::default());
+        let head = store.clone().ingress_head("acme", 2).await.unwrap();
+        let settle = Settle {
+            requests: head.iter().map(|request| request.seq).collect(),
+            changes: vec![change(Lane::Live, "Enrichment__c", "key 0", 2, "change")],
+            ..Settle::default()
+        };
+        store.settle("acme", settle).await.unwrap();
+        store.rows("acme", "key 0", 9).await.unwrap();
+        store.counts("nobody").await.unwrap();
+    });
+    let reads = store.reads();
+    let of = [Read::IngressHead, Read::Rows, Read::Counts].map(|read| reads.of(read));
+    assert_eq!((of, reads.total(), reads.entries()), ([1, 1, 1], 3, 2));
 }

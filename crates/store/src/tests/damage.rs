@@ -3,14 +3,20 @@
 use std::collections::BTreeMap;
 
 use super::{OPTIONS, change, dead, memory::Memory, request, subject, wait};
-use crate::{Append, Lane, Outcome, Resolve, Settle, Store, StoreError, frame, keys::Key};
+use crate::{Append, Lane, Outcome, Resolve, Settle, Store, StoreError, frame, keys::Key, seq::Seq};
 
 /// Two orgs with an entry of every kind.
 pub(super) async fn fill(store: &Store) {
     for org in ["acme", "other"] {
         let requests = vec![request(Lane::Live, 5, "first"), request(Lane::Refresh, 2, "second")];
         let positions = vec![("channel".to_owned(), b"17".to_vec())];
-        store.append(org, Append { positions, requests, dead: vec![dead(1, "unreadable")] }).await.unwrap();
+        store
+            .append(
+                org,
+                Append { positions, requests, dead: vec![dead(1, "unreadable")], ..Append::default() },
+            )
+            .await
+            .unwrap();
         let head = store.ingress_head(org, 5).await.unwrap();
         let changes =
             ["a", "b", "c", "d"].map(|key| change(Lane::Live, "Enrichment__c", key, 1, "fields")).to_vec();
@@ -93,7 +99,7 @@ fn entries_that_do_not_fit_together_are_named() {
         (
             after(&entries, |e| {
                 put(e, &Key::Format, &7_u32.to_be_bytes());
-                put(e, &Key::Change(1), b"fields that nobody knows yet");
+                put(e, &Key::Change(Seq(1)), b"fields that nobody knows yet");
                 e.insert(b"z new".to_vec(), b"kind".to_vec());
             }),
             "has format 7, and this version knows",
@@ -108,7 +114,7 @@ fn entries_that_do_not_fit_together_are_named() {
         ),
         (after(&entries, |e| put(e, &list, &999_u64.to_be_bytes())), "names change 999, which is missing"),
         (
-            after(&entries, |e| put(e, &Key::Request(1), b"?")),
+            after(&entries, |e| put(e, &Key::Request(Seq(1)), b"?")),
             "request 1 does not have the fields it must have",
         ),
         (

@@ -12,7 +12,8 @@ use std::{
 use crate::{
     Options, Store, StoreError,
     disk::{Disk, Show},
-    org,
+    seq::Seq,
+    step::Write,
 };
 
 /// Clones are the same disk.
@@ -41,7 +42,7 @@ impl Disk for Memory {
         self.entries.lock().unwrap().iter().try_for_each(|(key, value)| show(key, value))
     }
 
-    fn noted(&self) -> Option<u64> {
+    fn given_before(&self) -> Option<Seq> {
         None
     }
 
@@ -49,7 +50,7 @@ impl Disk for Memory {
         self.free_bytes.lock().unwrap().to_owned()
     }
 
-    fn commit(&mut self, writes: Vec<org::Write>) -> Result<(), String> {
+    fn commit(&mut self, writes: Vec<Write>) -> Result<(), String> {
         self.commits.fetch_add(1, Ordering::SeqCst);
         if let Some(gate) = &*self.gate.lock().unwrap() {
             gate.recv().unwrap();

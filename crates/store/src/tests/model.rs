@@ -5,21 +5,21 @@ use std::collections::BTreeMap;
 use crate::{Append, Counts, End, Lane, Outcome, Settle, Subject};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Flight {
+pub(super) enum ModelFlight {
     Free,
     Taken,
     Job(String),
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Waiting {
+pub(super) struct ModelChange {
     pub(super) lane: Lane,
     pub(super) target: String,
     pub(super) key: String,
     pub(super) subjects: Vec<Subject>,
     pub(super) attempts: u32,
     pub(super) body: Vec<u8>,
-    pub(super) flight: Flight,
+    pub(super) flight: ModelFlight,
     pub(super) seq: Option<u64>,
     due_ms: u64,
     due_stored_ms: u64,
@@ -28,7 +28,7 @@ pub(super) struct Waiting {
 #[derive(Debug, Default)]
 pub(super) struct Model {
     pub(super) requests: Vec<(Lane, u64, Vec<u8>)>,
-    pub(super) changes: Vec<Waiting>,
+    pub(super) changes: Vec<ModelChange>,
     pub(super) jobs: BTreeMap<String, Vec<u8>>,
     /// Records and key, oldest first.
     pub(super) dead: Vec<(u64, String)>,
@@ -45,17 +45,18 @@ pub(super) fn units(subjects: &[Subject]) -> u64 {
 impl Model {
     pub(super) fn append(&mut self, append: Append) {
         self.positions.extend(append.positions);
+        append.ended_positions.iter().for_each(|name| drop(self.positions.remove(name)));
         for request in append.requests {
             self.counts.records_in += u64::from(request.records);
             self.requests.push((request.lane, u64::from(request.records), request.body));
         }
         for letter in append.dead {
             self.counts.records_in += u64::from(letter.subject.units);
-            self.bury(vec![letter.subject], letter.key);
+            self.dead_letter(vec![letter.subject], letter.key);
         }
     }
 
-    fn bury(&mut self, subjects: Vec<Subject>, key: String) {
+    fn dead_letter(&mut self, subjects: Vec<Subject>, key: String) {
         self.counts.dead += units(&subjects);
         self.dead.push((units(&subjects), key));
         self.end(subjects, End::Dead);
@@ -66,7 +67,7 @@ impl Model {
     }
 
     /// The letter that is so many from the end goes; for a retry a request of one record comes.
-    pub(super) fn unbury(&mut self, from_end: usize, retry: Option<Vec<u8>>, subjects: &[Subject]) {
+    pub(super) fn remove_letter(&mut self, from_end: usize, retry: Option<Vec<u8>>, subjects: &[Subject]) {
         self.dead.remove(self.dead.len() - 1 - from_end);
         let end = if retry.is_some() { End::Retried } else { End::Discarded };
         let none = subjects.iter().map(|subject| Subject { units: 0, ..subject.clone() });
@@ -98,24 +99,24 @@ impl Model {
         self.end(settle.unchanged, End::Unchanged);
         self.end(settle.no_data, End::NoData);
         for letter in settle.dead {
-            self.bury(vec![letter.subject], letter.key);
+            self.dead_letter(vec![letter.subject], letter.key);
         }
         for new in settle.changes {
             let (mut lane, mut kept) = (new.lane, Vec::new());
             for old in std::mem::take(&mut self.changes) {
                 let same = old.target == new.target && old.key == new.key;
                 lane = if same { lane.min(old.lane) } else { lane };
-                if same && old.flight == Flight::Free {
+                if same && old.flight == ModelFlight::Free {
                     self.counts.superseded += units(&old.subjects);
                     self.end(old.subjects, End::Superseded);
                 } else {
                     kept.push(old);
                 }
             }
-            let (flight, subjects) = (Flight::Free, new.subjects);
+            let (flight, subjects) = (ModelFlight::Free, new.subjects);
             let (attempts, seq, due_ms, due_stored_ms) = (0, None, 0, 0);
             let (target, key, body) = (new.target, new.key, new.body);
-            kept.push(Waiting {
+            kept.push(ModelChange {
                 lane,
                 target,
                 key,
@@ -133,9 +134,12 @@ impl Model {
 
     /// Positions in the list of those that may be offered at all.
     fn offered(&self) -> Vec<usize> {
-        let same = |a: &Waiting, b: &Waiting| a.target == b.target && a.key == b.key;
+        let same = |a: &ModelChange, b: &ModelChange| a.target == b.target && a.key == b.key;
         let first = |at: &usize| !self.changes[..*at].iter().any(|other| same(other, &self.changes[*at]));
-        (0..self.changes.len()).filter(first).filter(|at| self.changes[*at].flight == Flight::Free).collect()
+        (0..self.changes.len())
+            .filter(first)
+            .filter(|at| self.changes[*at].flight == ModelFlight::Free)
+            .collect()
     }
 
     /// Takes; the answer is where they are in the list.
@@ -152,7 +156,7 @@ impl Model {
         due.retain(|at| Some(self.changes[*at].lane) == lane);
         due.truncate(changes_max);
         for at in &due {
-            self.changes[*at].flight = Flight::Taken;
+            self.changes[*at].flight = ModelFlight::Taken;
         }
         due
     }
@@ -162,8 +166,8 @@ impl Model {
     }
 
     pub(super) fn release(&mut self) {
-        let taken = self.changes.iter_mut().filter(|waiting| waiting.flight == Flight::Taken);
-        taken.for_each(|waiting| waiting.flight = Flight::Free);
+        let taken = self.changes.iter_mut().filter(|waiting| waiting.flight == ModelFlight::Taken);
+        taken.for_each(|waiting| waiting.flight = ModelFlight::Free);
     }
 
     pub(super) fn reopen(&mut self) {
@@ -173,7 +177,7 @@ impl Model {
 
     pub(super) fn resolve(&mut self, seq: u64, outcome: &Outcome) {
         let at = self.changes.iter().position(|waiting| waiting.seq == Some(seq)).expect("it was taken");
-        let Waiting { target, key, subjects, .. } = self.changes[at].clone();
+        let ModelChange { target, key, subjects, .. } = self.changes[at].clone();
         let units = units(&subjects);
         let newer = self.changes[at + 1..].iter().any(|other| other.target == target && other.key == key);
         match outcome {
@@ -181,7 +185,7 @@ impl Model {
                 let waiting = &mut self.changes[at];
                 waiting.attempts += 1;
                 (waiting.due_ms, waiting.due_stored_ms) = (*due_ms, *due_ms);
-                waiting.flight = Flight::Free;
+                waiting.flight = ModelFlight::Free;
                 return;
             }
             Outcome::Retry { .. } | Outcome::Superseded { .. } => {
@@ -192,7 +196,7 @@ impl Model {
                 self.counts.written += units;
                 self.end(subjects, End::Written);
             }
-            Outcome::Dead { .. } => self.bury(subjects, key),
+            Outcome::Dead { .. } => self.dead_letter(subjects, key),
         }
         self.changes.remove(at);
     }
@@ -201,10 +205,10 @@ impl Model {
         self.jobs.insert(id.to_owned(), body);
         for waiting in &mut self.changes {
             let listed = waiting.seq.is_some_and(|seq| changes.contains(&seq));
-            let was = waiting.flight == Flight::Job(id.to_owned());
+            let was = waiting.flight == ModelFlight::Job(id.to_owned());
             match (listed, was) {
-                (true, _) => waiting.flight = Flight::Job(id.to_owned()),
-                (false, true) => waiting.flight = Flight::Taken,
+                (true, _) => waiting.flight = ModelFlight::Job(id.to_owned()),
+                (false, true) => waiting.flight = ModelFlight::Taken,
                 (false, false) => {}
             }
         }
@@ -212,8 +216,9 @@ impl Model {
 
     pub(super) fn finish_job(&mut self, id: &str) {
         self.jobs.remove(id);
-        let left = self.changes.iter_mut().filter(|waiting| waiting.flight == Flight::Job(id.to_owned()));
-        left.for_each(|waiting| waiting.flight = Flight::Free);
+        let left =
+            self.changes.iter_mut().filter(|waiting| waiting.flight == ModelFlight::Job(id.to_owned()));
+        left.for_each(|waiting| waiting.flight = ModelFlight::Free);
     }
 
     pub(super) fn counts(&self) -> Counts {

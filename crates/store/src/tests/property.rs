@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::{
     OPTIONS, change, dead,
     memory::Memory,
-    model::{Flight, Model},
+    model::{Model, ModelFlight},
     request, subject, wait,
 };
 use crate::{
@@ -39,13 +39,13 @@ enum Verdict {
 
 #[derive(Clone, Debug)]
 enum Call {
-    Append { requests: Vec<(bool, u32)>, dead: u32, position: Option<u8> },
+    Append { requests: Vec<(bool, u32)>, dead: u32, position: Option<u8>, ended: Option<u8> },
     Settle { records_max: u64, fates: Vec<Fate>, extra: bool },
     Take { later_ms: u64, changes_max: usize },
     Resolve { picks: Vec<(Index, Verdict)>, finish: Option<Index> },
     PutJob { id: u8, picks: Vec<Index> },
     Release,
-    Unbury { from_end: usize, retry: bool },
+    RemoveLetter { from_end: usize, retry: bool },
     Refused(Index),
     Reopen { close: bool },
     DiskFails,
@@ -70,17 +70,18 @@ fn any_verdict() -> impl Strategy<Value = Verdict> {
 }
 
 fn any_call() -> impl Strategy<Value = Call> {
-    let append = (vec((any::<bool>(), 0..5_u32), 0..3), 0..2_u32, prop::option::of(any::<u8>()));
+    let position = || prop::option::of(any::<u8>());
+    let append = (vec((any::<bool>(), 0..5_u32), 0..3), 0..2_u32, position(), position());
     let settle = (0..12_u64, vec(any_fate(), 1..6), any::<bool>());
     let resolve = (vec((any::<Index>(), any_verdict()), 0..4), prop::option::weighted(0.3, any::<Index>()));
     prop_oneof![
-        5 => append.prop_map(|(requests, dead, position)| Call::Append { requests, dead, position }),
+        5 => append.prop_map(|(requests, dead, position, ended)| Call::Append { requests, dead, position, ended }),
         6 => settle.prop_map(|(records_max, fates, extra)| Call::Settle { records_max, fates, extra }),
         6 => (0..4_u64, 0..6_usize).prop_map(|(steps, changes_max)| Call::Take { later_ms: steps * 20, changes_max }),
         6 => resolve.prop_map(|(picks, finish)| Call::Resolve { picks, finish }),
         3 => (0..2_u8, vec(any::<Index>(), 0..4)).prop_map(|(id, picks)| Call::PutJob { id, picks }),
         2 => Just(Call::Release),
-        2 => (0..3_usize, any::<bool>()).prop_map(|(from_end, retry)| Call::Unbury { from_end, retry }),
+        2 => (0..3_usize, any::<bool>()).prop_map(|(from_end, retry)| Call::RemoveLetter { from_end, retry }),
         2 => any::<Index>().prop_map(Call::Refused),
         2 => any::<bool>().prop_map(|close| Call::Reopen { close }),
         1 => Just(Call::DiskFails),
@@ -128,8 +129,8 @@ impl World {
 
     async fn run(&mut self, at: usize, call: Call) {
         match call {
-            Call::Append { requests, dead: records, position } => {
-                self.append(at, requests, records, position).await;
+            Call::Append { requests, dead: records, position, ended } => {
+                self.append(at, requests, records, (position, ended)).await;
             }
             Call::Settle { records_max, fates, extra } => self.settle(at, records_max, &fates, extra).await,
             Call::Take { later_ms, changes_max } => self.take(at, later_ms, changes_max).await,
@@ -139,7 +140,7 @@ impl World {
                 self.store().release(ORGS[at]).await.unwrap();
                 self.models[at].release();
             }
-            Call::Unbury { from_end, retry } => self.unbury(at, from_end, retry).await,
+            Call::RemoveLetter { from_end, retry } => self.remove_letter(at, from_end, retry).await,
             Call::Refused(pick) => self.refused(at, pick).await,
             Call::Reopen { close } => self.reopen(close).await,
             Call::DiskFails => self.disk_fails(at).await,
@@ -149,14 +150,24 @@ impl World {
         }
     }
 
-    async fn append(&mut self, at: usize, requests: Vec<(bool, u32)>, records: u32, position: Option<u8>) {
+    async fn append(
+        &mut self,
+        at: usize,
+        requests: Vec<(bool, u32)>,
+        records: u32,
+        (set, ended): (Option<u8>, Option<u8>),
+    ) {
         let lane = |live| if live { Lane::Live } else { Lane::Refresh };
         let requests: Vec<_> =
             requests.into_iter().map(|(live, records)| request(lane(live), records, &self.body())).collect();
         let dead = (records > 0).then(|| dead(records, &self.body()));
-        let positions = position.map(|value| (format!("channel {}", value % 3), vec![value]));
-        let append =
-            Append { positions: positions.into_iter().collect(), requests, dead: dead.into_iter().collect() };
+        let name = |value: u8| format!("channel {}", value % 3);
+        let append = Append {
+            positions: set.map(|value| (name(value), vec![value])).into_iter().collect(),
+            ended_positions: ended.map(name).into_iter().collect(),
+            requests,
+            dead: dead.into_iter().collect(),
+        };
         let (open, more) = (
             self.models[at].counts().open(),
             append.requests.iter().map(|r| u64::from(r.records)).sum::<u64>(),
@@ -234,7 +245,7 @@ impl World {
     }
 
     fn in_flight(&self, at: usize) -> Vec<u64> {
-        let flying = self.models[at].changes.iter().filter(|waiting| waiting.flight != Flight::Free);
+        let flying = self.models[at].changes.iter().filter(|waiting| waiting.flight != ModelFlight::Free);
         flying.filter_map(|waiting| waiting.seq).collect()
     }
 
@@ -277,7 +288,9 @@ impl World {
     }
 
     async fn put_job(&mut self, at: usize, id: &str, picks: &[Index]) {
-        let may = |flight: &Flight| *flight == Flight::Taken || *flight == Flight::Job(id.to_owned());
+        let may = |flight: &ModelFlight| {
+            *flight == ModelFlight::Taken || *flight == ModelFlight::Job(id.to_owned())
+        };
         let may: Vec<_> =
             self.models[at].changes.iter().filter(|w| may(&w.flight)).filter_map(|w| w.seq).collect();
         let picks = picks.iter().filter(|_| !may.is_empty());
@@ -288,7 +301,7 @@ impl World {
         self.models[at].put_job(id, body, &chosen);
     }
 
-    async fn unbury(&mut self, at: usize, from_end: usize, retry: bool) {
+    async fn remove_letter(&mut self, at: usize, from_end: usize, retry: bool) {
         let (store, org) = (self.store(), ORGS[at]);
         let letters = store.dead_letters(org, u64::MAX, from_end + 1).await.unwrap();
         let error = store.discard_letter(org, u64::MAX, "cli", 7).await.unwrap_err();
@@ -318,7 +331,7 @@ impl World {
         let rows = self.store().rows(org, record, 1).await.unwrap();
         let end = if retry { End::Retried } else { End::Discarded };
         assert_eq!((rows[0].end, rows[0].seq, rows[0].by.as_str()), (end, seq, "cli"));
-        self.models[at].unbury(from_end, retry.then(|| body.into_bytes()), &letter.subjects);
+        self.models[at].remove_letter(from_end, retry.then(|| body.into_bytes()), &letter.subjects);
     }
 
     /// Calls that must be refused; that they change nothing is seen by the comparison after it.
@@ -363,7 +376,7 @@ impl World {
         }
         let job = Resolve { finished_job: Some("never".to_owned()), ..Resolve::default() };
         assert!(matches!(store.resolve(org, job).await.unwrap_err(), StoreError::UnknownJob { .. }));
-        let free: Vec<_> = self.models[at].changes.iter().filter(|w| w.flight == Flight::Free).collect();
+        let free: Vec<_> = self.models[at].changes.iter().filter(|w| w.flight == ModelFlight::Free).collect();
         let free: Vec<_> = free.into_iter().filter_map(|waiting| waiting.seq).collect();
         let mut outcomes: Vec<_> =
             self.in_flight(at).into_iter().map(|seq| (seq, Outcome::Written)).collect();
@@ -422,11 +435,11 @@ impl World {
             assert_eq!(rows, expected.cloned().collect::<Vec<_>>());
             let open = store.changes_of(org, record, 999).await.unwrap();
             let of_record =
-                |waiting: &&super::model::Waiting| waiting.subjects.iter().any(|s| s.record == record);
+                |waiting: &&super::model::ModelChange| waiting.subjects.iter().any(|s| s.record == record);
             assert_eq!(open.len(), model.changes.iter().filter(of_record).count());
         }
-        for (name, value) in &model.positions {
-            assert_eq!(store.position(org, name).await.unwrap().as_ref(), Some(value));
+        for name in ["channel 0", "channel 1", "channel 2"] {
+            assert_eq!(store.position(org, name).await.unwrap().as_ref(), model.positions.get(name));
         }
         for target in TARGETS {
             let keys = (0..4).map(|key| format!("key {key}")).collect();
@@ -441,7 +454,8 @@ impl World {
         assert_eq!(jobs.len(), model.jobs.len());
         for (job, (id, body)) in jobs.iter().zip(&model.jobs) {
             assert_eq!((&job.id, &job.body), (id, body));
-            let of_job = model.changes.iter().filter(|waiting| waiting.flight == Flight::Job(id.clone()));
+            let of_job =
+                model.changes.iter().filter(|waiting| waiting.flight == ModelFlight::Job(id.clone()));
             let mut of_job: Vec<_> = of_job.collect();
             of_job.sort_by_key(|waiting| waiting.seq);
             assert_eq!(job.changes.len(), of_job.len());
@@ -450,7 +464,7 @@ impl World {
     }
 }
 
-fn same(change: &Change, waiting: &super::model::Waiting) {
+fn same(change: &Change, waiting: &super::model::ModelChange) {
     assert_eq!(Some(change.seq), waiting.seq);
     assert_eq!((&change.target, &change.key, &change.body), (&waiting.target, &waiting.key, &waiting.body));
     assert_eq!((change.lane, &change.subjects), (waiting.lane, &waiting.subjects));

@@ -22,7 +22,7 @@ async fn append_next(store: &Store) -> u64 {
     let number = position(store).await + 1;
     let positions = vec![("channel".to_owned(), number.to_be_bytes().to_vec())];
     let requests = vec![request(Lane::Live, 1, &number.to_string())];
-    store.append("acme", Append { positions, requests, dead: Vec::new() }).await.unwrap();
+    store.append("acme", Append { positions, requests, ..Append::default() }).await.unwrap();
     number
 }
 
@@ -219,7 +219,7 @@ fn what_was_acknowledged_survives_a_kill() {
             wait(async { (store.counts("acme").await.unwrap(), position(&store).await) });
         assert!(counts.balanced(), "{counts:?}");
         assert!(position >= appended, "position {position}, acknowledged {appended}");
-        assert_eq!(counts.records_in, position, "a position moves in the commit of its requests");
+        assert_eq!(counts.records_in, position, "a position is set in the commit of its requests");
         assert!(counts.written >= written, "{counts:?}, acknowledged {written}");
         let head = wait(store.ingress_head("acme", u64::MAX)).unwrap();
         let bodies: Vec<u64> =

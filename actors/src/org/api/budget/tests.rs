@@ -1,3 +1,5 @@
+//! The budget under a table of cases, and under any load, use by others, loss of answers and crashes.
+
 use std::{collections::VecDeque, time::Duration};
 
 use orgpipe_reconcile::route::Strategy;

@@ -1,4 +1,6 @@
 //! `orgpipe dead-letters ACTION ORG`: asks the running service about dead letters, and prints what it says.
+//!
+//! Here: which questions, and how an answer looks. Not here: what a command does (`orgpipe_actors`).
 
 use std::process::ExitCode;
 
@@ -7,24 +9,26 @@ use serde_json::Value;
 
 use super::running::{self, Answer};
 use crate::{
-    cli::{DeadLettersArgs, LettersAction, LettersListArgs, LettersOrderArgs, LettersShowArgs},
+    cli::{
+        DeadLettersAction, DeadLettersArgs, DeadLettersCommandArgs, DeadLettersListArgs, DeadLettersShowArgs,
+    },
     output,
 };
 
 /// Does what was asked for.
 pub(crate) fn run(args: &DeadLettersArgs) -> ExitCode {
     let done = match &args.action {
-        LettersAction::List(args) => list(args, "dead-letters", "dead_letters", &letter),
-        LettersAction::Audit(args) => list(args, "dead-letters/audit", "orders", &order),
-        LettersAction::Show(args) => show(args),
-        LettersAction::Retry(args) => orders(args, "retry"),
-        LettersAction::Discard(args) => orders(args, "discard"),
+        DeadLettersAction::List(args) => list(args, "dead-letters", "dead_letters", &letter),
+        DeadLettersAction::Audit(args) => list(args, "dead-letters/audit", "orders", &command),
+        DeadLettersAction::Show(args) => show(args),
+        DeadLettersAction::Retry(args) => act_on(args, "retry"),
+        DeadLettersAction::Discard(args) => act_on(args, "discard"),
     };
     done.unwrap_or_else(|exit| exit)
 }
 
 fn list(
-    args: &LettersListArgs,
+    args: &DeadLettersListArgs,
     path: &str,
     key: &str,
     line: &dyn Fn(&Value) -> String,
@@ -61,18 +65,18 @@ fn letter(letter: &Value) -> String {
     )
 }
 
-fn order(order: &Value) -> String {
+fn command(command: &Value) -> String {
     format!(
         "{}  {} of dead letter {} by {}: record {}",
-        time(&order["at_ms"]),
-        text(order, "act"),
-        order["letter"],
-        text(order, "by"),
-        text(order, "record")
+        time(&command["at_ms"]),
+        text(command, "act"),
+        command["letter"],
+        text(command, "by"),
+        text(command, "record")
     )
 }
 
-fn show(args: &LettersShowArgs) -> Result<ExitCode, ExitCode> {
+fn show(args: &DeadLettersShowArgs) -> Result<ExitCode, ExitCode> {
     let number = args.number.to_string();
     let query: &[(&str, &str)] = if args.values { &[("values", "true")] } else { &[] };
     let path = ["orgs", &args.target.org, "dead-letters", &number];
@@ -91,8 +95,8 @@ fn show(args: &LettersShowArgs) -> Result<ExitCode, ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn orders(args: &LettersOrderArgs, act: &str) -> Result<ExitCode, ExitCode> {
-    let ordered = |path: &[&str], query: &[(&str, &str)]| -> Result<Answer, ExitCode> {
+fn act_on(args: &DeadLettersCommandArgs, act: &str) -> Result<ExitCode, ExitCode> {
+    let post = |path: &[&str], query: &[(&str, &str)]| -> Result<Answer, ExitCode> {
         running::post(&args.target.config, path, query)
     };
     let by = ("by", args.by.as_str());
@@ -103,7 +107,7 @@ fn orders(args: &LettersOrderArgs, act: &str) -> Result<ExitCode, ExitCode> {
         query.extend(args.reason.iter().map(|reason| ("reason", reason.as_str())));
         query.extend(args.all.then_some(("all", "true")));
         query.extend(before.iter().map(|before| ("before", before.as_str())));
-        let answer = ordered(&["orgs", &args.target.org, "dead-letters", act], &query)?.body;
+        let answer = post(&["orgs", &args.target.org, "dead-letters", act], &query)?.body;
         let refused = answer["refused"].as_array().map(Vec::as_slice).unwrap_or_default();
         all_done = refused.is_empty();
         for one in refused {
@@ -117,7 +121,7 @@ fn orders(args: &LettersOrderArgs, act: &str) -> Result<ExitCode, ExitCode> {
     }
     for number in &args.numbers {
         let number = number.to_string();
-        match ordered(&["orgs", &args.target.org, "dead-letters", &number, act], &[by]) {
+        match post(&["orgs", &args.target.org, "dead-letters", &number, act], &[by]) {
             Ok(_) => output::line(&format!("{number}: {act} ordered")),
             // Why was printed.
             Err(_) => all_done = false,

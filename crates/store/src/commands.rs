@@ -1,7 +1,7 @@
 //! What goes into the store and what comes out of it.
 //!
-//! Here: the three moves (append, settle, resolve) and the things they move, as plain data; the size limits.
-//! Not here: what a move does (`org.rs`), how it looks on disk (`entry.rs`).
+//! Here: the three commands (append, settle, resolve) and what they carry, as plain data; the size limits.
+//! Not here: what a command does (`append.rs`, `settle.rs`, `resolve.rs`), how its entries look on disk (`entry.rs`).
 
 use std::collections::BTreeMap;
 
@@ -31,8 +31,11 @@ pub enum Lane {
 /// Point A: what arrived, and how far the source has been read with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Append {
-    /// Name and new value of each position that moves.
+    /// Name and new value of each position that is set. An empty value is stored, but is answered as none.
     pub positions: Vec<(String, Vec<u8>)>,
+    /// Names of positions that end: nothing is stored of them afterwards, even if `positions` sets them. They need not be
+    /// stored.
+    pub ended_positions: Vec<String>,
     /// Work that arrived, in order.
     pub requests: Vec<NewRequest>,
     /// What could not even be read: counted as come in and dead.
@@ -174,7 +177,7 @@ pub struct Settle {
     pub dead: Vec<NewDead>,
     /// Writes that follow, in order.
     pub changes: Vec<NewChange>,
-    /// Name and new value of each position that moves with it, such as a count of these records.
+    /// Name and new value of each position that is set with it, such as a count of these records.
     pub positions: Vec<(String, Vec<u8>)>,
     /// When this was decided, in milliseconds since 1970.
     pub at_ms: u64,

@@ -1,8 +1,8 @@
 //! Dead letters over HTTP: list, show, retry, discard, and who did what.
 //!
-//! Here: queries and answers. Not here: what a letter is retried as (`orgpipe-actors`).
+//! Here: queries and answers. Not here: what a dead letter is retried as (`orgpipe_actors`).
 //!
-//! Values of records are answered only where `values=true` asks for them, of one letter at a time.
+//! Values of records are answered only where `values=true` asks for them, of one dead letter at a time.
 
 use actix_web::{
     HttpResponse,
@@ -15,11 +15,11 @@ use serde_json::{Value, json};
 
 use super::orgs;
 
-/// Letters answered when no number is asked for.
+/// Dead letters answered when no number is asked for.
 const LIMIT: usize = 100;
-/// Records named of one letter.
+/// Records named of one dead letter.
 const RECORDS_MAX: usize = 100;
-/// Who gives an order that does not say so.
+/// Who gives a command that does not say so.
 const NOBODY: &str = "admin API";
 
 /// `?reason=TEXT&before=N&limit=N`
@@ -39,7 +39,7 @@ pub(super) struct ShowQuery {
 
 /// `?by=NAME`
 #[derive(Debug, Deserialize)]
-pub(super) struct OrderQuery {
+pub(super) struct CommandQuery {
     by: Option<String>,
 }
 
@@ -109,8 +109,8 @@ pub(super) async fn audit(
     org: Path<String>,
     query: Query<ListQuery>,
 ) -> HttpResponse {
-    match service.letter_orders(&org, query.limit.unwrap_or(LIMIT)).await {
-        Ok(orders) => HttpResponse::Ok().json(json!({ "orders": orders })),
+    match service.dead_letter_commands(&org, query.limit.unwrap_or(LIMIT)).await {
+        Ok(commands) => HttpResponse::Ok().json(json!({ "orders": commands })),
         Err(error) => problem(&error),
     }
 }
@@ -118,7 +118,7 @@ pub(super) async fn audit(
 pub(super) async fn retry(
     service: Data<Service>,
     place: Path<(String, u64)>,
-    query: Query<OrderQuery>,
+    query: Query<CommandQuery>,
 ) -> HttpResponse {
     one(&service, place.into_inner(), query.into_inner(), DeadLetterAction::Retry).await
 }
@@ -126,7 +126,7 @@ pub(super) async fn retry(
 pub(super) async fn discard(
     service: Data<Service>,
     place: Path<(String, u64)>,
-    query: Query<OrderQuery>,
+    query: Query<CommandQuery>,
 ) -> HttpResponse {
     one(&service, place.into_inner(), query.into_inner(), DeadLetterAction::Discard).await
 }
@@ -134,11 +134,11 @@ pub(super) async fn discard(
 async fn one(
     service: &Service,
     (org, number): (String, u64),
-    query: OrderQuery,
+    query: CommandQuery,
     act: DeadLetterAction,
 ) -> HttpResponse {
     let by = query.by.as_deref().unwrap_or(NOBODY);
-    match service.act_on_letter(&org, number, act, by).await {
+    match service.act_on_dead_letter(&org, number, act, by).await {
         Ok(()) => HttpResponse::Accepted().json(json!({ "org": org, "done": [number], "refused": [] })),
         Err(error) => problem(&error),
     }
@@ -168,7 +168,7 @@ async fn many(service: &Service, org: &str, query: ManyQuery, act: DeadLetterAct
         return HttpResponse::build(StatusCode::BAD_REQUEST).json(body);
     }
     let filter = DeadLetterFilter { reason, before, limit: limit.unwrap_or(ACTED_ON_MAX) };
-    match service.act_on_letters(org, &filter, act, by.as_deref().unwrap_or(NOBODY)).await {
+    match service.act_on_dead_letters(org, &filter, act, by.as_deref().unwrap_or(NOBODY)).await {
         Ok(acted) => {
             let refused: Vec<Value> = acted
                 .refused
@@ -194,5 +194,6 @@ fn problem(error: &DeadLetterError) -> HttpResponse {
         DeadLetterError::CannotRetry { .. } => StatusCode::CONFLICT,
         DeadLetterError::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
-    HttpResponse::build(status).json(json!({ "error": error.to_string(), "hint": error.hint() }))
+    HttpResponse::build(status)
+        .json(json!({ "error": error.to_string(), "hint": error.hint().unwrap_or_default() }))
 }

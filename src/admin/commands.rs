@@ -1,4 +1,7 @@
-//! What an operator orders of one org: pause, resume, restart, drain, refresh, replay, purge.
+//! An operator's commands to one org over HTTP: pause, resume, restart, drain, refresh, replay, purge.
+//!
+//! Here: queries and answers. Not here: what an org does with a command (`Service`), dead letters (`dead_letters`), the
+//! table of paths (`mod.rs`).
 
 use std::time::Duration;
 

@@ -1,0 +1,65 @@
+//! The settings that the service runs on, and what it gives to every org.
+//!
+//! Here: the values, and an org made of them. Not here: exchanging them while the service runs (`reload`).
+
+use std::sync::Arc;
+
+use orgpipe_salesforce::http::HttpClient;
+use orgpipe_store::Store;
+use tokio::sync::Mutex;
+
+use crate::{
+    clock::Clock,
+    failpoint::Failpoints,
+    org::{
+        api::client::OrgApi, context::OrgContext, memory::MemoryBudget, schemas::Schemas, status::Board,
+        store::OrgStore,
+    },
+    settings::{OrgSettings, Settings},
+    vendor::shared::Shared,
+};
+
+/// The settings the service runs on.
+#[derive(Debug)]
+pub(super) struct InForce {
+    pub(super) settings: Settings,
+    pub(super) common: Common,
+}
+
+/// What every org gets.
+#[derive(Debug)]
+pub(super) struct Common {
+    pub(super) store: Store,
+    pub(super) http: HttpClient,
+    pub(super) shared: Arc<Shared>,
+    pub(super) memory: MemoryBudget,
+    pub(super) queue_max: u64,
+    pub(super) clock: Clock,
+}
+
+impl Common {
+    /// An org of these settings that notes on this board.
+    pub(super) fn context(
+        &self,
+        org: &Arc<OrgSettings>,
+        board: Arc<Board>,
+        failpoints: Failpoints,
+    ) -> Arc<OrgContext> {
+        let store = OrgStore::new(self.store.clone(), &org.id);
+        let (http, kept) = (Arc::new(self.http.clone()), Some(store.clone()));
+        let api = OrgApi::new(Arc::clone(org), http, Arc::clone(&board), kept, self.clock);
+        Arc::new(OrgContext {
+            settings: Arc::clone(org),
+            store,
+            queue_max: self.queue_max,
+            api,
+            shared: Arc::clone(&self.shared),
+            memory: self.memory.clone(),
+            schemas: Schemas::default(),
+            gaps: Mutex::default(),
+            board,
+            clock: self.clock,
+            failpoints,
+        })
+    }
+}

@@ -1,0 +1,140 @@
+//! The ingest: from messages or, where none came, from disk; nothing is decided twice.
+
+use std::time::Duration;
+
+use actix::Actor as _;
+use orgpipe_store::{Append, Appended, Lane, NewRequest};
+
+use super::{
+    org::Asked,
+    scene::{Neighbour, Scene, eventually},
+};
+use crate::{
+    decide::ingest::IngestActor,
+    failpoint::Failpoints,
+    org::{
+        memory::MemoryBudget,
+        messages::{Arrived, Delivery},
+    },
+    queue_entry::{Origin, RequestEntry, pack},
+};
+
+/// Stores a request for each of these records, as the subscription does.
+async fn append(scene: &Scene, lane: Lane, ids: &[String]) -> Appended {
+    let request = |id: &String| NewRequest {
+        lane,
+        records: 1,
+        body: pack(&RequestEntry {
+            v: 1,
+            sync: "accounts".into(),
+            origin: if lane == Lane::Live { Origin::Live } else { Origin::Refresh },
+            ids: vec![id.clone()],
+            rows: None,
+            event_id: "event".into(),
+            correlation_id: None,
+            received_ms: scene.context.clock.now_ms(),
+        }),
+    };
+    let requests = ids.iter().map(request).collect();
+    scene.context.store.append(Append { requests, ..Append::default() }).await.expect("there is room")
+}
+
+#[actix::test]
+async fn what_comes_by_message_is_decided_without_a_read_of_the_queue() {
+    let scene = Scene::new();
+    let ids = scene.accounts(300);
+    let neighbour = Neighbour::default();
+    let (_address, link) = neighbour.started(&scene);
+    let ingest = IngestActor::new(scene.context.clone(), link).start();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = scene.context.store.reads();
+    for part in ids.chunks(10) {
+        let appended = append(&scene, Lane::Live, part).await;
+        assert_eq!(ingest.send(Arrived(appended)).await.expect("it lives"), Delivery::Taken);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    eventually("all are decided", async || (neighbour.came().changes.len() == 300).then_some(())).await;
+    assert_eq!(scene.context.store.reads().since(&before).entries(), 0, "nothing was read back");
+    assert_eq!(scene.vendor.asked().iter().sum::<usize>(), 300, "none was asked for twice");
+}
+
+#[actix::test]
+async fn a_lost_message_is_noticed_by_the_next_and_the_last_one_within_half_a_minute() {
+    let scene = Scene::new();
+    let ids = scene.accounts(3);
+    let neighbour = Neighbour::default();
+    let (_address, link) = neighbour.started(&scene);
+    let ingest = IngestActor::new(scene.context.clone(), link).start();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    drop(append(&scene, Lane::Live, &ids[..1]).await);
+    let second = append(&scene, Lane::Live, &ids[1..2]).await;
+    assert_eq!(ingest.send(Arrived(second)).await.expect("it lives"), Delivery::Behind);
+    eventually("both are decided", async || (neighbour.came().changes.len() == 2).then_some(())).await;
+    assert!(scene.passed() < Duration::from_secs(5), "{:?}", scene.passed());
+    drop(append(&scene, Lane::Live, &ids[2..]).await);
+    eventually("the third is decided", async || (neighbour.came().changes.len() == 3).then_some(())).await;
+    assert!(scene.passed() < Duration::from_secs(40), "{:?}", scene.passed());
+}
+
+#[actix::test]
+async fn messages_in_any_order_with_some_of_them_lost_leave_each_record_decided_once() {
+    let scene = Scene::new();
+    let ids = scene.accounts(40);
+    let neighbour = Neighbour::default();
+    let (_address, link) = neighbour.started(&scene);
+    let ingest = IngestActor::new(scene.context.clone(), link).start();
+    let mut late = None;
+    for (n, part) in ids.chunks(2).enumerate() {
+        let lane = if n % 3 == 0 { Lane::Refresh } else { Lane::Live };
+        let appended = append(&scene, lane, part).await;
+        match n % 4 {
+            0 => late = Some(appended),
+            1 => {
+                ingest.send(Arrived(appended)).await.expect("it lives");
+                let late = late.take().expect("the one before");
+                ingest.send(Arrived(late)).await.expect("it lives");
+            }
+            2 => {}
+            _ => drop(ingest.send(Arrived(appended)).await.expect("it lives")),
+        }
+        tokio::time::sleep(Duration::from_millis(70 * (n as u64 % 5))).await;
+    }
+    eventually("all are decided", async || (scene.counts().await.open_ingress == 0).then_some(())).await;
+    assert_eq!(neighbour.came().changes.len(), 40);
+    assert_eq!(scene.counts().await.superseded, 0);
+}
+
+#[actix::test]
+async fn what_the_window_has_no_room_for_is_read_from_disk_and_decided_once() {
+    let scene = Scene::within(MemoryBudget::of(20_000), |_| {}, Failpoints::default());
+    let ids = scene.accounts(220);
+    let neighbour = Neighbour::default();
+    let (_address, link) = neighbour.started(&scene);
+    let ingest = IngestActor::new(scene.context.clone(), link).start();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let refresh = append(&scene, Lane::Refresh, &ids[..200]).await;
+    assert_eq!(ingest.send(Arrived(refresh)).await.expect("it lives"), Delivery::Behind, "it has a bound");
+    let live = append(&scene, Lane::Live, &ids[200..]).await;
+    assert_eq!(ingest.send(Arrived(live)).await.expect("it lives"), Delivery::Behind, "it is full");
+    eventually("all are decided", async || (scene.counts().await.open_ingress == 0).then_some(())).await;
+    assert_eq!(neighbour.came().changes.len(), 220);
+    let later = append(&scene, Lane::Live, &ids[..1]).await;
+    assert_eq!(ingest.send(Arrived(later)).await.expect("it lives"), Delivery::Taken, "there is room again");
+}
+
+#[actix::test]
+async fn an_hour_without_the_vendors_api_loses_nothing_and_costs_few_calls() {
+    let scene = Scene::new();
+    let ids = scene.accounts(50);
+    let neighbour = Neighbour::default();
+    let (_address, link) = neighbour.started(&scene);
+    let ingest = IngestActor::new(scene.context.clone(), link).start();
+    scene.vendor.down(true);
+    ingest.send(Arrived(append(&scene, Lane::Live, &ids).await)).await.expect("it lives");
+    tokio::time::sleep(Duration::from_hours(1)).await;
+    assert_eq!(scene.counts().await.open_ingress, 50);
+    scene.vendor.down(false);
+    eventually("all are decided", async || (neighbour.came().changes.len() == 50).then_some(())).await;
+    let queries = scene.org.count(|asked| matches!(asked, Asked::Query { .. }));
+    assert!(queries < 400, "{queries}");
+}

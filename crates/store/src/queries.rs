@@ -1,0 +1,172 @@
+//! What can be asked of the store.
+//!
+//! Here: the calls that change nothing on disk and nothing in the queues. Not here: reading an entry (`engine.rs`), which
+//! changes are taken (`engine.rs`, `egress.rs`).
+
+use crate::{
+    commands::{
+        Change, DeadLetter, HEAD_BYTES_MAX, Head, Job, Lane, LedgerRow, OpenChanges, Progress, Request,
+    },
+    engine::Engine,
+    entry::{StoredPage, StoredRequest},
+    error::StoreError,
+    keys::Key,
+    ledger::Counts,
+    seq::Seq,
+    sizes,
+};
+
+/// Pages of rows read for one call; whoever wants more asks again, so that nobody waits long.
+const PAGES_READ_MAX: usize = 256;
+
+impl Engine {
+    pub(crate) fn position(&mut self, org: &str, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        sizes::org(org)?;
+        sizes::name(org, "name of a position", name)?;
+        Ok(self.read(&Key::Position { org, name })?.filter(|value| !value.is_empty()))
+    }
+
+    pub(crate) fn ingress_head(&mut self, org: &str, records_max: u64) -> Result<Vec<Request>, StoreError> {
+        let (mut requests, mut bytes) = (Vec::new(), 0);
+        for seq in self.index.orgs.get(org).map(|found| found.head(records_max)).unwrap_or_default() {
+            let key = Key::Request(seq);
+            let stored = self.must_read(&key, |payload| StoredRequest::decode(seq, payload))?;
+            bytes += stored.request.body.len();
+            if bytes > HEAD_BYTES_MAX && !requests.is_empty() {
+                break;
+            }
+            requests.push(stored.request);
+        }
+        Ok(requests)
+    }
+
+    pub(crate) fn ingress_behind(
+        &mut self,
+        org: &str,
+        lane: Lane,
+        after: Seq,
+        records_max: u64,
+    ) -> Result<Head, StoreError> {
+        let (mut head, mut bytes) = (Head { given: self.index.mark.sequence.0, ..Head::default() }, 0);
+        let found = self.index.orgs.get(org);
+        let (numbers, all) = found.map_or((Vec::new(), true), |found| found.behind(lane, after, records_max));
+        head.complete = all;
+        for seq in numbers {
+            let key = Key::Request(seq);
+            let stored = self.must_read(&key, |payload| StoredRequest::decode(seq, payload))?;
+            bytes += stored.request.body.len();
+            if bytes > HEAD_BYTES_MAX && !head.requests.is_empty() {
+                head.complete = false;
+                break;
+            }
+            head.requests.push(stored.request);
+        }
+        Ok(head)
+    }
+
+    /// Those of the changes that are on egress.
+    pub(crate) fn open_changes_of(&mut self, org: &str, numbers: &[Seq]) -> Result<Vec<Change>, StoreError> {
+        let found = self.index.orgs.get(org);
+        let known = |seq: &&Seq| found.is_some_and(|found| found.egress.get(**seq).is_some());
+        let numbers: Vec<Seq> = numbers.iter().filter(known).copied().collect();
+        self.changes(numbers)
+    }
+
+    pub(crate) fn open_changes(
+        &mut self,
+        org: &str,
+        target: &str,
+        keys: Vec<String>,
+    ) -> Result<OpenChanges, StoreError> {
+        let mut all = OpenChanges::new();
+        for key in keys {
+            let found = self.index.orgs.get(org);
+            let open: Vec<Seq> =
+                found.into_iter().flat_map(|found| found.egress.open(target, &key)).collect();
+            if !open.is_empty() {
+                let changes = self.changes(open)?;
+                all.insert(key, changes.into_iter().map(|change| change.body).collect());
+            }
+        }
+        Ok(all)
+    }
+
+    pub(crate) fn jobs(&mut self, org: &str) -> Result<Vec<Job>, StoreError> {
+        let jobs = self.index.orgs.get(org).map(|found| found.jobs.clone()).unwrap_or_default();
+        let mut answer = Vec::with_capacity(jobs.len());
+        for (id, changes) in jobs {
+            let body = self.must_read(&Key::Job { org, id: &id }, |body| Some(body.to_vec()))?;
+            answer.push(Job { id: id.to_string(), body, changes: self.changes(changes)? });
+        }
+        Ok(answer)
+    }
+
+    pub(crate) fn orgs(&self) -> Vec<(String, Counts)> {
+        let counted = self.index.orgs.iter().map(|(org, found)| (org.clone(), found.ledger.counts));
+        let mut orgs: Vec<_> = counted.filter(|(_, counts)| counts.records_in > 0).collect();
+        orgs.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        orgs
+    }
+
+    pub(crate) fn counts(&self, org: &str) -> Counts {
+        self.index.orgs.get(org).map(|found| found.ledger.counts).unwrap_or_default()
+    }
+
+    pub(crate) fn progress(&self, org: &str) -> Progress {
+        let given = self.index.mark.sequence;
+        let none = Progress { given: given.0, ..Progress::default() };
+        self.index.orgs.get(org).map_or(none, |found| found.progress(given))
+    }
+
+    pub(crate) fn next_due_ms(&self, org: &str) -> Option<u64> {
+        self.index.orgs.get(org)?.egress.next_due_ms()
+    }
+
+    pub(crate) fn dead_letters(
+        &mut self,
+        org: &str,
+        before: Seq,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        let Some(found) = self.index.orgs.get(org) else { return Ok(Vec::new()) };
+        let older = found.dead.iter().rev().copied().filter(|seq| *seq < before);
+        older.take(limit).collect::<Vec<_>>().into_iter().map(|seq| self.letter(seq)).collect()
+    }
+
+    /// Rows that are wanted, newest first, from a number of pages before the given one. The second answer is where to
+    /// go on; None if there is nothing older.
+    pub(crate) fn rows(
+        &mut self,
+        org: &str,
+        wanted: impl Fn(&LedgerRow) -> bool,
+        before: Seq,
+    ) -> Result<(Vec<LedgerRow>, Option<Seq>), StoreError> {
+        let Some(found) = self.index.orgs.get(org) else { return Ok((Vec::new(), None)) };
+        let older = found.rows.pages.iter().rev().copied().filter(|seq| *seq < before);
+        let pages: Vec<Seq> = older.take(PAGES_READ_MAX + 1).collect();
+        let more = pages.get(PAGES_READ_MAX - 1).copied().filter(|_| pages.len() > PAGES_READ_MAX);
+        let mut rows = Vec::new();
+        for seq in pages.into_iter().take(PAGES_READ_MAX) {
+            let page =
+                self.must_read(&Key::Page(seq), |payload| StoredPage::decode(payload)?.decode_rows())?;
+            rows.extend(page.into_iter().rev().filter(&wanted));
+        }
+        Ok((rows, more))
+    }
+
+    /// Changes for a record that wait or are being written, oldest first, from a number of changes after the given
+    /// one. The second answer is where to go on.
+    pub(crate) fn changes_of(
+        &mut self,
+        org: &str,
+        record: &str,
+        after: Seq,
+    ) -> Result<(Vec<Change>, Option<Seq>), StoreError> {
+        let Some(found) = self.index.orgs.get(org) else { return Ok((Vec::new(), None)) };
+        let numbers = found.egress.after(after, PAGES_READ_MAX + 1);
+        let more = numbers.get(PAGES_READ_MAX - 1).copied().filter(|_| numbers.len() > PAGES_READ_MAX);
+        let changes = self.changes(numbers.into_iter().take(PAGES_READ_MAX))?;
+        let is_of = |change: &Change| change.subjects.iter().any(|subject| subject.record == record);
+        Ok((changes.into_iter().filter(is_of).collect(), more))
+    }
+}

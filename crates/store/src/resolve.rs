@@ -1,0 +1,175 @@
+//! Point C: what became of changes that were taken, and the jobs that have taken them.
+//!
+//! Here: which changes may be named, and what their outcomes change. Not here: which change may be taken next
+//! (`egress.rs`).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use crate::{
+    commands::{Change, DeadLetter, End, Outcome, Resolve, units},
+    egress::Flight,
+    entry::{StoredChange, encode_numbers},
+    error::StoreError,
+    keys::Key,
+    org::{Ended, Org},
+    seq::Seq,
+    sizes::cut,
+    step::Step,
+};
+
+impl Org {
+    /// Is every change in flight and named once, and is the job known? Names the changes, whose stored form
+    /// `resolve` needs.
+    pub(crate) fn check_resolve(&self, org: &str, resolve: &Resolve) -> Result<Vec<Seq>, StoreError> {
+        let mut named = BTreeSet::new();
+        for seq in resolve.outcomes.iter().map(|(seq, _)| Seq(*seq)) {
+            self.in_flight(org, seq)?;
+            if !named.insert(seq) {
+                return Err(StoreError::UnknownChange { org: org.to_owned(), seq: seq.0 });
+            }
+        }
+        match &resolve.finished_job {
+            Some(id) if !self.jobs.contains_key(id.as_str()) => {
+                return Err(StoreError::UnknownJob { org: org.to_owned(), job: id.clone() });
+            }
+            _ => {}
+        }
+        Ok(named.into_iter().collect())
+    }
+
+    /// Point C, after `check_resolve`. `stored` has the changes that it named.
+    pub(crate) fn resolve(
+        &mut self,
+        step: &mut Step<'_>,
+        resolve: Resolve,
+        mut stored: BTreeMap<Seq, StoredChange>,
+    ) {
+        let Resolve { outcomes, finished_job, at_ms, by, changes: _ } = resolve;
+        let by = cut(by);
+        let mut touched = BTreeSet::new();
+        for (seq, outcome) in outcomes.into_iter().map(|(seq, outcome)| (Seq(seq), outcome)) {
+            let job = self.egress.get(seq).map(|waiting| waiting.flight.clone());
+            if let Some(Flight::Job(id)) = job {
+                if let Some(changes) = self.jobs.get_mut(&id) {
+                    changes.remove(&seq);
+                }
+                touched.insert(id);
+            }
+            self.resolve_one(step, outcome, stored.remove(&seq), seq, (at_ms, &by));
+        }
+        if let Some(id) = finished_job {
+            for seq in self.jobs.remove(id.as_str()).unwrap_or_default() {
+                self.egress.free(seq);
+            }
+            step.remove(&Key::Job { org: step.org, id: &id });
+            step.remove(&Key::JobChanges { org: step.org, id: &id });
+            self.ledger.jobs -= 1;
+        }
+        for id in touched {
+            if let Some(changes) = self.jobs.get(&id) {
+                step.put(&Key::JobChanges { org: step.org, id: &id }, &encode_numbers(changes.iter()));
+            }
+        }
+    }
+
+    fn resolve_one(
+        &mut self,
+        step: &mut Step<'_>,
+        outcome: Outcome,
+        stored: Option<StoredChange>,
+        seq: Seq,
+        (at_ms, by): (u64, &str),
+    ) {
+        // `check_resolve` named it, so its stored form is here; without it, it must stay as it is.
+        let Some(StoredChange { org, change, .. }) = stored else { return self.egress.free(seq) };
+        let (units, carried_by) = (units(&change.subjects), Some(seq));
+        match outcome {
+            Outcome::Written => {
+                self.ledger.counts.written += units;
+                let Change { target, key, subjects, attempts, last_reason, .. } = change;
+                let tries = attempts.saturating_add(1);
+                let (end, target, key, reason) = (End::Written, &*target, &*key, &*last_reason);
+                self.add_rows(
+                    step,
+                    &Ended { end, at_ms, seq: carried_by, tries, target, key, reason, by },
+                    subjects,
+                );
+            }
+            Outcome::Retry { due_ms, reason, resend } => {
+                let Some(newer) = self.egress.newer(seq) else {
+                    let attempts = change.attempts.saturating_add(1);
+                    let change = Change { attempts, last_reason: cut(reason), resend, ..change };
+                    step.put(&Key::Change(seq), &StoredChange { org, due_ms, change }.encode());
+                    return self.egress.retry(seq, due_ms);
+                };
+                self.ledger.counts.superseded += units;
+                let attempts = change.attempts.saturating_add(1);
+                self.add_superseded_rows(step, Change { attempts, ..change }, at_ms, newer);
+            }
+            Outcome::Superseded { reason } => {
+                self.ledger.counts.superseded += units;
+                let Change { target, key, subjects, attempts: tries, .. } = change;
+                let (end, target, key, reason) = (End::Superseded, &*target, &*key, &*cut(reason));
+                self.add_rows(
+                    step,
+                    &Ended { end, at_ms, seq: carried_by, tries, target, key, reason, by: "" },
+                    subjects,
+                );
+            }
+            Outcome::Dead { reason, hint, at_ms } => {
+                let Change { target, key, subjects, attempts, body, .. } = change;
+                let seq = step.number().0;
+                let letter = DeadLetter { seq, at_ms, subjects, target, key, reason, hint, attempts, body };
+                self.add_dead_letter(step, letter, by);
+            }
+        }
+        step.remove(&Key::Change(seq));
+        self.ledger.changes -= 1;
+        self.ledger.counts.open_egress -= units;
+        self.egress.end(seq);
+    }
+
+    /// Stores a job or replaces its body. `changes` are all changes it has left.
+    pub(crate) fn put_job(
+        &mut self,
+        step: &mut Step<'_>,
+        id: &str,
+        body: &[u8],
+        changes: &[Seq],
+    ) -> Result<(), StoreError> {
+        for seq in changes {
+            if let Flight::Job(other) = self.in_flight(step.org, *seq)?
+                && **other != *id
+            {
+                let (org, job) = (step.org.to_owned(), other.to_string());
+                return Err(StoreError::InAnotherJob { org, seq: seq.0, job });
+            }
+        }
+        let id: Arc<str> = Arc::from(id);
+        let now: BTreeSet<Seq> = changes.iter().copied().collect();
+        step.put(&Key::Job { org: step.org, id: &id }, body);
+        step.put(&Key::JobChanges { org: step.org, id: &id }, &encode_numbers(now.iter()));
+        for seq in &now {
+            self.egress.enlist(*seq, Flight::Job(Arc::clone(&id)));
+        }
+        let before = self.jobs.insert(id, now.clone());
+        if before.is_none() {
+            self.ledger.jobs += 1;
+        }
+        for seq in before.unwrap_or_default().difference(&now) {
+            self.egress.enlist(*seq, Flight::Taken);
+        }
+        Ok(())
+    }
+
+    fn in_flight(&self, org: &str, seq: Seq) -> Result<&Flight, StoreError> {
+        match self.egress.get(seq).map(|waiting| &waiting.flight) {
+            None => Err(StoreError::UnknownChange { org: org.to_owned(), seq: seq.0 }),
+            Some(Flight::Free) => Err(StoreError::NotTaken { org: org.to_owned(), seq: seq.0 }),
+            Some(flight) => Ok(flight),
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! The handle: every call of the store, sent to its thread.
+//!
+//! Here: which call there is, and what it promises. Not here: carrying it out (`engine.rs`), when it is committed
+//! (`thread.rs`).
+//!
+//! Invariant: a call is answered only after the commit that makes its answer true.
+
+use std::{path::Path, sync::Arc};
+
+use crate::{
+    commands::{
+        Append, Appended, Change, Claimed, DeadLetter, End, Head, Job, Lane, LedgerRow, OpenChanges,
+        Progress, Request, Resolve, Retry, Settle, Settled,
+    },
+    disk::{Disk, SledDisk},
+    engine::Engine,
+    error::StoreError,
+    ledger::Counts,
+    memory::MemoryDisk,
+    options::{Options, Room},
+    reads::{Read, ReadCounters, Reads},
+    seq::Seq,
+    thread::Worker,
+};
+
+/// The handle. Clones share one thread. Dropping the last one commits what waits and blocks until the thread has ended;
+/// `close` first where that must not block.
+///
+/// A call that is dropped before its answer may still be carried out.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(crate) worker: Arc<Worker>,
+    reads: Arc<ReadCounters>,
+}
+
+impl Store {
+    /// Opens the directory, creating it if need be, checks every entry and starts the thread. Blocks for it.
+    ///
+    /// # Errors
+    /// Another process has it, the database is damaged or from another version, or a file cannot be used.
+    pub fn open(dir: &Path, options: Options) -> Result<Self, StoreError> {
+        Self::start(Box::new(SledDisk::open(dir, options)?), options)
+    }
+
+    /// A store in memory, of which nothing survives: for tests of what stands on one. Calls are carried out on the calling
+    /// thread, each in a commit of its own.
+    ///
+    /// # Errors
+    /// None that can come up with an empty store.
+    pub fn in_memory(options: Options) -> Result<Self, StoreError> {
+        let reads = Arc::new(ReadCounters::default());
+        let engine = Engine::open(Box::new(MemoryDisk::default()), options, Arc::clone(&reads))?;
+        Ok(Self { worker: Arc::new(Worker::inline(engine)), reads })
+    }
+
+    pub(crate) fn start(disk: Box<dyn Disk>, options: Options) -> Result<Self, StoreError> {
+        let reads = Arc::new(ReadCounters::default());
+        let engine = Engine::open(disk, options, Arc::clone(&reads))?;
+        Ok(Self { worker: Arc::new(Worker::start(engine)?), reads })
+    }
+
+    /// How often the store was read since it was opened. Costs no way to the thread, and is answered after a failure, too.
+    pub fn reads(&self) -> Reads {
+        self.reads.now()
+    }
+
+    /// A call that reads: counted, whatever comes of it.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: Read,
+        work: impl FnOnce(&mut Engine) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.reads.call(read);
+        self.worker.call(work).await
+    }
+
+    /// Waits until the store is of no more use, because a commit failed or its thread has ended, and says why.
+    pub async fn failed(&self) -> StoreError {
+        self.worker.failed().await
+    }
+
+    /// Room on the disk.
+    pub async fn room(&self) -> Result<Room, StoreError> {
+        self.worker.call(|engine| Ok(engine.room())).await
+    }
+
+    /// Commits all that waits and ends the thread; the directory is free when this returns. Later calls are refused.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        self.worker.close().await
+    }
+
+    /// Point A: stores requests together with the positions up to which their source has been read.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] if requests are among it and too much waits already, [`StoreError::NoRoom`] if they or dead
+    /// letters are among it and the disk is nearly full.
+    pub async fn append(&self, org: &str, append: Append) -> Result<Appended, StoreError> {
+        let org = org.to_owned();
+        self.worker.call(move |engine| engine.append(&org, append)).await
+    }
+
+    /// The last stored value of a position, for instance that of a channel; None if it was never set or has ended. An
+    /// empty value counts as none: up to version 0.1.0 it was stored for a position that ended.
+    pub async fn position(&self, org: &str, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let (org, name) = (org.to_owned(), name.to_owned());
+        self.read(Read::Position, move |engine| engine.position(&org, &name)).await
+    }
+
+    /// The next requests: live ones first, then oldest first, as many as fit in `records_max` records, but one at
+    /// least if any waits. They stay until they are settled. May be cut short by [`HEAD_BYTES_MAX`](crate::HEAD_BYTES_MAX).
+    pub async fn ingress_head(&self, org: &str, records_max: u64) -> Result<Vec<Request>, StoreError> {
+        let org = org.to_owned();
+        self.read(Read::IngressHead, move |engine| engine.ingress_head(&org, records_max)).await
+    }
+
+    /// The oldest requests of one lane with numbers behind `after`, as many as fit in `records_max` records, but one at
+    /// least if any waits. May be cut short by [`HEAD_BYTES_MAX`](crate::HEAD_BYTES_MAX).
+    pub async fn ingress_behind(
+        &self,
+        org: &str,
+        lane: Lane,
+        after: u64,
+        records_max: u64,
+    ) -> Result<Head, StoreError> {
+        let org = org.to_owned();
+        let read = move |engine: &mut Engine| engine.ingress_behind(&org, lane, Seq(after), records_max);
+        self.read(Read::IngressBehind, read).await
+    }
+
+    /// Point B: takes requests off ingress and stores what follows from them.
+    ///
+    /// # Errors
+    /// [`StoreError::Unbalanced`] if records would be lost or invented, [`StoreError::UnknownRequest`].
+    pub async fn settle(&self, org: &str, settle: Settle) -> Result<Settled, StoreError> {
+        let org = org.to_owned();
+        self.worker.call(move |engine| engine.settle(&org, settle)).await
+    }
+
+    /// What is on egress for these keys, waiting or in flight.
+    pub async fn open_changes(
+        &self,
+        org: &str,
+        target: &str,
+        keys: Vec<String>,
+    ) -> Result<OpenChanges, StoreError> {
+        let (org, target) = (org.to_owned(), target.to_owned());
+        self.read(Read::OpenChanges, move |engine| engine.open_changes(&org, &target, keys)).await
+    }
+
+    /// Takes changes to be written: due ones of one target and lane, live ones first, oldest first, one per key.
+    /// They are not offered again until they are resolved as to be retried, or released.
+    pub async fn egress_take(
+        &self,
+        org: &str,
+        now_ms: u64,
+        changes_max: usize,
+    ) -> Result<Vec<Change>, StoreError> {
+        let claimed = self.egress_claim(org, now_ms, changes_max, u64::MAX).await?;
+        self.changes(org, claimed.numbers).await
+    }
+
+    /// The same by numbers only, of those up to `up_to`: whoever has the changes need not read them back.
+    pub async fn egress_claim(
+        &self,
+        org: &str,
+        now_ms: u64,
+        changes_max: usize,
+        up_to: u64,
+    ) -> Result<Claimed, StoreError> {
+        let org = org.to_owned();
+        let claim = move |engine: &mut Engine| Ok(engine.egress_claim(&org, now_ms, changes_max, Seq(up_to)));
+        self.worker.call(claim).await
+    }
+
+    /// Those of the changes of these numbers that are on egress, in the order of `numbers`.
+    pub async fn changes(&self, org: &str, numbers: Vec<u64>) -> Result<Vec<Change>, StoreError> {
+        let (org, numbers) = (org.to_owned(), numbers.into_iter().map(Seq).collect::<Vec<_>>());
+        self.read(Read::Changes, move |engine| engine.open_changes_of(&org, &numbers)).await
+    }
+
+    /// Frees all changes that are taken and belong to no stored job: whoever took them is gone.
+    pub async fn release(&self, org: &str) -> Result<(), StoreError> {
+        let org = org.to_owned();
+        let release = move |engine: &mut Engine| {
+            engine.release(&org);
+            Ok(())
+        };
+        self.worker.call(release).await
+    }
+
+    /// Point C: records what became of taken changes.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownChange`], [`StoreError::NotTaken`], [`StoreError::UnknownJob`].
+    pub async fn resolve(&self, org: &str, resolve: Resolve) -> Result<(), StoreError> {
+        let org = org.to_owned();
+        self.worker.call(move |engine| engine.resolve(&org, resolve)).await
+    }
+
+    /// Stores a job before its data leaves, or replaces its body. `changes` are all changes of the job that have no
+    /// outcome yet; they must be taken, and stay so over a restart until they are resolved.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownChange`], [`StoreError::NotTaken`], [`StoreError::InAnotherJob`].
+    pub async fn put_job(
+        &self,
+        org: &str,
+        id: &str,
+        body: Vec<u8>,
+        changes: &[u64],
+    ) -> Result<(), StoreError> {
+        let (org, id, changes) =
+            (org.to_owned(), id.to_owned(), changes.iter().copied().map(Seq).collect::<Vec<_>>());
+        self.worker.call(move |engine| engine.put_job(&org, &id, &body, &changes)).await
+    }
+
+    /// All jobs that are not finished, with their changes that have no outcome yet.
+    pub async fn jobs(&self, org: &str) -> Result<Vec<Job>, StoreError> {
+        let org = org.to_owned();
+        self.read(Read::Jobs, move |engine| engine.jobs(&org)).await
+    }
+
+    /// Every org that records have come in for, whether anybody still asks for it or not.
+    pub async fn orgs(&self) -> Result<Vec<(String, Counts)>, StoreError> {
+        self.read(Read::Orgs, |engine| Ok(engine.orgs())).await
+    }
+
+    /// Removes all that is stored of an org, its counts too, and gives what they were; none if nothing was. In one
+    /// commit, for which the others wait: with a million records some seconds.
+    pub async fn forget(&self, org: &str) -> Result<Option<Counts>, StoreError> {
+        let org = org.to_owned();
+        self.worker.call(move |engine| engine.forget(&org)).await
+    }
+
+    /// Where the org's records are.
+    pub async fn counts(&self, org: &str) -> Result<Counts, StoreError> {
+        let org = org.to_owned();
+        self.read(Read::Counts, move |engine| Ok(engine.counts(&org))).await
+    }
+
+    /// How far the org's work has come: what had a number up to `given` at one look is done when, at a later one, the
+    /// oldest request and the oldest change have higher numbers.
+    pub async fn progress(&self, org: &str) -> Result<Progress, StoreError> {
+        let org = org.to_owned();
+        self.read(Read::Progress, move |engine| Ok(engine.progress(&org))).await
+    }
+
+    /// The earliest due time among the changes that `egress_take` could offer; 0 for one that never was put back or
+    /// was due at an earlier `egress_take`. None if there is no such change.
+    pub async fn next_due_ms(&self, org: &str) -> Result<Option<u64>, StoreError> {
+        let org = org.to_owned();
+        self.read(Read::NextDue, move |engine| Ok(engine.next_due_ms(&org))).await
+    }
+
+    /// Dead letters with numbers below the given one, newest first.
+    pub async fn dead_letters(
+        &self,
+        org: &str,
+        before: u64,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        let org = org.to_owned();
+        self.read(Read::DeadLetters, move |engine| engine.dead_letters(&org, Seq(before), limit)).await
+    }
+
+    /// One dead letter.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownLetter`]
+    pub async fn dead_letter(&self, org: &str, seq: u64) -> Result<DeadLetter, StoreError> {
+        let org = org.to_owned();
+        self.read(Read::DeadLetter, move |engine| engine.dead_letter(&org, Seq(seq))).await
+    }
+
+    /// Takes a dead letter away and takes requests in for it, in one commit. Its records stay counted as dead, and
+    /// those of the requests count as come in; the ledger gets a row that says who ordered it.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownLetter`], [`StoreError::Full`] and [`StoreError::NoRoom`] as for an append.
+    pub async fn retry_letter(&self, org: &str, retry: Retry) -> Result<Appended, StoreError> {
+        let org = org.to_owned();
+        self.worker.call(move |engine| engine.retry_letter(&org, retry)).await
+    }
+
+    /// Throws a dead letter away. Its records stay counted as dead; the ledger gets a row that says who ordered it.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownLetter`]
+    pub async fn discard_letter(&self, org: &str, seq: u64, by: &str, at_ms: u64) -> Result<(), StoreError> {
+        let (org, by) = (org.to_owned(), by.to_owned());
+        self.worker.call(move |engine| engine.discard_letter(&org, Seq(seq), &by, at_ms)).await
+    }
+
+    /// What the ledger remembers of a record, newest first. Reads the org's rows, not all of them in one go.
+    pub async fn rows(&self, org: &str, record: &str, limit: usize) -> Result<Vec<LedgerRow>, StoreError> {
+        let record = record.to_owned();
+        self.rows_that(org, limit, move |row| row.subject.record == record).await
+    }
+
+    /// What operators did about dead letters, newest first: the rows that end in [`End::Retried`] or
+    /// [`End::Discarded`], one per record. Reads the org's rows, not all of them in one go.
+    pub async fn orders(&self, org: &str, limit: usize) -> Result<Vec<LedgerRow>, StoreError> {
+        self.rows_that(org, limit, |row| matches!(row.end, End::Retried | End::Discarded)).await
+    }
+
+    async fn rows_that(
+        &self,
+        org: &str,
+        limit: usize,
+        wanted: impl Fn(&LedgerRow) -> bool + Clone + Send + 'static,
+    ) -> Result<Vec<LedgerRow>, StoreError> {
+        let (mut rows, mut before) = (Vec::new(), Some(Seq::MAX));
+        while let Some(page) = before.filter(|_| rows.len() < limit) {
+            let (org, wanted) = (org.to_owned(), wanted.clone());
+            let (found, older) = self.read(Read::Rows, move |engine| engine.rows(&org, wanted, page)).await?;
+            rows.extend(found);
+            before = older;
+        }
+        rows.truncate(limit);
+        Ok(rows)
+    }
+
+    /// The changes made for a record that wait or are being written, oldest first.
+    pub async fn changes_of(&self, org: &str, record: &str, limit: usize) -> Result<Vec<Change>, StoreError> {
+        let (mut changes, mut after) = (Vec::new(), Some(Seq::MIN));
+        while let Some(seq) = after.filter(|_| changes.len() < limit) {
+            let (org, record) = (org.to_owned(), record.to_owned());
+            let (found, newer) =
+                self.read(Read::ChangesOf, move |engine| engine.changes_of(&org, &record, seq)).await?;
+            changes.extend(found);
+            after = newer;
+        }
+        changes.truncate(limit);
+        Ok(changes)
+    }
+}

@@ -1,0 +1,16 @@
+//! What a settings file says, once it has been read and checked.
+//!
+//! Here: the value. Not here: how it is read (`tables`, `resolve`), and what the actors make of their part of it.
+
+use std::net::SocketAddr;
+
+use orgpipe_actors::settings::Settings;
+
+/// Everything a settings file says.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// Where the admin API and the dashboard listen.
+    pub(crate) listen: SocketAddr,
+    /// What the actors run on.
+    pub(crate) settings: Settings,
+}
