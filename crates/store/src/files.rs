@@ -52,6 +52,9 @@ pub(crate) fn identity(path: &Path) -> Result<FileIdentity, StoreError> {
     Ok(FileIdentity { device: about.dev(), inode: about.ino() })
 }
 
+/// The rights of everybody but the owner.
+const OF_OTHERS: u32 = 0o077;
+
 /// Makes a directory that only its owner may look into. One that is there stays as it is.
 pub(crate) fn create_private_dir(dir: &Path) -> Result<(), StoreError> {
     let made = DirBuilder::new().recursive(true).mode(DIR_MODE).create(dir);
@@ -61,7 +64,7 @@ pub(crate) fn create_private_dir(dir: &Path) -> Result<(), StoreError> {
 /// Shuts a directory that is ours alone to everybody else; earlier versions left it open.
 pub(crate) fn make_private(dir: &Path) -> Result<(), StoreError> {
     let about = fs::metadata(dir).map_err(|source| file("read", dir, source))?;
-    if about.permissions().mode() & 0o077 == 0 {
+    if about.permissions().mode() & OF_OTHERS == 0 {
         return Ok(());
     }
     fs::set_permissions(dir, Permissions::from_mode(DIR_MODE)).map_err(|source| file("protect", dir, source))

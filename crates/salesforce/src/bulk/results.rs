@@ -53,9 +53,10 @@ impl Results {
     /// Keys are compared as they were uploaded, so that two that differ in case only are told apart; what is left then
     /// without case and outer blanks, and numbers by value where Salesforce rewrote them. Results of a key that was uploaded
     /// several times go to its records in order.
-    pub fn rows<'a>(mut self, keys: impl Iterator<Item = &'a str> + Clone) -> Vec<BulkRow> {
-        let mut take = |key: &str| self.found.get_mut(key.trim()).and_then(VecDeque::pop_front);
-        let mut rows: Vec<Option<BulkRow>> = keys.clone().map(&mut take).collect();
+    pub fn rows<'a>(mut self, keys: impl Iterator<Item = &'a str>) -> Vec<BulkRow> {
+        let keys: Vec<&str> = keys.map(str::trim).collect();
+        let mut take = |key: &&str| self.found.get_mut(*key).and_then(VecDeque::pop_front);
+        let mut rows: Vec<Option<BulkRow>> = keys.iter().map(&mut take).collect();
         for spelling in [|key: &str| Some(key.to_lowercase()), |key: &str| number(&key.to_lowercase())] {
             let mut left: HashMap<String, VecDeque<BulkRow>> = HashMap::new();
             for (key, found) in self.found {
@@ -63,8 +64,8 @@ impl Results {
                     left.entry(spelt).or_default().extend(found);
                 }
             }
-            for (row, key) in rows.iter_mut().zip(keys.clone()).filter(|(row, _)| row.is_none()) {
-                *row = spelling(key.trim()).and_then(|spelt| left.get_mut(&spelt)?.pop_front());
+            for (row, key) in rows.iter_mut().zip(&keys).filter(|(row, _)| row.is_none()) {
+                *row = spelling(key).and_then(|spelt| left.get_mut(&spelt)?.pop_front());
             }
             self.found = left;
         }

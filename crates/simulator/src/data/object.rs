@@ -20,6 +20,7 @@ pub(crate) enum Access {
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "they are Salesforce's own flags")]
 pub(crate) struct Field {
     pub(crate) name: String,
     pub(crate) kind: FieldKind,
