@@ -1,6 +1,6 @@
 //! The program: reads settings, starts the actors, answers operators.
 //!
-//! Here: parse, set up the log, hand over. Not here: the work (`orgpipe-actors`).
+//! Here: parse, set up the log, hand over. Not here: the work (`orgpipe_actors`).
 
 mod admin;
 mod cli;
@@ -20,6 +20,8 @@ use crate::cli::{Cli, Command};
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
+    // Whatever we write, records and keys of customers may stand in it. The database's library asks for no mode.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let cli = Cli::parse();
     // The others say what they have to say themselves.
     let filter = match cli.command {

@@ -100,9 +100,19 @@ pub(crate) fn failure(error: &dyn Error, hint: Option<&str>) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Control characters, which could steer a terminal, become `�`; line ends stay.
+/// A text of an org's or your API's as a part of one line.
+pub(crate) fn part(text: &str) -> String {
+    printable(text).replace('\n', " ")
+}
+
+/// Whether a character ends a line, steers a terminal or turns the direction of writing.
+pub(crate) fn is_steering(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Characters that could steer a terminal become `�`; line ends stay.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    text.chars().map(|c| if is_steering(c) && c != '\n' { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -112,5 +122,7 @@ mod tests {
     #[test]
     fn a_terminal_is_not_steered_by_what_is_printed() {
         assert_eq!(printable("a\u{1b}[2Jb\r\nc"), "a�[2Jb�\nc");
+        assert_eq!(printable("a\u{202e}b\u{9b}c"), "a�b�c");
+        assert_eq!(part("a\nb"), "a b");
     }
 }

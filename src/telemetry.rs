@@ -1,12 +1,21 @@
 //! The log: level and format.
 //!
 //! Here: setting it up once. Not here: results of commands (`output`), which never go through the log.
+//!
+//! Invariant: an event is one line, whatever an org or your API has put into a text; only a filter that names them has
+//! libraries tell what they store and send.
 
-use std::io::IsTerminal;
+use std::fmt::Write as _;
+
+use std::io::{self, IsTerminal, Write};
 
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::cli::{LogArgs, LogFormat};
+
+/// Libraries that tell at `debug` and `trace` what is stored and sent: records, and tokens.
+const QUIET: &str = "sled=info,hyper=info,hyper_util=info,reqwest=info,h2=info,rustls=info,actix_http=info,\
+                     actix_web=info,actix_server=info,mio=info";
 
 /// Why the log could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -28,14 +37,80 @@ pub(crate) enum TelemetryError {
 /// Sends the log to standard error; `default` is the filter when none was given.
 pub(crate) fn init(args: &LogArgs, default: &str) -> Result<(), TelemetryError> {
     let filter = args.log.as_deref().unwrap_or(default);
-    let filter = EnvFilter::try_new(filter)
+    // Of two directives for one target the later one counts.
+    let filter = EnvFilter::try_new(format!("{QUIET},{filter}"))
         .map_err(|cause| TelemetryError::Filter { filter: filter.to_owned(), cause })?;
     // A closed standard error must not end the service, hence no complaints about failed writes.
-    let lines = fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
+    let colours = matches!(args.log_format, LogFormat::Text) && std::io::stderr().is_terminal();
+    let writer = move || OneLine { to: io::stderr(), colours };
+    let lines = fmt::layer().with_writer(writer).with_ansi(colours).log_internal_errors(false);
     let registry = tracing_subscriber::registry().with(filter);
     match args.log_format {
-        LogFormat::Text => registry.with(lines.with_ansi(std::io::stderr().is_terminal())).try_init(),
+        LogFormat::Text => registry.with(lines).try_init(),
         LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
     }
     .map_err(TelemetryError::Twice)
+}
+
+/// Writes each event, which comes in one piece, as one line.
+struct OneLine<W> {
+    to: W,
+    /// The formatter colours its lines; it escapes what a value brings along.
+    colours: bool,
+}
+
+impl<W: Write> Write for OneLine<W> {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        self.to.write_all(one_line(&String::from_utf8_lossy(event), self.colours).as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
+
+/// What would end the line or steer a terminal is written as JSON writes it; the end of the line stays.
+fn one_line(event: &str, colours: bool) -> String {
+    let (text, end) = event.strip_suffix('\n').map_or((event, ""), |text| (text, "\n"));
+    let mut line = String::with_capacity(event.len());
+    for c in text.chars() {
+        match c {
+            '\u{1b}' if colours => line.push(c),
+            '\n' => line.push_str("\\n"),
+            '\r' => line.push_str("\\r"),
+            '\t' => line.push_str("\\t"),
+            c if crate::output::is_steering(c) => {
+                let _ = write!(line, "\\u{:04x}", u32::from(c));
+            }
+            c => line.push(c),
+        }
+    }
+    line + end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line_whatever_stands_in_it() {
+        for (event, line) in [
+            ("WARN said: a\nERROR b\r\n\n", "WARN said: a\\nERROR b\\r\\n\n"),
+            ("a\u{1b}[2J\u{9b}\u{2028}\u{202e}b", "a\\u001b[2J\\u009b\\u2028\\u202eb"),
+            ("plain ü\n", "plain ü\n"),
+        ] {
+            assert_eq!(one_line(event, false), line);
+        }
+        assert_eq!(one_line("\u{1b}[33mWARN\u{1b}[0m a\nb\n", true), "\u{1b}[33mWARN\u{1b}[0m a\\nb\n");
+    }
+
+    #[test]
+    fn libraries_that_show_values_are_quiet_unless_they_are_named() {
+        for (asked, sled) in [("trace", "sled=info"), ("sled=trace", "sled=trace")] {
+            let filter = EnvFilter::new(format!("{QUIET},{asked}")).to_string();
+            let of_sled: Vec<&str> = filter.split(',').filter(|one| one.starts_with("sled=")).collect();
+            assert_eq!(of_sled, [sled], "{filter}");
+        }
+    }
 }

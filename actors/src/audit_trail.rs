@@ -3,8 +3,8 @@
 //! Here: the trail, its bytes, and the hashes that stand for values. Not here: the steps that leave it (`decide`), the
 //! story told from it (`explain`).
 //!
-//! No value of a record is in a trail: a hash under a key of the org tells whether two values are the same, and nothing
-//! else to whoever does not have the data directory.
+//! Invariant: no value of a record is in a trail. A hash under a key of the org tells whether two values are the same,
+//! and nothing else to whoever does not have the data directory.
 
 use aws_lc_rs::hmac;
 use orgpipe_store::TRAIL_BYTES_MAX;
@@ -56,12 +56,15 @@ pub(crate) struct AuditTrail {
     #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
     pub found: Option<Found>,
     /// Another record that was answered with the same key.
-    #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "y", default, skip_serializing_if = "Option::is_none")]
     pub shared: Option<SharedWith>,
     /// The fields to be written.
     #[serde(rename = "f", default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<FieldDiff>,
-    /// So many more of them than there was room for.
+    /// Fields whose values are longer than they are, so that only a part of them is kept.
+    #[serde(rename = "x", default, skip_serializing_if = "Vec::is_empty")]
+    pub cut: Vec<String>,
+    /// So many more fields to be written than there was room for.
     #[serde(rename = "n", default, skip_serializing_if = "is_zero")]
     pub more_fields: u32,
 }
@@ -144,6 +147,7 @@ impl AuditTrail {
             found: None,
             shared: None,
             fields: Vec::new(),
+            cut: Vec::new(),
             more_fields: 0,
         }
     }
@@ -162,6 +166,8 @@ impl AuditTrail {
             }
             if self.fields.pop().is_some() {
                 self.more_fields += 1;
+            } else if self.cut.len() > 1 {
+                self.cut.pop();
             } else {
                 // Only names full of characters that JSON escapes come here.
                 self = Self::new("", self.origin, "", None);

@@ -111,13 +111,77 @@ async fn org(settings: Arc<OrgSettings>, http: HttpClient, clock: Clock) -> Vec<
     let mut problems = Vec::new();
     for sync in &settings.syncs {
         let place = format!("{place}, sync {}", sync.name);
-        problems.extend(readable(&api, sync).await.err().map(|error| CheckProblem::call(&place, &error)));
+        if let Err(error) = readable(&api, sync).await {
+            problems.push(of_object(&api, &place, &settings.namespace, sync.mapping.object(), &error).await);
+        }
         match target(&api, sync).await {
             Ok(describe) => problems.extend(missing(&place, sync, &describe)),
-            Err(error) => problems.push(CheckProblem::call(&place, &error)),
+            Err(error) => {
+                let object = sync.mapping.target();
+                problems.push(of_object(&api, &place, &settings.namespace, object, &error).await);
+            }
         }
     }
     problems
+}
+
+/// What to say about an error that an object was asked for with. One that is not there is named, with what may be meant.
+async fn of_object(
+    api: &OrgApi,
+    place: &str,
+    namespace: &str,
+    object: &str,
+    error: &StepError,
+) -> CheckProblem {
+    let StepError::Call(CallError::Refused(refused)) = error else { return CheckProblem::call(place, error) };
+    if !matches!(refused.code.as_str(), "NOT_FOUND" | "INVALID_TYPE") {
+        return CheckProblem::call(place, error);
+    }
+    let names = match api.call(Lane::Live, &describe::objects()).await {
+        Ok(reply) => describe::names(&reply).unwrap_or_default(),
+        // Without the names nothing nearer can be said.
+        Err(_) => Vec::new(),
+    };
+    let message = format!("{}: {error}", no_object(namespace, object));
+    CheckProblem::new(place, message, instead(namespace, object, &names))
+}
+
+fn no_object(namespace: &str, object: &str) -> String {
+    let namespace = match namespace {
+        "" => "without a namespace".to_owned(),
+        namespace => format!("with the namespace `{namespace}`"),
+    };
+    format!("there is no object {object} that the integration user may see ({namespace})")
+}
+
+/// What the name may have to be: the same one in another namespace, else the most similar of the org's.
+fn instead(namespace: &str, object: &str, names: &[String]) -> String {
+    let bare = |name: &str| match name.split_once("__") {
+        Some((_, rest)) if rest.contains("__") => rest.to_ascii_lowercase(),
+        _ => name.to_ascii_lowercase(),
+    };
+    if let Some(same) = names.iter().find(|name| bare(name) == bare(object)) {
+        let theirs = same.len().checked_sub(bare(same).len() + 2).and_then(|end| same.get(..end));
+        return match theirs {
+            Some(theirs) if theirs != namespace => {
+                format!("The org has {same}: set `namespace = \"{theirs}\"` for it.")
+            }
+            None if !namespace.is_empty() => {
+                format!("The org has {same}: take the `namespace` out of its table.")
+            }
+            _ => format!("The org has {same}: write the name so."),
+        };
+    }
+    let distance = |name: &str| strsim::osa_distance(&bare(name), &bare(object));
+    let nearest = names.iter().map(|name| (distance(name), name)).min();
+    match nearest.filter(|(edits, name)| *edits <= bare(name).len().max(bare(object).len()) / 3) {
+        Some((_, nearest)) => format!("Did you mean {nearest}? That is the org's most similar name."),
+        None => {
+            "Install the package's latest version and assign its permission set to the integration user; \
+                 `orgpipe doctor` tells where to click."
+                .to_owned()
+        }
+    }
 }
 
 /// What to say if the org does not serve the version of the API that the settings pin. Costs no API call.
@@ -199,6 +263,25 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_name_that_is_not_there_leads_to_the_one_that_is_meant() {
+        let names = ["Account", "acme__Enrichment__c", "Invoice__c", "Customer_Order__c"].map(str::to_owned);
+        for (namespace, object, expected) in [
+            ("", "Enrichment__c", "set `namespace = \"acme\"`"),
+            ("other", "other__Enrichment__c", "set `namespace = \"acme\"`"),
+            ("acme", "acme__Invoice__c", "take the `namespace` out"),
+            ("acme", "acme__Enrichmnet__c", "Did you mean acme__Enrichment__c?"),
+            ("", "Custmer_Order__c", "Did you mean Customer_Order__c?"),
+            ("", "Acount", "Did you mean Account?"),
+            ("", "Something_Else__c", "Install the package"),
+        ] {
+            let hint = instead(namespace, object, &names);
+            assert!(hint.contains(expected), "{namespace} {object}: {hint}");
+        }
+        let told = no_object("acme", "acme__X__c");
+        assert!(told.contains("acme__X__c") && told.contains("`acme`"), "{told}");
+    }
 
     #[test]
     fn every_field_that_is_missing_or_locked_is_named() {

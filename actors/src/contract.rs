@@ -1,7 +1,9 @@
 //! The package customers install, as the service reads it: `salesforce-package/contract.json`, built in.
 //!
-//! Here: its objects, events and settings by name, without namespace.
-//! Not here: what a mapping or an org makes of them (`src/config`, `doctor`). Every name is spelt as in the package.
+//! Here: its objects, events and settings by name, without namespace. Not here: what a mapping or an org makes of them
+//! (`src/config/resolve/package.rs`, `doctor`).
+//!
+//! Invariant: every name is spelt as in the package.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 

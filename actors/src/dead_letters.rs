@@ -109,7 +109,7 @@ pub enum DeadLetterError {
         org: String,
         /// Its number.
         number: u64,
-        /// Why not.
+        /// Why it cannot be retried.
         reason: String,
         /// What to do about it.
         hint: Option<String>,

@@ -1,7 +1,7 @@
 //! The whole story of one record: who asked for it, what was answered, what differed, what was written or why nothing.
 //!
 //! Here: reading the ledger and what is still open, and telling it in sentences. Not here: what leaves the trail
-//! (`decide`), how it is printed (the program).
+//! (`decide`, `deliver`), its form (`audit_trail`), how it is printed (`src/commands/explain.rs`).
 
 use chrono::DateTime;
 use orgpipe_reconcile::id;
@@ -266,6 +266,9 @@ fn begun(subject: &Subject, fate: Fate, target: &str, key: &str, number: u64) ->
             fields.push(format!("and {} more", trail.more_fields));
         }
         story.push(format!("To be written: {}.", fields.join(", ")));
+    }
+    if !trail.cut.is_empty() {
+        story.push(format!("Cut to the field's length: {}.", trail.cut.join(", ")));
     }
     (chapter.sync, chapter.event_id) = (trail.sync, trail.event_id);
     if chapter.target.is_empty() {

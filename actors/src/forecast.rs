@@ -1,4 +1,7 @@
 //! What a refresh will cost, told before it begins. Pure.
+//!
+//! Here: the number of API calls, and the sentence. Not here: counting the records (`service`), holding a refresh back
+//! (`org/api/budget.rs`).
 
 use orgpipe_reconcile::{
     matching::KEYS_MAX,

@@ -9,12 +9,16 @@
 //!    └─ WriterActor                  deliver/writer.rs    egress ─▶ REST, Bulk API 2.0 ─▶ C
 //! ```
 //!
-//! Layers, from the bottom; none imports upward or sideways (`tests/tidy.rs` holds it):
+//! Here: the modules, and what the program may use of them. Not here: decisions about records (`orgpipe_reconcile`),
+//! protocols (`orgpipe_salesforce`), what is on disk (`orgpipe_store`).
 //!
-//! 1. leaves beside this file: clock, retry, failpoint, settings, contract, queue entries, audit trail, priority, receipt
+//! Layers, from the bottom; none imports upward or sideways (`tests/tidy` holds it):
+//!
+//! 1. leaves beside this file: clock, retry, failpoint, settings, contract, queue entries, audit trail, priority, problem,
+//!    receipt, severity
 //! 2. `runtime/`: how actors run, whatever they do
 //! 3. `vendor/`: the vendor's look-up API and webhook
-//! 4. `org/`: what the parts of one org share; `org/api/`: the one way to its API
+//! 4. `org/`: what the parts of one org share, and the messages between them; `org/api/`: the one way to its API
 //! 5. `capture/`, `decide/`, `deliver/`: the flow
 //! 6. `supervise/`: who runs
 //! 7. beside this file again: service, forecast, dead letters, explain, doctor, check

@@ -1,5 +1,10 @@
-//! What the queues carry, as versioned bytes. The only serde in this crate besides status views, the refresh's place
-//! and the ledger's trail.
+//! What the queues carry, as versioned bytes.
+//!
+//! Here: the entries of ingress and egress, of a Bulk job, of a dead letter's event and of a gap's tally. Not here: other
+//! values in the store, which stand with what they are about (a run in `capture/run.rs`, a gap in
+//! `capture/gap_recovery.rs`, a trail in `audit_trail`), and the frames around all of them (the store).
+//!
+//! Invariant: an entry that an older version wrote is read as what it meant then.
 
 use orgpipe_reconcile::Operation;
 use serde::{Deserialize, Serialize};
@@ -24,14 +29,14 @@ pub(crate) enum Origin {
     Orphan,
 }
 
-/// Look up these records: one entry of the ingress queue. 1 to 200 records of one object.
+/// Look up these records: one entry of the ingress queue. Records of one object, at most as many as a look-up carries.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RequestEntry {
     /// Format version, now 1.
     pub v: u8,
     /// Name of the sync that asked.
     pub sync: String,
-    /// Why.
+    /// Why it was asked for.
     pub origin: Origin,
     /// Record IDs as received, in order.
     pub ids: Vec<String>,
@@ -84,7 +89,7 @@ pub(crate) struct ChangeEntry {
     pub fields: Row,
     /// The source record it was made for.
     pub source_id: String,
-    /// Why.
+    /// Why it was asked for.
     pub origin: Origin,
     /// The gap in the events that it helps to recover.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -18,6 +18,8 @@ pub enum GapReason {
     /// Nothing was heard for longer than Salesforce keeps events.
     #[serde(rename = "dark")]
     PastRetention,
+    /// The events that came do not follow the last one: their times or replay IDs jump.
+    ReplayBroken,
     /// Salesforce says that more changed than change events can tell.
     Overflow,
 }
@@ -29,6 +31,7 @@ impl GapReason {
             Self::ReplayRefused => "Salesforce no longer knows the replay ID",
             Self::OrgChanged => "the login leads to another org than before",
             Self::PastRetention => "nothing was heard for longer than Salesforce keeps events",
+            Self::ReplayBroken => "the events' times or replay IDs jump, as after a migration of the org",
             Self::Overflow => "more changed than change events can tell",
         }
     }
@@ -37,7 +40,7 @@ impl GapReason {
 /// What was done about one gap.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
-    /// Unique.
+    /// Unique name of the gap.
     pub id: String,
     /// Why events may have been missing.
     pub reason: GapReason,

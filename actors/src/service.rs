@@ -47,6 +47,8 @@ use crate::{
     vendor::shared::Shared,
 };
 
+/// How often the store is asked whether it is still there.
+const STORE_LOOK: Duration = Duration::from_secs(1);
 /// Orgs examined at a time.
 const DOCTORS_MAX: usize = 4;
 
@@ -141,7 +143,7 @@ pub struct RoomView {
 /// A channel whose position was set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Replayed {
-    /// Which.
+    /// The channel's name.
     pub channel: String,
     /// The replay ID it would have gone on behind.
     pub before: Option<String>,
@@ -250,8 +252,20 @@ impl Service {
     }
 
     /// Waits until the store is of no more use, and says why; the service cannot go on then.
+    ///
+    /// It is asked once a second, as only a store that is used sees that its directory is gone.
     pub async fn store_failed(&self) -> StoreError {
-        self.store.failed().await
+        let look = async {
+            loop {
+                actix_rt::time::sleep(STORE_LOOK).await;
+                // The answer of a store that cannot go on comes by `failed`.
+                let _ = self.store.room().await;
+            }
+        };
+        tokio::select! {
+            error = self.store.failed() => error,
+            () = look => StoreError::Ended,
+        }
     }
 
     /// How often the store was read since it was opened.
@@ -307,7 +321,7 @@ impl Service {
             let counted = org.api.call(Priority::Refresh, &query::query(&soql)).await;
             forecasts.push(match counted.and_then(|reply| Ok(query::page(&reply)?)) {
                 Ok(page) => {
-                    let day = org.api.budget().allowed;
+                    let day = org.api.budget().await.allowed;
                     Forecast::new(&sync.name, page.total, refresh.bulk_from, limits, day)
                 }
                 Err(error) => Forecast::unknown(&sync.name, &error.to_string()),
@@ -424,7 +438,13 @@ impl Service {
         let shared = shared_keys::stored(org).await.ok().and_then(|shared| shared.problem());
         status.warnings = org.api.time().skew().into_iter().chain(shared).map(Warning::from).collect();
         let records = org.store.counts().await.ok().map(Ledger::from);
-        OrgView { id: org.id().to_owned(), state: status.worst(), status, budget: org.api.budget(), records }
+        OrgView {
+            id: org.id().to_owned(),
+            state: status.worst(),
+            status,
+            budget: org.api.budget().await,
+            records,
+        }
     }
 }
 

@@ -1,4 +1,6 @@
 //! How much a finding of the doctor matters; the status board shows the worst.
+//!
+//! Not here: the findings (`doctor/finding.rs`).
 
 use serde::Serialize;
 

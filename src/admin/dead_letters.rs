@@ -1,6 +1,6 @@
 //! Dead letters over HTTP: list, show, retry, discard, and who did what.
 //!
-//! Here: queries and answers. Not here: what a dead letter is retried as (`orgpipe-actors`).
+//! Here: queries and answers. Not here: what a dead letter is retried as (`orgpipe_actors`).
 //!
 //! Values of records are answered only where `values=true` asks for them, of one dead letter at a time.
 

@@ -53,7 +53,7 @@ pub(crate) fn start(settings: SettingsFile, service: Service) -> Result<Admin, L
     })
     .workers(1)
     .disable_signals()
-    .shutdown_timeout(2)
+    .shutdown_timeout(1)
     .bind(listen)
     .map_err(failed)?;
     let address = server.addrs().first().copied().unwrap_or(listen);

@@ -1,4 +1,6 @@
 //! States and parts in an operator's words.
+//!
+//! Here: the words, which the page, the metrics and the command line share. Not here: what they mean (`orgpipe_actors`).
 
 use orgpipe_actors::{Part, Priority, State};
 

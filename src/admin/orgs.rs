@@ -1,4 +1,6 @@
-//! Orgs over HTTP.
+//! Orgs over HTTP: all or one, the receipts, the doctor, the forecast, a record's story and the tree.
+//!
+//! Here: queries and answers. Not here: commands (`commands`), dead letters (`dead_letters`).
 
 use actix_web::{
     HttpResponse,

@@ -1,4 +1,6 @@
 //! The status page: every org in one table, the ones in trouble with the reason.
+//!
+//! Here: what stands in which cell. Not here: how it looks (the template), where the numbers come from (`Service`).
 
 use std::fmt::Write as _;
 

@@ -57,7 +57,7 @@ fn letter(letter: &Value) -> String {
         letter["target"]
             .as_str()
             .filter(|target| !target.is_empty())
-            .map(|t| format!("{t} "))
+            .map(|t| format!("{} ", output::part(t)))
             .unwrap_or_default(),
         text(letter, "key"),
         text(letter, "reason"),
@@ -84,7 +84,8 @@ fn show(args: &DeadLettersShowArgs) -> Result<ExitCode, ExitCode> {
     output::line(&letter(&found));
     for subject in found["subjects"].as_array().into_iter().flatten() {
         let trail = &subject["trail"];
-        let event = trail["e"].as_str().map(|event| format!(", by {event}")).unwrap_or_default();
+        let event =
+            trail["e"].as_str().map(|event| format!(", by {}", output::part(event))).unwrap_or_default();
         output::line(&format!("    record {}{event}", text(subject, "record")));
     }
     if args.values {
@@ -130,8 +131,8 @@ fn act_on(args: &DeadLettersCommandArgs, act: &str) -> Result<ExitCode, ExitCode
     Ok(if all_done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value[key].as_str().unwrap_or_default()
+fn text(value: &Value, key: &str) -> String {
+    output::part(value[key].as_str().unwrap_or_default())
 }
 
 fn time(at_ms: &Value) -> String {

@@ -58,7 +58,7 @@ async fn demo(args: &DemoArgs) -> ExitCode {
         Err(problems) => return output::problems(&file, &problems),
     };
     let settings = SettingsFile::new(&file, config.listen);
-    let (service, admin) = match start(config, settings) {
+    let (service, admin) = match start(config, settings).await {
         Ok(running) => running,
         Err(exit) => return exit,
     };

@@ -1,5 +1,5 @@
-//! `orgpipe doctor ORG`: asks one org, as its integration user, for everything that its syncs need; says what is missing, who
-//! can give it and where to click. Writes nothing.
+//! `orgpipe doctor ORG`: asks one org, as its integration user, for everything that its syncs need; says what is
+//! missing, who can give it and where to click. Writes nothing.
 //!
 //! Here: how a report is printed. Not here: the examination (`orgpipe_actors::doctor`).
 

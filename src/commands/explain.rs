@@ -1,4 +1,6 @@
 //! `orgpipe explain ORG RECORD`: the whole story of one record, as the running service tells it.
+//!
+//! Here: how a story is printed. Not here: the story (`orgpipe_actors`).
 
 use std::process::ExitCode;
 
@@ -25,7 +27,7 @@ pub(crate) fn run(args: &ExplainArgs) -> ExitCode {
 }
 
 fn lines(story: &Value) -> Vec<String> {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let text = |value: &Value| output::part(value.as_str().unwrap_or_default());
     let number = |value: &Value| value.as_u64().unwrap_or_default();
     let mut lines = vec![format!("org {}, record {}", text(&story["org"]), text(&story["record"]))];
     let list = |key: &str| story[key].as_array().cloned().unwrap_or_default();

@@ -1,4 +1,6 @@
 //! `orgpipe limits ORG`: the org's API calls of the day, what waits for them, and what a refresh would take.
+//!
+//! Here: how it is printed. Not here: the budget and the forecast (`orgpipe_actors`).
 
 use std::process::ExitCode;
 
@@ -43,7 +45,7 @@ fn lines(org: &str, body: &Value) -> Vec<String> {
     let texts = |list: &Value, text: &dyn Fn(&Value) -> String| -> Vec<String> {
         list.as_array().into_iter().flatten().map(text).collect()
     };
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let text = |value: &Value| output::part(value.as_str().unwrap_or_default());
     lines.extend(texts(&budget["waits"], &|wait| {
         format!("  waits           {}: {}", text(&wait["work"]), text(&wait["why"]))
     }));

@@ -1,4 +1,6 @@
 //! `orgpipe refresh ORG`: asks the running service to read the records of an org again.
+//!
+//! Here: the question, and with `--wait` how far it is. Not here: reading (`orgpipe_actors`).
 
 use std::{process::ExitCode, time::Duration};
 

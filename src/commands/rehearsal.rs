@@ -3,8 +3,10 @@
 //! Here: config/demo.toml with the simulator's addresses put in. Not here: what is done with them.
 
 use std::{
-    fs, io,
+    fs::{self, OpenOptions},
+    io::{self, Write as _},
     net::SocketAddr,
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -27,7 +29,7 @@ pub(crate) enum RehearsalError {
     Write {
         /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// Why it cannot be written.
         #[source]
         cause: io::Error,
     },
@@ -64,8 +66,12 @@ pub(crate) fn write_settings(
     Ok(file)
 }
 
+/// Only the owner may read it: one of them is a key.
 fn write(path: &Path, text: &str) -> Result<(), RehearsalError> {
-    fs::write(path, text).map_err(|cause| RehearsalError::Write { path: path.to_owned(), cause })
+    let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    opened
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|cause| RehearsalError::Write { path: path.to_owned(), cause })
 }
 
 fn settings(simulator: &Simulator, listen: SocketAddr) -> Table {

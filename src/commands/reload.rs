@@ -1,4 +1,6 @@
 //! `orgpipe reload`: has the running service read its settings again, and prints what came of it.
+//!
+//! Here: how the answer is printed. Not here: reading the file (`admin/reload.rs`), what differs (`orgpipe_actors`).
 
 use std::process::ExitCode;
 
@@ -29,7 +31,7 @@ fn lines(answer: &Value) -> Vec<String> {
     let told = [
         ("orgs added", "added"),
         ("orgs changed and started afresh", "changed"),
-        ("orgs removed; what is stored of them stays", "removed"),
+        ("orgs removed; what is stored of them, if anything, stays", "removed"),
         ("exchanged for all orgs", "exchanged"),
         ("left as before until the next start", "needs_restart"),
     ];

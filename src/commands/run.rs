@@ -1,8 +1,12 @@
 //! `orgpipe run`: start, wait for a signal, drain.
+//!
+//! Here: the order of these, and which end is which exit code. Not here: starting and draining orgs (`Service`), the
+//! admin API (`admin`).
 
 use std::{io, process::ExitCode, time::Duration};
 
 use orgpipe_actors::{Drained, Service};
+use orgpipe_store::StoreError;
 
 use crate::{
     admin::{self, Admin, ListenError, SettingsFile},
@@ -11,11 +15,14 @@ use crate::{
     output,
 };
 
-/// How long a drain may take; what is not done then is done again at the next start.
-const DRAIN: Duration = Duration::from_secs(20);
+/// How long a drain may take; what is not done then is done again at the next start. With the second for the admin API
+/// and a last commit it is less than the 10 s after which containers are killed.
+const DRAIN: Duration = Duration::from_secs(6);
 
 /// Exit code when the service cannot go on by itself; the watchdog has the same.
 const A_BUG: u8 = 70;
+/// Exit code when the data directory is gone: started again by itself, it would begin an empty one.
+const STORE_GONE: u8 = 74;
 
 /// Runs the service until SIGINT or SIGTERM; SIGHUP has it read its settings again.
 pub(crate) fn run(args: &RunArgs) -> ExitCode {
@@ -34,7 +41,7 @@ pub(crate) fn run(args: &RunArgs) -> ExitCode {
     }
     actix_rt::System::new().block_on(async {
         let settings = SettingsFile::new(&args.config, config.listen);
-        let (service, admin) = match start(config, settings.clone()) {
+        let (service, admin) = match start(config, settings.clone()).await {
             Ok(running) => running,
             Err(exit) => return exit,
         };
@@ -45,7 +52,8 @@ pub(crate) fn run(args: &RunArgs) -> ExitCode {
             how = service.failed() => return give_up(&how, service, admin).await,
             error = service.store_failed() => {
                 // What was acknowledged is on disk; whoever starts the service anew finds it.
-                return output::failure(&error, error.hint().as_deref());
+                let exit = output::failure(&error, error.hint().as_deref());
+                return if let StoreError::Gone { .. } = error { ExitCode::from(STORE_GONE) } else { exit };
             }
         };
         if let Err(cause) = asked {
@@ -59,14 +67,22 @@ pub(crate) fn run(args: &RunArgs) -> ExitCode {
 }
 
 /// Starts service and admin API; a failure is printed and comes back as the exit code.
-pub(super) fn start(config: Config, settings: SettingsFile) -> Result<(Service, Admin), ExitCode> {
+pub(super) async fn start(config: Config, settings: SettingsFile) -> Result<(Service, Admin), ExitCode> {
     let service = Service::start(config.settings).map_err(|error| {
         let hint = error.hint();
         output::failure(&error, hint.as_deref())
     })?;
-    let admin = admin::start(settings, service.clone())
-        .map_err(|error| output::failure(&error, Some(ListenError::HINT)))?;
-    Ok((service, admin))
+    match admin::start(settings, service.clone()) {
+        Ok(admin) => Ok((service, admin)),
+        Err(error) => {
+            let exit = output::failure(&error, Some(ListenError::HINT));
+            // Actors and the store's thread end before the runtime does: none of them may ask it for a timer then.
+            if let Err(error) = service.drain(DRAIN).await {
+                tracing::debug!("the store was not closed: {error}");
+            }
+            Err(exit)
+        }
+    }
 }
 
 /// Stops in order. A second signal ends the process at once; nothing is lost by it, as nothing is by a crash.

@@ -1,4 +1,6 @@
 //! `orgpipe tree`: what runs in the running service, since when, how often it was started afresh, and why.
+//!
+//! Here: how it is printed. Not here: putting it together (`orgpipe_actors`).
 
 use std::process::ExitCode;
 
@@ -81,8 +83,9 @@ fn restarts_of(node: &Value) -> String {
 }
 
 fn note(node: &Value) -> String {
-    let sentence = [text(&node["note"]), text(&node["hint"])].map(|text| text.trim_end_matches('.'));
-    let told: Vec<&str> = sentence.into_iter().filter(|text| !text.is_empty()).collect();
+    let sentence =
+        [text(&node["note"]), text(&node["hint"])].map(|text| text.trim_end_matches('.').to_owned());
+    let told: Vec<String> = sentence.into_iter().filter(|text| !text.is_empty()).collect();
     if told.is_empty() { String::new() } else { format!("  {}", told.join(". ")) }
 }
 
@@ -90,8 +93,8 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
+fn text(value: &Value) -> String {
+    output::part(value.as_str().unwrap_or_default())
 }
 
 /// In the largest unit that fits.

@@ -1,7 +1,8 @@
-//! The settings: from a TOML file to [`Settings`], or to a list of everything that is wrong with it.
+//! The settings: from a TOML file to [`Config`], or to a list of everything that is wrong with it.
 //!
 //! In reading order: `tables` (what an operator may write), `resolve` (what it means), `secrets` (the environment and
-//! key files), `contents` (what comes of it), `report` and `reader` (problems with their lines). Not here: what the settings do.
+//! key files), `contents` (what comes of it), `report` and `reader` (problems with their lines). Not here: what the
+//! settings do.
 //!
 //! Invariant: no problem and no `Debug` ever shows the value of a secret.
 

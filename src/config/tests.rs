@@ -1,8 +1,8 @@
-//! The example settings, read as an operator would; the binary's own words are tested in tests/config.rs.
+//! The example settings, read as an operator would; the binary's own words are tested in tests/config.
 
 use std::{collections::BTreeSet, path::Path};
 
-use orgpipe_actors::settings::EventShape;
+use orgpipe_actors::settings::{DayWindow, EventShape};
 use orgpipe_salesforce::oauth::Flow;
 use toml::{Table, Value};
 
@@ -86,9 +86,9 @@ fn the_example_means_what_it_says() {
     let refresh = sync.refresh.as_ref().unwrap();
     assert_eq!(refresh.condition.as_deref(), Some("Website != null"));
     assert_eq!(refresh.schedule.as_deref(), Some("0 2 * * SAT"));
-    let (start, end) = refresh.window.unwrap();
+    let DayWindow { from, to } = refresh.window.unwrap();
     assert_eq!(
-        (start.to_string(), end.to_string(), refresh.batch, refresh.bulk_from),
+        (from.to_string(), to.to_string(), refresh.batch, refresh.bulk_from),
         ("02:00:00".into(), "06:00:00".into(), 100, 100_000)
     );
     let Flow::Jwt { client_id, username, audience: None, .. } = &acme.login.flow else { panic!("jwt") };

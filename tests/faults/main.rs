@@ -229,3 +229,23 @@ async fn waits(cases: &[(&'static str, &str)]) {
         assert_eq!(scene.replays(at), [scene.position[at]], "{name}: the position was kept");
     }
 }
+
+/// Strikes subscriptions so that they slow down: they say why and leave the login alone. When the trouble is over they
+/// go on by themselves, and nothing is missing.
+async fn slows_down(cases: &[(&'static str, &str)]) {
+    let names: Vec<String> = cases.iter().map(|(name, _)| name.to_lowercase()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut scene = Scene::of(&names).await;
+    for (at, (name, reason)) in cases.iter().enumerate() {
+        scene.named(at, name).await;
+        scene.deaf(at, reason).await;
+        assert_eq!(scene.logins(at), 0, "{name} is not about the login");
+        scene.publish(at);
+        scene.org(at).clear_subscribes();
+        scene.control(at, Method::DELETE, "cometd-faults", Value::Null).await;
+        scene.right(at).await;
+        let times = scene.times(at, "/meta/handshake");
+        assert!(times.windows(2).skip(1).all(|pair| pair[1] - pair[0] >= 1_000), "{name}: {times:?}");
+        assert_eq!(scene.replays(at), [scene.position[at]], "{name}: the position was kept");
+    }
+}

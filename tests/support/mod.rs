@@ -167,6 +167,24 @@ auth = {{ flow = "jwt", client_id = "{}", username = "{}", key_file = "jwt.key" 
         self.child = Some(child);
     }
 
+    /// Starts the service with this log, which goes to `log.txt` in the rig's folder.
+    pub(crate) async fn start_logged(&mut self, log: &str) {
+        let file = std::fs::File::create(self.folder.path().join("log.txt")).expect("a file");
+        let mut command = self.command(&["run", "--log", log]);
+        let mut child = command.stdout(Stdio::piped()).stderr(file).spawn().expect("the binary starts");
+        let stdout = child.stdout.take().expect("piped");
+        self.child = Some(child);
+        let line = BufReader::new(stdout).lines().next_line().await.expect("readable");
+        let line = line.expect("it says that it is running");
+        let (_, address) = line.rsplit_once("http://").expect("an address");
+        self.admin = format!("http://{address}");
+    }
+
+    /// What the log says so far.
+    pub(crate) fn logged(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log.txt")).expect("a log")
+    }
+
     /// Waits until it has ended by itself.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("running");

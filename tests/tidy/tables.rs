@@ -85,24 +85,26 @@ const ACTORS: &[Layer] = &[
 const BELOW_THE_FLOW: &[&str] = &["leaves", "runtime", "vendor", "org", "org/api", "org as a whole"];
 
 const RECONCILE: &[Layer] = &[
-    layer("values", &["id", "name", "number", "operation", "route", "row"], &[]),
-    layer("org", &["column", "describe", "matching"], &["values"]),
+    layer("values", &["compound", "id", "long_numbers", "name", "number", "operation", "route", "row"], &[]),
+    layer("lists", &["id_list"], &["values"]),
+    layer("org", &["column", "describe", "identity", "matching"], &["values"]),
     layer("mapping", &["mapping"], &["values"]),
-    layer("requests", &["change", "event", "lookup"], &["values", "mapping"]),
+    layer("requests", &["change", "event", "lookup"], &["values", "lists", "mapping"]),
     layer("plan", &["plan"], &["values", "mapping"]),
     layer("comparison", &["diff", "drift", "stored"], &["values", "org", "mapping", "plan"]),
     layer("crate", &["lib"], &[ANY]),
 ];
 
-/// `cometd` stands alone: it is the protocol as a pure step. Only `http` opens sockets.
+/// `cometd` stands alone but for texts: it is the protocol as a pure step. Only `http` opens sockets.
 const SALESFORCE: &[Layer] = &[
     layer("crate", &["lib"], &[]),
     layer("limits", &["limits"], &[]),
+    layer("mend", &["mend", "text"], &[]),
     layer("soql", &["soql"], &["limits"]),
-    layer("cometd", &["cometd"], &[]),
-    layer("call", &["call", "error"], &["limits"]),
-    layer("login", &["oauth"], &["limits", "call"]),
-    layer("failure", &["failure"], &["call", "login"]),
+    layer("cometd", &["cometd"], &["mend"]),
+    layer("call", &["call", "error"], &["limits", "mend"]),
+    layer("login", &["oauth"], &["limits", "mend", "call"]),
+    layer("failure", &["failure"], &["mend", "call", "login"]),
     layer("bulk", &["bulk"], &["crate", "limits", "call", "failure"]),
     layer("rest", &["rest"], &["crate", "limits", "call", "failure"]),
     layer("http", &["http"], &["limits", "cometd", "call", "login", "failure"]),
@@ -120,7 +122,7 @@ const SIMULATOR: &[Layer] = &[
     layer("api", &["api"], &["leaves", "data", "soql", "faults", "rights", "org", "answer"]),
     layer("oauth", &["oauth"], &["leaves", "data", "rights", "org", "answer"]),
     layer("handle", &["handle"], &["leaves", "data", "faults", "rights", "cometd", "org"]),
-    layer("vendor", &["vendor"], &["leaves"]),
+    layer("vendor", &["vendor"], &["leaves", "data", "faults"]),
     layer("control", &["control"], &["leaves", "data", "faults", "cometd", "handle", "vendor"]),
     layer("top", &["lib", "server"], &[ANY]),
 ];

@@ -1,15 +1,28 @@
-//! CometdActor: performs what the subscription's state machine asks for, and tells it what came of it.
+//! `CometdActor`: keeps one org's event subscription alive, and puts its events on the ingress queue.
 //!
-//! Here: sockets, timers, the store's commit A. Not here: any decision (`salesforce::cometd::session`).
+//! Here: performing what the state machine of the subscription asks for (requests, timers, commit A), and telling it
+//! what came of each. Not here: any decision about the protocol (`salesforce::cometd::session`), what an event asks for
+//! (`requests`), gaps (`gap_recovery`).
+//!
+//! Started by: `OrgActor`, one per org. Takes: `Stop`, and `Wake`, which changes nothing. Asks: the org's event
+//! endpoint and the store. Sends: `Arrived` to the ingest, `Wakeup::Refresh` when a gap is noted. If it dies: a fresh
+//! one subscribes behind the stored replay IDs, so an event may come twice and none is missed.
+//!
+//! Invariant: the state machine is told that events are stored only once commit A with their position is on disk, and
+//! it asks for more only then.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use actix::{
     Actor, ActorContext as _, AsyncContext as _, Context, Handler, WrapFuture as _, fut::ActorFutureExt as _,
 };
 use orgpipe_salesforce::{
     cometd::{
-        Action, Batch, Failure, Input, Report, StartFrom, Wanted,
+        Action, Batch, Event, Failure, Input, Report, StartFrom, Wanted,
         options::Options,
         session::{Session, Stage, step},
     },
@@ -18,8 +31,9 @@ use orgpipe_salesforce::{
 use orgpipe_store::{Appended, StoreError};
 
 use super::{
+    continuity::{self, Mark},
     gap_recovery,
-    requests::{self, position_ms},
+    requests::{self, position_ms, published_ms},
 };
 use crate::{
     failpoint::Point,
@@ -36,13 +50,13 @@ use crate::{
     runtime::worker::{Stop, Wake},
 };
 
+/// Time for taking leave of Salesforce, half as long again for an answer: less than the 10 s after which a container that
+/// is to stop is killed.
+const LEAVE_WITHIN: Duration = Duration::from_secs(4);
 /// How often it is stored that a quiet channel is heard of.
 const HEARD_EVERY: Duration = Duration::from_mins(1);
 
 /// The event subscription of one org.
-///
-/// Started by: its `OrgActor`. Asks: the org's event endpoint, the store. Sends: `Arrived` to the ingest. If it dies, a
-/// fresh one subscribes behind the stored replay IDs.
 pub(crate) struct CometdActor {
     org: Arc<OrgContext>,
     /// `None` only until the positions are read, and while a step is computed.
@@ -51,6 +65,8 @@ pub(crate) struct CometdActor {
     link: OrgLink,
     /// Channels that deliver.
     delivering: BTreeSet<String>,
+    /// The last event of each channel that was stored, as far as it says when it was published.
+    last: BTreeMap<String, Mark>,
     /// Not before this time since the start is it stored again that they were heard of.
     heard_again: Duration,
     stopping: bool,
@@ -59,9 +75,9 @@ pub(crate) struct CometdActor {
 impl CometdActor {
     /// A subscription to every channel of the org's syncs, going on from the stored positions.
     pub(crate) fn new(org: Arc<OrgContext>, link: OrgLink) -> Self {
-        let delivering = BTreeSet::new();
+        let (delivering, last) = (BTreeSet::new(), BTreeMap::new());
         let heard_again = Duration::ZERO;
-        Self { org, session: None, login: None, link, delivering, heard_again, stopping: false }
+        Self { org, session: None, login: None, link, delivering, last, heard_again, stopping: false }
     }
 
     fn feed(&mut self, input: Input, context: &mut Context<Self>) {
@@ -107,6 +123,8 @@ impl CometdActor {
             }
             Action::Report(report) => {
                 if let Report::Gap { channel, .. } = &report {
+                    // What is retained comes from its beginning.
+                    self.last.remove(channel);
                     self.note_gap(vec![channel.clone()], context);
                 }
                 self.note(report);
@@ -160,11 +178,16 @@ impl CometdActor {
             .iter()
             .map(|batch| (batch.channel.clone(), batch.events.len() as u64, position_ms(batch, org_now_ms)))
             .collect();
+        let broken = self.broken(&batches);
         let own_user = self.login.as_ref().map(|login| login.token.user_id.as_str());
         let came = requests::read(&org.settings, own_user, batches, now_ms, org_now_ms);
         let overflowed: Vec<String> = came.overflows.keys().cloned().collect();
         let commit = async move {
             org.pass(Point::BeforeA);
+            if !broken.is_empty() {
+                // Before the new position, so that no crash forgets it.
+                gap_recovery::note_gap(&org, broken, GapReason::ReplayBroken, Vec::new()).await?;
+            }
             if !came.overflows.is_empty() {
                 gap_recovery::note_overflows(&org, &came.overflows).await?;
             }
@@ -200,6 +223,28 @@ impl CometdActor {
             };
             actor.feed(input, context);
         }));
+    }
+
+    /// The channels whose events do not go on from where they were; remembers where they are now.
+    fn broken(&mut self, batches: &[Batch]) -> Vec<String> {
+        let mark = |event: &Event| {
+            Some(Mark {
+                replay_id: event.replay_id.filter(|id| *id >= 0)?,
+                published_ms: published_ms(event)?,
+            })
+        };
+        let mut broken = Vec::new();
+        for Batch { channel, events, .. } in batches {
+            let (first, last) = (events.first().and_then(mark), events.last().and_then(mark));
+            let before = match last {
+                Some(last) => self.last.insert(channel.clone(), last),
+                None => self.last.get(channel).copied(),
+            };
+            if before.zip(first).is_some_and(|(before, first)| continuity::is_broken(before, first)) {
+                broken.push(channel.clone());
+            }
+        }
+        broken
     }
 
     fn renew(&mut self, stale: bool, context: &mut Context<Self>) {
@@ -313,8 +358,8 @@ async fn begin(org: &OrgContext, channel: &str) -> Result<StartFrom, StoreError>
     Ok(StartFrom::Latest)
 }
 
-/// The channels with the stored positions.
-async fn wanted(org: &OrgContext) -> Result<Vec<Wanted>, StoreError> {
+/// The channels with the stored positions, and the last event of each.
+async fn wanted(org: &OrgContext) -> Result<(Vec<Wanted>, BTreeMap<String, Mark>), StoreError> {
     let mut past_retention = Vec::new();
     for channel in org.settings.channels() {
         if gap_recovery::was_past_retention(org, &channel).await? {
@@ -324,16 +369,20 @@ async fn wanted(org: &OrgContext) -> Result<Vec<Wanted>, StoreError> {
     if !past_retention.is_empty() {
         gap_recovery::note_gap(org, past_retention, GapReason::PastRetention, Vec::new()).await?;
     }
-    let mut wanted = Vec::new();
+    let (mut wanted, mut last) = (Vec::new(), BTreeMap::new());
     for channel in org.settings.channels() {
         let position = org.store.bytes(Position::ReplayId(&channel)).await?;
         let published = org.store.number(Position::Published(&channel)).await?.filter(|_| position.is_some());
         let now_ms = org.clock.now_ms();
         org.board.subscription(now_ms, |all| all.wanted(&channel, published, now_ms));
+        let replay_id = position.as_ref().and_then(|id| std::str::from_utf8(id).ok()?.parse().ok());
+        if let Some((replay_id, published_ms)) = replay_id.zip(published) {
+            last.insert(channel.clone(), Mark { replay_id, published_ms });
+        }
         let start = begin(org, &channel).await?;
         wanted.push(Wanted { channel, position, start });
     }
-    Ok(wanted)
+    Ok((wanted, last))
 }
 
 impl Actor for CometdActor {
@@ -343,8 +392,10 @@ impl Actor for CometdActor {
         let org = Arc::clone(&self.org);
         let read = async move { wanted(&org).await };
         context.spawn(read.into_actor(self).map(|wanted, actor, context| match wanted {
-            Ok(wanted) if !actor.stopping => {
-                actor.session = Some(Session::new(wanted, Options::default()));
+            Ok((wanted, last)) if !actor.stopping => {
+                actor.last = last;
+                actor.session =
+                    Some(Session::new(wanted, Options { leave_within: LEAVE_WITHIN, ..Options::default() }));
                 actor.feed(Input::Start, context);
             }
             Ok(_) => context.stop(),

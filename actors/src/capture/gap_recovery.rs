@@ -87,19 +87,28 @@ pub(crate) async fn note_gap(
 ) -> Result<(), StoreError> {
     let _alone = org.gaps.lock().await;
     let now_ms = org.api.time().now_ms();
-    let mut from_ms = None;
+    let (mut from_ms, mut all_known) = (None, true);
     for channel in &channels {
-        let since = match org.store.number(Position::Heard(channel)).await? {
+        let heard = match org.store.number(Position::Heard(channel)).await? {
             Some(heard) => Some(heard),
             None => org.store.number(Position::Begun(channel)).await?,
         };
+        // A clock that ran ahead has told a time that is to come: the last event's own time is Salesforce's.
+        let since = match heard {
+            Some(heard) if window_start(Some(heard), now_ms).is_none() => {
+                org.store.number(Position::Published(channel)).await?
+            }
+            heard => heard,
+        };
+        let since = window_start(since, now_ms);
+        all_known &= heard.is_none() || since.is_some();
         from_ms = match (from_ms, since) {
             (Some(one), Some(other)) => Some(u64::min(one, other)),
             (known, other) => known.or(other),
         };
     }
     // Another org may hold other values in any record.
-    let from_ms = window_start(from_ms, now_ms).filter(|_| reason != GapReason::OrgChanged);
+    let from_ms = from_ms.filter(|_| all_known && reason != GapReason::OrgChanged);
     let mut gaps = gaps(org).await?;
     let mut positions = more;
     positions.extend(channels.iter().map(|channel| Position::ReplayId(channel).cleared()));

@@ -1,9 +1,13 @@
-//! RefreshTimer: reads all records of a sync, by schedule or on demand, and puts them on the ingress queue.
+//! `RefreshTimer`: reads all records of a sync, by schedule or on demand, and puts them on the ingress queue.
 //!
-//! Here: one page per step, committed with the checkpoint behind it. Not here: when a run is due (`schedule`), how a
-//! page is read (`pages` by REST, `bulk_pages` of very many), gaps (`gap_recovery`), which take their turn here.
+//! Here: one page per step, committed with the cursor behind it. Not here: when a run is due (`schedule`), how a page
+//! is read (`pages` by REST, `bulk_pages` of very many), gaps (`gap_recovery`), which take their turn here.
 //!
-//! A run is a value in the store, not in memory: a service killed in the middle goes on behind the last stored page.
+//! Started by: `OrgActor`, one per org. Takes: `Wake` and `Stop`. Asks: the org, the store, and the vendor's webhook.
+//! Sends: `Arrived` to the ingest. If it dies: a fresh one goes on behind the last stored page.
+//!
+//! Invariant: a run is a value in the store, not in memory, so a service killed in the middle reads at most one page
+//! twice.
 
 use std::{str::FromStr as _, sync::Arc, time::Duration};
 
@@ -17,7 +21,7 @@ use super::{
     pages::{self, Cursor, Page},
     run::Run,
     schedule,
-    waits::{Moment, Waits},
+    waits::{FailureTime, Waits},
 };
 use crate::{
     clock::time,
@@ -51,9 +55,6 @@ async fn begun_ms(org: &OrgContext, sync: &str) -> Result<Option<u64>, StoreErro
 }
 
 /// Reads the records of one org again: by schedule, on demand, and where events were missed.
-///
-/// Started by: its `OrgActor`. Asks: the org, the store, the vendor's webhook. Sends: `Arrived` to the ingest. If it dies, a
-/// fresh one goes on behind the last stored page.
 pub(crate) struct RefreshTimer(Steps<Refresh>);
 
 impl RefreshTimer {
@@ -163,8 +164,8 @@ impl Refresh {
         };
         let problem = Problem::of(&format!("{what} waits"), &error);
         let clock = &self.org.clock;
-        let moment = Moment { now: clock.monotonic(), now_ms: clock.now_ms(), jitter: clock.jitter() };
-        let wait = self.waits.failed(name, problem.clone(), moment);
+        let at = FailureTime { now: clock.monotonic(), now_ms: clock.now_ms(), jitter: clock.jitter() };
+        let wait = self.waits.failed(name, problem.clone(), at);
         tracing::warn!(org = self.org.id(), wait_secs = wait.as_secs_f32(), "{problem}");
         Next::After(wait)
     }
@@ -236,6 +237,17 @@ impl Refresh {
             org.store.put(vec![started.number(now_ms)]).await?;
             return Ok(Next::Again);
         };
+        if last_ms > now_ms {
+            // A clock that ran ahead told it, and the next run would wait until then.
+            let stored = time(last_ms).to_rfc3339();
+            tracing::warn!(
+                org = org.id(),
+                sync = sync.name,
+                "the last refresh is said to have begun at {stored}, which is to come: it counts as now"
+            );
+            org.store.put(vec![started.number(now_ms)]).await?;
+            return Ok(Next::Again);
+        }
         let zone = org.settings.time_zone;
         let Some(due) = schedule::next_run(&cron, zone, time(last_ms)) else { return Ok(Next::Idle) };
         let next = schedule::next_run(&cron, zone, due);
@@ -369,8 +381,13 @@ impl Refresh {
         run: &Run,
         requests: Vec<NewRequest>,
     ) -> Result<Next, StepError> {
-        let started_ms = run.org_started_ms.unwrap_or(run.started_ms);
-        let until = Position::RefreshedUntil(&sync.name).number(started_ms);
+        // What a clock that ran ahead told is no time to go on from: the next run reads all.
+        let started_ms = Some(run.org_started_ms.unwrap_or(run.started_ms));
+        let until = Position::RefreshedUntil(&sync.name);
+        let until = match window_start(started_ms, self.org.api.time().now_ms()) {
+            Some(started_ms) => until.number(started_ms),
+            None => until.cleared(),
+        };
         let positions = vec![Position::Run(&sync.name).cleared(), until];
         self.commit(Append { positions, requests, ..Append::default() }).await?;
         self.org.board.refreshing(&sync.name, None);
@@ -431,6 +448,7 @@ pub(crate) async fn begin(org: &OrgContext, sync: &str, changed: bool) -> Result
     let running = org.store.json::<Run>(Position::Run(sync)).await?;
     let reads_changes = matches!(&running, Some(Ok(run)) if run.changed());
     if running.is_none() || (reads_changes && !changed) {
+        // Nobody knows what has changed since a time that is to come, so all is read then.
         let until = org.store.number(Position::RefreshedUntil(sync)).await?;
         let since = window_start(until, org.api.time().now_ms()).filter(|_| changed);
         let cursor = since.map_or_else(Cursor::all, Cursor::changed_since);

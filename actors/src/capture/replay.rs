@@ -1,7 +1,7 @@
 //! Setting a channel's position: where its events go on.
 //!
 //! Here: what is stored for it, and what it leads to, in words. Pure. Not here: stopping the subscription first
-//! (`supervise::org`).
+//! (`supervise/org_actor.rs`).
 
 use std::{fmt, str::FromStr};
 

@@ -1,11 +1,19 @@
 //! From delivered events to requests for the ingress queue. Pure.
+//!
+//! Here: what an event asks of each sync of its channel, and the position behind it. Not here: how an event's fields
+//! are spelt (`reconcile::{event, change}`), storing (`cometd`), reading an event of a dead letter
+//! (`dead_letters/again.rs`).
+//!
+//! Invariant: what an event asks for ends in requests, dead letters or an overflow of its channel, unless it asks for
+//! nothing; whichever it is, the position moves on behind it in the same commit.
 
 use std::collections::BTreeMap;
 
 use orgpipe_reconcile::{
     Row,
-    change::{ChangeRequest, parse_change},
+    change::{ChangeProblem, ChangeRequest, parse_change},
     event::parse_request,
+    id_list::RecordIds,
     lookup::RECORDS_MAX,
 };
 use orgpipe_salesforce::cometd::{Batch, Event};
@@ -34,15 +42,17 @@ const NAME_BYTES_MAX: usize = 100;
 /// and now if it does not say, by the org's clock. None when the position stays.
 pub(super) fn position_ms(batch: &Batch, org_now_ms: u64) -> Option<u64> {
     batch.position.as_ref()?;
-    let said = batch.events.last().and_then(|event| {
-        let payload = &event.data["payload"];
-        payload["ChangeEventHeader"]["commitTimestamp"].as_u64().or_else(|| {
-            // Platform events end the time with `Z`, in older versions with `+0000`.
-            let text = payload["CreatedDate"].as_str()?.replace("+0000", "Z");
-            u64::try_from(chrono::DateTime::parse_from_rfc3339(&text).ok()?.timestamp_millis()).ok()
-        })
-    });
-    Some(said.unwrap_or(org_now_ms).min(org_now_ms))
+    Some(batch.events.last().and_then(published_ms).unwrap_or(org_now_ms).min(org_now_ms))
+}
+
+/// When an event was published by Salesforce's clock, Unix milliseconds, if it says.
+pub(super) fn published_ms(event: &Event) -> Option<u64> {
+    let payload = &event.data["payload"];
+    payload["ChangeEventHeader"]["commitTimestamp"].as_u64().or_else(|| {
+        // Platform events end the time with `Z`, in older versions with `+0000`.
+        let text = payload["CreatedDate"].as_str()?.replace("+0000", "Z");
+        u64::try_from(chrono::DateTime::parse_from_rfc3339(&text).ok()?.timestamp_millis()).ok()
+    })
 }
 
 /// What one answer's events come to.
@@ -126,6 +136,8 @@ struct Reader<'a> {
 enum AskedOfSync {
     Records {
         ids: Vec<String>,
+        /// Entries of the event's list that are no record IDs.
+        bad: Vec<Problem>,
         correlation_id: Option<String>,
     },
     Anything {
@@ -152,8 +164,17 @@ impl Reader<'_> {
                 self.dead_letter(event, Problem::new(reason, hint), came);
             }
             Ok(asked) => {
+                let mut bad: Vec<Problem> = Vec::new();
                 for (sync, asked) in syncs.into_iter().zip(asked) {
-                    self.take(sync, asked, event, came);
+                    for entry in self.take(sync, asked, event, came) {
+                        // Two syncs may have read the same list.
+                        if !bad.contains(&entry) {
+                            bad.push(entry);
+                        }
+                    }
+                }
+                for problem in bad {
+                    self.dead_letter(event, problem, came);
                 }
             }
             Err(problem) => self.dead_letter(event, problem, came),
@@ -169,7 +190,9 @@ impl Reader<'_> {
                     .map_err(|problem| Problem::from(&problem))?;
                 let object = request.object.as_deref();
                 Ok(if object.is_none_or(|object| object.eq_ignore_ascii_case(sync.mapping.object())) {
-                    AskedOfSync::Records { ids: request.ids, correlation_id: request.correlation_id }
+                    let bad =
+                        request.bad.iter().map(|bad| Problem::new(bad.to_string(), bad.hint())).collect();
+                    AskedOfSync::Records { ids: request.ids, bad, correlation_id: request.correlation_id }
                 } else {
                     AskedOfSync::NotMine
                 })
@@ -178,7 +201,12 @@ impl Reader<'_> {
                 let request = parse_change(payload, &sync.mapping, watch, self.own_user)
                     .map_err(|problem| Problem::from(&problem))?;
                 Ok(match request {
-                    ChangeRequest::Records(ids) => AskedOfSync::Records { ids, correlation_id: None },
+                    ChangeRequest::Records(RecordIds { ids, bad }) => {
+                        let problem = |place, fault| ChangeProblem::NotAnId { place, fault };
+                        let bad = bad.iter().map(|bad| problem(bad.place, bad.fault));
+                        let bad = bad.map(|problem| Problem::from(&problem)).collect();
+                        AskedOfSync::Records { ids, bad, correlation_id: None }
+                    }
                     ChangeRequest::Anything { since_ms } => AskedOfSync::Anything { since_ms },
                     ChangeRequest::Nothing => AskedOfSync::Nothing,
                 })
@@ -186,10 +214,10 @@ impl Reader<'_> {
         }
     }
 
-    fn take(&self, sync: &SyncSettings, asked: AskedOfSync, event: &Event, came: &mut Came) {
+    /// Makes requests of what is asked for, and gives back the entries that cannot be.
+    fn take(&self, sync: &SyncSettings, asked: AskedOfSync, event: &Event, came: &mut Came) -> Vec<Problem> {
         match asked {
-            AskedOfSync::Records { ids, correlation_id } => {
-                // One request is one look-up.
+            AskedOfSync::Records { ids, bad, correlation_id } => {
                 for ids in ids.chunks(RECORDS_MAX) {
                     let entry = RequestEntry {
                         v: 1,
@@ -207,12 +235,14 @@ impl Reader<'_> {
                         body: pack(&entry),
                     });
                 }
+                bad
             }
             AskedOfSync::Anything { since_ms } => {
                 let known = came.overflows.entry(self.channel.to_owned()).or_insert(since_ms);
                 *known = known.zip(since_ms).map(|(one, other)| one.min(other));
+                Vec::new()
             }
-            AskedOfSync::NotMine | AskedOfSync::Nothing => {}
+            AskedOfSync::NotMine | AskedOfSync::Nothing => Vec::new(),
         }
     }
 
@@ -369,5 +399,18 @@ mod tests {
             assert!(dead.reason.contains(expected) && !dead.hint.is_empty(), "{}", dead.reason);
             assert_eq!((append.requests.len(), append.positions.len()), (0, 3));
         }
+    }
+
+    #[test]
+    fn each_bad_entry_of_a_list_is_a_letter_of_its_own_and_the_others_are_requested() {
+        let list = format!("({}; 001000000000001ZZZ; [x]; {})", ids(1), ids(2).split_off(19));
+        let append = append(vec![event(9, &json!({ "Record_Ids__c": list }))]);
+        let records: Vec<u32> = append.requests.iter().map(|request| request.records).collect();
+        assert_eq!(records, [2]);
+        let reasons: Vec<&str> = append.dead.iter().map(|dead| dead.reason.as_str()).collect();
+        let [check, other] = reasons.as_slice() else { panic!("two letters: {reasons:?}") };
+        assert!(check.contains("entry 2") && check.contains("last three characters"), "{check}");
+        assert!(other.contains("entry 3"), "{other}");
+        assert!(append.dead.iter().all(|dead| dead.subject.units == 1 && !dead.hint.is_empty()));
     }
 }

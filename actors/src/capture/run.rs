@@ -1,6 +1,8 @@
-//! A run of a refresh: how far it is. A value in the store, not in memory, so it goes on behind its last stored page.
+//! A run of a refresh: how far it is.
 //!
-//! Here: what is stored and what an operator sees of it. Pure. Not here: reading (`refresh`).
+//! Here: what is stored, and what an operator sees of it. Pure. Not here: reading (`refresh`).
+//!
+//! Invariant: it is a value in the store, not in memory, so it goes on behind its last stored page.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,7 @@
 //! When a refresh is due. Pure.
+//!
+//! Here: schedules, windows of the day and the spread over a fleet. Not here: the wait itself (`refresh`), what an operator
+//! may write (`src/config/resolve/value.rs`).
 
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;

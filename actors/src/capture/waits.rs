@@ -1,4 +1,8 @@
-//! What waits after it failed, each by itself: one sync's refresh does not hold up another's. Pure.
+//! What waits after it failed. Pure.
+//!
+//! Here: how long each waits, and why. Not here: what failed (`refresh`), waits of requests (`decide/scheduler.rs`).
+//!
+//! Invariant: each waits by itself, so one sync's refresh does not hold up another's.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -7,9 +11,9 @@ use crate::{problem::Problem, retry::Delays};
 /// First and longest wait.
 const WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
 
-/// When something failed.
+/// When something failed, and the chance that spreads its wait.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
+pub(super) struct FailureTime {
     /// Time since start.
     pub now: Duration,
     /// The same as Unix milliseconds.
@@ -48,11 +52,11 @@ impl Waits {
     }
 
     /// It failed, the next time after longer; the answer is how long it waits.
-    pub(super) fn failed(&mut self, name: &str, problem: Problem, moment: Moment) -> Duration {
+    pub(super) fn failed(&mut self, name: &str, problem: Problem, at: FailureTime) -> Duration {
         let known = self.0.remove(name).map(|wait| wait.delays);
         let mut delays = known.unwrap_or_else(|| Delays::new(WAITS.0, WAITS.1));
-        let after = delays.next(moment.jitter);
-        let wait = Wait { delays, until: moment.now + after, since_ms: moment.now_ms, problem };
+        let after = delays.next(at.jitter);
+        let wait = Wait { delays, until: at.now + after, since_ms: at.now_ms, problem };
         self.0.insert(name.to_owned(), wait);
         after
     }
@@ -76,7 +80,7 @@ mod tests {
     fn each_waits_by_itself_and_longer_each_time() {
         let secs = Duration::from_secs;
         let problem = |text: &str| Problem::new(text, "hint");
-        let moment = |now, now_ms| Moment { now, now_ms, jitter: 1.0 };
+        let moment = |now, now_ms| FailureTime { now, now_ms, jitter: 1.0 };
         let mut waits = Waits::default();
         assert_eq!(waits.left("a", secs(0)), None);
         let first = waits.failed("a", problem("one"), moment(secs(0), 7));

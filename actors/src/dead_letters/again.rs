@@ -1,4 +1,7 @@
 //! What a dead letter is retried as. Pure.
+//!
+//! Here: the requests in its place, or why there are none. Not here: who may ask for it (`dead_letters`), the commit in
+//! which they take its place (the store).
 
 use std::collections::BTreeMap;
 

@@ -11,9 +11,12 @@ use serde_json::Value;
 use crate::{
     audit_trail::{AuditTrail, Hasher},
     org::identity::SupersededUpTo,
-    queue_entry::{Origin, RequestEntry, Row, unpack},
+    queue_entry::{Origin, RequestEntry, Row, pack, unpack},
     settings::SyncSettings,
 };
+
+/// Characters shown of what should have been a record ID.
+const ID_CHARS_SHOWN: usize = 18;
 
 /// Requests of one sync that are looked up together.
 #[derive(Debug)]
@@ -30,6 +33,8 @@ pub(super) struct Job {
     pub requests: Vec<u64>,
     /// Their records, each once.
     pub asked: Vec<Asked>,
+    /// Fields that the sync takes keys from and that cannot be read now.
+    pub hidden_keys: Vec<String>,
 }
 
 impl Job {
@@ -86,9 +91,9 @@ impl Asked {
 /// What the batch was asked for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Batch<'a> {
-    /// Of its sync.
+    /// The mapping of its sync.
     pub mapping: &'a Mapping,
-    /// Why.
+    /// Why it was asked for.
     pub origin: Origin,
     /// The gap whose records they are.
     pub gap: Option<&'a str>,
@@ -98,6 +103,8 @@ pub(super) struct Batch<'a> {
     pub now_ms: u64,
     /// Makes the hashes for the ledger.
     pub hasher: &'a Hasher,
+    /// Fields that the sync takes keys from and that cannot be read now.
+    pub hidden_keys: &'a [String],
 }
 
 /// The first requests of one sync and origin, their records each once. Requests nobody can read or whose sync is gone
@@ -134,6 +141,7 @@ pub(super) fn take(
             received_ms: entry.received_ms,
             requests: Vec::new(),
             asked: Vec::new(),
+            hidden_keys: Vec::new(),
         });
         if job.sync.name != entry.sync || job.origin != entry.origin || job.gap != gap {
             break;
@@ -142,9 +150,38 @@ pub(super) fn take(
             entry.rows = None;
         }
         job.requests.push(request.seq);
-        add(job, &mut places, entry, request.records);
+        let bad = no_ids(&mut entry, request, now_ms);
+        let records = request.records.saturating_sub(u32::try_from(bad.len()).unwrap_or(u32::MAX));
+        settle.dead.extend(bad);
+        add(job, &mut places, entry, records);
     }
     job
+}
+
+/// Takes out of a request what is no record ID, as requests of an older version may have: a query with it would be refused
+/// for all the records that it asks for.
+fn no_ids(entry: &mut RequestEntry, request: &Request, now_ms: u64) -> Vec<NewDead> {
+    let (mut ids, mut faults) = (Vec::new(), Vec::new());
+    for raw in std::mem::take(&mut entry.ids) {
+        match id::check(&raw) {
+            Ok(id) => ids.push(id),
+            Err(fault) => faults.push((raw, fault)),
+        }
+    }
+    entry.ids = ids;
+    let letter = |(raw, fault): (String, id::Fault)| {
+        let key =
+            format!("{} of request {}", raw.chars().take(ID_CHARS_SHOWN).collect::<String>(), request.seq);
+        NewDead {
+            subject: Subject { record: key.clone(), units: 1, asked_ms: now_ms, trail: Vec::new() },
+            key,
+            reason: format!("what was asked for {}", fault.sentence()),
+            hint: "Ask for the record again, by the ID that Salesforce gives it.".to_owned(),
+            body: pack(&RequestEntry { ids: vec![raw], rows: None, ..entry.clone() }),
+            at_ms: now_ms,
+        }
+    };
+    faults.into_iter().map(letter).collect()
 }
 
 /// The record counts as often as it was asked for, so that the ledger adds up; it is read once. `places` knows where each
@@ -213,7 +250,7 @@ mod tests {
     use orgpipe_store::Lane;
 
     use super::*;
-    use crate::{queue_entry::pack, settings::tests::org};
+    use crate::settings::tests::org;
 
     fn request(seq: u64, sync: &str, origin: Origin, ids: &[&str]) -> Request {
         let entry = RequestEntry {
@@ -262,10 +299,26 @@ mod tests {
             let row = row.as_object().cloned();
             let asked = vec![Asked { id: B.into(), units: 1, row, since_ms: 1, trail }];
             let sync = Arc::clone(&org.syncs[0]);
-            let mut job = Job { sync, origin, gap: None, received_ms: 1, requests: vec![1], asked };
+            let (requests, hidden_keys) = (vec![1], Vec::new());
+            let mut job = Job { sync, origin, gap: None, received_ms: 1, requests, asked, hidden_keys };
             job.drop_partial_rows();
             assert_eq!(job.asked[0].row.is_some(), kept, "{origin:?}");
         }
+    }
+
+    #[test]
+    fn what_is_no_record_id_is_a_letter_of_its_own() {
+        let org = org();
+        let head = [request(1, "accounts", Origin::Live, &[A, "001000000000001ZZZ", B])];
+        let mut settle = Settle::default();
+        let job =
+            take(&org.syncs, &head.iter().collect::<Vec<_>>(), SupersededUpTo::nothing(), 9, &mut settle)
+                .expect("a batch");
+        let ids: Vec<&str> = job.asked.iter().map(|asked| asked.id.as_str()).collect();
+        assert_eq!(ids, ["0015000000Gv7qJAAR", B]);
+        let [dead] = settle.dead.as_slice() else { panic!("one letter: {:?}", settle.dead) };
+        assert_eq!((dead.subject.units, dead.hint.is_empty()), (1, false));
+        assert!(dead.reason.contains("last three characters"), "{}", dead.reason);
     }
 
     #[test]

@@ -14,12 +14,13 @@ use futures_util::future::try_join_all;
 use orgpipe_reconcile::{
     Mapping,
     describe::Describe,
+    identity::Identity,
     matching::{Existing, KEYS_MAX, Match, take_children},
 };
 use orgpipe_salesforce::{
     limits::{IN_LIST_MAX, QUERY_URL_BYTES_MAX},
     rest::{describe, query},
-    soql::Select,
+    soql::{Select, quote},
 };
 
 use super::batch::{Asked, Job, id_of};
@@ -145,10 +146,13 @@ impl Fetcher {
             .fields(mapping.target_fields().into_iter().filter(|field| target.writes(field)));
         let stale = self.ended().await? != children.ended;
         let mut found = if stale { Vec::new() } else { children.rows };
-        let here = Existing::new(&found, field);
+        let identity = Identity::of(&target.describe, field);
+        let here = Existing::new(&found, field, identity);
         let missing: Vec<String> = keys.into_iter().filter(|key| here.find(key) == Match::None).collect();
         if !missing.is_empty() {
-            found.extend(self.select_in(calls, &select, field, &missing).await?);
+            let literal = |key: &String| if identity.is_number() { identity.key(key) } else { quote(key) };
+            let literals: Vec<String> = missing.iter().map(literal).collect();
+            found.extend(self.select_among(calls, &select, field, &literals).await?);
         }
         Ok(found)
     }
@@ -227,8 +231,7 @@ impl Fetcher {
         Ok(self.org.store.progress().await?.ended_changes)
     }
 
-    /// All records whose `field` is one of `values`, over as many queries as URL and list lengths ask for. They are under
-    /// way together, as far as the org's gate lets them.
+    /// All records whose `field` of text is one of `values`.
     async fn select_in(
         &self,
         calls: &Calls,
@@ -236,8 +239,22 @@ impl Fetcher {
         field: &str,
         values: &[String],
     ) -> Result<Vec<Row>, StepError> {
-        let parts = values.chunks(KEYS_MAX).flat_map(|keys| select.chunks(field, keys, QUERY_URL_BYTES_MAX));
-        let queries = parts.map(|part| self.query(calls, select.clone().where_in(field, part)));
+        let literals: Vec<String> = values.iter().map(|value| quote(value)).collect();
+        self.select_among(calls, select, field, &literals).await
+    }
+
+    /// All records whose `field` is one of these literals, over as many queries as URL and list lengths ask for. They are
+    /// under way together, as far as the org's gate lets them.
+    async fn select_among(
+        &self,
+        calls: &Calls,
+        select: &Select,
+        field: &str,
+        literals: &[String],
+    ) -> Result<Vec<Row>, StepError> {
+        let parts =
+            literals.chunks(KEYS_MAX).flat_map(|keys| select.chunks(field, keys, QUERY_URL_BYTES_MAX));
+        let queries = parts.map(|part| self.query(calls, select.clone().where_among(field, part)));
         Ok(try_join_all(queries).await?.into_iter().flatten().collect())
     }
 

@@ -1,7 +1,10 @@
 //! Which rows that a refresh brought along are old by now. Pure.
 //!
-//! A page is read, waits, and is looked up later. A live change that is decided in between must not be undone by the
-//! page's values, so the rows of such records are read once more.
+//! Here: what is remembered of decided live changes, and the rows that are taken away. Not here: reading those once
+//! more (`fetch`).
+//!
+//! Invariant: a live change that is decided between the reading of a page and its look-up is not undone by the page's
+//! values.
 
 use std::collections::BTreeMap;
 
@@ -30,8 +33,8 @@ impl FreshnessGuard {
     pub(super) fn check(&mut self, origin: Origin, read_ms: u64, now_ms: u64, asked: &mut [Asked]) {
         if matches!(origin, Origin::Refresh | Origin::Heal) {
             for asked in asked {
-                let decided_ms = self.decided.get(&asked.id).copied().unwrap_or_default();
-                if read_ms <= self.since_ms.max(decided_ms) {
+                let decided_ms = self.decided.get(&asked.id);
+                if read_ms <= self.since_ms || decided_ms.is_some_and(|decided_ms| read_ms <= *decided_ms) {
                     asked.row = None;
                 }
             }

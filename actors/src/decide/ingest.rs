@@ -1,9 +1,14 @@
-//! IngestActor: the oldest requests → read → look up → match → diff → changes.
+//! `IngestActor`: the oldest requests → read → look up → match → diff → changes.
 //!
-//! Here: which batches are under way, point B, and what a failure does to the queue. Not here: which requests go together
-//! (`scheduler`, `batch`), the steps of one batch (`prepared`).
+//! Here: which batches are under way, point B, and what a failure does to the queue. Not here: which requests go
+//! together (`scheduler`, `batch`), which of them are in memory (`window`), the steps of one batch (`prepared`).
 //!
-//! Until commit B nothing has happened: any failure leaves the requests where they are, and they are tried again.
+//! Started by: `OrgActor`, one per org. Takes: `Arrived` from the subscription and the refresh, which it answers at
+//! once, `Wake` and `Stop`. Asks: the org, the vendor's API and the store. Sends: `Decided` to the writer,
+//! `Wakeup::Refresh` when there is room for pages. If it dies: a fresh one begins with the oldest request on disk.
+//!
+//! Invariant: until commit B nothing has happened. Any failure leaves the requests where they are, and they are tried
+//! again.
 
 use std::{cell::RefCell, collections::BTreeSet, ops::ControlFlow, rc::Rc, sync::Arc, time::Duration};
 
@@ -53,9 +58,6 @@ const HEAD_RECORDS_HALTED: u64 = 10_000;
 type Chosen = (Option<Label>, (Option<Job>, Settle));
 
 /// Decides what becomes of the requests of one org.
-///
-/// Started by: its `OrgActor`. Takes: [`Arrived`] from the subscription and the refresh. Asks: the org, the vendor's API,
-/// the store. Sends: `Decided` to the writer. If it dies, a fresh one begins with the oldest request on disk.
 pub(crate) struct IngestActor {
     steps: Steps<Ingest>,
     window: Rc<RefCell<RequestWindow>>,
@@ -254,7 +256,7 @@ impl Ingest {
         Ok(ControlFlow::Continue((label, (job, settle))))
     }
 
-    /// Point B.
+    /// Decides a batch: point B.
     async fn decide(&self, prepared: PreparedBatch) -> Result<(), StepError> {
         let (org, live) = (&self.org, prepared.is_live());
         let requests = prepared.requests.clone();

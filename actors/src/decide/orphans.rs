@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use orgpipe_reconcile::{Desired, Mapping, Operation, Row, describe::Kind, matching::fold, row, stored};
+use orgpipe_reconcile::{
+    Desired, Mapping, Operation, Row, describe::Kind, identity::Identity, matching::external_id, row, stored,
+};
 use orgpipe_store::{OpenChanges, Settle};
 use serde_json::Value;
 
@@ -41,19 +43,20 @@ pub(super) fn handle_deleted(
     settle: &mut Settle,
 ) {
     let mapping = batch.mapping;
+    let identity = Identity::of(&target.describe, mapping.external_id_field());
     for mut record in asked {
         let Some(row) = orphans.rows.get(&record.id) else {
             record.trail.nothing = Some(Nothing::Gone);
             settle.no_data.push(record.subject());
             continue;
         };
-        let external_id = text(row, mapping.external_id_field()).unwrap_or_default().to_owned();
-        let key = fold(&external_id);
+        let own = external_id(row, mapping.external_id_field()).unwrap_or_default();
+        let key = identity.key(&own);
         record.trail.found = Some(Found::One(record.id.clone()));
         let linked = orphans.links.iter().any(|link| text(row, link).is_some_and(|id| !id.is_empty()));
         // `open` was asked by the key that it had when it was found.
-        let found = record.row.as_ref().and_then(|row| text(row, mapping.external_id_field()));
-        let same = found.is_some_and(|found| !key.is_empty() && fold(found) == key);
+        let found = record.row.as_ref().and_then(|row| external_id(row, mapping.external_id_field()));
+        let same = found.is_some_and(|found| !key.is_empty() && identity.key(&found) == key);
         let fields = match orphans.on_deleted {
             _ if linked || !same || orphans.open.contains_key(&key) => None,
             OnDeleted::Keep => None,
@@ -69,9 +72,10 @@ pub(super) fn handle_deleted(
         };
         record.trail.fields = differing(batch.hasher, &fields, Some(row), &target.describe);
         let source_id = record.id.clone();
-        let desired = Desired { external_id, fields: Row::new(), source_id };
+        let desired = Desired { external_id: own, fields: Row::new(), source_id };
         let target_id = Some(record.id.clone());
-        settle.changes.push(change(batch, desired, (operation, fields, target_id), vec![record.subject()]));
+        let subjects = vec![record.subject()];
+        settle.changes.push(change(batch, identity, desired, (operation, fields, target_id), subjects));
     }
 }
 

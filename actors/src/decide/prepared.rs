@@ -12,15 +12,19 @@ use std::{
     sync::Arc,
 };
 
-use orgpipe_reconcile::matching::{Existing, Match, fold};
+use orgpipe_reconcile::{
+    Mapping,
+    identity::Identity,
+    matching::{Existing, Match, external_id},
+};
 use orgpipe_store::{Append, Lane, NewRequest, OpenChanges, Settle, units};
 
 use super::{
-    batch::{Answer, Asked, Batch, Job, text},
+    batch::{Answer, Asked, Batch, Job},
     fetch::{Calls, Children, Fetcher},
     lookup::look_up,
     orphans::{self, Orphans},
-    shared_keys::{self, SharedKeys},
+    shared_keys::{self, Sharing},
     verdict,
     waiting::Label,
 };
@@ -76,6 +80,7 @@ impl PreparedBatch {
         settle.requests.append(&mut job.requests);
         let sync = Arc::clone(&job.sync);
         if let Cow::Owned(part) = readable(org, job.origin, &sync).await? {
+            job.hidden_keys = hidden_keys(&sync.mapping, &part.mapping);
             job.sync = Arc::new(part);
         }
         job.drop_partial_rows();
@@ -116,11 +121,10 @@ impl PreparedBatch {
                 let event_id = asked.first().map(|asked| asked.trail.event_id.clone()).unwrap_or_default();
                 let wanted = verdict::wanted(batch, asked, &answers, &mut settle);
                 let before = shared_keys::stored(org).await?;
-                let mut shared = before.clone();
-                let answered = shared_keys::answered(&wanted, &settle);
-                let again = shared.leave(batch.mapping.sync(), &answered);
-                let keys = Keys { answered, shared: &mut shared };
-                match_and_diff(org, fetcher, &calls, batch, (wanted, children, keys), &mut settle).await?;
+                let mut sharing = Sharing::new(before.clone(), batch.mapping.sync(), &settle);
+                let wanted = (wanted, children, &mut sharing);
+                match_and_diff(org, fetcher, &calls, batch, wanted, &mut settle).await?;
+                let (shared, again) = sharing.end();
                 if shared != before {
                     settle.positions.push(Position::SharedKeys.json(&shared));
                 }
@@ -135,8 +139,14 @@ impl PreparedBatch {
     }
 }
 
+/// The fields of keys that a mapping lacks while they cannot be read.
+fn hidden_keys(whole: &Mapping, left: &Mapping) -> Vec<String> {
+    let hidden = whole.keys().iter().filter(|key| !left.keys().contains(key));
+    hidden.map(|(_, field)| field.clone()).collect()
+}
+
 fn batch<'a>(job: &'a Job, now_ms: u64, hasher: &'a Hasher) -> Batch<'a> {
-    let Job { sync, origin, gap, received_ms, .. } = job;
+    let Job { sync, origin, gap, received_ms, hidden_keys, .. } = job;
     Batch {
         mapping: &sync.mapping,
         origin: *origin,
@@ -144,13 +154,8 @@ fn batch<'a>(job: &'a Job, now_ms: u64, hasher: &'a Hasher) -> Batch<'a> {
         received_ms: *received_ms,
         now_ms,
         hasher,
+        hidden_keys,
     }
-}
-
-/// The keys with which the records of a batch were answered, by record, and those that are shared.
-struct Keys<'a> {
-    answered: BTreeMap<String, BTreeSet<String>>,
-    shared: &'a mut SharedKeys,
 }
 
 async fn match_and_diff(
@@ -158,7 +163,7 @@ async fn match_and_diff(
     fetcher: &Fetcher,
     calls: &Calls,
     batch: Batch<'_>,
-    (mut wanted, children, mut of_records): (Vec<verdict::Wanted>, Children, Keys<'_>),
+    (wanted, children, sharing): (Vec<verdict::Wanted>, Children, &mut Sharing),
     settle: &mut Settle,
 ) -> Result<(), StepError> {
     if wanted.is_empty() {
@@ -166,19 +171,25 @@ async fn match_and_diff(
     }
     let mapping = batch.mapping;
     let target = fetcher.target(calls, mapping.target()).await?;
+    let identity = Identity::of(&target.describe, mapping.external_id_field());
+    let mut wanted = verdict::fitting(batch, wanted, &target.describe, settle);
+    sharing.answered(&wanted, identity);
     for wanted in &mut wanted {
         for desired in std::iter::once(&mut wanted.desired).chain(&mut wanted.passed_over) {
             desired.fields.retain(|field, _| target.writes(field));
         }
     }
+    if wanted.is_empty() {
+        return Ok(());
+    }
     let keys: Vec<String> = wanted.iter().map(|wanted| wanted.desired.external_id.clone()).collect();
     // Before the query: a change that ends in between makes us write too much, never too little.
-    let folded: Vec<String> = keys.iter().map(|key| fold(key)).collect();
+    let folded: Vec<String> = keys.iter().map(|key| identity.key(key)).collect();
     let open = org.store.open_changes(mapping.target(), folded).await?;
     let found = fetcher.existing(calls, mapping, &target, keys, children).await?;
-    let existing = Existing::new(&found, mapping.external_id_field());
+    let existing = Existing::new(&found, mapping.external_id_field(), identity);
     for wanted in &mut wanted {
-        give(org, batch, wanted, (&existing, &open), &mut of_records).await?;
+        give(org, batch, wanted, (&existing, &open), sharing).await?;
     }
     verdict::compare(batch, wanted, &existing, &open, &target.describe, settle);
     Ok(())
@@ -190,24 +201,26 @@ async fn give(
     batch: Batch<'_>,
     wanted: &mut verdict::Wanted,
     (existing, open): (&Existing<'_>, &OpenChanges),
-    Keys { answered, shared }: &mut Keys<'_>,
+    sharing: &mut Sharing,
 ) -> Result<(), StepError> {
-    let (sync, key) = (batch.mapping.sync(), fold(&wanted.desired.external_id));
+    let key = sharing.key(wanted);
     let found = match existing.find(&wanted.desired.external_id) {
         Match::One(row) => Some(row),
         Match::None | Match::Many(_) => None,
     };
     let holder = match shared_keys::hangs_on(batch, found, open.get(&key)) {
-        Some(holder) if answered.get(&holder).is_some_and(|keys| keys.contains(&key)) => Some(holder),
-        Some(holder) if answered.contains_key(&holder) => None,
+        Some(holder) if sharing.is_answered(&holder) => {
+            Some(holder).filter(|holder| sharing.claims(holder, &key))
+        }
         Some(holder) => {
             let rows = org.store.rows(&holder, CLAIM_ROWS_MAX).await?;
             let changes = org.store.changes_of(&holder, CLAIM_ROWS_MAX).await?;
+            let sync = batch.mapping.sync();
             shared_keys::still_claims(&rows, &changes, sync, &key).then_some(holder)
         }
         None => None,
     };
-    shared_keys::give(shared, sync, wanted, holder);
+    sharing.give(wanted, holder);
     Ok(())
 }
 
@@ -252,9 +265,11 @@ async fn handle_deleted(
     let target = fetcher.target(calls, mapping.target()).await?;
     let links = org.settings.links(mapping.target());
     let field = mapping.external_id_field();
-    let keys = asked.iter().filter_map(|asked| asked.row.as_ref()).filter_map(|row| text(row, field));
+    let identity = Identity::of(&target.describe, field);
+    let keys = asked.iter().filter_map(|asked| asked.row.as_ref()).filter_map(|row| external_id(row, field));
+    let keys = keys.map(|key| identity.key(&key)).collect();
     // Before the query: what ends in between is seen by it, and nothing begins, as changes are decided here only.
-    let open = &org.store.open_changes(mapping.target(), keys.map(fold).collect()).await?;
+    let open = &org.store.open_changes(mapping.target(), keys).await?;
     let rows = &fetcher.orphans(calls, mapping, &asked, &target, &links).await?;
     let on_deleted = job.sync.refresh.as_ref().map(|refresh| refresh.on_deleted).unwrap_or_default();
     orphans::handle_deleted(batch, asked, Orphans { on_deleted, rows, links: &links, open }, &target, settle);

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orgpipe_reconcile::{id, matching::fold, row};
+use orgpipe_reconcile::{id, identity::Identity, row};
 use orgpipe_store::{Change, End, LedgerRow, Settle, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -86,7 +86,7 @@ impl SharedKeys {
 
     /// Records of a batch were answered with these keys now. Gives the records that have to be asked again: a key of
     /// theirs is not the holder's any more.
-    pub(super) fn leave(&mut self, sync: &str, now: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<String> {
+    fn leave(&mut self, sync: &str, now: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<String> {
         let left = |record: &str, key: &str| now.get(record).is_some_and(|keys| !keys.contains(key));
         let mut again = BTreeSet::new();
         self.0.retain_mut(|known| {
@@ -105,18 +105,80 @@ impl SharedKeys {
     }
 }
 
-/// The keys with which the records of a batch were answered; none for those about which there is nothing.
-pub(super) fn answered(wanted: &[Wanted], settle: &Settle) -> BTreeMap<String, BTreeSet<String>> {
-    let mut answered: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for nothing in &settle.no_data {
-        answered.entry(nothing.record.clone()).or_default();
+/// The shared keys while one batch is decided.
+#[derive(Debug)]
+pub(super) struct Sharing {
+    shared: SharedKeys,
+    sync: String,
+    identity: Identity,
+    /// By record of the batch, the keys with which it was answered; none for one about which there is nothing.
+    answered: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Sharing {
+    /// Begins with what is stored, and with the records about which there is nothing.
+    pub(super) fn new(shared: SharedKeys, sync: &str, settle: &Settle) -> Self {
+        let nothing = settle.no_data.iter().map(|subject| (subject.record.clone(), BTreeSet::new()));
+        Self { shared, sync: sync.to_owned(), identity: Identity::default(), answered: nothing.collect() }
     }
-    for one in wanted {
-        for record in &one.records {
-            answered.entry(record.id.clone()).or_default().insert(fold(&one.desired.external_id));
+
+    /// The records of these were answered with their keys.
+    pub(super) fn answered(&mut self, wanted: &[Wanted], identity: Identity) {
+        self.identity = identity;
+        for one in wanted {
+            for record in &one.records {
+                let key = identity.key(&one.desired.external_id);
+                self.answered.entry(record.id.clone()).or_default().insert(key);
+            }
         }
     }
-    answered
+
+    /// The key of a wanted record.
+    pub(super) fn key(&self, wanted: &Wanted) -> String {
+        self.identity.key(&wanted.desired.external_id)
+    }
+
+    /// Whether a record is in the batch.
+    pub(super) fn is_answered(&self, record: &str) -> bool {
+        self.answered.contains_key(record)
+    }
+
+    /// Whether a record of the batch was answered with this key.
+    pub(super) fn claims(&self, record: &str, key: &str) -> bool {
+        self.answered.get(record).is_some_and(|keys| keys.contains(key))
+    }
+
+    /// Gives a wanted record to one of those who want it, and notes that in the trails of all. `holder`: whom it hangs on
+    /// and who still claims it.
+    pub(super) fn give(&mut self, wanted: &mut Wanted, holder: Option<String>) {
+        let key = self.key(wanted);
+        if let Some(holder) = &holder
+            && let Some(place) = wanted.passed_over.iter().position(|desired| desired.source_id == *holder)
+        {
+            std::mem::swap(&mut wanted.desired, &mut wanted.passed_over[place]);
+        }
+        let holder = holder.unwrap_or_else(|| wanted.desired.source_id.clone());
+        let ids: BTreeSet<String> = wanted.records.iter().map(|record| record.id.clone()).collect();
+        if ids.iter().any(|id| *id != holder) {
+            self.shared.note(&self.sync, &key, &holder, ids.iter().cloned());
+        }
+        let known = self.shared.find(&self.sync, &key).filter(|known| known.holder == holder);
+        let beside = ids.iter().find(|id| **id != holder).or_else(|| known?.others.first()).cloned();
+        for record in &mut wanted.records {
+            record.trail.shared = if record.id == holder {
+                beside.clone().map(SharedWith::Holds)
+            } else {
+                Some(SharedWith::Yields(holder.clone()))
+            };
+        }
+        wanted.belongs_to = Some(holder).filter(|holder| !ids.contains(holder));
+    }
+
+    /// What is to be remembered, and the records that have to be asked again.
+    pub(super) fn end(mut self) -> (SharedKeys, BTreeSet<String>) {
+        let again = self.shared.leave(&self.sync, &self.answered);
+        (self.shared, again)
+    }
 }
 
 /// What is stored of an org.
@@ -155,32 +217,6 @@ pub(super) fn still_claims(rows: &[LedgerRow], changes: &[Change], sync: &str, k
     let all: Vec<(u64, Option<String>)> = ended.chain(open).collect();
     let Some(newest) = all.iter().map(|(asked_ms, _)| *asked_ms).max() else { return false };
     all.iter().any(|(asked_ms, one)| *asked_ms == newest && one.as_deref() == Some(key))
-}
-
-/// Gives a wanted record to one of those who want it, and notes that in the trails of all. `holder`: whom it hangs on and
-/// who still claims it.
-pub(super) fn give(shared: &mut SharedKeys, sync: &str, wanted: &mut Wanted, holder: Option<String>) {
-    let key = fold(&wanted.desired.external_id);
-    if let Some(holder) = &holder
-        && let Some(place) = wanted.passed_over.iter().position(|desired| desired.source_id == *holder)
-    {
-        std::mem::swap(&mut wanted.desired, &mut wanted.passed_over[place]);
-    }
-    let holder = holder.unwrap_or_else(|| wanted.desired.source_id.clone());
-    let ids: BTreeSet<String> = wanted.records.iter().map(|record| record.id.clone()).collect();
-    if ids.iter().any(|id| *id != holder) {
-        shared.note(sync, &key, &holder, ids.iter().cloned());
-    }
-    let known = shared.find(sync, &key).filter(|known| known.holder == holder);
-    let beside = ids.iter().find(|id| **id != holder).or_else(|| known?.others.first()).cloned();
-    for record in &mut wanted.records {
-        record.trail.shared = if record.id == holder {
-            beside.clone().map(SharedWith::Holds)
-        } else {
-            Some(SharedWith::Yields(holder.clone()))
-        };
-    }
-    wanted.belongs_to = Some(holder).filter(|holder| !ids.contains(holder));
 }
 
 #[cfg(test)]

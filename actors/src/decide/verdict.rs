@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use orgpipe_reconcile::{
     Desired, Operation, RecordProblem, Row,
     describe::Describe,
-    diff::{Diff, all_fields, check_external_id, diff},
+    diff::{Diff, all_fields, check_external_id, cut_fields, diff},
+    identity::Identity,
     lookup,
-    matching::{Existing, Match, fold},
+    matching::{Existing, Match},
     row, stored,
 };
 use orgpipe_store::{Lane, NewChange, NewDead, OpenChanges, Settle, Subject};
@@ -39,9 +40,6 @@ pub(super) struct Wanted {
 }
 
 /// Applies the mapping to records and answers. Records without data or with problems are settled at once.
-///
-/// Two records that want the same target record: the later one counts, with the units of both, until `shared_keys` says
-/// whose it is.
 pub(super) fn wanted(
     batch: Batch<'_>,
     asked: Vec<Asked>,
@@ -49,7 +47,6 @@ pub(super) fn wanted(
     settle: &mut Settle,
 ) -> Vec<Wanted> {
     let mut wanted: Vec<Wanted> = Vec::new();
-    let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for mut record in asked {
         let answer = answers.get(&record.id);
         record.trail.answer = answer.map(|answer| answered(batch.hasher, answer));
@@ -61,6 +58,10 @@ pub(super) fn wanted(
             (_, None) => Some(Nothing::NoKeys),
             _ => data.is_empty().then_some(Nothing::Unknown),
         };
+        if record.trail.nothing == Some(Nothing::NoKeys) && !batch.hidden_keys.is_empty() {
+            settle.dead.push(dead(batch, record.subject(), &hidden(batch)));
+            continue;
+        }
         let Some(row) = row.filter(|_| record.trail.nothing.is_none()) else {
             settle.no_data.push(record.subject());
             continue;
@@ -68,19 +69,8 @@ pub(super) fn wanted(
         for item in data {
             match batch.mapping.desired(&row, item) {
                 Ok(desired) => {
-                    let key = fold(&desired.external_id);
-                    if let Some(place) = places.get(&key) {
-                        let known = &mut wanted[*place];
-                        let before = std::mem::replace(&mut known.desired, desired);
-                        if before.source_id != known.desired.source_id {
-                            known.passed_over.push(before);
-                        }
-                        known.records.push(record.clone());
-                    } else {
-                        places.insert(key, wanted.len());
-                        let (records, passed_over) = (vec![record.clone()], Vec::new());
-                        wanted.push(Wanted { desired, records, passed_over, belongs_to: None });
-                    }
+                    let (records, passed_over) = (vec![record.clone()], Vec::new());
+                    wanted.push(Wanted { desired, records, passed_over, belongs_to: None });
                 }
                 Err(problem) => settle.dead.push(dead(batch, record.clone().subject(), &problem)),
             }
@@ -91,12 +81,58 @@ pub(super) fn wanted(
     wanted
 }
 
+/// A record that has no value in any key that can be read, while others cannot be: whether those have one nobody knows.
+fn hidden(batch: Batch<'_>) -> RecordProblem {
+    let (object, fields) = (batch.mapping.object(), batch.hidden_keys.join("`, `"));
+    let message = format!(
+        "{object} has no such field, or the integration user may not read it; the other keys are empty"
+    );
+    let hint = format!(
+        "Let the integration user read `{fields}` of {object}, or take it out of the sync; then retry the letter."
+    );
+    RecordProblem::new(&fields, message, hint)
+}
+
+/// Those whose external ID the field takes, so that one that it does not take spoils no query; the others are settled.
+///
+/// Two records that want the same target record: the later one counts, with the units of both, until `shared_keys` says
+/// whose it is.
+pub(super) fn fitting(
+    batch: Batch<'_>,
+    wanted: Vec<Wanted>,
+    describe: &Describe,
+    settle: &mut Settle,
+) -> Vec<Wanted> {
+    let field = batch.mapping.external_id_field();
+    let identity = Identity::of(describe, field);
+    let mut fitting: Vec<Wanted> = Vec::new();
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    for one in wanted {
+        if let Err(problem) = check_external_id(&one.desired, field, describe) {
+            settle.dead.extend(one.records.into_iter().map(|record| dead(batch, record.subject(), &problem)));
+            continue;
+        }
+        let key = identity.key(&one.desired.external_id);
+        if let Some(known) = places.get(&key).and_then(|place| fitting.get_mut(*place)) {
+            let before = std::mem::replace(&mut known.desired, one.desired);
+            if before.source_id != known.desired.source_id {
+                known.passed_over.push(before);
+            }
+            known.records.extend(one.records);
+        } else {
+            places.insert(key, fitting.len());
+            fitting.push(one);
+        }
+    }
+    fitting
+}
+
 fn answered(hasher: &Hasher, answer: &Answer) -> Answered {
     let text: String = answer.data.iter().map(ToString::to_string).collect();
     Answered { hash: hasher.answer(&text), at_ms: answer.at_ms, parent: answer.parent.clone() }
 }
 
-/// Compares with what the org holds. `open` has what is on egress already, by folded external ID: what the org holds of
+/// Compares with what the org holds. `open` has what is on egress already, by the external ID's key: what the org holds of
 /// those is about to change, so all fields are written.
 pub(super) fn compare(
     batch: Batch<'_>,
@@ -106,19 +142,23 @@ pub(super) fn compare(
     describe: &Describe,
     settle: &mut Settle,
 ) {
+    let identity = Identity::of(describe, batch.mapping.external_id_field());
     for Wanted { mut desired, mut records, belongs_to, .. } in wanted {
+        let key = identity.key(&desired.external_id);
         if let Some(holder) = belongs_to {
             if lane(batch.origin) == Lane::Refresh {
-                settle.no_data.extend(records.into_iter().map(|record| yielded(record, &desired, existing)));
+                let yielded = |record| yielded(record, &key, existing.find(&desired.external_id));
+                settle.no_data.extend(records.into_iter().map(yielded));
                 continue;
             }
             // Somebody asked for this record now, so the answer is as new as any; what is of the record itself is the holder's.
             desired.fields.retain(|field, _| !batch.mapping.is_of_record(field));
             desired.source_id = holder;
         }
-        let compared = fields(batch, &desired, existing, open, describe);
-        let key = fold(&desired.external_id);
+        let compared = fields(batch, &desired, existing, open.get(&key), describe);
+        let cut = cut_fields(&desired, describe);
         for record in &mut records {
+            record.trail.cut.clone_from(&cut);
             match &compared {
                 Ok(Compared { found, differing, .. }) => {
                     record.trail.found = Some(found.clone());
@@ -136,9 +176,9 @@ pub(super) fn compare(
         let [yielding, holding] = [yielding, holding].map(|records| records.into_iter().map(Asked::subject));
         match compared {
             Ok(Compared { fields: Some(fields), target_id, .. }) => {
-                let (write, subjects) =
-                    ((batch.mapping.operation(), fields, target_id), holding.chain(yielding));
-                settle.changes.push(change(batch, desired, write, subjects.collect()));
+                let write = (batch.mapping.operation(), fields, target_id);
+                let subjects = holding.chain(yielding).collect();
+                settle.changes.push(change(batch, identity, desired, write, subjects));
             }
             Ok(Compared { fields: None, .. }) => {
                 settle.unchanged.extend(holding);
@@ -153,9 +193,9 @@ pub(super) fn compare(
 }
 
 /// A record whose key belongs to another one, which the same refresh reads by itself.
-fn yielded(mut record: Asked, desired: &Desired, existing: &Existing<'_>) -> Subject {
-    record.trail.target(&fold(&desired.external_id));
-    record.trail.found = match existing.find(&desired.external_id) {
+fn yielded(mut record: Asked, key: &str, found: Match<'_>) -> Subject {
+    record.trail.target(key);
+    record.trail.found = match found {
         Match::One(row) => id_of(row).map(Found::One),
         Match::None | Match::Many(_) => Some(Found::Open),
     };
@@ -176,11 +216,10 @@ fn fields(
     batch: Batch<'_>,
     desired: &Desired,
     existing: &Existing<'_>,
-    open: &OpenChanges,
+    open: Option<&Vec<Vec<u8>>>,
     describe: &Describe,
 ) -> Result<Compared, RecordProblem> {
     let field = batch.mapping.external_id_field();
-    check_external_id(desired, field, describe)?;
     let existing = match existing.find(&desired.external_id) {
         Match::None => None,
         Match::One(row) => Some(row),
@@ -197,7 +236,7 @@ fn fields(
         // Nothing to change, and none is made.
         return Ok(Compared { found: Found::None, differing: Vec::new(), fields: None, target_id });
     }
-    if let Some(open) = open.get(&fold(&desired.external_id)) {
+    if let Some(open) = open {
         let fields = all_fields(desired, describe)?;
         let differing = differing(hasher, &fields, None, describe);
         let fields = Some(over(open, fields));
@@ -247,13 +286,18 @@ pub(super) fn differing(
 /// What is written, and the records for which it is.
 pub(super) fn change(
     batch: Batch<'_>,
+    identity: Identity,
     desired: Desired,
-    (operation, fields, target_id): (Operation, Row, Option<String>),
+    (operation, mut fields, target_id): (Operation, Row, Option<String>),
     subjects: Vec<Subject>,
 ) -> NewChange {
     let lane = lane(batch.origin);
-    let key = fold(&desired.external_id);
+    let key = identity.key(&desired.external_id);
     let target = batch.mapping.target().to_owned();
+    // A number is named as one in the requests that carry the external ID in their body.
+    if let Some(number) = identity.number(&desired.external_id).filter(|_| operation == Operation::Upsert) {
+        fields.insert(batch.mapping.external_id_field().to_owned(), Value::Number(number));
+    }
     let entry = ChangeEntry {
         v: 1,
         sync: batch.mapping.sync().to_owned(),
@@ -346,7 +390,8 @@ mod tests {
         let org = org();
         let mapping = &org.syncs[0].mapping;
         let hasher = &Hasher::new(b"secret");
-        let batch = Batch { mapping, origin: Origin::Live, gap: None, received_ms: 1, now_ms: 2, hasher };
+        let (origin, gap, hidden_keys) = (Origin::Live, None, &[][..]);
+        let batch = Batch { mapping, origin, gap, received_ms: 1, now_ms: 2, hasher, hidden_keys };
         let answers: BTreeMap<String, Answer> = answers
             .iter()
             .map(|(n, data)| (id(*n), data.as_array().cloned().unwrap_or_else(|| vec![data.clone()])))
@@ -354,7 +399,8 @@ mod tests {
             .collect();
         let mut settle = Settle::default();
         let wanted = wanted(batch, asked, &answers, &mut settle);
-        let existing = Existing::new(existing, "External_Id__c");
+        let wanted = fitting(batch, wanted, &describe(), &mut settle);
+        let existing = Existing::new(existing, "External_Id__c", Identity::default());
         compare(batch, wanted, &existing, open, &describe(), &mut settle);
         settle
     }

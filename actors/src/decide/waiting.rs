@@ -1,4 +1,7 @@
 //! A request that waits to be decided, and what it belongs to.
+//!
+//! Here: the two values, which the window holds and the scheduler chooses from. Not here: holding (`window`), choosing
+//! (`scheduler`).
 
 use orgpipe_store::Request;
 use serde::Deserialize;

@@ -1,4 +1,8 @@
 //! Deliver: changes from egress to Salesforce, by REST or Bulk API 2.0. Ends at commit C.
+//!
+//! In the order of a step: `window` has the changes at hand, `writer` takes those that are due, `parts` says which go
+//! together and how, `rest` and `bulk` send them, and `outcome` says what becomes of each. Not here: what is to be
+//! written (`decide`), what a day's calls may be spent on (`org/api`).
 
 pub(crate) mod bulk;
 mod outcome;

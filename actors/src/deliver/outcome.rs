@@ -177,7 +177,7 @@ pub(super) fn of_error(error: &ApiError, sent: Sent<'_>, tried: Tried, moment: M
         return again(&reason, tried.attempts, PASSING, moment);
     }
     match error.class() {
-        ErrorClass::Record | ErrorClass::Bug => dead(&reason, error.hint(), moment),
+        ErrorClass::Record | ErrorClass::Bug => dead(&reason, hint(error), moment),
         ErrorClass::Schema | ErrorClass::Org | ErrorClass::DailyLimit => {
             again(&reason, tried.attempts, MENDING, moment)
         }
@@ -248,6 +248,15 @@ fn again_so(
 
 fn dead(reason: &str, hint: Option<String>, moment: Moment) -> Outcome {
     Outcome::Dead { reason: reason.to_owned(), hint: hint.unwrap_or_default(), at_ms: moment.now_ms }
+}
+
+/// What to do, behind what the org's own rule says about it: a letter may hold that.
+fn hint(error: &ApiError) -> Option<String> {
+    let hint = error.hint();
+    match error.words_of_the_org() {
+        Some(words) => Some(format!("The org says: \u{201c}{words}\u{201d}. {}", hint.unwrap_or_default())),
+        None => hint,
+    }
 }
 
 /// The code and the fields. Salesforce's text may quote the record, so it goes into the store only as far as it
@@ -323,6 +332,30 @@ mod tests {
         }
         let gone = error("ENTITY_IS_DELETED", secret, &[]);
         assert_eq!(of_error(&gone, delete, tried(0, 0), MOMENT), Outcome::Written);
+    }
+
+    #[test]
+    fn the_orgs_own_words_are_in_the_letter_and_salesforces_are_not() {
+        let sent = Sent { operation: Operation::Upsert, fields: &[] };
+        let cases = [
+            ("FIELD_CUSTOM_VALIDATION_EXCEPTION", "Employees must be under 5", true),
+            ("CANNOT_EXECUTE_FLOW_TRIGGER", "Ask the office first", true),
+            ("DUPLICATES_DETECTED", "Use one of these records?", true),
+            ("NUMBER_OUTSIDE_VALID_RANGE", "Size: value outside of valid range: 7", false),
+        ];
+        for (code, words, told) in cases {
+            match of_error(&error(code, words, &[]), sent, tried(0, 0), MOMENT) {
+                Outcome::Dead { reason, hint, .. } => {
+                    assert!(!reason.contains(words), "{reason}");
+                    assert_eq!(
+                        hint.contains(&format!("The org says: \u{201c}{words}\u{201d}")),
+                        told,
+                        "{hint}"
+                    );
+                }
+                outcome => panic!("{code}: {outcome:?}"),
+            }
+        }
     }
 
     #[test]

@@ -29,9 +29,9 @@ pub(super) enum Way {
 /// Changes of one target and operation that go together.
 #[derive(Clone, Debug)]
 pub(super) struct WritePart {
-    /// How.
+    /// How they are sent.
     pub way: Way,
-    /// At least one.
+    /// The changes, at least one.
     pub changes: Vec<Outgoing>,
 }
 

@@ -1,8 +1,13 @@
-//! WriterActor: what is due on egress → REST or Bulk API 2.0 → each change's end.
+//! `WriterActor`: what is due on egress → REST or Bulk API 2.0 → each change's end.
 //!
-//! Here: the order of a step, and who waits for what. Not here: calls (`rest`, `bulk`), verdicts (`outcome`).
+//! Here: the order of a step, and who waits for what. Not here: calls (`rest`, `bulk`), verdicts (`outcome`), which
+//! changes are in memory (`window`).
 //!
-//! A Bulk job is looked at when it is due and never waited for, so live changes go out while it runs.
+//! Started by: `OrgActor`, one per org. Takes: `Decided` from the ingest, which it answers at once, `Wake` and `Stop`.
+//! Asks: the org, within its rate and its budget, and the store. Sends: nothing. If it dies: a fresh one goes on with
+//! the stored Bulk jobs, then with what is due on disk.
+//!
+//! Invariant: a Bulk job is looked at when it is due and never waited for, so live changes go out while it runs.
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
 
@@ -44,9 +49,6 @@ const MESSAGE_LATE: Duration = Duration::from_millis(100);
 const LINGER_LOOK: Duration = Duration::from_millis(250);
 
 /// Writes the changes of one org, within its limits.
-///
-/// Started by: its `OrgActor`. Takes: [`Decided`] from the ingest. Asks: the org, over governor and budget, and the store. If
-/// it dies, a fresh one goes on with the stored Bulk jobs, then with what is due on disk.
 pub(crate) struct WriterActor {
     steps: Steps<Writer>,
     window: Rc<RefCell<ChangeWindow>>,
@@ -327,7 +329,7 @@ impl Writer {
         outcomes
     }
 
-    /// Commit C.
+    /// Gives changes their end: commit C.
     async fn resolve(
         &self,
         outcomes: Vec<(u64, Outcome)>,
@@ -338,11 +340,12 @@ impl Writer {
         let outcomes = self.mended(outcomes).await;
         let written = outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Written)).count();
         for (seq, outcome) in &outcomes {
-            if let Outcome::Dead { reason, hint, .. } = outcome {
+            // The hint may repeat what the org's own rule says, and that may quote the record.
+            if let Outcome::Dead { reason, .. } = outcome {
                 tracing::warn!(
                     org = org.id(),
                     change = seq,
-                    "a record was not written and is a dead letter: {reason}. {hint}"
+                    "a record was not written and is a dead letter: {reason}. The letter says what to do"
                 );
             }
         }

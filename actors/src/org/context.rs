@@ -1,4 +1,9 @@
-//! What the actors of one org share: it outlives each of them.
+//! What the actors of one org share.
+//!
+//! Here: the handles on settings, store, API, board, schemas and clock. Not here: addresses of actors; how a message reaches
+//! its taker is said in `messages`.
+//!
+//! Invariant: it outlives each of the org's actors, and other settings make another one.
 
 use std::sync::Arc;
 

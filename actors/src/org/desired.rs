@@ -1,6 +1,7 @@
 //! What an operator wants of an org: run, finish what is open and pause, or pause.
 //!
-//! Here: the desired state, and which parts it lets run. Pure. Not here: starting and stopping them (`org`).
+//! Here: the desired state, and which parts it lets run. Pure. Not here: starting and stopping them
+//! (`supervise/org_actor.rs`).
 //!
 //! The desired state is a value in the store, so that a paused org is still paused after a restart of the service.
 

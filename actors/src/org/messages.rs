@@ -40,9 +40,9 @@ pub(crate) struct Decided(pub Settled);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Message)]
 #[rtype(result = "()")]
 pub(crate) enum Wakeup {
-    /// Gaps to be recovered, or room for pages.
+    /// There are gaps to be recovered, or there is room for pages.
     Refresh,
-    /// Requests.
+    /// There are requests.
     Ingest,
 }
 

@@ -1,5 +1,9 @@
-//! What the parts of one org share: context, store, desired state, status board, schemas, identity, messages, and
-//! in `api/` the one way to the org's API. It outlives each part.
+//! What the parts of one org share. All of it outlives each part.
+//!
+//! `context` holds it together: the handle on the `store`, the `desired` state, the `status` board with its
+//! `subscription`, the `schemas` and how they are described (`describe`), the org's `identity`, the `messages` between
+//! its parts (`part`), what a step fails with (`step_error`), the budget of `memory`, and in `api/` the one way to the
+//! org's API. Not here: what the parts do with it (`capture`, `decide`, `deliver`), who starts them (`supervise`).
 
 pub(crate) mod api;
 pub(crate) mod context;

@@ -1,4 +1,7 @@
 //! The parts of an org, and what a part can be at.
+//!
+//! Here: the two lists. Not here: what each part is at just now (`status`), their words for an operator
+//! (`src/admin/names.rs`).
 
 use serde::Serialize;
 
@@ -6,15 +9,15 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
-    /// OAuth.
+    /// The login by OAuth.
     Login,
     /// The event subscription.
     Stream,
     /// Scheduled and demanded reading.
     Refresh,
-    /// Look-up, match, diff.
+    /// Looking up, matching and comparing.
     Ingest,
-    /// Writing.
+    /// Writing to the org.
     Writer,
 }
 

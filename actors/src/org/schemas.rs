@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Here: how long a describe is trusted, and telling about quarantines. Not here: what has drifted
-//! (`reconcile::drift`), who leaves the fields out (`decide/fetch.rs`, `deliver::writer`).
+//! (`reconcile::drift`), who leaves the fields out (`decide/fetch.rs`, `deliver/writer.rs`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -53,7 +53,7 @@ pub(crate) enum StepError {
     WaitingForQuota {
         /// When to ask again, Unix milliseconds.
         until_ms: u64,
-        /// Why.
+        /// Why it is held back.
         why: QuotaWait,
     },
     /// The login leads to another org than before, which is to be dealt with first.

@@ -148,7 +148,7 @@ impl OrgStore {
         Ok(())
     }
 
-    /// Point A.
+    /// Commit A: takes requests in, with the positions behind them.
     pub(crate) async fn append(&self, append: Append) -> Result<Appended, StoreError> {
         self.store.append(&self.org, append).await
     }
@@ -168,7 +168,7 @@ impl OrgStore {
         self.store.ingress_behind(&self.org, lane, after, records_max).await
     }
 
-    /// Point B.
+    /// Commit B: takes requests off ingress and puts their changes on egress.
     pub(crate) async fn settle(&self, settle: Settle) -> Result<Settled, StoreError> {
         self.store.settle(&self.org, settle).await
     }
@@ -202,7 +202,7 @@ impl OrgStore {
         self.store.release(&self.org).await
     }
 
-    /// Point C.
+    /// Commit C: gives changes their end.
     pub(crate) async fn resolve(&self, resolve: Resolve) -> Result<(), StoreError> {
         self.store.resolve(&self.org, resolve).await
     }

@@ -1,6 +1,6 @@
 //! Whether a child that ended is started again, and when.
 //!
-//! Here: restart intensity as a pure decision. Not here: starting (`org`, `supervisor`).
+//! Here: restart intensity as a pure decision. Not here: starting (`supervise`).
 
 use std::{collections::VecDeque, time::Duration};
 

@@ -1,5 +1,8 @@
 //! Starting an actor so that its end is known: clean, by panic and with what text, or with its thread.
 //!
+//! Here: the task around an actor, the notice to its parent, and the abort that ends a child with its parent. Not here: what
+//! follows from an end (`restart`, `supervise`).
+//!
 //! `actix::Supervisor` does not restart a panicked actor, and a `Closed` mailbox does not say why. The task that runs
 //! the actor does: its join handle is awaited here, and the parent is told with a bounded `send`.
 
@@ -36,9 +39,9 @@ impl std::fmt::Display for Exit {
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Exited<K: 'static + Send> {
-    /// Which child.
+    /// The child, as its parent calls it.
     pub child: K,
-    /// How.
+    /// How it ended.
     pub exit: Exit,
 }
 

@@ -1,7 +1,7 @@
 //! Names a thread that stands still: something on it keeps everything else on it waiting.
 //!
-//! Here: heartbeats, and the thread that watches them. Not here: replacing a thread that has ended (`supervisor`), what
-//! runs on it.
+//! Here: heartbeats, and the thread that watches them. Not here: replacing a thread that has ended
+//! (`supervise/supervisor.rs`), what runs on it.
 //!
 //! A thread that stands still cannot tell so itself, so one of its own looks. It makes no judgement when it was late
 //! itself: then the whole machine stood still, and nobody is to blame. Nothing can end a thread that stands still from

@@ -1,7 +1,7 @@
 //! Other settings while the service runs.
 //!
 //! Here: what differs, and what follows from it. Not here: reading a file (`src/admin/reload.rs`), stopping and starting
-//! an org (`supervise::supervisor`).
+//! an org (`supervise/supervisor.rs`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},

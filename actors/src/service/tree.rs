@@ -1,4 +1,7 @@
 //! The tree of actors as an operator sees it: the threads, the orgs on them, their parts.
+//!
+//! Here: putting it together from what board, watchdog and supervisor say. Not here: how it is shown
+//! (`src/commands/tree.rs`).
 
 use std::collections::BTreeMap;
 
@@ -13,7 +16,7 @@ use crate::{
     },
     queue_entry::{RequestEntry, unpack},
     runtime::watchdog::ThreadStatus,
-    supervise::supervisor::Places,
+    supervise::supervisor::Placement,
 };
 
 /// Everything that runs, and everything that should.
@@ -59,7 +62,7 @@ pub struct OrgNode {
 impl Service {
     /// The tree as it is now.
     pub async fn tree(&self) -> Tree {
-        let places = self.supervisor.send(Places).await.unwrap_or_default();
+        let places = self.supervisor.send(Placement).await.unwrap_or_default();
         let threads = self.watchdog.status().into_iter();
         let mut threads: Vec<ThreadNode> =
             threads.map(|status| ThreadNode { status, orgs: Vec::new() }).collect();

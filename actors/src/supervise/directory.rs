@@ -1,4 +1,6 @@
-//! The orgs there are, by name: written by the supervisor, read by whoever asks.
+//! The orgs there are, by name.
+//!
+//! Here: the list, written by the supervisor and read by whoever asks. Not here: which of them run (`supervisor`).
 
 use std::{
     collections::BTreeMap,

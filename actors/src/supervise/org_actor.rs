@@ -1,10 +1,15 @@
-//! OrgActor: one tenant. Starts its parts, passes their messages on, and starts a part afresh when it ends.
+//! `OrgActor`: one tenant. It starts the parts of one org, passes their messages on, and starts a part afresh when it
+//! ends.
 //!
-//! Here: the four parts and their lives, and an operator's commands. Not here: what the parts do (`capture`,
-//! `decide`, `deliver`), which of them the desired state lets run (`org/desired.rs`).
+//! Here: the four parts and their lives, and an operator's commands. Not here: what the parts do (`capture`, `decide`,
+//! `deliver`), which of them the desired state lets run (`org/desired.rs`).
 //!
-//! Whatever happens only changes a part's state, the phase or the desired state; `align` then starts and stops what is to be
-//! started and stopped.
+//! Started by: the supervisor, one per org. Takes: `Arrived`, `Decided` and `Wakeup` for its parts, `OrgCommand` and
+//! `Replay` from the service, `Exited` of its parts, and `Stop`. Asks: the store. Sends: `Wake` and `Stop` to its
+//! parts, and what is for one of them. If it dies: its parts end with it, and a fresh one starts all of them from disk.
+//!
+//! Invariant: whatever happens only changes a part's state, the phase or the desired state; `align` then starts and
+//! stops what is to be started and stopped.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -82,7 +87,7 @@ pub(crate) enum ReplayError {
 pub(crate) struct Replay {
     /// The channel, one of this org's.
     pub channel: String,
-    /// Where.
+    /// Where it goes on.
     pub from: ReplayFrom,
 }
 
@@ -150,9 +155,6 @@ enum Phase {
 }
 
 /// One customer's org.
-///
-/// Started by: the supervisor. Owns its four parts, starts each afresh when it ends, and passes their messages on to
-/// whichever of them is alive. If it dies, its parts end with it, and a fresh one starts all of them from disk.
 pub(crate) struct OrgActor {
     org: Arc<OrgContext>,
     parts: BTreeMap<Part, Life>,

@@ -1,6 +1,11 @@
-//! Supervisor: one OrgActor per org; staggered start, restart, exchange, drain.
+//! `Supervisor`: one `OrgActor` per org; staggered start, restart, exchange, drain.
 //!
-//! Here: which orgs there are, and what follows when an org's actor ends. Not here: an org's parts (`org`).
+//! Here: which orgs there are, on which thread each runs, and what follows when an org's actor ends. Not here: an org's
+//! parts (`org_actor`), what makes settings differ (`service/reload.rs`).
+//!
+//! Started by: the service, once. Takes: `Find`, `Change`, `Placement` and `Drain` from the service, and `Exited` of
+//! the orgs' actors. Asks: nobody. Sends: `Stop` to an org's actor. If it dies: every org ends with it, nothing starts
+//! it afresh, and the process ends and is to be started again.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -103,7 +108,7 @@ pub(crate) struct Change {
 /// Which orgs run on which arbiter, counted from 0.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "BTreeMap<String, usize>")]
-pub(crate) struct Places;
+pub(crate) struct Placement;
 
 /// What follows when an org's actor has ended.
 #[derive(Debug)]
@@ -332,10 +337,10 @@ impl Handler<Find> for Supervisor {
     }
 }
 
-impl Handler<Places> for Supervisor {
-    type Result = MessageResult<Places>;
+impl Handler<Placement> for Supervisor {
+    type Result = MessageResult<Placement>;
 
-    fn handle(&mut self, _: Places, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, _: Placement, _: &mut Self::Context) -> Self::Result {
         MessageResult(self.orgs.iter().map(|(id, org)| (id.clone(), org.arbiter)).collect())
     }
 }

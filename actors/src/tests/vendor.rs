@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use futures_util::future::{FutureExt as _, LocalBoxFuture};
 use serde_json::{Value, json};
 
@@ -40,7 +41,7 @@ impl FakeVendor {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn answer(&self, body: String) -> Result<Vec<u8>, Miss> {
+    async fn answer(&self, body: String) -> Result<Bytes, Miss> {
         tokio::time::sleep(LOOK_UP).await;
         if self.down.load(Ordering::SeqCst) {
             return Err(Miss::Down { what: "it answered status 503".to_owned(), asked: None });
@@ -54,12 +55,12 @@ impl FakeVendor {
             let key = domain.trim_start_matches('d').trim_end_matches(".com");
             json!({ "id": record["id"], "data": { "key": format!("K{key}"), "employees": employees } })
         });
-        Ok(json!({ "records": answers.collect::<Vec<_>>() }).to_string().into_bytes())
+        Ok(json!({ "records": answers.collect::<Vec<_>>() }).to_string().into())
     }
 }
 
 impl LookupTransport for FakeVendor {
-    fn post(&self, body: String, _: String) -> LocalBoxFuture<'_, Result<Vec<u8>, Miss>> {
+    fn post(&self, body: String, _: String) -> LocalBoxFuture<'_, Result<Bytes, Miss>> {
         self.answer(body).boxed_local()
     }
 }

@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use chrono::DateTime;
 use futures_util::future::{FutureExt as _, LocalBoxFuture};
 use governor::{
@@ -20,6 +21,7 @@ use governor::{
     middleware::NoOpMiddleware,
     state::{InMemoryState, NotKeyed},
 };
+use orgpipe_salesforce::http::body::{BodyBudget, BodyTooLarge};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use secrecy::ExposeSecret as _;
 use tokio::sync::Semaphore;
@@ -29,10 +31,14 @@ use crate::{clock::Clock, priority::Priority, retry::Delays, settings::SourceSet
 
 /// Bytes of an answer that are read at most.
 pub(crate) const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of all its answers that are held at a time, beside those of small ones.
+const BODIES_BYTES_MAX: usize = 4 * ANSWER_BYTES_MAX;
 /// Failures in a row that open the breaker.
 const FAILURES_MAX: u32 = 5;
-/// First and longest time the breaker stays open.
-const OPEN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+/// First and longest wait after a failure. Short, since of all orgs only one call finds out whether the API is back.
+const OPEN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(2));
+/// Shortest wait after a failure.
+const WAIT_MIN: Duration = Duration::from_millis(50);
 /// Digits of the second ID in `traceparent`, which names the call (W3C Trace Context, "parent-id").
 const PARENT_DIGITS: usize = 16;
 /// Longest wait the API may ask for.
@@ -75,7 +81,7 @@ impl LookupError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LookupAnswer {
     /// Its body.
-    pub body: Vec<u8>,
+    pub body: Bytes,
     /// `parent-id` of the call's `traceparent`.
     pub parent: String,
 }
@@ -130,7 +136,8 @@ impl LookupClient {
             }
         };
         let _slot = self.slots.acquire().await.map_err(stopping)?;
-        if let Err(wait) = self.breaker().admit(self.clock.monotonic(), self.settings.timeout) {
+        let begun = self.clock.monotonic();
+        if let Err(wait) = self.breaker().admit(begun, self.settings.timeout) {
             return Err(self.down("it failed several times in a row, so it is left alone for a while", wait));
         }
         while let Err(refused) = self.rate.check() {
@@ -150,7 +157,8 @@ impl LookupClient {
                 Err(LookupError::Refused { host: self.host(), status })
             }
             Err(Miss::Down { what, asked }) => {
-                let wait = self.breaker().failed(self.clock.monotonic(), asked, jitter);
+                let times = Times { begun, now: self.clock.monotonic() };
+                let wait = self.breaker().failed(times, asked, jitter);
                 Err(self.down(&what, wait))
             }
         }
@@ -159,7 +167,9 @@ impl LookupClient {
     /// The answer could be read as HTTP but not as a look-up's answer: counts as a failure of the API.
     pub(crate) fn answered_rubbish(&self, what: &str) -> LookupError {
         let jitter = self.clock.jitter();
-        let wait = self.breaker().failed(self.clock.monotonic(), None, jitter);
+        // It began and ended at the same time as far as anybody can tell, so it is an outage's next step.
+        let now = self.clock.monotonic();
+        let wait = self.breaker().failed(Times { begun: now, now }, None, jitter);
         self.down(what, wait)
     }
 
@@ -195,13 +205,15 @@ pub(crate) enum Miss {
 /// How look-ups reach the API: over HTTP, or in tests to one that is made up.
 pub(crate) trait LookupTransport: Debug + Send + Sync {
     /// Posts a batch and gives back the body of the 200 answer.
-    fn post(&self, body: String, traceparent: String) -> LocalBoxFuture<'_, Result<Vec<u8>, Miss>>;
+    fn post(&self, body: String, traceparent: String) -> LocalBoxFuture<'_, Result<Bytes, Miss>>;
 }
 
 /// Over HTTP.
 #[derive(Debug)]
 struct HttpLookup {
     http: reqwest::Client,
+    /// Apart from the orgs', so that their large answers and the API's do not wait for each other.
+    bodies: BodyBudget,
     url: Url,
     clock: Clock,
 }
@@ -222,10 +234,11 @@ impl HttpLookup {
             .redirect(reqwest::redirect::Policy::none())
             .timeout(settings.timeout)
             .build()?;
-        Ok(Self { http, url: settings.url.clone(), clock })
+        let bodies = BodyBudget::of(BODIES_BYTES_MAX);
+        Ok(Self { http, bodies, url: settings.url.clone(), clock })
     }
 
-    async fn exchange(&self, body: String, traceparent: String) -> Result<Vec<u8>, Miss> {
+    async fn exchange(&self, body: String, traceparent: String) -> Result<Bytes, Miss> {
         let request = self.http.post(self.url.clone()).header("traceparent", traceparent).body(body);
         let broken = |cause: reqwest::Error| Miss::Down { what: sentence(&cause.without_url()), asked: None };
         let mut reply = request.send().await.map_err(broken)?;
@@ -251,20 +264,22 @@ impl HttpLookup {
             400..=499 => return Err(Miss::Refused(status)),
             _ => return Err(Miss::Down { what: format!("it answered status {status}, not 200"), asked }),
         }
-        let mut body = Vec::new();
+        let mut body = self.bodies.body(ANSWER_BYTES_MAX);
         while let Some(part) = reply.chunk().await.map_err(broken)? {
-            if body.len() + part.len() > ANSWER_BYTES_MAX {
-                let what = format!("its answer is larger than {ANSWER_BYTES_MAX} bytes");
-                return Err(Miss::Down { what, asked: None });
-            }
-            body.extend_from_slice(&part);
+            body.push(&part).await.map_err(|limit| {
+                let what = match limit {
+                    BodyTooLarge::Bytes(most) => format!("its answer is larger than {most} bytes"),
+                    BodyTooLarge::Values(most) => format!("its answer has more than {most} values"),
+                };
+                Miss::Down { what, asked: None }
+            })?;
         }
-        Ok(body)
+        Ok(body.done())
     }
 }
 
 impl LookupTransport for HttpLookup {
-    fn post(&self, body: String, traceparent: String) -> LocalBoxFuture<'_, Result<Vec<u8>, Miss>> {
+    fn post(&self, body: String, traceparent: String) -> LocalBoxFuture<'_, Result<Bytes, Miss>> {
         self.exchange(body, traceparent).boxed_local()
     }
 }
@@ -289,26 +304,44 @@ fn wait_in(retry_after: &str, now_ms: u64) -> Option<Duration> {
     wait.map(|wait| wait.min(RETRY_AFTER_MAX))
 }
 
+/// When a call began, and when it failed (times since the start).
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    begun: Duration,
+    now: Duration,
+}
+
 /// Leaves an API that is down alone. Pure: time and chance are arguments.
+///
+/// An outage is one trouble, however many calls of however many orgs it meets: the wait grows by one step for each try
+/// that began after the step before, not for each call that failed.
 #[derive(Debug)]
 struct Breaker {
     failures: u32,
     /// Nobody may ask before then (time since start).
     open_until: Option<Duration>,
+    /// One call is finding out, until `open_until` at most.
+    probing: bool,
+    /// When the last step of the outage began, and until when it waits.
+    step: Option<(Duration, Duration)>,
     delays: Delays,
 }
 
 impl Breaker {
     fn closed() -> Self {
-        Self { failures: 0, open_until: None, delays: Delays::new(OPEN.0, OPEN.1) }
+        let delays = Delays::new(OPEN.0, OPEN.1);
+        Self { failures: 0, open_until: None, probing: false, step: None, delays }
     }
 
-    /// Once the time has passed one caller may probe; the others wait for what it finds, at most `probe`.
+    /// Once the time has passed one caller may probe, for `probe` at most; the others ask soon what it has found.
     fn admit(&mut self, now: Duration, probe: Duration) -> Result<(), Duration> {
         match self.open_until {
-            Some(until) if now < until => Err(until.saturating_sub(now)),
+            Some(until) if now < until => {
+                let left = until.saturating_sub(now);
+                Err(if self.probing { left.min(OPEN.0) } else { left })
+            }
             Some(_) if self.failures >= FAILURES_MAX => {
-                self.open_until = Some(now + probe);
+                (self.open_until, self.probing) = (Some(now + probe), true);
                 Ok(())
             }
             _ => Ok(()),
@@ -316,14 +349,23 @@ impl Breaker {
     }
 
     fn worked(&mut self) {
-        (self.failures, self.open_until) = (0, None);
+        (self.failures, self.open_until, self.probing, self.step) = (0, None, false, None);
         self.delays.reset();
     }
 
     /// How long the caller should wait. What the API itself asks for holds for everybody.
-    fn failed(&mut self, now: Duration, asked: Option<Duration>, jitter: f64) -> Duration {
+    fn failed(&mut self, Times { begun, now }: Times, asked: Option<Duration>, jitter: f64) -> Duration {
         self.failures = self.failures.saturating_add(1);
-        let wait = self.delays.next(jitter).max(asked.unwrap_or_default());
+        self.probing = false;
+        let until = match self.step {
+            Some((at, until)) if begun <= at => until,
+            _ => {
+                let until = now + self.delays.next(jitter);
+                self.step = Some((now, until));
+                until
+            }
+        };
+        let wait = until.saturating_sub(now).max(WAIT_MIN).max(asked.unwrap_or_default());
         if self.failures >= FAILURES_MAX || asked.is_some() {
             self.open_until = Some(now + wait);
         }
@@ -341,25 +383,50 @@ mod tests {
         Duration::from_secs(secs)
     }
 
+    fn at(second: u64) -> Times {
+        Times { begun: secs(second), now: secs(second) }
+    }
+
     #[test]
     fn five_failures_open_it_and_one_probe_closes_it() {
         let mut breaker = Breaker::closed();
-        for _ in 0..4 {
-            breaker.failed(secs(0), None, 1.0);
-            assert_eq!(breaker.admit(secs(0), PROBE), Ok(()));
+        for second in 1..5 {
+            breaker.failed(at(second), None, 1.0);
+            assert_eq!(breaker.admit(secs(second), PROBE), Ok(()));
         }
-        assert_eq!(breaker.failed(secs(0), None, 1.0), secs(16));
-        assert_eq!(breaker.admit(secs(1), PROBE), Err(secs(15)));
-        assert_eq!(breaker.admit(secs(16), PROBE), Ok(()), "the probe");
-        assert_eq!(breaker.admit(secs(16), PROBE), Err(PROBE), "only one");
+        assert_eq!(breaker.failed(at(5), None, 1.0), secs(2));
+        assert_eq!(breaker.admit(secs(6), PROBE), Err(secs(1)));
+        assert_eq!(breaker.admit(secs(7), PROBE), Ok(()), "the probe");
+        assert_eq!(breaker.admit(secs(7), PROBE), Err(secs(1)), "only one");
         breaker.worked();
-        assert_eq!(breaker.admit(secs(16), PROBE), Ok(()));
+        assert_eq!(breaker.admit(secs(7), PROBE), Ok(()));
+    }
+
+    /// Ten orgs ask while the API is down for a second: it is one outage, not ten.
+    #[test]
+    fn an_outage_takes_one_step_however_many_calls_it_meets() {
+        let mut breaker = Breaker::closed();
+        let began = |begun_ms, now_ms| Times {
+            begun: Duration::from_millis(begun_ms),
+            now: Duration::from_millis(now_ms),
+        };
+        assert_eq!(breaker.failed(began(0, 100), None, 1.0), secs(1));
+        for org in 1..10 {
+            let wait = breaker.failed(began(org, 100 + org), None, 1.0);
+            assert_eq!(wait, Duration::from_millis(1_000 - org), "until the same moment");
+        }
+        assert_eq!(breaker.admit(secs(2), PROBE), Ok(()), "back after a second, it is asked");
+        // It is still down: the next step, and no org waits for longer than the cap.
+        for step in 2..50 {
+            let now = secs(2 * step);
+            assert!(breaker.failed(Times { begun: now, now }, None, 1.0) <= secs(2));
+        }
     }
 
     #[test]
     fn the_apis_own_wish_holds_for_everybody() {
         let mut breaker = Breaker::closed();
-        assert_eq!(breaker.failed(secs(0), Some(secs(30)), 1.0), secs(30));
+        assert_eq!(breaker.failed(at(0), Some(secs(30)), 1.0), secs(30));
         assert_eq!(breaker.admit(secs(10), PROBE), Err(secs(20)));
         let date = "Thu, 01 Jan 1970 00:01:40 GMT";
         for (text, now_ms, wait) in [

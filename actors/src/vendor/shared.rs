@@ -1,7 +1,7 @@
 //! What all orgs share and an operator can exchange while they run.
 //!
 //! Here: the clients of the vendor's systems, and the turns for reading pages. Not here: what belongs to one org
-//! (`org/context.rs`), when something is exchanged (`Service::reload`).
+//! (`org/context.rs`), when something is exchanged (`service/reload.rs`).
 
 use std::sync::{Arc, PoisonError, RwLock};
 

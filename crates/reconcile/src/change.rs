@@ -9,7 +9,9 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use crate::{
-    id,
+    compound::FieldName,
+    id::{self, Fault},
+    id_list::RecordIds,
     mapping::Mapping,
     row::{self, Row},
 };
@@ -22,8 +24,8 @@ const NO_ID: &str = "000000000000000AAA";
 /// What a change event asks of one sync.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChangeRequest {
-    /// These records changed, or may have (a gap event says no more): IDs of 18 characters, each once, never empty.
-    Records(Vec<String>),
+    /// These records changed, or may have (a gap event says no more); never empty.
+    Records(RecordIds),
     /// Any record of the object may have changed in a transaction that ended then, Unix milliseconds.
     Anything {
         /// None when the event does not say.
@@ -40,10 +42,12 @@ pub enum ChangeProblem {
     #[error("the event has no `ChangeEventHeader` with `entityName` and `recordIds`")]
     NoHeader,
     /// Something in the list is no record ID.
-    #[error("entry {place} of `recordIds` is no record ID")]
+    #[error("entry {place} of `recordIds` {}", fault.sentence())]
     NotAnId {
         /// Its place in the list, counted from 1.
         place: usize,
+        /// What is wrong with it.
+        fault: Fault,
     },
 }
 
@@ -85,48 +89,52 @@ pub fn parse_change(
         return Ok(ChangeRequest::Nothing);
     }
     let ids = header.get("recordIds").and_then(Value::as_array).filter(|ids| !ids.is_empty());
-    let (mut seen, mut canonical) = (BTreeSet::new(), Vec::new());
+    let (mut seen, mut found) = (BTreeSet::new(), RecordIds::default());
     for (place, listed) in ids.ok_or(ChangeProblem::NoHeader)?.iter().enumerate() {
         let listed = listed.as_str().unwrap_or_default();
         // `001*` stands for many records of one object.
         if listed.ends_with('*') || listed == NO_ID {
             return Ok(anything);
         }
-        let id = id::canonical(listed).ok_or(ChangeProblem::NotAnId { place: place + 1 })?;
-        if seen.insert(id.clone()) {
-            canonical.push(id);
+        found.add(&mut seen, place + 1, listed);
+    }
+    Ok(ChangeRequest::Records(found))
+}
+
+/// The changed fields, if the event names them. Those that were emptied or that are sent as a difference are listed
+/// beside the others in some forms of the event.
+fn changed(header: &Map<String, Value>) -> Option<Vec<FieldName>> {
+    let mut all = Vec::new();
+    for list in ["changedFields", "nulledFields", "diffFields"] {
+        let Some(fields) = header.get(list).filter(|fields| !fields.is_null()) else { continue };
+        for field in fields.as_array()? {
+            all.push(FieldName::of(field.as_str()?));
         }
     }
-    Ok(ChangeRequest::Records(canonical))
+    (!all.is_empty()).then_some(all)
 }
 
-/// The changed fields, if the event names them.
-fn changed(header: &Map<String, Value>) -> Option<Vec<&str>> {
-    let fields = header.get("changedFields")?.as_array()?;
-    fields.iter().map(Value::as_str).collect::<Option<Vec<&str>>>().filter(|fields| !fields.is_empty())
-}
-
-/// Parts of a compound field are named with a dot (`BillingAddress.City`); the whole stands for its parts and back.
+/// Whether a field that changed may be one of those; the whole of a compound field stands for its parts and back.
 fn is_watched(header: &Map<String, Value>, watch: &[String]) -> bool {
     let Some(changed) = changed(header).filter(|_| !watch.is_empty()) else { return true };
-    let whole = |name: &str| name.split('.').next().unwrap_or(name).to_ascii_lowercase();
-    let watch: BTreeSet<String> = watch.iter().map(|name| whole(name)).collect();
-    changed.into_iter().any(|name| watch.contains(&whole(name)))
+    let watch: Vec<FieldName> = watch.iter().map(|name| FieldName::of(name)).collect();
+    changed.iter().any(|changed| watch.iter().any(|watched| watched.meets(changed)))
 }
 
+/// A part of a compound field is ours if its own field is; of a whole nobody knows which part has changed.
 fn is_own(header: &Map<String, Value>, mapping: &Mapping, own_user: Option<&str>) -> bool {
     let user = header.get("commitUser").and_then(Value::as_str).and_then(id::canonical);
     let same_user = user.is_some() && user == own_user.and_then(id::canonical);
-    let written = |name: &str| {
+    let written = |name: &FieldName| {
         let fields = mapping.fields().iter().map(|(field, _)| field.as_str());
         fields
             .chain([mapping.external_id_field()])
             .chain(SYSTEM_FIELDS)
-            .any(|own| own.eq_ignore_ascii_case(name))
+            .any(|own| own.eq_ignore_ascii_case(&name.flat))
     };
     same_user
         && mapping.target().eq_ignore_ascii_case(mapping.object())
-        && changed(header).is_some_and(|fields| fields.into_iter().all(written))
+        && changed(header).is_some_and(|fields| fields.iter().all(written))
 }
 
 #[cfg(test)]

@@ -10,8 +10,12 @@ use crate::{
     describe::{Describe, Field, Kind},
     plan::{Desired, RecordProblem},
     row::{self, Row},
-    stored::{Prepared, key, prepare},
+    stored::{Prepared, is_cut, key, prepare},
 };
+
+/// Characters of the longest external ID ("Custom Field Types": a text has up to 255), whatever describe says: it stands
+/// in the URL of a query.
+const EXTERNAL_ID_CHARS_MAX: usize = 255;
 
 /// What must be written. The external ID is in none of the rows: the write adds it.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,12 +67,25 @@ pub fn all_fields(desired: &Desired, describe: &Describe) -> Result<Row, RecordP
     Ok(fields)
 }
 
+/// Names of the fields whose values are longer than they are, so that only a part of them is written.
+pub fn cut_fields(desired: &Desired, describe: &Describe) -> Vec<String> {
+    let fields = desired.fields.iter().filter_map(|(name, value)| Some((describe.field(name)?, value)));
+    fields.filter(|(field, value)| is_cut(field, value)).map(|(field, _)| field.name.clone()).collect()
+}
+
 /// Checks that the external ID field exists, may be matched by, and takes this value.
 pub fn check_external_id(desired: &Desired, field: &str, describe: &Describe) -> Result<(), RecordProblem> {
     let field = describe.field(field).ok_or_else(|| unknown(field, describe))?;
     if !field.external_id {
         let hint = "Tick \"External ID\" for the field in Setup, or name another in `external_id.field`.";
         return Err(RecordProblem::new(&field.name, "it is not an external ID", hint));
+    }
+    let length = desired.external_id.encode_utf16().count();
+    if length > EXTERNAL_ID_CHARS_MAX {
+        let message = format!(
+            "the external ID has {length} characters, no field takes more than {EXTERNAL_ID_CHARS_MAX}"
+        );
+        return Err(RecordProblem::new(&field.name, message, "Let `external_id.from` name a short value."));
     }
     prepare(field, &Value::String(desired.external_id.clone())).map(|_| ())
 }

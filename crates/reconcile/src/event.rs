@@ -2,12 +2,10 @@
 //!
 //! Here: reading a payload. Not here: the channel (`salesforce::cometd`), the records themselves.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
 use crate::{
-    id,
+    id_list::{self, BadId, RecordIds},
     name::namespaced,
     row::{self, Row},
 };
@@ -22,7 +20,7 @@ const NOTE_CHARS_MAX: usize = 255;
 /// Names of the event's fields; the namespace is added where it is missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventFields {
-    /// Comma-separated record IDs.
+    /// A list of record IDs.
     pub ids: String,
     /// The object's API name.
     pub object: Option<String>,
@@ -37,8 +35,10 @@ pub struct EventFields {
 pub struct EventRequest {
     /// The object's API name, if the event names it.
     pub object: Option<String>,
-    /// Record IDs of 18 characters, each once, in the event's order; never empty.
+    /// Record IDs of 18 characters, each once, in the event's order.
     pub ids: Vec<String>,
+    /// What stands among them and is none; never empty if there are no IDs.
+    pub bad: Vec<EventProblem>,
     /// Why, if the event says.
     pub reason: Option<String>,
     /// Joins the event with logs of the org.
@@ -55,12 +55,12 @@ pub enum EventProblem {
         field: String,
     },
     /// Something in the list is no record ID.
-    #[error("entry {place} of `{field}` is no record ID of 15 or 18 characters")]
+    #[error("entry {} of `{field}` {}", bad.place, bad.fault.sentence())]
     NotAnId {
         /// The field that was read.
         field: String,
-        /// Its place in the list, counted from 1.
-        place: usize,
+        /// What is wrong with which entry.
+        bad: BadId,
     },
     /// More IDs than an event may carry.
     #[error("`{field}` carries more than {IDS_MAX} record IDs")]
@@ -79,7 +79,13 @@ impl EventProblem {
                     "Let `event.ids` name the event's field of record IDs, or fill `{field}` when publishing."
                 )
             }
-            Self::NotAnId { .. } => "Publish record IDs separated by commas, nothing else.".to_owned(),
+            Self::NotAnId { field, bad } if bad.cut => format!(
+                "The list ends at 255 characters, so it was cut; publish it in a longer field than `{field}`, or fewer IDs."
+            ),
+            Self::NotAnId { .. } => {
+                "Publish record IDs as Salesforce gives them, with commas between; the list's other records are taken."
+                    .to_owned()
+            }
             Self::TooMany { .. } => format!("Publish several events of at most {IDS_MAX} records."),
         }
     }
@@ -93,35 +99,30 @@ pub fn parse_request(
 ) -> Result<EventRequest, EventProblem> {
     let note =
         |name: &Option<String>| name.as_ref().and_then(|name| note(payload, &namespaced(namespace, name)));
+    let field = namespaced(namespace, &fields.ids);
+    let RecordIds { ids, bad } = ids(payload, &field)?;
+    let bad = bad.into_iter().map(|bad| EventProblem::NotAnId { field: field.clone(), bad }).collect();
     Ok(EventRequest {
-        ids: ids(payload, namespaced(namespace, &fields.ids))?,
+        ids,
+        bad,
         object: note(&fields.object),
         reason: note(&fields.reason),
         correlation_id: note(&fields.correlation_id),
     })
 }
 
-fn ids(payload: &Row, field: String) -> Result<Vec<String>, EventProblem> {
-    let Some(list) = row::get(payload, &field).and_then(Value::as_str) else {
-        return Err(EventProblem::NoIds { field });
-    };
+fn ids(payload: &Row, field: &str) -> Result<RecordIds, EventProblem> {
+    let too_many = || EventProblem::TooMany { field: field.to_owned() };
+    let no_ids = || EventProblem::NoIds { field: field.to_owned() };
+    let list = row::get(payload, field).and_then(Value::as_str).ok_or_else(no_ids)?;
     if list.len() > LIST_CHARS_MAX {
-        return Err(EventProblem::TooMany { field });
+        return Err(too_many());
     }
-    let mut seen = BTreeSet::new();
-    let mut ids = Vec::new();
-    for (place, text) in list.split(',').map(str::trim).enumerate().filter(|(_, text)| !text.is_empty()) {
-        let Some(id) = id::canonical(text) else {
-            return Err(EventProblem::NotAnId { field, place: place + 1 });
-        };
-        if seen.insert(id.clone()) {
-            ids.push(id);
-        }
-    }
-    match ids.len() {
-        0 => Err(EventProblem::NoIds { field }),
-        count if count > IDS_MAX => Err(EventProblem::TooMany { field }),
-        _ => Ok(ids),
+    let found = id_list::read(list);
+    match (found.ids.len(), found.bad.len()) {
+        (0, 0) => Err(no_ids()),
+        (good, bad) if good > IDS_MAX || bad > IDS_MAX => Err(too_many()),
+        _ => Ok(found),
     }
 }
 

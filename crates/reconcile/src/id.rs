@@ -1,12 +1,41 @@
 //! Record IDs: 15 characters with case, or 18 whose last three encode the case of the first 15.
 //!
 //! Here: the long form of either. Not here: whether there is such a record.
+//!
+//! Invariant: an ID of 18 characters whose check letters contradict its first 15 is none: it could only be a typing error,
+//! and a query with it would be refused for all the records that it asks for.
 
 const CHECK: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
 
+/// Why a text is no record ID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It has not 15 or 18 letters and digits.
+    NoId,
+    /// It has 18, but the last three do not belong to the others.
+    CheckLetters,
+}
+
+impl Fault {
+    /// What is wrong, as the rest of a sentence.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::NoId => "is no record ID of 15 or 18 characters",
+            Self::CheckLetters => "is no record ID: its last three characters do not belong to the first 15",
+        }
+    }
+}
+
+/// The 18-character form, or why it has none.
+pub fn check(text: &str) -> Result<String, Fault> {
+    let is_long = |text: &str| text.len() == 18 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    canonical(text).ok_or_else(|| if is_long(text.trim()) { Fault::CheckLetters } else { Fault::NoId })
+}
+
 /// The 18-character form, or `None` if this is no record ID.
 ///
-/// An 18-character ID that a spreadsheet or URL forced into one case gets its case back.
+/// An 18-character ID that a spreadsheet or URL forced into one case gets its case back. One whose check letters do not
+/// belong to its first 15 characters is none.
 pub fn canonical(text: &str) -> Option<String> {
     let text = text.trim();
     if !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
@@ -21,7 +50,8 @@ pub fn canonical(text: &str) -> Option<String> {
             {
                 return Some(restored);
             }
-            Some(text.to_owned())
+            let right = checksum(stem);
+            right.eq_ignore_ascii_case(check).then(|| format!("{stem}{right}"))
         }
         _ => None,
     }

@@ -8,11 +8,15 @@
 
 pub mod change;
 pub mod column;
+mod compound;
 pub mod describe;
 pub mod diff;
 pub mod drift;
 pub mod event;
 pub mod id;
+pub mod id_list;
+pub mod identity;
+mod long_numbers;
 pub mod lookup;
 pub mod mapping;
 pub mod matching;

@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::row::{self, Row};
+use crate::{
+    identity::Identity,
+    row::{self, Row},
+};
 
 /// External IDs in one query: few enough for a short answer, and for the URL of most.
 pub const KEYS_MAX: usize = 200;
@@ -25,23 +28,26 @@ pub enum Match<'rows> {
 
 /// Records read from the target, by external ID.
 #[derive(Clone, Debug)]
-pub struct Existing<'rows>(BTreeMap<String, Vec<&'rows Row>>);
+pub struct Existing<'rows> {
+    by_key: BTreeMap<String, Vec<&'rows Row>>,
+    identity: Identity,
+}
 
 impl<'rows> Existing<'rows> {
     /// Sorts the records by their external ID; one without is left out.
-    pub fn new(rows: &'rows [Row], external_id_field: &str) -> Self {
+    pub fn new(rows: &'rows [Row], external_id_field: &str, identity: Identity) -> Self {
         let mut by_key: BTreeMap<String, Vec<&Row>> = BTreeMap::new();
         for record in rows {
-            if let Some(key) = row::get(record, external_id_field).and_then(text) {
-                by_key.entry(fold(&key)).or_default().push(record);
+            if let Some(key) = external_id(record, external_id_field) {
+                by_key.entry(identity.key(&key)).or_default().push(record);
             }
         }
-        Self(by_key)
+        Self { by_key, identity }
     }
 
-    /// The record with this external ID, case ignored.
+    /// The record with this external ID.
     pub fn find(&self, external_id: &str) -> Match<'rows> {
-        match self.0.get(&fold(external_id)).map(Vec::as_slice) {
+        match self.by_key.get(&self.identity.key(external_id)).map(Vec::as_slice) {
             None | Some([]) => Match::None,
             Some([one]) => Match::One(one),
             Some(many) => Match::Many(many.to_vec()),
@@ -66,16 +72,9 @@ pub fn take_children(rows: &mut [Row], relationship: &str) -> Option<Vec<Row>> {
     complete.then_some(children)
 }
 
-/// The form in which external IDs are compared and queued: trimmed, lower case.
-///
-/// A field marked case-sensitive is folded too: two IDs that differ only in case share a queue and are `Many`.
-pub fn fold(external_id: &str) -> String {
-    external_id.trim().to_lowercase()
-}
-
-/// A number comes back from Salesforce as `42.0` and is the external ID `42`.
-fn text(value: &Value) -> Option<String> {
-    match value {
+/// A record's external ID as text; `None` if it has none. A number comes back from Salesforce as `42.0`.
+pub fn external_id(record: &Row, field: &str) -> Option<String> {
+    match row::get(record, field)? {
         Value::String(text) => Some(text.clone()).filter(|text| !text.trim().is_empty()),
         Value::Number(number) => {
             let text = number.to_string();

@@ -5,18 +5,22 @@
 //! Invariant: what we send, stored and read back, has the same [`Key`]. A naive comparison rewrites records for ever.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
-use serde_json::{Number, Value};
+use serde_json::Value;
 
 use crate::{
     describe::{Field, Kind},
     id,
-    number::{Misfit, SCALE_MAX, rounded},
+    identity::Identity,
+    number::{Decimal, Misfit, SCALE_MAX, rounded},
     plan::RecordProblem,
     row,
 };
 
 /// Whole digits when describe gives no precision ("Custom Field Types": 18 digits).
 const DIGITS_MAX: u32 = 18;
+
+/// Texts of at most so many characters are codes (`USA`, `de_DE`): a part of one is another one, so they are never cut.
+const CODE_CHARS_MAX: usize = 9;
 
 /// The form in which values are compared.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,11 +34,29 @@ pub enum Key {
     /// Value of a checkbox.
     Flag(bool),
     /// Number at the field's scale.
-    Number(f64),
+    Number(Amount),
     /// Days, seconds or milliseconds: date, instant, time of day.
     Time(i64),
     /// A stored value we cannot read; equal to nothing we send.
     Unreadable,
+}
+
+/// A number at its field's scale, as it is compared. Salesforce answers doubles: beyond 2^53 one of those stands for
+/// several numbers, and then only the nearest double can be compared.
+#[derive(Clone, Copy, Debug)]
+pub struct Amount {
+    /// In units of the last digit, if all of them are known.
+    exact: Option<i128>,
+    nearest: f64,
+}
+
+impl PartialEq for Amount {
+    fn eq(&self, other: &Self) -> bool {
+        match (self.exact, other.exact) {
+            (Some(one), Some(other)) => one == other,
+            _ => self.nearest.to_bits() == other.nearest.to_bits(),
+        }
+    }
 }
 
 /// A value ready to send, and its key.
@@ -81,16 +103,26 @@ fn empty(kind: Kind) -> Prepared {
     }
 }
 
+/// Whether a value is longer than its field and will be cut, so that it can be told.
+pub fn is_cut(field: &Field, value: &Value) -> bool {
+    let text = matches!(field.kind, Kind::Text | Kind::TextArea).then(|| value.as_str()).flatten();
+    text.is_some_and(|text| may_be_cut(field) && cut(text.trim_end(), field.length) != text.trim_end())
+}
+
+fn may_be_cut(field: &Field) -> bool {
+    !field.external_id && (field.length == 0 || field.length > CODE_CHARS_MAX)
+}
+
 /// Text is cut to the field's length, since the REST API refuses what is longer (`STRING_TOO_LONG`).
-/// An external ID is never cut: two records could become one.
+/// An external ID is never cut, as two records could become one, nor is a code.
 fn cut_text(field: &Field, value: &Value) -> Result<Prepared, RecordProblem> {
     let text = scalar(field, value)?;
     let text = text.trim_end();
-    let text = if field.external_id {
+    let text = if may_be_cut(field) {
+        cut(text, field.length).trim_end()
+    } else {
         check_length(field, text)?;
         text
-    } else {
-        cut(text, field.length).trim_end()
     };
     Ok(text_prepared(field, text))
 }
@@ -113,8 +145,10 @@ fn text_prepared(field: &Field, text: &str) -> Prepared {
 /// Leading blanks are ignored and line ends are one character, whichever of them Salesforce keeps.
 fn folded(field: &Field, text: &str) -> String {
     let text = text.trim().replace("\r\n", "\n").replace('\r', "\n");
-    let folds = field.kind == Kind::Picklist || (field.external_id && !field.case_sensitive);
-    if folds { text.to_lowercase() } else { text }
+    if field.kind == Kind::Picklist {
+        return text.to_lowercase();
+    }
+    if field.external_id { Identity::of_field(field).key(&text) } else { text }
 }
 
 fn multi_picklist(field: &Field, value: &Value) -> Result<Prepared, RecordProblem> {
@@ -159,10 +193,11 @@ fn checkbox(field: &Field, value: &Value) -> Result<Prepared, RecordProblem> {
 
 fn number(field: &Field, value: &Value) -> Result<Prepared, RecordProblem> {
     let not_a_number = || refuse(field, "the value is not a number", "Answer a number, such as `1250.5`.");
-    let wanted = match value {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok(),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    // A double that was read is known by its shortest text.
+    let (text, read) = match value {
+        Value::Number(number) => (number.to_string(), number.is_f64()),
+        Value::String(text) => (text.trim().to_owned(), false),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return Err(not_a_number()),
     };
     let scale = field.scale.unwrap_or(SCALE_MAX);
     let whole_max = match field.precision {
@@ -173,23 +208,24 @@ fn number(field: &Field, value: &Value) -> Result<Prepared, RecordProblem> {
         let message = format!("the value has more than {whole_max} digits before the point");
         refuse(field, message, "Give the field more digits in Setup, or answer a smaller number.")
     };
-    let number = match rounded(wanted.ok_or_else(not_a_number)?, scale, whole_max) {
-        Ok(number) if field.kind == Kind::Int && number.abs() > f64::from(i32::MAX) => {
+    let number = match rounded(&text, scale, whole_max) {
+        Ok(number) if field.kind == Kind::Int && number.double().abs() > f64::from(i32::MAX) => {
             return Err(too_large());
         }
         Ok(number) => number,
         Err(Misfit::NotANumber) => return Err(not_a_number()),
         Err(Misfit::TooLarge) => return Err(too_large()),
     };
-    Ok(Prepared { value: json_number(number).ok_or_else(not_a_number)?, key: Key::Number(number) })
+    let value = number.json().ok_or_else(|| {
+        let hint = "Answer a number of at most 15 digits, or give the field fewer decimals in Setup.";
+        refuse(field, "the value has more digits than Salesforce takes exactly", hint)
+    })?;
+    Ok(Prepared { value, key: Key::Number(amount(number, read)) })
 }
 
-/// A whole number is sent without a point: Bulk CSV and `int` fields refuse `3.0`.
-fn json_number(number: f64) -> Option<Value> {
-    match format!("{number}").parse::<i64>() {
-        Ok(whole) => Some(Value::Number(whole.into())),
-        Err(_) => Number::from_f64(number).map(Value::Number),
-    }
+fn amount(number: Decimal, read_as_double: bool) -> Amount {
+    let exact = (!read_as_double || !number.is_past_doubles()).then_some(number.units);
+    Amount { exact, nearest: number.double() }
 }
 
 fn moment(field: &Field, value: &Value) -> Result<Prepared, RecordProblem> {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use crate::limits::ApiUsage;
+use crate::limits::{ApiUsage, SMALL_REPLY_BYTES_MAX};
 
 /// Where the version stands in a path; the client puts `v66.0` there.
 pub const VERSION_MARK: &str = "{v}";
@@ -59,6 +59,8 @@ pub struct Call {
     pub body: Body,
     /// How long the whole exchange may take.
     pub timeout: Duration,
+    /// Bytes of its answer, unpacked, that are read at most. For one that is read piece by piece: of a refusal.
+    pub answer_bytes_max: usize,
     /// API calls it counts as: 1, or 0 for the list of versions.
     pub cost: u32,
     /// True if sending it twice does no harm, so a lost answer may be asked for again.
@@ -66,7 +68,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// A read: no body, repeatable, one API call.
+    /// A read: no body, repeatable, one API call, a small answer.
     pub(crate) fn get(path: impl Into<String>, timeout: Duration) -> Self {
         Self::new(Method::Get, path, Body::None, timeout, true)
     }
@@ -80,7 +82,17 @@ impl Call {
         idempotent: bool,
     ) -> Self {
         let path = path.into();
-        Self { method, path, query: Vec::new(), headers: Vec::new(), body, timeout, cost: 1, idempotent }
+        Self {
+            method,
+            path,
+            query: Vec::new(),
+            headers: Vec::new(),
+            body,
+            timeout,
+            answer_bytes_max: SMALL_REPLY_BYTES_MAX,
+            cost: 1,
+            idempotent,
+        }
     }
 }
 

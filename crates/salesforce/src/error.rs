@@ -10,7 +10,7 @@ mod hint;
 
 use serde_json::Value;
 
-use crate::call::Reply;
+use crate::{call::Reply, mend, text::one_line};
 
 /// Characters of a message we keep; validation texts are the customer's and unbounded.
 const MESSAGE_CHARS_MAX: usize = 1_000;
@@ -62,9 +62,8 @@ impl ApiError {
             return None;
         }
         let names = object.get("fields").and_then(Value::as_array);
-        let fields = names.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
-        let code =
-            code.filter(|code| !code.trim().is_empty()).map_or_else(|| http_code(status), str::to_owned);
+        let fields = names.into_iter().flatten().filter_map(Value::as_str).map(one_line).collect();
+        let code = code.filter(|code| !code.trim().is_empty()).map_or_else(|| http_code(status), shorten);
         Some(Self { status, code, message: shorten(message.unwrap_or_default()), fields })
     }
 
@@ -82,7 +81,7 @@ impl ApiError {
             Some(rest) => rest.rsplit_once(':').unwrap_or((rest, "")),
             None => (rest, ""),
         };
-        let fields = fields.split([',', ' ']).filter(|field| !field.is_empty()).map(str::to_owned).collect();
+        let fields = fields.split([',', ' ']).filter(|field| !field.is_empty()).map(one_line).collect();
         Self { status, code: code.trim().to_owned(), message: shorten(message), fields }
     }
 
@@ -106,7 +105,7 @@ pub fn errors_in(reply: &Reply) -> Vec<ApiError> {
         return Vec::new();
     }
     let status = reply.status;
-    let found = match serde_json::from_slice::<Value>(&reply.body) {
+    let found = match mend::json(&reply.body) {
         Ok(Value::Array(items)) if status == 300 => {
             let urls: Vec<_> = items.iter().filter_map(Value::as_str).collect();
             let text = format!("the external id matches {} records: {}", items.len(), urls.join(", "));
@@ -139,7 +138,7 @@ fn error_in_text(status: u16, body: &str) -> ApiError {
     }
     if let Some(code) = xml_text(text, "exceptionCode") {
         let message = xml_text(text, "exceptionMessage").unwrap_or_default();
-        return ApiError { status, code: code.to_owned(), message: shorten(message), fields: Vec::new() };
+        return ApiError { status, code: shorten(code), message: shorten(message), fields: Vec::new() };
     }
     if text.starts_with('<') {
         let title = xml_text(text, "title").or_else(|| xml_text(text, "faultstring")).unwrap_or("no title");
@@ -165,10 +164,10 @@ fn http_code(status: u16) -> String {
 }
 
 fn shorten(text: &str) -> String {
-    let text = text.trim();
+    let text = one_line(text.trim());
     match text.char_indices().nth(MESSAGE_CHARS_MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+        None => text,
     }
 }
 

@@ -5,11 +5,13 @@
 //!
 //! Invariant: only [`CallError::Refused`] and [`CallError::Login`] repeat what Salesforce said.
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
     call::Reply,
     error::{ApiError, ErrorClass, errors_in},
+    mend,
     oauth::{LoginError, refusal::LoginClass},
 };
 
@@ -82,8 +84,13 @@ impl Reply {
 
     /// The JSON of a successful answer.
     pub(crate) fn json(&self) -> Result<Value, CallError> {
+        self.json_as()
+    }
+
+    /// The same as a type, so that what nobody asks for is passed over and not held.
+    pub(crate) fn json_as<T: DeserializeOwned>(&self) -> Result<T, CallError> {
         self.require_success()?;
-        serde_json::from_slice(&self.body).map_err(|error| {
+        mend::json(&self.body).map_err(|error| {
             self.unreadable(format!("{} bytes of body that are no complete JSON: {error}", self.body.len()))
         })
     }

@@ -5,7 +5,7 @@
 //!
 //! Invariant: only `http/client.rs` opens a socket. Nothing reads a clock or draws a random number: time and chance are arguments.
 //!
-//! Each module uses only those before it in this order, which is also the order to read them in: [`limits`], [`call`], [`error`], [`oauth`], [`failure`], [`soql`], [`rest`], [`bulk`], [`cometd`], [`http`].
+//! Each module uses only those before it in this order, which is also the order to read them in: [`limits`], [`mend`], [`call`], [`error`], [`oauth`], [`failure`], [`soql`], [`rest`], [`bulk`], [`cometd`], [`http`].
 
 pub mod bulk;
 pub mod call;
@@ -14,9 +14,11 @@ pub mod error;
 pub mod failure;
 pub mod http;
 pub mod limits;
+pub mod mend;
 pub mod oauth;
 pub mod rest;
 pub mod soql;
+mod text;
 
 /// A Salesforce record: nested relation objects stay nested, `attributes` is kept as received.
 pub type Row = serde_json::Map<String, serde_json::Value>;

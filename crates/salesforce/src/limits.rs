@@ -32,8 +32,21 @@ pub const BULK_FIELDS_MAX: usize = 5_000;
 /// Characters of one record (BULKDOC, "Bulk API Limits").
 pub const BULK_RECORD_CHARS_MAX: usize = 400_000;
 
-/// Bytes of an answer we are willing to hold, decompressed.
+/// Bytes of an answer with events or with a page of records that we are willing to hold, decompressed.
 pub const REPLY_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of an answer to a small question: limits, versions, a job; and of any refusal.
+pub const SMALL_REPLY_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of an answer to a write of up to 200 records, each with the texts of what it was refused for.
+pub const WRITE_REPLY_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes of a description: the largest objects have 800 fields and picklists of a thousand values.
+pub const DESCRIBE_REPLY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Values in the JSON of one answer: 2,000 records of 750 fields. Each takes some 30 to 100 bytes of memory, so a body
+/// of `[0,0,…]` would take sixteen times its own size.
+pub const JSON_VALUES_MAX: usize = 1_500_000;
+/// Bytes of all bodies that are held at a time, over all orgs, beside those of small ones.
+pub const BODIES_BYTES_MAX: usize = 3 * REPLY_BYTES_MAX;
+/// Bytes up to which a body is small: many of them may be held.
+pub const SMALL_BODY_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of an answer that is read piece by piece: a Bulk upload of the largest size, and an error beside each record.
 pub const DOWNLOAD_BYTES_MAX: usize = 1024 * 1024 * 1024;
 /// Time to open a connection.
@@ -56,6 +69,7 @@ pub const EVENT_RETENTION: Duration = Duration::from_hours(72);
 pub const ASSERTION_SECS: i64 = 180;
 
 const _: () = assert!(BULK_UPLOAD_BYTES_MAX < DOWNLOAD_BYTES_MAX);
+const _: () = assert!(REPLY_BYTES_MAX <= BODIES_BYTES_MAX);
 const _: () = assert!(QUERY_URL_BYTES_MAX * 2 < REQUEST_HEAD_BYTES_MAX);
 const _: () = assert!(BULK_FIELD_CHARS_MAX < BULK_RECORD_CHARS_MAX);
 const _: () = assert!(BULK_RECORD_CHARS_MAX * 4 < BULK_UPLOAD_BYTES_MAX);

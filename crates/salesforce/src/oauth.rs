@@ -18,6 +18,7 @@ use url::Url;
 use crate::{
     call::Reply,
     error::{ApiError, errors_in},
+    mend,
 };
 use refusal::LoginClass;
 
@@ -189,8 +190,7 @@ impl Login {
             return Err(LoginError::Refused { status, code, description: message });
         }
         let unreadable = |what: &str| LoginError::Unreadable { status: reply.status, what: what.to_owned() };
-        let answer: Value =
-            serde_json::from_slice(&reply.body).map_err(|_| unreadable("it is no complete JSON"))?;
+        let answer: Value = mend::json(&reply.body).map_err(|_| unreadable("it is no complete JSON"))?;
         let text = |name: &str| answer.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         let access_token = text("access_token").ok_or_else(|| unreadable("`access_token` is missing"))?;
         let instance_url = text("instance_url").ok_or_else(|| unreadable("`instance_url` is missing"))?;
@@ -286,6 +286,16 @@ impl LoginError {
     pub fn is_app_policy(&self) -> bool {
         match self {
             Self::Refused { description, .. } => refusal::is_app_policy(description),
+            Self::Key { .. } | Self::Host { .. } | Self::Transport { .. } | Self::Unreadable { .. } => false,
+        }
+    }
+
+    /// True if another login was under way, which is over in a second or two, however often it is met.
+    pub fn is_meeting(&self) -> bool {
+        match self {
+            Self::Refused { code, description, .. } => {
+                code == "invalid_grant" && refusal::is_meeting(description)
+            }
             Self::Key { .. } | Self::Host { .. } | Self::Transport { .. } | Self::Unreadable { .. } => false,
         }
     }

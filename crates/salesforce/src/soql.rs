@@ -92,14 +92,18 @@ impl Select {
         self
     }
 
-    /// Adds `field IN (…)`. No values match no record.
-    pub fn where_in<T: AsRef<str>>(mut self, field: &str, values: &[T]) -> Self {
-        if values.is_empty() {
-            self.conditions.push("Id = null".into());
-        } else {
-            let list: Vec<_> = values.iter().map(|value| quote(value.as_ref())).collect();
-            self.conditions.push(format!("{field} IN ({})", list.join(",")));
-        }
+    /// Adds `field IN (…)` for a field of text. No values match no record.
+    pub fn where_in<T: AsRef<str>>(self, field: &str, values: &[T]) -> Self {
+        self.where_among(field, &values.iter().map(|value| quote(value.as_ref())).collect::<Vec<_>>())
+    }
+
+    /// The same for literals as they stand in a statement: text by [`quote`], numbers bare.
+    pub fn where_among(mut self, field: &str, literals: &[String]) -> Self {
+        let condition = match literals {
+            [] => "Id = null".to_owned(),
+            list => format!("{field} IN ({})", list.join(",")),
+        };
+        self.conditions.push(condition);
         self
     }
 
@@ -155,23 +159,23 @@ impl Select {
         soql
     }
 
-    /// Cuts `values` so that the statement with `where_in(field, part)` takes at most `bytes_max` bytes in a URL and
-    /// no list is longer than [`IN_LIST_MAX`]. A value too long for the budget gets a part of its own.
-    pub fn chunks<'a, T: AsRef<str>>(&self, field: &str, values: &'a [T], bytes_max: usize) -> Vec<&'a [T]> {
+    /// Cuts `literals` so that the statement with `where_among(field, part)` takes at most `bytes_max` bytes in a URL and
+    /// no list is longer than [`IN_LIST_MAX`]. A literal too long for the budget gets a part of its own.
+    pub fn chunks<'a>(&self, field: &str, literals: &'a [String], bytes_max: usize) -> Vec<&'a [String]> {
         let base = encoded_len(&self.clone().where_in(field, &[""]).to_soql());
         let budget = bytes_max.saturating_sub(base);
         let mut parts = Vec::new();
         let (mut start, mut used) = (0, 0);
-        for (index, value) in values.iter().enumerate() {
-            let bytes = encoded_len(&quote(value.as_ref())) + encoded_len(",");
+        for (index, literal) in literals.iter().enumerate() {
+            let bytes = encoded_len(literal) + encoded_len(",");
             if index > start && (used + bytes > budget || index - start == IN_LIST_MAX) {
-                parts.push(&values[start..index]);
+                parts.push(&literals[start..index]);
                 (start, used) = (index, 0);
             }
             used += bytes;
         }
-        if start < values.len() {
-            parts.push(&values[start..]);
+        if start < literals.len() {
+            parts.push(&literals[start..]);
         }
         parts
     }

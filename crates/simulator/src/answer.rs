@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 use crate::data::Refusal;
 use crate::soql::SoqlError;
 
+/// Stands in a record's text for half an emoji, as a text has that was cut in its middle: answers say `\ud83d` for it.
+pub const HALF_EMOJI: char = '\u{e83d}';
+
 pub(crate) const JSON: &str = "application/json;charset=UTF-8";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +30,10 @@ pub(crate) enum FollowUp {
 
 impl Answer {
     pub(crate) fn json(status: u16, body: &Value) -> Self {
-        Self::text(status, JSON, body.to_string().into_bytes())
+        let text = body.to_string();
+        // JSON can name half of a surrogate pair, our texts cannot hold one.
+        let text = if text.contains(HALF_EMOJI) { text.replace(HALF_EMOJI, "\\ud83d") } else { text };
+        Self::text(status, JSON, text.into_bytes())
     }
 
     pub(crate) fn empty(status: u16) -> Self {

@@ -24,6 +24,7 @@
 //! | `PUT /orgs/{org}/locked-rows`, `…/lost-bulk-rows` `n`, `…/held-jobs` `true\|false` | record and job faults |
 //! | `POST`, `DELETE /orgs/{org}/faults` `{"path":…,"harm":{"status":503}\|"lose_answer","count":n}` | HTTP faults |
 //! | the same with `"harm":{"answer":{"status":…,"body":…}}` or `"harm":"half"` | any answer, half of one |
+//! | the same with `"harm":{"zeros":n}` | a small packed answer that unpacks to a list of n zeros |
 //! | `POST /orgs/{org}/row-faults` `{"key":…,"code":…,"message":…,"fields":[…],"count":n}` | refused records |
 //! | `PUT /orgs/{org}/end-next-job` `{"after_rows":n,"aborted":false,"message":…}`, `GET …/jobs` | Bulk jobs |
 //! | `POST /orgs/{org}/expire-jobs` | Bulk jobs that have ended are gone |
@@ -38,6 +39,7 @@
 //! | `PUT /vendor/answers/{key}` any JSON or `null`, `DELETE /vendor/answers` | what is known |
 //! | `POST /vendor/bump/{key}` | changes what is made up |
 //! | `GET`, `DELETE /vendor/requests` | the log of look-ups |
+//! | `PUT /vendor/zeros` n or `null` | a small packed answer that unpacks to a list of n zeros |
 //! | `POST /vendor/faults` `{"status":503,"count":n}`, `PUT /vendor/down`, `PUT /vendor/garbage`, `PUT /vendor/refused/{key}` status | faults |
 
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -210,6 +212,7 @@ fn vendor_call(
             Ok(Value::Null)
         }
         ("PUT", ["down"]) => Ok(json!(vendor.set_down(read(body)?))),
+        ("PUT", ["zeros"]) => Ok(json!(vendor.answer_zeros(read(body)?))),
         ("PUT", ["garbage"]) => Ok(json!(vendor.answer_garbage(read(body)?))),
         _ => Err(nothing_here(path)),
     }

@@ -3,6 +3,9 @@
 //! Here: which request, record or Bulk job is hit and how. Not here: performing it (`server.rs`, `org/writes.rs`,
 //! `api/bulk`).
 
+use std::io::Write as _;
+
+use flate2::{Compression, write::GzEncoder};
 use serde::Deserialize;
 
 use crate::data::Refusal;
@@ -16,6 +19,8 @@ pub(crate) enum HttpFaultEffect {
     Status(u16),
     /// Answered with this status and body, without being done.
     Answer { status: u16, body: String },
+    /// Not done; a small packed answer that unpacks to a list of so many zeros.
+    Zeros(usize),
     /// Done, but half of the answer's body is missing, though nothing else tells.
     Half,
     /// Done, but the connection breaks in the middle of the answer.
@@ -125,6 +130,19 @@ pub(crate) fn body(status: u16) -> (&'static str, String) {
         503 => json("SERVER_UNAVAILABLE", "Server Unavailable"),
         _ => ("text/html", format!("<html><body><h1>{status}</h1></body></html>")),
     }
+}
+
+/// A list of so many zeros, packed: a thousandth of its size.
+pub(crate) fn packed_zeros(count: usize) -> Vec<u8> {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+    let block = "0,".repeat(4_096);
+    // Writing to memory does not fail.
+    let _ = packed.write_all(b"[");
+    for _ in 0..count / 4_096 {
+        let _ = packed.write_all(block.as_bytes());
+    }
+    let _ = packed.write_all(b"0]");
+    packed.finish().unwrap_or_default()
 }
 
 /// What such a body calls itself.

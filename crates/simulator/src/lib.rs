@@ -41,6 +41,7 @@ mod server;
 mod soql;
 mod vendor;
 
+pub use answer::HALF_EMOJI;
 pub use cometd::{
     CometdFault, CometdFaultEffect, HangUp, LoggedMessage, LoggedSubscribe, Refuse, RequestKind, Streaming,
     Wording, WrittenPart,

@@ -77,6 +77,8 @@ pub struct OrgOptions {
     /// Fields, objects (`X__c`) and events (`X__e`) beyond the standard ones and the package's; the integration user
     /// has every right on them.
     pub custom_fields: Vec<CustomField>,
+    /// Fields of text that tell case apart, such as `Enrichment__c.External_Id__c`.
+    pub case_sensitive: Vec<String>,
 }
 
 impl OrgOptions {
@@ -102,6 +104,7 @@ impl Default for OrgOptions {
             profile: Profile::default(),
             taken: Vec::new(),
             custom_fields: Vec::new(),
+            case_sensitive: Vec::new(),
         }
     }
 }

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::faults;
 use crate::row::Row;
 
 /// The most records that one look-up may ask about.
@@ -58,11 +59,13 @@ struct AskedRecord {
 struct VendorState {
     answers: HashMap<String, Option<Value>>,
     bumps: HashMap<String, u64>,
+    raw: HashMap<String, String>,
     refused: HashMap<String, u16>,
     requests: VecDeque<LoggedLookup>,
     fail: Option<(u16, u32)>,
     down: bool,
     garbage: bool,
+    zeros: Option<usize>,
     /// Look-ups under way, and the most there were.
     at_once: (usize, usize),
 }
@@ -100,6 +103,11 @@ impl VendorHandle {
     /// case aside). `None`: nothing is known.
     pub fn set_answer(&self, key: &str, answer: Option<Value>) {
         self.vendor.state().answers.insert(companies::plain(key), answer);
+    }
+
+    /// From now on what is answered as a record's `data`, byte for byte, valid JSON or not.
+    pub fn set_raw(&self, key: &str, data: &str) {
+        self.vendor.state().raw.insert(companies::plain(key), data.to_owned());
     }
 
     /// Takes back every `set_answer`.
@@ -141,6 +149,11 @@ impl VendorHandle {
     /// While down every look-up answers 503.
     pub fn set_down(&self, down: bool) {
         self.vendor.state().down = down;
+    }
+
+    /// While set, every look-up answers 200 with a small packed body that unpacks to a list of so many zeros.
+    pub fn answer_zeros(&self, zeros: Option<usize>) {
+        self.vendor.state().zeros = zeros;
     }
 
     /// While set, every look-up answers 200 with something that is not JSON.
@@ -186,6 +199,11 @@ fn answer(state: &mut VendorState, lookup: &Lookup) -> HttpResponse {
     if state.garbage {
         return HttpResponse::Ok().content_type("text/html").body("<html>maintenance</html>");
     }
+    if let Some(zeros) = state.zeros {
+        let mut response = HttpResponse::Ok();
+        response.insert_header(("Content-Encoding", "gzip")).content_type("application/json");
+        return response.body(faults::packed_zeros(zeros));
+    }
     if lookup.records.is_empty() || lookup.records.len() > RECORDS_MAX {
         let text = format!("{} records: a look-up takes 1 to {RECORDS_MAX}", lookup.records.len());
         return HttpResponse::UnprocessableEntity().json(json!({"error": text}));
@@ -194,9 +212,10 @@ fn answer(state: &mut VendorState, lookup: &Lookup) -> HttpResponse {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
         return HttpResponse::build(status).json(json!({"error": "one of the records cannot be answered"}));
     }
-    let records: Vec<Value> =
-        lookup.records.iter().map(|asked| json!({"id": asked.id, "data": data(state, asked)})).collect();
-    HttpResponse::Ok().json(json!({"records": records}))
+    let one = |asked: &AskedRecord| format!(r#"{{"id":{},"data":{}}}"#, json!(asked.id), text(state, asked));
+    let records: Vec<String> = lookup.records.iter().map(one).collect();
+    let body = format!(r#"{{"records":[{}]}}"#, records.join(","));
+    HttpResponse::Ok().content_type("application/json").body(body)
 }
 
 fn log(state: &mut VendorState, lookup: &Lookup) {
@@ -229,6 +248,12 @@ fn names(asked: &AskedRecord) -> impl Iterator<Item = String> + Clone {
 
 fn refused(state: &VendorState, asked: &AskedRecord) -> Option<u16> {
     names(asked).find_map(|name| state.refused.get(&name)).copied()
+}
+
+/// What is answered about a record.
+fn text(state: &VendorState, asked: &AskedRecord) -> String {
+    let raw = names(asked).find_map(|name| state.raw.get(&name));
+    raw.cloned().unwrap_or_else(|| data(state, asked).to_string())
 }
 
 fn data(state: &VendorState, asked: &AskedRecord) -> Value {

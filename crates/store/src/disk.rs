@@ -14,7 +14,8 @@
 
 use std::{
     collections::HashMap,
-    fs::{self, File},
+    fs::File,
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Arc,
@@ -26,7 +27,7 @@ use crate::{
     commands::BODY_BYTES_MAX,
     entry::{FORMAT, Mark},
     error::StoreError,
-    files::{self, file},
+    files::{self, FileIdentity, file},
     frame,
     keys::{KINDS, Key},
     options::{Durability, Options},
@@ -42,6 +43,8 @@ const OPEN_ATTEMPTS_MAX: u32 = 40;
 /// Time between them.
 const OPEN_PAUSE: Duration = Duration::from_millis(25);
 
+/// sled's log, in the directory of the database.
+const LOG: &str = "db";
 /// Bytes of a piece of a long value.
 const PIECE_BYTES: usize = 6 * 1024;
 /// Values that sled lets come together in one page: it splits one of more than 16, and merges one of 4 into another.
@@ -70,6 +73,10 @@ pub(crate) trait Disk: Send {
     fn given_before(&self) -> Option<Seq>;
     /// Bytes that are free where the entries are; None if nobody knows.
     fn free_bytes(&self) -> Option<u64>;
+    /// The file that is gone, or another one by now: what is written reaches nobody any more.
+    fn gone(&self) -> Option<PathBuf> {
+        None
+    }
     /// Writes all or nothing, and waits until it is safe. Says in words why not.
     fn commit(&mut self, writes: Vec<Write>) -> Result<(), String>;
 }
@@ -87,12 +94,14 @@ pub(crate) struct SledDisk {
     superblock_file: File,
     db_dir: PathBuf,
     lock: Arc<File>,
+    /// Which file the log was when it was opened.
+    identity: FileIdentity,
 }
 
 impl SledDisk {
     /// Opens the database of a directory, creating both if need be.
     pub(crate) fn open(dir: &Path, options: Options) -> Result<Self, StoreError> {
-        fs::create_dir_all(dir).map_err(|source| file("create", dir, source))?;
+        files::create_private_dir(dir)?;
         let lock = files::lock(dir)?;
         files::finish_swap(dir)?;
         Self::open_in(dir, files::DATABASE, lock, options)
@@ -120,7 +129,8 @@ impl SledDisk {
         options: Options,
     ) -> Result<Self, StoreError> {
         let db_dir = dir.join(name);
-        fs::create_dir_all(&db_dir).map_err(|source| file("create", &db_dir, source))?;
+        files::create_private_dir(&db_dir)?;
+        files::make_private(&db_dir)?;
         let superblock = superblock::read(&db_dir)?;
         if let Some(Superblock { format: found, .. }) = superblock.filter(|known| known.format != FORMAT) {
             return Err(StoreError::Format { found, known: FORMAT });
@@ -144,8 +154,9 @@ impl SledDisk {
             }
         };
         let pieces = values_in_pieces(&db)?;
+        let identity = files::identity(&db_dir.join(LOG))?;
         let superblock_file = superblock::open(&db_dir)?;
-        Ok(Self { db, pieces, log, superblock, superblock_file, db_dir, lock })
+        Ok(Self { db, pieces, log, superblock, superblock_file, db_dir, lock, identity })
     }
 }
 
@@ -223,6 +234,17 @@ impl Disk for SledDisk {
 
     fn given_before(&self) -> Option<Seq> {
         self.superblock.map(|superblock| superblock.sequence)
+    }
+
+    /// Whoever cannot be asked is not taken for gone.
+    fn gone(&self) -> Option<PathBuf> {
+        let path = self.db_dir.join(LOG);
+        match files::identity(&path) {
+            Ok(now) if now == self.identity => None,
+            Ok(_) => Some(path),
+            Err(StoreError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => Some(path),
+            Err(_) => None,
+        }
     }
 
     fn free_bytes(&self) -> Option<u64> {

@@ -23,6 +23,10 @@ use crate::{
     seq::Seq,
 };
 
+/// No change is put back for longer than this, twice the longest wait of those who write: a time beyond was told by a
+/// clock that ran ahead.
+const DUE_AHEAD_MAX_MS: u64 = 2 * 60 * 60 * 1_000;
+
 /// Who has a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Flight {
@@ -198,10 +202,21 @@ impl Egress {
             && due_ms <= now_ms
         {
             self.timed.pop_first();
-            if let Some(waiting) = self.changes.get_mut(&seq) {
-                waiting.due_ms = 0;
-            }
-            self.offer(seq);
+            self.is_due(seq);
+        }
+        let mut beyond = 0;
+        while let Some(&(due_ms, seq)) = self.timed.last()
+            && due_ms > now_ms.saturating_add(DUE_AHEAD_MAX_MS)
+        {
+            self.timed.pop_last();
+            self.is_due(seq);
+            beyond += 1;
+        }
+        if beyond > 0 {
+            tracing::warn!(
+                changes = beyond,
+                "changes were put back for longer than any wait, so the clock was set back since: they are due now"
+            );
         }
         // One lane at a time: a live change must not wait for a job that a refresh fills.
         let oldest = |target: &Target, lane| {
@@ -214,6 +229,13 @@ impl Egress {
         let Some((lane, target)) = first else { return Vec::new() };
         let ready = target.ready.range((lane, Seq::MIN)..=(lane, up_to));
         ready.take(changes_max).map(|(_, seq)| *seq).collect()
+    }
+
+    fn is_due(&mut self, seq: Seq) {
+        if let Some(waiting) = self.changes.get_mut(&seq) {
+            waiting.due_ms = 0;
+        }
+        self.offer(seq);
     }
 
     /// The earliest due time among the changes that may be offered.

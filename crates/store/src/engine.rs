@@ -8,6 +8,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -32,6 +33,25 @@ use crate::{
 /// Pages of rows removed with one command, because they are too old.
 const PAGES_EXPIRED_MAX: usize = 16;
 
+/// Why the store is of no more use.
+#[derive(Clone, Debug)]
+pub(crate) enum Poison {
+    /// A commit failed; what the database said.
+    Commit(String),
+    /// The database was deleted, moved or replaced.
+    Gone(PathBuf),
+}
+
+impl Poison {
+    /// The answer to every call from then on.
+    pub(crate) fn error(&self) -> StoreError {
+        match self {
+            Self::Commit(cause) => StoreError::Poisoned { cause: cause.clone() },
+            Self::Gone(path) => StoreError::Gone { path: path.clone() },
+        }
+    }
+}
+
 /// Everything that the thread owns.
 pub(crate) struct Engine {
     pub(crate) index: Index,
@@ -42,7 +62,7 @@ pub(crate) struct Engine {
     waiting: HashMap<Vec<u8>, Option<Vec<u8>>>,
     /// Bytes written and read since the last commit.
     bytes: usize,
-    poison: Option<String>,
+    poison: Option<Poison>,
     reads: Arc<ReadCounters>,
     disk: Box<dyn Disk>,
 }
@@ -94,9 +114,14 @@ impl Engine {
     /// An error once a commit has failed.
     pub(crate) fn alive(&self) -> Result<(), StoreError> {
         match &self.poison {
-            Some(cause) => Err(StoreError::Poisoned { cause: cause.clone() }),
+            Some(poison) => Err(poison.error()),
             None => Ok(()),
         }
+    }
+
+    /// Why the store is of no more use, if it is not.
+    pub(crate) fn poison(&self) -> Option<&Poison> {
+        self.poison.as_ref()
     }
 
     /// Bytes written and read since the last commit.
@@ -107,12 +132,20 @@ impl Engine {
     /// Writes what waits, and waits until it is safe.
     pub(crate) fn commit(&mut self) {
         self.bytes = 0;
-        if self.waiting.is_empty() || self.poison.is_some() {
+        if self.poison.is_some() {
+            return;
+        }
+        if let Some(path) = self.disk.gone() {
+            tracing::error!(path = %path.display(), "the database is gone; the store answers no more calls");
+            self.poison = Some(Poison::Gone(path));
+            return;
+        }
+        if self.waiting.is_empty() {
             return;
         }
         if let Err(cause) = self.disk.commit(self.waiting.drain().collect()) {
             tracing::error!(cause, "a commit failed; the store answers no more calls");
-            self.poison = Some(cause);
+            self.poison = Some(Poison::Commit(cause));
         }
     }
 

@@ -215,6 +215,12 @@ pub enum StoreError {
         /// What the database said to the failed commit.
         cause: String,
     },
+    /// The database was deleted, moved or replaced under us.
+    #[error("the store has stopped, because `{path}` was deleted, moved or replaced while orgpipe ran")]
+    Gone {
+        /// Its log.
+        path: PathBuf,
+    },
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
@@ -270,6 +276,11 @@ impl StoreError {
                  acknowledged is safe."
                     .to_owned()
             }
+            Self::Gone { .. } => {
+                "Put the data directory back, or restore a copy of it, before the next start. Without one an empty \
+                 directory is begun: then refresh every org."
+                    .to_owned()
+            }
             Self::Full { .. } => {
                 "Look why the org is not written to: parked, paused for its API calls, or slow.".to_owned()
             }
@@ -310,6 +321,7 @@ impl StoreError {
             | Self::Write { .. }
             | Self::Read { .. }
             | Self::Poisoned { .. }
+            | Self::Gone { .. }
             | Self::Closed
             | Self::Ended => true,
             Self::Full { .. }

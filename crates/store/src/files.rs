@@ -10,8 +10,9 @@
 //! Here: the lock, leftovers, and one database in the place of another. Not here: anything in the database (`disk.rs`).
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     sync::Arc,
     thread,
@@ -32,6 +33,42 @@ const COMPACT_OLD: &str = "compact.old";
 pub(crate) const IMPORT_NEW: &str = "import.new";
 /// Times we look whether a file is free, and time between them.
 const LOOKS: (u32, Duration) = (200, Duration::from_millis(25));
+
+/// Mode of the directories that we make: records of customers lie in them.
+const DIR_MODE: u32 = 0o700;
+/// Mode of the files that we make.
+pub(crate) const FILE_MODE: u32 = 0o600;
+
+/// What makes a file this one and no other, whatever its name: device and inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileIdentity {
+    device: u64,
+    inode: u64,
+}
+
+/// Which file a path leads to now.
+pub(crate) fn identity(path: &Path) -> Result<FileIdentity, StoreError> {
+    let about = fs::metadata(path).map_err(|source| file("read", path, source))?;
+    Ok(FileIdentity { device: about.dev(), inode: about.ino() })
+}
+
+/// The rights of everybody but the owner.
+const OF_OTHERS: u32 = 0o077;
+
+/// Makes a directory that only its owner may look into. One that is there stays as it is.
+pub(crate) fn create_private_dir(dir: &Path) -> Result<(), StoreError> {
+    let made = DirBuilder::new().recursive(true).mode(DIR_MODE).create(dir);
+    made.map_err(|source| file("create", dir, source))
+}
+
+/// Shuts a directory that is ours alone to everybody else; earlier versions left it open.
+pub(crate) fn make_private(dir: &Path) -> Result<(), StoreError> {
+    let about = fs::metadata(dir).map_err(|source| file("read", dir, source))?;
+    if about.permissions().mode() & OF_OTHERS == 0 {
+        return Ok(());
+    }
+    fs::set_permissions(dir, Permissions::from_mode(DIR_MODE)).map_err(|source| file("protect", dir, source))
+}
 
 /// Is there a database, also one that a compaction has put aside?
 pub(crate) fn has_database(dir: &Path) -> bool {
@@ -115,8 +152,9 @@ pub(crate) fn wait_until_free(db_dir: &Path) -> Result<(), StoreError> {
 /// Takes the lock that makes us the only user of the directory.
 pub(crate) fn lock(dir: &Path) -> Result<Arc<File>, StoreError> {
     let path = dir.join("orgpipe.lock");
-    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-    let mut lock = opened.map_err(|source| file("open", &path, source))?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE);
+    let mut lock = options.open(&path).map_err(|source| file("open", &path, source))?;
     if !FileExt::try_lock_exclusive(&lock).map_err(|source| file("lock", &path, source))? {
         let mut holder = String::new();
         // Who it is only helps the reader of the error: without it the error stands as well.

@@ -58,6 +58,11 @@ pub(crate) struct Ended<'a> {
 
 impl Org {
     /// Every entry of it is to go.
+    /// Also one for which no record has come in has something stored: its positions.
+    pub(crate) fn has_anything(&self) -> bool {
+        self.ledger.counts.records_in > 0 || !self.positions.is_empty()
+    }
+
     pub(crate) fn forget(&self, step: &mut Step<'_>) {
         let org = step.org;
         step.remove(&Key::Ledger { org });

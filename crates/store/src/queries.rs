@@ -102,8 +102,8 @@ impl Engine {
     }
 
     pub(crate) fn orgs(&self) -> Vec<(String, Counts)> {
-        let counted = self.index.orgs.iter().map(|(org, found)| (org.clone(), found.ledger.counts));
-        let mut orgs: Vec<_> = counted.filter(|(_, counts)| counts.records_in > 0).collect();
+        let stored = self.index.orgs.iter().filter(|(_, found)| found.has_anything());
+        let mut orgs: Vec<_> = stored.map(|(org, found)| (org.clone(), found.ledger.counts)).collect();
         orgs.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         orgs
     }

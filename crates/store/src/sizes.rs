@@ -27,7 +27,22 @@ pub(crate) fn name(org: &str, what: &'static str, name: &str) -> Result<(), Stor
 
 /// A body.
 pub(crate) fn body(org: &str, body: &[u8]) -> Result<(), StoreError> {
-    at_most(org, "body", body.len(), BODY_BYTES_MAX)
+    body_bytes(org, body.len())
+}
+
+/// The same by its size.
+pub(crate) fn body_bytes(org: &str, bytes: usize) -> Result<(), StoreError> {
+    at_most(org, "body", bytes, BODY_BYTES_MAX)
+}
+
+/// A text for operators that has been cut already.
+pub(crate) fn text(org: &str, text: &str) -> Result<(), StoreError> {
+    at_most(org, "text", text.len(), TEXT_BYTES_MAX)
+}
+
+/// What led to a record's end.
+pub(crate) fn trail_bytes(org: &str, bytes: usize) -> Result<(), StoreError> {
+    at_most(org, "trail", bytes, TRAIL_BYTES_MAX)
 }
 
 /// The list of a job's changes.
@@ -81,7 +96,7 @@ fn dead(org: &str, dead: &[NewDead]) -> Result<(), StoreError> {
 fn subjects(org: &str, subjects: &[Subject]) -> Result<(), StoreError> {
     for subject in subjects {
         name(org, "name of a record", &subject.record)?;
-        at_most(org, "trail", subject.trail.len(), TRAIL_BYTES_MAX)?;
+        trail_bytes(org, subject.trail.len())?;
     }
     let bytes = subjects.iter().map(|subject| subject.record.len() + subject.trail.len() + SUBJECT_BYTES_MAX);
     at_most(org, "list of subjects", bytes.sum(), BODY_BYTES_MAX)

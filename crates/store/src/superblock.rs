@@ -15,11 +15,15 @@
 use std::{
     fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::FileExt as _,
+    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::Path,
 };
 
-use crate::{error::StoreError, files::file, seq::Seq};
+use crate::{
+    error::StoreError,
+    files::{FILE_MODE, file},
+    seq::Seq,
+};
 
 /// Its file, named as the first version named it.
 const NAME: &str = "orgpipe.note";
@@ -46,7 +50,7 @@ pub(crate) fn read(db_dir: &Path) -> Result<Option<Superblock>, StoreError> {
 /// The file, to be written to.
 pub(crate) fn open(db_dir: &Path) -> Result<File, StoreError> {
     let path = db_dir.join(NAME);
-    let opened = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+    let opened = OpenOptions::new().write(true).create(true).truncate(false).mode(FILE_MODE).open(&path);
     opened.map_err(|source| file("open", &path, source))
 }
 

@@ -19,7 +19,10 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{engine::Engine, error::StoreError};
+use crate::{
+    engine::{Engine, Poison},
+    error::StoreError,
+};
 
 /// Calls that may wait for the thread; more callers wait to send.
 const CALLS_WAITING_MAX: usize = 1_024;
@@ -44,7 +47,7 @@ pub(crate) struct Worker {
     thread: Option<JoinHandle<()>>,
     closed: AtomicBool,
     /// Why a commit failed; closed when the thread ends.
-    failure: watch::Receiver<Option<String>>,
+    failure: watch::Receiver<Option<Poison>>,
 }
 
 impl Worker {
@@ -101,7 +104,7 @@ impl Worker {
         let mut failure = self.failure.clone();
         let cause = failure.wait_for(Option::is_some).await.ok().and_then(|cause| cause.clone());
         match cause {
-            Some(cause) => StoreError::Poisoned { cause },
+            Some(poison) => poison.error(),
             None if self.closed.load(Ordering::Acquire) => StoreError::Closed,
             None => StoreError::Ended,
         }
@@ -153,7 +156,7 @@ fn carry_out(engine: &Mutex<Engine>, work: Work) {
     answer(&engine);
 }
 
-fn run(mut engine: Engine, mut inbox: mpsc::Receiver<Message>, tell: &watch::Sender<Option<String>>) {
+fn run(mut engine: Engine, mut inbox: mpsc::Receiver<Message>, tell: &watch::Sender<Option<Poison>>) {
     let mut closer = None;
     let mut answers: Vec<Answer> = Vec::new();
     while let Some(first) = inbox.blocking_recv() {
@@ -170,8 +173,8 @@ fn run(mut engine: Engine, mut inbox: mpsc::Receiver<Message>, tell: &watch::Sen
             next = if room { inbox.try_recv().ok() } else { None };
         }
         engine.commit();
-        if let Err(StoreError::Poisoned { cause }) = engine.alive() {
-            tell.send_replace(Some(cause));
+        if let Some(poison) = engine.poison() {
+            tell.send_replace(Some(poison.clone()));
         }
         for answer in answers.drain(..) {
             answer(&engine);

@@ -1,4 +1,6 @@
-//! How the demo looks: a table, a line, a summary. Pure: from the service's view to text.
+//! How the demo looks: a table, a line, a summary. Pure.
+//!
+//! Here: from the service's view to text. Not here: what happens in the demo (`demo`).
 
 use std::time::Duration;
 

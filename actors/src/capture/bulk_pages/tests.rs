@@ -1,4 +1,4 @@
-//! What follows from looks, pages and refusals.
+//! What follows for the run from looks at a job, from pages of its results and from refusals.
 
 use orgpipe_reconcile::describe::Kind;
 use orgpipe_salesforce::error::ApiError;

@@ -159,8 +159,20 @@ impl Budget {
         part(self.max, self.limits.reserve)
     }
 
+    /// Calls that a clock that ran ahead has counted for hours to come count for this one.
+    fn settle_hours_to_come(&mut self, hour: u64) {
+        let mut to_come = 0;
+        while let Some((_, calls)) = self.ours.pop_back_if(|(counted, _)| *counted > hour) {
+            to_come += calls;
+        }
+        if to_come > 0 {
+            add(&mut self.ours, hour, to_come);
+        }
+    }
+
     /// May work of this priority begin that takes so many calls?
     pub(super) fn admit(&mut self, priority: Priority, calls: u64, now_ms: u64) -> Admission {
+        self.settle_hours_to_come(now_ms / HOUR_MS);
         if calls == 0 {
             return Admission::Go(0);
         }
@@ -216,6 +228,7 @@ impl Budget {
     /// One call that was set aside begins. Its number tells what its answer can know.
     pub(super) fn begin(&mut self, now_ms: u64) -> u64 {
         let hour = now_ms / HOUR_MS;
+        self.settle_hours_to_come(hour);
         while self.ours.front().is_some_and(|(start, _)| *start + DAY_MS / HOUR_MS < hour) {
             self.ours.pop_front();
         }

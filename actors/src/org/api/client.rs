@@ -35,6 +35,9 @@ use crate::{
 
 /// First and longest wait after a login that may work the next time.
 const LOGIN_WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+/// Tries at one login while another one is under way, and the shortest wait between two; the longest is twice as long.
+/// Whoever asks for the session waits for them: it is over in seconds, and a failure would be waited for longer.
+const MEETINGS: (u32, Duration) = (10, Duration::from_secs(1));
 /// After a refusal that only somebody can mend, a login is tried this seldom.
 const REFUSED_WAIT: Duration = Duration::from_mins(1);
 
@@ -149,15 +152,23 @@ impl OrgApi {
         }
     }
 
-    /// An assertion is good for minutes by the org's clock: if a refusal tells that it shows another time, once more by that.
+    /// Logs in, again and again while Salesforce says that another login of this user is under way. An assertion is good for
+    /// minutes by the org's clock: if a refusal tells that it shows another time, once more by that.
     async fn login(&self) -> Result<Token, LoginError> {
-        let by_secs = self.time.now_secs();
-        let token = self.login_at(by_secs).await;
-        let now_secs = self.time.now_secs();
-        if token.is_err() && now_secs.abs_diff(by_secs) > LATE_SECS {
-            return self.login_at(now_secs).await;
+        let (tries, wait) = MEETINGS;
+        let mut by_secs = self.time.now_secs();
+        for _ in 1..tries {
+            match self.login_at(by_secs).await {
+                Err(error) if error.is_meeting() => {
+                    tracing::debug!(org = %self.settings.id, "{error}");
+                    tokio::time::sleep(wait.mul_f64(1.0 + self.clock.jitter())).await;
+                }
+                Err(_) if self.time.now_secs().abs_diff(by_secs) > LATE_SECS => {}
+                answer => return answer,
+            }
+            by_secs = self.time.now_secs();
         }
-        token
+        self.login_at(by_secs).await
     }
 
     async fn login_at(&self, now_secs: i64) -> Result<Token, LoginError> {
@@ -191,8 +202,8 @@ impl OrgApi {
     }
 
     /// The org's calls, ours, and what waits for them.
-    pub(crate) fn budget(&self) -> BudgetView {
-        self.gate.view()
+    pub(crate) async fn budget(&self) -> BudgetView {
+        self.gate.view().await
     }
 
     /// Sets aside the calls that a piece of work will take, before its first. Where that depends on how many others

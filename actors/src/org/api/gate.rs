@@ -142,7 +142,7 @@ pub struct BudgetView {
 /// Work that stands still for want of calls.
 #[derive(Clone, Debug, Serialize)]
 pub struct BudgetWait {
-    /// Which.
+    /// What kind of work.
     pub work: Priority,
     /// Why, as a sentence.
     pub why: String,
@@ -233,8 +233,12 @@ impl Gate {
         lock(&self.budget).spent(self.clock.now_ms())
     }
 
-    /// All that an operator may want to know.
-    pub(crate) fn view(&self) -> BudgetView {
+    /// All that an operator may want to know; also before the first call what an earlier process counted.
+    pub(crate) async fn view(&self) -> BudgetView {
+        // A store that is closed tells no more than is known already.
+        if let Err(error) = self.keep(false).await {
+            tracing::debug!("the stored count of calls was not read: {error}");
+        }
         let now_ms = self.clock.now_ms();
         let speed = lock(&self.throttle).speed();
         let budget = lock(&self.budget);

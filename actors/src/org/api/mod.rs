@@ -1,5 +1,7 @@
-//! The one way to an org's API: the client asks the gate, the gate asks budget and throttle,
-//! and what they let through goes over the transport.
+//! The one way to an org's API: the client asks the gate, the gate asks budget and throttle, and what they let through goes
+//! over the transport.
+//!
+//! Not here: what is called and why (`capture`, `decide`, `deliver`).
 
 pub(crate) mod budget;
 pub(crate) mod client;

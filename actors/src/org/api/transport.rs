@@ -21,7 +21,7 @@ pub(crate) type Each<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), CallError>;
 pub(crate) struct Post<'a> {
     /// Suffix of the endpoint's path.
     pub suffix: &'a str,
-    /// JSON.
+    /// The message as JSON.
     pub message: String,
     /// The session's cookies, as one header.
     pub cookies: Option<&'a str>,

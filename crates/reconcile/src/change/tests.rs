@@ -8,6 +8,10 @@ use crate::mapping::MappingSpec;
 const OURS: &str = "005000000000001AAA";
 
 fn mapping(target: &str) -> Mapping {
+    mapping_of("Employee_Count__c", target)
+}
+
+fn mapping_of(field: &str, target: &str) -> Mapping {
     let pairs = |name: &str, value: &str| [(name.to_owned(), value.to_owned())].into();
     Mapping::new(MappingSpec {
         sync: "accounts".into(),
@@ -16,7 +20,7 @@ fn mapping(target: &str) -> Mapping {
         target: target.into(),
         external_id_field: "External_Id__c".into(),
         external_id_from: "/key".into(),
-        fields: pairs("Employee_Count__c", "/employees"),
+        fields: pairs(field, "/employees"),
         operation: crate::operation::Operation::Upsert,
         matching: crate::mapping::Matching::ExternalId,
         namespace: String::new(),
@@ -38,7 +42,9 @@ fn header(kind: &str, ids: &[&str]) -> Value {
 #[test]
 fn every_kind_of_change_asks_for_what_it_must() {
     let id = "0015000000Gv7qJ";
-    let records = || ChangeRequest::Records(vec!["0015000000Gv7qJAAR".into()]);
+    let records = || {
+        ChangeRequest::Records(RecordIds { ids: vec!["0015000000Gv7qJAAR".into()], ..RecordIds::default() })
+    };
     let anything = || ChangeRequest::Anything { since_ms: Some(7_000) };
     let rows: &[(&str, &[&str], ChangeRequest)] = &[
         ("CREATE", &[id], records()),
@@ -67,11 +73,17 @@ fn what_cannot_be_read_is_a_problem() {
         (json!(null), ChangeProblem::NoHeader),
         (json!({ "entityName": "Account" }), ChangeProblem::NoHeader),
         (header("UPDATE", &[]), ChangeProblem::NoHeader),
-        (header("UPDATE", &["0015000000Gv7qJ", "x"]), ChangeProblem::NotAnId { place: 2 }),
     ];
     for (header, expected) in cases {
         assert_eq!(read(&header, "Enrichment__c", &[]), Err(expected), "{header}");
     }
+    let header = header("UPDATE", &["0015000000Gv7qJ", "x", "001000000000001ZZZ"]);
+    let Ok(ChangeRequest::Records(RecordIds { ids, bad })) = read(&header, "Enrichment__c", &[]) else {
+        panic!("the record is taken")
+    };
+    assert_eq!(ids, ["0015000000Gv7qJAAR"]);
+    let bad: Vec<_> = bad.iter().map(|bad| (bad.place, bad.fault)).collect();
+    assert_eq!(bad, [(2, Fault::NoId), (3, Fault::CheckLetters)]);
 }
 
 #[test]
@@ -81,6 +93,10 @@ fn a_change_of_fields_that_are_not_watched_asks_for_nothing_only_when_that_is_su
         (&["Website"], json!(["Phone", "LastModifiedDate"]), false),
         (&["website"], json!(["Phone", "Website"]), true),
         (&["BillingAddress"], json!(["BillingAddress.City"]), true),
+        (&["BillingCity"], json!(["BillingAddress.City", "LastModifiedDate"]), true),
+        (&["BillingCity"], json!(["BillingAddress.Street", "LastModifiedDate"]), false),
+        (&["FirstName"], json!(["Name.FirstName"]), true),
+        (&["Place__Latitude__s"], json!(["Place__c.Latitude"]), true),
         (&["Website"], json!(null), true),
         (&["Website"], json!([]), true),
         (&["Website"], json!(["Phone", 7]), true),
@@ -107,5 +123,37 @@ fn only_a_write_that_can_be_nothing_but_our_own_is_passed_over() {
         (header["commitUser"], header["changedFields"]) = ((*user).into(), changed.clone());
         let request = read(&header, target, &[]).expect("readable");
         assert_eq!(request != ChangeRequest::Nothing, *asked, "{target} {user} {changed}");
+    }
+}
+
+#[test]
+fn our_own_write_of_a_part_of_a_compound_field_is_known_as_own() {
+    let rows: &[(&str, &[&str], bool)] = &[
+        ("BillingCity", &["BillingAddress.City", "LastModifiedDate"], true),
+        ("BillingCity", &["BillingAddress.Street", "LastModifiedDate"], false),
+        ("BillingCity", &["BillingAddress"], false),
+        ("FirstName", &["Name.FirstName"], true),
+        ("Place__Latitude__s", &["Place__c.Latitude"], true),
+    ];
+    for (field, changed, own) in rows {
+        let mut header = header("UPDATE", &["0015000000Gv7qJ"]);
+        (header["commitUser"], header["changedFields"]) = (OURS.into(), json!(changed));
+        let payload = json!({ "ChangeEventHeader": header });
+        let payload = payload.as_object().expect("an object");
+        let request =
+            parse_change(payload, &mapping_of(field, "Account"), &[], Some(OURS)).expect("readable");
+        assert_eq!(request == ChangeRequest::Nothing, *own, "{field} {changed:?}");
+    }
+}
+
+#[test]
+fn fields_that_were_emptied_or_sent_as_a_difference_have_changed_too() {
+    for list in ["nulledFields", "diffFields"] {
+        let mut header = header("UPDATE", &["0015000000Gv7qJ"]);
+        header[list] = json!(["BillingAddress.City"]);
+        let request = read(&header, "Enrichment__c", &["BillingCity"]).expect("readable");
+        assert_ne!(request, ChangeRequest::Nothing, "{list}");
+        (header["commitUser"], header["changedFields"]) = (OURS.into(), json!(["Employee_Count__c"]));
+        assert_ne!(read(&header, "Account", &[]).expect("readable"), ChangeRequest::Nothing, "{list}");
     }
 }

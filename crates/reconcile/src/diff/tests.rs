@@ -8,8 +8,9 @@ use super::*;
 fn describe() -> Describe {
     let json = json!({"name": "Enrichment__c", "fields": [
         {"name": "Ext__c", "type": "string", "length": 10, "externalId": true},
+        {"name": "Wide__c", "type": "string", "length": 0, "externalId": true},
         {"name": "Plain__c", "type": "double", "precision": 18, "scale": 0},
-        {"name": "Text__c", "type": "string", "length": 8},
+        {"name": "Text__c", "type": "string", "length": 10},
         {"name": "Long__c", "type": "textarea", "length": 40},
         {"name": "Email__c", "type": "email", "length": 80},
         {"name": "Url__c", "type": "url", "length": 255},
@@ -95,6 +96,8 @@ fn the_external_id_is_checked_against_describe() {
         ("Text__c", "K1", false),
         ("No__c", "K1", false),
     ];
+    let long = "k".repeat(256);
+    let cases = cases.into_iter().chain([("Wide__c", &long[..255], true), ("Wide__c", &long[..], false)]);
     for (field, external_id, right) in cases {
         let desired = Desired { external_id: external_id.into(), ..wanted(&json!({})) };
         assert_eq!(check_external_id(&desired, field, &describe()).is_ok(), right, "{field} {external_id}");
@@ -185,4 +188,11 @@ proptest! {
         };
         prop_assert_eq!(diff(&desired, Some(&updated), &describe), Ok(Diff::Unchanged));
     }
+}
+
+#[test]
+fn fields_whose_values_are_cut_are_named() {
+    let long = "x".repeat(41);
+    let fields = json!({"Text__c": "eleven char", "Long__c": long, "Must__c": "a code that is refused", "Url__c": "short"});
+    assert_eq!(cut_fields(&wanted(&fields), &describe()), ["Long__c", "Text__c"]);
 }

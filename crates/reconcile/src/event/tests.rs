@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::id::{self, Fault};
 
 fn fields() -> EventFields {
     EventFields {
@@ -37,7 +38,6 @@ fn a_payload_without_usable_ids_is_refused() {
         (Value::Null, EventProblem::NoIds { field: field() }),
         (json!(7), EventProblem::NoIds { field: field() }),
         (json!(" , "), EventProblem::NoIds { field: field() }),
-        (json!("0015000000Gv7qJ,x"), EventProblem::NotAnId { field: field(), place: 2 }),
         (many(201), EventProblem::TooMany { field: field() }),
         (json!(",".repeat(40_000)), EventProblem::TooMany { field: field() }),
     ];
@@ -46,4 +46,20 @@ fn a_payload_without_usable_ids_is_refused() {
         assert!(!expected.hint().is_empty());
     }
     assert_eq!(read(&many(200)).unwrap().ids.len(), 200);
+}
+
+#[test]
+fn what_is_no_id_is_named_by_its_place_and_the_others_are_taken() {
+    for (ids, places) in
+        [("0015000000Gv7qJ,x", [2].as_slice()), ("x", &[1]), ("[x; 0015000000Gv7qJ; y]", &[1, 3])]
+    {
+        let request = read(&json!(ids)).unwrap();
+        let field = || "acmeco__Record_Ids__c".to_owned();
+        let bad = |place: &usize| BadId { place: *place, fault: Fault::NoId, cut: false };
+        let expected: Vec<_> =
+            places.iter().map(|place| EventProblem::NotAnId { field: field(), bad: bad(place) }).collect();
+        assert_eq!(request.bad, expected, "{ids}");
+        assert_eq!(request.ids.is_empty(), ids == "x");
+        assert!(request.bad.iter().all(|bad| !bad.hint().is_empty()));
+    }
 }

@@ -12,6 +12,13 @@ fn both_forms_have_one_canonical_form() {
         (" 0015000000Gv7qJAAR ", Some("0015000000Gv7qJAAR")),
         ("0015000000GV7QJAAR", Some("0015000000Gv7qJAAR")),
         ("0015000000gv7qjaar", Some("0015000000Gv7qJAAR")),
+        // Salesforce does not tell the case of the check letters apart.
+        ("0015000000Gv7qJaar", Some("0015000000Gv7qJAAR")),
+        ("001000000000001AAA", Some("001000000000001AAA")),
+        ("001000000000001ZZZ", None),
+        ("0015000000Gv7qJAAS", None),
+        ("0015000000Gv7qjAAR", None),
+        ("001D000000IqhSLIAA", None),
         ("001", None),
         ("0015000000Gv7q-", None),
         ("", None),

@@ -23,7 +23,7 @@ fn none_one_or_many_records_have_an_external_id() {
         .into_iter()
         .map(|key| Row::from_iter([("Ext__c".to_owned(), key)]))
         .collect();
-    let existing = Existing::new(&rows, "ext__c");
+    let existing = Existing::new(&rows, "ext__c", Identity::default());
     assert_eq!(existing.find(" k1"), Match::One(&rows[0]));
     assert_eq!(existing.find("DUP"), Match::Many(vec![&rows[1], &rows[2]]));
     assert_eq!(existing.find("42"), Match::One(&rows[3]));

@@ -23,11 +23,11 @@ fn field(kind: Kind) -> Field {
 #[test]
 fn values_are_sent_as_the_field_keeps_them() {
     let cases = [
-        (Kind::Text, json!("abcdefg"), json!("abcde")),
+        (Kind::Text, json!("abcdefghijkl"), json!("abcdefghij")),
         (Kind::Text, json!("abcd  "), json!("abcd")),
-        (Kind::Text, json!("ab\u{1F600}\u{1F600}"), json!("ab\u{1F600}")),
+        (Kind::Text, json!("abcdefg\u{1F600}\u{1F600}"), json!("abcdefg\u{1F600}")),
         (Kind::Text, json!("  "), Value::Null),
-        (Kind::Text, json!("      x"), Value::Null),
+        (Kind::Text, json!("           x"), Value::Null),
         (Kind::Text, json!(12), json!("12")),
         (Kind::Checkbox, Value::Null, json!(false)),
         (Kind::Checkbox, json!("TRUE"), json!(true)),
@@ -41,7 +41,12 @@ fn values_are_sent_as_the_field_keeps_them() {
         (Kind::Reference, json!("0015000000Gv7qJ"), json!("0015000000Gv7qJAAR")),
     ];
     for (kind, value, sent) in cases {
-        assert_eq!(prepare(&field(kind), &value).unwrap().value, sent, "{kind:?} {value}");
+        let field = Field { length: 10, ..field(kind) };
+        let is_text = matches!(kind, Kind::Text);
+        let was_cut =
+            is_text && value.as_str().is_some_and(|text| text.trim_end().encode_utf16().count() > 10);
+        assert_eq!(is_cut(&field, &value), was_cut, "{kind:?} {value}");
+        assert_eq!(prepare(&field, &value).unwrap().value, sent, "{kind:?} {value}");
     }
 }
 
@@ -70,11 +75,33 @@ fn spellings_of_one_value_are_equal() {
 }
 
 #[test]
+fn numbers_beyond_doubles_are_compared_exactly_unless_one_was_read_as_a_double() {
+    let long = Field { precision: 18, scale: Some(0), ..field(Kind::Number) };
+    let rows = [
+        (json!(9_007_199_254_740_993_i64), json!(9_007_199_254_740_992_i64), false),
+        (json!("9007199254740993.0"), json!(9_007_199_254_740_993_i64), true),
+        (json!(9_007_199_254_740_993_i64), json!(9.007_199_254_740_992e15), true),
+        (json!(9_007_199_254_740_995_i64), json!(9.007_199_254_740_992e15), false),
+        (json!(12), json!(12.0), true),
+    ];
+    for (one, other, same) in rows {
+        assert_eq!(key(&long, &one) == key(&long, &other), same, "{one} {other}");
+    }
+    let sent = prepare(&long, &json!("9007199254740993.0")).unwrap().value;
+    assert_eq!(sent, json!(9_007_199_254_740_993_i64));
+}
+
+#[test]
 fn what_the_field_cannot_keep_is_refused_without_its_value() {
     let external = Field { external_id: true, ..field(Kind::Text) };
     let cases = [
         (external, json!("secret")),
+        // A code: `USA` in a field of two characters is not `US`.
+        (field(Kind::Text), json!("secret")),
+        (Field { length: 2, ..field(Kind::TextArea) }, json!("secret")),
+        (field(Kind::Picklist), json!("secret")),
         (field(Kind::ExactText), json!("secret")),
+        (Field { precision: 18, ..field(Kind::Number) }, json!("1234567890123456.78")),
         (field(Kind::MultiPicklist), json!("sec;ret")),
         (field(Kind::Number), json!("secret")),
         (field(Kind::Number), json!(123_456_789)),

@@ -12,7 +12,7 @@ use crate::{
     call::{Body, Call, Method, Reply, VERSION_MARK, json_body, local_path, segment},
     error::ApiError,
     failure::CallError,
-    limits::{SMALL_TIMEOUT, TRANSFER_TIMEOUT},
+    limits::{SMALL_TIMEOUT, TRANSFER_TIMEOUT, WRITE_REPLY_BYTES_MAX},
 };
 
 /// Where a job stands.
@@ -146,6 +146,7 @@ pub fn status(id: &str) -> Call {
 /// Asks for all jobs of the org, up to 1,000 a page, in no order (BULKDOC, "Get All Job Info").
 pub fn list() -> Call {
     let mut call = Call::get(format!("/services/data/{VERSION_MARK}/jobs/ingest"), SMALL_TIMEOUT);
+    call.answer_bytes_max = WRITE_REPLY_BYTES_MAX;
     call.query.push(("jobType".to_owned(), "V2Ingest".to_owned()));
     call
 }

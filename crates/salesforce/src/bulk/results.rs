@@ -50,19 +50,24 @@ impl Results {
 
     /// One [`BulkRow`] per key, in the order of the upload.
     ///
-    /// Keys are compared without case and outer blanks, numbers by value where Salesforce rewrote them. Results of a
-    /// key that was uploaded several times go to its records in order.
-    pub fn rows<'a>(mut self, keys: impl Iterator<Item = &'a str> + Clone) -> Vec<BulkRow> {
-        let mut take = |key: &str| self.found.get_mut(key).and_then(VecDeque::pop_front);
-        let mut rows: Vec<Option<BulkRow>> = keys.clone().map(|key| take(&folded(key))).collect();
-        let mut rewritten: HashMap<String, VecDeque<BulkRow>> = HashMap::new();
-        for (key, left) in self.found {
-            if let Some(number) = number(&key) {
-                rewritten.entry(number).or_default().extend(left);
+    /// Keys are compared as they were uploaded, so that two that differ in case only are told apart; what is left then
+    /// without case and outer blanks, and numbers by value where Salesforce rewrote them. Results of a key that was uploaded
+    /// several times go to its records in order.
+    pub fn rows<'a>(mut self, keys: impl Iterator<Item = &'a str>) -> Vec<BulkRow> {
+        let keys: Vec<&str> = keys.map(str::trim).collect();
+        let mut take = |key: &&str| self.found.get_mut(*key).and_then(VecDeque::pop_front);
+        let mut rows: Vec<Option<BulkRow>> = keys.iter().map(&mut take).collect();
+        for spelling in [|key: &str| Some(key.to_lowercase()), |key: &str| number(&key.to_lowercase())] {
+            let mut left: HashMap<String, VecDeque<BulkRow>> = HashMap::new();
+            for (key, found) in self.found {
+                if let Some(spelt) = spelling(&key) {
+                    left.entry(spelt).or_default().extend(found);
+                }
             }
-        }
-        for (row, key) in rows.iter_mut().zip(keys).filter(|(row, _)| row.is_none()) {
-            *row = number(&folded(key)).and_then(|number| rewritten.get_mut(&number)?.pop_front());
+            for (row, key) in rows.iter_mut().zip(&keys).filter(|(row, _)| row.is_none()) {
+                *row = spelling(key).and_then(|spelt| left.get_mut(&spelt)?.pop_front());
+            }
+            self.found = left;
         }
         rows.into_iter().map(|row| row.unwrap_or(BulkRow::Unknown)).collect()
     }
@@ -208,7 +213,7 @@ impl ResultFile<'_> {
             ResultKind::Failed => BulkRow::Failed(ApiError::from_text(200, &self.cell(columns.error))),
             ResultKind::Unprocessed => BulkRow::Unprocessed,
         };
-        let key = folded(&self.cell(columns.key));
+        let key = self.cell(columns.key).trim().to_owned();
         self.results.found.entry(key).or_default().push_back(row);
         Ok(())
     }
@@ -221,10 +226,6 @@ impl ResultFile<'_> {
         };
         CallError::Unreadable { status: 200, what: format!("the file of {kind} records {what}") }
     }
-}
-
-fn folded(key: &str) -> String {
-    key.trim().to_lowercase()
 }
 
 /// A decimal number in a form that is equal if the values are, exactly: `1.50` and `15e-1` are `15e-1`.

@@ -13,6 +13,7 @@ use super::{
     Failure, Fault,
     wire::{MetaReply, Reconnect, Unreadable},
 };
+use crate::text::one_line;
 
 /// Which question failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +63,10 @@ pub(super) struct Verdict {
     pub(super) fault: Fault,
 }
 
-/// Overload and caps on clients; Salesforce asks to try "later".
+/// A server that is too busy is often well again with the next request; who finds it busy again waits longer each time
+/// (`session/trouble.rs`).
+const SECONDS: Duration = Duration::from_secs(1);
+/// Caps on clients, and what is known to last; Salesforce asks to try "later".
 const MINUTES: Duration = Duration::from_mins(2);
 /// The delivery allocation is a rolling 24 hours, so minutes do not help.
 const ALLOCATION: Duration = Duration::from_mins(15);
@@ -112,8 +116,8 @@ const LOGIN: &str = "If it goes on, check the connected app and the user's login
 
 /// The rules in order; the first that matches counts.
 const RULES: &[Rule] = &[
-    worded(&["limit the number of simultaneous connections"], Reaction::BackOff(MINUTES), ""),
-    worded(&["server is too busy"], Reaction::BackOff(MINUTES), ""),
+    worded(&["limit the number of simultaneous connections"], Reaction::BackOff(SECONDS), ""),
+    worded(&["server is too busy"], Reaction::BackOff(SECONDS), ""),
     worded(&["concurrent user limit exceeded"], Reaction::BackOff(MINUTES), CLIENTS),
     worded(&["events daily limit exceeded"], Reaction::BackOff(ALLOCATION), SPENT),
     worded(&["subscription limit exceeded"], Reaction::BackOff(MINUTES), CLIENTS),
@@ -195,7 +199,9 @@ pub(super) fn of_http(status: u16, body: Option<&Unreadable>) -> Verdict {
         (200..=299, Some(Unreadable::Html { login: true })) | (300..=399 | 401 | 403, _) => Reaction::Login,
         (200..=299 | 500, Some(Unreadable::Empty)) | (408, _) => Reaction::Handshake,
         (429, _) => Reaction::BackOff(MINUTES),
-        (400..=499, _) => Reaction::Bug,
+        // Only these say something about the message. What else a 4xx stands for comes from hosts on the way, and passes:
+        // a 406 without a body, a 420 with a page while the org is moved.
+        (400 | 405 | 411 | 413..=415 | 431, _) => Reaction::Bug,
         _ => Reaction::BackOff(Duration::ZERO),
     };
     let what = match body {
@@ -235,7 +241,7 @@ pub(super) fn of_failure(place: Place, failure: &Failure) -> Verdict {
 
 /// Judges a `/meta/disconnect` nobody asked for, which may stand beside a successful reply.
 pub(super) fn of_disconnect(reason: &str) -> Verdict {
-    let (reason, reaction) = (reason.to_owned(), Reaction::Handshake);
+    let (reason, reaction) = (shorten(reason), Reaction::Handshake);
     Verdict { reaction, reason, hint: "", told: true, alarm: false, fault: Fault::Session }
 }
 
@@ -257,7 +263,7 @@ fn of_code(place: Place, code: &str) -> Option<Reaction> {
         (Place::Handshake, "403") => Some(Reaction::Denied),
         (Place::Subscribe, "400") | (Place::Handshake, "400" | "404") => Some(Reaction::Bug),
         (_, "400" | "403" | "404") => Some(Reaction::Handshake),
-        (_, code) if code.len() == 3 && code.starts_with('5') => Some(Reaction::BackOff(MINUTES)),
+        (_, code) if code.len() == 3 && code.starts_with('5') => Some(Reaction::BackOff(SECONDS)),
         _ => None,
     }
 }
@@ -269,7 +275,8 @@ fn normalize(text: &str) -> String {
 }
 
 fn shorten(reason: &str) -> String {
-    reason.chars().take(REASON_CHARS_MAX).collect()
+    let shortened: String = reason.chars().take(REASON_CHARS_MAX).collect();
+    one_line(&shortened)
 }
 
 #[cfg(test)]

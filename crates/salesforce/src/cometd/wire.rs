@@ -5,7 +5,6 @@
 //! Reading is tolerant: an array or one object, any field missing, fields of the wrong type taken as missing.
 //! Writing is strict: one message per request, since Salesforce does not answer several in one request reliably.
 
-mod mend;
 mod message;
 
 use std::time::Duration;
@@ -13,6 +12,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Event;
+use crate::mend::mended;
 use message::{Kind, Message};
 
 /// The messages of a body, taken apart.
@@ -75,7 +75,7 @@ pub(super) fn read(body: &[u8]) -> Result<Received, Unreadable> {
         let page = String::from_utf8_lossy(&start[..start.len().min(65_536)]).to_ascii_lowercase();
         return Err(Unreadable::Html { login: page.contains("login") });
     }
-    messages(start).or_else(|unreadable| match (unreadable, mend::mended(start)) {
+    messages(start).or_else(|unreadable| match (unreadable, mended(start)) {
         (Unreadable::Other(_), Some(mended)) => messages(mended.as_bytes()),
         (unreadable, _) => Err(unreadable),
     })

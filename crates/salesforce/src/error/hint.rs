@@ -6,6 +6,20 @@
 use super::{ApiError, ErrorClass};
 
 impl ApiError {
+    /// What the org's own rule, trigger or flow says to whoever it refuses: its author's words, in which the author may
+    /// have quoted the record. None for Salesforce's texts.
+    pub fn words_of_the_org(&self) -> Option<&str> {
+        let is_of_org = matches!(
+            self.plain_code().as_str(),
+            "FIELDCUSTOMVALIDATIONEXCEPTION"
+                | "CANNOTINSERTUPDATEACTIVATEENTITY"
+                | "CANNOTEXECUTEFLOWTRIGGER"
+                | "APEXERROR"
+                | "DUPLICATESDETECTED"
+        );
+        Some(self.message.as_str()).filter(|words| is_of_org && !words.is_empty())
+    }
+
     /// What somebody can do about it.
     pub fn hint(&self) -> Option<String> {
         let fields = || {

@@ -18,14 +18,17 @@ use secrecy::ExposeSecret;
 use tokio::time::{error::Elapsed, timeout};
 use url::Url;
 
-use super::HttpClient;
+use super::{
+    HttpClient,
+    body::{BodyBudget, BodyTooLarge, HeldBody},
+};
 use crate::{
     call::{Body, Call, Method, Reply, VERSION_MARK},
     cometd::{Answer, Failure},
     failure::CallError,
     limits::{
-        ApiUsage, CONNECT_TIMEOUT, DOWNLOAD_BYTES_MAX, LOGIN_TIMEOUT, REPLY_BYTES_MAX, SMALL_TIMEOUT,
-        TRANSFER_TIMEOUT,
+        ApiUsage, CONNECT_TIMEOUT, DOWNLOAD_BYTES_MAX, LOGIN_TIMEOUT, REPLY_BYTES_MAX, SMALL_REPLY_BYTES_MAX,
+        SMALL_TIMEOUT, TRANSFER_TIMEOUT,
     },
     oauth::{Login, LoginError, Token, exposed},
 };
@@ -46,8 +49,6 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 const LOGIN_BYTES_MAX: usize = 256 * 1024;
 /// How long the body of an answer with events may pause.
 const BODY_PAUSE_MAX: Duration = Duration::from_secs(30);
-/// Bytes of a body set aside before they have come.
-const BODY_BYTES_AHEAD_MAX: u64 = 1024 * 1024;
 
 /// Why an exchange brought no answer.
 enum ExchangeError {
@@ -58,7 +59,14 @@ enum ExchangeError {
     /// Something may have been sent.
     Broken(String),
     /// The body was not read to its end.
-    TooLarge { status: u16, bytes_max: usize },
+    TooLarge { status: u16, limit: BodyTooLarge },
+}
+
+fn too_large(limit: BodyTooLarge) -> String {
+    match limit {
+        BodyTooLarge::Bytes(bytes) => format!("it is larger than {bytes} bytes"),
+        BodyTooLarge::Values(values) => format!("it has more than {values} values"),
+    }
 }
 
 impl From<ExchangeError> for CallError {
@@ -68,9 +76,7 @@ impl From<ExchangeError> for CallError {
             ExchangeError::TimedOut(text) | ExchangeError::Broken(text) => {
                 Self::Transport { text, sent: true }
             }
-            ExchangeError::TooLarge { status, bytes_max } => {
-                Self::Unreadable { status, what: format!("it is larger than {bytes_max} bytes") }
-            }
+            ExchangeError::TooLarge { status, limit } => Self::Unreadable { status, what: too_large(limit) },
         }
     }
 }
@@ -89,7 +95,7 @@ impl HttpClient {
             .tcp_keepalive(KEEPALIVE)
             .build();
         match client {
-            Ok(client) => Ok(Self(client)),
+            Ok(http) => Ok(Self { http, bodies: BodyBudget::default() }),
             Err(error) => Err(CallError::Transport { text: causes(&error), sent: false }),
         }
     }
@@ -116,7 +122,7 @@ impl HttpClient {
     pub async fn greet(&self, login: &Login) -> Result<Reply, CallError> {
         let url = in_org(&login.login_url, "/services/data/");
         let url = url.ok_or_else(|| ExchangeError::Unreachable("it is no web address".to_owned()))?;
-        match exchange(self.0.get(url).timeout(SMALL_TIMEOUT), REPLY_BYTES_MAX).await {
+        match self.exchange(self.http.get(url).timeout(SMALL_TIMEOUT), SMALL_REPLY_BYTES_MAX).await {
             Ok((status, headers, body)) => Ok(reply(status, &headers, body)),
             Err(error) => Err(error.into()),
         }
@@ -128,21 +134,21 @@ impl HttpClient {
             Err(error) => return (Err(error), None),
         };
         let request = self
-            .0
+            .http
             .post(call.url)
             .timeout(LOGIN_TIMEOUT)
             .header(ACCEPT, "application/json")
             .form(&exposed(&call.form));
         let broken = |text, sent| LoginError::Transport { host: login.host().to_owned(), text, sent };
-        let error = match exchange(request, LOGIN_BYTES_MAX).await {
+        let error = match self.exchange(request, LOGIN_BYTES_MAX).await {
             Ok((status, headers, body)) => {
                 let reply = reply(status, &headers, body);
                 return (login.token(&reply), reply.header("date").map(str::to_owned));
             }
             Err(ExchangeError::Unreachable(text)) => broken(text, false),
             Err(ExchangeError::TimedOut(text) | ExchangeError::Broken(text)) => broken(text, true),
-            Err(ExchangeError::TooLarge { status, bytes_max }) => {
-                LoginError::Unreadable { status, what: format!("it is larger than {bytes_max} bytes") }
+            Err(ExchangeError::TooLarge { status, limit }) => {
+                LoginError::Unreadable { status, what: too_large(limit) }
             }
         };
         (Err(error), None)
@@ -150,7 +156,7 @@ impl HttpClient {
 
     /// Sends a call to the token's org. `api_version` = such as `66.0`.
     pub async fn send(&self, token: &Token, api_version: &str, call: &Call) -> Result<Reply, CallError> {
-        match exchange(self.request(token, api_version, call)?, REPLY_BYTES_MAX).await {
+        match self.exchange(self.request(token, api_version, call)?, call.answer_bytes_max).await {
             Ok((status, headers, body)) => Ok(reply(status, &headers, body)),
             Err(error) => Err(error.into()),
         }
@@ -170,13 +176,15 @@ impl HttpClient {
         let status = response.status().as_u16();
         let headers = std::mem::take(response.headers_mut());
         if !(200..300).contains(&status) {
-            return Ok(reply(status, &headers, body_of(response, REPLY_BYTES_MAX, TRANSFER_TIMEOUT).await?));
+            let body = body_of(response, self.bodies.body(call.answer_bytes_max), TRANSFER_TIMEOUT).await?;
+            return Ok(reply(status, &headers, body));
         }
         let mut bytes = 0;
         while let Some(chunk) = response.chunk().await.map_err(exchange_error)? {
             bytes += chunk.len();
             if bytes > DOWNLOAD_BYTES_MAX {
-                return Err(ExchangeError::TooLarge { status, bytes_max: DOWNLOAD_BYTES_MAX }.into());
+                let limit = BodyTooLarge::Bytes(DOWNLOAD_BYTES_MAX);
+                return Err(ExchangeError::TooLarge { status, limit }.into());
             }
             each(&chunk)?;
         }
@@ -226,7 +234,8 @@ impl HttpClient {
             Some(cookies) => request.header(COOKIE, cookies),
             None => request,
         };
-        match exchange_in_time(request, REPLY_BYTES_MAX, begin_within, BODY_PAUSE_MAX).await {
+        let body = self.bodies.body(REPLY_BYTES_MAX);
+        match exchange_in_time(request, body, begin_within, BODY_PAUSE_MAX).await {
             Ok((status, headers, body)) => {
                 let cookies = headers.get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
                 Ok(Answer { status, set_cookies: cookies.map(str::to_owned).collect(), body })
@@ -234,8 +243,20 @@ impl HttpClient {
             Err(ExchangeError::Unreachable(text)) => Err(Failure::Unreachable(text)),
             Err(ExchangeError::TimedOut(_)) => Err(Failure::TimedOut),
             Err(ExchangeError::Broken(text)) => Err(Failure::Broken(text)),
-            Err(ExchangeError::TooLarge { bytes_max, .. }) => Err(Failure::TooLarge(bytes_max)),
+            Err(ExchangeError::TooLarge { limit, .. }) => {
+                let (BodyTooLarge::Bytes(most) | BodyTooLarge::Values(most)) = limit;
+                Err(Failure::TooLarge(most))
+            }
         }
+    }
+
+    /// Sends, and reads the answer to its end.
+    async fn exchange(
+        &self,
+        request: RequestBuilder,
+        bytes_max: usize,
+    ) -> Result<(u16, HeaderMap, Bytes), ExchangeError> {
+        exchange_in_time(request, self.bodies.body(bytes_max), TRANSFER_TIMEOUT, TRANSFER_TIMEOUT).await
     }
 
     /// A request to the token's org, with what every request has.
@@ -244,7 +265,11 @@ impl HttpClient {
         let bearer = format!("Bearer {}", token.access_token.expose_secret());
         let mut bearer = HeaderValue::try_from(bearer).map_err(|_| "the token cannot stand in a header")?;
         bearer.set_sensitive(true);
-        Ok(self.0.request(method, url).header(AUTHORIZATION, bearer).header(CALL_OPTIONS.0, CALL_OPTIONS.1))
+        Ok(self
+            .http
+            .request(method, url)
+            .header(AUTHORIZATION, bearer)
+            .header(CALL_OPTIONS.0, CALL_OPTIONS.1))
     }
 }
 
@@ -276,41 +301,32 @@ fn headers_of(call: &Call) -> Result<HeaderMap, String> {
     Ok(headers)
 }
 
-/// Sends, and reads the answer to its end.
-async fn exchange(
-    request: RequestBuilder,
-    bytes_max: usize,
-) -> Result<(u16, HeaderMap, Bytes), ExchangeError> {
-    exchange_in_time(request, bytes_max, TRANSFER_TIMEOUT, TRANSFER_TIMEOUT).await
-}
-
-/// The same; the answer must begin within `head`, and its body must not pause for longer than `pause`.
+/// Sends, and reads the answer to its end; it must begin within `head`, and its body must not pause for longer than
+/// `pause`, beside what it waits for room.
 async fn exchange_in_time(
     request: RequestBuilder,
-    bytes_max: usize,
+    body: HeldBody,
     head: Duration,
     pause: Duration,
 ) -> Result<(u16, HeaderMap, Bytes), ExchangeError> {
     let mut response = timeout(head, request.send()).await.map_err(late)?.map_err(exchange_error)?;
     let status = response.status().as_u16();
     let headers = std::mem::take(response.headers_mut());
-    Ok((status, headers, body_of(response, bytes_max, pause).await?))
+    Ok((status, headers, body_of(response, body, pause).await?))
 }
 
-async fn body_of(mut response: Response, bytes_max: usize, pause: Duration) -> Result<Bytes, ExchangeError> {
+async fn body_of(
+    mut response: Response,
+    mut body: HeldBody,
+    pause: Duration,
+) -> Result<Bytes, ExchangeError> {
     let status = response.status().as_u16();
-    let announced = response.content_length().unwrap_or(0);
-    if usize::try_from(announced).is_ok_and(|bytes| bytes > bytes_max) {
-        return Err(ExchangeError::TooLarge { status, bytes_max });
+    body.expect(response.content_length().unwrap_or(0))
+        .map_err(|limit| ExchangeError::TooLarge { status, limit })?;
+    while let Some(piece) = timeout(pause, response.chunk()).await.map_err(late)?.map_err(exchange_error)? {
+        body.push(&piece).await.map_err(|limit| ExchangeError::TooLarge { status, limit })?;
     }
-    let mut body = Vec::with_capacity(usize::try_from(announced.min(BODY_BYTES_AHEAD_MAX)).unwrap_or(0));
-    while let Some(chunk) = timeout(pause, response.chunk()).await.map_err(late)?.map_err(exchange_error)? {
-        if body.len() + chunk.len() > bytes_max {
-            return Err(ExchangeError::TooLarge { status, bytes_max });
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Bytes::from(body))
+    Ok(body.done())
 }
 
 fn late(_: Elapsed) -> ExchangeError {

@@ -45,8 +45,15 @@ const fn policy(part: &'static str, class: LoginClass, hint: &'static str) -> Kn
 }
 
 /// The texts that are known; the first that fits counts.
-const TEXTS: [Known; 12] = [
-    known("already being processed", Transient, "Two logins met; it is retried by itself."),
+const TEXTS: [Known; 15] = [
+    known(MEETING, Transient, "Two logins met; it is retried by itself."),
+    known("not installed", App, INSTALL),
+    known("app not found", App, INSTALL),
+    known(
+        "blocked",
+        App,
+        "An admin of the org has blocked the app: unblock it there (Setup, Connected Apps OAuth Usage, Unblock).",
+    ),
     known(
         "login rate",
         RateLimited,
@@ -77,7 +84,7 @@ const TEXTS: [Known; 12] = [
         "approved",
         User,
         "Let admin-approved users in (the app's policy), and give the running user the permission set that the app \
-         lists.",
+         lists. If the app is not there (Setup, External Client App Manager), install it in this org first.",
     ),
     known(
         "ip restricted",
@@ -102,6 +109,11 @@ const TEXTS: [Known; 12] = [
     ),
 ];
 
+/// Of two logins at a time one is refused with this text.
+const MEETING: &str = "already being processed";
+const INSTALL: &str = "Install the external client app in this org: with the package that brings it (Setup, Installed \
+                       Packages), or by hand (Setup, External Client App Manager, New). Client ID and secret may well be \
+                       right: the app is known elsewhere, and not here.";
 const LATER: &str = "It is retried by itself.";
 const APP: &str = "Check `client_id` and secret against the external client app, and that `login_url` is of the same \
                    org; a new app takes minutes to be known everywhere.";
@@ -122,6 +134,11 @@ pub(super) fn judge(status: u16, code: &str, description: &str) -> (LoginClass, 
         "invalid_app_access" => {
             (User, "Give the running user the permission set or profile that the external client app lists.")
         }
+        // "app_not_found" and "OAUTH_EC_APP_NOT_FOUND", with whatever text.
+        code if code.ends_with("app_not_found") => (App, INSTALL),
+        "oauth_app_blocked" => {
+            (App, "Unblock the app in the org (Setup, Connected Apps OAuth Usage, Unblock).")
+        }
         "invalid_client" | "invalid_client_id" | "unauthorized_client" => (App, APP),
         "unsupported_grant_type" => {
             (App, "Enable this flow in the external client app (Setup, its OAuth settings).")
@@ -132,6 +149,11 @@ pub(super) fn judge(status: u16, code: &str, description: &str) -> (LoginClass, 
         "server_error" | "temporarily_unavailable" | "unknown_error" => (Transient, LATER),
         _ => by_status(status),
     }
+}
+
+/// Whether two logins met, of which the other one may have been good: over in a second or two.
+pub(super) fn is_meeting(description: &str) -> bool {
+    description.to_ascii_lowercase().contains(MEETING)
 }
 
 /// Whether the app's policy keeps the user out: not pre-authorised, or nobody named to run as.

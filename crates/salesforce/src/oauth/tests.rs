@@ -218,6 +218,10 @@ fn each_refusal_has_its_verdict() {
         (400, "invalid_grant", "Audience validation failed", Settings),
         (400, "invalid_grant", "invalid assertion", Settings),
         (400, "invalid_client_id", "client identifier invalid", App),
+        (400, "app_not_found", "External client app is not installed in this org", App),
+        (400, "OAUTH_EC_APP_NOT_FOUND", "", App),
+        (400, "invalid_grant", "external client app is not installed in this org", App),
+        (400, "oauth_app_blocked", "this app is blocked by admin", App),
         (400, "invalid_client", "invalid client credentials", App),
         (400, "inactive_user", "user is inactive", User),
         (400, "inactive_org", "organization is inactive", Org),
@@ -267,5 +271,29 @@ fn a_refusal_is_read_from_every_form_of_answer() {
         (reply(403, "Restricted_IP"), refused(403, "Restricted_IP", "")),
     ] {
         assert_eq!(login.token(&reply).unwrap_err(), error);
+    }
+}
+
+#[test]
+fn an_app_that_is_missing_or_blocked_is_not_blamed_on_id_and_secret() {
+    for (code, description, hint) in [
+        (
+            "app_not_found",
+            "External client app is not installed in this org",
+            "Install the external client app",
+        ),
+        ("OAUTH_EC_APP_NOT_FOUND", "", "Install the external client app"),
+        (
+            "invalid_client",
+            "external client app is NOT INSTALLED in this org",
+            "Install the external client app",
+        ),
+        ("invalid_grant", "user hasn't approved this consumer", "install it in this org first"),
+        ("OAUTH_APP_BLOCKED", "", "Unblock"),
+        ("invalid_request", "this app is blocked by admin", "unblock it"),
+        ("invalid_client", "invalid client credentials", "Check `client_id`"),
+    ] {
+        let told = refused(400, code, description).hint().unwrap_or_default();
+        assert!(told.contains(hint), "{code} {description}: {told}");
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     Row,
     call::{Body, Call, Method, Reply, VERSION_MARK, json_body, segment},
     failure::CallError,
-    limits::WRITE_TIMEOUT,
+    limits::{WRITE_REPLY_BYTES_MAX, WRITE_TIMEOUT},
 };
 
 /// Writes records of one object, given with their external IDs (RESTDOC
@@ -22,7 +22,8 @@ pub fn upsert(object: &str, field: &str, rows: &[(&str, &Row)]) -> Call {
     let path =
         format!("/services/data/{VERSION_MARK}/composite/sobjects/{}/{}", segment(object), segment(field));
     let body = json!({"allOrNone": false, "records": records});
-    Call::new(Method::Patch, path, json_body(&body), WRITE_TIMEOUT, true)
+    let call = Call::new(Method::Patch, path, json_body(&body), WRITE_TIMEOUT, true);
+    Call { answer_bytes_max: WRITE_REPLY_BYTES_MAX, ..call }
 }
 
 /// Changes records of one object, given with their record IDs; makes none (RESTDOC
@@ -31,7 +32,8 @@ pub fn update(object: &str, rows: &[(&str, &Row)]) -> Call {
     let records: Vec<Value> = rows.iter().map(|(id, row)| record(object, "id", id, row)).collect();
     let path = format!("/services/data/{VERSION_MARK}/composite/sobjects");
     let body = json!({"allOrNone": false, "records": records});
-    Call::new(Method::Patch, path, json_body(&body), WRITE_TIMEOUT, true)
+    let call = Call::new(Method::Patch, path, json_body(&body), WRITE_TIMEOUT, true);
+    Call { answer_bytes_max: WRITE_REPLY_BYTES_MAX, ..call }
 }
 
 /// Deletes records by their IDs (RESTDOC `resources_composite_sobjects_collections_delete`). One that is deleted
@@ -39,6 +41,7 @@ pub fn update(object: &str, rows: &[(&str, &Row)]) -> Call {
 pub fn delete(ids: &[&str]) -> Call {
     let path = format!("/services/data/{VERSION_MARK}/composite/sobjects");
     let mut call = Call::new(Method::Delete, path, Body::None, WRITE_TIMEOUT, true);
+    call.answer_bytes_max = WRITE_REPLY_BYTES_MAX;
     call.query = vec![("ids".to_owned(), ids.join(",")), ("allOrNone".to_owned(), "false".to_owned())];
     call
 }

@@ -4,13 +4,14 @@
 //!
 //! A field that is hidden from the running user is absent from the answer.
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
     Row,
     call::{Call, Reply, VERSION_MARK, segment},
     failure::CallError,
-    limits::SMALL_TIMEOUT,
+    limits::{DESCRIBE_REPLY_BYTES_MAX, SMALL_TIMEOUT},
 };
 
 /// A description as received; it has at least a list of fields.
@@ -22,18 +23,28 @@ pub struct Described {
     pub last_modified: Option<String>,
 }
 
+/// Of a list of thousands of objects with some fifty properties each, what is looked at.
+#[derive(Deserialize)]
+struct Objects {
+    sobjects: Option<Vec<Named>>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    name: Option<String>,
+}
+
 /// Asks for all objects that the running user may see (RESTDOC `resources_describeGlobal`).
 pub fn objects() -> Call {
-    Call::get(format!("/services/data/{VERSION_MARK}/sobjects"), SMALL_TIMEOUT)
+    let call = Call::get(format!("/services/data/{VERSION_MARK}/sobjects"), SMALL_TIMEOUT);
+    Call { answer_bytes_max: DESCRIBE_REPLY_BYTES_MAX, ..call }
 }
 
 /// Reads the names of the objects in that answer.
 pub fn names(reply: &Reply) -> Result<Vec<String>, CallError> {
-    let answer = reply.json()?;
-    let list = answer.get("sobjects").and_then(Value::as_array);
-    let list = list.ok_or_else(|| reply.unreadable("a list of objects without `sobjects`"))?;
-    let names = list.iter().filter_map(|object| object.get("name")?.as_str());
-    Ok(names.map(str::to_owned).collect())
+    let answer: Objects = reply.json_as()?;
+    let list = answer.sobjects.ok_or_else(|| reply.unreadable("a list of objects without `sobjects`"))?;
+    Ok(list.into_iter().filter_map(|object| object.name).collect())
 }
 
 /// Asks for an object's fields (RESTDOC `resources_sobject_describe`); with the time that an earlier answer told, only if
@@ -41,6 +52,7 @@ pub fn names(reply: &Reply) -> Result<Vec<String>, CallError> {
 pub fn describe(object: &str, last_modified: Option<&str>) -> Call {
     let path = format!("/services/data/{VERSION_MARK}/sobjects/{}/describe", segment(object));
     let mut call = Call::get(path, SMALL_TIMEOUT);
+    call.answer_bytes_max = DESCRIBE_REPLY_BYTES_MAX;
     call.headers.extend(last_modified.map(|time| ("If-Modified-Since", time.to_owned())));
     call
 }

@@ -2,6 +2,7 @@
 //!
 //! Here: the call and the reading of its answer. Not here: how much of it may be spent (the caller).
 
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::{
@@ -9,6 +10,27 @@ use crate::{
     failure::CallError,
     limits::{ApiUsage, SMALL_TIMEOUT},
 };
+
+/// Of some hundred allowances the two that are looked at.
+#[derive(Deserialize)]
+struct Allowances {
+    #[serde(rename = "DailyApiRequests", default, deserialize_with = "allowance")]
+    api_requests: Option<Allowance>,
+    #[serde(rename = "DailyDeliveredPlatformEvents", default, deserialize_with = "allowance")]
+    deliveries: Option<Allowance>,
+}
+
+struct Allowance {
+    max: i64,
+    remaining: i64,
+}
+
+/// None unless both numbers are there.
+fn allowance<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Allowance>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    let number = |name: &str| value.get(name).and_then(Value::as_i64);
+    Ok(number("Max").zip(number("Remaining")).map(|(max, remaining)| Allowance { max, remaining }))
+}
 
 /// Asks for the limits; itself an API call, and the running user needs "View Setup and Configuration" (RESTDOC
 /// `resources_limits`).
@@ -18,9 +40,8 @@ pub fn limits() -> Call {
 
 /// The day's API calls. Other keys come and go with edition and version; they are passed over.
 pub fn usage(reply: &Reply) -> Result<ApiUsage, CallError> {
-    let answer = reply.json()?;
-    let number = |name: &str| answer.get("DailyApiRequests")?.get(name).and_then(Value::as_i64);
-    let (Some(max), Some(remaining)) = (number("Max"), number("Remaining")) else {
+    let answer: Allowances = reply.json_as()?;
+    let Some(Allowance { max, remaining }) = answer.api_requests else {
         return Err(reply.unreadable("`DailyApiRequests` with `Max` and `Remaining` is missing"));
     };
     // An org that overruns its allowance for a while shows a negative rest.
@@ -30,9 +51,7 @@ pub fn usage(reply: &Reply) -> Result<ApiUsage, CallError> {
 
 /// The day's deliveries of platform events to CometD clients and the like, of all subscribers: left, allowed.
 pub fn deliveries(reply: &Reply) -> Option<(u64, u64)> {
-    let answer = reply.json().ok()?;
-    let number = |name: &str| answer.get("DailyDeliveredPlatformEvents")?.get(name).and_then(Value::as_i64);
-    let (max, remaining) = (number("Max")?, number("Remaining")?);
+    let Allowance { max, remaining } = reply.json_as::<Allowances>().ok()?.deliveries?;
     Some((u64::try_from(remaining).unwrap_or(0), u64::try_from(max).unwrap_or(0)))
 }
 

@@ -11,7 +11,7 @@ use crate::{
     Row,
     call::{Call, Reply, VERSION_MARK, local_path},
     failure::CallError,
-    limits::QUERY_TIMEOUT,
+    limits::{QUERY_TIMEOUT, REPLY_BYTES_MAX},
 };
 
 /// One page of records.
@@ -28,6 +28,7 @@ pub struct Page {
 /// Asks for the first page.
 pub fn query(soql: &str) -> Call {
     let mut call = Call::get(format!("/services/data/{VERSION_MARK}/query"), QUERY_TIMEOUT);
+    call.answer_bytes_max = REPLY_BYTES_MAX;
     call.query.push(("q".to_owned(), soql.to_owned()));
     call
 }
@@ -44,7 +45,7 @@ pub fn tooling(soql: &str) -> Call {
 
 /// Asks for a further page, by the [`Page::next`] of the one before.
 pub fn next(url: &str) -> Call {
-    Call::get(local_path(url), QUERY_TIMEOUT)
+    Call { answer_bytes_max: REPLY_BYTES_MAX, ..Call::get(local_path(url), QUERY_TIMEOUT) }
 }
 
 /// Reads a page.

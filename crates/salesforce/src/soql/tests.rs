@@ -45,6 +45,10 @@ fn statements() {
             "SELECT Id,Website FROM Account WHERE (Website != null OR Name = 'x') AND Id > '001' ORDER BY Id LIMIT 200",
         ),
         (all.clone().where_in("Name", &["a", "O'B"]), r"SELECT Id FROM Account WHERE Name IN ('a','O\'B')"),
+        (
+            all.clone().where_among("Number__c", &["42".to_owned(), "-1.5".to_owned()]),
+            "SELECT Id FROM Account WHERE Number__c IN (42,-1.5)",
+        ),
         (all.clone().where_in::<&str>("Name", &[]), "SELECT Id FROM Account WHERE Id = null"),
         (all.where_raw("  "), "SELECT Id FROM Account"),
     ] {
@@ -60,7 +64,7 @@ fn a_literal_has_a_length() {
 
 #[test]
 fn no_values_make_no_parts() {
-    assert!(Select::from("Account").chunks::<String>("Id", &[], 8_000).is_empty());
+    assert!(Select::from("Account").chunks("Id", &[], 8_000).is_empty());
 }
 
 /// Reads a literal back by the escape rules of the reference.
@@ -101,11 +105,12 @@ proptest! {
         values in proptest::collection::vec("[a-z'%é ]{1,30}", 0..600), budget in 300_usize..4_000,
     ) {
         let select = Select::from("Account").fields(["Id", "Website"]);
+        let values: Vec<String> = values.iter().map(|value| quote(value)).collect();
         let parts = select.chunks("Website", &values, budget);
         prop_assert_eq!(parts.concat(), values.clone());
         for part in parts {
             prop_assert!(!part.is_empty() && part.len() <= IN_LIST_MAX);
-            let bytes = encoded_len(&select.clone().where_in("Website", part).to_soql());
+            let bytes = encoded_len(&select.clone().where_among("Website", part).to_soql());
             prop_assert!(bytes <= budget || part.len() == 1, "{} over {}", bytes, budget);
         }
     }

@@ -55,7 +55,7 @@ impl CometdServer {
     }
 
     /// Puts an event on `/event/{event_api_name}` and returns its replay ID. `payload` holds the event's own fields;
-    /// `CreatedDate`, `CreatedById`, the schema ID and the `EventUuid` are filled in here. The name
+    /// `CreatedDate` (unless it is among them), `CreatedById`, the schema ID and the `EventUuid` are filled in here. The name
     /// is taken as it is: whether the org has such an event is the caller's question.
     pub(crate) fn publish(&self, event_api_name: &str, payload: Map<String, Value>, created_by: &str) -> i64 {
         let replay_id = self.state().publish(event_api_name, payload, created_by, None, self.now());

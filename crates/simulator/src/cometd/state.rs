@@ -119,7 +119,8 @@ impl CometdState {
         now: Now,
     ) -> i64 {
         let created = DateTime::<Utc>::from_timestamp_millis(now.wall_ms).unwrap_or_default();
-        payload.insert("CreatedDate".into(), created.to_rfc3339_opts(SecondsFormat::Millis, true).into());
+        let created = created.to_rfc3339_opts(SecondsFormat::Millis, true);
+        payload.entry("CreatedDate").or_insert_with(|| created.into());
         payload.insert("CreatedById".into(), created_by.into());
         self.put(&format!("/event/{name}"), name, payload, uuid, now)
     }

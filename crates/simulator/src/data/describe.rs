@@ -98,6 +98,7 @@ fn describe_field(object: &Object, field: &Field) -> Value {
     set("custom", json!(field.is_custom()));
     set("externalId", json!(field.external_id));
     set("unique", json!(field.unique));
+    set("caseSensitive", json!(field.case_sensitive));
     set("idLookup", json!(field.external_id || identity));
     set("nameField", json!(name_field));
     set("defaultedOnCreate", json!(checkbox || field.default.is_some() || identity));

@@ -20,6 +20,7 @@ pub(crate) enum Access {
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "they are Salesforce's own flags")]
 pub(crate) struct Field {
     pub(crate) name: String,
     pub(crate) kind: FieldKind,
@@ -27,6 +28,8 @@ pub(crate) struct Field {
     pub(crate) access: Access,
     pub(crate) external_id: bool,
     pub(crate) unique: bool,
+    /// Texts that differ in case are different.
+    pub(crate) case_sensitive: bool,
     pub(crate) default: Option<Value>,
 }
 
@@ -46,6 +49,7 @@ impl Field {
             access: Access::Clients,
             external_id: false,
             unique: false,
+            case_sensitive: false,
             default: None,
         }
     }
@@ -186,6 +190,13 @@ impl Object {
 
     pub(crate) fn label(&self) -> String {
         label(&self.name)
+    }
+
+    /// From now on this field tells case apart.
+    pub(super) fn tell_case_apart(&mut self, name: &str) {
+        if let Some(at) = self.index.get(&name.to_lowercase()) {
+            self.fields[*at].case_sensitive = true;
+        }
     }
 
     pub(super) fn add(&mut self, field: Field) {

@@ -34,6 +34,16 @@ impl Schema {
         Self { objects: objects.into_iter().map(|(name, object)| (name, Arc::new(object))).collect() }
     }
 
+    /// The same, where these fields (`Object.Field`) tell case apart.
+    pub(crate) fn case_sensitive(mut self, fields: &[String]) -> Self {
+        for (object, field) in fields.iter().filter_map(|name| name.split_once('.')) {
+            if let Some(object) = self.objects.get_mut(&object.to_lowercase()) {
+                Arc::make_mut(object).tell_case_apart(field);
+            }
+        }
+        self
+    }
+
     /// The same with other objects, or without them.
     pub(crate) fn filtered(&self, keep: impl Fn(&Arc<Object>) -> Option<Arc<Object>>) -> Self {
         let kept = self.objects.iter().filter_map(|(name, object)| Some((name.clone(), keep(object)?)));

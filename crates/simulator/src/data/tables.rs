@@ -61,7 +61,7 @@ struct Table {
     rows: BTreeMap<String, Row>,
     /// Those in the recycle bin, as they were last.
     deleted: BTreeMap<String, Row>,
-    /// Field name, then value in lower case, to ids.
+    /// Field name, then value (in lower case, unless the field tells case apart), to ids.
     index: HashMap<String, HashMap<String, BTreeSet<String>>>,
 }
 
@@ -159,7 +159,7 @@ impl Tables {
         let ids = self
             .by_object
             .get(&object.name)
-            .and_then(|table| table.index.get(&field.name)?.get(&index_text(&key)));
+            .and_then(|table| table.index.get(&field.name)?.get(&index_text(field, &key)));
         let mut ids: Vec<String> = ids.into_iter().flatten().cloned().collect();
         Ok(match ids.len() {
             0 => KeyMatch::None,
@@ -195,7 +195,7 @@ impl Tables {
         for field in object.fields.iter().filter(|field| field.external_id || field.unique) {
             let index = table.index.entry(field.name.clone()).or_default();
             if let Some(value) = before.as_ref().and_then(|row| row.get(&field.name)) {
-                let text = index_text(value);
+                let text = index_text(field, value);
                 if let Some(ids) = index.get_mut(&text) {
                     ids.remove(id);
                     if ids.is_empty() {
@@ -204,7 +204,7 @@ impl Tables {
                 }
             }
             if let Some(value) = row.as_ref().and_then(|row| row.get(&field.name)) {
-                index.entry(index_text(value)).or_default().insert(id.to_owned());
+                index.entry(index_text(field, value)).or_default().insert(id.to_owned());
             }
         }
         if let Some(row) = row {
@@ -224,8 +224,9 @@ impl Tables {
 }
 
 /// The text two values share if a unique field takes them for the same.
-fn index_text(value: &Value) -> String {
+fn index_text(field: &Field, value: &Value) -> String {
     match value {
+        Value::String(text) if field.case_sensitive => text.clone(),
         Value::String(text) => text.to_lowercase(),
         Value::Number(number) => number.as_f64().map_or_else(|| number.to_string(), java_text),
         other => other.to_string(),

@@ -83,6 +83,13 @@ impl OrgHandle {
         self.org.state().faults.add(HttpFault { path: path.to_owned(), effect, count });
     }
 
+    /// The next `count` requests whose path contains `path` are answered with a small packed body that unpacks to a list
+    /// of so many zeros.
+    pub fn zeros_next(&self, path: &str, zeros: usize, count: u32) {
+        let effect = HttpFaultEffect::Zeros(zeros);
+        self.org.state().faults.add(HttpFault { path: path.to_owned(), effect, count });
+    }
+
     /// The next `count` requests whose path contains `path` are done, but half of the answer's body is missing.
     pub fn halve_answers(&self, path: &str, count: u32) {
         self.org.state().faults.add(HttpFault {

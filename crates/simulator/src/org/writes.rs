@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::facts::CHANGE_CHANNEL;
 use super::outcome::{RecordOutcome, RecordWrite, WriteOperation, WriteRules};
 use super::{Org, OrgState, flow};
-use crate::data::{KeyMatch, Refusal, Tables, Writer, WrittenRecord, java_text};
+use crate::data::{KeyMatch, Refusal, Schema, Tables, Writer, WrittenRecord, java_text};
 use crate::log::LoggedWrite;
 use crate::row::Row;
 
@@ -23,7 +23,7 @@ pub(crate) fn write(
     writer: &Writer,
 ) -> Result<Vec<RecordOutcome>, Refusal> {
     let writer = &Writer { sees: Some(state.views.seen(&writer.user)), ..writer.clone() };
-    let twice = keys_given_twice(wanted);
+    let twice = keys_given_twice(&state.tables.schema, wanted);
     let mut events: Vec<(String, Row, String)> = Vec::new();
     let mut outcomes = Vec::with_capacity(wanted.len());
     state.tables.begin();
@@ -150,8 +150,8 @@ fn upsert(
 }
 
 /// Every record whose external ID another record of the same request has too is refused.
-fn keys_given_twice(wanted: &[RecordWrite]) -> Vec<Option<Refusal>> {
-    let keys: Vec<Option<(String, String)>> = wanted.iter().map(key_of).collect();
+fn keys_given_twice(schema: &Schema, wanted: &[RecordWrite]) -> Vec<Option<Refusal>> {
+    let keys: Vec<Option<(String, String)>> = wanted.iter().map(|wanted| key_of(schema, wanted)).collect();
     let mut counts: HashMap<&(String, String), usize> = HashMap::new();
     for key in keys.iter().flatten() {
         *counts.entry(key).or_default() += 1;
@@ -166,15 +166,17 @@ fn keys_given_twice(wanted: &[RecordWrite]) -> Vec<Option<Refusal>> {
     keys.iter().map(|key| key.as_ref().filter(|key| counts[key] > 1).map(refusal)).collect()
 }
 
-fn key_of(wanted: &RecordWrite) -> Option<(String, String)> {
+fn key_of(schema: &Schema, wanted: &RecordWrite) -> Option<(String, String)> {
     let by = match &wanted.operation {
         WriteOperation::Insert => return None,
         WriteOperation::Upsert { by, .. } => by,
         WriteOperation::Update | WriteOperation::Delete => "Id",
     };
     let (_, value) = wanted.row.iter().find(|(name, _)| name.eq_ignore_ascii_case(by))?;
+    let field = schema.object(&wanted.object).and_then(|object| object.field(by));
+    let exact = by == "Id" || field.is_some_and(|field| field.case_sensitive);
     let text = match value {
-        Value::String(text) if by == "Id" => text.clone(),
+        Value::String(text) if exact => text.trim_end().to_owned(),
         Value::String(text) => text.trim_end().to_lowercase(),
         Value::Number(number) => number.as_f64().map(java_text)?,
         _ => return None,
@@ -230,7 +232,7 @@ pub(crate) fn capture_changes(org: &Org, outcomes: &[RecordOutcome], writer: &Wr
         };
         sequence += 1;
         let stamp = (!changed.is_empty()).then(|| "LastModifiedDate".to_owned());
-        let changed: Vec<String> = changed.into_iter().chain(stamp).collect();
+        let changed: Vec<String> = changed.iter().map(|name| part_of_compound(name)).chain(stamp).collect();
         let header = json!({
             "entityName": "Account", "recordIds": [id], "changeType": kind, "changedFields": changed,
             "changeOrigin": "com/salesforce/api/rest/66.0", "transactionKey": transaction,
@@ -239,5 +241,36 @@ pub(crate) fn capture_changes(org: &Org, outcomes: &[RecordOutcome], writer: &Wr
         });
         let payload = Row::from_iter([("ChangeEventHeader".to_owned(), header)]);
         org.cometd.publish_on(CHANGE_CHANNEL, payload);
+    }
+}
+
+/// How a change event names a part of an address or geolocation: `BillingCity` is `BillingAddress.City`,
+/// `Place__Latitude__s` is `Place__c.Latitude` (same guide, "Change Event Fields").
+fn part_of_compound(field: &str) -> String {
+    if let Some((place, part)) = field.strip_suffix("__s").and_then(|stem| stem.rsplit_once("__")) {
+        return format!("{place}__c.{part}");
+    }
+    let kinds = ["Billing", "Shipping"];
+    match kinds.iter().find_map(|kind| Some((kind, field.strip_prefix(kind)?))) {
+        Some((kind, part)) if !field.contains('_') && !part.is_empty() => format!("{kind}Address.{part}"),
+        _ => field.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_compound_fields_are_named_with_a_dot() {
+        for (field, name) in [
+            ("BillingCity", "BillingAddress.City"),
+            ("ShippingPostalCode", "ShippingAddress.PostalCode"),
+            ("Place__Latitude__s", "Place__c.Latitude"),
+            ("Billing_Note__c", "Billing_Note__c"),
+            ("Website", "Website"),
+        ] {
+            assert_eq!(part_of_compound(field), name);
+        }
     }
 }

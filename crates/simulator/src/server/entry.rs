@@ -38,6 +38,10 @@ pub(crate) async fn org(request: HttpRequest, body: Bytes, org: web::Data<Org>) 
         (Answer::text(status, content_type, body.into_bytes()), Vec::new(), false)
     } else if let Some(HttpFaultEffect::Answer { status, body }) = &effect {
         (Answer::text(*status, faults::content_type(body), body.clone().into_bytes()), Vec::new(), false)
+    } else if let Some(HttpFaultEffect::Zeros(count)) = effect {
+        let mut packed = Answer::text(200, JSON, faults::packed_zeros(count));
+        packed.headers.push(("Content-Encoding", "gzip".to_owned()));
+        (packed, Vec::new(), false)
     } else if let Some(elsewhere) = moved(&org, &request, &path) {
         (elsewhere, Vec::new(), false)
     } else if !org.available.load(Ordering::SeqCst) && !path.starts_with("/cometd/") {

@@ -70,7 +70,7 @@ pub(crate) enum Filter {
     Not(Box<Filter>),
     Compare(ResolvedField, Operator, Value),
     Like(ResolvedField, Vec<Part>),
-    /// Equal to one of these (texts in lower case), the flag turns it round.
+    /// Equal to one of these (by `set_text`), the flag turns it round.
     Among {
         resolved: ResolvedField,
         values: HashSet<String>,
@@ -321,10 +321,11 @@ impl Binder<'_> {
     }
 }
 
-/// How a value stands in the set of an IN: ids keep their case, other text does not.
+/// How a value stands in the set of an IN: ids keep their case, other text only if its field tells it apart.
 pub(crate) fn set_text(field: &Field, value: &Value) -> String {
     match (&field.kind, value) {
         (FieldKind::Id | FieldKind::Lookup { .. }, Value::String(id)) => id.clone(),
+        (_, Value::String(text)) if field.case_sensitive => text.clone(),
         (_, Value::String(text)) => text.to_lowercase(),
         (_, Value::Number(number)) => number.as_f64().unwrap_or(f64::NAN).to_string(),
         (_, other) => other.to_string(),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::bind::{Filter, Plan, ResolvedField, Sorting, set_text};
 use super::like;
 use super::parse::Operator;
-use crate::data::{FieldKind, KeyMatch, Tables};
+use crate::data::{Field, FieldKind, KeyMatch, Tables};
 use crate::row::Row;
 
 /// The records that a query found.
@@ -148,7 +148,7 @@ fn passes(tables: &Tables, filter: &Filter, row: &Row) -> bool {
 }
 
 fn compared(resolved: &ResolvedField, operator: Operator, left: &Value, right: &Value) -> bool {
-    let order = compare(&resolved.field.kind, left, right);
+    let order = compare(&resolved.field, left, right);
     match operator {
         Operator::Equal => order == Some(Ordering::Equal),
         Operator::Unequal => order != Some(Ordering::Equal),
@@ -161,11 +161,12 @@ fn compared(resolved: &ResolvedField, operator: Operator, left: &Value, right: &
     }
 }
 
-/// Text without regard to case, ids with it, times as they are written; null only equals null.
-fn compare(kind: &FieldKind, left: &Value, right: &Value) -> Option<Ordering> {
+/// Text without regard to case unless its field tells it apart, ids with it, times as they are written; null only equals null.
+fn compare(field: &Field, left: &Value, right: &Value) -> Option<Ordering> {
     match (left, right) {
         (Value::Null, Value::Null) => Some(Ordering::Equal),
-        (Value::String(left), Value::String(right)) => Some(match kind {
+        (Value::String(left), Value::String(right)) => Some(match &field.kind {
+            _ if field.case_sensitive => left.cmp(right),
             FieldKind::Id | FieldKind::Lookup { .. } | FieldKind::Date | FieldKind::DateTime => {
                 left.cmp(right)
             }
@@ -198,7 +199,7 @@ fn ranked(tables: &Tables, sorting: &Sorting, left: &Row, right: &Row) -> Orderi
             }
         }
         (false, false) => {
-            let order = compare(&sorting.resolved.field.kind, left, right).unwrap_or(Ordering::Equal);
+            let order = compare(&sorting.resolved.field, left, right).unwrap_or(Ordering::Equal);
             if sorting.descending { order.reverse() } else { order }
         }
     }

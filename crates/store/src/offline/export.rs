@@ -3,6 +3,7 @@
 use std::{
     fs::OpenOptions,
     io::{self, BufWriter, Write},
+    os::unix::fs::OpenOptionsExt as _,
     path::Path,
 };
 
@@ -11,7 +12,7 @@ use crate::{
     disk::{Disk, SledDisk},
     entry::Mark,
     error::StoreError,
-    files::file,
+    files::{FILE_MODE, file},
     frame,
     index::{Rebuild, check_format},
     keys::Key,
@@ -41,7 +42,7 @@ pub fn export(dir: &Path, to: &Path) -> Result<Exported, StoreError> {
     check_format(&disk)?;
     let sequence = sequence(&disk);
     let failed = |source| file("write", to, source);
-    let new = OpenOptions::new().write(true).create_new(true).open(to).map_err(failed)?;
+    let new = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(to).map_err(failed)?;
     let mut out = Checked { out: BufWriter::new(new), crc: crc32fast::Hasher::new() };
     let (mut exported, mut rebuild) = (Exported::default(), Rebuild::default());
     write(&mut out, &Line::Head { orgpipe_export: VERSION, sequence }).map_err(failed)?;

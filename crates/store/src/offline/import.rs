@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{self, File},
+    fs::File,
     io::{BufRead, BufReader, Read as _},
     path::Path,
     sync::Arc,
@@ -65,7 +65,7 @@ impl Loss {
 /// The directory has no database then, as before.
 pub fn import(from: &Path, dir: &Path, incomplete: bool) -> Result<Imported, StoreError> {
     let opened = File::open(from).map_err(|source| file("read", from, source))?;
-    fs::create_dir_all(dir).map_err(|source| file("create", dir, source))?;
+    files::create_private_dir(dir)?;
     let lock = files::lock(dir)?;
     if files::has_database(dir) {
         return Err(StoreError::NotEmpty { dir: dir.to_owned() });
@@ -111,6 +111,9 @@ fn fill(
         let Ok(line) = serde_json::from_slice::<Line>(&text) else {
             return wrong(number, "is not a line of an export of this version, or is cut off");
         };
+        if let Some(what) = line.too_large() {
+            return wrong(number, &what);
+        }
         match line {
             Line::Head { orgpipe_export: found, sequence } if number == 1 => {
                 if found > VERSION {

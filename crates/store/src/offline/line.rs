@@ -18,10 +18,12 @@ use crate::{
     entry::{
         StoredChange, StoredDeadLetter, StoredPage, StoredRequest, decode_numbers, encode_numbers, encode_row,
     },
+    error::StoreError,
     frame,
     keys::Key,
     ledger::{Counts, Ledger},
     seq::Seq,
+    sizes,
     step::Write,
 };
 
@@ -166,6 +168,14 @@ impl From<Vec<u8>> for Bytes {
 }
 
 impl Bytes {
+    /// How many there are, or would be if the base64 in it is some.
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Other { base64 } => base64.len() / 4 * 3,
+        }
+    }
+
     fn bytes(self) -> Option<Vec<u8>> {
         match self {
             Self::Text(text) => Some(text.into_bytes()),
@@ -230,6 +240,11 @@ impl From<Subject> for SubjectLine {
 impl SubjectLine {
     pub(super) fn units(&self) -> u64 {
         u64::from(self.units)
+    }
+
+    fn check_sizes(&self, org: &str) -> Result<(), StoreError> {
+        sizes::name(org, "name of a record", &self.record)?;
+        sizes::trail_bytes(org, self.trail.len())
     }
 
     fn subject(self) -> Option<Subject> {
@@ -316,6 +331,86 @@ pub(super) fn line(key: Key<'_>, payload: &[u8]) -> Option<Line> {
             Line::Rows { org: page.org, seq, last_ms: page.last_ms, rows }
         }
     })
+}
+
+/// Numbers above this are given by nobody, and leave no room for those that come.
+const SEQUENCE_MAX: u64 = u64::MAX / 2;
+
+impl Line {
+    /// What of it is larger than the store takes, in words that follow on the line's number.
+    pub(super) fn too_large(&self) -> Option<String> {
+        self.check_sizes().err().map(|error| format!("is of no store: {error}")).or_else(|| {
+            let number = self.highest_number().filter(|number| *number > SEQUENCE_MAX)?;
+            Some(format!("has the number {number}, and {SEQUENCE_MAX} is the highest that there can be"))
+        })
+    }
+
+    fn check_sizes(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Head { .. } | Self::End { .. } => Ok(()),
+            Self::Ledger { org, .. } => sizes::org(org),
+            Self::Position { org, name, value } => {
+                sizes::org(org)?;
+                sizes::name(org, "name of a position", name)?;
+                sizes::body_bytes(org, value.len())
+            }
+            Self::Request { org, body, .. } => {
+                sizes::org(org)?;
+                sizes::body_bytes(org, body.len())
+            }
+            Self::Change { org, target, key, last_reason, subjects, body, .. } => {
+                names(org, target, key)?;
+                sizes::text(org, last_reason)?;
+                subjects.iter().try_for_each(|subject| subject.check_sizes(org))?;
+                sizes::body_bytes(org, body.len())
+            }
+            Self::DeadLetter { org, target, key, reason, hint, subjects, body, .. } => {
+                names(org, target, key)?;
+                sizes::text(org, reason)?;
+                sizes::text(org, hint)?;
+                subjects.iter().try_for_each(|subject| subject.check_sizes(org))?;
+                sizes::body_bytes(org, body.len())
+            }
+            Self::Job { org, id, body } => {
+                sizes::org(org)?;
+                sizes::name(org, "id of a job", id)?;
+                sizes::body_bytes(org, body.len())
+            }
+            Self::JobChanges { org, id, changes } => {
+                sizes::org(org)?;
+                sizes::name(org, "id of a job", id)?;
+                sizes::changes(org, changes)
+            }
+            Self::Rows { org, rows, .. } => rows.iter().try_for_each(|row| {
+                names(org, &row.target, &row.key)?;
+                sizes::text(org, &row.reason)?;
+                sizes::body_bytes(org, row.by.len())?;
+                row.subject.check_sizes(org)
+            }),
+        }
+    }
+
+    /// Numbers and counts are all of one kind here: none may come near the end of what can be counted.
+    fn highest_number(&self) -> Option<u64> {
+        match self {
+            Self::Head { sequence, .. } => Some(sequence.0),
+            Self::Request { seq, .. }
+            | Self::Change { seq, .. }
+            | Self::DeadLetter { seq, .. }
+            | Self::Rows { seq, .. } => Some(seq.0),
+            Self::Ledger { records_in, written, unchanged, no_data, superseded, dead, .. } => {
+                let all = [*records_in, *written, *unchanged, *no_data, *superseded, *dead];
+                Some(all.into_iter().fold(0, u64::saturating_add))
+            }
+            Self::Position { .. } | Self::Job { .. } | Self::JobChanges { .. } | Self::End { .. } => None,
+        }
+    }
+}
+
+fn names(org: &str, target: &str, key: &str) -> Result<(), StoreError> {
+    sizes::org(org)?;
+    sizes::name(org, "name of a target", target)?;
+    sizes::name(org, "key of a change", key)
 }
 
 /// The entry of a line. None: something in it is no base64, or it is the ledger, the first or the last line, which are

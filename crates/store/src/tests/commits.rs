@@ -445,3 +445,27 @@ fn reads_are_counted_by_call_and_commands_are_none() {
     let of = [Read::IngressHead, Read::Rows, Read::Counts].map(|read| reads.of(read));
     assert_eq!((of, reads.total(), reads.entries()), ([1, 1, 1], 3, 2));
 }
+
+/// As a clock stored it that ran 400 days ahead and was set back.
+#[test]
+fn a_change_that_is_due_later_than_anybody_waits_is_due_now() {
+    const HOUR_MS: u64 = 60 * 60 * 1_000;
+    for (due_ms, is_offered) in [(HOUR_MS, false), (400 * 24 * HOUR_MS, true)] {
+        let store = Memory::default().open(OPTIONS).unwrap();
+        wait(async {
+            let requests = vec![request(Lane::Live, 1, "body")];
+            store.append("acme", Append { requests, ..Append::default() }).await.unwrap();
+            let requests = vec![store.ingress_head("acme", 9).await.unwrap()[0].seq];
+            let changes = vec![change(Lane::Live, "Enrichment__c", "k", 1, "k")];
+            store.settle("acme", Settle { requests, changes, ..Settle::default() }).await.unwrap();
+            let seq = store.egress_take("acme", 0, 9).await.unwrap()[0].seq;
+            let retry = Outcome::Retry { due_ms, reason: "busy".to_owned(), resend: 0 };
+            store
+                .resolve("acme", Resolve { outcomes: vec![(seq, retry)], ..Resolve::default() })
+                .await
+                .unwrap();
+            let offered = store.egress_take("acme", 0, 9).await.unwrap();
+            assert_eq!(!offered.is_empty(), is_offered, "{due_ms}");
+        });
+    }
+}

@@ -1,6 +1,6 @@
 //! What is done to a database that no service has open: nothing is lost, nothing is written over.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use tempfile::TempDir;
 
@@ -235,4 +235,81 @@ fn filled_for_power() -> TempDir {
         store.close().await.unwrap();
     });
     dir
+}
+
+/// An export of one line between its first and its last.
+fn export_of(line: &str) -> String {
+    let head = "{\"kind\":\"head\",\"orgpipe_export\":1,\"sequence\":9}\n";
+    let before = format!("{head}{line}\n");
+    let crc32 = crc32fast::hash(before.as_bytes());
+    format!("{before}{{\"kind\":\"end\",\"entries\":1,\"crc32\":{crc32},\"lost\":[]}}\n")
+}
+
+#[test]
+fn an_export_with_something_larger_than_is_stored_is_refused_with_a_sentence() {
+    let dir = TempDir::new().unwrap();
+    let (file, new) = (dir.path().join("all.jsonl"), dir.path().join("new"));
+    let name = |bytes: usize| "x".repeat(bytes);
+    let position = |org: &str, position: &str, value: &str| {
+        format!(r#"{{"kind":"position","org":"{org}","name":"{position}","value":"{value}"}}"#)
+    };
+    let cases = [
+        (position(&name(70_000), "p", "v"), "a name of an org of 70000 bytes is larger than the 1024"),
+        (position(&name(1_025), "p", "v"), "a name of an org of 1025 bytes"),
+        (position("acme", &name(70_000), "v"), "a name of a position of 70000 bytes"),
+        (position("acme", "p", &name(4_194_305)), "a body of 4194305 bytes is larger than the 4194304"),
+        (
+            format!(r#"{{"kind":"job","org":"acme","id":"{}","body":"b"}}"#, name(1_025)),
+            "a id of a job of 1025 bytes",
+        ),
+        (
+            format!(
+                r#"{{"kind":"dead_letter","org":"acme","seq":1,"at_ms":1,"target":"t","key":"k","reason":"{}",
+                    "hint":"","attempts":1,"subjects":[],"body":"b"}}"#,
+                name(2_001)
+            )
+            .replace('\n', " "),
+            "a text of 2001 bytes",
+        ),
+        (
+            r#"{"kind":"request","org":"acme","seq":18446744073709551615,"lane":"live","records":1,"body":"b"}"#
+                .to_owned(),
+            "has the number 18446744073709551615",
+        ),
+        (
+            r#"{"kind":"ledger","org":"acme","records_in":18446744073709551615,"written":1,"unchanged":0,
+                "no_data":0,"superseded":0,"dead":0}"#
+                .replace('\n', " "),
+            "has the number 18446744073709551615",
+        ),
+    ];
+    for (line, expected) in cases {
+        fs::write(&file, export_of(&line)).unwrap();
+        let error = offline::import(&file, &new, true).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("line 2") && text.contains(expected), "{expected}: {text}");
+        assert!(!new.join("sled").exists(), "{expected}");
+    }
+    fs::write(&file, export_of(&position(&name(1_024), &name(1_024), &name(4_194_304)))).unwrap();
+    assert_eq!(offline::import(&file, &new, true).unwrap().entries, 1, "at the bounds");
+}
+
+#[test]
+fn only_the_owner_may_read_what_is_made() {
+    let (dir, to) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let (data, file, new) = (dir.path().join("a/data"), to.path().join("all.jsonl"), to.path().join("new"));
+    drop(Store::open(&data, OPTIONS).unwrap());
+    offline::export(&data, &file).unwrap();
+    offline::import(&file, &new, false).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    for dir in [&data, &data.join("sled"), &new, &new.join("sled")] {
+        assert_eq!(mode(dir), 0o700, "{}", dir.display());
+    }
+    for file in [&file, &data.join("orgpipe.lock"), &data.join("sled/orgpipe.note")] {
+        assert_eq!(mode(file), 0o600, "{}", file.display());
+    }
+    // A database that an earlier version left open to others is shut.
+    fs::set_permissions(data.join("sled"), fs::Permissions::from_mode(0o755)).unwrap();
+    drop(Store::open(&data, OPTIONS).unwrap());
+    assert_eq!(mode(&data.join("sled")), 0o700);
 }

@@ -273,3 +273,30 @@ async fn deliver(store: &Store) -> Result<(), StoreError> {
         .resolve("acme", Resolve { outcomes, finished_job: Some("750".to_owned()), ..Resolve::default() })
         .await
 }
+
+/// Deleted, moved away, or replaced by a copy: nothing that is written reaches anybody, so nothing is acknowledged.
+#[test]
+fn a_database_that_is_deleted_or_replaced_under_the_store_ends_it() {
+    let harms: [fn(&Path); 4] = [
+        |data| fs::remove_dir_all(data).unwrap(),
+        |data| fs::remove_dir_all(data.join("sled")).unwrap(),
+        |data| fs::rename(data, data.with_extension("away")).unwrap(),
+        |data| {
+            let (log, copy) = (data.join("sled/db"), data.join("copy"));
+            fs::copy(&log, &copy).unwrap();
+            fs::rename(&copy, &log).unwrap();
+        },
+    ];
+    for durability in [Durability::Power, Durability::Process] {
+        for (at, harm) in harms.iter().enumerate() {
+            let dir = TempDir::new().unwrap();
+            let data = dir.path().join("data");
+            let store = Store::open(&data, Options { durability, ..POWER }).unwrap();
+            wait(append_next(&store));
+            harm(&data);
+            let error = wait(store.position("acme", "channel")).unwrap_err();
+            assert!(matches!(error, StoreError::Gone { .. }), "{durability:?} {at}: {error}");
+            assert!(matches!(wait(store.failed()), StoreError::Gone { .. }));
+        }
+    }
+}

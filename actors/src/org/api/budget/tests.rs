@@ -1,3 +1,5 @@
+//! The budget under a table of cases, and under any load, use by others, loss of answers and crashes.
+
 use std::{collections::VecDeque, time::Duration};
 
 use orgpipe_reconcile::route::Strategy;
@@ -333,4 +335,21 @@ fn what_can_wait_waits_the_longer_the_more_is_used_up() {
     for (used, times) in [(0.0, 1.0), (0.5, 1.0), (0.75, 5.5), (1.0, 10.0), (7.0, 10.0)] {
         assert!((patience(used) - times).abs() < 1e-9, "{used}");
     }
+}
+
+/// Stored by a clock that ran 400 days ahead and was set back: our share comes back a day later, not in a year.
+#[test]
+fn calls_counted_for_hours_to_come_count_for_now() {
+    let mut budget = told(0.25, 0.0, 0, 100);
+    let (now, ahead) = (1_000 * HOUR_MS, (1_000 + 400 * 24) * HOUR_MS);
+    for _ in 0..25 {
+        assert_eq!(budget.admit(Priority::Live, 1, ahead), Admission::Go(1));
+        budget.begin(ahead);
+    }
+    let Admission::Wait(until, QuotaWait::Share) = budget.admit(Priority::Live, 1, now) else {
+        panic!("they are not forgotten")
+    };
+    assert_eq!(until, now + HOUR_MS + DAY_MS);
+    assert_eq!(budget.ours(now), 25);
+    assert_eq!(budget.admit(Priority::Live, 1, until), Admission::Go(1));
 }

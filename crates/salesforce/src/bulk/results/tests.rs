@@ -197,3 +197,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn keys_that_differ_in_case_only_get_their_own_results() {
+    let successful = "sf__Id,sf__Created,X__c\na01,true,A0xY\n";
+    let failed =
+        "sf__Id,sf__Error,X__c\n,STRING_TOO_LONG:too long:--,a0Xy\n,STRING_TOO_LONG:too long:--,k1\n";
+    let rows =
+        reconcile("X__c", &keys(&["a0Xy", "A0xY", "K1"]), successful.as_bytes(), failed.as_bytes(), b"")
+            .unwrap();
+    assert!(
+        matches!(rows.as_slice(), [BulkRow::Failed(_), BulkRow::Written { .. }, BulkRow::Failed(_)]),
+        "{rows:?}"
+    );
+}

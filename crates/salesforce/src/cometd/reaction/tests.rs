@@ -4,6 +4,7 @@ use super::*;
 use crate::cometd::wire;
 
 const SOON: Reaction = Reaction::BackOff(Duration::ZERO);
+const SECONDS_LATER: Reaction = Reaction::BackOff(SECONDS);
 const MINUTES_LATER: Reaction = Reaction::BackOff(MINUTES);
 const MUCH_LATER: Reaction = Reaction::BackOff(ALLOCATION);
 
@@ -88,9 +89,9 @@ pub(in crate::cometd) const CATALOGUE: &[(Place, &str, Reaction)] = {
         (
             Handshake,
             "403::To protect all customers from excessive use and Denial of Service attacks, we limit the number of simultaneous connections per server. Your request has been denied because this limit has been exceeded. Please try your request again later.",
-            MINUTES_LATER,
+            SECONDS_LATER,
         ),
-        (Connect, "503::Server is too busy.  Please try your request again later.", MINUTES_LATER),
+        (Connect, "503::Server is too busy.  Please try your request again later.", SECONDS_LATER),
         (Connect, "413::Maximum Request Size Exceeded", R::Bug),
         (
             Subscribe,
@@ -103,7 +104,7 @@ pub(in crate::cometd) const CATALOGUE: &[(Place, &str, Reaction)] = {
         (
             Handshake,
             "To protect all customers from excessive use and Denial of Service attacks, we limit the number of simultaneous connections per server.",
-            MINUTES_LATER,
+            SECONDS_LATER,
         ),
         (Handshake, "403::handshake_denied", R::Denied),
         (Subscribe, "403:denied_by_not_granting:create denied", R::LoginThenRefused),
@@ -125,9 +126,9 @@ fn the_catalogue_is_followed() {
 #[test]
 fn a_busy_server_behind_401_is_no_reason_to_log_in() {
     let busy = "503::Server is too busy.  Please try your request again later.";
-    assert_eq!(judged(Place::Connect, Some(busy), Some("401::Authentication invalid")), MINUTES_LATER);
+    assert_eq!(judged(Place::Connect, Some(busy), Some("401::Authentication invalid")), SECONDS_LATER);
     let denied = "403:denied_by_security_policy:subscribe_denied";
-    assert_eq!(judged(Place::Subscribe, Some(busy), Some(denied)), MINUTES_LATER);
+    assert_eq!(judged(Place::Subscribe, Some(busy), Some(denied)), SECONDS_LATER);
 }
 
 #[test]
@@ -135,7 +136,7 @@ fn unknown_texts_are_judged_by_code_then_by_advice() {
     assert_eq!(judged(Place::Subscribe, None, Some("403::Something new")), Reaction::Refused);
     assert_eq!(judged(Place::Connect, None, Some("403::Something new")), Reaction::Handshake);
     assert_eq!(judged(Place::Handshake, Some("403::Something new"), None), Reaction::Denied);
-    assert_eq!(judged(Place::Connect, None, Some("500::Oops")), MINUTES_LATER);
+    assert_eq!(judged(Place::Connect, None, Some("500::Oops")), SECONDS_LATER);
     assert_eq!(judged(Place::Connect, None, Some("Oops")), Reaction::Handshake);
     assert_eq!(judged(Place::Connect, None, None), Reaction::Handshake);
     assert_eq!(judged(Place::Handshake, None, None), Reaction::Denied);
@@ -160,9 +161,16 @@ fn http_answers_are_judged() {
         (401, "<html>", Reaction::Login),
         (403, r#"[{"errorCode":"INVALID_SESSION_ID"}]"#, Reaction::Login),
         (405, "Only POST allowed", Reaction::Bug),
+        (404, "<html>Not Found</html>", SOON),
+        (406, "", SOON),
+        (406, "CustomNotAcceptable", SOON),
         (408, "", Reaction::Handshake),
         (413, "Maximum Request Size Exceeded", Reaction::Bug),
+        (414, "", Reaction::Bug),
+        (420, "<html>We are setting things up</html>", SOON),
+        (425, "", SOON),
         (429, "", MINUTES_LATER),
+        (431, "", Reaction::Bug),
         (500, "", Reaction::Handshake),
         (500, "<html>", SOON),
         (502, "<html>", SOON),

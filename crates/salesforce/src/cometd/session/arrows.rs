@@ -191,6 +191,11 @@ impl Turn {
             leaving.store = self.store(batches);
         } else {
             leaving.disconnect = None;
+            // Whoever does not let us leave does not answer the poll either, for instance as the token has expired. What
+            // it may still bring is asked for again.
+            if answer::read(Place::Disconnect, http).outcome.is_err() {
+                leaving.connect = None;
+            }
         }
         self.leave_on(leaving)
     }

@@ -187,7 +187,9 @@ async fn a_body_may_take_longer_than_its_beginning_while_it_flows() {
                 tokio::time::sleep(Duration::from_millis(pause_ms)).await;
             }
         });
-        let answer = exchange_in_time(Client::new().get(&url), 100, patience, patience).await;
+        let answer =
+            exchange_in_time(Client::new().get(&url), BodyBudget::default().body(100), patience, patience)
+                .await;
         match answer {
             Ok((200, _, body)) if whole => assert_eq!(&body[..], b"1234567"),
             Err(ExchangeError::TimedOut(_)) if !whole => {}
@@ -200,15 +202,19 @@ async fn a_body_may_take_longer_than_its_beginning_while_it_flows() {
 #[tokio::test]
 async fn bodies_are_bounded_announced_or_not() {
     let request = |url: &str| Client::new().get(url);
+    let client = HttpClient::new().unwrap();
     let announced = answer("200 OK", "", &"x".repeat(11));
     let chunked =
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n6\r\nabcdef\r\n5\r\nghijk\r\n0\r\n\r\n"
             .to_vec();
     for answer in [announced, chunked] {
         let (url, task) = server(vec![answer.clone(), answer]).await;
-        let refused = exchange(request(&url), 10).await;
-        assert!(matches!(refused, Err(ExchangeError::TooLarge { status: 200, bytes_max: 10 })));
-        assert!(matches!(exchange(request(&url), 11).await, Ok((200, _, body)) if body.len() == 11));
+        let refused = client.exchange(request(&url), 10).await;
+        assert!(matches!(
+            refused,
+            Err(ExchangeError::TooLarge { status: 200, limit: BodyTooLarge::Bytes(10) })
+        ));
+        assert!(matches!(client.exchange(request(&url), 11).await, Ok((200, _, body)) if body.len() == 11));
         task.await.unwrap();
     }
     let huge = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\nx", REPLY_BYTES_MAX + 1);

@@ -144,7 +144,7 @@ impl Tables {
         let Some(table) = self.by_object.get(&object.name) else { return Ok(()) };
         for field in object.fields.iter().filter(|field| field.unique) {
             let Some(value) = row.get(&field.name).filter(|value| !value.is_null()) else { continue };
-            let there = table.index.get(&field.name).and_then(|index| index.get(&index_text(value)));
+            let there = table.index.get(&field.name).and_then(|index| index.get(&index_text(field, value)));
             if let Some(other) = there.into_iter().flatten().find(|id| Some(id.as_str()) != own) {
                 let message = format!(
                     "duplicate value found: {} duplicates value on record with id: {other}",

@@ -66,7 +66,7 @@ fn trouble_while_polling_is_answered_by_the_table() {
                     Some("503::Server is too busy.  Please try your request again later."),
                 ),
             ),
-            &["lost 120", "wake 120"],
+            &["lost 1", "wake 1"],
         ),
         (
             "S11 allocation",
@@ -149,7 +149,7 @@ fn a_refused_channel_does_not_stop_the_others() {
     let denied = "403:denied_by_security_policy:subscribe_denied";
     let rows: &[(String, &[&str], u64)] = &[
         (told(denied, None), &["refused /event/A__e 900"], 900),
-        (told(denied, Some("503::Server is too busy.")), &["refused /event/A__e 120"], 120),
+        (told(denied, Some("503::Server is too busy.")), &["refused /event/A__e 1"], 1),
         (
             told("403::Organization total events daily limit exceeded", None),
             &["refused /event/A__e 900"],

@@ -1,13 +1,23 @@
 //! Bodies that are JSON but for half a character, such as a text that was cut in the middle of an emoji.
 //!
-//! Here: the replacement. Not here: when it is tried (`wire::read`: only once a body cannot be read, since an answer that
-//! can never be read would be asked for for ever).
+//! Here: the replacement, and reading with it. Whatever answers JSON is read so: the event endpoint, an org's API, the login,
+//! and the vendor's look-up API, as an answer that can never be read would be asked for for ever.
 
 use std::borrow::Cow;
 
+use serde::de::DeserializeOwned;
+
+/// Reads JSON; if that fails and there are halves of characters, once more without them.
+pub fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
+    serde_json::from_slice(body).or_else(|error| match mended(body) {
+        Some(mended) => serde_json::from_str(&mended),
+        None => Err(error),
+    })
+}
+
 /// The text with U+FFFD for each half of a surrogate pair that stands alone, and for bytes that are no UTF-8; none if
 /// there is neither.
-pub(super) fn mended(body: &[u8]) -> Option<String> {
+pub fn mended(body: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(body);
     let mut new = String::new();
     let mut rest = &*text;
