@@ -61,7 +61,8 @@ pub(crate) fn create_private_dir(dir: &Path) -> Result<(), StoreError> {
 /// Shuts a directory that is ours alone to everybody else; earlier versions left it open.
 pub(crate) fn make_private(dir: &Path) -> Result<(), StoreError> {
     let about = fs::metadata(dir).map_err(|source| file("read", dir, source))?;
-    if about.permissions().mode() & 0o077 == 0 {
+    let of_others = about.permissions().mode() & 0o077;
+    if of_others == 0 {
         return Ok(());
     }
     fs::set_permissions(dir, Permissions::from_mode(DIR_MODE)).map_err(|source| file("protect", dir, source))
