@@ -85,7 +85,7 @@ async fn what_the_orgs_own_rule_says_is_in_the_letter_and_not_in_the_log() {
         rig.org("acme").refuse_row(fault);
         let record = publish(&rig, n);
         rig.ledger("acme", json!({ "records_in": n + 1, "dead_letters": n + 1 })).await;
-        let plain = words.replace('\n', " ").replace('\u{1b}', " ");
+        let plain = words.replace(['\n', '\u{1b}'], " ");
         for arguments in [&["explain", "acme", &record][..], &["dead-letters", "list", "acme"]] {
             let said = ordered(&rig, arguments).await;
             assert!(
