@@ -67,7 +67,7 @@ const ODDITIES: [Oddity; 16] = [
                 n,
                 "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
                 "bad value for restricted picklist field",
-            )
+            );
         },
         Some("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"),
     ),

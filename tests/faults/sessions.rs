@@ -59,7 +59,7 @@ async fn s07_overload_that_looks_like_a_dead_token() {
 
 #[actix_rt::test]
 async fn s08_overload_that_looks_like_a_missing_permission() {
-    recovers(&[("S08", 1, 0)]).await;
+    recovers(&[("S08", 2, 0)]).await;
 }
 
 #[actix_rt::test]

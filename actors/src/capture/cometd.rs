@@ -181,7 +181,8 @@ impl CometdActor {
         let broken = self.broken(&batches);
         let own_user = self.login.as_ref().map(|login| login.token.user_id.as_str());
         let came = requests::read(&org.settings, own_user, batches, now_ms, org_now_ms);
-        let overflowed: Vec<String> = came.overflows.keys().cloned().collect();
+        // Channels with a gap of which the session knows nothing.
+        let gaps: Vec<String> = came.overflows.keys().chain(&broken).cloned().collect();
         let commit = async move {
             org.pass(Point::BeforeA);
             if !broken.is_empty() {
@@ -203,11 +204,11 @@ impl CometdActor {
                         for (channel, events, position_ms) in news {
                             all.stored(&channel, events, position_ms, now_ms);
                         }
-                        for channel in &overflowed {
+                        for channel in &gaps {
                             all.gap(channel, now_ms);
                         }
                     });
-                    if !overflowed.is_empty() {
+                    if !gaps.is_empty() {
                         actor.link.wake(Wakeup::Refresh);
                     }
                     actor.hand_on(appended, context);

@@ -147,7 +147,7 @@ pub(super) fn compare(
         let key = identity.key(&desired.external_id);
         if let Some(holder) = belongs_to {
             if lane(batch.origin) == Lane::Refresh {
-                let yielded = |record| yielded(record, &key, existing.find(&desired.external_id));
+                let yielded = |record| yielded(record, &key, &existing.find(&desired.external_id));
                 settle.no_data.extend(records.into_iter().map(yielded));
                 continue;
             }
@@ -193,7 +193,7 @@ pub(super) fn compare(
 }
 
 /// A record whose key belongs to another one, which the same refresh reads by itself.
-fn yielded(mut record: Asked, key: &str, found: Match<'_>) -> Subject {
+fn yielded(mut record: Asked, key: &str, found: &Match<'_>) -> Subject {
     record.trail.target(key);
     record.trail.found = match found {
         Match::One(row) => id_of(row).map(Found::One),

@@ -29,10 +29,10 @@ fn no_row_of_an_answer_is_made_up_or_lost() {
         };
         let cut = if kind == 1 { u8::try_from(count).expect("few") } else { rng.random() };
         let data = [vec![kind, cut], odd::spoil(&mut rng, body)].concat();
-        match std::panic::catch_unwind(|| replies::check(&data)) {
-            Ok(usable) => used[usize::from(kind)] += u64::from(usable),
-            Err(_) => panic!("seed {seed}, kind {kind}: {}", String::from_utf8_lossy(&data[2..])),
-        }
+        let outcome = std::panic::catch_unwind(|| replies::check(&data));
+        let body = String::from_utf8_lossy(&data[2..]);
+        let usable = outcome.unwrap_or_else(|_| panic!("seed {seed}, kind {kind}: {body}"));
+        used[usize::from(kind)] += u64::from(usable);
     }
     // Seeds that are all spoilt prove nothing.
     let count = seeds.end - seeds.start;

@@ -93,7 +93,6 @@ impl Org {
         clock: Clock,
     ) -> Self {
         let seed = seed.wrapping_mul(1_000_003).wrapping_add(number);
-        let clock = clock.apart();
         let schema =
             Schema::new(&options.namespace, &options.custom_fields).case_sensitive(&options.case_sensitive);
         let mut tables = Tables::new(schema, IdGenerator::new(number));

@@ -31,11 +31,15 @@ fn reply(body: &[u8]) -> Reply {
     Reply { status: 200, headers: Vec::new(), body: Bytes::copy_from_slice(body), usage: None }
 }
 
+fn count(body: &[u8], wanted: u8) -> usize {
+    body.split(|byte| *byte == wanted).count() - 1
+}
+
 fn page(body: &[u8]) -> bool {
     let read = query::page(&reply(body));
     let Ok(json) = serde_json::from_slice::<Value>(body) else {
         if let Ok(page) = &read {
-            let objects = body.iter().filter(|byte| **byte == b'{').count();
+            let objects = count(body, b'{');
             assert!(page.records.len() < objects, "more records than objects");
         }
         return read.is_ok();
@@ -49,7 +53,7 @@ fn page(body: &[u8]) -> bool {
         (Ok(page), None) => panic!("{} records of no page", page.records.len()),
         // A child list that goes on elsewhere may be refused: read as complete it would lose records.
         (Err(error), Some((records, _))) => {
-            assert!(records.iter().any(goes_on), "a sound page is refused: {error}")
+            assert!(records.iter().any(goes_on), "a sound page is refused: {error}");
         }
         (Err(_), None) => {}
     }
@@ -60,7 +64,10 @@ fn goes_on(record: &Map<String, Value>) -> bool {
     record.values().any(|value| value.get("done").and_then(Value::as_bool) == Some(false))
 }
 
-fn plain_page(json: &Value) -> Option<(Vec<Map<String, Value>>, Option<String>)> {
+/// Records, and where the next page is.
+type PlainPage = (Vec<Map<String, Value>>, Option<String>);
+
+fn plain_page(json: &Value) -> Option<PlainPage> {
     json.get("totalSize")?.as_u64()?;
     let records = json.get("records")?.as_array()?;
     let records: Option<Vec<_>> = records.iter().map(|record| record.as_object().cloned()).collect();
@@ -74,7 +81,15 @@ fn plain_page(json: &Value) -> Option<(Vec<Map<String, Value>>, Option<String>)>
 
 fn collections(body: &[u8], count: usize) -> bool {
     let read = collections::results(&reply(body), count);
-    let json = serde_json::from_slice::<Value>(body).unwrap_or_default();
+    let Ok(json) = serde_json::from_slice::<Value>(body) else {
+        // Half a character and bytes that are none are mended, which the plain reading does not do.
+        if let Ok(results) = &read {
+            assert_eq!(results.len(), count);
+            let half = body.to_ascii_lowercase().windows(3).any(|window| window == br"\ud");
+            assert!(half || std::str::from_utf8(body).is_err(), "it is no JSON");
+        }
+        return read.is_ok();
+    };
     let elements = json.as_array().filter(|elements| elements.len() == count);
     let fates: Option<Vec<(bool, &str)>> = elements.and_then(|elements| elements.iter().map(fate).collect());
     match (&read, &fates) {
@@ -102,8 +117,7 @@ fn fate(element: &Value) -> Option<(bool, &str)> {
 /// The records of a CSV file, header first; none if it ends within a value.
 fn plain_csv(body: &[u8]) -> Option<Vec<Vec<String>>> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    if body.trim_ascii_start().starts_with(b"<") || body.iter().filter(|byte| **byte == b'"').count() % 2 == 1
-    {
+    if body.trim_ascii_start().starts_with(b"<") || count(body, b'"') % 2 == 1 {
         return None;
     }
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(body);
