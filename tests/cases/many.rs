@@ -28,7 +28,7 @@ const ODDITIES: [Oddity; 16] = [
     (
         "nesting without end",
         |rig, n| raw(rig, n, &format!(r#""deep":{}{}"#, "[".repeat(200), "]".repeat(200))),
-        Some("look-up"),
+        Some("/data/deep"),
     ),
     ("data that is text", |rig, n| rig.simulator.vendor().set_raw(&domain(n), r#""nothing""#), Some("data")),
     ("a number as data", |rig, n| rig.simulator.vendor().set_raw(&domain(n), "17"), Some("data")),
