@@ -55,6 +55,9 @@ pub(crate) struct AuditTrail {
     /// What the org held of it.
     #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
     pub found: Option<Found>,
+    /// Another record that was answered with the same key.
+    #[serde(rename = "y", default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<SharedWith>,
     /// The fields to be written.
     #[serde(rename = "f", default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<FieldDiff>,
@@ -107,6 +110,18 @@ pub(crate) enum Found {
     Open,
 }
 
+/// Another record of the org that was answered with the same key, by ID: the record of the target belongs to one of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SharedWith {
+    /// To this one, not to the other.
+    #[serde(rename = "h")]
+    Holds(String),
+    /// To the other.
+    #[serde(rename = "y")]
+    Yields(String),
+}
+
 /// One field that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FieldDiff(
@@ -130,6 +145,7 @@ impl AuditTrail {
             nothing: None,
             key: None,
             found: None,
+            shared: None,
             fields: Vec::new(),
             cut: Vec::new(),
             more_fields: 0,

@@ -9,7 +9,7 @@ use orgpipe_store::{Change, End, Lane, LedgerRow, Request, StoreError, Subject};
 use serde::Serialize;
 
 use crate::{
-    audit_trail::{AuditTrail, FieldDiff, Found, Nothing},
+    audit_trail::{AuditTrail, FieldDiff, Found, Nothing, SharedWith},
     org::context::OrgContext,
     queue_entry::{Origin, RequestEntry, unpack},
 };
@@ -245,11 +245,14 @@ fn begun(subject: &Subject, fate: Fate, target: &str, key: &str, number: u64) ->
             story.push(format!("The record with the key `{key}` is {id}, which held all of it."));
         }
         Some(Found::One(id)) => story.push(format!("The record with the key `{key}` is {id}.")),
+        // Nothing is written for a record that yields to another one.
+        Some(Found::Open) if fate == Fate::NoData => {}
         Some(Found::Open) => story.push(format!(
             "An earlier change of `{key}` was still under way, so all fields are written without comparing."
         )),
         None => {}
     }
+    story.extend(trail.shared.as_ref().map(|shared| shared_key(shared, fate)));
     if trail.origin == Origin::Orphan
         && trail.fields.is_empty()
         && trail.key.is_none()
@@ -272,6 +275,19 @@ fn begun(subject: &Subject, fate: Fate, target: &str, key: &str, number: u64) ->
         chapter.key = trail.key.unwrap_or_default();
     }
     chapter
+}
+
+fn shared_key(shared: &SharedWith, fate: Fate) -> String {
+    let hint = "Merge the two, or let your API answer a key of its own for each.";
+    match shared {
+        SharedWith::Holds(other) => format!(
+            "Record {other} was answered with the same key; the record of the target belongs to this one. {hint}"
+        ),
+        SharedWith::Yields(other) => {
+            let so = if fate == Fate::NoData { ", so nothing was written for this one" } else { "" };
+            format!("It belongs to record {other}, which was answered with the same key{so}. {hint}")
+        }
+    }
 }
 
 fn asked(trail: &AuditTrail, asked_ms: u64) -> String {

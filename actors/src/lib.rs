@@ -66,7 +66,7 @@ pub use org::{
     desired::DesiredState,
     part::{Part, State},
     schemas::{Access, Quarantined},
-    status::{Examined, OrgStatus, PartStatus, Reading},
+    status::{Examined, OrgStatus, PartStatus, Reading, Warning},
     subscription::{ChannelStatus, Subscription},
 };
 pub use priority::Priority;

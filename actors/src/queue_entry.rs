@@ -59,8 +59,11 @@ pub(crate) struct EventEntry {
     pub v: u8,
     /// Where it came, namespace applied.
     pub channel: String,
-    /// The event's `data`, as it came.
+    /// The event's `data`, as it came unless it is `cut`.
     pub event: Value,
+    /// Bytes of an event that was too large to be kept: of its texts there are only the beginnings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<usize>,
 }
 
 /// Write these fields: one entry of the egress queue.

@@ -46,9 +46,9 @@ pub struct Receipt {
     pub reason: GapReason,
     /// On which channels.
     pub channels: Vec<String>,
-    /// Events may be missing from then on, Unix milliseconds; none = from the beginning, so all records were checked.
+    /// Events may be missing from then on, Unix milliseconds by the org's clock; none = from the beginning, so all records were checked.
     pub from_ms: Option<u64>,
-    /// Until then, when it was seen; later events were heard.
+    /// Until then, when it was seen, by the same clock; later events were heard.
     pub to_ms: u64,
     /// When the last record was through, Unix milliseconds.
     pub closed_ms: u64,

@@ -21,6 +21,7 @@ use self::in_force::{Common, InForce};
 use crate::{
     capture::{gap_recovery, replay::ReplayFrom},
     clock::Clock,
+    decide::shared_keys,
     doctor::{self, Report},
     explain::{self, Story},
     forecast::Forecast,
@@ -29,7 +30,7 @@ use crate::{
         api::gate::BudgetView,
         context::OrgContext,
         desired::DesiredState,
-        status::{Examined, OrgStatus},
+        status::{Examined, OrgStatus, Warning},
     },
     priority::Priority,
     receipt::Receipt,
@@ -433,7 +434,9 @@ impl Service {
 
     async fn view(&self, org: &OrgContext) -> OrgView {
         let mut status = org.board.status();
-        status.subscription = status.subscription.at(org.clock.now_ms());
+        status.subscription = status.subscription.at(org.api.time().now_ms());
+        let shared = shared_keys::stored(org).await.ok().and_then(|shared| shared.problem());
+        status.warnings = org.api.time().skew().into_iter().chain(shared).map(Warning::from).collect();
         let records = org.store.counts().await.ok().map(Ledger::from);
         OrgView {
             id: org.id().to_owned(),

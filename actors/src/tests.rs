@@ -4,6 +4,7 @@
 //! Here: what the tests share is in `tests/{scene,org,vendor}.rs`, each actor has a file, and `tests/flow.rs` lets the four
 //! run together. Not here: decisions, which have tests beside them; the whole over HTTP (`tests/` of the workspace).
 
+mod clocks;
 mod cometd;
 mod flow;
 mod ingest;

@@ -9,7 +9,9 @@ use actix_web::{
     web::{Data, Path},
 };
 use askama::Template;
-use orgpipe_actors::{ChannelStatus, Left, OrgView, Part, Quarantined, Reading, Receipt, Service, State};
+use orgpipe_actors::{
+    ChannelStatus, Left, OrgView, Part, Quarantined, Reading, Receipt, Service, State, Warning,
+};
 
 use super::{names, orgs::problem};
 
@@ -145,6 +147,7 @@ fn row(org: &OrgView) -> PageRow {
             budget_notes(org),
             refresh_notes(org),
             gap_notes(org),
+            warning_notes(org),
             quarantine_notes(org),
             doctor_note(org),
         ]
@@ -200,6 +203,18 @@ fn doctor_note(org: &OrgView) -> Vec<String> {
         format!("examined {at} UTC: {}. POST /api/v1/orgs/{}/doctor tells all.", examined.note, org.id)
     });
     note.into_iter().collect()
+}
+
+/// What is wrong although every part runs.
+fn warning_notes(org: &OrgView) -> Vec<String> {
+    let note = |warning: &Warning| format!("{}. {}", sentence(&warning.note), warning.hint);
+    org.status.warnings.iter().map(note).collect()
+}
+
+/// With a capital letter.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
 }
 
 /// Fields that records are read or written without.

@@ -156,3 +156,28 @@ async fn times_that_are_to_come_count_as_now() {
     publish(&rig, "acme", 2);
     rig.ledger("acme", json!({ "records_in": 3, "written": 2 })).await;
 }
+
+/// Events of which nothing can be read, larger than what a dead letter may hold: one long text, very many fields, one long
+/// list. What is kept of them is cut, and their channel goes on.
+#[actix_rt::test]
+async fn an_event_that_is_too_large_to_be_kept_is_a_letter_and_its_channel_goes_on() {
+    let rig = acme().await;
+    let wide = (0..3_000).map(|n| (format!("F{n}__c"), json!("x".repeat(3_000))));
+    let list: Vec<String> = (0..200_000).map(|n| format!("{n:050}")).collect();
+    for more in [
+        vec![("Text__c".to_owned(), json!("é".repeat(5_500_000)))],
+        wide.collect(),
+        vec![("List__c".to_owned(), json!(list))],
+    ] {
+        let mut event = request(&[]);
+        event.extend(more);
+        rig.org("acme").publish("Sync_Request__e", event);
+    }
+    publish(&rig, "acme", 1);
+    rig.ledger("acme", json!({ "written": 1, "dead_letters": 3, "open": 0 })).await;
+    let url = format!("{}/api/v1/orgs/acme/dead-letters?limit=10", rig.admin);
+    let letters: serde_json::Value = reqwest::get(url).await.expect("an answer").json().await.expect("JSON");
+    for letter in letters["dead_letters"].as_array().expect("a list") {
+        assert!(letter["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{letter}");
+    }
+}

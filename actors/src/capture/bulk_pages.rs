@@ -63,6 +63,9 @@ pub(crate) struct QueryJob {
     pub id: String,
     /// Before it was created, Unix milliseconds: a change after that may not be in its rows.
     read_ms: u64,
+    /// The same by the org's clock; none in one of an older version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    org_read_ms: Option<u64>,
     /// Looks so far.
     looks: u32,
     /// Not before that is the next look, Unix milliseconds.
@@ -118,7 +121,7 @@ pub(super) async fn create(
         Ok(kinds) => kinds,
         Err(why) => return Ok(not_by_bulk(org, sync, &why)),
     };
-    let read_ms = org.clock.now_ms();
+    let (read_ms, org_read_ms) = (org.clock.now_ms(), Some(org.api.time().now_ms()));
     let soql = pages::statement(sync, condition, cursor).unordered().to_soql();
     let reply = org.api.call(Lane::Refresh, &query::create(&soql)).await;
     match reply.and_then(|reply| Ok(job::info(&reply)?)) {
@@ -126,7 +129,18 @@ pub(super) async fn create(
             tracing::info!(org = org.id(), sync = sync.name, job = id, "the refresh reads by a Bulk query");
             let look_ms = read_ms + look_delay_ms(org, 0);
             let (looks, found, locator, page, malformed) = (0, None, None, PAGE, 0);
-            Ok(Some(QueryJob { id, read_ms, looks, look_ms, found, locator, page, malformed, kinds }))
+            Ok(Some(QueryJob {
+                id,
+                read_ms,
+                org_read_ms,
+                looks,
+                look_ms,
+                found,
+                locator,
+                page,
+                malformed,
+                kinds,
+            }))
         }
         Err(error) if is_final(&error) => Ok(not_by_bulk(org, sync, &error.to_string())),
         // There may be a job now, and a run has no second one.
@@ -264,7 +278,7 @@ async fn page(
     // A row is as old as the job, and a live change since then must not be undone by it. Those of records that have not
     // changed since are as they are now; the others are read again when they are looked up.
     let now_ms = org.clock.now_ms();
-    let changed = pages::changed(org, sync, job.read_ms).await?;
+    let changed = pages::changed(org, sync, job.org_read_ms.unwrap_or(job.read_ms)).await?;
     let read_ms = if changed.is_some() { now_ms } else { job.read_ms };
     let sheet = Sheet { sync, batch: refresh.batch, run, kinds: &job.kinds, read_ms };
     let (requests, records) = sheet.requests(&body, &changed.unwrap_or_default()).await?;

@@ -146,7 +146,7 @@ impl CometdActor {
         }
         self.heard_again = now + HEARD_EVERY;
         let org = Arc::clone(&self.org);
-        let now_ms = org.clock.now_ms();
+        let now_ms = org.api.time().now_ms();
         let heard = self.delivering.iter().map(|channel| Position::Heard(channel).number(now_ms)).collect();
         let commit = async move {
             if let Err(error) = org.store.put(heard).await {
@@ -173,14 +173,14 @@ impl CometdActor {
 
     fn store(&mut self, request: u64, batches: Vec<Batch>, context: &mut Context<Self>) {
         let org = Arc::clone(&self.org);
-        let now_ms = org.clock.now_ms();
+        let (now_ms, org_now_ms) = (org.clock.now_ms(), org.api.time().now_ms());
         let news: Vec<(String, u64, Option<u64>)> = batches
             .iter()
-            .map(|batch| (batch.channel.clone(), batch.events.len() as u64, position_ms(batch, now_ms)))
+            .map(|batch| (batch.channel.clone(), batch.events.len() as u64, position_ms(batch, org_now_ms)))
             .collect();
         let broken = self.broken(&batches);
         let own_user = self.login.as_ref().map(|login| login.token.user_id.as_str());
-        let came = requests::read(&org.settings, own_user, batches, now_ms);
+        let came = requests::read(&org.settings, own_user, batches, now_ms, org_now_ms);
         // Channels with a gap of which the session knows nothing.
         let gaps: Vec<String> = came.overflows.keys().chain(&broken).cloned().collect();
         let commit = async move {
@@ -355,7 +355,7 @@ async fn begin(org: &OrgContext, channel: &str) -> Result<StartFrom, StoreError>
     if org.store.number(Position::Begun(channel)).await?.is_some() {
         return Ok(StartFrom::Earliest);
     }
-    org.store.put(vec![Position::Begun(channel).number(org.clock.now_ms())]).await?;
+    org.store.put(vec![Position::Begun(channel).number(org.api.time().now_ms())]).await?;
     Ok(StartFrom::Latest)
 }
 

@@ -9,6 +9,8 @@
 //! A gap is on disk before the subscription goes on behind it, so no crash forgets it; and its channel's position is
 //! given up in the same commit, so it is noted once. The window has no end: a record whose event was lost may change
 //! again before it is read, and then stands later in the order. Everything runs beside the live events.
+//!
+//! Windows are told by the org's clock, which stamps its records: when a channel was heard of, and a gap's two ends.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -21,6 +23,7 @@ use crate::{
     org::{
         context::OrgContext,
         messages::OrgLink,
+        org_time::window_start,
         step_error::StepError,
         store::{Moved, Position},
     },
@@ -69,8 +72,9 @@ enum RecoveryPhase {
 /// Was the channel heard of for the last time before the oldest event that Salesforce still has?
 pub(super) async fn was_past_retention(org: &OrgContext, channel: &str) -> Result<bool, StoreError> {
     let heard = org.store.number(Position::Heard(channel)).await?;
-    Ok(heard
-        .is_some_and(|heard| Duration::from_millis(org.clock.now_ms().saturating_sub(heard)) > SILENCE_MAX))
+    Ok(heard.is_some_and(|heard| {
+        Duration::from_millis(org.api.time().now_ms().saturating_sub(heard)) > SILENCE_MAX
+    }))
 }
 
 /// Notes a gap. In the same commit the channels' positions are given up, so that the subscription goes on with the
@@ -82,7 +86,7 @@ pub(crate) async fn note_gap(
     more: Vec<Moved>,
 ) -> Result<(), StoreError> {
     let _alone = org.gaps.lock().await;
-    let now_ms = org.clock.now_ms();
+    let now_ms = org.api.time().now_ms();
     let (mut from_ms, mut all_known) = (None, true);
     for channel in &channels {
         let heard = match org.store.number(Position::Heard(channel)).await? {
@@ -91,10 +95,12 @@ pub(crate) async fn note_gap(
         };
         // A clock that ran ahead has told a time that is to come: the last event's own time is Salesforce's.
         let since = match heard {
-            Some(heard) if heard > now_ms => org.store.number(Position::Published(channel)).await?,
+            Some(heard) if window_start(Some(heard), now_ms).is_none() => {
+                org.store.number(Position::Published(channel)).await?
+            }
             heard => heard,
         };
-        let since = since.filter(|since| *since <= now_ms);
+        let since = window_start(since, now_ms);
         all_known &= heard.is_none() || since.is_some();
         from_ms = match (from_ms, since) {
             (Some(one), Some(other)) => Some(u64::min(one, other)),
@@ -131,7 +137,7 @@ pub(super) async fn note_overflows(
             "all that changed is read again: {}",
             reason.text()
         );
-        add(org, &mut gaps, vec![channel.clone()], reason, *since_ms, org.clock.now_ms());
+        add(org, &mut gaps, vec![channel.clone()], reason, *since_ms, org.api.time().now_ms());
     }
     let positions = vec![Position::Gaps.json(&gaps)];
     org.store.put(positions).await?;

@@ -29,6 +29,7 @@ use crate::{
     org::{
         context::OrgContext,
         messages::OrgLink,
+        org_time::window_start,
         part::{Part, State},
         step_error::StepError,
         store::Position,
@@ -272,6 +273,8 @@ impl Refresh {
         let condition = refresh.condition.as_deref().unwrap_or_default();
         if run.total.is_none() && run.records == 0 {
             run.total = pages::count(org, sync, condition, &run.cursor).await;
+            // By now the org has told what time it is, and no record is read yet.
+            run.org_started_ms.get_or_insert(org.api.time().now_ms());
             if run.total.is_some_and(|total| total >= refresh.bulk_from) {
                 run.job = bulk_pages::create(org, sync, condition, &run.cursor).await?;
             }
@@ -379,9 +382,12 @@ impl Refresh {
         requests: Vec<NewRequest>,
     ) -> Result<Next, StepError> {
         // What a clock that ran ahead told is no time to go on from: the next run reads all.
-        let is_past = run.started_ms <= self.org.clock.now_ms();
+        let started_ms = Some(run.org_started_ms.unwrap_or(run.started_ms));
         let until = Position::RefreshedUntil(&sync.name);
-        let until = if is_past { until.number(run.started_ms) } else { until.cleared() };
+        let until = match window_start(started_ms, self.org.api.time().now_ms()) {
+            Some(started_ms) => until.number(started_ms),
+            None => until.cleared(),
+        };
         let positions = vec![Position::Run(&sync.name).cleared(), until];
         self.commit(Append { positions, requests, ..Append::default() }).await?;
         self.org.board.refreshing(&sync.name, None);
@@ -443,8 +449,8 @@ pub(crate) async fn begin(org: &OrgContext, sync: &str, changed: bool) -> Result
     let reads_changes = matches!(&running, Some(Ok(run)) if run.changed());
     if running.is_none() || (reads_changes && !changed) {
         // Nobody knows what has changed since a time that is to come, so all is read then.
-        let since = org.store.number(Position::RefreshedUntil(sync)).await?;
-        let since = since.filter(|since| changed && *since <= now_ms);
+        let until = org.store.number(Position::RefreshedUntil(sync)).await?;
+        let since = window_start(until, org.api.time().now_ms()).filter(|_| changed);
         let cursor = since.map_or_else(Cursor::all, Cursor::changed_since);
         let run = Run::new(org.clock.unique_id(), cursor, now_ms);
         org.board.refreshing(sync, Some(run.reading(now_ms, None)));

@@ -17,8 +17,8 @@ use orgpipe_reconcile::{
     lookup::RECORDS_MAX,
 };
 use orgpipe_salesforce::cometd::{Batch, Event};
-use orgpipe_store::{Append, Lane, NewDead, NewRequest, Subject};
-use serde_json::Value;
+use orgpipe_store::{Append, BODY_BYTES_MAX, Lane, NewDead, NewRequest, Subject};
+use serde_json::{Value, json};
 
 use crate::{
     org::store::Position,
@@ -27,11 +27,22 @@ use crate::{
     settings::{EventShape, OrgSettings, SyncSettings},
 };
 
+/// Bytes of an event that a dead letter keeps. Salesforce's own bound is 1 MB an event (Platform Events Developer Guide,
+/// "Platform Event Allocations"), and the letter has to fit in the store.
+const EVENT_BYTES_MAX: usize = 2 * 1024 * 1024;
+const _: () = assert!(EVENT_BYTES_MAX < BODY_BYTES_MAX);
+/// Bytes kept of each text of a larger one.
+const TEXT_BYTES_MAX: usize = 1_000;
+/// Elements kept of each of its lists and objects.
+const ITEMS_MAX: usize = 200;
+/// Bytes kept of a name that somebody else chose: an event's ID, a field's.
+const NAME_BYTES_MAX: usize = 100;
+
 /// When the event at a batch's new position was published, Unix milliseconds: as the event says, never in the future,
-/// and now if it does not say. None when the position stays.
-pub(super) fn position_ms(batch: &Batch, now_ms: u64) -> Option<u64> {
+/// and now if it does not say, by the org's clock. None when the position stays.
+pub(super) fn position_ms(batch: &Batch, org_now_ms: u64) -> Option<u64> {
     batch.position.as_ref()?;
-    Some(batch.events.last().and_then(published_ms).unwrap_or(now_ms).min(now_ms))
+    Some(batch.events.last().and_then(published_ms).unwrap_or(org_now_ms).min(org_now_ms))
 }
 
 /// When an event was published by Salesforce's clock, Unix milliseconds, if it says.
@@ -54,12 +65,18 @@ pub(super) struct Came {
     pub(super) overflows: BTreeMap<String, Option<u64>>,
 }
 
-/// Reads one answer's events. `own_user`: the ID of the user that orgpipe works as.
-pub(super) fn read(org: &OrgSettings, own_user: Option<&str>, batches: Vec<Batch>, now_ms: u64) -> Came {
+/// Reads one answer's events. `own_user`: the ID of the user that orgpipe works as; `org_now_ms`: the time by the org's clock.
+pub(super) fn read(
+    org: &OrgSettings,
+    own_user: Option<&str>,
+    batches: Vec<Batch>,
+    now_ms: u64,
+    org_now_ms: u64,
+) -> Came {
     let mut came = Came::default();
     for batch in batches {
         let append = &mut came.append;
-        if let Some(published_ms) = position_ms(&batch, now_ms) {
+        if let Some(published_ms) = position_ms(&batch, org_now_ms) {
             append.positions.push(Position::Published(&batch.channel).number(published_ms));
         }
         let reader = Reader { org, own_user, channel: &batch.channel, origin: Origin::Live, now_ms };
@@ -69,7 +86,7 @@ pub(super) fn read(org: &OrgSettings, own_user: Option<&str>, batches: Vec<Batch
         let append = &mut came.append;
         if let Some(position) = batch.position {
             append.positions.push(Position::ReplayId(&batch.channel).bytes(position));
-            append.positions.push(Position::Heard(&batch.channel).number(now_ms));
+            append.positions.push(Position::Heard(&batch.channel).number(org_now_ms));
         }
     }
     came
@@ -81,9 +98,13 @@ pub(super) fn read(org: &OrgSettings, own_user: Option<&str>, batches: Vec<Batch
 /// Why it still cannot be read, and what to do about it.
 pub(crate) fn read_again(
     org: &OrgSettings,
-    EventEntry { channel, event: data, .. }: EventEntry,
+    EventEntry { channel, event: data, cut, .. }: EventEntry,
     now_ms: u64,
 ) -> Result<Vec<NewRequest>, Problem> {
+    if let Some(bytes) = cut {
+        let reason = format!("the event had {bytes} bytes, and only its beginning was kept");
+        return Err(Problem::new(reason, "Have it published once more, or discard the dead letter."));
+    }
     if !org.syncs.iter().any(|sync| sync.channel == channel) {
         let reason = format!("the settings have no sync on `{channel}` for this org any more");
         return Err(Problem::new(reason, "Bring the sync back, or discard the dead letter."));
@@ -233,20 +254,54 @@ impl Reader<'_> {
             key,
             reason: problem.reason,
             hint: problem.hint.unwrap_or_default(),
-            body: pack(&EventEntry { v: 1, channel: self.channel.to_owned(), event: event.data.clone() }),
+            body: kept(self.channel, &event.data),
             at_ms: self.now_ms,
         });
     }
 }
 
 fn name(event: &Event) -> String {
-    event.uuid.clone().or_else(|| event.replay_id.map(|id| id.to_string())).unwrap_or_default()
+    let uuid = event.uuid.as_deref().map(short);
+    uuid.or_else(|| event.replay_id.map(|id| id.to_string())).unwrap_or_default()
+}
+
+/// A name that somebody else chose, as much of it as is kept.
+fn short(name: &str) -> String {
+    name[..name.floor_char_boundary(NAME_BYTES_MAX)].to_owned()
+}
+
+/// What a dead letter keeps of an event: all of it if there is room, else the beginnings of its texts, else what names it.
+fn kept(channel: &str, data: &Value) -> Vec<u8> {
+    let entry = |event, cut| pack(&EventEntry { v: 1, channel: channel.to_owned(), event, cut });
+    let whole = entry(data.clone(), None);
+    if whole.len() <= EVENT_BYTES_MAX {
+        return whole;
+    }
+    let cut = Some(whole.len());
+    let beginnings = entry(beginnings(data), cut);
+    if beginnings.len() <= EVENT_BYTES_MAX {
+        return beginnings;
+    }
+    let event = &data["event"];
+    let name = json!({ "replayId": event["replayId"].as_i64(), "EventUuid": event["EventUuid"].as_str().map(short) });
+    entry(json!({ "event": name }), cut)
+}
+
+/// A value with at most so much of each of its texts, and of the elements of each list.
+fn beginnings(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::from(&text[..text.floor_char_boundary(TEXT_BYTES_MAX)]),
+        Value::Array(items) => items.iter().take(ITEMS_MAX).map(beginnings).collect(),
+        Value::Object(fields) => {
+            let fields = fields.iter().take(ITEMS_MAX);
+            fields.map(|(name, value)| (short(name), beginnings(value))).collect()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::settings::tests::org;
 
@@ -257,7 +312,7 @@ mod tests {
 
     fn append(events: Vec<Event>) -> Append {
         let batch = Batch { channel: "/event/Sync_Request__e".into(), events, position: Some(b"9".to_vec()) };
-        read(&org(), None, vec![batch], 7).append
+        read(&org(), None, vec![batch], 7, 8).append
     }
 
     fn ids(count: usize) -> String {
@@ -273,7 +328,7 @@ mod tests {
         let entry: RequestEntry = crate::queue_entry::unpack(&append.requests[1].body).expect("readable");
         assert_eq!((entry.sync.as_str(), entry.ids.len(), entry.received_ms), ("accounts", 50, 7));
         let place = |name: &str, value: &[u8]| (format!("{name} /event/Sync_Request__e"), value.to_vec());
-        let stored = [place("channel-time", b"7"), place("channel", b"9"), place("heard", b"7")];
+        let stored = [place("channel-time", b"8"), place("channel", b"9"), place("heard", b"8")];
         assert_eq!(append.positions, stored);
         assert!(append.dead.is_empty());
     }
@@ -292,6 +347,43 @@ mod tests {
             let batch = Batch { channel: "/event/A__e".into(), events, position: Some(b"9".to_vec()) };
             assert_eq!(position_ms(&batch, 9_000), Some(expected), "{payload}");
         }
+    }
+
+    #[test]
+    fn an_event_that_is_too_large_to_be_kept_is_a_letter_that_fits_and_says_so() {
+        let text = "é".repeat(5_500_000);
+        let many: Vec<u32> = (0..1_000_000).collect();
+        let wide: serde_json::Map<String, Value> =
+            (0..3_000).map(|n| (format!("F{n}__c"), json!("x".repeat(5_000)))).collect();
+        let small = json!({ "Record_Ids__c": null });
+        for payload in [json!({ "Text__c": text }), json!({ "Many__c": many }), Value::Object(wide), small] {
+            let mut large = event(9, &payload);
+            large.uuid = Some("u".repeat(70_000));
+            let bytes = pack(&large.data).len();
+            let append = append(vec![large]);
+            let [dead] = append.dead.as_slice() else { panic!("one dead letter of {bytes} bytes") };
+            assert!(dead.body.len() <= EVENT_BYTES_MAX && dead.key.len() < 200, "{}", dead.body.len());
+            assert_eq!(append.positions.len(), 3);
+            let kept: EventEntry = crate::queue_entry::unpack(&dead.body).expect("readable");
+            assert_eq!(
+                (kept.event["event"]["replayId"].as_i64(), kept.cut.is_some()),
+                (Some(9), bytes > EVENT_BYTES_MAX)
+            );
+            if kept.cut.is_some() {
+                let problem = read_again(&org(), kept, 8).expect_err("it is not all there");
+                assert!(problem.reason.contains("only its beginning was kept"), "{problem}");
+            }
+        }
+    }
+
+    #[test]
+    fn long_names_of_an_event_do_not_keep_its_records_out() {
+        let payload = json!({ "Record_Ids__c": ids(1), "Correlation_Id__c": "c".repeat(5_000_000) });
+        let mut named = event(9, &payload);
+        named.uuid = Some("u".repeat(5_000_000));
+        let append = append(vec![named]);
+        let [request] = append.requests.as_slice() else { panic!("one request: {:?}", append.dead) };
+        assert!(request.body.len() < 2_000, "{}", request.body.len());
     }
 
     #[test]

@@ -21,6 +21,9 @@ pub(super) struct Run {
     pub records: u64,
     /// When it began, Unix milliseconds.
     pub started_ms: u64,
+    /// The same by the org's clock, once it has answered: what changes from then on, the run may not see.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub org_started_ms: Option<u64>,
     /// Records there were then, if the org said.
     #[serde(default)]
     pub total: Option<u64>,
@@ -35,7 +38,8 @@ pub(super) struct Run {
 impl Run {
     /// A run that starts now.
     pub(super) fn new(id: String, cursor: Cursor, now_ms: u64) -> Self {
-        Self { id, cursor, records: 0, started_ms: now_ms, total: None, job: None, orphans: None }
+        let (org_started_ms, total, job, orphans) = (None, None, None, None);
+        Self { id, cursor, records: 0, started_ms: now_ms, org_started_ms, total, job, orphans }
     }
 
     /// Only what has changed is read.

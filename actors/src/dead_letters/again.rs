@@ -134,7 +134,7 @@ mod tests {
 
     fn event(channel: &str, payload: &serde_json::Value) -> Vec<u8> {
         let event = json!({ "event": { "replayId": 4, "EventUuid": "u" }, "payload": payload });
-        pack(&EventEntry { v: 1, channel: channel.into(), event })
+        pack(&EventEntry { v: 1, channel: channel.into(), event, cut: None })
     }
 
     /// IDs and event of each request, all of which are right otherwise.

@@ -3,7 +3,7 @@
 //! In the order of a batch: `window` has the requests at hand, each as `waiting` has it; `ingest` takes the oldest ones that
 //! `scheduler` lets go; `batch` puts together what is decided together; `freshness` drops rows that may be old; for a
 //! `prepared` batch, `fetch` reads from the org, `lookup` asks the vendor's API, and `verdict`, or `orphans`, says what
-//! becomes of each record.
+//! becomes of each record; `shared_keys` says whose a record of the target is that two of them want.
 //! Not here: where requests come from (`capture`), writing (`deliver`).
 
 mod batch;
@@ -15,6 +15,7 @@ mod lookup;
 mod orphans;
 mod prepared;
 mod scheduler;
+pub(crate) mod shared_keys;
 mod verdict;
 mod waiting;
 mod window;

@@ -15,15 +15,16 @@ use std::{
 use orgpipe_reconcile::{
     Mapping,
     identity::Identity,
-    matching::{Existing, external_id},
+    matching::{Existing, Match, external_id},
 };
-use orgpipe_store::{Settle, units};
+use orgpipe_store::{Append, Lane, NewRequest, OpenChanges, Settle, units};
 
 use super::{
     batch::{Answer, Asked, Batch, Job},
     fetch::{ByExternalId, Calls, Children, Fetcher},
     lookup::{Pace, look_up},
     orphans::{self, Orphans},
+    shared_keys::{self, Sharing},
     verdict,
     waiting::Label,
 };
@@ -35,8 +36,11 @@ use crate::{
         step_error::StepError,
         store::Position,
     },
-    queue_entry::{Origin, Tally},
+    queue_entry::{Origin, RequestEntry, Tally, pack},
 };
+
+/// Rows and changes of a record that are looked at for the key it was answered with last: an answer may name many.
+const CLAIM_ROWS_MAX: usize = 50;
 
 /// Requests that leave the queue together.
 #[derive(Debug)]
@@ -116,8 +120,17 @@ impl PreparedBatch {
         let batch = batch(&job, now_ms, &hasher);
         match known {
             Some((children, answers)) => {
+                let event_id = asked.first().map(|asked| asked.trail.event_id.clone()).unwrap_or_default();
                 let wanted = verdict::wanted(batch, asked, &answers, &mut settle);
-                match_and_diff(org, fetcher, &calls, batch, (wanted, children), &mut settle).await?;
+                let before = shared_keys::stored(org).await?;
+                let mut sharing = Sharing::new(before.clone(), batch.mapping.sync(), &settle);
+                let wanted = (wanted, children, &mut sharing);
+                match_and_diff(org, fetcher, &calls, batch, wanted, &mut settle).await?;
+                let (shared, again) = sharing.end();
+                if shared != before {
+                    settle.positions.push(Position::SharedKeys.json(&shared));
+                }
+                ask_again(org, &job, &event_id, again).await?;
             }
             None => handle_deleted(org, fetcher, &calls, (&job, batch), asked, &mut settle).await?,
         }
@@ -152,7 +165,7 @@ async fn match_and_diff(
     fetcher: &Fetcher,
     calls: &Calls,
     batch: Batch<'_>,
-    (wanted, children): (Vec<verdict::Wanted>, Children),
+    (wanted, children, sharing): (Vec<verdict::Wanted>, Children, &mut Sharing),
     settle: &mut Settle,
 ) -> Result<(), StepError> {
     if wanted.is_empty() {
@@ -162,8 +175,11 @@ async fn match_and_diff(
     let target = fetcher.target(calls, mapping.target()).await?;
     let identity = Identity::of(&target.describe, mapping.external_id_field());
     let mut wanted = verdict::fitting(batch, wanted, &target.describe, settle);
+    sharing.answered(&wanted, identity);
     for wanted in &mut wanted {
-        wanted.desired.fields.retain(|field, _| target.writes(field));
+        for desired in std::iter::once(&mut wanted.desired).chain(&mut wanted.passed_over) {
+            desired.fields.retain(|field, _| target.writes(field));
+        }
     }
     if wanted.is_empty() {
         return Ok(());
@@ -176,7 +192,67 @@ async fn match_and_diff(
     let ByExternalId { rows: found, refused } = found;
     let wanted = verdict::without(batch, wanted, &refused, settle);
     let existing = Existing::new(&found, mapping.external_id_field(), identity);
+    for wanted in &mut wanted {
+        give(org, batch, wanted, (&existing, &open), sharing).await?;
+    }
     verdict::compare(batch, wanted, &existing, &open, &target.describe, settle);
+    Ok(())
+}
+
+/// Says whose a wanted record is, where it hangs on a record that does not want it now or where several want it.
+async fn give(
+    org: &OrgContext,
+    batch: Batch<'_>,
+    wanted: &mut verdict::Wanted,
+    (existing, open): (&Existing<'_>, &OpenChanges),
+    sharing: &mut Sharing,
+) -> Result<(), StepError> {
+    let key = sharing.key(wanted);
+    let found = match existing.find(&wanted.desired.external_id) {
+        Match::One(row) => Some(row),
+        Match::None | Match::Many(_) => None,
+    };
+    let holder = match shared_keys::hangs_on(batch, found, open.get(&key)) {
+        Some(holder) if sharing.is_answered(&holder) => {
+            Some(holder).filter(|holder| sharing.claims(holder, &key))
+        }
+        Some(holder) => {
+            let rows = org.store.rows(&holder, CLAIM_ROWS_MAX).await?;
+            let changes = org.store.changes_of(&holder, CLAIM_ROWS_MAX).await?;
+            let sync = batch.mapping.sync();
+            shared_keys::still_claims(&rows, &changes, sync, &key).then_some(holder)
+        }
+        None => None,
+    };
+    sharing.give(wanted, holder);
+    Ok(())
+}
+
+/// Takes in requests for records that may have a record of the target now which belonged to another one before.
+async fn ask_again(
+    org: &OrgContext,
+    job: &Job,
+    event_id: &str,
+    again: BTreeSet<String>,
+) -> Result<(), StepError> {
+    if again.is_empty() {
+        return Ok(());
+    }
+    let lane = if job.origin == Origin::Live { Lane::Live } else { Lane::Refresh };
+    let ids: Vec<String> = again.into_iter().collect();
+    let entry = RequestEntry {
+        v: 1,
+        sync: job.sync.name.clone(),
+        origin: if job.origin == Origin::Live { Origin::Live } else { Origin::Refresh },
+        ids: ids.clone(),
+        rows: None,
+        event_id: event_id.to_owned(),
+        correlation_id: None,
+        received_ms: org.clock.now_ms(),
+    };
+    let records = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+    let requests = vec![NewRequest { lane, records, body: pack(&entry) }];
+    org.store.append(Append { requests, ..Append::default() }).await?;
     Ok(())
 }
 

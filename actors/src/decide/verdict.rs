@@ -22,7 +22,7 @@ use super::{
     batch::{Asked, Batch, id_of},
 };
 use crate::{
-    audit_trail::{Answered, FieldDiff, Found, Hasher, Nothing},
+    audit_trail::{Answered, FieldDiff, Found, Hasher, Nothing, SharedWith},
     queue_entry::{ChangeEntry, Origin, RequestEntry, pack, unpack},
 };
 
@@ -33,6 +33,10 @@ pub(super) struct Wanted {
     pub desired: Desired,
     /// For whom it is written.
     pub records: Vec<Asked>,
+    /// What others of these records would have of it: they were answered with the same key.
+    pub passed_over: Vec<Desired>,
+    /// It belongs to this record, which is none of these.
+    pub belongs_to: Option<String>,
 }
 
 /// Applies the mapping to records and answers. Records without data or with problems are settled at once.
@@ -64,7 +68,10 @@ pub(super) fn wanted(
         };
         for item in data {
             match batch.mapping.desired(&row, item) {
-                Ok(desired) => wanted.push(Wanted { desired, records: vec![record.clone()] }),
+                Ok(desired) => {
+                    let (records, passed_over) = (vec![record.clone()], Vec::new());
+                    wanted.push(Wanted { desired, records, passed_over, belongs_to: None });
+                }
                 Err(problem) => settle.dead.push(dead(batch, record.clone().subject(), &problem)),
             }
             // The units are counted once, however many target records the data names.
@@ -88,7 +95,8 @@ fn hidden(batch: Batch<'_>) -> RecordProblem {
 
 /// Those whose external ID the field takes, so that one that it does not take spoils no query; the others are settled.
 ///
-/// Two records that want the same target record: the later one counts, with the units of both.
+/// Two records that want the same target record: the later one counts, with the units of both, until `shared_keys` says
+/// whose it is.
 pub(super) fn fitting(
     batch: Batch<'_>,
     wanted: Vec<Wanted>,
@@ -106,7 +114,10 @@ pub(super) fn fitting(
         }
         let key = identity.key(&one.desired.external_id);
         if let Some(known) = places.get(&key).and_then(|place| fitting.get_mut(*place)) {
-            known.desired = one.desired;
+            let before = std::mem::replace(&mut known.desired, one.desired);
+            if before.source_id != known.desired.source_id {
+                known.passed_over.push(before);
+            }
             known.records.extend(one.records);
         } else {
             places.insert(key, fitting.len());
@@ -159,8 +170,18 @@ pub(super) fn compare(
     settle: &mut Settle,
 ) {
     let identity = Identity::of(describe, batch.mapping.external_id_field());
-    for Wanted { desired, mut records } in wanted {
+    for Wanted { mut desired, mut records, belongs_to, .. } in wanted {
         let key = identity.key(&desired.external_id);
+        if let Some(holder) = belongs_to {
+            if lane(batch.origin) == Lane::Refresh {
+                let yielded = |record| yielded(record, &key, &existing.find(&desired.external_id));
+                settle.no_data.extend(records.into_iter().map(yielded));
+                continue;
+            }
+            // Somebody asked for this record now, so the answer is as new as any; what is of the record itself is the holder's.
+            desired.fields.retain(|field, _| !batch.mapping.is_of_record(field));
+            desired.source_id = holder;
+        }
         let compared = fields(batch, &desired, existing, open.get(&key), describe);
         let cut = cut_fields(&desired, describe);
         for record in &mut records {
@@ -176,16 +197,36 @@ pub(super) fn compare(
                 record.trail.target(&key);
             }
         }
-        let subjects = records.into_iter().map(Asked::subject);
+        let (yielding, holding): (Vec<Asked>, Vec<Asked>) = records
+            .into_iter()
+            .partition(|record| matches!(record.trail.shared, Some(SharedWith::Yields(_))));
+        let [yielding, holding] = [yielding, holding].map(|records| records.into_iter().map(Asked::subject));
         match compared {
             Ok(Compared { fields: Some(fields), target_id, .. }) => {
                 let write = (batch.mapping.operation(), fields, target_id);
-                settle.changes.push(change(batch, identity, desired, write, subjects.collect()));
+                let subjects = holding.chain(yielding).collect();
+                settle.changes.push(change(batch, identity, desired, write, subjects));
             }
-            Ok(Compared { fields: None, .. }) => settle.unchanged.extend(subjects),
-            Err(problem) => settle.dead.extend(subjects.map(|subject| dead(batch, subject, &problem))),
+            Ok(Compared { fields: None, .. }) => {
+                settle.unchanged.extend(holding);
+                settle.no_data.extend(yielding);
+            }
+            Err(problem) => {
+                let subjects = holding.chain(yielding);
+                settle.dead.extend(subjects.map(|subject| dead(batch, subject, &problem)));
+            }
         }
     }
+}
+
+/// A record whose key belongs to another one, which the same refresh reads by itself.
+fn yielded(mut record: Asked, key: &str, found: &Match<'_>) -> Subject {
+    record.trail.target(key);
+    record.trail.found = match found {
+        Match::One(row) => id_of(row).map(Found::One),
+        Match::None | Match::Many(_) => Some(Found::Open),
+    };
+    record.subject()
 }
 
 /// What a comparison came to.

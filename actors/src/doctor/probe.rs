@@ -27,7 +27,7 @@ use super::{
     facts::{Facts, Identity, ObjectFacts, SettingFacts},
     needs::{Needs, event_of},
 };
-use crate::{clock::Clock, problem::Problem, settings::OrgSettings};
+use crate::{clock::Clock, org::org_time::date_ms, problem::Problem, settings::OrgSettings};
 
 /// Steps of one subscription; a good one takes some ten.
 const STEPS_MAX: usize = 200;
@@ -64,11 +64,11 @@ pub(super) async fn probe(settings: &OrgSettings, needs: &Needs, http: &HttpClie
     line.facts
 }
 
-/// How far the sender of a header `Date` is ahead of us; it is cut to seconds, so half of one is added.
+/// How far the sender of a header `Date` is ahead of us.
 fn ahead_ms(date: Option<&str>, asked_ms: u64, answered_ms: u64) -> Option<i64> {
-    let date = chrono::DateTime::parse_from_rfc2822(date?).ok()?;
+    let there = i64::try_from(date_ms(date)?).ok()?;
     let here = i64::try_from(u64::midpoint(asked_ms, answered_ms)).ok()?;
-    Some(date.timestamp_millis() + 500 - here)
+    Some(there - here)
 }
 
 struct Line<'l> {

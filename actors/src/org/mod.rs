@@ -12,6 +12,7 @@ pub(crate) mod desired;
 pub(crate) mod identity;
 pub(crate) mod memory;
 pub(crate) mod messages;
+pub(crate) mod org_time;
 pub(crate) mod part;
 pub(crate) mod schemas;
 pub(crate) mod status;

@@ -69,6 +69,23 @@ pub struct OrgStatus {
     pub quarantined: Vec<Quarantined>,
     /// What the doctor said the last time.
     pub doctor: Option<Examined>,
+    /// What is wrong although every part runs.
+    pub warnings: Vec<Warning>,
+}
+
+/// Something that somebody should look at, and that holds up nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Warning {
+    /// What is wrong, as a sentence without a final stop.
+    pub note: String,
+    /// What to do.
+    pub hint: String,
+}
+
+impl From<Problem> for Warning {
+    fn from(Problem { reason, hint }: Problem) -> Self {
+        Self { note: reason, hint: hint.unwrap_or_default() }
+    }
 }
 
 /// An examination, in short.

@@ -20,9 +20,9 @@ pub(crate) enum Position<'a> {
     Begun(&'a str),
     /// Replay ID behind which a channel goes on, as Salesforce gave it.
     ReplayId(&'a str),
-    /// When the event of that replay ID was published, Unix milliseconds.
+    /// When the event of that replay ID was published, Unix milliseconds by the org's clock.
     Published(&'a str),
-    /// When a channel was heard of last, Unix milliseconds.
+    /// When a channel was heard of last, Unix milliseconds by the org's clock.
     Heard(&'a str),
     /// How far a sync's refresh is: JSON of a run; cleared while there is none.
     Run(&'a str),
@@ -30,12 +30,15 @@ pub(crate) enum Position<'a> {
     RefreshStarted(&'a str),
     /// When a refresh of what has changed was started last, Unix milliseconds.
     ChangesStarted(&'a str),
-    /// Changes of a sync's records from then on are not read yet, Unix milliseconds: when the last run began that ended.
+    /// Changes of a sync's records from then on are not read yet, Unix milliseconds by the org's clock: when the last run
+    /// began that ended.
     RefreshedUntil(&'a str),
     /// Gaps in the events, oldest first: JSON.
     Gaps,
     /// Receipts for gaps, oldest first: JSON.
     Receipts,
+    /// Keys that were answered for more than one record: JSON.
+    SharedKeys,
     /// Count of the gap that is being read again: JSON.
     GapTally,
     /// ID of the org that the login leads to, 18 characters.
@@ -68,6 +71,7 @@ impl Position<'_> {
             Self::RefreshedUntil(sync) => return format!("refreshed-until {sync}"),
             Self::Gaps => "gaps",
             Self::Receipts => "receipts",
+            Self::SharedKeys => "shared-keys",
             Self::GapTally => "gap-tally",
             Self::OrgId => "org-id",
             Self::SupersededUpTo => "void-up-to",

@@ -15,13 +15,14 @@ use orgpipe_salesforce::{
     cometd::{Answer, Failure},
     failure::CallError,
     limits::ApiUsage,
-    oauth::{Login, LoginError, Token},
+    oauth::{Login, Token},
 };
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::{
-    org::api::transport::{Each, Post, Transport},
+    clock::time,
+    org::api::transport::{Each, LoginAnswer, Post, Transport},
     queue_entry::Row,
 };
 
@@ -45,6 +46,8 @@ struct State {
     events: Vec<Value>,
     client: Option<Client>,
     clients: u64,
+    /// Its clock, if its answers say what time it is: at this moment it showed these Unix milliseconds.
+    shows: Option<(tokio::time::Instant, u64)>,
     /// While it is true no request arrives.
     unreachable: bool,
     /// By key: codes with which its next writes are refused.
@@ -93,6 +96,18 @@ impl FakeOrg {
         self.published.notify_waiters();
     }
 
+    /// From now on its answers say that it is this time now, Unix milliseconds.
+    pub(super) fn shows(&self, unix_ms: u64) {
+        self.lock().shows = Some((tokio::time::Instant::now(), unix_ms));
+    }
+
+    /// The header `Date` of its answers.
+    fn date(&self) -> Option<String> {
+        let (since, unix_ms) = self.lock().shows?;
+        let now_ms = unix_ms + u64::try_from(since.elapsed().as_millis()).expect("a short test");
+        Some(time(now_ms).format("%a, %d %b %Y %H:%M:%S GMT").to_string())
+    }
+
     /// From now on no request arrives, or each does again.
     pub(super) fn unreachable(&self, unreachable: bool) {
         self.lock().unreachable = unreachable;
@@ -135,6 +150,7 @@ impl FakeOrg {
 
     async fn call(&self, call: &Call) -> Result<Reply, CallError> {
         tokio::time::sleep(CALL).await;
+        let date = self.date();
         let mut state = self.lock();
         if state.unreachable {
             return Err(CallError::Transport { text: "nobody answers".to_owned(), sent: false });
@@ -142,7 +158,7 @@ impl FakeOrg {
         let (status, answer) = state.answer(call);
         Ok(Reply {
             status,
-            headers: Vec::new(),
+            headers: date.map(|date| ("date".to_owned(), date)).into_iter().collect(),
             body: Bytes::from(answer.to_string()),
             usage: Some(ApiUsage { used: 1, max: 1_000_000 }),
         })
@@ -338,14 +354,15 @@ fn describe(path: &str) -> Value {
 }
 
 impl Transport for FakeOrg {
-    fn login<'a>(&'a self, _: &'a Login, _: i64) -> LocalBoxFuture<'a, Result<Token, LoginError>> {
+    fn login<'a>(&'a self, _: &'a Login, _: i64) -> LocalBoxFuture<'a, LoginAnswer> {
         let token = Token {
             access_token: "token".to_owned().into(),
             instance_url: "https://acme.my.salesforce.com".parse().expect("a URL"),
             org_id: "00D000000000001EAA".to_owned(),
             user_id: "005000000000001AAA".to_owned(),
         };
-        async move { Ok(token) }.boxed_local()
+        let date = self.date();
+        async move { LoginAnswer { token: Ok(token), date } }.boxed_local()
     }
 
     fn send<'a>(

@@ -179,6 +179,11 @@ impl Mapping {
         &self.fields
     }
 
+    /// Whether a field of the target takes what stands in the customer's record, not what was answered.
+    pub fn is_of_record(&self, field: &str) -> bool {
+        self.fields.iter().any(|(name, source)| name == field && matches!(source, Source::Record(_)))
+    }
+
     /// Fields of the target that take the ID of the customer's record (`$Id`).
     pub fn links(&self) -> impl Iterator<Item = &str> {
         let is_id =

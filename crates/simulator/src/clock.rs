@@ -5,9 +5,12 @@
 //!
 //! Two times on purpose. Waits and states (long polls, Bulk jobs, retention) follow simulated time, so that a
 //! test need not sit through them. What a client compares with its own clock (a JWT's `exp`, a record's
-//! `SystemModstamp`) follows real time, or a fast simulator would drift out of the client's sight.
+//! `SystemModstamp`) follows real time, or a fast simulator would drift out of the client's sight. An org may have a
+//! clock of its own that is ahead of real time, or behind.
 #![expect(clippy::disallowed_methods, reason = "the one file of the simulator that reads the clock")]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Slowest and fastest a simulator may run, as a factor of real time.
@@ -20,13 +23,30 @@ pub(crate) struct Clock {
     started: Instant,
     started_ms: i64,
     scale: f64,
+    /// How far its real time of day is ahead of this machine's.
+    ahead_secs: Arc<AtomicI64>,
 }
 
 impl Clock {
     /// Starts at the real time of day. A scale that is no number counts as 1; others are held to 0.01 to 10,000.
     pub(crate) fn new(time_scale: f64) -> Self {
         let scale = if time_scale.is_finite() { time_scale.clamp(SCALE_MIN, SCALE_MAX) } else { 1.0 };
-        Self { started: Instant::now(), started_ms: wall(), scale }
+        Self { started: Instant::now(), started_ms: wall(), scale, ahead_secs: Arc::default() }
+    }
+
+    /// The same simulated time with a real time of day that is set by itself.
+    pub(crate) fn apart(&self) -> Self {
+        Self { ahead_secs: Arc::default(), ..self.clone() }
+    }
+
+    /// Sets the real time of day ahead of this machine's, or behind it.
+    pub(crate) fn set_ahead(&self, secs: i64) {
+        self.ahead_secs.store(secs, Ordering::Relaxed);
+    }
+
+    /// Whether it shows another time of day than this machine's.
+    pub(crate) fn is_wrong(&self) -> bool {
+        self.ahead_secs.load(Ordering::Relaxed) != 0
     }
 
     /// Simulated Unix time in milliseconds; never goes back.
@@ -35,10 +55,9 @@ impl Clock {
         self.started_ms.saturating_add(i64::try_from(passed.as_millis()).unwrap_or(i64::MAX))
     }
 
-    /// Real Unix time in milliseconds.
-    #[expect(clippy::unused_self, reason = "whoever asks the time holds a clock")]
+    /// Real Unix time in milliseconds, as far as this clock is right.
     pub(crate) fn wall_ms(&self) -> i64 {
-        wall()
+        wall().saturating_add(self.ahead_secs.load(Ordering::Relaxed).saturating_mul(1_000))
     }
 
     /// Waits for a stretch of simulated time.

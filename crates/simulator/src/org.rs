@@ -51,8 +51,6 @@ pub(crate) struct OrgState {
     pub(crate) new_org_id: Option<String>,
     /// The org's new address; requests to its old one are redirected.
     pub(crate) instance_url: Option<String>,
-    /// How far the org's clock is ahead of ours.
-    pub(crate) clock_ahead_secs: i64,
     /// So many record writes will find their record locked.
     pub(crate) locked_writes: u32,
     pub(crate) row_faults: RowFaults,
@@ -117,7 +115,6 @@ impl Org {
             refused_logins: None,
             new_org_id: None,
             instance_url: None,
-            clock_ahead_secs: 0,
             locked_writes: 0,
             row_faults: RowFaults::default(),
             rng: StdRng::seed_from_u64(seed),
@@ -154,11 +151,6 @@ impl Org {
 
     pub(crate) fn writer(&self, user: &str) -> Writer {
         Writer { user: user.to_owned(), now_ms: self.clock.wall_ms(), sees: None }
-    }
-
-    /// The org's clock, Unix milliseconds.
-    pub(crate) fn wall_ms(&self, state: &OrgState) -> i64 {
-        self.clock.wall_ms().saturating_add(state.clock_ahead_secs.saturating_mul(1_000))
     }
 
     /// Every channel there is.

@@ -68,7 +68,7 @@ impl Simulator {
         let mut servers = Vec::new();
         for (number, org) in (1..).zip(&options.orgs) {
             let (listener, url) = listen(&mut ports)?;
-            let org = Arc::new(Org::new(org, number, options.seed, url, keys.clone(), clock.clone()));
+            let org = Arc::new(Org::new(org, number, options.seed, url, keys.clone(), clock.apart()));
             orgs.push(OrgHandle { org: org.clone() });
             servers.push(serve(listener, move |config: &mut web::ServiceConfig| {
                 config.app_data(web::Data::from(org.clone())).default_service(web::to(entry::org));

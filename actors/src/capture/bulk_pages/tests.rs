@@ -15,6 +15,7 @@ fn job() -> QueryJob {
     QueryJob {
         id: "750a".into(),
         read_ms: 1_000,
+        org_read_ms: None,
         looks: 1,
         look_ms: 3_000,
         found: Some(10),

@@ -15,12 +15,13 @@ use tokio::sync::{Mutex, watch};
 
 use super::{
     gate::{BudgetView, Gate, Permit, Reservation, Reserved},
-    transport::{Each, Post, Transport},
+    transport::{Each, LoginAnswer, Post, Transport},
 };
 use crate::{
     clock::Clock,
     org::{
         identity,
+        org_time::OrgTime,
         part::{Part, State},
         status::Board,
         step_error::{QuotaWait, StepError},
@@ -39,6 +40,9 @@ const LOGIN_WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::fro
 const MEETINGS: (u32, Duration) = (10, Duration::from_secs(1));
 /// After a refusal that only somebody can mend, a login is tried this seldom.
 const REFUSED_WAIT: Duration = Duration::from_mins(1);
+
+/// A login that was addressed by a clock this far off the org's is made again.
+const LATE_SECS: u64 = 60;
 
 /// A token and which login it came from.
 #[derive(Clone, Debug)]
@@ -61,6 +65,8 @@ pub(crate) struct OrgApi {
     other_org: watch::Sender<Option<String>>,
     board: Arc<Board>,
     clock: Clock,
+    /// By the org's own clock, as its answers tell.
+    time: OrgTime,
 }
 
 /// Held across a login, so that there is one at a time.
@@ -86,12 +92,18 @@ impl OrgApi {
         let gate = Gate::new(settings.limits, store.clone(), clock);
         let delays = Delays::new(LOGIN_WAITS.0, LOGIN_WAITS.1);
         let vault = Mutex::new(Vault { session: None, logins: 0, failed: None, delays });
-        Self { settings, transport, gate, store, vault, other_org: watch::Sender::new(None), board, clock }
+        let (other_org, time) = (watch::Sender::new(None), OrgTime::new(clock));
+        Self { settings, transport, gate, store, vault, other_org, board, clock, time }
     }
 
     /// Posts a message of the event subscription: these count as no API calls.
     pub(crate) async fn post_cometd(&self, session: &Session, post: Post<'_>) -> Result<Answer, Failure> {
         self.transport.post_cometd(&session.token, &self.settings.api_version, post).await
+    }
+
+    /// What time it is in the org: what changed there has times of that clock.
+    pub(crate) fn time(&self) -> &OrgTime {
+        &self.time
     }
 
     /// The part of our share of the day's calls that is gone, 0 to 1.
@@ -140,19 +152,30 @@ impl OrgApi {
         }
     }
 
-    /// Logs in, again and again while Salesforce says that another login of this user is under way.
+    /// Logs in, again and again while Salesforce says that another login of this user is under way. An assertion is good for
+    /// minutes by the org's clock: if a refusal tells that it shows another time, once more by that.
     async fn login(&self) -> Result<Token, LoginError> {
         let (tries, wait) = MEETINGS;
+        let mut by_secs = self.time.now_secs();
         for _ in 1..tries {
-            match self.transport.login(&self.settings.login, self.clock.now_secs()).await {
+            match self.login_at(by_secs).await {
                 Err(error) if error.is_meeting() => {
                     tracing::debug!(org = %self.settings.id, "{error}");
                     tokio::time::sleep(wait.mul_f64(1.0 + self.clock.jitter())).await;
                 }
+                Err(_) if self.time.now_secs().abs_diff(by_secs) > LATE_SECS => {}
                 answer => return answer,
             }
+            by_secs = self.time.now_secs();
         }
-        self.transport.login(&self.settings.login, self.clock.now_secs()).await
+        self.login_at(by_secs).await
+    }
+
+    async fn login_at(&self, now_secs: i64) -> Result<Token, LoginError> {
+        let asked = self.clock.monotonic();
+        let LoginAnswer { token, date } = self.transport.login(&self.settings.login, now_secs).await;
+        self.time.told(date.as_deref(), asked);
+        token
     }
 
     /// Nothing that was begun for one org must reach another: not even the call that is repeated after this login.
@@ -283,10 +306,12 @@ impl OrgApi {
     ) -> Result<Reply, StepError> {
         let in_flight = self.gate.enter(priority, permit).await?;
         let (token, version) = (&session.token, &self.settings.api_version);
+        let asked = self.clock.monotonic();
         let reply = match each {
             Some(each) => self.transport.download(token, version, call, each).await?,
             None => self.transport.send(token, version, call).await?,
         };
+        self.time.told(reply.header("date"), asked);
         self.board.called(reply.usage);
         if let (Some(number), Some(usage)) = (in_flight.number, reply.usage) {
             self.gate.learn(number, usage);

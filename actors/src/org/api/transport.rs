@@ -29,10 +29,19 @@ pub(crate) struct Post<'a> {
     pub begin_within: Duration,
 }
 
+/// A login's answer.
+#[derive(Debug)]
+pub(crate) struct LoginAnswer {
+    /// What it gave.
+    pub token: Result<Token, LoginError>,
+    /// Its header `Date`, if there was an answer.
+    pub date: Option<String>,
+}
+
 /// The way to an org's hosts.
 pub(crate) trait Transport: Debug + Send + Sync {
     /// Asks for a token.
-    fn login<'a>(&'a self, login: &'a Login, now_secs: i64) -> LocalBoxFuture<'a, Result<Token, LoginError>>;
+    fn login<'a>(&'a self, login: &'a Login, now_secs: i64) -> LocalBoxFuture<'a, LoginAnswer>;
 
     /// Makes a call; an answer of any status is `Ok`.
     fn send<'a>(
@@ -61,8 +70,12 @@ pub(crate) trait Transport: Debug + Send + Sync {
 }
 
 impl Transport for HttpClient {
-    fn login<'a>(&'a self, login: &'a Login, now_secs: i64) -> LocalBoxFuture<'a, Result<Token, LoginError>> {
-        Self::login(self, login, now_secs).boxed_local()
+    fn login<'a>(&'a self, login: &'a Login, now_secs: i64) -> LocalBoxFuture<'a, LoginAnswer> {
+        async move {
+            let (token, date) = self.login_with_date(login, now_secs).await;
+            LoginAnswer { token, date }
+        }
+        .boxed_local()
     }
 
     fn send<'a>(

@@ -102,8 +102,17 @@ impl HttpClient {
 
     /// Logs in; a second time if Salesforce wants the assertion addressed otherwise. `now_secs` = seconds since 1970.
     pub async fn login(&self, login: &Login, now_secs: i64) -> Result<Token, LoginError> {
+        self.login_with_date(login, now_secs).await.0
+    }
+
+    /// The same, with the answer's header `Date`: what time it is there, also when the login is refused.
+    pub async fn login_with_date(
+        &self,
+        login: &Login,
+        now_secs: i64,
+    ) -> (Result<Token, LoginError>, Option<String>) {
         let answer = self.login_once(login, now_secs).await;
-        match answer.as_ref().err().and_then(|error| login.readdressed(error)) {
+        match answer.0.as_ref().err().and_then(|error| login.readdressed(error)) {
             Some(other) => self.login_once(&other, now_secs).await,
             None => answer,
         }
@@ -119,8 +128,11 @@ impl HttpClient {
         }
     }
 
-    async fn login_once(&self, login: &Login, now_secs: i64) -> Result<Token, LoginError> {
-        let call = login.call(now_secs)?;
+    async fn login_once(&self, login: &Login, now_secs: i64) -> (Result<Token, LoginError>, Option<String>) {
+        let call = match login.call(now_secs) {
+            Ok(call) => call,
+            Err(error) => return (Err(error), None),
+        };
         let request = self
             .http
             .post(call.url)
@@ -128,14 +140,18 @@ impl HttpClient {
             .header(ACCEPT, "application/json")
             .form(&exposed(&call.form));
         let broken = |text, sent| LoginError::Transport { host: login.host().to_owned(), text, sent };
-        match self.exchange(request, LOGIN_BYTES_MAX).await {
-            Ok((status, headers, body)) => login.token(&reply(status, &headers, body)),
-            Err(ExchangeError::Unreachable(text)) => Err(broken(text, false)),
-            Err(ExchangeError::TimedOut(text) | ExchangeError::Broken(text)) => Err(broken(text, true)),
-            Err(ExchangeError::TooLarge { status, limit }) => {
-                Err(LoginError::Unreadable { status, what: too_large(limit) })
+        let error = match self.exchange(request, LOGIN_BYTES_MAX).await {
+            Ok((status, headers, body)) => {
+                let reply = reply(status, &headers, body);
+                return (login.token(&reply), reply.header("date").map(str::to_owned));
             }
-        }
+            Err(ExchangeError::Unreachable(text)) => broken(text, false),
+            Err(ExchangeError::TimedOut(text) | ExchangeError::Broken(text)) => broken(text, true),
+            Err(ExchangeError::TooLarge { status, limit }) => {
+                LoginError::Unreadable { status, what: too_large(limit) }
+            }
+        };
+        (Err(error), None)
     }
 
     /// Sends a call to the token's org. `api_version` = such as `66.0`.

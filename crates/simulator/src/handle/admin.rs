@@ -27,9 +27,10 @@ impl OrgHandle {
         self.org.state().set_right(&self.org.facts, right, true);
     }
 
-    /// The org's clock runs so many seconds ahead of ours, or behind: in the header `Date`, and for logins.
+    /// The org's clock runs so many seconds ahead of ours, or behind: in the header `Date`, for
+    /// logins, and in the times of records and events.
     pub fn set_clock_ahead(&self, secs: i64) {
-        self.org.state().clock_ahead_secs = secs;
+        self.org.clock.set_ahead(secs);
     }
 
     /// Converts a lead as the administrator does: its company becomes an account, and the lead is closed. The answer

@@ -104,7 +104,7 @@ fn by_assertion(org: &Org, state: &OrgState, assertion: &str) -> Result<String, 
     if claims.issuer != org.facts.client_id {
         return Err(Denied("invalid_client_id", "client identifier invalid"));
     }
-    jwt::check_times(&claims, org.wall_ms(state))?;
+    jwt::check_times(&claims, org.clock.wall_ms())?;
     jwt::check_audience(&claims, &org.base_url)?;
     let mut users = state.tables.rows("User");
     let found = users.find(|user| text(user, "Username").eq_ignore_ascii_case(&claims.subject));

@@ -91,8 +91,7 @@ pub(crate) async fn org(request: HttpRequest, body: Bytes, org: web::Data<Org>) 
 
 /// What the org's clock says, if it is not ours.
 fn date(org: &Org) -> Option<String> {
-    let state = org.state();
-    let ms = (state.clock_ahead_secs != 0).then(|| org.wall_ms(&state))?;
+    let ms = org.clock.is_wrong().then(|| org.clock.wall_ms())?;
     let date = chrono::DateTime::from_timestamp_millis(ms)?;
     Some(date.format("%a, %d %b %Y %H:%M:%S GMT").to_string())
 }

@@ -1,0 +1,282 @@
+//! Keys that were answered for more than one record of a sync: to which of them the record of the target belongs.
+//!
+//! Here: whose it is, who has to be asked again when it is nobody's any more, and what is remembered. Not here: what is
+//! written (`verdict`), reading the ledger (`prepared`).
+//!
+//! Invariant: it belongs to the record that it hangs on, for as long as that one is answered with the key. So no refresh
+//! takes it from one record and gives it to another and back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use orgpipe_reconcile::{id, identity::Identity, row};
+use orgpipe_store::{Change, End, LedgerRow, Settle, StoreError};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{batch::Batch, verdict::Wanted};
+use crate::{
+    audit_trail::{AuditTrail, SharedWith},
+    org::{context::OrgContext, store::Position},
+    problem::Problem,
+    queue_entry::{ChangeEntry, Row, unpack},
+};
+
+/// Keys that are remembered; of more it is told only in the records' trails.
+const KEYS_MAX: usize = 500;
+/// Records remembered of each key beside the one that holds it.
+const OTHERS_MAX: usize = 20;
+
+/// All shared keys of an org, as they are stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SharedKeys(Vec<SharedKey>);
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct SharedKey {
+    sync: String,
+    /// As the queue spells it.
+    key: String,
+    /// The record to which the target's record belongs.
+    holder: String,
+    /// Records that were answered with the key, too.
+    others: BTreeSet<String>,
+}
+
+impl SharedKeys {
+    /// What an operator should know.
+    pub(crate) fn problem(&self) -> Option<Problem> {
+        let SharedKey { holder, others, .. } = self.0.first()?;
+        let other = others.first().map(String::as_str).unwrap_or_default();
+        let count = self.0.len();
+        let (keys, were) = if count == 1 { ("key", "was") } else { ("keys", "were") };
+        let reason = format!(
+            "{count} {keys} {were} answered for more than one record of the org, such as for {holder} and {other}"
+        );
+        let hint = "Merge the records, or let your API answer a key of its own for each; `orgpipe explain` tells of each \
+                    record whether anything is written for it.";
+        Some(Problem::new(reason, hint))
+    }
+
+    fn find(&self, sync: &str, key: &str) -> Option<&SharedKey> {
+        self.0.iter().find(|known| known.sync == sync && known.key == key)
+    }
+
+    fn note(&mut self, sync: &str, key: &str, holder: &str, others: impl Iterator<Item = String>) {
+        let place = self.0.iter().position(|known| known.sync == sync && known.key == key);
+        let place = match place {
+            Some(place) => place,
+            None if self.0.len() >= KEYS_MAX => return,
+            None => {
+                let (sync, key, holder) = (sync.to_owned(), key.to_owned(), holder.to_owned());
+                self.0.push(SharedKey { sync, key, holder, others: BTreeSet::new() });
+                self.0.len() - 1
+            }
+        };
+        let known = &mut self.0[place];
+        if known.holder != holder {
+            let before = std::mem::replace(&mut known.holder, holder.to_owned());
+            known.others.insert(before);
+        }
+        known.others.extend(others);
+        known.others.remove(holder);
+        while known.others.len() > OTHERS_MAX {
+            known.others.pop_last();
+        }
+    }
+
+    /// Records of a batch were answered with these keys now. Gives the records that have to be asked again: a key of
+    /// theirs is not the holder's any more.
+    fn leave(&mut self, sync: &str, now: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<String> {
+        let left = |record: &str, key: &str| now.get(record).is_some_and(|keys| !keys.contains(key));
+        let mut again = BTreeSet::new();
+        self.0.retain_mut(|known| {
+            if known.sync != sync {
+                return true;
+            }
+            known.others.retain(|other| !left(other, &known.key));
+            if left(&known.holder, &known.key) {
+                let waiting = known.others.iter().filter(|other| !now.contains_key(*other));
+                again.extend(waiting.cloned());
+                return false;
+            }
+            !known.others.is_empty()
+        });
+        again
+    }
+}
+
+/// The shared keys while one batch is decided.
+#[derive(Debug)]
+pub(super) struct Sharing {
+    shared: SharedKeys,
+    sync: String,
+    identity: Identity,
+    /// By record of the batch, the keys with which it was answered; none for one about which there is nothing.
+    answered: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Sharing {
+    /// Begins with what is stored, and with the records about which there is nothing.
+    pub(super) fn new(shared: SharedKeys, sync: &str, settle: &Settle) -> Self {
+        let nothing = settle.no_data.iter().map(|subject| (subject.record.clone(), BTreeSet::new()));
+        Self { shared, sync: sync.to_owned(), identity: Identity::default(), answered: nothing.collect() }
+    }
+
+    /// The records of these were answered with their keys.
+    pub(super) fn answered(&mut self, wanted: &[Wanted], identity: Identity) {
+        self.identity = identity;
+        for one in wanted {
+            for record in &one.records {
+                let key = identity.key(&one.desired.external_id);
+                self.answered.entry(record.id.clone()).or_default().insert(key);
+            }
+        }
+    }
+
+    /// The key of a wanted record.
+    pub(super) fn key(&self, wanted: &Wanted) -> String {
+        self.identity.key(&wanted.desired.external_id)
+    }
+
+    /// Whether a record is in the batch.
+    pub(super) fn is_answered(&self, record: &str) -> bool {
+        self.answered.contains_key(record)
+    }
+
+    /// Whether a record of the batch was answered with this key.
+    pub(super) fn claims(&self, record: &str, key: &str) -> bool {
+        self.answered.get(record).is_some_and(|keys| keys.contains(key))
+    }
+
+    /// Gives a wanted record to one of those who want it, and notes that in the trails of all. `holder`: whom it hangs on
+    /// and who still claims it.
+    pub(super) fn give(&mut self, wanted: &mut Wanted, holder: Option<String>) {
+        let key = self.key(wanted);
+        if let Some(holder) = &holder
+            && let Some(place) = wanted.passed_over.iter().position(|desired| desired.source_id == *holder)
+        {
+            std::mem::swap(&mut wanted.desired, &mut wanted.passed_over[place]);
+        }
+        let holder = holder.unwrap_or_else(|| wanted.desired.source_id.clone());
+        let ids: BTreeSet<String> = wanted.records.iter().map(|record| record.id.clone()).collect();
+        if ids.iter().any(|id| *id != holder) {
+            self.shared.note(&self.sync, &key, &holder, ids.iter().cloned());
+        }
+        let known = self.shared.find(&self.sync, &key).filter(|known| known.holder == holder);
+        let beside = ids.iter().find(|id| **id != holder).or_else(|| known?.others.first()).cloned();
+        for record in &mut wanted.records {
+            record.trail.shared = if record.id == holder {
+                beside.clone().map(SharedWith::Holds)
+            } else {
+                Some(SharedWith::Yields(holder.clone()))
+            };
+        }
+        wanted.belongs_to = Some(holder).filter(|holder| !ids.contains(holder));
+    }
+
+    /// What is to be remembered, and the records that have to be asked again.
+    pub(super) fn end(mut self) -> (SharedKeys, BTreeSet<String>) {
+        let again = self.shared.leave(&self.sync, &self.answered);
+        (self.shared, again)
+    }
+}
+
+/// What is stored of an org.
+pub(crate) async fn stored(org: &OrgContext) -> Result<SharedKeys, StoreError> {
+    let stored = org.store.json(Position::SharedKeys).await?;
+    Ok(stored.and_then(Result::ok).unwrap_or_default())
+}
+
+/// The record that the wanted one hangs on, or will by the changes on egress.
+pub(super) fn hangs_on(batch: Batch<'_>, found: Option<&Row>, open: Option<&Vec<Vec<u8>>>) -> Option<String> {
+    // Without a lookup to the record nobody could tell, and nothing of the record's own flips.
+    let link = batch.mapping.links().next()?;
+    let entries = open.into_iter().flatten().rev().filter_map(|body| unpack::<ChangeEntry>(body).ok());
+    let by_change =
+        entries.filter(|entry| entry.sync == batch.mapping.sync()).map(|entry| entry.source_id).next();
+    by_change.or_else(|| row::get(found?, link).and_then(Value::as_str).and_then(id::canonical))
+}
+
+/// Whether the record was answered with this key the last time that the sync asked for it: what the ledger and what is
+/// open say.
+pub(super) fn still_claims(rows: &[LedgerRow], changes: &[Change], sync: &str, key: &str) -> bool {
+    let trail = |bytes: &[u8]| unpack::<AuditTrail>(bytes).ok().filter(|trail| trail.sync == sync);
+    let ended = rows.iter().filter_map(|row| {
+        let trail = trail(&row.subject.trail)?;
+        let key = match row.end {
+            End::Written | End::Superseded => Some(row.key.clone()),
+            End::Unchanged => trail.key,
+            End::NoData | End::Dead | End::Retried | End::Discarded => None,
+        };
+        Some((row.subject.asked_ms, key))
+    });
+    let open = changes.iter().flat_map(|change| {
+        let subjects = change.subjects.iter().filter(|subject| trail(&subject.trail).is_some());
+        subjects.map(|subject| (subject.asked_ms, Some(change.key.clone())))
+    });
+    let all: Vec<(u64, Option<String>)> = ended.chain(open).collect();
+    let Some(newest) = all.iter().map(|(asked_ms, _)| *asked_ms).max() else { return false };
+    all.iter().any(|(asked_ms, one)| *asked_ms == newest && one.as_deref() == Some(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use orgpipe_store::Subject;
+
+    use super::*;
+    use crate::queue_entry::Origin;
+
+    fn set(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn whoever_waits_for_a_key_is_asked_again_once_its_holder_has_left_it() {
+        let mut shared = SharedKeys::default();
+        shared.note("accounts", "k", "001A", set(&["001A", "001B", "001C"]).into_iter());
+        assert!(shared.problem().is_some_and(|problem| problem.reason.contains("001A and 001B")));
+        let now = |record: &str, keys: &[&str]| BTreeMap::from([(record.to_owned(), set(keys))]);
+        assert_eq!(shared.leave("accounts", &now("001A", &["k"])), set(&[]), "it holds on");
+        assert_eq!(shared.leave("leads", &now("001A", &[])), set(&[]), "another sync");
+        assert_eq!(shared.leave("accounts", &now("001C", &["other"])), set(&[]), "it waits no more");
+        assert_eq!(shared.leave("accounts", &now("001A", &["other"])), set(&["001B"]));
+        assert_eq!((shared.problem(), shared.0.len()), (None, 0));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut shared = SharedKeys::default();
+        for n in 0..KEYS_MAX + 5 {
+            shared.note("accounts", &format!("k{n}"), "001A", (0..50).map(|n| format!("001B{n:02}")));
+        }
+        assert_eq!((shared.0.len(), shared.0[0].others.len()), (KEYS_MAX, OTHERS_MAX));
+    }
+
+    fn row(sync: &str, end: End, asked_ms: u64, key: &str) -> LedgerRow {
+        let mut trail = AuditTrail::new(sync, Origin::Refresh, "run", None);
+        trail.target(key);
+        let subject = Subject { record: "001A".into(), units: 1, asked_ms, trail: trail.pack() };
+        let (seq, tries, ended_ms) = (1, 1, asked_ms + 5);
+        let texts = || String::new();
+        let (target, reason, by) = (texts(), texts(), texts());
+        LedgerRow { subject, end, ended_ms, seq, tries, target, key: key.into(), reason, by }
+    }
+
+    #[test]
+    fn a_record_claims_the_keys_of_its_last_answer_and_no_others() {
+        let rows = [
+            row("leads", End::Written, 9, "elsewhere"),
+            row("accounts", End::Unchanged, 8, "one"),
+            row("accounts", End::Written, 8, "two"),
+            row("accounts", End::Written, 3, "before"),
+        ];
+        for (key, claims) in [("one", true), ("two", true), ("before", false), ("elsewhere", false)] {
+            assert_eq!(still_claims(&rows, &[], "accounts", key), claims, "{key}");
+        }
+        let dead = [row("accounts", End::Dead, 9, "one"), row("accounts", End::Written, 8, "one")];
+        assert!(!still_claims(&dead, &[], "accounts", "one"), "nothing is written for it any more");
+        let nothing = [row("accounts", End::NoData, 9, "one")];
+        assert!(!still_claims(&nothing, &[], "accounts", "one"));
+        assert!(!still_claims(&[], &[], "accounts", "one"));
+    }
+}
