@@ -190,7 +190,7 @@ async fn match_and_diff(
     let open = org.store.open_changes(mapping.target(), folded).await?;
     let found = fetcher.existing(calls, mapping, &target, keys, children).await?;
     let ByExternalId { rows: found, refused } = found;
-    let wanted = verdict::without(batch, wanted, &refused, settle);
+    let mut wanted = verdict::without(batch, wanted, &refused, settle);
     let existing = Existing::new(&found, mapping.external_id_field(), identity);
     for wanted in &mut wanted {
         give(org, batch, wanted, (&existing, &open), sharing).await?;
