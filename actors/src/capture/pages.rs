@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, SecondsFormat};
 use orgpipe_reconcile::row;
 use orgpipe_salesforce::{error::ErrorClass, failure::CallError, rest::query, soql::Select};
-use orgpipe_store::{Lane, NewRequest};
+use orgpipe_store::{BODY_BYTES_MAX, Lane, NewRequest};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -27,6 +27,8 @@ use crate::{
 
 /// Records read with one query: one page as Salesforce cuts it (REST API Developer Guide, "Query Options Header").
 pub(crate) const PAGE: usize = 2_000;
+/// Bytes of the rows in one request, whatever its number of records: well below what the store takes for one.
+const REQUEST_BYTES_MAX: usize = BODY_BYTES_MAX / 2;
 /// Time of a record's last change by anybody, also by the system; indexed in every object.
 const STAMP: &str = "SystemModstamp";
 /// A record is stamped when it is saved and seen when its transaction ends: a change may appear with a time this long
@@ -199,7 +201,7 @@ pub(super) fn requests(
 ) -> Vec<NewRequest> {
     let mut requests = Vec::with_capacity(rows.len().div_ceil(batch.max(1)));
     while !rows.is_empty() {
-        let rest = rows.split_off(batch.clamp(1, rows.len()));
+        let rest = rows.split_off(fitting(&rows, batch));
         let mut part = std::mem::replace(&mut rows, rest);
         for row in &mut part {
             // Type and URL of the record: as long as the fields we want, and never looked at.
@@ -211,6 +213,32 @@ pub(super) fn requests(
         requests.push(request(records, &entry));
     }
     requests
+}
+
+/// How many of the rows make a request: at most `batch`, and no more than fit in its bytes, but one at least.
+fn fitting(rows: &[Row], batch: usize) -> usize {
+    let mut bytes = 0;
+    let fits = rows.iter().take(batch.max(1)).take_while(|row| {
+        bytes += row.iter().map(|(name, value)| name.len() + bytes_of(value)).sum::<usize>();
+        bytes <= REQUEST_BYTES_MAX
+    });
+    fits.count().max(1)
+}
+
+/// About how many bytes a value takes as JSON, at most.
+fn bytes_of(value: &Value) -> usize {
+    match value {
+        Value::String(text) => {
+            // A control character takes six.
+            let escaped = text.bytes().filter(|byte| *byte < b' ' || matches!(byte, b'"' | b'\\'));
+            text.len() + 5 * escaped.count() + 4
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => 32,
+        Value::Array(items) => items.iter().map(bytes_of).sum::<usize>() + 4,
+        Value::Object(fields) => {
+            fields.iter().map(|(name, value)| name.len() + bytes_of(value)).sum::<usize>() + 4
+        }
+    }
 }
 
 /// The same of records whose rows are read when they are looked up.

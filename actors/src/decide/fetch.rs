@@ -10,20 +10,24 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use orgpipe_reconcile::{
-    Mapping,
+    Mapping, RecordProblem,
     describe::Describe,
     identity::Identity,
     matching::{Existing, KEYS_MAX, Match, take_children},
 };
 use orgpipe_salesforce::{
+    failure::CallError,
     limits::{IN_LIST_MAX, QUERY_URL_BYTES_MAX},
     rest::{describe, query},
     soql::{Select, quote},
 };
 
-use super::batch::{Asked, Job, id_of};
+use super::{
+    batch::{Asked, Job, id_of},
+    culprit::{may_be_one_records, problem},
+};
 use crate::{
     org::{
         api::gate::Reservation,
@@ -65,12 +69,29 @@ impl Calls {
     }
 }
 
+/// What a selection came to.
+#[derive(Debug, Default)]
+struct Selected {
+    rows: Vec<Row>,
+    /// Literals that the org refuses to be asked about, and why.
+    refused: BTreeMap<String, RecordProblem>,
+}
+
 /// Targets that were read with their records.
 #[derive(Debug)]
 pub(super) struct Children {
     rows: Vec<Row>,
     /// Changes of the org that had ended before.
     ended: u64,
+}
+
+/// Targets that were found by their external IDs.
+#[derive(Debug)]
+pub(super) struct ByExternalId {
+    /// As the org holds them.
+    pub rows: Vec<Row>,
+    /// External IDs that the org refuses to be asked about, and why.
+    pub refused: BTreeMap<String, RecordProblem>,
 }
 
 impl Fetcher {
@@ -99,14 +120,18 @@ impl Fetcher {
     }
 
     /// Fetches the rows that the requests did not bring along, and with them the targets that hang on them.
-    /// What is not found stays `None`.
-    pub(super) async fn records(&self, calls: &Calls, job: &mut Job) -> Result<Children, StepError> {
+    /// What is not found stays `None`. The other half of the answer is which records the org refuses to be asked about.
+    pub(super) async fn records(
+        &self,
+        calls: &Calls,
+        job: &mut Job,
+    ) -> Result<(Children, BTreeMap<String, RecordProblem>), StepError> {
         let hanging = self.relationship(calls, job).await?;
         let ended = self.ended().await?;
         let missing: Vec<String> =
             job.asked.iter().filter(|asked| asked.unread()).map(|asked| asked.id.clone()).collect();
         if missing.is_empty() {
-            return Ok(Children { rows: Vec::new(), ended });
+            return Ok((Children { rows: Vec::new(), ended }, BTreeMap::new()));
         }
         let mapping = &job.sync.mapping;
         let target = self.known(mapping.target());
@@ -118,8 +143,17 @@ impl Fetcher {
                 .fields(mapping.target_fields().into_iter().filter(writes))
                 .as_field()
         });
-        let select = Select::from(mapping.object()).fields(mapping.read_fields()).fields(children);
-        let mut rows = self.select_in(calls, &select, "Id", &missing).await?;
+        let alone = Select::from(mapping.object()).fields(mapping.read_fields());
+        let with_children = children.map(|children| alone.clone().fields([children]));
+        let selected = self.select_in(calls, with_children.as_ref().unwrap_or(&alone), "Id", &missing).await;
+        let (selected, hanging) = match selected {
+            // A record with more targets than a page holds: those are found by their external IDs.
+            Err(StepError::Call(CallError::Unreadable { .. })) if with_children.is_some() => {
+                (self.select_in(calls, &alone, "Id", &missing).await?, None)
+            }
+            selected => (selected?, hanging),
+        };
+        let Selected { mut rows, refused } = selected;
         let children = hanging.and_then(|name| take_children(&mut rows, &name)).unwrap_or_default();
         let mut rows = by_id(rows);
         for asked in &mut job.asked {
@@ -127,7 +161,9 @@ impl Fetcher {
                 asked.row = rows.remove(&asked.id);
             }
         }
-        Ok(Children { rows: children, ended })
+        let by_literal = |id: &String| Some((id.clone(), refused.get(&quote(id))?.clone()));
+        let refused = missing.iter().filter_map(by_literal).collect();
+        Ok((Children { rows: children, ended }, refused))
     }
 
     /// The targets that have one of these external IDs. To be called once it is known which of them have an open change:
@@ -139,7 +175,7 @@ impl Fetcher {
         target: &Target,
         keys: Vec<String>,
         children: Children,
-    ) -> Result<Vec<Row>, StepError> {
+    ) -> Result<ByExternalId, StepError> {
         let field = mapping.external_id_field();
         let select = Select::from(mapping.target())
             .fields(["Id".to_owned(), field.to_owned()])
@@ -149,12 +185,16 @@ impl Fetcher {
         let identity = Identity::of(&target.describe, field);
         let here = Existing::new(&found, field, identity);
         let missing: Vec<String> = keys.into_iter().filter(|key| here.find(key) == Match::None).collect();
+        let mut refused = BTreeMap::new();
         if !missing.is_empty() {
             let literal = |key: &String| if identity.is_number() { identity.key(key) } else { quote(key) };
             let literals: Vec<String> = missing.iter().map(literal).collect();
-            found.extend(self.select_among(calls, &select, field, &literals).await?);
+            let selected = self.select_among(calls, &select, field, &literals).await?;
+            found.extend(selected.rows);
+            let by_literal = |key: &String| Some((key.clone(), selected.refused.get(&literal(key))?.clone()));
+            refused = missing.iter().filter_map(by_literal).collect();
         }
-        Ok(found)
+        Ok(ByExternalId { rows: found, refused })
     }
 
     /// Sets aside what records of the target without their own record will take.
@@ -178,7 +218,7 @@ impl Fetcher {
             .fields(["Id", mapping.external_id_field()])
             .fields(written.filter(|field| target.writes(field)));
         let ids: Vec<String> = asked.iter().map(|asked| asked.id.clone()).collect();
-        Ok(by_id(self.select_in(calls, &select, "Id", &ids).await?))
+        Ok(by_id(self.select_in(calls, &select, "Id", &ids).await?.rows))
     }
 
     /// What is known of the target's fields, described anew if that is too long ago.
@@ -238,24 +278,55 @@ impl Fetcher {
         select: &Select,
         field: &str,
         values: &[String],
-    ) -> Result<Vec<Row>, StepError> {
+    ) -> Result<Selected, StepError> {
         let literals: Vec<String> = values.iter().map(|value| quote(value)).collect();
         self.select_among(calls, select, field, &literals).await
     }
 
     /// All records whose `field` is one of these literals, over as many queries as URL and list lengths ask for. They are
-    /// under way together, as far as the org's gate lets them.
+    /// under way together, as far as the org's gate lets them. A query that is refused for good is asked in halves until
+    /// the literal that is refused stands alone.
     async fn select_among(
         &self,
         calls: &Calls,
         select: &Select,
         field: &str,
         literals: &[String],
-    ) -> Result<Vec<Row>, StepError> {
+    ) -> Result<Selected, StepError> {
         let parts =
             literals.chunks(KEYS_MAX).flat_map(|keys| select.chunks(field, keys, QUERY_URL_BYTES_MAX));
-        let queries = parts.map(|part| self.query(calls, select.clone().where_among(field, part)));
-        Ok(try_join_all(queries).await?.into_iter().flatten().collect())
+        let mut parts: Vec<Vec<String>> = parts.map(<[String]>::to_vec).collect();
+        let (mut selected, mut answered, mut culprits) = (Selected::default(), false, Vec::new());
+        while !parts.is_empty() {
+            let asked = parts.iter().map(|part| self.query(calls, select.clone().where_among(field, part)));
+            let answers = join_all(asked).await;
+            for (mut part, answer) in std::mem::take(&mut parts).into_iter().zip(answers) {
+                match answer {
+                    Ok(rows) => {
+                        answered = true;
+                        selected.rows.extend(rows);
+                    }
+                    Err(error) if !may_be_one_records(&error) => return Err(error),
+                    Err(_) if part.len() > 1 => {
+                        let second = part.split_off(part.len() / 2);
+                        parts.extend([part, second]);
+                    }
+                    Err(error) => culprits.extend(part.pop().map(|literal| (literal, error))),
+                }
+            }
+        }
+        let Some((_, error)) = culprits.first() else { return Ok(selected) };
+        // Nobody's fault but the statement's, or the org's, unless the org answers it for another value.
+        if !answered
+            && self.query(calls, select.clone().where_among(field, &[unknown(&literals[0])])).await.is_err()
+        {
+            tracing::debug!(org = self.org.id(), field, "no value is answered: {error}");
+            let (_, error) = culprits.swap_remove(0);
+            return Err(error);
+        }
+        selected.refused =
+            culprits.iter().map(|(literal, error)| (literal.clone(), problem(field, error))).collect();
+        Ok(selected)
     }
 
     async fn query(&self, calls: &Calls, select: Select) -> Result<Vec<Row>, StepError> {
@@ -267,6 +338,11 @@ impl Fetcher {
             call = query::next(&next);
         }
     }
+}
+
+/// A literal of the same kind that no record has.
+fn unknown(literal: &str) -> String {
+    if literal.starts_with('\'') { quote("000000000000000AAA") } else { "-1".to_owned() }
 }
 
 fn by_id(rows: Vec<Row>) -> BTreeMap<String, Row> {

@@ -168,10 +168,14 @@ impl Ingest {
             return Ok(then);
         }
         let hasher = self.hasher().await?;
+        let tries = next
+            .as_ref()
+            .and_then(|(label, _)| label.as_ref())
+            .map_or(0, |label| self.scheduler.tries(label));
         let (fetcher, about) = (&self.fetcher, prepared.as_ref().map(PreparedBatch::about));
         let decided = OptionFuture::from(prepared.map(|prepared| self.decide(prepared)));
         let read = OptionFuture::from(next.map(async |(label, job)| {
-            let prepared = PreparedBatch::read(&org, fetcher, label.clone(), job, hasher).await;
+            let prepared = PreparedBatch::read(&org, fetcher, label.clone(), job, hasher, tries).await;
             (label, prepared)
         }));
         let (decided, read) = join(decided, read).await;
@@ -319,7 +323,9 @@ impl Ingest {
                 org.schemas.doubt(sync.mapping.target());
             }
         }
-        let due = |wait| until(error.again_at_ms(), org.clock.now_ms(), error.retry_in().unwrap_or(wait));
+        let due = |wait: Duration| {
+            until(error.again_at_ms(), org.clock.now_ms(), wait.max(error.retry_in().unwrap_or_default()))
+        };
         let wait = self.scheduler.halted(label, org.clock.monotonic(), org.clock.jitter(), due);
         self.note(error, wait);
     }

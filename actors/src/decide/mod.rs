@@ -7,6 +7,7 @@
 //! Not here: where requests come from (`capture`), writing (`deliver`).
 
 mod batch;
+mod culprit;
 mod fetch;
 mod freshness;
 pub(crate) mod ingest;

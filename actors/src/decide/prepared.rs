@@ -21,8 +21,8 @@ use orgpipe_store::{Append, Lane, NewRequest, OpenChanges, Settle, units};
 
 use super::{
     batch::{Answer, Asked, Batch, Job},
-    fetch::{Calls, Children, Fetcher},
-    lookup::look_up,
+    fetch::{ByExternalId, Calls, Children, Fetcher},
+    lookup::{Pace, look_up},
     orphans::{self, Orphans},
     shared_keys::{self, Sharing},
     verdict,
@@ -73,6 +73,7 @@ impl PreparedBatch {
         label: Option<Label>,
         (job, mut settle): (Option<Job>, Settle),
         hasher: Arc<Hasher>,
+        tries: u32,
     ) -> Result<Self, StepError> {
         let numbers = settle.requests.iter().chain(job.iter().flat_map(|job| &job.requests));
         let requests = numbers.copied().collect();
@@ -89,11 +90,12 @@ impl PreparedBatch {
             (fetcher.reserve_for_orphans(&job).await?, None)
         } else {
             let calls = fetcher.reserve(&job).await?;
-            let children =
+            let (children, refused) =
                 fetcher.records(&calls, &mut job).await.inspect_err(|error| blame(org, &sync.name, error))?;
             let mut asked = std::mem::take(&mut job.asked);
-            let (batch, records_max) = (batch(&job, now_ms, &hasher), job.sync.lookup_max());
-            let answers = look_up(org, batch, records_max, &mut asked, &mut settle).await?;
+            verdict::dead_letters(batch(&job, now_ms, &hasher), &refused, &mut asked, &mut settle);
+            let pace = Pace { records_max: job.sync.lookup_max(), tries };
+            let answers = look_up(org, batch(&job, now_ms, &hasher), pace, &mut asked, &mut settle).await?;
             job.asked = asked;
             (calls, Some((children, answers)))
         };
@@ -187,6 +189,8 @@ async fn match_and_diff(
     let folded: Vec<String> = keys.iter().map(|key| identity.key(key)).collect();
     let open = org.store.open_changes(mapping.target(), folded).await?;
     let found = fetcher.existing(calls, mapping, &target, keys, children).await?;
+    let ByExternalId { rows: found, refused } = found;
+    let mut wanted = verdict::without(batch, wanted, &refused, settle);
     let existing = Existing::new(&found, mapping.external_id_field(), identity);
     for wanted in &mut wanted {
         give(org, batch, wanted, (&existing, &open), sharing).await?;

@@ -22,8 +22,18 @@ const HALTS: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 pub(super) struct Scheduler {
     /// When the last batch of live requests of each sync began.
     began: BTreeMap<String, Duration>,
-    /// What could not be decided, and until when it waits.
-    halted: BTreeMap<Label, (Duration, Delays)>,
+    /// What could not be decided.
+    halted: BTreeMap<Label, Halted>,
+}
+
+/// Requests that could not be decided.
+#[derive(Debug)]
+struct Halted {
+    /// Until when they wait.
+    until: Duration,
+    delays: Delays,
+    /// How often in a row.
+    tries: u32,
 }
 
 impl Scheduler {
@@ -47,11 +57,17 @@ impl Scheduler {
         jitter: f64,
         until: impl FnOnce(Duration) -> Duration,
     ) -> Duration {
-        let first = || (Duration::ZERO, Delays::new(HALTS.0, HALTS.1));
-        let (again, delays) = self.halted.entry(label.clone()).or_insert_with(first);
-        let wait = until(delays.next(jitter));
-        *again = now + wait;
+        let first = || Halted { until: Duration::ZERO, delays: Delays::new(HALTS.0, HALTS.1), tries: 0 };
+        let halted = self.halted.entry(label.clone()).or_insert_with(first);
+        let wait = until(halted.delays.next(jitter));
+        halted.until = now + wait;
+        halted.tries = halted.tries.saturating_add(1);
         wait
+    }
+
+    /// How often in a row batches of this label could not be decided.
+    pub(super) fn tries(&self, label: &Label) -> u32 {
+        self.halted.get(label).map_or(0, |halted| halted.tries)
     }
 
     /// There are no requests any more.
@@ -66,7 +82,7 @@ impl Scheduler {
 
     /// How much longer so many requests wait: to be tried again, or for more of their kind if they are live.
     pub(super) fn wait(&self, label: &Label, records: usize, linger: Duration, now: Duration) -> Duration {
-        let again = self.halted.get(label).map(|(again, _)| *again);
+        let again = self.halted.get(label).map(|halted| halted.until);
         let lingers = label.origin == Origin::Live && records < RECORDS_MAX;
         let full = self.began.get(&label.sync).filter(|_| lingers).map(|began| *began + linger);
         again.max(full).map_or(Duration::ZERO, |until| until.saturating_sub(now))

@@ -127,6 +127,33 @@ pub(super) fn fitting(
     fitting
 }
 
+/// Records about which a call is refused for good are dead letters, each with the reason.
+pub(super) fn dead_letters(
+    batch: Batch<'_>,
+    refused: &BTreeMap<String, RecordProblem>,
+    asked: &mut Vec<Asked>,
+    settle: &mut Settle,
+) {
+    for record in asked.extract_if(.., |asked| refused.contains_key(&asked.id)) {
+        let problem = &refused[&record.id];
+        settle.dead.push(dead(batch, record.subject(), problem));
+    }
+}
+
+/// Those whose external ID the org lets us ask about; the records of the others are dead letters.
+pub(super) fn without(
+    batch: Batch<'_>,
+    mut wanted: Vec<Wanted>,
+    refused: &BTreeMap<String, RecordProblem>,
+    settle: &mut Settle,
+) -> Vec<Wanted> {
+    for one in wanted.extract_if(.., |one| refused.contains_key(&one.desired.external_id)) {
+        let problem = &refused[&one.desired.external_id];
+        settle.dead.extend(one.records.into_iter().map(|record| dead(batch, record.subject(), problem)));
+    }
+    wanted
+}
+
 fn answered(hasher: &Hasher, answer: &Answer) -> Answered {
     let text: String = answer.data.iter().map(ToString::to_string).collect();
     Answered { hash: hasher.answer(&text), at_ms: answer.at_ms, parent: answer.parent.clone() }

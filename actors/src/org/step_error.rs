@@ -125,7 +125,9 @@ impl StepError {
     /// After how long the vendor's API may be asked again, if that is known.
     pub(crate) fn retry_in(&self) -> Option<Duration> {
         match self {
-            Self::Lookup(LookupError::Down { retry_in, .. }) => Some(*retry_in),
+            Self::Lookup(LookupError::Down { retry_in, .. } | LookupError::Failed { retry_in, .. }) => {
+                Some(*retry_in)
+            }
             _ => None,
         }
     }

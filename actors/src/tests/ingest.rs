@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use actix::Actor as _;
 use orgpipe_store::{Append, Appended, Lane, NewRequest};
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
 use super::{
     org::Asked,
@@ -18,6 +19,9 @@ use crate::{
     },
     queue_entry::{Origin, RequestEntry, pack},
 };
+
+/// Seeds of the property in every run.
+const SEEDS: u64 = 20;
 
 /// Stores a request for each of these records, as the subscription does.
 async fn append(scene: &Scene, lane: Lane, ids: &[String]) -> Appended {
@@ -137,4 +141,95 @@ async fn an_hour_without_the_vendors_api_loses_nothing_and_costs_few_calls() {
     eventually("all are decided", async || (neighbour.came().changes.len() == 50).then_some(())).await;
     let queries = scene.org.count(|asked| matches!(asked, Asked::Query { .. }));
     assert!(queries < 400, "{queries}");
+}
+
+#[actix::test]
+async fn a_record_on_which_the_vendors_api_fails_is_one_letter_and_its_neighbours_are_decided_at_once() {
+    for status in [500, 400] {
+        let scene = Scene::new();
+        let ids = scene.accounts(100);
+        scene.vendor.fails_on(37, status);
+        let neighbour = Neighbour::default();
+        let (_address, link) = neighbour.started(&scene);
+        let ingest = IngestActor::new(scene.context.clone(), link).start();
+        ingest.send(Arrived(append(&scene, Lane::Live, &ids).await)).await.expect("it lives");
+        eventually("all are decided", async || (scene.counts().await.open_ingress == 0).then_some(())).await;
+        assert!(scene.passed() < Duration::from_secs(10), "{status}: {:?}", scene.passed());
+        assert_eq!((neighbour.came().changes.len(), scene.counts().await.dead), (99, 1), "{status}");
+        let letters = scene.context.store.dead_letters(u64::MAX, 9).await.expect("a store");
+        assert!(letters[0].reason.contains(&status.to_string()), "{}", letters[0].reason);
+        assert!(scene.vendor.asked().len() <= 20, "{status}: {:?}", scene.vendor.asked());
+        tokio::time::resume();
+    }
+}
+
+#[actix::test]
+async fn an_api_that_fails_on_everything_for_an_hour_costs_nobody_a_letter() {
+    let scene = Scene::new();
+    let ids = scene.accounts(60);
+    (0..60).for_each(|n| scene.vendor.fails_on(n, 500));
+    let neighbour = Neighbour::default();
+    let (_address, link) = neighbour.started(&scene);
+    let ingest = IngestActor::new(scene.context.clone(), link).start();
+    ingest.send(Arrived(append(&scene, Lane::Live, &ids).await)).await.expect("it lives");
+    tokio::time::sleep(Duration::from_hours(1)).await;
+    let counts = scene.counts().await;
+    assert_eq!((counts.open_ingress, counts.dead), (60, 0));
+}
+
+#[actix::test]
+async fn a_record_that_the_org_refuses_to_be_asked_about_is_one_letter() {
+    let scene = Scene::new();
+    let ids = scene.accounts(150);
+    scene.org.refuse_query(&ids[70]);
+    // A target's key that the org refuses, too.
+    scene.org.refuse_query("'K7'");
+    let neighbour = Neighbour::default();
+    let (_address, link) = neighbour.started(&scene);
+    let ingest = IngestActor::new(scene.context.clone(), link).start();
+    ingest.send(Arrived(append(&scene, Lane::Live, &ids).await)).await.expect("it lives");
+    eventually("all are decided", async || (scene.counts().await.open_ingress == 0).then_some(())).await;
+    assert_eq!((neighbour.came().changes.len(), scene.counts().await.dead), (148, 2));
+    assert!(scene.passed() < Duration::from_mins(1), "{:?}", scene.passed());
+}
+
+/// Any of the records may be odd in any way: each sound one is decided in a bounded time, and each letter is of an odd one.
+#[actix::test]
+async fn whatever_its_neighbours_are_a_sound_record_is_decided_in_a_bounded_time() {
+    for seed in 0..SEEDS {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let scene = Scene::new();
+        let records = rng.random_range(2..=60);
+        let ids = scene.accounts(records);
+        // Where the API fails on many of a batch it counts as down, and all of that label wait.
+        let share = rng.random_range(0.0..0.06);
+        let odd: Vec<usize> = (1..records).filter(|_| rng.random_bool(share)).collect();
+        for n in &odd {
+            match rng.random_range(0..3) {
+                0 => scene.vendor.fails_on(*n, 500),
+                1 => scene.vendor.fails_on(*n, 422),
+                _ => scene.org.refuse_query(&ids[*n]),
+            }
+        }
+        let neighbour = Neighbour::default();
+        let (_address, link) = neighbour.started(&scene);
+        let ingest = IngestActor::new(scene.context.clone(), link).start();
+        ingest.send(Arrived(append(&scene, Lane::Live, &ids).await)).await.expect("it lives");
+        // A sound record changes now and then, as in any org: only beside it can an answer of 500 be a record's fault.
+        for _ in 0..30 {
+            tokio::time::sleep(Duration::from_mins(2)).await;
+            if scene.counts().await.open_ingress == 0 {
+                break;
+            }
+            ingest.send(Arrived(append(&scene, Lane::Live, &ids[..1]).await)).await.expect("it lives");
+        }
+        let counts = scene.counts().await;
+        assert_eq!(
+            (counts.open_ingress, counts.dead),
+            (0, odd.len() as u64),
+            "seed {seed}: the odd are the letters"
+        );
+        assert!(neighbour.came().changes.len() >= records - odd.len(), "seed {seed}: all others are decided");
+        tokio::time::resume();
+    }
 }

@@ -2,7 +2,7 @@
 //! tests need; the simulator is the one to ask whether a request is right.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -52,6 +52,8 @@ struct State {
     unreachable: bool,
     /// By key: codes with which its next writes are refused.
     refusals: BTreeMap<String, VecDeque<&'static str>>,
+    /// A query that names one of these is refused.
+    unaskable: BTreeSet<String>,
     /// What was asked, in order.
     asked: Vec<Asked>,
 }
@@ -115,6 +117,11 @@ impl FakeOrg {
     /// The next writes of this key are refused with these codes.
     pub(super) fn refuse(&self, key: &str, codes: &[&'static str]) {
         self.lock().refusals.insert(key.to_owned(), codes.iter().copied().collect());
+    }
+
+    /// From now on each query that names this value is refused.
+    pub(super) fn refuse_query(&self, value: &str) {
+        self.lock().unaskable.insert(value.to_owned());
     }
 
     /// The target's record of this key.
@@ -253,8 +260,14 @@ impl State {
         if path.ends_with("/query") {
             let soql = call.query.iter().find(|(name, _)| name == "q").map(|(_, soql)| soql.clone());
             let soql = soql.expect("a query has a text");
+            let refused = self.unaskable.iter().any(|value| soql.contains(value));
             let answer = self.query(&soql);
             self.asked.push(Asked::Query { soql });
+            if refused {
+                let error =
+                    json!({ "errorCode": "INVALID_QUERY_FILTER_OPERATOR", "message": "invalid ID field" });
+                return (400, json!([error]));
+            }
             return (200, answer);
         }
         let body = match &call.body {

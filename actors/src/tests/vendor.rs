@@ -1,6 +1,7 @@
 //! A vendor's look-up API that is made up: it knows each domain `dN.com` as `KN`, and fails on request.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -23,6 +24,8 @@ pub(super) struct FakeVendor {
     employees: AtomicUsize,
     /// Records asked for, by call.
     asked: Mutex<Vec<usize>>,
+    /// Domains that it cannot be asked about, and with which status it answers then.
+    poison: Mutex<BTreeMap<String, u16>>,
 }
 
 impl FakeVendor {
@@ -34,6 +37,12 @@ impl FakeVendor {
     /// What it says of every company from now on.
     pub(super) fn employees(&self, count: usize) {
         self.employees.store(count, Ordering::SeqCst);
+    }
+
+    /// From now on it answers with this status whenever company `n` is among those it is asked about.
+    pub(super) fn fails_on(&self, n: usize, status: u16) {
+        let mut poison = self.poison.lock().unwrap_or_else(PoisonError::into_inner);
+        poison.insert(format!("d{n}.com"), status);
     }
 
     /// How many records it was asked for, by call.
@@ -50,6 +59,13 @@ impl FakeVendor {
         let employees = self.employees.load(Ordering::SeqCst);
         let records = asked["records"].as_array().expect("a list");
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(records.len());
+        let poison = self.poison.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let status = |record: &Value| record["keys"]["domain"].as_str().and_then(|domain| poison.get(domain));
+        match records.iter().find_map(status) {
+            Some(500) => return Err(Miss::Failed(500)),
+            Some(status) => return Err(Miss::Refused(*status)),
+            None => {}
+        }
         let answers = records.iter().map(|record| {
             let domain = record["keys"]["domain"].as_str().expect("a domain");
             let key = domain.trim_start_matches('d').trim_end_matches(".com");

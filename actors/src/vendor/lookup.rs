@@ -57,6 +57,16 @@ pub(crate) enum LookupError {
         /// When to try again.
         retry_in: Duration,
     },
+    /// It answered that something went wrong inside, which one of the records may be the cause of.
+    #[error("your API at {host} failed with status {status}")]
+    Failed {
+        /// Host and port.
+        host: String,
+        /// HTTP status.
+        status: u16,
+        /// When to try again.
+        retry_in: Duration,
+    },
     /// It refused this batch, and would again.
     #[error("your API at {host} refused the look-up with status {status}")]
     Refused {
@@ -71,6 +81,7 @@ impl LookupError {
     /// What to do about it.
     pub(crate) fn hint(&self) -> &'static str {
         match self {
+            Self::Failed { .. } => "Look into the API's log for the exception; nothing is lost meanwhile.",
             Self::Down { .. } => "Look at `source.url` and at the API's own log; nothing is lost meanwhile.",
             Self::Refused { .. } => "Look into the API's log for the reason.",
         }
@@ -96,6 +107,8 @@ pub(crate) struct LookupClient {
     slots_of_others: Semaphore,
     rate: RateLimiter<NotKeyed, InMemoryState, Clock, NoOpMiddleware<Duration>>,
     breaker: Mutex<Breaker>,
+    /// When it answered last.
+    answered: Mutex<Duration>,
     clock: Clock,
 }
 
@@ -115,10 +128,16 @@ impl LookupClient {
             slots_of_others: Semaphore::new((slots - slots / 4).max(1)),
             rate: RateLimiter::direct_with_clock(Quota::per_second(per_second), clock),
             breaker: Mutex::new(Breaker::closed()),
+            answered: Mutex::default(),
             settings,
             transport,
             clock,
         }
+    }
+
+    /// Whether it has answered any org since then (time since the start).
+    pub(crate) fn answered_since(&self, then: Duration) -> bool {
+        *self.answered.lock().unwrap_or_else(PoisonError::into_inner) > then
     }
 
     /// Calls that would find a slot at once, also if they are not for live requests.
@@ -150,11 +169,17 @@ impl LookupClient {
         match answer {
             Ok(body) => {
                 self.breaker().worked();
+                *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = self.clock.monotonic();
                 Ok(LookupAnswer { body, parent: parent.to_owned() })
             }
             Err(Miss::Refused(status)) => {
                 self.breaker().worked();
                 Err(LookupError::Refused { host: self.host(), status })
+            }
+            Err(Miss::Failed(status)) => {
+                let times = Times { begun, now: self.clock.monotonic() };
+                let retry_in = self.breaker().failed(times, None, jitter);
+                Err(LookupError::Failed { host: self.host(), status, retry_in })
             }
             Err(Miss::Down { what, asked }) => {
                 let times = Times { begun, now: self.clock.monotonic() };
@@ -193,6 +218,8 @@ impl LookupClient {
 pub(crate) enum Miss {
     /// The API refused the batch with this status, and would again.
     Refused(u16),
+    /// Something went wrong inside the API, with this status.
+    Failed(u16),
     /// It may work later.
     Down {
         /// What happened.
@@ -258,7 +285,8 @@ impl HttpLookup {
                 let what = format!("it answered status {status}, so look at `source.url`");
                 return Err(Miss::Down { what, asked });
             }
-            408 | 429 | 300..=399 | 500.. => {
+            500 => return Err(Miss::Failed(status)),
+            408 | 429 | 300..=399 | 501.. => {
                 return Err(Miss::Down { what: format!("it answered status {status}"), asked });
             }
             400..=499 => return Err(Miss::Refused(status)),
