@@ -20,7 +20,6 @@ pub(super) fn may_be_one_records(error: &StepError) -> bool {
         StepError::Call(CallError::Refused(error)) => {
             TOO_LARGE.contains(&error.status) || matches!(error.class(), ErrorClass::Record | ErrorClass::Bug)
         }
-        StepError::Call(CallError::Unreadable { .. }) => true,
         StepError::Lookup(LookupError::Refused { .. } | LookupError::Failed { .. }) => true,
         StepError::Call(_)
         | StepError::Lookup(LookupError::Down { .. })
