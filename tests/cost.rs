@@ -142,14 +142,17 @@ async fn one_change_alone_costs_two_calls_where_the_target_is_read_with_the_reco
     assert_eq!(counted(&rig), 2, "read both, write: {:?}", org.calls());
     assert_eq!(rig.enrichment("acme", "K1").expect("written")["Employee_Count__c"], json!(20.0));
 
-    // One that hangs on another record, which still claims its key, is found all the same and stays there.
+    // One that hangs on a record that claims it no more is found all the same, and moves.
+    let renamed = |name: &str| [("Name".to_owned(), json!(name))].into_iter().collect();
+    rig.simulator.vendor().set_answer(&domain(1), None);
+    org.update("Account", &ids[1], renamed("without an answer")).expect("updated");
+    rig.ledger("acme", json!({ "no_data": 1, "written": 3 })).await;
     rig.simulator.vendor().set_answer(&domain(0), Some(answer("K1", 20)));
     org.clear_calls();
-    let renamed = [("Name".to_owned(), json!("renamed"))].into_iter().collect();
-    org.update("Account", &ids[0], renamed).expect("updated");
-    rig.ledger("acme", json!({ "no_data": 1, "written": 3 })).await;
-    assert_eq!(counted(&rig), 2, "{:?}", org.calls());
-    assert_eq!(rig.enrichment("acme", "K1").expect("written")["Account__c"], json!(ids[1]));
+    org.update("Account", &ids[0], renamed("renamed")).expect("updated");
+    rig.ledger("acme", json!({ "written": 4 })).await;
+    assert_eq!(counted(&rig), 3, "{:?}", org.calls());
+    assert_eq!(rig.enrichment("acme", "K1").expect("written")["Account__c"], json!(ids[0]));
     assert_eq!(org.rows("Enrichment__c").len(), 2);
 }
 
