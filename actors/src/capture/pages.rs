@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, SecondsFormat};
+use chrono::SecondsFormat;
 use orgpipe_reconcile::row;
 use orgpipe_salesforce::{error::ErrorClass, failure::CallError, rest::query, soql::Select};
 use orgpipe_store::{BODY_BYTES_MAX, Lane, NewRequest};
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    clock::time,
+    clock::{instant_ms, time},
     org::{
         context::OrgContext,
         describe::{blame, readable},
@@ -87,7 +87,7 @@ impl Cursor {
         let changed = match &self.changed {
             None => None,
             Some(changed) => {
-                let stamp = row::get(last, STAMP).and_then(Value::as_str).and_then(instant)?;
+                let stamp = row::get(last, STAMP).and_then(Value::as_str).and_then(instant_ms)?;
                 Some(Changed { since_ms: changed.since_ms, stamp: literal(stamp) })
             }
         };
@@ -279,13 +279,6 @@ pub(super) fn id_of(row: &Row) -> Option<String> {
 /// A time as SOQL writes it.
 fn literal(unix_ms: u64) -> String {
     time(unix_ms).to_rfc3339_opts(SecondsFormat::Millis, true)
-}
-
-/// A time as Salesforce answers it, `2026-01-31T10:00:00.000+0000`.
-fn instant(text: &str) -> Option<u64> {
-    let zoned = DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%#z")
-        .or_else(|_| DateTime::parse_from_rfc3339(text));
-    u64::try_from(zoned.ok()?.timestamp_millis()).ok()
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ use super::{
     culprit::{may_be_one_records, problem},
 };
 use crate::{
+    fingerprint::{CHANGED_AT, CHANGED_BY},
     org::{
         api::gate::Reservation,
         context::OrgContext,
@@ -140,7 +141,8 @@ impl Fetcher {
             let fields = ["Id".to_owned(), mapping.external_id_field().to_owned()];
             Select::from(name)
                 .fields(fields)
-                .fields(mapping.target_fields().into_iter().filter(writes))
+                .fields(self.compared(mapping.target()).filter(writes))
+                .fields(changed_by(target.as_ref()))
                 .as_field()
         });
         let alone = Select::from(mapping.object()).fields(mapping.read_fields());
@@ -179,7 +181,8 @@ impl Fetcher {
         let field = mapping.external_id_field();
         let select = Select::from(mapping.target())
             .fields(["Id".to_owned(), field.to_owned()])
-            .fields(mapping.target_fields().into_iter().filter(|field| target.writes(field)));
+            .fields(self.compared(mapping.target()).filter(|field| target.writes(field)))
+            .fields(changed_by(Some(target)));
         let stale = self.ended().await? != children.ended;
         let mut found = if stale { Vec::new() } else { children.rows };
         let identity = Identity::of(&target.describe, field);
@@ -267,6 +270,13 @@ impl Fetcher {
         self.org.schemas.fresh(object, self.org.clock.monotonic())
     }
 
+    /// The fields that any sync writes to this target. All of them are read wherever one of them is compared, so that what
+    /// another sync sent is seen before this one writes to the record.
+    fn compared(&self, target: &str) -> impl Iterator<Item = String> {
+        let syncs = self.org.settings.syncs.iter().filter(move |sync| sync.mapping.target() == target);
+        syncs.flat_map(|sync| sync.mapping.target_fields())
+    }
+
     async fn ended(&self) -> Result<u64, StepError> {
         Ok(self.org.store.progress().await?.ended_changes)
     }
@@ -338,6 +348,12 @@ impl Fetcher {
             call = query::next(&next);
         }
     }
+}
+
+/// Who changed a record of the target last, and when, as far as it has such fields.
+fn changed_by(target: Option<&Target>) -> impl Iterator<Item = &'static str> {
+    let has = move |field: &&str| target.is_none_or(|target| target.describe.field(field).is_some());
+    [CHANGED_BY, CHANGED_AT].into_iter().filter(has)
 }
 
 /// A literal of the same kind that no record has.

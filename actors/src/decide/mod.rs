@@ -13,6 +13,7 @@ mod freshness;
 pub(crate) mod ingest;
 mod lookup;
 mod orphans;
+mod own_form;
 mod prepared;
 mod scheduler;
 pub(crate) mod shared_keys;

@@ -24,6 +24,7 @@ use super::{
     fetch::{ByExternalId, Calls, Children, Fetcher},
     lookup::{Pace, look_up},
     orphans::{self, Orphans},
+    own_form::Remembered,
     shared_keys::{self, Sharing},
     verdict,
     waiting::Label,
@@ -195,7 +196,9 @@ async fn match_and_diff(
     for wanted in &mut wanted {
         give(org, batch, wanted, (&existing, &open), sharing).await?;
     }
-    verdict::compare(batch, wanted, &existing, &open, &target.describe, settle);
+    let differing = verdict::differing_keys(batch, &wanted, &existing, &open, &target.describe);
+    let remembered = Remembered::read(org, mapping.target(), differing).await?;
+    verdict::compare(batch, wanted, &existing, (&open, &remembered), &target.describe, settle);
     Ok(())
 }
 

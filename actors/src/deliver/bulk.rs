@@ -194,7 +194,9 @@ pub(super) async fn open(
         Err(error) => return Err(error.into()),
     };
     let rows = changes.iter().map(|change| (change.seq, change.key().1.to_owned())).collect();
-    let entry = JobEntry { v: 1, content_url: info.content_url, external_id_field: field, operation, rows };
+    let fields = Some(fields_of(&changes));
+    let content_url = info.content_url;
+    let entry = JobEntry { v: 1, content_url, external_id_field: field, operation, rows, fields };
     let seqs: Vec<u64> = changes.iter().map(|change| change.seq).collect();
     org.pass(Point::BeforePutJob);
     org.store.put_job(&info.id, pack(&entry), &seqs).await?;

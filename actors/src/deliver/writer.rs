@@ -21,6 +21,7 @@ use super::{
     outcome::{Outgoing, unpack_all},
     parts::{Way, parts},
     rest,
+    sending::Sending,
     window::{BYTES_MAX, ChangeWindow},
 };
 use crate::{
@@ -114,6 +115,8 @@ pub(crate) struct Writer {
     /// `None` until what was under way before a restart has been read.
     jobs: Option<Vec<OpenJob>>,
     lingering: Option<Duration>,
+    /// What will be remembered of the records that are being written.
+    sending: RefCell<Sending>,
     delays: Delays,
 }
 
@@ -121,7 +124,8 @@ impl Writer {
     fn new(org: Arc<OrgContext>, window: Rc<RefCell<ChangeWindow>>) -> Self {
         let delays = Delays::new(Duration::from_millis(500), Duration::from_mins(1));
         let looked = org.clock.monotonic();
-        Self { org, window, looked, jobs: None, lingering: None, delays }
+        let sending = RefCell::default();
+        Self { org, window, looked, jobs: None, lingering: None, sending, delays }
     }
 
     async fn advance(&mut self) -> Result<Next, StepError> {
@@ -151,7 +155,9 @@ impl Writer {
         org.store.release().await?;
         let superseded = SupersededUpTo::read(&org.store).await?;
         let mut jobs = Vec::new();
+        let hasher = org.store.hasher().await?;
         for job in org.store.jobs().await? {
+            self.sending.borrow_mut().resumed(&hasher, &job);
             let id = job.id.clone();
             // A job holds changes of one org, and is of that one itself.
             if job.changes.iter().any(|change| superseded.covers(change.seq)) {
@@ -239,7 +245,8 @@ impl Writer {
             org.store.release().await?;
             return Ok(Next::After(LINGER_LOOK));
         }
-        if let Err(error) = self.send(claimed.numbers).await {
+        if let Err(error) = self.send(&claimed.numbers).await {
+            self.sending.borrow_mut().failed(&claimed.numbers);
             // Whatever of them is decided has left the queue; the rest is free for the next try.
             org.store.release().await?;
             return Err(error);
@@ -270,14 +277,15 @@ impl Writer {
         Ok(unpack_all(changes, self.org.clock.now_ms()))
     }
 
-    async fn send(&mut self, numbers: Vec<u64>) -> Result<(), StepError> {
-        let (mut outgoing, unreadable) = self.outgoing(&numbers).await?;
+    async fn send(&mut self, numbers: &[u64]) -> Result<(), StepError> {
+        let (mut outgoing, unreadable) = self.outgoing(numbers).await?;
         if !unreadable.is_empty() {
             self.resolve(unreadable, None, None).await?;
         }
         for change in &mut outgoing {
             self.org.schemas.strip(&change.entry.target, &mut change.entry.fields);
         }
+        self.sending.borrow_mut().sent(&*self.org.store.hasher().await?, &outgoing);
         // The most urgent of them speaks for all, as they share the calls.
         let urgent = outgoing.iter().map(|change| Priority::from(change.entry.origin)).min();
         let priority = urgent.unwrap_or(Priority::Refresh);
@@ -352,8 +360,9 @@ impl Writer {
         let by = finished_job.as_ref().map_or_else(|| "REST".to_owned(), |job| format!("Bulk job {job}"));
         let at_ms = org.clock.now_ms();
         let changes = self.window.borrow_mut().take(outcomes.iter().map(|(seq, _)| *seq));
+        let fingerprints = self.sending.borrow_mut().ended(&outcomes, org.api.time().now_ms());
         org.pass(Point::BeforeC);
-        org.store.resolve(Resolve { outcomes, finished_job, at_ms, by, changes }).await?;
+        org.store.resolve(Resolve { outcomes, finished_job, at_ms, by, changes, fingerprints }).await?;
         org.pass(Point::AfterC);
         if let Some(received_ms) = received_ms.filter(|_| written > 0) {
             org.board.written(received_ms, org.clock.now_ms());

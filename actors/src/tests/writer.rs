@@ -43,6 +43,7 @@ async fn decide(scene: &Scene, keys: &[&str]) -> Settled {
             origin: Origin::Live,
             received_ms: now_ms,
             gap: None,
+            fingerprint: String::new(),
         }),
     };
     let changes = keys.iter().map(change).collect();
