@@ -11,4 +11,5 @@ mod refusals;
 #[path = "../support/mod.rs"]
 mod support;
 mod unchanged;
+mod wide;
 mod words;

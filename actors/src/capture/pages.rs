@@ -9,7 +9,9 @@ use std::collections::BTreeSet;
 
 use chrono::SecondsFormat;
 use orgpipe_reconcile::row;
-use orgpipe_salesforce::{error::ErrorClass, failure::CallError, rest::query, soql::Select};
+use orgpipe_salesforce::{
+    error::ErrorClass, failure::CallError, limits::QUERY_URL_BYTES_MAX, rest::query, soql::Select,
+};
 use orgpipe_store::{BODY_BYTES_MAX, Lane, NewRequest};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -112,6 +114,16 @@ pub(super) fn statement(sync: &SyncSettings, condition: &str, cursor: &Cursor) -
     cursor.select(sync.mapping.object(), condition).fields(sync.mapping.read_fields())
 }
 
+/// What of it has room in a URL. Rows without all that is wanted of them are read once more when they are looked up.
+fn in_a_url(select: Select, cursor: &Cursor) -> Select {
+    let stamped = |select: Select| match cursor.changed {
+        Some(_) => select.fields(["Id", STAMP]),
+        None => select,
+    };
+    let whole = stamped(select.clone());
+    if whole.fits(QUERY_URL_BYTES_MAX) { whole } else { stamped(select.bare()) }
+}
+
 /// Reads the page behind a cursor, without the fields that cannot be read. Salesforce may cut it into shorter ones and
 /// forgets cursors as it likes: then the records at hand are a page, and the next one begins behind them.
 pub(super) async fn read(
@@ -134,10 +146,7 @@ async fn read_whole(
     let pages = org.vendor().pages;
     let _turn = pages.acquire().await;
     let read_ms = org.clock.now_ms();
-    let mut select = statement(sync, condition, cursor).limit(PAGE);
-    if cursor.changed.is_some() {
-        select = select.fields([STAMP]);
-    }
+    let select = in_a_url(statement(sync, condition, cursor).limit(PAGE), cursor);
     let mut page = query::page(&org.api.call(Lane::Refresh, &query::query(&select.to_soql())).await?)?;
     let (mut rows, mut calls, mut cut) = (page.records, 1, false);
     while let Some(url) = page.next.take() {

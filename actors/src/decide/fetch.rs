@@ -4,13 +4,12 @@
 //! their record; what the calls for it will come to. Not here: what follows from it (`verdict`, `orphans`).
 
 use std::{
-    cell::{Cell, Ref, RefCell},
+    cell::{Ref, RefCell},
     collections::BTreeMap,
     sync::Arc,
     time::Duration,
 };
 
-use futures_util::future::join_all;
 use orgpipe_reconcile::{
     Mapping, RecordProblem,
     describe::Describe,
@@ -19,19 +18,18 @@ use orgpipe_reconcile::{
 };
 use orgpipe_salesforce::{
     failure::CallError,
-    limits::{IN_LIST_MAX, QUERY_URL_BYTES_MAX},
-    rest::{describe, query},
+    limits::{COLUMNS_URL_BYTES_MAX, IN_LIST_MAX},
+    rest::describe,
     soql::{Select, quote},
 };
 
 use super::{
     batch::{Asked, Job, id_of},
-    culprit::{may_be_one_records, problem},
+    select::{Calls, Selected, select_among, select_in},
 };
 use crate::{
     fingerprint::{CHANGED_AT, CHANGED_BY},
     org::{
-        api::gate::Reservation,
         context::OrgContext,
         describe::describe_target,
         schemas::{self, Target},
@@ -48,34 +46,6 @@ pub(super) struct Fetcher {
     org: Arc<OrgContext>,
     /// By sync, under which name the targets are read with the record, and when that was read; `None` if they cannot.
     relationships: RefCell<BTreeMap<String, (Duration, Option<String>)>>,
-}
-
-/// The API calls of one batch.
-#[derive(Debug)]
-pub(super) struct Calls {
-    reservation: Reservation,
-    made: Cell<u64>,
-}
-
-impl Calls {
-    /// How many were made so far.
-    pub(super) fn made(&self) -> u64 {
-        self.made.get()
-    }
-
-    /// One more is made: from this reservation.
-    fn next(&self) -> &Reservation {
-        self.made.set(self.made.get() + 1);
-        &self.reservation
-    }
-}
-
-/// What a selection came to.
-#[derive(Debug, Default)]
-struct Selected {
-    rows: Vec<Row>,
-    /// Literals that the org refuses to be asked about, and why.
-    refused: BTreeMap<String, RecordProblem>,
 }
 
 /// Targets that were read with their records.
@@ -117,7 +87,7 @@ impl Fetcher {
     }
 
     async fn set_aside(&self, job: &Job, calls: usize) -> Result<Calls, StepError> {
-        Ok(Calls { reservation: self.org.api.reserve(job.origin, calls).await?, made: Cell::new(0) })
+        Ok(Calls::new(self.org.api.reserve(job.origin, calls).await?))
     }
 
     /// Fetches the rows that the requests did not bring along, and with them the targets that hang on them.
@@ -137,6 +107,7 @@ impl Fetcher {
         let mapping = &job.sync.mapping;
         let target = self.known(mapping.target());
         let writes = |field: &String| target.as_ref().is_none_or(|target| target.writes(field));
+        let alone = Select::from(mapping.object()).fields(mapping.read_fields());
         let children = hanging.as_ref().map(|name| {
             let fields = ["Id".to_owned(), mapping.external_id_field().to_owned()];
             Select::from(name)
@@ -145,13 +116,17 @@ impl Fetcher {
                 .fields(changed_by(target.as_ref()))
                 .as_field()
         });
-        let alone = Select::from(mapping.object()).fields(mapping.read_fields());
-        let with_children = children.map(|children| alone.clone().fields([children]));
-        let selected = self.select_in(calls, with_children.as_ref().unwrap_or(&alone), "Id", &missing).await;
+        // Targets with very many fields have no room beside the records, and are found by their external IDs.
+        let with_children = children
+            .map(|children| alone.clone().fields([children]))
+            .filter(|whole| whole.fits(COLUMNS_URL_BYTES_MAX));
+        let hanging = hanging.filter(|_| with_children.is_some());
+        let selected =
+            select_in(&self.org, calls, with_children.as_ref().unwrap_or(&alone), "Id", &missing).await;
         let (selected, hanging) = match selected {
             // A record with more targets than a page holds: those are found by their external IDs.
             Err(StepError::Call(CallError::Unreadable { .. })) if with_children.is_some() => {
-                (self.select_in(calls, &alone, "Id", &missing).await?, None)
+                (select_in(&self.org, calls, &alone, "Id", &missing).await?, None)
             }
             selected => (selected?, hanging),
         };
@@ -192,7 +167,7 @@ impl Fetcher {
         if !missing.is_empty() {
             let literal = |key: &String| if identity.is_number() { identity.key(key) } else { quote(key) };
             let literals: Vec<String> = missing.iter().map(literal).collect();
-            let selected = self.select_among(calls, &select, field, &literals).await?;
+            let selected = select_among(&self.org, calls, &select, field, &literals).await?;
             found.extend(selected.rows);
             let by_literal = |key: &String| Some((key.clone(), selected.refused.get(&literal(key))?.clone()));
             refused = missing.iter().filter_map(by_literal).collect();
@@ -221,7 +196,7 @@ impl Fetcher {
             .fields(["Id", mapping.external_id_field()])
             .fields(written.filter(|field| target.writes(field)));
         let ids: Vec<String> = asked.iter().map(|asked| asked.id.clone()).collect();
-        Ok(by_id(self.select_in(calls, &select, "Id", &ids).await?.rows))
+        Ok(by_id(select_in(&self.org, calls, &select, "Id", &ids).await?.rows))
     }
 
     /// What is known of the target's fields, described anew if that is too long ago.
@@ -280,85 +255,12 @@ impl Fetcher {
     async fn ended(&self) -> Result<u64, StepError> {
         Ok(self.org.store.progress().await?.ended_changes)
     }
-
-    /// All records whose `field` of text is one of `values`.
-    async fn select_in(
-        &self,
-        calls: &Calls,
-        select: &Select,
-        field: &str,
-        values: &[String],
-    ) -> Result<Selected, StepError> {
-        let literals: Vec<String> = values.iter().map(|value| quote(value)).collect();
-        self.select_among(calls, select, field, &literals).await
-    }
-
-    /// All records whose `field` is one of these literals, over as many queries as URL and list lengths ask for. They are
-    /// under way together, as far as the org's gate lets them. A query that is refused for good is asked in halves until
-    /// the literal that is refused stands alone.
-    async fn select_among(
-        &self,
-        calls: &Calls,
-        select: &Select,
-        field: &str,
-        literals: &[String],
-    ) -> Result<Selected, StepError> {
-        let parts =
-            literals.chunks(KEYS_MAX).flat_map(|keys| select.chunks(field, keys, QUERY_URL_BYTES_MAX));
-        let mut parts: Vec<Vec<String>> = parts.map(<[String]>::to_vec).collect();
-        let (mut selected, mut answered, mut culprits) = (Selected::default(), false, Vec::new());
-        while !parts.is_empty() {
-            let asked = parts.iter().map(|part| self.query(calls, select.clone().where_among(field, part)));
-            let answers = join_all(asked).await;
-            for (mut part, answer) in std::mem::take(&mut parts).into_iter().zip(answers) {
-                match answer {
-                    Ok(rows) => {
-                        answered = true;
-                        selected.rows.extend(rows);
-                    }
-                    Err(error) if !may_be_one_records(&error) => return Err(error),
-                    Err(_) if part.len() > 1 => {
-                        let second = part.split_off(part.len() / 2);
-                        parts.extend([part, second]);
-                    }
-                    Err(error) => culprits.extend(part.pop().map(|literal| (literal, error))),
-                }
-            }
-        }
-        let Some((_, error)) = culprits.first() else { return Ok(selected) };
-        // Nobody's fault but the statement's, or the org's, unless the org answers it for another value.
-        if !answered
-            && self.query(calls, select.clone().where_among(field, &[unknown(&literals[0])])).await.is_err()
-        {
-            tracing::debug!(org = self.org.id(), field, "no value is answered: {error}");
-            let (_, error) = culprits.swap_remove(0);
-            return Err(error);
-        }
-        selected.refused =
-            culprits.iter().map(|(literal, error)| (literal.clone(), problem(field, error))).collect();
-        Ok(selected)
-    }
-
-    async fn query(&self, calls: &Calls, select: Select) -> Result<Vec<Row>, StepError> {
-        let (mut rows, mut call) = (Vec::new(), query::query(&select.to_soql()));
-        loop {
-            let page = query::page(&self.org.api.call_reserved(calls.next(), &call).await?)?;
-            rows.extend(page.records);
-            let Some(next) = page.next else { return Ok(rows) };
-            call = query::next(&next);
-        }
-    }
 }
 
 /// Who changed a record of the target last, and when, as far as it has such fields.
 fn changed_by(target: Option<&Target>) -> impl Iterator<Item = &'static str> {
     let has = move |field: &&str| target.is_none_or(|target| target.describe.field(field).is_some());
     [CHANGED_BY, CHANGED_AT].into_iter().filter(has)
-}
-
-/// A literal of the same kind that no record has.
-fn unknown(literal: &str) -> String {
-    if literal.starts_with('\'') { quote("000000000000000AAA") } else { "-1".to_owned() }
 }
 
 fn by_id(rows: Vec<Row>) -> BTreeMap<String, Row> {

@@ -16,6 +16,7 @@ mod orphans;
 mod own_form;
 mod prepared;
 mod scheduler;
+mod select;
 pub(crate) mod shared_keys;
 mod verdict;
 mod waiting;

@@ -21,10 +21,11 @@ use orgpipe_store::{Append, Lane, NewRequest, OpenChanges, Settle, units};
 
 use super::{
     batch::{Answer, Asked, Batch, Job},
-    fetch::{ByExternalId, Calls, Children, Fetcher},
+    fetch::{ByExternalId, Children, Fetcher},
     lookup::{Pace, look_up},
     orphans::{self, Orphans},
     own_form::Remembered,
+    select::Calls,
     shared_keys::{self, Sharing},
     verdict,
     waiting::Label,

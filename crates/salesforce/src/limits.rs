@@ -10,6 +10,9 @@ use std::time::Duration;
 
 /// Records in one sObject Collections request (RESTDOC `resources_composite_sobjects_collections`).
 pub const COLLECTION_RECORDS_MAX: usize = 200;
+/// Records that one request reads by their IDs, named in its body (RESTDOC
+/// `resources_composite_sobjects_collections_retrieve`).
+pub const RETRIEVE_RECORDS_MAX: usize = 2_000;
 /// Characters of one SOQL statement (SOQLDOC, SOQL limits).
 pub const SOQL_CHARS_MAX: usize = 100_000;
 /// Characters of one string literal in a WHERE clause (SOQLDOC, SOQL limits).
@@ -18,6 +21,8 @@ pub const SOQL_LITERAL_CHARS_MAX: usize = 4_000;
 pub const REQUEST_HEAD_BYTES_MAX: usize = 16_384;
 /// Bytes of percent-encoded SOQL we put in one URL: leaves room for a long token and for proxies in between.
 pub const QUERY_URL_BYTES_MAX: usize = 8_000;
+/// Of these, what fields take in one of several statements that read the fields of wide records.
+pub const COLUMNS_URL_BYTES_MAX: usize = QUERY_URL_BYTES_MAX / 2;
 /// Values in one IN list of ours; with 18-character ids the URL budget allows little more.
 pub const IN_LIST_MAX: usize = 200;
 

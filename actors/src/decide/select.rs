@@ -1,0 +1,266 @@
+//! A selection of records by a list of values, in as few calls as it takes.
+//!
+//! Here: over how many statements it goes, by the bytes that a URL takes, and what is done about a value that the org refuses
+//! to be asked about. Not here: what is selected (`fetch`).
+
+use std::{cell::Cell, collections::BTreeMap};
+
+use futures_util::future::join_all;
+use orgpipe_reconcile::{RecordProblem, matching::KEYS_MAX};
+use orgpipe_salesforce::{
+    limits::{COLUMNS_URL_BYTES_MAX, IN_LIST_MAX, QUERY_URL_BYTES_MAX, RETRIEVE_RECORDS_MAX},
+    rest::{collections, query as rest_query},
+    soql::{Select, quote},
+};
+
+use super::{
+    batch::id_of,
+    culprit::{may_be_one_records, problem},
+};
+use crate::{
+    org::{api::gate::Reservation, context::OrgContext, step_error::StepError},
+    queue_entry::Row,
+};
+
+const _: () = assert!(IN_LIST_MAX <= RETRIEVE_RECORDS_MAX);
+
+/// The API calls of one batch.
+#[derive(Debug)]
+pub(super) struct Calls {
+    reservation: Reservation,
+    made: Cell<u64>,
+}
+
+impl Calls {
+    /// None was made yet.
+    pub(super) fn new(reservation: Reservation) -> Self {
+        Self { reservation, made: Cell::new(0) }
+    }
+
+    /// How many were made so far.
+    pub(super) fn made(&self) -> u64 {
+        self.made.get()
+    }
+
+    /// One more is made: from this reservation.
+    pub(super) fn next(&self) -> &Reservation {
+        self.made.set(self.made.get() + 1);
+        &self.reservation
+    }
+}
+
+/// What a selection came to.
+#[derive(Debug, Default)]
+pub(super) struct Selected {
+    pub rows: Vec<Row>,
+    /// Literals that the org refuses to be asked about, and why.
+    pub refused: BTreeMap<String, RecordProblem>,
+}
+
+/// How a selection is read.
+#[derive(Debug, PartialEq)]
+enum Reading {
+    /// By queries for all fields.
+    Whole,
+    /// The IDs by queries, then the fields by those, as their names have no room in a URL.
+    ById,
+    /// By queries for a part of the fields each.
+    Columns(Vec<Select>),
+}
+
+/// The way that takes the fewest calls of those that have room in a URL.
+fn reading(select: &Select, field: &str, literals: &[String]) -> Reading {
+    let parts = |select: &Select| chunks(select, field, literals).len();
+    let longest = literals.iter().max_by_key(|literal| literal.len());
+    let has_room = |select: &Select| {
+        select.clone().where_among(field, longest.map_or(&[], std::slice::from_ref)).fits(QUERY_URL_BYTES_MAX)
+    };
+    // A path leads to another record, a statement in parentheses to several; only a query follows them.
+    let follows = |name: &String| name.contains(['.', '(']);
+    let by_id = if field == "Id" { 1 } else { parts(&select.bare()) + 1 };
+    let is_plain = !select.names().iter().any(follows);
+    if has_room(select) && (!is_plain || parts(select) <= by_id) {
+        Reading::Whole
+    } else if is_plain {
+        Reading::ById
+    } else {
+        Reading::Columns(select.columns(COLUMNS_URL_BYTES_MAX))
+    }
+}
+
+fn chunks<'a>(select: &Select, field: &str, literals: &'a [String]) -> Vec<&'a [String]> {
+    literals.chunks(KEYS_MAX).flat_map(|keys| select.chunks(field, keys, QUERY_URL_BYTES_MAX)).collect()
+}
+
+/// All records whose `field` is one of these literals, whatever is selected of them.
+pub(super) async fn select_among(
+    org: &OrgContext,
+    calls: &Calls,
+    select: &Select,
+    field: &str,
+    literals: &[String],
+) -> Result<Selected, StepError> {
+    match reading(select, field, literals) {
+        Reading::Whole => ask_among(org, calls, select, field, literals).await,
+        Reading::ById => {
+            let (ids, refused) = if field == "Id" {
+                (
+                    literals.iter().map(|literal| literal.trim_matches('\'').to_owned()).collect(),
+                    BTreeMap::new(),
+                )
+            } else {
+                let found = ask_among(org, calls, &select.bare(), field, literals).await?;
+                (found.rows.iter().filter_map(id_of).collect::<Vec<_>>(), found.refused)
+            };
+            let mut rows = Vec::new();
+            for ids in ids.chunks(IN_LIST_MAX) {
+                let call = collections::retrieve(select.object(), ids, select.names());
+                rows.extend(collections::retrieved(&org.api.call_reserved(calls.next(), &call).await?)?);
+            }
+            Ok(Selected { rows, refused })
+        }
+        Reading::Columns(parts) => {
+            let mut whole = Selected::default();
+            for (at, part) in parts.iter().enumerate() {
+                let Selected { rows, refused } = ask_among(org, calls, part, field, literals).await?;
+                whole.refused.extend(refused);
+                whole.rows = if at == 0 { rows } else { joined(whole.rows, rows) };
+            }
+            Ok(whole)
+        }
+    }
+}
+
+/// The records of both, each with the fields of both; one that only one of them has was deleted in between.
+fn joined(rows: Vec<Row>, more: Vec<Row>) -> Vec<Row> {
+    let mut more: BTreeMap<String, Row> =
+        more.into_iter().filter_map(|row| Some((id_of(&row)?, row))).collect();
+    let both = rows.into_iter().filter_map(|mut row| {
+        row.extend(more.remove(&id_of(&row)?)?);
+        Some(row)
+    });
+    both.collect()
+}
+
+/// All records whose `field` of text is one of `values`.
+pub(super) async fn select_in(
+    org: &OrgContext,
+    calls: &Calls,
+    select: &Select,
+    field: &str,
+    values: &[String],
+) -> Result<Selected, StepError> {
+    let literals: Vec<String> = values.iter().map(|value| quote(value)).collect();
+    select_among(org, calls, select, field, &literals).await
+}
+
+/// All records whose `field` is one of these literals, over as many queries as URL and list lengths ask for. They are
+/// under way together, as far as the org's gate lets them. A query that is refused for good is asked in halves until
+/// the literal that is refused stands alone.
+async fn ask_among(
+    org: &OrgContext,
+    calls: &Calls,
+    select: &Select,
+    field: &str,
+    literals: &[String],
+) -> Result<Selected, StepError> {
+    let mut parts: Vec<Vec<String>> =
+        chunks(select, field, literals).into_iter().map(<[String]>::to_vec).collect();
+    let (mut selected, mut answered, mut culprits) = (Selected::default(), false, Vec::new());
+    while !parts.is_empty() {
+        let asked = parts.iter().map(|part| query(org, calls, select.clone().where_among(field, part)));
+        let answers = join_all(asked).await;
+        for (mut part, answer) in std::mem::take(&mut parts).into_iter().zip(answers) {
+            match answer {
+                Ok(rows) => {
+                    answered = true;
+                    selected.rows.extend(rows);
+                }
+                Err(error) if !may_be_one_records(&error) => return Err(error),
+                Err(_) if part.len() > 1 => {
+                    let second = part.split_off(part.len() / 2);
+                    parts.extend([part, second]);
+                }
+                Err(error) => culprits.extend(part.pop().map(|literal| (literal, error))),
+            }
+        }
+    }
+    let Some((_, error)) = culprits.first() else { return Ok(selected) };
+    // Nobody's fault but the statement's, or the org's, unless the org answers it for another value.
+    if !answered
+        && query(org, calls, select.clone().where_among(field, &[unknown(&literals[0])])).await.is_err()
+    {
+        tracing::debug!(org = org.id(), field, "no value is answered: {error}");
+        let (_, error) = culprits.swap_remove(0);
+        return Err(error);
+    }
+    selected.refused =
+        culprits.iter().map(|(literal, error)| (literal.clone(), problem(field, error))).collect();
+    Ok(selected)
+}
+
+async fn query(org: &OrgContext, calls: &Calls, select: Select) -> Result<Vec<Row>, StepError> {
+    let (mut rows, mut call) = (Vec::new(), rest_query::query(&select.to_soql()));
+    loop {
+        let page = rest_query::page(&org.api.call_reserved(calls.next(), &call).await?)?;
+        rows.extend(page.records);
+        let Some(next) = page.next else { return Ok(rows) };
+        call = rest_query::next(&next);
+    }
+}
+
+/// A literal of the same kind that no record has.
+fn unknown(literal: &str) -> String {
+    if literal.starts_with('\'') { quote("000000000000000AAA") } else { "-1".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn literals(count: usize) -> Vec<String> {
+        (0..count).map(|n| quote(&format!("K{n:09}"))).collect()
+    }
+
+    fn wide(fields: usize) -> Select {
+        Select::from("T").fields((0..fields).map(|n| format!("Quite_A_Long_Name_Of_A_Field_{n:04}__c")))
+    }
+
+    #[test]
+    fn the_way_with_the_fewest_calls_that_fits_is_taken() {
+        let path = |select: Select| select.fields(["Owner.Name"]);
+        for (select, field, count, expected) in [
+            (wide(10), "K", 200, Reading::Whole),
+            (wide(10), "Id", 1, Reading::Whole),
+            (wide(10), "K", 1_000, Reading::Whole),
+            (wide(500), "K", 1, Reading::ById),
+            (wide(500), "K", 200, Reading::ById),
+            (wide(500), "Id", 1, Reading::ById),
+            // It fits, but with few values beside so many names.
+            (wide(190), "K", 200, Reading::ById),
+            (wide(190), "K", 1, Reading::Whole),
+            (path(wide(10)), "K", 200, Reading::Whole),
+        ] {
+            let found = reading(&select, field, &literals(count));
+            assert_eq!(found, expected, "{} fields, {count} values of {field}", select.names().len());
+        }
+        let Reading::Columns(parts) = reading(&path(wide(500)), "Id", &literals(200)) else {
+            panic!("a path is followed by queries only")
+        };
+        assert!(parts.iter().all(|part| part.fits(COLUMNS_URL_BYTES_MAX + 100)), "{}", parts.len());
+        let names: Vec<String> = parts.iter().flat_map(|part| part.names()[1..].to_vec()).collect();
+        assert_eq!(names, path(wide(500)).names());
+        assert!(parts.iter().all(|part| part.names()[0] == "Id"));
+    }
+
+    #[test]
+    fn what_was_read_in_parts_is_put_together_by_record() {
+        let rows = |value: Value| -> Vec<Row> { serde_json::from_value(value).expect("rows") };
+        let one = rows(json!([{ "Id": "1", "A": 1 }, { "Id": "2", "A": 2 }, { "Id": "3", "A": 3 }]));
+        let other = rows(json!([{ "Id": "3", "B": 6 }, { "Id": "1", "B": 4 }, { "Id": "4", "B": 7 }]));
+        let both = rows(json!([{ "Id": "1", "A": 1, "B": 4 }, { "Id": "3", "A": 3, "B": 6 }]));
+        assert_eq!(joined(one, other), both);
+    }
+}
