@@ -9,7 +9,7 @@ use orgpipe_reconcile::{describe::Describe, lookup};
 use orgpipe_salesforce::{
     failure::CallError,
     http::HttpClient,
-    limits::{COLUMNS_URL_BYTES_MAX, QUERY_URL_BYTES_MAX},
+    limits::{COLUMNS_URL_BYTES_MAX, QUERY_URL_BYTES_MAX, QUERY_URL_BYTES_REFUSED},
     rest::{describe, query, versions},
     soql::{Select, encoded_len},
 };
@@ -202,8 +202,13 @@ async fn unserved(api: &OrgApi, pinned: &str) -> Result<Option<Problem>, StepErr
 /// Whether the record's fields that the sync reads can be read.
 async fn readable(api: &OrgApi, sync: &SyncSettings) -> Result<(), StepError> {
     let select = first_row(sync);
-    let parts =
-        if select.fits(QUERY_URL_BYTES_MAX) { vec![select] } else { select.columns(COLUMNS_URL_BYTES_MAX) };
+    let mut parts = vec![select.clone()];
+    if !select.fits(QUERY_URL_BYTES_MAX) {
+        // Whether a field can be read does not depend on the condition.
+        let fields = Select::from(sync.mapping.object()).fields(sync.mapping.read_fields()).limit(1);
+        parts = fields.columns(COLUMNS_URL_BYTES_MAX);
+        parts.push(select.bare());
+    }
     for part in parts {
         query::page(&api.call(Lane::Live, &query::query(&part.to_soql())).await?)?;
     }
@@ -218,13 +223,13 @@ fn first_row(sync: &SyncSettings) -> Select {
 
 /// What cannot be asked for in parts: a condition that leaves no room in the request's address.
 fn too_long(place: &str, sync: &SyncSettings) -> Option<CheckProblem> {
-    if first_row(sync).bare().fits(COLUMNS_URL_BYTES_MAX) {
+    let bytes = encoded_len(&first_row(sync).bare().to_soql());
+    if bytes <= QUERY_URL_BYTES_REFUSED {
         return None;
     }
-    let bytes = encoded_len(&first_row(sync).bare().to_soql());
     let message = format!(
-        "`refresh.where` makes a query of {bytes} bytes in the request's address, more than the {COLUMNS_URL_BYTES_MAX} that \
-         there is room for"
+        "with `refresh.where` the query takes {bytes} bytes in the request's address, and there is room for \
+         {QUERY_URL_BYTES_REFUSED}"
     );
     let hint = "Shorten it: put the condition into a formula field of the object, and compare that.";
     Some(CheckProblem::new(place, message, hint))

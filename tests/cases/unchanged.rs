@@ -1,9 +1,12 @@
 //! A second refresh writes nothing, whatever the org made of our values.
 
-use orgpipe_simulator::{CustomField, FieldKind, OrgOptions, Right, Row};
+use orgpipe_simulator::{FieldKind, FieldRight, OrgOptions, Right, Row};
 use serde_json::{Value, json};
 
-use super::support::{Rig, account, domain, request, with_leads};
+use super::{
+    support::{Rig, account, domain, request, with_leads},
+    target::{TARGET, field, record, usual, with_target},
+};
 
 /// Fields of the target that the settings below write.
 const FIELDS: [(&str, &str); 4] =
@@ -17,19 +20,15 @@ async fn rig(edit: impl FnOnce(String) -> String) -> Rig {
         FieldKind::Phone,
         FieldKind::Number { precision: 10, scale: 2 },
     ];
-    let custom_fields = FIELDS.iter().zip(kinds).map(|((name, _), kind)| CustomField {
-        object: "Enrichment__c".into(),
-        name: (*name).into(),
-        kind,
-        required: false,
-        external_id: false,
-        unique: false,
-    });
-    let custom_fields = custom_fields.collect();
+    let more = FIELDS.iter().zip(kinds).map(|((name, _), kind)| field(TARGET, name, kind));
+    let custom_fields = usual().into_iter().chain(more).collect();
     let org = OrgOptions { flow: false, custom_fields, ..OrgOptions::named("acme") };
     let mapped: String = FIELDS.iter().map(|(name, from)| format!("{name} = \"{from}\"\n")).collect();
     let with = |text: String| {
-        edit(text.replace("Industry__c = \"/industry\"\n", &format!("Industry__c = \"/industry\"\n{mapped}")))
+        edit(
+            with_target(&text)
+                .replace("Industry__c = \"/industry\"\n", &format!("Industry__c = \"/industry\"\n{mapped}")),
+        )
     };
     let mut rig = Rig::with(vec![org], with).await;
     rig.start().await;
@@ -70,14 +69,14 @@ async fn refreshed(rig: &Rig) -> Vec<Vec<String>> {
 }
 
 fn id(rig: &Rig, n: usize) -> String {
-    let row = rig.enrichment("acme", &format!("K{n}")).expect("a record");
+    let row = record(rig, &format!("K{n}"));
     row["Id"].as_str().expect("an ID").to_owned()
 }
 
 /// Somebody changes a field of a record.
 fn edit(rig: &Rig, n: usize, field: &str, value: Value) {
     let row = Row::from_iter([(field.to_owned(), value)]);
-    rig.org("acme").update("Enrichment__c", &id(rig, n), row).expect("changed");
+    rig.org("acme").update(TARGET, &id(rig, n), row).expect("changed");
 }
 
 async fn story(rig: &Rig, record: &str) -> String {
@@ -97,7 +96,7 @@ async fn what_the_org_keeps_in_another_form_is_written_once() {
         [(3, |text| text), (12, |text| text), (3, by_relationship)];
     for (count, edit) in cases {
         let mut rig = rig(edit).await;
-        rig.org("acme").rewrite("Enrichment__c", "Phone__c", json!("0049891"));
+        rig.org("acme").rewrite(TARGET, "Phone__c", json!("0049891"));
         let ids = accounts(&rig, count);
         let written = refreshed(&rig).await;
         assert_eq!(written.len(), count);
@@ -159,13 +158,13 @@ async fn a_target_that_is_made_again_is_compared_afresh() {
     refreshed(&rig).await;
     assert_eq!(refreshed(&rig).await, NOTHING);
     for n in 0..2 {
-        rig.org("acme").delete("Enrichment__c", &id(&rig, n)).expect("deleted");
+        rig.org("acme").delete(TARGET, &id(&rig, n)).expect("deleted");
     }
     let copy = json!({
         "External_Id__c": "K0", "Account__c": ids[0], "Employee_Count__c": 10, "Industry__c": "Software",
         "Notes__c": "other", "Secret__c": "other", "Phone__c": "+49 89 1", "Score__c": 7.5,
     });
-    rig.org("acme").create("Enrichment__c", copy.as_object().cloned().expect("an object")).expect("a record");
+    rig.org("acme").create(TARGET, copy.as_object().cloned().expect("an object")).expect("a record");
     let mut written = refreshed(&rig).await;
     written.iter_mut().for_each(|fields| fields.sort());
     written.sort();
@@ -179,7 +178,8 @@ async fn a_target_that_is_made_again_is_compared_afresh() {
 async fn two_syncs_of_one_record_neither_rewrite_nor_hide_each_others_fields() {
     let rig = rig(|text| {
         let text = text.replace("Secret__c = \"/secret\"\n", "");
-        with_leads(&text).replace("Lead__c = \"$Id\"", "Lead__c = \"$Id\"\nSecret__c = \"/secret\"")
+        with_target(&with_leads(&text))
+            .replace("Lead__c = \"$Id\"", "Lead__c = \"$Id\"\nSecret__c = \"/secret\"")
     })
     .await;
     answers(&rig, 0, json!({}));
@@ -213,8 +213,7 @@ async fn a_field_that_was_in_quarantine_is_written_once_it_is_back() {
     accounts(&rig, 1);
     refreshed(&rig).await;
     assert_eq!(refreshed(&rig).await, NOTHING);
-    let right =
-        || Right::Field("Enrichment__c".into(), "Notes__c".into(), orgpipe_simulator::FieldRight::Edit);
+    let right = || Right::Field(TARGET.into(), "Notes__c".into(), FieldRight::Edit);
     rig.org("acme").take_right(right());
     answers(&rig, 0, json!({ "notes": "R & E", "score": 8 }));
     assert_eq!(refreshed(&rig).await, [["Score__c"]]);
