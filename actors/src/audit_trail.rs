@@ -223,8 +223,7 @@ impl Hasher {
 
     /// Of a value as it is sent or answered, in few bytes.
     pub(crate) fn digest(&self, value: &Value) -> Digest {
-        let [a, b, c, d, e, f, ..] = self.sign(&value.to_string());
-        [a, b, c, d, e, f]
+        self.sign(&value.to_string()).first_chunk().copied().unwrap_or_default()
     }
 
     fn sign(&self, text: &str) -> [u8; 8] {

@@ -20,7 +20,7 @@
 //!
 //! Invariant: no value is in it, only hashes under the org's key.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use orgpipe_reconcile::{Row, id, row};
 use serde_json::Value;
@@ -46,12 +46,12 @@ pub(crate) struct Fingerprint {
     /// When its last write was known to have ended, by the org's clock in seconds since 1970.
     written_secs: u32,
     /// By the hash of a field's name.
-    fields: BTreeMap<u32, Sent>,
+    fields: BTreeMap<u32, SentField>,
 }
 
 /// A field that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Sent {
+struct SentField {
     value: Digest,
     /// What the org made of it; none as long as that was not seen.
     kept: Option<Digest>,
@@ -59,7 +59,7 @@ struct Sent {
 
 /// Who looks at a record.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Look<'a> {
+pub(crate) struct RecordLook<'a> {
     /// Makes the hashes.
     pub hasher: &'a Hasher,
     /// The ID of our own user.
@@ -68,7 +68,7 @@ pub(crate) struct Look<'a> {
     pub row: &'a Row,
 }
 
-impl Look<'_> {
+impl RecordLook<'_> {
     /// Whether our user changed it last, and not after this time.
     fn is_ours(&self, written_secs: u32) -> bool {
         let by = row::get(self.row, CHANGED_BY).and_then(Value::as_str).and_then(id::canonical);
@@ -86,7 +86,7 @@ impl Fingerprint {
 
     /// What is known after a look: in which form the org keeps what was sent since the last one, or nothing of it if others
     /// may have had a hand in it.
-    pub(crate) fn looked(mut self, look: Look<'_>) -> Self {
+    pub(crate) fn looked(mut self, look: RecordLook<'_>) -> Self {
         if self.is_empty() {
             return self;
         }
@@ -104,7 +104,7 @@ impl Fingerprint {
     }
 
     /// Whether what the org holds in a field is what it makes of this value. To be asked after a look.
-    pub(crate) fn keeps(&self, look: Look<'_>, field: &str, value: &Value) -> bool {
+    pub(crate) fn keeps(&self, look: RecordLook<'_>, field: &str, value: &Value) -> bool {
         let Some(sent) = self.fields.get(&look.hasher.tag(field)) else { return false };
         let held = row::get(look.row, field).unwrap_or(&Value::Null);
         sent.value == look.hasher.digest(value) && sent.kept == Some(look.hasher.digest(held))
@@ -121,7 +121,7 @@ impl Fingerprint {
     /// With the fields that were sent.
     pub(crate) fn sent(mut self, hasher: &Hasher, fields: &Row) -> Self {
         for (name, value) in fields.iter().take(FIELDS_MAX) {
-            let sent = Sent { value: hasher.digest(value), kept: None };
+            let sent = SentField { value: hasher.digest(value), kept: None };
             self.fields.insert(hasher.tag(name), sent);
         }
         self
@@ -139,7 +139,7 @@ impl Fingerprint {
             return Vec::new();
         }
         let mut bytes = self.written_secs.to_be_bytes().to_vec();
-        for (tag, Sent { value, kept }) in self.fields.iter().take(FIELDS_MAX) {
+        for (tag, SentField { value, kept }) in self.fields.iter().take(FIELDS_MAX) {
             bytes.extend(tag.to_be_bytes());
             bytes.extend(value);
             bytes.push(u8::from(kept.is_some()));
@@ -155,7 +155,10 @@ impl Fingerprint {
 
     /// As a change on its way carries it; empty if there is nothing.
     pub(crate) fn to_text(&self) -> String {
-        self.bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+        self.bytes().iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     }
 
     /// Back.
@@ -182,7 +185,7 @@ impl Fingerprint {
                 _ => return None,
             };
             rest = &behind[kept.map_or(0, |kept| kept.len())..];
-            fields.insert(u32::from_be_bytes(*tag), Sent { value: *value, kept });
+            fields.insert(u32::from_be_bytes(*tag), SentField { value: *value, kept });
         }
         Some(Self { written_secs: u32::from_be_bytes(*written), fields })
     }
@@ -207,7 +210,10 @@ mod tests {
     const NOON_MS: u64 = 1_772_366_400_000;
 
     fn object(value: Value) -> Row {
-        value.as_object().cloned().expect("an object")
+        match value {
+            Value::Object(row) => row,
+            other => panic!("{other} is no object"),
+        }
     }
 
     /// A record as the org holds it.
@@ -224,7 +230,7 @@ mod tests {
     /// Whether it counts as what the org makes of `value` after looks at these rows.
     fn keeps(rows: &[Row], value: &str) -> bool {
         let hasher = Hasher::new(b"secret");
-        let mut looks = rows.iter().map(|row| Look { hasher: &hasher, user: US, row });
+        let mut looks = rows.iter().map(|row| RecordLook { hasher: &hasher, user: US, row });
         let looked = looks.clone().fold(sent(&hasher), Fingerprint::looked);
         looked.keeps(looks.next_back().expect("a look"), "Notes__c", &json!(value))
     }
@@ -270,14 +276,14 @@ mod tests {
     fn a_field_that_was_not_read_or_is_sent_again_is_forgotten() {
         let hasher = Hasher::new(b"secret");
         let row = object(json!({ "Notes__c": "a &amp; b", "LastModifiedById": US }));
-        let look = Look { hasher: &hasher, user: US, row: &row };
+        let look = RecordLook { hasher: &hasher, user: US, row: &row };
         let looked = sent(&hasher).looked(look);
         assert!(looked.keeps(look, "NOTES__C", &json!("a & b")), "names have no case");
         assert!(!looked.keeps(look, "Size__c", &json!(7)), "it was not read");
         let again = looked.clone().without(&hasher, &object(json!({ "notes__c": "x" })));
         assert!(again.is_empty() && again.bytes().is_empty());
         let other = Hasher::new(b"another org's");
-        let elsewhere = Look { hasher: &other, ..look };
+        let elsewhere = RecordLook { hasher: &other, ..look };
         assert!(!looked.keeps(elsewhere, "Notes__c", &json!("a & b")), "another key, another org");
     }
 
@@ -285,7 +291,7 @@ mod tests {
     fn it_is_read_back_and_of_broken_bytes_nothing_is_left() {
         let hasher = Hasher::new(b"secret");
         let row = held("a &amp; b", US, "2026-03-01T12:00:00.000+0000");
-        let looked = sent(&hasher).looked(Look { hasher: &hasher, user: US, row: &row });
+        let looked = sent(&hasher).looked(RecordLook { hasher: &hasher, user: US, row: &row });
         let both = looked.sent(&hasher, &object(json!({ "Phone__c": "1" })));
         for known in [Fingerprint::default(), sent(&hasher), both.clone()] {
             assert_eq!(Fingerprint::from_bytes(&known.bytes()), known);

@@ -115,7 +115,7 @@ pub(super) fn statement(sync: &SyncSettings, condition: &str, cursor: &Cursor) -
 }
 
 /// What of it has room in a URL. Rows without all that is wanted of them are read once more when they are looked up.
-fn in_a_url(select: Select, cursor: &Cursor) -> Select {
+fn in_a_url(select: &Select, cursor: &Cursor) -> Select {
     let stamped = |select: Select| match cursor.changed {
         Some(_) => select.fields(["Id", STAMP]),
         None => select,
@@ -146,7 +146,7 @@ async fn read_whole(
     let pages = org.vendor().pages;
     let _turn = pages.acquire().await;
     let read_ms = org.clock.now_ms();
-    let select = in_a_url(statement(sync, condition, cursor).limit(PAGE), cursor);
+    let select = in_a_url(&statement(sync, condition, cursor).limit(PAGE), cursor);
     let mut page = query::page(&org.api.call(Lane::Refresh, &query::query(&select.to_soql())).await?)?;
     let (mut rows, mut calls, mut cut) = (page.records, 1, false);
     while let Some(url) = page.next.take() {

@@ -12,7 +12,7 @@ use orgpipe_store as store;
 
 use crate::{
     audit_trail::Hasher,
-    fingerprint::{Fingerprint, Look},
+    fingerprint::{Fingerprint, RecordLook},
     org::{context::OrgContext, step_error::StepError},
 };
 
@@ -65,7 +65,7 @@ impl RememberedOne<'_> {
     /// Takes out of the differing fields of a record those that the org only keeps in a form of its own.
     pub(super) fn take(&self, hasher: &Hasher, row: &Row, differing: &mut Row) -> OwnForm {
         let Some(before) = self.fingerprint else { return OwnForm::default() };
-        let look = Look { hasher, user: self.user, row };
+        let look = RecordLook { hasher, user: self.user, row };
         let fingerprint = before.clone().looked(look);
         let mut fields = Vec::new();
         differing.retain(|name, value| {

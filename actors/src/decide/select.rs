@@ -59,17 +59,17 @@ pub(super) struct Selected {
 
 /// How a selection is read.
 #[derive(Debug, PartialEq)]
-enum Reading {
+enum ReadBy {
     /// By queries for all fields.
     Whole,
     /// The IDs by queries, then the fields by those, as their names have no room in a URL.
-    ById,
+    Ids,
     /// By queries for a part of the fields each.
     Columns(Vec<Select>),
 }
 
 /// The way that takes the fewest calls of those that have room in a URL.
-fn reading(select: &Select, field: &str, literals: &[String]) -> Reading {
+fn reading(select: &Select, field: &str, literals: &[String]) -> ReadBy {
     let parts = |select: &Select| chunks(select, field, literals).len();
     let longest = literals.iter().max_by_key(|literal| literal.len());
     let has_room = |select: &Select| {
@@ -80,11 +80,11 @@ fn reading(select: &Select, field: &str, literals: &[String]) -> Reading {
     let by_id = if field == "Id" { 1 } else { parts(&select.bare()) + 1 };
     let is_plain = !select.names().iter().any(follows);
     if has_room(select) && (!is_plain || parts(select) <= by_id) {
-        Reading::Whole
+        ReadBy::Whole
     } else if is_plain {
-        Reading::ById
+        ReadBy::Ids
     } else {
-        Reading::Columns(select.columns(COLUMNS_URL_BYTES_MAX))
+        ReadBy::Columns(select.columns(COLUMNS_URL_BYTES_MAX))
     }
 }
 
@@ -101,8 +101,8 @@ pub(super) async fn select_among(
     literals: &[String],
 ) -> Result<Selected, StepError> {
     match reading(select, field, literals) {
-        Reading::Whole => ask_among(org, calls, select, field, literals).await,
-        Reading::ById => {
+        ReadBy::Whole => ask_among(org, calls, select, field, literals).await,
+        ReadBy::Ids => {
             let (ids, refused) = if field == "Id" {
                 (
                     literals.iter().map(|literal| literal.trim_matches('\'').to_owned()).collect(),
@@ -119,7 +119,7 @@ pub(super) async fn select_among(
             }
             Ok(Selected { rows, refused })
         }
-        Reading::Columns(parts) => {
+        ReadBy::Columns(parts) => {
             let mut whole = Selected::default();
             for (at, part) in parts.iter().enumerate() {
                 let Selected { rows, refused } = ask_among(org, calls, part, field, literals).await?;
@@ -232,21 +232,21 @@ mod tests {
     fn the_way_with_the_fewest_calls_that_fits_is_taken() {
         let path = |select: Select| select.fields(["Owner.Name"]);
         for (select, field, count, expected) in [
-            (wide(10), "K", 200, Reading::Whole),
-            (wide(10), "Id", 1, Reading::Whole),
-            (wide(10), "K", 1_000, Reading::Whole),
-            (wide(500), "K", 1, Reading::ById),
-            (wide(500), "K", 200, Reading::ById),
-            (wide(500), "Id", 1, Reading::ById),
+            (wide(10), "K", 200, ReadBy::Whole),
+            (wide(10), "Id", 1, ReadBy::Whole),
+            (wide(10), "K", 1_000, ReadBy::Whole),
+            (wide(500), "K", 1, ReadBy::Ids),
+            (wide(500), "K", 200, ReadBy::Ids),
+            (wide(500), "Id", 1, ReadBy::Ids),
             // It fits, but with few values beside so many names.
-            (wide(190), "K", 200, Reading::ById),
-            (wide(190), "K", 1, Reading::Whole),
-            (path(wide(10)), "K", 200, Reading::Whole),
+            (wide(190), "K", 200, ReadBy::Ids),
+            (wide(190), "K", 1, ReadBy::Whole),
+            (path(wide(10)), "K", 200, ReadBy::Whole),
         ] {
             let found = reading(&select, field, &literals(count));
             assert_eq!(found, expected, "{} fields, {count} values of {field}", select.names().len());
         }
-        let Reading::Columns(parts) = reading(&path(wide(500)), "Id", &literals(200)) else {
+        let ReadBy::Columns(parts) = reading(&path(wide(500)), "Id", &literals(200)) else {
             panic!("a path is followed by queries only")
         };
         assert!(parts.iter().all(|part| part.fits(COLUMNS_URL_BYTES_MAX + 100)), "{}", parts.len());

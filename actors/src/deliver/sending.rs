@@ -19,17 +19,17 @@ use crate::{
 
 /// The changes in flight, by number.
 #[derive(Debug, Default)]
-pub(super) struct Sending(BTreeMap<u64, InFlight>);
+pub(super) struct Sending(BTreeMap<u64, Remembering>);
 
 #[derive(Debug)]
-struct InFlight {
+struct Remembering {
     /// As the record was looked at before.
     before: Fingerprint,
     /// With what is sent.
     after: Fingerprint,
 }
 
-impl InFlight {
+impl Remembering {
     fn new(hasher: &Hasher, entry: &ChangeEntry) -> Self {
         let before = Fingerprint::from_text(&entry.fingerprint);
         let after = match entry.operation {
@@ -44,7 +44,7 @@ impl Sending {
     /// These are sent with the fields that they have now.
     pub(super) fn sent(&mut self, hasher: &Hasher, changes: &[Outgoing]) {
         for change in changes {
-            self.0.insert(change.seq, InFlight::new(hasher, &change.entry));
+            self.0.insert(change.seq, Remembering::new(hasher, &change.entry));
         }
     }
 
@@ -54,7 +54,7 @@ impl Sending {
         for change in &job.changes {
             if let Ok(mut entry) = unpack::<ChangeEntry>(&change.body) {
                 entry.fields.retain(|field, _| fields.contains(field));
-                self.0.insert(change.seq, InFlight::new(hasher, &entry));
+                self.0.insert(change.seq, Remembering::new(hasher, &entry));
             }
         }
     }
@@ -92,12 +92,15 @@ mod tests {
     use super::*;
     use crate::{
         deliver::outcome::unpack_one,
-        fingerprint::Look,
+        fingerprint::RecordLook,
         queue_entry::{Row, pack},
     };
 
     fn object(value: Value) -> Row {
-        value.as_object().cloned().expect("an object")
+        match value {
+            Value::Object(row) => row,
+            other => panic!("{other} is no object"),
+        }
     }
 
     /// A change of `Notes__c` and `Size__c` of a record whose `Phone__c` is known.
@@ -117,7 +120,7 @@ mod tests {
     fn fields(hasher: &Hasher, bytes: &[u8]) -> Vec<&'static str> {
         let us = "005000000000001AAA";
         let row = json!({ "Notes__c": "n", "Size__c": "s", "Phone__c": "p", "LastModifiedById": us });
-        let look = Look { hasher, user: us, row: &object(row) };
+        let look = RecordLook { hasher, user: us, row: &object(row) };
         let looked = Fingerprint::from_bytes(bytes).looked(look);
         let sent = [("Notes__c", json!("a & b")), ("Size__c", json!(7)), ("Phone__c", json!("1"))];
         sent.iter().filter(|(name, value)| looked.keeps(look, name, value)).map(|(name, _)| *name).collect()

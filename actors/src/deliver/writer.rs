@@ -285,7 +285,8 @@ impl Writer {
         for change in &mut outgoing {
             self.org.schemas.strip(&change.entry.target, &mut change.entry.fields);
         }
-        self.sending.borrow_mut().sent(&*self.org.store.hasher().await?, &outgoing);
+        let hasher = self.org.store.hasher().await?;
+        self.sending.borrow_mut().sent(&hasher, &outgoing);
         // The most urgent of them speaks for all, as they share the calls.
         let urgent = outgoing.iter().map(|change| Priority::from(change.entry.origin)).min();
         let priority = urgent.unwrap_or(Priority::Refresh);

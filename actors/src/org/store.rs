@@ -29,6 +29,8 @@ pub(crate) enum Position<'a> {
     ReplayId(&'a str),
     /// When the event of that replay ID was published, Unix milliseconds by the org's clock.
     Published(&'a str),
+    /// The last two events of a channel that were stored, by replay ID and time: JSON.
+    LastTwo(&'a str),
     /// When a channel was heard of last, Unix milliseconds by the org's clock.
     Heard(&'a str),
     /// How far a sync's refresh is: JSON of a run; cleared while there is none.
@@ -71,6 +73,7 @@ impl Position<'_> {
             Self::Begun(channel) => return format!("begun {channel}"),
             Self::ReplayId(channel) => return format!("channel {channel}"),
             Self::Published(channel) => return format!("channel-time {channel}"),
+            Self::LastTwo(channel) => return format!("channel-last-two {channel}"),
             Self::Heard(channel) => return format!("heard {channel}"),
             Self::Run(sync) => return format!("refresh {sync}"),
             Self::RefreshStarted(sync) => return format!("refresh-started {sync}"),

@@ -23,9 +23,10 @@ const EMAIL: u32 = 80;
 /// instants what is finer than a second.
 pub(crate) fn stored(field: &Field, input: &Value) -> Result<Value, Refusal> {
     let kept = match &field.kind {
-        FieldKind::Text { length } | FieldKind::LongText { length } => line(field, input, *length),
+        FieldKind::Text { length } | FieldKind::LongText { length } | FieldKind::Encrypted { length } => {
+            line(field, input, *length)
+        }
         FieldKind::RichText { length } => line(field, input, *length).map(tidied),
-        FieldKind::Encrypted { length } => line(field, input, *length),
         FieldKind::TextArea => line(field, input, TEXT_AREA),
         FieldKind::Url => line(field, input, URL),
         FieldKind::Phone => line(field, input, PHONE),
