@@ -257,7 +257,15 @@ mod tests {
 
     #[test]
     fn what_was_read_in_parts_is_put_together_by_record() {
-        let rows = |value: Value| -> Vec<Row> { serde_json::from_value(value).expect("rows") };
+        let id = |n: u64| format!("00100000000000{n}AAA");
+        let rows = |value: Value| -> Vec<Row> {
+            let mut rows: Vec<Row> = serde_json::from_value(value).expect("rows");
+            for row in &mut rows {
+                let n = row["Id"].as_str().and_then(|id| id.parse().ok()).expect("a number");
+                row.insert("Id".to_owned(), json!(id(n)));
+            }
+            rows
+        };
         let one = rows(json!([{ "Id": "1", "A": 1 }, { "Id": "2", "A": 2 }, { "Id": "3", "A": 3 }]));
         let other = rows(json!([{ "Id": "3", "B": 6 }, { "Id": "1", "B": 4 }, { "Id": "4", "B": 7 }]));
         let both = rows(json!([{ "Id": "1", "A": 1, "B": 4 }, { "Id": "3", "A": 3, "B": 6 }]));
