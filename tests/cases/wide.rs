@@ -25,7 +25,8 @@ async fn rig(custom_fields: Vec<CustomField>, from: fn(usize) -> String, edit: f
         .iter()
         .filter(|field| field.object == TARGET && field.name.starts_with("Quite"))
         .count();
-    let mapped: String = (0..targets).map(|n| format!("{} = \"{}\"\n", name(n), from(n))).collect();
+    let mapped: Vec<String> = (0..targets).map(|n| format!("{} = \"{}\"", name(n), from(n))).collect();
+    let mapped = mapped.join("\n");
     let org = OrgOptions { flow: false, custom_fields, ..OrgOptions::named("acme") };
     let with = |text: String| {
         edit(with_target(&text).replace("[org_defaults.limits]", &format!("{mapped}\n[org_defaults.limits]")))
