@@ -87,9 +87,9 @@ impl PreparedBatch {
         job.drop_partial_rows();
         let now_ms = org.clock.now_ms();
         let (calls, known) = if job.origin == Origin::Orphan {
-            (fetcher.reserve_for_orphans(&job).await?, None)
+            (fetcher.reserve_for_orphans(&job, tries).await?, None)
         } else {
-            let calls = fetcher.reserve(&job).await?;
+            let calls = fetcher.reserve(&job, tries).await?;
             let (children, refused) =
                 fetcher.records(&calls, &mut job).await.inspect_err(|error| blame(org, &sync.name, error))?;
             let mut asked = std::mem::take(&mut job.asked);

@@ -224,9 +224,10 @@ async fn whatever_its_neighbours_are_a_sound_record_is_decided_in_a_bounded_time
         let sound = rng.random_range(0..records);
         let odd: Vec<usize> = (0..records).filter(|n| *n != sound && rng.random_bool(share)).collect();
         for n in &odd {
-            match rng.random_range(0..3) {
+            match rng.random_range(0..4) {
                 0 => scene.vendor.fails_on(*n, 500),
                 1 => scene.vendor.fails_on(*n, 422),
+                2 => scene.org.garble_query(&ids[*n]),
                 _ => scene.org.refuse_query(&ids[*n]),
             }
         }
