@@ -34,7 +34,11 @@ const ODDITIES: [Oddity; 19] = [
     ("a number as data", |rig, n| rig.simulator.vendor().set_raw(&domain(n), "17"), Some("data")),
     ("the look-up breaks off", |rig, n| rig.simulator.vendor().refuse(&domain(n), 500), Some("500")),
     ("the look-up ends with it", |rig, n| rig.simulator.vendor().refuse(&domain(n), 502), Some("502")),
-    ("the look-up's answer breaks off", |rig, n| rig.simulator.vendor().break_off(&domain(n)), Some("failed")),
+    (
+        "the look-up's answer breaks off",
+        |rig, n| rig.simulator.vendor().break_off(&domain(n)),
+        Some("failed"),
+    ),
     (
         "an answer beyond all bounds",
         |rig, n| raw(rig, n, &format!(r#""name":"{}""#, "x".repeat(17 << 20))),

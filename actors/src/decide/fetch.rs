@@ -335,7 +335,9 @@ impl Fetcher {
                         let second = part.split_off(part.len() / 2);
                         parts.extend([part, second]);
                     }
-                    Err(error) if is_unreadable(&error) && calls.tries < UNREADABLE_TRIES => return Err(error),
+                    Err(error) if is_unreadable(&error) && calls.tries < UNREADABLE_TRIES => {
+                        return Err(error);
+                    }
                     Err(error) => culprits.extend(part.pop().map(|literal| (literal, error))),
                 }
             }
