@@ -17,7 +17,6 @@ use orgpipe_reconcile::{
     matching::{Existing, KEYS_MAX, Match, take_children},
 };
 use orgpipe_salesforce::{
-    failure::CallError,
     limits::{COLUMNS_URL_BYTES_MAX, IN_LIST_MAX},
     rest::describe,
     soql::{Select, quote},
@@ -25,7 +24,7 @@ use orgpipe_salesforce::{
 
 use super::{
     batch::{Asked, Job, id_of},
-    select::{Calls, Selected, select_among, select_in},
+    select::{Calls, Selected, Unreadable, is_unreadable, select_among, select_in},
 };
 use crate::{
     fingerprint::{CHANGED_AT, CHANGED_BY},
@@ -77,17 +76,17 @@ impl Fetcher {
     }
 
     /// Sets aside what the batch will take before its first call, so that none is spent on half a batch.
-    pub(super) async fn reserve(&self, job: &Job) -> Result<Calls, StepError> {
+    pub(super) async fn reserve(&self, job: &Job, tries: u32) -> Result<Calls, StepError> {
         let reads = job.reads();
         let describes = self.known(job.sync.mapping.target()).is_none();
         let relates = job.reads_children() && self.known_relationship(&job.sync.name).is_none();
         let queries = job.asked.len().div_ceil(KEYS_MAX) * (1 + usize::from(reads));
         let calls = queries + usize::from(describes) + usize::from(relates);
-        self.set_aside(job, calls).await
+        self.set_aside(job, calls, tries).await
     }
 
-    async fn set_aside(&self, job: &Job, calls: usize) -> Result<Calls, StepError> {
-        Ok(Calls::new(self.org.api.reserve(job.origin, calls).await?))
+    async fn set_aside(&self, job: &Job, calls: usize, tries: u32) -> Result<Calls, StepError> {
+        Ok(Calls::new(self.org.api.reserve(job.origin, calls).await?, tries))
     }
 
     /// Fetches the rows that the requests did not bring along, and with them the targets that hang on them.
@@ -120,15 +119,17 @@ impl Fetcher {
         let with_children = children
             .map(|children| alone.clone().fields([children]))
             .filter(|whole| whole.fits(COLUMNS_URL_BYTES_MAX));
-        let hanging = hanging.filter(|_| with_children.is_some());
-        let selected =
-            select_in(&self.org, calls, with_children.as_ref().unwrap_or(&alone), "Id", &missing).await;
-        let (selected, hanging) = match selected {
-            // A record with more targets than a page holds: those are found by their external IDs.
-            Err(StepError::Call(CallError::Unreadable { .. })) if with_children.is_some() => {
-                (select_in(&self.org, calls, &alone, "Id", &missing).await?, None)
+        let literals: Vec<String> = missing.iter().map(|id| quote(id)).collect();
+        let read_alone = select_among(&self.org, calls, &alone, "Id", &literals, Unreadable::Halved);
+        let (selected, hanging) = match &with_children {
+            None => (read_alone.await?, None),
+            Some(select) => {
+                match select_among(&self.org, calls, select, "Id", &literals, Unreadable::Told).await {
+                    // A record with more targets than a page holds: those are found by their external IDs.
+                    Err(error) if is_unreadable(&error) => (read_alone.await?, None),
+                    selected => (selected?, hanging),
+                }
             }
-            selected => (selected?, hanging),
         };
         let Selected { mut rows, refused } = selected;
         let children = hanging.and_then(|name| take_children(&mut rows, &name)).unwrap_or_default();
@@ -167,7 +168,8 @@ impl Fetcher {
         if !missing.is_empty() {
             let literal = |key: &String| if identity.is_number() { identity.key(key) } else { quote(key) };
             let literals: Vec<String> = missing.iter().map(literal).collect();
-            let selected = select_among(&self.org, calls, &select, field, &literals).await?;
+            let selected =
+                select_among(&self.org, calls, &select, field, &literals, Unreadable::Halved).await?;
             found.extend(selected.rows);
             let by_literal = |key: &String| Some((key.clone(), selected.refused.get(&literal(key))?.clone()));
             refused = missing.iter().filter_map(by_literal).collect();
@@ -176,10 +178,10 @@ impl Fetcher {
     }
 
     /// Sets aside what records of the target without their own record will take.
-    pub(super) async fn reserve_for_orphans(&self, job: &Job) -> Result<Calls, StepError> {
+    pub(super) async fn reserve_for_orphans(&self, job: &Job, tries: u32) -> Result<Calls, StepError> {
         let queries = job.asked.len().div_ceil(KEYS_MAX);
         let calls = queries + usize::from(self.known(job.sync.mapping.target()).is_none());
-        self.set_aside(job, calls).await
+        self.set_aside(job, calls, tries).await
     }
 
     /// Those records of the target as they are now, by ID.

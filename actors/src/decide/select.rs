@@ -8,6 +8,8 @@ use std::{cell::Cell, collections::BTreeMap};
 use futures_util::future::join_all;
 use orgpipe_reconcile::{RecordProblem, matching::KEYS_MAX};
 use orgpipe_salesforce::{
+    call::{Call, Reply},
+    failure::CallError,
     limits::{COLUMNS_URL_BYTES_MAX, IN_LIST_MAX, QUERY_URL_BYTES_MAX, RETRIEVE_RECORDS_MAX},
     rest::{collections, query as rest_query},
     soql::{Select, quote},
@@ -29,12 +31,14 @@ const _: () = assert!(IN_LIST_MAX <= RETRIEVE_RECORDS_MAX);
 pub(super) struct Calls {
     reservation: Reservation,
     made: Cell<u64>,
+    /// How often in a row batches of its kind could not be decided.
+    tries: u32,
 }
 
 impl Calls {
     /// None was made yet.
-    pub(super) fn new(reservation: Reservation) -> Self {
-        Self { reservation, made: Cell::new(0) }
+    pub(super) fn new(reservation: Reservation, tries: u32) -> Self {
+        Self { reservation, made: Cell::new(0), tries }
     }
 
     /// How many were made so far.
@@ -47,6 +51,19 @@ impl Calls {
         self.made.set(self.made.get() + 1);
         &self.reservation
     }
+}
+
+/// How often in a row a batch has waited when an answer that cannot be read is held against the record that it is about, if
+/// the org's answers about others can be read. Before, the org or a proxy may mend it.
+const UNREADABLE_TRIES: u32 = 3;
+
+/// What becomes of a selection when an answer cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    /// It is asked for in halves.
+    Halved,
+    /// It fails: there is another way.
+    Told,
 }
 
 /// What a selection came to.
@@ -99,36 +116,23 @@ pub(super) async fn select_among(
     select: &Select,
     field: &str,
     literals: &[String],
+    unreadable: Unreadable,
 ) -> Result<Selected, StepError> {
-    match reading(select, field, literals) {
-        ReadBy::Whole => ask_among(org, calls, select, field, literals).await,
-        ReadBy::Ids => {
-            let (ids, refused) = if field == "Id" {
-                (
-                    literals.iter().map(|literal| literal.trim_matches('\'').to_owned()).collect(),
-                    BTreeMap::new(),
-                )
-            } else {
-                let found = ask_among(org, calls, &select.bare(), field, literals).await?;
-                (found.rows.iter().filter_map(id_of).collect::<Vec<_>>(), found.refused)
-            };
-            let mut rows = Vec::new();
-            for ids in ids.chunks(IN_LIST_MAX) {
-                let call = collections::retrieve(select.object(), ids, select.names());
-                rows.extend(collections::retrieved(&org.api.call_reserved(calls.next(), &call).await?)?);
-            }
-            Ok(Selected { rows, refused })
+    let columns = match reading(select, field, literals) {
+        by @ (ReadBy::Whole | ReadBy::Ids) => {
+            let source = Source { org, calls, select, field, by_ids: by == ReadBy::Ids };
+            return source.among(literals, unreadable).await;
         }
-        ReadBy::Columns(parts) => {
-            let mut whole = Selected::default();
-            for (at, part) in parts.iter().enumerate() {
-                let Selected { rows, refused } = ask_among(org, calls, part, field, literals).await?;
-                whole.refused.extend(refused);
-                whole.rows = if at == 0 { rows } else { joined(whole.rows, rows) };
-            }
-            Ok(whole)
-        }
+        ReadBy::Columns(columns) => columns,
+    };
+    let mut whole = Selected::default();
+    for (at, select) in columns.iter().enumerate() {
+        let source = Source { org, calls, select, field, by_ids: false };
+        let Selected { rows, refused } = source.among(literals, unreadable).await?;
+        whole.refused.extend(refused);
+        whole.rows = if at == 0 { rows } else { joined(whole.rows, rows) };
     }
+    Ok(whole)
 }
 
 /// The records of both, each with the fields of both; one that only one of them has was deleted in between.
@@ -151,62 +155,100 @@ pub(super) async fn select_in(
     values: &[String],
 ) -> Result<Selected, StepError> {
     let literals: Vec<String> = values.iter().map(|value| quote(value)).collect();
-    select_among(org, calls, select, field, &literals).await
+    select_among(org, calls, select, field, &literals, Unreadable::Halved).await
 }
 
-/// All records whose `field` is one of these literals, over as many queries as URL and list lengths ask for. They are
-/// under way together, as far as the org's gate lets them. A query that is refused for good is asked in halves until
-/// the literal that is refused stands alone.
-async fn ask_among(
-    org: &OrgContext,
-    calls: &Calls,
-    select: &Select,
-    field: &str,
-    literals: &[String],
-) -> Result<Selected, StepError> {
-    let mut parts: Vec<Vec<String>> =
-        chunks(select, field, literals).into_iter().map(<[String]>::to_vec).collect();
-    let (mut selected, mut answered, mut culprits) = (Selected::default(), false, Vec::new());
-    while !parts.is_empty() {
-        let asked = parts.iter().map(|part| query(org, calls, select.clone().where_among(field, part)));
-        let answers = join_all(asked).await;
-        for (mut part, answer) in std::mem::take(&mut parts).into_iter().zip(answers) {
-            match answer {
-                Ok(rows) => {
-                    answered = true;
-                    selected.rows.extend(rows);
+/// What is selected, and the way to it.
+struct Source<'a> {
+    org: &'a OrgContext,
+    calls: &'a Calls,
+    select: &'a Select,
+    field: &'a str,
+    /// By queries for the IDs, then by those.
+    by_ids: bool,
+}
+
+impl Source<'_> {
+    /// All records whose field is one of these literals, over as many calls as URL and list lengths ask for. They are under
+    /// way together, as far as the org's gate lets them. What is refused for good or whose answer cannot be read is asked in
+    /// halves until the literal that it is due to stands alone.
+    async fn among(&self, literals: &[String], unreadable: Unreadable) -> Result<Selected, StepError> {
+        let may_be_one_records = |error: &StepError| {
+            may_be_one_records(error) || is_unreadable(error) && unreadable == Unreadable::Halved
+        };
+        let bare = self.select.bare();
+        let asked = if self.by_ids { &bare } else { self.select };
+        let mut parts: Vec<Vec<String>> =
+            chunks(asked, self.field, literals).into_iter().map(<[String]>::to_vec).collect();
+        let (mut selected, mut answered, mut culprits) = (Selected::default(), false, Vec::new());
+        while !parts.is_empty() {
+            let answers = join_all(parts.iter().map(|part| self.read(part))).await;
+            for (mut part, answer) in std::mem::take(&mut parts).into_iter().zip(answers) {
+                match answer {
+                    Ok(rows) => {
+                        answered = true;
+                        selected.rows.extend(rows);
+                    }
+                    Err(error) if !may_be_one_records(&error) => return Err(error),
+                    Err(_) if part.len() > 1 => {
+                        let second = part.split_off(part.len() / 2);
+                        parts.extend([part, second]);
+                    }
+                    Err(error) if is_unreadable(&error) && self.calls.tries < UNREADABLE_TRIES => {
+                        return Err(error);
+                    }
+                    Err(error) => culprits.extend(part.pop().map(|literal| (literal, error))),
                 }
-                Err(error) if !may_be_one_records(&error) => return Err(error),
-                Err(_) if part.len() > 1 => {
-                    let second = part.split_off(part.len() / 2);
-                    parts.extend([part, second]);
-                }
-                Err(error) => culprits.extend(part.pop().map(|literal| (literal, error))),
             }
         }
+        let Some((_, error)) = culprits.first() else { return Ok(selected) };
+        // Nobody's fault but the statement's, or the org's, unless the org answers it for another value.
+        if !answered && self.read(&[unknown(&literals[0])]).await.is_err() {
+            tracing::debug!(org = self.org.id(), self.field, "no value is answered: {error}");
+            let (_, error) = culprits.swap_remove(0);
+            return Err(error);
+        }
+        selected.refused =
+            culprits.iter().map(|(literal, error)| (literal.clone(), problem(self.field, error))).collect();
+        Ok(selected)
     }
-    let Some((_, error)) = culprits.first() else { return Ok(selected) };
-    // Nobody's fault but the statement's, or the org's, unless the org answers it for another value.
-    if !answered
-        && query(org, calls, select.clone().where_among(field, &[unknown(&literals[0])])).await.is_err()
-    {
-        tracing::debug!(org = org.id(), field, "no value is answered: {error}");
-        let (_, error) = culprits.swap_remove(0);
-        return Err(error);
+
+    async fn read(&self, literals: &[String]) -> Result<Vec<Row>, StepError> {
+        if !self.by_ids {
+            return self.query(self.select.clone().where_among(self.field, literals)).await;
+        }
+        let ids: Vec<String> = if self.field == "Id" {
+            literals.iter().map(|literal| literal.trim_matches('\'').to_owned()).collect()
+        } else {
+            let found = self.query(self.select.bare().where_among(self.field, literals)).await?;
+            found.iter().filter_map(id_of).collect()
+        };
+        let mut rows = Vec::new();
+        for ids in ids.chunks(RETRIEVE_RECORDS_MAX) {
+            let call = collections::retrieve(self.select.object(), ids, self.select.names());
+            rows.extend(collections::retrieved(&self.call(&call).await?)?);
+        }
+        Ok(rows)
     }
-    selected.refused =
-        culprits.iter().map(|(literal, error)| (literal.clone(), problem(field, error))).collect();
-    Ok(selected)
+
+    async fn query(&self, select: Select) -> Result<Vec<Row>, StepError> {
+        let (mut rows, mut call) = (Vec::new(), rest_query::query(&select.to_soql()));
+        loop {
+            let page = rest_query::page(&self.call(&call).await?)?;
+            rows.extend(page.records);
+            let Some(next) = page.next else { return Ok(rows) };
+            call = rest_query::next(&next);
+        }
+    }
+
+    async fn call(&self, call: &Call) -> Result<Reply, StepError> {
+        self.org.api.call_reserved(self.calls.next(), call).await
+    }
 }
 
-async fn query(org: &OrgContext, calls: &Calls, select: Select) -> Result<Vec<Row>, StepError> {
-    let (mut rows, mut call) = (Vec::new(), rest_query::query(&select.to_soql()));
-    loop {
-        let page = rest_query::page(&org.api.call_reserved(calls.next(), &call).await?)?;
-        rows.extend(page.records);
-        let Some(next) = page.next else { return Ok(rows) };
-        call = rest_query::next(&next);
-    }
+/// Too large, cut off or garbled: if not by a proxy, by a value of one of the records.
+pub(super) fn is_unreadable(error: &StepError) -> bool {
+    matches!(error, StepError::Call(CallError::Unreadable { .. }))
 }
 
 /// A literal of the same kind that no record has.
