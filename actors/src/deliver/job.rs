@@ -23,7 +23,9 @@ const STANDS_SECS: u64 = 600;
 /// (Bulk API 2.0 and Bulk API Developer Guide, "How Requests Are Processed").
 const STANDS_SECS_PER_THOUSAND: u64 = 180;
 /// After this part of that time it hangs: what is live is not given to another job beside it.
-const LATE_PART: u64 = 5;
+const LATE_PART: u64 = 10;
+/// The same while no further job may be opened beside it.
+const LATE_IN_A_CROWD_MS: u64 = 20_000;
 
 /// A job under way.
 #[derive(Debug)]
@@ -106,8 +108,8 @@ impl OpenJob {
         now_ms.saturating_sub(self.progress.since_ms)
     }
 
-    /// What an operator is told of it.
-    pub(super) fn status(&self, now_ms: u64) -> BulkJobStatus {
+    /// What an operator is told of it. `full`: no further job may be opened beside it.
+    pub(super) fn status(&self, now_ms: u64, full: bool) -> BulkJobStatus {
         let rows = self.entry.rows.len();
         let state = match self.progress.state {
             JobState::Open => "Open",
@@ -125,7 +127,7 @@ impl OpenJob {
             processed: self.progress.processed,
             since_ms: self.progress.since_ms,
             given_up_ms: self.progress.since_ms.saturating_add(stands_max_ms(rows)),
-            hangs: self.is_late(now_ms),
+            hangs: self.is_late(now_ms) || full && self.stood_ms(now_ms) >= LATE_IN_A_CROWD_MS,
             trouble: self.progress.trouble.clone(),
             changes: Arc::clone(&self.changes),
         }
@@ -168,9 +170,9 @@ mod tests {
     #[test]
     fn the_time_of_a_job_goes_by_its_size_and_begins_anew_with_each_row_that_is_looked_at() {
         let minutes = |minutes: u64| 1_000 + minutes * 60_000;
-        for (rows, late, over) in [(20, 3, 11), (1_000, 3, 14), (10_000, 9, 41)] {
+        for (rows, late, over) in [(20, 2, 11), (1_000, 2, 14), (10_000, 5, 41)] {
             let job = job(rows);
-            assert!(!job.is_late(minutes(1)) && job.is_late(minutes(late)), "{rows}");
+            assert!(!job.is_late(30_000) && job.is_late(minutes(late)), "{rows}");
             assert!(!job.is_over(minutes(over - 2)) && job.is_over(minutes(over)), "{rows}");
         }
         let mut job = job(20);
@@ -178,7 +180,8 @@ mod tests {
         assert!(job.is_over(minutes(11)), "another state alone is no progress");
         job.seen(&info(JobState::InProgress, 5), minutes(9));
         assert!(!job.is_over(minutes(11)) && job.is_over(minutes(20)));
-        let status = job.status(minutes(12));
+        assert!(!job.status(minutes(9), true).hangs && job.status(minutes(9) + 20_000, true).hangs);
+        let status = job.status(minutes(12), false);
         assert_eq!((status.records, status.processed, status.hangs), (20, 5, true));
         assert!(!job.is_over(0), "a clock that was set back");
     }

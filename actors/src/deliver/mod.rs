@@ -14,6 +14,8 @@ mod outcome;
 mod outgoing;
 mod pace;
 mod parts;
+#[cfg(test)]
+mod property;
 mod resend;
 mod rest;
 mod send;

@@ -25,6 +25,9 @@ use crate::{
     priority::Priority,
 };
 
+/// How long a call is waited for of which one before was not answered or refused whole.
+const SUSPECT_PATIENCE: Duration = Duration::from_secs(1);
+
 /// What became of the calls that were to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Made {
@@ -110,7 +113,7 @@ impl Sender {
             let records = part.len();
             // One call at a time, so that what is written is also recorded when a later one fails.
             self.under_way.start(&self.org, priority, part);
-            match self.under_way.next(PATIENCE).await {
+            match self.under_way.next(if suspect { SUSPECT_PATIENCE } else { PATIENCE }).await {
                 Some(answered) => self.take(answered, waiting).await?,
                 None => self.pace.slow(records),
             }

@@ -151,7 +151,8 @@ impl Writer {
         self.look().await?;
         let written = self.write().await;
         let now_ms = self.org.clock.now_ms();
-        let jobs = self.jobs.iter().flatten().map(|job| job.status(now_ms)).collect();
+        let full = self.jobs.as_ref().is_some_and(|jobs| jobs.len() >= JOBS_MAX);
+        let jobs = self.jobs.iter().flatten().map(|job| job.status(now_ms, full)).collect();
         self.org.board.writing(jobs, self.sender.unanswered(), now_ms);
         let mut next = written?;
         let mut at_most = |wait: Duration| match next {

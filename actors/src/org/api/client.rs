@@ -48,7 +48,7 @@ const REFUSED_WAIT: Duration = Duration::from_mins(1);
 const LATE_SECS: u64 = 60;
 
 /// How long it is believed what the org said of the API versions that it serves.
-const VERSIONS_BELIEVED: Duration = Duration::from_mins(1);
+const VERSIONS_BELIEVED: Duration = Duration::from_secs(15);
 
 /// A token and which login it came from.
 #[derive(Clone, Debug)]
