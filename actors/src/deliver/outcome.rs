@@ -27,6 +27,10 @@ const RACES_MAX: u32 = 2;
 const PASSING: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
 /// First and longest wait after what somebody has to mend in the org, or a day to end.
 const MENDING: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hours(1));
+/// What waits for others and for longer than this comes again at a whole multiple of it, so that records that were refused at
+/// different moments share calls.
+const SHARED_MS: u64 = 30_000;
+const SHARED: Duration = Duration::from_millis(SHARED_MS);
 /// Moments over which records that lost a lock are spread. Few, so that they still share calls.
 const LOCK_SLOTS: u32 = 4;
 
@@ -224,6 +228,7 @@ fn put_back(wait: Wait, resend: Resend, reason: &str, moment: Moment) -> Outcome
     };
     let resend = Resend { waits: resend.waits.saturating_add(1).min(WAITS_MAX), ..resend };
     let due_ms = later(waited, moment);
+    let due_ms = if waited < SHARED { due_ms } else { due_ms.next_multiple_of(SHARED_MS) };
     Outcome::Retry { due_ms, reason: reason.to_owned(), resend: resend.stored(), counted: false }
 }
 

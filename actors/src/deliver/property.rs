@@ -27,12 +27,12 @@ use super::{
 use crate::{
     org::step_error::StepError,
     queue_entry::{ChangeEntry, Origin, Row},
-    settings::tests::org,
+    settings::{Limits, tests::org},
 };
 
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 300;
 /// Steps in which all must have ended; each sends what is due then.
-const STEPS_MAX: usize = 600;
+const STEPS_MAX: usize = 4_000;
 /// Calls that may be made for one sound record, beside those in times when nothing can be written.
 const SENDS_MAX: u32 = 45;
 
@@ -81,6 +81,8 @@ struct Record {
     stored: u8,
     due_ms: u64,
     sends: u32,
+    /// So often it fails of what passes by itself, alone or not.
+    passing: u32,
 }
 
 /// From one time to another, milliseconds.
@@ -107,6 +109,7 @@ struct World {
     records: Vec<Record>,
     now_ms: u64,
     pace: Pace,
+    limits: Limits,
     /// Records of the largest transaction that the org's automation stands, and of the largest call answered in time.
     limit: usize,
     in_time: usize,
@@ -131,20 +134,24 @@ fn crash() -> ApiError {
 impl World {
     fn new(seed: u64, mistake: Mistake) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
-        let sizes = [1, 3, 20, 59, 150, 260];
+        let sizes = [1, 3, 20, 59, 130, 230];
         let count = sizes[rng.random_range(0..sizes.len())];
-        let odd = [0.0, 0.02, 0.1][rng.random_range(0..3)];
+        // In a calm org only what passes by itself, and what others have to mend, is in the way.
+        let calm = rng.random_bool(0.3);
+        let odd = if calm { 0.0 } else { [0.0, 0.02, 0.1][rng.random_range(0..3)] };
         let kinds = [Kind::Refused, Kind::Crashes, Kind::Breaks, Kind::Silent, Kind::Unsayable];
         let record = |rng: &mut StdRng| {
             let kind =
                 if rng.random_bool(odd) { kinds[rng.random_range(0..kinds.len())] } else { Kind::Sound };
             // Some have a history, of this version or an earlier one.
             let (attempts, stored) =
-                if rng.random_bool(0.2) { (rng.random_range(0..12), rng.random()) } else { (0, 0) };
-            Record { kind, fate: Fate::Open, attempts, stored, due_ms: 0, sends: 0 }
+                if !calm && rng.random_bool(0.2) { (rng.random_range(0..12), rng.random()) } else { (0, 0) };
+            let passing = if calm { rng.random_range(0..4) } else { 0 };
+            Record { kind, fate: Fate::Open, attempts, stored, due_ms: 0, sends: 0, passing }
         };
         let records = (0..count).map(|_| record(&mut rng)).collect();
-        let size = |rng: &mut StdRng| [COLLECTIONS_MAX, 60, 7, 1][rng.random_range(0..4)];
+        let size =
+            |rng: &mut StdRng| [COLLECTIONS_MAX, 60, 7, 1][if calm { 0 } else { rng.random_range(0..4) }];
         let (limit, in_time) = (size(&mut rng), size(&mut rng));
         let hours = 3_600_000;
         Self {
@@ -152,13 +159,14 @@ impl World {
             records,
             now_ms: 0,
             pace: Pace::default(),
+            limits: org().limits,
             limit,
             in_time,
-            locks: [0.0, 0.3, 0.9][rng.random_range(0..3)],
+            locks: if calm { 0.0 } else { [0.0, 0.3, 0.9][rng.random_range(0..3)] },
             unreached: Span::any(&mut rng, hours),
             read_only: Span::any(&mut rng, 2 * hours),
-            closed: Span::any(&mut rng, 30 * hours),
-            full: Span::any(&mut rng, 30 * hours),
+            closed: Span::any(&mut rng, 12 * hours),
+            full: Span::any(&mut rng, 12 * hours),
             answered: false,
             rng,
         }
@@ -183,10 +191,9 @@ impl World {
     fn step(&mut self) {
         let due = |one: &Record| one.fate == Fate::Open && one.due_ms <= self.now_ms;
         let due: Vec<Outgoing> = (0..).zip(&self.records).filter(|(_, one)| due(one)).map(outgoing).collect();
-        let limits = org().limits;
         let routes = Routes { bulk: false, records_max: self.pace.records_max() };
         let mut waiting: Vec<Vec<Outgoing>> =
-            parts(due, limits, routes).into_iter().rev().map(|part| part.changes).collect();
+            parts(due, self.limits, routes).into_iter().rev().map(|part| part.changes).collect();
         let mut answered = false;
         while let Some(part) = waiting.pop() {
             let since_ms = self.now_ms;
@@ -263,6 +270,10 @@ impl World {
                 (Some(error), _) => RowResult::Failed(error.clone()),
                 _ if crashes => RowResult::Failed(crash()),
                 (_, Kind::Refused) => RowResult::Failed(error(400, "FIELD_CUSTOM_VALIDATION_EXCEPTION", "")),
+                _ if self.records[place(change.seq)].passing > 0 => {
+                    self.records[place(change.seq)].passing -= 1;
+                    RowResult::Failed(error(400, "UNKNOWN_EXCEPTION", ""))
+                }
                 _ if company => {
                     RowResult::Failed(error(400, codes[self.rng.random_range(0..codes.len())], ""))
                 }
@@ -330,7 +341,7 @@ fn each_planted_mistake_is_found() {
     for mistake in
         [Mistake::NoHalving, Mistake::CountsWaits, Mistake::LetterInCompany, Mistake::BlamesOutages]
     {
-        let found = (0..SEEDS).filter(|seed| !World::new(*seed, mistake).play().is_empty()).count();
-        assert!(found > 0, "{mistake:?} is not found by any of {SEEDS} seeds");
+        let found = (0..SEEDS).find(|seed| !World::new(*seed, mistake).play().is_empty());
+        assert!(found.is_some(), "{mistake:?} is not found by any of {SEEDS} seeds");
     }
 }

@@ -175,7 +175,17 @@ async fn a_record_that_is_never_answered_for_is_a_letter_only_if_others_are() {
 /// Case 1.16, virtual time: the job is aborted after a time by its size, and what it has not done goes by REST.
 #[actix::test]
 async fn a_job_that_stands_in_the_orgs_queue_is_aborted_in_time_and_its_records_go_by_rest() {
-    for ends_first in [false, true] {
+    a_job_stands(false).await;
+}
+
+/// The same of one that has ended just before it is aborted.
+#[actix::test]
+async fn a_job_that_ended_before_it_was_aborted_is_read_and_not_sent_again() {
+    a_job_stands(true).await;
+}
+
+async fn a_job_stands(ends_first: bool) {
+    {
         let scene = Scene::with(|settings| settings.limits.bulk_from = 10, Failpoints::default());
         let writer = WriterActor::new(scene.context.clone()).start();
         let settled = decide_all(&scene, Lane::Live, &keys("K", 30)).await;
