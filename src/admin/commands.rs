@@ -14,13 +14,14 @@ use orgpipe_actors::{OrgError, ReplayFrom, Service};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::orgs::problem;
+use super::{guard::NoQuery, orgs::problem};
 
 /// How long a drain goes on when no deadline is given, and at most, in seconds.
 pub(crate) const DRAIN_SECS: (u64, u64) = (3_600, 7 * 86_400);
 
 /// `?sync=NAME&changed=true`
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct RefreshQuery {
     sync: Option<String>,
     #[serde(default)]
@@ -29,28 +30,30 @@ pub(super) struct RefreshQuery {
 
 /// `?deadline_secs=N`
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct DrainQuery {
     deadline_secs: Option<u64>,
 }
 
 /// `?from=PLACE&channel=NAME`
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ReplayQuery {
     from: String,
     channel: Option<String>,
 }
 
-pub(super) async fn pause(service: Data<Service>, org: Path<String>) -> HttpResponse {
+pub(super) async fn pause(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
     let consequence =
         "Events wait at Salesforce, which keeps them for 72 hours; what is queued stays on disk.";
     answer(service.pause(&org).await, json!({ "org": *org, "consequence": consequence }))
 }
 
-pub(super) async fn resume(service: Data<Service>, org: Path<String>) -> HttpResponse {
+pub(super) async fn resume(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
     answer(service.resume(&org).await, json!({ "org": *org }))
 }
 
-pub(super) async fn restart(service: Data<Service>, org: Path<String>) -> HttpResponse {
+pub(super) async fn restart(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
     answer(service.restart(&org).await, json!({ "org": *org }))
 }
 
@@ -67,7 +70,7 @@ pub(super) async fn drain(
     answer(done, json!({ "org": *org, "consequence": consequence }))
 }
 
-pub(super) async fn purge(service: Data<Service>, org: Path<String>) -> HttpResponse {
+pub(super) async fn purge(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
     match service.purge(&org).await {
         Ok(records) => {
             let consequence = format!(

@@ -24,6 +24,7 @@ const NOBODY: &str = "admin API";
 
 /// `?reason=TEXT&before=N&limit=N`
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
     reason: Option<String>,
     before: Option<u64>,
@@ -32,6 +33,7 @@ pub(super) struct ListQuery {
 
 /// `?values=true`
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ShowQuery {
     #[serde(default)]
     values: bool,
@@ -39,12 +41,14 @@ pub(super) struct ShowQuery {
 
 /// `?by=NAME`
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct CommandQuery {
     by: Option<String>,
 }
 
 /// `?reason=TEXT|all=true&before=N&limit=N&by=NAME`
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ManyQuery {
     reason: Option<String>,
     #[serde(default)]

@@ -1,10 +1,11 @@
 //! The admin API and the status page, on loopback unless told otherwise.
 //!
-//! Here: the table of paths and the server. Not here: decisions; a handler is one question to the service and its
+//! Here: the table of paths and the server. Not here: who may ask (`guard`), decisions; a handler is one question to the service and its
 //! answer as JSON or HTML.
 
 mod commands;
 mod dead_letters;
+mod guard;
 mod metrics;
 pub(crate) mod names;
 mod orgs;
@@ -13,9 +14,10 @@ mod reload;
 
 use std::net::SocketAddr;
 
-use actix_web::{App, HttpServer, dev::ServerHandle, web};
+use actix_web::{App, HttpServer, dev::ServerHandle, middleware::from_fn, web};
 use orgpipe_actors::Service;
 
+use self::guard::Hosts;
 pub(crate) use self::{
     commands::DRAIN_SECS,
     reload::{SettingsFile, reload_and_log},
@@ -47,9 +49,17 @@ impl ListenError {
 pub(crate) fn start(settings: SettingsFile, service: Service) -> Result<Admin, ListenError> {
     let listen = settings.listen;
     let failed = |cause| ListenError { address: listen, cause };
+    let hosts = Hosts { names: settings.hosts.clone(), beyond_loopback: !listen.ip().is_loopback() };
     let server = HttpServer::new(move || {
         let (service, settings) = (web::Data::new(service.clone()), web::Data::new(settings.clone()));
-        App::new().app_data(service).app_data(settings).configure(routes)
+        App::new()
+            .app_data(service)
+            .app_data(settings)
+            .app_data(web::Data::new(hosts.clone()))
+            .app_data(guard::queries())
+            .wrap(from_fn(guard::guard))
+            .wrap(guard::headers())
+            .configure(routes)
     })
     .workers(1)
     .disable_signals()

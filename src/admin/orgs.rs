@@ -11,29 +11,30 @@ use orgpipe_actors::{OrgError, Service, State};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::names;
+use super::{guard::NoQuery, names};
 
 /// Requests that have ended, told of one record when no number is asked for, and at most.
 const CHAPTERS: (usize, usize) = (20, 1_000);
 
 /// `?limit=N`
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct LimitQuery {
     limit: Option<usize>,
 }
 
-pub(super) async fn list(service: Data<Service>) -> HttpResponse {
+pub(super) async fn list(service: Data<Service>, _: Query<NoQuery>) -> HttpResponse {
     // The status of the others does not depend on it.
     let left = service.left().await.unwrap_or_default();
     let data = service.room().await;
     HttpResponse::Ok().json(json!({ "orgs": service.orgs().await, "left": left, "data": data }))
 }
 
-pub(super) async fn tree(service: Data<Service>) -> HttpResponse {
+pub(super) async fn tree(service: Data<Service>, _: Query<NoQuery>) -> HttpResponse {
     HttpResponse::Ok().json(service.tree().await)
 }
 
-pub(super) async fn one(service: Data<Service>, org: Path<String>) -> HttpResponse {
+pub(super) async fn one(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
     match service.org(&org).await {
         Some(view) => HttpResponse::Ok().json(view),
         None => problem(&OrgError::Unknown(org.into_inner())),
@@ -55,7 +56,7 @@ pub(super) async fn explain(
 }
 
 /// The org's API calls, and what a refresh would take of them. A POST, as the answer takes API calls itself.
-pub(super) async fn limits(service: Data<Service>, org: Path<String>) -> HttpResponse {
+pub(super) async fn limits(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
     let forecasts = match service.forecasts(&org).await {
         Ok(forecasts) => forecasts,
         Err(error) => return problem(&error),
@@ -68,14 +69,14 @@ pub(super) async fn limits(service: Data<Service>, org: Path<String>) -> HttpRes
 }
 
 /// What the org lacks of all that its syncs need. A POST, as the answer takes a login and API calls.
-pub(super) async fn doctor(service: Data<Service>, org: Path<String>) -> HttpResponse {
+pub(super) async fn doctor(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
     match service.doctor(&org).await {
         Ok(report) => HttpResponse::Ok().json(report),
         Err(error) => problem(&error),
     }
 }
 
-pub(super) async fn receipts(service: Data<Service>, org: Path<String>) -> HttpResponse {
+pub(super) async fn receipts(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
     match service.receipts(&org).await {
         Ok(receipts) => HttpResponse::Ok().json(json!({ "receipts": receipts })),
         Err(error) => problem(&error),

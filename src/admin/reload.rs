@@ -9,12 +9,17 @@ use std::{
     sync::Arc,
 };
 
-use actix_web::{HttpResponse, http::StatusCode, web::Data};
+use actix_web::{
+    HttpResponse,
+    http::StatusCode,
+    web::{Data, Query},
+};
 use orgpipe_actors::{Reloaded, Service, StartError};
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use crate::config::{self, Environment, Problem};
+use super::guard::NoQuery;
+use crate::config::{self, Config, Environment, Problem};
 
 /// The settings file of the running service.
 #[derive(Clone, Debug)]
@@ -22,14 +27,17 @@ pub(crate) struct SettingsFile {
     file: PathBuf,
     /// Where the admin API listens.
     pub(super) listen: SocketAddr,
+    /// Under which names it is asked for, beside those of this machine.
+    pub(super) hosts: Vec<String>,
     /// Held from reading the file to having put it to work, so that the last one read is the one in force.
     turn: Arc<Mutex<()>>,
 }
 
 impl SettingsFile {
-    /// The file, and what it said of `service.listen` at the start.
-    pub(crate) fn new(file: &Path, listen: SocketAddr) -> Self {
-        Self { file: file.to_owned(), listen, turn: Arc::default() }
+    /// The file, and what it said of the admin API at the start.
+    pub(crate) fn new(file: &Path, config: &Config) -> Self {
+        let Config { listen, hosts, .. } = config;
+        Self { file: file.to_owned(), listen: *listen, hosts: hosts.clone(), turn: Arc::default() }
     }
 }
 
@@ -71,6 +79,9 @@ async fn reload(service: &Service, settings: &SettingsFile) -> Result<Reloaded, 
     if config.listen != settings.listen {
         reloaded.needs_restart.push("service.listen");
     }
+    if config.hosts != settings.hosts {
+        reloaded.needs_restart.push("service.hosts");
+    }
     Ok(reloaded)
 }
 
@@ -90,7 +101,11 @@ pub(crate) async fn reload_and_log(service: &Service, settings: &SettingsFile) {
     }
 }
 
-pub(super) async fn post(service: Data<Service>, settings: Data<SettingsFile>) -> HttpResponse {
+pub(super) async fn post(
+    service: Data<Service>,
+    settings: Data<SettingsFile>,
+    _: Query<NoQuery>,
+) -> HttpResponse {
     match reload(&service, &settings).await {
         Ok(reloaded) => HttpResponse::Ok().json(reloaded),
         Err(error) => {

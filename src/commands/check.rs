@@ -38,7 +38,7 @@ pub(crate) fn run(args: &CheckArgs) -> ExitCode {
 }
 
 fn summary(config: &Config) -> Vec<String> {
-    let Config { listen, settings } = config;
+    let Config { listen, settings, .. } = config;
     let source = &settings.source;
     let mut address = source.url.clone();
     // A query may carry a secret.

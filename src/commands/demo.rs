@@ -57,7 +57,7 @@ async fn demo(args: &DemoArgs) -> ExitCode {
         Ok(config) => config,
         Err(problems) => return output::problems(&file, &problems),
     };
-    let settings = SettingsFile::new(&file, config.listen);
+    let settings = SettingsFile::new(&file, &config);
     let (service, admin) = match start(config, settings).await {
         Ok(running) => running,
         Err(exit) => return exit,

@@ -40,7 +40,7 @@ pub(crate) fn run(args: &RunArgs) -> ExitCode {
         Err(error) => return output::failure(&error, None),
     }
     actix_rt::System::new().block_on(async {
-        let settings = SettingsFile::new(&args.config, config.listen);
+        let settings = SettingsFile::new(&args.config, &config);
         let (service, admin) = match start(config, settings.clone()).await {
             Ok(running) => running,
             Err(exit) => return exit,

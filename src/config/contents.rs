@@ -11,6 +11,8 @@ use orgpipe_actors::settings::Settings;
 pub(crate) struct Config {
     /// Where the admin API and the dashboard listen.
     pub(crate) listen: SocketAddr,
+    /// Under which names they may be asked for, beside those of this machine.
+    pub(crate) hosts: Vec<String>,
     /// What the actors run on.
     pub(crate) settings: Settings,
 }

@@ -24,7 +24,7 @@ use url::Url;
 use self::{
     login::{Known, LoginSources},
     sync::CheckedSync,
-    value::{api_version, base_url, duplicate, listen, name, namespace, time_zone, url},
+    value::{api_version, base_url, duplicate, hosts, listen, name, namespace, time_zone, url},
 };
 use super::{
     contents::Config,
@@ -87,6 +87,7 @@ pub(super) fn config(
     let (service, source, webhook) = (service?, source?, webhook?);
     Some(Config {
         listen: service.listen,
+        hosts: service.hosts,
         settings: Settings {
             data_dir: service.data_dir,
             durable_against_power_loss: service.durable_against_power_loss,
@@ -113,6 +114,7 @@ fn namespaces(defaults: Option<&OrgBasicsTable<'_>>, orgs: &[OrgTable<'_>]) -> V
 struct Service {
     data_dir: std::path::PathBuf,
     listen: SocketAddr,
+    hosts: Vec<String>,
     durable_against_power_loss: bool,
     cache_bytes: u64,
     ledger_days: u32,
@@ -151,6 +153,7 @@ fn service(table: Option<&ServiceTable<'_>>, folder: &Path, report: &mut Report<
     Some(Service {
         data_dir: folder.join(data_dir.map_or("data", |written| written.value.as_str())),
         listen: listen(table, report)?,
+        hosts: hosts(table, report)?,
         durable_against_power_loss: durable?,
         cache_bytes: u64::from(number(table.map(|table| &table.cache_mb), CACHE_MB)) * BYTES_PER_MB,
         ledger_days: number(table.map(|table| &table.ledger_days), LEDGER_DAYS),

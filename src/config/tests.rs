@@ -58,7 +58,8 @@ fn live_changes_linger_by_strategy_unless_the_file_says_otherwise() {
 
 #[test]
 fn the_example_means_what_it_says() {
-    let Config { listen, settings } = read(EXAMPLE).unwrap();
+    let Config { listen, hosts, settings } = read(EXAMPLE).unwrap();
+    assert!(hosts.is_empty());
     assert_eq!(listen.to_string(), "127.0.0.1:8787");
     assert_eq!(settings.data_dir, Path::new("config/data"));
     assert!(settings.durable_against_power_loss);

@@ -22,7 +22,7 @@ const LOOKUPS_PER_ODD: usize = 30;
 /// What is odd about a record, and a part of the reason in its letter; none: it is written all the same.
 type Oddity = (&'static str, fn(&Rig, usize), Option<&'static str>);
 
-const ODDITIES: [Oddity; 16] = [
+const ODDITIES: [Oddity; 19] = [
     ("a number that is none", |rig, n| raw(rig, n, r#""employees":NaN"#), Some("look-up")),
     ("a number beyond all bounds", |rig, n| raw(rig, n, r#""employees":1e400"#), Some("")),
     (
@@ -33,6 +33,17 @@ const ODDITIES: [Oddity; 16] = [
     ("data that is text", |rig, n| rig.simulator.vendor().set_raw(&domain(n), r#""nothing""#), Some("data")),
     ("a number as data", |rig, n| rig.simulator.vendor().set_raw(&domain(n), "17"), Some("data")),
     ("the look-up breaks off", |rig, n| rig.simulator.vendor().refuse(&domain(n), 500), Some("500")),
+    ("the look-up ends with it", |rig, n| rig.simulator.vendor().refuse(&domain(n), 502), Some("502")),
+    (
+        "the look-up's answer breaks off",
+        |rig, n| rig.simulator.vendor().break_off(&domain(n)),
+        Some("failed"),
+    ),
+    (
+        "an answer beyond all bounds",
+        |rig, n| raw(rig, n, &format!(r#""name":"{}""#, "x".repeat(17 << 20))),
+        Some("larger than"),
+    ),
     ("the look-up refuses it", |rig, n| rig.simulator.vendor().refuse(&domain(n), 400), Some("400")),
     (
         "the look-up calls it unprocessable",

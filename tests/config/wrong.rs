@@ -119,6 +119,13 @@ pub(crate) const WRONG: &[(&str, &str, &str, &str, &str)] = &[
         "`queue_max` must be a whole number from 10000 to 100000000",
         "",
     ),
+    (
+        "data_dir = \"data\"",
+        "hosts = [\"https://orgpipe.internal\"]",
+        "hosts",
+        "service: `hosts` has `https://orgpipe.internal`, which is no host name",
+        "such as \"orgpipe.internal\"",
+    ),
     ("data_dir = \"data\"", "listen_beyond_loopback = \"yes\"", "beyond", "must be `true` or `false`", ""),
     // Source.
     ("url = \"https://api.example.com/v1/lookup\"\n", "", "[source]", "source: `url` is missing", ""),

@@ -68,7 +68,7 @@ mod tests {
             (
                 StepError::Lookup(LookupError::Failed {
                     host: host(),
-                    status: 500,
+                    what: "it answered status 500".to_owned(),
                     retry_in: Duration::ZERO,
                 }),
                 true,

@@ -42,6 +42,10 @@ use crate::{
 // Otherwise one query as it is planned here would be two as it is sent.
 const _: () = assert!(KEYS_MAX <= IN_LIST_MAX);
 
+/// How often in a row a batch has waited when an answer that cannot be read is held against the record that it is about, if
+/// the org's answers about others can be read. Before, the org or a proxy may mend it.
+const UNREADABLE_TRIES: u32 = 3;
+
 /// Reads from one org.
 pub(super) struct Fetcher {
     org: Arc<OrgContext>,
@@ -54,6 +58,8 @@ pub(super) struct Fetcher {
 pub(super) struct Calls {
     reservation: Reservation,
     made: Cell<u64>,
+    /// How often in a row batches of its kind could not be decided.
+    tries: u32,
 }
 
 impl Calls {
@@ -75,6 +81,15 @@ struct Selected {
     rows: Vec<Row>,
     /// Literals that the org refuses to be asked about, and why.
     refused: BTreeMap<String, RecordProblem>,
+}
+
+/// What becomes of a selection when an answer cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unreadable {
+    /// It is asked for in halves.
+    Halved,
+    /// It fails: there is another way.
+    Told,
 }
 
 /// Targets that were read with their records.
@@ -106,17 +121,18 @@ impl Fetcher {
     }
 
     /// Sets aside what the batch will take before its first call, so that none is spent on half a batch.
-    pub(super) async fn reserve(&self, job: &Job) -> Result<Calls, StepError> {
+    pub(super) async fn reserve(&self, job: &Job, tries: u32) -> Result<Calls, StepError> {
         let reads = job.reads();
         let describes = self.known(job.sync.mapping.target()).is_none();
         let relates = job.reads_children() && self.known_relationship(&job.sync.name).is_none();
         let queries = job.asked.len().div_ceil(KEYS_MAX) * (1 + usize::from(reads));
         let calls = queries + usize::from(describes) + usize::from(relates);
-        self.set_aside(job, calls).await
+        self.set_aside(job, calls, tries).await
     }
 
-    async fn set_aside(&self, job: &Job, calls: usize) -> Result<Calls, StepError> {
-        Ok(Calls { reservation: self.org.api.reserve(job.origin, calls).await?, made: Cell::new(0) })
+    async fn set_aside(&self, job: &Job, calls: usize, tries: u32) -> Result<Calls, StepError> {
+        let reservation = self.org.api.reserve(job.origin, calls).await?;
+        Ok(Calls { reservation, made: Cell::new(0), tries })
     }
 
     /// Fetches the rows that the requests did not bring along, and with them the targets that hang on them.
@@ -145,13 +161,17 @@ impl Fetcher {
         });
         let alone = Select::from(mapping.object()).fields(mapping.read_fields());
         let with_children = children.map(|children| alone.clone().fields([children]));
-        let selected = self.select_in(calls, with_children.as_ref().unwrap_or(&alone), "Id", &missing).await;
-        let (selected, hanging) = match selected {
-            // A record with more targets than a page holds: those are found by their external IDs.
-            Err(StepError::Call(CallError::Unreadable { .. })) if with_children.is_some() => {
-                (self.select_in(calls, &alone, "Id", &missing).await?, None)
+        let literals: Vec<String> = missing.iter().map(|id| quote(id)).collect();
+        let read_alone = self.select_among(calls, &alone, "Id", &literals, Unreadable::Halved);
+        let (selected, hanging) = match &with_children {
+            None => (read_alone.await?, None),
+            Some(select) => {
+                match self.select_among(calls, select, "Id", &literals, Unreadable::Told).await {
+                    // A record with more targets than a page holds: those are found by their external IDs.
+                    Err(error) if is_unreadable(&error) => (read_alone.await?, None),
+                    selected => (selected?, hanging),
+                }
             }
-            selected => (selected?, hanging),
         };
         let Selected { mut rows, refused } = selected;
         let children = hanging.and_then(|name| take_children(&mut rows, &name)).unwrap_or_default();
@@ -189,7 +209,7 @@ impl Fetcher {
         if !missing.is_empty() {
             let literal = |key: &String| if identity.is_number() { identity.key(key) } else { quote(key) };
             let literals: Vec<String> = missing.iter().map(literal).collect();
-            let selected = self.select_among(calls, &select, field, &literals).await?;
+            let selected = self.select_among(calls, &select, field, &literals, Unreadable::Halved).await?;
             found.extend(selected.rows);
             let by_literal = |key: &String| Some((key.clone(), selected.refused.get(&literal(key))?.clone()));
             refused = missing.iter().filter_map(by_literal).collect();
@@ -198,10 +218,10 @@ impl Fetcher {
     }
 
     /// Sets aside what records of the target without their own record will take.
-    pub(super) async fn reserve_for_orphans(&self, job: &Job) -> Result<Calls, StepError> {
+    pub(super) async fn reserve_for_orphans(&self, job: &Job, tries: u32) -> Result<Calls, StepError> {
         let queries = job.asked.len().div_ceil(KEYS_MAX);
         let calls = queries + usize::from(self.known(job.sync.mapping.target()).is_none());
-        self.set_aside(job, calls).await
+        self.set_aside(job, calls, tries).await
     }
 
     /// Those records of the target as they are now, by ID.
@@ -280,19 +300,23 @@ impl Fetcher {
         values: &[String],
     ) -> Result<Selected, StepError> {
         let literals: Vec<String> = values.iter().map(|value| quote(value)).collect();
-        self.select_among(calls, select, field, &literals).await
+        self.select_among(calls, select, field, &literals, Unreadable::Halved).await
     }
 
     /// All records whose `field` is one of these literals, over as many queries as URL and list lengths ask for. They are
-    /// under way together, as far as the org's gate lets them. A query that is refused for good is asked in halves until
-    /// the literal that is refused stands alone.
+    /// under way together, as far as the org's gate lets them. A query that is refused for good or whose answer cannot be
+    /// read is asked in halves until the literal that it is due to stands alone.
     async fn select_among(
         &self,
         calls: &Calls,
         select: &Select,
         field: &str,
         literals: &[String],
+        unreadable: Unreadable,
     ) -> Result<Selected, StepError> {
+        let may_be_one_records = |error: &StepError| {
+            may_be_one_records(error) || is_unreadable(error) && unreadable == Unreadable::Halved
+        };
         let parts =
             literals.chunks(KEYS_MAX).flat_map(|keys| select.chunks(field, keys, QUERY_URL_BYTES_MAX));
         let mut parts: Vec<Vec<String>> = parts.map(<[String]>::to_vec).collect();
@@ -310,6 +334,9 @@ impl Fetcher {
                     Err(_) if part.len() > 1 => {
                         let second = part.split_off(part.len() / 2);
                         parts.extend([part, second]);
+                    }
+                    Err(error) if is_unreadable(&error) && calls.tries < UNREADABLE_TRIES => {
+                        return Err(error);
                     }
                     Err(error) => culprits.extend(part.pop().map(|literal| (literal, error))),
                 }
@@ -338,6 +365,11 @@ impl Fetcher {
             call = query::next(&next);
         }
     }
+}
+
+/// Too large, cut off or garbled: if not by a proxy, by a value of one of the records.
+fn is_unreadable(error: &StepError) -> bool {
+    matches!(error, StepError::Call(CallError::Unreadable { .. }))
 }
 
 /// A literal of the same kind that no record has.

@@ -22,6 +22,7 @@ use super::{
     batch::{self, Job},
     fetch::Fetcher,
     freshness::FreshnessGuard,
+    lookup::Lookups,
     prepared::PreparedBatch,
     scheduler::{self, Scheduler},
     waiting::Label,
@@ -122,6 +123,7 @@ pub(crate) struct Ingest {
     /// When the disk was looked at last for requests that no message brought (time since start).
     looked: Duration,
     fetcher: Fetcher,
+    lookups: Lookups,
     freshness: FreshnessGuard,
     /// `None` until its key has been read.
     hasher: Option<Arc<Hasher>>,
@@ -141,6 +143,7 @@ impl Ingest {
         let freshness = FreshnessGuard::since(org.clock.now_ms());
         Self {
             fetcher: Fetcher::new(Arc::clone(&org)),
+            lookups: Lookups::new(Arc::clone(&org)),
             looked: org.clock.monotonic(),
             org,
             link,
@@ -172,10 +175,10 @@ impl Ingest {
             .as_ref()
             .and_then(|(label, _)| label.as_ref())
             .map_or(0, |label| self.scheduler.tries(label));
-        let (fetcher, about) = (&self.fetcher, prepared.as_ref().map(PreparedBatch::about));
+        let (readers, about) = ((&self.fetcher, &self.lookups), prepared.as_ref().map(PreparedBatch::about));
         let decided = OptionFuture::from(prepared.map(|prepared| self.decide(prepared)));
         let read = OptionFuture::from(next.map(async |(label, job)| {
-            let prepared = PreparedBatch::read(&org, fetcher, label.clone(), job, hasher, tries).await;
+            let prepared = PreparedBatch::read(&org, readers, label.clone(), job, hasher, tries).await;
             (label, prepared)
         }));
         let (decided, read) = join(decided, read).await;

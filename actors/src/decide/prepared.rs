@@ -22,7 +22,7 @@ use orgpipe_store::{Append, Lane, NewRequest, OpenChanges, Settle, units};
 use super::{
     batch::{Answer, Asked, Batch, Job},
     fetch::{ByExternalId, Calls, Children, Fetcher},
-    lookup::{Pace, look_up},
+    lookup::{Lookups, Pace},
     orphans::{self, Orphans},
     shared_keys::{self, Sharing},
     verdict,
@@ -69,7 +69,7 @@ impl PreparedBatch {
     /// Reads and looks up the job's records; `settle` has what became of the other requests.
     pub(super) async fn read(
         org: &OrgContext,
-        fetcher: &Fetcher,
+        (fetcher, lookups): (&Fetcher, &Lookups),
         label: Option<Label>,
         (job, mut settle): (Option<Job>, Settle),
         hasher: Arc<Hasher>,
@@ -87,15 +87,15 @@ impl PreparedBatch {
         job.drop_partial_rows();
         let now_ms = org.clock.now_ms();
         let (calls, known) = if job.origin == Origin::Orphan {
-            (fetcher.reserve_for_orphans(&job).await?, None)
+            (fetcher.reserve_for_orphans(&job, tries).await?, None)
         } else {
-            let calls = fetcher.reserve(&job).await?;
+            let calls = fetcher.reserve(&job, tries).await?;
             let (children, refused) =
                 fetcher.records(&calls, &mut job).await.inspect_err(|error| blame(org, &sync.name, error))?;
             let mut asked = std::mem::take(&mut job.asked);
             verdict::dead_letters(batch(&job, now_ms, &hasher), &refused, &mut asked, &mut settle);
             let pace = Pace { records_max: job.sync.lookup_max(), tries };
-            let answers = look_up(org, batch(&job, now_ms, &hasher), pace, &mut asked, &mut settle).await?;
+            let answers = lookups.ask(batch(&job, now_ms, &hasher), pace, &mut asked, &mut settle).await?;
             job.asked = asked;
             (calls, Some((children, answers)))
         };

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Seeds of the property in every run.
-const SEEDS: u64 = 20;
+const SEEDS: u64 = 40;
 
 /// Stores a request for each of these records, as the subscription does.
 async fn append(scene: &Scene, lane: Lane, ids: &[String]) -> Appended {
@@ -178,6 +178,25 @@ async fn an_api_that_fails_on_everything_for_an_hour_costs_nobody_a_letter() {
 }
 
 #[actix::test]
+async fn an_api_that_has_answered_and_fails_for_an_hour_costs_nobody_a_letter() {
+    let scene = Scene::new();
+    let ids = scene.accounts(60);
+    let neighbour = Neighbour::default();
+    let (_address, link) = neighbour.started(&scene);
+    let ingest = IngestActor::new(scene.context.clone(), link).start();
+    ingest.send(Arrived(append(&scene, Lane::Live, &ids[..40]).await)).await.expect("it lives");
+    eventually("some are decided", async || (neighbour.came().changes.len() == 40).then_some(())).await;
+    (0..60).for_each(|n| scene.vendor.fails_on(n, 500));
+    let before = scene.vendor.asked().len();
+    ingest.send(Arrived(append(&scene, Lane::Live, &ids[40..]).await)).await.expect("it lives");
+    tokio::time::sleep(Duration::from_hours(1)).await;
+    let counts = scene.counts().await;
+    assert_eq!((counts.open_ingress, counts.dead), (20, 0));
+    let calls = scene.vendor.asked().len() - before;
+    assert!(calls < 400, "{calls}");
+}
+
+#[actix::test]
 async fn a_record_that_the_org_refuses_to_be_asked_about_is_one_letter() {
     let scene = Scene::new();
     let ids = scene.accounts(150);
@@ -201,13 +220,14 @@ async fn whatever_its_neighbours_are_a_sound_record_is_decided_in_a_bounded_time
         let scene = Scene::new();
         let records = rng.random_range(2..=60);
         let ids = scene.accounts(records);
-        // Where the API fails on many of a batch it counts as down, and all of that label wait.
-        let share = rng.random_range(0.0..0.06);
-        let odd: Vec<usize> = (1..records).filter(|_| rng.random_bool(share)).collect();
+        let share = rng.random_range(0.0..1.0);
+        let sound = rng.random_range(0..records);
+        let odd: Vec<usize> = (0..records).filter(|n| *n != sound && rng.random_bool(share)).collect();
         for n in &odd {
-            match rng.random_range(0..3) {
+            match rng.random_range(0..4) {
                 0 => scene.vendor.fails_on(*n, 500),
                 1 => scene.vendor.fails_on(*n, 422),
+                2 => scene.org.garble_query(&ids[*n]),
                 _ => scene.org.refuse_query(&ids[*n]),
             }
         }
@@ -221,7 +241,8 @@ async fn whatever_its_neighbours_are_a_sound_record_is_decided_in_a_bounded_time
             if scene.counts().await.open_ingress == 0 {
                 break;
             }
-            ingest.send(Arrived(append(&scene, Lane::Live, &ids[..1]).await)).await.expect("it lives");
+            let change = append(&scene, Lane::Live, &ids[sound..=sound]).await;
+            ingest.send(Arrived(change)).await.expect("it lives");
         }
         let counts = scene.counts().await;
         assert_eq!(

@@ -58,6 +58,8 @@ struct State {
     jobs: FakeJobs,
     /// A query that names one of these is refused.
     unaskable: BTreeSet<String>,
+    /// Values that make a query's answer unreadable.
+    garbled: BTreeSet<String>,
     /// What was asked, in order.
     asked: Vec<Asked>,
 }
@@ -136,6 +138,11 @@ impl FakeOrg {
     /// From now on each query that names this value is refused.
     pub(super) fn refuse_query(&self, value: &str) {
         self.lock().unaskable.insert(value.to_owned());
+    }
+
+    /// From now on the answer to each query that names this value is garbled.
+    pub(super) fn garble_query(&self, value: &str) {
+        self.lock().garbled.insert(value.to_owned());
     }
 
     /// The target's record of this key.
@@ -295,6 +302,7 @@ impl State {
             let soql = call.query.iter().find(|(name, _)| name == "q").map(|(_, soql)| soql.clone());
             let soql = soql.expect("a query has a text");
             let refused = self.unaskable.iter().any(|value| soql.contains(value));
+            let garbled = self.garbled.iter().any(|value| soql.contains(value));
             let answer = self.query(&soql);
             self.asked.push(Asked::Query { soql });
             if refused {
@@ -302,7 +310,7 @@ impl State {
                     json!({ "errorCode": "INVALID_QUERY_FILTER_OPERATOR", "message": "invalid ID field" });
                 return (400, json!([error]));
             }
-            return (200, answer);
+            return (200, if garbled { json!("half an ans") } else { answer });
         }
         let body = match &call.body {
             Body::Json(body) => serde_json::from_slice(body).expect("JSON"),

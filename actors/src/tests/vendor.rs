@@ -62,7 +62,7 @@ impl FakeVendor {
         let poison = self.poison.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let status = |record: &Value| record["keys"]["domain"].as_str().and_then(|domain| poison.get(domain));
         match records.iter().find_map(status) {
-            Some(500) => return Err(Miss::Failed(500)),
+            Some(status @ 500..) => return Err(Miss::Failed(format!("it answered status {status}"))),
             Some(status) => return Err(Miss::Refused(*status)),
             None => {}
         }

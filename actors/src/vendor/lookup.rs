@@ -57,13 +57,13 @@ pub(crate) enum LookupError {
         /// When to try again.
         retry_in: Duration,
     },
-    /// It answered that something went wrong inside, which one of the records may be the cause of.
-    #[error("your API at {host} failed with status {status}")]
+    /// It failed on this call, which one of the records may be the cause of.
+    #[error("your API at {host} failed: {what}")]
     Failed {
-        /// Host and port.
+        /// Host and port, without path or query.
         host: String,
-        /// HTTP status.
-        status: u16,
+        /// What happened.
+        what: String,
         /// When to try again.
         retry_in: Duration,
     },
@@ -107,8 +107,6 @@ pub(crate) struct LookupClient {
     slots_of_others: Semaphore,
     rate: RateLimiter<NotKeyed, InMemoryState, Clock, NoOpMiddleware<Duration>>,
     breaker: Mutex<Breaker>,
-    /// When it answered last.
-    answered: Mutex<Duration>,
     clock: Clock,
 }
 
@@ -128,16 +126,10 @@ impl LookupClient {
             slots_of_others: Semaphore::new((slots - slots / 4).max(1)),
             rate: RateLimiter::direct_with_clock(Quota::per_second(per_second), clock),
             breaker: Mutex::new(Breaker::closed()),
-            answered: Mutex::default(),
             settings,
             transport,
             clock,
         }
-    }
-
-    /// Whether it has answered any org since then (time since the start).
-    pub(crate) fn answered_since(&self, then: Duration) -> bool {
-        *self.answered.lock().unwrap_or_else(PoisonError::into_inner) > then
     }
 
     /// Calls that would find a slot at once, also if they are not for live requests.
@@ -169,17 +161,16 @@ impl LookupClient {
         match answer {
             Ok(body) => {
                 self.breaker().worked();
-                *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = self.clock.monotonic();
                 Ok(LookupAnswer { body, parent: parent.to_owned() })
             }
             Err(Miss::Refused(status)) => {
                 self.breaker().worked();
                 Err(LookupError::Refused { host: self.host(), status })
             }
-            Err(Miss::Failed(status)) => {
+            Err(Miss::Failed(what)) => {
                 let times = Times { begun, now: self.clock.monotonic() };
-                let retry_in = self.breaker().failed(times, None, jitter);
-                Err(LookupError::Failed { host: self.host(), status, retry_in })
+                let retry_in = self.breaker().failed_on_a_call(times, jitter);
+                Err(LookupError::Failed { host: self.host(), what, retry_in })
             }
             Err(Miss::Down { what, asked }) => {
                 let times = Times { begun, now: self.clock.monotonic() };
@@ -189,13 +180,13 @@ impl LookupClient {
         }
     }
 
-    /// The answer could be read as HTTP but not as a look-up's answer: counts as a failure of the API.
-    pub(crate) fn answered_rubbish(&self, what: &str) -> LookupError {
+    /// The answer could be read as HTTP but not as a look-up's answer: the API failed on this call.
+    pub(crate) fn answered_rubbish(&self, what: String) -> LookupError {
         let jitter = self.clock.jitter();
         // It began and ended at the same time as far as anybody can tell, so it is an outage's next step.
         let now = self.clock.monotonic();
-        let wait = self.breaker().failed(Times { begun: now, now }, None, jitter);
-        self.down(what, wait)
+        let retry_in = self.breaker().failed_on_a_call(Times { begun: now, now }, jitter);
+        LookupError::Failed { host: self.host(), what, retry_in }
     }
 
     fn down(&self, what: &str, retry_in: Duration) -> LookupError {
@@ -218,8 +209,8 @@ impl LookupClient {
 pub(crate) enum Miss {
     /// The API refused the batch with this status, and would again.
     Refused(u16),
-    /// Something went wrong inside the API, with this status.
-    Failed(u16),
+    /// The API failed on this call, and what happened: that may be one record's fault.
+    Failed(String),
     /// It may work later.
     Down {
         /// What happened.
@@ -267,7 +258,12 @@ impl HttpLookup {
 
     async fn exchange(&self, body: String, traceparent: String) -> Result<Bytes, Miss> {
         let request = self.http.post(self.url.clone()).header("traceparent", traceparent).body(body);
-        let broken = |cause: reqwest::Error| Miss::Down { what: sentence(&cause.without_url()), asked: None };
+        let broken = |cause: reqwest::Error| {
+            let reached = !cause.is_connect();
+            let what = sentence(&cause.without_url());
+            // What ends in mid-call may have met a record that stops the API.
+            if reached { Miss::Failed(what) } else { Miss::Down { what, asked: None } }
+        };
         let mut reply = request.send().await.map_err(broken)?;
         let status = reply.status().as_u16();
         let asked = reply.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
@@ -285,8 +281,11 @@ impl HttpLookup {
                 let what = format!("it answered status {status}, so look at `source.url`");
                 return Err(Miss::Down { what, asked });
             }
-            500 => return Err(Miss::Failed(status)),
-            408 | 429 | 300..=399 | 501.. => {
+            // The API's own failure, and how a proxy tells of a process that ended or hung (RFC 9110, section 15.6).
+            500 | 502 | 504 if asked.is_none() => {
+                return Err(Miss::Failed(format!("it answered status {status}")));
+            }
+            408 | 429 | 300..=399 | 500.. => {
                 return Err(Miss::Down { what: format!("it answered status {status}"), asked });
             }
             400..=499 => return Err(Miss::Refused(status)),
@@ -295,11 +294,10 @@ impl HttpLookup {
         let mut body = self.bodies.body(ANSWER_BYTES_MAX);
         while let Some(part) = reply.chunk().await.map_err(broken)? {
             body.push(&part).await.map_err(|limit| {
-                let what = match limit {
+                Miss::Failed(match limit {
                     BodyTooLarge::Bytes(most) => format!("its answer is larger than {most} bytes"),
                     BodyTooLarge::Values(most) => format!("its answer has more than {most} values"),
-                };
-                Miss::Down { what, asked: None }
+                })
             })?;
         }
         Ok(body.done())
@@ -379,6 +377,14 @@ impl Breaker {
     fn worked(&mut self) {
         (self.failures, self.open_until, self.probing, self.step) = (0, None, false, None);
         self.delays.reset();
+    }
+
+    /// The API failed on a call. Calls that were under way together count once, as one org's batch may have some odd records.
+    fn failed_on_a_call(&mut self, times: Times, jitter: f64) -> Duration {
+        if self.step.is_some_and(|(at, _)| times.begun <= at) {
+            self.failures = self.failures.saturating_sub(1);
+        }
+        self.failed(times, None, jitter)
     }
 
     /// How long the caller should wait. What the API itself asks for holds for everybody.

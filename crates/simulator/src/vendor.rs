@@ -7,13 +7,15 @@
 
 mod companies;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use bytes::Bytes;
+use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -61,6 +63,7 @@ struct VendorState {
     bumps: HashMap<String, u64>,
     raw: HashMap<String, String>,
     refused: HashMap<String, u16>,
+    breaking: HashSet<String>,
     requests: VecDeque<LoggedLookup>,
     fail: Option<(u16, u32)>,
     down: bool,
@@ -146,6 +149,12 @@ impl VendorHandle {
         self.vendor.state().refused.insert(companies::plain(key), status);
     }
 
+    /// The answer to a look-up that asks about this record, by its id or a key, breaks off from now on: a record that ends
+    /// the process which answers.
+    pub fn break_off(&self, key: &str) {
+        self.vendor.state().breaking.insert(companies::plain(key));
+    }
+
     /// While down every look-up answers 503.
     pub fn set_down(&self, down: bool) {
         self.vendor.state().down = down;
@@ -211,6 +220,12 @@ fn answer(state: &mut VendorState, lookup: &Lookup) -> HttpResponse {
     if let Some(status) = lookup.records.iter().find_map(|asked| refused(state, asked)) {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
         return HttpResponse::build(status).json(json!({"error": "one of the records cannot be answered"}));
+    }
+    let breaks = |asked: &AskedRecord| names(asked).any(|name| state.breaking.contains(&name));
+    if lookup.records.iter().any(breaks) {
+        let broken = io::Error::from(io::ErrorKind::BrokenPipe);
+        let pieces = [Ok(Bytes::from_static(br#"{"records":["#)), Err(broken)];
+        return HttpResponse::Ok().content_type("application/json").streaming(stream::iter(pieces));
     }
     let one = |asked: &AskedRecord| format!(r#"{{"id":{},"data":{}}}"#, json!(asked.id), text(state, asked));
     let records: Vec<String> = lookup.records.iter().map(one).collect();

@@ -88,6 +88,25 @@ pub(super) fn listen(table: Option<&ServiceTable<'_>>, report: &mut Report<'_>) 
     Some(address)
 }
 
+/// Names under which the admin API may be asked for.
+pub(super) fn hosts(table: Option<&ServiceTable<'_>>, report: &mut Report<'_>) -> Option<Vec<String>> {
+    let Some((table, written)) = table.and_then(|table| Some((table, table.hosts.as_ref()?))) else {
+        return Some(Vec::new());
+    };
+    let mut names = Some(Vec::new());
+    for host in written {
+        if Host::parse(&host.value).is_ok_and(|parsed| matches!(parsed, Host::Domain(_))) {
+            names.iter_mut().for_each(|names: &mut Vec<String>| names.push(host.value.clone()));
+        } else {
+            let message = format!("has `{}`, which is no host name", host.value);
+            let hint = "Write a name alone, such as \"orgpipe.internal\": no `https://`, no port. Addresses need not be named.";
+            table.section.problem(report, host.line, "hosts", &message, hint);
+            names = None;
+        }
+    }
+    names
+}
+
 /// A URL secrets may be sent to: https, or http on this machine.
 pub(super) fn url(
     section: &Section<'_>,

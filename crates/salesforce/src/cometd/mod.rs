@@ -99,8 +99,8 @@ pub enum Failure {
     #[error("the connection broke: {0}")]
     Broken(String),
     /// The body is larger than the caller accepts.
-    #[error("the answer is larger than {0} bytes")]
-    TooLarge(usize),
+    #[error("the answer cannot be taken: {0}")]
+    TooLarge(String),
 }
 
 /// What the caller shall do. `Send`, `Store`, `RenewToken` and `Wake` are questions: each is answered by one input.

@@ -231,7 +231,9 @@ pub(super) fn of_failure(place: Place, failure: &Failure) -> Verdict {
         (_, Failure::TooLarge(_)) => Reaction::BackOff(MINUTES),
     };
     let hint = match failure {
-        Failure::TooLarge(_) => "Allow larger answers: many events waited, and Salesforce sends them in one.",
+        Failure::TooLarge(_) => {
+            "Many events waited, and Salesforce sends them in one answer. Report this as a bug of orgpipe."
+        }
         Failure::Unreachable(_) | Failure::TimedOut | Failure::Broken(_) => "",
     };
     let alarm = matches!(failure, Failure::TooLarge(_));

@@ -243,10 +243,7 @@ impl HttpClient {
             Err(ExchangeError::Unreachable(text)) => Err(Failure::Unreachable(text)),
             Err(ExchangeError::TimedOut(_)) => Err(Failure::TimedOut),
             Err(ExchangeError::Broken(text)) => Err(Failure::Broken(text)),
-            Err(ExchangeError::TooLarge { limit, .. }) => {
-                let (BodyTooLarge::Bytes(most) | BodyTooLarge::Values(most)) = limit;
-                Err(Failure::TooLarge(most))
-            }
+            Err(ExchangeError::TooLarge { limit, .. }) => Err(Failure::TooLarge(too_large(limit))),
         }
     }
 

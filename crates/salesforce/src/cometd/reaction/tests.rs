@@ -197,5 +197,8 @@ fn a_cut_poll_means_a_new_session() {
     assert_eq!(of_failure(Place::Connect, &Failure::TimedOut).reaction, Reaction::Handshake);
     assert_eq!(of_failure(Place::Handshake, &Failure::TimedOut).reaction, SOON);
     assert_eq!(of_failure(Place::Connect, &Failure::Unreachable("DNS".to_owned())).reaction, SOON);
-    assert_eq!(of_failure(Place::Connect, &Failure::TooLarge(9)).reaction, MINUTES_LATER);
+    assert_eq!(
+        of_failure(Place::Connect, &Failure::TooLarge("it is larger than 9 bytes".into())).reaction,
+        MINUTES_LATER
+    );
 }

@@ -81,7 +81,11 @@ fn trouble_while_polling_is_answered_by_the_table() {
         ("S14 broken", Err(Failure::Broken("EOF".to_owned())), &["lost 0", "/handshake"]),
         ("S31 timeout", Err(Failure::TimedOut), &["lost 0", "/handshake"]),
         ("unreachable", Err(Failure::Unreachable("DNS".to_owned())), &["lost 0.2", "wake 0.2"]),
-        ("S17 too large", Err(Failure::TooLarge(9)), &["bug", "lost 120", "wake 120"]),
+        (
+            "S17 too large",
+            Err(Failure::TooLarge("it is larger than 9 bytes".into())),
+            &["bug", "lost 120", "wake 120"],
+        ),
         ("S15 duplicate connect", http(500, ""), &["lost 0", "/handshake"]),
         ("S16 HTML", http(503, "<html>Maintenance</html>"), &["lost 0.2", "wake 0.2"]),
         ("S16 empty", http(200, ""), &["lost 0", "/handshake"]),

@@ -1,0 +1,110 @@
+//! Who may ask the admin API, and how: by its own names, from no web page of another site, with no word that it does not know.
+
+mod support;
+
+use reqwest::{Client, RequestBuilder, Response};
+use serde_json::Value;
+use support::{Rig, eventually};
+
+/// Sends it, and gives its status and what it says.
+async fn answered(request: RequestBuilder) -> (u16, String) {
+    let answer = request.send().await.expect("an answer");
+    (answer.status().as_u16(), answer.text().await.expect("a text"))
+}
+
+#[actix_rt::test]
+async fn no_web_page_of_another_site_commands_it_or_reads_it() {
+    let rig = Rig::acme(true).await;
+    let (client, admin) = (Client::new(), rig.admin.as_str());
+    // By a name of its own that leads here (DNS rebinding), a page would read all.
+    for path in ["/", "/metrics", "/api/v1/orgs", "/api/v1/orgs/acme", "/api/v1/tree"] {
+        let (status, said) =
+            answered(client.get(format!("{admin}{path}")).header("Host", "evil.example")).await;
+        assert_eq!(status, 421, "{path}: {said}");
+        assert!(said.contains("evil.example") && said.contains("service.hosts"), "{said}");
+    }
+    let (status, _) = answered(client.get(format!("{admin}/healthz")).header("Host", "evil.example")).await;
+    assert_eq!(status, 200, "whether it lives may be asked by any name");
+    let heads: [&[(&str, &str)]; 4] = [
+        &[("Sec-Fetch-Site", "cross-site"), ("Origin", "https://evil.example")],
+        &[("Origin", "https://evil.example")],
+        &[("Origin", "null")],
+        &[("Host", "evil.example")],
+    ];
+    for path in [
+        "/api/v1/orgs/acme/pause",
+        "/api/v1/orgs/acme/dead-letters/discard?all=true",
+        "/api/v1/orgs/acme/refresh",
+        "/api/v1/orgs/acme/doctor",
+        "/api/v1/orgs/acme/purge",
+        "/api/v1/reload",
+        "/orgs/acme/doctor",
+    ] {
+        for head in heads {
+            let request = client.post(format!("{admin}{path}"));
+            let request = head.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+            let (status, said) = answered(request).await;
+            assert!([403, 421].contains(&status), "{path} {head:?}: {status} {said}");
+        }
+    }
+    assert_eq!(rig.view("acme").await["state"], "running", "none of it was done");
+}
+
+#[actix_rt::test]
+async fn its_own_page_and_other_clients_command_it() {
+    let rig = Rig::acme(true).await;
+    let (client, admin) = (Client::new(), rig.admin.as_str());
+    let own: [&[(&str, &str)]; 3] =
+        [&[], &[("Origin", admin)], &[("Sec-Fetch-Site", "same-origin"), ("Origin", admin)]];
+    for (head, command, state) in
+        [(own[0], "pause", "paused"), (own[1], "resume", "running"), (own[2], "pause", "paused")]
+    {
+        let request = client.post(format!("{admin}/api/v1/orgs/acme/{command}"));
+        let request = head.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        assert_eq!(answered(request).await.0, 202, "{command}");
+        eventually(state, async || (rig.view("acme").await["state"] == state).then_some(())).await;
+    }
+}
+
+#[actix_rt::test]
+async fn a_word_that_it_does_not_know_is_refused_with_those_it_knows() {
+    let rig = Rig::acme(true).await;
+    let (client, admin) = (Client::new(), rig.admin.as_str());
+    for (path, known) in [
+        ("/api/v1/orgs/acme/refresh?record=001", "`sync`"),
+        ("/api/v1/orgs/acme/drain?deadline=5", "deadline_secs"),
+        ("/api/v1/orgs/acme/replay?from=new&chanel=x", "channel"),
+        ("/api/v1/orgs/acme/dead-letters/discard?al=true", "reason"),
+        ("/api/v1/orgs/acme/pause?for=5", "no fields"),
+        ("/api/v1/orgs/acme/purge?really=no", "no fields"),
+        ("/api/v1/reload?file=x", "no fields"),
+    ] {
+        let (status, said) = answered(client.post(format!("{admin}{path}"))).await;
+        assert_eq!(status, 400, "{path}: {said}");
+        let said: Value = serde_json::from_str(&said).expect("JSON");
+        assert!(said["error"].as_str().expect("a sentence").contains(known), "{path}: {said}");
+        assert_ne!(said["hint"], "", "{path}");
+    }
+    let body = client.post(format!("{admin}/api/v1/orgs/acme/refresh")).body(r#"{"sync":"other"}"#);
+    let (status, said) = answered(body).await;
+    assert!(status == 400 && said.contains("has a body"), "{status} {said}");
+    assert_eq!(rig.view("acme").await["state"], "running", "none of it was done");
+}
+
+#[actix_rt::test]
+async fn a_browser_is_told_what_a_page_of_it_may_do() {
+    let rig = Rig::acme(true).await;
+    let head = |answer: &Response, name: &str| {
+        answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+    };
+    for path in ["/", "/api/v1/orgs", "/api/v1/orgs/nobody"] {
+        let answer = reqwest::get(format!("{}{path}", rig.admin)).await.expect("an answer");
+        let policy = head(&answer, "content-security-policy");
+        assert!(
+            policy.contains("frame-ancestors 'none'") && policy.contains("default-src 'none'"),
+            "{policy}"
+        );
+        assert_eq!(head(&answer, "x-content-type-options"), "nosniff");
+        assert_eq!(head(&answer, "cache-control"), "no-store");
+    }
+}
