@@ -12,6 +12,8 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
+use orgpipe_salesforce::error::ApiError;
+
 use super::{
     commit::Commit,
     outcome::{self, Moment},
@@ -138,8 +140,7 @@ impl Sender {
             org.schemas.doubt(&target);
         }
         let closed = step::is_denied(&answer) && is_closed(&org, priority, &target).await;
-        let too_slow =
-            answer.as_ref().err().and_then(StepError::refusal).is_some_and(|one| one.is_too_slow());
+        let too_slow = answer.as_ref().err().and_then(StepError::refusal).is_some_and(ApiError::is_too_slow);
         let (records, answered) = (part.len(), answer.is_ok());
         let received_ms = oldest(&part);
         let moment = Moment { now_ms: org.clock.now_ms(), jitter: org.clock.jitter() };

@@ -104,7 +104,7 @@ pub(super) fn ends(part: Vec<Outgoing>, answer: Result<Vec<RowResult>, StepError
         Err(error) => error,
     };
     if is_unanswered(&error) {
-        return without_an_answer(part, error, known);
+        return without_an_answer(&part, error, known);
     }
     match &error {
         StepError::Call(CallError::Refused(refusal)) => match refusal.class() {
@@ -139,9 +139,9 @@ fn refused_alike(part: &[Outgoing], refusal: &ApiError, known: Known<'_>) -> End
     ends
 }
 
-fn without_an_answer(part: Vec<Outgoing>, error: StepError, known: Known<'_>) -> Ends {
+fn without_an_answer(part: &[Outgoing], error: StepError, known: Known<'_>) -> Ends {
     if known.reached == Reached::Nobody {
-        return undecided(&part, error);
+        return undecided(part, error);
     }
     let together = part.len();
     let what = match error.refusal() {

@@ -335,9 +335,9 @@ impl Writer {
     ) -> Result<Made, StepError> {
         let (mut outgoing, unreadable) = self.outgoing(numbers).await?;
         if !unreadable.is_empty() {
-            let ended: Vec<u64> = unreadable.iter().map(|(seq, _)| *seq).collect();
+            let ended: BTreeSet<u64> = unreadable.iter().map(|(seq, _)| *seq).collect();
             self.commit.resolve(unreadable, None, None).await?;
-            ended.iter().for_each(|seq| _ = left.remove(seq));
+            left.retain(|seq| !ended.contains(seq));
         }
         // The most urgent of them speaks for all, as they share the calls.
         let urgent = outgoing.iter().map(|change| Priority::from(change.entry.origin)).min();
@@ -356,11 +356,15 @@ impl Writer {
             if part.carrier == Carrier::Bulk {
                 let jobs = self.jobs.get_or_insert_default();
                 let opened = bulk::open(&self.org, priority, by_rest, jobs).await?;
-                opened.job.iter().flat_map(|job| job.changes.iter()).for_each(|seq| _ = left.remove(seq));
+                for seq in opened.job.iter().flat_map(|job| job.changes.iter()) {
+                    left.remove(seq);
+                }
                 jobs.extend(opened.job);
                 by_rest = opened.left_over;
             }
-            by_rest.iter().for_each(|change| _ = left.remove(&change.seq));
+            for change in &by_rest {
+                left.remove(&change.seq);
+            }
             if self.sender.send(priority, in_calls(by_rest, routes.records_max)).await? == Made::Some {
                 made = Made::Some;
             }

@@ -73,8 +73,17 @@ pub(crate) struct OrgApi {
     clock: Clock,
     /// By the org's own clock, as its answers tell.
     time: OrgTime,
-    /// When the org was asked last which versions it serves (time since start), and those, if ours is not among them.
-    versions: std::sync::Mutex<Option<(Duration, Option<Vec<String>>)>>,
+    /// When the org was asked last which versions it serves (time since start), and what it said.
+    versions: std::sync::Mutex<Option<(Duration, Served)>>,
+}
+
+/// What an org says of the API version in the settings.
+#[derive(Clone, Debug)]
+enum Served {
+    /// It is served.
+    Ours,
+    /// It is not; these are, oldest first.
+    Others(Vec<String>),
 }
 
 /// Held across a login, so that there is one at a time.
@@ -272,7 +281,7 @@ impl OrgApi {
         mut each: Option<Each<'_>>,
     ) -> Result<Reply, StepError> {
         if call.cost > 0
-            && let Some(Some(served)) = self.versions_known()
+            && let Some(Served::Others(served)) = self.versions_known()
         {
             return Err(self.version_gone(served));
         }
@@ -308,20 +317,21 @@ impl OrgApi {
         let Some(served) = listed.ok().and_then(|listed| versions::parse(&listed).ok()) else {
             return Ok(reply);
         };
-        let gone = (!served.contains(&self.settings.api_version)).then_some(served);
-        let known = Some((self.clock.monotonic(), gone.clone()));
+        let ours = served.contains(&self.settings.api_version);
+        let served = if ours { Served::Ours } else { Served::Others(served) };
+        let known = Some((self.clock.monotonic(), served.clone()));
         *self.versions.lock().unwrap_or_else(PoisonError::into_inner) = known;
-        match gone {
-            Some(served) => Err(self.version_gone(served)),
-            None => Ok(reply),
+        match served {
+            Served::Others(served) => Err(self.version_gone(served)),
+            Served::Ours => Ok(reply),
         }
     }
 
-    /// What was found out lately: the versions that are served, if ours is not among them.
-    fn versions_known(&self) -> Option<Option<Vec<String>>> {
+    /// What was found out lately.
+    fn versions_known(&self) -> Option<Served> {
         let known = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
-        let (looked, gone) = known.as_ref()?;
-        (self.clock.monotonic() < *looked + VERSIONS_BELIEVED).then(|| gone.clone())
+        let (looked, served) = known.as_ref()?;
+        (self.clock.monotonic() < *looked + VERSIONS_BELIEVED).then(|| served.clone())
     }
 
     fn version_gone(&self, served: Vec<String>) -> StepError {
