@@ -200,8 +200,8 @@ mod tests {
 
     #[test]
     fn a_command_of_another_sites_page_is_refused() {
-        let host = ("host", "127.0.0.1:8787");
         type Case<'a> = (&'a [(&'static str, &'static str)], bool);
+        let host = ("host", "127.0.0.1:8787");
         let cases: &[Case<'_>] = &[
             (&[], true),
             (&[("sec-fetch-site", "same-origin"), ("origin", "http://127.0.0.1:8787")], true),

@@ -199,7 +199,9 @@ impl World {
             let since_ms = self.now_ms;
             let (answer, slow) = self.answer(&part);
             if !self.is_shut(since_ms) {
-                part.iter().for_each(|change| self.records[place(change.seq)].sends += 1);
+                for change in &part {
+                    self.records[place(change.seq)].sends += 1;
+                }
             }
             let (together, is_answered) = (part.len(), answer.is_ok());
             let reached = match (self.mistake, self.unreached.has(since_ms)) {
@@ -220,7 +222,7 @@ impl World {
                 self.pace.slow(together);
             }
             for (seq, outcome) in ends.outcomes {
-                self.end(seq, outcome, together);
+                self.end(seq, &outcome, together);
             }
             waiting.extend(ends.again.into_iter().rev());
             if ends.undecided.is_some() {
@@ -284,7 +286,7 @@ impl World {
     }
 
     /// Commit C, with the mistake that is planted.
-    fn end(&mut self, seq: u64, outcome: Outcome, together: usize) {
+    fn end(&mut self, seq: u64, outcome: &Outcome, together: usize) {
         let mistake = self.mistake;
         let record = &mut self.records[place(seq)];
         match outcome {
@@ -294,9 +296,9 @@ impl World {
                 record.fate = Fate::Dead;
             }
             Outcome::Retry { due_ms, resend, counted, .. } => {
-                record.attempts += u32::from(counted || mistake == Mistake::CountsWaits);
-                record.due_ms = due_ms;
-                let resend = Resend::from_stored(resend, record.attempts);
+                record.attempts += u32::from(*counted || mistake == Mistake::CountsWaits);
+                record.due_ms = *due_ms;
+                let resend = Resend::from_stored(*resend, record.attempts);
                 let halvings = if mistake == Mistake::NoHalving { 0 } else { resend.halvings };
                 record.stored = Resend { halvings, ..resend }.stored();
             }

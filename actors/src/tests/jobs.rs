@@ -104,8 +104,8 @@ fn file_of(job: &FakeJob, file: &str) -> String {
     let (header, rows) = job.csv.split_once('\n').unwrap_or((&job.csv, ""));
     match (file, job.state) {
         ("successfulResults", "JobComplete") => {
-            let rows: String = rows.lines().map(|row| format!("\"a01\",\"true\",{row}\n")).collect();
-            format!("\"sf__Id\",\"sf__Created\",{header}\n{rows}")
+            let rows: Vec<String> = rows.lines().map(|row| format!("\"a01\",\"true\",{row}\n")).collect();
+            format!("\"sf__Id\",\"sf__Created\",{header}\n{}", rows.concat())
         }
         ("unprocessedrecords", "Aborted") => job.csv.clone(),
         ("unprocessedrecords", _) => format!("{header}\n"),

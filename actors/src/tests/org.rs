@@ -172,28 +172,8 @@ impl FakeOrg {
     async fn call(&self, call: &Call) -> Result<Reply, CallError> {
         tokio::time::sleep(CALL).await;
         let date = self.date();
-        let mut state = self.lock();
-        if state.unreachable {
-            return Err(CallError::Transport { text: "nobody answers".to_owned(), sent: false });
-        }
-        let (status, body) = match state.jobs.answer(call) {
-            Some(AboutJobs { status, body, written }) => {
-                for key in written {
-                    state.write(&key, &json!({}));
-                }
-                (status, body)
-            }
-            None => {
-                let (status, answer) = state.answer(call);
-                (status, Bytes::from(answer.to_string()))
-            }
-        };
-        let records = match state.asked.last() {
-            Some(Asked::Write { keys }) if call.method == Method::Patch => keys.len(),
-            _ => 0,
-        };
-        if state.silent_from.is_some_and(|from| records >= from) {
-            drop(state);
+        let (status, body, too_late) = self.lock().done(call)?;
+        if too_late {
             tokio::time::sleep(call.timeout).await;
             return Err(CallError::Transport { text: "no answer in time".to_owned(), sent: true });
         }
@@ -238,6 +218,26 @@ impl FakeOrg {
 }
 
 impl State {
+    /// Status and body of the answer to a call, and whether it comes too late.
+    fn done(&mut self, call: &Call) -> Result<(u16, Bytes, bool), CallError> {
+        if self.unreachable {
+            return Err(CallError::Transport { text: "nobody answers".to_owned(), sent: false });
+        }
+        if let Some(AboutJobs { status, body, written }) = self.jobs.answer(call) {
+            for key in written {
+                self.write(&key, &json!({}));
+            }
+            return Ok((status, body, false));
+        }
+        let (status, answer) = self.answer(call);
+        let records = match self.asked.last() {
+            Some(Asked::Write { keys }) if call.method == Method::Patch => keys.len(),
+            _ => 0,
+        };
+        let too_late = self.silent_from.is_some_and(|from| records >= from);
+        Ok((status, Bytes::from(answer.to_string()), too_late))
+    }
+
     fn note(&mut self, suffix: &str, message: &Value) {
         self.asked.push(match suffix {
             "/handshake" => Asked::Handshake,

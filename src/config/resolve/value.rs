@@ -93,10 +93,12 @@ pub(super) fn hosts(table: Option<&ServiceTable<'_>>, report: &mut Report<'_>) -
     let Some((table, written)) = table.and_then(|table| Some((table, table.hosts.as_ref()?))) else {
         return Some(Vec::new());
     };
-    let mut names = Some(Vec::new());
+    let mut names: Option<Vec<String>> = Some(Vec::new());
     for host in written {
         if Host::parse(&host.value).is_ok_and(|parsed| matches!(parsed, Host::Domain(_))) {
-            names.iter_mut().for_each(|names: &mut Vec<String>| names.push(host.value.clone()));
+            if let Some(names) = &mut names {
+                names.push(host.value.clone());
+            }
         } else {
             let message = format!("has `{}`, which is no host name", host.value);
             let hint = "Write a name alone, such as \"orgpipe.internal\": no `https://`, no port. Addresses need not be named.";
