@@ -94,7 +94,7 @@ impl Span {
         if rng.random_bool(0.6) {
             return Self(0, 0);
         }
-        let from = rng.random_range(0..600_000);
+        let from = if rng.random_bool(0.5) { 0 } else { rng.random_range(0..600_000) };
         Self(from, from + rng.random_range(0..longest_ms))
     }
 
