@@ -9,6 +9,7 @@
 use aws_lc_rs::hmac;
 use orgpipe_store::TRAIL_BYTES_MAX;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::queue_entry::{Origin, pack};
 
@@ -20,6 +21,9 @@ const KEY_BYTES: usize = 32;
 const ANSWER_DIGITS: usize = 12;
 /// Digits of the hash of one field's value.
 const VALUE_DIGITS: usize = 8;
+
+/// Hash of one value among millions. That two share one by chance is as likely as 1 in 2^48.
+pub(crate) type Digest = [u8; 6];
 
 /// A key for the hashes of one org, from the crypto library's generator.
 pub(crate) fn new_key() -> Vec<u8> {
@@ -64,6 +68,9 @@ pub(crate) struct AuditTrail {
     /// Fields whose values are longer than they are, so that only a part of them is kept.
     #[serde(rename = "x", default, skip_serializing_if = "Vec::is_empty")]
     pub cut: Vec<String>,
+    /// Fields that the org keeps in another form than they were sent in, unchanged since.
+    #[serde(rename = "z", default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<String>,
     /// So many more fields to be written than there was room for.
     #[serde(rename = "n", default, skip_serializing_if = "is_zero")]
     pub more_fields: u32,
@@ -148,6 +155,7 @@ impl AuditTrail {
             shared: None,
             fields: Vec::new(),
             cut: Vec::new(),
+            kept: Vec::new(),
             more_fields: 0,
         }
     }
@@ -168,6 +176,8 @@ impl AuditTrail {
                 self.more_fields += 1;
             } else if self.cut.len() > 1 {
                 self.cut.pop();
+            } else if self.kept.len() > 1 {
+                self.kept.pop();
             } else {
                 // Only names full of characters that JSON escapes come here.
                 self = Self::new("", self.origin, "", None);
@@ -205,10 +215,24 @@ impl Hasher {
         self.digits(text, VALUE_DIGITS)
     }
 
-    fn digits(&self, text: &str, count: usize) -> String {
+    /// Of a field's name, whatever its case.
+    pub(crate) fn tag(&self, field: &str) -> u32 {
+        let tag = self.sign(&field.to_ascii_lowercase());
+        u32::from_be_bytes([tag[0], tag[1], tag[2], tag[3]])
+    }
+
+    /// Of a value as it is sent or answered, in few bytes.
+    pub(crate) fn digest(&self, value: &Value) -> Digest {
+        self.sign(&value.to_string()).first_chunk().copied().unwrap_or_default()
+    }
+
+    fn sign(&self, text: &str) -> [u8; 8] {
         let tag = hmac::sign(&self.0, text.as_bytes());
-        let first = tag.as_ref().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
-        let mut digits = format!("{first:016x}");
+        tag.as_ref().first_chunk().copied().unwrap_or_default()
+    }
+
+    fn digits(&self, text: &str, count: usize) -> String {
+        let mut digits = format!("{:016x}", u64::from_be_bytes(self.sign(text)));
         digits.truncate(count);
         digits
     }

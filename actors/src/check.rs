@@ -9,8 +9,9 @@ use orgpipe_reconcile::{describe::Describe, lookup};
 use orgpipe_salesforce::{
     failure::CallError,
     http::HttpClient,
+    limits::{COLUMNS_URL_BYTES_MAX, QUERY_URL_BYTES_MAX, QUERY_URL_BYTES_REFUSED},
     rest::{describe, query, versions},
-    soql::Select,
+    soql::{Select, encoded_len},
 };
 use orgpipe_store::Lane;
 use serde_json::Value;
@@ -111,7 +112,9 @@ async fn org(settings: Arc<OrgSettings>, http: HttpClient, clock: Clock) -> Vec<
     let mut problems = Vec::new();
     for sync in &settings.syncs {
         let place = format!("{place}, sync {}", sync.name);
-        if let Err(error) = readable(&api, sync).await {
+        if let Some(problem) = too_long(&place, sync) {
+            problems.push(problem);
+        } else if let Err(error) = readable(&api, sync).await {
             problems.push(of_object(&api, &place, &settings.namespace, sync.mapping.object(), &error).await);
         }
         match target(&api, sync).await {
@@ -198,14 +201,38 @@ async fn unserved(api: &OrgApi, pinned: &str) -> Result<Option<Problem>, StepErr
 
 /// Whether the record's fields that the sync reads can be read.
 async fn readable(api: &OrgApi, sync: &SyncSettings) -> Result<(), StepError> {
-    let condition = sync.refresh.as_ref().and_then(|refresh| refresh.condition.clone()).unwrap_or_default();
-    let soql = Select::from(sync.mapping.object())
-        .fields(sync.mapping.read_fields())
-        .where_raw(&condition)
-        .limit(1)
-        .to_soql();
-    query::page(&api.call(Lane::Live, &query::query(&soql)).await?)?;
+    let select = first_row(sync);
+    let mut parts = vec![select.clone()];
+    if !select.fits(QUERY_URL_BYTES_MAX) {
+        // Whether a field can be read does not depend on the condition.
+        let fields = Select::from(sync.mapping.object()).fields(sync.mapping.read_fields()).limit(1);
+        parts = fields.columns(COLUMNS_URL_BYTES_MAX);
+        parts.push(select.bare());
+    }
+    for part in parts {
+        query::page(&api.call(Lane::Live, &query::query(&part.to_soql())).await?)?;
+    }
     Ok(())
+}
+
+/// The statement that reads one record as the refresh does.
+fn first_row(sync: &SyncSettings) -> Select {
+    let condition = sync.refresh.as_ref().and_then(|refresh| refresh.condition.clone()).unwrap_or_default();
+    Select::from(sync.mapping.object()).fields(sync.mapping.read_fields()).where_raw(&condition).limit(1)
+}
+
+/// What cannot be asked for in parts: a condition that leaves no room in the request's address.
+fn too_long(place: &str, sync: &SyncSettings) -> Option<CheckProblem> {
+    let bytes = encoded_len(&first_row(sync).bare().to_soql());
+    if bytes <= QUERY_URL_BYTES_REFUSED {
+        return None;
+    }
+    let message = format!(
+        "with `refresh.where` the query takes {bytes} bytes in the request's address, and there is room for \
+         {QUERY_URL_BYTES_REFUSED}"
+    );
+    let hint = "Shorten it: put the condition into a formula field of the object, and compare that.";
+    Some(CheckProblem::new(place, message, hint))
 }
 
 async fn target(api: &OrgApi, sync: &SyncSettings) -> Result<Describe, StepError> {

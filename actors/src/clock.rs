@@ -71,6 +71,13 @@ impl governor::clock::Clock for Clock {
     }
 }
 
+/// A time as Salesforce answers it, `2026-01-31T10:00:00.000+0000`, in Unix milliseconds.
+pub(crate) fn instant_ms(text: &str) -> Option<u64> {
+    let zoned = DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%#z")
+        .or_else(|_| DateTime::parse_from_rfc3339(text));
+    u64::try_from(zoned.ok()?.timestamp_millis()).ok()
+}
+
 /// Unix milliseconds as a time.
 pub(crate) fn time(unix_ms: u64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(i64::try_from(unix_ms).unwrap_or(i64::MAX)).unwrap_or_default()

@@ -258,7 +258,13 @@ fn begun(subject: &Subject, fate: Fate, target: &str, key: &str, number: u64) ->
             ));
         }
         Some(Found::One(id)) if fate == Fate::Unchanged => {
-            story.push(format!("The record with the key `{key}` is {id}, which held all of it."));
+            let all = "which held all of it";
+            let how = if trail.kept.is_empty() {
+                String::new()
+            } else {
+                ", as far as the org keeps it as it was sent".to_owned()
+            };
+            story.push(format!("The record with the key `{key}` is {id}, {all}{how}."));
         }
         Some(Found::One(id)) => story.push(format!("The record with the key `{key}` is {id}.")),
         // Nothing is written for a record that yields to another one.
@@ -282,6 +288,13 @@ fn begun(subject: &Subject, fate: Fate, target: &str, key: &str, number: u64) ->
             fields.push(format!("and {} more", trail.more_fields));
         }
         story.push(format!("To be written: {}.", fields.join(", ")));
+    }
+    if !trail.kept.is_empty() {
+        let fields = trail.kept.join(", ");
+        story.push(format!(
+            "Not written again: {fields}. The org keeps what was sent there last in a form of its own, and that is unchanged \
+             since."
+        ));
     }
     if !trail.cut.is_empty() {
         story.push(format!("Cut to the field's length: {}.", trail.cut.join(", ")));

@@ -14,7 +14,7 @@
 //!
 //! Layers, from the bottom; none imports upward or sideways (`tests/tidy` holds it):
 //!
-//! 1. leaves beside this file: clock, retry, failpoint, settings, contract, queue entries, audit trail, priority, problem,
+//! 1. leaves beside this file: clock, retry, failpoint, settings, contract, queue entries, audit trail, fingerprint, priority, problem,
 //!    receipt, severity
 //! 2. `runtime/`: how actors run, whatever they do
 //! 3. `vendor/`: the vendor's look-up API and webhook
@@ -36,6 +36,7 @@ mod deliver;
 mod doctor;
 mod explain;
 mod failpoint;
+mod fingerprint;
 mod forecast;
 mod org;
 mod priority;

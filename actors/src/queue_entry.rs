@@ -87,6 +87,9 @@ pub(crate) struct ChangeEntry {
     pub target_id: Option<String>,
     /// The fields that differ, external ID not among them; `null` empties a field.
     pub fields: Row,
+    /// What is remembered of the record's other fields, by the look that it was decided with; as `Fingerprint` writes it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub fingerprint: String,
     /// The source record it was made for.
     pub source_id: String,
     /// Why it was asked for.
@@ -140,6 +143,9 @@ pub(crate) struct JobEntry {
     pub opened_ms: u64,
     /// Sequence number and key of each uploaded row, in order.
     pub rows: Vec<(u64, String)>,
+    /// The fields in the file; none if it was opened by a version that did not store them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Vec<String>>,
 }
 
 /// An entry that cannot be read back: written by a newer version, or damaged.

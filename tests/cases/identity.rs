@@ -41,6 +41,74 @@ async fn events_whose_times_jump_back_are_a_gap_with_a_receipt() {
     }
 }
 
+/// What the receipts of an org say, once there is one.
+async fn receipt(rig: &Rig) -> Value {
+    eventually("a receipt", async || {
+        let url = format!("{}/api/v1/orgs/acme/receipts", rig.admin);
+        let receipts: Value = reqwest::get(url).await.ok()?.json().await.ok()?;
+        receipts["receipts"].as_array()?.first().cloned()
+    })
+    .await
+}
+
+/// The same when all times are later: the last stored event, asked for once more, does not come. `new`: how many events are
+/// published under the new replay IDs, which begin at `from` and pass the stored one.
+#[actix_rt::test]
+async fn replay_ids_that_began_anew_and_passed_the_stored_one_are_a_gap_with_a_receipt() {
+    for (from, new) in [(1, 40), (2, 60)] {
+        let mut rig = Rig::acme(false).await;
+        publish(&rig, 0, &[]);
+        rig.ledger("acme", json!({ "written": 1 })).await;
+        rig.org("acme").restart_replay_ids(from);
+        for n in 1..3 {
+            publish(&rig, n, &[]);
+            rig.ledger("acme", json!({ "written": n + 1, "open": 0 })).await;
+        }
+        rig.kill().await;
+        // They are not contiguous, so which events are passed over is chance; that some are is not.
+        rig.org("acme").restart_replay_ids(from);
+        for n in 3..3 + new {
+            publish(&rig, n, &[]);
+        }
+        rig.start().await;
+        for n in 3..3 + new {
+            eventually(&format!("{from} {new}: K{n}"), async || rig.enrichment("acme", &format!("K{n}")))
+                .await;
+        }
+        let receipt = receipt(&rig).await;
+        assert_eq!(receipt["reason"], "replay_broken", "{from} {new}: {receipt}");
+    }
+}
+
+/// Kills, stops and hours without an event are none: each event counts once, and nothing is read for a gap.
+#[actix_rt::test]
+async fn replay_ids_that_go_on_are_no_gap_and_no_event_counts_twice() {
+    let mut rig = Rig::acme(false).await;
+    let mut records_in = 0;
+    for (round, events) in [1, 2, 0, 3, 1, 0, 5].into_iter().enumerate() {
+        for n in 0..events {
+            publish(&rig, 10 * round + n, &[]);
+        }
+        records_in += events;
+        if round % 2 == 0 {
+            rig.ledger("acme", json!({ "records_in": records_in, "open": 0 })).await;
+            rig.kill().await;
+            // While it is down, too.
+            publish(&rig, 10 * round + 9, &[]);
+            records_in += 1;
+            rig.start().await;
+            rig.subscribed("acme").await;
+        } else {
+            rig.terminate().await;
+            rig.start().await;
+        }
+    }
+    rig.ledger("acme", json!({ "records_in": records_in, "written": records_in, "open": 0 })).await;
+    let url = format!("{}/api/v1/orgs/acme/receipts", rig.admin);
+    let receipts: Value = reqwest::get(url).await.expect("an answer").json().await.expect("JSON");
+    assert_eq!(receipts["receipts"], json!([]));
+}
+
 #[actix_rt::test]
 async fn a_data_directory_that_is_deleted_while_it_runs_ends_the_service() {
     let harms: [fn(&Rig); 2] = [

@@ -10,5 +10,7 @@ mod neighbours;
 mod refusals;
 #[path = "../support/mod.rs"]
 mod support;
+mod target;
 mod unchanged;
+mod wide;
 mod words;

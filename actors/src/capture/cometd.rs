@@ -11,18 +11,14 @@
 //! Invariant: the state machine is told that events are stored only once commit A with their position is on disk, and
 //! it asks for more only then.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use actix::{
     Actor, ActorContext as _, AsyncContext as _, Context, Handler, WrapFuture as _, fut::ActorFutureExt as _,
 };
 use orgpipe_salesforce::{
     cometd::{
-        Action, Batch, Event, Failure, Input, Report, StartFrom, Wanted,
+        Action, Batch, Failure, Input, Report, StartFrom, Wanted,
         options::Options,
         session::{Session, Stage, step},
     },
@@ -31,9 +27,9 @@ use orgpipe_salesforce::{
 use orgpipe_store::{Appended, StoreError};
 
 use super::{
-    continuity::{self, Mark},
+    continuity::{Continuity, LastTwo, Mark},
     gap_recovery,
-    requests::{self, position_ms, published_ms},
+    requests::{self, position_ms},
 };
 use crate::{
     failpoint::Point,
@@ -65,8 +61,8 @@ pub(crate) struct CometdActor {
     link: OrgLink,
     /// Channels that deliver.
     delivering: BTreeSet<String>,
-    /// The last event of each channel that was stored, as far as it says when it was published.
-    last: BTreeMap<String, Mark>,
+    /// How far each channel is.
+    continuity: Continuity,
     /// Not before this time since the start is it stored again that they were heard of.
     heard_again: Duration,
     stopping: bool,
@@ -75,9 +71,9 @@ pub(crate) struct CometdActor {
 impl CometdActor {
     /// A subscription to every channel of the org's syncs, going on from the stored positions.
     pub(crate) fn new(org: Arc<OrgContext>, link: OrgLink) -> Self {
-        let (delivering, last) = (BTreeSet::new(), BTreeMap::new());
+        let (delivering, continuity) = (BTreeSet::new(), Continuity::default());
         let heard_again = Duration::ZERO;
-        Self { org, session: None, login: None, link, delivering, last, heard_again, stopping: false }
+        Self { org, session: None, login: None, link, delivering, continuity, heard_again, stopping: false }
     }
 
     fn feed(&mut self, input: Input, context: &mut Context<Self>) {
@@ -123,8 +119,7 @@ impl CometdActor {
             }
             Action::Report(report) => {
                 if let Report::Gap { channel, .. } = &report {
-                    // What is retained comes from its beginning.
-                    self.last.remove(channel);
+                    self.continuity.forget(channel);
                     self.note_gap(vec![channel.clone()], context);
                 }
                 self.note(report);
@@ -171,16 +166,17 @@ impl CometdActor {
         }));
     }
 
-    fn store(&mut self, request: u64, batches: Vec<Batch>, context: &mut Context<Self>) {
+    fn store(&mut self, request: u64, mut batches: Vec<Batch>, context: &mut Context<Self>) {
         let org = Arc::clone(&self.org);
         let (now_ms, org_now_ms) = (org.clock.now_ms(), org.api.time().now_ms());
+        let (broken, last_two) = self.continuity.follow(&mut batches);
         let news: Vec<(String, u64, Option<u64>)> = batches
             .iter()
             .map(|batch| (batch.channel.clone(), batch.events.len() as u64, position_ms(batch, org_now_ms)))
             .collect();
-        let broken = self.broken(&batches);
         let own_user = self.login.as_ref().map(|login| login.token.user_id.as_str());
-        let came = requests::read(&org.settings, own_user, batches, now_ms, org_now_ms);
+        let mut came = requests::read(&org.settings, own_user, batches, now_ms, org_now_ms);
+        came.append.positions.extend(last_two);
         // Channels with a gap of which the session knows nothing.
         let gaps: Vec<String> = came.overflows.keys().chain(&broken).cloned().collect();
         let commit = async move {
@@ -224,28 +220,6 @@ impl CometdActor {
             };
             actor.feed(input, context);
         }));
-    }
-
-    /// The channels whose events do not go on from where they were; remembers where they are now.
-    fn broken(&mut self, batches: &[Batch]) -> Vec<String> {
-        let mark = |event: &Event| {
-            Some(Mark {
-                replay_id: event.replay_id.filter(|id| *id >= 0)?,
-                published_ms: published_ms(event)?,
-            })
-        };
-        let mut broken = Vec::new();
-        for Batch { channel, events, .. } in batches {
-            let (first, last) = (events.first().and_then(mark), events.last().and_then(mark));
-            let before = match last {
-                Some(last) => self.last.insert(channel.clone(), last),
-                None => self.last.get(channel).copied(),
-            };
-            if before.zip(first).is_some_and(|(before, first)| continuity::is_broken(before, first)) {
-                broken.push(channel.clone());
-            }
-        }
-        broken
     }
 
     fn renew(&mut self, stale: bool, context: &mut Context<Self>) {
@@ -360,7 +334,7 @@ async fn begin(org: &OrgContext, channel: &str) -> Result<StartFrom, StoreError>
 }
 
 /// The channels with the stored positions, and the last event of each.
-async fn wanted(org: &OrgContext) -> Result<(Vec<Wanted>, BTreeMap<String, Mark>), StoreError> {
+async fn wanted(org: &OrgContext) -> Result<(Vec<Wanted>, Continuity), StoreError> {
     let mut past_retention = Vec::new();
     for channel in org.settings.channels() {
         if gap_recovery::was_past_retention(org, &channel).await? {
@@ -370,20 +344,27 @@ async fn wanted(org: &OrgContext) -> Result<(Vec<Wanted>, BTreeMap<String, Mark>
     if !past_retention.is_empty() {
         gap_recovery::note_gap(org, past_retention, GapReason::PastRetention, Vec::new()).await?;
     }
-    let (mut wanted, mut last) = (Vec::new(), BTreeMap::new());
+    let (mut wanted, mut continuity) = (Vec::new(), Continuity::default());
     for channel in org.settings.channels() {
-        let position = org.store.bytes(Position::ReplayId(&channel)).await?;
+        let mut position = org.store.bytes(Position::ReplayId(&channel)).await?;
         let published = org.store.number(Position::Published(&channel)).await?.filter(|_| position.is_some());
         let now_ms = org.clock.now_ms();
         org.board.subscription(now_ms, |all| all.wanted(&channel, published, now_ms));
         let replay_id = position.as_ref().and_then(|id| std::str::from_utf8(id).ok()?.parse().ok());
         if let Some((replay_id, published_ms)) = replay_id.zip(published) {
-            last.insert(channel.clone(), Mark { replay_id, published_ms });
+            continuity.stored(&channel, Mark { replay_id, published_ms });
+        }
+        if let Some(stored) = &mut position
+            && let Some(Ok(two)) = org.store.json::<LastTwo>(Position::LastTwo(&channel)).await?
+            && let Some(before) = two.begin(stored, org.api.time().now_ms())
+        {
+            *stored = before;
+            continuity.comes_again(&channel, two);
         }
         let start = begin(org, &channel).await?;
         wanted.push(Wanted { channel, position, start });
     }
-    Ok((wanted, last))
+    Ok((wanted, continuity))
 }
 
 impl Actor for CometdActor {
@@ -393,8 +374,8 @@ impl Actor for CometdActor {
         let org = Arc::clone(&self.org);
         let read = async move { wanted(&org).await };
         context.spawn(read.into_actor(self).map(|wanted, actor, context| match wanted {
-            Ok((wanted, last)) if !actor.stopping => {
-                actor.last = last;
+            Ok((wanted, continuity)) if !actor.stopping => {
+                actor.continuity = continuity;
                 actor.session =
                     Some(Session::new(wanted, Options { leave_within: LEAVE_WITHIN, ..Options::default() }));
                 actor.feed(Input::Start, context);

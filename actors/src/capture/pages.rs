@@ -7,15 +7,17 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, SecondsFormat};
+use chrono::SecondsFormat;
 use orgpipe_reconcile::row;
-use orgpipe_salesforce::{error::ErrorClass, failure::CallError, rest::query, soql::Select};
+use orgpipe_salesforce::{
+    error::ErrorClass, failure::CallError, limits::QUERY_URL_BYTES_MAX, rest::query, soql::Select,
+};
 use orgpipe_store::{BODY_BYTES_MAX, Lane, NewRequest};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    clock::time,
+    clock::{instant_ms, time},
     org::{
         context::OrgContext,
         describe::{blame, readable},
@@ -87,7 +89,7 @@ impl Cursor {
         let changed = match &self.changed {
             None => None,
             Some(changed) => {
-                let stamp = row::get(last, STAMP).and_then(Value::as_str).and_then(instant)?;
+                let stamp = row::get(last, STAMP).and_then(Value::as_str).and_then(instant_ms)?;
                 Some(Changed { since_ms: changed.since_ms, stamp: literal(stamp) })
             }
         };
@@ -112,6 +114,16 @@ pub(super) fn statement(sync: &SyncSettings, condition: &str, cursor: &Cursor) -
     cursor.select(sync.mapping.object(), condition).fields(sync.mapping.read_fields())
 }
 
+/// What of it has room in a URL. Rows without all that is wanted of them are read once more when they are looked up.
+fn in_a_url(select: &Select, cursor: &Cursor) -> Select {
+    let stamped = |select: Select| match cursor.changed {
+        Some(_) => select.fields(["Id", STAMP]),
+        None => select,
+    };
+    let whole = stamped(select.clone());
+    if whole.fits(QUERY_URL_BYTES_MAX) { whole } else { stamped(select.bare()) }
+}
+
 /// Reads the page behind a cursor, without the fields that cannot be read. Salesforce may cut it into shorter ones and
 /// forgets cursors as it likes: then the records at hand are a page, and the next one begins behind them.
 pub(super) async fn read(
@@ -134,10 +146,7 @@ async fn read_whole(
     let pages = org.vendor().pages;
     let _turn = pages.acquire().await;
     let read_ms = org.clock.now_ms();
-    let mut select = statement(sync, condition, cursor).limit(PAGE);
-    if cursor.changed.is_some() {
-        select = select.fields([STAMP]);
-    }
+    let select = in_a_url(&statement(sync, condition, cursor).limit(PAGE), cursor);
     let mut page = query::page(&org.api.call(Lane::Refresh, &query::query(&select.to_soql())).await?)?;
     let (mut rows, mut calls, mut cut) = (page.records, 1, false);
     while let Some(url) = page.next.take() {
@@ -279,13 +288,6 @@ pub(super) fn id_of(row: &Row) -> Option<String> {
 /// A time as SOQL writes it.
 fn literal(unix_ms: u64) -> String {
     time(unix_ms).to_rfc3339_opts(SecondsFormat::Millis, true)
-}
-
-/// A time as Salesforce answers it, `2026-01-31T10:00:00.000+0000`.
-fn instant(text: &str) -> Option<u64> {
-    let zoned = DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%#z")
-        .or_else(|_| DateTime::parse_from_rfc3339(text));
-    u64::try_from(zoned.ok()?.timestamp_millis()).ok()
 }
 
 #[cfg(test)]

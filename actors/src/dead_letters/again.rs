@@ -110,6 +110,7 @@ mod tests {
             operation: Operation::Upsert,
             target_id: None,
             fields: Row::new(),
+            fingerprint: String::new(),
             source_id: A.into(),
             origin: Origin::Refresh,
             gap: None,

@@ -4,13 +4,12 @@
 //! their record; what the calls for it will come to. Not here: what follows from it (`verdict`, `orphans`).
 
 use std::{
-    cell::{Cell, Ref, RefCell},
+    cell::{Ref, RefCell},
     collections::BTreeMap,
     sync::Arc,
     time::Duration,
 };
 
-use futures_util::future::join_all;
 use orgpipe_reconcile::{
     Mapping, RecordProblem,
     describe::Describe,
@@ -18,19 +17,18 @@ use orgpipe_reconcile::{
     matching::{Existing, KEYS_MAX, Match, take_children},
 };
 use orgpipe_salesforce::{
-    failure::CallError,
-    limits::{IN_LIST_MAX, QUERY_URL_BYTES_MAX},
-    rest::{describe, query},
+    limits::{COLUMNS_URL_BYTES_MAX, IN_LIST_MAX},
+    rest::describe,
     soql::{Select, quote},
 };
 
 use super::{
     batch::{Asked, Job, id_of},
-    culprit::{may_be_one_records, problem},
+    select::{Calls, Selected, Unreadable, is_unreadable, select_among, select_in},
 };
 use crate::{
+    fingerprint::{CHANGED_AT, CHANGED_BY},
     org::{
-        api::gate::Reservation,
         context::OrgContext,
         describe::describe_target,
         schemas::{self, Target},
@@ -42,54 +40,11 @@ use crate::{
 // Otherwise one query as it is planned here would be two as it is sent.
 const _: () = assert!(KEYS_MAX <= IN_LIST_MAX);
 
-/// How often in a row a batch has waited when an answer that cannot be read is held against the record that it is about, if
-/// the org's answers about others can be read. Before, the org or a proxy may mend it.
-const UNREADABLE_TRIES: u32 = 3;
-
 /// Reads from one org.
 pub(super) struct Fetcher {
     org: Arc<OrgContext>,
     /// By sync, under which name the targets are read with the record, and when that was read; `None` if they cannot.
     relationships: RefCell<BTreeMap<String, (Duration, Option<String>)>>,
-}
-
-/// The API calls of one batch.
-#[derive(Debug)]
-pub(super) struct Calls {
-    reservation: Reservation,
-    made: Cell<u64>,
-    /// How often in a row batches of its kind could not be decided.
-    tries: u32,
-}
-
-impl Calls {
-    /// How many were made so far.
-    pub(super) fn made(&self) -> u64 {
-        self.made.get()
-    }
-
-    /// One more is made: from this reservation.
-    fn next(&self) -> &Reservation {
-        self.made.set(self.made.get() + 1);
-        &self.reservation
-    }
-}
-
-/// What a selection came to.
-#[derive(Debug, Default)]
-struct Selected {
-    rows: Vec<Row>,
-    /// Literals that the org refuses to be asked about, and why.
-    refused: BTreeMap<String, RecordProblem>,
-}
-
-/// What becomes of a selection when an answer cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unreadable {
-    /// It is asked for in halves.
-    Halved,
-    /// It fails: there is another way.
-    Told,
 }
 
 /// Targets that were read with their records.
@@ -131,8 +86,7 @@ impl Fetcher {
     }
 
     async fn set_aside(&self, job: &Job, calls: usize, tries: u32) -> Result<Calls, StepError> {
-        let reservation = self.org.api.reserve(job.origin, calls).await?;
-        Ok(Calls { reservation, made: Cell::new(0), tries })
+        Ok(Calls::new(self.org.api.reserve(job.origin, calls).await?, tries))
     }
 
     /// Fetches the rows that the requests did not bring along, and with them the targets that hang on them.
@@ -152,21 +106,25 @@ impl Fetcher {
         let mapping = &job.sync.mapping;
         let target = self.known(mapping.target());
         let writes = |field: &String| target.as_ref().is_none_or(|target| target.writes(field));
+        let alone = Select::from(mapping.object()).fields(mapping.read_fields());
         let children = hanging.as_ref().map(|name| {
             let fields = ["Id".to_owned(), mapping.external_id_field().to_owned()];
             Select::from(name)
                 .fields(fields)
-                .fields(mapping.target_fields().into_iter().filter(writes))
+                .fields(self.compared(mapping.target()).filter(writes))
+                .fields(changed_by(target.as_ref()))
                 .as_field()
         });
-        let alone = Select::from(mapping.object()).fields(mapping.read_fields());
-        let with_children = children.map(|children| alone.clone().fields([children]));
+        // Targets with very many fields have no room beside the records, and are found by their external IDs.
+        let with_children = children
+            .map(|children| alone.clone().fields([children]))
+            .filter(|whole| whole.fits(COLUMNS_URL_BYTES_MAX));
         let literals: Vec<String> = missing.iter().map(|id| quote(id)).collect();
-        let read_alone = self.select_among(calls, &alone, "Id", &literals, Unreadable::Halved);
+        let read_alone = select_among(&self.org, calls, &alone, "Id", &literals, Unreadable::Halved);
         let (selected, hanging) = match &with_children {
             None => (read_alone.await?, None),
             Some(select) => {
-                match self.select_among(calls, select, "Id", &literals, Unreadable::Told).await {
+                match select_among(&self.org, calls, select, "Id", &literals, Unreadable::Told).await {
                     // A record with more targets than a page holds: those are found by their external IDs.
                     Err(error) if is_unreadable(&error) => (read_alone.await?, None),
                     selected => (selected?, hanging),
@@ -199,7 +157,8 @@ impl Fetcher {
         let field = mapping.external_id_field();
         let select = Select::from(mapping.target())
             .fields(["Id".to_owned(), field.to_owned()])
-            .fields(mapping.target_fields().into_iter().filter(|field| target.writes(field)));
+            .fields(self.compared(mapping.target()).filter(|field| target.writes(field)))
+            .fields(changed_by(Some(target)));
         let stale = self.ended().await? != children.ended;
         let mut found = if stale { Vec::new() } else { children.rows };
         let identity = Identity::of(&target.describe, field);
@@ -209,7 +168,8 @@ impl Fetcher {
         if !missing.is_empty() {
             let literal = |key: &String| if identity.is_number() { identity.key(key) } else { quote(key) };
             let literals: Vec<String> = missing.iter().map(literal).collect();
-            let selected = self.select_among(calls, &select, field, &literals, Unreadable::Halved).await?;
+            let selected =
+                select_among(&self.org, calls, &select, field, &literals, Unreadable::Halved).await?;
             found.extend(selected.rows);
             let by_literal = |key: &String| Some((key.clone(), selected.refused.get(&literal(key))?.clone()));
             refused = missing.iter().filter_map(by_literal).collect();
@@ -238,7 +198,7 @@ impl Fetcher {
             .fields(["Id", mapping.external_id_field()])
             .fields(written.filter(|field| target.writes(field)));
         let ids: Vec<String> = asked.iter().map(|asked| asked.id.clone()).collect();
-        Ok(by_id(self.select_in(calls, &select, "Id", &ids).await?.rows))
+        Ok(by_id(select_in(&self.org, calls, &select, "Id", &ids).await?.rows))
     }
 
     /// What is known of the target's fields, described anew if that is too long ago.
@@ -287,94 +247,22 @@ impl Fetcher {
         self.org.schemas.fresh(object, self.org.clock.monotonic())
     }
 
+    /// The fields that any sync writes to this target. All of them are read wherever one of them is compared, so that what
+    /// another sync sent is seen before this one writes to the record.
+    fn compared(&self, target: &str) -> impl Iterator<Item = String> {
+        let syncs = self.org.settings.syncs.iter().filter(move |sync| sync.mapping.target() == target);
+        syncs.flat_map(|sync| sync.mapping.target_fields())
+    }
+
     async fn ended(&self) -> Result<u64, StepError> {
         Ok(self.org.store.progress().await?.ended_changes)
     }
-
-    /// All records whose `field` of text is one of `values`.
-    async fn select_in(
-        &self,
-        calls: &Calls,
-        select: &Select,
-        field: &str,
-        values: &[String],
-    ) -> Result<Selected, StepError> {
-        let literals: Vec<String> = values.iter().map(|value| quote(value)).collect();
-        self.select_among(calls, select, field, &literals, Unreadable::Halved).await
-    }
-
-    /// All records whose `field` is one of these literals, over as many queries as URL and list lengths ask for. They are
-    /// under way together, as far as the org's gate lets them. A query that is refused for good or whose answer cannot be
-    /// read is asked in halves until the literal that it is due to stands alone.
-    async fn select_among(
-        &self,
-        calls: &Calls,
-        select: &Select,
-        field: &str,
-        literals: &[String],
-        unreadable: Unreadable,
-    ) -> Result<Selected, StepError> {
-        let may_be_one_records = |error: &StepError| {
-            may_be_one_records(error) || is_unreadable(error) && unreadable == Unreadable::Halved
-        };
-        let parts =
-            literals.chunks(KEYS_MAX).flat_map(|keys| select.chunks(field, keys, QUERY_URL_BYTES_MAX));
-        let mut parts: Vec<Vec<String>> = parts.map(<[String]>::to_vec).collect();
-        let (mut selected, mut answered, mut culprits) = (Selected::default(), false, Vec::new());
-        while !parts.is_empty() {
-            let asked = parts.iter().map(|part| self.query(calls, select.clone().where_among(field, part)));
-            let answers = join_all(asked).await;
-            for (mut part, answer) in std::mem::take(&mut parts).into_iter().zip(answers) {
-                match answer {
-                    Ok(rows) => {
-                        answered = true;
-                        selected.rows.extend(rows);
-                    }
-                    Err(error) if !may_be_one_records(&error) => return Err(error),
-                    Err(_) if part.len() > 1 => {
-                        let second = part.split_off(part.len() / 2);
-                        parts.extend([part, second]);
-                    }
-                    Err(error) if is_unreadable(&error) && calls.tries < UNREADABLE_TRIES => {
-                        return Err(error);
-                    }
-                    Err(error) => culprits.extend(part.pop().map(|literal| (literal, error))),
-                }
-            }
-        }
-        let Some((_, error)) = culprits.first() else { return Ok(selected) };
-        // Nobody's fault but the statement's, or the org's, unless the org answers it for another value.
-        if !answered
-            && self.query(calls, select.clone().where_among(field, &[unknown(&literals[0])])).await.is_err()
-        {
-            tracing::debug!(org = self.org.id(), field, "no value is answered: {error}");
-            let (_, error) = culprits.swap_remove(0);
-            return Err(error);
-        }
-        selected.refused =
-            culprits.iter().map(|(literal, error)| (literal.clone(), problem(field, error))).collect();
-        Ok(selected)
-    }
-
-    async fn query(&self, calls: &Calls, select: Select) -> Result<Vec<Row>, StepError> {
-        let (mut rows, mut call) = (Vec::new(), query::query(&select.to_soql()));
-        loop {
-            let page = query::page(&self.org.api.call_reserved(calls.next(), &call).await?)?;
-            rows.extend(page.records);
-            let Some(next) = page.next else { return Ok(rows) };
-            call = query::next(&next);
-        }
-    }
 }
 
-/// Too large, cut off or garbled: if not by a proxy, by a value of one of the records.
-fn is_unreadable(error: &StepError) -> bool {
-    matches!(error, StepError::Call(CallError::Unreadable { .. }))
-}
-
-/// A literal of the same kind that no record has.
-fn unknown(literal: &str) -> String {
-    if literal.starts_with('\'') { quote("000000000000000AAA") } else { "-1".to_owned() }
+/// Who changed a record of the target last, and when, as far as it has such fields.
+fn changed_by(target: Option<&Target>) -> impl Iterator<Item = &'static str> {
+    let has = move |field: &&str| target.is_none_or(|target| target.describe.field(field).is_some());
+    [CHANGED_BY, CHANGED_AT].into_iter().filter(has)
 }
 
 fn by_id(rows: Vec<Row>) -> BTreeMap<String, Row> {

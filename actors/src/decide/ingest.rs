@@ -29,7 +29,6 @@ use super::{
     window::{BYTES_MAX, RequestWindow},
 };
 use crate::{
-    audit_trail::{self, Hasher},
     failpoint::Point,
     org::{
         api::budget::patience,
@@ -38,7 +37,6 @@ use crate::{
         messages::{Arrived, OrgLink, Wakeup},
         part::{Part, State},
         step_error::StepError,
-        store::Position,
     },
     problem::{Hint, Problem},
     queue_entry::Origin,
@@ -125,8 +123,6 @@ pub(crate) struct Ingest {
     fetcher: Fetcher,
     lookups: Lookups,
     freshness: FreshnessGuard,
-    /// `None` until its key has been read.
-    hasher: Option<Arc<Hasher>>,
     /// Which requests are of an org before; `None` until it has been read.
     superseded: Option<SupersededUpTo>,
     scheduler: Scheduler,
@@ -149,7 +145,6 @@ impl Ingest {
             link,
             window,
             freshness,
-            hasher: None,
             superseded: None,
             scheduler: Scheduler::default(),
             prepared: None,
@@ -170,7 +165,7 @@ impl Ingest {
         if prepared.is_none() && next.is_none() {
             return Ok(then);
         }
-        let hasher = self.hasher().await?;
+        let hasher = org.store.hasher().await?;
         let tries = next
             .as_ref()
             .and_then(|(label, _)| label.as_ref())
@@ -278,23 +273,6 @@ impl Ingest {
             self.link.wake(Wakeup::Refresh);
         }
         Ok(())
-    }
-
-    async fn hasher(&mut self) -> Result<Arc<Hasher>, StoreError> {
-        if let Some(hasher) = &self.hasher {
-            return Ok(Arc::clone(hasher));
-        }
-        let org = &self.org;
-        let key = if let Some(key) = org.store.bytes(Position::HashKey).await? {
-            key
-        } else {
-            let key = audit_trail::new_key();
-            org.store.put(vec![Position::HashKey.bytes(key.clone())]).await?;
-            key
-        };
-        let hasher = Arc::new(Hasher::new(&key));
-        self.hasher = Some(Arc::clone(&hasher));
-        Ok(hasher)
     }
 
     /// A batch of this label is decided, or stays on the queue.

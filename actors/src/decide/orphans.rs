@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{
     batch::{Asked, Batch, text},
-    verdict::{change, differing},
+    verdict::{Write, change, differing},
 };
 use crate::{
     audit_trail::{Found, Nothing},
@@ -75,7 +75,9 @@ pub(super) fn handle_deleted(
         let desired = Desired { external_id: own, fields: Row::new(), source_id };
         let target_id = Some(record.id.clone());
         let subjects = vec![record.subject()];
-        settle.changes.push(change(batch, identity, desired, (operation, fields, target_id), subjects));
+        // Nobody looked at its other fields, so nothing is remembered of them any more.
+        let write = Write { operation, fields, target_id, ..Write::default() };
+        settle.changes.push(change(batch, identity, desired, write, subjects));
     }
 }
 

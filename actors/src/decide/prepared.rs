@@ -21,9 +21,11 @@ use orgpipe_store::{Append, Lane, NewRequest, OpenChanges, Settle, units};
 
 use super::{
     batch::{Answer, Asked, Batch, Job},
-    fetch::{ByExternalId, Calls, Children, Fetcher},
+    fetch::{ByExternalId, Children, Fetcher},
     lookup::{Lookups, Pace},
     orphans::{self, Orphans},
+    own_form::Remembered,
+    select::Calls,
     shared_keys::{self, Sharing},
     verdict,
     waiting::Label,
@@ -195,7 +197,9 @@ async fn match_and_diff(
     for wanted in &mut wanted {
         give(org, batch, wanted, (&existing, &open), sharing).await?;
     }
-    verdict::compare(batch, wanted, &existing, &open, &target.describe, settle);
+    let differing = verdict::differing_keys(batch, &wanted, &existing, &open, &target.describe);
+    let remembered = Remembered::read(org, mapping.target(), differing).await?;
+    verdict::compare(batch, wanted, &existing, (&open, &remembered), &target.describe, settle);
     Ok(())
 }
 

@@ -20,9 +20,11 @@ use serde_json::Value;
 use super::{
     batch::Answer,
     batch::{Asked, Batch, id_of},
+    own_form::{OwnForm, Remembered, RememberedOne},
 };
 use crate::{
     audit_trail::{Answered, FieldDiff, Found, Hasher, Nothing, SharedWith},
+    fingerprint::Fingerprint,
     queue_entry::{ChangeEntry, Origin, RequestEntry, pack, unpack},
 };
 
@@ -159,13 +161,30 @@ fn answered(hasher: &Hasher, answer: &Answer) -> Answered {
     Answered { hash: hasher.answer(&text), at_ms: answer.at_ms, parent: answer.parent.clone() }
 }
 
+/// The keys of records that are there and differ from what is wanted: of those it matters what was sent last.
+pub(super) fn differing_keys(
+    batch: Batch<'_>,
+    wanted: &[Wanted],
+    existing: &Existing<'_>,
+    open: &OpenChanges,
+    describe: &Describe,
+) -> Vec<String> {
+    let identity = Identity::of(describe, batch.mapping.external_id_field());
+    let differs = |one: &&Wanted| match existing.find(&one.desired.external_id) {
+        Match::One(row) => !matches!(diff(&one.desired, Some(row), describe), Ok(Diff::Unchanged)),
+        Match::None | Match::Many(_) => false,
+    };
+    let keys = wanted.iter().filter(differs).map(|one| identity.key(&one.desired.external_id));
+    keys.filter(|key| !open.contains_key(key)).collect()
+}
+
 /// Compares with what the org holds. `open` has what is on egress already, by the external ID's key: what the org holds of
 /// those is about to change, so all fields are written.
 pub(super) fn compare(
     batch: Batch<'_>,
     wanted: Vec<Wanted>,
     existing: &Existing<'_>,
-    open: &OpenChanges,
+    (open, remembered): (&OpenChanges, &Remembered),
     describe: &Describe,
     settle: &mut Settle,
 ) {
@@ -182,14 +201,15 @@ pub(super) fn compare(
             desired.fields.retain(|field, _| !batch.mapping.is_of_record(field));
             desired.source_id = holder;
         }
-        let compared = fields(batch, &desired, existing, open.get(&key), describe);
+        let compared = fields(batch, &desired, existing, (open.get(&key), &remembered.of(&key)), describe);
         let cut = cut_fields(&desired, describe);
         for record in &mut records {
             record.trail.cut.clone_from(&cut);
             match &compared {
-                Ok(Compared { found, differing, .. }) => {
+                Ok(Compared { found, differing, own_form, .. }) => {
                     record.trail.found = Some(found.clone());
                     record.trail.fields.clone_from(differing);
+                    record.trail.kept.clone_from(&own_form.fields);
                 }
                 Err(_) => record.trail.target(&key),
             }
@@ -202,12 +222,15 @@ pub(super) fn compare(
             .partition(|record| matches!(record.trail.shared, Some(SharedWith::Yields(_))));
         let [yielding, holding] = [yielding, holding].map(|records| records.into_iter().map(Asked::subject));
         match compared {
-            Ok(Compared { fields: Some(fields), target_id, .. }) => {
-                let write = (batch.mapping.operation(), fields, target_id);
+            Ok(Compared { fields: Some(fields), target_id, own_form, .. }) => {
+                let fingerprint = own_form.fingerprint.without(batch.hasher, &fields);
+                let operation = batch.mapping.operation();
+                let write = Write { operation, fields, target_id, fingerprint };
                 let subjects = holding.chain(yielding).collect();
                 settle.changes.push(change(batch, identity, desired, write, subjects));
             }
-            Ok(Compared { fields: None, .. }) => {
+            Ok(Compared { fields: None, own_form, .. }) => {
+                settle.fingerprints.extend(own_form.news(batch.mapping.target(), &key));
                 settle.unchanged.extend(holding);
                 settle.no_data.extend(yielding);
             }
@@ -237,13 +260,26 @@ struct Compared {
     fields: Option<Row>,
     /// The record's ID where it is written by that.
     target_id: Option<String>,
+    /// What the org keeps in a form of its own.
+    own_form: OwnForm,
+}
+
+/// What is done to a record of the target.
+#[derive(Debug, Default)]
+pub(super) struct Write {
+    pub operation: Operation,
+    pub fields: Row,
+    /// Its ID where it is written by that.
+    pub target_id: Option<String>,
+    /// What is remembered of its other fields.
+    pub fingerprint: Fingerprint,
 }
 
 fn fields(
     batch: Batch<'_>,
     desired: &Desired,
     existing: &Existing<'_>,
-    open: Option<&Vec<Vec<u8>>>,
+    (open, remembered): (Option<&Vec<Vec<u8>>>, &RememberedOne<'_>),
     describe: &Describe,
 ) -> Result<Compared, RecordProblem> {
     let field = batch.mapping.external_id_field();
@@ -259,22 +295,25 @@ fn fields(
     let hasher = batch.hasher;
     let by_id = batch.mapping.operation() != Operation::Upsert;
     let target_id = existing.filter(|_| by_id).and_then(id_of);
+    let own_form = OwnForm::default();
     if by_id && target_id.is_none() {
         // Nothing to change, and none is made.
-        return Ok(Compared { found: Found::None, differing: Vec::new(), fields: None, target_id });
+        return Ok(Compared { found: Found::None, differing: Vec::new(), fields: None, target_id, own_form });
     }
     if let Some(open) = open {
         let fields = all_fields(desired, describe)?;
         let differing = differing(hasher, &fields, None, describe);
         let fields = Some(over(open, fields));
-        return Ok(Compared { found: Found::Open, differing, fields, target_id });
+        return Ok(Compared { found: Found::Open, differing, fields, target_id, own_form });
     }
     let found = existing.map_or(Found::None, |row| Found::One(id_of(row).unwrap_or_default()));
     Ok(match diff(desired, existing, describe)? {
-        Diff::Unchanged => Compared { found, differing: Vec::new(), fields: None, target_id },
-        Diff::Create(fields) | Diff::Update(fields) => {
+        Diff::Unchanged => Compared { found, differing: Vec::new(), fields: None, target_id, own_form },
+        Diff::Create(mut fields) | Diff::Update(mut fields) => {
+            let own_form = existing.map(|row| remembered.take(hasher, row, &mut fields)).unwrap_or_default();
             let differing = differing(hasher, &fields, existing, describe);
-            Compared { found, differing, fields: Some(fields), target_id }
+            let fields = Some(fields).filter(|fields| existing.is_none() || !fields.is_empty());
+            Compared { found, differing, fields, target_id, own_form }
         }
     })
 }
@@ -315,9 +354,10 @@ pub(super) fn change(
     batch: Batch<'_>,
     identity: Identity,
     desired: Desired,
-    (operation, mut fields, target_id): (Operation, Row, Option<String>),
+    write: Write,
     subjects: Vec<Subject>,
 ) -> NewChange {
+    let Write { operation, mut fields, target_id, fingerprint } = write;
     let lane = lane(batch.origin);
     let key = identity.key(&desired.external_id);
     let target = batch.mapping.target().to_owned();
@@ -334,6 +374,7 @@ pub(super) fn change(
         operation,
         target_id,
         fields,
+        fingerprint: fingerprint.to_text(),
         source_id: desired.source_id,
         origin: batch.origin,
         gap: batch.gap.map(str::to_owned),
@@ -428,7 +469,7 @@ mod tests {
         let wanted = wanted(batch, asked, &answers, &mut settle);
         let wanted = fitting(batch, wanted, &describe(), &mut settle);
         let existing = Existing::new(existing, "External_Id__c", Identity::default());
-        compare(batch, wanted, &existing, open, &describe(), &mut settle);
+        compare(batch, wanted, &existing, (open, &Remembered::default()), &describe(), &mut settle);
         settle
     }
 

@@ -196,14 +196,9 @@ pub(super) async fn open(
     };
     let rows = changes.iter().map(|change| (change.seq, change.key().1.to_owned())).collect();
     let opened_ms = org.clock.now_ms();
-    let entry = JobEntry {
-        v: 1,
-        content_url: info.content_url,
-        external_id_field: field,
-        operation,
-        opened_ms,
-        rows,
-    };
+    let fields = Some(fields_of(&changes));
+    let content_url = info.content_url;
+    let entry = JobEntry { v: 1, content_url, external_id_field: field, operation, opened_ms, rows, fields };
     let seqs: Vec<u64> = changes.iter().map(|change| change.seq).collect();
     org.pass(Point::BeforePutJob);
     org.store.put_job(&info.id, pack(&entry), &seqs).await?;

@@ -5,10 +5,11 @@
 
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
-use orgpipe_store::{Outcome, Resolve};
+use orgpipe_store::{Job, Outcome, Resolve};
 
-use super::window::ChangeWindow;
+use super::{outgoing::Outgoing, sending::Sending, window::ChangeWindow};
 use crate::{
+    audit_trail::Hasher,
     failpoint::Point,
     org::{context::OrgContext, describe::describe_target, step_error::StepError},
     priority::Priority,
@@ -19,12 +20,32 @@ use crate::{
 pub(super) struct Commit {
     org: Arc<OrgContext>,
     window: Rc<RefCell<ChangeWindow>>,
+    /// What will be remembered of the records that are being written.
+    sending: Rc<RefCell<Sending>>,
 }
 
 impl Commit {
     /// Of an org whose changes at hand are in `window`.
     pub(super) fn new(org: Arc<OrgContext>, window: Rc<RefCell<ChangeWindow>>) -> Self {
-        Self { org, window }
+        Self { org, window, sending: Rc::default() }
+    }
+
+    /// These are sent with the fields that they have now.
+    pub(super) async fn sent(&self, changes: &[Outgoing]) -> Result<(), StepError> {
+        let hasher = self.org.store.hasher().await?;
+        self.sending.borrow_mut().sent(&hasher, changes);
+        Ok(())
+    }
+
+    /// Those of a job that was uploaded before a restart.
+    pub(super) fn resumed(&self, hasher: &Hasher, job: &Job) {
+        self.sending.borrow_mut().resumed(hasher, job);
+    }
+
+    /// Nothing became of these, or nobody knows what: they are free again.
+    pub(super) async fn put_back(&self, numbers: Vec<u64>) -> Result<(), StepError> {
+        self.sending.borrow_mut().failed(&numbers);
+        Ok(self.org.store.put_back(numbers).await?)
     }
 
     /// Gives changes their end. `received_ms`: when the oldest of their requests came.
@@ -56,8 +77,9 @@ impl Commit {
         let by = finished_job.as_ref().map_or_else(|| "REST".to_owned(), |job| format!("Bulk job {job}"));
         let at_ms = org.clock.now_ms();
         let changes = self.window.borrow_mut().take(outcomes.iter().map(|(seq, _)| *seq));
+        let fingerprints = self.sending.borrow_mut().ended(&outcomes, org.api.time().now_ms());
         org.pass(Point::BeforeC);
-        org.store.resolve(Resolve { outcomes, finished_job, at_ms, by, changes }).await?;
+        org.store.resolve(Resolve { outcomes, finished_job, at_ms, by, changes, fingerprints }).await?;
         org.pass(Point::AfterC);
         if let Some(received_ms) = received_ms.filter(|_| written > 0) {
             org.board.written(received_ms, org.clock.now_ms());

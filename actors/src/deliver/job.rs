@@ -146,6 +146,7 @@ mod tests {
             operation: orgpipe_reconcile::Operation::Upsert,
             opened_ms: 1_000,
             rows: (0..rows as u64).map(|seq| (seq, seq.to_string())).collect(),
+            fields: None,
         };
         OpenJob {
             id: "750".into(),

@@ -117,6 +117,7 @@ mod tests {
             operation,
             target_id: None,
             fields: Row::new(),
+            fingerprint: String::new(),
             source_id: format!("{parent:04}"),
             origin: Origin::Live,
             gap: None,

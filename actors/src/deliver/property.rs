@@ -327,6 +327,7 @@ impl World {
             operation: Operation::Upsert,
             opened_ms: 0,
             rows: changes.iter().map(|change| (change.seq, change.seq.to_string())).collect(),
+            fields: None,
         };
         let tried = changes.iter().map(|change| (change.seq, change.tried())).collect();
         let ended = EndedJob {
@@ -383,6 +384,7 @@ fn outgoing((seq, record): (u64, &Record)) -> Outgoing {
         operation: Operation::Upsert,
         target_id: None,
         fields: Row::new(),
+        fingerprint: String::new(),
         source_id: format!("{:04}", seq % 40),
         origin: Origin::Live,
         gap: None,

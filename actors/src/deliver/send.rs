@@ -93,7 +93,7 @@ impl Sender {
         if left.is_empty() {
             return made.map(|()| Made::All);
         }
-        self.org.store.put_back(left).await?;
+        self.commit.put_back(left).await?;
         made.map(|()| Made::Some)
     }
 
@@ -158,13 +158,16 @@ impl Sender {
         }
         org.board.write_waits(&target, &ends.waits, ends.again_ms(), moment.now_ms);
         for part in ends.again.into_iter().rev() {
+            if part.iter().any(|change| !change.left_out.is_empty()) {
+                self.commit.sent(&part).await?;
+            }
             waiting.push_front(part);
         }
         if !ends.outcomes.is_empty() {
             self.commit.resolve(ends.outcomes, None, received_ms).await?;
         }
         let Some((numbers, error)) = ends.undecided else { return Ok(()) };
-        org.store.put_back(numbers).await?;
+        self.commit.put_back(numbers).await?;
         Err(error)
     }
 

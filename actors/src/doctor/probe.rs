@@ -17,6 +17,7 @@ use orgpipe_salesforce::{
     error::{ErrorClass, errors_in},
     failure::CallError,
     http::HttpClient,
+    limits::{COLUMNS_URL_BYTES_MAX, QUERY_URL_BYTES_MAX},
     oauth::Token,
     rest::{describe, limits, query},
     soql::Select,
@@ -139,8 +140,18 @@ impl Line<'_> {
     }
 
     async fn any(&mut self, select: Select) -> Result<bool, CallError> {
-        let reply = self.call(&query::query(&select.limit(1).to_soql())).await?;
-        Ok(!query::page(&reply)?.records.is_empty())
+        let select = select.limit(1);
+        let parts = if select.fits(QUERY_URL_BYTES_MAX) {
+            vec![select]
+        } else {
+            select.columns(COLUMNS_URL_BYTES_MAX)
+        };
+        let mut found = false;
+        for part in parts {
+            let reply = self.call(&query::query(&part.to_soql())).await?;
+            found = !query::page(&reply)?.records.is_empty();
+        }
+        Ok(found)
     }
 
     async fn setting(&mut self, needs: &Needs) {

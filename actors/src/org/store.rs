@@ -5,13 +5,20 @@
 //!
 //! Invariant: a position that was cleared reads like one that was never stored.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use orgpipe_store::{
     Append, Appended, Change, Claimed, Counts, DeadLetter, Head, Job, Lane, LedgerRow, OpenChanges, Progress,
     Request, Resolve, Retry, Settle, Settled, Store, StoreError,
 };
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::Mutex;
 
-use crate::queue_entry::{Unreadable, pack, unpack};
+use crate::{
+    audit_trail::{self, Hasher},
+    fingerprint::Fingerprint,
+    queue_entry::{Unreadable, pack, unpack},
+};
 
 /// What is stored of an org beside its queues. Channels and syncs are named as in the settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +29,8 @@ pub(crate) enum Position<'a> {
     ReplayId(&'a str),
     /// When the event of that replay ID was published, Unix milliseconds by the org's clock.
     Published(&'a str),
+    /// The last two events of a channel that were stored, by replay ID and time: JSON.
+    LastTwo(&'a str),
     /// When a channel was heard of last, Unix milliseconds by the org's clock.
     Heard(&'a str),
     /// How far a sync's refresh is: JSON of a run; cleared while there is none.
@@ -51,7 +60,7 @@ pub(crate) enum Position<'a> {
     ApiCalls,
     /// When a Bulk job was being opened, Unix milliseconds.
     BulkOpening,
-    /// Key of the hashes in the ledger.
+    /// Key of the hashes in the ledger and in fingerprints.
     HashKey,
 }
 
@@ -64,6 +73,7 @@ impl Position<'_> {
             Self::Begun(channel) => return format!("begun {channel}"),
             Self::ReplayId(channel) => return format!("channel {channel}"),
             Self::Published(channel) => return format!("channel-time {channel}"),
+            Self::LastTwo(channel) => return format!("channel-last-two {channel}"),
             Self::Heard(channel) => return format!("heard {channel}"),
             Self::Run(sync) => return format!("refresh {sync}"),
             Self::RefreshStarted(sync) => return format!("refresh-started {sync}"),
@@ -109,12 +119,37 @@ impl Position<'_> {
 pub(crate) struct OrgStore {
     store: Store,
     org: String,
+    /// By the stored key, once it was needed; shared by the clones.
+    hasher: Arc<Mutex<Option<Arc<Hasher>>>>,
 }
 
 impl OrgStore {
     /// The part of `store` that belongs to the org of this name.
     pub(crate) fn new(store: Store, org: &str) -> Self {
-        Self { store, org: org.to_owned() }
+        Self { store, org: org.to_owned(), hasher: Arc::default() }
+    }
+
+    /// Makes the org's hashes; its key is made if there is none yet.
+    pub(crate) async fn hasher(&self) -> Result<Arc<Hasher>, StoreError> {
+        let mut known = self.hasher.lock().await;
+        if let Some(hasher) = &*known {
+            return Ok(Arc::clone(hasher));
+        }
+        let key = if let Some(key) = self.bytes(Position::HashKey).await? {
+            key
+        } else {
+            let key = audit_trail::new_key();
+            self.put(vec![Position::HashKey.bytes(key.clone())]).await?;
+            key
+        };
+        Ok(Arc::clone(known.insert(Arc::new(Hasher::new(&key)))))
+    }
+
+    /// A new key, to be stored at once: what was hashed until now is like nothing that comes. To be called while no part
+    /// runs.
+    pub(crate) async fn new_hash_key(&self) -> Moved {
+        *self.hasher.lock().await = None;
+        Position::HashKey.bytes(audit_trail::new_key())
     }
 
     /// How often the store was read, over all orgs.
@@ -180,6 +215,16 @@ impl OrgStore {
         keys: Vec<String>,
     ) -> Result<OpenChanges, StoreError> {
         self.store.open_changes(&self.org, target, keys).await
+    }
+
+    /// What is remembered of these records of a target, by key.
+    pub(crate) async fn fingerprints(
+        &self,
+        target: &str,
+        keys: Vec<String>,
+    ) -> Result<BTreeMap<String, Fingerprint>, StoreError> {
+        let stored = self.store.fingerprints(&self.org, target, keys).await?;
+        Ok(stored.into_iter().map(|(key, bytes)| (key, Fingerprint::from_bytes(&bytes))).collect())
     }
 
     /// Takes changes to be written, by number.

@@ -28,7 +28,11 @@ pub(super) async fn record(org: &OrgContext, org_id: String) -> Result<(), Store
     );
     org.schemas.forget();
     org.board.quarantined(Vec::new());
-    let more =
-        vec![Position::OrgId.bytes(org_id.into_bytes()), Position::SupersededUpTo.number(superseded_up_to)];
+    let more = vec![
+        Position::OrgId.bytes(org_id.into_bytes()),
+        Position::SupersededUpTo.number(superseded_up_to),
+        // A copy has our user's ID, too, and may hold what was written to the other one long ago.
+        org.store.new_hash_key().await,
+    ];
     gap_recovery::note_gap(org, org.settings.channels(), GapReason::OrgChanged, more).await
 }

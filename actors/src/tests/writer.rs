@@ -50,6 +50,7 @@ async fn decide_in(scene: &Scene, lane: Lane, keys: &[&str]) -> Settled {
             origin: Origin::Live,
             received_ms: now_ms,
             gap: None,
+            fingerprint: String::new(),
         }),
     };
     let changes = keys.iter().map(change).collect();

@@ -10,6 +10,9 @@ use std::time::Duration;
 
 /// Records in one sObject Collections request (RESTDOC `resources_composite_sobjects_collections`).
 pub const COLLECTION_RECORDS_MAX: usize = 200;
+/// Records that one request reads by their IDs, named in its body (RESTDOC
+/// `resources_composite_sobjects_collections_retrieve`).
+pub const RETRIEVE_RECORDS_MAX: usize = 2_000;
 /// Characters of one SOQL statement (SOQLDOC, SOQL limits).
 pub const SOQL_CHARS_MAX: usize = 100_000;
 /// Characters of one string literal in a WHERE clause (SOQLDOC, SOQL limits).
@@ -18,6 +21,10 @@ pub const SOQL_LITERAL_CHARS_MAX: usize = 4_000;
 pub const REQUEST_HEAD_BYTES_MAX: usize = 16_384;
 /// Bytes of percent-encoded SOQL we put in one URL: leaves room for a long token and for proxies in between.
 pub const QUERY_URL_BYTES_MAX: usize = 8_000;
+/// Bytes of percent-encoded SOQL beyond which a long token has no room beside it.
+pub const QUERY_URL_BYTES_REFUSED: usize = 12_000;
+/// Of what we put in one URL, what fields take in one of several statements that read the fields of wide records.
+pub const COLUMNS_URL_BYTES_MAX: usize = QUERY_URL_BYTES_MAX / 2;
 /// Values in one IN list of ours; with 18-character ids the URL budget allows little more.
 pub const IN_LIST_MAX: usize = 200;
 
@@ -72,7 +79,8 @@ pub const ASSERTION_SECS: i64 = 180;
 
 const _: () = assert!(BULK_UPLOAD_BYTES_MAX < DOWNLOAD_BYTES_MAX);
 const _: () = assert!(REPLY_BYTES_MAX <= BODIES_BYTES_MAX);
-const _: () = assert!(QUERY_URL_BYTES_MAX * 2 < REQUEST_HEAD_BYTES_MAX);
+const _: () = assert!(QUERY_URL_BYTES_MAX < QUERY_URL_BYTES_REFUSED);
+const _: () = assert!(QUERY_URL_BYTES_REFUSED + 4_000 < REQUEST_HEAD_BYTES_MAX);
 const _: () = assert!(BULK_FIELD_CHARS_MAX < BULK_RECORD_CHARS_MAX);
 const _: () = assert!(BULK_RECORD_CHARS_MAX * 4 < BULK_UPLOAD_BYTES_MAX);
 

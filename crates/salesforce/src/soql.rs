@@ -159,6 +159,44 @@ impl Select {
         soql
     }
 
+    /// Whether the statement takes at most `bytes_max` bytes in a URL.
+    pub fn fits(&self, bytes_max: usize) -> bool {
+        encoded_len(&self.to_soql()) <= bytes_max
+    }
+
+    /// The same statement for no other field than `Id`.
+    pub fn bare(&self) -> Self {
+        Self { fields: Vec::new(), ..self.clone() }
+    }
+
+    /// What it is asked of.
+    pub fn object(&self) -> &str {
+        &self.object
+    }
+
+    /// The names that it selects.
+    pub fn names(&self) -> &[String] {
+        &self.fields
+    }
+
+    /// The statement as several that select a part of its fields each, `Id` with all of them, in at most `bytes_max` bytes for
+    /// the fields of one. A field longer than that has a statement of its own.
+    pub fn columns(&self, bytes_max: usize) -> Vec<Self> {
+        let mut parts: Vec<Vec<String>> = vec![Vec::new()];
+        let mut used = 0;
+        for name in self.fields.iter().filter(|name| !name.eq_ignore_ascii_case("Id")) {
+            let bytes = encoded_len(name) + encoded_len(",");
+            if used + bytes > bytes_max && parts.last().is_some_and(|part| !part.is_empty()) {
+                parts.push(Vec::new());
+                used = 0;
+            }
+            used += bytes;
+            parts.last_mut().into_iter().for_each(|part| part.push(name.clone()));
+        }
+        let one = |part| Self { fields: vec!["Id".to_owned()], ..self.clone() }.fields::<String>(part);
+        parts.into_iter().map(one).collect()
+    }
+
     /// Cuts `literals` so that the statement with `where_among(field, part)` takes at most `bytes_max` bytes in a URL and
     /// no list is longer than [`IN_LIST_MAX`]. A literal too long for the budget gets a part of its own.
     pub fn chunks<'a>(&self, field: &str, literals: &'a [String], bytes_max: usize) -> Vec<&'a [String]> {

@@ -19,6 +19,22 @@ pub const HEAD_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes of a subject's trail; larger ones are refused.
 pub const TRAIL_BYTES_MAX: usize = 1_024;
 
+/// Bytes of one fingerprint; larger ones are refused.
+pub const FINGERPRINT_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of all fingerprints of one org; some of those that are there make room for new ones.
+pub const FINGERPRINTS_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// What is remembered of a record of a target beside its changes, in the place of what was remembered before; opaque here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// Where to, as a change names it.
+    pub target: String,
+    /// Which record of the target, as a change names it.
+    pub key: String,
+    /// Its content; empty if nothing is to be remembered any more.
+    pub bytes: Vec<u8>,
+}
+
 /// Which of two queues: live goes before refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lane {
@@ -179,6 +195,8 @@ pub struct Settle {
     pub changes: Vec<NewChange>,
     /// Name and new value of each position that is set with it, such as a count of these records.
     pub positions: Vec<(String, Vec<u8>)>,
+    /// What is remembered from then on of records of a target.
+    pub fingerprints: Vec<Fingerprint>,
     /// When this was decided, in milliseconds since 1970.
     pub at_ms: u64,
 }
@@ -257,6 +275,9 @@ pub struct Resolve {
     pub by: String,
     /// Those of the changes that the caller still has as it was given them; the others are read from disk.
     pub changes: Vec<Change>,
+    /// By the number of a change that has an outcome here: what is remembered from then on of the record that it is for.
+    /// Empty: nothing.
+    pub fingerprints: Vec<(u64, Vec<u8>)>,
 }
 
 /// What became of one change.

@@ -25,7 +25,7 @@ use std::{
 
 use crate::{
     commands::BODY_BYTES_MAX,
-    entry::{FORMAT, Mark},
+    entry::{FORMAT, Mark, is_known_format},
     error::StoreError,
     files::{self, FileIdentity, file},
     frame,
@@ -132,7 +132,9 @@ impl SledDisk {
         files::create_private_dir(&db_dir)?;
         files::make_private(&db_dir)?;
         let superblock = superblock::read(&db_dir)?;
-        if let Some(Superblock { format: found, .. }) = superblock.filter(|known| known.format != FORMAT) {
+        if let Some(Superblock { format: found, .. }) =
+            superblock.filter(|known| !is_known_format(known.format))
+        {
             return Err(StoreError::Format { found, known: FORMAT });
         }
         files::remove_unfinished_snapshots(&db_dir)?;

@@ -74,7 +74,7 @@ impl Engine {
         options: Options,
         reads: Arc<ReadCounters>,
     ) -> Result<Self, StoreError> {
-        check_format(&*disk)?;
+        let format = check_format(&*disk)?;
         let mut rebuild = Rebuild::default();
         disk.each(&mut |key, value| rebuild.add(key, value))?;
         let found = rebuild.finish(disk.given_before())?;
@@ -94,11 +94,13 @@ impl Engine {
             reads,
             disk,
         };
-        if is_new {
+        if is_new || format.is_some_and(|format| format < FORMAT) {
             let mut writes = Vec::new();
             let mut step = Step { org: "", mark: &mut Mark::default(), writes: &mut writes };
             step.put(&Key::Format, &Writer::default().u32(FORMAT).done());
-            step.put(&Key::Mark, &step.mark.encode());
+            if is_new {
+                step.put(&Key::Mark, &step.mark.encode());
+            }
             engine.waiting.extend(writes);
             engine.commit();
             engine.alive()?;
@@ -211,6 +213,7 @@ impl Engine {
     }
 
     pub(crate) fn resolve(&mut self, org: &str, mut resolve: Resolve) -> Result<(), StoreError> {
+        resolve.fingerprints.iter().try_for_each(|(_, bytes)| sizes::fingerprint(org, bytes))?;
         let found = self.index.orgs.entry(org.to_owned()).or_default();
         let mut named = found.check_resolve(org, &resolve)?;
         let mut stored: BTreeMap<Seq, StoredChange> = BTreeMap::new();

@@ -14,8 +14,15 @@ use crate::{
 /// Attempts of a change that its three bytes hold; more count as so many.
 const ATTEMPTS_STORED_MAX: u32 = 0x00ff_ffff;
 
-/// Format of the database as a whole.
-pub(crate) const FORMAT: u32 = 2;
+/// Format of the database as a whole. The one before had no fingerprints, which a program of that time would not know.
+pub(crate) const FORMAT: u32 = 3;
+/// The oldest that is read as it is; opened by the service, it becomes the one of today.
+const FORMAT_OLDEST: u32 = 2;
+
+/// Can a database of this format be read?
+pub(crate) fn is_known_format(format: u32) -> bool {
+    (FORMAT_OLDEST..=FORMAT).contains(&format)
+}
 
 /// A request as it is stored.
 #[derive(Debug, PartialEq, Eq)]

@@ -12,7 +12,10 @@ use crate::{
     commands::{Change, units},
     disk::Disk,
     egress::{Flight, Waiting},
-    entry::{FORMAT, Mark, StoredChange, StoredDeadLetter, StoredPage, StoredRequest, decode_numbers},
+    entry::{
+        FORMAT, Mark, StoredChange, StoredDeadLetter, StoredPage, StoredRequest, decode_numbers,
+        is_known_format,
+    },
     error::StoreError,
     frame::{self, Reader},
     keys::Key,
@@ -30,14 +33,14 @@ pub(crate) struct Index {
     pub(crate) pages: BTreeMap<Seq, (Arc<str>, u64)>,
 }
 
-/// Is the database of the format that we know? To be asked before anything else in it is read. None if it is new, or
+/// Is the database of a format that we know? To be asked before anything else in it is read. None if it is new, or
 /// does not say.
 pub(crate) fn check_format(disk: &dyn Disk) -> Result<Option<u32>, StoreError> {
     let key = Key::Format.bytes();
     let Some(value) = disk.get(&key)? else { return Ok(None) };
     let payload = frame::open(&key, &value).map_err(|what| StoreError::damaged(&Key::Format, what))?;
     match Reader::new(payload).u32() {
-        Some(found) if found != FORMAT => Err(StoreError::Format { found, known: FORMAT }),
+        Some(found) if !is_known_format(found) => Err(StoreError::Format { found, known: FORMAT }),
         found => Ok(found),
     }
 }
@@ -122,6 +125,9 @@ impl Rebuild {
             Key::JobChanges { org, id } => {
                 self.found(org).lists.insert(id.to_owned(), decode_numbers(payload)?);
             }
+            Key::Fingerprint { org, number } => {
+                self.found(org).org.fingerprints.restore(number, payload.len());
+            }
         }
         Some(())
     }
@@ -139,7 +145,7 @@ impl Rebuild {
             };
         }
         match self.format {
-            Some(FORMAT) => {}
+            Some(found) if is_known_format(found) => {}
             Some(found) => return Err(StoreError::Format { found, known: FORMAT }),
             None => return Err(StoreError::damaged(&Key::Format, "is missing")),
         }

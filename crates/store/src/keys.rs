@@ -5,6 +5,7 @@
 //! l ORG               p LEN ORG NAME         ledger, position
 //! i SEQ    e SEQ    d SEQ    r SEQ           request, change, dead letter, page of the ledger's rows
 //! j LEN ORG ID        k LEN ORG ID           job's body, job's changes
+//! f NUMBER ORG                               what is remembered of a record of a target
 //! x …                                        kept free for `disk.rs`
 //! ```
 //!
@@ -30,6 +31,7 @@ pub(crate) enum Key<'a> {
     Page(Seq),
     Job { org: &'a str, id: &'a str },
     JobChanges { org: &'a str, id: &'a str },
+    Fingerprint { org: &'a str, number: u64 },
 }
 
 /// First byte of the keys of each kind, and what they are called together.
@@ -43,6 +45,7 @@ pub(crate) const KINDS: &[(u8, &str)] = &[
     (b'k', "the jobs' changes"),
     (b'd', "the dead letters"),
     (b'r', "the ledger's rows"),
+    (b'f', "the fingerprints"),
 ];
 
 const FORMAT: &[u8] = b"mformat";
@@ -62,6 +65,9 @@ impl<'a> Key<'a> {
             Self::Page(seq) => numbered(b'r', seq),
             Self::Job { org, id } => pair(b'j', org, id),
             Self::JobChanges { org, id } => pair(b'k', org, id),
+            Self::Fingerprint { org, number } => {
+                [b"f", number.to_be_bytes().as_slice(), org.as_bytes()].concat()
+            }
         }
     }
 
@@ -83,6 +89,10 @@ impl<'a> Key<'a> {
             b'r' => Self::Page(number(rest)?),
             b'j' => split(rest).map(|(org, id)| Self::Job { org, id })?,
             b'k' => split(rest).map(|(org, id)| Self::JobChanges { org, id })?,
+            b'f' => {
+                let (number, org) = rest.split_first_chunk::<8>()?;
+                Self::Fingerprint { org: str::from_utf8(org).ok()?, number: u64::from_be_bytes(*number) }
+            }
             _ => return None,
         })
     }
@@ -102,6 +112,7 @@ impl fmt::Display for Key<'_> {
             Self::Page(seq) => write!(f, "page {seq} of the ledger's rows"),
             Self::Job { org, id } => write!(f, "job `{id}` of org `{org}`"),
             Self::JobChanges { org, id } => write!(f, "the list of changes of job `{id}` of org `{org}`"),
+            Self::Fingerprint { org, number } => write!(f, "fingerprint {number:016x} of org `{org}`"),
         }
     }
 }
@@ -138,6 +149,7 @@ mod tests {
             for key in [
                 Key::Format, Key::Mark, Key::Ledger { org }, Key::Position { org, name }, Key::Request(seq),
                 Key::Change(seq), Key::DeadLetter(seq), Key::Page(seq), Key::Job { org, id }, Key::JobChanges { org, id },
+                Key::Fingerprint { org, number: seq.0 },
             ] {
                 let bytes = key.bytes();
                 prop_assert_eq!(Key::parse(&bytes), Some(key));

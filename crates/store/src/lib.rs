@@ -14,7 +14,7 @@
 //!
 //! `store.rs` is the handle and `commands.rs` has the data of its calls. `thread.rs` groups calls into commits, `engine.rs`
 //! carries them out: commands by `append.rs`, `settle.rs` and `resolve.rs`, questions by `queries.rs`. Per org, `org.rs`,
-//! `egress.rs`, `ledger.rs` and `rows.rs` are what is known in memory; `index.rs` rebuilds it at opening. `entry.rs`,
+//! `egress.rs`, `ledger.rs`, `rows.rs` and `fingerprints.rs` are what is known in memory; `index.rs` rebuilds it at opening. `entry.rs`,
 //! `frame.rs` and `keys.rs` say how an entry looks on disk, and `disk.rs` is the only file that knows the database.
 //! `offline` is what is done to a database that no service has open. Not here: what a body means.
 //!
@@ -29,6 +29,7 @@ mod engine;
 mod entry;
 mod error;
 mod files;
+mod fingerprints;
 mod frame;
 mod index;
 mod keys;
@@ -54,9 +55,10 @@ mod tests;
 
 pub use crate::{
     commands::{
-        Append, Appended, BODY_BYTES_MAX, Change, Claimed, DEAD_LETTERS_MAX, DeadLetter, End, HEAD_BYTES_MAX,
-        Head, Job, Lane, LedgerRow, NAME_BYTES_MAX, NewChange, NewDead, NewRequest, OpenChanges, Outcome,
-        Progress, Request, Resolve, Retry, Settle, Settled, Subject, TEXT_BYTES_MAX, TRAIL_BYTES_MAX, units,
+        Append, Appended, BODY_BYTES_MAX, Change, Claimed, DEAD_LETTERS_MAX, DeadLetter, End,
+        FINGERPRINT_BYTES_MAX, FINGERPRINTS_BYTES_MAX, Fingerprint, HEAD_BYTES_MAX, Head, Job, Lane,
+        LedgerRow, NAME_BYTES_MAX, NewChange, NewDead, NewRequest, OpenChanges, Outcome, Progress, Request,
+        Resolve, Retry, Settle, Settled, Subject, TEXT_BYTES_MAX, TRAIL_BYTES_MAX, units,
     },
     error::StoreError,
     ledger::Counts,

@@ -16,6 +16,7 @@ use crate::{
     commands::{Change, DEAD_LETTERS_MAX, DeadLetter, End, Lane, LedgerRow, NewDead, Progress, Subject},
     egress::Egress,
     entry::StoredDeadLetter,
+    fingerprints::Fingerprints,
     keys::Key,
     ledger::Ledger,
     rows::Rows,
@@ -39,6 +40,7 @@ pub(crate) struct Org {
     /// Numbers of the dead letters that are kept, oldest first.
     pub(crate) dead: VecDeque<Seq>,
     pub(crate) rows: Rows,
+    pub(crate) fingerprints: Fingerprints,
     /// Number of the newest request since the store was opened, or that waited then.
     pub(crate) newest_request: Seq,
 }
@@ -72,6 +74,9 @@ impl Org {
         for id in self.jobs.keys() {
             step.remove(&Key::Job { org, id });
             step.remove(&Key::JobChanges { org, id });
+        }
+        for number in self.fingerprints.numbers() {
+            step.remove(&Key::Fingerprint { org, number });
         }
         let requests = self.ingress.keys().map(|(_, seq)| Key::Request(*seq));
         let changes = self.egress.after(Seq::MIN, usize::MAX).into_iter().map(Key::Change);

@@ -3,6 +3,8 @@
 //! Here: the calls that change nothing on disk and nothing in the queues. Not here: reading an entry (`engine.rs`), which
 //! changes are taken (`engine.rs`, `egress.rs`).
 
+use std::collections::BTreeMap;
+
 use crate::{
     commands::{
         Change, DeadLetter, HEAD_BYTES_MAX, Head, Job, Lane, LedgerRow, OpenChanges, Progress, Request,
@@ -10,6 +12,7 @@ use crate::{
     engine::Engine,
     entry::{StoredPage, StoredRequest},
     error::StoreError,
+    fingerprints,
     keys::Key,
     ledger::Counts,
     seq::Seq,
@@ -86,6 +89,25 @@ impl Engine {
             if !open.is_empty() {
                 let changes = self.changes(open)?;
                 all.insert(key, changes.into_iter().map(|change| change.body).collect());
+            }
+        }
+        Ok(all)
+    }
+
+    /// What is remembered of those of the records of which something is.
+    pub(crate) fn fingerprints(
+        &mut self,
+        org: &str,
+        target: &str,
+        keys: Vec<String>,
+    ) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
+        let mut all = BTreeMap::new();
+        for key in keys {
+            let number = fingerprints::number(target, &key);
+            if self.index.orgs.get(org).is_some_and(|found| found.fingerprints.has(number))
+                && let Some(bytes) = self.read(&Key::Fingerprint { org, number })?
+            {
+                all.insert(key, bytes);
             }
         }
         Ok(all)

@@ -40,11 +40,13 @@ pub enum Read {
     Rows,
     /// [`Store::changes_of`](crate::Store::changes_of)
     ChangesOf,
+    /// [`Store::fingerprints`](crate::Store::fingerprints)
+    Fingerprints,
 }
 
 impl Read {
     /// Every kind, in the order of the enum.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Position,
         Self::IngressHead,
         Self::OpenChanges,
@@ -59,6 +61,7 @@ impl Read {
         Self::DeadLetter,
         Self::Rows,
         Self::ChangesOf,
+        Self::Fingerprints,
     ];
 
     /// The name of the call, for instance as a label of a metric.
@@ -78,6 +81,7 @@ impl Read {
             Self::DeadLetter => "dead_letter",
             Self::Rows => "rows",
             Self::ChangesOf => "changes_of",
+            Self::Fingerprints => "fingerprints",
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     egress::Flight,
     entry::{StoredChange, encode_numbers},
     error::StoreError,
+    fingerprints,
     keys::Key,
     org::{Ended, Org},
     seq::Seq,
@@ -47,7 +48,13 @@ impl Org {
         resolve: Resolve,
         mut stored: BTreeMap<Seq, StoredChange>,
     ) {
-        let Resolve { outcomes, finished_job, at_ms, by, changes: _ } = resolve;
+        let Resolve { outcomes, finished_job, at_ms, by, changes: _, fingerprints } = resolve;
+        for (seq, bytes) in fingerprints {
+            // Of a change that is not named nothing is known.
+            if let Some(StoredChange { change, .. }) = stored.get(&Seq(seq)) {
+                self.fingerprints.set(step, fingerprints::number(&change.target, &change.key), &bytes);
+            }
+        }
         let by = cut(by);
         let mut touched = BTreeSet::new();
         for (seq, outcome) in outcomes.into_iter().map(|(seq, outcome)| (Seq(seq), outcome)) {

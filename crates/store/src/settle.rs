@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    commands::{Change, End, Lane, NewChange, Settle, Settled, units},
+    commands::{Change, End, Fingerprint, Lane, NewChange, Settle, Settled, units},
     entry::StoredChange,
     error::StoreError,
+    fingerprints,
     keys::Key,
     org::{Ended, Org},
     seq::Seq,
@@ -29,7 +30,7 @@ impl Org {
         settle: Settle,
         mut stored: BTreeMap<Seq, StoredChange>,
     ) -> Result<Settled, StoreError> {
-        let Settle { requests, unchanged, no_data, dead, changes, at_ms, positions } = settle;
+        let Settle { requests, unchanged, no_data, dead, changes, at_ms, positions, fingerprints } = settle;
         let mut taken = BTreeMap::new();
         for seq in requests.into_iter().map(Seq) {
             let known =
@@ -68,6 +69,9 @@ impl Org {
         }
         settled.changes = stored.into_values().map(|stored| stored.change).collect();
         self.set_positions(step, positions);
+        for Fingerprint { target, key, bytes } in fingerprints {
+            self.fingerprints.set(step, fingerprints::number(&target, &key), &bytes);
+        }
         Ok(settled)
     }
 

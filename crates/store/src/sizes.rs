@@ -4,7 +4,8 @@
 
 use crate::{
     commands::{
-        Append, BODY_BYTES_MAX, NAME_BYTES_MAX, NewDead, Settle, Subject, TEXT_BYTES_MAX, TRAIL_BYTES_MAX,
+        Append, BODY_BYTES_MAX, FINGERPRINT_BYTES_MAX, NAME_BYTES_MAX, NewDead, Settle, Subject,
+        TEXT_BYTES_MAX, TRAIL_BYTES_MAX,
     },
     error::StoreError,
     seq::Seq,
@@ -45,6 +46,11 @@ pub(crate) fn trail_bytes(org: &str, bytes: usize) -> Result<(), StoreError> {
     at_most(org, "trail", bytes, TRAIL_BYTES_MAX)
 }
 
+/// What is remembered of a record.
+pub(crate) fn fingerprint(org: &str, bytes: &[u8]) -> Result<(), StoreError> {
+    at_most(org, "fingerprint", bytes.len(), FINGERPRINT_BYTES_MAX)
+}
+
 /// The list of a job's changes.
 pub(crate) fn changes(org: &str, changes: &[Seq]) -> Result<(), StoreError> {
     at_most(org, "list of changes", size_of_val(changes), BODY_BYTES_MAX)
@@ -73,6 +79,11 @@ pub(crate) fn settle(org: &str, settle: &Settle) -> Result<(), StoreError> {
         name(org, "key of a change", &change.key)?;
         body(org, &change.body)?;
         subjects(org, &change.subjects)?;
+    }
+    for one in &settle.fingerprints {
+        name(org, "name of a target", &one.target)?;
+        name(org, "key of a record", &one.key)?;
+        fingerprint(org, &one.bytes)?;
     }
     subjects(org, &settle.unchanged)?;
     subjects(org, &settle.no_data)?;

@@ -5,7 +5,7 @@
 //!
 //! Invariant: a call is answered only after the commit that makes its answer true.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use crate::{
     commands::{
@@ -104,6 +104,18 @@ impl Store {
     pub async fn position(&self, org: &str, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let (org, name) = (org.to_owned(), name.to_owned());
         self.read(Read::Position, move |engine| engine.position(&org, &name)).await
+    }
+
+    /// What is remembered of these records of a target, by key; those of which nothing is are not in it, and cost no look at
+    /// the disk.
+    pub async fn fingerprints(
+        &self,
+        org: &str,
+        target: &str,
+        keys: Vec<String>,
+    ) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
+        let (org, target) = (org.to_owned(), target.to_owned());
+        self.read(Read::Fingerprints, move |engine| engine.fingerprints(&org, &target, keys)).await
     }
 
     /// The next requests: live ones first, then oldest first, as many as fit in `records_max` records, but one at

@@ -2,6 +2,7 @@
 
 mod commits;
 mod damage;
+mod fingerprints;
 mod memory;
 mod model;
 mod offline;

@@ -79,6 +79,12 @@ impl ApiError {
                 "A trigger or flow of the org refused the record: mend it there, then retry the record.".into()
             }
             ("HTTP300" | "DUPLICATEEXTERNALID", _) => "Make the external id field unique in the org, and merge the records.".into(),
+            ("HTTP414" | "HTTP431" | "URITOOLONG", _) => {
+                "The request's address and head are too long for Salesforce, or for a proxy on the way, which may take less: \
+                 shorten the sync's `refresh.where`, map fewer fields with shorter names, or raise the proxy's limit to \
+                 16 KB."
+                    .into()
+            }
             (_, ErrorClass::Auth) => "The token is renewed and the call repeated once.".into(),
             (_, ErrorClass::DailyLimit) => {
                 "The org's daily API calls are used up; we wait and look again. The customer can buy more calls, or \

@@ -1,6 +1,6 @@
 //! sObject Collections: up to 200 records in one API call, each with a fate of its own.
 //!
-//! Here: upsert by external ID, update and deletion by record ID, never all-or-none. Not here: cutting a long list (`limits::COLLECTION_RECORDS_MAX`).
+//! Here: upsert by external ID, update, deletion and reading by record ID, never all-or-none. Not here: cutting a long list (`limits::COLLECTION_RECORDS_MAX`).
 
 use std::time::Duration;
 
@@ -11,7 +11,9 @@ use crate::{
     Row,
     call::{Body, Call, Method, Reply, VERSION_MARK, json_body, segment},
     failure::CallError,
-    limits::{WRITE_REPLY_BYTES_MAX, WRITE_TIMEOUT, WRITE_TIMEOUT_PER_RECORD},
+    limits::{
+        QUERY_TIMEOUT, REPLY_BYTES_MAX, WRITE_REPLY_BYTES_MAX, WRITE_TIMEOUT, WRITE_TIMEOUT_PER_RECORD,
+    },
 };
 
 /// Writes records of one object, given with their external IDs (RESTDOC
@@ -26,6 +28,32 @@ pub fn upsert(object: &str, field: &str, rows: &[(&str, &Row)]) -> Call {
     let body = json!({"allOrNone": false, "records": records});
     let call = Call::new(Method::Patch, path, json_body(&body), timeout(rows.len()), true);
     Call { answer_bytes_max: WRITE_REPLY_BYTES_MAX, ..call }
+}
+
+/// Reads fields of records of one object by their IDs, at most [`RETRIEVE_RECORDS_MAX`](crate::limits::RETRIEVE_RECORDS_MAX).
+/// The names stand in the body, so there may be as many as there are fields (RESTDOC
+/// `resources_composite_sobjects_collections_retrieve`). Fields of other records, `Owner.Name`, it does not read.
+pub fn retrieve(object: &str, ids: &[String], fields: &[String]) -> Call {
+    let path = format!("/services/data/{VERSION_MARK}/composite/sobjects/{}", segment(object));
+    let body = json_body(&json!({"ids": ids, "fields": fields}));
+    let call = Call::new(Method::Post, path, body, QUERY_TIMEOUT, true);
+    Call { answer_bytes_max: REPLY_BYTES_MAX, ..call }
+}
+
+/// The records that were read; those that are not there, or that we may not see, are left out.
+pub fn retrieved(reply: &Reply) -> Result<Vec<Row>, CallError> {
+    let Value::Array(records) = reply.json()? else {
+        return Err(reply.unreadable("the records are no list"));
+    };
+    let mut rows = Vec::with_capacity(records.len());
+    for record in records {
+        match record {
+            Value::Object(row) => rows.push(row),
+            Value::Null => {}
+            _ => return Err(reply.unreadable("a record that is no object")),
+        }
+    }
+    Ok(rows)
 }
 
 /// Changes records of one object, given with their record IDs; makes none (RESTDOC

@@ -107,6 +107,7 @@ fn describe_field(object: &Object, field: &Field) -> Value {
         set(name, json!(field.filterable()));
     }
     set("groupable", json!(field.filterable() && precision == 0));
+    set("htmlFormatted", json!(matches!(field.kind, FieldKind::RichText { .. })));
     set("permissionable", json!(field.is_permissionable()));
     set("picklistValues", json!(choices));
     set("restrictedPicklist", json!(restricted));
@@ -158,7 +159,10 @@ fn plain_flags() -> serde_json::Map<String, Value> {
 fn types(field: &Field) -> (&'static str, &'static str) {
     match field.kind {
         FieldKind::Text { .. } => ("string", "xsd:string"),
-        FieldKind::TextArea | FieldKind::LongText { .. } => ("textarea", "xsd:string"),
+        FieldKind::TextArea | FieldKind::LongText { .. } | FieldKind::RichText { .. } => {
+            ("textarea", "xsd:string")
+        }
+        FieldKind::Encrypted { .. } => ("encryptedstring", "xsd:string"),
         FieldKind::Url => ("url", "xsd:string"),
         FieldKind::Phone => ("phone", "xsd:string"),
         FieldKind::Email => ("email", "xsd:string"),

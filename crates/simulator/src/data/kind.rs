@@ -20,6 +20,16 @@ pub enum FieldKind {
         /// Characters, at most 131,072.
         length: u32,
     },
+    /// Text with HTML tags, of which the org keeps a tidier form; cannot be filtered or sorted by.
+    RichText {
+        /// Characters, at most 131,072.
+        length: u32,
+    },
+    /// Text that nobody is shown: `*` for each of its letters. Cannot be filtered or sorted by.
+    Encrypted {
+        /// Characters, at most 175.
+        length: u32,
+    },
     /// A web address of up to 255 characters; not checked.
     Url,
     /// A telephone number of up to 40 characters; not checked.

@@ -85,7 +85,10 @@ impl Field {
 
     /// Long text can be neither filtered nor sorted by.
     pub(crate) fn filterable(&self) -> bool {
-        !matches!(self.kind, FieldKind::LongText { .. })
+        !matches!(
+            self.kind,
+            FieldKind::LongText { .. } | FieldKind::RichText { .. } | FieldKind::Encrypted { .. }
+        )
     }
 
     /// Where it points, if it is a lookup: `OwnerId` is `Owner`, `Account__c` is `Account__r`.

@@ -11,7 +11,7 @@ mod write;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
 
@@ -27,6 +27,8 @@ use crate::row::Row;
 
 static NULL: Value = Value::Null;
 static FALSE: Value = Value::Bool(false);
+/// What is shown of an encrypted text, however long it is.
+static MASK: LazyLock<Value> = LazyLock::new(|| Value::from("********"));
 
 /// Who writes, when (Unix milliseconds), and what the writer sees of the org; none = all of it.
 #[derive(Clone, Debug)]
@@ -80,11 +82,13 @@ pub(crate) struct Tables {
     ids: IdGenerator,
     rows: usize,
     journal: Option<Vec<Undo>>,
+    /// By object and field, what a flow of the customer's makes of whatever is written there.
+    rewrites: HashMap<(String, String), Value>,
 }
 
 impl Tables {
     pub(crate) fn new(schema: Schema, ids: IdGenerator) -> Self {
-        Self { schema, by_object: HashMap::new(), ids, rows: 0, journal: None }
+        Self { schema, by_object: HashMap::new(), ids, rows: 0, journal: None, rewrites: HashMap::new() }
     }
 
     /// A new id of this prefix, for things that are no records.
@@ -135,7 +139,11 @@ impl Tables {
 
     /// What a field of a record holds; a checkbox holds false rather than nothing.
     pub(crate) fn cell<'a>(field: &Field, row: &'a Row) -> &'a Value {
-        row.get(&field.name).unwrap_or(if field.kind == FieldKind::Checkbox { &FALSE } else { &NULL })
+        let held = row.get(&field.name);
+        if matches!(field.kind, FieldKind::Encrypted { .. }) && held.is_some() {
+            return &MASK;
+        }
+        held.unwrap_or(if field.kind == FieldKind::Checkbox { &FALSE } else { &NULL })
     }
 
     /// A record with every field of its object.
@@ -166,6 +174,16 @@ impl Tables {
             1 => KeyMatch::One(ids.remove(0)),
             _ => KeyMatch::Many(ids),
         })
+    }
+
+    /// From then on a flow keeps this in a field, whatever is written there; null ends it.
+    pub(crate) fn rewrite(&mut self, object: &str, field: &str, value: Value) {
+        let name = (object.to_owned(), field.to_owned());
+        if value.is_null() {
+            self.rewrites.remove(&name);
+        } else {
+            self.rewrites.insert(name, value);
+        }
     }
 
     /// From here on `rollback` undoes what is written.

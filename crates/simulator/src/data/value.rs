@@ -23,7 +23,10 @@ const EMAIL: u32 = 80;
 /// instants what is finer than a second.
 pub(crate) fn stored(field: &Field, input: &Value) -> Result<Value, Refusal> {
     let kept = match &field.kind {
-        FieldKind::Text { length } | FieldKind::LongText { length } => line(field, input, *length),
+        FieldKind::Text { length } | FieldKind::LongText { length } | FieldKind::Encrypted { length } => {
+            line(field, input, *length)
+        }
+        FieldKind::RichText { length } => line(field, input, *length).map(tidied),
         FieldKind::TextArea => line(field, input, TEXT_AREA),
         FieldKind::Url => line(field, input, URL),
         FieldKind::Phone => line(field, input, PHONE),
@@ -48,7 +51,10 @@ pub(crate) fn stored(field: &Field, input: &Value) -> Result<Value, Refusal> {
 /// The longest text a field takes, in UTF-16 units; `None` if it holds no text.
 pub(crate) fn length(kind: &FieldKind) -> Option<u32> {
     match kind {
-        FieldKind::Text { length } | FieldKind::LongText { length } => Some(*length),
+        FieldKind::Text { length }
+        | FieldKind::LongText { length }
+        | FieldKind::RichText { length }
+        | FieldKind::Encrypted { length } => Some(*length),
         FieldKind::TextArea => Some(TEXT_AREA),
         FieldKind::Url => Some(URL),
         FieldKind::Phone => Some(PHONE),
@@ -68,6 +74,35 @@ fn line(field: &Field, input: &Value, length: u32) -> Result<Value, Refusal> {
         return Err(Refusal::new("STRING_TOO_LONG", message).on(&field.name));
     }
     Ok(Value::from(text))
+}
+
+/// Rich text as the org keeps it: `&` alone is an entity, a tag is in lower case and empty ones have no slash.
+fn tidied(text: Value) -> Value {
+    let Value::String(text) = text else { return text };
+    let (mut tidy, mut rest) = (String::new(), text.as_str());
+    while let Some(letter) = rest.chars().next() {
+        let entity = rest.strip_prefix('&').and_then(|name| name.split_once(';')).is_some_and(|(name, _)| {
+            !name.is_empty() && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '#')
+        });
+        let end = rest.find('>').filter(|_| letter == '<');
+        let taken = match (letter, end) {
+            ('&', _) if !entity => {
+                tidy.push_str("&amp;");
+                1
+            }
+            (_, Some(end)) => {
+                let tag = rest[..=end].to_lowercase().replace(" />", ">").replace("/>", ">");
+                tidy.push_str(&tag);
+                end + 1
+            }
+            _ => {
+                tidy.push(letter);
+                letter.len_utf8()
+            }
+        };
+        rest = &rest[taken..];
+    }
+    Value::from(tidy)
 }
 
 fn email(field: &Field, input: &Value) -> Result<Value, Refusal> {
@@ -264,6 +299,11 @@ mod tests {
             (FieldKind::Text { length: 5 }, json!("abcde   "), json!("abcde")),
             (FieldKind::Text { length: 5 }, json!("   "), json!(null)),
             (FieldKind::Text { length: 5 }, json!(""), json!(null)),
+            (
+                FieldKind::RichText { length: 99 },
+                json!("A & <B>b</B><br/> &lt;"),
+                json!("A &amp; <b>b</b><br> &lt;"),
+            ),
             (FieldKind::Email, json!("a@b.example"), json!("a@b.example")),
             (number.clone(), json!(1.005), json!(1.01)),
             (number.clone(), json!(7), json!(7.0)),

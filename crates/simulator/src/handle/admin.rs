@@ -2,7 +2,7 @@
 //!
 //! Here: the handle's part of it. Not here: what a right means (`rights`), other writes (`org`).
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::OrgHandle;
 use crate::data::{Refusal, Tables, WriteError, canonical_id};
@@ -31,6 +31,12 @@ impl OrgHandle {
     /// logins, and in the times of records and events.
     pub fn set_clock_ahead(&self, secs: i64) {
         self.org.clock.set_ahead(secs);
+    }
+
+    /// A flow of the customer's that runs before each save: it keeps this value in a field, whatever is written there. Null
+    /// ends it.
+    pub fn rewrite(&self, object: &str, field: &str, value: Value) {
+        self.org.state().tables.rewrite(object, field, value);
     }
 
     /// Converts a lead as the administrator does: its company becomes an account, and the lead is closed. The answer

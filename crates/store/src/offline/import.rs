@@ -229,6 +229,10 @@ impl Collected {
                 self.found(org).jobs.insert(id.clone());
                 Seq::MIN
             }
+            Line::Fingerprint { org, .. } => {
+                self.found(org);
+                Seq::MIN
+            }
             Line::JobChanges { org, id, changes } => {
                 self.found(org).lists.insert(id.clone(), changes.clone());
                 return Some(());

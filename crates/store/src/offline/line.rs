@@ -95,6 +95,11 @@ pub(super) enum Line {
         id: String,
         changes: Vec<Seq>,
     },
+    Fingerprint {
+        org: String,
+        number: u64,
+        value: Bytes,
+    },
     Rows {
         org: String,
         seq: Seq,
@@ -321,6 +326,9 @@ pub(super) fn line(key: Key<'_>, payload: &[u8]) -> Option<Line> {
         Key::Job { org, id } => {
             Line::Job { org: org.to_owned(), id: id.to_owned(), body: payload.to_vec().into() }
         }
+        Key::Fingerprint { org, number } => {
+            Line::Fingerprint { org: org.to_owned(), number, value: payload.to_vec().into() }
+        }
         Key::JobChanges { org, id } => {
             let changes = decode_numbers(payload)?;
             Line::JobChanges { org: org.to_owned(), id: id.to_owned(), changes }
@@ -381,6 +389,10 @@ impl Line {
                 sizes::name(org, "id of a job", id)?;
                 sizes::changes(org, changes)
             }
+            Self::Fingerprint { org, value, .. } => {
+                sizes::org(org)?;
+                sizes::body_bytes(org, value.len())
+            }
             Self::Rows { org, rows, .. } => rows.iter().try_for_each(|row| {
                 names(org, &row.target, &row.key)?;
                 sizes::text(org, &row.reason)?;
@@ -402,7 +414,11 @@ impl Line {
                 let all = [*records_in, *written, *unchanged, *no_data, *superseded, *dead];
                 Some(all.into_iter().fold(0, u64::saturating_add))
             }
-            Self::Position { .. } | Self::Job { .. } | Self::JobChanges { .. } | Self::End { .. } => None,
+            Self::Position { .. }
+            | Self::Job { .. }
+            | Self::JobChanges { .. }
+            | Self::Fingerprint { .. }
+            | Self::End { .. } => None,
         }
     }
 }
@@ -452,6 +468,9 @@ pub(super) fn entry(of: Line) -> Option<Write> {
         Line::Job { org, id, body } => (Key::Job { org: &org, id: &id }.bytes(), body.bytes()?),
         Line::JobChanges { org, id, changes } => {
             (Key::JobChanges { org: &org, id: &id }.bytes(), encode_numbers(changes.iter()))
+        }
+        Line::Fingerprint { org, number, value } => {
+            (Key::Fingerprint { org: &org, number }.bytes(), value.bytes()?)
         }
         Line::Rows { org, seq, last_ms, rows } => {
             let rows: Vec<LedgerRow> = rows.into_iter().map(RowLine::row).collect::<Option<_>>()?;

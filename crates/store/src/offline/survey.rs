@@ -126,7 +126,8 @@ fn count(orgs: &mut BTreeMap<String, OrgSurvey>, key: &[u8], value: &[u8], bytes
         Key::DeadLetter(_) => org.dead_letters += 1,
         Key::Page(_) => org.row_bytes += bytes,
         Key::Job { .. } => org.jobs += 1,
-        Key::Format | Key::Mark | Key::Position { .. } | Key::JobChanges { .. } => {}
+        Key::Format | Key::Mark | Key::Position { .. } | Key::JobChanges { .. } | Key::Fingerprint { .. } => {
+        }
     }
 }
 
@@ -137,7 +138,8 @@ fn owner(key: Key<'_>, payload: &[u8]) -> Option<String> {
         Key::Ledger { org }
         | Key::Position { org, .. }
         | Key::Job { org, .. }
-        | Key::JobChanges { org, .. } => org.to_owned(),
+        | Key::JobChanges { org, .. }
+        | Key::Fingerprint { org, .. } => org.to_owned(),
         Key::Request(seq) => StoredRequest::decode(seq, payload)?.org,
         Key::Change(seq) => StoredChange::decode(seq, payload)?.org,
         Key::DeadLetter(seq) => StoredDeadLetter::decode(seq, payload)?.org,

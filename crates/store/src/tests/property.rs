@@ -289,7 +289,14 @@ impl World {
             change.key.push('?');
         }
         let finished = finished_job.clone();
-        let resolve = Resolve { outcomes: outcomes.clone(), finished_job: finished, at_ms, by, changes };
+        let resolve = Resolve {
+            outcomes: outcomes.clone(),
+            finished_job: finished,
+            at_ms,
+            by,
+            changes,
+            fingerprints: Vec::new(),
+        };
         self.store().resolve(ORGS[at], resolve).await.unwrap();
         for (seq, outcome) in outcomes {
             self.models[at].resolve(seq, &outcome);

@@ -83,7 +83,8 @@ impl Tables {
             }
             let value = value::stored(field, input)?;
             self.check_reference(field, &value)?;
-            changes.insert(field.name.clone(), value);
+            let rewritten = self.rewrites.get(&(object.name.clone(), field.name.clone()));
+            changes.insert(field.name.clone(), rewritten.cloned().unwrap_or(value));
         }
         Ok(changes)
     }
