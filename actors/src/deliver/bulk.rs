@@ -6,11 +6,7 @@
 //! The job's ID is on disk before its data is uploaded. So after a crash the job is found again, and what was uploaded
 //! is not written a second time by another job as long as the first may still run.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use orgpipe_reconcile::{
@@ -32,8 +28,9 @@ use orgpipe_store::{Job, Outcome, StoreError};
 
 use super::{
     job::{OpenJob, Progress},
-    outcome::{self, Moment, Sent, of_error, of_job, unknown},
+    outcome::{Moment, unknown},
     outgoing::{Outgoing, Tried, fields_of, unpack_one},
+    step::{self, EndedJob},
 };
 use crate::{
     failpoint::Point,
@@ -45,7 +42,6 @@ use crate::{
         store::Position,
     },
     priority::Priority,
-    problem::Problem,
     queue_entry::{JobEntry, pack, unpack},
 };
 
@@ -200,15 +196,9 @@ pub(super) async fn open(
     };
     let rows = changes.iter().map(|change| (change.seq, change.key().1.to_owned())).collect();
     let opened_ms = org.clock.now_ms();
-    let entry = JobEntry {
-        v: 1,
-        content_url: info.content_url,
-        external_id_field: field,
-        operation,
-        opened_ms,
-        rows,
-        fields: Some(fields_of(&changes)),
-    };
+    let fields = Some(fields_of(&changes));
+    let content_url = info.content_url;
+    let entry = JobEntry { v: 1, content_url, external_id_field: field, operation, opened_ms, rows, fields };
     let seqs: Vec<u64> = changes.iter().map(|change| change.seq).collect();
     org.pass(Point::BeforePutJob);
     org.store.put_job(&info.id, pack(&entry), &seqs).await?;
@@ -390,61 +380,23 @@ async fn results(
     }
     let denied = rows.iter().any(|row| failed(row, ApiError::is_denied));
     let closed = denied && is_closed(org, open.priority, &open.target).await;
-    let limited = rows.iter().filter(|row| failed(row, ApiError::is_of_transaction)).count();
     let moment = Moment { now_ms: org.clock.now_ms(), jitter: org.clock.jitter() };
-    let together = open.entry.rows.len();
-    // Rows go into the org by transactions of 200, whichever these are.
-    let alike = limited.min(COLLECTIONS_MAX);
-    let sent = Sent { operation: open.entry.operation, fields: &open.fields, together, alike, closed };
-    let mut waits: BTreeMap<String, Problem> = BTreeMap::new();
-    let outcomes: Vec<(u64, Outcome)> = open
-        .entry
-        .rows
-        .iter()
-        .zip(rows)
-        .map(|((seq, _), row)| {
-            let tried = open.tried.get(seq).copied().unwrap_or_default();
-            let outcome = match row {
-                BulkRow::Written { .. } => Outcome::Written,
-                // Without the field by REST, where the sync says so.
-                BulkRow::Failed(error)
-                    if tried.leaves_out && !error.refused_fields(&open.fields).is_empty() =>
-                {
-                    outcome::by_rest(&outcome::reason(&error, &error.fields), together, tried, moment)
-                }
-                BulkRow::Failed(error) => {
-                    if outcome::waits(&error, sent).is_some() {
-                        let why = || {
-                            let hint = error.hint().unwrap_or_default();
-                            Problem::new(outcome::reason(&error, &error.fields), hint)
-                        };
-                        waits.entry(error.code.clone()).or_insert_with(why);
-                    }
-                    of_error(&error, sent, tried, moment)
-                }
-                BulkRow::Unprocessed => match &cause {
-                    Some(error) => of_job(error, together, tried, moment),
-                    None if aborted => outcome::by_rest(
-                        "the Bulk job was aborted before this record",
-                        together,
-                        tried,
-                        moment,
-                    ),
-                    None => unknown("the Bulk job ended before this record", together, tried, moment),
-                },
-                BulkRow::Unknown => {
-                    unknown("the Bulk job's results do not name this record", together, tried, moment)
-                }
-            };
-            (*seq, outcome)
-        })
-        .collect();
-    if let Some(again_ms) = outcomes.iter().filter_map(|(_, outcome)| outcome::waits_until(outcome)).max() {
-        for (code, why) in &waits {
-            org.board.write_waits(&open.target, code, why, moment.now_ms, again_ms);
-        }
-    }
-    Ok(Look::Ended(Ended { outcomes, received_ms: open.received_ms, limited: alike }))
+    let ended = EndedJob {
+        entry: &open.entry,
+        fields: &open.fields,
+        tried: &open.tried,
+        cause: cause.as_ref(),
+        aborted,
+        closed,
+        moment,
+    };
+    let ends = step::ends_of_job(ended, rows);
+    org.board.write_waits(&open.target, &ends.waits, ends.again_ms(), moment.now_ms);
+    Ok(Look::Ended(Ended {
+        outcomes: ends.outcomes,
+        received_ms: open.received_ms,
+        limited: ends.limited.min(COLLECTIONS_MAX),
+    }))
 }
 
 fn all_again(org: &OrgContext, open: &OpenJob, why: &str) -> Look {

@@ -5,10 +5,11 @@
 
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
-use orgpipe_store::{Job, Outcome, Resolve, StoreError};
+use orgpipe_store::{Job, Outcome, Resolve};
 
 use super::{outgoing::Outgoing, sending::Sending, window::ChangeWindow};
 use crate::{
+    audit_trail::Hasher,
     failpoint::Point,
     org::{context::OrgContext, describe::describe_target, step_error::StepError},
     priority::Priority,
@@ -29,24 +30,22 @@ impl Commit {
         Self { org, window, sending: Rc::default() }
     }
 
-    /// These are about to be sent with the fields that they have now.
-    pub(super) async fn sends(&self, changes: &[Outgoing]) -> Result<(), StoreError> {
+    /// These are sent with the fields that they have now.
+    pub(super) async fn sent(&self, changes: &[Outgoing]) -> Result<(), StepError> {
         let hasher = self.org.store.hasher().await?;
         self.sending.borrow_mut().sent(&hasher, changes);
         Ok(())
     }
 
-    /// The changes of this job were sent before a restart.
-    pub(super) async fn resumed(&self, job: &Job) -> Result<(), StoreError> {
-        let hasher = self.org.store.hasher().await?;
-        self.sending.borrow_mut().resumed(&hasher, job);
-        Ok(())
+    /// Those of a job that was uploaded before a restart.
+    pub(super) fn resumed(&self, hasher: &Hasher, job: &Job) {
+        self.sending.borrow_mut().resumed(hasher, job);
     }
 
-    /// What became of these is not known, or they were not sent: they wait on egress again.
-    pub(super) async fn put_back(&self, numbers: Vec<u64>) -> Result<(), StoreError> {
+    /// Nothing became of these, or nobody knows what: they are free again.
+    pub(super) async fn put_back(&self, numbers: Vec<u64>) -> Result<(), StepError> {
         self.sending.borrow_mut().failed(&numbers);
-        self.org.store.put_back(numbers).await
+        Ok(self.org.store.put_back(numbers).await?)
     }
 
     /// Gives changes their end. `received_ms`: when the oldest of their requests came.

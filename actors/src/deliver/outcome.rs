@@ -60,7 +60,7 @@ pub(super) struct Sent<'a> {
 
 /// What is waited for without a try being counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wait {
+pub(super) enum WaitFor {
     /// It passes within minutes, often.
     Passing,
     /// Somebody has to do something.
@@ -104,20 +104,12 @@ pub(super) fn of_error(error: &ApiError, sent: Sent<'_>, tried: Tried, moment: M
 }
 
 /// Whether a refusal is nobody's fault here: what it blames is for somebody else to mend, whatever is in the record.
-pub(super) fn waits(error: &ApiError, sent: Sent<'_>) -> Option<Wait> {
+pub(super) fn waits(error: &ApiError, sent: Sent<'_>) -> Option<WaitFor> {
     if error.is_read_only() {
-        return Some(Wait::Passing);
+        return Some(WaitFor::Passing);
     }
     let of_org = matches!(error.class(), ErrorClass::Schema | ErrorClass::Org | ErrorClass::DailyLimit);
-    (of_org || error.is_for_others_to_mend() || sent.closed && error.is_denied()).then_some(Wait::Mending)
-}
-
-/// When a change is sent again that waits without a try being counted, Unix milliseconds.
-pub(super) fn waits_until(outcome: &Outcome) -> Option<u64> {
-    match outcome {
-        Outcome::Retry { due_ms, counted: false, .. } => Some(*due_ms),
-        _ => None,
-    }
+    (of_org || error.is_for_others_to_mend() || sent.closed && error.is_denied()).then_some(WaitFor::Mending)
 }
 
 /// Records of one parent come at one moment, so that they share a call instead of fighting for its lock.
@@ -147,7 +139,7 @@ pub(super) fn unanswered(what: &str, together: usize, halve: bool, tried: Tried,
 
 /// The same of a record alone, while no other write of the org is answered either: that is not the record's fault.
 pub(super) fn unanswered_like_all(what: &str, tried: Tried, moment: Moment) -> Outcome {
-    put_back(Wait::Passing, tried.resend, what, moment)
+    put_back(WaitFor::Passing, tried.resend, what, moment)
 }
 
 /// A row that was not looked at because its job failed as a whole.
@@ -219,10 +211,10 @@ fn retry(again: Resend, reason: &str, attempts: u32, moment: Moment) -> Outcome 
 }
 
 /// Kept until somebody else has done something. The waits grow by their number, which the change remembers.
-fn put_back(wait: Wait, resend: Resend, reason: &str, moment: Moment) -> Outcome {
+fn put_back(wait: WaitFor, resend: Resend, reason: &str, moment: Moment) -> Outcome {
     let waited = match wait {
-        Wait::Passing => before_attempt(resend.waits.into(), PASSING.0, PASSING.1, moment.jitter),
-        Wait::Mending => {
+        WaitFor::Passing => before_attempt(resend.waits.into(), PASSING.0, PASSING.1, moment.jitter),
+        WaitFor::Mending => {
             before_attempt(resend.waits.into(), MENDING.0, MENDING.1, moment.jitter).max(MENDING.0)
         }
     };

@@ -16,7 +16,7 @@ const SLOW_MIN: usize = 10;
 
 /// The sizes of one org.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct WritePace {
     /// After answers that did not come in time.
     slow: Size,
     /// After transactions that were too large for the org's automation.
@@ -31,7 +31,7 @@ struct Size {
     good: u32,
 }
 
-impl Default for Pace {
+impl Default for WritePace {
     fn default() -> Self {
         let full = || Size { max: COLLECTIONS_MAX, good: 0 };
         Self { slow: full(), limited: full(), answered: None }
@@ -55,7 +55,7 @@ impl Size {
     }
 }
 
-impl Pace {
+impl WritePace {
     /// Records that may go in one call.
     pub(super) fn records_max(&self) -> usize {
         self.slow.max.min(self.limited.max)
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn sizes_shrink_at_once_and_grow_by_and_by() {
-        let mut pace = Pace::default();
+        let mut pace = WritePace::default();
         pace.slow(59);
         assert_eq!((pace.records_max(), pace.takes_bulk()), (29, true), "Bulk jobs are for the slow");
         pace.slow(12);
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn an_answer_counts_from_its_moment_on() {
-        let mut pace = Pace::default();
+        let mut pace = WritePace::default();
         assert!(!pace.answered_since(Duration::ZERO));
         pace.answered(1, 0, Duration::from_secs(5));
         assert!(pace.answered_since(Duration::from_secs(5)) && !pace.answered_since(Duration::from_secs(6)));

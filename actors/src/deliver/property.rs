@@ -12,21 +12,21 @@
 use std::time::Duration;
 
 use orgpipe_reconcile::{Operation, route::COLLECTIONS_MAX};
-use orgpipe_salesforce::{error::ApiError, failure::CallError, rest::RowResult};
+use orgpipe_salesforce::{bulk::BulkRow, error::ApiError, failure::CallError, rest::RowResult};
 use orgpipe_store::Outcome;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
 use super::{
     outcome::Moment,
     outgoing::Outgoing,
-    pace::Pace,
-    parts::{Routes, parts},
+    pace::WritePace,
+    parts::{Carrier, Routes, WritePart, parts},
     resend::Resend,
-    step::{self, Known, Reached},
+    step::{self, Circumstances, EndedJob, Reached},
 };
 use crate::{
     org::step_error::StepError,
-    queue_entry::{ChangeEntry, Origin, Row},
+    queue_entry::{ChangeEntry, JobEntry, Origin, Row},
     settings::{Limits, tests::org},
 };
 
@@ -108,11 +108,13 @@ struct World {
     mistake: Mistake,
     records: Vec<Record>,
     now_ms: u64,
-    pace: Pace,
+    pace: WritePace,
     limits: Limits,
     /// Records of the largest transaction that the org's automation stands, and of the largest call answered in time.
     limit: usize,
     in_time: usize,
+    /// Whether many records go by Bulk jobs.
+    bulk: bool,
     /// How often a row fails in company.
     locks: f64,
     unreached: Span,
@@ -158,10 +160,11 @@ impl World {
             mistake,
             records,
             now_ms: 0,
-            pace: Pace::default(),
+            pace: WritePace::default(),
             limits: org().limits,
             limit,
             in_time,
+            bulk: rng.random_bool(0.5),
             locks: if calm { 0.0 } else { [0.0, 0.3, 0.9][rng.random_range(0..3)] },
             unreached: Span::any(&mut rng, hours),
             read_only: Span::any(&mut rng, 2 * hours),
@@ -191,9 +194,14 @@ impl World {
     fn step(&mut self) {
         let due = |one: &Record| one.fate == Fate::Open && one.due_ms <= self.now_ms;
         let due: Vec<Outgoing> = (0..).zip(&self.records).filter(|(_, one)| due(one)).map(outgoing).collect();
-        let routes = Routes { bulk: false, records_max: self.pace.records_max() };
-        let mut waiting: Vec<Vec<Outgoing>> =
-            parts(due, self.limits, routes).into_iter().rev().map(|part| part.changes).collect();
+        let bulk = self.bulk && self.pace.takes_bulk() && !self.unreached.has(self.now_ms);
+        let routes = Routes { bulk, records_max: self.pace.records_max() };
+        let (jobs, calls): (Vec<WritePart>, Vec<WritePart>) =
+            parts(due, self.limits, routes).into_iter().partition(|part| part.carrier == Carrier::Bulk);
+        for job in jobs {
+            self.job(&job.changes);
+        }
+        let mut waiting: Vec<Vec<Outgoing>> = calls.into_iter().rev().map(|part| part.changes).collect();
         let mut answered = false;
         while let Some(part) = waiting.pop() {
             let since_ms = self.now_ms;
@@ -212,7 +220,7 @@ impl World {
             };
             let moment = Moment { now_ms: self.now_ms, jitter: self.rng.random() };
             let closed = self.closed.has(since_ms) && step::is_denied(&answer);
-            let known = Known { moment, closed, reached, slow, may_leave_out: &|_, _| false };
+            let known = Circumstances { moment, closed, reached, slow, may_leave_out: &|_, _| false };
             let ends = step::ends(part, answer, known);
             if is_answered {
                 answered = true;
@@ -258,6 +266,12 @@ impl World {
             self.now_ms += 60_000;
             return (Err(CallError::Transport { text: "no answer".to_owned(), sent: true }.into()), true);
         }
+        (Ok(self.rows(part)), false)
+    }
+
+    /// What a transaction comes to, row by row.
+    fn rows(&mut self, part: &[Outgoing]) -> Vec<RowResult> {
+        let has = |kind: Kind| part.iter().any(|change| self.records[place(change.seq)].kind == kind);
         let crashes = has(Kind::Crashes) || part.len() > self.limit;
         let for_all = [
             (self.read_only, error(400, "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE", "")),
@@ -282,7 +296,57 @@ impl World {
                 _ => RowResult::Written { id: String::new(), created: true },
             }
         });
-        (Ok(rows.collect()), false)
+        rows.collect()
+    }
+
+    /// A Bulk job, to its end: by transactions of 200, and some are aborted half-way.
+    fn job(&mut self, changes: &[Outgoing]) {
+        let done =
+            if self.rng.random_bool(0.3) { self.rng.random_range(0..=changes.len()) } else { changes.len() };
+        let mut rows = Vec::with_capacity(changes.len());
+        for part in changes[..done].chunks(COLLECTIONS_MAX) {
+            for (change, row) in part.iter().zip(self.rows(part)) {
+                let record = &mut self.records[place(change.seq)];
+                record.sends += 1;
+                rows.push(match (row, record.kind) {
+                    (RowResult::Failed(error), _) => BulkRow::Failed(error),
+                    (_, Kind::Silent) => BulkRow::Unknown,
+                    (_, Kind::Breaks) => BulkRow::Failed(error(200, "UNKNOWN_EXCEPTION", "")),
+                    (_, Kind::Unsayable) => {
+                        BulkRow::Failed(error(200, "INVALID_TYPE_ON_FIELD_IN_RECORD", ""))
+                    }
+                    (RowResult::Written { id, created }, _) => BulkRow::Written { id, created },
+                });
+            }
+        }
+        rows.resize(changes.len(), BulkRow::Unprocessed);
+        let entry = JobEntry {
+            v: 1,
+            content_url: String::new(),
+            external_id_field: "X".into(),
+            operation: Operation::Upsert,
+            opened_ms: 0,
+            rows: changes.iter().map(|change| (change.seq, change.seq.to_string())).collect(),
+            fields: None,
+        };
+        let tried = changes.iter().map(|change| (change.seq, change.tried())).collect();
+        let ended = EndedJob {
+            entry: &entry,
+            fields: &["X".to_owned()],
+            tried: &tried,
+            cause: None,
+            aborted: done < changes.len(),
+            closed: self.closed.has(self.now_ms),
+            moment: Moment { now_ms: self.now_ms, jitter: self.rng.random() },
+        };
+        let ends = step::ends_of_job(ended, rows);
+        if ends.limited > 1 {
+            let limited = ends.limited.min(COLLECTIONS_MAX);
+            self.pace.answered(limited, limited, Duration::from_millis(self.now_ms));
+        }
+        for (seq, outcome) in ends.outcomes {
+            self.end(seq, &outcome, changes.len());
+        }
     }
 
     /// Commit C, with the mistake that is planted.
@@ -320,11 +384,11 @@ fn outgoing((seq, record): (u64, &Record)) -> Outgoing {
         operation: Operation::Upsert,
         target_id: None,
         fields: Row::new(),
+        fingerprint: String::new(),
         source_id: format!("{:04}", seq % 40),
         origin: Origin::Live,
         gap: None,
         received_ms: 1,
-        fingerprint: String::new(),
     };
     let resend = Resend::from_stored(record.stored, record.attempts);
     Outgoing { seq, attempts: record.attempts, resend, entry, left_out: Vec::new() }

@@ -36,7 +36,7 @@ const UNDER_WAY_MAX: usize = 3;
 
 /// A call that has been answered, or will not be.
 #[derive(Debug)]
-pub(super) struct Answered {
+pub(super) struct AnsweredWrite {
     /// What was in it.
     pub part: Vec<Outgoing>,
     /// What it brought.
@@ -59,7 +59,7 @@ pub(super) struct Unanswered {
 /// The calls under way.
 #[derive(Default)]
 pub(super) struct UnderWay {
-    calls: FuturesUnordered<LocalBoxFuture<'static, (u64, Answered)>>,
+    calls: FuturesUnordered<LocalBoxFuture<'static, (u64, AnsweredWrite)>>,
     unanswered: BTreeMap<u64, Unanswered>,
     last: u64,
 }
@@ -73,13 +73,13 @@ impl UnderWay {
         let org = Arc::clone(org);
         let call = async move {
             let answer = send(&org, priority, &part).await;
-            (number, Answered { part, answer, since, priority })
+            (number, AnsweredWrite { part, answer, since, priority })
         };
         self.calls.push(call.boxed_local());
     }
 
     /// The next answer, if one comes within this time.
-    pub(super) async fn next(&mut self, patience: Duration) -> Option<Answered> {
+    pub(super) async fn next(&mut self, patience: Duration) -> Option<AnsweredWrite> {
         let (number, answered) = tokio::time::timeout(patience, self.calls.next()).await.ok()??;
         self.unanswered.remove(&number);
         Some(answered)

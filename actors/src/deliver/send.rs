@@ -16,11 +16,11 @@ use orgpipe_salesforce::error::ApiError;
 
 use super::{
     commit::Commit,
-    outcome::{self, Moment},
+    outcome::Moment,
     outgoing::Outgoing,
-    pace::Pace,
-    rest::{self, Answered, PATIENCE, SLOW, UnderWay},
-    step::{self, Known, Reached},
+    pace::WritePace,
+    rest::{self, AnsweredWrite, PATIENCE, SLOW, UnderWay},
+    step::{self, Circumstances, Reached},
 };
 use crate::{
     org::{context::OrgContext, describe::is_closed, step_error::StepError, writes::UnansweredWrite},
@@ -45,13 +45,13 @@ pub(super) struct Sender {
     commit: Commit,
     under_way: UnderWay,
     /// How large calls may be just now.
-    pub pace: Pace,
+    pub pace: WritePace,
 }
 
 impl Sender {
     /// No call is under way.
     pub(super) fn new(org: Arc<OrgContext>, commit: Commit) -> Self {
-        Self { org, commit, under_way: UnderWay::default(), pace: Pace::default() }
+        Self { org, commit, under_way: UnderWay::default(), pace: WritePace::default() }
     }
 
     /// Whether no call is without an answer.
@@ -113,7 +113,6 @@ impl Sender {
                 continue;
             }
             let records = part.len();
-            self.commit.sends(&part).await?;
             // One call at a time, so that what is written is also recorded when a later one fails.
             self.under_way.start(&self.org, priority, part);
             match self.under_way.next(if suspect { SUSPECT_PATIENCE } else { PATIENCE }).await {
@@ -127,7 +126,7 @@ impl Sender {
     /// Gives the changes of an answered call their end; what is to be sent at once comes first in `waiting`.
     async fn take(
         &mut self,
-        Answered { part, answer, since, priority }: Answered,
+        AnsweredWrite { part, answer, since, priority }: AnsweredWrite,
         waiting: &mut VecDeque<Vec<Outgoing>>,
     ) -> Result<(), StepError> {
         let org = Arc::clone(&self.org);
@@ -149,19 +148,19 @@ impl Sender {
         let may_leave_out = |change: &Outgoing, field: &str| {
             settings.leaves_out(&change.entry.sync, &change.entry.target, field)
         };
-        let known = Known { moment, closed, reached, slow: slow || too_slow, may_leave_out: &may_leave_out };
+        let known =
+            Circumstances { moment, closed, reached, slow: slow || too_slow, may_leave_out: &may_leave_out };
         let ends = step::ends(part, answer, known);
         if slow || too_slow {
             self.pace.slow(records);
         } else if answered {
             self.pace.answered(records, ends.limited, org.clock.monotonic());
         }
-        if let Some(again_ms) = ends.outcomes.iter().filter_map(|(_, end)| outcome::waits_until(end)).max() {
-            for (code, why) in &ends.waits {
-                org.board.write_waits(&target, code, why, moment.now_ms, again_ms);
-            }
-        }
+        org.board.write_waits(&target, &ends.waits, ends.again_ms(), moment.now_ms);
         for part in ends.again.into_iter().rev() {
+            if part.iter().any(|change| !change.left_out.is_empty()) {
+                self.commit.sent(&part).await?;
+            }
             waiting.push_front(part);
         }
         if !ends.outcomes.is_empty() {

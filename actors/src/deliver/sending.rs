@@ -1,7 +1,7 @@
 //! What will be remembered of the records that are being written, once it is known that they were.
 //!
 //! Here: the fingerprint of each change in flight, and what commit C stores of it. Not here: what a fingerprint tells
-//! (`fingerprint`), sending (`send`, `bulk`).
+//! (`fingerprint`), sending (`rest`, `bulk`).
 //!
 //! Invariant: only fields that were sent are remembered as sent. Of a change of which that is not known nothing is.
 

@@ -1,4 +1,4 @@
-//! One call's answer → what becomes of each change that was in it. Pure.
+//! One call's answer, or one job's results → what becomes of each change that was in it. Pure.
 //!
 //! A call that fails as a whole says nothing about its records: they are sent again in halves until the culprit stands alone,
 //! and the others pass meanwhile. Only what would hit any call, such as a login that is refused, leaves all undecided.
@@ -6,9 +6,11 @@
 //! Here: whose fault an answer may be, and what follows for the rows. Not here: the verdict on one row (`outcome`), making the
 //! call (`rest`), who waits for whom (`writer`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+use orgpipe_reconcile::route::COLLECTIONS_MAX;
 use orgpipe_salesforce::{
+    bulk::BulkRow,
     error::{ApiError, ErrorClass},
     failure::CallError,
     rest::RowResult,
@@ -16,10 +18,10 @@ use orgpipe_salesforce::{
 use orgpipe_store::Outcome;
 
 use super::{
-    outcome::{self, Moment, Sent, of_error, unanswered, unanswered_like_all},
-    outgoing::{LeftOut, Outgoing, fields_of},
+    outcome::{self, Moment, Sent, of_error, of_job, unanswered, unanswered_like_all, unknown},
+    outgoing::{LeftOut, Outgoing, Tried, fields_of},
 };
-use crate::{org::step_error::StepError, problem::Problem};
+use crate::{org::step_error::StepError, problem::Problem, queue_entry::JobEntry};
 
 /// Times that one record is sent again at once without fields that were refused.
 const LEAVE_OUT_MAX: usize = 20;
@@ -37,7 +39,7 @@ pub(super) enum Reached {
 
 /// What is known beside the answer.
 #[derive(Clone, Copy)]
-pub(super) struct Known<'a> {
+pub(super) struct Circumstances<'a> {
     /// Now and chance.
     pub moment: Moment,
     /// Whether the running user lacks a right on the target, as its describe says.
@@ -98,7 +100,11 @@ fn refusals(answer: &Result<Vec<RowResult>, StepError>) -> impl Iterator<Item = 
 }
 
 /// What becomes of the changes of a call: of one target and operation, at least one.
-pub(super) fn ends(part: Vec<Outgoing>, answer: Result<Vec<RowResult>, StepError>, known: Known<'_>) -> Ends {
+pub(super) fn ends(
+    part: Vec<Outgoing>,
+    answer: Result<Vec<RowResult>, StepError>,
+    known: Circumstances<'_>,
+) -> Ends {
     let error = match answer {
         Ok(rows) => return of_rows(part, rows, known),
         Err(error) => error,
@@ -128,7 +134,7 @@ fn in_halves(mut part: Vec<Outgoing>) -> Ends {
     Ends { again: vec![part, second], ..Ends::default() }
 }
 
-fn refused_alike(part: &[Outgoing], refusal: &ApiError, known: Known<'_>) -> Ends {
+fn refused_alike(part: &[Outgoing], refusal: &ApiError, known: Circumstances<'_>) -> Ends {
     let fields = fields_of(part);
     let sent = sent(part, &fields, 0, known);
     let mut ends = Ends::default();
@@ -139,7 +145,7 @@ fn refused_alike(part: &[Outgoing], refusal: &ApiError, known: Known<'_>) -> End
     ends
 }
 
-fn without_an_answer(part: &[Outgoing], error: StepError, known: Known<'_>) -> Ends {
+fn without_an_answer(part: &[Outgoing], error: StepError, known: Circumstances<'_>) -> Ends {
     if known.reached == Reached::Nobody {
         return undecided(part, error);
     }
@@ -167,12 +173,12 @@ fn records(count: usize) -> String {
     if count == 1 { "one record".to_owned() } else { format!("{count} records") }
 }
 
-fn sent<'a>(part: &[Outgoing], fields: &'a [String], alike: usize, known: Known<'_>) -> Sent<'a> {
+fn sent<'a>(part: &[Outgoing], fields: &'a [String], alike: usize, known: Circumstances<'_>) -> Sent<'a> {
     let operation = part.first().map(|change| change.entry.operation).unwrap_or_default();
     Sent { operation, fields, together: part.len(), alike, closed: known.closed }
 }
 
-fn of_rows(part: Vec<Outgoing>, rows: Vec<RowResult>, known: Known<'_>) -> Ends {
+fn of_rows(part: Vec<Outgoing>, rows: Vec<RowResult>, known: Circumstances<'_>) -> Ends {
     let fields = fields_of(&part);
     let of_transaction =
         |row: &&RowResult| matches!(row, RowResult::Failed(error) if error.is_of_transaction());
@@ -199,8 +205,65 @@ fn of_rows(part: Vec<Outgoing>, rows: Vec<RowResult>, known: Known<'_>) -> Ends 
     ends
 }
 
+/// A job that has ended, beside what its result files say.
+#[derive(Clone, Copy)]
+pub(super) struct EndedJob<'a> {
+    /// What was uploaded.
+    pub entry: &'a JobEntry,
+    /// The fields in its file.
+    pub fields: &'a [String],
+    /// What is remembered of each change, by sequence number.
+    pub tried: &'a HashMap<u64, Tried>,
+    /// Why it failed as a whole.
+    pub cause: Option<&'a ApiError>,
+    /// Whether it was aborted.
+    pub aborted: bool,
+    /// Whether the running user lacks a right on the target, as its describe says.
+    pub closed: bool,
+    /// Now and chance.
+    pub moment: Moment,
+}
+
+/// What becomes of the changes of a job, by what its result files say of each.
+pub(super) fn ends_of_job(job: EndedJob<'_>, rows: Vec<BulkRow>) -> Ends {
+    let EndedJob { entry, fields, tried, cause, aborted, closed, moment } = job;
+    let of_transaction = |row: &&BulkRow| matches!(row, BulkRow::Failed(error) if error.is_of_transaction());
+    let limited = rows.iter().filter(of_transaction).count();
+    let together = entry.rows.len();
+    // Rows go into the org by transactions of 200, whichever these are.
+    let alike = limited.min(COLLECTIONS_MAX);
+    let sent = Sent { operation: entry.operation, fields, together, alike, closed };
+    let mut ends = Ends { limited, ..Ends::default() };
+    for ((seq, _), row) in entry.rows.iter().zip(rows) {
+        let tried = tried.get(seq).copied().unwrap_or_default();
+        let outcome = match row {
+            BulkRow::Written { .. } => Outcome::Written,
+            // Without the field by REST, where the sync says so.
+            BulkRow::Failed(error) if tried.leaves_out && !error.refused_fields(fields).is_empty() => {
+                outcome::by_rest(&outcome::reason(&error, &error.fields), together, tried, moment)
+            }
+            BulkRow::Failed(error) => {
+                ends.note_wait(&error, sent);
+                of_error(&error, sent, tried, moment)
+            }
+            BulkRow::Unprocessed => match cause {
+                Some(error) => of_job(error, together, tried, moment),
+                None if aborted => {
+                    outcome::by_rest("the Bulk job was aborted before this record", together, tried, moment)
+                }
+                None => unknown("the Bulk job ended before this record", together, tried, moment),
+            },
+            BulkRow::Unknown => {
+                unknown("the Bulk job's results do not name this record", together, tried, moment)
+            }
+        };
+        ends.outcomes.push((*seq, outcome));
+    }
+    ends
+}
+
 /// Takes the fields out whose values were refused, where the sync says so; false if there is none.
-fn leave_out(change: &mut Outgoing, error: &ApiError, known: Known<'_>) -> bool {
+fn leave_out(change: &mut Outgoing, error: &ApiError, known: Circumstances<'_>) -> bool {
     let sent: Vec<String> = change.entry.fields.keys().cloned().collect();
     let mut refused = error.refused_fields(&sent);
     refused.retain(|field| field != change.key().0 && (known.may_leave_out)(change, field));
@@ -215,6 +278,15 @@ fn leave_out(change: &mut Outgoing, error: &ApiError, known: Known<'_>) -> bool 
 }
 
 impl Ends {
+    /// By when all of them have been sent again that wait without a try being counted, Unix milliseconds.
+    pub(super) fn again_ms(&self) -> u64 {
+        let waits = |(_, outcome): &(u64, Outcome)| match outcome {
+            Outcome::Retry { due_ms, counted: false, .. } => Some(*due_ms),
+            _ => None,
+        };
+        self.outcomes.iter().filter_map(waits).max().unwrap_or_default()
+    }
+
     fn note_wait(&mut self, error: &ApiError, sent: Sent<'_>) {
         if outcome::waits(error, sent).is_none() || self.waits.contains_key(&error.code) {
             return;

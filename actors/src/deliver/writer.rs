@@ -175,8 +175,9 @@ impl Writer {
         org.store.release().await?;
         let superseded = SupersededUpTo::read(&org.store).await?;
         let mut jobs = Vec::new();
+        let hasher = org.store.hasher().await?;
         for job in org.store.jobs().await? {
-            self.commit.resumed(&job).await?;
+            self.commit.resumed(&hasher, &job);
             let id = job.id.clone();
             // A job holds changes of one org, and is of that one itself.
             if job.changes.iter().any(|change| superseded.covers(change.seq)) {
@@ -280,11 +281,11 @@ impl Writer {
             });
         };
         if self.lingers(lane, claimed.numbers.len()).await? {
-            org.store.put_back(claimed.numbers).await?;
+            self.commit.put_back(claimed.numbers).await?;
             return Ok(Next::After(LINGER_LOOK));
         }
         if lane == Lane::Refresh && full && claimed.numbers.len() >= org.settings.limits.bulk_from {
-            org.store.put_back(claimed.numbers).await?;
+            self.commit.put_back(claimed.numbers).await?;
             return Ok(Next::After(PLACE_LOOK));
         }
         let bulk = !full && (lane == Lane::Refresh || !hang);
@@ -349,13 +350,13 @@ impl Writer {
         for change in &mut outgoing {
             self.org.schemas.strip(&change.entry.target, &mut change.entry.fields);
         }
+        self.commit.sent(&outgoing).await?;
         let pace = &self.sender.pace;
         let routes = Routes { bulk: bulk && pace.takes_bulk(), records_max: pace.records_max() };
         let mut made = Made::All;
         for part in parts(outgoing, self.org.settings.limits, routes) {
             let mut by_rest = part.changes;
             if part.carrier == Carrier::Bulk {
-                self.commit.sends(&by_rest).await?;
                 let jobs = self.jobs.get_or_insert_default();
                 let opened = bulk::open(&self.org, priority, by_rest, jobs).await?;
                 for seq in opened.job.iter().flat_map(|job| job.changes.iter()) {

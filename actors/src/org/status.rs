@@ -265,17 +265,28 @@ impl Board {
         status.write_waits.retain(|wait| now_ms <= wait.again_ms.saturating_add(WAIT_TOLD_MS));
     }
 
-    /// Records for `target` wait for somebody to mend what `code` names, and are sent again by `again_ms`.
-    pub(crate) fn write_waits(&self, target: &str, code: &str, why: &Problem, now_ms: u64, again_ms: u64) {
-        let mut status = self.lock();
-        let known = status.write_waits.iter_mut().find(|wait| wait.target == target && wait.code == code);
-        if let Some(wait) = known {
-            wait.again_ms = wait.again_ms.max(again_ms);
+    /// Records for `target` wait for somebody to mend what these codes name, and are sent again by `again_ms`.
+    pub(crate) fn write_waits(
+        &self,
+        target: &str,
+        waits: &BTreeMap<String, Problem>,
+        again_ms: u64,
+        now_ms: u64,
+    ) {
+        if waits.is_empty() {
             return;
         }
-        let (note, hint) = (why.reason.clone(), why.hint.clone().unwrap_or_default());
-        let (code, target) = (code.to_owned(), target.to_owned());
-        status.write_waits.push(WriteWait { code, target, note, hint, since_ms: now_ms, again_ms });
+        let mut status = self.lock();
+        for (code, why) in waits {
+            let known = |wait: &&mut WriteWait| wait.target == target && wait.code == *code;
+            if let Some(wait) = status.write_waits.iter_mut().find(known) {
+                wait.again_ms = wait.again_ms.max(again_ms);
+                continue;
+            }
+            let (note, hint) = (why.reason.clone(), why.hint.clone().unwrap_or_default());
+            let (code, target) = (code.clone(), target.to_owned());
+            status.write_waits.push(WriteWait { code, target, note, hint, since_ms: now_ms, again_ms });
+        }
     }
 
     /// These fields are in quarantine, and no others.
