@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::{
     audit_trail::{AuditTrail, FieldDiff, Found, Nothing, SharedWith},
-    org::context::OrgContext,
+    org::{context::OrgContext, writes::BulkJobStatus},
     queue_entry::{Origin, RequestEntry, unpack},
 };
 
@@ -106,7 +106,9 @@ pub(crate) async fn story(org: &OrgContext, record: &str, limit: usize) -> Resul
     let searched = head.iter().map(|request| u64::from(request.records)).sum();
     let changes = org.store.changes_of(&record, CHANGES_MAX).await?;
     let rows = org.store.rows(&record, limit).await?;
-    let mut open: Vec<Chapter> = changes.iter().flat_map(|change| written_later(change, &record)).collect();
+    let jobs = org.board.status().bulk_jobs;
+    let mut open: Vec<Chapter> =
+        changes.iter().flat_map(|change| written_later(change, &record, &jobs)).collect();
     open.extend(head.iter().filter_map(|request| asked_later(request, &record)));
     let mut ended = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -143,7 +145,7 @@ fn asked_later(request: &Request, record: &str) -> Option<Chapter> {
 }
 
 /// What waits to be written, or is being written.
-fn written_later(change: &Change, record: &str) -> Vec<Chapter> {
+fn written_later(change: &Change, record: &str, jobs: &[BulkJobStatus]) -> Vec<Chapter> {
     let of_record = change.subjects.iter().filter(|subject| subject.record == record);
     let chapter = |subject: &Subject| {
         let mut chapter = begun(subject, Fate::Writing, &change.target, &change.key, change.seq);
@@ -152,13 +154,23 @@ fn written_later(change: &Change, record: &str) -> Vec<Chapter> {
             Lane::Refresh => "refresh",
         };
         chapter.story.push(format!("Change {} waits in the {lane} lane or is being written.", change.seq));
-        if change.attempts > 0 {
-            let (tries, why) = (times(change.attempts), &change.last_reason);
-            chapter.story.push(format!("It was tried {tries}, the last time in vain: {why}."));
+        let (tries, why) = (times(change.attempts), &change.last_reason);
+        match change.attempts {
+            _ if why.is_empty() => {}
+            // What others have to mend is no try of its own.
+            0 => chapter.story.push(format!("It waits, and no try is counted: {why}.")),
+            _ => chapter.story.push(format!("It was tried {tries}, the last time in vain: {why}.")),
         }
+        chapter.story.extend(jobs.iter().filter(|job| job.changes.contains(&change.seq)).filter_map(in_job));
         chapter
     };
     of_record.map(chapter).collect()
+}
+
+/// Of a change in a Bulk job that hangs.
+fn in_job(job: &BulkJobStatus) -> Option<String> {
+    let problem = job.problem()?;
+    Some(format!("It is in {}. {}", problem.reason, problem.hint.unwrap_or_default()))
 }
 
 /// What has ended.
@@ -171,6 +183,10 @@ fn told(row: &LedgerRow, hint: &str) -> Chapter {
     let last = match row.end {
         End::Written if row.tries > 1 => {
             format!("Written at {at} by {}, change {number}, after {tries}: {}.", row.by, row.reason)
+        }
+        // It had to wait, or a field was left out.
+        End::Written if !row.reason.is_empty() => {
+            format!("Written at {at} by {}, change {number}: {}.", row.by, row.reason)
         }
         End::Written => format!("Written at {at} by {}, change {number}.", row.by),
         End::Unchanged => format!("Nothing was written at {at}."),

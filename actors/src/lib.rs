@@ -69,6 +69,7 @@ pub use org::{
     schemas::{Access, Quarantined},
     status::{Examined, OrgStatus, PartStatus, Reading, Warning},
     subscription::{ChannelStatus, Subscription},
+    writes::{BulkJobStatus, UnansweredWrite, WriteWait},
 };
 pub use priority::Priority;
 pub use receipt::{GapReason, Receipt};

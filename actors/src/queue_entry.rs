@@ -138,6 +138,9 @@ pub(crate) struct JobEntry {
     /// What is done to the records.
     #[serde(default)]
     pub operation: Operation,
+    /// When it was created, Unix milliseconds; 0 if an earlier version created it.
+    #[serde(default)]
+    pub opened_ms: u64,
     /// Sequence number and key of each uploaded row, in order.
     pub rows: Vec<(u64, String)>,
     /// The fields in the file; none if it was opened by a version that did not store them.

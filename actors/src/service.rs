@@ -436,8 +436,13 @@ impl Service {
         let mut status = org.board.status();
         status.subscription = status.subscription.at(org.api.time().now_ms());
         let shared = shared_keys::stored(org).await.ok().and_then(|shared| shared.problem());
-        status.warnings = org.api.time().skew().into_iter().chain(shared).map(Warning::from).collect();
         let records = org.store.counts().await.ok().map(Ledger::from);
+        if records.as_ref().is_some_and(|records| records.open == 0) {
+            status.write_waits.clear();
+        }
+        let writes = status.standing_writes();
+        let warnings = org.api.time().skew().into_iter().chain(shared).chain(writes);
+        status.warnings = warnings.map(Warning::from).collect();
         OrgView {
             id: org.id().to_owned(),
             state: status.worst(),

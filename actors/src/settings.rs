@@ -135,6 +135,8 @@ pub struct SyncSettings {
     pub mapping: Mapping,
     /// Scheduled reading of all records; none = live only.
     pub refresh: Option<RefreshSettings>,
+    /// What becomes of a record of which the org refuses the value of a field.
+    pub on_refused_field: OnRefusedField,
 }
 
 /// What an event on a sync's channel says.
@@ -189,6 +191,16 @@ pub enum OnDeleted {
     Delete,
 }
 
+/// What becomes of a record of which the org refuses the value of a field, such as one that a restricted picklist does not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnRefusedField {
+    /// The record is a dead letter.
+    #[default]
+    DeadLetter,
+    /// The field is left out, and the rest of the record is written.
+    LeaveOut,
+}
+
 impl SyncSettings {
     /// Records that the vendor's API is asked about with one call.
     pub(crate) fn lookup_max(&self) -> usize {
@@ -201,6 +213,19 @@ impl OrgSettings {
     pub(crate) fn channels(&self) -> Vec<String> {
         let channels: BTreeSet<&String> = self.syncs.iter().map(|sync| &sync.channel).collect();
         channels.into_iter().cloned().collect()
+    }
+
+    /// Whether a field of a target may be left out of what a sync writes, as its value was refused: where the sync says so, and
+    /// never the link to the record that it was written for.
+    pub(crate) fn leaves_out(&self, sync: &str, target: &str, field: &str) -> bool {
+        self.syncs_leaving_out(sync)
+            && !self.links(target).iter().any(|link| link.eq_ignore_ascii_case(field))
+    }
+
+    /// Whether a sync leaves fields out whose values are refused.
+    pub(crate) fn syncs_leaving_out(&self, sync: &str) -> bool {
+        let known = self.syncs.iter().find(|known| known.name == sync);
+        known.is_some_and(|sync| sync.on_refused_field == OnRefusedField::LeaveOut)
     }
 
     /// The fields of a target that hold the ID of the record that each of its records was made for, in any of the syncs.
@@ -274,6 +299,7 @@ pub(crate) mod tests {
                 event: EventShape::Request(event),
                 mapping,
                 refresh: Some(refresh),
+                on_refused_field: OnRefusedField::default(),
             })],
         }
     }

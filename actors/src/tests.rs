@@ -8,6 +8,7 @@ mod clocks;
 mod cometd;
 mod flow;
 mod ingest;
+mod jobs;
 mod org;
 mod refresh;
 mod scene;

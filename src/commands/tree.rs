@@ -47,6 +47,9 @@ fn lines(tree: &Value) -> Vec<String> {
                 restarts_of(org),
                 waits.unwrap_or_default()
             ));
+            for standing in list(&org["standing"]) {
+                lines.push(format!("│  │  !  {}", text(standing)));
+            }
             for (part, status) in org["parts"].as_object().into_iter().flatten() {
                 lines.push(format!(
                     "│  │  ├─ {part}  {}  for {}{}{}",

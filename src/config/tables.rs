@@ -74,6 +74,7 @@ const SYNC: Keys = (
         "target",
         "external_id",
         "write",
+        "on_refused_field",
         "fields",
         "refresh",
     ],
@@ -176,6 +177,7 @@ pub(super) struct SyncTable<'t> {
     pub(super) target: Option<Written<String>>,
     pub(super) external_id: Option<ExternalIdTable<'t>>,
     pub(super) write: Option<Written<String>>,
+    pub(super) on_refused_field: Option<Written<String>>,
     pub(super) fields: Option<BTreeMap<String, Written<String>>>,
     pub(super) refresh: Option<RefreshTable<'t>>,
 }
@@ -344,6 +346,7 @@ fn sync<'t>(section: Section<'t>, report: &mut Report<'_>) -> SyncTable<'t> {
             }
         }),
         write: section.text(report, "write"),
+        on_refused_field: section.text(report, "on_refused_field"),
         fields: section.pairs(report, "fields"),
         refresh: section.section(report, "refresh").map(|section| {
             section.allow(REFRESH.1, nothing, report);

@@ -326,6 +326,13 @@ pub(crate) const WRONG: &[(&str, &str, &str, &str, &str)] = &[
     ),
     (
         "object = \"Account\"",
+        "object = \"Account\"\non_refused_field = \"skip\"",
+        "on_refused_field",
+        "`on_refused_field` is `skip`, which is nothing to do about a refused field",
+        "",
+    ),
+    (
+        "object = \"Account\"",
         "object = \"Account\"\nevent = { object = \"O__c\" }",
         "event",
         "`event.ids` is missing",

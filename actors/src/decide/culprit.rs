@@ -26,6 +26,7 @@ pub(super) fn may_be_one_records(error: &StepError) -> bool {
         | StepError::Store(_)
         | StepError::WaitingForQuota { .. }
         | StepError::OtherOrg
+        | StepError::VersionGone { .. }
         | StepError::ShuttingDown
         | StepError::Unfit { .. }
         | StepError::Unusable { .. } => false,
@@ -63,6 +64,7 @@ mod tests {
             (refused(503, "SERVER_UNAVAILABLE"), false),
             (refused(400, "INVALID_FIELD"), false),
             (StepError::OtherOrg, false),
+            (StepError::VersionGone { version: "66.0".to_owned(), served: Vec::new() }, false),
             (
                 StepError::Lookup(LookupError::Failed {
                     host: host(),

@@ -1,14 +1,18 @@
 //! Writing many records: one Bulk API 2.0 job.
 //!
-//! Here: opening a job and looking at one. Not here: when to look (`writer`), the verdict on a row (`outcome`).
+//! Here: opening a job, looking at one, aborting one that stands. Not here: how long it may stand (`job`), when to look
+//! (`writer`), the verdict on a row (`outcome`).
 //!
 //! The job's ID is on disk before its data is uploaded. So after a crash the job is found again, and what was uploaded
 //! is not written a second time by another job as long as the first may still run.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use orgpipe_reconcile::{Operation, Row, route::BULK_CALLS};
+use orgpipe_reconcile::{
+    Operation, Row,
+    route::{BULK_CALLS, COLLECTIONS_MAX},
+};
 use orgpipe_salesforce::{
     bulk::{
         BulkRow, csv,
@@ -22,12 +26,18 @@ use orgpipe_salesforce::{
 };
 use orgpipe_store::{Job, Outcome, StoreError};
 
-use super::outcome::{Moment, Outgoing, Sent, Tried, fields_of, of_error, of_job, unknown, unpack_one};
+use super::{
+    job::{OpenJob, Progress},
+    outcome::{Moment, unknown},
+    outgoing::{Outgoing, Tried, fields_of, unpack_one},
+    step::{self, EndedJob},
+};
 use crate::{
     failpoint::Point,
     org::{
-        api::{budget::patience, gate::Reservation, transport::Each},
+        api::{budget::patience, transport::Each},
         context::OrgContext,
+        describe::is_closed,
         step_error::StepError,
         store::Position,
     },
@@ -43,43 +53,19 @@ const LIST_PAGES_MAX: usize = 20;
 /// How far our clock and Salesforce's may be apart, and how long a job may take to be made.
 const CLOCKS_MS: u64 = 10 * 60_000;
 
-/// A job under way.
-#[derive(Debug)]
-pub(super) struct OpenJob {
-    /// Salesforce's ID.
-    pub id: String,
-    /// When to look next (time since start).
-    pub look_at: Duration,
-    entry: JobEntry,
-    /// What is written to.
-    target: String,
-    /// The fields in its file.
-    fields: Vec<String>,
-    /// What is remembered of each change, by sequence number.
-    tried: HashMap<u64, Tried>,
-    /// When the oldest of its requests came, Unix milliseconds; not known after a restart.
-    received_ms: Option<u64>,
-    priority: Priority,
-    /// Calls set aside for it; none after a restart.
-    reservation: Option<Reservation>,
-    looks: u32,
+async fn call(org: &OrgContext, open: &OpenJob, call: &Call) -> Result<Reply, StepError> {
+    match &open.reservation {
+        Some(reservation) => org.api.call_reserved(reservation, call).await,
+        None => org.api.call(open.priority, call).await,
+    }
 }
 
-impl OpenJob {
-    async fn call(&self, org: &OrgContext, call: &Call) -> Result<Reply, StepError> {
-        match &self.reservation {
-            Some(reservation) => org.api.call_reserved(reservation, call).await,
-            None => org.api.call(self.priority, call).await,
-        }
-    }
-
-    async fn download(&self, org: &OrgContext, call: &Call, each: Each<'_>) -> Result<(), StepError> {
-        let reply = match &self.reservation {
-            Some(reservation) => org.api.download(reservation, call, each).await?,
-            None => org.api.download(&org.api.reserve(self.priority, 1).await?, call, each).await?,
-        };
-        Ok(reply.require_success()?)
-    }
+async fn download(org: &OrgContext, open: &OpenJob, call: &Call, each: Each<'_>) -> Result<(), StepError> {
+    let reply = match &open.reservation {
+        Some(reservation) => org.api.download(reservation, call, each).await?,
+        None => org.api.download(&org.api.reserve(open.priority, 1).await?, call, each).await?,
+    };
+    Ok(reply.require_success()?)
 }
 
 /// What a look at a job found.
@@ -87,8 +73,19 @@ impl OpenJob {
 pub(super) enum Look {
     /// It still runs.
     Running,
-    /// It has ended so, row by row; with the time its oldest request came, if that is known.
-    Ended(Vec<(u64, Outcome)>, Option<u64>),
+    /// It has ended.
+    Ended(Ended),
+}
+
+/// What became of the changes of a job.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// Row by row.
+    pub outcomes: Vec<(u64, Outcome)>,
+    /// When its oldest request came, Unix milliseconds, if that is known.
+    pub received_ms: Option<u64>,
+    /// Rows that failed of their transaction.
+    pub limited: usize,
 }
 
 /// What became of changes for which a job was opened.
@@ -102,29 +99,33 @@ pub(super) struct Opened {
     pub more: bool,
 }
 
-/// A stored job, after a restart. `None`: its body cannot be read; its changes are tried again.
-pub(super) fn resume(job: Job, now: Duration) -> Result<OpenJob, Vec<(u64, Outcome)>> {
+/// A stored job, after a restart. Its changes are tried again if its body cannot be read.
+pub(super) fn resume(job: Job, org: &OrgContext) -> Result<OpenJob, Vec<(u64, Outcome)>> {
     // One that cannot be read any more was sent all the same.
     let changes: Vec<Outgoing> = job.changes.iter().filter_map(|change| unpack_one(change).ok()).collect();
-    let tried = tried_of(&changes);
     match unpack::<JobEntry>(&job.body) {
         Ok(entry) => {
-            let priority = job.changes.first().map_or(Priority::Refresh, |change| change.lane.into());
+            // One of an earlier version does not know when it was created.
+            let opened_ms = if entry.opened_ms == 0 { org.clock.now_ms() } else { entry.opened_ms };
             Ok(OpenJob {
                 id: job.id,
-                look_at: now,
+                look_at: org.clock.monotonic(),
                 entry,
                 target: job.changes.first().map(|change| change.target.clone()).unwrap_or_default(),
                 fields: fields_of(&changes),
-                tried,
+                tried: tried_of(org, &changes),
+                changes: job.changes.iter().map(|change| change.seq).collect(),
                 received_ms: None,
-                priority,
+                priority: job.changes.first().map_or(Priority::Refresh, |change| change.lane.into()),
                 reservation: None,
                 looks: 0,
+                progress: Progress::new(opened_ms),
             })
         }
         Err(problem) => {
-            let again = |seq| (seq, Outcome::Retry { due_ms: 0, reason: problem.to_string(), resend: 0 });
+            let reason = problem.to_string();
+            let again =
+                |seq| (seq, Outcome::Retry { due_ms: 0, reason: reason.clone(), resend: 0, counted: true });
             Err(job.changes.iter().map(|change| again(change.seq)).collect())
         }
     }
@@ -180,8 +181,8 @@ pub(super) async fn open(
     };
     let info = match job::info(&org.api.call_reserved(&reservation, &create).await?) {
         Ok(info) => info,
-        // The day's batches are used up, which is not the same as its calls: REST still works.
-        Err(CallError::Refused(error)) if error.is_of_bulk() => {
+        // The day's batches are used up, which is not the same as its calls, or the object takes no jobs: REST still works.
+        Err(CallError::Refused(error)) if error.is_of_bulk() || is_of_this_job(&error) => {
             tracing::warn!(
                 org = org.id(),
                 rows = changes.len(),
@@ -194,9 +195,10 @@ pub(super) async fn open(
         Err(error) => return Err(error.into()),
     };
     let rows = changes.iter().map(|change| (change.seq, change.key().1.to_owned())).collect();
+    let opened_ms = org.clock.now_ms();
     let fields = Some(fields_of(&changes));
     let content_url = info.content_url;
-    let entry = JobEntry { v: 1, content_url, external_id_field: field, operation, rows, fields };
+    let entry = JobEntry { v: 1, content_url, external_id_field: field, operation, opened_ms, rows, fields };
     let seqs: Vec<u64> = changes.iter().map(|change| change.seq).collect();
     org.pass(Point::BeforePutJob);
     org.store.put_job(&info.id, pack(&entry), &seqs).await?;
@@ -209,11 +211,13 @@ pub(super) async fn open(
         entry,
         target,
         fields: fields_of(&changes),
-        tried: tried_of(&changes),
+        tried: tried_of(org, &changes),
+        changes: Arc::from(seqs),
         received_ms,
         priority,
         reservation: Some(reservation),
         looks: 0,
+        progress: Progress::new(opened_ms),
     };
     // From here on a failure is found by looking at the job: one that is still open is aborted and its rows retried.
     match upload(org, &open, data).await {
@@ -222,9 +226,16 @@ pub(super) async fn open(
             tracing::warn!(org = org.id(), job = open.id, "the upload failed, the job is given up: {error}");
         }
     }
-    tracing::debug!(org = org.id(), job = open.id, rows = seqs.len(), "bulk job opened");
+    tracing::debug!(org = org.id(), job = open.id, rows = open.changes.len(), "bulk job opened");
     opened.job = Some(open);
     Ok(opened)
+}
+
+/// Whether no such job can be created, while calls as such go through.
+fn is_of_this_job(error: &ApiError) -> bool {
+    matches!(error.class(), ErrorClass::Schema | ErrorClass::Org | ErrorClass::Record | ErrorClass::Bug)
+        && !error.is_api_closed()
+        && !error.is_read_only()
 }
 
 /// Remembers that a job is being opened, or that its ID is stored.
@@ -287,10 +298,10 @@ fn look_delay(org: &OrgContext, looks: u32) -> Duration {
 }
 
 async fn upload(org: &OrgContext, open: &OpenJob, data: Bytes) -> Result<(), StepError> {
-    let reply = open.call(org, &job::upload(&open.entry.content_url, data)).await?;
+    let reply = call(org, open, &job::upload(&open.entry.content_url, data)).await?;
     reply.require_success()?;
     org.pass(Point::AfterUpload);
-    let closed = open.call(org, &job::close(&open.id)).await?;
+    let closed = call(org, open, &job::close(&open.id)).await?;
     org.pass(Point::AfterClose);
     job::info(&closed)?;
     Ok(())
@@ -300,7 +311,7 @@ async fn upload(org: &OrgContext, open: &OpenJob, data: Bytes) -> Result<(), Ste
 pub(super) async fn look(org: &OrgContext, open: &mut OpenJob) -> Result<Look, StepError> {
     open.looks += 1;
     open.look_at = org.clock.monotonic() + look_delay(org, open.looks);
-    let info = match job::info(&open.call(org, &job::status(&open.id)).await?) {
+    let info = match job::info(&call(org, open, &job::status(&open.id)).await?) {
         Ok(info) => info,
         // Nobody knows it any more: jobs are deleted after seven days, or by an administrator.
         Err(CallError::Refused(error)) if error.status == 404 || error.class() == ErrorClass::Schema => {
@@ -308,58 +319,99 @@ pub(super) async fn look(org: &OrgContext, open: &mut OpenJob) -> Result<Look, S
         }
         Err(error) => return Err(error.into()),
     };
+    let now_ms = org.clock.now_ms();
+    open.seen(&info, now_ms);
     match info.state {
+        JobState::UploadComplete | JobState::InProgress if open.is_over(now_ms) => {
+            if abort(org, open).await? {
+                tracing::warn!(
+                    org = org.id(),
+                    job = open.id,
+                    rows = open.changes.len(),
+                    "the Bulk job stood for too long in the org's queue and is aborted; what it has not done goes by REST"
+                );
+            }
+            // What it has done is read once it has ended, as is that of one that had ended before.
+            open.look_at = org.clock.monotonic() + look_delay(org, 0);
+            Ok(Look::Running)
+        }
         JobState::UploadComplete | JobState::InProgress => Ok(Look::Running),
         JobState::Open => {
-            let reply = open.call(org, &job::abort(&open.id)).await?;
-            job::info(&reply)?;
+            if !abort(org, open).await? {
+                open.look_at = org.clock.monotonic() + look_delay(org, 0);
+                return Ok(Look::Running);
+            }
             Ok(all_again(org, open, "the Bulk job's upload did not end"))
         }
-        JobState::JobComplete | JobState::Failed | JobState::Aborted => results(org, open, info.error).await,
+        JobState::JobComplete | JobState::Failed | JobState::Aborted => {
+            let aborted = info.state == JobState::Aborted;
+            results(org, open, info.error, aborted).await
+        }
     }
 }
 
-async fn results(org: &OrgContext, open: &OpenJob, cause: Option<ApiError>) -> Result<Look, StepError> {
+/// Aborts a job; false if it has ended meanwhile, so that it is to be read.
+async fn abort(org: &OrgContext, open: &OpenJob) -> Result<bool, StepError> {
+    match job::info(&call(org, open, &job::abort(&open.id)).await?) {
+        Ok(_) => Ok(true),
+        Err(CallError::Refused(error)) if error.is_job_state() => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn results(
+    org: &OrgContext,
+    open: &OpenJob,
+    cause: Option<ApiError>,
+    aborted: bool,
+) -> Result<Look, StepError> {
     let mut results = Results::new(&open.entry.external_id_field);
     for kind in [ResultKind::Successful, ResultKind::Failed, ResultKind::Unprocessed] {
         let mut file = results.file(kind);
-        open.download(org, &job::results(&open.id, kind), &mut |bytes| file.push(bytes)).await?;
+        download(org, open, &job::results(&open.id, kind), &mut |bytes| file.push(bytes)).await?;
         file.end()?;
     }
     let rows = results.rows(open.entry.rows.iter().map(|(_, key)| key.as_str()));
+    let failed =
+        |row: &BulkRow, is: fn(&ApiError) -> bool| matches!(row, BulkRow::Failed(error) if is(error));
     let of_schema = |error: &ApiError| error.class() == ErrorClass::Schema;
-    if rows.iter().any(|row| matches!(row, BulkRow::Failed(error) if of_schema(error)))
-        || cause.as_ref().is_some_and(of_schema)
-    {
+    if rows.iter().any(|row| failed(row, of_schema)) || cause.as_ref().is_some_and(of_schema) {
         org.schemas.doubt(&open.target);
     }
+    let denied = rows.iter().any(|row| failed(row, ApiError::is_denied));
+    let closed = denied && is_closed(org, open.priority, &open.target).await;
     let moment = Moment { now_ms: org.clock.now_ms(), jitter: org.clock.jitter() };
-    let sent = Sent { operation: open.entry.operation, fields: &open.fields };
-    let outcomes = open.entry.rows.iter().zip(rows).map(|((seq, _), row)| {
-        let tried = open.tried.get(seq).copied().unwrap_or_default();
-        let outcome = match row {
-            BulkRow::Written { .. } => Outcome::Written,
-            BulkRow::Failed(error) => of_error(&error, sent, tried, moment),
-            BulkRow::Unprocessed => match &cause {
-                Some(error) => of_job(error, tried, moment),
-                None => unknown("the Bulk job ended before this record", tried, moment),
-            },
-            BulkRow::Unknown => unknown("the Bulk job's results do not name this record", tried, moment),
-        };
-        (*seq, outcome)
-    });
-    Ok(Look::Ended(outcomes.collect(), open.received_ms))
+    let ended = EndedJob {
+        entry: &open.entry,
+        fields: &open.fields,
+        tried: &open.tried,
+        cause: cause.as_ref(),
+        aborted,
+        closed,
+        moment,
+    };
+    let ends = step::ends_of_job(ended, rows);
+    org.board.write_waits(&open.target, &ends.waits, ends.again_ms(), moment.now_ms);
+    Ok(Look::Ended(Ended {
+        outcomes: ends.outcomes,
+        received_ms: open.received_ms,
+        limited: ends.limited.min(COLLECTIONS_MAX),
+    }))
 }
 
 fn all_again(org: &OrgContext, open: &OpenJob, why: &str) -> Look {
     let moment = Moment { now_ms: org.clock.now_ms(), jitter: org.clock.jitter() };
     let again = open.entry.rows.iter().map(|(seq, _)| {
         let tried = open.tried.get(seq).copied().unwrap_or_default();
-        (*seq, unknown(why, tried, moment))
+        (*seq, unknown(why, open.entry.rows.len(), tried, moment))
     });
-    Look::Ended(again.collect(), open.received_ms)
+    Look::Ended(Ended { outcomes: again.collect(), received_ms: open.received_ms, limited: 0 })
 }
 
-fn tried_of(changes: &[Outgoing]) -> HashMap<u64, Tried> {
-    changes.iter().map(|change| (change.seq, change.tried())).collect()
+fn tried_of(org: &OrgContext, changes: &[Outgoing]) -> HashMap<u64, Tried> {
+    let tried = |change: &Outgoing| {
+        let leaves_out = org.settings.syncs_leaving_out(&change.entry.sync);
+        (change.seq, Tried { leaves_out, ..change.tried() })
+    };
+    changes.iter().map(tried).collect()
 }

@@ -1,23 +1,23 @@
 //! What becomes of a change after Salesforce answered about it. Pure.
 //!
-//! Here: the end, and how long to wait for another try. Not here: with which others it is tried again (`parts`).
+//! Here: the end, and how long to wait for another try. Not here: what one call came to (`step`), with which others a change
+//! is tried again (`group`, `parts`).
+//!
+//! Invariant: a change becomes a dead letter only by a verdict about its own values, or after it has failed alone.
+//! Invariant: what only somebody else can mend is waited for, and no try is counted.
 
-use std::{
-    hash::{DefaultHasher, Hash as _, Hasher as _},
-    time::Duration,
-};
+use std::time::Duration;
 
 use orgpipe_reconcile::Operation;
-use orgpipe_salesforce::{
-    error::{ApiError, ErrorClass},
-    rest::RowResult,
-};
-use orgpipe_store::{Change, Outcome};
+use orgpipe_salesforce::error::{ApiError, ErrorClass};
+use orgpipe_store::Outcome;
 
-use crate::{
-    queue_entry::{ChangeEntry, unpack},
-    retry::before_attempt,
+use super::{
+    group,
+    outgoing::{LeftOut, Tried},
+    resend::{Resend, WAITS_MAX, Way},
 };
+use crate::retry::before_attempt;
 
 /// Tries of one change before it becomes a dead letter.
 const ATTEMPTS_MAX: u32 = 12;
@@ -27,6 +27,10 @@ const RACES_MAX: u32 = 2;
 const PASSING: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
 /// First and longest wait after what somebody has to mend in the org, or a day to end.
 const MENDING: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hours(1));
+/// What waits for others and for longer than this comes again at a whole multiple of it, so that records that were refused at
+/// different moments share calls.
+const SHARED_MS: u64 = 30_000;
+const SHARED: Duration = Duration::from_millis(SHARED_MS);
 /// Moments over which records that lost a lock are spread. Few, so that they still share calls.
 const LOCK_SLOTS: u32 = 4;
 
@@ -39,39 +43,6 @@ pub(super) struct Moment {
     pub jitter: f64,
 }
 
-/// How a change is to be sent, from what became of it last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Resend {
-    /// Like any other.
-    Usual,
-    /// It lost a lock: with few others.
-    Apart,
-    /// By REST, which tells record by record what is wrong.
-    ByRest,
-}
-
-/// A change unpacked for sending.
-#[derive(Clone, Debug)]
-pub(super) struct Outgoing {
-    /// Its number in the store.
-    pub seq: u64,
-    /// Tries so far.
-    pub attempts: u32,
-    /// How to send it.
-    pub resend: Resend,
-    /// What to write.
-    pub entry: ChangeEntry,
-}
-
-/// What is remembered of a change while it is sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tried {
-    /// Tries before this one.
-    pub attempts: u32,
-    /// Stands for the record that its own hangs on.
-    parent: u64,
-}
-
 /// What was sent, for changes that went together.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sent<'a> {
@@ -79,86 +50,21 @@ pub(super) struct Sent<'a> {
     pub operation: Operation,
     /// The fields, the key first.
     pub fields: &'a [String],
+    /// How many went together.
+    pub together: usize,
+    /// How many of them failed of their transaction.
+    pub alike: usize,
+    /// Whether the running user lacks a right on the target, as its describe says.
+    pub closed: bool,
 }
 
-impl Resend {
-    /// As the store keeps it.
-    const fn stored(self) -> u8 {
-        match self {
-            Self::Usual => 0,
-            Self::Apart => 1,
-            Self::ByRest => 2,
-        }
-    }
-
-    /// One that a later version stored is sent like any other.
-    fn from_stored(stored: u8) -> Self {
-        [Self::Apart, Self::ByRest].into_iter().find(|one| one.stored() == stored).unwrap_or(Self::Usual)
-    }
-}
-
-impl Outgoing {
-    /// What its row is found by in Salesforce, and in which field that stands.
-    pub(super) fn key(&self) -> (&str, &str) {
-        match self.entry.operation {
-            Operation::Upsert => (&self.entry.external_id_field, &self.entry.external_id),
-            Operation::Update | Operation::Delete => {
-                ("Id", self.entry.target_id.as_deref().unwrap_or_default())
-            }
-        }
-    }
-
-    /// What is to be remembered of it.
-    pub(super) fn tried(&self) -> Tried {
-        let mut hasher = DefaultHasher::new();
-        self.entry.source_id.hash(&mut hasher);
-        Tried { attempts: self.attempts, parent: hasher.finish() }
-    }
-}
-
-/// The fields of changes that go together, the key first, each once.
-pub(super) fn fields_of(changes: &[Outgoing]) -> Vec<String> {
-    let Some(first) = changes.first() else { return Vec::new() };
-    let mut fields = vec![first.key().0.to_owned()];
-    for name in changes.iter().flat_map(|change| change.entry.fields.keys()) {
-        if !fields.contains(name) {
-            fields.push(name.clone());
-        }
-    }
-    fields
-}
-
-/// Unpacks one change.
-pub(super) fn unpack_one(change: &Change) -> Result<Outgoing, crate::queue_entry::Unreadable> {
-    let resend = Resend::from_stored(change.resend);
-    unpack(&change.body).map(|entry| Outgoing { seq: change.seq, attempts: change.attempts, resend, entry })
-}
-
-/// Unpacks; what cannot be read is a dead letter at once.
-pub(super) fn unpack_all<'a>(
-    changes: impl IntoIterator<Item = &'a Change>,
-    now_ms: u64,
-) -> (Vec<Outgoing>, Vec<(u64, Outcome)>) {
-    let (mut outgoing, mut outcomes) = (Vec::new(), Vec::new());
-    for change in changes {
-        match unpack_one(change) {
-            Ok(change) => outgoing.push(change),
-            Err(problem) => {
-                let hint = "Report this as a bug of orgpipe, with the version that ran before.".to_owned();
-                outcomes
-                    .push((change.seq, Outcome::Dead { reason: problem.to_string(), hint, at_ms: now_ms }));
-            }
-        }
-    }
-    (outgoing, outcomes)
-}
-
-/// By what Salesforce answered for one row.
-pub(super) fn of_row(result: &RowResult, sent: Sent<'_>, tried: Tried, moment: Moment) -> Outcome {
-    match result {
-        RowResult::Written { .. } => Outcome::Written,
-        RowResult::Failed(error) => of_error(error, sent, tried, moment),
-    }
+/// What is waited for without a try being counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WaitFor {
+    /// It passes within minutes, often.
+    Passing,
+    /// Somebody has to do something.
+    Mending,
 }
 
 /// By class: what passes is tried again soon, what somebody may mend seldom, and the record's own fault never.
@@ -170,38 +76,81 @@ pub(super) fn of_error(error: &ApiError, sent: Sent<'_>, tried: Tried, moment: M
     let blamed = error.blamed(sent.fields);
     let reason = reason(error, &blamed);
     if error.is_lock() {
-        return lost_a_lock(&reason, tried, moment);
+        return lost_a_lock(&reason, sent.together, tried, moment);
     }
     let key = sent.fields.first().map(String::as_str);
     if error.is_duplicate() && blamed.first().map(String::as_str) == key && tried.attempts < RACES_MAX {
-        return again(&reason, tried.attempts, PASSING, moment);
+        return retry(tried.resend, &reason, tried.attempts, moment);
+    }
+    if let Some(wait) = waits(error, sent) {
+        // Written alone, the path holds the key, which may be what is not found; a list is told row by row.
+        let by_list = sent.together == 1 && error.class() == ErrorClass::Schema;
+        let way = if by_list { Way::ByRest } else { tried.resend.way };
+        return put_back(wait, Resend { way, ..tried.resend }, &reason, moment);
+    }
+    if error.is_of_transaction() && sent.together > 1 {
+        return smaller(&reason, sent, tried, moment);
     }
     match error.class() {
-        ErrorClass::Record | ErrorClass::Bug => dead(&reason, hint(error), moment),
-        ErrorClass::Schema | ErrorClass::Org | ErrorClass::DailyLimit => {
-            again(&reason, tried.attempts, MENDING, moment)
-        }
+        ErrorClass::Record
+        | ErrorClass::Bug
+        | ErrorClass::Schema
+        | ErrorClass::Org
+        | ErrorClass::DailyLimit => dead(&reason, hint(error), moment),
         ErrorClass::Auth | ErrorClass::Concurrency | ErrorClass::Transient => {
-            again(&reason, tried.attempts, PASSING, moment)
+            counted(group::again(tried.resend, tried.attempts), &reason, sent.together, tried, moment)
         }
     }
+}
+
+/// Whether a refusal is nobody's fault here: what it blames is for somebody else to mend, whatever is in the record.
+pub(super) fn waits(error: &ApiError, sent: Sent<'_>) -> Option<WaitFor> {
+    if error.is_read_only() {
+        return Some(WaitFor::Passing);
+    }
+    let of_org = matches!(error.class(), ErrorClass::Schema | ErrorClass::Org | ErrorClass::DailyLimit);
+    (of_org || error.is_for_others_to_mend() || sent.closed && error.is_denied()).then_some(WaitFor::Mending)
 }
 
 /// Records of one parent come at one moment, so that they share a call instead of fighting for its lock.
-fn lost_a_lock(reason: &str, tried: Tried, moment: Moment) -> Outcome {
+fn lost_a_lock(reason: &str, together: usize, tried: Tried, moment: Moment) -> Outcome {
     let (reason, moment) = (format!("a lock was in the way: {reason}"), by_parent(tried, moment));
-    again_so(Resend::Apart, &reason, tried.attempts, PASSING, moment)
+    counted(group::apart(tried.resend), &reason, together, tried, moment)
+}
+
+/// The transaction was refused: the same record with fewer others, at once.
+fn smaller(reason: &str, sent: Sent<'_>, tried: Tried, moment: Moment) -> Outcome {
+    let reason = match sent.alike {
+        0 | 1 => format!("{reason}; it is sent again alone"),
+        alike => format!("{reason}, as were {} others of its call; it is sent again with fewer", alike - 1),
+    };
+    retry(group::halved(tried.resend, sent.alike.min(sent.together)), &reason, 0, moment)
+}
+
+/// Nobody knows what became of a call of so many records. `halve`: with so many it is not to be tried once more.
+pub(super) fn unanswered(what: &str, together: usize, halve: bool, tried: Tried, moment: Moment) -> Outcome {
+    let again = if halve && together > 1 {
+        group::halved(tried.resend, together)
+    } else {
+        group::again(tried.resend, tried.attempts)
+    };
+    counted(again, what, together, tried, moment)
+}
+
+/// The same of a record alone, while no other write of the org is answered either: that is not the record's fault.
+pub(super) fn unanswered_like_all(what: &str, tried: Tried, moment: Moment) -> Outcome {
+    put_back(WaitFor::Passing, tried.resend, what, moment)
 }
 
 /// A row that was not looked at because its job failed as a whole.
-pub(super) fn of_job(cause: &ApiError, tried: Tried, moment: Moment) -> Outcome {
+pub(super) fn of_job(cause: &ApiError, together: usize, tried: Tried, moment: Moment) -> Outcome {
     let reason = reason(cause, &[]);
     if cause.is_lock() {
-        return lost_a_lock(&reason, tried, moment);
+        return lost_a_lock(&reason, together, tried, moment);
     }
     match cause.class() {
         ErrorClass::Transient | ErrorClass::Auth | ErrorClass::Concurrency => {
-            again(&reason, tried.attempts, PASSING, moment)
+            counted(group::again(tried.resend, tried.attempts), &reason, together, tried, moment)
         }
         // A column that is not there, a day's batches used up: one record's fault, or none's.
         ErrorClass::Schema
@@ -209,15 +158,32 @@ pub(super) fn of_job(cause: &ApiError, tried: Tried, moment: Moment) -> Outcome 
         | ErrorClass::Record
         | ErrorClass::Bug
         | ErrorClass::DailyLimit => {
-            let reason = format!("the Bulk job failed as a whole: {reason}");
-            again_so(Resend::ByRest, &reason, tried.attempts, PASSING, moment)
+            by_rest(&format!("the Bulk job failed as a whole: {reason}"), together, tried, moment)
         }
     }
 }
 
+/// A row whose job was given up: the other way.
+pub(super) fn by_rest(reason: &str, together: usize, tried: Tried, moment: Moment) -> Outcome {
+    let resend = group::again(Resend { way: Way::ByRest, ..tried.resend }, tried.attempts);
+    counted(resend, reason, together, tried, moment)
+}
+
 /// The row's end is not known, or it was not looked at: once more, since a write may be repeated.
-pub(super) fn unknown(what: &str, tried: Tried, moment: Moment) -> Outcome {
-    again(what, tried.attempts, PASSING, moment)
+pub(super) fn unknown(what: &str, together: usize, tried: Tried, moment: Moment) -> Outcome {
+    counted(group::again(tried.resend, tried.attempts), what, together, tried, moment)
+}
+
+/// It is in the org, without these fields.
+pub(super) fn written(left_out: &[LeftOut]) -> Outcome {
+    let Some(first) = left_out.first() else { return Outcome::Written };
+    let fields: Vec<&str> = left_out.iter().map(|one| one.field.as_str()).collect();
+    let reason = format!(
+        "without `{}`, as Salesforce refused the value with `{}` and the sync says `on_refused_field = \"leave_out\"`",
+        fields.join("`, `"),
+        first.code
+    );
+    Outcome::WrittenInPart { reason }
 }
 
 /// Records of one parent come together, those of different parents at different moments.
@@ -226,24 +192,40 @@ fn by_parent(tried: Tried, moment: Moment) -> Moment {
     Moment { jitter: (f64::from(slot) + moment.jitter) / f64::from(LOCK_SLOTS), ..moment }
 }
 
-fn again(reason: &str, attempts: u32, waits: (Duration, Duration), moment: Moment) -> Outcome {
-    again_so(Resend::Usual, reason, attempts, waits, moment)
+/// A try that failed. After the last one it is a dead letter if it was alone, and alone otherwise.
+fn counted(again: Resend, reason: &str, together: usize, tried: Tried, moment: Moment) -> Outcome {
+    if tried.attempts + 1 < ATTEMPTS_MAX {
+        return retry(again, reason, tried.attempts, moment);
+    }
+    if together > 1 {
+        return retry(group::alone(again), reason, tried.attempts, moment);
+    }
+    let hint = format!("It was tried {ATTEMPTS_MAX} times; mend the cause, then refresh the record.");
+    dead(reason, Some(hint), moment)
 }
 
-fn again_so(
-    resend: Resend,
-    reason: &str,
-    attempts: u32,
-    waits: (Duration, Duration),
-    moment: Moment,
-) -> Outcome {
-    if attempts + 1 >= ATTEMPTS_MAX {
-        let hint = format!("It was tried {ATTEMPTS_MAX} times; mend the cause, then refresh the record.");
-        return dead(reason, Some(hint), moment);
-    }
-    let wait = before_attempt(attempts, waits.0, waits.1, moment.jitter);
-    let due_ms = moment.now_ms.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-    Outcome::Retry { due_ms, reason: reason.to_owned(), resend: resend.stored() }
+fn retry(again: Resend, reason: &str, attempts: u32, moment: Moment) -> Outcome {
+    let wait = before_attempt(attempts, PASSING.0, PASSING.1, moment.jitter);
+    let (due_ms, resend) = (later(wait, moment), Resend { waits: 0, ..again }.stored());
+    Outcome::Retry { due_ms, reason: reason.to_owned(), resend, counted: true }
+}
+
+/// Kept until somebody else has done something. The waits grow by their number, which the change remembers.
+fn put_back(wait: WaitFor, resend: Resend, reason: &str, moment: Moment) -> Outcome {
+    let waited = match wait {
+        WaitFor::Passing => before_attempt(resend.waits.into(), PASSING.0, PASSING.1, moment.jitter),
+        WaitFor::Mending => {
+            before_attempt(resend.waits.into(), MENDING.0, MENDING.1, moment.jitter).max(MENDING.0)
+        }
+    };
+    let resend = Resend { waits: resend.waits.saturating_add(1).min(WAITS_MAX), ..resend };
+    let due_ms = later(waited, moment);
+    let due_ms = if waited < SHARED { due_ms } else { due_ms.next_multiple_of(SHARED_MS) };
+    Outcome::Retry { due_ms, reason: reason.to_owned(), resend: resend.stored(), counted: false }
+}
+
+fn later(wait: Duration, moment: Moment) -> u64 {
+    moment.now_ms.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn dead(reason: &str, hint: Option<String>, moment: Moment) -> Outcome {
@@ -261,137 +243,10 @@ fn hint(error: &ApiError) -> Option<String> {
 
 /// The code and the fields. Salesforce's text may quote the record, so it goes into the store only as far as it
 /// carries no values: names of fields.
-fn reason(error: &ApiError, blamed: &[String]) -> String {
+pub(super) fn reason(error: &ApiError, blamed: &[String]) -> String {
     let fields = if blamed.is_empty() { String::new() } else { format!(" ({})", blamed.join(", ")) };
     format!("Salesforce refused with `{}`{fields}", error.code)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MOMENT: Moment = Moment { now_ms: 1_000, jitter: 1.0 };
-
-    fn error(code: &str, message: &str, fields: &[&str]) -> ApiError {
-        let fields = fields.iter().map(|&field| field.to_owned()).collect();
-        ApiError { status: 400, code: code.into(), message: message.into(), fields }
-    }
-
-    fn tried(attempts: u32, parent: u64) -> Tried {
-        Tried { attempts, parent }
-    }
-
-    fn change(resend: u8) -> Change {
-        let body = br#"{"v":1,"sync":"s","target":"T","external_id_field":"X","external_id":"k","fields":{},
-            "source_id":"001","origin":"live","received_ms":1}"#;
-        Change {
-            seq: 1,
-            lane: orgpipe_store::Lane::Live,
-            target: "T".into(),
-            key: "k".into(),
-            subjects: Vec::new(),
-            attempts: 1,
-            last_reason: String::new(),
-            resend,
-            body: body.to_vec(),
-        }
-    }
-
-    #[test]
-    fn the_class_decides_and_the_attempts_are_bounded() {
-        let fields = ["X__c".to_owned(), "Name".to_owned(), "Size__c".to_owned()];
-        let sent = |operation| Sent { operation, fields: &fields };
-        let (upsert, delete) = (sent(Operation::Upsert), sent(Operation::Delete));
-        let secret = "secret value";
-        // What is answered, after how many tries, when it is due again or which fields its dead letter names.
-        let cases: &[(ApiError, Sent<'_>, u32, Result<u64, &str>)] = &[
-            (error("UNABLE_TO_LOCK_ROW", secret, &[]), upsert, 0, Ok(2_000)),
-            (error("UNABLE_TO_LOCK_ROW", secret, &[]), upsert, 3, Ok(9_000)),
-            (error("UNABLE_TO_LOCK_ROW", secret, &["Name"]), upsert, 11, Err("Name")),
-            (error("STORAGE_LIMIT_EXCEEDED", secret, &[]), upsert, 0, Ok(61_000)),
-            (error("LIMIT_EXCEEDED", secret, &[]), upsert, 0, Ok(61_000)),
-            (error("INVALID_FIELD", secret, &[]), upsert, 0, Ok(61_000)),
-            (error("FIELD_CUSTOM_VALIDATION_EXCEPTION", secret, &["Name"]), upsert, 0, Err("Name")),
-            // The field is taken from the text where the list of fields is empty, but no more than the field.
-            (error("NUMBER_OUTSIDE_VALID_RANGE", "secret Size__c: 7", &[]), upsert, 0, Err("Size__c")),
-            (error("DUPLICATE_VALUE", "duplicate value found: Name secret", &[]), upsert, 0, Err("Name")),
-            // Another writer made the record in between: the next upsert finds it. But not for ever.
-            (error("DUPLICATE_VALUE", "duplicate value found: X__c secret", &[]), upsert, 0, Ok(2_000)),
-            (error("DUPLICATE_VALUE", "duplicate value found: X__c secret", &[]), upsert, 2, Err("X__c")),
-            (error("ENTITY_IS_DELETED", secret, &["Name"]), upsert, 0, Err("Name")),
-            (error("DELETE_FAILED", secret, &["Name"]), delete, 0, Err("Name")),
-        ];
-        for (error, sent, attempts, expected) in cases {
-            match (of_error(error, *sent, tried(*attempts, 3), MOMENT), expected) {
-                (Outcome::Retry { due_ms, .. }, Ok(due)) => assert_eq!(due_ms, *due, "{error}"),
-                (Outcome::Dead { reason, .. }, Err(field)) => {
-                    assert!(reason.ends_with(&format!("`{}` ({field})", error.code)), "{reason}");
-                }
-                (outcome, expected) => panic!("{error} after {attempts}: {outcome:?}, not {expected:?}"),
-            }
-        }
-        let gone = error("ENTITY_IS_DELETED", secret, &[]);
-        assert_eq!(of_error(&gone, delete, tried(0, 0), MOMENT), Outcome::Written);
-    }
-
-    #[test]
-    fn the_orgs_own_words_are_in_the_letter_and_salesforces_are_not() {
-        let sent = Sent { operation: Operation::Upsert, fields: &[] };
-        let cases = [
-            ("FIELD_CUSTOM_VALIDATION_EXCEPTION", "Employees must be under 5", true),
-            ("CANNOT_EXECUTE_FLOW_TRIGGER", "Ask the office first", true),
-            ("DUPLICATES_DETECTED", "Use one of these records?", true),
-            ("NUMBER_OUTSIDE_VALID_RANGE", "Size: value outside of valid range: 7", false),
-        ];
-        for (code, words, told) in cases {
-            match of_error(&error(code, words, &[]), sent, tried(0, 0), MOMENT) {
-                Outcome::Dead { reason, hint, .. } => {
-                    assert!(!reason.contains(words), "{reason}");
-                    assert_eq!(
-                        hint.contains(&format!("The org says: \u{201c}{words}\u{201d}")),
-                        told,
-                        "{hint}"
-                    );
-                }
-                outcome => panic!("{code}: {outcome:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn losers_of_a_lock_come_again_parent_by_parent() {
-        let (sent, half) =
-            (Sent { operation: Operation::Upsert, fields: &[] }, Moment { jitter: 0.5, ..MOMENT });
-        let lock = error("UNABLE_TO_LOCK_ROW", "", &[]);
-        let due = |parent| match of_error(&lock, sent, tried(3, parent), half) {
-            Outcome::Retry { due_ms, .. } => due_ms,
-            outcome => panic!("{outcome:?}"),
-        };
-        assert_eq!([due(0), due(1), due(2), due(3), due(4)], [2_000, 4_000, 6_000, 8_000, 2_000]);
-    }
-
-    #[test]
-    fn what_became_of_a_change_decides_how_it_is_sent_again() {
-        let resend = |outcome| match outcome {
-            Outcome::Retry { resend, .. } => resend,
-            outcome => panic!("{outcome:?}"),
-        };
-        let sent = Sent { operation: Operation::Upsert, fields: &[] };
-        let of_row = |code| resend(of_error(&error(code, "", &[]), sent, tried(0, 0), MOMENT));
-        let job = |code| resend(of_job(&error(code, "", &[]), tried(0, 0), MOMENT));
-        for (stored, expected) in [
-            (0, Resend::Usual),
-            (99, Resend::Usual),
-            (of_row("UNKNOWN_EXCEPTION"), Resend::Usual),
-            (of_row("UNABLE_TO_LOCK_ROW"), Resend::Apart),
-            (job("InternalServerError"), Resend::Usual),
-            (job("TooManyLockFailure"), Resend::Apart),
-            (job("InvalidBatch"), Resend::ByRest),
-            (job("ExceededQuota"), Resend::ByRest),
-            (job("ClientInputError"), Resend::ByRest),
-        ] {
-            let change = unpack_one(&change(stored)).expect("readable");
-            assert_eq!(change.resend, expected, "{stored}");
-        }
-    }
-}
+mod tests;

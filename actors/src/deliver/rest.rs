@@ -1,17 +1,24 @@
 //! Writing a few records: one by upsert, up to 200 by sObject Collections; what goes by record ID always by those.
 //!
-//! Here: one call and what each record came to. Not here: what to write (`writer`), the verdict (`outcome`).
+//! Here: one call, and the calls that are under way beside each other because one of them is not answered for long. Not here:
+//! what to write (`writer`), what an answer means (`step`).
+//!
+//! Invariant: a change is in at most one call at a time; while it is, the store has it as taken.
 
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use futures_util::{
+    StreamExt as _,
+    future::{FutureExt as _, LocalBoxFuture},
+    stream::FuturesUnordered,
+};
 use orgpipe_reconcile::{Operation, Row, route::COLLECTIONS_MAX};
 use orgpipe_salesforce::{
-    error::ErrorClass,
-    failure::CallError,
     limits::COLLECTION_RECORDS_MAX,
-    rest::{RowResult, collections, upsert},
+    rest::{RowResult, collections, upsert, versions},
 };
-use orgpipe_store::Outcome;
 
-use super::outcome::{Moment, Outgoing, Sent, fields_of, of_error, of_row};
+use super::{outgoing::Outgoing, resend::Way};
 use crate::{
     org::{context::OrgContext, step_error::StepError},
     priority::Priority,
@@ -20,56 +27,83 @@ use crate::{
 // Otherwise the route would be chosen for other calls than are made here.
 const _: () = assert!(COLLECTIONS_MAX == COLLECTION_RECORDS_MAX);
 
-/// Writes changes of one target and operation, all of them or none decided: an error means that none may be taken as decided,
-/// although some may be written, and that all should be tried again.
-pub(super) async fn write(
-    org: &OrgContext,
-    priority: Priority,
-    changes: &[Outgoing],
-) -> Result<Vec<(u64, Outcome)>, StepError> {
-    let fields = fields_of(changes);
-    let mut outcomes = Vec::with_capacity(changes.len());
-    let mut parts: Vec<&[Outgoing]> = changes.chunks(COLLECTION_RECORDS_MAX).rev().collect();
-    while let Some(part) = parts.pop() {
-        let results = send(org, priority, part).await;
-        if blames_schema(&results)
-            && let Some(change) = part.first()
-        {
-            org.schemas.doubt(&change.entry.target);
-        }
-        let moment = Moment { now_ms: org.clock.now_ms(), jitter: org.clock.jitter() };
-        let operation = part.first().map(|change| change.entry.operation).unwrap_or_default();
-        let sent = Sent { operation, fields: &fields };
-        match results {
-            Ok(results) => outcomes.extend(
-                part.iter()
-                    .zip(&results)
-                    .map(|(change, result)| (change.seq, of_row(result, sent, change.tried(), moment))),
-            ),
-            Err(StepError::Call(CallError::Refused(error))) => match error.class() {
-                // One of them cannot be said in a request: find it.
-                ErrorClass::Record | ErrorClass::Bug if part.len() > 1 => {
-                    let (first, second) = part.split_at(part.len() / 2);
-                    parts.extend([second, first]);
-                }
-                ErrorClass::Record | ErrorClass::Bug | ErrorClass::Schema => outcomes.extend(
-                    part.iter().map(|change| (change.seq, of_error(&error, sent, change.tried(), moment))),
-                ),
-                _ => return Err(error.into()),
-            },
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(outcomes)
+/// How long a call is waited for before others are made beside it.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// After so long an answer, or none, fewer records are sent together.
+pub(super) const SLOW: Duration = Duration::from_secs(20);
+/// Calls beside each other, of which all but the last have not been answered for [`PATIENCE`].
+const UNDER_WAY_MAX: usize = 3;
+
+/// A call that has been answered, or will not be.
+#[derive(Debug)]
+pub(super) struct AnsweredWrite {
+    /// What was in it.
+    pub part: Vec<Outgoing>,
+    /// What it brought.
+    pub answer: Result<Vec<RowResult>, StepError>,
+    /// When it was made (time since start).
+    pub since: Duration,
+    /// Who asked.
+    pub priority: Priority,
 }
 
-fn blames_schema(results: &Result<Vec<RowResult>, StepError>) -> bool {
-    match results {
-        Ok(results) => results
-            .iter()
-            .any(|row| matches!(row, RowResult::Failed(error) if error.class() == ErrorClass::Schema)),
-        Err(error) => error.class() == Some(ErrorClass::Schema),
+/// A call that is not answered yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unanswered {
+    /// When it was made (time since start).
+    pub since: Duration,
+    /// Records in it.
+    pub records: usize,
+}
+
+/// The calls under way.
+#[derive(Default)]
+pub(super) struct UnderWay {
+    calls: FuturesUnordered<LocalBoxFuture<'static, (u64, AnsweredWrite)>>,
+    unanswered: BTreeMap<u64, Unanswered>,
+    last: u64,
+}
+
+impl UnderWay {
+    /// Makes a call for changes of one target and operation.
+    pub(super) fn start(&mut self, org: &Arc<OrgContext>, priority: Priority, part: Vec<Outgoing>) {
+        self.last += 1;
+        let (number, since) = (self.last, org.clock.monotonic());
+        self.unanswered.insert(number, Unanswered { since, records: part.len() });
+        let org = Arc::clone(org);
+        let call = async move {
+            let answer = send(&org, priority, &part).await;
+            (number, AnsweredWrite { part, answer, since, priority })
+        };
+        self.calls.push(call.boxed_local());
     }
+
+    /// The next answer, if one comes within this time.
+    pub(super) async fn next(&mut self, patience: Duration) -> Option<AnsweredWrite> {
+        let (number, answered) = tokio::time::timeout(patience, self.calls.next()).await.ok()??;
+        self.unanswered.remove(&number);
+        Some(answered)
+    }
+
+    /// Those that are not answered yet.
+    pub(super) fn unanswered(&self) -> impl Iterator<Item = Unanswered> {
+        self.unanswered.values().copied()
+    }
+
+    /// Whether none is under way.
+    pub(super) fn is_empty(&self) -> bool {
+        self.unanswered.is_empty()
+    }
+
+    /// Whether another call may be made beside them. The last place is for what has never been without an answer.
+    pub(super) fn has_room(&self, suspect: bool) -> bool {
+        self.unanswered.len() < UNDER_WAY_MAX - usize::from(suspect)
+    }
+}
+
+/// Whether the org answers at all: asked by what costs no API call and needs no right.
+pub(super) async fn answers(org: &OrgContext) -> bool {
+    org.api.call(Priority::Live, &versions::versions()).await.is_ok_and(|reply| reply.is_success())
 }
 
 async fn send(
@@ -80,7 +114,7 @@ async fn send(
     let Some(first) = changes.first() else { return Ok(Vec::new()) };
     let (target, field) = (first.entry.target.as_str(), first.entry.external_id_field.as_str());
     let operation = first.entry.operation;
-    if (changes.len(), operation) == (1, Operation::Upsert)
+    if (changes.len(), operation, first.resend.way) == (1, Operation::Upsert, Way::Usual)
         && let Some(call) = upsert::one(target, field, &first.entry.external_id, &first.entry.fields)
     {
         return Ok(vec![upsert::result(&org.api.call(priority, &call).await?)?]);

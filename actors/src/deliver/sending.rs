@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use orgpipe_reconcile::Operation;
 use orgpipe_store::{Job, Outcome};
 
-use super::outcome::Outgoing;
+use super::outgoing::Outgoing;
 use crate::{
     audit_trail::Hasher,
     fingerprint::Fingerprint,
@@ -74,7 +74,9 @@ impl Sending {
             let fingerprint = match outcome {
                 // It stays on egress, and whatever is decided for its record is written behind it without a look.
                 Outcome::Retry { .. } => continue,
-                Outcome::Written => in_flight.map(|change| change.after.written(now_ms)),
+                Outcome::Written | Outcome::WrittenInPart { .. } => {
+                    in_flight.map(|change| change.after.written(now_ms))
+                }
                 // A try may have been written all the same: what was sent last is in doubt, but not what it left alone.
                 Outcome::Dead { .. } | Outcome::Superseded { .. } => in_flight.map(|change| change.before),
             };
@@ -91,7 +93,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        deliver::outcome::unpack_one,
+        deliver::outgoing::unpack_one,
         fingerprint::RecordLook,
         queue_entry::{Row, pack},
     };
@@ -129,7 +131,7 @@ mod tests {
     #[test]
     fn what_was_sent_is_remembered_once_it_is_written_and_no_other_field() {
         let hasher = Hasher::new(b"secret");
-        let again = || Outcome::Retry { due_ms: 0, reason: String::new(), resend: 0 };
+        let again = || Outcome::Retry { due_ms: 0, reason: String::new(), resend: 0, counted: true };
         let dead = || Outcome::Dead { reason: String::new(), hint: String::new(), at_ms: 0 };
         let mut sending = Sending::default();
         let mut stripped = unpack_one(&change(&hasher, 2, "upsert")).expect("readable");

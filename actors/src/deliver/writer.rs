@@ -1,34 +1,41 @@
 //! `WriterActor`: what is due on egress → REST or Bulk API 2.0 → each change's end.
 //!
-//! Here: the order of a step, and who waits for what. Not here: calls (`rest`, `bulk`), verdicts (`outcome`), which
-//! changes are in memory (`window`).
+//! Here: the order of a step, and which changes are taken. Not here: calls (`send`, `rest`, `bulk`), verdicts (`step`,
+//! `outcome`), commit C (`commit`), which changes are in memory (`window`).
 //!
 //! Started by: `OrgActor`, one per org. Takes: `Decided` from the ingest, which it answers at once, `Wake` and `Stop`.
 //! Asks: the org, within its rate and its budget, and the store. Sends: nothing. If it dies: a fresh one goes on with
 //! the stored Bulk jobs, then with what is due on disk.
 //!
-//! Invariant: a Bulk job is looked at when it is due and never waited for, so live changes go out while it runs.
+//! Invariant: a Bulk job is looked at when it is due and never waited for, so live changes go out while it runs, and by REST
+//! while jobs hang or their number is full. A call that is not answered is not waited for either.
 
-use std::{cell::RefCell, collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use actix::{Actor, Context, Handler, MessageResult};
 
-use orgpipe_salesforce::limits::COLLECTION_RECORDS_MAX;
-use orgpipe_store::{Change, Lane, Outcome, Resolve};
+use orgpipe_store::{Change, Lane, Outcome};
 
 use super::{
-    bulk::{self, Look, OpenJob},
-    outcome::{Outgoing, unpack_all},
-    parts::{Way, parts},
-    rest,
-    sending::Sending,
+    bulk::{self, Look},
+    commit::Commit,
+    job::OpenJob,
+    outgoing::{Outgoing, unpack_all},
+    parts::{Carrier, Routes, parts},
+    send::{Made, Sender},
     window::{BYTES_MAX, ChangeWindow},
 };
 use crate::{
     failpoint::Point,
     org::{
         context::OrgContext,
-        describe::describe_target,
+        describe::look_at_closed,
         identity::{self, SupersededUpTo},
         messages::Decided,
         part::{Part, State},
@@ -48,6 +55,12 @@ const LINGER: Duration = Duration::from_secs(5);
 const MESSAGE_LATE: Duration = Duration::from_millis(100);
 /// How often it is looked whether more have come.
 const LINGER_LOOK: Duration = Duration::from_millis(250);
+/// How often it is looked whether a call is answered at last.
+const UNANSWERED_LOOK: Duration = Duration::from_millis(500);
+/// Changes that are taken together for REST while Bulk jobs hang.
+const BESIDE_JOBS_MAX: usize = 1_000;
+/// How long changes of a refresh wait for a place among the Bulk jobs.
+const PLACE_LOOK: Duration = Duration::from_secs(5);
 
 /// Writes the changes of one org, within its limits.
 pub(crate) struct WriterActor {
@@ -110,13 +123,13 @@ impl Handler<Stop> for WriterActor {
 pub(crate) struct Writer {
     org: Arc<OrgContext>,
     window: Rc<RefCell<ChangeWindow>>,
+    commit: Commit,
+    sender: Sender,
     /// When the disk was looked at last for changes that no message brought (time since start).
     looked: Duration,
     /// `None` until what was under way before a restart has been read.
     jobs: Option<Vec<OpenJob>>,
     lingering: Option<Duration>,
-    /// What will be remembered of the records that are being written.
-    sending: RefCell<Sending>,
     delays: Delays,
 }
 
@@ -124,27 +137,34 @@ impl Writer {
     fn new(org: Arc<OrgContext>, window: Rc<RefCell<ChangeWindow>>) -> Self {
         let delays = Delays::new(Duration::from_millis(500), Duration::from_mins(1));
         let looked = org.clock.monotonic();
-        let sending = RefCell::default();
-        Self { org, window, looked, jobs: None, lingering: None, sending, delays }
+        let commit = Commit::new(Arc::clone(&org), Rc::clone(&window));
+        let sender = Sender::new(Arc::clone(&org), commit.clone());
+        Self { org, window, commit, sender, looked, jobs: None, lingering: None, delays }
     }
 
     async fn advance(&mut self) -> Result<Next, StepError> {
         self.org.pass(Point::Writer);
-        let mut jobs = match self.jobs.take() {
-            Some(jobs) => jobs,
-            None => self.resume().await?,
+        if self.jobs.is_none() {
+            self.jobs = Some(self.resume().await?);
+        }
+        self.sender.collect().await?;
+        self.look().await?;
+        let written = self.write().await;
+        let now_ms = self.org.clock.now_ms();
+        let full = self.jobs.as_ref().is_some_and(|jobs| jobs.len() >= JOBS_MAX);
+        let jobs = self.jobs.iter().flatten().map(|job| job.status(now_ms, full)).collect();
+        self.org.board.writing(jobs, self.sender.unanswered(), now_ms);
+        let mut next = written?;
+        let mut at_most = |wait: Duration| match next {
+            Next::Again => {}
+            Next::After(other) => next = Next::After(other.min(wait)),
+            Next::Idle => next = Next::After(wait),
         };
-        let looked = self.look(&mut jobs).await;
-        let room = jobs.len() < JOBS_MAX;
-        let next_look = jobs.iter().map(|job| job.look_at).min();
-        self.jobs = Some(jobs);
-        looked?;
-        let mut next = if room { self.write().await? } else { Next::Idle };
-        if let Some(look_at) = next_look.or_else(|| self.jobs.iter().flatten().map(|job| job.look_at).min())
-            && next != Next::Again
-        {
-            let wait = look_at.saturating_sub(self.org.clock.monotonic());
-            next = Next::After(if let Next::After(other) = next { other.min(wait) } else { wait });
+        if let Some(look_at) = self.jobs.iter().flatten().map(|job| job.look_at).min() {
+            at_most(look_at.saturating_sub(self.org.clock.monotonic()));
+        }
+        if !self.sender.is_idle() {
+            at_most(UNANSWERED_LOOK);
         }
         Ok(next)
     }
@@ -157,17 +177,17 @@ impl Writer {
         let mut jobs = Vec::new();
         let hasher = org.store.hasher().await?;
         for job in org.store.jobs().await? {
-            self.sending.borrow_mut().resumed(&hasher, &job);
+            self.commit.resumed(&hasher, &job);
             let id = job.id.clone();
             // A job holds changes of one org, and is of that one itself.
             if job.changes.iter().any(|change| superseded.covers(change.seq)) {
                 let outcomes = job.changes.iter().map(|change| (change.seq, given_up())).collect();
-                self.resolve(outcomes, Some(id), None).await?;
+                self.commit.resolve(outcomes, Some(id), None).await?;
                 continue;
             }
-            match bulk::resume(job, org.clock.monotonic()) {
+            match bulk::resume(job, org) {
                 Ok(job) => jobs.push(job),
-                Err(outcomes) => self.resolve(outcomes, Some(id), None).await?,
+                Err(outcomes) => self.commit.resolve(outcomes, Some(id), None).await?,
             }
         }
         self.give_up(superseded).await?;
@@ -189,14 +209,20 @@ impl Writer {
             }
             let of_before = taken.iter().filter(|seq| superseded.covers(**seq));
             let outcomes = of_before.map(|seq| (*seq, given_up())).collect();
-            self.resolve(outcomes, None, None).await?;
+            self.commit.resolve(outcomes, None, None).await?;
         }
         Ok(org.store.release().await?)
     }
 
-    /// Looks at the jobs that are due; one that cannot be looked at leaves the others alone.
-    async fn look(&self, jobs: &mut Vec<OpenJob>) -> Result<(), StepError> {
-        let mut trouble = None;
+    /// Looks at the jobs that are due. One that cannot be looked at is looked at again later, and holds up nothing.
+    async fn look(&mut self) -> Result<(), StepError> {
+        let mut jobs = self.jobs.take().unwrap_or_default();
+        let looked = self.look_at_each(&mut jobs).await;
+        self.jobs = Some(jobs);
+        looked
+    }
+
+    async fn look_at_each(&mut self, jobs: &mut Vec<OpenJob>) -> Result<(), StepError> {
         let mut place = 0;
         while place < jobs.len() {
             let job = &mut jobs[place];
@@ -206,17 +232,27 @@ impl Writer {
             }
             match bulk::look(&self.org, job).await {
                 Ok(Look::Running) => place += 1,
-                Ok(Look::Ended(outcomes, received_ms)) => {
-                    self.resolve(outcomes, Some(job.id.clone()), received_ms).await?;
+                Ok(Look::Ended(ended)) => {
+                    if ended.limited > 1 {
+                        let now = self.org.clock.monotonic();
+                        self.sender.pace.answered(ended.limited, ended.limited, now);
+                    }
+                    self.commit.resolve(ended.outcomes, Some(job.id.clone()), ended.received_ms).await?;
                     jobs.remove(place);
                 }
+                Err(StepError::Store(error)) => return Err(error.into()),
                 Err(error) => {
-                    trouble = Some(error);
+                    tracing::warn!(
+                        org = self.org.id(),
+                        job = job.id,
+                        "the Bulk job was not looked at: {error}"
+                    );
+                    job.progress.trouble = format!("it could not be looked at: {error}");
                     place += 1;
                 }
             }
         }
-        trouble.map_or(Ok(()), Err)
+        Ok(())
     }
 
     async fn write(&mut self) -> Result<Next, StepError> {
@@ -226,8 +262,11 @@ impl Writer {
             self.looked = now;
             self.window.borrow_mut().look();
         }
+        let jobs = self.jobs.as_deref().unwrap_or_default();
+        let (full, hang) = (jobs.len() >= JOBS_MAX, jobs.iter().any(|job| job.is_late(now_ms)));
+        let changes_max = if full || hang { BESIDE_JOBS_MAX } else { bulk::ROWS_MAX };
         let up_to = self.window.borrow().up_to();
-        let claimed = org.store.egress_claim(now_ms, bulk::ROWS_MAX, up_to).await?;
+        let claimed = org.store.egress_claim(now_ms, changes_max, up_to).await?;
         self.window.borrow_mut().claimed(up_to, claimed.given);
         let Some(lane) = claimed.lane else {
             self.lingering = None;
@@ -242,16 +281,18 @@ impl Writer {
             });
         };
         if self.lingers(lane, claimed.numbers.len()).await? {
-            org.store.release().await?;
+            self.commit.put_back(claimed.numbers).await?;
             return Ok(Next::After(LINGER_LOOK));
         }
-        if let Err(error) = self.send(&claimed.numbers).await {
-            self.sending.borrow_mut().failed(&claimed.numbers);
-            // Whatever of them is decided has left the queue; the rest is free for the next try.
-            org.store.release().await?;
-            return Err(error);
+        if lane == Lane::Refresh && full && claimed.numbers.len() >= org.settings.limits.bulk_from {
+            self.commit.put_back(claimed.numbers).await?;
+            return Ok(Next::After(PLACE_LOOK));
         }
-        Ok(Next::Again)
+        let bulk = !full && (lane == Lane::Refresh || !hang);
+        Ok(match self.send(claimed.numbers, bulk).await? {
+            Made::All => Next::Again,
+            Made::Some => Next::After(UNANSWERED_LOOK),
+        })
     }
 
     /// Changes of a refresh wait a little while the look-ups behind them go on.
@@ -277,109 +318,78 @@ impl Writer {
         Ok(unpack_all(changes, self.org.clock.now_ms()))
     }
 
-    async fn send(&mut self, numbers: &[u64]) -> Result<(), StepError> {
+    /// Sends the changes of these numbers. What could not be sent is put back.
+    async fn send(&mut self, numbers: Vec<u64>, bulk: bool) -> Result<Made, StepError> {
+        let mut left: BTreeSet<u64> = numbers.iter().copied().collect();
+        let sent = self.send_from(&numbers, &mut left, bulk).await;
+        if !left.is_empty() {
+            self.commit.put_back(left.into_iter().collect()).await?;
+        }
+        sent
+    }
+
+    /// The same, but `left` has those of the changes that are still taken.
+    async fn send_from(
+        &mut self,
+        numbers: &[u64],
+        left: &mut BTreeSet<u64>,
+        bulk: bool,
+    ) -> Result<Made, StepError> {
         let (mut outgoing, unreadable) = self.outgoing(numbers).await?;
         if !unreadable.is_empty() {
-            self.resolve(unreadable, None, None).await?;
+            let ended: BTreeSet<u64> = unreadable.iter().map(|(seq, _)| *seq).collect();
+            self.commit.resolve(unreadable, None, None).await?;
+            left.retain(|seq| !ended.contains(seq));
+        }
+        // The most urgent of them speaks for all, as they share the calls.
+        let urgent = outgoing.iter().map(|change| Priority::from(change.entry.origin)).min();
+        let priority = urgent.unwrap_or(Priority::Refresh);
+        if let Some(first) = outgoing.first() {
+            look_at_closed(&self.org, priority, &first.entry.target).await;
         }
         for change in &mut outgoing {
             self.org.schemas.strip(&change.entry.target, &mut change.entry.fields);
         }
-        let hasher = self.org.store.hasher().await?;
-        self.sending.borrow_mut().sent(&hasher, &outgoing);
-        // The most urgent of them speaks for all, as they share the calls.
-        let urgent = outgoing.iter().map(|change| Priority::from(change.entry.origin)).min();
-        let priority = urgent.unwrap_or(Priority::Refresh);
-        let mut more = false;
-        for part in parts(outgoing, self.org.settings.limits) {
+        self.commit.sent(&outgoing).await?;
+        let pace = &self.sender.pace;
+        let routes = Routes { bulk: bulk && pace.takes_bulk(), records_max: pace.records_max() };
+        let mut made = Made::All;
+        for part in parts(outgoing, self.org.settings.limits, routes) {
             let mut by_rest = part.changes;
-            if part.way == Way::Bulk {
+            if part.carrier == Carrier::Bulk {
                 let jobs = self.jobs.get_or_insert_default();
                 let opened = bulk::open(&self.org, priority, by_rest, jobs).await?;
-                jobs.extend(opened.job);
-                (by_rest, more) = (opened.left_over, more || opened.more);
-            }
-            // One call at a time, so that what is written is also recorded when a later one fails.
-            for part in by_rest.chunks(COLLECTION_RECORDS_MAX) {
-                let received_ms = oldest(part);
-                let outcomes = rest::write(&self.org, priority, part).await?;
-                self.resolve(outcomes, None, received_ms).await?;
-            }
-        }
-        if more {
-            self.org.store.release().await?;
-        }
-        Ok(())
-    }
-
-    /// Looks at the targets that an error blamed. Where fields are in quarantine since, what was put back goes out
-    /// without them at once.
-    async fn mended(&self, mut outcomes: Vec<(u64, Outcome)>) -> Vec<(u64, Outcome)> {
-        let org = &self.org;
-        for object in org.schemas.doubted() {
-            let before = org.schemas.quarantined(&object);
-            let looked = match org.api.reserve(Priority::Live, 1).await {
-                Ok(reservation) => describe_target(org, &reservation, &object).await,
-                Err(error) => Err(error),
-            };
-            match looked {
-                Ok(_) if !org.schemas.quarantined(&object).is_subset(&before) => {
-                    for (_, outcome) in &mut outcomes {
-                        if let Outcome::Retry { due_ms, .. } = outcome {
-                            *due_ms = 0;
-                        }
-                    }
+                for seq in opened.job.iter().flat_map(|job| job.changes.iter()) {
+                    left.remove(seq);
                 }
-                Ok(_) => {}
-                // The next look-up, or the next refusal, looks again.
-                Err(error) => tracing::warn!(org = org.id(), object, "the schema is in doubt: {error}"),
+                jobs.extend(opened.job);
+                by_rest = opened.left_over;
+            }
+            for change in &by_rest {
+                left.remove(&change.seq);
+            }
+            if self.sender.send(priority, in_calls(by_rest, routes.records_max)).await? == Made::Some {
+                made = Made::Some;
             }
         }
-        outcomes
+        Ok(made)
     }
+}
 
-    /// Gives changes their end: commit C.
-    async fn resolve(
-        &self,
-        outcomes: Vec<(u64, Outcome)>,
-        finished_job: Option<String>,
-        received_ms: Option<u64>,
-    ) -> Result<(), StepError> {
-        let org = &self.org;
-        let outcomes = self.mended(outcomes).await;
-        let written = outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Written)).count();
-        for (seq, outcome) in &outcomes {
-            // The hint may repeat what the org's own rule says, and that may quote the record.
-            if let Outcome::Dead { reason, .. } = outcome {
-                tracing::warn!(
-                    org = org.id(),
-                    change = seq,
-                    "a record was not written and is a dead letter: {reason}. The letter says what to do"
-                );
-            }
-        }
-        let by = finished_job.as_ref().map_or_else(|| "REST".to_owned(), |job| format!("Bulk job {job}"));
-        let at_ms = org.clock.now_ms();
-        let changes = self.window.borrow_mut().take(outcomes.iter().map(|(seq, _)| *seq));
-        let fingerprints = self.sending.borrow_mut().ended(&outcomes, org.api.time().now_ms());
-        org.pass(Point::BeforeC);
-        org.store.resolve(Resolve { outcomes, finished_job, at_ms, by, changes, fingerprints }).await?;
-        org.pass(Point::AfterC);
-        if let Some(received_ms) = received_ms.filter(|_| written > 0) {
-            org.board.written(received_ms, org.clock.now_ms());
-        }
-        Ok(())
+/// Lists of at most so many.
+fn in_calls(mut changes: Vec<Outgoing>, records_max: usize) -> Vec<Vec<Outgoing>> {
+    let mut calls = Vec::new();
+    while changes.len() > records_max {
+        let rest = changes.split_off(records_max);
+        calls.push(std::mem::replace(&mut changes, rest));
     }
+    calls.push(changes);
+    calls
 }
 
 /// Of a change that was made of an org that the login led to before.
 fn given_up() -> Outcome {
     Outcome::Superseded { reason: identity::SUPERSEDED.to_owned() }
-}
-
-/// When the oldest of their requests came, Unix milliseconds.
-fn oldest(changes: &[Outgoing]) -> Option<u64> {
-    changes.iter().map(|change| change.entry.received_ms).min()
 }
 
 impl Work for Writer {

@@ -8,7 +8,7 @@
 //! Here: describing an object once it is blamed, and telling about it. Not here: what is left of a mapping
 //! (`reconcile::drift`), fields that cannot be written (`schemas`). While nothing is amiss no call is made.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use orgpipe_reconcile::{
     describe::Describe,
@@ -24,6 +24,8 @@ use super::{
 };
 use crate::{priority::Priority, settings::SyncSettings};
 
+/// How long it is believed which rights on an object the running user has, once one was missing.
+const RIGHTS_BELIEVED: Duration = Duration::from_secs(30);
 /// Objects described for one sync at a time: its own and those that its paths lead over.
 const DESCRIBES_MAX: usize = 10;
 
@@ -86,6 +88,36 @@ async fn look(org: &OrgContext, priority: Priority, sync: &SyncSettings) -> Resu
     Ok(())
 }
 
+/// Whether the running user lacks a right on a target, so that records wait until it is given: asked once more if that was not
+/// done just now. Where it cannot be asked, the right may be missing.
+pub(crate) async fn is_closed(org: &OrgContext, priority: Priority, object: &str) -> bool {
+    let now = org.clock.monotonic();
+    match org.schemas.closed(object) {
+        Some((closed, read)) if now < read + RIGHTS_BELIEVED => return closed,
+        Some(_) | None => {}
+    }
+    // Whether a changed right counts as a change of the object is not known: the whole is read.
+    org.schemas.doubt(object);
+    let looked = match org.api.reserve(priority, 1).await {
+        Ok(reservation) => describe_target(org, &reservation, object).await,
+        Err(error) => Err(error),
+    };
+    match looked {
+        Ok(Target { describe, .. }) => !describe.may_create() || !describe.may_update(),
+        Err(error) => {
+            tracing::warn!(org = org.id(), object, "the rights on it are in doubt: {error}");
+            true
+        }
+    }
+}
+
+/// Looks once more at a target that was closed to the running user when it was described last.
+pub(crate) async fn look_at_closed(org: &OrgContext, priority: Priority, object: &str) {
+    if org.schemas.closed(object).is_some_and(|(closed, _)| closed) {
+        is_closed(org, priority, object).await;
+    }
+}
+
 /// Reads a target's describe with a call of the plan, and says loudly which fields enter and leave quarantine.
 pub(crate) async fn describe_target(
     org: &OrgContext,
@@ -105,6 +137,10 @@ pub(crate) async fn describe_target(
         .map_err(|cause| StepError::Unusable { object: object.to_owned(), cause })?;
     let syncs = org.settings.syncs.iter().filter(|sync| sync.mapping.target() == object);
     let mut drift: Vec<(String, Drift)> = syncs.flat_map(|sync| drifted(&sync.mapping, &describe)).collect();
+    if !describe.may_create() && !describe.may_update() {
+        // Nothing of the object may be written, which says nothing about its fields: they stay in what waits.
+        drift.retain(|(_, drift)| *drift != Drift::ReadOnly);
+    }
     drift.sort_unstable();
     drift.dedup();
     let fresh = FreshDescribe { describe, last_modified: described.last_modified };

@@ -1,7 +1,7 @@
 //! What the parts of one org share. All of it outlives each part.
 //!
 //! `context` holds it together: the handle on the `store`, the `desired` state, the `status` board with its
-//! `subscription`, the `schemas` and how they are described (`describe`), the org's `identity`, the `messages` between
+//! `subscription` and the `writes` that stand, the `schemas` and how they are described (`describe`), the org's `identity`, the `messages` between
 //! its parts (`part`), what a step fails with (`step_error`), the budget of `memory`, and in `api/` the one way to the
 //! org's API. Not here: what the parts do with it (`capture`, `decide`, `deliver`), who starts them (`supervise`).
 
@@ -19,3 +19,4 @@ pub(crate) mod status;
 pub(crate) mod step_error;
 pub(crate) mod store;
 pub(crate) mod subscription;
+pub(crate) mod writes;

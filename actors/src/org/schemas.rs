@@ -189,6 +189,13 @@ impl Schemas {
         self.known().fresh(object, now)
     }
 
+    /// Whether the running user lacks a right on the target, and when that was described (time since start).
+    pub(super) fn closed(&self, object: &str) -> Option<(bool, Duration)> {
+        let known = self.known();
+        let Entry { target, read, .. } = known.targets.get(object)?;
+        Some((!target.describe.may_create() || !target.describe.may_update(), *read))
+    }
+
     /// An error blames the target's schema.
     pub(crate) fn doubt(&self, object: &str) {
         self.known().doubted.insert(object.to_owned());

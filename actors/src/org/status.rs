@@ -15,6 +15,7 @@ use super::{
     part::{Part, State},
     schemas::Quarantined,
     subscription::Subscription,
+    writes::{BulkJobStatus, UnansweredWrite, WriteWait},
 };
 use crate::{problem::Problem, receipt::Receipt, severity::Severity};
 
@@ -67,6 +68,12 @@ pub struct OrgStatus {
     pub last_receipt: Option<Receipt>,
     /// Fields that cannot be written, so that records are written without them.
     pub quarantined: Vec<Quarantined>,
+    /// Bulk jobs that write, oldest first.
+    pub bulk_jobs: Vec<BulkJobStatus>,
+    /// Calls that write and have not been answered for long.
+    pub unanswered_writes: Vec<UnansweredWrite>,
+    /// What records wait for until somebody has mended it.
+    pub write_waits: Vec<WriteWait>,
     /// What the doctor said the last time.
     pub doctor: Option<Examined>,
     /// What is wrong although every part runs.
@@ -132,6 +139,13 @@ impl OrgStatus {
             .unwrap_or(State::Stopped)
     }
 
+    /// What stands of the writes, for somebody to look at.
+    pub(crate) fn standing_writes(&self) -> Vec<Problem> {
+        let jobs = self.bulk_jobs.iter().filter_map(BulkJobStatus::problem);
+        let unanswered = self.unanswered_writes.iter().map(|write| write.problem());
+        jobs.chain(unanswered).chain(self.write_waits.iter().map(WriteWait::problem)).collect()
+    }
+
     /// The first part that is not running, and why.
     pub fn trouble(&self) -> Option<(Part, &PartStatus)> {
         self.parts
@@ -140,6 +154,9 @@ impl OrgStatus {
             .map(|(name, part)| (*name, part))
     }
 }
+
+/// How long a wait is told of after its records were to be sent again.
+const WAIT_TOLD_MS: u64 = 2 * 60 * 1_000;
 
 /// The board of one org.
 #[derive(Debug, Default)]
@@ -239,6 +256,37 @@ impl Board {
         let mut status = self.lock();
         status.open_gaps = open;
         status.last_receipt = receipt.or_else(|| status.last_receipt.take());
+    }
+
+    /// The Bulk jobs and the calls that are under way, and no others. What was waited for and did not come again is over.
+    pub(crate) fn writing(&self, jobs: Vec<BulkJobStatus>, unanswered: Vec<UnansweredWrite>, now_ms: u64) {
+        let mut status = self.lock();
+        (status.bulk_jobs, status.unanswered_writes) = (jobs, unanswered);
+        status.write_waits.retain(|wait| now_ms <= wait.again_ms.saturating_add(WAIT_TOLD_MS));
+    }
+
+    /// Records for `target` wait for somebody to mend what these codes name, and are sent again by `again_ms`.
+    pub(crate) fn write_waits(
+        &self,
+        target: &str,
+        waits: &BTreeMap<String, Problem>,
+        again_ms: u64,
+        now_ms: u64,
+    ) {
+        if waits.is_empty() {
+            return;
+        }
+        let mut status = self.lock();
+        for (code, why) in waits {
+            let known = |wait: &&mut WriteWait| wait.target == target && wait.code == *code;
+            if let Some(wait) = status.write_waits.iter_mut().find(known) {
+                wait.again_ms = wait.again_ms.max(again_ms);
+                continue;
+            }
+            let (note, hint) = (why.reason.clone(), why.hint.clone().unwrap_or_default());
+            let (code, target) = (code.clone(), target.to_owned());
+            status.write_waits.push(WriteWait { code, target, note, hint, since_ms: now_ms, again_ms });
+        }
     }
 
     /// These fields are in quarantine, and no others.

@@ -59,6 +59,14 @@ pub(crate) enum StepError {
     /// The login leads to another org than before, which is to be dealt with first.
     #[error("the login leads to another org than before, and what waits for that one is given up first")]
     OtherOrg,
+    /// The API version of the settings is not served any more, so nothing is found at any path.
+    #[error("the org serves API version {version} no more, only {}", .served.join(", "))]
+    VersionGone {
+        /// As the settings say it.
+        version: String,
+        /// Those that the org lists, oldest first.
+        served: Vec<String>,
+    },
     /// The org's actors are ending.
     #[error("the org's connection is shutting down")]
     ShuttingDown,
@@ -101,6 +109,7 @@ impl StepError {
         match self {
             Self::Call(error) => Some(error.class()),
             Self::WaitingForQuota { .. } => Some(ErrorClass::DailyLimit),
+            Self::VersionGone { .. } => Some(ErrorClass::Org),
             Self::OtherOrg | Self::ShuttingDown => Some(ErrorClass::Transient),
             Self::Store(_) | Self::Lookup(_) | Self::Unfit { .. } | Self::Unusable { .. } => None,
         }
@@ -139,6 +148,11 @@ impl Hint for StepError {
             Self::Store(error) => error.hint(),
             Self::Call(error) => error.hint(),
             Self::WaitingForQuota { why, .. } => Some(why.hint().to_owned()),
+            Self::VersionGone { served, .. } => Some(format!(
+                "Set the org's `api_version` to one of these, such as {}, then reload the settings (`orgpipe reload`); \
+                 what waits is kept until then.",
+                served.last().map_or("none", String::as_str)
+            )),
             Self::OtherOrg | Self::ShuttingDown => None,
             Self::Lookup(error) => Some(error.hint().to_owned()),
             Self::Unfit { unfit, .. } => Some(unfit.hint()),

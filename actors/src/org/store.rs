@@ -247,6 +247,11 @@ impl OrgStore {
         self.store.release(&self.org).await
     }
 
+    /// Frees these changes, as nothing became of them.
+    pub(crate) async fn put_back(&self, changes: Vec<u64>) -> Result<(), StoreError> {
+        self.store.put_back(&self.org, changes).await
+    }
+
     /// Commit C: gives changes their end.
     pub(crate) async fn resolve(&self, resolve: Resolve) -> Result<(), StoreError> {
         self.store.resolve(&self.org, resolve).await

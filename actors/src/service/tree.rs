@@ -57,6 +57,8 @@ pub struct OrgNode {
     pub next_request_age_ms: Option<u64>,
     /// Its parts.
     pub parts: BTreeMap<Part, PartStatus>,
+    /// What stands of its writes, such as a Bulk job that hangs, as sentences.
+    pub standing: Vec<String>,
 }
 
 impl Service {
@@ -81,6 +83,7 @@ impl Service {
         let next = next.first().and_then(|request| unpack::<RequestEntry>(&request.body).ok());
         let age_ms = next.map(|request| self.clock.now_ms().saturating_sub(request.received_ms));
         let status = org.board.status();
+        let standing = status.standing_writes().iter().map(ToString::to_string).collect();
         OrgNode {
             id: org.id().to_owned(),
             state: status.worst(),
@@ -88,6 +91,7 @@ impl Service {
             restarts: status.restarts,
             last_exit: status.last_exit,
             next_request_age_ms: age_ms,
+            standing,
             parts: status.parts,
         }
     }

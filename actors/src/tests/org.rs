@@ -20,6 +20,7 @@ use orgpipe_salesforce::{
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use super::jobs::{AboutJobs, FakeJobs};
 use crate::{
     clock::time,
     org::api::transport::{Each, LoginAnswer, Post, Transport},
@@ -52,6 +53,9 @@ struct State {
     unreachable: bool,
     /// By key: codes with which its next writes are refused.
     refusals: BTreeMap<String, VecDeque<&'static str>>,
+    /// Writes of at least so many records are done, and answered when nobody waits for it any more.
+    silent_from: Option<usize>,
+    jobs: FakeJobs,
     /// A query that names one of these is refused.
     unaskable: BTreeSet<String>,
     /// Values that make a query's answer unreadable.
@@ -121,6 +125,16 @@ impl FakeOrg {
         self.lock().refusals.insert(key.to_owned(), codes.iter().copied().collect());
     }
 
+    /// From now on writes of at least so many records are done, and answered too late.
+    pub(super) fn answers_late_from(&self, records: usize) {
+        self.lock().silent_from = Some(records);
+    }
+
+    /// What is known of its Bulk jobs.
+    pub(super) fn jobs<T>(&self, what: impl FnOnce(&mut FakeJobs) -> T) -> T {
+        what(&mut self.lock().jobs)
+    }
+
     /// From now on each query that names this value is refused.
     pub(super) fn refuse_query(&self, value: &str) {
         self.lock().unaskable.insert(value.to_owned());
@@ -158,15 +172,15 @@ impl FakeOrg {
     async fn call(&self, call: &Call) -> Result<Reply, CallError> {
         tokio::time::sleep(CALL).await;
         let date = self.date();
-        let mut state = self.lock();
-        if state.unreachable {
-            return Err(CallError::Transport { text: "nobody answers".to_owned(), sent: false });
+        let (status, body, too_late) = self.lock().done(call)?;
+        if too_late {
+            tokio::time::sleep(call.timeout).await;
+            return Err(CallError::Transport { text: "no answer in time".to_owned(), sent: true });
         }
-        let (status, answer) = state.answer(call);
         Ok(Reply {
             status,
             headers: date.map(|date| ("date".to_owned(), date)).into_iter().collect(),
-            body: Bytes::from(answer.to_string()),
+            body,
             usage: Some(ApiUsage { used: 1, max: 1_000_000 }),
         })
     }
@@ -204,6 +218,26 @@ impl FakeOrg {
 }
 
 impl State {
+    /// Status and body of the answer to a call, and whether it comes too late.
+    fn done(&mut self, call: &Call) -> Result<(u16, Bytes, bool), CallError> {
+        if self.unreachable {
+            return Err(CallError::Transport { text: "nobody answers".to_owned(), sent: false });
+        }
+        if let Some(AboutJobs { status, body, written }) = self.jobs.answer(call) {
+            for key in written {
+                self.write(&key, &json!({}));
+            }
+            return Ok((status, body, false));
+        }
+        let (status, answer) = self.answer(call);
+        let records = match self.asked.last() {
+            Some(Asked::Write { keys }) if call.method == Method::Patch => keys.len(),
+            _ => 0,
+        };
+        let too_late = self.silent_from.is_some_and(|from| records >= from);
+        Ok((status, Bytes::from(answer.to_string()), too_late))
+    }
+
     fn note(&mut self, suffix: &str, message: &Value) {
         self.asked.push(match suffix {
             "/handshake" => Asked::Handshake,
@@ -284,6 +318,7 @@ impl State {
         };
         match (&call.method, path.rsplit('/').next()) {
             (Method::Get, Some("describe")) => (200, describe(path)),
+            (Method::Get, Some("")) => (200, json!([{ "version": "66.0" }])),
             (Method::Patch, Some("External_Id__c")) => {
                 let records = body["records"].as_array().cloned().unwrap_or_default();
                 let key = |record: &Value| record["External_Id__c"].as_str().unwrap_or_default().to_owned();

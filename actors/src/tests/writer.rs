@@ -8,25 +8,32 @@ use orgpipe_store::{Append, Lane, NewChange, NewRequest, Settle, Settled, Subjec
 use serde_json::json;
 
 use super::{
+    jobs::FakeJobs,
     org::Asked,
-    scene::{Scene, eventually},
+    scene::{NOON_MS, Scene, eventually},
 };
 use crate::{
     deliver::writer::WriterActor,
+    failpoint::Failpoints,
     org::messages::{Decided, Delivery},
     queue_entry::{ChangeEntry, Origin, pack},
 };
 
 /// Stores a change for each of these keys, as the ingest does.
 async fn decide(scene: &Scene, keys: &[&str]) -> Settled {
+    decide_in(scene, Lane::Live, keys).await
+}
+
+/// The same in a lane.
+async fn decide_in(scene: &Scene, lane: Lane, keys: &[&str]) -> Settled {
     let store = &scene.context.store;
     let now_ms = scene.context.clock.now_ms();
     let records = u32::try_from(keys.len()).expect("few");
-    let request = NewRequest { lane: Lane::Live, records, body: b"{}".to_vec() };
+    let request = NewRequest { lane, records, body: b"{}".to_vec() };
     let appended = store.append(Append { requests: vec![request], ..Append::default() }).await;
     let requests = appended.expect("there is room").requests.iter().map(|request| request.seq).collect();
     let change = |key: &&str| NewChange {
-        lane: Lane::Live,
+        lane,
         target: "Enrichment__c".into(),
         key: (*key).into(),
         subjects: vec![Subject { record: (*key).into(), units: 1, asked_ms: now_ms, trail: Vec::new() }],
@@ -109,4 +116,123 @@ async fn a_change_that_is_refused_for_good_is_one_letter() {
     let counts = scene.through(2).await;
     assert_eq!((counts.written, counts.dead), (1, 1));
     assert_eq!(scene.org.count(|asked| matches!(asked, Asked::Write { .. })), 1);
+}
+
+/// `n` keys with this beginning.
+fn keys(beginning: &str, count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("{beginning}{n}")).collect()
+}
+
+async fn decide_all(scene: &Scene, lane: Lane, keys: &[String]) -> Settled {
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    decide_in(scene, lane, &keys).await
+}
+
+/// Case 1.6: the org commits each call of some size, and answers when nobody waits any more.
+#[actix::test]
+async fn what_is_never_answered_in_time_is_sent_in_smaller_calls_and_others_pass_meanwhile() {
+    let scene = Scene::new();
+    scene.org.answers_late_from(20);
+    let writer = WriterActor::new(scene.context.clone()).start();
+    let settled = decide_all(&scene, Lane::Live, &keys("K", 59)).await;
+    writer.send(Decided(settled)).await.expect("it lives");
+    for n in 0..40 {
+        tokio::time::sleep(Duration::from_secs(7)).await;
+        let asked = scene.passed();
+        writer.send(Decided(decide(&scene, &[&format!("later{n}")]).await)).await.expect("it lives");
+        eventually("a later one", async || scene.org.target(&format!("later{n}"))).await;
+        assert!(scene.passed() < asked + Duration::from_secs(8), "{n}: {:?}", scene.passed());
+    }
+    let counts = scene.through(99).await;
+    assert_eq!((counts.written, counts.dead), (99, 0));
+    assert!(scene.passed() < Duration::from_mins(6), "{:?}", scene.passed());
+    let sizes: Vec<usize> = scene.org.asked().iter().filter_map(written).filter(|size| *size > 1).collect();
+    let large = sizes.iter().filter(|size| **size >= 20).copied().collect::<Vec<_>>();
+    assert_eq!(large, [59, 25, 25], "halved each time: {sizes:?}");
+}
+
+fn written(asked: &Asked) -> Option<usize> {
+    match asked {
+        Asked::Write { keys } => Some(keys.len()),
+        _ => None,
+    }
+}
+
+/// A record that is never answered for, even alone: a letter while others are answered, and nobody's fault otherwise.
+#[actix::test]
+async fn a_record_that_is_never_answered_for_is_a_letter_only_if_others_are() {
+    let scene = Scene::new();
+    scene.org.answers_late_from(1);
+    let writer = WriterActor::new(scene.context.clone()).start();
+    writer.send(Decided(decide(&scene, &["K1"]).await)).await.expect("it lives");
+    tokio::time::sleep(Duration::from_hours(5)).await;
+    let counts = scene.counts().await;
+    assert_eq!((counts.written, counts.dead, counts.open()), (0, 0, 1), "all wait");
+    scene.org.answers_late_from(2);
+    let counts = scene.through(1).await;
+    assert_eq!((counts.written, counts.dead), (1, 0));
+}
+
+/// Case 1.16, virtual time: the job is aborted after a time by its size, and what it has not done goes by REST.
+#[actix::test]
+async fn a_job_that_stands_in_the_orgs_queue_is_aborted_in_time_and_its_records_go_by_rest() {
+    a_job_stands(false).await;
+}
+
+/// The same of one that has ended just before it is aborted.
+#[actix::test]
+async fn a_job_that_ended_before_it_was_aborted_is_read_and_not_sent_again() {
+    a_job_stands(true).await;
+}
+
+async fn a_job_stands(ends_first: bool) {
+    {
+        let scene = Scene::with(|settings| settings.limits.bulk_from = 10, Failpoints::default());
+        let writer = WriterActor::new(scene.context.clone()).start();
+        let settled = decide_all(&scene, Lane::Live, &keys("K", 30)).await;
+        writer.send(Decided(settled)).await.expect("it lives");
+        eventually("the job", async || (scene.org.jobs(|jobs| jobs.count()) == 1).then_some(())).await;
+        if ends_first {
+            scene.org.jobs(FakeJobs::end_first);
+        }
+        tokio::time::sleep(Duration::from_mins(3)).await;
+        let status = scene.context.board.status();
+        let job = status.bulk_jobs.first().expect("it is told");
+        assert!(job.hangs && job.records == 30 && job.since_ms >= NOON_MS, "{job:?}");
+        // What is live does not go to another job beside it.
+        let settled = decide_all(&scene, Lane::Live, &keys("L", 30)).await;
+        writer.send(Decided(settled)).await.expect("it lives");
+        eventually("the later ones", async || scene.org.target("L29")).await;
+        assert!(scene.passed() < Duration::from_mins(4), "{:?}", scene.passed());
+        let counts = scene.through(60).await;
+        assert_eq!((counts.written, counts.dead), (60, 0));
+        let passed = scene.passed();
+        assert!(passed > Duration::from_mins(10) && passed < Duration::from_mins(14), "{passed:?}");
+        let (jobs, aborts) = scene.org.jobs(|jobs| (jobs.count(), jobs.aborts()));
+        assert_eq!((jobs, aborts), (1, 1));
+        let by_rest = scene.org.asked().iter().filter_map(written).sum::<usize>();
+        assert_eq!(by_rest, if ends_first { 30 } else { 60 }, "one that had ended is read, not sent again");
+        assert_eq!(scene.context.board.status().bulk_jobs, []);
+    }
+}
+
+/// Case 1.5, virtual time: a refresh waits for a place among the jobs, what is live does not.
+#[actix::test]
+async fn five_jobs_that_hang_hold_up_no_live_record() {
+    let scene = Scene::with(|settings| settings.limits.bulk_from = 10, Failpoints::default());
+    let writer = WriterActor::new(scene.context.clone()).start();
+    for job in 0..6 {
+        let settled = decide_all(&scene, Lane::Refresh, &keys(&format!("R{job}-"), 20)).await;
+        writer.send(Decided(settled)).await.expect("it lives");
+        tokio::time::sleep(Duration::from_secs(8)).await;
+    }
+    assert_eq!(scene.org.jobs(|jobs| jobs.count()), 5);
+    for n in 0..30 {
+        let asked = scene.passed();
+        writer.send(Decided(decide(&scene, &[&format!("L{n}")]).await)).await.expect("it lives");
+        eventually("a live one", async || scene.org.target(&format!("L{n}"))).await;
+        assert!(scene.passed() < asked + Duration::from_secs(2), "{n}");
+    }
+    let counts = scene.through(150).await;
+    assert_eq!((counts.written, counts.dead), (150, 0));
 }

@@ -13,7 +13,16 @@ use crate::row::Row;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Describe {
     object: String,
+    rights: Rights,
     fields: BTreeMap<String, Field>,
+}
+
+/// What the running user may do with records of the object; what describe does not say is allowed (RESTDOC,
+/// "sObject Describe": `createable`, `updateable`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Rights {
+    create: bool,
+    update: bool,
 }
 
 /// One field as an org describes it.
@@ -103,7 +112,19 @@ impl Describe {
             fields.insert(field.name.to_ascii_lowercase(), field);
         }
         let object = describe.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-        Ok(Self { object, fields })
+        let flag = |name: &str| describe.get(name).and_then(Value::as_bool).unwrap_or(true);
+        let rights = Rights { create: flag("createable"), update: flag("updateable") };
+        Ok(Self { object, rights, fields })
+    }
+
+    /// Whether the running user may make records of the object.
+    pub fn may_create(&self) -> bool {
+        self.rights.create
+    }
+
+    /// Whether the running user may change records of the object.
+    pub fn may_update(&self) -> bool {
+        self.rights.update
     }
 
     /// The name under which an object's describe lists the records of `child` that hang on it by `field`; `None` if it

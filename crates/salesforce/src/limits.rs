@@ -64,8 +64,10 @@ pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
 pub const SMALL_TIMEOUT: Duration = Duration::from_mins(1);
 /// Time for a query; a synchronous query ends by itself after about two minutes.
 pub const QUERY_TIMEOUT: Duration = Duration::from_secs(150);
-/// Time for a write of up to 200 records, with the triggers of the customer behind it.
-pub const WRITE_TIMEOUT: Duration = Duration::from_mins(3);
+/// Time for a write of one record, with the triggers of the customer behind it, and of each further one: 3 minutes for 200.
+pub const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
+/// See [`WRITE_TIMEOUT`].
+pub const WRITE_TIMEOUT_PER_RECORD: Duration = Duration::from_millis(600);
 /// Time for an upload or for a result file.
 pub const TRANSFER_TIMEOUT: Duration = Duration::from_mins(10);
 

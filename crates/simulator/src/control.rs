@@ -25,6 +25,9 @@
 //! | `POST`, `DELETE /orgs/{org}/faults` `{"path":…,"harm":{"status":503}\|"lose_answer","count":n}` | HTTP faults |
 //! | the same with `"harm":{"answer":{"status":…,"body":…}}` or `"harm":"half"` | any answer, half of one |
 //! | the same with `"harm":{"zeros":n}` | a small packed answer that unpacks to a list of n zeros |
+//! | the same with `"harm":{"late":n}` | done, and answered n real milliseconds later |
+//! | `PUT /orgs/{org}/chunk-fault` `{"records_max":n,"code":…,"message":…}` or `null` | larger transactions refused whole |
+//! | `PUT /orgs/{org}/read-only` `true\|false`, `…/versions-from` `n` | no writes; versions below n are gone |
 //! | `POST /orgs/{org}/row-faults` `{"key":…,"code":…,"message":…,"fields":[…],"count":n}` | refused records |
 //! | `PUT /orgs/{org}/end-next-job` `{"after_rows":n,"aborted":false,"message":…}`, `GET …/jobs` | Bulk jobs |
 //! | `POST /orgs/{org}/expire-jobs` | Bulk jobs that have ended are gone |
@@ -144,6 +147,9 @@ fn org_call(org: &OrgHandle, method: &str, path: &[&str], body: &[u8]) -> Result
             Ok(Value::Null)
         }
         ("POST", ["row-faults"]) => Ok(json!(org.refuse_row(read(body)?))),
+        ("PUT", ["chunk-fault"]) => Ok(json!(org.refuse_chunks(read(body)?))),
+        ("PUT", ["read-only"]) => Ok(json!(org.set_read_only(read(body)?))),
+        ("PUT", ["versions-from"]) => Ok(json!(org.serve_versions_from(read(body)?))),
         ("PUT", ["end-next-job"]) => Ok(json!(org.end_next_job(read(body)?))),
         ("POST", ["expire-jobs"]) => Ok(json!(org.expire_jobs())),
         ("GET", ["jobs"]) => Ok(json!(org.jobs())),

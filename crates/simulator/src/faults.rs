@@ -25,6 +25,8 @@ pub(crate) enum HttpFaultEffect {
     Half,
     /// Done, but the connection breaks in the middle of the answer.
     LoseAnswer,
+    /// Done, but answered so many real milliseconds later.
+    Late(u64),
 }
 
 /// The next `count` requests whose path contains `path` go wrong.
@@ -52,6 +54,21 @@ pub struct RowFault {
     pub fields: Vec<String>,
     /// How many writes are refused.
     pub count: u32,
+}
+
+/// Transactions of more than so many records that a client writes are refused whole, as when the customer's automation runs
+/// into a governor limit: each of their records carries the error.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ChunkFault {
+    /// Records of the largest transaction that goes through.
+    pub records_max: usize,
+    /// Only transactions with a record that has this value in one of its fields are refused: the one that is the cause.
+    #[serde(default)]
+    pub key: Option<String>,
+    /// Salesforce's code, such as `CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY`.
+    pub code: String,
+    /// Salesforce's message.
+    pub message: String,
 }
 
 /// How the next Bulk job that is closed, or that queries, ends, if not as it should.

@@ -47,7 +47,7 @@ pub use cometd::{
     Wording, WrittenPart,
 };
 pub use data::{CustomField, FieldKind, WriteError};
-pub use faults::{JobFault, RowFault};
+pub use faults::{ChunkFault, JobFault, RowFault};
 pub use handle::OrgHandle;
 pub use log::{LoggedCall, LoggedJob, LoggedWrite};
 pub use options::{Options, OrgOptions, Ports};

@@ -22,7 +22,7 @@ use rand::rngs::StdRng;
 use crate::clock::Clock;
 use crate::cometd::CometdServer;
 use crate::data::{IdGenerator, Schema, Tables, Writer};
-use crate::faults::{HttpFaults, RowFaults};
+use crate::faults::{ChunkFault, HttpFaults, RowFaults};
 use crate::log::{CallLog, WriteLog};
 use crate::options::OrgOptions;
 use crate::quota::Quota;
@@ -54,6 +54,12 @@ pub(crate) struct OrgState {
     /// So many record writes will find their record locked.
     pub(crate) locked_writes: u32,
     pub(crate) row_faults: RowFaults,
+    /// While set, larger transactions are refused whole.
+    pub(crate) chunk_fault: Option<ChunkFault>,
+    /// No client writes anything, while all can be read.
+    pub(crate) read_only: bool,
+    /// Versions of the API below this one are served no more.
+    pub(crate) versions_from: u32,
     pub(crate) rng: StdRng,
 }
 
@@ -117,6 +123,9 @@ impl Org {
             instance_url: None,
             locked_writes: 0,
             row_faults: RowFaults::default(),
+            chunk_fault: None,
+            read_only: false,
+            versions_from: 0,
             rng: StdRng::seed_from_u64(seed),
         };
         for right in &options.taken {

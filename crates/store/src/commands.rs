@@ -252,7 +252,7 @@ pub struct Change {
     pub key: String,
     /// Records that it is written for.
     pub subjects: Vec<Subject>,
-    /// How often it has been tried and put back.
+    /// How often it has been tried and put back; the times that did not count are not among them.
     pub attempts: u32,
     /// Why it was put back last; empty if it never was.
     pub last_reason: String,
@@ -285,6 +285,11 @@ pub struct Resolve {
 pub enum Outcome {
     /// It is in the org.
     Written,
+    /// It is in the org, but not all of it. It counts as written.
+    WrittenInPart {
+        /// What is missing and why, as a sentence.
+        reason: String,
+    },
     /// Try again, unless a newer change of the same key has come: then it is superseded by that.
     Retry {
         /// Not before this time, in milliseconds since 1970.
@@ -293,6 +298,8 @@ pub enum Outcome {
         reason: String,
         /// How it is to be sent then; opaque here.
         resend: u8,
+        /// Whether this time counts among its tries. One that only waits, for somebody to mend something, does not.
+        counted: bool,
     },
     /// It is not to be written any more, and something else will see to its records.
     Superseded {

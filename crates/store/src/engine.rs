@@ -202,6 +202,16 @@ impl Engine {
         }
     }
 
+    /// The same for these of them; the others stay taken.
+    pub(crate) fn put_back(&mut self, org: &str, changes: &[Seq]) {
+        let Some(found) = self.index.orgs.get_mut(org) else { return };
+        for seq in changes {
+            if found.egress.get(*seq).is_some_and(|waiting| waiting.flight == Flight::Taken) {
+                found.egress.free(*seq);
+            }
+        }
+    }
+
     pub(crate) fn resolve(&mut self, org: &str, mut resolve: Resolve) -> Result<(), StoreError> {
         resolve.fingerprints.iter().try_for_each(|(_, bytes)| sizes::fingerprint(org, bytes))?;
         let found = self.index.orgs.entry(org.to_owned()).or_default();

@@ -94,26 +94,29 @@ impl Org {
         let Some(StoredChange { org, change, .. }) = stored else { return self.egress.free(seq) };
         let (units, carried_by) = (units(&change.subjects), Some(seq));
         match outcome {
-            Outcome::Written => {
+            Outcome::Written | Outcome::WrittenInPart { .. } => {
                 self.ledger.counts.written += units;
                 let Change { target, key, subjects, attempts, last_reason, .. } = change;
                 let tries = attempts.saturating_add(1);
-                let (end, target, key, reason) = (End::Written, &*target, &*key, &*last_reason);
+                let reason = match outcome {
+                    Outcome::WrittenInPart { reason } => cut(reason),
+                    _ => last_reason,
+                };
+                let (end, target, key, reason) = (End::Written, &*target, &*key, &*reason);
                 self.add_rows(
                     step,
                     &Ended { end, at_ms, seq: carried_by, tries, target, key, reason, by },
                     subjects,
                 );
             }
-            Outcome::Retry { due_ms, reason, resend } => {
+            Outcome::Retry { due_ms, reason, resend, counted } => {
+                let attempts = change.attempts.saturating_add(u32::from(counted));
                 let Some(newer) = self.egress.newer(seq) else {
-                    let attempts = change.attempts.saturating_add(1);
                     let change = Change { attempts, last_reason: cut(reason), resend, ..change };
                     step.put(&Key::Change(seq), &StoredChange { org, due_ms, change }.encode());
                     return self.egress.retry(seq, due_ms);
                 };
                 self.ledger.counts.superseded += units;
-                let attempts = change.attempts.saturating_add(1);
                 self.add_superseded_rows(step, Change { attempts, ..change }, at_ms, newer);
             }
             Outcome::Superseded { reason } => {

@@ -200,6 +200,16 @@ impl Store {
         self.worker.call(release).await
     }
 
+    /// Frees those of the changes of these numbers that are taken and belong to no stored job, as nothing became of them.
+    pub async fn put_back(&self, org: &str, changes: Vec<u64>) -> Result<(), StoreError> {
+        let (org, changes) = (org.to_owned(), changes.into_iter().map(Seq).collect::<Vec<_>>());
+        let put_back = move |engine: &mut Engine| {
+            engine.put_back(&org, &changes);
+            Ok(())
+        };
+        self.worker.call(put_back).await
+    }
+
     /// Point C: records what became of taken changes.
     ///
     /// # Errors

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use orgpipe_actors::settings::{OnDeleted, RefreshSettings, SyncSettings};
+use orgpipe_actors::settings::{OnDeleted, OnRefusedField, RefreshSettings, SyncSettings};
 use orgpipe_reconcile::{
     Mapping, MappingSpec, Operation,
     lookup::RECORDS_MAX,
@@ -40,6 +40,7 @@ struct Parts {
     spec: MappingSpec,
     source: Source,
     refresh: Option<RefreshSettings>,
+    on_refused_field: OnRefusedField,
 }
 
 impl CheckedSync {
@@ -55,6 +56,7 @@ impl CheckedSync {
             event,
             mapping: Mapping::new(MappingSpec { namespace: namespace.to_owned(), ..parts.spec.clone() })?,
             refresh: parts.refresh.clone(),
+            on_refused_field: parts.on_refused_field,
         }))
     }
 }
@@ -97,8 +99,11 @@ fn check(
         None => Some(None),
     };
     let spec = mapping(table, namespaces, report);
+    let on_refused_field = on_refused_field(table, report);
     let parts = match (spec, source, refresh) {
-        (Some(spec), Some(source), Some(refresh)) if name.is_some() => Some(Parts { spec, source, refresh }),
+        (Some(spec), Some(source), Some(refresh)) if name.is_some() => {
+            Some(Parts { spec, source, refresh, on_refused_field })
+        }
         _ => None,
     };
     CheckedSync { name: table.name.as_ref().map(|written| written.value.clone()).unwrap_or_default(), parts }
@@ -133,6 +138,20 @@ fn operation(section: &Section<'_>, written: &Written<String>, report: &mut Repo
         }
     }
     Operation::Upsert
+}
+
+fn on_refused_field(table: &SyncTable<'_>, report: &mut Report<'_>) -> OnRefusedField {
+    let Some(written) = &table.on_refused_field else { return OnRefusedField::default() };
+    match written.value.as_str() {
+        "dead_letter" => {}
+        "leave_out" => return OnRefusedField::LeaveOut,
+        other => {
+            let message = format!("is `{other}`, which is nothing to do about a refused field");
+            let hint = "Write \"dead_letter\", or \"leave_out\" to have the rest of the record written.";
+            table.section.problem(report, written.line, "on_refused_field", &message, hint);
+        }
+    }
+    OnRefusedField::DeadLetter
 }
 
 fn refresh_settings(table: &RefreshTable<'_>, report: &mut Report<'_>) -> Option<RefreshSettings> {

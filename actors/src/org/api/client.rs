@@ -2,14 +2,17 @@
 //!
 //! Here: the order of these. Not here: what is called (`capture`, `decide`, `deliver`).
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use orgpipe_salesforce::{
     call::{Call, Reply},
     cometd::{Answer, Failure},
     error::{ApiError, ErrorClass, errors_in},
     oauth::{LoginError, Token},
-    rest::limits,
+    rest::{limits, versions},
 };
 use tokio::sync::{Mutex, watch};
 
@@ -44,6 +47,9 @@ const REFUSED_WAIT: Duration = Duration::from_mins(1);
 /// A login that was addressed by a clock this far off the org's is made again.
 const LATE_SECS: u64 = 60;
 
+/// How long it is believed what the org said of the API versions that it serves.
+const VERSIONS_BELIEVED: Duration = Duration::from_secs(15);
+
 /// A token and which login it came from.
 #[derive(Clone, Debug)]
 pub(crate) struct Session {
@@ -67,6 +73,17 @@ pub(crate) struct OrgApi {
     clock: Clock,
     /// By the org's own clock, as its answers tell.
     time: OrgTime,
+    /// When the org was asked last which versions it serves (time since start), and what it said.
+    versions: std::sync::Mutex<Option<(Duration, Served)>>,
+}
+
+/// What an org says of the API version in the settings.
+#[derive(Clone, Debug)]
+enum Served {
+    /// It is served.
+    Ours,
+    /// It is not; these are, oldest first.
+    Others(Vec<String>),
 }
 
 /// Held across a login, so that there is one at a time.
@@ -93,7 +110,8 @@ impl OrgApi {
         let delays = Delays::new(LOGIN_WAITS.0, LOGIN_WAITS.1);
         let vault = Mutex::new(Vault { session: None, logins: 0, failed: None, delays });
         let (other_org, time) = (watch::Sender::new(None), OrgTime::new(clock));
-        Self { settings, transport, gate, store, vault, other_org, board, clock, time }
+        let versions = std::sync::Mutex::default();
+        Self { settings, transport, gate, store, vault, other_org, board, clock, time, versions }
     }
 
     /// Posts a message of the event subscription: these count as no API calls.
@@ -262,6 +280,11 @@ impl OrgApi {
         call: &Call,
         mut each: Option<Each<'_>>,
     ) -> Result<Reply, StepError> {
+        if call.cost > 0
+            && let Some(Served::Others(served)) = self.versions_known()
+        {
+            return Err(self.version_gone(served));
+        }
         let permit = if call.cost == 0 { None } else { Some(self.permit(reservation).await?) };
         let session = self.session(None).await?;
         let first: Option<Each<'_>> = match &mut each {
@@ -270,11 +293,49 @@ impl OrgApi {
         };
         let reply = self.send(&session, call, reservation.priority, permit, first).await?;
         if !is(&reply, ErrorClass::Auth) {
-            return Ok(reply);
+            return self.look_at_version(reply, &session, reservation.priority).await;
         }
         let session = self.session(Some(session.generation)).await?;
         let permit = if call.cost == 0 { None } else { Some(self.permit(reservation).await?) };
-        self.send(&session, call, reservation.priority, permit, each).await
+        let reply = self.send(&session, call, reservation.priority, permit, each).await?;
+        self.look_at_version(reply, &session, reservation.priority).await
+    }
+
+    /// Where nothing is found at a path, that may be so of all paths, as the version in them is served no more. The org says so
+    /// itself, by a list that costs no API call (RESTDOC, "Versions").
+    async fn look_at_version(
+        &self,
+        reply: Reply,
+        session: &Session,
+        priority: Priority,
+    ) -> Result<Reply, StepError> {
+        let suspect = !reply.is_success() && errors_in(&reply).iter().any(ApiError::may_be_of_version);
+        if !suspect || self.versions_known().is_some() {
+            return Ok(reply);
+        }
+        let listed = self.send(session, &versions::versions(), priority, None, None).await;
+        let Some(served) = listed.ok().and_then(|listed| versions::parse(&listed).ok()) else {
+            return Ok(reply);
+        };
+        let ours = served.contains(&self.settings.api_version);
+        let served = if ours { Served::Ours } else { Served::Others(served) };
+        let known = Some((self.clock.monotonic(), served.clone()));
+        *self.versions.lock().unwrap_or_else(PoisonError::into_inner) = known;
+        match served {
+            Served::Others(served) => Err(self.version_gone(served)),
+            Served::Ours => Ok(reply),
+        }
+    }
+
+    /// What was found out lately.
+    fn versions_known(&self) -> Option<Served> {
+        let known = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        let (looked, served) = known.as_ref()?;
+        (self.clock.monotonic() < *looked + VERSIONS_BELIEVED).then(|| served.clone())
+    }
+
+    fn version_gone(&self, served: Vec<String>) -> StepError {
+        StepError::VersionGone { version: self.settings.api_version.clone(), served }
     }
 
     async fn permit(&self, reservation: &Reservation) -> Result<Permit, StepError> {

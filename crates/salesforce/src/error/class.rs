@@ -44,6 +44,96 @@ impl ApiError {
         }
     }
 
+    /// The customer's automation failed, or ran into a limit of its transaction. All rows of the transaction carry the error,
+    /// whichever of them it is due to, and a smaller transaction may go through (Apex Developer Guide, "Execution Governors
+    /// and Limits" and "Bulk DML Exception Handling").
+    pub fn is_of_transaction(&self) -> bool {
+        let automation = ["CANNOTINSERTUPDATEACTIVATEENTITY", "CANNOTEXECUTEFLOWTRIGGER", "APEXERROR"];
+        let failed = automation.contains(&self.plain_code().as_str());
+        (failed || self.says("System.LimitException")) && !self.is_lock() && !self.is_closed_object()
+    }
+
+    /// The running user may not make, change or delete records of the object at all: a right is missing, not a value.
+    pub fn is_closed_object(&self) -> bool {
+        self.plain_code() == "CANNOTINSERTUPDATEACTIVATEENTITY" && self.says("entity type cannot be")
+    }
+
+    /// The running user may not write this record: for want of a right on the object, or by sharing.
+    pub fn is_denied(&self) -> bool {
+        self.is_closed_object() || self.plain_code() == "INSUFFICIENTACCESSORREADONLY"
+    }
+
+    /// The org takes calls and refuses this write, whatever is in it, until somebody else has done something: freed storage,
+    /// given a right, ended an approval or a maintenance (RESTDOC `errorcodes`; Help, "Read-Only Mode").
+    pub fn is_for_others_to_mend(&self) -> bool {
+        let code = self.plain_code();
+        self.is_closed_object()
+            || self.is_read_only()
+            || [
+                "STORAGELIMITEXCEEDED",
+                "LICENSELIMITEXCEEDED",
+                "FUNCTIONALITYNOTENABLED",
+                "INSUFFICIENTACCESS",
+                "ENTITYISLOCKED",
+            ]
+            .contains(&code.as_str())
+    }
+
+    /// Nothing can be written for some minutes, while everything can be read.
+    pub fn is_read_only(&self) -> bool {
+        ["INSERTUPDATEDELETENOTALLOWEDDURINGMAINTENANCE", "APICURRENTLYDISABLED"]
+            .contains(&self.plain_code().as_str())
+    }
+
+    /// Something went wrong inside the org, or took too long, which may be due to a record of the call or to their number.
+    pub fn is_failure_inside(&self) -> bool {
+        let codes = ["UNKNOWNEXCEPTION", "REQUESTRUNNINGTOOLONG", "QUERYTIMEOUT", "INTERNALSERVERERROR"];
+        codes.contains(&self.plain_code().as_str()) || matches!(self.status, 500 | 502 | 504)
+    }
+
+    /// What was asked took the org too long, so that less of it may be done in time.
+    pub fn is_too_slow(&self) -> bool {
+        ["REQUESTRUNNINGTOOLONG", "QUERYTIMEOUT"].contains(&self.plain_code().as_str()) || self.status == 504
+    }
+
+    /// The fields of this row whose values were refused, of those that were sent: without them the rest of the row may go in.
+    /// None where the row as a whole was judged, or where a value is missing.
+    pub fn refused_fields(&self, fields: &[String]) -> Vec<String> {
+        let of_value = match self.plain_code().as_str() {
+            "INVALIDORNULLFORRESTRICTEDPICKLIST"
+            | "FIELDINTEGRITYEXCEPTION"
+            | "FIELDFILTERVALIDATIONEXCEPTION"
+            | "NUMBEROUTSIDEVALIDRANGE"
+            | "STRINGTOOLONG"
+            | "INVALIDEMAILADDRESS"
+            | "INVALIDTYPEONFIELDINRECORD"
+            | "MALFORMEDID"
+            | "TEXTDATAOUTSIDESUPPORTEDCHARSET"
+            | "INVALIDCROSSREFERENCEKEY"
+            | "INVALIDFIELD"
+            | "DUPLICATEVALUE" => self.class() == ErrorClass::Record,
+            _ => false,
+        };
+        if !of_value {
+            return Vec::new();
+        }
+        // A state is blamed under the name of its text while its code was sent, and the other way round (Help, "State and
+        // Country/Territory Picklists").
+        let stem = |name: &str| name.strip_suffix("Code").unwrap_or(name).to_ascii_lowercase();
+        let blamed: Vec<String> = self.blamed(fields).iter().map(|name| stem(name)).collect();
+        fields.iter().filter(|name| blamed.contains(&stem(name))).cloned().collect()
+    }
+
+    /// The version of the path is served no more, or there is nothing at the path (RESTDOC `errorcodes`: 404 and 410).
+    pub fn may_be_of_version(&self) -> bool {
+        matches!(self.status, 404 | 410) || self.plain_code() == "UNSUPPORTEDAPIVERSION"
+    }
+
+    /// A job that has ended cannot be aborted, nor one that runs be read (BULKDOC, "Close or Abort a Job").
+    pub fn is_job_state(&self) -> bool {
+        self.plain_code() == "INVALIDJOBSTATE"
+    }
+
     /// Another record holds a value that must be unique.
     pub fn is_duplicate(&self) -> bool {
         self.plain_code() == "DUPLICATEVALUE"
@@ -95,6 +185,8 @@ impl ApiError {
             | "TIMEOUT"
             | "ALLORNONEOPERATIONROLLEDBACK"
             | "PROCESSINGHALTED" => ErrorClass::Transient,
+            // Whoever it is says that nothing of the kind may be written.
+            "CANNOTINSERTUPDATEACTIVATEENTITY" if self.says("entity type cannot be") => ErrorClass::Org,
             // The customer's automation failed; what it ran into is quoted in the text as a code.
             "CANNOTINSERTUPDATEACTIVATEENTITY" | "CANNOTEXECUTEFLOWTRIGGER" | "APEXERROR"
                 if self.says("UNABLE_TO_LOCK_ROW") || self.says("CPU time limit exceeded") =>

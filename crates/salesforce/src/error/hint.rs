@@ -9,14 +9,15 @@ impl ApiError {
     /// What the org's own rule, trigger or flow says to whoever it refuses: its author's words, in which the author may
     /// have quoted the record. None for Salesforce's texts.
     pub fn words_of_the_org(&self) -> Option<&str> {
-        let is_of_org = matches!(
-            self.plain_code().as_str(),
-            "FIELDCUSTOMVALIDATIONEXCEPTION"
-                | "CANNOTINSERTUPDATEACTIVATEENTITY"
-                | "CANNOTEXECUTEFLOWTRIGGER"
-                | "APEXERROR"
-                | "DUPLICATESDETECTED"
-        );
+        let is_of_org = !self.is_closed_object()
+            && matches!(
+                self.plain_code().as_str(),
+                "FIELDCUSTOMVALIDATIONEXCEPTION"
+                    | "CANNOTINSERTUPDATEACTIVATEENTITY"
+                    | "CANNOTEXECUTEFLOWTRIGGER"
+                    | "APEXERROR"
+                    | "DUPLICATESDETECTED"
+            );
         Some(self.message.as_str()).filter(|words| is_of_org && !words.is_empty())
     }
 
@@ -61,7 +62,19 @@ impl ApiError {
             ("ENTITYISDELETED" | "INVALIDCROSSREFERENCEKEY", _) => {
                 "The record, or one that it points to, is gone from the org: retry it to have it looked up again.".into()
             }
-            ("ENTITYISLOCKED", _) => "The record is locked, for instance by an approval: retry it afterwards.".into(),
+            ("ENTITYISLOCKED", _) => {
+                "The record is locked, for instance by an approval: it is sent again until that has ended.".into()
+            }
+            ("INSERTUPDATEDELETENOTALLOWEDDURINGMAINTENANCE", _) => {
+                "The org is read-only while Salesforce maintains it (status.salesforce.com); it is sent again until that \
+                 is over."
+                    .into()
+            }
+            ("CANNOTINSERTUPDATEACTIVATEENTITY", ErrorClass::Org) => {
+                "Give the running user the rights Create and Edit on the object, by the package's permission set or \
+                 another one; it is sent again until then."
+                    .into()
+            }
             ("CANNOTINSERTUPDATEACTIVATEENTITY" | "CANNOTEXECUTEFLOWTRIGGER" | "APEXERROR", ErrorClass::Record) => {
                 "A trigger or flow of the org refused the record: mend it there, then retry the record.".into()
             }

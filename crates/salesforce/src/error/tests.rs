@@ -187,3 +187,50 @@ fn every_class_but_our_own_fault_comes_with_a_hint() {
     }
     assert_eq!(error(400, "MALFORMED_QUERY", "").hint(), None);
 }
+
+#[test]
+fn what_a_transaction_failed_of_is_told_from_what_a_row_failed_of() {
+    let automation = "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY";
+    // Code, text; of the transaction, of a right on the object, for others to mend.
+    for (code, message, expected) in [
+        (automation, "T: System.LimitException: Too many SOQL queries: 101", (true, false, false)),
+        (automation, "T: System.LimitException: Too many DML rows: 10001", (true, false, false)),
+        (automation, "T: execution of AfterInsert caused by: null pointer", (true, false, false)),
+        (automation, "T: caused by: UNABLE_TO_LOCK_ROW", (false, false, false)),
+        (automation, "entity type cannot be inserted: Enrichment", (false, true, true)),
+        ("CANNOT_EXECUTE_FLOW_TRIGGER", "Apex heap size too large: 6000001", (true, false, false)),
+        ("APEX_ERROR", "System.LimitException: Apex CPU time limit exceeded", (true, false, false)),
+        ("UNKNOWN_EXCEPTION", "System.LimitException: Too many query rows: 50001", (true, false, false)),
+        ("FIELD_CUSTOM_VALIDATION_EXCEPTION", "Too many SOQL queries", (false, false, false)),
+        ("STORAGE_LIMIT_EXCEEDED", "storage limit exceeded", (false, false, true)),
+        ("ENTITY_IS_LOCKED", "x", (false, false, true)),
+        ("INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE", "x", (false, false, true)),
+        ("INSUFFICIENT_ACCESS_OR_READONLY", "x", (false, false, false)),
+    ] {
+        let error = error(400, code, message);
+        let told = (error.is_of_transaction(), error.is_closed_object(), error.is_for_others_to_mend());
+        assert_eq!(told, expected, "{error}");
+    }
+}
+
+#[test]
+fn a_refused_field_is_one_that_was_sent_and_whose_value_was_judged() {
+    let sent: Vec<String> = ["X__c", "Industry__c", "BillingStateCode"].map(str::to_owned).to_vec();
+    let blames = |code: &str, message: &str, fields: &[&str]| {
+        let fields = fields.iter().map(|&field| field.to_owned()).collect();
+        ApiError { fields, ..error(400, code, message) }.refused_fields(&sent)
+    };
+    let picklist = "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST";
+    for (found, expected) in [
+        (blames(picklist, "bad value", &["Industry__c"]), &["Industry__c"][..]),
+        (blames(picklist, "Industry__c: bad value", &[]), &["Industry__c"]),
+        (blames("FIELD_INTEGRITY_EXCEPTION", "a country first", &["BillingState"]), &["BillingStateCode"]),
+        (blames("INVALID_FIELD", "Failed to deserialize field at col 1", &["Industry__c"]), &["Industry__c"]),
+        (blames(picklist, "bad value", &["Other__c"]), &[]),
+        (blames("INVALID_FIELD", "No such column 'Industry__c'", &["Industry__c"]), &[]),
+        (blames("REQUIRED_FIELD_MISSING", "missing", &["Industry__c"]), &[]),
+        (blames("FIELD_CUSTOM_VALIDATION_EXCEPTION", "no", &["Industry__c"]), &[]),
+    ] {
+        assert_eq!(found, expected);
+    }
+}

@@ -2,6 +2,8 @@
 //!
 //! Here: upsert by external ID, update, deletion and reading by record ID, never all-or-none. Not here: cutting a long list (`limits::COLLECTION_RECORDS_MAX`).
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{RowResult, row_result, written_fields};
@@ -9,7 +11,9 @@ use crate::{
     Row,
     call::{Body, Call, Method, Reply, VERSION_MARK, json_body, segment},
     failure::CallError,
-    limits::{QUERY_TIMEOUT, REPLY_BYTES_MAX, WRITE_REPLY_BYTES_MAX, WRITE_TIMEOUT},
+    limits::{
+        QUERY_TIMEOUT, REPLY_BYTES_MAX, WRITE_REPLY_BYTES_MAX, WRITE_TIMEOUT, WRITE_TIMEOUT_PER_RECORD,
+    },
 };
 
 /// Writes records of one object, given with their external IDs (RESTDOC
@@ -22,7 +26,7 @@ pub fn upsert(object: &str, field: &str, rows: &[(&str, &Row)]) -> Call {
     let path =
         format!("/services/data/{VERSION_MARK}/composite/sobjects/{}/{}", segment(object), segment(field));
     let body = json!({"allOrNone": false, "records": records});
-    let call = Call::new(Method::Patch, path, json_body(&body), WRITE_TIMEOUT, true);
+    let call = Call::new(Method::Patch, path, json_body(&body), timeout(rows.len()), true);
     Call { answer_bytes_max: WRITE_REPLY_BYTES_MAX, ..call }
 }
 
@@ -58,7 +62,7 @@ pub fn update(object: &str, rows: &[(&str, &Row)]) -> Call {
     let records: Vec<Value> = rows.iter().map(|(id, row)| record(object, "id", id, row)).collect();
     let path = format!("/services/data/{VERSION_MARK}/composite/sobjects");
     let body = json!({"allOrNone": false, "records": records});
-    let call = Call::new(Method::Patch, path, json_body(&body), WRITE_TIMEOUT, true);
+    let call = Call::new(Method::Patch, path, json_body(&body), timeout(rows.len()), true);
     Call { answer_bytes_max: WRITE_REPLY_BYTES_MAX, ..call }
 }
 
@@ -66,10 +70,15 @@ pub fn update(object: &str, rows: &[(&str, &Row)]) -> Call {
 /// already fails with `ENTITY_IS_DELETED`.
 pub fn delete(ids: &[&str]) -> Call {
     let path = format!("/services/data/{VERSION_MARK}/composite/sobjects");
-    let mut call = Call::new(Method::Delete, path, Body::None, WRITE_TIMEOUT, true);
+    let mut call = Call::new(Method::Delete, path, Body::None, timeout(ids.len()), true);
     call.answer_bytes_max = WRITE_REPLY_BYTES_MAX;
     call.query = vec![("ids".to_owned(), ids.join(",")), ("allOrNone".to_owned(), "false".to_owned())];
     call
+}
+
+/// The more records, the longer the customer's automation takes.
+fn timeout(records: usize) -> Duration {
+    WRITE_TIMEOUT + WRITE_TIMEOUT_PER_RECORD.saturating_mul(u32::try_from(records).unwrap_or(u32::MAX))
 }
 
 fn record(object: &str, field: &str, key: &str, row: &Row) -> Value {

@@ -64,7 +64,7 @@ fn fits_url(external_id: &str) -> bool {
 /// Several records with one external ID (300), values that do not fit, a lock: one record's trouble. A page of a
 /// proxy with status 400 says nothing about the record.
 fn concerns_record(error: &ApiError) -> bool {
-    if error.status == 300 {
+    if error.status == 300 || error.is_for_others_to_mend() {
         return true;
     }
     let is_records = match error.class() {

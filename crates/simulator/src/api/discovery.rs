@@ -16,9 +16,9 @@ const VERSION_MIN: u32 = 50;
 const VERSION_MAX: u32 = 68;
 const VERSION_RETIRED: u32 = 30;
 
-/// `GET /services/data`, which takes no token and counts for nothing.
-pub(crate) fn versions() -> Answer {
-    let all: Vec<Value> = (VERSION_MIN..=VERSION_MAX)
+/// `GET /services/data`, which takes no token and counts for nothing; those below `from` are gone.
+pub(crate) fn versions(from: u32) -> Answer {
+    let all: Vec<Value> = (VERSION_MIN.max(from)..=VERSION_MAX)
         .map(|number| {
             let season = ["Spring", "Summer", "Winter"][usize::try_from(number % 3).unwrap_or(0)];
             // 66 is Spring '26; a Winter release is called after the year it begins.
@@ -33,11 +33,11 @@ pub(crate) fn versions() -> Answer {
 }
 
 /// The answer to a version that is not served.
-pub(crate) fn refuse_version(segment: &str) -> Option<Answer> {
+pub(crate) fn refuse_version(segment: &str, from: u32) -> Option<Answer> {
     let number =
         segment.strip_prefix('v').and_then(|text| text.strip_suffix(".0")).and_then(|text| text.parse().ok());
     match number {
-        Some(VERSION_MIN..=VERSION_MAX) => None,
+        Some(number @ VERSION_MIN..=VERSION_MAX) if number >= from => None,
         Some(0..=VERSION_RETIRED) => {
             let message = "The requested API version is no longer supported";
             Some(Answer::error(410, "UNSUPPORTED_API_VERSION", message))
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn versions_carry_their_season() {
-        let answer: Value = serde_json::from_slice(&versions().body).expect("JSON");
+        let answer: Value = serde_json::from_slice(&versions(0).body).expect("JSON");
         let label = |version: &str| {
             let all = answer.as_array().expect("a list");
             all.iter()
@@ -158,7 +158,7 @@ mod tests {
         for (segment, status) in
             [("v66.0", None), ("v50.0", None), ("v30.0", Some(410)), ("v69.0", Some(404)), ("66", Some(404))]
         {
-            assert_eq!(refuse_version(segment).map(|answer| answer.status), status, "{segment}");
+            assert_eq!(refuse_version(segment, 0).map(|answer| answer.status), status, "{segment}");
         }
     }
 }

@@ -28,8 +28,8 @@ pub(crate) struct Handled {
 /// Answers one call to `/services/data…`; `token` is what the client presented.
 pub(crate) fn handle(org: &Org, state: &mut OrgState, call: &Call, token: Option<&str>) -> Handled {
     let free = |answer| Handled { answer, counted: false };
-    let Some(version) = call.segments.first() else { return free(discovery::versions()) };
-    if let Some(refused) = discovery::refuse_version(version) {
+    let Some(version) = call.segments.first() else { return free(discovery::versions(state.versions_from)) };
+    if let Some(refused) = discovery::refuse_version(version, state.versions_from) {
         return free(refused);
     }
     let now = org.clock.now_ms();

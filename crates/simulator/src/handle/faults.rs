@@ -5,7 +5,7 @@
 use std::sync::atomic::Ordering;
 
 use super::OrgHandle;
-use crate::faults::{HttpFault, HttpFaultEffect, JobFault, RowFault};
+use crate::faults::{ChunkFault, HttpFault, HttpFaultEffect, JobFault, RowFault};
 
 impl OrgHandle {
     /// The org's address changes: logins tell this instance URL, requests to another host are redirected to it. `None`
@@ -102,6 +102,28 @@ impl OrgHandle {
     /// A record that a client writes is refused.
     pub fn refuse_row(&self, fault: RowFault) {
         self.org.state().row_faults.add(fault);
+    }
+
+    /// Transactions of more than so many records are refused whole, as by a limit of the customer's automation; `None` = back.
+    pub fn refuse_chunks(&self, fault: Option<ChunkFault>) {
+        self.org.state().chunk_fault = fault;
+    }
+
+    /// While it is read-only, every record that a client writes is refused, as during Salesforce's maintenance.
+    pub fn set_read_only(&self, read_only: bool) {
+        self.org.state().read_only = read_only;
+    }
+
+    /// Versions of the API below this one, such as 67, are served no more: every path of theirs answers 404, and the list of
+    /// versions lacks them. 0 = back.
+    pub fn serve_versions_from(&self, version: u32) {
+        self.org.state().versions_from = version;
+    }
+
+    /// The next `count` requests whose path contains `path` are done, and answered so many real milliseconds later.
+    pub fn answer_late(&self, path: &str, late_ms: u64, count: u32) {
+        let effect = HttpFaultEffect::Late(late_ms);
+        self.org.state().faults.add(HttpFault { path: path.to_owned(), effect, count });
     }
 
     /// The next Bulk job that is closed, or that queries, ends so.

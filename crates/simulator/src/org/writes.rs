@@ -24,11 +24,13 @@ pub(crate) fn write(
 ) -> Result<Vec<RecordOutcome>, Refusal> {
     let writer = &Writer { sees: Some(state.views.seen(&writer.user)), ..writer.clone() };
     let twice = keys_given_twice(&state.tables.schema, wanted);
+    let whole = chunk_refused(org, state, wanted, writer);
     let mut events: Vec<(String, Row, String)> = Vec::new();
     let mut outcomes = Vec::with_capacity(wanted.len());
     state.tables.begin();
     for (wanted, twice) in wanted.iter().zip(twice) {
-        let outcome = match twice.or_else(|| refused(org, state, wanted, writer)) {
+        let refusal = whole.clone().or(twice).or_else(|| refused(org, state, wanted, writer));
+        let outcome = match refusal {
             Some(refusal) => RecordOutcome::Refused(refusal),
             None => one(state, wanted, writer, &mut events),
         };
@@ -182,6 +184,25 @@ fn key_of(schema: &Schema, wanted: &RecordWrite) -> Option<(String, String)> {
         _ => return None,
     };
     (!text.is_empty()).then(|| (by.to_owned(), text))
+}
+
+/// What refuses all records of a transaction of a client.
+fn chunk_refused(org: &Org, state: &OrgState, wanted: &[RecordWrite], writer: &Writer) -> Option<Refusal> {
+    if writer.user != org.facts.integration_user {
+        return None;
+    }
+    if state.read_only {
+        let message = "The organization is in read-only mode during maintenance";
+        return Some(Refusal::new("INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE", message));
+    }
+    let fault = state.chunk_fault.as_ref().filter(|fault| wanted.len() > fault.records_max)?;
+    let has = |key: &String| {
+        wanted.iter().any(|wanted| wanted.row.values().any(|value| value.as_str() == Some(key)))
+    };
+    if !fault.key.as_ref().is_none_or(has) {
+        return None;
+    }
+    Some(Refusal::new(fault.code.clone(), fault.message.clone()))
 }
 
 /// A test's refusals and row locks hit clients, not the test's own writes.

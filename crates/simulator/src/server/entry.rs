@@ -71,6 +71,9 @@ pub(crate) async fn org(request: HttpRequest, body: Bytes, org: web::Data<Org>) 
     if !delay.is_zero() {
         actix_rt::time::sleep(delay).await;
     }
+    if let Some(HttpFaultEffect::Late(late_ms)) = effect {
+        actix_rt::time::sleep(Duration::from_millis(late_ms)).await;
+    }
     if effect == Some(HttpFaultEffect::Half) {
         answer.body.truncate(answer.body.len() / 2);
     }

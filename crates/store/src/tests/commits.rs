@@ -459,7 +459,7 @@ fn a_change_that_is_due_later_than_anybody_waits_is_due_now() {
             let changes = vec![change(Lane::Live, "Enrichment__c", "k", 1, "k")];
             store.settle("acme", Settle { requests, changes, ..Settle::default() }).await.unwrap();
             let seq = store.egress_take("acme", 0, 9).await.unwrap()[0].seq;
-            let retry = Outcome::Retry { due_ms, reason: "busy".to_owned(), resend: 0 };
+            let retry = Outcome::Retry { due_ms, reason: "busy".to_owned(), resend: 0, counted: true };
             store
                 .resolve("acme", Resolve { outcomes: vec![(seq, retry)], ..Resolve::default() })
                 .await

@@ -25,7 +25,7 @@ pub(super) async fn fill(store: &Store) {
         store.settle(org, settle).await.unwrap();
         let taken = store.egress_take(org, 0, 3).await.unwrap();
         store.put_job(org, "750", b"job".to_vec(), &[taken[0].seq, taken[1].seq]).await.unwrap();
-        let retry = Outcome::Retry { due_ms: 9, reason: "row lock".to_owned(), resend: 7 };
+        let retry = Outcome::Retry { due_ms: 9, reason: "row lock".to_owned(), resend: 7, counted: true };
         let resolve =
             Resolve { outcomes: vec![(taken[2].seq, retry)], finished_job: None, ..Resolve::default() };
         store.resolve(org, resolve).await.unwrap();

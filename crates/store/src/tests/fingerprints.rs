@@ -62,7 +62,7 @@ fn they_are_replaced_and_forgotten_with_the_commits_that_say_so() {
 
     wait(async {
         let numbers = taken(&store, &["a", "b"]).await;
-        let again = Outcome::Retry { due_ms: 0, reason: "a lock".into(), resend: 0 };
+        let again = Outcome::Retry { due_ms: 0, reason: "a lock".into(), resend: 0, counted: true };
         let outcomes = vec![(numbers[0], Outcome::Written), (numbers[1], again)];
         let fingerprints = vec![(numbers[0], Vec::new()), (999, b"of nobody".to_vec())];
         store.resolve("acme", Resolve { outcomes, fingerprints, ..Resolve::default() }).await.unwrap();

@@ -170,6 +170,14 @@ impl Model {
         taken.for_each(|waiting| waiting.flight = ModelFlight::Free);
     }
 
+    /// Those that are in a job stay there.
+    pub(super) fn put_back(&mut self, numbers: &[u64]) {
+        let named = |waiting: &&mut ModelChange| waiting.seq.is_some_and(|seq| numbers.contains(&seq));
+        let taken = self.changes.iter_mut().filter(named);
+        let taken = taken.filter(|waiting| waiting.flight == ModelFlight::Taken);
+        taken.for_each(|waiting| waiting.flight = ModelFlight::Free);
+    }
+
     pub(super) fn reopen(&mut self) {
         self.release();
         self.changes.iter_mut().for_each(|waiting| waiting.due_ms = waiting.due_stored_ms);
@@ -181,9 +189,9 @@ impl Model {
         let units = units(&subjects);
         let newer = self.changes[at + 1..].iter().any(|other| other.target == target && other.key == key);
         match outcome {
-            Outcome::Retry { due_ms, .. } if !newer => {
+            Outcome::Retry { due_ms, counted, .. } if !newer => {
                 let waiting = &mut self.changes[at];
-                waiting.attempts += 1;
+                waiting.attempts += u32::from(*counted);
                 (waiting.due_ms, waiting.due_stored_ms) = (*due_ms, *due_ms);
                 waiting.flight = ModelFlight::Free;
                 return;
@@ -192,7 +200,7 @@ impl Model {
                 self.counts.superseded += units;
                 self.end(subjects, End::Superseded);
             }
-            Outcome::Written => {
+            Outcome::Written | Outcome::WrittenInPart { .. } => {
                 self.counts.written += units;
                 self.end(subjects, End::Written);
             }

@@ -32,7 +32,8 @@ enum Fate {
 #[derive(Clone, Debug)]
 enum Verdict {
     Written,
-    Retry(u64),
+    WrittenInPart,
+    Retry(u64, bool),
     Superseded,
     Dead,
 }
@@ -45,6 +46,7 @@ enum Call {
     Resolve { picks: Vec<(Index, Verdict)>, finish: Option<Index> },
     PutJob { id: u8, picks: Vec<Index> },
     Release,
+    PutBack(Vec<Index>),
     RemoveLetter { from_end: usize, retry: bool },
     Refused(Index),
     Reopen { close: bool },
@@ -63,7 +65,8 @@ fn any_fate() -> impl Strategy<Value = Fate> {
 fn any_verdict() -> impl Strategy<Value = Verdict> {
     prop_oneof![
         Just(Verdict::Written),
-        (0..10_u64).prop_map(|steps| Verdict::Retry(steps * 20)),
+        Just(Verdict::WrittenInPart),
+        (0..10_u64, any::<bool>()).prop_map(|(steps, counted)| Verdict::Retry(steps * 20, counted)),
         Just(Verdict::Superseded),
         Just(Verdict::Dead)
     ]
@@ -81,6 +84,7 @@ fn any_call() -> impl Strategy<Value = Call> {
         6 => resolve.prop_map(|(picks, finish)| Call::Resolve { picks, finish }),
         3 => (0..2_u8, vec(any::<Index>(), 0..4)).prop_map(|(id, picks)| Call::PutJob { id, picks }),
         2 => Just(Call::Release),
+        2 => vec(any::<Index>(), 0..4).prop_map(Call::PutBack),
         2 => (0..3_usize, any::<bool>()).prop_map(|(from_end, retry)| Call::RemoveLetter { from_end, retry }),
         2 => any::<Index>().prop_map(Call::Refused),
         2 => any::<bool>().prop_map(|close| Call::Reopen { close }),
@@ -139,6 +143,13 @@ impl World {
             Call::Release => {
                 self.store().release(ORGS[at]).await.unwrap();
                 self.models[at].release();
+            }
+            Call::PutBack(picks) => {
+                let flying = self.in_flight(at);
+                let picks = picks.iter().filter(|_| !flying.is_empty());
+                let chosen: Vec<u64> = picks.map(|pick| *pick.get(&flying)).collect();
+                self.store().put_back(ORGS[at], chosen.clone()).await.unwrap();
+                self.models[at].put_back(&chosen);
             }
             Call::RemoveLetter { from_end, retry } => self.remove_letter(at, from_end, retry).await,
             Call::Refused(pick) => self.refused(at, pick).await,
@@ -259,8 +270,9 @@ impl World {
             let (reason, hint) = ("UNABLE_TO_LOCK_ROW".to_owned(), String::new());
             let outcome = match verdict {
                 Verdict::Written => Outcome::Written,
-                Verdict::Retry(later_ms) => {
-                    Outcome::Retry { due_ms: self.now_ms + later_ms, reason, resend: 0 }
+                Verdict::WrittenInPart => Outcome::WrittenInPart { reason },
+                Verdict::Retry(later_ms, counted) => {
+                    Outcome::Retry { due_ms: self.now_ms + later_ms, reason, resend: 0, counted }
                 }
                 Verdict::Superseded => Outcome::Superseded { reason },
                 Verdict::Dead => Outcome::Dead { reason, hint, at_ms: self.now_ms },
@@ -476,7 +488,7 @@ fn same(change: &Change, waiting: &super::model::ModelChange) {
     assert_eq!((&change.target, &change.key, &change.body), (&waiting.target, &waiting.key, &waiting.body));
     assert_eq!((change.lane, &change.subjects), (waiting.lane, &waiting.subjects));
     assert_eq!(change.attempts, waiting.attempts);
-    assert_eq!(change.last_reason.is_empty(), change.attempts == 0);
+    assert!(change.attempts == 0 || !change.last_reason.is_empty());
 }
 
 fn play(place: Place, calls: Vec<(usize, Call)>) {

@@ -35,7 +35,15 @@ fn a_row_says_when_how_often_by_what_and_why() {
         let open = store.changes_of("acme", "001B", 9).await.unwrap();
         assert_eq!((open.len(), open[0].key.as_str()), (1, "acme.example"));
         for (outcome, at_ms) in [
-            (Outcome::Retry { due_ms: 0, reason: "UNABLE_TO_LOCK_ROW".to_owned(), resend: 0 }, 20),
+            (
+                Outcome::Retry {
+                    due_ms: 0,
+                    reason: "UNABLE_TO_LOCK_ROW".to_owned(),
+                    resend: 0,
+                    counted: true,
+                },
+                20,
+            ),
             (Outcome::Written, 30),
         ] {
             let taken = store.egress_take("acme", 20, 9).await.unwrap();
@@ -51,6 +59,37 @@ fn a_row_says_when_how_often_by_what_and_why() {
             assert_eq!((row.by.as_str(), row.reason.as_str()), ("job 750", "UNABLE_TO_LOCK_ROW"));
         }
         assert!(store.changes_of("acme", "001B", 9).await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn waits_are_no_tries_and_what_was_left_out_is_told() {
+    let store = Memory::default().open(OPTIONS).unwrap();
+    wait(async {
+        let requests = vec![request(Lane::Live, 1, "body")];
+        store.append("acme", Append { requests, ..Append::default() }).await.unwrap();
+        let head = store.ingress_head("acme", 9).await.unwrap();
+        let mut one = change(Lane::Live, "Enrichment__c", "acme.example", 0, "fields");
+        one.subjects = vec![subject("001A", 1)];
+        let settle =
+            Settle { requests: vec![head[0].seq], changes: vec![one], at_ms: 10, ..Settle::default() };
+        store.settle("acme", settle).await.unwrap();
+        let retry = |counted| {
+            let reason = "STORAGE_LIMIT_EXCEEDED".to_owned();
+            Outcome::Retry { due_ms: 0, reason, resend: 0, counted }
+        };
+        let without = "without `Industry__c`".to_owned();
+        let ends = [retry(false), retry(true), retry(false), Outcome::WrittenInPart { reason: without }];
+        for (outcome, tried) in ends.into_iter().zip([0, 0, 1, 1]) {
+            let taken = store.egress_take("acme", 20, 9).await.unwrap();
+            assert_eq!(taken[0].attempts, tried);
+            let outcomes = vec![(taken[0].seq, outcome)];
+            store.resolve("acme", Resolve { outcomes, at_ms: 30, ..Resolve::default() }).await.unwrap();
+        }
+        let rows = store.rows("acme", "001A", 9).await.unwrap();
+        let row = rows.first().expect("a row");
+        assert_eq!((row.end, row.tries, row.reason.as_str()), (End::Written, 2, "without `Industry__c`"));
+        assert_eq!(store.counts("acme").await.unwrap().written, 1);
     });
 }
 

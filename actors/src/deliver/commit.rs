@@ -1,0 +1,115 @@
+//! Commit C: each change's end, on disk.
+//!
+//! Here: what is done around it: the look at a schema that an answer blamed, the log, the board. Not here: which end
+//! (`step`, `outcome`, `bulk`), the commit itself (the store).
+
+use std::{cell::RefCell, rc::Rc, sync::Arc};
+
+use orgpipe_store::{Job, Outcome, Resolve};
+
+use super::{outgoing::Outgoing, sending::Sending, window::ChangeWindow};
+use crate::{
+    audit_trail::Hasher,
+    failpoint::Point,
+    org::{context::OrgContext, describe::describe_target, step_error::StepError},
+    priority::Priority,
+};
+
+/// Gives changes of one org their end.
+#[derive(Clone)]
+pub(super) struct Commit {
+    org: Arc<OrgContext>,
+    window: Rc<RefCell<ChangeWindow>>,
+    /// What will be remembered of the records that are being written.
+    sending: Rc<RefCell<Sending>>,
+}
+
+impl Commit {
+    /// Of an org whose changes at hand are in `window`.
+    pub(super) fn new(org: Arc<OrgContext>, window: Rc<RefCell<ChangeWindow>>) -> Self {
+        Self { org, window, sending: Rc::default() }
+    }
+
+    /// These are sent with the fields that they have now.
+    pub(super) async fn sent(&self, changes: &[Outgoing]) -> Result<(), StepError> {
+        let hasher = self.org.store.hasher().await?;
+        self.sending.borrow_mut().sent(&hasher, changes);
+        Ok(())
+    }
+
+    /// Those of a job that was uploaded before a restart.
+    pub(super) fn resumed(&self, hasher: &Hasher, job: &Job) {
+        self.sending.borrow_mut().resumed(hasher, job);
+    }
+
+    /// Nothing became of these, or nobody knows what: they are free again.
+    pub(super) async fn put_back(&self, numbers: Vec<u64>) -> Result<(), StepError> {
+        self.sending.borrow_mut().failed(&numbers);
+        Ok(self.org.store.put_back(numbers).await?)
+    }
+
+    /// Gives changes their end. `received_ms`: when the oldest of their requests came.
+    pub(super) async fn resolve(
+        &self,
+        outcomes: Vec<(u64, Outcome)>,
+        finished_job: Option<String>,
+        received_ms: Option<u64>,
+    ) -> Result<(), StepError> {
+        let org = &self.org;
+        let outcomes = self.mended(outcomes).await;
+        let is_written =
+            |outcome: &Outcome| matches!(outcome, Outcome::Written | Outcome::WrittenInPart { .. });
+        let written = outcomes.iter().filter(|(_, outcome)| is_written(outcome)).count();
+        for (seq, outcome) in &outcomes {
+            match outcome {
+                // The hint may repeat what the org's own rule says, and that may quote the record.
+                Outcome::Dead { reason, .. } => tracing::warn!(
+                    org = org.id(),
+                    change = seq,
+                    "a record was not written and is a dead letter: {reason}. The letter says what to do"
+                ),
+                Outcome::WrittenInPart { reason } => {
+                    tracing::warn!(org = org.id(), change = seq, "a record was written {reason}");
+                }
+                Outcome::Written | Outcome::Retry { .. } | Outcome::Superseded { .. } => {}
+            }
+        }
+        let by = finished_job.as_ref().map_or_else(|| "REST".to_owned(), |job| format!("Bulk job {job}"));
+        let at_ms = org.clock.now_ms();
+        let changes = self.window.borrow_mut().take(outcomes.iter().map(|(seq, _)| *seq));
+        let fingerprints = self.sending.borrow_mut().ended(&outcomes, org.api.time().now_ms());
+        org.pass(Point::BeforeC);
+        org.store.resolve(Resolve { outcomes, finished_job, at_ms, by, changes, fingerprints }).await?;
+        org.pass(Point::AfterC);
+        if let Some(received_ms) = received_ms.filter(|_| written > 0) {
+            org.board.written(received_ms, org.clock.now_ms());
+        }
+        Ok(())
+    }
+
+    /// Looks at the targets that an error blamed. Where fields are in quarantine since, what was put back goes out
+    /// without them at once.
+    async fn mended(&self, mut outcomes: Vec<(u64, Outcome)>) -> Vec<(u64, Outcome)> {
+        let org = &self.org;
+        for object in org.schemas.doubted() {
+            let before = org.schemas.quarantined(&object);
+            let looked = match org.api.reserve(Priority::Live, 1).await {
+                Ok(reservation) => describe_target(org, &reservation, &object).await,
+                Err(error) => Err(error),
+            };
+            match looked {
+                Ok(_) if !org.schemas.quarantined(&object).is_subset(&before) => {
+                    for (_, outcome) in &mut outcomes {
+                        if let Outcome::Retry { due_ms, .. } = outcome {
+                            *due_ms = 0;
+                        }
+                    }
+                }
+                Ok(_) => {}
+                // The next look-up, or the next refusal, looks again.
+                Err(error) => tracing::warn!(org = org.id(), object, "the schema is in doubt: {error}"),
+            }
+        }
+        outcomes
+    }
+}

@@ -1,0 +1,189 @@
+//! A Bulk job that is open: what was uploaded to it, how long it may stand, and what is told of it.
+//!
+//! Salesforce promises no time: a job waits in the org's queue behind those of others, and hangs there when the queue does.
+//! So a job may stand without a row being looked at only for a time by its size; then it is aborted, what it has done is read,
+//! and the rest goes by REST.
+//!
+//! Here: the job as a value, and its time. Pure. Not here: the calls about it (`bulk`), when to look (`writer`).
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use orgpipe_salesforce::bulk::job::{JobInfo, JobState};
+
+use super::outgoing::Tried;
+use crate::{
+    org::{api::gate::Reservation, writes::BulkJobStatus},
+    priority::Priority,
+    queue_entry::JobEntry,
+};
+
+/// Time that a job of one row may stand.
+const STANDS_SECS: u64 = 600;
+/// And for each further thousand rows: the org may work on one batch of 10,000 for ten minutes, and begin it anew some times
+/// (Bulk API 2.0 and Bulk API Developer Guide, "How Requests Are Processed").
+const STANDS_SECS_PER_THOUSAND: u64 = 180;
+/// After this part of that time it hangs: what is live is not given to another job beside it.
+const LATE_PART: u64 = 10;
+/// The same while no further job may be opened beside it.
+const LATE_IN_A_CROWD_MS: u64 = 20_000;
+
+/// A job under way.
+#[derive(Debug)]
+pub(super) struct OpenJob {
+    /// Salesforce's ID.
+    pub id: String,
+    /// When to look next (time since start).
+    pub look_at: Duration,
+    /// What is stored of it.
+    pub entry: JobEntry,
+    /// What is written to.
+    pub target: String,
+    /// The fields in its file.
+    pub fields: Vec<String>,
+    /// What is remembered of each change, by sequence number.
+    pub tried: HashMap<u64, Tried>,
+    /// Numbers of its changes.
+    pub changes: Arc<[u64]>,
+    /// When the oldest of its requests came, Unix milliseconds; not known after a restart.
+    pub received_ms: Option<u64>,
+    /// Who asked.
+    pub priority: Priority,
+    /// Calls set aside for it; none after a restart.
+    pub reservation: Option<Reservation>,
+    /// Times that it was looked at.
+    pub looks: u32,
+    /// How far it was when it was looked at last.
+    pub progress: Progress,
+}
+
+/// How far a job is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// Where it stood.
+    pub state: JobState,
+    /// Rows that were looked at.
+    pub processed: u64,
+    /// Since when it stands so, Unix milliseconds.
+    pub since_ms: u64,
+    /// Why it could not be looked at, or not be aborted; empty if it could.
+    pub trouble: String,
+}
+
+impl Progress {
+    /// Of a job that was created then, Unix milliseconds.
+    pub(super) fn new(opened_ms: u64) -> Self {
+        Self { state: JobState::Open, processed: 0, since_ms: opened_ms, trouble: String::new() }
+    }
+}
+
+/// Time that a job of so many rows may stand without a row being looked at.
+fn stands_max_ms(rows: usize) -> u64 {
+    1_000 * STANDS_SECS + rows as u64 * STANDS_SECS_PER_THOUSAND
+}
+
+impl OpenJob {
+    /// A look found it so.
+    pub(super) fn seen(&mut self, info: &JobInfo, now_ms: u64) {
+        self.progress.trouble.clear();
+        self.progress.state = info.state;
+        // A row that was looked at is what counts: from one state to the next it may come without being worked on.
+        if info.processed != self.progress.processed {
+            self.progress.processed = info.processed;
+            self.progress.since_ms = now_ms;
+        }
+    }
+
+    /// It stands for longer than jobs of its size usually take.
+    pub(super) fn is_late(&self, now_ms: u64) -> bool {
+        self.stood_ms(now_ms) >= stands_max_ms(self.entry.rows.len()) / LATE_PART
+    }
+
+    /// It has stood for as long as it may.
+    pub(super) fn is_over(&self, now_ms: u64) -> bool {
+        self.stood_ms(now_ms) >= stands_max_ms(self.entry.rows.len())
+    }
+
+    /// A time that is to come, from a clock that was set back since, counts as now.
+    fn stood_ms(&self, now_ms: u64) -> u64 {
+        now_ms.saturating_sub(self.progress.since_ms)
+    }
+
+    /// What an operator is told of it. `full`: no further job may be opened beside it.
+    pub(super) fn status(&self, now_ms: u64, full: bool) -> BulkJobStatus {
+        let rows = self.entry.rows.len();
+        let state = match self.progress.state {
+            JobState::Open => "Open",
+            JobState::UploadComplete => "UploadComplete",
+            JobState::InProgress => "InProgress",
+            JobState::JobComplete => "JobComplete",
+            JobState::Failed => "Failed",
+            JobState::Aborted => "Aborted",
+        };
+        BulkJobStatus {
+            id: self.id.clone(),
+            target: self.target.clone(),
+            records: rows as u64,
+            state,
+            processed: self.progress.processed,
+            since_ms: self.progress.since_ms,
+            given_up_ms: self.progress.since_ms.saturating_add(stands_max_ms(rows)),
+            hangs: self.is_late(now_ms) || full && self.stood_ms(now_ms) >= LATE_IN_A_CROWD_MS,
+            trouble: self.progress.trouble.clone(),
+            changes: Arc::clone(&self.changes),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(rows: usize) -> OpenJob {
+        let entry = JobEntry {
+            v: 1,
+            content_url: String::new(),
+            external_id_field: "X".into(),
+            operation: orgpipe_reconcile::Operation::Upsert,
+            opened_ms: 1_000,
+            rows: (0..rows as u64).map(|seq| (seq, seq.to_string())).collect(),
+            fields: None,
+        };
+        OpenJob {
+            id: "750".into(),
+            look_at: Duration::ZERO,
+            entry,
+            target: "T".into(),
+            fields: Vec::new(),
+            tried: HashMap::new(),
+            changes: Arc::from([]),
+            received_ms: None,
+            priority: Priority::Live,
+            reservation: None,
+            looks: 0,
+            progress: Progress::new(1_000),
+        }
+    }
+
+    fn info(state: JobState, processed: u64) -> JobInfo {
+        JobInfo { id: "750".into(), state, content_url: String::new(), processed, failed: 0, error: None }
+    }
+
+    #[test]
+    fn the_time_of_a_job_goes_by_its_size_and_begins_anew_with_each_row_that_is_looked_at() {
+        let minutes = |minutes: u64| 1_000 + minutes * 60_000;
+        for (rows, late, over) in [(20, 2, 11), (1_000, 2, 14), (10_000, 5, 41)] {
+            let job = job(rows);
+            assert!(!job.is_late(30_000) && job.is_late(minutes(late)), "{rows}");
+            assert!(!job.is_over(minutes(over - 2)) && job.is_over(minutes(over)), "{rows}");
+        }
+        let mut job = job(20);
+        job.seen(&info(JobState::InProgress, 0), minutes(9));
+        assert!(job.is_over(minutes(11)), "another state alone is no progress");
+        job.seen(&info(JobState::InProgress, 5), minutes(9));
+        assert!(!job.is_over(minutes(11)) && job.is_over(minutes(20)));
+        assert!(!job.status(minutes(9), true).hangs && job.status(minutes(9) + 20_000, true).hangs);
+        let status = job.status(minutes(12), false);
+        assert_eq!((status.records, status.processed, status.hangs), (20, 5, true));
+        assert!(!job.is_over(0), "a clock that was set back");
+    }
+}
