@@ -5,6 +5,7 @@ mod answers;
 mod files;
 mod identity;
 mod keys;
+mod large;
 mod many;
 mod neighbours;
 mod refusals;

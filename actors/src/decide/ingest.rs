@@ -320,7 +320,8 @@ impl Ingest {
 
 impl Work for Ingest {
     async fn step(mut self) -> (Self, Next) {
-        let next = match self.advance().await {
+        // On the heap, as it is large and lives as long as its calls.
+        let next = match Box::pin(self.advance()).await {
             Ok(next) => {
                 self.delays.reset();
                 if self.scheduler.is_clear() {

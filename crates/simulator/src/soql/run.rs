@@ -13,6 +13,9 @@ use super::parse::Operator;
 use crate::data::{Field, FieldKind, KeyMatch, Tables};
 use crate::row::Row;
 
+/// Children of one record in a page: more come by a cursor of their own (REST API Developer Guide, "Query").
+const CHILDREN_MAX: usize = 500;
+
 /// The records that a query found.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Found {
@@ -223,7 +226,14 @@ fn record(tables: &Tables, plan: &Plan, row: &Row, base: &str) -> Value {
         let shown = if rows.is_empty() {
             Value::Null
         } else {
-            json!({"totalSize": rows.len(), "done": true, "records": rows})
+            let (total, done) = (rows.len(), rows.len() <= CHILDREN_MAX);
+            let shown: Vec<Value> = rows.into_iter().take(CHILDREN_MAX).collect();
+            let mut list = json!({"totalSize": total, "done": done, "records": shown});
+            if !done {
+                // Their own cursor, which goes with the next page of the parents; it is not kept here.
+                list["nextRecordsUrl"] = json!(format!("{base}/query/01gchildren-{CHILDREN_MAX}"));
+            }
+            list
         };
         record.insert(children.name.clone(), shown);
     }
