@@ -9,7 +9,7 @@
 
 mod again;
 
-use orgpipe_store::{DeadLetter, End, LedgerRow, Retry, StoreError};
+use orgpipe_store::{DeadLetter, End, LedgerRow, Retry, StoreError, UnixMs};
 use serde::Serialize;
 
 use self::again::again;
@@ -35,8 +35,8 @@ pub enum DeadLetterAction {
 /// A command that was carried out for one record of a dead letter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DeadLetterCommand {
-    /// When, Unix milliseconds.
-    pub at_ms: u64,
+    /// When.
+    pub at_ms: UnixMs,
     /// Who gave it, as they said.
     pub by: String,
     /// What it was.
@@ -274,7 +274,8 @@ mod tests {
     fn letters_are_chosen_by_their_reason_whatever_its_case() {
         let (target, key, reason, hint) = (String::new(), "key".into(), "Why it Ended".into(), String::new());
         let (subjects, body) = (Vec::new(), Vec::new());
-        let letter = DeadLetter { seq: 9, at_ms: 5, subjects, target, key, reason, hint, attempts: 0, body };
+        let letter =
+            DeadLetter { seq: 9, at_ms: UnixMs(5), subjects, target, key, reason, hint, attempts: 0, body };
         for (reason, taken) in [(None, true), (Some("it ended"), true), (Some("other"), false)] {
             let filter =
                 DeadLetterFilter { reason: reason.map(str::to_owned), ..DeadLetterFilter::default() };

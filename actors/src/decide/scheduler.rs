@@ -136,7 +136,7 @@ pub(super) fn choose<'a>(
 
 #[cfg(test)]
 mod tests {
-    use orgpipe_store::Lane;
+    use orgpipe_store::{Lane, UnixMs};
 
     use super::*;
     use crate::queue_entry::{RequestEntry, pack};
@@ -150,7 +150,7 @@ mod tests {
             rows: None,
             event_id: String::new(),
             correlation_id: None,
-            received_ms: seq,
+            received_ms: UnixMs(seq),
         };
         let lane = if origin == Origin::Live { Lane::Live } else { Lane::Refresh };
         Request { seq, lane, records, body: pack(&entry) }

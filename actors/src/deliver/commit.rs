@@ -5,7 +5,7 @@
 
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
-use orgpipe_store::{Job, Outcome, Resolve};
+use orgpipe_store::{Job, Outcome, Resolve, UnixMs};
 
 use super::{outgoing::Outgoing, sending::Sending, window::ChangeWindow};
 use crate::{
@@ -53,7 +53,7 @@ impl Commit {
         &self,
         outcomes: Vec<(u64, Outcome)>,
         finished_job: Option<String>,
-        received_ms: Option<u64>,
+        received_ms: Option<UnixMs>,
     ) -> Result<(), StepError> {
         let org = &self.org;
         let outcomes = self.mended(outcomes).await;
@@ -101,7 +101,7 @@ impl Commit {
                 Ok(_) if !org.schemas.quarantined(&object).is_subset(&before) => {
                     for (_, outcome) in &mut outcomes {
                         if let Outcome::Retry { due_ms, .. } = outcome {
-                            *due_ms = 0;
+                            *due_ms = None;
                         }
                     }
                 }

@@ -6,7 +6,7 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use orgpipe_reconcile::Operation;
-use orgpipe_store::{Change, Outcome};
+use orgpipe_store::{Change, Outcome, UnixMs};
 
 use super::resend::Resend;
 use crate::queue_entry::{ChangeEntry, Unreadable, unpack};
@@ -94,7 +94,7 @@ pub(super) fn unpack_one(change: &Change) -> Result<Outgoing, Unreadable> {
 /// Unpacks; what cannot be read is a dead letter at once.
 pub(super) fn unpack_all<'a>(
     changes: impl IntoIterator<Item = &'a Change>,
-    now_ms: u64,
+    now_ms: UnixMs,
 ) -> (Vec<Outgoing>, Vec<(u64, Outcome)>) {
     let (mut outgoing, mut outcomes) = (Vec::new(), Vec::new());
     for change in changes {

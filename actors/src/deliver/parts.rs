@@ -97,6 +97,7 @@ mod tests {
         Operation,
         route::{COLLECTIONS_MAX, Strategy},
     };
+    use orgpipe_store::UnixMs;
 
     use super::*;
     use crate::{
@@ -121,7 +122,7 @@ mod tests {
             source_id: format!("{parent:04}"),
             origin: Origin::Live,
             gap: None,
-            received_ms: 1,
+            received_ms: UnixMs(1),
         };
         Outgoing { seq, attempts: 0, resend, entry, left_out: Vec::new() }
     }

@@ -13,6 +13,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use orgpipe_salesforce::error::ApiError;
+use orgpipe_store::UnixMs;
 
 use super::{
     commit::Commit,
@@ -63,8 +64,8 @@ impl Sender {
     pub(super) fn unanswered(&self) -> Vec<UnansweredWrite> {
         let (now, now_ms) = (self.org.clock.monotonic(), self.org.clock.now_ms());
         let told = self.under_way.unanswered().filter(|one| now >= one.since + PATIENCE).map(|one| {
-            let ago_ms = u64::try_from(now.saturating_sub(one.since).as_millis()).unwrap_or(u64::MAX);
-            UnansweredWrite { records: one.records as u64, since_ms: now_ms.saturating_sub(ago_ms) }
+            let since_ms = now_ms.saturating_sub(now.saturating_sub(one.since));
+            UnansweredWrite { records: one.records as u64, since_ms }
         });
         told.collect()
     }
@@ -180,7 +181,7 @@ impl Sender {
     }
 }
 
-/// When the oldest of their requests came, Unix milliseconds.
-fn oldest(changes: &[Outgoing]) -> Option<u64> {
+/// When the oldest of their requests came.
+fn oldest(changes: &[Outgoing]) -> Option<UnixMs> {
     changes.iter().map(|change| change.entry.received_ms).min()
 }

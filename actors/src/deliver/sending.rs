@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use orgpipe_reconcile::Operation;
-use orgpipe_store::{Job, Outcome};
+use orgpipe_store::{Job, Outcome, UnixMs};
 
 use super::outgoing::Outgoing;
 use crate::{
@@ -67,7 +67,7 @@ impl Sending {
     }
 
     /// What commit C stores for these. `now_ms`: by the org's clock.
-    pub(super) fn ended(&mut self, outcomes: &[(u64, Outcome)], now_ms: u64) -> Vec<(u64, Vec<u8>)> {
+    pub(super) fn ended(&mut self, outcomes: &[(u64, Outcome)], now_ms: UnixMs) -> Vec<(u64, Vec<u8>)> {
         let mut remembered = Vec::with_capacity(outcomes.len());
         for (number, outcome) in outcomes {
             let in_flight = self.0.remove(number);
@@ -131,8 +131,8 @@ mod tests {
     #[test]
     fn what_was_sent_is_remembered_once_it_is_written_and_no_other_field() {
         let hasher = Hasher::new(b"secret");
-        let again = || Outcome::Retry { due_ms: 0, reason: String::new(), resend: 0, counted: true };
-        let dead = || Outcome::Dead { reason: String::new(), hint: String::new(), at_ms: 0 };
+        let again = || Outcome::Retry { due_ms: None, reason: String::new(), resend: 0, counted: true };
+        let dead = || Outcome::Dead { reason: String::new(), hint: String::new(), at_ms: UnixMs(0) };
         let mut sending = Sending::default();
         let mut stripped = unpack_one(&change(&hasher, 2, "upsert")).expect("readable");
         stripped.entry.fields.remove("Size__c");
@@ -142,7 +142,7 @@ mod tests {
         sending.failed(&[5]);
         let mut outcomes = vec![(1, Outcome::Written), (2, Outcome::Written), (3, again()), (4, dead())];
         outcomes.extend([(5, Outcome::Written), (6, Outcome::Written)]);
-        let ended = sending.ended(&outcomes, 1_000);
+        let ended = sending.ended(&outcomes, UnixMs(1_000));
         let remembered: Vec<_> = ended.iter().map(|(seq, bytes)| (*seq, fields(&hasher, bytes))).collect();
         let all = vec!["Notes__c", "Size__c", "Phone__c"];
         let expected = [
@@ -174,7 +174,7 @@ mod tests {
         ] {
             let mut sending = Sending::default();
             sending.resumed(&hasher, &job(stored));
-            let ended = sending.ended(&[(1, Outcome::Written)], 1_000);
+            let ended = sending.ended(&[(1, Outcome::Written)], UnixMs(1_000));
             assert_eq!(fields(&hasher, &ended[0].1), expected);
         }
     }

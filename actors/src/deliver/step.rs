@@ -15,7 +15,7 @@ use orgpipe_salesforce::{
     failure::CallError,
     rest::RowResult,
 };
-use orgpipe_store::Outcome;
+use orgpipe_store::{Outcome, UnixMs};
 
 use super::{
     outcome::{self, Moment, Sent, of_error, of_job, unanswered, unanswered_like_all, unknown},
@@ -278,13 +278,13 @@ fn leave_out(change: &mut Outgoing, error: &ApiError, known: Circumstances<'_>) 
 }
 
 impl Ends {
-    /// By when all of them have been sent again that wait without a try being counted, Unix milliseconds.
-    pub(super) fn again_ms(&self) -> u64 {
+    /// By when all of them have been sent again that wait without a try being counted; none if none waits.
+    pub(super) fn again_ms(&self) -> Option<UnixMs> {
         let waits = |(_, outcome): &(u64, Outcome)| match outcome {
-            Outcome::Retry { due_ms, counted: false, .. } => Some(*due_ms),
+            Outcome::Retry { due_ms, counted: false, .. } => *due_ms,
             _ => None,
         };
-        self.outcomes.iter().filter_map(waits).max().unwrap_or_default()
+        self.outcomes.iter().filter_map(waits).max()
     }
 
     fn note_wait(&mut self, error: &ApiError, sent: Sent<'_>) {

@@ -20,7 +20,7 @@ use std::{
 
 use actix::{Actor, Context, Handler, MessageResult};
 
-use orgpipe_store::{Change, Lane, Outcome};
+use orgpipe_store::{Change, Lane, Outcome, UnixMs};
 
 use super::{
     bulk::{self, Look},
@@ -203,7 +203,7 @@ impl Writer {
             return Ok(());
         }
         loop {
-            let taken = org.store.egress_claim(u64::MAX, bulk::ROWS_MAX, u64::MAX).await?.numbers;
+            let taken = org.store.egress_claim(UnixMs::MAX, bulk::ROWS_MAX, u64::MAX).await?.numbers;
             if taken.is_empty() {
                 break;
             }
@@ -272,11 +272,11 @@ impl Writer {
             self.lingering = None;
             return Ok(match org.store.next_due_ms().await? {
                 // Their message is on its way, or lost.
-                Some(0) if up_to < u64::MAX => {
+                Some(UnixMs::EPOCH) if up_to < u64::MAX => {
                     self.window.borrow_mut().look();
                     Next::After(MESSAGE_LATE)
                 }
-                Some(due_ms) => Next::After(Duration::from_millis(due_ms.saturating_sub(now_ms).max(10))),
+                Some(due_ms) => Next::After(due_ms.since(now_ms).max(Duration::from_millis(10))),
                 None => Next::Idle,
             });
         };

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::unix_ms::UnixMs;
+
 /// Bytes of one body; larger ones are refused.
 pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of a name: org, position, target, key of a change, job id.
@@ -113,8 +115,8 @@ pub struct Subject {
     pub record: String,
     /// How often it was asked for, that is records it stands for in the counts; 0 if they are counted elsewhere.
     pub units: u32,
-    /// When it was asked for, in milliseconds since 1970.
-    pub asked_ms: u64,
+    /// When it was asked for.
+    pub asked_ms: UnixMs,
     /// What led to its end, for whoever asks later; opaque here, at most [`TRAIL_BYTES_MAX`].
     pub trail: Vec<u8>,
 }
@@ -145,8 +147,8 @@ pub struct LedgerRow {
     pub subject: Subject,
     /// How it ended.
     pub end: End,
-    /// When it ended, in milliseconds since 1970.
-    pub ended_ms: u64,
+    /// When it ended.
+    pub ended_ms: UnixMs,
     /// Number of the change that carried it or of the dead letter it became; 0 if there was neither.
     pub seq: u64,
     /// How often the change was sent.
@@ -174,8 +176,8 @@ pub struct NewDead {
     pub hint: String,
     /// What is needed to try again; opaque here.
     pub body: Vec<u8>,
-    /// When, in milliseconds since 1970.
-    pub at_ms: u64,
+    /// When.
+    pub at_ms: UnixMs,
 }
 
 /// Point B: requests leave ingress, and each of their records gets its place.
@@ -197,8 +199,8 @@ pub struct Settle {
     pub positions: Vec<(String, Vec<u8>)>,
     /// What is remembered from then on of records of a target.
     pub fingerprints: Vec<Fingerprint>,
-    /// When this was decided, in milliseconds since 1970.
-    pub at_ms: u64,
+    /// When this was decided.
+    pub at_ms: UnixMs,
 }
 
 /// What a settle came to: its changes with their numbers, to be passed on without reading them back.
@@ -269,8 +271,8 @@ pub struct Resolve {
     pub outcomes: Vec<(u64, Outcome)>,
     /// The job that is over. Changes of it without an outcome are free again at once.
     pub finished_job: Option<String>,
-    /// When it was learnt, in milliseconds since 1970.
-    pub at_ms: u64,
+    /// When it was learnt.
+    pub at_ms: UnixMs,
     /// What wrote it, for the ledger's rows: the call or the job, in a few words.
     pub by: String,
     /// Those of the changes that the caller still has as it was given them; the others are read from disk.
@@ -292,8 +294,8 @@ pub enum Outcome {
     },
     /// Try again, unless a newer change of the same key has come: then it is superseded by that.
     Retry {
-        /// Not before this time, in milliseconds since 1970.
-        due_ms: u64,
+        /// Not before this time; none: at once.
+        due_ms: Option<UnixMs>,
         /// Why, as a sentence.
         reason: String,
         /// How it is to be sent then; opaque here.
@@ -312,8 +314,8 @@ pub enum Outcome {
         reason: String,
         /// What to do about it; may be empty.
         hint: String,
-        /// When, in milliseconds since 1970.
-        at_ms: u64,
+        /// When.
+        at_ms: UnixMs,
     },
 }
 
@@ -347,8 +349,8 @@ pub struct Job {
 pub struct DeadLetter {
     /// Its number; rises over all orgs and is never given twice.
     pub seq: u64,
-    /// When, in milliseconds since 1970.
-    pub at_ms: u64,
+    /// When.
+    pub at_ms: UnixMs,
     /// Records that ended here.
     pub subjects: Vec<Subject>,
     /// Where to it would have gone; empty if it ended before that was known.
@@ -381,8 +383,8 @@ pub struct Retry {
     pub requests: Vec<NewRequest>,
     /// Who orders it.
     pub by: String,
-    /// When, in milliseconds since 1970.
-    pub at_ms: u64,
+    /// When.
+    pub at_ms: UnixMs,
 }
 
 /// Records that the subjects stand for.

@@ -9,6 +9,7 @@ use crate::{
     frame::{Reader, Writer},
     ledger::{Counts, Ledger},
     seq::Seq,
+    unix_ms::UnixMs,
 };
 
 /// Attempts of a change that its three bytes hold; more count as so many.
@@ -51,7 +52,8 @@ impl StoredRequest {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct StoredChange {
     pub(crate) org: String,
-    pub(crate) due_ms: u64,
+    /// Not to be offered before; none: at once.
+    pub(crate) due_ms: Option<UnixMs>,
     pub(crate) change: Change,
 }
 
@@ -62,7 +64,7 @@ impl StoredChange {
         let [_, tries @ ..] = attempts.min(&ATTEMPTS_STORED_MAX).to_be_bytes();
         let writer = Writer::default()
             .text(&self.org)
-            .u64(self.due_ms)
+            .u64(due_stored(self.due_ms).0)
             .u8(lane_code(*lane))
             .text(target)
             .text(key)
@@ -76,7 +78,7 @@ impl StoredChange {
     pub(crate) fn decode(seq: Seq, payload: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(payload);
         let org = reader.text()?;
-        let due_ms = reader.u64()?;
+        let due_ms = due_read(UnixMs(reader.u64()?));
         let (lane, target, key) = (lane(reader.u8()?)?, reader.text()?, reader.text()?);
         // Before there was `resend`, four bytes held the attempts, of which the first was always 0.
         let [resend, tries @ ..] = reader.u32()?.to_be_bytes();
@@ -97,6 +99,16 @@ impl StoredChange {
     }
 }
 
+/// A due time as it is stored: the beginning of 1970 for none.
+pub(crate) fn due_stored(due_ms: Option<UnixMs>) -> UnixMs {
+    due_ms.unwrap_or(UnixMs::EPOCH)
+}
+
+/// A stored due time.
+pub(crate) fn due_read(stored: UnixMs) -> Option<UnixMs> {
+    Some(stored).filter(|due_ms| *due_ms > UnixMs::EPOCH)
+}
+
 /// A dead letter as it is stored.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct StoredDeadLetter {
@@ -109,7 +121,7 @@ impl StoredDeadLetter {
         let DeadLetter { seq: _, at_ms, subjects, target, key, reason, hint, attempts, body } = &self.letter;
         let writer = Writer::default()
             .text(&self.org)
-            .u64(*at_ms)
+            .u64(at_ms.0)
             .text(target)
             .text(key)
             .text(reason)
@@ -124,7 +136,7 @@ impl StoredDeadLetter {
         let org = reader.text()?;
         let letter = DeadLetter {
             seq: seq.0,
-            at_ms: reader.u64()?,
+            at_ms: UnixMs(reader.u64()?),
             target: reader.text()?,
             key: reader.text()?,
             reason: reader.text()?,
@@ -183,7 +195,7 @@ fn write_subjects(writer: Writer, subjects: &[Subject]) -> Writer {
 
 fn write_subject(writer: Writer, subject: &Subject) -> Writer {
     let Subject { record, units, asked_ms, trail } = subject;
-    writer.short_bytes(record.as_bytes()).short(u64::from(*units)).short(*asked_ms).short_bytes(trail)
+    writer.short_bytes(record.as_bytes()).short(u64::from(*units)).short(asked_ms.0).short_bytes(trail)
 }
 
 fn read_subjects(reader: &mut Reader<'_>) -> Option<Vec<Subject>> {
@@ -194,7 +206,7 @@ fn read_subject(reader: &mut Reader<'_>) -> Option<Subject> {
     Some(Subject {
         record: reader.short_text()?,
         units: u32::try_from(reader.short()?).ok()?,
-        asked_ms: reader.short()?,
+        asked_ms: UnixMs(reader.short()?),
         trail: reader.short_bytes()?,
     })
 }
@@ -204,19 +216,19 @@ fn read_subject(reader: &mut Reader<'_>) -> Option<Subject> {
 pub(crate) struct StoredPage {
     pub(crate) org: String,
     /// When the newest of its rows ended.
-    pub(crate) last_ms: u64,
+    pub(crate) last_ms: UnixMs,
     /// Its rows one behind the other, as `encode_row` gives them.
     pub(crate) rows: Vec<u8>,
 }
 
 impl StoredPage {
-    pub(crate) fn encode(org: &str, last_ms: u64, rows: &[u8]) -> Vec<u8> {
-        Writer::default().text(org).u64(last_ms).raw(rows).done()
+    pub(crate) fn encode(org: &str, last_ms: UnixMs, rows: &[u8]) -> Vec<u8> {
+        Writer::default().text(org).u64(last_ms.0).raw(rows).done()
     }
 
     pub(crate) fn decode(payload: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(payload);
-        Some(Self { org: reader.text()?, last_ms: reader.u64()?, rows: reader.rest() })
+        Some(Self { org: reader.text()?, last_ms: UnixMs(reader.u64()?), rows: reader.rest() })
     }
 
     /// Its rows, oldest first.
@@ -234,7 +246,7 @@ impl StoredPage {
 pub(crate) fn encode_row(row: &LedgerRow) -> Vec<u8> {
     let LedgerRow { subject, end, ended_ms, seq, tries, target, key, reason, by } = row;
     write_subject(Writer::default().u8(end_code(*end)), subject)
-        .short(*ended_ms)
+        .short(ended_ms.0)
         .short(*seq)
         .short(u64::from(*tries))
         .short_bytes(target.as_bytes())
@@ -249,7 +261,7 @@ fn decode_row(reader: &mut Reader<'_>) -> Option<LedgerRow> {
     Some(LedgerRow {
         subject: read_subject(reader)?,
         end,
-        ended_ms: reader.short()?,
+        ended_ms: UnixMs(reader.short()?),
         seq: reader.short()?,
         tries: u32::try_from(reader.short()?).ok()?,
         target: reader.short_text()?,
@@ -332,9 +344,13 @@ mod tests {
 
     use super::*;
 
+    fn any_moment() -> impl Strategy<Value = UnixMs> {
+        any::<u64>().prop_map(UnixMs)
+    }
+
     prop_compose! {
         fn any_subject()(
-            record in ".{0,6}", units in any::<u32>(), asked_ms in any::<u64>(),
+            record in ".{0,6}", units in any::<u32>(), asked_ms in any_moment(),
             trail in prop::collection::vec(any::<u8>(), 0..200),
         ) -> Subject {
             Subject { record, units, asked_ms, trail }
@@ -355,13 +371,13 @@ mod tests {
     prop_compose! {
         fn any_row()(change in any_change(), subject in any_subject(), code in 0..7_usize) -> LedgerRow {
             let Change { seq, attempts: tries, target, key, last_reason: reason, .. } = change;
-            LedgerRow { ended_ms: seq, seq, tries, end: ENDS[code], by: key.clone(), target, key, reason, subject }
+            LedgerRow { ended_ms: UnixMs(seq), seq, tries, end: ENDS[code], by: key.clone(), target, key, reason, subject }
         }
     }
 
     proptest! {
         #[test]
-        fn entries_are_read_back(change in any_change(), org in ".{0,6}", due_ms in any::<u64>(), n in any::<[u64; 14]>()) {
+        fn entries_are_read_back(change in any_change(), org in ".{0,6}", due_ms in any_moment(), n in any::<[u64; 14]>()) {
             let request = Request { seq: change.seq, lane: change.lane, records: change.attempts, body: change.body.clone() };
             let stored = StoredRequest { org: org.clone(), request };
             prop_assert_eq!(StoredRequest::decode(Seq(change.seq), &stored.encode()), Some(stored));
@@ -373,7 +389,7 @@ mod tests {
             let stored = StoredDeadLetter { org: org.clone(), letter };
             prop_assert_eq!(StoredDeadLetter::decode(Seq(change.seq), &stored.encode()), Some(stored));
             let seq = change.seq;
-            let stored = StoredChange { org, due_ms, change };
+            let stored = StoredChange { org, due_ms: due_read(due_ms), change };
             prop_assert_eq!(StoredChange::decode(Seq(seq), &stored.encode()), Some(stored));
             let n = n.map(Seq);
             let payload = encode_numbers(n.iter());
@@ -382,7 +398,7 @@ mod tests {
         }
 
         #[test]
-        fn rows_are_read_back(rows in prop::collection::vec(any_row(), 0..5), org in ".{0,6}", last_ms in any::<u64>()) {
+        fn rows_are_read_back(rows in prop::collection::vec(any_row(), 0..5), org in ".{0,6}", last_ms in any_moment()) {
             let encoded: Vec<u8> = rows.iter().flat_map(encode_row).collect();
             let page = StoredPage::decode(&StoredPage::encode(&org, last_ms, &encoded)).expect("a page");
             prop_assert_eq!((&page.org, page.last_ms), (&org, last_ms));

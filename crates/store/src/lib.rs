@@ -49,6 +49,7 @@ mod step;
 mod store;
 mod superblock;
 mod thread;
+mod unix_ms;
 
 #[cfg(test)]
 mod tests;
@@ -65,4 +66,5 @@ pub use crate::{
     options::{Durability, Options, Room},
     reads::{Read, Reads},
     store::Store,
+    unix_ms::UnixMs,
 };

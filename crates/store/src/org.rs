@@ -23,6 +23,7 @@ use crate::{
     seq::Seq,
     sizes::cut,
     step::Step,
+    unix_ms::UnixMs,
 };
 
 /// One org.
@@ -48,7 +49,7 @@ pub(crate) struct Org {
 /// What is known of an ended record beside its subject.
 pub(crate) struct Ended<'a> {
     pub(crate) end: End,
-    pub(crate) at_ms: u64,
+    pub(crate) at_ms: UnixMs,
     /// The change that carried it or the dead letter it became, if there was one.
     pub(crate) seq: Option<Seq>,
     pub(crate) tries: u32,
@@ -164,7 +165,7 @@ impl Org {
         &mut self,
         step: &mut Step<'_>,
         change: Change,
-        at_ms: u64,
+        at_ms: UnixMs,
         newer: Seq,
     ) {
         let Change { seq, target, key, subjects, attempts: tries, .. } = change;
@@ -214,7 +215,7 @@ impl Org {
         step: &mut Step<'_>,
         letter: DeadLetter,
         end: End,
-        at_ms: u64,
+        at_ms: UnixMs,
         by: &str,
     ) {
         let DeadLetter { seq, subjects, target, key, attempts: tries, .. } = letter;

@@ -17,6 +17,7 @@ use crate::{
     ledger::Counts,
     seq::Seq,
     sizes,
+    unix_ms::UnixMs,
 };
 
 /// Pages of rows read for one call; whoever wants more asks again, so that nobody waits long.
@@ -140,7 +141,7 @@ impl Engine {
         self.index.orgs.get(org).map_or(none, |found| found.progress(given))
     }
 
-    pub(crate) fn next_due_ms(&self, org: &str) -> Option<u64> {
+    pub(crate) fn next_due_ms(&self, org: &str) -> Option<UnixMs> {
         self.index.orgs.get(org)?.egress.next_due_ms()
     }
 

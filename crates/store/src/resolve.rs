@@ -19,6 +19,7 @@ use crate::{
     seq::Seq,
     sizes::cut,
     step::Step,
+    unix_ms::UnixMs,
 };
 
 impl Org {
@@ -88,7 +89,7 @@ impl Org {
         outcome: Outcome,
         stored: Option<StoredChange>,
         seq: Seq,
-        (at_ms, by): (u64, &str),
+        (at_ms, by): (UnixMs, &str),
     ) {
         // `check_resolve` named it, so its stored form is here; without it, it must stay as it is.
         let Some(StoredChange { org, change, .. }) = stored else { return self.egress.free(seq) };

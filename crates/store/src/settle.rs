@@ -14,6 +14,7 @@ use crate::{
     org::{Ended, Org},
     seq::Seq,
     step::Step,
+    unix_ms::UnixMs,
 };
 
 impl Org {
@@ -79,7 +80,7 @@ impl Org {
         &mut self,
         step: &mut Step<'_>,
         change: NewChange,
-        at_ms: u64,
+        at_ms: UnixMs,
         stored: &mut BTreeMap<Seq, StoredChange>,
         settled: &mut Settled,
     ) {
@@ -99,7 +100,7 @@ impl Org {
         let (attempts, last_reason, resend) = (0, String::new(), 0);
         let lane = pushed.lane;
         let change = Change { seq: seq.0, lane, target, key, subjects, attempts, last_reason, resend, body };
-        let new = StoredChange { org: step.org.to_owned(), due_ms: 0, change };
+        let new = StoredChange { org: step.org.to_owned(), due_ms: None, change };
         step.put(&Key::Change(seq), &new.encode());
         stored.insert(seq, new);
         self.ledger.changes += 1;

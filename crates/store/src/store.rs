@@ -21,6 +21,7 @@ use crate::{
     reads::{Read, ReadCounters, Reads},
     seq::Seq,
     thread::Worker,
+    unix_ms::UnixMs,
 };
 
 /// The handle. Clones share one thread. Dropping the last one commits what waits and blocks until the thread has ended;
@@ -164,7 +165,7 @@ impl Store {
     pub async fn egress_take(
         &self,
         org: &str,
-        now_ms: u64,
+        now_ms: UnixMs,
         changes_max: usize,
     ) -> Result<Vec<Change>, StoreError> {
         let claimed = self.egress_claim(org, now_ms, changes_max, u64::MAX).await?;
@@ -175,7 +176,7 @@ impl Store {
     pub async fn egress_claim(
         &self,
         org: &str,
-        now_ms: u64,
+        now_ms: UnixMs,
         changes_max: usize,
         up_to: u64,
     ) -> Result<Claimed, StoreError> {
@@ -267,9 +268,9 @@ impl Store {
         self.read(Read::Progress, move |engine| Ok(engine.progress(&org))).await
     }
 
-    /// The earliest due time among the changes that `egress_take` could offer; 0 for one that never was put back or
-    /// was due at an earlier `egress_take`. None if there is no such change.
-    pub async fn next_due_ms(&self, org: &str) -> Result<Option<u64>, StoreError> {
+    /// The earliest due time among the changes that `egress_take` could offer; the beginning of 1970 for one that never was
+    /// put back or was due at an earlier `egress_take`. None if there is no such change.
+    pub async fn next_due_ms(&self, org: &str) -> Result<Option<UnixMs>, StoreError> {
         let org = org.to_owned();
         self.read(Read::NextDue, move |engine| Ok(engine.next_due_ms(&org))).await
     }
@@ -308,7 +309,13 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::UnknownLetter`]
-    pub async fn discard_letter(&self, org: &str, seq: u64, by: &str, at_ms: u64) -> Result<(), StoreError> {
+    pub async fn discard_letter(
+        &self,
+        org: &str,
+        seq: u64,
+        by: &str,
+        at_ms: UnixMs,
+    ) -> Result<(), StoreError> {
         let (org, by) = (org.to_owned(), by.to_owned());
         self.worker.call(move |engine| engine.discard_letter(&org, Seq(seq), &by, at_ms)).await
     }

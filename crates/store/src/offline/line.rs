@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     commands::{Change, DeadLetter, End, Lane, LedgerRow, Request, Subject},
     entry::{
-        StoredChange, StoredDeadLetter, StoredPage, StoredRequest, decode_numbers, encode_numbers, encode_row,
+        StoredChange, StoredDeadLetter, StoredPage, StoredRequest, decode_numbers, due_read, due_stored,
+        encode_numbers, encode_row,
     },
     error::StoreError,
     frame,
@@ -25,6 +26,7 @@ use crate::{
     seq::Seq,
     sizes,
     step::Write,
+    unix_ms::UnixMs,
 };
 
 /// Version of the file's form. Those before it can be read.
@@ -63,7 +65,7 @@ pub(super) enum Line {
         org: String,
         seq: Seq,
         lane: LaneName,
-        due_ms: u64,
+        due_ms: UnixMs,
         target: String,
         key: String,
         attempts: u32,
@@ -76,7 +78,7 @@ pub(super) enum Line {
     DeadLetter {
         org: String,
         seq: Seq,
-        at_ms: u64,
+        at_ms: UnixMs,
         target: String,
         key: String,
         reason: String,
@@ -103,7 +105,7 @@ pub(super) enum Line {
     Rows {
         org: String,
         seq: Seq,
-        last_ms: u64,
+        last_ms: UnixMs,
         rows: Vec<RowLine>,
     },
     End {
@@ -133,7 +135,7 @@ pub(super) enum LaneName {
 pub(super) struct SubjectLine {
     record: String,
     units: u32,
-    asked_ms: u64,
+    asked_ms: UnixMs,
     trail: Bytes,
 }
 
@@ -142,7 +144,7 @@ pub(super) struct SubjectLine {
 pub(super) struct RowLine {
     subject: SubjectLine,
     end: EndName,
-    ended_ms: u64,
+    ended_ms: UnixMs,
     seq: u64,
     tries: u32,
     target: String,
@@ -307,7 +309,7 @@ pub(super) fn line(key: Key<'_>, payload: &[u8]) -> Option<Line> {
                 org,
                 seq,
                 lane,
-                due_ms,
+                due_ms: due_stored(due_ms),
                 target,
                 key,
                 attempts,
@@ -457,7 +459,7 @@ pub(super) fn entry(of: Line) -> Option<Write> {
             let (lane, subjects, body) = (lane.into(), subjects(of)?, body.bytes()?);
             let change =
                 Change { seq: seq.0, lane, target, key, subjects, attempts, last_reason, resend, body };
-            (Key::Change(seq).bytes(), StoredChange { org, due_ms, change }.encode())
+            (Key::Change(seq).bytes(), StoredChange { org, due_ms: due_read(due_ms), change }.encode())
         }
         Line::DeadLetter { org, seq, at_ms, target, key, reason, hint, attempts, subjects: of, body } => {
             let (subjects, body) = (subjects(of)?, body.bytes()?);

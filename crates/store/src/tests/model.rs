@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Append, Counts, End, Lane, Outcome, Settle, Subject};
+use crate::{Append, Counts, End, Lane, Outcome, Settle, Subject, UnixMs};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ModelFlight {
@@ -21,8 +21,8 @@ pub(super) struct ModelChange {
     pub(super) body: Vec<u8>,
     pub(super) flight: ModelFlight,
     pub(super) seq: Option<u64>,
-    due_ms: u64,
-    due_stored_ms: u64,
+    due_ms: UnixMs,
+    due_stored_ms: UnixMs,
 }
 
 #[derive(Debug, Default)]
@@ -114,7 +114,7 @@ impl Model {
                 }
             }
             let (flight, subjects) = (ModelFlight::Free, new.subjects);
-            let (attempts, seq, due_ms, due_stored_ms) = (0, None, 0, 0);
+            let (attempts, seq, due_ms, due_stored_ms) = (0, None, UnixMs::EPOCH, UnixMs::EPOCH);
             let (target, key, body) = (new.target, new.key, new.body);
             kept.push(ModelChange {
                 lane,
@@ -143,11 +143,11 @@ impl Model {
     }
 
     /// Takes; the answer is where they are in the list.
-    pub(super) fn take(&mut self, now_ms: u64, changes_max: usize) -> Vec<usize> {
+    pub(super) fn take(&mut self, now_ms: UnixMs, changes_max: usize) -> Vec<usize> {
         let mut due = self.offered();
         due.retain(|at| self.changes[*at].due_ms <= now_ms);
         for at in &due {
-            self.changes[*at].due_ms = 0;
+            self.changes[*at].due_ms = UnixMs::EPOCH;
         }
         due.sort_by_key(|at| (self.changes[*at].lane, *at));
         let first = due.first().map(|at| (self.changes[*at].lane, self.changes[*at].target.clone()));
@@ -161,7 +161,7 @@ impl Model {
         due
     }
 
-    pub(super) fn next_due_ms(&self) -> Option<u64> {
+    pub(super) fn next_due_ms(&self) -> Option<UnixMs> {
         self.offered().into_iter().map(|at| self.changes[at].due_ms).min()
     }
 
@@ -192,7 +192,8 @@ impl Model {
             Outcome::Retry { due_ms, counted, .. } if !newer => {
                 let waiting = &mut self.changes[at];
                 waiting.attempts += u32::from(*counted);
-                (waiting.due_ms, waiting.due_stored_ms) = (*due_ms, *due_ms);
+                waiting.due_ms = due_ms.unwrap_or(UnixMs::EPOCH);
+                waiting.due_stored_ms = waiting.due_ms;
                 waiting.flight = ModelFlight::Free;
                 return;
             }

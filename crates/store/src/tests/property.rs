@@ -1,6 +1,9 @@
 //! Any calls, in any order, with the store reopened or failing in between: it answers as the model does.
 
-use std::collections::{BTreeSet, HashSet};
+use std::{
+    collections::{BTreeSet, HashSet},
+    time::Duration,
+};
 
 use proptest::{collection::vec, prelude::*, sample::Index};
 use tempfile::TempDir;
@@ -13,6 +16,7 @@ use super::{
 };
 use crate::{
     Append, Appended, Change, End, Lane, OpenChanges, Outcome, Resolve, Retry, Settle, Store, StoreError,
+    UnixMs,
 };
 
 const ORGS: [&str; 2] = ["acme", "acme2"];
@@ -33,7 +37,7 @@ enum Fate {
 enum Verdict {
     Written,
     WrittenInPart,
-    Retry(u64, bool),
+    Retry(Duration, bool),
     Superseded,
     Dead,
 }
@@ -42,7 +46,7 @@ enum Verdict {
 enum Call {
     Append { requests: Vec<(bool, u32)>, dead: u32, position: Option<u8>, ended: Option<u8> },
     Settle { records_max: u64, fates: Vec<Fate>, extra: bool },
-    Take { later_ms: u64, changes_max: usize },
+    Take { later: Duration, changes_max: usize },
     Resolve { picks: Vec<(Index, Verdict)>, finish: Option<Index> },
     PutJob { id: u8, picks: Vec<Index> },
     Release,
@@ -51,6 +55,10 @@ enum Call {
     Refused(Index),
     Reopen { close: bool },
     DiskFails,
+}
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
 }
 
 fn any_fate() -> impl Strategy<Value = Fate> {
@@ -66,7 +74,7 @@ fn any_verdict() -> impl Strategy<Value = Verdict> {
     prop_oneof![
         Just(Verdict::Written),
         Just(Verdict::WrittenInPart),
-        (0..10_u64, any::<bool>()).prop_map(|(steps, counted)| Verdict::Retry(steps * 20, counted)),
+        (0..10_u64, any::<bool>()).prop_map(|(steps, counted)| Verdict::Retry(ms(steps * 20), counted)),
         Just(Verdict::Superseded),
         Just(Verdict::Dead)
     ]
@@ -80,7 +88,7 @@ fn any_call() -> impl Strategy<Value = Call> {
     prop_oneof![
         5 => append.prop_map(|(requests, dead, position, ended)| Call::Append { requests, dead, position, ended }),
         6 => settle.prop_map(|(records_max, fates, extra)| Call::Settle { records_max, fates, extra }),
-        6 => (0..4_u64, 0..6_usize).prop_map(|(steps, changes_max)| Call::Take { later_ms: steps * 20, changes_max }),
+        6 => (0..4_u64, 0..6_usize).prop_map(|(steps, changes_max)| Call::Take { later: ms(steps * 20), changes_max }),
         6 => resolve.prop_map(|(picks, finish)| Call::Resolve { picks, finish }),
         3 => (0..2_u8, vec(any::<Index>(), 0..4)).prop_map(|(id, picks)| Call::PutJob { id, picks }),
         2 => Just(Call::Release),
@@ -112,14 +120,14 @@ struct World {
     place: Place,
     store: Option<Store>,
     models: [Model; 2],
-    now_ms: u64,
+    now_ms: UnixMs,
     bodies: u64,
 }
 
 impl World {
     fn new(place: Place) -> Self {
         let store = Some(place.open());
-        Self { place, store, models: Default::default(), now_ms: 1_000, bodies: 0 }
+        Self { place, store, models: Default::default(), now_ms: UnixMs(1_000), bodies: 0 }
     }
 
     fn store(&self) -> Store {
@@ -137,7 +145,7 @@ impl World {
                 self.append(at, requests, records, (position, ended)).await;
             }
             Call::Settle { records_max, fates, extra } => self.settle(at, records_max, &fates, extra).await,
-            Call::Take { later_ms, changes_max } => self.take(at, later_ms, changes_max).await,
+            Call::Take { later, changes_max } => self.take(at, later, changes_max).await,
             Call::Resolve { picks, finish } => self.resolve(at, picks, finish).await,
             Call::PutJob { id, picks } => self.put_job(at, &format!("750{id}"), &picks).await,
             Call::Release => {
@@ -237,8 +245,8 @@ impl World {
         self.models[at].settle(&bodies, settle);
     }
 
-    async fn take(&mut self, at: usize, later_ms: u64, changes_max: usize) {
-        self.now_ms += later_ms;
+    async fn take(&mut self, at: usize, later: Duration, changes_max: usize) {
+        self.now_ms = self.now_ms.saturating_add(later);
         let in_flight: HashSet<u64> = self.in_flight(at).into_iter().collect();
         let taken = self.store().egress_take(ORGS[at], self.now_ms, changes_max).await.unwrap();
         assert!(taken.iter().all(|change| !in_flight.contains(&change.seq)), "offered twice: {taken:?}");
@@ -271,9 +279,12 @@ impl World {
             let outcome = match verdict {
                 Verdict::Written => Outcome::Written,
                 Verdict::WrittenInPart => Outcome::WrittenInPart { reason },
-                Verdict::Retry(later_ms, counted) => {
-                    Outcome::Retry { due_ms: self.now_ms + later_ms, reason, resend: 0, counted }
-                }
+                Verdict::Retry(later, counted) => Outcome::Retry {
+                    due_ms: Some(self.now_ms.saturating_add(later)),
+                    reason,
+                    resend: 0,
+                    counted,
+                },
                 Verdict::Superseded => Outcome::Superseded { reason },
                 Verdict::Dead => Outcome::Dead { reason, hint, at_ms: self.now_ms },
             };
@@ -323,7 +334,7 @@ impl World {
     async fn remove_letter(&mut self, at: usize, from_end: usize, retry: bool) {
         let (store, org) = (self.store(), ORGS[at]);
         let letters = store.dead_letters(org, u64::MAX, from_end + 1).await.unwrap();
-        let error = store.discard_letter(org, u64::MAX, "cli", 7).await.unwrap_err();
+        let error = store.discard_letter(org, u64::MAX, "cli", UnixMs(7)).await.unwrap_err();
         assert!(matches!(error, StoreError::UnknownLetter { seq: u64::MAX, .. }), "{error}");
         let Some(letter) = letters.get(from_end) else { return };
         assert_eq!(store.dead_letter(org, letter.seq).await.unwrap(), *letter);
