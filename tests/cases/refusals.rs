@@ -84,7 +84,7 @@ const LIMITS: [(&str, &str); 5] = [
     ("APEX_ERROR", "System.LimitException: Apex heap size too large: 6000001"),
 ];
 
-/// Row 3.1, by Collections and by Bulk jobs.
+/// By Collections and by Bulk jobs.
 #[actix_rt::test]
 async fn a_transaction_that_is_too_large_for_the_orgs_automation_is_cut_until_it_goes_through() {
     for limits in ["bulk_from = 1000", "bulk_from = 10"] {
@@ -106,7 +106,7 @@ async fn a_transaction_that_is_too_large_for_the_orgs_automation_is_cut_until_it
     }
 }
 
-/// Row 3.1: an exception in a trigger refuses all records of the transaction, whichever of them it is due to.
+/// An exception in a trigger refuses all records of the transaction, whichever of them it is due to.
 #[actix_rt::test]
 async fn the_one_record_on_which_a_trigger_fails_is_found_and_its_neighbours_are_written() {
     for limits in ["bulk_from = 1000", "bulk_from = 10"] {
@@ -125,7 +125,7 @@ async fn the_one_record_on_which_a_trigger_fails_is_found_and_its_neighbours_are
     }
 }
 
-/// Row 1.6, with an answer that comes at last.
+/// With an answer that comes at last.
 #[actix_rt::test]
 async fn while_a_call_is_not_answered_later_records_pass() {
     let rig = rig(&["acme"], "bulk_from = 1000", "").await;
@@ -144,7 +144,7 @@ async fn while_a_call_is_not_answered_later_records_pass() {
     assert_eq!(org.writes().len(), 62, "what was answered late is not written again");
 }
 
-/// Row 1.5.
+/// Five is as many as an org is given.
 #[actix_rt::test]
 async fn live_records_go_by_rest_while_five_jobs_hang_and_status_names_them() {
     let rig = rig(&["acme"], "bulk_from = 10", "").await;
@@ -176,7 +176,7 @@ async fn live_records_go_by_rest_while_five_jobs_hang_and_status_names_them() {
     rig.ledger("acme", json!({ "records_in": 131, "written": 131, "open": 0 })).await;
 }
 
-/// Row 3.2: by one call, by Collections and by a Bulk job.
+/// By one call, by Collections and by a Bulk job.
 #[actix_rt::test]
 async fn without_the_right_to_create_records_wait_and_changes_go_on() {
     let rig = rig(&["acme"], "bulk_from = 10", "").await;
@@ -207,7 +207,7 @@ async fn without_the_right_to_create_records_wait_and_changes_go_on() {
     assert_eq!(warnings(&rig, "acme").await, "[]");
 }
 
-/// Row 3.3.
+/// By one call and by a Bulk job.
 #[actix_rt::test]
 async fn in_read_only_mode_records_wait_and_no_try_is_counted() {
     let rig = rig(&["acme"], "bulk_from = 10", "").await;
@@ -226,7 +226,7 @@ async fn in_read_only_mode_records_wait_and_no_try_is_counted() {
     rig.ledger("acme", json!({ "written": 25, "open": 0, "dead_letters": 0 })).await;
 }
 
-/// Row 3.4.
+/// Nothing is found at any path then, which is no fault of what was asked for.
 #[actix_rt::test]
 async fn a_version_that_is_served_no_more_is_named_with_those_that_are_and_the_records_wait() {
     let rig = rig(&["acme"], "bulk_from = 10", "").await;
@@ -256,7 +256,7 @@ async fn a_version_that_is_served_no_more_is_named_with_those_that_are_and_the_r
 
 const PICKLIST: &str = "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST";
 
-/// Row 3.5: one alone, some by Collections, many by a Bulk job; of each the rest is written.
+/// One alone, some by Collections, many by a Bulk job; of each the rest is written.
 #[actix_rt::test]
 async fn a_refused_field_is_left_out_where_the_sync_says_so_and_explain_tells_it() {
     let rig = rig(&["acme"], "bulk_from = 10", "on_refused_field = \"leave_out\"\n").await;
@@ -292,7 +292,7 @@ async fn a_refused_field_is_left_out_where_the_sync_says_so_and_explain_tells_it
     }
 }
 
-/// Row 3.5: without the setting the record is a letter, as before.
+/// Without the setting the record is a letter, as before.
 #[actix_rt::test]
 async fn a_refused_field_makes_a_letter_by_default_and_a_locked_record_waits() {
     let rig = rig(&["acme"], "bulk_from = 1000", "").await;

@@ -256,8 +256,9 @@ impl CometdActor {
     fn note(&mut self, report: Report) {
         match &report {
             Report::Connected => self.delivering.clear(),
-            Report::Subscribed { channel, .. } => {
+            Report::Subscribed { channel, replay } => {
                 self.delivering.insert(channel.clone());
+                self.continuity.subscribed(channel, *replay);
             }
             Report::Refused { channel: Some(channel), .. } | Report::Gap { channel, .. } => {
                 self.delivering.remove(channel);
@@ -346,7 +347,7 @@ async fn wanted(org: &OrgContext) -> Result<(Vec<Wanted>, Continuity), StoreErro
     }
     let (mut wanted, mut continuity) = (Vec::new(), Continuity::default());
     for channel in org.settings.channels() {
-        let mut position = org.store.bytes(Position::ReplayId(&channel)).await?;
+        let position = org.store.bytes(Position::ReplayId(&channel)).await?;
         let published = org.store.moment(Position::Published(&channel)).await?.filter(|_| position.is_some());
         let now_ms = org.clock.now_ms();
         org.board.subscription(now_ms, |all| all.wanted(&channel, published, now_ms));
@@ -354,15 +355,14 @@ async fn wanted(org: &OrgContext) -> Result<(Vec<Wanted>, Continuity), StoreErro
         if let Some((replay_id, published_ms)) = replay_id.zip(published) {
             continuity.stored(&channel, Mark { replay_id, published_ms });
         }
-        if let Some(stored) = &mut position
-            && let Some(Ok(two)) = org.store.json::<LastTwo>(Position::LastTwo(&channel)).await?
-            && let Some(before) = two.begin(stored, org.api.time().now_ms())
-        {
-            *stored = before;
+        let two = org.store.json::<LastTwo>(Position::LastTwo(&channel)).await?.and_then(Result::ok);
+        let org_now_ms = org.api.time().now_ms();
+        let before = two.zip(position.as_ref()).and_then(|(two, stored)| two.begin(stored, org_now_ms));
+        if let Some(two) = two.filter(|_| before.is_some()) {
             continuity.comes_again(&channel, two);
         }
         let start = begin(org, &channel).await?;
-        wanted.push(Wanted { channel, position, start });
+        wanted.push(Wanted { channel, position, before, start });
     }
     Ok((wanted, continuity))
 }

@@ -59,7 +59,7 @@ pub(super) struct Continuity {
     /// The last event of each channel that was stored, as far as it says when it was published.
     last: BTreeMap<String, Mark>,
     /// Channels whose last event has to come once more, first of all.
-    again: BTreeMap<String, Mark>,
+    again: BTreeMap<String, LastTwo>,
 }
 
 impl Continuity {
@@ -70,7 +70,12 @@ impl Continuity {
 
     /// A channel begins behind the event before its last one.
     pub(super) fn comes_again(&mut self, channel: &str, two: LastTwo) {
-        self.again.insert(channel.to_owned(), two.last);
+        self.again.insert(channel.to_owned(), two);
+    }
+
+    /// A channel has begun behind this replay ID: if it is not the one before its last event, that does not come.
+    pub(super) fn subscribed(&mut self, channel: &str, replay_id: i64) {
+        self.again.retain(|name, two| name != channel || two.before.replay_id == replay_id);
     }
 
     /// What is retained comes from its beginning.
@@ -85,7 +90,7 @@ impl Continuity {
         let (mut broken, mut moved) = (BTreeSet::new(), Vec::new());
         for Batch { channel, events, position } in batches {
             if let Some(first) = events.first()
-                && let Some(expected) = self.again.remove(channel)
+                && let Some(LastTwo { last: expected, .. }) = self.again.remove(channel)
             {
                 if mark(first) == Some(expected) {
                     events.remove(0);

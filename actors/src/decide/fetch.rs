@@ -24,7 +24,7 @@ use orgpipe_salesforce::{
 
 use super::{
     batch::{Asked, Job, id_of},
-    select::{Calls, Selected, Unreadable, is_unreadable, select_among, select_in},
+    select::{Calls, Selected, WhenUnreadable, is_unreadable, select_among, select_in},
 };
 use crate::{
     fingerprint::{CHANGED_AT, CHANGED_BY},
@@ -120,11 +120,11 @@ impl Fetcher {
             .map(|children| alone.clone().fields([children]))
             .filter(|whole| whole.fits(COLUMNS_URL_BYTES_MAX));
         let literals: Vec<String> = missing.iter().map(|id| quote(id)).collect();
-        let read_alone = select_among(&self.org, calls, &alone, "Id", &literals, Unreadable::Halved);
+        let read_alone = select_among(&self.org, calls, &alone, "Id", &literals, WhenUnreadable::Halved);
         let (selected, hanging) = match &with_children {
             None => (read_alone.await?, None),
             Some(select) => {
-                match select_among(&self.org, calls, select, "Id", &literals, Unreadable::Told).await {
+                match select_among(&self.org, calls, select, "Id", &literals, WhenUnreadable::Told).await {
                     // A record with more targets than a page holds: those are found by their external IDs.
                     Err(error) if is_unreadable(&error) => (read_alone.await?, None),
                     selected => (selected?, hanging),
@@ -169,7 +169,7 @@ impl Fetcher {
             let literal = |key: &String| if identity.is_number() { identity.key(key) } else { quote(key) };
             let literals: Vec<String> = missing.iter().map(literal).collect();
             let selected =
-                select_among(&self.org, calls, &select, field, &literals, Unreadable::Halved).await?;
+                select_among(&self.org, calls, &select, field, &literals, WhenUnreadable::Halved).await?;
             found.extend(selected.rows);
             let by_literal = |key: &String| Some((key.clone(), selected.refused.get(&literal(key))?.clone()));
             refused = missing.iter().filter_map(by_literal).collect();

@@ -59,7 +59,7 @@ const UNREADABLE_TRIES: u32 = 3;
 
 /// What becomes of a selection when an answer cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unreadable {
+pub(super) enum WhenUnreadable {
     /// It is asked for in halves.
     Halved,
     /// It fails: there is another way.
@@ -116,7 +116,7 @@ pub(super) async fn select_among(
     select: &Select,
     field: &str,
     literals: &[String],
-    unreadable: Unreadable,
+    unreadable: WhenUnreadable,
 ) -> Result<Selected, StepError> {
     let columns = match reading(select, field, literals) {
         by @ (ReadBy::Whole | ReadBy::Ids) => {
@@ -155,7 +155,7 @@ pub(super) async fn select_in(
     values: &[String],
 ) -> Result<Selected, StepError> {
     let literals: Vec<String> = values.iter().map(|value| quote(value)).collect();
-    select_among(org, calls, select, field, &literals, Unreadable::Halved).await
+    select_among(org, calls, select, field, &literals, WhenUnreadable::Halved).await
 }
 
 /// What is selected, and the way to it.
@@ -172,9 +172,9 @@ impl Source<'_> {
     /// All records whose field is one of these literals, over as many calls as URL and list lengths ask for. They are under
     /// way together, as far as the org's gate lets them. What is refused for good or whose answer cannot be read is asked in
     /// halves until the literal that it is due to stands alone.
-    async fn among(&self, literals: &[String], unreadable: Unreadable) -> Result<Selected, StepError> {
+    async fn among(&self, literals: &[String], unreadable: WhenUnreadable) -> Result<Selected, StepError> {
         let may_be_one_records = |error: &StepError| {
-            may_be_one_records(error) || is_unreadable(error) && unreadable == Unreadable::Halved
+            may_be_one_records(error) || is_unreadable(error) && unreadable == WhenUnreadable::Halved
         };
         let bare = self.select.bare();
         let asked = if self.by_ids { &bare } else { self.select };

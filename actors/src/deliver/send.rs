@@ -60,6 +60,11 @@ impl Sender {
         self.under_way.is_empty()
     }
 
+    /// Whether any call may be made now.
+    pub(super) fn has_room(&self) -> bool {
+        self.under_way.has_room(false)
+    }
+
     /// Calls that have not been answered for long, for the operator.
     pub(super) fn unanswered(&self) -> Vec<UnansweredWrite> {
         let (now, now_ms) = (self.org.clock.monotonic(), self.org.clock.now_ms());
@@ -72,6 +77,9 @@ impl Sender {
 
     /// Takes the answers that have come meanwhile.
     pub(super) async fn collect(&mut self) -> Result<(), StepError> {
+        if self.is_idle() {
+            return Ok(());
+        }
         let mut waiting = VecDeque::new();
         while let Some(answered) = self.under_way.next(Duration::ZERO).await {
             let priority = answered.priority;

@@ -57,8 +57,8 @@ const MESSAGE_LATE: Duration = Duration::from_millis(100);
 const LINGER_LOOK: Duration = Duration::from_millis(250);
 /// How often it is looked whether a call is answered at last.
 const UNANSWERED_LOOK: Duration = Duration::from_millis(500);
-/// Changes that are taken together for REST while Bulk jobs hang.
-const BESIDE_JOBS_MAX: usize = 1_000;
+/// Changes that are taken together while Bulk jobs hang, or a call is not answered.
+const BESIDE_MAX: usize = 1_000;
 /// How long changes of a refresh wait for a place among the Bulk jobs.
 const PLACE_LOOK: Duration = Duration::from_secs(5);
 
@@ -264,7 +264,11 @@ impl Writer {
         }
         let jobs = self.jobs.as_deref().unwrap_or_default();
         let (full, hang) = (jobs.len() >= JOBS_MAX, jobs.iter().any(|job| job.is_late(now_ms)));
-        let changes_max = if full || hang { BESIDE_JOBS_MAX } else { bulk::ROWS_MAX };
+        if !self.sender.has_room() {
+            return Ok(Next::After(UNANSWERED_LOOK));
+        }
+        let beside = full || hang || !self.sender.is_idle();
+        let changes_max = if beside { BESIDE_MAX } else { bulk::ROWS_MAX };
         let up_to = self.window.borrow().up_to();
         let claimed = org.store.egress_claim(now_ms, changes_max, up_to).await?;
         self.window.borrow_mut().claimed(up_to, claimed.given);

@@ -207,6 +207,7 @@ impl Line<'_> {
         let wanted = needs.channels.iter().map(|channel| Wanted {
             channel: channel.clone(),
             position: None,
+            before: None,
             start: StartFrom::Latest,
         });
         let mut session = Session::new(wanted.collect(), Options::default());

@@ -128,7 +128,7 @@ async fn decide_all(scene: &Scene, lane: Lane, keys: &[String]) -> Settled {
     decide_in(scene, lane, &keys).await
 }
 
-/// Case 1.6: the org commits each call of some size, and answers when nobody waits any more.
+/// The org commits each call of some size, and answers when nobody waits any more.
 #[actix::test]
 async fn what_is_never_answered_in_time_is_sent_in_smaller_calls_and_others_pass_meanwhile() {
     let scene = Scene::new();
@@ -173,7 +173,7 @@ async fn a_record_that_is_never_answered_for_is_a_letter_only_if_others_are() {
     assert_eq!((counts.written, counts.dead), (1, 0));
 }
 
-/// Case 1.16, virtual time: the job is aborted after a time by its size, and what it has not done goes by REST.
+/// The job is aborted after a time by its size, and what it has not done goes by REST.
 #[actix::test]
 async fn a_job_that_stands_in_the_orgs_queue_is_aborted_in_time_and_its_records_go_by_rest() {
     a_job_stands(false).await;
@@ -216,7 +216,7 @@ async fn a_job_stands(ends_first: bool) {
     }
 }
 
-/// Case 1.5, virtual time: a refresh waits for a place among the jobs, what is live does not.
+/// A refresh waits for a place among the jobs, what is live does not.
 #[actix::test]
 async fn five_jobs_that_hang_hold_up_no_live_record() {
     let scene = Scene::with(|settings| settings.limits.bulk_from = 10, Failpoints::default());

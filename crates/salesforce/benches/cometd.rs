@@ -48,7 +48,8 @@ fn parse_and_step(bencher: Bencher<'_, '_>, events: usize) {
 
 /// A subscription whose poll is held, and the poll's number.
 fn polling() -> (Session, u64) {
-    let wanted = Wanted { channel: CHANNEL.to_owned(), position: None, start: StartFrom::Earliest };
+    let wanted =
+        Wanted { channel: CHANNEL.to_owned(), position: None, before: None, start: StartFrom::Earliest };
     let (session, _) =
         step(Session::new(vec![wanted], Options::default()), Input::Start, Duration::ZERO, 0.5);
     let (mut session, mut actions) = step(session, Input::TokenReady, Duration::ZERO, 0.5);

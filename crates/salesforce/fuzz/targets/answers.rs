@@ -37,6 +37,7 @@ static PHASES: LazyLock<[Asked; 4]> = LazyLock::new(|| {
     let wanted = Wanted {
         channel: CHANNEL.to_owned(),
         position: Some(POSITION.to_string().into_bytes()),
+        before: None,
         start: StartFrom::Latest,
     };
     let session = Session::new(vec![wanted], Options::default());

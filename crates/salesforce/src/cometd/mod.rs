@@ -24,6 +24,9 @@ pub struct Wanted {
     pub channel: String,
     /// The last stored position: a replay id as decimal text.
     pub position: Option<Vec<u8>>,
+    /// A position before that, asked for instead until events come: what lies between the two comes once more. Refused, it
+    /// is given up for `position`, and nothing is missing.
+    pub before: Option<Vec<u8>>,
     /// Where to start while there is no position.
     pub start: StartFrom,
 }

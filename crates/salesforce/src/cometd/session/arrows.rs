@@ -93,6 +93,7 @@ impl Turn {
                 verdict.reaction = Reaction::Login;
                 return Some(self.recover(&verdict));
             }
+            Reaction::Replay if channel.drop_before() => return None,
             Reaction::Replay => {
                 if let Some(last) = channel.drop_position() {
                     let channel = channel.wanted.channel.clone();

@@ -146,6 +146,7 @@ impl Pending {
         let channel = &mut channels[self.channel];
         if self.position.is_some() {
             channel.wanted.position = self.position;
+            channel.wanted.before = None;
             channel.aged = false;
         }
         channel.seen.add(self.keys);
@@ -170,7 +171,8 @@ impl Channel {
             StartFrom::Latest if !self.begun => -1,
             StartFrom::Latest | StartFrom::Earliest => -2,
         };
-        let replay = if self.aged { -2 } else { self.position().unwrap_or(start) };
+        let before = self.wanted.before.as_deref().and_then(replay_id);
+        let replay = if self.aged { -2 } else { before.or(self.position()).unwrap_or(start) };
         self.begun |= replay == -1;
         self.state = Delivery::Asked { replay };
         replay
@@ -181,6 +183,17 @@ impl Channel {
         let unreadable = !self.aged && self.wanted.position.is_some() && self.position().is_none();
         self.aged |= unreadable;
         unreadable.then(|| self.wanted.position.clone()).flatten()
+    }
+
+    /// Gives up the position before the stored one, if that is what Salesforce has just refused, and makes the channel due
+    /// again.
+    pub(super) fn drop_before(&mut self) -> bool {
+        let asked = matches!(self.state, Delivery::Asked { replay: 0.. }) && !self.aged;
+        let dropped = asked && self.wanted.before.take().is_some();
+        if dropped {
+            self.state = Delivery::Off { due: Duration::ZERO };
+        }
+        dropped
     }
 
     /// Gives up the position that Salesforce has just refused, and makes the channel due again; returns it, or none
@@ -224,8 +237,7 @@ impl Channel {
     }
 
     fn position(&self) -> Option<i64> {
-        let text = std::str::from_utf8(self.wanted.position.as_ref()?).ok()?;
-        text.parse().ok().filter(|id| *id >= 0)
+        self.wanted.position.as_deref().and_then(replay_id)
     }
 
     fn hears(&self, name: &str) -> bool {
@@ -236,6 +248,11 @@ impl Channel {
         let last = matches!(key, Key::Replay(id) if self.position() == Some(*id));
         last || self.seen.young.contains(key) || self.seen.old.contains(key)
     }
+}
+
+/// A position as the replay ID that it is.
+fn replay_id(position: &[u8]) -> Option<i64> {
+    std::str::from_utf8(position).ok()?.parse().ok().filter(|id| *id >= 0)
 }
 
 impl Key {

@@ -40,6 +40,24 @@ fn every_row_of_the_catalogue_leads_to_its_reaction() {
     }
 }
 
+/// The stored position is what counts: only when that is refused, too, something may be missing.
+#[test]
+fn a_position_before_the_stored_one_is_asked_for_first_and_given_up_for_it() {
+    let aged = |id: u32| {
+        let text = format!("400::The replayId {{{id}}} you provided was invalid.  Please provide a valid ID");
+        refusal("subscribe", &text, None)
+    };
+    let mut talk = shaking(&["/event/A__e@7<5"]);
+    let actions = talk.hears(SHAKEN);
+    assert!(actions.contains(&"/subscribe {/event/A__e:5}".to_owned()), "{actions:?}");
+    let actions = talk.hears(&aged(5));
+    assert!(actions.contains(&"/subscribe {/event/A__e:7}".to_owned()), "{actions:?}");
+    assert!(!actions.iter().any(|action| action.starts_with("gap")), "{actions:?}");
+    let actions = talk.hears(&aged(7));
+    let expected = ["gap /event/A__e after 7", "/subscribe {/event/A__e:-2}"];
+    assert!(expected.iter().all(|action| actions.iter().any(|found| found == action)), "{actions:?}");
+}
+
 #[test]
 fn trouble_while_polling_is_answered_by_the_table() {
     let rows: &[(&str, Result<Answer, Failure>, &[&str])] = &[
