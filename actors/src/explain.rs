@@ -4,7 +4,7 @@
 //! (`decide`, `deliver`), its form (`audit_trail`), how it is printed (`src/commands/explain.rs`).
 
 use orgpipe_reconcile::id;
-use orgpipe_store::{Change, End, Lane, LedgerRow, Request, StoreError, Subject, UnixMs};
+use orgpipe_store::{Change, End, Lane, LedgerRow, Request, Seq, StoreError, Subject, UnixMs};
 use serde::Serialize;
 
 use crate::{
@@ -53,8 +53,8 @@ pub struct Chapter {
     pub target: String,
     /// External ID of the record of the target; as `target`.
     pub key: String,
-    /// Number of the change or dead letter; 0 if there was none.
-    pub number: u64,
+    /// Number of the request, the change or the dead letter; [`Seq::MIN`], which is 0, if there was none of them.
+    pub number: Seq,
     /// The story, in sentences.
     pub story: Vec<String>,
 }
@@ -112,9 +112,11 @@ pub(crate) async fn story(org: &OrgContext, record: &str, limit: usize) -> Resul
     open.extend(head.iter().filter_map(|request| asked_later(request, &record)));
     let mut ended = Vec::with_capacity(rows.len());
     for row in &rows {
-        let hint = match row.end {
+        let hint = match row.seq {
             // Letters make room for newer ones; the row then stands alone.
-            End::Dead => org.store.dead_letter(row.seq).await.map(|letter| letter.hint).ok(),
+            Some(seq) if row.end == End::Dead => {
+                org.store.dead_letter(seq).await.map(|letter| letter.hint).ok()
+            }
             _ => None,
         };
         ended.push(told(row, hint.as_deref().unwrap_or_default()));
@@ -176,10 +178,10 @@ fn in_job(job: &BulkJobStatus) -> Option<String> {
 /// What has ended.
 fn told(row: &LedgerRow, hint: &str) -> Chapter {
     let fate = Fate::from(row.end);
-    let mut chapter = begun(&row.subject, fate, &row.target, &row.key, row.seq);
+    let number = row.seq.unwrap_or(Seq::MIN);
+    let mut chapter = begun(&row.subject, fate, &row.target, &row.key, number);
     chapter.ended_ms = Some(row.ended_ms);
     let (tries, at) = (times(row.tries), time_text(row.ended_ms));
-    let number = row.seq;
     let last = match row.end {
         End::Written if row.tries > 1 => {
             format!("Written at {at} by {}, change {number}, after {tries}: {}.", row.by, row.reason)
@@ -206,7 +208,7 @@ fn told(row: &LedgerRow, hint: &str) -> Chapter {
 }
 
 /// What the trail tells, up to what is to be written.
-fn begun(subject: &Subject, fate: Fate, target: &str, key: &str, number: u64) -> Chapter {
+fn begun(subject: &Subject, fate: Fate, target: &str, key: &str, number: Seq) -> Chapter {
     let mut chapter = Chapter {
         fate,
         asked_ms: subject.asked_ms,
@@ -371,7 +373,7 @@ mod tests {
             subject: Subject { record: "001".into(), units: 1, asked_ms: UnixMs(1_000), trail: trail.pack() },
             end,
             ended_ms: UnixMs(3_000),
-            seq: 7,
+            seq: Some(Seq(7)),
             tries,
             target: target.into(),
             key: if tries > 0 { "k1".into() } else { String::new() },

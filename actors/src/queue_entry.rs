@@ -7,7 +7,7 @@
 //! Invariant: an entry that an older version wrote is read as what it meant then.
 
 use orgpipe_reconcile::Operation;
-use orgpipe_store::UnixMs;
+use orgpipe_store::{Seq, UnixMs};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -143,7 +143,7 @@ pub(crate) struct JobEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opened_ms: Option<UnixMs>,
     /// Sequence number and key of each uploaded row, in order.
-    pub rows: Vec<(u64, String)>,
+    pub rows: Vec<(Seq, String)>,
     /// The fields in the file; none if it was opened by a version that did not store them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fields: Option<Vec<String>>,

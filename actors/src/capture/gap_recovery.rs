@@ -15,7 +15,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use orgpipe_salesforce::limits::EVENT_RETENTION;
-use orgpipe_store::{Append, Appended, DeadLetter, StoreError, UnixMs};
+use orgpipe_store::{Append, Appended, DeadLetter, Seq, StoreError, UnixMs};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::pages::{self, Cursor};
@@ -64,9 +64,9 @@ enum RecoveryPhase {
     /// These syncs are still to be read, from these places on.
     Reading(Vec<(String, Cursor)>),
     /// All is read; what waits up to the store's number is not decided.
-    Deciding(Option<u64>),
+    Deciding(Option<Seq>),
     /// All is decided; changes up to the store's number are not through.
-    Delivering(u64),
+    Delivering(Seq),
 }
 
 /// Was the channel heard of for the last time before the oldest event that Salesforce still has?
@@ -298,7 +298,7 @@ async fn save(org: &OrgContext, gap: Gap, mut append: Append) -> Result<Appended
 async fn sign_off(org: &OrgContext, gap: &Gap) -> Result<(), StoreError> {
     let tally = org.store.bytes(Position::GapTally).await?;
     let tally = Tally::of(&gap.id, tally.as_deref());
-    let letters = org.store.dead_letters(u64::MAX, orgpipe_store::DEAD_LETTERS_MAX).await?;
+    let letters = org.store.dead_letters(Seq::MAX, orgpipe_store::DEAD_LETTERS_MAX).await?;
     let of_gap = |body: &[u8]| {
         unpack::<ChangeEntry>(body).is_ok_and(|change| change.gap.as_deref() == Some(gap.id.as_str()))
     };

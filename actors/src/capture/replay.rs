@@ -75,7 +75,7 @@ impl ReplayFrom {
         vec![
             match self {
                 Self::Earliest | Self::Latest => replay_id.cleared(),
-                Self::After(id) => replay_id.number(id),
+                Self::After(id) => replay_id.replay_id(id),
             },
             // When the event at the position was published is not known any more.
             Position::Published(channel).cleared(),

@@ -86,6 +86,7 @@ mod tests {
     use serde_json::json;
 
     use orgpipe_reconcile::Operation;
+    use orgpipe_store::Seq;
 
     use super::*;
     use crate::{queue_entry::Row, settings::tests::org};
@@ -102,7 +103,7 @@ mod tests {
     fn letter(subjects: Vec<Subject>, body: Vec<u8>) -> DeadLetter {
         let (target, key, reason) = (String::new(), "key".into(), "Why it Ended".into());
         DeadLetter {
-            seq: 9,
+            seq: Seq(9),
             at_ms: UnixMs(5),
             subjects,
             target,

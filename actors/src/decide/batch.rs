@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use orgpipe_reconcile::{Mapping, id, row};
-use orgpipe_store::{NewDead, Request, Settle, Subject, UnixMs};
+use orgpipe_store::{NewDead, Request, Seq, Settle, Subject, UnixMs};
 use serde_json::Value;
 
 use crate::{
@@ -30,7 +30,7 @@ pub(super) struct Job {
     /// When the oldest came.
     pub received_ms: UnixMs,
     /// Their numbers on the queue.
-    pub requests: Vec<u64>,
+    pub requests: Vec<Seq>,
     /// Their records, each once.
     pub asked: Vec<Asked>,
     /// Fields that the sync takes keys from and that cannot be read now.
@@ -264,7 +264,7 @@ mod tests {
             received_ms: UnixMs(seq),
         };
         let records = u32::try_from(ids.len()).unwrap_or_default();
-        Request { seq, lane: Lane::Live, records, body: pack(&entry) }
+        Request { seq: Seq(seq), lane: Lane::Live, records, body: pack(&entry) }
     }
 
     const A: &str = "0015000000Gv7qJ";
@@ -282,7 +282,7 @@ mod tests {
         let head: Vec<&Request> = head.iter().collect();
         let job =
             take(&org.syncs, &head, SupersededUpTo::nothing(), UnixMs(9), &mut settle).expect("a batch");
-        assert_eq!((job.requests.as_slice(), job.received_ms), ([1, 2].as_slice(), UnixMs(1)));
+        assert_eq!((job.requests.as_slice(), job.received_ms), ([Seq(1), Seq(2)].as_slice(), UnixMs(1)));
         let units: Vec<u32> = job.asked.iter().map(|asked| asked.units).collect();
         assert_eq!(units, [2, 1]);
         assert!(settle.dead.is_empty());
@@ -300,7 +300,7 @@ mod tests {
             let row = row.as_object().cloned();
             let asked = vec![Asked { id: B.into(), units: 1, row, since_ms: UnixMs(1), trail }];
             let sync = Arc::clone(&org.syncs[0]);
-            let (requests, hidden_keys) = (vec![1], Vec::new());
+            let (requests, hidden_keys) = (vec![Seq(1)], Vec::new());
             let mut job =
                 Job { sync, origin, gap: None, received_ms: UnixMs(1), requests, asked, hidden_keys };
             job.drop_partial_rows();
@@ -339,7 +339,7 @@ mod tests {
         let head: Vec<&Request> = head.iter().collect();
         let job =
             take(&org.syncs, &head, SupersededUpTo::nothing(), UnixMs(9), &mut settle).expect("the third");
-        assert_eq!((job.requests, settle.requests.as_slice()), (vec![3], [1, 2].as_slice()));
+        assert_eq!((job.requests, settle.requests.as_slice()), (vec![Seq(3)], [Seq(1), Seq(2)].as_slice()));
         let dead: Vec<u32> = settle.dead.iter().map(|dead| dead.subject.units).collect();
         assert_eq!(dead, [1, 2]);
         assert!(settle.dead[1].reason.contains("`gone`"));

@@ -17,7 +17,7 @@ use orgpipe_reconcile::{
     identity::Identity,
     matching::{Existing, Match, external_id},
 };
-use orgpipe_store::{Append, Lane, NewRequest, OpenChanges, Settle, UnixMs, units};
+use orgpipe_store::{Append, Lane, NewRequest, OpenChanges, Seq, Settle, UnixMs, units};
 
 use super::{
     batch::{Answer, Asked, Batch, Job},
@@ -49,7 +49,7 @@ const CLAIM_ROWS_MAX: usize = 50;
 pub(super) struct PreparedBatch {
     label: Option<Label>,
     /// Their numbers on the queue.
-    pub requests: BTreeSet<u64>,
+    pub requests: BTreeSet<Seq>,
     /// What they came to so far.
     settle: Settle,
     /// What is to be decided still.

@@ -221,7 +221,7 @@ pub(super) fn still_claims(rows: &[LedgerRow], changes: &[Change], sync: &str, k
 
 #[cfg(test)]
 mod tests {
-    use orgpipe_store::Subject;
+    use orgpipe_store::{Seq, Subject};
 
     use super::*;
     use crate::queue_entry::Origin;
@@ -257,7 +257,7 @@ mod tests {
         trail.target(key);
         let subject =
             Subject { record: "001A".into(), units: 1, asked_ms: UnixMs(asked_ms), trail: trail.pack() };
-        let (seq, tries, ended_ms) = (1, 1, UnixMs(asked_ms + 5));
+        let (seq, tries, ended_ms) = (Some(Seq(1)), 1, UnixMs(asked_ms + 5));
         let texts = || String::new();
         let (target, reason, by) = (texts(), texts(), texts());
         LedgerRow { subject, end, ended_ms, seq, tries, target, key: key.into(), reason, by }

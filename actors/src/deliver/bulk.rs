@@ -24,7 +24,7 @@ use orgpipe_salesforce::{
     error::{ApiError, ErrorClass},
     failure::CallError,
 };
-use orgpipe_store::{Job, Outcome, StoreError, UnixMs};
+use orgpipe_store::{Job, Outcome, Seq, StoreError, UnixMs};
 
 use super::{
     job::{OpenJob, Progress},
@@ -81,7 +81,7 @@ pub(super) enum Look {
 #[derive(Debug)]
 pub(super) struct Ended {
     /// Row by row.
-    pub outcomes: Vec<(u64, Outcome)>,
+    pub outcomes: Vec<(Seq, Outcome)>,
     /// When its oldest request came, if that is known.
     pub received_ms: Option<UnixMs>,
     /// Rows that failed of their transaction.
@@ -100,7 +100,7 @@ pub(super) struct Opened {
 }
 
 /// A stored job, after a restart. Its changes are tried again if its body cannot be read.
-pub(super) fn resume(job: Job, org: &OrgContext) -> Result<OpenJob, Vec<(u64, Outcome)>> {
+pub(super) fn resume(job: Job, org: &OrgContext) -> Result<OpenJob, Vec<(Seq, Outcome)>> {
     // One that cannot be read any more was sent all the same.
     let changes: Vec<Outgoing> = job.changes.iter().filter_map(|change| unpack_one(change).ok()).collect();
     match unpack::<JobEntry>(&job.body) {
@@ -208,7 +208,7 @@ pub(super) async fn open(
         rows,
         fields,
     };
-    let seqs: Vec<u64> = changes.iter().map(|change| change.seq).collect();
+    let seqs: Vec<Seq> = changes.iter().map(|change| change.seq).collect();
     org.pass(Point::BeforePutJob);
     org.store.put_job(&info.id, pack(&entry), &seqs).await?;
     mark(org, None).await?;
@@ -416,7 +416,7 @@ fn all_again(org: &OrgContext, open: &OpenJob, why: &str) -> Look {
     Look::Ended(Ended { outcomes: again.collect(), received_ms: open.received_ms, limited: 0 })
 }
 
-fn tried_of(org: &OrgContext, changes: &[Outgoing]) -> HashMap<u64, Tried> {
+fn tried_of(org: &OrgContext, changes: &[Outgoing]) -> HashMap<Seq, Tried> {
     let tried = |change: &Outgoing| {
         let leaves_out = org.settings.syncs_leaving_out(&change.entry.sync);
         (change.seq, Tried { leaves_out, ..change.tried() })

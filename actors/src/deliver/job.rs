@@ -9,7 +9,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use orgpipe_salesforce::bulk::job::{JobInfo, JobState};
-use orgpipe_store::UnixMs;
+use orgpipe_store::{Seq, UnixMs};
 
 use super::outgoing::Tried;
 use crate::{
@@ -42,9 +42,9 @@ pub(super) struct OpenJob {
     /// The fields in its file.
     pub fields: Vec<String>,
     /// What is remembered of each change, by sequence number.
-    pub tried: HashMap<u64, Tried>,
+    pub tried: HashMap<Seq, Tried>,
     /// Numbers of its changes.
-    pub changes: Arc<[u64]>,
+    pub changes: Arc<[Seq]>,
     /// When the oldest of its requests came; not known after a restart.
     pub received_ms: Option<UnixMs>,
     /// Who asked.
@@ -147,7 +147,7 @@ mod tests {
             external_id_field: "X".into(),
             operation: orgpipe_reconcile::Operation::Upsert,
             opened_ms: Some(UnixMs(1_000)),
-            rows: (0..rows as u64).map(|seq| (seq, seq.to_string())).collect(),
+            rows: (0..rows as u64).map(Seq).map(|seq| (seq, seq.to_string())).collect(),
             fields: None,
         };
         OpenJob {

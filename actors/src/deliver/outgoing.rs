@@ -6,7 +6,7 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use orgpipe_reconcile::Operation;
-use orgpipe_store::{Change, Outcome, UnixMs};
+use orgpipe_store::{Change, Outcome, Seq, UnixMs};
 
 use super::resend::Resend;
 use crate::queue_entry::{ChangeEntry, Unreadable, unpack};
@@ -15,7 +15,7 @@ use crate::queue_entry::{ChangeEntry, Unreadable, unpack};
 #[derive(Clone, Debug)]
 pub(super) struct Outgoing {
     /// Its number in the store.
-    pub seq: u64,
+    pub seq: Seq,
     /// Tries so far.
     pub attempts: u32,
     /// How to send it.
@@ -95,7 +95,7 @@ pub(super) fn unpack_one(change: &Change) -> Result<Outgoing, Unreadable> {
 pub(super) fn unpack_all<'a>(
     changes: impl IntoIterator<Item = &'a Change>,
     now_ms: UnixMs,
-) -> (Vec<Outgoing>, Vec<(u64, Outcome)>) {
+) -> (Vec<Outgoing>, Vec<(Seq, Outcome)>) {
     let (mut outgoing, mut outcomes) = (Vec::new(), Vec::new());
     for change in changes {
         match unpack_one(change) {

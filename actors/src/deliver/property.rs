@@ -11,7 +11,7 @@
 
 use orgpipe_reconcile::{Operation, route::COLLECTIONS_MAX};
 use orgpipe_salesforce::{bulk::BulkRow, error::ApiError, failure::CallError, rest::RowResult};
-use orgpipe_store::{Outcome, UnixMs};
+use orgpipe_store::{Outcome, Seq, UnixMs};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
 use super::{
@@ -349,7 +349,7 @@ impl World {
     }
 
     /// Commit C, with the mistake that is planted.
-    fn end(&mut self, seq: u64, outcome: &Outcome, together: usize) {
+    fn end(&mut self, seq: Seq, outcome: &Outcome, together: usize) {
         let mistake = self.mistake;
         let record = &mut self.records[place(seq)];
         match outcome {
@@ -369,8 +369,8 @@ impl World {
     }
 }
 
-fn place(seq: u64) -> usize {
-    usize::try_from(seq).expect("few")
+fn place(seq: Seq) -> usize {
+    usize::try_from(seq.0).expect("few")
 }
 
 fn outgoing((seq, record): (u64, &Record)) -> Outgoing {
@@ -390,7 +390,7 @@ fn outgoing((seq, record): (u64, &Record)) -> Outgoing {
         received_ms: UnixMs(1),
     };
     let resend = Resend::from_stored(record.stored, record.attempts);
-    Outgoing { seq, attempts: record.attempts, resend, entry, left_out: Vec::new() }
+    Outgoing { seq: Seq(seq), attempts: record.attempts, resend, entry, left_out: Vec::new() }
 }
 
 #[test]

@@ -13,7 +13,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use orgpipe_salesforce::error::ApiError;
-use orgpipe_store::UnixMs;
+use orgpipe_store::{Seq, UnixMs};
 
 use super::{
     commit::Commit,
@@ -110,7 +110,7 @@ impl Sender {
         &mut self,
         priority: Priority,
         waiting: &mut VecDeque<Vec<Outgoing>>,
-        left: &mut Vec<u64>,
+        left: &mut Vec<Seq>,
     ) -> Result<(), StepError> {
         while let Some(part) = waiting.pop_front() {
             if part.is_empty() {

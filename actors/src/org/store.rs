@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, str::FromStr, sync::Arc};
 
 use orgpipe_store::{
     Append, Appended, Change, Claimed, Counts, DeadLetter, Head, Job, Lane, LedgerRow, OpenChanges, Progress,
-    Request, Resolve, Retry, Settle, Settled, Store, StoreError, UnixMs,
+    Request, Resolve, Retry, Seq, Settle, Settled, Store, StoreError, UnixMs,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::Mutex;
@@ -98,9 +98,14 @@ impl Position<'_> {
         (self.name(), value)
     }
 
-    /// A number, in decimal.
-    pub(crate) fn number(self, value: u64) -> Moved {
-        self.bytes(value.to_string().into_bytes())
+    /// A replay ID, in decimal.
+    pub(crate) fn replay_id(self, id: u64) -> Moved {
+        self.bytes(id.to_string().into_bytes())
+    }
+
+    /// A number of a request or change, in decimal.
+    pub(crate) fn seq(self, seq: Seq) -> Moved {
+        self.bytes(seq.to_string().into_bytes())
     }
 
     /// A moment, in decimal milliseconds.
@@ -169,7 +174,7 @@ impl OrgStore {
     }
 
     /// The stored number; none also if it cannot be read.
-    pub(crate) async fn number(&self, position: Position<'_>) -> Result<Option<u64>, StoreError> {
+    pub(crate) async fn seq(&self, position: Position<'_>) -> Result<Option<Seq>, StoreError> {
         self.parsed(position).await
     }
 
@@ -211,7 +216,7 @@ impl OrgStore {
     pub(crate) async fn ingress_behind(
         &self,
         lane: Lane,
-        after: u64,
+        after: Seq,
         records_max: u64,
     ) -> Result<Head, StoreError> {
         self.store.ingress_behind(&self.org, lane, after, records_max).await
@@ -246,13 +251,13 @@ impl OrgStore {
         &self,
         now_ms: UnixMs,
         changes_max: usize,
-        up_to: u64,
+        up_to: Seq,
     ) -> Result<Claimed, StoreError> {
         self.store.egress_claim(&self.org, now_ms, changes_max, up_to).await
     }
 
     /// Changes on egress, by number.
-    pub(crate) async fn changes(&self, numbers: Vec<u64>) -> Result<Vec<Change>, StoreError> {
+    pub(crate) async fn changes(&self, numbers: Vec<Seq>) -> Result<Vec<Change>, StoreError> {
         self.store.changes(&self.org, numbers).await
     }
 
@@ -262,7 +267,7 @@ impl OrgStore {
     }
 
     /// Frees these changes, as nothing became of them.
-    pub(crate) async fn put_back(&self, changes: Vec<u64>) -> Result<(), StoreError> {
+    pub(crate) async fn put_back(&self, changes: Vec<Seq>) -> Result<(), StoreError> {
         self.store.put_back(&self.org, changes).await
     }
 
@@ -272,7 +277,7 @@ impl OrgStore {
     }
 
     /// Stores a Bulk job before its data leaves.
-    pub(crate) async fn put_job(&self, id: &str, body: Vec<u8>, changes: &[u64]) -> Result<(), StoreError> {
+    pub(crate) async fn put_job(&self, id: &str, body: Vec<u8>, changes: &[Seq]) -> Result<(), StoreError> {
         self.store.put_job(&self.org, id, body, changes).await
     }
 
@@ -299,14 +304,14 @@ impl OrgStore {
     /// Dead letters with numbers below the given one, newest first.
     pub(crate) async fn dead_letters(
         &self,
-        before: u64,
+        before: Seq,
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {
         self.store.dead_letters(&self.org, before, limit).await
     }
 
     /// One dead letter.
-    pub(crate) async fn dead_letter(&self, number: u64) -> Result<DeadLetter, StoreError> {
+    pub(crate) async fn dead_letter(&self, number: Seq) -> Result<DeadLetter, StoreError> {
         self.store.dead_letter(&self.org, number).await
     }
 
@@ -318,7 +323,7 @@ impl OrgStore {
     /// Throws a dead letter away.
     pub(crate) async fn discard_letter(
         &self,
-        number: u64,
+        number: Seq,
         by: &str,
         at_ms: UnixMs,
     ) -> Result<(), StoreError> {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use orgpipe_store::UnixMs;
+use orgpipe_store::{Seq, UnixMs};
 use serde::Serialize;
 
 use crate::{clock::time, problem::Problem};
@@ -33,7 +33,7 @@ pub struct BulkJobStatus {
     pub trouble: String,
     /// Numbers of its changes.
     #[serde(skip)]
-    pub changes: Arc<[u64]>,
+    pub changes: Arc<[Seq]>,
 }
 
 /// A refusal that somebody else has to mend, and that records wait for.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use actix::{Actor, Addr, Context, Handler, MessageResult};
-use orgpipe_store::{Counts, Durability, Options, Store, UnixMs};
+use orgpipe_store::{Counts, Durability, Options, Seq, Store, UnixMs};
 use tokio::sync::Semaphore;
 
 use super::{org::FakeOrg, vendor::FakeVendor};
@@ -151,9 +151,9 @@ pub(super) struct Neighbour {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Came {
     /// Numbers of the requests.
-    pub(super) requests: Vec<u64>,
+    pub(super) requests: Vec<Seq>,
     /// Numbers of the changes.
-    pub(super) changes: Vec<u64>,
+    pub(super) changes: Vec<Seq>,
     pub(super) wakeups: usize,
 }
 

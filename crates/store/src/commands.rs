@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::unix_ms::UnixMs;
+use crate::{seq::Seq, unix_ms::UnixMs};
 
 /// Bytes of one body; larger ones are refused.
 pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -75,7 +75,7 @@ pub struct NewRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// Its number; rises over all orgs and is never given twice.
-    pub seq: u64,
+    pub seq: Seq,
     /// Queue it waits in.
     pub lane: Lane,
     /// Records it stands for in the ledger.
@@ -87,9 +87,9 @@ pub struct Request {
 /// What an append came to: its requests with their numbers, to be passed on without reading them back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Appended {
-    /// Number of the newest request of the org before these; 0 if none has waited since the store was opened. Whoever has seen
+    /// Number of the newest request of the org before these; [`Seq::MIN`] if none has waited since the store was opened. Whoever has seen
     /// all up to that one and these has seen all.
-    pub after: u64,
+    pub after: Seq,
     /// As they are stored, in order.
     pub requests: Vec<Request>,
 }
@@ -102,7 +102,7 @@ pub struct Head {
     /// Whether these are all that waited behind the number that was asked with.
     pub complete: bool,
     /// The highest number given over all orgs when they were read.
-    pub given: u64,
+    pub given: Seq,
 }
 
 /// By key, the content of each change on egress, oldest first; keys without any are not in it.
@@ -149,8 +149,8 @@ pub struct LedgerRow {
     pub end: End,
     /// When it ended.
     pub ended_ms: UnixMs,
-    /// Number of the change that carried it or of the dead letter it became; 0 if there was neither.
-    pub seq: u64,
+    /// Number of the change that carried it or of the dead letter it became, if there was one of them.
+    pub seq: Option<Seq>,
     /// How often the change was sent.
     pub tries: u32,
     /// Where to; empty if it ended before that was known.
@@ -186,7 +186,7 @@ pub struct NewDead {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settle {
     /// Numbers of the requests that are done.
-    pub requests: Vec<u64>,
+    pub requests: Vec<Seq>,
     /// Records that were already as they should be.
     pub unchanged: Vec<Subject>,
     /// Records about which nothing is known.
@@ -209,18 +209,18 @@ pub struct Settled {
     /// As they are stored, in order, without those that a later one of the same settle replaced.
     pub changes: Vec<Change>,
     /// Numbers of the changes on egress that they replaced.
-    pub replaced: Vec<u64>,
+    pub replaced: Vec<Seq>,
 }
 
 /// Changes that somebody takes to write them: of one target and lane, oldest first, one per key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claimed {
     /// Their numbers.
-    pub numbers: Vec<u64>,
+    pub numbers: Vec<Seq>,
     /// Their lane; none if there are none.
     pub lane: Option<Lane>,
     /// The highest number given over all orgs when they were taken.
-    pub given: u64,
+    pub given: Seq,
 }
 
 /// One write to one record, before it has a number.
@@ -245,7 +245,7 @@ pub struct NewChange {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// Its number; rises over all orgs and is never given twice.
-    pub seq: u64,
+    pub seq: Seq,
     /// Queue it waits in.
     pub lane: Lane,
     /// Where to.
@@ -268,7 +268,7 @@ pub struct Change {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resolve {
     /// Number of a taken change, and its end.
-    pub outcomes: Vec<(u64, Outcome)>,
+    pub outcomes: Vec<(Seq, Outcome)>,
     /// The job that is over. Changes of it without an outcome are free again at once.
     pub finished_job: Option<String>,
     /// When it was learnt.
@@ -279,7 +279,7 @@ pub struct Resolve {
     pub changes: Vec<Change>,
     /// By the number of a change that has an outcome here: what is remembered from then on of the record that it is for.
     /// Empty: nothing.
-    pub fingerprints: Vec<(u64, Vec<u8>)>,
+    pub fingerprints: Vec<(Seq, Vec<u8>)>,
 }
 
 /// What became of one change.
@@ -323,11 +323,11 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// The highest number given so far, over all orgs.
-    pub given: u64,
+    pub given: Seq,
     /// The oldest request that waits.
-    pub oldest_request: Option<u64>,
+    pub oldest_request: Option<Seq>,
     /// The oldest change that is open, waiting or in flight.
-    pub oldest_change: Option<u64>,
+    pub oldest_change: Option<Seq>,
     /// Changes that are open no more, written or not, since the store was opened. While it is the same number, no record
     /// of the org has been written by us.
     pub ended_changes: u64,
@@ -348,7 +348,7 @@ pub struct Job {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
     /// Its number; rises over all orgs and is never given twice.
-    pub seq: u64,
+    pub seq: Seq,
     /// When.
     pub at_ms: UnixMs,
     /// Records that ended here.
@@ -378,7 +378,7 @@ impl DeadLetter {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retry {
     /// Number of the letter.
-    pub letter: u64,
+    pub letter: Seq,
     /// What to do instead: counted as come in anew.
     pub requests: Vec<NewRequest>,
     /// Who orders it.

@@ -192,14 +192,14 @@ impl Engine {
         changes_max: usize,
         up_to: Seq,
     ) -> Claimed {
-        let mut claimed = Claimed { given: self.index.mark.sequence.0, ..Claimed::default() };
+        let mut claimed = Claimed { given: self.index.mark.sequence, ..Claimed::default() };
         let Some(found) = self.index.orgs.get_mut(org) else { return claimed };
         let due = found.egress.due(now_ms, changes_max, up_to);
         claimed.lane = due.first().and_then(|seq| found.egress.get(*seq)).map(|first| first.lane);
         for seq in &due {
             found.egress.enlist(*seq, Flight::Taken);
         }
-        claimed.numbers = due.into_iter().map(|seq| seq.0).collect();
+        claimed.numbers = due;
         claimed
     }
 
@@ -226,7 +226,7 @@ impl Engine {
         let mut named = found.check_resolve(org, &resolve)?;
         let mut stored: BTreeMap<Seq, StoredChange> = BTreeMap::new();
         for change in std::mem::take(&mut resolve.changes) {
-            let seq = Seq(change.seq);
+            let seq = change.seq;
             // What does not look like the stored one is not believed, but read.
             let same = found.egress.get(seq).is_some_and(|waiting| waiting.is_of(&change));
             if same && named.binary_search(&seq).is_ok() {
@@ -273,7 +273,7 @@ impl Engine {
 
     pub(crate) fn dead_letter(&mut self, org: &str, seq: Seq) -> Result<DeadLetter, StoreError> {
         if !self.index.orgs.get(org).is_some_and(|found| found.has_letter(seq)) {
-            return Err(StoreError::UnknownLetter { org: org.to_owned(), seq: seq.0 });
+            return Err(StoreError::UnknownLetter { org: org.to_owned(), seq });
         }
         self.letter(seq)
     }
@@ -281,7 +281,7 @@ impl Engine {
     pub(crate) fn retry_letter(&mut self, org: &str, retry: Retry) -> Result<Appended, StoreError> {
         retry.requests.iter().try_for_each(|request| sizes::body(org, &request.body))?;
         self.check_room()?;
-        let letter = self.dead_letter(org, Seq(retry.letter))?;
+        let letter = self.dead_letter(org, retry.letter)?;
         let depth_max = self.depth_max;
         self.step(org, |found, step| found.retry_letter(step, letter, retry, depth_max))
     }

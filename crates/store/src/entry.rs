@@ -42,7 +42,7 @@ impl StoredRequest {
         let mut reader = Reader::new(payload);
         let org = reader.text()?;
         let request =
-            Request { seq: seq.0, lane: lane(reader.u8()?)?, records: reader.u32()?, body: reader.bytes()? };
+            Request { seq, lane: lane(reader.u8()?)?, records: reader.u32()?, body: reader.bytes()? };
         reader.end()?;
         Some(Self { org, request })
     }
@@ -84,7 +84,7 @@ impl StoredChange {
         let [resend, tries @ ..] = reader.u32()?.to_be_bytes();
         let attempts = u32::from_be_bytes([0, tries[0], tries[1], tries[2]]);
         let change = Change {
-            seq: seq.0,
+            seq,
             lane,
             target,
             key,
@@ -135,7 +135,7 @@ impl StoredDeadLetter {
         let mut reader = Reader::new(payload);
         let org = reader.text()?;
         let letter = DeadLetter {
-            seq: seq.0,
+            seq,
             at_ms: UnixMs(reader.u64()?),
             target: reader.text()?,
             key: reader.text()?,
@@ -242,12 +242,22 @@ impl StoredPage {
     }
 }
 
+/// The number in a row as it is stored: 0, which is never given, for none.
+pub(crate) fn number_stored(seq: Option<Seq>) -> Seq {
+    seq.unwrap_or(Seq::MIN)
+}
+
+/// A stored number of a row.
+pub(crate) fn number_read(stored: Seq) -> Option<Seq> {
+    Some(stored).filter(|seq| *seq > Seq::MIN)
+}
+
 /// A row, for a page.
 pub(crate) fn encode_row(row: &LedgerRow) -> Vec<u8> {
     let LedgerRow { subject, end, ended_ms, seq, tries, target, key, reason, by } = row;
     write_subject(Writer::default().u8(end_code(*end)), subject)
         .short(ended_ms.0)
-        .short(*seq)
+        .short(number_stored(*seq).0)
         .short(u64::from(*tries))
         .short_bytes(target.as_bytes())
         .short_bytes(key.as_bytes())
@@ -262,7 +272,7 @@ fn decode_row(reader: &mut Reader<'_>) -> Option<LedgerRow> {
         subject: read_subject(reader)?,
         end,
         ended_ms: UnixMs(reader.short()?),
-        seq: reader.short()?,
+        seq: number_read(Seq(reader.short()?)),
         tries: u32::try_from(reader.short()?).ok()?,
         target: reader.short_text()?,
         key: reader.short_text()?,
@@ -359,7 +369,7 @@ mod tests {
 
     prop_compose! {
         fn any_change()(
-            seq in any::<u64>(), live in any::<bool>(), target in ".{0,6}", key in ".{0,6}",
+            seq in any::<u64>().prop_map(Seq), live in any::<bool>(), target in ".{0,6}", key in ".{0,6}",
             subjects in prop::collection::vec(any_subject(), 0..4), attempts in 0..=ATTEMPTS_STORED_MAX,
             resend in any::<u8>(), last_reason in ".{0,6}", body in prop::collection::vec(any::<u8>(), 0..9),
         ) -> Change {
@@ -371,7 +381,7 @@ mod tests {
     prop_compose! {
         fn any_row()(change in any_change(), subject in any_subject(), code in 0..7_usize) -> LedgerRow {
             let Change { seq, attempts: tries, target, key, last_reason: reason, .. } = change;
-            LedgerRow { ended_ms: UnixMs(seq), seq, tries, end: ENDS[code], by: key.clone(), target, key, reason, subject }
+            LedgerRow { ended_ms: UnixMs(seq.0), seq: number_read(seq), tries, end: ENDS[code], by: key.clone(), target, key, reason, subject }
         }
     }
 
@@ -380,17 +390,17 @@ mod tests {
         fn entries_are_read_back(change in any_change(), org in ".{0,6}", due_ms in any_moment(), n in any::<[u64; 14]>()) {
             let request = Request { seq: change.seq, lane: change.lane, records: change.attempts, body: change.body.clone() };
             let stored = StoredRequest { org: org.clone(), request };
-            prop_assert_eq!(StoredRequest::decode(Seq(change.seq), &stored.encode()), Some(stored));
+            prop_assert_eq!(StoredRequest::decode(change.seq, &stored.encode()), Some(stored));
             let letter = DeadLetter {
                 seq: change.seq, at_ms: due_ms, subjects: change.subjects.clone(), target: change.target.clone(),
                 key: change.key.clone(), reason: change.last_reason.clone(), hint: org.clone(),
                 attempts: change.attempts, body: change.body.clone(),
             };
             let stored = StoredDeadLetter { org: org.clone(), letter };
-            prop_assert_eq!(StoredDeadLetter::decode(Seq(change.seq), &stored.encode()), Some(stored));
+            prop_assert_eq!(StoredDeadLetter::decode(change.seq, &stored.encode()), Some(stored));
             let seq = change.seq;
             let stored = StoredChange { org, due_ms: due_read(due_ms), change };
-            prop_assert_eq!(StoredChange::decode(Seq(seq), &stored.encode()), Some(stored));
+            prop_assert_eq!(StoredChange::decode(seq, &stored.encode()), Some(stored));
             let n = n.map(Seq);
             let payload = encode_numbers(n.iter());
             prop_assert_eq!(decode_numbers(&payload), Some(n.to_vec()));

@@ -65,6 +65,7 @@ pub use crate::{
     ledger::Counts,
     options::{Durability, Options, Room},
     reads::{Read, Reads},
+    seq::Seq,
     store::Store,
     unix_ms::UnixMs,
 };

@@ -111,9 +111,7 @@ impl Org {
             |lane| self.ingress.range((lane, Seq::MIN)..=(lane, Seq::MAX)).next().map(|((_, seq), _)| *seq);
         let oldest_request = [Lane::Live, Lane::Refresh].into_iter().filter_map(first).min();
         let (oldest_change, ended_changes) = (self.egress.oldest(), self.egress.ended());
-        let [oldest_request, oldest_change] =
-            [oldest_request, oldest_change].map(|seq| seq.map(|Seq(seq)| seq));
-        Progress { given: given.0, oldest_request, oldest_change, ended_changes }
+        Progress { given, oldest_request, oldest_change, ended_changes }
     }
 
     /// Numbers of the oldest requests of a lane behind a number, as far as they fit, and whether these are all.
@@ -149,8 +147,7 @@ impl Org {
                 subject,
                 end: ended.end,
                 ended_ms: ended.at_ms,
-                // A row says 0 where there was neither.
-                seq: ended.seq.map_or(0, |Seq(seq)| seq),
+                seq: ended.seq,
                 tries: ended.tries,
                 target: ended.target.to_owned(),
                 key: ended.key.to_owned(),
@@ -170,14 +167,14 @@ impl Org {
     ) {
         let Change { seq, target, key, subjects, attempts: tries, .. } = change;
         let (end, reason) = (End::Superseded, format!("change {newer} came after it"));
-        let (seq, target, key, reason) = (Some(Seq(seq)), &*target, &*key, &*reason);
+        let (seq, target, key, reason) = (Some(seq), &*target, &*key, &*reason);
         let ended = Ended { end, at_ms, seq, tries, target, key, reason, by: "" };
         self.add_rows(step, &ended, subjects);
     }
 
     pub(crate) fn add_new_dead_letter(&mut self, step: &mut Step<'_>, letter: NewDead) {
         let NewDead { subject, key, reason, hint, body, at_ms } = letter;
-        let (seq, target, subjects) = (step.number().0, String::new(), vec![subject]);
+        let (seq, target, subjects) = (step.number(), String::new(), vec![subject]);
         let letter =
             DeadLetter { seq, at_ms, subjects, target, key: cut(key), reason, hint, attempts: 0, body };
         self.add_dead_letter(step, letter, "");
@@ -185,7 +182,7 @@ impl Org {
 
     /// Adds a letter that has its number.
     pub(crate) fn add_dead_letter(&mut self, step: &mut Step<'_>, letter: DeadLetter, by: &str) {
-        let seq = Seq(letter.seq);
+        let seq = letter.seq;
         self.ledger.counts.dead += letter.records();
         let letter = DeadLetter { reason: cut(letter.reason), hint: cut(letter.hint), ..letter };
         let DeadLetter { target, key, reason, .. } = &letter;
@@ -219,7 +216,7 @@ impl Org {
         by: &str,
     ) {
         let DeadLetter { seq, subjects, target, key, attempts: tries, .. } = letter;
-        let (seq, target, key, reason) = (Seq(seq), &*target, &*key, "");
+        let (seq, target, key, reason) = (seq, &*target, &*key, "");
         let subjects = subjects.into_iter().map(|subject| Subject { units: 0, ..subject }).collect();
         let ended = Ended { end, at_ms, seq: Some(seq), tries, target, key, reason, by };
         self.add_rows(step, &ended, subjects);

@@ -33,11 +33,11 @@ impl Org {
     ) -> Result<Settled, StoreError> {
         let Settle { requests, unchanged, no_data, dead, changes, at_ms, positions, fingerprints } = settle;
         let mut taken = BTreeMap::new();
-        for seq in requests.into_iter().map(Seq) {
+        for seq in requests {
             let known =
                 [Lane::Live, Lane::Refresh].into_iter().find(|lane| self.ingress.contains_key(&(*lane, seq)));
             let (Some(lane), false) = (known, taken.contains_key(&seq)) else {
-                return Err(StoreError::UnknownRequest { org: step.org.to_owned(), seq: seq.0 });
+                return Err(StoreError::UnknownRequest { org: step.org.to_owned(), seq });
             };
             taken.insert(seq, lane);
         }
@@ -95,11 +95,11 @@ impl Org {
             if let Some(StoredChange { change, .. }) = stored.remove(&old) {
                 self.add_superseded_rows(step, change, at_ms, seq);
             }
-            settled.replaced.push(old.0);
+            settled.replaced.push(old);
         }
         let (attempts, last_reason, resend) = (0, String::new(), 0);
         let lane = pushed.lane;
-        let change = Change { seq: seq.0, lane, target, key, subjects, attempts, last_reason, resend, body };
+        let change = Change { seq, lane, target, key, subjects, attempts, last_reason, resend, body };
         let new = StoredChange { org: step.org.to_owned(), due_ms: None, change };
         step.put(&Key::Change(seq), &new.encode());
         stored.insert(seq, new);

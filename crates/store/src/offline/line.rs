@@ -17,7 +17,7 @@ use crate::{
     commands::{Change, DeadLetter, End, Lane, LedgerRow, Request, Subject},
     entry::{
         StoredChange, StoredDeadLetter, StoredPage, StoredRequest, decode_numbers, due_read, due_stored,
-        encode_numbers, encode_row,
+        encode_numbers, encode_row, number_read, number_stored,
     },
     error::StoreError,
     frame,
@@ -145,7 +145,8 @@ pub(super) struct RowLine {
     subject: SubjectLine,
     end: EndName,
     ended_ms: UnixMs,
-    seq: u64,
+    /// 0 for none.
+    seq: Seq,
     tries: u32,
     target: String,
     key: String,
@@ -271,6 +272,7 @@ fn subjects(lines: Vec<SubjectLine>) -> Option<Vec<Subject>> {
 impl From<LedgerRow> for RowLine {
     fn from(row: LedgerRow) -> Self {
         let LedgerRow { subject, end, ended_ms, seq, tries, target, key, reason, by } = row;
+        let seq = number_stored(seq);
         Self { subject: subject.into(), end: end.into(), ended_ms, seq, tries, target, key, reason, by }
     }
 }
@@ -278,7 +280,7 @@ impl From<LedgerRow> for RowLine {
 impl RowLine {
     fn row(self) -> Option<LedgerRow> {
         let Self { subject, end, ended_ms, seq, tries, target, key, reason, by } = self;
-        let (subject, end) = (subject.subject()?, end.into());
+        let (subject, end, seq) = (subject.subject()?, end.into(), number_read(seq));
         Some(LedgerRow { subject, end, ended_ms, seq, tries, target, key, reason, by })
     }
 }
@@ -440,7 +442,7 @@ pub(super) fn entry(of: Line) -> Option<Write> {
             (Key::Position { org: &org, name: &name }.bytes(), value.bytes()?)
         }
         Line::Request { org, seq, lane, records, body } => {
-            let request = Request { seq: seq.0, lane: lane.into(), records, body: body.bytes()? };
+            let request = Request { seq, lane: lane.into(), records, body: body.bytes()? };
             (Key::Request(seq).bytes(), StoredRequest { org, request }.encode())
         }
         Line::Change {
@@ -457,14 +459,12 @@ pub(super) fn entry(of: Line) -> Option<Write> {
             body,
         } => {
             let (lane, subjects, body) = (lane.into(), subjects(of)?, body.bytes()?);
-            let change =
-                Change { seq: seq.0, lane, target, key, subjects, attempts, last_reason, resend, body };
+            let change = Change { seq, lane, target, key, subjects, attempts, last_reason, resend, body };
             (Key::Change(seq).bytes(), StoredChange { org, due_ms: due_read(due_ms), change }.encode())
         }
         Line::DeadLetter { org, seq, at_ms, target, key, reason, hint, attempts, subjects: of, body } => {
             let (subjects, body) = (subjects(of)?, body.bytes()?);
-            let letter =
-                DeadLetter { seq: seq.0, at_ms, subjects, target, key, reason, hint, attempts, body };
+            let letter = DeadLetter { seq, at_ms, subjects, target, key, reason, hint, attempts, body };
             (Key::DeadLetter(seq).bytes(), StoredDeadLetter { org, letter }.encode())
         }
         Line::Job { org, id, body } => (Key::Job { org: &org, id: &id }.bytes(), body.bytes()?),

@@ -8,7 +8,7 @@ use std::{
 use super::{OPTIONS, change, dead, memory::Memory, request, subject, wait};
 use crate::{
     Append, BODY_BYTES_MAX, DEAD_LETTERS_MAX, Lane, NewChange, Options, Outcome, Progress, Read, Reads,
-    Resolve, Settle, StoreError, TEXT_BYTES_MAX, UnixMs,
+    Resolve, Seq, Settle, StoreError, TEXT_BYTES_MAX, UnixMs,
 };
 
 fn one_request() -> Append {
@@ -129,21 +129,27 @@ fn positions_move_with_settle_and_the_progress_tells_when_all_before_is_done() {
         let requests = vec![request(Lane::Refresh, 1, "first"), request(Lane::Live, 1, "second")];
         store.append("acme", Append { requests, ..Append::default() }).await.unwrap();
         let waiting = store.progress("acme").await.unwrap();
-        assert_eq!((waiting.given, waiting.oldest_request, waiting.oldest_change), (2, Some(1), None));
+        assert_eq!(
+            (waiting.given, waiting.oldest_request, waiting.oldest_change),
+            (Seq(2), Some(Seq(1)), None)
+        );
         let counted = change(Lane::Live, "Enrichment__c", "a", 1, "a");
         let uncounted =
             NewChange { subjects: Vec::new(), ..change(Lane::Live, "Enrichment__c", "b", 0, "b") };
         let changes = vec![counted, uncounted];
         let settle =
-            Settle { requests: vec![1], changes, positions: moved("decided", "1"), ..Settle::default() };
+            Settle { requests: vec![Seq(1)], changes, positions: moved("decided", "1"), ..Settle::default() };
         store.settle("acme", settle.clone()).await.unwrap();
         let refused = Settle { positions: moved("decided", "2"), ..settle };
         store.settle("acme", refused).await.unwrap_err();
         let decided = store.progress("acme").await.unwrap();
-        assert_eq!((decided.given, decided.oldest_request, decided.oldest_change), (4, Some(2), Some(3)));
+        assert_eq!(
+            (decided.given, decided.oldest_request, decided.oldest_change),
+            (Seq(4), Some(Seq(2)), Some(Seq(3)))
+        );
         assert_eq!(decided.ended_changes, 0);
         store.egress_take("acme", UnixMs(0), 9).await.unwrap();
-        for (seq, oldest, ended) in [(4, Some(3), 1), (3, None, 2)] {
+        for (seq, oldest, ended) in [(Seq(4), Some(Seq(3)), 1), (Seq(3), None, 2)] {
             let outcomes = vec![(seq, Outcome::Written)];
             let resolve = Resolve { outcomes, finished_job: None, ..Resolve::default() };
             store.resolve("acme", resolve).await.unwrap();
@@ -194,7 +200,7 @@ fn an_org_that_is_forgotten_leaves_nothing_and_the_others_as_they_were() {
         let unchanged = vec![subject("same", 1)];
         store.settle(org, Settle { requests, unchanged, changes, ..Settle::default() }).await.unwrap();
         let taken = store.egress_take(org, UnixMs(0), 2).await.unwrap();
-        let seqs: Vec<u64> = taken.iter().map(|change| change.seq).collect();
+        let seqs: Vec<Seq> = taken.iter().map(|change| change.seq).collect();
         store.put_job(org, "750", b"job".to_vec(), &seqs).await.unwrap();
     };
     wait(async {
@@ -213,7 +219,7 @@ fn an_org_that_is_forgotten_leaves_nothing_and_the_others_as_they_were() {
         assert_eq!(wait(store.orgs()).unwrap(), [("globex".to_owned(), kept)]);
         assert_eq!(wait(store.jobs("globex")).unwrap()[0].changes.len(), 2);
         assert_eq!(wait(store.position("acme", "channel")).unwrap(), None);
-        assert!(wait(store.dead_letters("acme", u64::MAX, 9)).unwrap().is_empty());
+        assert!(wait(store.dead_letters("acme", Seq::MAX, 9)).unwrap().is_empty());
     }
     // Of an org: ledger, position, request, three changes, job with list, letter, page of rows; and format and mark.
     let left = memory.entries.lock().unwrap().len();
@@ -345,7 +351,7 @@ fn what_is_too_large_is_refused_and_long_texts_are_cut() {
         let mut letter = dead(1, "k");
         letter.reason = "ü".repeat(TEXT_BYTES_MAX);
         store.append("acme", Append { dead: vec![letter], ..Append::default() }).await.unwrap();
-        let letters = store.dead_letters("acme", u64::MAX, 9).await.unwrap();
+        let letters = store.dead_letters("acme", Seq::MAX, 9).await.unwrap();
         assert_eq!(letters[0].reason.len(), TEXT_BYTES_MAX);
         assert_eq!(store.counts("acme").await.unwrap().records_in, 1);
     });
@@ -361,7 +367,7 @@ fn dead_letters_past_the_limit_go_but_stay_counted() {
     });
     drop(store);
     let store = memory.open(OPTIONS).unwrap();
-    let letters = wait(store.dead_letters("acme", u64::MAX, usize::MAX)).unwrap();
+    let letters = wait(store.dead_letters("acme", Seq::MAX, usize::MAX)).unwrap();
     assert_eq!(letters.len(), DEAD_LETTERS_MAX);
     assert_eq!(letters.last().unwrap().key, "5");
     let counts = wait(store.counts("acme")).unwrap();
@@ -372,7 +378,7 @@ fn dead_letters_past_the_limit_go_but_stay_counted() {
 #[test]
 fn numbers_are_never_given_twice_even_when_all_entries_are_gone() {
     let memory = Memory::default();
-    let mut last = 0;
+    let mut last = Seq::MIN;
     for _ in 0..3 {
         let store = memory.open(OPTIONS).unwrap();
         wait(async {

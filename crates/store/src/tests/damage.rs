@@ -158,6 +158,6 @@ fn an_entry_that_breaks_while_the_store_is_open_is_an_error_of_the_call_that_rea
             assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
         }
         assert!(store.counts("acme").await.unwrap().balanced());
-        assert_eq!(store.dead_letters("acme", u64::MAX, 9).await.unwrap().len(), 1);
+        assert_eq!(store.dead_letters("acme", Seq::MAX, 9).await.unwrap().len(), 1);
     });
 }

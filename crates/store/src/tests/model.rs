@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Append, Counts, End, Lane, Outcome, Settle, Subject, UnixMs};
+use crate::{Append, Counts, End, Lane, Outcome, Seq, Settle, Subject, UnixMs};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ModelFlight {
@@ -20,7 +20,7 @@ pub(super) struct ModelChange {
     pub(super) attempts: u32,
     pub(super) body: Vec<u8>,
     pub(super) flight: ModelFlight,
-    pub(super) seq: Option<u64>,
+    pub(super) seq: Option<Seq>,
     due_ms: UnixMs,
     due_stored_ms: UnixMs,
 }
@@ -171,7 +171,7 @@ impl Model {
     }
 
     /// Those that are in a job stay there.
-    pub(super) fn put_back(&mut self, numbers: &[u64]) {
+    pub(super) fn put_back(&mut self, numbers: &[Seq]) {
         let named = |waiting: &&mut ModelChange| waiting.seq.is_some_and(|seq| numbers.contains(&seq));
         let taken = self.changes.iter_mut().filter(named);
         let taken = taken.filter(|waiting| waiting.flight == ModelFlight::Taken);
@@ -183,7 +183,7 @@ impl Model {
         self.changes.iter_mut().for_each(|waiting| waiting.due_ms = waiting.due_stored_ms);
     }
 
-    pub(super) fn resolve(&mut self, seq: u64, outcome: &Outcome) {
+    pub(super) fn resolve(&mut self, seq: Seq, outcome: &Outcome) {
         let at = self.changes.iter().position(|waiting| waiting.seq == Some(seq)).expect("it was taken");
         let ModelChange { target, key, subjects, .. } = self.changes[at].clone();
         let units = units(&subjects);
@@ -210,7 +210,7 @@ impl Model {
         self.changes.remove(at);
     }
 
-    pub(super) fn put_job(&mut self, id: &str, body: Vec<u8>, changes: &[u64]) {
+    pub(super) fn put_job(&mut self, id: &str, body: Vec<u8>, changes: &[Seq]) {
         self.jobs.insert(id.to_owned(), body);
         for waiting in &mut self.changes {
             let listed = waiting.seq.is_some_and(|seq| changes.contains(&seq));

@@ -15,8 +15,8 @@ use super::{
     request, subject, wait,
 };
 use crate::{
-    Append, Appended, Change, End, Lane, OpenChanges, Outcome, Resolve, Retry, Settle, Store, StoreError,
-    UnixMs,
+    Append, Appended, Change, End, Lane, OpenChanges, Outcome, Resolve, Retry, Seq, Settle, Store,
+    StoreError, UnixMs,
 };
 
 const ORGS: [&str; 2] = ["acme", "acme2"];
@@ -155,7 +155,7 @@ impl World {
             Call::PutBack(picks) => {
                 let flying = self.in_flight(at);
                 let picks = picks.iter().filter(|_| !flying.is_empty());
-                let chosen: Vec<u64> = picks.map(|pick| *pick.get(&flying)).collect();
+                let chosen: Vec<Seq> = picks.map(|pick| *pick.get(&flying)).collect();
                 self.store().put_back(ORGS[at], chosen.clone()).await.unwrap();
                 self.models[at].put_back(&chosen);
             }
@@ -247,7 +247,7 @@ impl World {
 
     async fn take(&mut self, at: usize, later: Duration, changes_max: usize) {
         self.now_ms = self.now_ms.saturating_add(later);
-        let in_flight: HashSet<u64> = self.in_flight(at).into_iter().collect();
+        let in_flight: HashSet<Seq> = self.in_flight(at).into_iter().collect();
         let taken = self.store().egress_take(ORGS[at], self.now_ms, changes_max).await.unwrap();
         assert!(taken.iter().all(|change| !in_flight.contains(&change.seq)), "offered twice: {taken:?}");
         let keys: BTreeSet<_> = taken.iter().map(|change| (&change.target, &change.key)).collect();
@@ -263,7 +263,7 @@ impl World {
         }
     }
 
-    fn in_flight(&self, at: usize) -> Vec<u64> {
+    fn in_flight(&self, at: usize) -> Vec<Seq> {
         let flying = self.models[at].changes.iter().filter(|waiting| waiting.flight != ModelFlight::Free);
         flying.filter_map(|waiting| waiting.seq).collect()
     }
@@ -324,7 +324,7 @@ impl World {
         let may: Vec<_> =
             self.models[at].changes.iter().filter(|w| may(&w.flight)).filter_map(|w| w.seq).collect();
         let picks = picks.iter().filter(|_| !may.is_empty());
-        let chosen: Vec<u64> =
+        let chosen: Vec<Seq> =
             picks.map(|pick| *pick.get(&may)).collect::<BTreeSet<_>>().into_iter().collect();
         let body = self.body().into_bytes();
         self.store().put_job(ORGS[at], id, body.clone(), &chosen).await.unwrap();
@@ -333,16 +333,16 @@ impl World {
 
     async fn remove_letter(&mut self, at: usize, from_end: usize, retry: bool) {
         let (store, org) = (self.store(), ORGS[at]);
-        let letters = store.dead_letters(org, u64::MAX, from_end + 1).await.unwrap();
-        let error = store.discard_letter(org, u64::MAX, "cli", UnixMs(7)).await.unwrap_err();
-        assert!(matches!(error, StoreError::UnknownLetter { seq: u64::MAX, .. }), "{error}");
+        let letters = store.dead_letters(org, Seq::MAX, from_end + 1).await.unwrap();
+        let error = store.discard_letter(org, Seq::MAX, "cli", UnixMs(7)).await.unwrap_err();
+        assert!(matches!(error, StoreError::UnknownLetter { seq: Seq::MAX, .. }), "{error}");
         let Some(letter) = letters.get(from_end) else { return };
         assert_eq!(store.dead_letter(org, letter.seq).await.unwrap(), *letter);
         let (seq, by, at_ms, body) = (letter.seq, "cli".to_owned(), self.now_ms, self.body());
         let older = store.dead_letters(org, seq, 1).await.unwrap();
         assert_eq!(
             older.first(),
-            store.dead_letters(org, u64::MAX, from_end + 2).await.unwrap().get(from_end + 1)
+            store.dead_letters(org, Seq::MAX, from_end + 2).await.unwrap().get(from_end + 1)
         );
         if retry {
             let open = self.models[at].counts().open();
@@ -360,7 +360,7 @@ impl World {
         let record = &letter.subjects[0].record;
         let rows = self.store().rows(org, record, 1).await.unwrap();
         let end = if retry { End::Retried } else { End::Discarded };
-        assert_eq!((rows[0].end, rows[0].seq, rows[0].by.as_str()), (end, seq, "cli"));
+        assert_eq!((rows[0].end, rows[0].seq, rows[0].by.as_str()), (end, Some(seq), "cli"));
         self.models[at].remove_letter(from_end, retry.then(|| body.into_bytes()), &letter.subjects);
     }
 
@@ -380,12 +380,12 @@ impl World {
             matches!(error, StoreError::Unbalanced { taken, given, .. } if (taken, given) == (records, records + 1))
         );
         let unknown = Settle {
-            requests: [requests, vec![u64::MAX]].concat(),
+            requests: [requests, vec![Seq::MAX]].concat(),
             unchanged: Vec::new(),
             ..Settle::default()
         };
         let error = store.settle(org, unknown).await.unwrap_err();
-        assert!(matches!(error, StoreError::UnknownRequest { seq: u64::MAX, .. }));
+        assert!(matches!(error, StoreError::UnknownRequest { seq: Seq::MAX, .. }));
         if let Some(first) = head.first() {
             let twice = vec![first.seq, first.seq];
             let twice = Settle {
@@ -410,7 +410,7 @@ impl World {
         let free: Vec<_> = free.into_iter().filter_map(|waiting| waiting.seq).collect();
         let mut outcomes: Vec<_> =
             self.in_flight(at).into_iter().map(|seq| (seq, Outcome::Written)).collect();
-        let seq = if free.is_empty() { u64::MAX } else { *pick.get(&free) };
+        let seq = if free.is_empty() { Seq::MAX } else { *pick.get(&free) };
         outcomes.push((seq, Outcome::Written));
         let error = store
             .resolve(org, Resolve { outcomes, finished_job: None, ..Resolve::default() })
@@ -450,7 +450,7 @@ impl World {
         assert!(counts.balanced(), "{counts:?}");
         assert_eq!(counts, model.counts());
         assert_eq!(store.next_due_ms(org).await.unwrap(), model.next_due_ms());
-        let letters = store.dead_letters(org, u64::MAX, 5).await.unwrap();
+        let letters = store.dead_letters(org, Seq::MAX, 5).await.unwrap();
         let letters: Vec<_> = letters.into_iter().map(|letter| (letter.records(), letter.key)).collect();
         assert_eq!(letters, model.dead.iter().rev().take(5).cloned().collect::<Vec<_>>());
         let is_order = |end: &End| matches!(end, End::Retried | End::Discarded);

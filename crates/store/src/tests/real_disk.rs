@@ -266,7 +266,7 @@ async fn deliver(store: &Store) -> Result<(), StoreError> {
     };
     store.settle("acme", settle).await?;
     let taken = store.egress_take("acme", UnixMs(0), 2).await?;
-    let numbers: Vec<u64> = taken.iter().map(|change| change.seq).collect();
+    let numbers: Vec<_> = taken.iter().map(|change| change.seq).collect();
     store.put_job("acme", "750", Vec::new(), &numbers).await?;
     let outcomes = numbers.into_iter().map(|seq| (seq, Outcome::Written)).collect();
     store

@@ -60,7 +60,7 @@ fn a_row_says_when_how_often_by_what_and_why() {
             assert_eq!(row.subject, subject(record, 1));
             assert_eq!(
                 (row.end, row.ended_ms, row.tries, row.seq),
-                (End::Written, UnixMs(30), 2, open[0].seq)
+                (End::Written, UnixMs(30), 2, Some(open[0].seq))
             );
             assert_eq!((row.target.as_str(), row.key.as_str()), ("Enrichment__c", "acme.example"));
             assert_eq!((row.by.as_str(), row.reason.as_str()), ("job 750", "UNABLE_TO_LOCK_ROW"));
