@@ -83,7 +83,7 @@ pub(crate) struct ChangeEntry {
     /// What is done to the record.
     #[serde(default)]
     pub operation: Operation,
-    /// ID of the target record; always there for what goes by it, which is all but an upsert.
+    /// ID of the target record, if it was there; always for what goes by it, which is all but an upsert.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_id: Option<String>,
     /// The fields that differ, external ID not among them; `null` empties a field.

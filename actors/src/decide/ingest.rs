@@ -320,7 +320,7 @@ impl Ingest {
 
 impl Work for Ingest {
     async fn step(mut self) -> (Self, Next) {
-        let next = match self.advance().await {
+        let next = match Box::pin(self.advance()).await {
             Ok(next) => {
                 self.delays.reset();
                 if self.scheduler.is_clear() {

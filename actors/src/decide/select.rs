@@ -14,6 +14,7 @@ use orgpipe_salesforce::{
     rest::{collections, query as rest_query},
     soql::{Select, quote},
 };
+use serde_json::Value;
 
 use super::{
     batch::id_of,
@@ -140,10 +141,21 @@ fn joined(rows: Vec<Row>, more: Vec<Row>) -> Vec<Row> {
     let mut more: BTreeMap<String, Row> =
         more.into_iter().filter_map(|row| Some((id_of(&row)?, row))).collect();
     let both = rows.into_iter().filter_map(|mut row| {
-        row.extend(more.remove(&id_of(&row)?)?);
+        let more = more.remove(&id_of(&row)?)?;
+        merge(&mut row, more);
         Some(row)
     });
     both.collect()
+}
+
+/// Adds the fields of `more`; of a record that both lead to, such as an owner, the fields of both are kept.
+fn merge(row: &mut Row, more: Row) {
+    for (name, value) in more {
+        match (row.get_mut(&name), value) {
+            (Some(Value::Object(ours)), Value::Object(theirs)) => merge(ours, theirs),
+            (_, value) => _ = row.insert(name, value),
+        }
+    }
 }
 
 /// All records whose `field` of text is one of `values`.
@@ -171,7 +183,7 @@ struct Source<'a> {
 impl Source<'_> {
     /// All records whose field is one of these literals, over as many calls as URL and list lengths ask for. They are under
     /// way together, as far as the org's gate lets them. What is refused for good or whose answer cannot be read is asked in
-    /// halves until the literal that it is due to stands alone.
+    /// halves until the literal that it is due to stands alone, if the org answers the statement for another value.
     async fn among(&self, literals: &[String], unreadable: WhenUnreadable) -> Result<Selected, StepError> {
         let may_be_one_records = |error: &StepError| {
             may_be_one_records(error) || is_unreadable(error) && unreadable == WhenUnreadable::Halved
@@ -180,36 +192,33 @@ impl Source<'_> {
         let asked = if self.by_ids { &bare } else { self.select };
         let mut parts: Vec<Vec<String>> =
             chunks(asked, self.field, literals).into_iter().map(<[String]>::to_vec).collect();
-        let (mut selected, mut answered, mut culprits) = (Selected::default(), false, Vec::new());
+        let (mut selected, mut sound) = (Selected::default(), false);
         while !parts.is_empty() {
             let answers = join_all(parts.iter().map(|part| self.read(part))).await;
             for (mut part, answer) in std::mem::take(&mut parts).into_iter().zip(answers) {
                 match answer {
-                    Ok(rows) => {
-                        answered = true;
-                        selected.rows.extend(rows);
-                    }
+                    Ok(rows) => selected.rows.extend(rows),
                     Err(error) if !may_be_one_records(&error) => return Err(error),
+                    // Before any halving, as no half helps where it is the statement's fault or the org's.
+                    Err(error) if !sound && self.read(&[unknown(&literals[0])]).await.is_err() => {
+                        return Err(error);
+                    }
                     Err(_) if part.len() > 1 => {
+                        sound = true;
                         let second = part.split_off(part.len() / 2);
                         parts.extend([part, second]);
                     }
                     Err(error) if is_unreadable(&error) && self.calls.tries < UNREADABLE_TRIES => {
                         return Err(error);
                     }
-                    Err(error) => culprits.extend(part.pop().map(|literal| (literal, error))),
+                    Err(error) => {
+                        sound = true;
+                        let refused = part.pop().map(|literal| (literal, problem(self.field, &error)));
+                        selected.refused.extend(refused);
+                    }
                 }
             }
         }
-        let Some((_, error)) = culprits.first() else { return Ok(selected) };
-        // Nobody's fault but the statement's, or the org's, unless the org answers it for another value.
-        if !answered && self.read(&[unknown(&literals[0])]).await.is_err() {
-            tracing::debug!(org = self.org.id(), self.field, "no value is answered: {error}");
-            let (_, error) = culprits.swap_remove(0);
-            return Err(error);
-        }
-        selected.refused =
-            culprits.iter().map(|(literal, error)| (literal.clone(), problem(self.field, error))).collect();
         Ok(selected)
     }
 
@@ -258,7 +267,7 @@ fn unknown(literal: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -308,9 +317,16 @@ mod tests {
             }
             rows
         };
-        let one = rows(json!([{ "Id": "1", "A": 1 }, { "Id": "2", "A": 2 }, { "Id": "3", "A": 3 }]));
-        let other = rows(json!([{ "Id": "3", "B": 6 }, { "Id": "1", "B": 4 }, { "Id": "4", "B": 7 }]));
-        let both = rows(json!([{ "Id": "1", "A": 1, "B": 4 }, { "Id": "3", "A": 3, "B": 6 }]));
+        let one = rows(json!([
+            { "Id": "1", "A": 1, "Owner": { "Name": "Ann" } }, { "Id": "2", "A": 2 }, { "Id": "3", "A": 3, "Owner": null }
+        ]));
+        let other = rows(json!([
+            { "Id": "3", "B": 6, "Owner": null }, { "Id": "1", "B": 4, "Owner": { "Email": "a@b.c" } }, { "Id": "4", "B": 7 }
+        ]));
+        let both = rows(json!([
+            { "Id": "1", "A": 1, "B": 4, "Owner": { "Name": "Ann", "Email": "a@b.c" } },
+            { "Id": "3", "A": 3, "B": 6, "Owner": null }
+        ]));
         assert_eq!(joined(one, other), both);
     }
 }

@@ -294,7 +294,7 @@ fn fields(
     };
     let hasher = batch.hasher;
     let by_id = batch.mapping.operation() != Operation::Upsert;
-    let target_id = existing.filter(|_| by_id).and_then(id_of);
+    let target_id = existing.and_then(id_of);
     let own_form = OwnForm::default();
     if by_id && target_id.is_none() {
         // Nothing to change, and none is made.

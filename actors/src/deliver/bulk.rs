@@ -28,7 +28,7 @@ use orgpipe_store::{Job, Outcome, Seq, StoreError, UnixMs};
 
 use super::{
     job::{OpenJob, Progress},
-    outcome::{Moment, unknown},
+    outcome::{self, Moment},
     outgoing::{Outgoing, Tried, fields_of, unpack_one},
     step::{self, EndedJob},
 };
@@ -50,6 +50,8 @@ pub(crate) const ROWS_MAX: usize = 10_000;
 
 /// Pages of an org's jobs that are looked through for a lost one, 1,000 jobs each.
 const LIST_PAGES_MAX: usize = 20;
+/// Times that the results of a job that has ended may be unreadable; then its rows are sent again, by REST.
+const UNREAD_MAX: u32 = 5;
 /// How far our clock and Salesforce's may be apart, and how long a job may take to be made.
 const CLOCKS: Duration = Duration::from_mins(10);
 
@@ -119,6 +121,7 @@ pub(super) fn resume(job: Job, org: &OrgContext) -> Result<OpenJob, Vec<(Seq, Ou
                 priority: job.changes.first().map_or(Priority::Refresh, |change| change.lane.into()),
                 reservation: None,
                 looks: 0,
+                unread: 0,
                 progress: Progress::new(opened_ms),
             })
         }
@@ -172,7 +175,9 @@ pub(super) async fn open(
     }
     // All calls of the job's life are set aside before the first, so that it does not stand half-way.
     let reservation = org.api.reserve(priority, BULK_CALLS).await?;
-    abort_lost(org, known).await?;
+    if let Err(error) = abort_lost(org, priority, known).await {
+        return by_rest(org, opened, changes, error);
+    }
     // So that a job whose ID does not reach us is found again and does not stay open.
     mark(org, Some(org.clock.now_ms())).await?;
     let create = match operation {
@@ -193,7 +198,7 @@ pub(super) async fn open(
             opened.left_over.append(&mut changes);
             return Ok(opened);
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => return by_rest(org, opened, changes, error.into()),
     };
     let rows = changes.iter().map(|change| (change.seq, change.key().1.to_owned())).collect();
     let opened_ms = org.clock.now_ms();
@@ -226,6 +231,7 @@ pub(super) async fn open(
         priority,
         reservation: Some(reservation),
         looks: 0,
+        unread: 0,
         progress: Progress::new(opened_ms),
     };
     // From here on a failure is found by looking at the job: one that is still open is aborted and its rows retried.
@@ -237,6 +243,26 @@ pub(super) async fn open(
     }
     tracing::debug!(org = org.id(), job = open.id, rows = open.changes.len(), "bulk job opened");
     opened.job = Some(open);
+    Ok(opened)
+}
+
+/// The Bulk API is not answered as it should: other calls may be. Whatever else is wrong is wrong with these, too.
+fn by_rest(
+    org: &OrgContext,
+    mut opened: Opened,
+    mut changes: Vec<Outgoing>,
+    error: StepError,
+) -> Result<Opened, StepError> {
+    let of_this_call = match &error {
+        StepError::Call(CallError::Transport { .. } | CallError::Unreadable { .. }) => true,
+        StepError::Call(CallError::Refused(refusal)) => refusal.class() == ErrorClass::Transient,
+        _ => false,
+    };
+    if !of_this_call {
+        return Err(error);
+    }
+    tracing::warn!(org = org.id(), rows = changes.len(), "written by REST instead of a Bulk job: {error}");
+    opened.left_over.append(&mut changes);
     Ok(opened)
 }
 
@@ -257,9 +283,13 @@ async fn mark(org: &OrgContext, opening_ms: Option<UnixMs>) -> Result<(), StoreE
 ///
 /// It is one of our user's that is still open and was made about that time. Nothing was uploaded to it, so nothing is
 /// lost with it; left alone it would stay open for a day.
-pub(super) async fn abort_lost(org: &OrgContext, known: &[OpenJob]) -> Result<(), StepError> {
+pub(super) async fn abort_lost(
+    org: &OrgContext,
+    priority: Priority,
+    known: &[OpenJob],
+) -> Result<(), StepError> {
     let Some(opening_ms) = org.store.moment(Position::BulkOpening).await? else { return Ok(()) };
-    match abort_opened_at(org, known, opening_ms).await {
+    match abort_opened_at(org, priority, known, opening_ms).await {
         // An org that does not show its jobs, or one that has changed meanwhile: it ends by itself after a day.
         Err(StepError::Call(CallError::Refused(error)))
             if matches!(
@@ -275,12 +305,17 @@ pub(super) async fn abort_lost(org: &OrgContext, known: &[OpenJob]) -> Result<()
     Ok(())
 }
 
-async fn abort_opened_at(org: &OrgContext, known: &[OpenJob], opening_ms: UnixMs) -> Result<(), StepError> {
+async fn abort_opened_at(
+    org: &OrgContext,
+    priority: Priority,
+    known: &[OpenJob],
+    opening_ms: UnixMs,
+) -> Result<(), StepError> {
     let user = org.api.session(None).await?.token.user_id;
     let mut page = Some(job::list());
     for _ in 0..LIST_PAGES_MAX {
         let Some(call) = page.take() else { break };
-        let (jobs, next) = job::listed(&org.api.call(Priority::Live, &call).await?)?;
+        let (jobs, next) = job::listed(&org.api.call(priority, &call).await?)?;
         let lost = jobs.iter().filter(|job| {
             job.state == Some(JobState::Open)
                 && job.created_by == user
@@ -293,7 +328,7 @@ async fn abort_opened_at(org: &OrgContext, known: &[OpenJob], opening_ms: UnixMs
                 job = job.id,
                 "a Bulk job was left open by a crash and is aborted"
             );
-            job::info(&org.api.call(Priority::Live, &job::abort(&job.id)).await?)?;
+            job::info(&org.api.call(priority, &job::abort(&job.id)).await?)?;
         }
         page = next.as_deref().map(job::list_next);
     }
@@ -323,7 +358,7 @@ pub(super) async fn look(org: &OrgContext, open: &mut OpenJob) -> Result<Look, S
         Ok(info) => info,
         // Nobody knows it any more: jobs are deleted after seven days, or by an administrator.
         Err(CallError::Refused(error)) if error.status == 404 || error.class() == ErrorClass::Schema => {
-            return Ok(all_again(org, open, "the Bulk job is gone"));
+            return Ok(all_again(org, open, "the Bulk job is gone", outcome::unknown));
         }
         Err(error) => return Err(error.into()),
     };
@@ -349,11 +384,25 @@ pub(super) async fn look(org: &OrgContext, open: &mut OpenJob) -> Result<Look, S
                 open.look_at = org.clock.monotonic() + look_delay(org, 0);
                 return Ok(Look::Running);
             }
-            Ok(all_again(org, open, "the Bulk job's upload did not end"))
+            Ok(all_again(org, open, "the Bulk job's upload did not end", outcome::unknown))
         }
         JobState::JobComplete | JobState::Failed | JobState::Aborted => {
             let aborted = info.state == JobState::Aborted;
-            results(org, open, info.error, aborted).await
+            match results(org, open, info.error, aborted).await {
+                Err(error @ StepError::Call(CallError::Unreadable { .. })) => {
+                    open.unread += 1;
+                    if open.unread < UNREAD_MAX {
+                        return Err(error);
+                    }
+                    tracing::warn!(
+                        org = org.id(),
+                        job = open.id,
+                        "the Bulk job's results are given up: {error}"
+                    );
+                    Ok(all_again(org, open, "the Bulk job's results cannot be read", outcome::by_rest))
+                }
+                looked => looked,
+            }
         }
     }
 }
@@ -407,11 +456,17 @@ async fn results(
     }))
 }
 
-fn all_again(org: &OrgContext, open: &OpenJob, why: &str) -> Look {
+/// What nobody knows the end of is sent again, by the way that `end` chooses.
+fn all_again(
+    org: &OrgContext,
+    open: &OpenJob,
+    why: &str,
+    end: fn(&str, usize, Tried, Moment) -> Outcome,
+) -> Look {
     let moment = Moment { now_ms: org.clock.now_ms(), jitter: org.clock.jitter() };
     let again = open.entry.rows.iter().map(|(seq, _)| {
         let tried = open.tried.get(seq).copied().unwrap_or_default();
-        (*seq, unknown(why, open.entry.rows.len(), tried, moment))
+        (*seq, end(why, open.entry.rows.len(), tried, moment))
     });
     Look::Ended(Ended { outcomes: again.collect(), received_ms: open.received_ms, limited: 0 })
 }

@@ -53,6 +53,8 @@ pub(super) struct OpenJob {
     pub reservation: Option<Reservation>,
     /// Times that it was looked at.
     pub looks: u32,
+    /// Times that its results could not be read.
+    pub unread: u32,
     /// How far it was when it was looked at last.
     pub progress: Progress,
 }
@@ -162,6 +164,7 @@ mod tests {
             priority: Priority::Live,
             reservation: None,
             looks: 0,
+            unread: 0,
             progress: Progress::new(UnixMs(1_000)),
         }
     }

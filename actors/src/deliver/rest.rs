@@ -4,19 +4,17 @@
 //! what to write (`writer`), what an answer means (`step`).
 //!
 //! Invariant: a change is in at most one call at a time; while it is, the store has it as taken.
+//! Invariant: a call goes on whatever the writer waits for, as it may hold what the writer waits for: a place among the org's
+//! calls, or the login.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, panic::resume_unwind, sync::Arc, time::Duration};
 
-use futures_util::{
-    StreamExt as _,
-    future::{FutureExt as _, LocalBoxFuture},
-    stream::FuturesUnordered,
-};
 use orgpipe_reconcile::{Operation, Row, route::COLLECTIONS_MAX};
 use orgpipe_salesforce::{
     limits::COLLECTION_RECORDS_MAX,
     rest::{RowResult, collections, upsert, versions},
 };
+use tokio::task::JoinSet;
 
 use super::{outgoing::Outgoing, resend::Way};
 use crate::{
@@ -59,7 +57,7 @@ pub(super) struct Unanswered {
 /// The calls under way.
 #[derive(Default)]
 pub(super) struct UnderWay {
-    calls: FuturesUnordered<LocalBoxFuture<'static, (u64, AnsweredWrite)>>,
+    calls: JoinSet<(u64, AnsweredWrite)>,
     unanswered: BTreeMap<u64, Unanswered>,
     last: u64,
 }
@@ -71,18 +69,23 @@ impl UnderWay {
         let (number, since) = (self.last, org.clock.monotonic());
         self.unanswered.insert(number, Unanswered { since, records: part.len() });
         let org = Arc::clone(org);
-        let call = async move {
+        self.calls.spawn_local(async move {
             let answer = send(&org, priority, &part).await;
             (number, AnsweredWrite { part, answer, since, priority })
-        };
-        self.calls.push(call.boxed_local());
+        });
     }
 
     /// The next answer, if one comes within this time.
     pub(super) async fn next(&mut self, patience: Duration) -> Option<AnsweredWrite> {
-        let (number, answered) = tokio::time::timeout(patience, self.calls.next()).await.ok()??;
-        self.unanswered.remove(&number);
-        Some(answered)
+        match tokio::time::timeout(patience, self.calls.join_next()).await.ok()?? {
+            Ok((number, answered)) => {
+                self.unanswered.remove(&number);
+                Some(answered)
+            }
+            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+            // The thread ends.
+            Err(_) => None,
+        }
     }
 
     /// Those that are not answered yet.

@@ -10,10 +10,14 @@
 //!
 //! Invariant: a change that was handed over is under way, has its end, or was put back.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use orgpipe_salesforce::error::ApiError;
-use orgpipe_store::{Seq, UnixMs};
+use orgpipe_store::{Outcome, Seq, UnixMs};
 
 use super::{
     commit::Commit,
@@ -28,6 +32,8 @@ use crate::{
     priority::Priority,
 };
 
+/// Changes of which it is remembered in memory when they were sent alone last.
+const ALONE_MAX: usize = 1_000;
 /// How long a call is waited for of which one before was not answered or refused whole.
 const SUSPECT_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -45,6 +51,8 @@ pub(super) struct Sender {
     org: Arc<OrgContext>,
     commit: Commit,
     under_way: UnderWay,
+    /// By sequence number: when a call of that change alone was made last that brought nothing (time since start).
+    alone: BTreeMap<Seq, Duration>,
     /// How large calls may be just now.
     pub pace: WritePace,
 }
@@ -52,7 +60,13 @@ pub(super) struct Sender {
 impl Sender {
     /// No call is under way.
     pub(super) fn new(org: Arc<OrgContext>, commit: Commit) -> Self {
-        Self { org, commit, under_way: UnderWay::default(), pace: WritePace::default() }
+        Self {
+            org,
+            commit,
+            under_way: UnderWay::default(),
+            alone: BTreeMap::new(),
+            pace: WritePace::default(),
+        }
     }
 
     /// Whether no call is without an answer.
@@ -142,7 +156,7 @@ impl Sender {
         let Some(target) = part.first().map(|change| change.entry.target.clone()) else { return Ok(()) };
         let slow = org.clock.monotonic().saturating_sub(since) >= SLOW;
         let reached = match &answer {
-            Err(error) if step::is_unanswered(error) => self.reached(since).await,
+            Err(error) if step::is_unanswered(error) => self.reached(since, &part).await,
             _ => Reached::Others,
         };
         if step::blames_schema(&answer) {
@@ -172,6 +186,11 @@ impl Sender {
             }
             waiting.push_front(part);
         }
+        for (seq, outcome) in &ends.outcomes {
+            if !matches!(outcome, Outcome::Retry { .. }) {
+                self.alone.remove(seq);
+            }
+        }
         if !ends.outcomes.is_empty() {
             self.commit.resolve(ends.outcomes, None, received_ms).await?;
         }
@@ -181,8 +200,16 @@ impl Sender {
     }
 
     /// Whom a call without an answer may be due to.
-    async fn reached(&self, since: Duration) -> Reached {
-        if self.pace.answered_since(since) {
+    async fn reached(&mut self, since: Duration, part: &[Outgoing]) -> Reached {
+        let mut before = since;
+        if let [change] = part {
+            if self.alone.len() >= ALONE_MAX {
+                self.alone.clear();
+            }
+            // What was answered since its own last try counts as well.
+            before = self.alone.insert(change.seq, since).unwrap_or(since);
+        }
+        if self.pace.answered_since(before) {
             return Reached::Others;
         }
         if rest::answers(&self.org).await { Reached::Org } else { Reached::Nobody }

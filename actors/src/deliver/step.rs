@@ -72,7 +72,9 @@ pub(super) fn is_unanswered(error: &StepError) -> bool {
     match error {
         StepError::Call(CallError::Transport { sent, .. }) => *sent,
         StepError::Call(CallError::Unreadable { .. }) => true,
-        StepError::Call(CallError::Refused(error)) => error.is_failure_inside() && !error.is_read_only(),
+        StepError::Call(CallError::Refused(error)) => {
+            (error.is_failure_inside() || error.is_of_something_between()) && !error.is_read_only()
+        }
         _ => false,
     }
 }
@@ -191,7 +193,14 @@ fn of_rows(part: Vec<Outgoing>, rows: Vec<RowResult>, known: Circumstances<'_>) 
             RowResult::Written { .. } => {
                 ends.outcomes.push((change.seq, outcome::written(&change.left_out)));
             }
-            RowResult::Failed(error) if leave_out(&mut change, &error, known) => again.push(change),
+            RowResult::Failed(error) if leave_out(&mut change, &error, known) => {
+                // Of a record that is there nothing may be left to write.
+                if change.entry.fields.is_empty() && change.entry.target_id.is_some() {
+                    ends.outcomes.push((change.seq, outcome::written(&change.left_out)));
+                } else {
+                    again.push(change);
+                }
+            }
             RowResult::Failed(error) => {
                 ends.note_wait(&error, sent);
                 let outcome = of_error(&error, sent, change.tried(), known.moment);

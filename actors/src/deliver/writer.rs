@@ -191,7 +191,10 @@ impl Writer {
             }
         }
         self.give_up(superseded).await?;
-        bulk::abort_lost(org, &jobs).await?;
+        // What it could not find it looks for again before the next job.
+        if let Err(error) = bulk::abort_lost(org, Priority::Live, &jobs).await {
+            tracing::warn!(org = org.id(), "it is not known whether a Bulk job was left open: {error}");
+        }
         Ok(jobs)
     }
 
@@ -360,8 +363,13 @@ impl Writer {
         let mut made = Made::All;
         for part in parts(outgoing, self.org.settings.limits, routes) {
             let mut by_rest = part.changes;
-            if part.carrier == Carrier::Bulk {
-                let jobs = self.jobs.get_or_insert_default();
+            let jobs = self.jobs.get_or_insert_default();
+            if part.carrier == Carrier::Bulk && jobs.len() >= JOBS_MAX && priority != Priority::Live {
+                // The parts before it have taken the last place.
+                made = Made::Some;
+                continue;
+            }
+            if part.carrier == Carrier::Bulk && jobs.len() < JOBS_MAX {
                 let opened = bulk::open(&self.org, priority, by_rest, jobs).await?;
                 for seq in opened.job.iter().flat_map(|job| job.changes.iter()) {
                     left.remove(seq);

@@ -12,6 +12,8 @@ pub(super) struct FakeJobs {
     end_first: bool,
     /// Aborts that were asked for.
     aborts: usize,
+    /// Nothing about jobs is answered but an error inside.
+    fails: bool,
 }
 
 #[derive(Debug)]
@@ -44,6 +46,11 @@ impl FakeJobs {
         self.end_first = true;
     }
 
+    /// From now on all that is asked about jobs fails inside.
+    pub(super) fn fail(&mut self) {
+        self.fails = true;
+    }
+
     /// Answers a call about jobs; none: it is about something else.
     pub(super) fn answer(&mut self, call: &Call) -> Option<AboutJobs> {
         let (_, path) = call.path.split_once("/jobs/ingest")?;
@@ -52,6 +59,10 @@ impl FakeJobs {
             body: Bytes::from(value.to_string()),
             written: Vec::new(),
         };
+        if self.fails {
+            let error = json!([{ "errorCode": "UNKNOWN_EXCEPTION", "message": "an unexpected error" }]);
+            return Some(json(500, error));
+        }
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         let number = |id: &&str| id.strip_prefix("750")?.parse::<usize>().ok();
         let place = parts.first().and_then(number);

@@ -57,6 +57,8 @@ struct State {
     /// Writes of at least so many records are done, and answered when nobody waits for it any more.
     silent_from: Option<usize>,
     jobs: FakeJobs,
+    /// What a gateway in between refuses, and how.
+    gateway: Option<(u16, Vec<&'static str>)>,
     /// A query that names one of these is refused.
     unaskable: BTreeSet<String>,
     /// Values that make a query's answer unreadable.
@@ -134,6 +136,12 @@ impl FakeOrg {
     /// What is known of its Bulk jobs.
     pub(super) fn jobs<T>(&self, what: impl FnOnce(&mut FakeJobs) -> T) -> T {
         what(&mut self.lock().jobs)
+    }
+
+    /// From now on a gateway in between answers this status, without a word of Salesforce's, to each write that names one of
+    /// these keys; with none of them to every call.
+    pub(super) fn gateway(&self, refused: Option<(u16, &[&'static str])>) {
+        self.lock().gateway = refused.map(|(status, keys)| (status, keys.to_vec()));
     }
 
     /// From now on each query that names this value is refused.
@@ -223,6 +231,15 @@ impl State {
     fn done(&mut self, call: &Call) -> Result<(u16, Bytes, bool), CallError> {
         if self.unreachable {
             return Err(CallError::Transport { text: "nobody answers".to_owned(), sent: false });
+        }
+        if let Some((status, keys)) = &self.gateway {
+            let body =
+                if let Body::Json(body) = &call.body { String::from_utf8_lossy(body) } else { "".into() };
+            let names =
+                |key: &&str| call.path.ends_with(&format!("/{key}")) || body.contains(&format!("\"{key}\""));
+            if keys.is_empty() || keys.iter().any(names) {
+                return Ok((*status, Bytes::from_static(b"<html><title>No</title></html>"), false));
+            }
         }
         if let Some(AboutJobs { status, body, written }) = self.jobs.answer(call) {
             for key in written {

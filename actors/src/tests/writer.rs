@@ -236,3 +236,77 @@ async fn five_jobs_that_hang_hold_up_no_live_record() {
     let counts = scene.through(150).await;
     assert_eq!((counts.written, counts.dead), (150, 0));
 }
+
+/// A call that is not answered may hold the only place among the org's calls: the writer never waits for what it holds.
+#[actix::test]
+async fn where_one_call_at_a_time_is_made_one_that_is_not_answered_stops_nothing() {
+    let scene = Scene::with(|settings| settings.limits.concurrent_max = 1, Failpoints::default());
+    scene.org.answers_late_from(1);
+    let writer = WriterActor::new(scene.context.clone()).start();
+    for key in ["K1", "K2", "K3"] {
+        writer.send(Decided(decide(&scene, &[key]).await)).await.expect("it lives");
+        tokio::time::sleep(Duration::from_secs(8)).await;
+    }
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    scene.org.answers_late_from(2);
+    let counts = scene.through(3).await;
+    assert_eq!((counts.written, counts.dead), (3, 0));
+    assert!(scene.passed() < Duration::from_mins(20), "{:?}", scene.passed());
+}
+
+/// Something in between that dislikes one record says so without a word of Salesforce's.
+#[actix::test]
+async fn a_record_that_a_gateway_refuses_is_one_letter_and_holds_up_no_neighbour() {
+    for status in [400, 403, 405, 413, 503] {
+        let scene = Scene::new();
+        scene.org.gateway(Some((status, &["K7"])));
+        let writer = WriterActor::new(scene.context.clone()).start();
+        let settled = decide_all(&scene, Lane::Live, &keys("K", 7)).await;
+        writer.send(Decided(settled)).await.expect("it lives");
+        writer.send(Decided(decide(&scene, &["K7", "K8"]).await)).await.expect("it lives");
+        // Others are written now and then: only beside them can it be this record's fault.
+        for n in 0..60 {
+            writer.send(Decided(decide(&scene, &[&format!("L{n}")]).await)).await.expect("it lives");
+            tokio::time::sleep(Duration::from_mins(2)).await;
+            assert!(scene.org.target(&format!("L{n}")).is_some(), "{status}: {n} waits");
+        }
+        assert!((0..9).filter(|n| *n != 7).all(|n| scene.org.target(&format!("K{n}")).is_some()), "{status}");
+        let counts = scene.counts().await;
+        assert_eq!((counts.written, counts.dead, counts.open()), (68, 1, 0), "{status}");
+        tokio::time::resume();
+    }
+}
+
+#[actix::test]
+async fn a_gateway_that_refuses_everything_for_hours_costs_nobody_a_letter() {
+    for status in [403, 405, 413, 503] {
+        let scene = Scene::new();
+        let writer = WriterActor::new(scene.context.clone()).start();
+        writer.send(Decided(decide(&scene, &["K0"]).await)).await.expect("it lives");
+        scene.through(1).await;
+        scene.org.gateway(Some((status, &[])));
+        let settled = decide_all(&scene, Lane::Live, &keys("L", 30)).await;
+        writer.send(Decided(settled)).await.expect("it lives");
+        tokio::time::sleep(Duration::from_hours(5)).await;
+        assert_eq!(scene.counts().await.dead, 0, "{status}");
+        scene.org.gateway(None);
+        let counts = scene.through(31).await;
+        assert_eq!((counts.written, counts.dead), (31, 0), "{status}");
+        tokio::time::resume();
+    }
+}
+
+/// The Bulk API fails and nothing else does: its records go by REST.
+#[actix::test]
+async fn where_only_the_bulk_api_fails_its_records_go_by_rest() {
+    let scene = Scene::with(|settings| settings.limits.bulk_from = 10, Failpoints::default());
+    scene.org.jobs(FakeJobs::fail);
+    let writer = WriterActor::new(scene.context.clone()).start();
+    for (lane, beginning) in [(Lane::Live, "L"), (Lane::Refresh, "R")] {
+        let settled = decide_all(&scene, lane, &keys(beginning, 30)).await;
+        writer.send(Decided(settled)).await.expect("it lives");
+    }
+    let counts = scene.through(60).await;
+    assert_eq!((counts.written, counts.dead), (60, 0));
+    assert!(scene.passed() < Duration::from_mins(1), "{:?}", scene.passed());
+}

@@ -64,7 +64,8 @@ impl ApiError {
         let names = object.get("fields").and_then(Value::as_array);
         let fields = names.into_iter().flatten().filter_map(Value::as_str).map(one_line).collect();
         let code = code.filter(|code| !code.trim().is_empty()).map_or_else(|| http_code(status), shorten);
-        Some(Self { status, code, message: shorten(message.unwrap_or_default()), fields })
+        let message = shorten(without_statement(message.unwrap_or_default()));
+        Some(Self { status, code, message, fields })
     }
 
     /// Reads an error given as one text: `CODE:message:fields --` of a record in a Bulk result file, or
@@ -161,6 +162,13 @@ pub(crate) fn is_http_code(status: u16, code: &str) -> bool {
 
 fn http_code(status: u16) -> String {
     format!("HTTP_{status}")
+}
+
+/// The text without the part of a statement that stands in front of it, as that holds the values that were asked for
+/// (SOQLDOC, "MALFORMED_QUERY": the place is told in a line `ERROR at Row:1:Column:11`).
+fn without_statement(message: &str) -> &str {
+    let behind = message.split_once("ERROR at Row:").and_then(|(_, place)| place.split_once('\n'));
+    behind.map_or(message, |(_, what)| what)
 }
 
 fn shorten(text: &str) -> String {

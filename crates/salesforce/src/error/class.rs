@@ -242,6 +242,17 @@ impl ApiError {
         })
     }
 
+    /// True if no code of Salesforce's is given where something between here and Salesforce may have answered, perhaps because
+    /// of what was in the request: a gateway or a filter. Not so a login page, a path that nobody knows, and too many requests.
+    pub fn is_of_something_between(&self) -> bool {
+        self.is_without_code()
+            && self.status != 429
+            && matches!(
+                self.class_by_status(),
+                ErrorClass::Org | ErrorClass::Bug | ErrorClass::Transient | ErrorClass::Record
+            )
+    }
+
     /// True if the API as such is closed to the user or to the whole org, whatever is asked.
     pub fn is_api_closed(&self) -> bool {
         ["APIDISABLEDFORORG", "APICURRENTLYDISABLED"].contains(&self.plain_code().as_str())

@@ -234,3 +234,11 @@ fn a_refused_field_is_one_that_was_sent_and_whose_value_was_judged() {
         assert_eq!(found, expected);
     }
 }
+
+#[test]
+fn what_salesforce_quotes_of_a_statement_is_not_kept() {
+    let text = "\nFROM T WHERE K__c IN ('secret value' FOO\n                       ^\nERROR at Row:1:Column:41\nunexpected token: 'FOO'";
+    let error =
+        ApiError::from_json(400, &serde_json::json!({ "errorCode": "MALFORMED_QUERY", "message": text }));
+    assert_eq!(error.expect("an error").message, "unexpected token: 'FOO'");
+}

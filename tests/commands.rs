@@ -1,4 +1,4 @@
-//! What an operator orders while the service runs, by the command line: pause, resume, restart, drain, replay.
+//! Commands of an operator while the service runs: pause, resume, restart, drain, replay.
 
 mod support;
 
