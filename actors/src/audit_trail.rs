@@ -7,7 +7,7 @@
 //! and nothing else to whoever does not have the data directory.
 
 use aws_lc_rs::hmac;
-use orgpipe_store::TRAIL_BYTES_MAX;
+use orgpipe_store::{TRAIL_BYTES_MAX, UnixMs};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -82,9 +82,9 @@ pub(crate) struct Answered {
     /// Of what was answered about the record.
     #[serde(rename = "h")]
     pub hash: String,
-    /// When, Unix milliseconds.
+    /// When.
     #[serde(rename = "t")]
-    pub at_ms: u64,
+    pub at_ms: UnixMs,
     /// `parent-id` of the call's `traceparent`: the vendor's own log may have it.
     #[serde(rename = "p")]
     pub parent: String,

@@ -3,16 +3,17 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeZone, Utc};
+use orgpipe_store::UnixMs;
 use tokio::time::Instant;
 
 /// Reads the machine's clocks; in tests on virtual time, the time that the test runs on.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     started: Instant,
-    /// Unix time at the start, milliseconds, for a clock that is not the machine's.
+    /// What time it was at the start, for a clock that is not the machine's.
     #[cfg(test)]
-    started_ms: Option<u64>,
+    started_ms: Option<UnixMs>,
 }
 
 impl Clock {
@@ -25,25 +26,24 @@ impl Clock {
         }
     }
 
-    /// A clock that begins at this Unix time, milliseconds, and goes on with the test's virtual time.
+    /// A clock that begins at this time and goes on with the test's virtual time.
     #[cfg(test)]
-    pub(crate) fn virtual_from(started_ms: u64) -> Self {
+    pub(crate) fn virtual_from(started_ms: UnixMs) -> Self {
         Self { started: Instant::now(), started_ms: Some(started_ms) }
     }
 
-    /// Unix time in milliseconds.
-    pub fn now_ms(&self) -> u64 {
+    /// What time it is.
+    pub fn now_ms(&self) -> UnixMs {
         #[cfg(test)]
         if let Some(started_ms) = self.started_ms {
-            return started_ms + u64::try_from(self.monotonic().as_millis()).unwrap_or(u64::MAX);
+            return started_ms.saturating_add(self.monotonic());
         }
-        u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis())
-            .unwrap_or(u64::MAX)
+        UnixMs::EPOCH.saturating_add(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
     }
 
     /// Unix time in seconds.
     pub fn now_secs(&self) -> i64 {
-        i64::try_from(self.now_ms() / 1000).unwrap_or(i64::MAX)
+        secs(self.now_ms())
     }
 
     /// Time since `start`, never going back.
@@ -71,14 +71,24 @@ impl governor::clock::Clock for Clock {
     }
 }
 
-/// A time as Salesforce answers it, `2026-01-31T10:00:00.000+0000`, in Unix milliseconds.
-pub(crate) fn instant_ms(text: &str) -> Option<u64> {
+/// A time as Salesforce answers it, `2026-01-31T10:00:00.000+0000`.
+pub(crate) fn instant_ms(text: &str) -> Option<UnixMs> {
     let zoned = DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%#z")
         .or_else(|_| DateTime::parse_from_rfc3339(text));
-    u64::try_from(zoned.ok()?.timestamp_millis()).ok()
+    moment(&zoned.ok()?)
 }
 
-/// Unix milliseconds as a time.
-pub(crate) fn time(unix_ms: u64) -> DateTime<Utc> {
-    DateTime::from_timestamp_millis(i64::try_from(unix_ms).unwrap_or(i64::MAX)).unwrap_or_default()
+/// A moment of chrono's; none before 1970.
+pub(crate) fn moment<Z: TimeZone>(time: &DateTime<Z>) -> Option<UnixMs> {
+    u64::try_from(time.timestamp_millis()).ok().map(UnixMs)
+}
+
+/// A moment in Unix seconds.
+pub(crate) fn secs(at: UnixMs) -> i64 {
+    i64::try_from(at.0 / 1_000).unwrap_or(i64::MAX)
+}
+
+/// A moment for chrono.
+pub(crate) fn time(at: UnixMs) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(i64::try_from(at.0).unwrap_or(i64::MAX)).unwrap_or_default()
 }

@@ -9,7 +9,7 @@
 
 mod again;
 
-use orgpipe_store::{DeadLetter, End, LedgerRow, Retry, StoreError};
+use orgpipe_store::{DeadLetter, End, LedgerRow, Retry, Seq, StoreError, UnixMs};
 use serde::Serialize;
 
 use self::again::again;
@@ -35,14 +35,14 @@ pub enum DeadLetterAction {
 /// A command that was carried out for one record of a dead letter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DeadLetterCommand {
-    /// When, Unix milliseconds.
-    pub at_ms: u64,
+    /// When.
+    pub at_ms: UnixMs,
     /// Who gave it, as they said.
     pub by: String,
     /// What it was.
     pub act: DeadLetterAction,
     /// Number of the dead letter.
-    pub letter: u64,
+    pub letter: Seq,
     /// The record that was asked for.
     pub record: String,
     /// What would have been written; empty if it ended before that was known.
@@ -53,8 +53,10 @@ pub struct DeadLetterCommand {
 
 impl From<LedgerRow> for DeadLetterCommand {
     fn from(row: LedgerRow) -> Self {
-        let LedgerRow { subject, end, ended_ms: at_ms, seq: letter, target, key, by, .. } = row;
+        let LedgerRow { subject, end, ended_ms: at_ms, seq, target, key, by, .. } = row;
         let act = if end == End::Retried { DeadLetterAction::Retry } else { DeadLetterAction::Discard };
+        // Such a row always has the letter's number.
+        let letter = seq.unwrap_or(Seq::MIN);
         Self { at_ms, by, act, letter, record: subject.record, target, key }
     }
 }
@@ -65,7 +67,7 @@ pub struct DeadLetterFilter {
     /// Only those whose reason contains this text, whatever its case.
     pub reason: Option<String>,
     /// Only those with numbers below this one.
-    pub before: Option<u64>,
+    pub before: Option<Seq>,
     /// At most so many, the newest; never more than [`ACTED_ON_MAX`].
     pub limit: usize,
 }
@@ -81,11 +83,11 @@ impl DeadLetterFilter {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ActedOn {
     /// Numbers of the dead letters that are gone by it.
-    pub done: Vec<u64>,
+    pub done: Vec<Seq>,
     /// Numbers of those that stay, and why.
-    pub refused: Vec<(u64, String)>,
+    pub refused: Vec<(Seq, String)>,
     /// Where to go on, as `before`, if the command took all that it may.
-    pub before: Option<u64>,
+    pub before: Option<Seq>,
 }
 
 /// Why a command about a dead letter was not carried out.
@@ -100,7 +102,7 @@ pub enum DeadLetterError {
         /// The org.
         org: String,
         /// The number.
-        number: u64,
+        number: Seq,
     },
     /// Nothing can be asked for in its place.
     #[error("dead letter {number} of org `{org}` cannot be retried: {reason}")]
@@ -108,7 +110,7 @@ pub enum DeadLetterError {
         /// The org.
         org: String,
         /// Its number.
-        number: u64,
+        number: Seq,
         /// Why it cannot be retried.
         reason: String,
         /// What to do about it.
@@ -152,7 +154,7 @@ impl Service {
         filter: &DeadLetterFilter,
     ) -> Result<Vec<DeadLetter>, DeadLetterError> {
         let org = self.known(id)?;
-        let (limit, mut before) = (filter.limit.min(ACTED_ON_MAX), filter.before.unwrap_or(u64::MAX));
+        let (limit, mut before) = (filter.limit.min(ACTED_ON_MAX), filter.before.unwrap_or(Seq::MAX));
         let mut letters = Vec::new();
         while letters.len() < limit {
             let page = org.store.dead_letters(before, PAGE).await?;
@@ -165,7 +167,7 @@ impl Service {
     }
 
     /// One dead letter of an org.
-    pub async fn dead_letter(&self, id: &str, number: u64) -> Result<DeadLetter, DeadLetterError> {
+    pub async fn dead_letter(&self, id: &str, number: Seq) -> Result<DeadLetter, DeadLetterError> {
         let org = self.known(id)?;
         Ok(org.store.dead_letter(number).await?)
     }
@@ -185,7 +187,7 @@ impl Service {
     pub async fn act_on_dead_letter(
         &self,
         id: &str,
-        number: u64,
+        number: Seq,
         act: DeadLetterAction,
         by: &str,
     ) -> Result<(), DeadLetterError> {
@@ -250,7 +252,7 @@ impl Service {
         }
         tracing::info!(
             org = id,
-            letter = number,
+            letter = number.0,
             records = letter.records(),
             by,
             "dead letter: {act:?} by an operator"
@@ -274,7 +276,17 @@ mod tests {
     fn letters_are_chosen_by_their_reason_whatever_its_case() {
         let (target, key, reason, hint) = (String::new(), "key".into(), "Why it Ended".into(), String::new());
         let (subjects, body) = (Vec::new(), Vec::new());
-        let letter = DeadLetter { seq: 9, at_ms: 5, subjects, target, key, reason, hint, attempts: 0, body };
+        let letter = DeadLetter {
+            seq: Seq(9),
+            at_ms: UnixMs(5),
+            subjects,
+            target,
+            key,
+            reason,
+            hint,
+            attempts: 0,
+            body,
+        };
         for (reason, taken) in [(None, true), (Some("it ended"), true), (Some("other"), false)] {
             let filter =
                 DeadLetterFilter { reason: reason.map(str::to_owned), ..DeadLetterFilter::default() };

@@ -3,13 +3,13 @@
 //! Here: reading the ledger and what is still open, and telling it in sentences. Not here: what leaves the trail
 //! (`decide`, `deliver`), its form (`audit_trail`), how it is printed (`src/commands/explain.rs`).
 
-use chrono::DateTime;
 use orgpipe_reconcile::id;
-use orgpipe_store::{Change, End, Lane, LedgerRow, Request, StoreError, Subject};
+use orgpipe_store::{Change, End, Lane, LedgerRow, Request, Seq, StoreError, Subject, UnixMs};
 use serde::Serialize;
 
 use crate::{
     audit_trail::{AuditTrail, FieldDiff, Found, Nothing, SharedWith},
+    clock::time,
     org::{context::OrgContext, writes::BulkJobStatus},
     queue_entry::{Origin, RequestEntry, unpack},
 };
@@ -39,10 +39,10 @@ pub struct Story {
 pub struct Chapter {
     /// What it came to.
     pub fate: Fate,
-    /// When it was asked for, Unix milliseconds.
-    pub asked_ms: u64,
-    /// When it ended, Unix milliseconds; none while it is open.
-    pub ended_ms: Option<u64>,
+    /// When it was asked for.
+    pub asked_ms: UnixMs,
+    /// When it ended; none while it is open.
+    pub ended_ms: Option<UnixMs>,
     /// How often it was asked for; 0 if that is counted in another chapter of the same time.
     pub records: u32,
     /// Name of the sync.
@@ -53,8 +53,8 @@ pub struct Chapter {
     pub target: String,
     /// External ID of the record of the target; as `target`.
     pub key: String,
-    /// Number of the change or dead letter; 0 if there was none.
-    pub number: u64,
+    /// Number of the request, the change or the dead letter; [`Seq::MIN`], which is 0, if there was none of them.
+    pub number: Seq,
     /// The story, in sentences.
     pub story: Vec<String>,
 }
@@ -112,9 +112,11 @@ pub(crate) async fn story(org: &OrgContext, record: &str, limit: usize) -> Resul
     open.extend(head.iter().filter_map(|request| asked_later(request, &record)));
     let mut ended = Vec::with_capacity(rows.len());
     for row in &rows {
-        let hint = match row.end {
+        let hint = match row.seq {
             // Letters make room for newer ones; the row then stands alone.
-            End::Dead => org.store.dead_letter(row.seq).await.map(|letter| letter.hint).ok(),
+            Some(seq) if row.end == End::Dead => {
+                org.store.dead_letter(seq).await.map(|letter| letter.hint).ok()
+            }
             _ => None,
         };
         ended.push(told(row, hint.as_deref().unwrap_or_default()));
@@ -176,10 +178,10 @@ fn in_job(job: &BulkJobStatus) -> Option<String> {
 /// What has ended.
 fn told(row: &LedgerRow, hint: &str) -> Chapter {
     let fate = Fate::from(row.end);
-    let mut chapter = begun(&row.subject, fate, &row.target, &row.key, row.seq);
+    let number = row.seq.unwrap_or(Seq::MIN);
+    let mut chapter = begun(&row.subject, fate, &row.target, &row.key, number);
     chapter.ended_ms = Some(row.ended_ms);
     let (tries, at) = (times(row.tries), time_text(row.ended_ms));
-    let number = row.seq;
     let last = match row.end {
         End::Written if row.tries > 1 => {
             format!("Written at {at} by {}, change {number}, after {tries}: {}.", row.by, row.reason)
@@ -206,7 +208,7 @@ fn told(row: &LedgerRow, hint: &str) -> Chapter {
 }
 
 /// What the trail tells, up to what is to be written.
-fn begun(subject: &Subject, fate: Fate, target: &str, key: &str, number: u64) -> Chapter {
+fn begun(subject: &Subject, fate: Fate, target: &str, key: &str, number: Seq) -> Chapter {
     let mut chapter = Chapter {
         fate,
         asked_ms: subject.asked_ms,
@@ -319,7 +321,7 @@ fn shared_key(shared: &SharedWith, fate: Fate) -> String {
     }
 }
 
-fn asked(trail: &AuditTrail, asked_ms: u64) -> String {
+fn asked(trail: &AuditTrail, asked_ms: UnixMs) -> String {
     let AuditTrail { sync, origin, event_id, correlation_id, .. } = trail;
     let by = match origin {
         Origin::Live => "event",
@@ -345,10 +347,8 @@ fn field(FieldDiff(name, before, after): &FieldDiff) -> String {
     }
 }
 
-fn time_text(unix_ms: u64) -> String {
-    let time =
-        DateTime::from_timestamp_millis(i64::try_from(unix_ms).unwrap_or(i64::MAX)).unwrap_or_default();
-    time.format("%Y-%m-%d %H:%M:%S%.3f UTC").to_string()
+fn time_text(at: UnixMs) -> String {
+    time(at).format("%Y-%m-%d %H:%M:%S%.3f UTC").to_string()
 }
 
 fn times(tries: u32) -> String {
@@ -362,17 +362,18 @@ mod tests {
 
     fn trail() -> AuditTrail {
         let mut trail = AuditTrail::new("accounts", Origin::Live, "uuid-1", Some("join"));
-        trail.answer = Some(Answered { hash: "abcdef012345".into(), at_ms: 2_000, parent: "00f0".into() });
+        trail.answer =
+            Some(Answered { hash: "abcdef012345".into(), at_ms: UnixMs(2_000), parent: "00f0".into() });
         trail
     }
 
     fn row(end: End, trail: AuditTrail, reason: &str, tries: u32) -> LedgerRow {
         let target = if tries > 0 { "Enrichment__c" } else { "" };
         LedgerRow {
-            subject: Subject { record: "001".into(), units: 1, asked_ms: 1_000, trail: trail.pack() },
+            subject: Subject { record: "001".into(), units: 1, asked_ms: UnixMs(1_000), trail: trail.pack() },
             end,
-            ended_ms: 3_000,
-            seq: 7,
+            ended_ms: UnixMs(3_000),
+            seq: Some(Seq(7)),
             tries,
             target: target.into(),
             key: if tries > 0 { "k1".into() } else { String::new() },

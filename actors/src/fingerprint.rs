@@ -20,9 +20,10 @@
 //!
 //! Invariant: no value is in it, only hashes under the org's key.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use orgpipe_reconcile::{Row, id, row};
+use orgpipe_store::UnixMs;
 use serde_json::Value;
 
 use crate::{
@@ -36,7 +37,7 @@ pub(crate) const CHANGED_BY: &str = "LastModifiedById";
 pub(crate) const CHANGED_AT: &str = "LastModifiedDate";
 
 /// What runs behind a write, still as our user, may take so long; and so far may clocks be apart.
-const AFTERWARDS_MS: u64 = 5 * 60_000;
+const AFTERWARDS: Duration = Duration::from_mins(5);
 /// Fields that are remembered of a record: as many as an object can have.
 const FIELDS_MAX: usize = 800;
 
@@ -73,7 +74,7 @@ impl RecordLook<'_> {
     fn is_ours(&self, written_secs: u32) -> bool {
         let by = row::get(self.row, CHANGED_BY).and_then(Value::as_str).and_then(id::canonical);
         let at = row::get(self.row, CHANGED_AT).and_then(Value::as_str).and_then(instant_ms);
-        let until = u64::from(written_secs) * 1_000 + AFTERWARDS_MS;
+        let until = UnixMs(u64::from(written_secs) * 1_000).saturating_add(AFTERWARDS);
         by.is_some() && by == id::canonical(self.user) && at.is_none_or(|at| at <= until)
     }
 }
@@ -127,9 +128,9 @@ impl Fingerprint {
         self
     }
 
-    /// The write is known to have ended, Unix milliseconds by the org's clock.
-    pub(crate) fn written(mut self, at_ms: u64) -> Self {
-        self.written_secs = u32::try_from(at_ms / 1_000).unwrap_or(u32::MAX);
+    /// The write is known to have ended by the org's clock.
+    pub(crate) fn written(mut self, at_ms: UnixMs) -> Self {
+        self.written_secs = u32::try_from(at_ms.0 / 1_000).unwrap_or(u32::MAX);
         self
     }
 
@@ -207,7 +208,7 @@ mod tests {
     const US: &str = "005000000000001AAA";
     const SOMEBODY: &str = "005000000000002AAA";
     /// When our write had ended.
-    const NOON_MS: u64 = 1_772_366_400_000;
+    const NOON_MS: UnixMs = UnixMs(1_772_366_400_000);
 
     fn object(value: Value) -> Row {
         match value {

@@ -7,6 +7,7 @@
 //! Invariant: an entry that an older version wrote is read as what it meant then.
 
 use orgpipe_reconcile::Operation;
+use orgpipe_store::{Seq, UnixMs};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -48,8 +49,8 @@ pub(crate) struct RequestEntry {
     /// The event's own correlation ID, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<String>,
-    /// When it came, Unix milliseconds.
-    pub received_ms: u64,
+    /// When it came.
+    pub received_ms: UnixMs,
 }
 
 /// An event that could not be read, as a dead letter keeps it.
@@ -97,8 +98,8 @@ pub(crate) struct ChangeEntry {
     /// The gap in the events that it helps to recover.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gap: Option<String>,
-    /// When its request came, Unix milliseconds.
-    pub received_ms: u64,
+    /// When its request came.
+    pub received_ms: UnixMs,
 }
 
 /// What became of the records of a gap that is being recovered, counted in the commits that decide them.
@@ -138,11 +139,11 @@ pub(crate) struct JobEntry {
     /// What is done to the records.
     #[serde(default)]
     pub operation: Operation,
-    /// When it was created, Unix milliseconds; 0 if an earlier version created it.
-    #[serde(default)]
-    pub opened_ms: u64,
+    /// When it was created; none if an earlier version created it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened_ms: Option<UnixMs>,
     /// Sequence number and key of each uploaded row, in order.
-    pub rows: Vec<(u64, String)>,
+    pub rows: Vec<(Seq, String)>,
     /// The fields in the file; none if it was opened by a version that did not store them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fields: Option<Vec<String>>,

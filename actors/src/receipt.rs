@@ -3,6 +3,7 @@
 //! Here: the reasons and the receipt as they are stored, posted and shown. Not here: how a gap is read again
 //! (`capture/gap_recovery.rs`), posting (`vendor/webhook.rs`).
 
+use orgpipe_store::UnixMs;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::time;
@@ -46,12 +47,12 @@ pub struct Receipt {
     pub reason: GapReason,
     /// On which channels.
     pub channels: Vec<String>,
-    /// Events may be missing from then on, Unix milliseconds by the org's clock; none = from the beginning, so all records were checked.
-    pub from_ms: Option<u64>,
+    /// Events may be missing from then on by the org's clock; none = from the beginning, so all records were checked.
+    pub from_ms: Option<UnixMs>,
     /// Until then, when it was seen, by the same clock; later events were heard.
-    pub to_ms: u64,
-    /// When the last record was through, Unix milliseconds.
-    pub closed_ms: u64,
+    pub to_ms: UnixMs,
+    /// When the last record was through.
+    pub closed_ms: UnixMs,
     /// Records read and compared.
     pub checked: u64,
     /// Of them: the org held the right values already.
@@ -95,9 +96,9 @@ mod tests {
             id: "r".into(),
             reason: GapReason::PastRetention,
             channels: vec!["/event/A__e".into()],
-            from_ms: Some(0),
-            to_ms: 60_000,
-            closed_ms: 61_000,
+            from_ms: Some(UnixMs(0)),
+            to_ms: UnixMs(60_000),
+            closed_ms: UnixMs(61_000),
             checked: 1_312,
             unchanged: 1_290,
             no_data: 4,

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use backoff::{ExponentialBackoff, backoff::Backoff};
+use orgpipe_store::UnixMs;
 
 /// Growing waits with full jitter: the n-th is between nothing and `first × 2ⁿ`, at most `cap`.
 ///
@@ -42,10 +43,9 @@ impl Delays {
 /// Longest time between two looks whether paused work may go on; what it waits for may come early.
 const PAUSE_MAX: Duration = Duration::from_mins(1);
 
-/// The wait of work that may go on at a known time, Unix milliseconds, but at least `wait`.
-pub(crate) fn until(again_at_ms: Option<u64>, now_ms: u64, wait: Duration) -> Duration {
-    let pause =
-        again_at_ms.map_or(Duration::ZERO, |at_ms| Duration::from_millis(at_ms.saturating_sub(now_ms)));
+/// The wait of work that may go on at a known time, but at least `wait`.
+pub(crate) fn until(again_at_ms: Option<UnixMs>, now_ms: UnixMs, wait: Duration) -> Duration {
+    let pause = again_at_ms.map_or(Duration::ZERO, |at_ms| at_ms.since(now_ms));
     wait.max(pause.min(PAUSE_MAX))
 }
 
@@ -73,7 +73,8 @@ mod tests {
 
     #[test]
     fn paused_work_looks_once_a_minute() {
-        let wait = |at_ms| until(at_ms, 1_000, Duration::from_secs(2)).as_secs();
+        let wait =
+            |at_ms: Option<u64>| until(at_ms.map(UnixMs), UnixMs(1_000), Duration::from_secs(2)).as_secs();
         assert_eq!([wait(None), wait(Some(500)), wait(Some(11_000)), wait(Some(9_000_000))], [2, 2, 10, 60]);
     }
 

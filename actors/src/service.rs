@@ -13,7 +13,7 @@ use std::{sync::Arc, thread, time::Duration};
 use actix::Addr;
 use actix_rt::{Arbiter, ArbiterHandle};
 use orgpipe_salesforce::{failure::CallError, http::HttpClient, rest::query, soql::Select};
-use orgpipe_store::{Counts, Durability, Options, Reads, Room, Store, StoreError};
+use orgpipe_store::{Counts, Durability, Options, Reads, Room, Store, StoreError, UnixMs};
 use serde::Serialize;
 use tokio::sync::{Mutex, Semaphore, watch};
 
@@ -171,7 +171,7 @@ pub struct Service {
     orgs: Arc<Directory>,
     in_force: Arc<Mutex<InForce>>,
     clock: Clock,
-    started_ms: u64,
+    started_ms: UnixMs,
     doctors: Arc<Semaphore>,
     http: HttpClient,
 }
@@ -361,7 +361,7 @@ impl Service {
     /// Takes nothing new in, finishes what is open, then pauses; at the latest after `patience`.
     pub async fn drain_org(&self, id: &str, patience: Duration) -> Result<(), OrgError> {
         let until_ms = self.known(id)?.clock.now_ms();
-        let until_ms = until_ms.saturating_add(u64::try_from(patience.as_millis()).unwrap_or(u64::MAX));
+        let until_ms = until_ms.saturating_add(patience);
         self.command(id, true, OrgCommand::DesiredState(DesiredState::Drain { until_ms })).await
     }
 

@@ -10,6 +10,7 @@ use actix_web::{
     web::{Data, Path, Query},
 };
 use orgpipe_actors::{ACTED_ON_MAX, DeadLetterAction, DeadLetterError, DeadLetterFilter, Service};
+use orgpipe_store::Seq;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -60,7 +61,7 @@ pub(super) struct ManyQuery {
 
 pub(super) async fn list(service: Data<Service>, org: Path<String>, query: Query<ListQuery>) -> HttpResponse {
     let ListQuery { reason, before, limit } = query.into_inner();
-    let filter = DeadLetterFilter { reason, before, limit: limit.unwrap_or(LIMIT) };
+    let filter = DeadLetterFilter { reason, before: before.map(Seq), limit: limit.unwrap_or(LIMIT) };
     match service.dead_letters(&org, &filter).await {
         Ok(letters) => {
             let letters: Vec<Value> = letters
@@ -85,7 +86,7 @@ pub(super) async fn show(
     query: Query<ShowQuery>,
 ) -> HttpResponse {
     let (org, number) = place.into_inner();
-    match service.dead_letter(&org, number).await {
+    match service.dead_letter(&org, Seq(number)).await {
         Ok(letter) => {
             let subjects: Vec<Value> = letter
                 .subjects
@@ -142,7 +143,7 @@ async fn one(
     act: DeadLetterAction,
 ) -> HttpResponse {
     let by = query.by.as_deref().unwrap_or(NOBODY);
-    match service.act_on_dead_letter(&org, number, act, by).await {
+    match service.act_on_dead_letter(&org, Seq(number), act, by).await {
         Ok(()) => HttpResponse::Accepted().json(json!({ "org": org, "done": [number], "refused": [] })),
         Err(error) => problem(&error),
     }
@@ -171,7 +172,7 @@ async fn many(service: &Service, org: &str, query: ManyQuery, act: DeadLetterAct
         let body = json!({ "error": "it is not said which dead letters are meant", "hint": hint });
         return HttpResponse::build(StatusCode::BAD_REQUEST).json(body);
     }
-    let filter = DeadLetterFilter { reason, before, limit: limit.unwrap_or(ACTED_ON_MAX) };
+    let filter = DeadLetterFilter { reason, before: before.map(Seq), limit: limit.unwrap_or(ACTED_ON_MAX) };
     match service.act_on_dead_letters(org, &filter, act, by.as_deref().unwrap_or(NOBODY)).await {
         Ok(acted) => {
             let refused: Vec<Value> = acted

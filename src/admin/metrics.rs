@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 
 use actix_web::{HttpResponse, web::Data};
 use orgpipe_actors::{OrgView, RoomView, Service, State, ThreadStatus};
-use orgpipe_store::{Read, Reads};
+use orgpipe_store::{Read, Reads, UnixMs};
 use prometheus_client::{
     encoding::text::encode,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -134,7 +134,7 @@ impl Metrics {
                 set(&max, &of(org), number(usage.1));
             }
             set_millis(&lag, &of(org), status.last_lag_ms);
-            set_millis(&written, &of(org), status.last_written_ms);
+            set_time(&written, &of(org), status.last_written_ms);
         }
     }
 
@@ -178,7 +178,7 @@ impl Metrics {
             for (class, count) in &subscription.faults {
                 add(&faults, &with(org, "class", class), *count);
             }
-            set_millis(&replied, &of(org), subscription.last_reply_ms);
+            set_time(&replied, &of(org), subscription.last_reply_ms);
         }
     }
 
@@ -210,7 +210,7 @@ impl Metrics {
                 set(&up, &labels, if channel.state == State::Running { 1.0 } else { 0.0 });
                 add(&events, &labels, channel.events);
                 add(&gaps, &labels, channel.gaps);
-                set_millis(&last, &labels, channel.last_event_ms);
+                set_time(&last, &labels, channel.last_event_ms);
                 if let Some(secs) = channel.position_age_secs {
                     set(&age, &labels, number(secs));
                 }
@@ -234,6 +234,10 @@ fn add(family: &Counters, labels: &Labels, count: u64) {
 
 fn set(family: &Gauges, labels: &Labels, value: f64) {
     family.get_or_create_owned(labels).set(value);
+}
+
+fn set_time(family: &Gauges, labels: &Labels, at: Option<UnixMs>) {
+    set_millis(family, labels, at.map(|at| at.0));
 }
 
 fn set_millis(family: &Gauges, labels: &Labels, millis: Option<u64>) {

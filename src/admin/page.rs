@@ -9,9 +9,11 @@ use actix_web::{
     web::{Data, Path},
 };
 use askama::Template;
+use chrono::{DateTime, Utc};
 use orgpipe_actors::{
     ChannelStatus, Left, OrgView, Part, Quarantined, Reading, Receipt, Service, State, Warning,
 };
+use orgpipe_store::UnixMs;
 
 use super::{names, orgs::problem};
 
@@ -198,7 +200,7 @@ fn gap_notes(org: &OrgView) -> Vec<String> {
 /// What the doctor said the last time.
 fn doctor_note(org: &OrgView) -> Vec<String> {
     let note = org.status.doctor.as_ref().map(|examined| {
-        let at = i64::try_from(examined.at_ms).ok().and_then(chrono::DateTime::from_timestamp_millis);
+        let at = utc(examined.at_ms);
         let at = at.map(|at| at.format("%Y-%m-%d %H:%M").to_string()).unwrap_or_default();
         format!("examined {at} UTC: {}. POST /api/v1/orgs/{}/doctor tells all.", examined.note, org.id)
     });
@@ -231,15 +233,19 @@ fn channel_note(name: &str, channel: &ChannelStatus) -> String {
     note
 }
 
+fn utc(at: UnixMs) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_millis(i64::try_from(at.0).ok()?)
+}
+
 /// How far a refresh is, in a sentence.
 fn refresh(sync: &str, reading: &Reading) -> String {
     let kind = if reading.changed { "changes" } else { "all records" };
     let total = reading.total.map(|total| format!(" of {total}")).unwrap_or_default();
     let waits =
         if reading.waits.is_empty() { String::new() } else { format!(", waits for {}", reading.waits) };
-    let ends =
-        reading.ends_ms.and_then(|ms| chrono::DateTime::from_timestamp_millis(i64::try_from(ms).ok()?));
-    let ends = ends
+    let ends = reading
+        .ends_ms
+        .and_then(utc)
         .map(|ends| format!(", read until about {} UTC", ends.format("%Y-%m-%d %H:%M")))
         .unwrap_or_default();
     format!("refresh of {sync} ({kind}): {}{total} read{waits}{ends}", reading.records)

@@ -130,7 +130,7 @@ const SIMULATOR: &[Layer] = &[
 
 /// `offline` works on a directory that no service has open; it goes around the engine.
 const STORE: &[Layer] = &[
-    layer("commands", &["commands", "error", "ledger", "options", "reads", "seq"], &[]),
+    layer("commands", &["commands", "error", "ledger", "options", "reads", "seq", "unix_ms"], &[]),
     layer("bytes", &["entry", "frame", "keys", "sizes", "step"], &["commands"]),
     layer("disk", &["disk", "files", "memory", "superblock"], &["commands", "bytes"]),
     layer(

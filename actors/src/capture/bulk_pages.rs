@@ -31,7 +31,7 @@ use orgpipe_salesforce::{
     failure::CallError,
     rest::describe,
 };
-use orgpipe_store::{Lane, NewRequest};
+use orgpipe_store::{Lane, NewRequest, UnixMs};
 use serde::{Deserialize, Serialize};
 
 use super::pages::{self, Cursor, id_of};
@@ -52,24 +52,24 @@ const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 const MALFORMED_MAX: u32 = 3;
 /// A job that is at work for longer does not end: Salesforce gives up each of its chunks after 10 minutes and 15 tries
 /// (BULKDOC, "Bulk API 2.0 Query").
-const WORK_MS_MAX: u64 = 24 * 60 * 60 * 1000;
+const WORK_MAX: Duration = Duration::from_hours(24);
 /// Longest wait between two looks, whatever the clock has done: `poll_delay` at its longest with no patience left.
-const LOOK_MS_MAX: u64 = 10 * 60 * 1000;
+const LOOK_MAX: Duration = Duration::from_mins(10);
 
 /// A query job that a run reads by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct QueryJob {
     /// Salesforce's ID.
     pub id: String,
-    /// Before it was created, Unix milliseconds: a change after that may not be in its rows.
-    read_ms: u64,
+    /// Before it was created: a change after that may not be in its rows.
+    read_ms: UnixMs,
     /// The same by the org's clock; none in one of an older version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    org_read_ms: Option<u64>,
+    org_read_ms: Option<UnixMs>,
     /// Looks so far.
     looks: u32,
-    /// Not before that is the next look, Unix milliseconds.
-    look_ms: u64,
+    /// Not before that is the next look.
+    look_ms: UnixMs,
     /// Records it found; none while it is at work.
     found: Option<u64>,
     /// Of the next page; none for the first.
@@ -127,7 +127,7 @@ pub(super) async fn create(
     match reply.and_then(|reply| Ok(job::info(&reply)?)) {
         Ok(JobInfo { id, .. }) => {
             tracing::info!(org = org.id(), sync = sync.name, job = id, "the refresh reads by a Bulk query");
-            let look_ms = read_ms + look_delay_ms(org, 0);
+            let look_ms = read_ms.saturating_add(look_delay(org, 0));
             let (looks, found, locator, page, malformed) = (0, None, None, PAGE, 0);
             Ok(Some(QueryJob {
                 id,
@@ -229,25 +229,25 @@ pub(super) async fn step(
 
 async fn look(org: &OrgContext, job: QueryJob) -> Result<JobStep, StepError> {
     let now_ms = org.clock.now_ms();
-    let wait_ms = job.look_ms.saturating_sub(now_ms).min(LOOK_MS_MAX);
-    if wait_ms > 0 {
-        return Ok(JobStep::Wait(Duration::from_millis(wait_ms)));
+    let wait = job.look_ms.since(now_ms).min(LOOK_MAX);
+    if !wait.is_zero() {
+        return Ok(JobStep::Wait(wait));
     }
     let info = job::info(&org.api.call(Lane::Refresh, &query::status(&job.id)).await?)?;
     let looks = job.looks + 1;
-    let looked = QueryJob { looks, look_ms: now_ms + look_delay_ms(org, looks), ..job };
+    let looked = QueryJob { looks, look_ms: now_ms.saturating_add(look_delay(org, looks)), ..job };
     Ok(verdict(looked, info, now_ms))
 }
 
 /// What follows from a look.
-fn verdict(job: QueryJob, info: JobInfo, now_ms: u64) -> JobStep {
+fn verdict(job: QueryJob, info: JobInfo, now_ms: UnixMs) -> JobStep {
     let because = info.error.map(|error| format!(": {error}")).unwrap_or_default();
     match info.state {
         JobState::JobComplete => JobStep::Looked(QueryJob { found: Some(info.processed), ..job }),
         JobState::Failed => JobStep::Lost(format!("the Bulk query failed{because}")),
         JobState::Aborted => JobStep::Lost(format!("somebody aborted the Bulk query{because}")),
         JobState::Open | JobState::UploadComplete | JobState::InProgress => {
-            if now_ms.saturating_sub(job.read_ms) > WORK_MS_MAX {
+            if now_ms.since(job.read_ms) > WORK_MAX {
                 JobStep::Lost("the Bulk query did not end within a day".to_owned())
             } else {
                 JobStep::Looked(job)
@@ -314,7 +314,7 @@ struct Sheet<'a> {
     batch: usize,
     run: &'a str,
     kinds: &'a Kinds,
-    read_ms: u64,
+    read_ms: UnixMs,
 }
 
 impl Sheet<'_> {
@@ -398,9 +398,8 @@ fn is_final(error: &StepError) -> bool {
 }
 
 /// The longer, the less is left of our share of the day's calls.
-fn look_delay_ms(org: &OrgContext, looks: u32) -> u64 {
-    let wait = poll_delay(looks, org.clock.jitter()).mul_f64(patience(org.api.spent()));
-    u64::try_from(wait.as_millis()).unwrap_or(LOOK_MS_MAX)
+fn look_delay(org: &OrgContext, looks: u32) -> Duration {
+    poll_delay(looks, org.clock.jitter()).mul_f64(patience(org.api.spent()))
 }
 
 fn unreadable(what: &str) -> CallError {

@@ -24,7 +24,7 @@ use orgpipe_salesforce::{
     },
     failure::CallError,
 };
-use orgpipe_store::{Appended, StoreError};
+use orgpipe_store::{Appended, StoreError, UnixMs};
 
 use super::{
     continuity::{Continuity, LastTwo, Mark},
@@ -142,7 +142,7 @@ impl CometdActor {
         self.heard_again = now + HEARD_EVERY;
         let org = Arc::clone(&self.org);
         let now_ms = org.api.time().now_ms();
-        let heard = self.delivering.iter().map(|channel| Position::Heard(channel).number(now_ms)).collect();
+        let heard = self.delivering.iter().map(|channel| Position::Heard(channel).moment(now_ms)).collect();
         let commit = async move {
             if let Err(error) = org.store.put(heard).await {
                 tracing::error!(org = org.id(), "it was not stored that events are heard: {error}");
@@ -170,7 +170,7 @@ impl CometdActor {
         let org = Arc::clone(&self.org);
         let (now_ms, org_now_ms) = (org.clock.now_ms(), org.api.time().now_ms());
         let (broken, last_two) = self.continuity.follow(&mut batches);
-        let news: Vec<(String, u64, Option<u64>)> = batches
+        let news: Vec<(String, u64, Option<UnixMs>)> = batches
             .iter()
             .map(|batch| (batch.channel.clone(), batch.events.len() as u64, position_ms(batch, org_now_ms)))
             .collect();
@@ -327,10 +327,10 @@ impl CometdActor {
 /// connected is left to the first refresh. That it has begun is on disk before it begins, so that after a kill it goes
 /// on with all that is retained instead of missing what was published in between.
 async fn begin(org: &OrgContext, channel: &str) -> Result<StartFrom, StoreError> {
-    if org.store.number(Position::Begun(channel)).await?.is_some() {
+    if org.store.moment(Position::Begun(channel)).await?.is_some() {
         return Ok(StartFrom::Earliest);
     }
-    org.store.put(vec![Position::Begun(channel).number(org.api.time().now_ms())]).await?;
+    org.store.put(vec![Position::Begun(channel).moment(org.api.time().now_ms())]).await?;
     Ok(StartFrom::Latest)
 }
 
@@ -348,7 +348,7 @@ async fn wanted(org: &OrgContext) -> Result<(Vec<Wanted>, Continuity), StoreErro
     let (mut wanted, mut continuity) = (Vec::new(), Continuity::default());
     for channel in org.settings.channels() {
         let position = org.store.bytes(Position::ReplayId(&channel)).await?;
-        let published = org.store.number(Position::Published(&channel)).await?.filter(|_| position.is_some());
+        let published = org.store.moment(Position::Published(&channel)).await?.filter(|_| position.is_some());
         let now_ms = org.clock.now_ms();
         org.board.subscription(now_ms, |all| all.wanted(&channel, published, now_ms));
         let replay_id = position.as_ref().and_then(|id| std::str::from_utf8(id).ok()?.parse().ok());

@@ -17,16 +17,17 @@ use orgpipe_salesforce::{
     cometd::{Batch, Event},
     limits::EVENT_RETENTION,
 };
+use orgpipe_store::UnixMs;
 use serde::{Deserialize, Serialize};
 
 use super::requests::published_ms;
 use crate::org::store::{Moved, Position};
 
-/// An event's replay ID and when it was published, Unix milliseconds.
+/// An event's replay ID and when it was published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Mark {
     pub replay_id: i64,
-    pub published_ms: u64,
+    pub published_ms: UnixMs,
 }
 
 /// The last two events of a channel that were stored.
@@ -44,10 +45,9 @@ const _: () = assert!(BEFORE_MAX.as_secs() < EVENT_RETENTION.as_secs());
 impl LastTwo {
     /// Where to begin so that the last event comes once more: if that is the one at the stored position, and the one before
     /// it is young enough.
-    pub(super) fn begin(&self, position: &[u8], org_now_ms: u64) -> Option<Vec<u8>> {
+    pub(super) fn begin(&self, position: &[u8], org_now_ms: UnixMs) -> Option<Vec<u8>> {
         let text = |mark: Mark| mark.replay_id.to_string().into_bytes();
-        let age_ms = org_now_ms.saturating_sub(self.before.published_ms);
-        let young = u128::from(age_ms) < BEFORE_MAX.as_millis();
+        let young = org_now_ms.since(self.before.published_ms) < BEFORE_MAX;
         (young && text(self.last) == position && self.before.replay_id < self.last.replay_id)
             .then(|| text(self.before))
     }
@@ -133,11 +133,10 @@ const JUMP_MAX: (u64, u64) = (10_000_000, 10_000);
 
 /// Does the first event that comes not follow the last one that was stored?
 fn is_broken(last: Mark, first: Mark) -> bool {
-    let back_ms = last.published_ms.saturating_sub(first.published_ms);
-    if u128::from(back_ms) > BACK_MAX.as_millis() {
+    if last.published_ms.since(first.published_ms) > BACK_MAX {
         return true;
     }
-    let passed_secs = first.published_ms.saturating_sub(last.published_ms) / 1_000;
+    let passed_secs = first.published_ms.since(last.published_ms).as_secs();
     let most = JUMP_MAX.0.saturating_add(JUMP_MAX.1.saturating_mul(passed_secs));
     // An ID that is lower is Salesforce's to refuse or to begin anew with; either way nothing was passed over.
     u64::try_from(first.replay_id.saturating_sub(last.replay_id)).is_ok_and(|jump| jump > most)
@@ -207,7 +206,7 @@ mod tests {
 
         let two = two(&event(8, 3), &event(9, 4));
         let then = two.before.published_ms;
-        let hours = |hours: u64| then + hours * 3_600_000;
+        let hours = |hours| then.saturating_add(Duration::from_hours(hours));
         assert_eq!(two.begin(b"9", hours(47)), Some(b"8".to_vec()));
         assert_eq!(two.begin(b"9", hours(49)), None, "Salesforce may not have it much longer");
         assert_eq!(two.begin(b"10", hours(1)), None, "an operator has set another place");
@@ -216,7 +215,7 @@ mod tests {
     #[test]
     fn a_jump_back_in_time_or_an_unlikely_one_of_ids_is_a_gap() {
         const HOUR: u64 = 3_600_000;
-        let last = Mark { replay_id: 1_000, published_ms: 100 * HOUR };
+        let last = Mark { replay_id: 1_000, published_ms: UnixMs(100 * HOUR) };
         for (replay_id, published_ms, broken) in [
             (1_001, 100 * HOUR, false),
             (1_001, 100 * HOUR - 60_000, false),
@@ -230,7 +229,7 @@ mod tests {
             (5, 100 * HOUR + 1, false),
         ] {
             assert_eq!(
-                is_broken(last, Mark { replay_id, published_ms }),
+                is_broken(last, Mark { replay_id, published_ms: UnixMs(published_ms) }),
                 broken,
                 "{replay_id} {published_ms}"
             );

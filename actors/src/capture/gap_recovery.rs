@@ -15,7 +15,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use orgpipe_salesforce::limits::EVENT_RETENTION;
-use orgpipe_store::{Append, Appended, DeadLetter, StoreError};
+use orgpipe_store::{Append, Appended, DeadLetter, Seq, StoreError, UnixMs};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::pages::{self, Cursor};
@@ -48,8 +48,8 @@ struct Gap {
     id: String,
     reason: GapReason,
     channels: Vec<String>,
-    from_ms: Option<u64>,
-    to_ms: u64,
+    from_ms: Option<UnixMs>,
+    to_ms: UnixMs,
     phase: RecoveryPhase,
     /// Records read.
     read: u64,
@@ -64,17 +64,15 @@ enum RecoveryPhase {
     /// These syncs are still to be read, from these places on.
     Reading(Vec<(String, Cursor)>),
     /// All is read; what waits up to the store's number is not decided.
-    Deciding(Option<u64>),
+    Deciding(Option<Seq>),
     /// All is decided; changes up to the store's number are not through.
-    Delivering(u64),
+    Delivering(Seq),
 }
 
 /// Was the channel heard of for the last time before the oldest event that Salesforce still has?
 pub(super) async fn was_past_retention(org: &OrgContext, channel: &str) -> Result<bool, StoreError> {
-    let heard = org.store.number(Position::Heard(channel)).await?;
-    Ok(heard.is_some_and(|heard| {
-        Duration::from_millis(org.api.time().now_ms().saturating_sub(heard)) > SILENCE_MAX
-    }))
+    let heard = org.store.moment(Position::Heard(channel)).await?;
+    Ok(heard.is_some_and(|heard| org.api.time().now_ms().since(heard) > SILENCE_MAX))
 }
 
 /// Notes a gap. In the same commit the channels' positions are given up, so that the subscription goes on with the
@@ -87,23 +85,23 @@ pub(crate) async fn note_gap(
 ) -> Result<(), StoreError> {
     let _alone = org.gaps.lock().await;
     let now_ms = org.api.time().now_ms();
-    let (mut from_ms, mut all_known) = (None, true);
+    let (mut from_ms, mut all_known): (Option<UnixMs>, bool) = (None, true);
     for channel in &channels {
-        let heard = match org.store.number(Position::Heard(channel)).await? {
+        let heard = match org.store.moment(Position::Heard(channel)).await? {
             Some(heard) => Some(heard),
-            None => org.store.number(Position::Begun(channel)).await?,
+            None => org.store.moment(Position::Begun(channel)).await?,
         };
         // A clock that ran ahead has told a time that is to come: the last event's own time is Salesforce's.
         let since = match heard {
             Some(heard) if window_start(Some(heard), now_ms).is_none() => {
-                org.store.number(Position::Published(channel)).await?
+                org.store.moment(Position::Published(channel)).await?
             }
             heard => heard,
         };
         let since = window_start(since, now_ms);
         all_known &= heard.is_none() || since.is_some();
         from_ms = match (from_ms, since) {
-            (Some(one), Some(other)) => Some(u64::min(one, other)),
+            (Some(one), Some(other)) => Some(one.min(other)),
             (known, other) => known.or(other),
         };
     }
@@ -112,8 +110,14 @@ pub(crate) async fn note_gap(
     let mut gaps = gaps(org).await?;
     let mut positions = more;
     positions.extend(channels.iter().map(|channel| Position::ReplayId(channel).cleared()));
-    positions.extend(channels.iter().map(|channel| Position::Heard(channel).number(now_ms)));
-    tracing::warn!(org = org.id(), ?channels, from_ms, "events may have been missed: {}", reason.text());
+    positions.extend(channels.iter().map(|channel| Position::Heard(channel).moment(now_ms)));
+    tracing::warn!(
+        org = org.id(),
+        ?channels,
+        from_ms = from_ms.map(|at| at.0),
+        "events may have been missed: {}",
+        reason.text()
+    );
     add(org, &mut gaps, channels, reason, from_ms, now_ms);
     positions.push(Position::Gaps.json(&gaps));
     org.store.put(positions).await?;
@@ -124,7 +128,7 @@ pub(crate) async fn note_gap(
 /// Notes that any record may have changed on these channels since then, though every event was heard: positions stay.
 pub(super) async fn note_overflows(
     org: &OrgContext,
-    overflows: &BTreeMap<String, Option<u64>>,
+    overflows: &BTreeMap<String, Option<UnixMs>>,
 ) -> Result<(), StoreError> {
     let _alone = org.gaps.lock().await;
     let mut gaps = gaps(org).await?;
@@ -133,7 +137,7 @@ pub(super) async fn note_overflows(
         tracing::warn!(
             org = org.id(),
             channel,
-            since_ms,
+            since_ms = since_ms.map(|at| at.0),
             "all that changed is read again: {}",
             reason.text()
         );
@@ -150,8 +154,8 @@ fn add(
     gaps: &mut Vec<Gap>,
     channels: Vec<String>,
     reason: GapReason,
-    from_ms: Option<u64>,
-    now_ms: u64,
+    from_ms: Option<UnixMs>,
+    now_ms: UnixMs,
 ) {
     let cursor = from_ms.map_or_else(Cursor::all, Cursor::changed_since);
     let syncs = org.settings.syncs.iter().filter(|sync| channels.contains(&sync.channel));
@@ -294,7 +298,7 @@ async fn save(org: &OrgContext, gap: Gap, mut append: Append) -> Result<Appended
 async fn sign_off(org: &OrgContext, gap: &Gap) -> Result<(), StoreError> {
     let tally = org.store.bytes(Position::GapTally).await?;
     let tally = Tally::of(&gap.id, tally.as_deref());
-    let letters = org.store.dead_letters(u64::MAX, orgpipe_store::DEAD_LETTERS_MAX).await?;
+    let letters = org.store.dead_letters(Seq::MAX, orgpipe_store::DEAD_LETTERS_MAX).await?;
     let of_gap = |body: &[u8]| {
         unpack::<ChangeEntry>(body).is_ok_and(|change| change.gap.as_deref() == Some(gap.id.as_str()))
     };

@@ -5,14 +5,14 @@
 //! A cursor names the last record read, never an offset, so it holds while records come and go. Of many records changed
 //! in the same instant the ID tells which are read. A record that changes meanwhile is read twice, never not at all.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use chrono::SecondsFormat;
 use orgpipe_reconcile::row;
 use orgpipe_salesforce::{
     error::ErrorClass, failure::CallError, limits::QUERY_URL_BYTES_MAX, rest::query, soql::Select,
 };
-use orgpipe_store::{BODY_BYTES_MAX, Lane, NewRequest};
+use orgpipe_store::{BODY_BYTES_MAX, Lane, NewRequest, UnixMs};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -35,7 +35,7 @@ const REQUEST_BYTES_MAX: usize = BODY_BYTES_MAX / 2;
 const STAMP: &str = "SystemModstamp";
 /// A record is stamped when it is saved and seen when its transaction ends: a change may appear with a time this long
 /// ago. Apex transactions end after 10 minutes ("Execution Governors and Limits").
-const LATE_COMMIT_MS: u64 = 15 * 60 * 1000;
+const LATE_COMMIT: Duration = Duration::from_mins(15);
 
 /// How far an object is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,8 +50,8 @@ pub(crate) struct Cursor {
 /// Which changes are read, and how far.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Changed {
-    /// Changes from then on, Unix milliseconds.
-    pub since_ms: u64,
+    /// Changes from then on.
+    pub since_ms: UnixMs,
     /// When the last record read was changed, as SOQL writes it; empty at the start.
     pub stamp: String,
 }
@@ -63,8 +63,8 @@ impl Cursor {
     }
 
     /// Records changed since a time; those whose transaction ended late are among them.
-    pub(super) fn changed_since(since_ms: u64) -> Self {
-        let since_ms = since_ms.saturating_sub(LATE_COMMIT_MS);
+    pub(super) fn changed_since(since_ms: UnixMs) -> Self {
+        let since_ms = since_ms.saturating_sub(LATE_COMMIT);
         Self { after: String::new(), changed: Some(Changed { since_ms, stamp: String::new() }) }
     }
 
@@ -105,8 +105,8 @@ pub(super) struct Page {
     pub next: Option<Cursor>,
     /// API calls it took.
     pub calls: u64,
-    /// Before the first of them, Unix milliseconds: a change after that may not be in the rows.
-    pub read_ms: u64,
+    /// Before the first of them: a change after that may not be in the rows.
+    pub read_ms: UnixMs,
 }
 
 /// What is read from a cursor on.
@@ -186,7 +186,7 @@ pub(super) async fn count(
 pub(super) async fn changed(
     org: &OrgContext,
     sync: &SyncSettings,
-    since_ms: u64,
+    since_ms: UnixMs,
 ) -> Result<Option<BTreeSet<String>>, StepError> {
     let cursor = Cursor::changed_since(since_ms);
     let soql = cursor.select(sync.mapping.object(), "").unordered().limit(PAGE).to_soql();
@@ -206,7 +206,7 @@ pub(super) fn requests(
     origin: Origin,
     run: &str,
     mut rows: Vec<Row>,
-    read_ms: u64,
+    read_ms: UnixMs,
 ) -> Vec<NewRequest> {
     let mut requests = Vec::with_capacity(rows.len().div_ceil(batch.max(1)));
     while !rows.is_empty() {
@@ -257,13 +257,13 @@ pub(super) fn rowless(
     origin: Origin,
     run: &str,
     ids: &[String],
-    read_ms: u64,
+    read_ms: UnixMs,
 ) -> Vec<NewRequest> {
     let parts = ids.chunks(batch.max(1));
     parts.map(|ids| request(ids.len(), &entry(sync, origin, run, ids.to_vec(), read_ms))).collect()
 }
 
-fn entry(sync: &SyncSettings, origin: Origin, run: &str, ids: Vec<String>, read_ms: u64) -> RequestEntry {
+fn entry(sync: &SyncSettings, origin: Origin, run: &str, ids: Vec<String>, read_ms: UnixMs) -> RequestEntry {
     RequestEntry {
         v: 1,
         sync: sync.name.clone(),
@@ -286,8 +286,8 @@ pub(super) fn id_of(row: &Row) -> Option<String> {
 }
 
 /// A time as SOQL writes it.
-fn literal(unix_ms: u64) -> String {
-    time(unix_ms).to_rfc3339_opts(SecondsFormat::Millis, true)
+fn literal(at: UnixMs) -> String {
+    time(at).to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 #[cfg(test)]
@@ -315,7 +315,7 @@ mod tests {
             "SELECT Id FROM Account WHERE (Website != null) AND Id > '001000000000007AAA' ORDER BY Id";
         assert_eq!(soql, expected);
 
-        let changed = Cursor::changed_since(LATE_COMMIT_MS + 1_500);
+        let changed = Cursor::changed_since(UnixMs(1_500).saturating_add(LATE_COMMIT));
         let soql = changed.select("Account", "").to_soql();
         let start = "SELECT Id FROM Account WHERE (SystemModstamp >= 1970-01-01T00:00:01.500Z) ORDER BY SystemModstamp, Id";
         assert_eq!(soql, start);
@@ -338,7 +338,7 @@ mod tests {
         let org = org();
         for (count, batches) in [(0, 0), (1, 1), (100, 1), (1_050, 11), (2_000, 20)] {
             let rows = (0..count).map(|n| row(n, "")).collect();
-            let requests = requests(&org.syncs[0], 100, Origin::Refresh, "run", rows, 5);
+            let requests = requests(&org.syncs[0], 100, Origin::Refresh, "run", rows, UnixMs(5));
             assert_eq!(requests.len(), batches);
             assert_eq!(requests.iter().map(|request| request.records).sum::<u32>(), count);
             for request in &requests {

@@ -13,7 +13,7 @@ use std::{str::FromStr as _, sync::Arc, time::Duration};
 
 use actix::{Actor, Context, Handler};
 use croner::Cron;
-use orgpipe_store::{Append, NewRequest, StoreError};
+use orgpipe_store::{Append, NewRequest, StoreError, UnixMs};
 
 use super::{
     bulk_pages::{self, JobStep, QueryJob},
@@ -48,10 +48,10 @@ const GAPS: &str = "";
 /// How often a paused run looks again.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
-/// When a run was asked for last, also if one was under way, Unix milliseconds; none if never.
-async fn begun_ms(org: &OrgContext, sync: &str) -> Result<Option<u64>, StoreError> {
-    let all = org.store.number(Position::RefreshStarted(sync)).await?;
-    Ok(all.max(org.store.number(Position::ChangesStarted(sync)).await?))
+/// When a run was asked for last, also if one was under way; none if never.
+async fn begun_ms(org: &OrgContext, sync: &str) -> Result<Option<UnixMs>, StoreError> {
+    let all = org.store.moment(Position::RefreshStarted(sync)).await?;
+    Ok(all.max(org.store.moment(Position::ChangesStarted(sync)).await?))
 }
 
 /// Reads the records of one org again: by schedule, on demand, and where events were missed.
@@ -232,9 +232,9 @@ impl Refresh {
         };
         let (org, now_ms) = (&self.org, self.org.clock.now_ms());
         let started = started(&sync.name, changed);
-        let Some(last_ms) = org.store.number(started).await? else {
+        let Some(last_ms) = org.store.moment(started).await? else {
             // The first start of the service with this schedule: count from now.
-            org.store.put(vec![started.number(now_ms)]).await?;
+            org.store.put(vec![started.moment(now_ms)]).await?;
             return Ok(Next::Again);
         };
         if last_ms > now_ms {
@@ -245,7 +245,7 @@ impl Refresh {
                 sync = sync.name,
                 "the last refresh is said to have begun at {stored}, which is to come: it counts as now"
             );
-            org.store.put(vec![started.number(now_ms)]).await?;
+            org.store.put(vec![started.moment(now_ms)]).await?;
             return Ok(Next::Again);
         }
         let zone = org.settings.time_zone;
@@ -385,7 +385,7 @@ impl Refresh {
         let started_ms = Some(run.org_started_ms.unwrap_or(run.started_ms));
         let until = Position::RefreshedUntil(&sync.name);
         let until = match window_start(started_ms, self.org.api.time().now_ms()) {
-            Some(started_ms) => until.number(started_ms),
+            Some(started_ms) => until.moment(started_ms),
             None => until.cleared(),
         };
         let positions = vec![Position::Run(&sync.name).cleared(), until];
@@ -444,12 +444,12 @@ impl Refresh {
 /// all. One that is under way goes on as it is, unless it reads changes and all is asked for.
 pub(crate) async fn begin(org: &OrgContext, sync: &str, changed: bool) -> Result<(), StoreError> {
     let now_ms = org.clock.now_ms();
-    let mut positions = vec![started(sync, changed).number(now_ms)];
+    let mut positions = vec![started(sync, changed).moment(now_ms)];
     let running = org.store.json::<Run>(Position::Run(sync)).await?;
     let reads_changes = matches!(&running, Some(Ok(run)) if run.changed());
     if running.is_none() || (reads_changes && !changed) {
         // Nobody knows what has changed since a time that is to come, so all is read then.
-        let until = org.store.number(Position::RefreshedUntil(sync)).await?;
+        let until = org.store.moment(Position::RefreshedUntil(sync)).await?;
         let since = window_start(until, org.api.time().now_ms()).filter(|_| changed);
         let cursor = since.map_or_else(Cursor::all, Cursor::changed_since);
         let run = Run::new(org.clock.unique_id(), cursor, now_ms);

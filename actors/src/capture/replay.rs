@@ -5,6 +5,8 @@
 
 use std::{fmt, str::FromStr};
 
+use orgpipe_store::UnixMs;
+
 use crate::org::store::{Moved, Position};
 
 /// Where a channel's events go on.
@@ -68,16 +70,16 @@ impl ReplayFrom {
     }
 
     /// What is stored for it.
-    pub(crate) fn positions(self, channel: &str, now_ms: u64) -> Vec<Moved> {
+    pub(crate) fn positions(self, channel: &str, now_ms: UnixMs) -> Vec<Moved> {
         let (replay_id, begun) = (Position::ReplayId(channel), Position::Begun(channel));
         vec![
             match self {
                 Self::Earliest | Self::Latest => replay_id.cleared(),
-                Self::After(id) => replay_id.number(id),
+                Self::After(id) => replay_id.replay_id(id),
             },
             // When the event at the position was published is not known any more.
             Position::Published(channel).cleared(),
-            if self == Self::Latest { begun.cleared() } else { begun.number(now_ms) },
+            if self == Self::Latest { begun.cleared() } else { begun.moment(now_ms) },
         ]
     }
 }
@@ -105,7 +107,7 @@ mod tests {
     #[test]
     fn only_latest_begins_a_channel_anew() {
         let stored = |place: ReplayFrom| {
-            place.positions("/event/A__e", 7).into_iter().map(|(_, value)| value).collect::<Vec<_>>()
+            place.positions("/event/A__e", UnixMs(7)).into_iter().map(|(_, value)| value).collect::<Vec<_>>()
         };
         assert_eq!(stored(ReplayFrom::Earliest), [&b""[..], b"", b"7"]);
         assert_eq!(stored(ReplayFrom::Latest), [&b""[..], b"", b""]);

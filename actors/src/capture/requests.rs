@@ -17,10 +17,11 @@ use orgpipe_reconcile::{
     lookup::RECORDS_MAX,
 };
 use orgpipe_salesforce::cometd::{Batch, Event};
-use orgpipe_store::{Append, BODY_BYTES_MAX, Lane, NewDead, NewRequest, Subject};
+use orgpipe_store::{Append, BODY_BYTES_MAX, Lane, NewDead, NewRequest, Subject, UnixMs};
 use serde_json::{Value, json};
 
 use crate::{
+    clock::moment,
     org::store::Position,
     problem::Problem,
     queue_entry::{EventEntry, Origin, RequestEntry, pack},
@@ -38,20 +39,20 @@ const ITEMS_MAX: usize = 200;
 /// Bytes kept of a name that somebody else chose: an event's ID, a field's.
 const NAME_BYTES_MAX: usize = 100;
 
-/// When the event at a batch's new position was published, Unix milliseconds: as the event says, never in the future,
+/// When the event at a batch's new position was published: as the event says, never in the future,
 /// and now if it does not say, by the org's clock. None when the position stays.
-pub(super) fn position_ms(batch: &Batch, org_now_ms: u64) -> Option<u64> {
+pub(super) fn position_ms(batch: &Batch, org_now_ms: UnixMs) -> Option<UnixMs> {
     batch.position.as_ref()?;
     Some(batch.events.last().and_then(published_ms).unwrap_or(org_now_ms).min(org_now_ms))
 }
 
-/// When an event was published by Salesforce's clock, Unix milliseconds, if it says.
-pub(super) fn published_ms(event: &Event) -> Option<u64> {
+/// When an event was published by Salesforce's clock, if it says.
+pub(super) fn published_ms(event: &Event) -> Option<UnixMs> {
     let payload = &event.data["payload"];
-    payload["ChangeEventHeader"]["commitTimestamp"].as_u64().or_else(|| {
+    payload["ChangeEventHeader"]["commitTimestamp"].as_u64().map(UnixMs).or_else(|| {
         // Platform events end the time with `Z`, in older versions with `+0000`.
         let text = payload["CreatedDate"].as_str()?.replace("+0000", "Z");
-        u64::try_from(chrono::DateTime::parse_from_rfc3339(&text).ok()?.timestamp_millis()).ok()
+        moment(&chrono::DateTime::parse_from_rfc3339(&text).ok()?)
     })
 }
 
@@ -60,9 +61,9 @@ pub(super) fn published_ms(event: &Event) -> Option<u64> {
 pub(super) struct Came {
     /// Requests, unreadable events as dead letters, and the channels' new positions.
     pub(super) append: Append,
-    /// Channels on which any record may have changed since then, Unix milliseconds (none = nobody knows): too many
+    /// Channels on which any record may have changed since then (none = nobody knows): too many
     /// changes for change events. To be noted before `append` is stored.
-    pub(super) overflows: BTreeMap<String, Option<u64>>,
+    pub(super) overflows: BTreeMap<String, Option<UnixMs>>,
 }
 
 /// Reads one answer's events. `own_user`: the ID of the user that orgpipe works as; `org_now_ms`: the time by the org's clock.
@@ -70,14 +71,14 @@ pub(super) fn read(
     org: &OrgSettings,
     own_user: Option<&str>,
     batches: Vec<Batch>,
-    now_ms: u64,
-    org_now_ms: u64,
+    now_ms: UnixMs,
+    org_now_ms: UnixMs,
 ) -> Came {
     let mut came = Came::default();
     for batch in batches {
         let append = &mut came.append;
         if let Some(published_ms) = position_ms(&batch, org_now_ms) {
-            append.positions.push(Position::Published(&batch.channel).number(published_ms));
+            append.positions.push(Position::Published(&batch.channel).moment(published_ms));
         }
         let reader = Reader { org, own_user, channel: &batch.channel, origin: Origin::Live, now_ms };
         for event in batch.events {
@@ -86,7 +87,7 @@ pub(super) fn read(
         let append = &mut came.append;
         if let Some(position) = batch.position {
             append.positions.push(Position::ReplayId(&batch.channel).bytes(position));
-            append.positions.push(Position::Heard(&batch.channel).number(org_now_ms));
+            append.positions.push(Position::Heard(&batch.channel).moment(org_now_ms));
         }
     }
     came
@@ -99,7 +100,7 @@ pub(super) fn read(
 pub(crate) fn read_again(
     org: &OrgSettings,
     EventEntry { channel, event: data, cut, .. }: EventEntry,
-    now_ms: u64,
+    now_ms: UnixMs,
 ) -> Result<Vec<NewRequest>, Problem> {
     if let Some(bytes) = cut {
         let reason = format!("the event had {bytes} bytes, and only its beginning was kept");
@@ -128,7 +129,7 @@ struct Reader<'a> {
     channel: &'a str,
     /// Why it is read.
     origin: Origin,
-    now_ms: u64,
+    now_ms: UnixMs,
 }
 
 /// What an event asks of one sync.
@@ -141,7 +142,7 @@ enum AskedOfSync {
         correlation_id: Option<String>,
     },
     Anything {
-        since_ms: Option<u64>,
+        since_ms: Option<UnixMs>,
     },
     /// The sync is about another object, and another sync may take the event.
     NotMine,
@@ -207,7 +208,9 @@ impl Reader<'_> {
                         let bad = bad.map(|problem| Problem::from(&problem)).collect();
                         AskedOfSync::Records { ids, bad, correlation_id: None }
                     }
-                    ChangeRequest::Anything { since_ms } => AskedOfSync::Anything { since_ms },
+                    ChangeRequest::Anything { since_ms } => {
+                        AskedOfSync::Anything { since_ms: since_ms.map(UnixMs) }
+                    }
                     ChangeRequest::Nothing => AskedOfSync::Nothing,
                 })
             }
@@ -312,7 +315,7 @@ mod tests {
 
     fn append(events: Vec<Event>) -> Append {
         let batch = Batch { channel: "/event/Sync_Request__e".into(), events, position: Some(b"9".to_vec()) };
-        read(&org(), None, vec![batch], 7, 8).append
+        read(&org(), None, vec![batch], UnixMs(7), UnixMs(8)).append
     }
 
     fn ids(count: usize) -> String {
@@ -326,7 +329,7 @@ mod tests {
         let records: Vec<u32> = append.requests.iter().map(|request| request.records).collect();
         assert_eq!(records, [100, 50]);
         let entry: RequestEntry = crate::queue_entry::unpack(&append.requests[1].body).expect("readable");
-        assert_eq!((entry.sync.as_str(), entry.ids.len(), entry.received_ms), ("accounts", 50, 7));
+        assert_eq!((entry.sync.as_str(), entry.ids.len(), entry.received_ms), ("accounts", 50, UnixMs(7)));
         let place = |name: &str, value: &[u8]| (format!("{name} /event/Sync_Request__e"), value.to_vec());
         let stored = [place("channel-time", b"8"), place("channel", b"9"), place("heard", b"8")];
         assert_eq!(append.positions, stored);
@@ -345,7 +348,7 @@ mod tests {
         for (payload, expected) in cases {
             let events = vec![event(1, &json!({})), event(9, &payload)];
             let batch = Batch { channel: "/event/A__e".into(), events, position: Some(b"9".to_vec()) };
-            assert_eq!(position_ms(&batch, 9_000), Some(expected), "{payload}");
+            assert_eq!(position_ms(&batch, UnixMs(9_000)), Some(UnixMs(expected)), "{payload}");
         }
     }
 
@@ -370,7 +373,7 @@ mod tests {
                 (Some(9), bytes > EVENT_BYTES_MAX)
             );
             if kept.cut.is_some() {
-                let problem = read_again(&org(), kept, 8).expect_err("it is not all there");
+                let problem = read_again(&org(), kept, UnixMs(8)).expect_err("it is not all there");
                 assert!(problem.reason.contains("only its beginning was kept"), "{problem}");
             }
         }

@@ -4,6 +4,9 @@
 //!
 //! Invariant: it is a value in the store, not in memory, so it goes on behind its last stored page.
 
+use std::time::Duration;
+
+use orgpipe_store::UnixMs;
 use serde::{Deserialize, Serialize};
 
 use super::{bulk_pages::QueryJob, pages::Cursor};
@@ -19,11 +22,11 @@ pub(super) struct Run {
     pub cursor: Cursor,
     /// Records read.
     pub records: u64,
-    /// When it began, Unix milliseconds.
-    pub started_ms: u64,
+    /// When it began.
+    pub started_ms: UnixMs,
     /// The same by the org's clock, once it has answered: what changes from then on, the run may not see.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub org_started_ms: Option<u64>,
+    pub org_started_ms: Option<UnixMs>,
     /// Records there were then, if the org said.
     #[serde(default)]
     pub total: Option<u64>,
@@ -37,7 +40,7 @@ pub(super) struct Run {
 
 impl Run {
     /// A run that starts now.
-    pub(super) fn new(id: String, cursor: Cursor, now_ms: u64) -> Self {
+    pub(super) fn new(id: String, cursor: Cursor, now_ms: UnixMs) -> Self {
         let (org_started_ms, total, job, orphans) = (None, None, None, None);
         Self { id, cursor, records: 0, started_ms: now_ms, org_started_ms, total, job, orphans }
     }
@@ -48,11 +51,12 @@ impl Run {
     }
 
     /// For an operator; `waits` is what it waits for, if it does.
-    pub(super) fn reading(&self, now_ms: u64, waits: Option<&str>) -> Reading {
-        let passed = now_ms.saturating_sub(self.started_ms);
+    pub(super) fn reading(&self, now_ms: UnixMs, waits: Option<&str>) -> Reading {
+        let passed = now_ms.since(self.started_ms).as_millis();
         let ends_ms = self.total.filter(|_| self.records > 0).map(|total| {
-            let whole = u128::from(passed) * u128::from(total.max(self.records)) / u128::from(self.records);
-            self.started_ms.saturating_add(u64::try_from(whole).unwrap_or(u64::MAX))
+            let whole = passed * u128::from(total.max(self.records)) / u128::from(self.records);
+            let whole = Duration::from_millis(u64::try_from(whole).unwrap_or(u64::MAX));
+            self.started_ms.saturating_add(whole)
         });
         Reading {
             changed: self.changed(),

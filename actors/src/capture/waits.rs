@@ -6,6 +6,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use orgpipe_store::UnixMs;
+
 use crate::{problem::Problem, retry::Delays};
 
 /// First and longest wait.
@@ -16,8 +18,8 @@ const WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins
 pub(super) struct FailureTime {
     /// Time since start.
     pub now: Duration,
-    /// The same as Unix milliseconds.
-    pub now_ms: u64,
+    /// The same by the clock.
+    pub now_ms: UnixMs,
     /// Spreads the waits, 0 to 1.
     pub jitter: f64,
 }
@@ -31,8 +33,8 @@ struct Wait {
     delays: Delays,
     /// Time since start.
     until: Duration,
-    /// When it failed, Unix milliseconds.
-    since_ms: u64,
+    /// When it failed.
+    since_ms: UnixMs,
     /// Why, and what to do about it.
     problem: Problem,
 }
@@ -44,8 +46,8 @@ impl Waits {
         (!left.is_zero()).then_some(left)
     }
 
-    /// It was asked for last at this time, Unix milliseconds: if that was after it failed, it waits no longer.
-    pub(super) fn asked(&mut self, name: &str, last_ms: Option<u64>) {
+    /// It was asked for last at this time: if that was after it failed, it waits no longer.
+    pub(super) fn asked(&mut self, name: &str, last_ms: Option<UnixMs>) {
         if let Some(wait) = self.0.get_mut(name).filter(|wait| last_ms.is_some_and(|at| wait.since_ms < at)) {
             wait.until = Duration::ZERO;
         }
@@ -80,7 +82,7 @@ mod tests {
     fn each_waits_by_itself_and_longer_each_time() {
         let secs = Duration::from_secs;
         let problem = |text: &str| Problem::new(text, "hint");
-        let moment = |now, now_ms| FailureTime { now, now_ms, jitter: 1.0 };
+        let moment = |now, now_ms| FailureTime { now, now_ms: UnixMs(now_ms), jitter: 1.0 };
         let mut waits = Waits::default();
         assert_eq!(waits.left("a", secs(0)), None);
         let first = waits.failed("a", problem("one"), moment(secs(0), 7));
@@ -88,9 +90,9 @@ mod tests {
         assert_eq!(waits.left("a", first), None);
         assert!(waits.failed("a", problem("two"), moment(first, 9)) > first);
         assert_eq!(waits.problem(), Some(&problem("two")));
-        waits.asked("a", Some(9));
+        waits.asked("a", Some(UnixMs(9)));
         assert!(waits.left("a", first).is_some());
-        waits.asked("a", Some(10));
+        waits.asked("a", Some(UnixMs(10)));
         assert_eq!(waits.left("a", first), None, "an operator does not wait");
         waits.reset("a");
         assert_eq!((waits.problem(), waits.left("a", first)), (None, None));

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use orgpipe_reconcile::{id, lookup};
-use orgpipe_store::{DeadLetter, Lane, NewRequest, Subject};
+use orgpipe_store::{DeadLetter, Lane, NewRequest, Subject, UnixMs};
 
 use crate::{
     audit_trail::AuditTrail,
@@ -17,7 +17,11 @@ use crate::{
 };
 
 /// The requests in the place of a dead letter; or why there are none, and what to do about it.
-pub(super) fn again(org: &OrgSettings, letter: &DeadLetter, now_ms: u64) -> Result<Vec<NewRequest>, Problem> {
+pub(super) fn again(
+    org: &OrgSettings,
+    letter: &DeadLetter,
+    now_ms: UnixMs,
+) -> Result<Vec<NewRequest>, Problem> {
     let requests = if let Ok(change) = unpack::<ChangeEntry>(&letter.body) {
         known_sync(org, &change.sync)?;
         let mut records: BTreeMap<String, &[u8]> = BTreeMap::new();
@@ -59,7 +63,7 @@ fn known_sync(org: &OrgSettings, name: &str) -> Result<(), Problem> {
 }
 
 /// A request for records, by what they were asked for first.
-fn request(sync: &str, ids: Vec<String>, trail: &[u8], now_ms: u64) -> NewRequest {
+fn request(sync: &str, ids: Vec<String>, trail: &[u8], now_ms: UnixMs) -> NewRequest {
     let trail: Option<AuditTrail> = unpack(trail).ok();
     let (event_id, correlation_id) =
         trail.map(|trail| (trail.event_id, trail.correlation_id)).unwrap_or_default();
@@ -82,6 +86,7 @@ mod tests {
     use serde_json::json;
 
     use orgpipe_reconcile::Operation;
+    use orgpipe_store::Seq;
 
     use super::*;
     use crate::{queue_entry::Row, settings::tests::org};
@@ -92,12 +97,22 @@ mod tests {
     fn subject(record: &str, event: &str) -> Subject {
         let (origin, event_id, correlation_id) = (Origin::Live, event.to_owned(), Some("c".to_owned()));
         let trail = AuditTrail::new("accounts", origin, &event_id, correlation_id.as_deref()).pack();
-        Subject { record: record.to_owned(), units: 1, asked_ms: 3, trail }
+        Subject { record: record.to_owned(), units: 1, asked_ms: UnixMs(3), trail }
     }
 
     fn letter(subjects: Vec<Subject>, body: Vec<u8>) -> DeadLetter {
         let (target, key, reason) = (String::new(), "key".into(), "Why it Ended".into());
-        DeadLetter { seq: 9, at_ms: 5, subjects, target, key, reason, hint: String::new(), attempts: 0, body }
+        DeadLetter {
+            seq: Seq(9),
+            at_ms: UnixMs(5),
+            subjects,
+            target,
+            key,
+            reason,
+            hint: String::new(),
+            attempts: 0,
+            body,
+        }
     }
 
     fn change(sync: &str) -> Vec<u8> {
@@ -114,7 +129,7 @@ mod tests {
             source_id: A.into(),
             origin: Origin::Refresh,
             gap: None,
-            received_ms: 1,
+            received_ms: UnixMs(1),
         })
     }
 
@@ -129,7 +144,7 @@ mod tests {
             rows: None,
             event_id,
             correlation_id,
-            received_ms: 1,
+            received_ms: UnixMs(1),
         })
     }
 
@@ -140,7 +155,7 @@ mod tests {
 
     /// IDs and event of each request, all of which are right otherwise.
     fn asks(letter: &DeadLetter) -> Result<Vec<(Vec<String>, String)>, String> {
-        let requests = again(&org(), letter, 77).map_err(|Problem { reason, hint }| {
+        let requests = again(&org(), letter, UnixMs(77)).map_err(|Problem { reason, hint }| {
             assert!(hint.is_some(), "{reason}");
             reason
         })?;
@@ -149,7 +164,7 @@ mod tests {
             assert_eq!((request.lane, request.records as usize), (Lane::Live, entry.ids.len()));
             assert_eq!(
                 (entry.origin, entry.received_ms, entry.sync.as_str()),
-                (Origin::Retry, 77, "accounts")
+                (Origin::Retry, UnixMs(77), "accounts")
             );
             (entry.ids, entry.event_id)
         };

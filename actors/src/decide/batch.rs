@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use orgpipe_reconcile::{Mapping, id, row};
-use orgpipe_store::{NewDead, Request, Settle, Subject};
+use orgpipe_store::{NewDead, Request, Seq, Settle, Subject, UnixMs};
 use serde_json::Value;
 
 use crate::{
@@ -27,10 +27,10 @@ pub(super) struct Job {
     pub origin: Origin,
     /// The gap whose records they are.
     pub gap: Option<String>,
-    /// When the oldest came, Unix milliseconds.
-    pub received_ms: u64,
+    /// When the oldest came.
+    pub received_ms: UnixMs,
     /// Their numbers on the queue.
-    pub requests: Vec<u64>,
+    pub requests: Vec<Seq>,
     /// Their records, each once.
     pub asked: Vec<Asked>,
     /// Fields that the sync takes keys from and that cannot be read now.
@@ -69,8 +69,8 @@ pub(super) struct Asked {
     pub units: u32,
     /// As read from the org; `None` when it is not there any more or not visible.
     pub row: Option<Row>,
-    /// When it was first asked for, Unix milliseconds.
-    pub since_ms: u64,
+    /// When it was first asked for.
+    pub since_ms: UnixMs,
     /// By what it was first asked for, and what was found out since.
     pub trail: AuditTrail,
 }
@@ -97,10 +97,10 @@ pub(super) struct Batch<'a> {
     pub origin: Origin,
     /// The gap whose records they are.
     pub gap: Option<&'a str>,
-    /// When its oldest request came, Unix milliseconds.
-    pub received_ms: u64,
-    /// When it is decided, Unix milliseconds.
-    pub now_ms: u64,
+    /// When its oldest request came.
+    pub received_ms: UnixMs,
+    /// When it is decided.
+    pub now_ms: UnixMs,
     /// Makes the hashes for the ledger.
     pub hasher: &'a Hasher,
     /// Fields that the sync takes keys from and that cannot be read now.
@@ -114,7 +114,7 @@ pub(super) fn take(
     syncs: &[Arc<SyncSettings>],
     head: &[&Request],
     superseded: SupersededUpTo,
-    now_ms: u64,
+    now_ms: UnixMs,
     settle: &mut Settle,
 ) -> Option<Job> {
     let mut job: Option<Job> = None;
@@ -160,7 +160,7 @@ pub(super) fn take(
 
 /// Takes out of a request what is no record ID, as requests of an older version may have: a query with it would be refused
 /// for all the records that it asks for.
-fn no_ids(entry: &mut RequestEntry, request: &Request, now_ms: u64) -> Vec<NewDead> {
+fn no_ids(entry: &mut RequestEntry, request: &Request, now_ms: UnixMs) -> Vec<NewDead> {
     let (mut ids, mut faults) = (Vec::new(), Vec::new());
     for raw in std::mem::take(&mut entry.ids) {
         match id::check(&raw) {
@@ -210,7 +210,7 @@ fn add(job: &mut Job, places: &mut BTreeMap<String, usize>, entry: RequestEntry,
     }
 }
 
-fn dead_letter(settle: &mut Settle, request: &Request, reason: &str, hint: &str, now_ms: u64) {
+fn dead_letter(settle: &mut Settle, request: &Request, reason: &str, hint: &str, now_ms: UnixMs) {
     settle.requests.push(request.seq);
     let key = format!("request {}", request.seq);
     let (units, trail) = (request.records, Vec::new());
@@ -239,8 +239,8 @@ pub(super) fn text<'row>(row: &'row Row, field: &str) -> Option<&'row str> {
 pub(super) struct Answer {
     /// One object per target record; empty if nothing is known.
     pub data: Vec<Value>,
-    /// When, Unix milliseconds.
-    pub at_ms: u64,
+    /// When.
+    pub at_ms: UnixMs,
     /// `parent-id` of the call's `traceparent`.
     pub parent: String,
 }
@@ -261,10 +261,10 @@ mod tests {
             rows: None,
             event_id: String::new(),
             correlation_id: None,
-            received_ms: seq,
+            received_ms: UnixMs(seq),
         };
         let records = u32::try_from(ids.len()).unwrap_or_default();
-        Request { seq, lane: Lane::Live, records, body: pack(&entry) }
+        Request { seq: Seq(seq), lane: Lane::Live, records, body: pack(&entry) }
     }
 
     const A: &str = "0015000000Gv7qJ";
@@ -280,8 +280,9 @@ mod tests {
         ];
         let mut settle = Settle::default();
         let head: Vec<&Request> = head.iter().collect();
-        let job = take(&org.syncs, &head, SupersededUpTo::nothing(), 9, &mut settle).expect("a batch");
-        assert_eq!((job.requests.as_slice(), job.received_ms), ([1, 2].as_slice(), 1));
+        let job =
+            take(&org.syncs, &head, SupersededUpTo::nothing(), UnixMs(9), &mut settle).expect("a batch");
+        assert_eq!((job.requests.as_slice(), job.received_ms), ([Seq(1), Seq(2)].as_slice(), UnixMs(1)));
         let units: Vec<u32> = job.asked.iter().map(|asked| asked.units).collect();
         assert_eq!(units, [2, 1]);
         assert!(settle.dead.is_empty());
@@ -297,10 +298,11 @@ mod tests {
             let org = org();
             let trail = AuditTrail::new("accounts", origin, "", None);
             let row = row.as_object().cloned();
-            let asked = vec![Asked { id: B.into(), units: 1, row, since_ms: 1, trail }];
+            let asked = vec![Asked { id: B.into(), units: 1, row, since_ms: UnixMs(1), trail }];
             let sync = Arc::clone(&org.syncs[0]);
-            let (requests, hidden_keys) = (vec![1], Vec::new());
-            let mut job = Job { sync, origin, gap: None, received_ms: 1, requests, asked, hidden_keys };
+            let (requests, hidden_keys) = (vec![Seq(1)], Vec::new());
+            let mut job =
+                Job { sync, origin, gap: None, received_ms: UnixMs(1), requests, asked, hidden_keys };
             job.drop_partial_rows();
             assert_eq!(job.asked[0].row.is_some(), kept, "{origin:?}");
         }
@@ -311,9 +313,14 @@ mod tests {
         let org = org();
         let head = [request(1, "accounts", Origin::Live, &[A, "001000000000001ZZZ", B])];
         let mut settle = Settle::default();
-        let job =
-            take(&org.syncs, &head.iter().collect::<Vec<_>>(), SupersededUpTo::nothing(), 9, &mut settle)
-                .expect("a batch");
+        let job = take(
+            &org.syncs,
+            &head.iter().collect::<Vec<_>>(),
+            SupersededUpTo::nothing(),
+            UnixMs(9),
+            &mut settle,
+        )
+        .expect("a batch");
         let ids: Vec<&str> = job.asked.iter().map(|asked| asked.id.as_str()).collect();
         assert_eq!(ids, ["0015000000Gv7qJAAR", B]);
         let [dead] = settle.dead.as_slice() else { panic!("one letter: {:?}", settle.dead) };
@@ -330,8 +337,9 @@ mod tests {
             [broken, request(2, "gone", Origin::Live, &[A, B]), request(3, "accounts", Origin::Live, &[A])];
         let mut settle = Settle::default();
         let head: Vec<&Request> = head.iter().collect();
-        let job = take(&org.syncs, &head, SupersededUpTo::nothing(), 9, &mut settle).expect("the third");
-        assert_eq!((job.requests, settle.requests.as_slice()), (vec![3], [1, 2].as_slice()));
+        let job =
+            take(&org.syncs, &head, SupersededUpTo::nothing(), UnixMs(9), &mut settle).expect("the third");
+        assert_eq!((job.requests, settle.requests.as_slice()), (vec![Seq(3)], [Seq(1), Seq(2)].as_slice()));
         let dead: Vec<u32> = settle.dead.iter().map(|dead| dead.subject.units).collect();
         assert_eq!(dead, [1, 2]);
         assert!(settle.dead[1].reason.contains("`gone`"));

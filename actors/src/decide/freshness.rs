@@ -8,6 +8,8 @@
 
 use std::collections::BTreeMap;
 
+use orgpipe_store::UnixMs;
+
 use super::batch::Asked;
 use crate::queue_entry::Origin;
 
@@ -17,20 +19,20 @@ const RECORDS_MAX: usize = 10_000;
 /// The records that live requests, or an operator's retries, were decided for lately.
 #[derive(Debug)]
 pub(super) struct FreshnessGuard {
-    /// Rows read before that may be old, whatever the record. Unix milliseconds.
-    since_ms: u64,
+    /// Rows read before that may be old, whatever the record.
+    since_ms: UnixMs,
     /// When a record was decided.
-    decided: BTreeMap<String, u64>,
+    decided: BTreeMap<String, UnixMs>,
 }
 
 impl FreshnessGuard {
     /// Nothing is known of what was before.
-    pub(super) fn since(now_ms: u64) -> Self {
+    pub(super) fn since(now_ms: UnixMs) -> Self {
         Self { since_ms: now_ms, decided: BTreeMap::new() }
     }
 
     /// Takes note of live records, and takes away the rows that may be old. `read_ms` is when they were read.
-    pub(super) fn check(&mut self, origin: Origin, read_ms: u64, now_ms: u64, asked: &mut [Asked]) {
+    pub(super) fn check(&mut self, origin: Origin, read_ms: UnixMs, now_ms: UnixMs, asked: &mut [Asked]) {
         if matches!(origin, Origin::Refresh | Origin::Heal) {
             for asked in asked {
                 let decided_ms = self.decided.get(&asked.id);
@@ -54,31 +56,31 @@ mod tests {
 
     fn asked(id: usize) -> Vec<Asked> {
         let trail = AuditTrail::new("accounts", Origin::Live, "event", None);
-        vec![Asked { id: id.to_string(), units: 1, row: Some(Row::new()), since_ms: 0, trail }]
+        vec![Asked { id: id.to_string(), units: 1, row: Some(Row::new()), since_ms: UnixMs(0), trail }]
     }
 
     #[test]
     fn a_row_read_before_its_record_was_decided_is_taken_away() {
-        let mut freshness = FreshnessGuard::since(100);
-        freshness.check(Origin::Live, 200, 210, &mut asked(7));
+        let mut freshness = FreshnessGuard::since(UnixMs(100));
+        freshness.check(Origin::Live, UnixMs(200), UnixMs(210), &mut asked(7));
         for (id, read_ms, kept) in
             [(7, 205, false), (7, 210, false), (7, 211, true), (8, 205, true), (8, 99, false)]
         {
             let mut asked = asked(id);
-            freshness.check(Origin::Refresh, read_ms, 300, &mut asked);
+            freshness.check(Origin::Refresh, UnixMs(read_ms), UnixMs(300), &mut asked);
             assert_eq!(asked[0].row.is_some(), kept, "{id} read at {read_ms}");
         }
     }
 
     #[test]
     fn what_is_remembered_is_bounded_and_what_is_forgotten_counts_as_old() {
-        let mut freshness = FreshnessGuard::since(0);
+        let mut freshness = FreshnessGuard::since(UnixMs(0));
         for id in 0..=RECORDS_MAX {
-            freshness.check(Origin::Live, 0, 500, &mut asked(id));
+            freshness.check(Origin::Live, UnixMs(0), UnixMs(500), &mut asked(id));
         }
         assert!(freshness.decided.len() <= RECORDS_MAX);
         let mut first = asked(0);
-        freshness.check(Origin::Heal, 500, 600, &mut first);
+        freshness.check(Origin::Heal, UnixMs(500), UnixMs(600), &mut first);
         assert!(first[0].row.is_none());
     }
 }

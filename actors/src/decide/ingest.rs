@@ -16,7 +16,7 @@ use actix::{Actor, Context, Handler, MessageResult};
 use futures_util::future::{OptionFuture, join};
 use orgpipe_reconcile::lookup;
 use orgpipe_salesforce::error::ErrorClass;
-use orgpipe_store::{Settle, StoreError};
+use orgpipe_store::{Seq, Settle, StoreError};
 
 use super::{
     batch::{self, Job},
@@ -197,7 +197,7 @@ impl Ingest {
     }
 
     /// Reads what messages did not bring, so that enough is at hand to choose from.
-    async fn refill(&mut self, under_way: &BTreeSet<u64>) -> Result<(), StoreError> {
+    async fn refill(&mut self, under_way: &BTreeSet<Seq>) -> Result<(), StoreError> {
         let now = self.org.clock.monotonic();
         if now >= self.looked + LOOK_AGAIN {
             self.looked = now;
@@ -320,7 +320,6 @@ impl Ingest {
 
 impl Work for Ingest {
     async fn step(mut self) -> (Self, Next) {
-        // On the heap, as it is large and lives as long as its calls.
         let next = match Box::pin(self.advance()).await {
             Ok(next) => {
                 self.delays.reset();

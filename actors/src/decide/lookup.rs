@@ -20,7 +20,7 @@ use orgpipe_reconcile::{
     lookup::{self, Found},
 };
 use orgpipe_salesforce::mend::mended;
-use orgpipe_store::Settle;
+use orgpipe_store::{Settle, UnixMs};
 
 use super::{
     batch::{Answer, Asked, Batch, id_of},
@@ -282,7 +282,7 @@ async fn call<'a>(
 }
 
 /// What is said about each record of the call; about one that is not in the answer nothing is known.
-fn answers(part: &[&Row], mut found: Found, parent: &str, at_ms: u64) -> Answers {
+fn answers(part: &[&Row], mut found: Found, parent: &str, at_ms: UnixMs) -> Answers {
     let ids = part.iter().filter_map(|row| id_of(row));
     ids.map(|id| {
         let answer = match found.remove(&id).unwrap_or_else(|| Ok(Vec::new())) {

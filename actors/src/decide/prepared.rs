@@ -17,7 +17,7 @@ use orgpipe_reconcile::{
     identity::Identity,
     matching::{Existing, Match, external_id},
 };
-use orgpipe_store::{Append, Lane, NewRequest, OpenChanges, Settle, units};
+use orgpipe_store::{Append, Lane, NewRequest, OpenChanges, Seq, Settle, UnixMs, units};
 
 use super::{
     batch::{Answer, Asked, Batch, Job},
@@ -49,7 +49,7 @@ const CLAIM_ROWS_MAX: usize = 50;
 pub(super) struct PreparedBatch {
     label: Option<Label>,
     /// Their numbers on the queue.
-    pub requests: BTreeSet<u64>,
+    pub requests: BTreeSet<Seq>,
     /// What they came to so far.
     settle: Settle,
     /// What is to be decided still.
@@ -60,7 +60,7 @@ pub(super) struct PreparedBatch {
 #[derive(Debug)]
 struct Rest {
     job: Job,
-    now_ms: u64,
+    now_ms: UnixMs,
     hasher: Arc<Hasher>,
     calls: Calls,
     /// `None` for records that are not looked up.
@@ -149,7 +149,7 @@ fn hidden_keys(whole: &Mapping, left: &Mapping) -> Vec<String> {
     hidden.map(|(_, field)| field.clone()).collect()
 }
 
-fn batch<'a>(job: &'a Job, now_ms: u64, hasher: &'a Hasher) -> Batch<'a> {
+fn batch<'a>(job: &'a Job, now_ms: UnixMs, hasher: &'a Hasher) -> Batch<'a> {
     let Job { sync, origin, gap, received_ms, hidden_keys, .. } = job;
     Batch {
         mapping: &sync.mapping,

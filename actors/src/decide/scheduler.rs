@@ -136,7 +136,7 @@ pub(super) fn choose<'a>(
 
 #[cfg(test)]
 mod tests {
-    use orgpipe_store::Lane;
+    use orgpipe_store::{Lane, Seq, UnixMs};
 
     use super::*;
     use crate::queue_entry::{RequestEntry, pack};
@@ -150,10 +150,10 @@ mod tests {
             rows: None,
             event_id: String::new(),
             correlation_id: None,
-            received_ms: seq,
+            received_ms: UnixMs(seq),
         };
         let lane = if origin == Origin::Live { Lane::Live } else { Lane::Refresh };
-        Request { seq, lane, records, body: pack(&entry) }
+        Request { seq: Seq(seq), lane, records, body: pack(&entry) }
     }
 
     fn waiting(requests: impl IntoIterator<Item = Request>) -> Vec<Waiting> {
@@ -174,7 +174,7 @@ mod tests {
             Duration::from_millis(wait.map_or(0, |(_, wait)| *wait))
         };
         choose(&head.iter().collect::<Vec<_>>(), |_| 100, wait)
-            .map(|(_, batch)| batch.iter().map(|request| request.seq).collect())
+            .map(|(_, batch)| batch.iter().map(|request| request.seq.0).collect())
             .map_err(|wait| u64::try_from(wait.as_millis()).expect("short"))
     }
 
@@ -199,12 +199,12 @@ mod tests {
 
     #[test]
     fn what_nobody_can_read_goes_at_once() {
-        let broken = Request { seq: 2, lane: Lane::Live, records: 1, body: b"{".to_vec() };
+        let broken = Request { seq: Seq(2), lane: Lane::Live, records: 1, body: b"{".to_vec() };
         let head = waiting([request(1, "a", Origin::Live, 1), broken]);
         let (label, batch) = choose(&head.iter().collect::<Vec<_>>(), |_| 100, |_, _| Duration::from_secs(1))
             .expect("the broken one");
         assert_eq!(label, None);
-        assert_eq!(batch.iter().map(|request| request.seq).collect::<Vec<_>>(), [2]);
+        assert_eq!(batch.iter().map(|request| request.seq).collect::<Vec<_>>(), [Seq(2)]);
     }
 
     #[test]

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use orgpipe_reconcile::{id, identity::Identity, row};
-use orgpipe_store::{Change, End, LedgerRow, Settle, StoreError};
+use orgpipe_store::{Change, End, LedgerRow, Settle, StoreError, UnixMs};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -214,14 +214,14 @@ pub(super) fn still_claims(rows: &[LedgerRow], changes: &[Change], sync: &str, k
         let subjects = change.subjects.iter().filter(|subject| trail(&subject.trail).is_some());
         subjects.map(|subject| (subject.asked_ms, Some(change.key.clone())))
     });
-    let all: Vec<(u64, Option<String>)> = ended.chain(open).collect();
+    let all: Vec<(UnixMs, Option<String>)> = ended.chain(open).collect();
     let Some(newest) = all.iter().map(|(asked_ms, _)| *asked_ms).max() else { return false };
     all.iter().any(|(asked_ms, one)| *asked_ms == newest && one.as_deref() == Some(key))
 }
 
 #[cfg(test)]
 mod tests {
-    use orgpipe_store::Subject;
+    use orgpipe_store::{Seq, Subject};
 
     use super::*;
     use crate::queue_entry::Origin;
@@ -255,8 +255,9 @@ mod tests {
     fn row(sync: &str, end: End, asked_ms: u64, key: &str) -> LedgerRow {
         let mut trail = AuditTrail::new(sync, Origin::Refresh, "run", None);
         trail.target(key);
-        let subject = Subject { record: "001A".into(), units: 1, asked_ms, trail: trail.pack() };
-        let (seq, tries, ended_ms) = (1, 1, asked_ms + 5);
+        let subject =
+            Subject { record: "001A".into(), units: 1, asked_ms: UnixMs(asked_ms), trail: trail.pack() };
+        let (seq, tries, ended_ms) = (Some(Seq(1)), 1, UnixMs(asked_ms + 5));
         let texts = || String::new();
         let (target, reason, by) = (texts(), texts(), texts());
         LedgerRow { subject, end, ended_ms, seq, tries, target, key: key.into(), reason, by }

@@ -415,6 +415,7 @@ fn lane(origin: Origin) -> Lane {
 
 #[cfg(test)]
 mod tests {
+    use orgpipe_store::UnixMs;
     use serde_json::json;
 
     use super::*;
@@ -440,7 +441,7 @@ mod tests {
     fn asked(n: u32, units: u32) -> Asked {
         let row = Some(row(json!({ "Id": id(n), "Website": "a.example" })));
         let trail = AuditTrail::new("accounts", Origin::Live, "event", None);
-        Asked { id: id(n), units, row, since_ms: 1, trail }
+        Asked { id: id(n), units, row, since_ms: UnixMs(1), trail }
     }
 
     /// Runs both steps.
@@ -459,11 +460,12 @@ mod tests {
         let mapping = &org.syncs[0].mapping;
         let hasher = &Hasher::new(b"secret");
         let (origin, gap, hidden_keys) = (Origin::Live, None, &[][..]);
-        let batch = Batch { mapping, origin, gap, received_ms: 1, now_ms: 2, hasher, hidden_keys };
+        let batch =
+            Batch { mapping, origin, gap, received_ms: UnixMs(1), now_ms: UnixMs(2), hasher, hidden_keys };
         let answers: BTreeMap<String, Answer> = answers
             .iter()
             .map(|(n, data)| (id(*n), data.as_array().cloned().unwrap_or_else(|| vec![data.clone()])))
-            .map(|(id, data)| (id, Answer { data, at_ms: 2, parent: "call".into() }))
+            .map(|(id, data)| (id, Answer { data, at_ms: UnixMs(2), parent: "call".into() }))
             .collect();
         let mut settle = Settle::default();
         let wanted = wanted(batch, asked, &answers, &mut settle);
@@ -507,7 +509,7 @@ mod tests {
         assert_eq!(numbers(&settle), (1, 4, 2, 2), "{settle:?}");
         let reasons: Vec<_> = settle.dead.iter().map(|dead| dead.reason.as_str()).collect();
         let again: RequestEntry = crate::queue_entry::unpack(&settle.dead[0].body).expect("readable");
-        assert_eq!((again.ids, again.received_ms), (vec![id(4)], 1));
+        assert_eq!((again.ids, again.received_ms), (vec![id(4)], UnixMs(1)));
         assert!(reasons[0].contains("External_Id__c") && reasons[1].contains("2 records"), "{reasons:?}");
     }
 

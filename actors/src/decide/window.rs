@@ -13,7 +13,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orgpipe_store::{Appended, Head, Lane, Request};
+use orgpipe_store::{Appended, Head, Lane, Request, Seq};
 
 use super::waiting::Waiting;
 use crate::org::{memory::MemoryShare, messages::Delivery};
@@ -31,7 +31,7 @@ const LANES: [Lane; 2] = [Lane::Live, Lane::Refresh];
 #[derive(Clone, Copy, Debug, Default)]
 struct LaneState {
     /// Every request with a number up to this one is in the window or settled.
-    up_to: u64,
+    up_to: Seq,
     /// There may be more on disk.
     behind: bool,
 }
@@ -39,10 +39,10 @@ struct LaneState {
 /// The window of one org.
 #[derive(Debug)]
 pub(super) struct RequestWindow {
-    waiting: BTreeMap<(Lane, u64), Waiting>,
+    waiting: BTreeMap<(Lane, Seq), Waiting>,
     lanes: [LaneState; 2],
     /// The newest number that a message or a read told of.
-    heard_up_to: u64,
+    heard_up_to: Seq,
     records: u64,
     /// Bytes of all bodies in it, also of those that were read.
     bytes: usize,
@@ -52,8 +52,15 @@ pub(super) struct RequestWindow {
 impl RequestWindow {
     /// Knows nothing of what is on disk.
     pub(super) fn new(memory: MemoryShare) -> Self {
-        let behind = LaneState { up_to: 0, behind: true };
-        Self { waiting: BTreeMap::new(), lanes: [behind; 2], heard_up_to: 0, records: 0, bytes: 0, memory }
+        let behind = LaneState { up_to: Seq::MIN, behind: true };
+        Self {
+            waiting: BTreeMap::new(),
+            lanes: [behind; 2],
+            heard_up_to: Seq::MIN,
+            records: 0,
+            bytes: 0,
+            memory,
+        }
     }
 
     /// Takes in what a message brought.
@@ -91,13 +98,13 @@ impl RequestWindow {
     }
 
     /// What is to be read so that `records` are at hand that are not under way: the lane, and behind which number.
-    pub(super) fn missing(&self, records: u64, under_way: &BTreeSet<u64>) -> Option<(Lane, u64)> {
+    pub(super) fn missing(&self, records: u64, under_way: &BTreeSet<Seq>) -> Option<(Lane, Seq)> {
         if self.bytes >= BYTES_MAX {
             return None;
         }
         let mut at_hand = 0;
         for lane in LANES {
-            let of_lane = self.waiting.range((lane, 0)..=(lane, u64::MAX));
+            let of_lane = self.waiting.range((lane, Seq::MIN)..=(lane, Seq::MAX));
             for ((_, seq), waiting) in of_lane {
                 if at_hand >= records {
                     return None;
@@ -131,7 +138,7 @@ impl RequestWindow {
 
     /// Those that wait and are not under way, live ones first, then oldest first: as many as make so many records, but one
     /// at least.
-    pub(super) fn waiting(&self, records: u64, under_way: &BTreeSet<u64>) -> Vec<&Waiting> {
+    pub(super) fn waiting(&self, records: u64, under_way: &BTreeSet<Seq>) -> Vec<&Waiting> {
         let mut sum = 0;
         let mut head = Vec::new();
         for ((_, seq), waiting) in &self.waiting {
@@ -147,7 +154,7 @@ impl RequestWindow {
     }
 
     /// They have left the queue.
-    pub(super) fn settled(&mut self, requests: &BTreeSet<u64>) {
+    pub(super) fn settled(&mut self, requests: &BTreeSet<Seq>) {
         for seq in requests {
             for lane in LANES {
                 if let Some(gone) = self.waiting.remove(&(lane, *seq)) {

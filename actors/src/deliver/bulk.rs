@@ -24,7 +24,7 @@ use orgpipe_salesforce::{
     error::{ApiError, ErrorClass},
     failure::CallError,
 };
-use orgpipe_store::{Job, Outcome, StoreError};
+use orgpipe_store::{Job, Outcome, Seq, StoreError, UnixMs};
 
 use super::{
     job::{OpenJob, Progress},
@@ -53,7 +53,7 @@ const LIST_PAGES_MAX: usize = 20;
 /// Times that the results of a job that has ended may be unreadable; then its rows are sent again, by REST.
 const UNREAD_MAX: u32 = 5;
 /// How far our clock and Salesforce's may be apart, and how long a job may take to be made.
-const CLOCKS_MS: u64 = 10 * 60_000;
+const CLOCKS: Duration = Duration::from_mins(10);
 
 async fn call(org: &OrgContext, open: &OpenJob, call: &Call) -> Result<Reply, StepError> {
     match &open.reservation {
@@ -83,9 +83,9 @@ pub(super) enum Look {
 #[derive(Debug)]
 pub(super) struct Ended {
     /// Row by row.
-    pub outcomes: Vec<(u64, Outcome)>,
-    /// When its oldest request came, Unix milliseconds, if that is known.
-    pub received_ms: Option<u64>,
+    pub outcomes: Vec<(Seq, Outcome)>,
+    /// When its oldest request came, if that is known.
+    pub received_ms: Option<UnixMs>,
     /// Rows that failed of their transaction.
     pub limited: usize,
 }
@@ -102,13 +102,13 @@ pub(super) struct Opened {
 }
 
 /// A stored job, after a restart. Its changes are tried again if its body cannot be read.
-pub(super) fn resume(job: Job, org: &OrgContext) -> Result<OpenJob, Vec<(u64, Outcome)>> {
+pub(super) fn resume(job: Job, org: &OrgContext) -> Result<OpenJob, Vec<(Seq, Outcome)>> {
     // One that cannot be read any more was sent all the same.
     let changes: Vec<Outgoing> = job.changes.iter().filter_map(|change| unpack_one(change).ok()).collect();
     match unpack::<JobEntry>(&job.body) {
         Ok(entry) => {
             // One of an earlier version does not know when it was created.
-            let opened_ms = if entry.opened_ms == 0 { org.clock.now_ms() } else { entry.opened_ms };
+            let opened_ms = entry.opened_ms.unwrap_or_else(|| org.clock.now_ms());
             Ok(OpenJob {
                 id: job.id,
                 look_at: org.clock.monotonic(),
@@ -127,8 +127,9 @@ pub(super) fn resume(job: Job, org: &OrgContext) -> Result<OpenJob, Vec<(u64, Ou
         }
         Err(problem) => {
             let reason = problem.to_string();
-            let again =
-                |seq| (seq, Outcome::Retry { due_ms: 0, reason: reason.clone(), resend: 0, counted: true });
+            let again = |seq| {
+                (seq, Outcome::Retry { due_ms: None, reason: reason.clone(), resend: 0, counted: true })
+            };
             Err(job.changes.iter().map(|change| again(change.seq)).collect())
         }
     }
@@ -203,8 +204,16 @@ pub(super) async fn open(
     let opened_ms = org.clock.now_ms();
     let fields = Some(fields_of(&changes));
     let content_url = info.content_url;
-    let entry = JobEntry { v: 1, content_url, external_id_field: field, operation, opened_ms, rows, fields };
-    let seqs: Vec<u64> = changes.iter().map(|change| change.seq).collect();
+    let entry = JobEntry {
+        v: 1,
+        content_url,
+        external_id_field: field,
+        operation,
+        opened_ms: Some(opened_ms),
+        rows,
+        fields,
+    };
+    let seqs: Vec<Seq> = changes.iter().map(|change| change.seq).collect();
     org.pass(Point::BeforePutJob);
     org.store.put_job(&info.id, pack(&entry), &seqs).await?;
     mark(org, None).await?;
@@ -265,9 +274,9 @@ fn is_of_this_job(error: &ApiError) -> bool {
 }
 
 /// Remembers that a job is being opened, or that its ID is stored.
-async fn mark(org: &OrgContext, opening_ms: Option<u64>) -> Result<(), StoreError> {
+async fn mark(org: &OrgContext, opening_ms: Option<UnixMs>) -> Result<(), StoreError> {
     let position = Position::BulkOpening;
-    org.store.put(vec![opening_ms.map_or_else(|| position.cleared(), |at_ms| position.number(at_ms))]).await
+    org.store.put(vec![opening_ms.map_or_else(|| position.cleared(), |at_ms| position.moment(at_ms))]).await
 }
 
 /// After a crash or a lost answer: aborts the job that was being opened then, if it was. `known` are all others of ours.
@@ -279,8 +288,7 @@ pub(super) async fn abort_lost(
     priority: Priority,
     known: &[OpenJob],
 ) -> Result<(), StepError> {
-    let Some(opening_ms) = org.store.number(Position::BulkOpening).await? else { return Ok(()) };
-    let opening_ms = i64::try_from(opening_ms).unwrap_or(i64::MAX);
+    let Some(opening_ms) = org.store.moment(Position::BulkOpening).await? else { return Ok(()) };
     match abort_opened_at(org, priority, known, opening_ms).await {
         // An org that does not show its jobs, or one that has changed meanwhile: it ends by itself after a day.
         Err(StepError::Call(CallError::Refused(error)))
@@ -301,7 +309,7 @@ async fn abort_opened_at(
     org: &OrgContext,
     priority: Priority,
     known: &[OpenJob],
-    opening_ms: i64,
+    opening_ms: UnixMs,
 ) -> Result<(), StepError> {
     let user = org.api.session(None).await?.token.user_id;
     let mut page = Some(job::list());
@@ -311,7 +319,7 @@ async fn abort_opened_at(
         let lost = jobs.iter().filter(|job| {
             job.state == Some(JobState::Open)
                 && job.created_by == user
-                && job.created_ms.abs_diff(opening_ms) <= CLOCKS_MS
+                && u64::try_from(job.created_ms).is_ok_and(|at_ms| UnixMs(at_ms).apart(opening_ms) <= CLOCKS)
                 && known.iter().all(|open| open.id != job.id)
         });
         for job in lost {
@@ -463,7 +471,7 @@ fn all_again(
     Look::Ended(Ended { outcomes: again.collect(), received_ms: open.received_ms, limited: 0 })
 }
 
-fn tried_of(org: &OrgContext, changes: &[Outgoing]) -> HashMap<u64, Tried> {
+fn tried_of(org: &OrgContext, changes: &[Outgoing]) -> HashMap<Seq, Tried> {
     let tried = |change: &Outgoing| {
         let leaves_out = org.settings.syncs_leaving_out(&change.entry.sync);
         (change.seq, Tried { leaves_out, ..change.tried() })

@@ -5,7 +5,7 @@
 
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
-use orgpipe_store::{Job, Outcome, Resolve};
+use orgpipe_store::{Job, Outcome, Resolve, Seq, UnixMs};
 
 use super::{outgoing::Outgoing, sending::Sending, window::ChangeWindow};
 use crate::{
@@ -43,7 +43,7 @@ impl Commit {
     }
 
     /// Nothing became of these, or nobody knows what: they are free again.
-    pub(super) async fn put_back(&self, numbers: Vec<u64>) -> Result<(), StepError> {
+    pub(super) async fn put_back(&self, numbers: Vec<Seq>) -> Result<(), StepError> {
         self.sending.borrow_mut().failed(&numbers);
         Ok(self.org.store.put_back(numbers).await?)
     }
@@ -51,9 +51,9 @@ impl Commit {
     /// Gives changes their end. `received_ms`: when the oldest of their requests came.
     pub(super) async fn resolve(
         &self,
-        outcomes: Vec<(u64, Outcome)>,
+        outcomes: Vec<(Seq, Outcome)>,
         finished_job: Option<String>,
-        received_ms: Option<u64>,
+        received_ms: Option<UnixMs>,
     ) -> Result<(), StepError> {
         let org = &self.org;
         let outcomes = self.mended(outcomes).await;
@@ -65,11 +65,11 @@ impl Commit {
                 // The hint may repeat what the org's own rule says, and that may quote the record.
                 Outcome::Dead { reason, .. } => tracing::warn!(
                     org = org.id(),
-                    change = seq,
+                    change = seq.0,
                     "a record was not written and is a dead letter: {reason}. The letter says what to do"
                 ),
                 Outcome::WrittenInPart { reason } => {
-                    tracing::warn!(org = org.id(), change = seq, "a record was written {reason}");
+                    tracing::warn!(org = org.id(), change = seq.0, "a record was written {reason}");
                 }
                 Outcome::Written | Outcome::Retry { .. } | Outcome::Superseded { .. } => {}
             }
@@ -89,7 +89,7 @@ impl Commit {
 
     /// Looks at the targets that an error blamed. Where fields are in quarantine since, what was put back goes out
     /// without them at once.
-    async fn mended(&self, mut outcomes: Vec<(u64, Outcome)>) -> Vec<(u64, Outcome)> {
+    async fn mended(&self, mut outcomes: Vec<(Seq, Outcome)>) -> Vec<(Seq, Outcome)> {
         let org = &self.org;
         for object in org.schemas.doubted() {
             let before = org.schemas.quarantined(&object);
@@ -101,7 +101,7 @@ impl Commit {
                 Ok(_) if !org.schemas.quarantined(&object).is_subset(&before) => {
                     for (_, outcome) in &mut outcomes {
                         if let Outcome::Retry { due_ms, .. } = outcome {
-                            *due_ms = 0;
+                            *due_ms = None;
                         }
                     }
                 }

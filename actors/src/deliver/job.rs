@@ -9,6 +9,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use orgpipe_salesforce::bulk::job::{JobInfo, JobState};
+use orgpipe_store::{Seq, UnixMs};
 
 use super::outgoing::Tried;
 use crate::{
@@ -18,14 +19,14 @@ use crate::{
 };
 
 /// Time that a job of one row may stand.
-const STANDS_SECS: u64 = 600;
+const STANDS: Duration = Duration::from_mins(10);
 /// And for each further thousand rows: the org may work on one batch of 10,000 for ten minutes, and begin it anew some times
 /// (Bulk API 2.0 and Bulk API Developer Guide, "How Requests Are Processed").
-const STANDS_SECS_PER_THOUSAND: u64 = 180;
+const STANDS_PER_THOUSAND: Duration = Duration::from_mins(3);
 /// After this part of that time it hangs: what is live is not given to another job beside it.
-const LATE_PART: u64 = 10;
+const LATE_PART: u32 = 10;
 /// The same while no further job may be opened beside it.
-const LATE_IN_A_CROWD_MS: u64 = 20_000;
+const LATE_IN_A_CROWD: Duration = Duration::from_secs(20);
 
 /// A job under way.
 #[derive(Debug)]
@@ -41,11 +42,11 @@ pub(super) struct OpenJob {
     /// The fields in its file.
     pub fields: Vec<String>,
     /// What is remembered of each change, by sequence number.
-    pub tried: HashMap<u64, Tried>,
+    pub tried: HashMap<Seq, Tried>,
     /// Numbers of its changes.
-    pub changes: Arc<[u64]>,
-    /// When the oldest of its requests came, Unix milliseconds; not known after a restart.
-    pub received_ms: Option<u64>,
+    pub changes: Arc<[Seq]>,
+    /// When the oldest of its requests came; not known after a restart.
+    pub received_ms: Option<UnixMs>,
     /// Who asked.
     pub priority: Priority,
     /// Calls set aside for it; none after a restart.
@@ -65,27 +66,28 @@ pub(super) struct Progress {
     pub state: JobState,
     /// Rows that were looked at.
     pub processed: u64,
-    /// Since when it stands so, Unix milliseconds.
-    pub since_ms: u64,
+    /// Since when it stands so.
+    pub since_ms: UnixMs,
     /// Why it could not be looked at, or not be aborted; empty if it could.
     pub trouble: String,
 }
 
 impl Progress {
-    /// Of a job that was created then, Unix milliseconds.
-    pub(super) fn new(opened_ms: u64) -> Self {
+    /// Of a job that was created then.
+    pub(super) fn new(opened_ms: UnixMs) -> Self {
         Self { state: JobState::Open, processed: 0, since_ms: opened_ms, trouble: String::new() }
     }
 }
 
 /// Time that a job of so many rows may stand without a row being looked at.
-fn stands_max_ms(rows: usize) -> u64 {
-    1_000 * STANDS_SECS + rows as u64 * STANDS_SECS_PER_THOUSAND
+fn stands_max(rows: usize) -> Duration {
+    let rows = u32::try_from(rows).unwrap_or(u32::MAX);
+    STANDS.saturating_add(STANDS_PER_THOUSAND.saturating_mul(rows) / 1_000)
 }
 
 impl OpenJob {
     /// A look found it so.
-    pub(super) fn seen(&mut self, info: &JobInfo, now_ms: u64) {
+    pub(super) fn seen(&mut self, info: &JobInfo, now_ms: UnixMs) {
         self.progress.trouble.clear();
         self.progress.state = info.state;
         // A row that was looked at is what counts: from one state to the next it may come without being worked on.
@@ -96,22 +98,22 @@ impl OpenJob {
     }
 
     /// It stands for longer than jobs of its size usually take.
-    pub(super) fn is_late(&self, now_ms: u64) -> bool {
-        self.stood_ms(now_ms) >= stands_max_ms(self.entry.rows.len()) / LATE_PART
+    pub(super) fn is_late(&self, now_ms: UnixMs) -> bool {
+        self.stood(now_ms) >= stands_max(self.entry.rows.len()) / LATE_PART
     }
 
     /// It has stood for as long as it may.
-    pub(super) fn is_over(&self, now_ms: u64) -> bool {
-        self.stood_ms(now_ms) >= stands_max_ms(self.entry.rows.len())
+    pub(super) fn is_over(&self, now_ms: UnixMs) -> bool {
+        self.stood(now_ms) >= stands_max(self.entry.rows.len())
     }
 
     /// A time that is to come, from a clock that was set back since, counts as now.
-    fn stood_ms(&self, now_ms: u64) -> u64 {
-        now_ms.saturating_sub(self.progress.since_ms)
+    fn stood(&self, now_ms: UnixMs) -> Duration {
+        now_ms.since(self.progress.since_ms)
     }
 
     /// What an operator is told of it. `full`: no further job may be opened beside it.
-    pub(super) fn status(&self, now_ms: u64, full: bool) -> BulkJobStatus {
+    pub(super) fn status(&self, now_ms: UnixMs, full: bool) -> BulkJobStatus {
         let rows = self.entry.rows.len();
         let state = match self.progress.state {
             JobState::Open => "Open",
@@ -128,8 +130,8 @@ impl OpenJob {
             state,
             processed: self.progress.processed,
             since_ms: self.progress.since_ms,
-            given_up_ms: self.progress.since_ms.saturating_add(stands_max_ms(rows)),
-            hangs: self.is_late(now_ms) || full && self.stood_ms(now_ms) >= LATE_IN_A_CROWD_MS,
+            given_up_ms: self.progress.since_ms.saturating_add(stands_max(rows)),
+            hangs: self.is_late(now_ms) || full && self.stood(now_ms) >= LATE_IN_A_CROWD,
             trouble: self.progress.trouble.clone(),
             changes: Arc::clone(&self.changes),
         }
@@ -146,8 +148,8 @@ mod tests {
             content_url: String::new(),
             external_id_field: "X".into(),
             operation: orgpipe_reconcile::Operation::Upsert,
-            opened_ms: 1_000,
-            rows: (0..rows as u64).map(|seq| (seq, seq.to_string())).collect(),
+            opened_ms: Some(UnixMs(1_000)),
+            rows: (0..rows as u64).map(Seq).map(|seq| (seq, seq.to_string())).collect(),
             fields: None,
         };
         OpenJob {
@@ -163,7 +165,7 @@ mod tests {
             reservation: None,
             looks: 0,
             unread: 0,
-            progress: Progress::new(1_000),
+            progress: Progress::new(UnixMs(1_000)),
         }
     }
 
@@ -173,10 +175,10 @@ mod tests {
 
     #[test]
     fn the_time_of_a_job_goes_by_its_size_and_begins_anew_with_each_row_that_is_looked_at() {
-        let minutes = |minutes: u64| 1_000 + minutes * 60_000;
+        let minutes = |minutes: u64| UnixMs(1_000 + minutes * 60_000);
         for (rows, late, over) in [(20, 2, 11), (1_000, 2, 14), (10_000, 5, 41)] {
             let job = job(rows);
-            assert!(!job.is_late(30_000) && job.is_late(minutes(late)), "{rows}");
+            assert!(!job.is_late(UnixMs(30_000)) && job.is_late(minutes(late)), "{rows}");
             assert!(!job.is_over(minutes(over - 2)) && job.is_over(minutes(over)), "{rows}");
         }
         let mut job = job(20);
@@ -184,9 +186,9 @@ mod tests {
         assert!(job.is_over(minutes(11)), "another state alone is no progress");
         job.seen(&info(JobState::InProgress, 5), minutes(9));
         assert!(!job.is_over(minutes(11)) && job.is_over(minutes(20)));
-        assert!(!job.status(minutes(9), true).hangs && job.status(minutes(9) + 20_000, true).hangs);
+        assert!(!job.status(minutes(9), true).hangs && job.status(UnixMs(minutes(9).0 + 20_000), true).hangs);
         let status = job.status(minutes(12), false);
         assert_eq!((status.records, status.processed, status.hangs), (20, 5, true));
-        assert!(!job.is_over(0), "a clock that was set back");
+        assert!(!job.is_over(UnixMs(0)), "a clock that was set back");
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use orgpipe_reconcile::Operation;
 use orgpipe_salesforce::error::{ApiError, ErrorClass};
-use orgpipe_store::Outcome;
+use orgpipe_store::{Outcome, UnixMs};
 
 use super::{
     group,
@@ -37,8 +37,8 @@ const LOCK_SLOTS: u32 = 4;
 /// Now and chance, for a batch of outcomes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
-    /// Unix milliseconds.
-    pub now_ms: u64,
+    /// What time it is.
+    pub now_ms: UnixMs,
     /// From 0 to 1.
     pub jitter: f64,
 }
@@ -206,7 +206,7 @@ fn counted(again: Resend, reason: &str, together: usize, tried: Tried, moment: M
 
 fn retry(again: Resend, reason: &str, attempts: u32, moment: Moment) -> Outcome {
     let wait = before_attempt(attempts, PASSING.0, PASSING.1, moment.jitter);
-    let (due_ms, resend) = (later(wait, moment), Resend { waits: 0, ..again }.stored());
+    let (due_ms, resend) = (Some(moment.now_ms.saturating_add(wait)), Resend { waits: 0, ..again }.stored());
     Outcome::Retry { due_ms, reason: reason.to_owned(), resend, counted: true }
 }
 
@@ -219,13 +219,9 @@ fn put_back(wait: WaitFor, resend: Resend, reason: &str, moment: Moment) -> Outc
         }
     };
     let resend = Resend { waits: resend.waits.saturating_add(1).min(WAITS_MAX), ..resend };
-    let due_ms = later(waited, moment);
-    let due_ms = if waited < SHARED { due_ms } else { due_ms.next_multiple_of(SHARED_MS) };
+    let due_ms = moment.now_ms.saturating_add(waited);
+    let due_ms = Some(if waited < SHARED { due_ms } else { UnixMs(due_ms.0.next_multiple_of(SHARED_MS)) });
     Outcome::Retry { due_ms, reason: reason.to_owned(), resend: resend.stored(), counted: false }
-}
-
-fn later(wait: Duration, moment: Moment) -> u64 {
-    moment.now_ms.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn dead(reason: &str, hint: Option<String>, moment: Moment) -> Outcome {

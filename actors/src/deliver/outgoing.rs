@@ -6,7 +6,7 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use orgpipe_reconcile::Operation;
-use orgpipe_store::{Change, Outcome};
+use orgpipe_store::{Change, Outcome, Seq, UnixMs};
 
 use super::resend::Resend;
 use crate::queue_entry::{ChangeEntry, Unreadable, unpack};
@@ -15,7 +15,7 @@ use crate::queue_entry::{ChangeEntry, Unreadable, unpack};
 #[derive(Clone, Debug)]
 pub(super) struct Outgoing {
     /// Its number in the store.
-    pub seq: u64,
+    pub seq: Seq,
     /// Tries so far.
     pub attempts: u32,
     /// How to send it.
@@ -94,8 +94,8 @@ pub(super) fn unpack_one(change: &Change) -> Result<Outgoing, Unreadable> {
 /// Unpacks; what cannot be read is a dead letter at once.
 pub(super) fn unpack_all<'a>(
     changes: impl IntoIterator<Item = &'a Change>,
-    now_ms: u64,
-) -> (Vec<Outgoing>, Vec<(u64, Outcome)>) {
+    now_ms: UnixMs,
+) -> (Vec<Outgoing>, Vec<(Seq, Outcome)>) {
     let (mut outgoing, mut outcomes) = (Vec::new(), Vec::new());
     for change in changes {
         match unpack_one(change) {

@@ -97,6 +97,7 @@ mod tests {
         Operation,
         route::{COLLECTIONS_MAX, Strategy},
     };
+    use orgpipe_store::{Seq, UnixMs};
 
     use super::*;
     use crate::{
@@ -121,9 +122,9 @@ mod tests {
             source_id: format!("{parent:04}"),
             origin: Origin::Live,
             gap: None,
-            received_ms: 1,
+            received_ms: UnixMs(1),
         };
-        Outgoing { seq, attempts: 0, resend, entry, left_out: Vec::new() }
+        Outgoing { seq: Seq(seq), attempts: 0, resend, entry, left_out: Vec::new() }
     }
 
     fn alike(count: usize, parents: usize, way: Way, halvings: u8) -> Vec<Outgoing> {
@@ -184,7 +185,7 @@ mod tests {
             change(n as u64, n % 7, all[n % 3], resend)
         };
         let parts = parts((0..450).map(one).collect(), org().limits, OPEN);
-        let mut seqs: Vec<u64> = parts.iter().flat_map(|part| &part.changes).map(|one| one.seq).collect();
+        let mut seqs: Vec<u64> = parts.iter().flat_map(|part| &part.changes).map(|one| one.seq.0).collect();
         seqs.sort_unstable();
         assert_eq!(seqs, (0..450).collect::<Vec<u64>>());
         assert!(parts.is_sorted_by_key(|part| part.changes[0].resend.halvings));

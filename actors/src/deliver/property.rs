@@ -9,11 +9,9 @@
 //! Mistakes are planted in the loop around the code ([`Mistake`]), and each must be found by these seeds.
 #![expect(clippy::disallowed_methods, reason = "the environment says which seed shall be played")]
 
-use std::time::Duration;
-
 use orgpipe_reconcile::{Operation, route::COLLECTIONS_MAX};
 use orgpipe_salesforce::{bulk::BulkRow, error::ApiError, failure::CallError, rest::RowResult};
-use orgpipe_store::Outcome;
+use orgpipe_store::{Outcome, Seq, UnixMs};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
 use super::{
@@ -79,7 +77,7 @@ struct Record {
     fate: Fate,
     attempts: u32,
     stored: u8,
-    due_ms: u64,
+    due_ms: UnixMs,
     sends: u32,
     /// So often it fails of what passes by itself, alone or not.
     passing: u32,
@@ -98,8 +96,8 @@ impl Span {
         Self(from, from + rng.random_range(0..longest_ms))
     }
 
-    fn has(self, now_ms: u64) -> bool {
-        (self.0..self.1).contains(&now_ms)
+    fn has(self, now_ms: UnixMs) -> bool {
+        (self.0..self.1).contains(&now_ms.0)
     }
 }
 
@@ -107,7 +105,7 @@ struct World {
     rng: StdRng,
     mistake: Mistake,
     records: Vec<Record>,
-    now_ms: u64,
+    now_ms: UnixMs,
     pace: WritePace,
     limits: Limits,
     /// Records of the largest transaction that the org's automation stands, and of the largest call answered in time.
@@ -149,7 +147,8 @@ impl World {
             let (attempts, stored) =
                 if !calm && rng.random_bool(0.2) { (rng.random_range(0..12), rng.random()) } else { (0, 0) };
             let passing = if calm { rng.random_range(0..4) } else { 0 };
-            Record { kind, fate: Fate::Open, attempts, stored, due_ms: 0, sends: 0, passing }
+            let due_ms = UnixMs::EPOCH;
+            Record { kind, fate: Fate::Open, attempts, stored, due_ms, sends: 0, passing }
         };
         let records = (0..count).map(|_| record(&mut rng)).collect();
         let size =
@@ -159,7 +158,7 @@ impl World {
         Self {
             mistake,
             records,
-            now_ms: 0,
+            now_ms: UnixMs::EPOCH,
             pace: WritePace::default(),
             limits: org().limits,
             limit,
@@ -224,7 +223,7 @@ impl World {
             let ends = step::ends(part, answer, known);
             if is_answered {
                 answered = true;
-                self.pace.answered(together, ends.limited, Duration::from_millis(self.now_ms));
+                self.pace.answered(together, ends.limited, self.now_ms.since(UnixMs::EPOCH));
             }
             if slow {
                 self.pace.slow(together);
@@ -235,16 +234,16 @@ impl World {
             waiting.extend(ends.again.into_iter().rev());
             if ends.undecided.is_some() {
                 // As the writer does: the rest is put back, and the step waits.
-                self.now_ms += 60_000;
+                self.now_ms.0 += 60_000;
                 return;
             }
         }
         self.answered = answered;
-        self.now_ms += 1;
+        self.now_ms.0 += 1;
     }
 
     /// Nothing can be written then, whatever it is.
-    fn is_shut(&self, now_ms: u64) -> bool {
+    fn is_shut(&self, now_ms: UnixMs) -> bool {
         [self.unreached, self.read_only, self.closed, self.full].iter().any(|span| span.has(now_ms))
     }
 
@@ -263,7 +262,7 @@ impl World {
             return (Err(refused(error(500, "UNKNOWN_EXCEPTION", "ErrorId: 1"))), false);
         }
         if has(Kind::Silent) || part.len() > self.in_time {
-            self.now_ms += 60_000;
+            self.now_ms.0 += 60_000;
             return (Err(CallError::Transport { text: "no answer".to_owned(), sent: true }.into()), true);
         }
         (Ok(self.rows(part)), false)
@@ -325,7 +324,7 @@ impl World {
             content_url: String::new(),
             external_id_field: "X".into(),
             operation: Operation::Upsert,
-            opened_ms: 0,
+            opened_ms: None,
             rows: changes.iter().map(|change| (change.seq, change.seq.to_string())).collect(),
             fields: None,
         };
@@ -342,7 +341,7 @@ impl World {
         let ends = step::ends_of_job(ended, rows);
         if ends.limited > 1 {
             let limited = ends.limited.min(COLLECTIONS_MAX);
-            self.pace.answered(limited, limited, Duration::from_millis(self.now_ms));
+            self.pace.answered(limited, limited, self.now_ms.since(UnixMs::EPOCH));
         }
         for (seq, outcome) in ends.outcomes {
             self.end(seq, &outcome, changes.len());
@@ -350,7 +349,7 @@ impl World {
     }
 
     /// Commit C, with the mistake that is planted.
-    fn end(&mut self, seq: u64, outcome: &Outcome, together: usize) {
+    fn end(&mut self, seq: Seq, outcome: &Outcome, together: usize) {
         let mistake = self.mistake;
         let record = &mut self.records[place(seq)];
         match outcome {
@@ -361,7 +360,7 @@ impl World {
             }
             Outcome::Retry { due_ms, resend, counted, .. } => {
                 record.attempts += u32::from(*counted || mistake == Mistake::CountsWaits);
-                record.due_ms = *due_ms;
+                record.due_ms = due_ms.unwrap_or(UnixMs::EPOCH);
                 let resend = Resend::from_stored(*resend, record.attempts);
                 let halvings = if mistake == Mistake::NoHalving { 0 } else { resend.halvings };
                 record.stored = Resend { halvings, ..resend }.stored();
@@ -370,8 +369,8 @@ impl World {
     }
 }
 
-fn place(seq: u64) -> usize {
-    usize::try_from(seq).expect("few")
+fn place(seq: Seq) -> usize {
+    usize::try_from(seq.0).expect("few")
 }
 
 fn outgoing((seq, record): (u64, &Record)) -> Outgoing {
@@ -388,10 +387,10 @@ fn outgoing((seq, record): (u64, &Record)) -> Outgoing {
         source_id: format!("{:04}", seq % 40),
         origin: Origin::Live,
         gap: None,
-        received_ms: 1,
+        received_ms: UnixMs(1),
     };
     let resend = Resend::from_stored(record.stored, record.attempts);
-    Outgoing { seq, attempts: record.attempts, resend, entry, left_out: Vec::new() }
+    Outgoing { seq: Seq(seq), attempts: record.attempts, resend, entry, left_out: Vec::new() }
 }
 
 #[test]

@@ -17,7 +17,7 @@ use std::{
 };
 
 use orgpipe_salesforce::error::ApiError;
-use orgpipe_store::Outcome;
+use orgpipe_store::{Outcome, Seq, UnixMs};
 
 use super::{
     commit::Commit,
@@ -52,7 +52,7 @@ pub(super) struct Sender {
     commit: Commit,
     under_way: UnderWay,
     /// By sequence number: when a call of that change alone was made last that brought nothing (time since start).
-    alone: BTreeMap<u64, Duration>,
+    alone: BTreeMap<Seq, Duration>,
     /// How large calls may be just now.
     pub pace: WritePace,
 }
@@ -83,8 +83,8 @@ impl Sender {
     pub(super) fn unanswered(&self) -> Vec<UnansweredWrite> {
         let (now, now_ms) = (self.org.clock.monotonic(), self.org.clock.now_ms());
         let told = self.under_way.unanswered().filter(|one| now >= one.since + PATIENCE).map(|one| {
-            let ago_ms = u64::try_from(now.saturating_sub(one.since).as_millis()).unwrap_or(u64::MAX);
-            UnansweredWrite { records: one.records as u64, since_ms: now_ms.saturating_sub(ago_ms) }
+            let since_ms = now_ms.saturating_sub(now.saturating_sub(one.since));
+            UnansweredWrite { records: one.records as u64, since_ms }
         });
         told.collect()
     }
@@ -124,7 +124,7 @@ impl Sender {
         &mut self,
         priority: Priority,
         waiting: &mut VecDeque<Vec<Outgoing>>,
-        left: &mut Vec<u64>,
+        left: &mut Vec<Seq>,
     ) -> Result<(), StepError> {
         while let Some(part) = waiting.pop_front() {
             if part.is_empty() {
@@ -216,7 +216,7 @@ impl Sender {
     }
 }
 
-/// When the oldest of their requests came, Unix milliseconds.
-fn oldest(changes: &[Outgoing]) -> Option<u64> {
+/// When the oldest of their requests came.
+fn oldest(changes: &[Outgoing]) -> Option<UnixMs> {
     changes.iter().map(|change| change.entry.received_ms).min()
 }

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use orgpipe_reconcile::Operation;
-use orgpipe_store::{Job, Outcome};
+use orgpipe_store::{Job, Outcome, Seq, UnixMs};
 
 use super::outgoing::Outgoing;
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
 
 /// The changes in flight, by number.
 #[derive(Debug, Default)]
-pub(super) struct Sending(BTreeMap<u64, Remembering>);
+pub(super) struct Sending(BTreeMap<Seq, Remembering>);
 
 #[derive(Debug)]
 struct Remembering {
@@ -60,14 +60,14 @@ impl Sending {
     }
 
     /// What became of these is not known, so they are sent again.
-    pub(super) fn failed(&mut self, numbers: &[u64]) {
+    pub(super) fn failed(&mut self, numbers: &[Seq]) {
         for number in numbers {
             self.0.remove(number);
         }
     }
 
     /// What commit C stores for these. `now_ms`: by the org's clock.
-    pub(super) fn ended(&mut self, outcomes: &[(u64, Outcome)], now_ms: u64) -> Vec<(u64, Vec<u8>)> {
+    pub(super) fn ended(&mut self, outcomes: &[(Seq, Outcome)], now_ms: UnixMs) -> Vec<(Seq, Vec<u8>)> {
         let mut remembered = Vec::with_capacity(outcomes.len());
         for (number, outcome) in outcomes {
             let in_flight = self.0.remove(number);
@@ -115,7 +115,17 @@ mod tests {
         });
         let (target, key, last_reason) = ("T".into(), "k".into(), String::new());
         let (lane, subjects, attempts, resend) = (Lane::Live, Vec::new(), 0, 0);
-        Change { seq, lane, target, key, subjects, attempts, last_reason, resend, body: pack(&body) }
+        Change {
+            seq: Seq(seq),
+            lane,
+            target,
+            key,
+            subjects,
+            attempts,
+            last_reason,
+            resend,
+            body: pack(&body),
+        }
     }
 
     /// Which of the fields are remembered as sent.
@@ -131,19 +141,20 @@ mod tests {
     #[test]
     fn what_was_sent_is_remembered_once_it_is_written_and_no_other_field() {
         let hasher = Hasher::new(b"secret");
-        let again = || Outcome::Retry { due_ms: 0, reason: String::new(), resend: 0, counted: true };
-        let dead = || Outcome::Dead { reason: String::new(), hint: String::new(), at_ms: 0 };
+        let again = || Outcome::Retry { due_ms: None, reason: String::new(), resend: 0, counted: true };
+        let dead = || Outcome::Dead { reason: String::new(), hint: String::new(), at_ms: UnixMs(0) };
         let mut sending = Sending::default();
         let mut stripped = unpack_one(&change(&hasher, 2, "upsert")).expect("readable");
         stripped.entry.fields.remove("Size__c");
         let whole = |seq| unpack_one(&change(&hasher, seq, "upsert")).expect("readable");
         let deleted = unpack_one(&change(&hasher, 6, "delete")).expect("readable");
         sending.sent(&hasher, &[whole(1), stripped, whole(3), whole(4), whole(5), deleted]);
-        sending.failed(&[5]);
-        let mut outcomes = vec![(1, Outcome::Written), (2, Outcome::Written), (3, again()), (4, dead())];
-        outcomes.extend([(5, Outcome::Written), (6, Outcome::Written)]);
-        let ended = sending.ended(&outcomes, 1_000);
-        let remembered: Vec<_> = ended.iter().map(|(seq, bytes)| (*seq, fields(&hasher, bytes))).collect();
+        sending.failed(&[Seq(5)]);
+        let written = || Outcome::Written;
+        let outcomes = [written(), written(), again(), dead(), written(), written()];
+        let outcomes: Vec<_> = (1..).map(Seq).zip(outcomes).collect();
+        let ended = sending.ended(&outcomes, UnixMs(1_000));
+        let remembered: Vec<_> = ended.iter().map(|(seq, bytes)| (seq.0, fields(&hasher, bytes))).collect();
         let all = vec!["Notes__c", "Size__c", "Phone__c"];
         let expected = [
             (1, all),
@@ -174,7 +185,7 @@ mod tests {
         ] {
             let mut sending = Sending::default();
             sending.resumed(&hasher, &job(stored));
-            let ended = sending.ended(&[(1, Outcome::Written)], 1_000);
+            let ended = sending.ended(&[(Seq(1), Outcome::Written)], UnixMs(1_000));
             assert_eq!(fields(&hasher, &ended[0].1), expected);
         }
     }

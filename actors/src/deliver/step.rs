@@ -15,7 +15,7 @@ use orgpipe_salesforce::{
     failure::CallError,
     rest::RowResult,
 };
-use orgpipe_store::Outcome;
+use orgpipe_store::{Outcome, Seq, UnixMs};
 
 use super::{
     outcome::{self, Moment, Sent, of_error, of_job, unanswered, unanswered_like_all, unknown},
@@ -56,11 +56,11 @@ pub(super) struct Circumstances<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Ends {
     /// Their ends.
-    pub outcomes: Vec<(u64, Outcome)>,
+    pub outcomes: Vec<(Seq, Outcome)>,
     /// To be sent at once, each list by a call of its own.
     pub again: Vec<Vec<Outgoing>>,
     /// Undecided, and why.
-    pub undecided: Option<(Vec<u64>, StepError)>,
+    pub undecided: Option<(Vec<Seq>, StepError)>,
     /// By code: what is waited for until somebody has mended it.
     pub waits: BTreeMap<String, Problem>,
     /// Rows that failed of their transaction.
@@ -222,7 +222,7 @@ pub(super) struct EndedJob<'a> {
     /// The fields in its file.
     pub fields: &'a [String],
     /// What is remembered of each change, by sequence number.
-    pub tried: &'a HashMap<u64, Tried>,
+    pub tried: &'a HashMap<Seq, Tried>,
     /// Why it failed as a whole.
     pub cause: Option<&'a ApiError>,
     /// Whether it was aborted.
@@ -287,13 +287,13 @@ fn leave_out(change: &mut Outgoing, error: &ApiError, known: Circumstances<'_>) 
 }
 
 impl Ends {
-    /// By when all of them have been sent again that wait without a try being counted, Unix milliseconds.
-    pub(super) fn again_ms(&self) -> u64 {
-        let waits = |(_, outcome): &(u64, Outcome)| match outcome {
-            Outcome::Retry { due_ms, counted: false, .. } => Some(*due_ms),
+    /// By when all of them have been sent again that wait without a try being counted; none if none waits.
+    pub(super) fn again_ms(&self) -> Option<UnixMs> {
+        let waits = |(_, outcome): &(Seq, Outcome)| match outcome {
+            Outcome::Retry { due_ms, counted: false, .. } => *due_ms,
             _ => None,
         };
-        self.outcomes.iter().filter_map(waits).max().unwrap_or_default()
+        self.outcomes.iter().filter_map(waits).max()
     }
 
     fn note_wait(&mut self, error: &ApiError, sent: Sent<'_>) {

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use orgpipe_store::{Change, Settled};
+use orgpipe_store::{Change, Seq, Settled};
 
 use crate::org::{memory::MemoryShare, messages::Delivery};
 
@@ -19,20 +19,20 @@ const ENTRY_BYTES: usize = 256;
 /// The window of one org.
 #[derive(Debug)]
 pub(super) struct ChangeWindow {
-    changes: HashMap<u64, Change>,
+    changes: HashMap<Seq, Change>,
     /// There may be changes on disk that no message told of, so all are asked for.
     behind: bool,
     /// The newest number that a message told of.
-    heard_up_to: u64,
+    heard_up_to: Seq,
     /// Changes up to this number may have been taken before their message came.
-    read_up_to: u64,
+    read_up_to: Seq,
     memory: MemoryShare,
 }
 
 impl ChangeWindow {
     /// Knows nothing of what is on disk.
     pub(super) fn new(memory: MemoryShare) -> Self {
-        Self { changes: HashMap::new(), behind: true, heard_up_to: 0, read_up_to: 0, memory }
+        Self { changes: HashMap::new(), behind: true, heard_up_to: Seq::MIN, read_up_to: Seq::MIN, memory }
     }
 
     /// Takes in what a message brought.
@@ -54,13 +54,13 @@ impl ChangeWindow {
     }
 
     /// Up to which number changes are to be taken.
-    pub(super) fn up_to(&self) -> u64 {
-        if self.behind { u64::MAX } else { self.heard_up_to }
+    pub(super) fn up_to(&self) -> Seq {
+        if self.behind { Seq::MAX } else { self.heard_up_to }
     }
 
     /// Changes were taken up to `up_to`, when numbers up to `given` had been given.
-    pub(super) fn claimed(&mut self, up_to: u64, given: u64) {
-        if up_to == u64::MAX {
+    pub(super) fn claimed(&mut self, up_to: Seq, given: Seq) {
+        if up_to == Seq::MAX {
             self.read_up_to = self.read_up_to.max(given);
             self.heard_up_to = self.heard_up_to.max(given);
             self.behind = false;
@@ -68,7 +68,7 @@ impl ChangeWindow {
     }
 
     /// Those of the numbers that are not at hand.
-    pub(super) fn missing(&self, numbers: &[u64]) -> Vec<u64> {
+    pub(super) fn missing(&self, numbers: &[Seq]) -> Vec<Seq> {
         numbers.iter().filter(|seq| !self.changes.contains_key(seq)).copied().collect()
     }
 
@@ -80,12 +80,12 @@ impl ChangeWindow {
     }
 
     /// One of them.
-    pub(super) fn get(&self, number: u64) -> Option<&Change> {
+    pub(super) fn get(&self, number: Seq) -> Option<&Change> {
         self.changes.get(&number)
     }
 
     /// They have an end, or were put back: hands out what is known of them.
-    pub(super) fn take(&mut self, numbers: impl IntoIterator<Item = u64>) -> Vec<Change> {
+    pub(super) fn take(&mut self, numbers: impl IntoIterator<Item = Seq>) -> Vec<Change> {
         let taken: Vec<Change> = numbers.into_iter().filter_map(|seq| self.changes.remove(&seq)).collect();
         for change in &taken {
             self.memory.give_back(bytes(change));
@@ -93,7 +93,7 @@ impl ChangeWindow {
         taken
     }
 
-    fn forget(&mut self, numbers: Vec<u64>) {
+    fn forget(&mut self, numbers: Vec<Seq>) {
         drop(self.take(numbers));
     }
 

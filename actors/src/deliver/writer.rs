@@ -20,7 +20,7 @@ use std::{
 
 use actix::{Actor, Context, Handler, MessageResult};
 
-use orgpipe_store::{Change, Lane, Outcome};
+use orgpipe_store::{Change, Lane, Outcome, Seq, UnixMs};
 
 use super::{
     bulk::{self, Look},
@@ -206,7 +206,7 @@ impl Writer {
             return Ok(());
         }
         loop {
-            let taken = org.store.egress_claim(u64::MAX, bulk::ROWS_MAX, u64::MAX).await?.numbers;
+            let taken = org.store.egress_claim(UnixMs::MAX, bulk::ROWS_MAX, Seq::MAX).await?.numbers;
             if taken.is_empty() {
                 break;
             }
@@ -279,11 +279,11 @@ impl Writer {
             self.lingering = None;
             return Ok(match org.store.next_due_ms().await? {
                 // Their message is on its way, or lost.
-                Some(0) if up_to < u64::MAX => {
+                Some(UnixMs::EPOCH) if up_to < Seq::MAX => {
                     self.window.borrow_mut().look();
                     Next::After(MESSAGE_LATE)
                 }
-                Some(due_ms) => Next::After(Duration::from_millis(due_ms.saturating_sub(now_ms).max(10))),
+                Some(due_ms) => Next::After(due_ms.since(now_ms).max(Duration::from_millis(10))),
                 None => Next::Idle,
             });
         };
@@ -315,19 +315,19 @@ impl Writer {
     }
 
     /// The changes of these numbers, from the window or, where they are not in it, from disk.
-    async fn outgoing(&self, numbers: &[u64]) -> Result<(Vec<Outgoing>, Vec<(u64, Outcome)>), StepError> {
+    async fn outgoing(&self, numbers: &[Seq]) -> Result<(Vec<Outgoing>, Vec<(Seq, Outcome)>), StepError> {
         let missing = self.window.borrow().missing(numbers);
         let read = if missing.is_empty() { Vec::new() } else { self.org.store.changes(missing).await? };
         let mut window = self.window.borrow_mut();
         window.keep(&read);
-        let read: BTreeMap<u64, &Change> = read.iter().map(|change| (change.seq, change)).collect();
+        let read: BTreeMap<Seq, &Change> = read.iter().map(|change| (change.seq, change)).collect();
         let changes = numbers.iter().filter_map(|seq| window.get(*seq).or_else(|| read.get(seq).copied()));
         Ok(unpack_all(changes, self.org.clock.now_ms()))
     }
 
     /// Sends the changes of these numbers. What could not be sent is put back.
-    async fn send(&mut self, numbers: Vec<u64>, bulk: bool) -> Result<Made, StepError> {
-        let mut left: BTreeSet<u64> = numbers.iter().copied().collect();
+    async fn send(&mut self, numbers: Vec<Seq>, bulk: bool) -> Result<Made, StepError> {
+        let mut left: BTreeSet<Seq> = numbers.iter().copied().collect();
         let sent = self.send_from(&numbers, &mut left, bulk).await;
         if !left.is_empty() {
             self.commit.put_back(left.into_iter().collect()).await?;
@@ -338,13 +338,13 @@ impl Writer {
     /// The same, but `left` has those of the changes that are still taken.
     async fn send_from(
         &mut self,
-        numbers: &[u64],
-        left: &mut BTreeSet<u64>,
+        numbers: &[Seq],
+        left: &mut BTreeSet<Seq>,
         bulk: bool,
     ) -> Result<Made, StepError> {
         let (mut outgoing, unreadable) = self.outgoing(numbers).await?;
         if !unreadable.is_empty() {
-            let ended: BTreeSet<u64> = unreadable.iter().map(|(seq, _)| *seq).collect();
+            let ended: BTreeSet<Seq> = unreadable.iter().map(|(seq, _)| *seq).collect();
             self.commit.resolve(unreadable, None, None).await?;
             left.retain(|seq| !ended.contains(seq));
         }

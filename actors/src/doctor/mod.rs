@@ -14,6 +14,7 @@ mod permission_set;
 mod probe;
 
 use orgpipe_salesforce::{failure::CallError, http::HttpClient};
+use orgpipe_store::UnixMs;
 use serde::Serialize;
 
 use crate::{clock::Clock, settings::OrgSettings, severity::Severity};
@@ -28,8 +29,8 @@ pub use self::{
 pub struct Report {
     /// The operator's name for the org.
     pub org: String,
-    /// When, Unix milliseconds.
-    pub at_ms: u64,
+    /// When.
+    pub at_ms: UnixMs,
     /// The worst finding; none if there is nothing to say.
     pub worst: Option<Severity>,
     /// The worst first.

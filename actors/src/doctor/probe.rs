@@ -22,6 +22,7 @@ use orgpipe_salesforce::{
     rest::{describe, limits, query},
     soql::Select,
 };
+use orgpipe_store::UnixMs;
 use serde_json::Value;
 
 use super::{
@@ -66,9 +67,9 @@ pub(super) async fn probe(settings: &OrgSettings, needs: &Needs, http: &HttpClie
 }
 
 /// How far the sender of a header `Date` is ahead of us.
-fn ahead_ms(date: Option<&str>, asked_ms: u64, answered_ms: u64) -> Option<i64> {
-    let there = i64::try_from(date_ms(date)?).ok()?;
-    let here = i64::try_from(u64::midpoint(asked_ms, answered_ms)).ok()?;
+fn ahead_ms(date: Option<&str>, asked_ms: UnixMs, answered_ms: UnixMs) -> Option<i64> {
+    let there = i64::try_from(date_ms(date)?.0).ok()?;
+    let here = i64::try_from(u64::midpoint(asked_ms.0, answered_ms.0)).ok()?;
     Some(there - here)
 }
 
@@ -271,15 +272,16 @@ fn text<'r>(row: &'r Row, name: &str) -> Option<&'r str> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
     fn the_other_clock_is_read_to_the_second() {
         let date = Some("Wed, 25 Nov 2026 13:46:13 GMT");
-        let here = 1_795_614_373_000;
-        for (asked, answered, ahead) in
-            [(here, here + 1_000, Some(0)), (here + 60_000, here + 60_000, Some(-59_500))]
-        {
+        let here = UnixMs(1_795_614_373_000);
+        let later = |secs| here.saturating_add(Duration::from_secs(secs));
+        for (asked, answered, ahead) in [(here, later(1), Some(0)), (later(60), later(60), Some(-59_500))] {
             assert_eq!(ahead_ms(date, asked, answered), ahead);
         }
         assert_eq!(ahead_ms(Some("soon"), here, here), None);

@@ -5,6 +5,7 @@
 //!
 //! The desired state is a value in the store, so that a paused org is still paused after a restart of the service.
 
+use orgpipe_store::UnixMs;
 use serde::{Deserialize, Serialize};
 
 use super::part::Part;
@@ -18,8 +19,8 @@ pub enum DesiredState {
     Run,
     /// Nothing new is taken in; once nothing is open, or at this time, it is paused.
     Drain {
-        /// Unix milliseconds.
-        until_ms: u64,
+        /// The time.
+        until_ms: UnixMs,
     },
     /// Nothing runs; events wait at Salesforce, which keeps them for 72 hours.
     Pause,

@@ -3,7 +3,7 @@
 //! Here: what is stored about it. Not here: finding it out (`api/client.rs`), stopping and starting the parts around a
 //! change (`supervise/org_changed.rs`).
 
-use orgpipe_store::StoreError;
+use orgpipe_store::{Seq, StoreError};
 
 use super::store::{OrgStore, Position};
 
@@ -22,12 +22,12 @@ pub(crate) async fn is_other(store: &OrgStore, org_id: &str) -> Result<bool, Sto
 
 /// The number up to which what waits was made of an org before; none if the login has always led to this one.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct SupersededUpTo(Option<u64>);
+pub(crate) struct SupersededUpTo(Option<Seq>);
 
 impl SupersededUpTo {
     /// As it is stored.
     pub(crate) async fn read(store: &OrgStore) -> Result<Self, StoreError> {
-        Ok(Self(store.number(Position::SupersededUpTo).await?))
+        Ok(Self(store.seq(Position::SupersededUpTo).await?))
     }
 
     /// Nothing is.
@@ -37,7 +37,7 @@ impl SupersededUpTo {
     }
 
     /// Whether the request or change of this number was made of an org before.
-    pub(crate) fn covers(self, seq: u64) -> bool {
+    pub(crate) fn covers(self, seq: Seq) -> bool {
         self.0.is_some_and(|up_to| seq <= up_to)
     }
 }

@@ -10,12 +10,17 @@ use std::{
     time::Duration,
 };
 
-use crate::{clock::Clock, problem::Problem};
+use orgpipe_store::UnixMs;
+
+use crate::{
+    clock::{self, Clock, moment},
+    problem::Problem,
+};
 
 /// A call that took longer says too little about the moment at which it was answered.
 const TOOK_MAX: Duration = Duration::from_secs(10);
 /// A difference that is told. Less is usual, and a login by JWT bears three minutes.
-const SKEW_MS_MAX: u64 = 60_000;
+const SKEW_MAX: Duration = Duration::from_mins(1);
 
 /// The clock of one org, as far as its answers have told.
 #[derive(Debug)]
@@ -29,8 +34,8 @@ pub(crate) struct OrgTime {
 struct ClockReading {
     /// When, since the start.
     at: Duration,
-    /// What it showed, Unix milliseconds.
-    org_ms: u64,
+    /// What it showed.
+    org_ms: UnixMs,
 }
 
 impl OrgTime {
@@ -39,14 +44,14 @@ impl OrgTime {
         Self { clock, last: Mutex::default() }
     }
 
-    /// Unix time in the org, milliseconds.
-    pub(crate) fn now_ms(&self) -> u64 {
+    /// What time it is in the org.
+    pub(crate) fn now_ms(&self) -> UnixMs {
         shown_ms(self.last(), self.clock.monotonic()).unwrap_or_else(|| self.clock.now_ms())
     }
 
     /// The same in seconds.
     pub(crate) fn now_secs(&self) -> i64 {
-        i64::try_from(self.now_ms() / 1_000).unwrap_or(i64::MAX)
+        clock::secs(self.now_ms())
     }
 
     /// An answer to what was asked at `asked` (since the start) had this header `Date`.
@@ -69,16 +74,16 @@ impl OrgTime {
     }
 }
 
-/// What a header `Date` says, Unix milliseconds: it is cut to seconds, so half of one is added.
-pub(crate) fn date_ms(date: Option<&str>) -> Option<u64> {
+/// What a header `Date` says: it is cut to seconds, so half of one is added.
+pub(crate) fn date_ms(date: Option<&str>) -> Option<UnixMs> {
     let date = chrono::DateTime::parse_from_rfc2822(date?).ok()?;
-    u64::try_from(date.timestamp_millis() + 500).ok()
+    moment(&(date + Duration::from_millis(500)))
 }
 
 /// From when on changes have to be read that were not heard of since `since_ms`. None: all, as nobody knows when that was if
 /// it lies in the future: it was stored while a clock was wrong.
-pub(crate) fn window_start(since_ms: Option<u64>, org_now_ms: u64) -> Option<u64> {
-    since_ms.filter(|since_ms| *since_ms <= org_now_ms.saturating_add(SKEW_MS_MAX))
+pub(crate) fn window_start(since_ms: Option<UnixMs>, org_now_ms: UnixMs) -> Option<UnixMs> {
+    since_ms.filter(|since_ms| *since_ms <= org_now_ms.saturating_add(SKEW_MAX))
 }
 
 /// The reading that an answer makes, if it is better than the last one.
@@ -93,19 +98,18 @@ fn newer(
     (took <= TOOK_MAX || last.is_none()).then(|| ClockReading { at: asked + took / 2, org_ms })
 }
 
-fn shown_ms(last: Option<ClockReading>, now: Duration) -> Option<u64> {
+fn shown_ms(last: Option<ClockReading>, now: Duration) -> Option<UnixMs> {
     let ClockReading { at, org_ms } = last?;
-    let passed = now.saturating_sub(at).as_millis();
-    Some(org_ms.saturating_add(u64::try_from(passed).unwrap_or(u64::MAX)))
+    Some(org_ms.saturating_add(now.saturating_sub(at)))
 }
 
-fn skew(now_ms: u64, org_ms: u64) -> Option<Problem> {
-    let apart_ms = now_ms.abs_diff(org_ms);
+fn skew(now_ms: UnixMs, org_ms: UnixMs) -> Option<Problem> {
+    let apart = now_ms.apart(org_ms);
     let way = if now_ms > org_ms { "ahead of" } else { "behind" };
-    let reason = format!("this machine's clock is {} s {way} Salesforce's", apart_ms / 1_000);
+    let reason = format!("this machine's clock is {} s {way} Salesforce's", apart.as_secs());
     let hint = "Let this machine set its clock by the network (NTP). Until then what has changed is read by Salesforce's \
                 clock; schedules and logs follow this machine's.";
-    (apart_ms > SKEW_MS_MAX).then(|| Problem::new(reason, hint))
+    (apart > SKEW_MAX).then(|| Problem::new(reason, hint))
 }
 
 #[cfg(test)]
@@ -113,7 +117,7 @@ mod tests {
     use super::*;
 
     const DATE: Option<&str> = Some("Wed, 25 Nov 2026 13:46:13 GMT");
-    const DATE_MS: u64 = 1_795_614_373_500;
+    const DATE_MS: UnixMs = UnixMs(1_795_614_373_500);
 
     const fn secs(secs: u64) -> Duration {
         Duration::from_secs(secs)
@@ -125,7 +129,7 @@ mod tests {
         assert_eq!(first, ClockReading { at: secs(25), org_ms: DATE_MS });
         assert_eq!(newer(Some(first), DATE, secs(50), secs(61)), None);
         let quick = newer(Some(first), DATE, secs(60), secs(62)).expect("a quick one");
-        assert_eq!(shown_ms(Some(quick), secs(3_661)), Some(DATE_MS + 3_600_000));
+        assert_eq!(shown_ms(Some(quick), secs(3_661)), Some(DATE_MS.saturating_add(secs(3_600))));
         assert_eq!(shown_ms(None, secs(1)), None);
         for date in [None, Some("soon"), Some("Wed, 25 Nov 1926 13:46:13 GMT")] {
             assert_eq!(newer(None, date, secs(0), secs(0)), None, "{date:?}");
@@ -134,18 +138,19 @@ mod tests {
 
     #[test]
     fn a_time_that_is_still_to_come_begins_no_window() {
-        assert_eq!(window_start(Some(5), 1_000), Some(5));
-        assert_eq!(window_start(Some(61_000), 1_000), Some(61_000), "clocks differ by seconds");
-        assert_eq!(window_start(Some(61_001), 1_000), None);
-        assert_eq!(window_start(None, 1_000), None);
+        let start = |since: Option<u64>| window_start(since.map(UnixMs), UnixMs(1_000));
+        assert_eq!(start(Some(5)), Some(UnixMs(5)));
+        assert_eq!(start(Some(61_000)), Some(UnixMs(61_000)), "clocks differ by seconds");
+        assert_eq!(start(Some(61_001)), None);
+        assert_eq!(start(None), None);
     }
 
     #[test]
     fn a_skew_of_more_than_a_minute_is_told_with_its_direction() {
-        assert_eq!(skew(DATE_MS, DATE_MS + 60_000), None);
-        let ahead = skew(DATE_MS + 7_200_000, DATE_MS).expect("two hours");
+        assert_eq!(skew(DATE_MS, DATE_MS.saturating_add(secs(60))), None);
+        let ahead = skew(DATE_MS.saturating_add(secs(7_200)), DATE_MS).expect("two hours");
         assert!(ahead.reason.contains("7200 s ahead of") && ahead.hint.is_some(), "{ahead}");
-        let behind = skew(DATE_MS, DATE_MS + 61_000).expect("a minute and more");
+        let behind = skew(DATE_MS, DATE_MS.saturating_add(secs(61))).expect("a minute and more");
         assert!(behind.reason.contains("61 s behind"), "{behind}");
     }
 }

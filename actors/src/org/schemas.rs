@@ -16,6 +16,7 @@ use std::{
 };
 
 use orgpipe_reconcile::{Row, describe::Describe, drift::Drift};
+use orgpipe_store::UnixMs;
 use serde::Serialize;
 
 /// How long a describe is trusted. An error that blames the schema ends that at once.
@@ -46,12 +47,12 @@ pub struct Quarantined {
     pub why: &'static str,
     /// What to do about it.
     pub hint: &'static str,
-    /// Since when, Unix milliseconds.
-    pub since_ms: u64,
+    /// Since when.
+    pub since_ms: UnixMs,
 }
 
 impl Quarantined {
-    fn new(object: &str, field: &str, drift: Drift, now_ms: u64) -> Self {
+    fn new(object: &str, field: &str, drift: Drift, now_ms: UnixMs) -> Self {
         let (why, hint) = match drift {
             Drift::Gone => (
                 "the org has no such field, or the integration user may not see it",
@@ -68,7 +69,7 @@ impl Quarantined {
     }
 
     /// A field, or a dotted path, of a sync's own object.
-    pub(crate) fn unread(object: &str, field: &str, now_ms: u64) -> Self {
+    pub(crate) fn unread(object: &str, field: &str, now_ms: UnixMs) -> Self {
         let why = "the org has no such field, or the integration user may not see it";
         let hint = "Let the integration user read it, or take it out of the sync; then refresh the sync.";
         let (object, field, access) = (object.to_owned(), field.to_owned(), Access::Read);
@@ -161,7 +162,7 @@ impl Known {
         fresh: FreshDescribe,
         drifted: Vec<(String, Drift)>,
         now: Duration,
-        now_ms: u64,
+        now_ms: UnixMs,
     ) -> (Target, Vec<Quarantined>, Vec<Quarantined>) {
         self.doubted.remove(object);
         let quarantined = Arc::new(drifted.iter().map(|(field, _)| field.to_ascii_lowercase()).collect());
@@ -282,7 +283,7 @@ impl Sources {
         object: &str,
         paths: BTreeSet<String>,
         now: Duration,
-        now_ms: u64,
+        now_ms: UnixMs,
     ) -> (Vec<Quarantined>, Vec<Quarantined>) {
         self.doubted.remove(sync);
         if paths.is_empty() {
@@ -326,7 +327,7 @@ mod tests {
     fn a_field_enters_quarantine_once_and_leaves_it_by_itself() {
         let mut known = Known::default();
         let gone = || vec![("F__c".to_owned(), Drift::Gone)];
-        let (target, entered, left) = known.take("A__c", describe(), gone(), secs(0), 5);
+        let (target, entered, left) = known.take("A__c", describe(), gone(), secs(0), UnixMs(5));
         assert_eq!(
             (entered.len(), left.len(), target.writes("f__C"), target.writes("G__c")),
             (1, 0, false, true)
@@ -335,9 +336,9 @@ mod tests {
         assert!(known.fresh("A__c", secs(299)).is_some());
         assert!(known.fresh("A__c", secs(300)).is_none(), "looked at soon again");
         assert_eq!(known.last_modified("A__c"), None, "and whole");
-        let (_, entered, left) = known.take("A__c", describe(), gone(), secs(300), 6);
-        assert_eq!((entered, left, known.quarantined[0].since_ms), (vec![], vec![], 5));
-        let (target, entered, left) = known.take("A__c", describe(), vec![], secs(600), 7);
+        let (_, entered, left) = known.take("A__c", describe(), gone(), secs(300), UnixMs(6));
+        assert_eq!((entered, left, known.quarantined[0].since_ms), (vec![], vec![], UnixMs(5)));
+        let (target, entered, left) = known.take("A__c", describe(), vec![], secs(600), UnixMs(7));
         assert_eq!(
             (entered.len(), left.len(), target.writes("F__c"), known.quarantined.len()),
             (0, 1, true, 0)
@@ -347,7 +348,7 @@ mod tests {
     #[test]
     fn nothing_is_known_of_another_org() {
         let schemas = Schemas::default();
-        schemas.known().take("A__c", describe(), vec![("F__c".to_owned(), Drift::Gone)], secs(0), 5);
+        schemas.known().take("A__c", describe(), vec![("F__c".to_owned(), Drift::Gone)], secs(0), UnixMs(5));
         schemas.sources(|sources| sources.doubt("a"));
         assert!(schemas.fresh("A__c", secs(1)).is_some());
         schemas.forget();
@@ -357,13 +358,13 @@ mod tests {
     #[test]
     fn a_describe_is_trusted_for_an_hour_then_only_changes_are_asked_for_and_a_doubt_ends_both() {
         let mut known = Known::default();
-        known.take("A__c", describe(), vec![], secs(0), 0);
+        known.take("A__c", describe(), vec![], secs(0), UnixMs(0));
         assert!(known.fresh("A__c", secs(3_599)).is_some() && known.fresh("A__c", secs(3_600)).is_none());
         assert_eq!(known.last_modified("A__c").as_deref(), Some("then"));
         assert!(known.confirmed("A__c", secs(3_600)).is_some() && known.fresh("A__c", secs(7_000)).is_some());
         known.doubted.insert("A__c".to_owned());
         assert!(known.fresh("A__c", secs(7_000)).is_none() && known.last_modified("A__c").is_none());
-        known.take("A__c", describe(), vec![], secs(7_000), 0);
+        known.take("A__c", describe(), vec![], secs(7_000), UnixMs(0));
         assert!(known.fresh("A__c", secs(7_000)).is_some());
     }
 
@@ -375,15 +376,15 @@ mod tests {
         assert!(!sources.is_due("a", secs(9_999)), "nothing is amiss");
         sources.doubt("a");
         assert!(sources.is_due("a", secs(0)) && !sources.is_due("b", secs(0)));
-        let (entered, left) = sources.take("a", "Account", paths("Website"), secs(0), 5);
+        let (entered, left) = sources.take("a", "Account", paths("Website"), secs(0), UnixMs(5));
         assert_eq!((entered.len(), left.len()), (1, 0));
         assert!(entered[0].sentence().contains("Account.Website is not read: "), "{}", entered[0].sentence());
         assert!(!sources.is_due("a", secs(299)) && sources.is_due("a", secs(300)));
-        let (entered, left) = sources.take("b", "Account", paths("Website"), secs(10), 6);
-        assert_eq!((entered.len(), left.len(), sources.quarantined[0].since_ms), (0, 0, 5));
-        let (_, left) = sources.take("a", "Account", BTreeSet::new(), secs(300), 7);
+        let (entered, left) = sources.take("b", "Account", paths("Website"), secs(10), UnixMs(6));
+        assert_eq!((entered.len(), left.len(), sources.quarantined[0].since_ms), (0, 0, UnixMs(5)));
+        let (_, left) = sources.take("a", "Account", BTreeSet::new(), secs(300), UnixMs(7));
         assert_eq!((left.len(), sources.unread("a").len(), sources.unread("b").len()), (0, 0, 1));
-        let (_, left) = sources.take("b", "Account", BTreeSet::new(), secs(310), 8);
+        let (_, left) = sources.take("b", "Account", BTreeSet::new(), secs(310), UnixMs(8));
         assert_eq!((left.len(), sources.quarantined.len()), (1, 0));
     }
 }

@@ -5,9 +5,11 @@
 use std::{
     collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use orgpipe_salesforce::limits::ApiUsage;
+use orgpipe_store::UnixMs;
 use serde::Serialize;
 
 use super::{
@@ -28,8 +30,8 @@ pub struct PartStatus {
     pub note: String,
     /// What to do; empty when there is nothing to do.
     pub hint: String,
-    /// Since when, Unix milliseconds.
-    pub since_ms: u64,
+    /// Since when.
+    pub since_ms: UnixMs,
     /// Restarts after a failure since the service started.
     pub restarts: u32,
     /// How it ended the last time; empty if it never did.
@@ -42,8 +44,8 @@ pub struct OrgStatus {
     /// What an operator wants of it.
     #[serde(flatten)]
     pub desired: DesiredState,
-    /// When its actor was started last, Unix milliseconds.
-    pub started_ms: u64,
+    /// When its actor was started last.
+    pub started_ms: UnixMs,
     /// Restarts of its actor after a failure since the service started; parts count their own.
     pub restarts: u32,
     /// How its actor ended the last time; empty if it never did.
@@ -54,8 +56,8 @@ pub struct OrgStatus {
     pub api_usage: Option<(u64, u64)>,
     /// API calls that orgpipe made since it started.
     pub calls: u64,
-    /// When the last record was written, Unix milliseconds.
-    pub last_written_ms: Option<u64>,
+    /// When the last record was written.
+    pub last_written_ms: Option<UnixMs>,
     /// From the event's arrival to the record's write, of the last one, milliseconds.
     pub last_lag_ms: Option<u64>,
     /// The event subscription, channel by channel.
@@ -98,8 +100,8 @@ impl From<Problem> for Warning {
 /// An examination, in short.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Examined {
-    /// When, Unix milliseconds.
-    pub at_ms: u64,
+    /// When.
+    pub at_ms: UnixMs,
     /// The worst finding; none if there was none.
     pub worst: Option<Severity>,
     /// In one sentence.
@@ -115,10 +117,10 @@ pub struct Reading {
     pub records: u64,
     /// Records there were when it began; none if the org did not say.
     pub total: Option<u64>,
-    /// When it began, Unix milliseconds.
-    pub started_ms: u64,
-    /// When all will be read at the pace so far, pauses included, Unix milliseconds; none as long as nobody can say.
-    pub ends_ms: Option<u64>,
+    /// When it began.
+    pub started_ms: UnixMs,
+    /// When all will be read at the pace so far, pauses included; none as long as nobody can say.
+    pub ends_ms: Option<UnixMs>,
     /// What it waits for; empty while it reads.
     pub waits: String,
 }
@@ -156,7 +158,7 @@ impl OrgStatus {
 }
 
 /// How long a wait is told of after its records were to be sent again.
-const WAIT_TOLD_MS: u64 = 2 * 60 * 1_000;
+const WAIT_TOLD: Duration = Duration::from_mins(2);
 
 /// The board of one org.
 #[derive(Debug, Default)]
@@ -169,7 +171,7 @@ impl Board {
     }
 
     /// Notes something about the subscription; its part follows from its channels.
-    pub(crate) fn subscription(&self, now_ms: u64, note: impl FnOnce(&mut Subscription)) {
+    pub(crate) fn subscription(&self, now_ms: UnixMs, note: impl FnOnce(&mut Subscription)) {
         let mut status = self.lock();
         note(&mut status.subscription);
         let (state, problem) = status.subscription.summary();
@@ -177,12 +179,12 @@ impl Board {
     }
 
     /// Notes what a part is at, where nothing is wrong.
-    pub(crate) fn set(&self, part: Part, state: State, now_ms: u64) {
+    pub(crate) fn set(&self, part: Part, state: State, now_ms: UnixMs) {
         set(&mut self.lock(), part, state, None, now_ms);
     }
 
     /// Notes what a part is at, and why; `since_ms` moves only when the state or the reason changes.
-    pub(crate) fn trouble(&self, part: Part, state: State, problem: &Problem, now_ms: u64) {
+    pub(crate) fn trouble(&self, part: Part, state: State, problem: &Problem, now_ms: UnixMs) {
         set(&mut self.lock(), part, state, Some(problem), now_ms);
     }
 
@@ -204,7 +206,7 @@ impl Board {
     }
 
     /// The org's actor is started.
-    pub(crate) fn org_started(&self, now_ms: u64) {
+    pub(crate) fn org_started(&self, now_ms: UnixMs) {
         self.lock().started_ms = now_ms;
     }
 
@@ -216,12 +218,12 @@ impl Board {
     }
 
     /// A part does what it should.
-    pub(crate) fn running(&self, part: Part, now_ms: u64) {
+    pub(crate) fn running(&self, part: Part, now_ms: UnixMs) {
         self.set(part, State::Running, now_ms);
     }
 
     /// A part ended and is started again.
-    pub(crate) fn ended(&self, part: Part, exit: &str, restarts: u32, now_ms: u64) {
+    pub(crate) fn ended(&self, part: Part, exit: &str, restarts: u32, now_ms: UnixMs) {
         let mut status = self.lock();
         let entry = entry(&mut status, part, now_ms);
         exit.clone_into(&mut entry.last_exit);
@@ -236,10 +238,10 @@ impl Board {
     }
 
     /// A record was written whose request had come at `received_ms`.
-    pub(crate) fn written(&self, received_ms: u64, now_ms: u64) {
+    pub(crate) fn written(&self, received_ms: UnixMs, now_ms: UnixMs) {
         let mut status = self.lock();
         status.last_written_ms = Some(now_ms);
-        status.last_lag_ms = Some(now_ms.saturating_sub(received_ms));
+        status.last_lag_ms = Some(now_ms.0.saturating_sub(received_ms.0));
     }
 
     /// A sync is being refreshed; `None`: not any more.
@@ -259,23 +261,22 @@ impl Board {
     }
 
     /// The Bulk jobs and the calls that are under way, and no others. What was waited for and did not come again is over.
-    pub(crate) fn writing(&self, jobs: Vec<BulkJobStatus>, unanswered: Vec<UnansweredWrite>, now_ms: u64) {
+    pub(crate) fn writing(&self, jobs: Vec<BulkJobStatus>, unanswered: Vec<UnansweredWrite>, now_ms: UnixMs) {
         let mut status = self.lock();
         (status.bulk_jobs, status.unanswered_writes) = (jobs, unanswered);
-        status.write_waits.retain(|wait| now_ms <= wait.again_ms.saturating_add(WAIT_TOLD_MS));
+        status.write_waits.retain(|wait| now_ms <= wait.again_ms.saturating_add(WAIT_TOLD));
     }
 
-    /// Records for `target` wait for somebody to mend what these codes name, and are sent again by `again_ms`.
+    /// Records for `target` wait for somebody to mend what these codes name, and are sent again by `again_ms`; none: none
+    /// waits.
     pub(crate) fn write_waits(
         &self,
         target: &str,
         waits: &BTreeMap<String, Problem>,
-        again_ms: u64,
-        now_ms: u64,
+        again_ms: Option<UnixMs>,
+        now_ms: UnixMs,
     ) {
-        if waits.is_empty() {
-            return;
-        }
+        let Some(again_ms) = again_ms else { return };
         let mut status = self.lock();
         for (code, why) in waits {
             let known = |wait: &&mut WriteWait| wait.target == target && wait.code == *code;
@@ -300,7 +301,7 @@ impl Board {
     }
 }
 
-fn set(status: &mut OrgStatus, part: Part, state: State, problem: Option<&Problem>, now_ms: u64) {
+fn set(status: &mut OrgStatus, part: Part, state: State, problem: Option<&Problem>, now_ms: UnixMs) {
     let entry = entry(status, part, now_ms);
     let note = problem.map_or("", |problem| problem.reason.as_str());
     let hint = problem.and_then(|problem| problem.hint.as_deref()).unwrap_or_default();
@@ -311,7 +312,7 @@ fn set(status: &mut OrgStatus, part: Part, state: State, problem: Option<&Proble
     }
 }
 
-fn entry(status: &mut OrgStatus, part: Part, now_ms: u64) -> &mut PartStatus {
+fn entry(status: &mut OrgStatus, part: Part, now_ms: UnixMs) -> &mut PartStatus {
     status.parts.entry(part).or_insert_with(|| PartStatus {
         state: State::Starting,
         note: String::new(),
@@ -330,15 +331,15 @@ mod tests {
     fn the_worst_part_speaks_for_the_org_and_since_moves_with_the_state() {
         let board = Board::default();
         assert_eq!(board.status().worst(), State::Stopped);
-        board.running(Part::Ingest, 1);
+        board.running(Part::Ingest, UnixMs(1));
         let problem = Problem::new("the login was refused", "look at the key");
-        board.trouble(Part::Login, State::Waiting, &problem, 2);
-        board.trouble(Part::Login, State::Waiting, &problem, 9);
+        board.trouble(Part::Login, State::Waiting, &problem, UnixMs(2));
+        board.trouble(Part::Login, State::Waiting, &problem, UnixMs(9));
         let status = board.status();
         assert_eq!(status.worst(), State::Waiting);
         let (part, why) = status.trouble().expect("the login waits");
-        assert_eq!((part, why.since_ms, why.hint.as_str()), (Part::Login, 2, "look at the key"));
-        board.running(Part::Login, 10);
+        assert_eq!((part, why.since_ms, why.hint.as_str()), (Part::Login, UnixMs(2), "look at the key"));
+        board.running(Part::Login, UnixMs(10));
         assert_eq!(board.status().worst(), State::Running);
         board.desired(DesiredState::Pause);
         assert_eq!(board.status().worst(), State::Paused);

@@ -11,7 +11,7 @@ use orgpipe_salesforce::{
     failure::CallError,
     oauth::LoginError,
 };
-use orgpipe_store::StoreError;
+use orgpipe_store::{StoreError, UnixMs};
 
 use crate::{problem::Hint, vendor::lookup::LookupError};
 
@@ -51,8 +51,8 @@ pub(crate) enum StepError {
     /// The call is held back by ourselves.
     #[error("{why}")]
     WaitingForQuota {
-        /// When to ask again, Unix milliseconds.
-        until_ms: u64,
+        /// When to ask again.
+        until_ms: UnixMs,
         /// Why it is held back.
         why: QuotaWait,
     },
@@ -123,8 +123,8 @@ impl StepError {
         }
     }
 
-    /// When it may go on, Unix milliseconds; `None` if nobody knows.
-    pub(crate) fn again_at_ms(&self) -> Option<u64> {
+    /// When it may go on; `None` if nobody knows.
+    pub(crate) fn again_at_ms(&self) -> Option<UnixMs> {
         match self {
             Self::WaitingForQuota { until_ms, .. } => Some(*until_ms),
             _ => None,

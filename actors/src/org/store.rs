@@ -5,11 +5,11 @@
 //!
 //! Invariant: a position that was cleared reads like one that was never stored.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, str::FromStr, sync::Arc};
 
 use orgpipe_store::{
     Append, Appended, Change, Claimed, Counts, DeadLetter, Head, Job, Lane, LedgerRow, OpenChanges, Progress,
-    Request, Resolve, Retry, Settle, Settled, Store, StoreError,
+    Request, Resolve, Retry, Seq, Settle, Settled, Store, StoreError, UnixMs,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::Mutex;
@@ -23,23 +23,23 @@ use crate::{
 /// What is stored of an org beside its queues. Channels and syncs are named as in the settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Position<'a> {
-    /// A channel was once begun with new events, Unix milliseconds.
+    /// A channel was once begun with new events.
     Begun(&'a str),
     /// Replay ID behind which a channel goes on, as Salesforce gave it.
     ReplayId(&'a str),
-    /// When the event of that replay ID was published, Unix milliseconds by the org's clock.
+    /// When the event of that replay ID was published, by the org's clock.
     Published(&'a str),
     /// The last two events of a channel that were stored, by replay ID and time: JSON.
     LastTwo(&'a str),
-    /// When a channel was heard of last, Unix milliseconds by the org's clock.
+    /// When a channel was heard of last, by the org's clock.
     Heard(&'a str),
     /// How far a sync's refresh is: JSON of a run; cleared while there is none.
     Run(&'a str),
-    /// When a refresh of all of a sync's records was started last, Unix milliseconds.
+    /// When a refresh of all of a sync's records was started last.
     RefreshStarted(&'a str),
-    /// When a refresh of what has changed was started last, Unix milliseconds.
+    /// When a refresh of what has changed was started last.
     ChangesStarted(&'a str),
-    /// Changes of a sync's records from then on are not read yet, Unix milliseconds by the org's clock: when the last run
+    /// Changes of a sync's records from then on are not read yet, by the org's clock: when the last run
     /// began that ended.
     RefreshedUntil(&'a str),
     /// Gaps in the events, oldest first: JSON.
@@ -58,7 +58,7 @@ pub(crate) enum Position<'a> {
     DesiredState,
     /// Our API calls of the last day: JSON.
     ApiCalls,
-    /// When a Bulk job was being opened, Unix milliseconds.
+    /// When a Bulk job was being opened.
     BulkOpening,
     /// Key of the hashes in the ledger and in fingerprints.
     HashKey,
@@ -98,9 +98,19 @@ impl Position<'_> {
         (self.name(), value)
     }
 
-    /// A number or a time in Unix milliseconds, in decimal.
-    pub(crate) fn number(self, value: u64) -> Moved {
-        self.bytes(value.to_string().into_bytes())
+    /// A replay ID, in decimal.
+    pub(crate) fn replay_id(self, id: u64) -> Moved {
+        self.bytes(id.to_string().into_bytes())
+    }
+
+    /// A number of a request or change, in decimal.
+    pub(crate) fn seq(self, seq: Seq) -> Moved {
+        self.bytes(seq.to_string().into_bytes())
+    }
+
+    /// A moment, in decimal milliseconds.
+    pub(crate) fn moment(self, at: UnixMs) -> Moved {
+        self.bytes(at.to_string().into_bytes())
     }
 
     /// A value as JSON.
@@ -163,8 +173,17 @@ impl OrgStore {
         Ok(self.store.position(&self.org, &position.name()).await?.filter(|value| !value.is_empty()))
     }
 
-    /// The stored number or time; none also if it cannot be read.
-    pub(crate) async fn number(&self, position: Position<'_>) -> Result<Option<u64>, StoreError> {
+    /// The stored number; none also if it cannot be read.
+    pub(crate) async fn seq(&self, position: Position<'_>) -> Result<Option<Seq>, StoreError> {
+        self.parsed(position).await
+    }
+
+    /// The stored moment; none also if it cannot be read.
+    pub(crate) async fn moment(&self, position: Position<'_>) -> Result<Option<UnixMs>, StoreError> {
+        self.parsed(position).await
+    }
+
+    async fn parsed<T: FromStr>(&self, position: Position<'_>) -> Result<Option<T>, StoreError> {
         let stored = self.bytes(position).await?;
         Ok(stored.and_then(|text| std::str::from_utf8(&text).ok()?.parse().ok()))
     }
@@ -197,7 +216,7 @@ impl OrgStore {
     pub(crate) async fn ingress_behind(
         &self,
         lane: Lane,
-        after: u64,
+        after: Seq,
         records_max: u64,
     ) -> Result<Head, StoreError> {
         self.store.ingress_behind(&self.org, lane, after, records_max).await
@@ -230,15 +249,15 @@ impl OrgStore {
     /// Takes changes to be written, by number.
     pub(crate) async fn egress_claim(
         &self,
-        now_ms: u64,
+        now_ms: UnixMs,
         changes_max: usize,
-        up_to: u64,
+        up_to: Seq,
     ) -> Result<Claimed, StoreError> {
         self.store.egress_claim(&self.org, now_ms, changes_max, up_to).await
     }
 
     /// Changes on egress, by number.
-    pub(crate) async fn changes(&self, numbers: Vec<u64>) -> Result<Vec<Change>, StoreError> {
+    pub(crate) async fn changes(&self, numbers: Vec<Seq>) -> Result<Vec<Change>, StoreError> {
         self.store.changes(&self.org, numbers).await
     }
 
@@ -248,7 +267,7 @@ impl OrgStore {
     }
 
     /// Frees these changes, as nothing became of them.
-    pub(crate) async fn put_back(&self, changes: Vec<u64>) -> Result<(), StoreError> {
+    pub(crate) async fn put_back(&self, changes: Vec<Seq>) -> Result<(), StoreError> {
         self.store.put_back(&self.org, changes).await
     }
 
@@ -258,7 +277,7 @@ impl OrgStore {
     }
 
     /// Stores a Bulk job before its data leaves.
-    pub(crate) async fn put_job(&self, id: &str, body: Vec<u8>, changes: &[u64]) -> Result<(), StoreError> {
+    pub(crate) async fn put_job(&self, id: &str, body: Vec<u8>, changes: &[Seq]) -> Result<(), StoreError> {
         self.store.put_job(&self.org, id, body, changes).await
     }
 
@@ -278,21 +297,21 @@ impl OrgStore {
     }
 
     /// The earliest due time of a change that could be taken.
-    pub(crate) async fn next_due_ms(&self) -> Result<Option<u64>, StoreError> {
+    pub(crate) async fn next_due_ms(&self) -> Result<Option<UnixMs>, StoreError> {
         self.store.next_due_ms(&self.org).await
     }
 
     /// Dead letters with numbers below the given one, newest first.
     pub(crate) async fn dead_letters(
         &self,
-        before: u64,
+        before: Seq,
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {
         self.store.dead_letters(&self.org, before, limit).await
     }
 
     /// One dead letter.
-    pub(crate) async fn dead_letter(&self, number: u64) -> Result<DeadLetter, StoreError> {
+    pub(crate) async fn dead_letter(&self, number: Seq) -> Result<DeadLetter, StoreError> {
         self.store.dead_letter(&self.org, number).await
     }
 
@@ -302,7 +321,12 @@ impl OrgStore {
     }
 
     /// Throws a dead letter away.
-    pub(crate) async fn discard_letter(&self, number: u64, by: &str, at_ms: u64) -> Result<(), StoreError> {
+    pub(crate) async fn discard_letter(
+        &self,
+        number: Seq,
+        by: &str,
+        at_ms: UnixMs,
+    ) -> Result<(), StoreError> {
         self.store.discard_letter(&self.org, number, by, at_ms).await
     }
 

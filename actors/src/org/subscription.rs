@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use orgpipe_salesforce::{cometd::Fault, limits::EVENT_RETENTION};
+use orgpipe_store::UnixMs;
 use serde::Serialize;
 
 use super::part::State;
@@ -15,9 +16,8 @@ use crate::problem::Problem;
 pub struct Subscription {
     /// Sessions that Salesforce agreed to.
     pub handshakes: u64,
-    /// When Salesforce last answered anything, Unix milliseconds. A poll is answered within two minutes even if there
-    /// are no events.
-    pub last_reply_ms: Option<u64>,
+    /// When Salesforce last answered anything. A poll is answered within two minutes even if there are no events.
+    pub last_reply_ms: Option<UnixMs>,
     /// Troubles by kind.
     pub faults: BTreeMap<&'static str, u64>,
     /// By name.
@@ -33,14 +33,14 @@ pub struct ChannelStatus {
     pub note: String,
     /// What to do; empty when there is nothing to do.
     pub hint: String,
-    /// Since when, Unix milliseconds.
-    pub since_ms: u64,
+    /// Since when.
+    pub since_ms: UnixMs,
     /// Events stored since the service started.
     pub events: u64,
-    /// When the last of them was stored, Unix milliseconds.
-    pub last_event_ms: Option<u64>,
-    /// When the event at the stored position was published, Unix milliseconds; `None` before the first.
-    pub position_ms: Option<u64>,
+    /// When the last of them was stored.
+    pub last_event_ms: Option<UnixMs>,
+    /// When the event at the stored position was published; `None` before the first.
+    pub position_ms: Option<UnixMs>,
     /// How old that is. Past `retention_secs` Salesforce may not know the position any more, which counts only when
     /// the channel is subscribed to anew.
     pub position_age_secs: Option<u64>,
@@ -54,7 +54,7 @@ pub struct ChannelStatus {
 }
 
 impl ChannelStatus {
-    fn new(now_ms: u64) -> Self {
+    fn new(now_ms: UnixMs) -> Self {
         Self {
             state: State::Starting,
             note: String::new(),
@@ -70,7 +70,7 @@ impl ChannelStatus {
         }
     }
 
-    fn set(&mut self, state: State, problem: Option<&Problem>, now_ms: u64) {
+    fn set(&mut self, state: State, problem: Option<&Problem>, now_ms: UnixMs) {
         if self.state != state {
             self.since_ms = now_ms;
         }
@@ -83,33 +83,33 @@ impl ChannelStatus {
 
 impl Subscription {
     /// A channel is wanted; `position_ms`: when the event at its stored position was published.
-    pub(crate) fn wanted(&mut self, channel: &str, position_ms: Option<u64>, now_ms: u64) {
+    pub(crate) fn wanted(&mut self, channel: &str, position_ms: Option<UnixMs>, now_ms: UnixMs) {
         let entry = self.channel(channel, now_ms);
         entry.position_ms = position_ms;
         entry.set(State::Starting, None, now_ms);
     }
 
     /// Salesforce delivers a channel.
-    pub(crate) fn subscribed(&mut self, channel: &str, now_ms: u64) {
+    pub(crate) fn subscribed(&mut self, channel: &str, now_ms: UnixMs) {
         self.channel(channel, now_ms).set(State::Running, None, now_ms);
     }
 
     /// Salesforce refused a channel.
-    pub(crate) fn refused(&mut self, channel: &str, problem: &Problem, now_ms: u64) {
+    pub(crate) fn refused(&mut self, channel: &str, problem: &Problem, now_ms: UnixMs) {
         let entry = self.channel(channel, now_ms);
         entry.set(State::Waiting, Some(problem), now_ms);
         entry.refused = true;
     }
 
     /// There is no session: what was delivered is not any more. A channel that was refused keeps its own reason.
-    pub(crate) fn disconnected(&mut self, problem: &Problem, now_ms: u64) {
+    pub(crate) fn disconnected(&mut self, problem: &Problem, now_ms: UnixMs) {
         for channel in self.channels.values_mut().filter(|channel| !channel.refused) {
             channel.set(State::Waiting, Some(problem), now_ms);
         }
     }
 
     /// Events of a channel are stored.
-    pub(crate) fn stored(&mut self, channel: &str, events: u64, position_ms: Option<u64>, now_ms: u64) {
+    pub(crate) fn stored(&mut self, channel: &str, events: u64, position_ms: Option<UnixMs>, now_ms: UnixMs) {
         let entry = self.channel(channel, now_ms);
         entry.position_ms = position_ms.or(entry.position_ms);
         if events > 0 {
@@ -119,7 +119,7 @@ impl Subscription {
     }
 
     /// Events of a channel may have been missed.
-    pub(crate) fn gap(&mut self, channel: &str, now_ms: u64) {
+    pub(crate) fn gap(&mut self, channel: &str, now_ms: UnixMs) {
         self.channel(channel, now_ms).gaps += 1;
     }
 
@@ -141,15 +141,14 @@ impl Subscription {
     }
 
     /// With the ages at this moment.
-    pub(crate) fn at(mut self, now_ms: u64) -> Self {
+    pub(crate) fn at(mut self, now_ms: UnixMs) -> Self {
         for channel in self.channels.values_mut() {
-            channel.position_age_secs =
-                channel.position_ms.map(|position| now_ms.saturating_sub(position) / 1000);
+            channel.position_age_secs = channel.position_ms.map(|position| now_ms.since(position).as_secs());
         }
         self
     }
 
-    fn channel(&mut self, name: &str, now_ms: u64) -> &mut ChannelStatus {
+    fn channel(&mut self, name: &str, now_ms: UnixMs) -> &mut ChannelStatus {
         if !self.channels.contains_key(name) {
             self.channels.insert(name.to_owned(), ChannelStatus::new(now_ms));
         }
@@ -165,25 +164,31 @@ mod tests {
     fn a_denied_channel_speaks_for_all_and_keeps_its_reason_when_the_session_is_lost() {
         let mut subscription = Subscription::default();
         for channel in ["/event/A__e", "/event/B__e"] {
-            subscription.wanted(channel, Some(1_000), 5_000);
+            subscription.wanted(channel, Some(UnixMs(1_000)), UnixMs(5_000));
         }
         assert_eq!(subscription.summary().0, State::Starting);
-        subscription.subscribed("/event/A__e", 6_000);
+        subscription.subscribed("/event/A__e", UnixMs(6_000));
         let restricted = "was refused: 403::Restricted channel";
-        subscription.refused("/event/B__e", &Problem::new(restricted, "Give permission."), 7_000);
+        subscription.refused("/event/B__e", &Problem::new(restricted, "Give permission."), UnixMs(7_000));
         let told = Problem::new(format!("/event/B__e {restricted}"), "Give permission.");
         assert_eq!(subscription.summary(), (State::Waiting, Some(told)));
 
-        subscription.disconnected(&Problem::passing("is disconnected: no answer in time"), 8_000);
-        subscription.stored("/event/A__e", 3, Some(4_000), 9_000);
-        let at = subscription.clone().at(64_000);
+        subscription.disconnected(&Problem::passing("is disconnected: no answer in time"), UnixMs(8_000));
+        subscription.stored("/event/A__e", 3, Some(UnixMs(4_000)), UnixMs(9_000));
+        let at = subscription.clone().at(UnixMs(64_000));
         let (a, b) = (&at.channels["/event/A__e"], &at.channels["/event/B__e"]);
-        assert_eq!((a.note.as_str(), a.since_ms, a.events), ("is disconnected: no answer in time", 8_000, 3));
-        assert_eq!((a.position_age_secs, b.position_age_secs, b.since_ms), (Some(60), Some(63), 7_000));
+        assert_eq!(
+            (a.note.as_str(), a.since_ms, a.events),
+            ("is disconnected: no answer in time", UnixMs(8_000), 3)
+        );
+        assert_eq!(
+            (a.position_age_secs, b.position_age_secs, b.since_ms),
+            (Some(60), Some(63), UnixMs(7_000))
+        );
         assert_eq!((b.note.as_str(), b.hint.as_str()), (restricted, "Give permission."));
 
-        subscription.subscribed("/event/A__e", 10_000);
-        subscription.subscribed("/event/B__e", 10_000);
+        subscription.subscribed("/event/A__e", UnixMs(10_000));
+        subscription.subscribed("/event/B__e", UnixMs(10_000));
         assert_eq!(subscription.summary(), (State::Running, None));
     }
 }

@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use chrono::DateTime;
+use orgpipe_store::{Seq, UnixMs};
 use serde::Serialize;
 
-use crate::problem::Problem;
+use crate::{clock::time, problem::Problem};
 
 /// A Bulk job under way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -23,17 +23,17 @@ pub struct BulkJobStatus {
     pub state: &'static str,
     /// Records that Salesforce has looked at.
     pub processed: u64,
-    /// Since when it stands so, Unix milliseconds.
-    pub since_ms: u64,
-    /// When it is aborted if it still stands so, Unix milliseconds.
-    pub given_up_ms: u64,
+    /// Since when it stands so.
+    pub since_ms: UnixMs,
+    /// When it is aborted if it still stands so.
+    pub given_up_ms: UnixMs,
     /// It stands for longer than jobs of its size usually take.
     pub hangs: bool,
     /// Why it could not be looked at; empty if it could.
     pub trouble: String,
     /// Numbers of its changes.
     #[serde(skip)]
-    pub changes: Arc<[u64]>,
+    pub changes: Arc<[Seq]>,
 }
 
 /// A refusal that somebody else has to mend, and that records wait for.
@@ -47,10 +47,10 @@ pub struct WriteWait {
     pub note: String,
     /// What to do.
     pub hint: String,
-    /// Since when, Unix milliseconds.
-    pub since_ms: u64,
-    /// By when all of them have been sent again, Unix milliseconds.
-    pub again_ms: u64,
+    /// Since when.
+    pub since_ms: UnixMs,
+    /// By when all of them have been sent again.
+    pub again_ms: UnixMs,
 }
 
 /// A call that writes and has not been answered for long.
@@ -58,8 +58,8 @@ pub struct WriteWait {
 pub struct UnansweredWrite {
     /// Records in it.
     pub records: u64,
-    /// When it was made, Unix milliseconds.
-    pub since_ms: u64,
+    /// When it was made.
+    pub since_ms: UnixMs,
 }
 
 impl UnansweredWrite {
@@ -107,10 +107,8 @@ impl WriteWait {
 }
 
 /// Day and time, to the second.
-pub(crate) fn time_text(unix_ms: u64) -> String {
-    let time =
-        DateTime::from_timestamp_millis(i64::try_from(unix_ms).unwrap_or(i64::MAX)).unwrap_or_default();
-    time.format("%Y-%m-%d %H:%M:%S UTC").to_string()
+pub(crate) fn time_text(at: UnixMs) -> String {
+    time(at).format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 #[cfg(test)]
@@ -125,8 +123,8 @@ mod tests {
             records: 20,
             state: "InProgress",
             processed: 0,
-            since_ms: 0,
-            given_up_ms: 600_000,
+            since_ms: UnixMs(0),
+            given_up_ms: UnixMs(600_000),
             hangs: true,
             trouble: String::new(),
             changes: Arc::from([]),

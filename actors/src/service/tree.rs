@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use orgpipe_store::UnixMs;
 use serde::Serialize;
 
 use super::Service;
@@ -22,10 +23,10 @@ use crate::{
 /// Everything that runs, and everything that should.
 #[derive(Clone, Debug, Serialize)]
 pub struct Tree {
-    /// When this was true, Unix milliseconds.
-    pub now_ms: u64,
-    /// When the supervisor was started, Unix milliseconds. It is never started afresh: when it ends, so does the process.
-    pub started_ms: u64,
+    /// When this was true.
+    pub now_ms: UnixMs,
+    /// When the supervisor was started. It is never started afresh: when it ends, so does the process.
+    pub started_ms: UnixMs,
     /// The main thread, on which the supervisor runs, and those of the orgs.
     pub threads: Vec<ThreadNode>,
 }
@@ -47,8 +48,8 @@ pub struct OrgNode {
     pub id: String,
     /// The worst of its parts' states.
     pub state: State,
-    /// When its actor was started last, Unix milliseconds.
-    pub started_ms: u64,
+    /// When its actor was started last.
+    pub started_ms: UnixMs,
     /// Restarts of its actor after a failure; parts count their own.
     pub restarts: u32,
     /// How its actor ended the last time; empty if it never did.
@@ -81,7 +82,7 @@ impl Service {
     async fn node(&self, org: &OrgContext) -> OrgNode {
         let next = org.store.ingress_head(1).await.unwrap_or_default();
         let next = next.first().and_then(|request| unpack::<RequestEntry>(&request.body).ok());
-        let age_ms = next.map(|request| self.clock.now_ms().saturating_sub(request.received_ms));
+        let age_ms = next.map(|request| self.clock.now_ms().0.saturating_sub(request.received_ms.0));
         let status = org.board.status();
         let standing = status.standing_writes().iter().map(ToString::to_string).collect();
         OrgNode {

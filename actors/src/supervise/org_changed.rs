@@ -23,14 +23,14 @@ pub(super) async fn record(org: &OrgContext, org_id: String) -> Result<(), Store
     tracing::warn!(
         org = org.id(),
         org_id,
-        superseded_up_to,
+        superseded_up_to = superseded_up_to.0,
         "the login leads to another org; what waits for the one before is given up"
     );
     org.schemas.forget();
     org.board.quarantined(Vec::new());
     let more = vec![
         Position::OrgId.bytes(org_id.into_bytes()),
-        Position::SupersededUpTo.number(superseded_up_to),
+        Position::SupersededUpTo.seq(superseded_up_to),
         // A copy has our user's ID, too, and may hold what was written to the other one long ago.
         org.store.new_hash_key().await,
     ];

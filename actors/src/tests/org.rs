@@ -17,6 +17,7 @@ use orgpipe_salesforce::{
     limits::ApiUsage,
     oauth::{Login, Token},
 };
+use orgpipe_store::UnixMs;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -47,8 +48,8 @@ struct State {
     events: Vec<Value>,
     client: Option<Client>,
     clients: u64,
-    /// Its clock, if its answers say what time it is: at this moment it showed these Unix milliseconds.
-    shows: Option<(tokio::time::Instant, u64)>,
+    /// Its clock, if its answers say what time it is: at this moment it showed that.
+    shows: Option<(tokio::time::Instant, UnixMs)>,
     /// While it is true no request arrives.
     unreachable: bool,
     /// By key: codes with which its next writes are refused.
@@ -104,15 +105,15 @@ impl FakeOrg {
         self.published.notify_waiters();
     }
 
-    /// From now on its answers say that it is this time now, Unix milliseconds.
-    pub(super) fn shows(&self, unix_ms: u64) {
-        self.lock().shows = Some((tokio::time::Instant::now(), unix_ms));
+    /// From now on its answers say that it is this time now.
+    pub(super) fn shows(&self, shown_ms: UnixMs) {
+        self.lock().shows = Some((tokio::time::Instant::now(), shown_ms));
     }
 
     /// The header `Date` of its answers.
     fn date(&self) -> Option<String> {
-        let (since, unix_ms) = self.lock().shows?;
-        let now_ms = unix_ms + u64::try_from(since.elapsed().as_millis()).expect("a short test");
+        let (since, shown_ms) = self.lock().shows?;
+        let now_ms = shown_ms.saturating_add(since.elapsed());
         Some(time(now_ms).format("%a, %d %b %Y %H:%M:%S GMT").to_string())
     }
 

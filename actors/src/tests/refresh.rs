@@ -36,7 +36,7 @@ async fn a_weekly_refresh_runs_once_a_week_in_requests_of_a_hundred() {
     tokio::time::sleep(Duration::from_hours(24 * 5)).await;
     assert_eq!(scene.counts().await.records_in, 0, "it is Friday");
     eventually("it has read all", async || (scene.counts().await.records_in == 250).then_some(())).await;
-    let hours = (scene.context.clock.now_ms() - NOON_MS) / 3_600_000;
+    let hours = scene.context.clock.now_ms().since(NOON_MS).as_secs() / 3_600;
     // From Sunday noon to Saturday at two it is 134 hours; orgs are spread over the time that follows.
     assert!((134..=160).contains(&hours), "{hours}");
     assert_eq!(neighbour.came().requests.len(), 3);

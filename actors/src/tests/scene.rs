@@ -6,7 +6,7 @@ use std::{
 };
 
 use actix::{Actor, Addr, Context, Handler, MessageResult};
-use orgpipe_store::{Counts, Durability, Options, Store};
+use orgpipe_store::{Counts, Durability, Options, Seq, Store, UnixMs};
 use tokio::sync::Semaphore;
 
 use super::{org::FakeOrg, vendor::FakeVendor};
@@ -29,8 +29,8 @@ use crate::{
     },
 };
 
-/// Sunday, 1 March 2026, noon UTC, Unix milliseconds.
-pub(super) const NOON_MS: u64 = 1_772_366_400_000;
+/// Sunday, 1 March 2026, noon UTC.
+pub(super) const NOON_MS: UnixMs = UnixMs(1_772_366_400_000);
 /// Longest virtual time that a condition may take.
 const PATIENCE: Duration = Duration::from_hours(24 * 7);
 
@@ -151,9 +151,9 @@ pub(super) struct Neighbour {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Came {
     /// Numbers of the requests.
-    pub(super) requests: Vec<u64>,
+    pub(super) requests: Vec<Seq>,
     /// Numbers of the changes.
-    pub(super) changes: Vec<u64>,
+    pub(super) changes: Vec<Seq>,
     pub(super) wakeups: usize,
 }
 

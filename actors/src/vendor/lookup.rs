@@ -22,12 +22,18 @@ use governor::{
     state::{InMemoryState, NotKeyed},
 };
 use orgpipe_salesforce::http::body::{BodyBudget, BodyTooLarge};
+use orgpipe_store::UnixMs;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use secrecy::ExposeSecret as _;
 use tokio::sync::Semaphore;
 use url::Url;
 
-use crate::{clock::Clock, priority::Priority, retry::Delays, settings::SourceSettings};
+use crate::{
+    clock::{Clock, moment},
+    priority::Priority,
+    retry::Delays,
+    settings::SourceSettings,
+};
 
 /// Bytes of an answer that are read at most.
 pub(crate) const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -320,12 +326,11 @@ fn sentence(cause: &dyn std::error::Error) -> String {
 }
 
 /// `Retry-After` as seconds or as a date (RFC 9110, section 10.2.3).
-fn wait_in(retry_after: &str, now_ms: u64) -> Option<Duration> {
+fn wait_in(retry_after: &str, now_ms: UnixMs) -> Option<Duration> {
     let text = retry_after.trim();
     let wait = text.parse().ok().map(Duration::from_secs).or_else(|| {
         let date = DateTime::parse_from_rfc2822(text).ok()?;
-        let until_ms = u64::try_from(date.timestamp_millis()).ok()?;
-        Some(Duration::from_millis(until_ms.saturating_sub(now_ms)))
+        Some(moment(&date)?.since(now_ms))
     });
     wait.map(|wait| wait.min(RETRY_AFTER_MAX))
 }
@@ -470,7 +475,7 @@ mod tests {
             (date, 200_000, Some(secs(0))),
             ("soon", 0, None),
         ] {
-            assert_eq!(wait_in(text, now_ms), wait, "{text} at {now_ms}");
+            assert_eq!(wait_in(text, UnixMs(now_ms)), wait, "{text} at {now_ms}");
         }
     }
 }

@@ -18,7 +18,7 @@ use std::{
 
 use orgpipe_store::{
     Append, Durability, Lane, NewChange, NewRequest, Options, Outcome, Resolve, Settle, Store, Subject,
-    offline,
+    UnixMs, offline,
 };
 use tempfile::TempDir;
 use tokio::{runtime::Builder, task::JoinSet};
@@ -153,7 +153,7 @@ async fn round(store: &Store, org: &str, number: u64, open: &mut usize) -> u64 {
             let subject = Subject {
                 record: format!("001{number:09}{at:06}"),
                 units: 1,
-                asked_ms: number,
+                asked_ms: UnixMs(number),
                 trail: vec![1; 60],
             };
             let (target, key) = ("Enrichment__c".to_owned(), format!("key {number} {at}"));
@@ -163,11 +163,12 @@ async fn round(store: &Store, org: &str, number: u64, open: &mut usize) -> u64 {
         *open -= changes.len();
         items += changes.len() as u64;
         let requests = head.iter().map(|request| request.seq).collect();
-        let settle = Settle { requests, changes, at_ms: number, ..Settle::default() };
+        let settle = Settle { requests, changes, at_ms: UnixMs(number), ..Settle::default() };
         store.settle(org, settle).await.expect("settled");
-        let taken = store.egress_take(org, number, 200).await.expect("taken");
+        let taken = store.egress_take(org, UnixMs(number), 200).await.expect("taken");
         let outcomes = taken.iter().map(|change| (change.seq, Outcome::Written)).collect();
-        let resolve = Resolve { outcomes, at_ms: number, by: "job 750".to_owned(), ..Resolve::default() };
+        let resolve =
+            Resolve { outcomes, at_ms: UnixMs(number), by: "job 750".to_owned(), ..Resolve::default() };
         store.resolve(org, resolve).await.expect("resolved");
     }
     items

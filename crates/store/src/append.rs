@@ -57,11 +57,11 @@ impl Org {
     }
 
     fn take_in(&mut self, step: &mut Step<'_>, requests: Vec<NewRequest>) -> Appended {
-        let after = self.newest_request.0;
+        let after = self.newest_request;
         let mut appended = Appended { after, requests: Vec::with_capacity(requests.len()) };
         for NewRequest { lane, records, body } in requests {
             let seq = step.number();
-            let request = Request { seq: seq.0, lane, records, body };
+            let request = Request { seq, lane, records, body };
             let stored = StoredRequest { org: step.org.to_owned(), request };
             step.put(&Key::Request(seq), &stored.encode());
             self.ingress.insert((lane, seq), records);

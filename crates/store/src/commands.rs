@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::{seq::Seq, unix_ms::UnixMs};
+
 /// Bytes of one body; larger ones are refused.
 pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of a name: org, position, target, key of a change, job id.
@@ -73,7 +75,7 @@ pub struct NewRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// Its number; rises over all orgs and is never given twice.
-    pub seq: u64,
+    pub seq: Seq,
     /// Queue it waits in.
     pub lane: Lane,
     /// Records it stands for in the ledger.
@@ -85,9 +87,9 @@ pub struct Request {
 /// What an append came to: its requests with their numbers, to be passed on without reading them back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Appended {
-    /// Number of the newest request of the org before these; 0 if none has waited since the store was opened. Whoever has seen
+    /// Number of the newest request of the org before these; [`Seq::MIN`] if none has waited since the store was opened. Whoever has seen
     /// all up to that one and these has seen all.
-    pub after: u64,
+    pub after: Seq,
     /// As they are stored, in order.
     pub requests: Vec<Request>,
 }
@@ -100,7 +102,7 @@ pub struct Head {
     /// Whether these are all that waited behind the number that was asked with.
     pub complete: bool,
     /// The highest number given over all orgs when they were read.
-    pub given: u64,
+    pub given: Seq,
 }
 
 /// By key, the content of each change on egress, oldest first; keys without any are not in it.
@@ -113,8 +115,8 @@ pub struct Subject {
     pub record: String,
     /// How often it was asked for, that is records it stands for in the counts; 0 if they are counted elsewhere.
     pub units: u32,
-    /// When it was asked for, in milliseconds since 1970.
-    pub asked_ms: u64,
+    /// When it was asked for.
+    pub asked_ms: UnixMs,
     /// What led to its end, for whoever asks later; opaque here, at most [`TRAIL_BYTES_MAX`].
     pub trail: Vec<u8>,
 }
@@ -145,10 +147,10 @@ pub struct LedgerRow {
     pub subject: Subject,
     /// How it ended.
     pub end: End,
-    /// When it ended, in milliseconds since 1970.
-    pub ended_ms: u64,
-    /// Number of the change that carried it or of the dead letter it became; 0 if there was neither.
-    pub seq: u64,
+    /// When it ended.
+    pub ended_ms: UnixMs,
+    /// Number of the change that carried it or of the dead letter it became, if there was one of them.
+    pub seq: Option<Seq>,
     /// How often the change was sent.
     pub tries: u32,
     /// Where to; empty if it ended before that was known.
@@ -174,8 +176,8 @@ pub struct NewDead {
     pub hint: String,
     /// What is needed to try again; opaque here.
     pub body: Vec<u8>,
-    /// When, in milliseconds since 1970.
-    pub at_ms: u64,
+    /// When.
+    pub at_ms: UnixMs,
 }
 
 /// Point B: requests leave ingress, and each of their records gets its place.
@@ -184,7 +186,7 @@ pub struct NewDead {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settle {
     /// Numbers of the requests that are done.
-    pub requests: Vec<u64>,
+    pub requests: Vec<Seq>,
     /// Records that were already as they should be.
     pub unchanged: Vec<Subject>,
     /// Records about which nothing is known.
@@ -197,8 +199,8 @@ pub struct Settle {
     pub positions: Vec<(String, Vec<u8>)>,
     /// What is remembered from then on of records of a target.
     pub fingerprints: Vec<Fingerprint>,
-    /// When this was decided, in milliseconds since 1970.
-    pub at_ms: u64,
+    /// When this was decided.
+    pub at_ms: UnixMs,
 }
 
 /// What a settle came to: its changes with their numbers, to be passed on without reading them back.
@@ -207,18 +209,18 @@ pub struct Settled {
     /// As they are stored, in order, without those that a later one of the same settle replaced.
     pub changes: Vec<Change>,
     /// Numbers of the changes on egress that they replaced.
-    pub replaced: Vec<u64>,
+    pub replaced: Vec<Seq>,
 }
 
 /// Changes that somebody takes to write them: of one target and lane, oldest first, one per key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claimed {
     /// Their numbers.
-    pub numbers: Vec<u64>,
+    pub numbers: Vec<Seq>,
     /// Their lane; none if there are none.
     pub lane: Option<Lane>,
     /// The highest number given over all orgs when they were taken.
-    pub given: u64,
+    pub given: Seq,
 }
 
 /// One write to one record, before it has a number.
@@ -243,7 +245,7 @@ pub struct NewChange {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// Its number; rises over all orgs and is never given twice.
-    pub seq: u64,
+    pub seq: Seq,
     /// Queue it waits in.
     pub lane: Lane,
     /// Where to.
@@ -266,18 +268,18 @@ pub struct Change {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resolve {
     /// Number of a taken change, and its end.
-    pub outcomes: Vec<(u64, Outcome)>,
+    pub outcomes: Vec<(Seq, Outcome)>,
     /// The job that is over. Changes of it without an outcome are free again at once.
     pub finished_job: Option<String>,
-    /// When it was learnt, in milliseconds since 1970.
-    pub at_ms: u64,
+    /// When it was learnt.
+    pub at_ms: UnixMs,
     /// What wrote it, for the ledger's rows: the call or the job, in a few words.
     pub by: String,
     /// Those of the changes that the caller still has as it was given them; the others are read from disk.
     pub changes: Vec<Change>,
     /// By the number of a change that has an outcome here: what is remembered from then on of the record that it is for.
     /// Empty: nothing.
-    pub fingerprints: Vec<(u64, Vec<u8>)>,
+    pub fingerprints: Vec<(Seq, Vec<u8>)>,
 }
 
 /// What became of one change.
@@ -292,8 +294,8 @@ pub enum Outcome {
     },
     /// Try again, unless a newer change of the same key has come: then it is superseded by that.
     Retry {
-        /// Not before this time, in milliseconds since 1970.
-        due_ms: u64,
+        /// Not before this time; none: at once.
+        due_ms: Option<UnixMs>,
         /// Why, as a sentence.
         reason: String,
         /// How it is to be sent then; opaque here.
@@ -312,8 +314,8 @@ pub enum Outcome {
         reason: String,
         /// What to do about it; may be empty.
         hint: String,
-        /// When, in milliseconds since 1970.
-        at_ms: u64,
+        /// When.
+        at_ms: UnixMs,
     },
 }
 
@@ -321,11 +323,11 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// The highest number given so far, over all orgs.
-    pub given: u64,
+    pub given: Seq,
     /// The oldest request that waits.
-    pub oldest_request: Option<u64>,
+    pub oldest_request: Option<Seq>,
     /// The oldest change that is open, waiting or in flight.
-    pub oldest_change: Option<u64>,
+    pub oldest_change: Option<Seq>,
     /// Changes that are open no more, written or not, since the store was opened. While it is the same number, no record
     /// of the org has been written by us.
     pub ended_changes: u64,
@@ -346,9 +348,9 @@ pub struct Job {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
     /// Its number; rises over all orgs and is never given twice.
-    pub seq: u64,
-    /// When, in milliseconds since 1970.
-    pub at_ms: u64,
+    pub seq: Seq,
+    /// When.
+    pub at_ms: UnixMs,
     /// Records that ended here.
     pub subjects: Vec<Subject>,
     /// Where to it would have gone; empty if it ended before that was known.
@@ -376,13 +378,13 @@ impl DeadLetter {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retry {
     /// Number of the letter.
-    pub letter: u64,
+    pub letter: Seq,
     /// What to do instead: counted as come in anew.
     pub requests: Vec<NewRequest>,
     /// Who orders it.
     pub by: String,
-    /// When, in milliseconds since 1970.
-    pub at_ms: u64,
+    /// When.
+    pub at_ms: UnixMs,
 }
 
 /// Records that the subjects stand for.

@@ -16,16 +16,18 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
+    time::Duration,
 };
 
 use crate::{
     commands::{Change, Lane, units},
     seq::Seq,
+    unix_ms::UnixMs,
 };
 
 /// No change is put back for longer than this, twice the longest wait of those who write: a time beyond was told by a
 /// clock that ran ahead.
-const DUE_AHEAD_MAX_MS: u64 = 2 * 60 * 60 * 1_000;
+const DUE_AHEAD_MAX: Duration = Duration::from_hours(2);
 
 /// Who has a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +47,8 @@ pub(crate) struct Waiting {
     pub(crate) target: Arc<str>,
     pub(crate) key: Arc<str>,
     pub(crate) units: u64,
-    /// 0 once it has been due at a take.
-    pub(crate) due_ms: u64,
+    /// Not to be offered before; none once it has been due at a take.
+    pub(crate) due_ms: Option<UnixMs>,
     pub(crate) flight: Flight,
 }
 
@@ -87,7 +89,7 @@ pub(crate) struct Pushed {
 pub(crate) struct Egress {
     changes: BTreeMap<Seq, Waiting>,
     targets: BTreeMap<Arc<str>, Target>,
-    timed: BTreeSet<(u64, Seq)>,
+    timed: BTreeSet<(UnixMs, Seq)>,
     ended: u64,
 }
 
@@ -170,7 +172,7 @@ impl Egress {
             None => Slot { front: seq, behind: None },
         };
         self.targets.entry(Arc::clone(&target)).or_default().slots.insert(Arc::clone(&key), slot);
-        self.changes.insert(seq, Waiting { lane, target, key, units, due_ms: 0, flight: Flight::Free });
+        self.changes.insert(seq, Waiting { lane, target, key, units, due_ms: None, flight: Flight::Free });
         self.offer(seq);
         Pushed { lane, replaced }
     }
@@ -197,7 +199,7 @@ impl Egress {
     }
 
     /// The changes with numbers up to `up_to` that would be taken now.
-    pub(crate) fn due(&mut self, now_ms: u64, changes_max: usize, up_to: Seq) -> Vec<Seq> {
+    pub(crate) fn due(&mut self, now_ms: UnixMs, changes_max: usize, up_to: Seq) -> Vec<Seq> {
         while let Some(&(due_ms, seq)) = self.timed.first()
             && due_ms <= now_ms
         {
@@ -206,7 +208,7 @@ impl Egress {
         }
         let mut beyond = 0;
         while let Some(&(due_ms, seq)) = self.timed.last()
-            && due_ms > now_ms.saturating_add(DUE_AHEAD_MAX_MS)
+            && due_ms > now_ms.saturating_add(DUE_AHEAD_MAX)
         {
             self.timed.pop_last();
             self.is_due(seq);
@@ -233,15 +235,15 @@ impl Egress {
 
     fn is_due(&mut self, seq: Seq) {
         if let Some(waiting) = self.changes.get_mut(&seq) {
-            waiting.due_ms = 0;
+            waiting.due_ms = None;
         }
         self.offer(seq);
     }
 
-    /// The earliest due time among the changes that may be offered.
-    pub(crate) fn next_due_ms(&self) -> Option<u64> {
+    /// The earliest due time among the changes that may be offered; the beginning of 1970 if one may be at once.
+    pub(crate) fn next_due_ms(&self) -> Option<UnixMs> {
         if self.targets.values().any(|target| !target.ready.is_empty()) {
-            return Some(0);
+            return Some(UnixMs::EPOCH);
         }
         self.timed.first().map(|(due_ms, _)| *due_ms)
     }
@@ -270,8 +272,8 @@ impl Egress {
         }
     }
 
-    /// It is to be tried again, not before a time.
-    pub(crate) fn retry(&mut self, seq: Seq, due_ms: u64) {
+    /// It is to be tried again, not before a time if there is one.
+    pub(crate) fn retry(&mut self, seq: Seq, due_ms: Option<UnixMs>) {
         if let Some(waiting) = self.changes.get_mut(&seq) {
             waiting.due_ms = due_ms;
         }
@@ -305,8 +307,8 @@ impl Egress {
         if waiting.flight != Flight::Free || self.slot(waiting).is_none_or(|slot| slot.front != seq) {
             return;
         }
-        if waiting.due_ms > 0 {
-            self.timed.insert((waiting.due_ms, seq));
+        if let Some(due_ms) = waiting.due_ms {
+            self.timed.insert((due_ms, seq));
         } else if let Some(target) = self.targets.get_mut(&waiting.target) {
             target.ready.insert((waiting.lane, seq));
         }
@@ -314,7 +316,9 @@ impl Egress {
 
     fn withdraw(&mut self, seq: Seq) {
         let Some(waiting) = self.changes.get(&seq) else { return };
-        self.timed.remove(&(waiting.due_ms, seq));
+        if let Some(due_ms) = waiting.due_ms {
+            self.timed.remove(&(due_ms, seq));
+        }
         if let Some(target) = self.targets.get_mut(&waiting.target) {
             target.ready.remove(&(waiting.lane, seq));
         }

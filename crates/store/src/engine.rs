@@ -10,6 +10,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
 use crate::{
@@ -28,6 +29,7 @@ use crate::{
     seq::Seq,
     sizes,
     step::Step,
+    unix_ms::UnixMs,
 };
 
 /// Pages of rows removed with one command, because they are too old.
@@ -58,7 +60,7 @@ pub(crate) struct Engine {
     depth_max: u64,
     free_bytes_min: u64,
     /// How long rows are kept.
-    ledger_ms: u64,
+    rows_kept: Duration,
     waiting: HashMap<Vec<u8>, Option<Vec<u8>>>,
     /// Bytes written and read since the last commit.
     bytes: usize,
@@ -81,13 +83,13 @@ impl Engine {
         let is_new = found.is_none();
         let index = found.unwrap_or_default();
         let Options { depth_max, ledger_days, free_bytes_min, .. } = options;
-        let ledger_ms = u64::from(ledger_days) * 24 * 60 * 60 * 1_000;
+        let rows_kept = Duration::from_hours(24 * u64::from(ledger_days));
         let waiting = HashMap::new();
         let mut engine = Self {
             index,
             depth_max,
             free_bytes_min,
-            ledger_ms,
+            rows_kept,
             waiting,
             bytes: 0,
             poison: None,
@@ -183,15 +185,21 @@ impl Engine {
     }
 
     /// Reads nothing from disk.
-    pub(crate) fn egress_claim(&mut self, org: &str, now_ms: u64, changes_max: usize, up_to: Seq) -> Claimed {
-        let mut claimed = Claimed { given: self.index.mark.sequence.0, ..Claimed::default() };
+    pub(crate) fn egress_claim(
+        &mut self,
+        org: &str,
+        now_ms: UnixMs,
+        changes_max: usize,
+        up_to: Seq,
+    ) -> Claimed {
+        let mut claimed = Claimed { given: self.index.mark.sequence, ..Claimed::default() };
         let Some(found) = self.index.orgs.get_mut(org) else { return claimed };
         let due = found.egress.due(now_ms, changes_max, up_to);
         claimed.lane = due.first().and_then(|seq| found.egress.get(*seq)).map(|first| first.lane);
         for seq in &due {
             found.egress.enlist(*seq, Flight::Taken);
         }
-        claimed.numbers = due.into_iter().map(|seq| seq.0).collect();
+        claimed.numbers = due;
         claimed
     }
 
@@ -218,11 +226,11 @@ impl Engine {
         let mut named = found.check_resolve(org, &resolve)?;
         let mut stored: BTreeMap<Seq, StoredChange> = BTreeMap::new();
         for change in std::mem::take(&mut resolve.changes) {
-            let seq = Seq(change.seq);
+            let seq = change.seq;
             // What does not look like the stored one is not believed, but read.
             let same = found.egress.get(seq).is_some_and(|waiting| waiting.is_of(&change));
             if same && named.binary_search(&seq).is_ok() {
-                stored.insert(seq, StoredChange { org: org.to_owned(), due_ms: 0, change });
+                stored.insert(seq, StoredChange { org: org.to_owned(), due_ms: None, change });
             }
         }
         named.retain(|seq| !stored.contains_key(seq));
@@ -265,7 +273,7 @@ impl Engine {
 
     pub(crate) fn dead_letter(&mut self, org: &str, seq: Seq) -> Result<DeadLetter, StoreError> {
         if !self.index.orgs.get(org).is_some_and(|found| found.has_letter(seq)) {
-            return Err(StoreError::UnknownLetter { org: org.to_owned(), seq: seq.0 });
+            return Err(StoreError::UnknownLetter { org: org.to_owned(), seq });
         }
         self.letter(seq)
     }
@@ -273,7 +281,7 @@ impl Engine {
     pub(crate) fn retry_letter(&mut self, org: &str, retry: Retry) -> Result<Appended, StoreError> {
         retry.requests.iter().try_for_each(|request| sizes::body(org, &request.body))?;
         self.check_room()?;
-        let letter = self.dead_letter(org, Seq(retry.letter))?;
+        let letter = self.dead_letter(org, retry.letter)?;
         let depth_max = self.depth_max;
         self.step(org, |found, step| found.retry_letter(step, letter, retry, depth_max))
     }
@@ -283,7 +291,7 @@ impl Engine {
         org: &str,
         seq: Seq,
         by: &str,
-        at_ms: u64,
+        at_ms: UnixMs,
     ) -> Result<(), StoreError> {
         let letter = self.dead_letter(org, seq)?;
         self.step(org, |found, step| {
@@ -332,18 +340,16 @@ impl Engine {
 
     /// Keeps the list of all pages, and removes some that have grown too old, whoever's they are. How late it is, the
     /// newest row says: the store reads no clock.
-    fn forget_old_pages(&mut self, name: &str, touched: Vec<(Seq, Option<u64>)>) {
-        let mut newest_ms = 0;
+    fn forget_old_pages(&mut self, name: &str, touched: Vec<(Seq, Option<UnixMs>)>) {
+        let newest_ms = touched.iter().filter_map(|(_, last_ms)| *last_ms).max();
         for (seq, last_ms) in touched {
             match last_ms {
-                Some(last_ms) => {
-                    newest_ms = newest_ms.max(last_ms);
-                    self.index.pages.insert(seq, (Arc::from(name), last_ms));
-                }
+                Some(last_ms) => drop(self.index.pages.insert(seq, (Arc::from(name), last_ms))),
                 None => drop(self.index.pages.remove(&seq)),
             }
         }
-        let oldest_ms = newest_ms.saturating_sub(self.ledger_ms);
+        let Some(newest_ms) = newest_ms else { return };
+        let oldest_ms = newest_ms.saturating_sub(self.rows_kept);
         for _ in 0..PAGES_EXPIRED_MAX {
             let Some(first) = self.index.pages.first_entry().filter(|page| page.get().1 < oldest_ms) else {
                 return;

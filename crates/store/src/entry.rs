@@ -9,6 +9,7 @@ use crate::{
     frame::{Reader, Writer},
     ledger::{Counts, Ledger},
     seq::Seq,
+    unix_ms::UnixMs,
 };
 
 /// Attempts of a change that its three bytes hold; more count as so many.
@@ -41,7 +42,7 @@ impl StoredRequest {
         let mut reader = Reader::new(payload);
         let org = reader.text()?;
         let request =
-            Request { seq: seq.0, lane: lane(reader.u8()?)?, records: reader.u32()?, body: reader.bytes()? };
+            Request { seq, lane: lane(reader.u8()?)?, records: reader.u32()?, body: reader.bytes()? };
         reader.end()?;
         Some(Self { org, request })
     }
@@ -51,7 +52,8 @@ impl StoredRequest {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct StoredChange {
     pub(crate) org: String,
-    pub(crate) due_ms: u64,
+    /// Not to be offered before; none: at once.
+    pub(crate) due_ms: Option<UnixMs>,
     pub(crate) change: Change,
 }
 
@@ -62,7 +64,7 @@ impl StoredChange {
         let [_, tries @ ..] = attempts.min(&ATTEMPTS_STORED_MAX).to_be_bytes();
         let writer = Writer::default()
             .text(&self.org)
-            .u64(self.due_ms)
+            .u64(due_stored(self.due_ms).0)
             .u8(lane_code(*lane))
             .text(target)
             .text(key)
@@ -76,13 +78,13 @@ impl StoredChange {
     pub(crate) fn decode(seq: Seq, payload: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(payload);
         let org = reader.text()?;
-        let due_ms = reader.u64()?;
+        let due_ms = due_read(UnixMs(reader.u64()?));
         let (lane, target, key) = (lane(reader.u8()?)?, reader.text()?, reader.text()?);
         // Before there was `resend`, four bytes held the attempts, of which the first was always 0.
         let [resend, tries @ ..] = reader.u32()?.to_be_bytes();
         let attempts = u32::from_be_bytes([0, tries[0], tries[1], tries[2]]);
         let change = Change {
-            seq: seq.0,
+            seq,
             lane,
             target,
             key,
@@ -97,6 +99,16 @@ impl StoredChange {
     }
 }
 
+/// A due time as it is stored: the beginning of 1970 for none.
+pub(crate) fn due_stored(due_ms: Option<UnixMs>) -> UnixMs {
+    due_ms.unwrap_or(UnixMs::EPOCH)
+}
+
+/// A stored due time.
+pub(crate) fn due_read(stored: UnixMs) -> Option<UnixMs> {
+    Some(stored).filter(|due_ms| *due_ms > UnixMs::EPOCH)
+}
+
 /// A dead letter as it is stored.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct StoredDeadLetter {
@@ -109,7 +121,7 @@ impl StoredDeadLetter {
         let DeadLetter { seq: _, at_ms, subjects, target, key, reason, hint, attempts, body } = &self.letter;
         let writer = Writer::default()
             .text(&self.org)
-            .u64(*at_ms)
+            .u64(at_ms.0)
             .text(target)
             .text(key)
             .text(reason)
@@ -123,8 +135,8 @@ impl StoredDeadLetter {
         let mut reader = Reader::new(payload);
         let org = reader.text()?;
         let letter = DeadLetter {
-            seq: seq.0,
-            at_ms: reader.u64()?,
+            seq,
+            at_ms: UnixMs(reader.u64()?),
             target: reader.text()?,
             key: reader.text()?,
             reason: reader.text()?,
@@ -183,7 +195,7 @@ fn write_subjects(writer: Writer, subjects: &[Subject]) -> Writer {
 
 fn write_subject(writer: Writer, subject: &Subject) -> Writer {
     let Subject { record, units, asked_ms, trail } = subject;
-    writer.short_bytes(record.as_bytes()).short(u64::from(*units)).short(*asked_ms).short_bytes(trail)
+    writer.short_bytes(record.as_bytes()).short(u64::from(*units)).short(asked_ms.0).short_bytes(trail)
 }
 
 fn read_subjects(reader: &mut Reader<'_>) -> Option<Vec<Subject>> {
@@ -194,7 +206,7 @@ fn read_subject(reader: &mut Reader<'_>) -> Option<Subject> {
     Some(Subject {
         record: reader.short_text()?,
         units: u32::try_from(reader.short()?).ok()?,
-        asked_ms: reader.short()?,
+        asked_ms: UnixMs(reader.short()?),
         trail: reader.short_bytes()?,
     })
 }
@@ -204,19 +216,19 @@ fn read_subject(reader: &mut Reader<'_>) -> Option<Subject> {
 pub(crate) struct StoredPage {
     pub(crate) org: String,
     /// When the newest of its rows ended.
-    pub(crate) last_ms: u64,
+    pub(crate) last_ms: UnixMs,
     /// Its rows one behind the other, as `encode_row` gives them.
     pub(crate) rows: Vec<u8>,
 }
 
 impl StoredPage {
-    pub(crate) fn encode(org: &str, last_ms: u64, rows: &[u8]) -> Vec<u8> {
-        Writer::default().text(org).u64(last_ms).raw(rows).done()
+    pub(crate) fn encode(org: &str, last_ms: UnixMs, rows: &[u8]) -> Vec<u8> {
+        Writer::default().text(org).u64(last_ms.0).raw(rows).done()
     }
 
     pub(crate) fn decode(payload: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(payload);
-        Some(Self { org: reader.text()?, last_ms: reader.u64()?, rows: reader.rest() })
+        Some(Self { org: reader.text()?, last_ms: UnixMs(reader.u64()?), rows: reader.rest() })
     }
 
     /// Its rows, oldest first.
@@ -230,12 +242,22 @@ impl StoredPage {
     }
 }
 
+/// The number in a row as it is stored: 0, which is never given, for none.
+pub(crate) fn number_stored(seq: Option<Seq>) -> Seq {
+    seq.unwrap_or(Seq::MIN)
+}
+
+/// A stored number of a row.
+pub(crate) fn number_read(stored: Seq) -> Option<Seq> {
+    Some(stored).filter(|seq| *seq > Seq::MIN)
+}
+
 /// A row, for a page.
 pub(crate) fn encode_row(row: &LedgerRow) -> Vec<u8> {
     let LedgerRow { subject, end, ended_ms, seq, tries, target, key, reason, by } = row;
     write_subject(Writer::default().u8(end_code(*end)), subject)
-        .short(*ended_ms)
-        .short(*seq)
+        .short(ended_ms.0)
+        .short(number_stored(*seq).0)
         .short(u64::from(*tries))
         .short_bytes(target.as_bytes())
         .short_bytes(key.as_bytes())
@@ -249,8 +271,8 @@ fn decode_row(reader: &mut Reader<'_>) -> Option<LedgerRow> {
     Some(LedgerRow {
         subject: read_subject(reader)?,
         end,
-        ended_ms: reader.short()?,
-        seq: reader.short()?,
+        ended_ms: UnixMs(reader.short()?),
+        seq: number_read(Seq(reader.short()?)),
         tries: u32::try_from(reader.short()?).ok()?,
         target: reader.short_text()?,
         key: reader.short_text()?,
@@ -332,9 +354,13 @@ mod tests {
 
     use super::*;
 
+    fn any_moment() -> impl Strategy<Value = UnixMs> {
+        any::<u64>().prop_map(UnixMs)
+    }
+
     prop_compose! {
         fn any_subject()(
-            record in ".{0,6}", units in any::<u32>(), asked_ms in any::<u64>(),
+            record in ".{0,6}", units in any::<u32>(), asked_ms in any_moment(),
             trail in prop::collection::vec(any::<u8>(), 0..200),
         ) -> Subject {
             Subject { record, units, asked_ms, trail }
@@ -343,7 +369,7 @@ mod tests {
 
     prop_compose! {
         fn any_change()(
-            seq in any::<u64>(), live in any::<bool>(), target in ".{0,6}", key in ".{0,6}",
+            seq in any::<u64>().prop_map(Seq), live in any::<bool>(), target in ".{0,6}", key in ".{0,6}",
             subjects in prop::collection::vec(any_subject(), 0..4), attempts in 0..=ATTEMPTS_STORED_MAX,
             resend in any::<u8>(), last_reason in ".{0,6}", body in prop::collection::vec(any::<u8>(), 0..9),
         ) -> Change {
@@ -355,26 +381,26 @@ mod tests {
     prop_compose! {
         fn any_row()(change in any_change(), subject in any_subject(), code in 0..7_usize) -> LedgerRow {
             let Change { seq, attempts: tries, target, key, last_reason: reason, .. } = change;
-            LedgerRow { ended_ms: seq, seq, tries, end: ENDS[code], by: key.clone(), target, key, reason, subject }
+            LedgerRow { ended_ms: UnixMs(seq.0), seq: number_read(seq), tries, end: ENDS[code], by: key.clone(), target, key, reason, subject }
         }
     }
 
     proptest! {
         #[test]
-        fn entries_are_read_back(change in any_change(), org in ".{0,6}", due_ms in any::<u64>(), n in any::<[u64; 14]>()) {
+        fn entries_are_read_back(change in any_change(), org in ".{0,6}", due_ms in any_moment(), n in any::<[u64; 14]>()) {
             let request = Request { seq: change.seq, lane: change.lane, records: change.attempts, body: change.body.clone() };
             let stored = StoredRequest { org: org.clone(), request };
-            prop_assert_eq!(StoredRequest::decode(Seq(change.seq), &stored.encode()), Some(stored));
+            prop_assert_eq!(StoredRequest::decode(change.seq, &stored.encode()), Some(stored));
             let letter = DeadLetter {
                 seq: change.seq, at_ms: due_ms, subjects: change.subjects.clone(), target: change.target.clone(),
                 key: change.key.clone(), reason: change.last_reason.clone(), hint: org.clone(),
                 attempts: change.attempts, body: change.body.clone(),
             };
             let stored = StoredDeadLetter { org: org.clone(), letter };
-            prop_assert_eq!(StoredDeadLetter::decode(Seq(change.seq), &stored.encode()), Some(stored));
+            prop_assert_eq!(StoredDeadLetter::decode(change.seq, &stored.encode()), Some(stored));
             let seq = change.seq;
-            let stored = StoredChange { org, due_ms, change };
-            prop_assert_eq!(StoredChange::decode(Seq(seq), &stored.encode()), Some(stored));
+            let stored = StoredChange { org, due_ms: due_read(due_ms), change };
+            prop_assert_eq!(StoredChange::decode(seq, &stored.encode()), Some(stored));
             let n = n.map(Seq);
             let payload = encode_numbers(n.iter());
             prop_assert_eq!(decode_numbers(&payload), Some(n.to_vec()));
@@ -382,7 +408,7 @@ mod tests {
         }
 
         #[test]
-        fn rows_are_read_back(rows in prop::collection::vec(any_row(), 0..5), org in ".{0,6}", last_ms in any::<u64>()) {
+        fn rows_are_read_back(rows in prop::collection::vec(any_row(), 0..5), org in ".{0,6}", last_ms in any_moment()) {
             let encoded: Vec<u8> = rows.iter().flat_map(encode_row).collect();
             let page = StoredPage::decode(&StoredPage::encode(&org, last_ms, &encoded)).expect("a page");
             prop_assert_eq!((&page.org, page.last_ms), (&org, last_ms));

@@ -4,6 +4,8 @@
 
 use std::{fmt, io, path::PathBuf};
 
+use crate::seq::Seq;
+
 /// Why the store said no. A refused call has changed nothing.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -153,7 +155,7 @@ pub enum StoreError {
         /// The org.
         org: String,
         /// Its number.
-        seq: u64,
+        seq: Seq,
     },
     /// No such change, or named twice.
     #[error("org `{org}` has no change {seq}")]
@@ -161,7 +163,7 @@ pub enum StoreError {
         /// The org.
         org: String,
         /// Its number.
-        seq: u64,
+        seq: Seq,
     },
     /// The change waits, so nobody can have written it.
     #[error("org `{org}`: change {seq} is not being written by anybody")]
@@ -169,7 +171,7 @@ pub enum StoreError {
         /// The org.
         org: String,
         /// Its number.
-        seq: u64,
+        seq: Seq,
     },
     /// The change belongs to another job.
     #[error("org `{org}`: change {seq} belongs to job `{job}` already")]
@@ -177,7 +179,7 @@ pub enum StoreError {
         /// The org.
         org: String,
         /// Its number.
-        seq: u64,
+        seq: Seq,
         /// The job it belongs to.
         job: String,
     },
@@ -187,7 +189,7 @@ pub enum StoreError {
         /// The org.
         org: String,
         /// Its number.
-        seq: u64,
+        seq: Seq,
     },
     /// No such job.
     #[error("org `{org}` has no job `{job}`")]

@@ -22,6 +22,7 @@ use crate::{
     ledger::Ledger,
     org::Org,
     seq::Seq,
+    unix_ms::UnixMs,
 };
 
 /// All orgs, and what is stored about the database as a whole.
@@ -30,7 +31,7 @@ pub(crate) struct Index {
     pub(crate) orgs: HashMap<String, Org>,
     pub(crate) mark: Mark,
     /// All pages of rows, with their org and the time of their newest row.
-    pub(crate) pages: BTreeMap<Seq, (Arc<str>, u64)>,
+    pub(crate) pages: BTreeMap<Seq, (Arc<str>, UnixMs)>,
 }
 
 /// Is the database of a format that we know? To be asked before anything else in it is read. None if it is new, or
@@ -51,7 +52,7 @@ pub(crate) struct Rebuild {
     orgs: HashMap<String, FoundOrg>,
     format: Option<u32>,
     mark: Option<Mark>,
-    pages: BTreeMap<Seq, (Arc<str>, u64)>,
+    pages: BTreeMap<Seq, (Arc<str>, UnixMs)>,
     highest: Seq,
     entries: u64,
 }

@@ -49,6 +49,7 @@ mod step;
 mod store;
 mod superblock;
 mod thread;
+mod unix_ms;
 
 #[cfg(test)]
 mod tests;
@@ -64,5 +65,7 @@ pub use crate::{
     ledger::Counts,
     options::{Durability, Options, Room},
     reads::{Read, Reads},
+    seq::Seq,
     store::Store,
+    unix_ms::UnixMs,
 };

@@ -23,6 +23,7 @@ use crate::{
     seq::Seq,
     sizes::cut,
     step::Step,
+    unix_ms::UnixMs,
 };
 
 /// One org.
@@ -48,7 +49,7 @@ pub(crate) struct Org {
 /// What is known of an ended record beside its subject.
 pub(crate) struct Ended<'a> {
     pub(crate) end: End,
-    pub(crate) at_ms: u64,
+    pub(crate) at_ms: UnixMs,
     /// The change that carried it or the dead letter it became, if there was one.
     pub(crate) seq: Option<Seq>,
     pub(crate) tries: u32,
@@ -110,9 +111,7 @@ impl Org {
             |lane| self.ingress.range((lane, Seq::MIN)..=(lane, Seq::MAX)).next().map(|((_, seq), _)| *seq);
         let oldest_request = [Lane::Live, Lane::Refresh].into_iter().filter_map(first).min();
         let (oldest_change, ended_changes) = (self.egress.oldest(), self.egress.ended());
-        let [oldest_request, oldest_change] =
-            [oldest_request, oldest_change].map(|seq| seq.map(|Seq(seq)| seq));
-        Progress { given: given.0, oldest_request, oldest_change, ended_changes }
+        Progress { given, oldest_request, oldest_change, ended_changes }
     }
 
     /// Numbers of the oldest requests of a lane behind a number, as far as they fit, and whether these are all.
@@ -148,8 +147,7 @@ impl Org {
                 subject,
                 end: ended.end,
                 ended_ms: ended.at_ms,
-                // A row says 0 where there was neither.
-                seq: ended.seq.map_or(0, |Seq(seq)| seq),
+                seq: ended.seq,
                 tries: ended.tries,
                 target: ended.target.to_owned(),
                 key: ended.key.to_owned(),
@@ -164,19 +162,19 @@ impl Org {
         &mut self,
         step: &mut Step<'_>,
         change: Change,
-        at_ms: u64,
+        at_ms: UnixMs,
         newer: Seq,
     ) {
         let Change { seq, target, key, subjects, attempts: tries, .. } = change;
         let (end, reason) = (End::Superseded, format!("change {newer} came after it"));
-        let (seq, target, key, reason) = (Some(Seq(seq)), &*target, &*key, &*reason);
+        let (seq, target, key, reason) = (Some(seq), &*target, &*key, &*reason);
         let ended = Ended { end, at_ms, seq, tries, target, key, reason, by: "" };
         self.add_rows(step, &ended, subjects);
     }
 
     pub(crate) fn add_new_dead_letter(&mut self, step: &mut Step<'_>, letter: NewDead) {
         let NewDead { subject, key, reason, hint, body, at_ms } = letter;
-        let (seq, target, subjects) = (step.number().0, String::new(), vec![subject]);
+        let (seq, target, subjects) = (step.number(), String::new(), vec![subject]);
         let letter =
             DeadLetter { seq, at_ms, subjects, target, key: cut(key), reason, hint, attempts: 0, body };
         self.add_dead_letter(step, letter, "");
@@ -184,7 +182,7 @@ impl Org {
 
     /// Adds a letter that has its number.
     pub(crate) fn add_dead_letter(&mut self, step: &mut Step<'_>, letter: DeadLetter, by: &str) {
-        let seq = Seq(letter.seq);
+        let seq = letter.seq;
         self.ledger.counts.dead += letter.records();
         let letter = DeadLetter { reason: cut(letter.reason), hint: cut(letter.hint), ..letter };
         let DeadLetter { target, key, reason, .. } = &letter;
@@ -214,11 +212,11 @@ impl Org {
         step: &mut Step<'_>,
         letter: DeadLetter,
         end: End,
-        at_ms: u64,
+        at_ms: UnixMs,
         by: &str,
     ) {
         let DeadLetter { seq, subjects, target, key, attempts: tries, .. } = letter;
-        let (seq, target, key, reason) = (Seq(seq), &*target, &*key, "");
+        let (seq, target, key, reason) = (seq, &*target, &*key, "");
         let subjects = subjects.into_iter().map(|subject| Subject { units: 0, ..subject }).collect();
         let ended = Ended { end, at_ms, seq: Some(seq), tries, target, key, reason, by };
         self.add_rows(step, &ended, subjects);

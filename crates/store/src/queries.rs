@@ -17,6 +17,7 @@ use crate::{
     ledger::Counts,
     seq::Seq,
     sizes,
+    unix_ms::UnixMs,
 };
 
 /// Pages of rows read for one call; whoever wants more asks again, so that nobody waits long.
@@ -50,7 +51,7 @@ impl Engine {
         after: Seq,
         records_max: u64,
     ) -> Result<Head, StoreError> {
-        let (mut head, mut bytes) = (Head { given: self.index.mark.sequence.0, ..Head::default() }, 0);
+        let (mut head, mut bytes) = (Head { given: self.index.mark.sequence, ..Head::default() }, 0);
         let found = self.index.orgs.get(org);
         let (numbers, all) = found.map_or((Vec::new(), true), |found| found.behind(lane, after, records_max));
         head.complete = all;
@@ -136,11 +137,11 @@ impl Engine {
 
     pub(crate) fn progress(&self, org: &str) -> Progress {
         let given = self.index.mark.sequence;
-        let none = Progress { given: given.0, ..Progress::default() };
+        let none = Progress { given, ..Progress::default() };
         self.index.orgs.get(org).map_or(none, |found| found.progress(given))
     }
 
-    pub(crate) fn next_due_ms(&self, org: &str) -> Option<u64> {
+    pub(crate) fn next_due_ms(&self, org: &str) -> Option<UnixMs> {
         self.index.orgs.get(org)?.egress.next_due_ms()
     }
 

@@ -19,6 +19,7 @@ use crate::{
     seq::Seq,
     sizes::cut,
     step::Step,
+    unix_ms::UnixMs,
 };
 
 impl Org {
@@ -26,10 +27,10 @@ impl Org {
     /// `resolve` needs.
     pub(crate) fn check_resolve(&self, org: &str, resolve: &Resolve) -> Result<Vec<Seq>, StoreError> {
         let mut named = BTreeSet::new();
-        for seq in resolve.outcomes.iter().map(|(seq, _)| Seq(*seq)) {
+        for seq in resolve.outcomes.iter().map(|(seq, _)| *seq) {
             self.in_flight(org, seq)?;
             if !named.insert(seq) {
-                return Err(StoreError::UnknownChange { org: org.to_owned(), seq: seq.0 });
+                return Err(StoreError::UnknownChange { org: org.to_owned(), seq });
             }
         }
         match &resolve.finished_job {
@@ -51,13 +52,13 @@ impl Org {
         let Resolve { outcomes, finished_job, at_ms, by, changes: _, fingerprints } = resolve;
         for (seq, bytes) in fingerprints {
             // Of a change that is not named nothing is known.
-            if let Some(StoredChange { change, .. }) = stored.get(&Seq(seq)) {
+            if let Some(StoredChange { change, .. }) = stored.get(&seq) {
                 self.fingerprints.set(step, fingerprints::number(&change.target, &change.key), &bytes);
             }
         }
         let by = cut(by);
         let mut touched = BTreeSet::new();
-        for (seq, outcome) in outcomes.into_iter().map(|(seq, outcome)| (Seq(seq), outcome)) {
+        for (seq, outcome) in outcomes {
             let job = self.egress.get(seq).map(|waiting| waiting.flight.clone());
             if let Some(Flight::Job(id)) = job {
                 if let Some(changes) = self.jobs.get_mut(&id) {
@@ -88,7 +89,7 @@ impl Org {
         outcome: Outcome,
         stored: Option<StoredChange>,
         seq: Seq,
-        (at_ms, by): (u64, &str),
+        (at_ms, by): (UnixMs, &str),
     ) {
         // `check_resolve` named it, so its stored form is here; without it, it must stay as it is.
         let Some(StoredChange { org, change, .. }) = stored else { return self.egress.free(seq) };
@@ -131,7 +132,7 @@ impl Org {
             }
             Outcome::Dead { reason, hint, at_ms } => {
                 let Change { target, key, subjects, attempts, body, .. } = change;
-                let seq = step.number().0;
+                let seq = step.number();
                 let letter = DeadLetter { seq, at_ms, subjects, target, key, reason, hint, attempts, body };
                 self.add_dead_letter(step, letter, by);
             }
@@ -155,7 +156,7 @@ impl Org {
                 && **other != *id
             {
                 let (org, job) = (step.org.to_owned(), other.to_string());
-                return Err(StoreError::InAnotherJob { org, seq: seq.0, job });
+                return Err(StoreError::InAnotherJob { org, seq: *seq, job });
             }
         }
         let id: Arc<str> = Arc::from(id);
@@ -177,8 +178,8 @@ impl Org {
 
     fn in_flight(&self, org: &str, seq: Seq) -> Result<&Flight, StoreError> {
         match self.egress.get(seq).map(|waiting| &waiting.flight) {
-            None => Err(StoreError::UnknownChange { org: org.to_owned(), seq: seq.0 }),
-            Some(Flight::Free) => Err(StoreError::NotTaken { org: org.to_owned(), seq: seq.0 }),
+            None => Err(StoreError::UnknownChange { org: org.to_owned(), seq }),
+            Some(Flight::Free) => Err(StoreError::NotTaken { org: org.to_owned(), seq }),
             Some(flight) => Ok(flight),
         }
     }

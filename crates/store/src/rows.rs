@@ -6,7 +6,7 @@
 //!
 //! Here: when a page is full, and which pages there are. Not here: what a row says (`org.rs`), its bytes (`entry.rs`).
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use crate::{
     commands::{LedgerRow, TEXT_BYTES_MAX},
@@ -14,12 +14,13 @@ use crate::{
     keys::Key,
     seq::Seq,
     step::Step,
+    unix_ms::UnixMs,
 };
 
 /// Bytes from which a page takes no more rows: the open page is written again with each command, and a page is read whole.
 const PAGE_BYTES: usize = 2 * 1024;
 /// A page takes no rows that end later than this after its first, so that all of it grows old together.
-const PAGE_SPAN_MS: u64 = 24 * 60 * 60 * 1_000;
+const PAGE_SPAN: Duration = Duration::from_hours(24);
 /// Bytes kept of the reason in a row; the dead letter has all of it.
 const REASON_BYTES_MAX: usize = 300;
 /// Pages kept per org, whatever the days: 64 MiB, some 250,000 records. The oldest make room.
@@ -43,8 +44,8 @@ pub(crate) struct Rows {
 #[derive(Debug)]
 struct Page {
     seq: Seq,
-    first_ms: u64,
-    last_ms: u64,
+    first_ms: UnixMs,
+    last_ms: UnixMs,
     rows: Vec<u8>,
 }
 
@@ -53,8 +54,7 @@ impl Rows {
     pub(crate) fn add(&mut self, step: &mut Step<'_>, mut row: LedgerRow) {
         row.reason.truncate(row.reason.floor_char_boundary(REASON_BYTES_MAX));
         let at_ms = row.ended_ms;
-        let takes =
-            |page: &Page| page.rows.len() < PAGE_BYTES && at_ms.saturating_sub(page.first_ms) <= PAGE_SPAN_MS;
+        let takes = |page: &Page| page.rows.len() < PAGE_BYTES && at_ms.since(page.first_ms) <= PAGE_SPAN;
         if !self.open.as_ref().is_some_and(takes) {
             self.filled.extend(self.open.take_if(|_| self.added));
             self.open = None;
@@ -71,7 +71,7 @@ impl Rows {
 
     /// Writes what the command has changed. Gives back the numbers of the pages written and removed: a page that is
     /// written has a time, that of its newest row.
-    pub(crate) fn write(&mut self, step: &mut Step<'_>) -> Vec<(Seq, Option<u64>)> {
+    pub(crate) fn write(&mut self, step: &mut Step<'_>) -> Vec<(Seq, Option<UnixMs>)> {
         let mut touched = Vec::new();
         let open = self.open.as_ref().filter(|_| self.added);
         for page in self.filled.iter().chain(open) {

@@ -14,6 +14,7 @@ use crate::{
     org::{Ended, Org},
     seq::Seq,
     step::Step,
+    unix_ms::UnixMs,
 };
 
 impl Org {
@@ -32,11 +33,11 @@ impl Org {
     ) -> Result<Settled, StoreError> {
         let Settle { requests, unchanged, no_data, dead, changes, at_ms, positions, fingerprints } = settle;
         let mut taken = BTreeMap::new();
-        for seq in requests.into_iter().map(Seq) {
+        for seq in requests {
             let known =
                 [Lane::Live, Lane::Refresh].into_iter().find(|lane| self.ingress.contains_key(&(*lane, seq)));
             let (Some(lane), false) = (known, taken.contains_key(&seq)) else {
-                return Err(StoreError::UnknownRequest { org: step.org.to_owned(), seq: seq.0 });
+                return Err(StoreError::UnknownRequest { org: step.org.to_owned(), seq });
             };
             taken.insert(seq, lane);
         }
@@ -79,7 +80,7 @@ impl Org {
         &mut self,
         step: &mut Step<'_>,
         change: NewChange,
-        at_ms: u64,
+        at_ms: UnixMs,
         stored: &mut BTreeMap<Seq, StoredChange>,
         settled: &mut Settled,
     ) {
@@ -94,12 +95,12 @@ impl Org {
             if let Some(StoredChange { change, .. }) = stored.remove(&old) {
                 self.add_superseded_rows(step, change, at_ms, seq);
             }
-            settled.replaced.push(old.0);
+            settled.replaced.push(old);
         }
         let (attempts, last_reason, resend) = (0, String::new(), 0);
         let lane = pushed.lane;
-        let change = Change { seq: seq.0, lane, target, key, subjects, attempts, last_reason, resend, body };
-        let new = StoredChange { org: step.org.to_owned(), due_ms: 0, change };
+        let change = Change { seq, lane, target, key, subjects, attempts, last_reason, resend, body };
+        let new = StoredChange { org: step.org.to_owned(), due_ms: None, change };
         step.put(&Key::Change(seq), &new.encode());
         stored.insert(seq, new);
         self.ledger.changes += 1;

@@ -21,6 +21,7 @@ use crate::{
     reads::{Read, ReadCounters, Reads},
     seq::Seq,
     thread::Worker,
+    unix_ms::UnixMs,
 };
 
 /// The handle. Clones share one thread. Dropping the last one commits what waits and blocks until the thread has ended;
@@ -131,11 +132,11 @@ impl Store {
         &self,
         org: &str,
         lane: Lane,
-        after: u64,
+        after: Seq,
         records_max: u64,
     ) -> Result<Head, StoreError> {
         let org = org.to_owned();
-        let read = move |engine: &mut Engine| engine.ingress_behind(&org, lane, Seq(after), records_max);
+        let read = move |engine: &mut Engine| engine.ingress_behind(&org, lane, after, records_max);
         self.read(Read::IngressBehind, read).await
     }
 
@@ -164,10 +165,10 @@ impl Store {
     pub async fn egress_take(
         &self,
         org: &str,
-        now_ms: u64,
+        now_ms: UnixMs,
         changes_max: usize,
     ) -> Result<Vec<Change>, StoreError> {
-        let claimed = self.egress_claim(org, now_ms, changes_max, u64::MAX).await?;
+        let claimed = self.egress_claim(org, now_ms, changes_max, Seq::MAX).await?;
         self.changes(org, claimed.numbers).await
     }
 
@@ -175,18 +176,18 @@ impl Store {
     pub async fn egress_claim(
         &self,
         org: &str,
-        now_ms: u64,
+        now_ms: UnixMs,
         changes_max: usize,
-        up_to: u64,
+        up_to: Seq,
     ) -> Result<Claimed, StoreError> {
         let org = org.to_owned();
-        let claim = move |engine: &mut Engine| Ok(engine.egress_claim(&org, now_ms, changes_max, Seq(up_to)));
+        let claim = move |engine: &mut Engine| Ok(engine.egress_claim(&org, now_ms, changes_max, up_to));
         self.worker.call(claim).await
     }
 
     /// Those of the changes of these numbers that are on egress, in the order of `numbers`.
-    pub async fn changes(&self, org: &str, numbers: Vec<u64>) -> Result<Vec<Change>, StoreError> {
-        let (org, numbers) = (org.to_owned(), numbers.into_iter().map(Seq).collect::<Vec<_>>());
+    pub async fn changes(&self, org: &str, numbers: Vec<Seq>) -> Result<Vec<Change>, StoreError> {
+        let org = org.to_owned();
         self.read(Read::Changes, move |engine| engine.open_changes_of(&org, &numbers)).await
     }
 
@@ -201,8 +202,8 @@ impl Store {
     }
 
     /// Frees those of the changes of these numbers that are taken and belong to no stored job, as nothing became of them.
-    pub async fn put_back(&self, org: &str, changes: Vec<u64>) -> Result<(), StoreError> {
-        let (org, changes) = (org.to_owned(), changes.into_iter().map(Seq).collect::<Vec<_>>());
+    pub async fn put_back(&self, org: &str, changes: Vec<Seq>) -> Result<(), StoreError> {
+        let org = org.to_owned();
         let put_back = move |engine: &mut Engine| {
             engine.put_back(&org, &changes);
             Ok(())
@@ -229,10 +230,9 @@ impl Store {
         org: &str,
         id: &str,
         body: Vec<u8>,
-        changes: &[u64],
+        changes: &[Seq],
     ) -> Result<(), StoreError> {
-        let (org, id, changes) =
-            (org.to_owned(), id.to_owned(), changes.iter().copied().map(Seq).collect::<Vec<_>>());
+        let (org, id, changes) = (org.to_owned(), id.to_owned(), changes.to_vec());
         self.worker.call(move |engine| engine.put_job(&org, &id, &body, &changes)).await
     }
 
@@ -267,9 +267,9 @@ impl Store {
         self.read(Read::Progress, move |engine| Ok(engine.progress(&org))).await
     }
 
-    /// The earliest due time among the changes that `egress_take` could offer; 0 for one that never was put back or
-    /// was due at an earlier `egress_take`. None if there is no such change.
-    pub async fn next_due_ms(&self, org: &str) -> Result<Option<u64>, StoreError> {
+    /// The earliest due time among the changes that `egress_take` could offer; the beginning of 1970 for one that never was
+    /// put back or was due at an earlier `egress_take`. None if there is no such change.
+    pub async fn next_due_ms(&self, org: &str) -> Result<Option<UnixMs>, StoreError> {
         let org = org.to_owned();
         self.read(Read::NextDue, move |engine| Ok(engine.next_due_ms(&org))).await
     }
@@ -278,20 +278,20 @@ impl Store {
     pub async fn dead_letters(
         &self,
         org: &str,
-        before: u64,
+        before: Seq,
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {
         let org = org.to_owned();
-        self.read(Read::DeadLetters, move |engine| engine.dead_letters(&org, Seq(before), limit)).await
+        self.read(Read::DeadLetters, move |engine| engine.dead_letters(&org, before, limit)).await
     }
 
     /// One dead letter.
     ///
     /// # Errors
     /// [`StoreError::UnknownLetter`]
-    pub async fn dead_letter(&self, org: &str, seq: u64) -> Result<DeadLetter, StoreError> {
+    pub async fn dead_letter(&self, org: &str, seq: Seq) -> Result<DeadLetter, StoreError> {
         let org = org.to_owned();
-        self.read(Read::DeadLetter, move |engine| engine.dead_letter(&org, Seq(seq))).await
+        self.read(Read::DeadLetter, move |engine| engine.dead_letter(&org, seq)).await
     }
 
     /// Takes a dead letter away and takes requests in for it, in one commit. Its records stay counted as dead, and
@@ -308,9 +308,15 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::UnknownLetter`]
-    pub async fn discard_letter(&self, org: &str, seq: u64, by: &str, at_ms: u64) -> Result<(), StoreError> {
+    pub async fn discard_letter(
+        &self,
+        org: &str,
+        seq: Seq,
+        by: &str,
+        at_ms: UnixMs,
+    ) -> Result<(), StoreError> {
         let (org, by) = (org.to_owned(), by.to_owned());
-        self.worker.call(move |engine| engine.discard_letter(&org, Seq(seq), &by, at_ms)).await
+        self.worker.call(move |engine| engine.discard_letter(&org, seq, &by, at_ms)).await
     }
 
     /// What the ledger remembers of a record, newest first. Reads the org's rows, not all of them in one go.

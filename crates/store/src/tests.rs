@@ -10,7 +10,7 @@ mod property;
 mod real_disk;
 mod rows;
 
-use crate::{Durability, Lane, NewChange, NewDead, NewRequest, Options, Subject};
+use crate::{Durability, Lane, NewChange, NewDead, NewRequest, Options, Subject, UnixMs};
 
 const OPTIONS: Options = Options {
     durability: Durability::Process,
@@ -30,7 +30,7 @@ fn request(lane: Lane, records: u32, body: &str) -> NewRequest {
 }
 
 fn subject(record: &str, units: u32) -> Subject {
-    Subject { record: record.to_owned(), units, asked_ms: 5, trail: b"how".to_vec() }
+    Subject { record: record.to_owned(), units, asked_ms: UnixMs(5), trail: b"how".to_vec() }
 }
 
 fn change(lane: Lane, target: &str, key: &str, units: u32, body: &str) -> NewChange {
@@ -46,6 +46,6 @@ fn dead(records: u32, key: &str) -> NewDead {
         reason,
         hint,
         body: b"raw".to_vec(),
-        at_ms: 7,
+        at_ms: UnixMs(7),
     }
 }

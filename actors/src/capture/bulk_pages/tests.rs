@@ -14,10 +14,10 @@ use crate::{
 fn job() -> QueryJob {
     QueryJob {
         id: "750a".into(),
-        read_ms: 1_000,
+        read_ms: UnixMs(1_000),
         org_read_ms: None,
         looks: 1,
-        look_ms: 3_000,
+        look_ms: UnixMs(3_000),
         found: Some(10),
         locator: Some("MQ".into()),
         page: PAGE,
@@ -32,18 +32,19 @@ fn info(state: JobState) -> JobInfo {
 
 #[test]
 fn a_look_leads_to_pages_to_another_look_or_to_rest() {
+    let (soon, day_over) = (UnixMs(2_000), UnixMs(1_000).saturating_add(WORK_MAX));
     let found = |state, now_ms| match verdict(QueryJob { found: None, ..job() }, info(state), now_ms) {
         JobStep::Looked(job) => Ok(job.found),
         JobStep::Lost(why) => Err(why),
         other => panic!("{other:?}"),
     };
-    assert_eq!(found(JobState::UploadComplete, 2_000), Ok(None));
-    assert_eq!(found(JobState::InProgress, 1_000 + WORK_MS_MAX), Ok(None));
-    assert_eq!(found(JobState::JobComplete, u64::MAX), Ok(Some(7)));
+    assert_eq!(found(JobState::UploadComplete, soon), Ok(None));
+    assert_eq!(found(JobState::InProgress, day_over), Ok(None));
+    assert_eq!(found(JobState::JobComplete, UnixMs::MAX), Ok(Some(7)));
     for (state, now_ms, why) in [
-        (JobState::Failed, 2_000, "failed"),
-        (JobState::Aborted, 2_000, "aborted"),
-        (JobState::InProgress, 1_001 + WORK_MS_MAX, "within a day"),
+        (JobState::Failed, soon, "failed"),
+        (JobState::Aborted, soon, "aborted"),
+        (JobState::InProgress, UnixMs(day_over.0 + 1), "within a day"),
     ] {
         assert!(found(state, now_ms).unwrap_err().contains(why), "{state:?}");
     }
@@ -117,7 +118,7 @@ async fn a_page_becomes_typed_batches_and_what_has_changed_comes_without_its_row
         page.push_str(&[&id(n), ",true\n"].concat());
     }
     let kinds = &job().kinds;
-    let sheet = Sheet { sync: &org.syncs[0], batch: 100, run: "run", kinds, read_ms: 5 };
+    let sheet = Sheet { sync: &org.syncs[0], batch: 100, run: "run", kinds, read_ms: UnixMs(5) };
     let changed = BTreeSet::from([id(7), id(9), id(999)]);
     let (requests, records) = sheet.requests(page.as_bytes(), &changed).await.expect("readable");
     assert_eq!(records, 250);
@@ -129,7 +130,7 @@ async fn a_page_becomes_typed_batches_and_what_has_changed_comes_without_its_row
     for entry in &parcels[..3] {
         let rows = entry.rows.as_ref().expect("rows");
         assert!(rows.iter().all(|row| row["IsActive__c"] == json!(true)));
-        assert_eq!((rows.len(), entry.received_ms), (entry.ids.len(), 5));
+        assert_eq!((rows.len(), entry.received_ms), (entry.ids.len(), UnixMs(5)));
     }
 }
 

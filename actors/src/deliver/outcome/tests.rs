@@ -2,7 +2,7 @@
 
 use super::*;
 
-const MOMENT: Moment = Moment { now_ms: 1_000, jitter: 1.0 };
+const MOMENT: Moment = Moment { now_ms: UnixMs(1_000), jitter: 1.0 };
 
 fn error(code: &str, message: &str, fields: &[&str]) -> ApiError {
     let fields = fields.iter().map(|&field| field.to_owned()).collect();
@@ -42,7 +42,7 @@ fn the_class_decides_and_the_attempts_are_bounded() {
     ];
     for (error, sent, attempts, expected) in cases {
         match (of_error(error, *sent, tried(*attempts, 3), MOMENT), expected) {
-            (Outcome::Retry { due_ms, .. }, Ok(due)) => assert_eq!(due_ms, *due, "{error}"),
+            (Outcome::Retry { due_ms, .. }, Ok(due)) => assert_eq!(due_ms, Some(UnixMs(*due)), "{error}"),
             (Outcome::Dead { reason, .. }, Err(field)) => {
                 assert!(reason.ends_with(&format!("`{}` ({field})", error.code)), "{reason}");
             }
@@ -78,7 +78,7 @@ fn losers_of_a_lock_come_again_parent_by_parent() {
     let (sent, half) = (sent(Operation::Upsert, &[]), Moment { jitter: 0.5, ..MOMENT });
     let lock = error("UNABLE_TO_LOCK_ROW", "", &[]);
     let due = |parent| match of_error(&lock, sent, tried(3, parent), half) {
-        Outcome::Retry { due_ms, .. } => due_ms,
+        Outcome::Retry { due_ms, .. } => due_ms.expect("a wait").0,
         outcome => panic!("{outcome:?}"),
     };
     assert_eq!([due(0), due(1), due(2), due(3), due(4)], [2_000, 4_000, 6_000, 8_000, 2_000]);
@@ -159,7 +159,7 @@ fn what_somebody_else_must_mend_waits_and_no_try_is_counted() {
                 Outcome::Retry { due_ms, counted, resend, .. } => {
                     let due = 1_000 + 1_000 * secs;
                     let due = if secs < 30 { due } else { u64::next_multiple_of(due, SHARED_MS) };
-                    assert_eq!((due_ms, counted), (due, false), "{code} after {waits}");
+                    assert_eq!((due_ms, counted), (Some(UnixMs(due)), false), "{code} after {waits}");
                     assert_eq!(Resend::from_stored(resend, 0).waits, (waits + 1).min(WAITS_MAX), "{code}");
                 }
                 outcome => panic!("{code}: {outcome:?}"),

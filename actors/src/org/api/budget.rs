@@ -10,9 +10,10 @@
 //!
 //! What Salesforce tells is late by the calls that began after the one it answers. Those are counted on top.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use orgpipe_salesforce::limits::ApiUsage;
+use orgpipe_store::UnixMs;
 use serde::{Deserialize, Serialize};
 
 use crate::{org::step_error::QuotaWait, priority::Priority, settings::Limits};
@@ -25,11 +26,11 @@ const EASE: f64 = 0.5;
 const HYSTERESIS: f64 = 0.02;
 /// Our calls are counted by the hour; Salesforce counts a rolling day (REST API Developer Guide, "API Request Limits").
 const HOUR_MS: u64 = 3_600_000;
-const DAY_MS: u64 = 24 * HOUR_MS;
+const DAY_HOURS: u64 = 24;
 /// First and longest wait until paused work looks again.
-const LOOK_MS: (u64, u64) = (5 * 60_000, HOUR_MS);
+const LOOK: (Duration, Duration) = (Duration::from_mins(5), Duration::from_hours(1));
 /// The first wait after Salesforce refused a call because the day's are used up.
-const REFUSED_LOOK_MS: u64 = 15 * 60_000;
+const REFUSED_LOOK: Duration = Duration::from_mins(15);
 /// Calls that one stored count covers in advance, so that not each call costs a commit.
 const COVER: u64 = 32;
 
@@ -40,8 +41,8 @@ pub(super) enum Admission {
     Go(u64),
     /// Nobody knows; one call may find out, and is set aside.
     Look,
-    /// Ask again then (Unix milliseconds).
-    Wait(u64, QuotaWait),
+    /// Ask again then.
+    Wait(UnixMs, QuotaWait),
 }
 
 /// What is stored of a budget.
@@ -55,7 +56,7 @@ struct Stored {
     ours: Vec<(u64, u64)>,
 }
 
-/// What is known of one org's calls. Times are Unix milliseconds.
+/// What is known of one org's calls.
 #[derive(Debug)]
 pub(super) struct Budget {
     limits: Limits,
@@ -74,7 +75,8 @@ pub(super) struct Budget {
     paused: [bool; 3],
     /// Salesforce refuses all calls.
     refused: bool,
-    look_at: u64,
+    /// When one call may look again; none while all priorities go.
+    look_at: Option<UnixMs>,
     looks: u32,
 }
 
@@ -91,7 +93,7 @@ impl Budget {
             covered: (0, 0),
             paused: [false; 3],
             refused: false,
-            look_at: 0,
+            look_at: None,
             looks: 0,
         }
     }
@@ -104,8 +106,8 @@ impl Budget {
 
     /// What has to be on disk before the calls set aside are made; `None` if what is stored suffices. It counts
     /// [`COVER`] calls more than there are: after a crash too many are counted, never too few.
-    pub(super) fn to_store(&self, now_ms: u64) -> Option<(Vec<u8>, Cover)> {
-        let hour = now_ms / HOUR_MS;
+    pub(super) fn to_store(&self, now_ms: UnixMs) -> Option<(Vec<u8>, Cover)> {
+        let hour = hour(now_ms);
         if self.covered.1 == hour && self.planned <= self.covered.0 {
             return None;
         }
@@ -123,8 +125,8 @@ impl Budget {
     }
 
     /// Our calls of the last 24 hours, a little more rather than less.
-    pub(super) fn ours(&self, now_ms: u64) -> u64 {
-        let oldest = (now_ms / HOUR_MS).saturating_sub(DAY_MS / HOUR_MS);
+    pub(super) fn ours(&self, now_ms: UnixMs) -> u64 {
+        let oldest = hour(now_ms).saturating_sub(DAY_HOURS);
         self.ours.iter().filter(|(hour, _)| *hour >= oldest).map(|(_, calls)| calls).sum()
     }
 
@@ -150,7 +152,7 @@ impl Budget {
 
     /// The part of our share that is gone; 0 as long as the allowance is not known.
     #[expect(clippy::cast_precision_loss, reason = "call counts stay far below 2^52")]
-    pub(super) fn spent(&self, now_ms: u64) -> f64 {
+    pub(super) fn spent(&self, now_ms: UnixMs) -> f64 {
         if self.max == 0 { 0.0 } else { self.ours(now_ms) as f64 / self.share().max(1) as f64 }
     }
 
@@ -171,8 +173,8 @@ impl Budget {
     }
 
     /// May work of this priority begin that takes so many calls?
-    pub(super) fn admit(&mut self, priority: Priority, calls: u64, now_ms: u64) -> Admission {
-        self.settle_hours_to_come(now_ms / HOUR_MS);
+    pub(super) fn admit(&mut self, priority: Priority, calls: u64, now_ms: UnixMs) -> Admission {
+        self.settle_hours_to_come(hour(now_ms));
         if calls == 0 {
             return Admission::Go(0);
         }
@@ -189,7 +191,7 @@ impl Budget {
             None => self.paused[priority as usize] = false,
         }
         if self.paused == [false; 3] {
-            (self.looks, self.look_at) = (0, 0);
+            (self.looks, self.look_at) = (0, None);
         }
         self.planned += calls;
         Admission::Go(calls)
@@ -201,7 +203,7 @@ impl Budget {
     }
 
     /// Why so many calls of this priority may not be made now.
-    pub(super) fn stands(&self, priority: Priority, calls: u64, now_ms: u64) -> Option<QuotaWait> {
+    pub(super) fn stands(&self, priority: Priority, calls: u64, now_ms: UnixMs) -> Option<QuotaWait> {
         if let Some(max) = self.max() {
             let share = part(self.share(), priority.of_share());
             if self.ours(now_ms) + self.planned + calls > share {
@@ -218,18 +220,18 @@ impl Budget {
     }
 
     /// When calls that stand still are asked about again.
-    pub(super) fn again_at(&self, why: QuotaWait, now_ms: u64) -> u64 {
+    pub(super) fn again_at(&self, why: QuotaWait, now_ms: UnixMs) -> UnixMs {
         match why {
             QuotaWait::Share => self.share_frees_at(now_ms),
-            QuotaWait::Reserve | QuotaWait::Day => self.look_at.max(now_ms),
+            QuotaWait::Reserve | QuotaWait::Day => self.look_at.map_or(now_ms, |look_at| look_at.max(now_ms)),
         }
     }
 
     /// One call that was set aside begins. Its number tells what its answer can know.
-    pub(super) fn begin(&mut self, now_ms: u64) -> u64 {
-        let hour = now_ms / HOUR_MS;
+    pub(super) fn begin(&mut self, now_ms: UnixMs) -> u64 {
+        let hour = hour(now_ms);
         self.settle_hours_to_come(hour);
-        while self.ours.front().is_some_and(|(start, _)| *start + DAY_MS / HOUR_MS < hour) {
+        while self.ours.front().is_some_and(|(start, _)| *start + DAY_HOURS < hour) {
             self.ours.pop_front();
         }
         self.planned = self.planned.saturating_sub(1);
@@ -259,31 +261,33 @@ impl Budget {
     }
 
     /// Salesforce refused a call because the day's are used up.
-    pub(super) fn refuse(&mut self, now_ms: u64) {
+    pub(super) fn refuse(&mut self, now_ms: UnixMs) {
         if !self.refused {
-            (self.refused, self.look_at, self.looks) = (true, now_ms + REFUSED_LOOK_MS, 1);
+            let look_at = now_ms.saturating_add(REFUSED_LOOK);
+            (self.refused, self.look_at, self.looks) = (true, Some(look_at), 1);
         }
     }
 
     /// Stands still, but for one call now and then.
-    fn look(&mut self, now_ms: u64, why: QuotaWait) -> Admission {
-        if self.look_at == 0 {
-            (self.look_at, self.looks) = (now_ms + LOOK_MS.0, 0);
-        }
-        if now_ms < self.look_at {
-            return Admission::Wait(self.look_at, why);
+    fn look(&mut self, now_ms: UnixMs, why: QuotaWait) -> Admission {
+        let look_at = *self.look_at.get_or_insert_with(|| {
+            self.looks = 0;
+            now_ms.saturating_add(LOOK.0)
+        });
+        if now_ms < look_at {
+            return Admission::Wait(look_at, why);
         }
         self.looks += 1;
-        self.look_at = now_ms + (LOOK_MS.0 << self.looks.min(10)).min(LOOK_MS.1);
+        self.look_at = Some(now_ms.saturating_add((LOOK.0 * (1 << self.looks.min(10))).min(LOOK.1)));
         self.planned += 1;
         Admission::Look
     }
 
     /// When the oldest of our calls no longer counts.
-    fn share_frees_at(&self, now_ms: u64) -> u64 {
-        let oldest = (now_ms / HOUR_MS).saturating_sub(DAY_MS / HOUR_MS);
+    fn share_frees_at(&self, now_ms: UnixMs) -> UnixMs {
+        let oldest = hour(now_ms).saturating_sub(DAY_HOURS);
         let hour = self.ours.iter().map(|(hour, _)| *hour).find(|hour| *hour >= oldest);
-        hour.map_or(now_ms + LOOK_MS.0, |hour| (hour + 1) * HOUR_MS + DAY_MS)
+        hour.map_or(now_ms.saturating_add(LOOK.0), |hour| UnixMs((hour + 1 + DAY_HOURS) * HOUR_MS))
     }
 }
 
@@ -293,6 +297,11 @@ pub(super) struct Cover {
     hour: u64,
     begun: u64,
     calls: u64,
+}
+
+/// The Unix hour of a moment.
+fn hour(at: UnixMs) -> u64 {
+    at.0 / HOUR_MS
 }
 
 fn add(ours: &mut VecDeque<(u64, u64)>, hour: u64, calls: u64) {

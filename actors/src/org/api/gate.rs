@@ -20,6 +20,7 @@ use governor::{
     state::{InMemoryState, NotKeyed},
 };
 use orgpipe_salesforce::limits::ApiUsage;
+use orgpipe_store::UnixMs;
 use serde::Serialize;
 use tokio::sync::Notify;
 
@@ -146,8 +147,8 @@ pub struct BudgetWait {
     pub work: Priority,
     /// Why, as a sentence.
     pub why: String,
-    /// When it is looked at again, Unix milliseconds.
-    pub until_ms: u64,
+    /// When it is looked at again.
+    pub until_ms: UnixMs,
 }
 
 impl Gate {

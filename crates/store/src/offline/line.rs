@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     commands::{Change, DeadLetter, End, Lane, LedgerRow, Request, Subject},
     entry::{
-        StoredChange, StoredDeadLetter, StoredPage, StoredRequest, decode_numbers, encode_numbers, encode_row,
+        StoredChange, StoredDeadLetter, StoredPage, StoredRequest, decode_numbers, due_read, due_stored,
+        encode_numbers, encode_row, number_read, number_stored,
     },
     error::StoreError,
     frame,
@@ -25,6 +26,7 @@ use crate::{
     seq::Seq,
     sizes,
     step::Write,
+    unix_ms::UnixMs,
 };
 
 /// Version of the file's form. Those before it can be read.
@@ -63,7 +65,7 @@ pub(super) enum Line {
         org: String,
         seq: Seq,
         lane: LaneName,
-        due_ms: u64,
+        due_ms: UnixMs,
         target: String,
         key: String,
         attempts: u32,
@@ -76,7 +78,7 @@ pub(super) enum Line {
     DeadLetter {
         org: String,
         seq: Seq,
-        at_ms: u64,
+        at_ms: UnixMs,
         target: String,
         key: String,
         reason: String,
@@ -103,7 +105,7 @@ pub(super) enum Line {
     Rows {
         org: String,
         seq: Seq,
-        last_ms: u64,
+        last_ms: UnixMs,
         rows: Vec<RowLine>,
     },
     End {
@@ -133,7 +135,7 @@ pub(super) enum LaneName {
 pub(super) struct SubjectLine {
     record: String,
     units: u32,
-    asked_ms: u64,
+    asked_ms: UnixMs,
     trail: Bytes,
 }
 
@@ -142,8 +144,9 @@ pub(super) struct SubjectLine {
 pub(super) struct RowLine {
     subject: SubjectLine,
     end: EndName,
-    ended_ms: u64,
-    seq: u64,
+    ended_ms: UnixMs,
+    /// 0 for none.
+    seq: Seq,
     tries: u32,
     target: String,
     key: String,
@@ -269,6 +272,7 @@ fn subjects(lines: Vec<SubjectLine>) -> Option<Vec<Subject>> {
 impl From<LedgerRow> for RowLine {
     fn from(row: LedgerRow) -> Self {
         let LedgerRow { subject, end, ended_ms, seq, tries, target, key, reason, by } = row;
+        let seq = number_stored(seq);
         Self { subject: subject.into(), end: end.into(), ended_ms, seq, tries, target, key, reason, by }
     }
 }
@@ -276,7 +280,7 @@ impl From<LedgerRow> for RowLine {
 impl RowLine {
     fn row(self) -> Option<LedgerRow> {
         let Self { subject, end, ended_ms, seq, tries, target, key, reason, by } = self;
-        let (subject, end) = (subject.subject()?, end.into());
+        let (subject, end, seq) = (subject.subject()?, end.into(), number_read(seq));
         Some(LedgerRow { subject, end, ended_ms, seq, tries, target, key, reason, by })
     }
 }
@@ -307,7 +311,7 @@ pub(super) fn line(key: Key<'_>, payload: &[u8]) -> Option<Line> {
                 org,
                 seq,
                 lane,
-                due_ms,
+                due_ms: due_stored(due_ms),
                 target,
                 key,
                 attempts,
@@ -438,7 +442,7 @@ pub(super) fn entry(of: Line) -> Option<Write> {
             (Key::Position { org: &org, name: &name }.bytes(), value.bytes()?)
         }
         Line::Request { org, seq, lane, records, body } => {
-            let request = Request { seq: seq.0, lane: lane.into(), records, body: body.bytes()? };
+            let request = Request { seq, lane: lane.into(), records, body: body.bytes()? };
             (Key::Request(seq).bytes(), StoredRequest { org, request }.encode())
         }
         Line::Change {
@@ -455,14 +459,12 @@ pub(super) fn entry(of: Line) -> Option<Write> {
             body,
         } => {
             let (lane, subjects, body) = (lane.into(), subjects(of)?, body.bytes()?);
-            let change =
-                Change { seq: seq.0, lane, target, key, subjects, attempts, last_reason, resend, body };
-            (Key::Change(seq).bytes(), StoredChange { org, due_ms, change }.encode())
+            let change = Change { seq, lane, target, key, subjects, attempts, last_reason, resend, body };
+            (Key::Change(seq).bytes(), StoredChange { org, due_ms: due_read(due_ms), change }.encode())
         }
         Line::DeadLetter { org, seq, at_ms, target, key, reason, hint, attempts, subjects: of, body } => {
             let (subjects, body) = (subjects(of)?, body.bytes()?);
-            let letter =
-                DeadLetter { seq: seq.0, at_ms, subjects, target, key, reason, hint, attempts, body };
+            let letter = DeadLetter { seq, at_ms, subjects, target, key, reason, hint, attempts, body };
             (Key::DeadLetter(seq).bytes(), StoredDeadLetter { org, letter }.encode())
         }
         Line::Job { org, id, body } => (Key::Job { org: &org, id: &id }.bytes(), body.bytes()?),

@@ -8,7 +8,7 @@ use std::{
 use super::{OPTIONS, change, dead, memory::Memory, request, subject, wait};
 use crate::{
     Append, BODY_BYTES_MAX, DEAD_LETTERS_MAX, Lane, NewChange, Options, Outcome, Progress, Read, Reads,
-    Resolve, Settle, StoreError, TEXT_BYTES_MAX,
+    Resolve, Seq, Settle, StoreError, TEXT_BYTES_MAX, UnixMs,
 };
 
 fn one_request() -> Append {
@@ -102,7 +102,8 @@ fn a_change_left_out_of_a_repeated_job_is_free_once_it_is_released() {
         let changes = ["a", "b"].map(|key| change(Lane::Live, "Enrichment__c", key, 1, key)).to_vec();
         let settle = Settle { requests: vec![head[0].seq], changes, ..Settle::default() };
         store.settle("acme", settle).await.unwrap();
-        let taken: Vec<_> = store.egress_take("acme", 0, 9).await.unwrap().iter().map(|c| c.seq).collect();
+        let taken: Vec<_> =
+            store.egress_take("acme", UnixMs(0), 9).await.unwrap().iter().map(|c| c.seq).collect();
         store.put_job("acme", "750", Vec::new(), &taken).await.unwrap();
         let error = store.put_job("acme", "751", Vec::new(), &taken).await.unwrap_err();
         assert_eq!(
@@ -110,9 +111,9 @@ fn a_change_left_out_of_a_repeated_job_is_free_once_it_is_released() {
             format!("org `acme`: change {} belongs to job `750` already", taken[0])
         );
         store.put_job("acme", "750", b"new".to_vec(), &taken[..1]).await.unwrap();
-        assert_eq!(store.egress_take("acme", 0, 9).await.unwrap(), Vec::new());
+        assert_eq!(store.egress_take("acme", UnixMs(0), 9).await.unwrap(), Vec::new());
         store.release("acme").await.unwrap();
-        assert_eq!(store.egress_take("acme", 0, 9).await.unwrap()[0].seq, taken[1]);
+        assert_eq!(store.egress_take("acme", UnixMs(0), 9).await.unwrap()[0].seq, taken[1]);
         let jobs = store.jobs("acme").await.unwrap();
         assert_eq!((jobs[0].body.as_slice(), jobs[0].changes.len()), (b"new".as_slice(), 1));
     });
@@ -128,21 +129,27 @@ fn positions_move_with_settle_and_the_progress_tells_when_all_before_is_done() {
         let requests = vec![request(Lane::Refresh, 1, "first"), request(Lane::Live, 1, "second")];
         store.append("acme", Append { requests, ..Append::default() }).await.unwrap();
         let waiting = store.progress("acme").await.unwrap();
-        assert_eq!((waiting.given, waiting.oldest_request, waiting.oldest_change), (2, Some(1), None));
+        assert_eq!(
+            (waiting.given, waiting.oldest_request, waiting.oldest_change),
+            (Seq(2), Some(Seq(1)), None)
+        );
         let counted = change(Lane::Live, "Enrichment__c", "a", 1, "a");
         let uncounted =
             NewChange { subjects: Vec::new(), ..change(Lane::Live, "Enrichment__c", "b", 0, "b") };
         let changes = vec![counted, uncounted];
         let settle =
-            Settle { requests: vec![1], changes, positions: moved("decided", "1"), ..Settle::default() };
+            Settle { requests: vec![Seq(1)], changes, positions: moved("decided", "1"), ..Settle::default() };
         store.settle("acme", settle.clone()).await.unwrap();
         let refused = Settle { positions: moved("decided", "2"), ..settle };
         store.settle("acme", refused).await.unwrap_err();
         let decided = store.progress("acme").await.unwrap();
-        assert_eq!((decided.given, decided.oldest_request, decided.oldest_change), (4, Some(2), Some(3)));
+        assert_eq!(
+            (decided.given, decided.oldest_request, decided.oldest_change),
+            (Seq(4), Some(Seq(2)), Some(Seq(3)))
+        );
         assert_eq!(decided.ended_changes, 0);
-        store.egress_take("acme", 0, 9).await.unwrap();
-        for (seq, oldest, ended) in [(4, Some(3), 1), (3, None, 2)] {
+        store.egress_take("acme", UnixMs(0), 9).await.unwrap();
+        for (seq, oldest, ended) in [(Seq(4), Some(Seq(3)), 1), (Seq(3), None, 2)] {
             let outcomes = vec![(seq, Outcome::Written)];
             let resolve = Resolve { outcomes, finished_job: None, ..Resolve::default() };
             store.resolve("acme", resolve).await.unwrap();
@@ -192,8 +199,8 @@ fn an_org_that_is_forgotten_leaves_nothing_and_the_others_as_they_were() {
         let changes = ["a", "b", "c"].map(|key| change(Lane::Live, "Target", key, 1, "fields")).to_vec();
         let unchanged = vec![subject("same", 1)];
         store.settle(org, Settle { requests, unchanged, changes, ..Settle::default() }).await.unwrap();
-        let taken = store.egress_take(org, 0, 2).await.unwrap();
-        let seqs: Vec<u64> = taken.iter().map(|change| change.seq).collect();
+        let taken = store.egress_take(org, UnixMs(0), 2).await.unwrap();
+        let seqs: Vec<Seq> = taken.iter().map(|change| change.seq).collect();
         store.put_job(org, "750", b"job".to_vec(), &seqs).await.unwrap();
     };
     wait(async {
@@ -212,7 +219,7 @@ fn an_org_that_is_forgotten_leaves_nothing_and_the_others_as_they_were() {
         assert_eq!(wait(store.orgs()).unwrap(), [("globex".to_owned(), kept)]);
         assert_eq!(wait(store.jobs("globex")).unwrap()[0].changes.len(), 2);
         assert_eq!(wait(store.position("acme", "channel")).unwrap(), None);
-        assert!(wait(store.dead_letters("acme", u64::MAX, 9)).unwrap().is_empty());
+        assert!(wait(store.dead_letters("acme", Seq::MAX, 9)).unwrap().is_empty());
     }
     // Of an org: ledger, position, request, three changes, job with list, letter, page of rows; and format and mark.
     let left = memory.entries.lock().unwrap().len();
@@ -344,7 +351,7 @@ fn what_is_too_large_is_refused_and_long_texts_are_cut() {
         let mut letter = dead(1, "k");
         letter.reason = "ü".repeat(TEXT_BYTES_MAX);
         store.append("acme", Append { dead: vec![letter], ..Append::default() }).await.unwrap();
-        let letters = store.dead_letters("acme", u64::MAX, 9).await.unwrap();
+        let letters = store.dead_letters("acme", Seq::MAX, 9).await.unwrap();
         assert_eq!(letters[0].reason.len(), TEXT_BYTES_MAX);
         assert_eq!(store.counts("acme").await.unwrap().records_in, 1);
     });
@@ -360,7 +367,7 @@ fn dead_letters_past_the_limit_go_but_stay_counted() {
     });
     drop(store);
     let store = memory.open(OPTIONS).unwrap();
-    let letters = wait(store.dead_letters("acme", u64::MAX, usize::MAX)).unwrap();
+    let letters = wait(store.dead_letters("acme", Seq::MAX, usize::MAX)).unwrap();
     assert_eq!(letters.len(), DEAD_LETTERS_MAX);
     assert_eq!(letters.last().unwrap().key, "5");
     let counts = wait(store.counts("acme")).unwrap();
@@ -371,7 +378,7 @@ fn dead_letters_past_the_limit_go_but_stay_counted() {
 #[test]
 fn numbers_are_never_given_twice_even_when_all_entries_are_gone() {
     let memory = Memory::default();
-    let mut last = 0;
+    let mut last = Seq::MIN;
     for _ in 0..3 {
         let store = memory.open(OPTIONS).unwrap();
         wait(async {
@@ -450,7 +457,7 @@ fn reads_are_counted_by_call_and_commands_are_none() {
 #[test]
 fn a_change_that_is_due_later_than_anybody_waits_is_due_now() {
     const HOUR_MS: u64 = 60 * 60 * 1_000;
-    for (due_ms, is_offered) in [(HOUR_MS, false), (400 * 24 * HOUR_MS, true)] {
+    for (due_ms, is_offered) in [(UnixMs(HOUR_MS), false), (UnixMs(400 * 24 * HOUR_MS), true)] {
         let store = Memory::default().open(OPTIONS).unwrap();
         wait(async {
             let requests = vec![request(Lane::Live, 1, "body")];
@@ -458,13 +465,14 @@ fn a_change_that_is_due_later_than_anybody_waits_is_due_now() {
             let requests = vec![store.ingress_head("acme", 9).await.unwrap()[0].seq];
             let changes = vec![change(Lane::Live, "Enrichment__c", "k", 1, "k")];
             store.settle("acme", Settle { requests, changes, ..Settle::default() }).await.unwrap();
-            let seq = store.egress_take("acme", 0, 9).await.unwrap()[0].seq;
-            let retry = Outcome::Retry { due_ms, reason: "busy".to_owned(), resend: 0, counted: true };
+            let seq = store.egress_take("acme", UnixMs(0), 9).await.unwrap()[0].seq;
+            let retry =
+                Outcome::Retry { due_ms: Some(due_ms), reason: "busy".to_owned(), resend: 0, counted: true };
             store
                 .resolve("acme", Resolve { outcomes: vec![(seq, retry)], ..Resolve::default() })
                 .await
                 .unwrap();
-            let offered = store.egress_take("acme", 0, 9).await.unwrap();
+            let offered = store.egress_take("acme", UnixMs(0), 9).await.unwrap();
             assert_eq!(!offered.is_empty(), is_offered, "{due_ms}");
         });
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{OPTIONS, change, dead, memory::Memory, request, subject, wait};
-use crate::{Append, Lane, Outcome, Resolve, Settle, Store, StoreError, frame, keys::Key, seq::Seq};
+use crate::{Append, Lane, Outcome, Resolve, Settle, Store, StoreError, UnixMs, frame, keys::Key, seq::Seq};
 
 /// Two orgs with an entry of every kind.
 pub(super) async fn fill(store: &Store) {
@@ -23,9 +23,14 @@ pub(super) async fn fill(store: &Store) {
         let requests = vec![head[0].seq];
         let settle = Settle { requests, unchanged: vec![subject("r", 1)], changes, ..Settle::default() };
         store.settle(org, settle).await.unwrap();
-        let taken = store.egress_take(org, 0, 3).await.unwrap();
+        let taken = store.egress_take(org, UnixMs(0), 3).await.unwrap();
         store.put_job(org, "750", b"job".to_vec(), &[taken[0].seq, taken[1].seq]).await.unwrap();
-        let retry = Outcome::Retry { due_ms: 9, reason: "row lock".to_owned(), resend: 7, counted: true };
+        let retry = Outcome::Retry {
+            due_ms: Some(UnixMs(9)),
+            reason: "row lock".to_owned(),
+            resend: 7,
+            counted: true,
+        };
         let resolve =
             Resolve { outcomes: vec![(taken[2].seq, retry)], finished_job: None, ..Resolve::default() };
         store.resolve(org, resolve).await.unwrap();
@@ -146,13 +151,13 @@ fn an_entry_that_breaks_while_the_store_is_open_is_an_error_of_the_call_that_rea
     wait(async {
         let errors = [
             store.ingress_head("acme", 9).await.unwrap_err(),
-            store.egress_take("acme", 10, 9).await.unwrap_err(),
+            store.egress_take("acme", UnixMs(10), 9).await.unwrap_err(),
             store.jobs("acme").await.unwrap_err(),
         ];
         for error in errors {
             assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
         }
         assert!(store.counts("acme").await.unwrap().balanced());
-        assert_eq!(store.dead_letters("acme", u64::MAX, 9).await.unwrap().len(), 1);
+        assert_eq!(store.dead_letters("acme", Seq::MAX, 9).await.unwrap().len(), 1);
     });
 }

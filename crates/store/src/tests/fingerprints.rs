@@ -6,7 +6,8 @@ use tempfile::TempDir;
 
 use super::{OPTIONS, change, request, wait};
 use crate::{
-    Append, FINGERPRINT_BYTES_MAX, Fingerprint, Lane, Outcome, Read, Resolve, Settle, Store, StoreError,
+    Append, FINGERPRINT_BYTES_MAX, Fingerprint, Lane, Outcome, Read, Resolve, Seq, Settle, Store, StoreError,
+    UnixMs,
     disk::{Disk as _, SledDisk},
     entry::FORMAT,
     frame::Writer,
@@ -21,14 +22,14 @@ fn remembered(store: &Store, keys: &[&str]) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// A change for each key is decided and taken; gives their numbers.
-async fn taken(store: &Store, keys: &[&str]) -> Vec<u64> {
+async fn taken(store: &Store, keys: &[&str]) -> Vec<Seq> {
     let records = u32::try_from(keys.len()).unwrap();
     let requests = vec![request(Lane::Live, records, "body")];
     store.append("acme", Append { requests, ..Append::default() }).await.unwrap();
     let requests = store.ingress_head("acme", 99).await.unwrap().iter().map(|request| request.seq).collect();
     let changes = keys.iter().map(|key| change(Lane::Live, "T", key, 1, "body")).collect();
     store.settle("acme", Settle { requests, changes, ..Settle::default() }).await.unwrap();
-    store.egress_claim("acme", 0, 99, u64::MAX).await.unwrap().numbers
+    store.egress_claim("acme", UnixMs(0), 99, Seq::MAX).await.unwrap().numbers
 }
 
 fn known(pairs: &[(&str, &[u8])]) -> BTreeMap<String, Vec<u8>> {
@@ -62,9 +63,9 @@ fn they_are_replaced_and_forgotten_with_the_commits_that_say_so() {
 
     wait(async {
         let numbers = taken(&store, &["a", "b"]).await;
-        let again = Outcome::Retry { due_ms: 0, reason: "a lock".into(), resend: 0, counted: true };
+        let again = Outcome::Retry { due_ms: None, reason: "a lock".into(), resend: 0, counted: true };
         let outcomes = vec![(numbers[0], Outcome::Written), (numbers[1], again)];
-        let fingerprints = vec![(numbers[0], Vec::new()), (999, b"of nobody".to_vec())];
+        let fingerprints = vec![(numbers[0], Vec::new()), (Seq(999), b"of nobody".to_vec())];
         store.resolve("acme", Resolve { outcomes, fingerprints, ..Resolve::default() }).await.unwrap();
     });
     assert_eq!(remembered(&store, &["a", "b", "c"]), known(&[("b", &[0, 0xff]), ("c", b"of c")]));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Append, Counts, End, Lane, Outcome, Settle, Subject};
+use crate::{Append, Counts, End, Lane, Outcome, Seq, Settle, Subject, UnixMs};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ModelFlight {
@@ -20,9 +20,9 @@ pub(super) struct ModelChange {
     pub(super) attempts: u32,
     pub(super) body: Vec<u8>,
     pub(super) flight: ModelFlight,
-    pub(super) seq: Option<u64>,
-    due_ms: u64,
-    due_stored_ms: u64,
+    pub(super) seq: Option<Seq>,
+    due_ms: UnixMs,
+    due_stored_ms: UnixMs,
 }
 
 #[derive(Debug, Default)]
@@ -114,7 +114,7 @@ impl Model {
                 }
             }
             let (flight, subjects) = (ModelFlight::Free, new.subjects);
-            let (attempts, seq, due_ms, due_stored_ms) = (0, None, 0, 0);
+            let (attempts, seq, due_ms, due_stored_ms) = (0, None, UnixMs::EPOCH, UnixMs::EPOCH);
             let (target, key, body) = (new.target, new.key, new.body);
             kept.push(ModelChange {
                 lane,
@@ -143,11 +143,11 @@ impl Model {
     }
 
     /// Takes; the answer is where they are in the list.
-    pub(super) fn take(&mut self, now_ms: u64, changes_max: usize) -> Vec<usize> {
+    pub(super) fn take(&mut self, now_ms: UnixMs, changes_max: usize) -> Vec<usize> {
         let mut due = self.offered();
         due.retain(|at| self.changes[*at].due_ms <= now_ms);
         for at in &due {
-            self.changes[*at].due_ms = 0;
+            self.changes[*at].due_ms = UnixMs::EPOCH;
         }
         due.sort_by_key(|at| (self.changes[*at].lane, *at));
         let first = due.first().map(|at| (self.changes[*at].lane, self.changes[*at].target.clone()));
@@ -161,7 +161,7 @@ impl Model {
         due
     }
 
-    pub(super) fn next_due_ms(&self) -> Option<u64> {
+    pub(super) fn next_due_ms(&self) -> Option<UnixMs> {
         self.offered().into_iter().map(|at| self.changes[at].due_ms).min()
     }
 
@@ -171,7 +171,7 @@ impl Model {
     }
 
     /// Those that are in a job stay there.
-    pub(super) fn put_back(&mut self, numbers: &[u64]) {
+    pub(super) fn put_back(&mut self, numbers: &[Seq]) {
         let named = |waiting: &&mut ModelChange| waiting.seq.is_some_and(|seq| numbers.contains(&seq));
         let taken = self.changes.iter_mut().filter(named);
         let taken = taken.filter(|waiting| waiting.flight == ModelFlight::Taken);
@@ -183,7 +183,7 @@ impl Model {
         self.changes.iter_mut().for_each(|waiting| waiting.due_ms = waiting.due_stored_ms);
     }
 
-    pub(super) fn resolve(&mut self, seq: u64, outcome: &Outcome) {
+    pub(super) fn resolve(&mut self, seq: Seq, outcome: &Outcome) {
         let at = self.changes.iter().position(|waiting| waiting.seq == Some(seq)).expect("it was taken");
         let ModelChange { target, key, subjects, .. } = self.changes[at].clone();
         let units = units(&subjects);
@@ -192,7 +192,8 @@ impl Model {
             Outcome::Retry { due_ms, counted, .. } if !newer => {
                 let waiting = &mut self.changes[at];
                 waiting.attempts += u32::from(*counted);
-                (waiting.due_ms, waiting.due_stored_ms) = (*due_ms, *due_ms);
+                waiting.due_ms = due_ms.unwrap_or(UnixMs::EPOCH);
+                waiting.due_stored_ms = waiting.due_ms;
                 waiting.flight = ModelFlight::Free;
                 return;
             }
@@ -209,7 +210,7 @@ impl Model {
         self.changes.remove(at);
     }
 
-    pub(super) fn put_job(&mut self, id: &str, body: Vec<u8>, changes: &[u64]) {
+    pub(super) fn put_job(&mut self, id: &str, body: Vec<u8>, changes: &[Seq]) {
         self.jobs.insert(id.to_owned(), body);
         for waiting in &mut self.changes {
             let listed = waiting.seq.is_some_and(|seq| changes.contains(&seq));

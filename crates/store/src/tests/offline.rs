@@ -10,7 +10,7 @@ use super::{
     request, wait,
 };
 use crate::{
-    Append, Durability, Lane, Options, Retry, Settle, Store, StoreError,
+    Append, Durability, Lane, Options, Retry, Seq, Settle, Store, StoreError, UnixMs,
     disk::{Disk, SledDisk},
     keys::Key,
     offline,
@@ -24,8 +24,8 @@ fn filled() -> TempDir {
     let store = Store::open(dir.path(), OPTIONS).unwrap();
     wait(async {
         fill(&store).await;
-        let letter = store.dead_letters("acme", u64::MAX, 1).await.unwrap()[0].seq;
-        let (requests, by, at_ms) = (vec![request(Lane::Live, 1, "again")], "jo".to_owned(), 9);
+        let letter = store.dead_letters("acme", Seq::MAX, 1).await.unwrap()[0].seq;
+        let (requests, by, at_ms) = (vec![request(Lane::Live, 1, "again")], "jo".to_owned(), UnixMs(9));
         store.retry_letter("acme", Retry { letter, requests, by, at_ms }).await.unwrap();
         let positions =
             vec![("binary".to_owned(), vec![0, 0xff, 0xfe]), ("long".to_owned(), vec![b'x'; 100_000])];

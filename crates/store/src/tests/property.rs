@@ -1,6 +1,9 @@
 //! Any calls, in any order, with the store reopened or failing in between: it answers as the model does.
 
-use std::collections::{BTreeSet, HashSet};
+use std::{
+    collections::{BTreeSet, HashSet},
+    time::Duration,
+};
 
 use proptest::{collection::vec, prelude::*, sample::Index};
 use tempfile::TempDir;
@@ -12,7 +15,8 @@ use super::{
     request, subject, wait,
 };
 use crate::{
-    Append, Appended, Change, End, Lane, OpenChanges, Outcome, Resolve, Retry, Settle, Store, StoreError,
+    Append, Appended, Change, End, Lane, OpenChanges, Outcome, Resolve, Retry, Seq, Settle, Store,
+    StoreError, UnixMs,
 };
 
 const ORGS: [&str; 2] = ["acme", "acme2"];
@@ -33,7 +37,7 @@ enum Fate {
 enum Verdict {
     Written,
     WrittenInPart,
-    Retry(u64, bool),
+    Retry(Duration, bool),
     Superseded,
     Dead,
 }
@@ -42,7 +46,7 @@ enum Verdict {
 enum Call {
     Append { requests: Vec<(bool, u32)>, dead: u32, position: Option<u8>, ended: Option<u8> },
     Settle { records_max: u64, fates: Vec<Fate>, extra: bool },
-    Take { later_ms: u64, changes_max: usize },
+    Take { later: Duration, changes_max: usize },
     Resolve { picks: Vec<(Index, Verdict)>, finish: Option<Index> },
     PutJob { id: u8, picks: Vec<Index> },
     Release,
@@ -51,6 +55,10 @@ enum Call {
     Refused(Index),
     Reopen { close: bool },
     DiskFails,
+}
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
 }
 
 fn any_fate() -> impl Strategy<Value = Fate> {
@@ -66,7 +74,7 @@ fn any_verdict() -> impl Strategy<Value = Verdict> {
     prop_oneof![
         Just(Verdict::Written),
         Just(Verdict::WrittenInPart),
-        (0..10_u64, any::<bool>()).prop_map(|(steps, counted)| Verdict::Retry(steps * 20, counted)),
+        (0..10_u64, any::<bool>()).prop_map(|(steps, counted)| Verdict::Retry(ms(steps * 20), counted)),
         Just(Verdict::Superseded),
         Just(Verdict::Dead)
     ]
@@ -80,7 +88,7 @@ fn any_call() -> impl Strategy<Value = Call> {
     prop_oneof![
         5 => append.prop_map(|(requests, dead, position, ended)| Call::Append { requests, dead, position, ended }),
         6 => settle.prop_map(|(records_max, fates, extra)| Call::Settle { records_max, fates, extra }),
-        6 => (0..4_u64, 0..6_usize).prop_map(|(steps, changes_max)| Call::Take { later_ms: steps * 20, changes_max }),
+        6 => (0..4_u64, 0..6_usize).prop_map(|(steps, changes_max)| Call::Take { later: ms(steps * 20), changes_max }),
         6 => resolve.prop_map(|(picks, finish)| Call::Resolve { picks, finish }),
         3 => (0..2_u8, vec(any::<Index>(), 0..4)).prop_map(|(id, picks)| Call::PutJob { id, picks }),
         2 => Just(Call::Release),
@@ -112,14 +120,14 @@ struct World {
     place: Place,
     store: Option<Store>,
     models: [Model; 2],
-    now_ms: u64,
+    now_ms: UnixMs,
     bodies: u64,
 }
 
 impl World {
     fn new(place: Place) -> Self {
         let store = Some(place.open());
-        Self { place, store, models: Default::default(), now_ms: 1_000, bodies: 0 }
+        Self { place, store, models: Default::default(), now_ms: UnixMs(1_000), bodies: 0 }
     }
 
     fn store(&self) -> Store {
@@ -137,7 +145,7 @@ impl World {
                 self.append(at, requests, records, (position, ended)).await;
             }
             Call::Settle { records_max, fates, extra } => self.settle(at, records_max, &fates, extra).await,
-            Call::Take { later_ms, changes_max } => self.take(at, later_ms, changes_max).await,
+            Call::Take { later, changes_max } => self.take(at, later, changes_max).await,
             Call::Resolve { picks, finish } => self.resolve(at, picks, finish).await,
             Call::PutJob { id, picks } => self.put_job(at, &format!("750{id}"), &picks).await,
             Call::Release => {
@@ -147,7 +155,7 @@ impl World {
             Call::PutBack(picks) => {
                 let flying = self.in_flight(at);
                 let picks = picks.iter().filter(|_| !flying.is_empty());
-                let chosen: Vec<u64> = picks.map(|pick| *pick.get(&flying)).collect();
+                let chosen: Vec<Seq> = picks.map(|pick| *pick.get(&flying)).collect();
                 self.store().put_back(ORGS[at], chosen.clone()).await.unwrap();
                 self.models[at].put_back(&chosen);
             }
@@ -237,9 +245,9 @@ impl World {
         self.models[at].settle(&bodies, settle);
     }
 
-    async fn take(&mut self, at: usize, later_ms: u64, changes_max: usize) {
-        self.now_ms += later_ms;
-        let in_flight: HashSet<u64> = self.in_flight(at).into_iter().collect();
+    async fn take(&mut self, at: usize, later: Duration, changes_max: usize) {
+        self.now_ms = self.now_ms.saturating_add(later);
+        let in_flight: HashSet<Seq> = self.in_flight(at).into_iter().collect();
         let taken = self.store().egress_take(ORGS[at], self.now_ms, changes_max).await.unwrap();
         assert!(taken.iter().all(|change| !in_flight.contains(&change.seq)), "offered twice: {taken:?}");
         let keys: BTreeSet<_> = taken.iter().map(|change| (&change.target, &change.key)).collect();
@@ -255,7 +263,7 @@ impl World {
         }
     }
 
-    fn in_flight(&self, at: usize) -> Vec<u64> {
+    fn in_flight(&self, at: usize) -> Vec<Seq> {
         let flying = self.models[at].changes.iter().filter(|waiting| waiting.flight != ModelFlight::Free);
         flying.filter_map(|waiting| waiting.seq).collect()
     }
@@ -271,9 +279,12 @@ impl World {
             let outcome = match verdict {
                 Verdict::Written => Outcome::Written,
                 Verdict::WrittenInPart => Outcome::WrittenInPart { reason },
-                Verdict::Retry(later_ms, counted) => {
-                    Outcome::Retry { due_ms: self.now_ms + later_ms, reason, resend: 0, counted }
-                }
+                Verdict::Retry(later, counted) => Outcome::Retry {
+                    due_ms: Some(self.now_ms.saturating_add(later)),
+                    reason,
+                    resend: 0,
+                    counted,
+                },
                 Verdict::Superseded => Outcome::Superseded { reason },
                 Verdict::Dead => Outcome::Dead { reason, hint, at_ms: self.now_ms },
             };
@@ -313,7 +324,7 @@ impl World {
         let may: Vec<_> =
             self.models[at].changes.iter().filter(|w| may(&w.flight)).filter_map(|w| w.seq).collect();
         let picks = picks.iter().filter(|_| !may.is_empty());
-        let chosen: Vec<u64> =
+        let chosen: Vec<Seq> =
             picks.map(|pick| *pick.get(&may)).collect::<BTreeSet<_>>().into_iter().collect();
         let body = self.body().into_bytes();
         self.store().put_job(ORGS[at], id, body.clone(), &chosen).await.unwrap();
@@ -322,16 +333,16 @@ impl World {
 
     async fn remove_letter(&mut self, at: usize, from_end: usize, retry: bool) {
         let (store, org) = (self.store(), ORGS[at]);
-        let letters = store.dead_letters(org, u64::MAX, from_end + 1).await.unwrap();
-        let error = store.discard_letter(org, u64::MAX, "cli", 7).await.unwrap_err();
-        assert!(matches!(error, StoreError::UnknownLetter { seq: u64::MAX, .. }), "{error}");
+        let letters = store.dead_letters(org, Seq::MAX, from_end + 1).await.unwrap();
+        let error = store.discard_letter(org, Seq::MAX, "cli", UnixMs(7)).await.unwrap_err();
+        assert!(matches!(error, StoreError::UnknownLetter { seq: Seq::MAX, .. }), "{error}");
         let Some(letter) = letters.get(from_end) else { return };
         assert_eq!(store.dead_letter(org, letter.seq).await.unwrap(), *letter);
         let (seq, by, at_ms, body) = (letter.seq, "cli".to_owned(), self.now_ms, self.body());
         let older = store.dead_letters(org, seq, 1).await.unwrap();
         assert_eq!(
             older.first(),
-            store.dead_letters(org, u64::MAX, from_end + 2).await.unwrap().get(from_end + 1)
+            store.dead_letters(org, Seq::MAX, from_end + 2).await.unwrap().get(from_end + 1)
         );
         if retry {
             let open = self.models[at].counts().open();
@@ -349,7 +360,7 @@ impl World {
         let record = &letter.subjects[0].record;
         let rows = self.store().rows(org, record, 1).await.unwrap();
         let end = if retry { End::Retried } else { End::Discarded };
-        assert_eq!((rows[0].end, rows[0].seq, rows[0].by.as_str()), (end, seq, "cli"));
+        assert_eq!((rows[0].end, rows[0].seq, rows[0].by.as_str()), (end, Some(seq), "cli"));
         self.models[at].remove_letter(from_end, retry.then(|| body.into_bytes()), &letter.subjects);
     }
 
@@ -369,12 +380,12 @@ impl World {
             matches!(error, StoreError::Unbalanced { taken, given, .. } if (taken, given) == (records, records + 1))
         );
         let unknown = Settle {
-            requests: [requests, vec![u64::MAX]].concat(),
+            requests: [requests, vec![Seq::MAX]].concat(),
             unchanged: Vec::new(),
             ..Settle::default()
         };
         let error = store.settle(org, unknown).await.unwrap_err();
-        assert!(matches!(error, StoreError::UnknownRequest { seq: u64::MAX, .. }));
+        assert!(matches!(error, StoreError::UnknownRequest { seq: Seq::MAX, .. }));
         if let Some(first) = head.first() {
             let twice = vec![first.seq, first.seq];
             let twice = Settle {
@@ -399,7 +410,7 @@ impl World {
         let free: Vec<_> = free.into_iter().filter_map(|waiting| waiting.seq).collect();
         let mut outcomes: Vec<_> =
             self.in_flight(at).into_iter().map(|seq| (seq, Outcome::Written)).collect();
-        let seq = if free.is_empty() { u64::MAX } else { *pick.get(&free) };
+        let seq = if free.is_empty() { Seq::MAX } else { *pick.get(&free) };
         outcomes.push((seq, Outcome::Written));
         let error = store
             .resolve(org, Resolve { outcomes, finished_job: None, ..Resolve::default() })
@@ -439,7 +450,7 @@ impl World {
         assert!(counts.balanced(), "{counts:?}");
         assert_eq!(counts, model.counts());
         assert_eq!(store.next_due_ms(org).await.unwrap(), model.next_due_ms());
-        let letters = store.dead_letters(org, u64::MAX, 5).await.unwrap();
+        let letters = store.dead_letters(org, Seq::MAX, 5).await.unwrap();
         let letters: Vec<_> = letters.into_iter().map(|letter| (letter.records(), letter.key)).collect();
         assert_eq!(letters, model.dead.iter().rev().take(5).cloned().collect::<Vec<_>>());
         let is_order = |end: &End| matches!(end, End::Retried | End::Discarded);

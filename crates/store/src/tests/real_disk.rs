@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::{OPTIONS, change, request, subject, wait};
 use crate::{
-    Append, Durability, Lane, NewRequest, Options, Outcome, Resolve, Settle, Store, StoreError,
+    Append, Durability, Lane, NewRequest, Options, Outcome, Resolve, Settle, Store, StoreError, UnixMs,
     disk::open_sled,
 };
 
@@ -265,8 +265,8 @@ async fn deliver(store: &Store) -> Result<(), StoreError> {
         ..Settle::default()
     };
     store.settle("acme", settle).await?;
-    let taken = store.egress_take("acme", 0, 2).await?;
-    let numbers: Vec<u64> = taken.iter().map(|change| change.seq).collect();
+    let taken = store.egress_take("acme", UnixMs(0), 2).await?;
+    let numbers: Vec<_> = taken.iter().map(|change| change.seq).collect();
     store.put_job("acme", "750", Vec::new(), &numbers).await?;
     let outcomes = numbers.into_iter().map(|seq| (seq, Outcome::Written)).collect();
     store

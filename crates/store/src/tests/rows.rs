@@ -1,12 +1,12 @@
 //! The ledger's rows: what they say, how long they are kept, and that what keeps them stays small.
 
 use super::{OPTIONS, change, memory::Memory, request, subject, wait};
-use crate::{Append, End, Lane, Options, Outcome, Resolve, Settle, Store, keys::Key};
+use crate::{Append, End, Lane, Options, Outcome, Resolve, Settle, Store, UnixMs, keys::Key};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
 /// Takes a request of `records` in and ends it as unchanged at a time.
-async fn end_at(store: &Store, org: &str, record: &str, at_ms: u64) {
+async fn end_at(store: &Store, org: &str, record: &str, at_ms: UnixMs) {
     let requests = vec![request(Lane::Refresh, 1, "body")];
     store.append(org, Append { requests, ..Append::default() }).await.unwrap();
     let head = store.ingress_head(org, 1).await.unwrap();
@@ -28,8 +28,12 @@ fn a_row_says_when_how_often_by_what_and_why() {
         let head = store.ingress_head("acme", 9).await.unwrap();
         let mut one = change(Lane::Live, "Enrichment__c", "acme.example", 0, "fields");
         one.subjects = vec![subject("001A", 1), subject("001B", 1)];
-        let settle =
-            Settle { requests: vec![head[0].seq], changes: vec![one], at_ms: 10, ..Settle::default() };
+        let settle = Settle {
+            requests: vec![head[0].seq],
+            changes: vec![one],
+            at_ms: UnixMs(10),
+            ..Settle::default()
+        };
         store.settle("acme", settle).await.unwrap();
         assert!(store.rows("acme", "001A", 9).await.unwrap().is_empty(), "it has not ended");
         let open = store.changes_of("acme", "001B", 9).await.unwrap();
@@ -37,16 +41,16 @@ fn a_row_says_when_how_often_by_what_and_why() {
         for (outcome, at_ms) in [
             (
                 Outcome::Retry {
-                    due_ms: 0,
+                    due_ms: None,
                     reason: "UNABLE_TO_LOCK_ROW".to_owned(),
                     resend: 0,
                     counted: true,
                 },
-                20,
+                UnixMs(20),
             ),
-            (Outcome::Written, 30),
+            (Outcome::Written, UnixMs(30)),
         ] {
-            let taken = store.egress_take("acme", 20, 9).await.unwrap();
+            let taken = store.egress_take("acme", UnixMs(20), 9).await.unwrap();
             let (outcomes, by) = (vec![(taken[0].seq, outcome)], "job 750".to_owned());
             store.resolve("acme", Resolve { outcomes, at_ms, by, ..Resolve::default() }).await.unwrap();
         }
@@ -54,7 +58,10 @@ fn a_row_says_when_how_often_by_what_and_why() {
             let rows = store.rows("acme", record, 9).await.unwrap();
             let [row] = rows.as_slice() else { panic!("one row: {rows:?}") };
             assert_eq!(row.subject, subject(record, 1));
-            assert_eq!((row.end, row.ended_ms, row.tries, row.seq), (End::Written, 30, 2, open[0].seq));
+            assert_eq!(
+                (row.end, row.ended_ms, row.tries, row.seq),
+                (End::Written, UnixMs(30), 2, Some(open[0].seq))
+            );
             assert_eq!((row.target.as_str(), row.key.as_str()), ("Enrichment__c", "acme.example"));
             assert_eq!((row.by.as_str(), row.reason.as_str()), ("job 750", "UNABLE_TO_LOCK_ROW"));
         }
@@ -71,20 +78,27 @@ fn waits_are_no_tries_and_what_was_left_out_is_told() {
         let head = store.ingress_head("acme", 9).await.unwrap();
         let mut one = change(Lane::Live, "Enrichment__c", "acme.example", 0, "fields");
         one.subjects = vec![subject("001A", 1)];
-        let settle =
-            Settle { requests: vec![head[0].seq], changes: vec![one], at_ms: 10, ..Settle::default() };
+        let settle = Settle {
+            requests: vec![head[0].seq],
+            changes: vec![one],
+            at_ms: UnixMs(10),
+            ..Settle::default()
+        };
         store.settle("acme", settle).await.unwrap();
         let retry = |counted| {
             let reason = "STORAGE_LIMIT_EXCEEDED".to_owned();
-            Outcome::Retry { due_ms: 0, reason, resend: 0, counted }
+            Outcome::Retry { due_ms: None, reason, resend: 0, counted }
         };
         let without = "without `Industry__c`".to_owned();
         let ends = [retry(false), retry(true), retry(false), Outcome::WrittenInPart { reason: without }];
         for (outcome, tried) in ends.into_iter().zip([0, 0, 1, 1]) {
-            let taken = store.egress_take("acme", 20, 9).await.unwrap();
+            let taken = store.egress_take("acme", UnixMs(20), 9).await.unwrap();
             assert_eq!(taken[0].attempts, tried);
             let outcomes = vec![(taken[0].seq, outcome)];
-            store.resolve("acme", Resolve { outcomes, at_ms: 30, ..Resolve::default() }).await.unwrap();
+            store
+                .resolve("acme", Resolve { outcomes, at_ms: UnixMs(30), ..Resolve::default() })
+                .await
+                .unwrap();
         }
         let rows = store.rows("acme", "001A", 9).await.unwrap();
         let row = rows.first().expect("a row");
@@ -98,18 +112,18 @@ fn rows_are_kept_for_their_days_and_those_of_a_silent_org_go_as_well() {
     let memory = Memory::default();
     let store = memory.open(Options { ledger_days: 2, ..OPTIONS }).unwrap();
     wait(async {
-        end_at(&store, "silent", "old", DAY_MS).await;
-        end_at(&store, "acme", "old", DAY_MS).await;
-        end_at(&store, "acme", "middle", 3 * DAY_MS).await;
+        end_at(&store, "silent", "old", UnixMs(DAY_MS)).await;
+        end_at(&store, "acme", "old", UnixMs(DAY_MS)).await;
+        end_at(&store, "acme", "middle", UnixMs(3 * DAY_MS)).await;
         assert_eq!(store.rows("silent", "old", 9).await.unwrap().len(), 1, "not older than two days");
-        end_at(&store, "acme", "new", 3 * DAY_MS + 1).await;
+        end_at(&store, "acme", "new", UnixMs(3 * DAY_MS + 1)).await;
         for (org, record, kept) in
             [("silent", "old", 0), ("acme", "old", 0), ("acme", "middle", 1), ("acme", "new", 1)]
         {
             assert_eq!(store.rows(org, record, 9).await.unwrap().len(), kept, "{record} of {org}");
         }
         assert_eq!(store.counts("silent").await.unwrap().unchanged, 1, "counts are for ever");
-        end_at(&store, "silent", "again", 4 * DAY_MS).await;
+        end_at(&store, "silent", "again", UnixMs(4 * DAY_MS)).await;
     });
     drop(store);
     let store = memory.open(OPTIONS).unwrap();
@@ -123,7 +137,7 @@ fn rows_share_pages_over_starts_and_are_found_in_any_of_them() {
     for round in 0..3_u64 {
         wait(async {
             for at in 0..200 {
-                end_at(&store, "acme", &format!("001{at:015}"), round * 1_000 + at).await;
+                end_at(&store, "acme", &format!("001{at:015}"), UnixMs(round * 1_000 + at)).await;
             }
         });
         drop(store);
@@ -131,7 +145,7 @@ fn rows_share_pages_over_starts_and_are_found_in_any_of_them() {
     }
     assert!(pages(&memory) <= 30, "{} pages for 600 rows of some 40 bytes", pages(&memory));
     let rows = wait(store.rows("acme", &format!("001{:015}", 17), 9)).unwrap();
-    assert_eq!(rows.iter().map(|row| row.ended_ms).collect::<Vec<_>>(), [2_017, 1_017, 17]);
+    assert_eq!(rows.iter().map(|row| row.ended_ms).collect::<Vec<_>>(), [2_017, 1_017, 17].map(UnixMs));
     assert_eq!(wait(store.rows("acme", &format!("001{:015}", 17), 2)).unwrap().len(), 2);
     assert!(wait(store.rows("acme", "never", 9)).unwrap().is_empty());
 }

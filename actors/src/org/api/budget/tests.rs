@@ -9,6 +9,7 @@ use super::*;
 use crate::{org::step_error::QuotaWait, priority::Priority};
 
 const MINUTE_MS: u64 = 60_000;
+const DAY_MS: u64 = DAY_HOURS * HOUR_MS;
 
 fn limits(daily_share: f64, reserve: f64) -> Limits {
     Limits {
@@ -33,15 +34,16 @@ fn told(daily_share: f64, reserve: f64, used: u64, max: u64) -> Budget {
 fn our_share_of_the_day_ends_and_comes_back_a_day_later() {
     let mut budget = told(0.25, 0.0, 0, 100);
     for _ in 0..25 {
-        assert_eq!(budget.admit(Priority::Live, 1, HOUR_MS), Admission::Go(1));
-        budget.begin(HOUR_MS);
+        assert_eq!(budget.admit(Priority::Live, 1, UnixMs(HOUR_MS)), Admission::Go(1));
+        budget.begin(UnixMs(HOUR_MS));
     }
-    let Admission::Wait(until, QuotaWait::Share) = budget.admit(Priority::Live, 1, HOUR_MS + 5) else {
+    let Admission::Wait(until, QuotaWait::Share) = budget.admit(Priority::Live, 1, UnixMs(HOUR_MS + 5))
+    else {
         panic!("26 of 100 are too many")
     };
-    assert_eq!(until, 2 * HOUR_MS + DAY_MS, "the whole hour has left the day");
-    assert_eq!(budget.admit(Priority::Live, 0, HOUR_MS), Admission::Go(0), "what costs nothing goes");
-    assert!(matches!(budget.admit(Priority::Live, 1, until - 1), Admission::Wait(..)));
+    assert_eq!(until, UnixMs(2 * HOUR_MS + DAY_MS), "the whole hour has left the day");
+    assert_eq!(budget.admit(Priority::Live, 0, UnixMs(HOUR_MS)), Admission::Go(0), "what costs nothing goes");
+    assert!(matches!(budget.admit(Priority::Live, 1, UnixMs(until.0 - 1)), Admission::Wait(..)));
     budget.learn(25, ApiUsage { used: 0, max: 100 });
     assert_eq!(budget.admit(Priority::Live, 1, until), Admission::Go(1));
 }
@@ -50,10 +52,10 @@ fn our_share_of_the_day_ends_and_comes_back_a_day_later() {
 fn a_refresh_leaves_some_of_the_share_to_healing_and_live_work() {
     let mut budget = told(0.5, 0.0, 0, 200);
     for (priority, calls) in [(Priority::Refresh, 80), (Priority::Heal, 10), (Priority::Live, 10)] {
-        assert_eq!(budget.admit(priority, calls, 0), Admission::Go(calls), "{priority:?}");
+        assert_eq!(budget.admit(priority, calls, UnixMs(0)), Admission::Go(calls), "{priority:?}");
         for priority in Priority::ALL.into_iter().filter(|other| *other >= priority) {
             assert!(
-                matches!(budget.admit(priority, 1, 0), Admission::Wait(_, QuotaWait::Share)),
+                matches!(budget.admit(priority, 1, UnixMs(0)), Admission::Wait(_, QuotaWait::Share)),
                 "{priority:?}"
             );
         }
@@ -65,7 +67,7 @@ fn the_reserve_stops_a_refresh_first_then_healing_then_live_work() {
     for (used, goes) in [(70, 3), (84, 2), (87, 1), (91, 0), (150, 0)] {
         let stands: Vec<bool> = Priority::ALL
             .into_iter()
-            .map(|priority| told(1.0, 0.2, used, 100).admit(priority, 1, 0) != Admission::Go(1))
+            .map(|priority| told(1.0, 0.2, used, 100).admit(priority, 1, UnixMs(0)) != Admission::Go(1))
             .collect();
         let expected: Vec<bool> = (0..3).map(|place| place >= goes).collect();
         assert_eq!(stands, expected, "{used} used");
@@ -77,7 +79,7 @@ fn paused_work_resumes_only_above_the_line() {
     let mut budget = told(1.0, 0.2, 80, 100);
     let mut ask = |used| {
         budget.learn(0, ApiUsage { used, max: 100 });
-        let admission = budget.admit(Priority::Refresh, 1, 0);
+        let admission = budget.admit(Priority::Refresh, 1, UnixMs(0));
         budget.give_back(1);
         admission == Admission::Go(1)
     };
@@ -89,8 +91,8 @@ fn paused_work_looks_with_one_call_ever_more_seldom() {
     let mut budget = told(1.0, 0.2, 100, 100);
     let mut looks = Vec::new();
     for minute in 0..200 {
-        if budget.admit(Priority::Live, 1, minute * MINUTE_MS) == Admission::Look {
-            budget.begin(minute * MINUTE_MS);
+        if budget.admit(Priority::Live, 1, UnixMs(minute * MINUTE_MS)) == Admission::Look {
+            budget.begin(UnixMs(minute * MINUTE_MS));
             looks.push(minute);
         }
     }
@@ -100,21 +102,22 @@ fn paused_work_looks_with_one_call_ever_more_seldom() {
 #[test]
 fn after_a_refusal_nothing_goes_until_a_call_was_let_through() {
     for mut budget in [Budget::new(limits(1.0, 0.0)), told(1.0, 0.0, 10, 100)] {
-        budget.refuse(0);
-        let wait = Admission::Wait(REFUSED_LOOK_MS, QuotaWait::Day);
-        assert_eq!(budget.admit(Priority::Live, 1, 0), wait);
-        assert_eq!(budget.admit(Priority::Live, 1, REFUSED_LOOK_MS), Admission::Look);
-        assert!(matches!(budget.admit(Priority::Live, 1, REFUSED_LOOK_MS), Admission::Wait(..)));
+        budget.refuse(UnixMs(0));
+        let look = UnixMs(0).saturating_add(REFUSED_LOOK);
+        let wait = Admission::Wait(look, QuotaWait::Day);
+        assert_eq!(budget.admit(Priority::Live, 1, UnixMs(0)), wait);
+        assert_eq!(budget.admit(Priority::Live, 1, look), Admission::Look);
+        assert!(matches!(budget.admit(Priority::Live, 1, look), Admission::Wait(..)));
         budget.accepted();
-        assert_eq!(budget.admit(Priority::Live, 1, REFUSED_LOOK_MS), Admission::Go(1));
+        assert_eq!(budget.admit(Priority::Live, 1, look), Admission::Go(1));
     }
 }
 
 #[test]
 fn an_answer_that_comes_late_changes_nothing_and_calls_since_are_counted_on_top() {
     let mut budget = told(1.0, 0.0, 0, 100);
-    assert_eq!(budget.admit(Priority::Live, 3, 0), Admission::Go(3));
-    let numbers = [(); 3].map(|()| budget.begin(0));
+    assert_eq!(budget.admit(Priority::Live, 3, UnixMs(0)), Admission::Go(3));
+    let numbers = [(); 3].map(|()| budget.begin(UnixMs(0)));
     budget.learn(numbers[1], ApiUsage { used: 12, max: 100 });
     assert_eq!(budget.used(), Some(13));
     budget.learn(numbers[0], ApiUsage { used: 11, max: 100 });
@@ -128,12 +131,12 @@ fn an_answer_that_comes_late_changes_nothing_and_calls_since_are_counted_on_top(
 struct Org {
     max: u64,
     /// When each call was counted, and whether it was ours.
-    counted: VecDeque<(u64, bool)>,
+    counted: VecDeque<(UnixMs, bool)>,
 }
 
 impl Org {
-    fn used(&mut self, now_ms: u64) -> u64 {
-        while self.counted.front().is_some_and(|(at, _)| at + DAY_MS <= now_ms) {
+    fn used(&mut self, now_ms: UnixMs) -> u64 {
+        while self.counted.front().is_some_and(|(at, _)| at.0 + DAY_MS <= now_ms.0) {
             self.counted.pop_front();
         }
         self.counted.len() as u64
@@ -154,7 +157,7 @@ struct InFlight {
 /// Any load, any use by others, any order of answers, answers that never come, refusals, crashes.
 struct World {
     jitter: StdRng,
-    now_ms: u64,
+    now_ms: UnixMs,
     org: Org,
     budget: Budget,
     limits: Limits,
@@ -177,7 +180,7 @@ impl World {
         budget.learn(0, ApiUsage { used: 0, max });
         Self {
             jitter,
-            now_ms: 1_000 * HOUR_MS,
+            now_ms: UnixMs(1_000 * HOUR_MS),
             org: Org { max, ..Org::default() },
             budget,
             limits,
@@ -192,8 +195,8 @@ impl World {
 
     fn step(&mut self) {
         match self.jitter.random_range(0..100) {
-            0..12 => self.now_ms += self.jitter.random_range(0..40 * MINUTE_MS),
-            12..15 => self.now_ms += self.jitter.random_range(0..9 * HOUR_MS),
+            0..12 => self.now_ms.0 += self.jitter.random_range(0..40 * MINUTE_MS),
+            12..15 => self.now_ms.0 += self.jitter.random_range(0..9 * HOUR_MS),
             15..25 => {
                 let calls = self.jitter.random_range(0..=self.org.max / 20);
                 self.foreign += calls;
@@ -314,7 +317,7 @@ fn what_is_stored_after_a_crash_counts_every_call_and_few_too_many() {
     let mut budget = told(1.0, 0.0, 0, 100_000);
     let (mut stored, mut commits) = (Vec::new(), 0);
     for call in 1..=1_000_u64 {
-        let now_ms = call * MINUTE_MS;
+        let now_ms = UnixMs(call * MINUTE_MS);
         assert_eq!(budget.admit(Priority::Live, 1, now_ms), Admission::Go(1));
         if let Some((value, cover)) = budget.to_store(now_ms) {
             (stored, commits) = (value, commits + 1);
@@ -341,7 +344,7 @@ fn what_can_wait_waits_the_longer_the_more_is_used_up() {
 #[test]
 fn calls_counted_for_hours_to_come_count_for_now() {
     let mut budget = told(0.25, 0.0, 0, 100);
-    let (now, ahead) = (1_000 * HOUR_MS, (1_000 + 400 * 24) * HOUR_MS);
+    let (now, ahead) = (UnixMs(1_000 * HOUR_MS), UnixMs((1_000 + 400 * 24) * HOUR_MS));
     for _ in 0..25 {
         assert_eq!(budget.admit(Priority::Live, 1, ahead), Admission::Go(1));
         budget.begin(ahead);
@@ -349,7 +352,7 @@ fn calls_counted_for_hours_to_come_count_for_now() {
     let Admission::Wait(until, QuotaWait::Share) = budget.admit(Priority::Live, 1, now) else {
         panic!("they are not forgotten")
     };
-    assert_eq!(until, now + HOUR_MS + DAY_MS);
+    assert_eq!(until, UnixMs(now.0 + HOUR_MS + DAY_MS));
     assert_eq!(budget.ours(now), 25);
     assert_eq!(budget.admit(Priority::Live, 1, until), Admission::Go(1));
 }
