@@ -1,6 +1,6 @@
 //! Requests and answers that are larger than one may be.
 
-use orgpipe_simulator::OrgOptions;
+use orgpipe_simulator::{FieldRight, OrgOptions, Right};
 use serde_json::{Value, json};
 
 use super::support::{Rig, account, answer, domain, request};
@@ -14,6 +14,7 @@ const CHILDREN: usize = 620;
 async fn rig(edit: impl FnOnce(String) -> String) -> Rig {
     let org = OrgOptions { flow: false, ..OrgOptions::named("acme") };
     let mut rig = Rig::with(vec![org], edit).await;
+    rig.org("acme").give_right(Right::Field("Account".into(), "Description".into(), FieldRight::Read));
     rig.start().await;
     rig.subscribed("acme").await;
     rig
