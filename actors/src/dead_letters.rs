@@ -179,7 +179,7 @@ impl Service {
         limit: usize,
     ) -> Result<Vec<DeadLetterCommand>, DeadLetterError> {
         let org = self.known(id)?;
-        let rows = org.store.orders(limit.min(ACTED_ON_MAX)).await?;
+        let rows = org.store.dead_letter_commands(limit.min(ACTED_ON_MAX)).await?;
         Ok(rows.into_iter().map(DeadLetterCommand::from).collect())
     }
 
@@ -246,7 +246,7 @@ impl Service {
                     DeadLetterError::CannotRetry { org: id.to_owned(), number, reason, hint }
                 })?;
                 let retry = Retry { letter: number, requests, by: by.clone(), at_ms };
-                org.store.retry_letter(retry).await?;
+                org.store.retry_dead_letter(retry).await?;
             }
             DeadLetterAction::Discard => org.store.discard_letter(number, &by, at_ms).await?,
         }

@@ -316,8 +316,8 @@ impl OrgStore {
     }
 
     /// Takes a dead letter away and takes requests in for it.
-    pub(crate) async fn retry_letter(&self, retry: Retry) -> Result<Appended, StoreError> {
-        self.store.retry_letter(&self.org, retry).await
+    pub(crate) async fn retry_dead_letter(&self, retry: Retry) -> Result<Appended, StoreError> {
+        self.store.retry_dead_letter(&self.org, retry).await
     }
 
     /// Throws a dead letter away.
@@ -336,8 +336,8 @@ impl OrgStore {
     }
 
     /// What operators did about dead letters, newest first.
-    pub(crate) async fn orders(&self, limit: usize) -> Result<Vec<LedgerRow>, StoreError> {
-        self.store.orders(&self.org, limit).await
+    pub(crate) async fn dead_letter_commands(&self, limit: usize) -> Result<Vec<LedgerRow>, StoreError> {
+        self.store.dead_letter_commands(&self.org, limit).await
     }
 
     /// The changes made for a record that wait or are being written, oldest first.

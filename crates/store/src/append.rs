@@ -33,7 +33,7 @@ impl Org {
     }
 
     /// An operator has the letter tried again: it goes, and what is to be done instead comes in anew.
-    pub(crate) fn retry_letter(
+    pub(crate) fn retry_dead_letter(
         &mut self,
         step: &mut Step<'_>,
         letter: DeadLetter,

@@ -278,12 +278,12 @@ impl Engine {
         self.letter(seq)
     }
 
-    pub(crate) fn retry_letter(&mut self, org: &str, retry: Retry) -> Result<Appended, StoreError> {
+    pub(crate) fn retry_dead_letter(&mut self, org: &str, retry: Retry) -> Result<Appended, StoreError> {
         retry.requests.iter().try_for_each(|request| sizes::body(org, &request.body))?;
         self.check_room()?;
         let letter = self.dead_letter(org, retry.letter)?;
         let depth_max = self.depth_max;
-        self.step(org, |found, step| found.retry_letter(step, letter, retry, depth_max))
+        self.step(org, |found, step| found.retry_dead_letter(step, letter, retry, depth_max))
     }
 
     pub(crate) fn discard_letter(

@@ -299,9 +299,9 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::UnknownLetter`], [`StoreError::Full`] and [`StoreError::NoRoom`] as for an append.
-    pub async fn retry_letter(&self, org: &str, retry: Retry) -> Result<Appended, StoreError> {
+    pub async fn retry_dead_letter(&self, org: &str, retry: Retry) -> Result<Appended, StoreError> {
         let org = org.to_owned();
-        self.worker.call(move |engine| engine.retry_letter(&org, retry)).await
+        self.worker.call(move |engine| engine.retry_dead_letter(&org, retry)).await
     }
 
     /// Throws a dead letter away. Its records stay counted as dead; the ledger gets a row that says who ordered it.
@@ -327,7 +327,7 @@ impl Store {
 
     /// What operators did about dead letters, newest first: the rows that end in [`End::Retried`] or
     /// [`End::Discarded`], one per record. Reads the org's rows, not all of them in one go.
-    pub async fn orders(&self, org: &str, limit: usize) -> Result<Vec<LedgerRow>, StoreError> {
+    pub async fn dead_letter_commands(&self, org: &str, limit: usize) -> Result<Vec<LedgerRow>, StoreError> {
         self.rows_that(org, limit, |row| matches!(row.end, End::Retried | End::Discarded)).await
     }
 

@@ -26,7 +26,7 @@ fn filled() -> TempDir {
         fill(&store).await;
         let letter = store.dead_letters("acme", Seq::MAX, 1).await.unwrap()[0].seq;
         let (requests, by, at_ms) = (vec![request(Lane::Live, 1, "again")], "jo".to_owned(), UnixMs(9));
-        store.retry_letter("acme", Retry { letter, requests, by, at_ms }).await.unwrap();
+        store.retry_dead_letter("acme", Retry { letter, requests, by, at_ms }).await.unwrap();
         let positions =
             vec![("binary".to_owned(), vec![0, 0xff, 0xfe]), ("long".to_owned(), vec![b'x'; 100_000])];
         store.append("other", Append { positions, ..Append::default() }).await.unwrap();

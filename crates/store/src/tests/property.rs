@@ -347,7 +347,7 @@ impl World {
         if retry {
             let open = self.models[at].counts().open();
             let requests = vec![request(Lane::Live, 1, &body)];
-            match self.store().retry_letter(org, Retry { letter: seq, requests, by, at_ms }).await {
+            match self.store().retry_dead_letter(org, Retry { letter: seq, requests, by, at_ms }).await {
                 Ok(appended) if open == 0 || open < OPTIONS.depth_max => {
                     self.passed_on(at, &appended).await;
                 }
@@ -454,7 +454,7 @@ impl World {
         let letters: Vec<_> = letters.into_iter().map(|letter| (letter.records(), letter.key)).collect();
         assert_eq!(letters, model.dead.iter().rev().take(5).cloned().collect::<Vec<_>>());
         let is_order = |end: &End| matches!(end, End::Retried | End::Discarded);
-        let orders = store.orders(org, 4).await.unwrap();
+        let orders = store.dead_letter_commands(org, 4).await.unwrap();
         let orders: Vec<_> = orders.into_iter().map(|row| (row.subject, row.end)).collect();
         let expected = model.rows.iter().rev().filter(|row| is_order(&row.1)).take(4);
         assert_eq!(orders, expected.cloned().collect::<Vec<_>>());
