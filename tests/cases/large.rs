@@ -20,7 +20,7 @@ async fn rig(edit: impl FnOnce(String) -> String) -> Rig {
     rig
 }
 
-fn create(rig: &Rig, n: usize, more: Value) -> String {
+fn create(rig: &Rig, n: usize, more: &Value) -> String {
     rig.simulator.vendor().set_answer(&domain(n), Some(answer(&format!("K{n}"), 10)));
     let mut row = account(n);
     row.extend(more.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value.clone())));
@@ -33,7 +33,7 @@ async fn a_refresh_of_very_long_texts_is_written_in_requests_that_are_small_enou
     let rig = rig(|text| text.replace("[sync.fields]", fields)).await;
     let text = "\u{6f22}".repeat(CHARS);
     for n in 0..100 {
-        create(&rig, n, json!({ "Description": text }));
+        create(&rig, n, &json!({ "Description": text }));
     }
     rig.order("acme", "refresh").await;
     rig.ledger("acme", json!({ "records_in": 100, "written": 100, "open": 0 })).await;
@@ -46,7 +46,7 @@ async fn a_refresh_of_very_long_texts_is_written_in_requests_that_are_small_enou
 #[actix_rt::test]
 async fn a_record_with_more_targets_than_a_page_of_them_holds_is_matched_by_external_id() {
     let rig = rig(|text| text.replace("[sync.fields]", "match = \"relationship\"\n\n[sync.fields]")).await;
-    let ids: Vec<String> = (0..3).map(|n| create(&rig, n, json!({}))).collect();
+    let ids: Vec<String> = (0..3).map(|n| create(&rig, n, &json!({}))).collect();
     for child in 0..CHILDREN {
         let row = json!({ "External_Id__c": format!("other {child}"), "Account__c": ids[1] });
         let row = row.as_object().expect("a row").clone();
