@@ -36,7 +36,7 @@ pub enum Read {
     DeadLetters,
     /// [`Store::dead_letter`](crate::Store::dead_letter)
     DeadLetter,
-    /// [`Store::rows`](crate::Store::rows) and [`Store::dead_letter_commands`](crate::Store::orders)
+    /// [`Store::rows`](crate::Store::rows) and [`Store::dead_letter_commands`](crate::Store::dead_letter_commands)
     Rows,
     /// [`Store::changes_of`](crate::Store::changes_of)
     ChangesOf,
