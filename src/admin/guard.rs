@@ -151,7 +151,7 @@ pub(super) fn queries() -> QueryConfig {
             QueryPayloadError::Deserialize(cause) => cause.to_string(),
             other => other.to_string(),
         };
-        let hint = "Nothing was done. The README tells what each path takes.";
+        let hint = "Nothing was done; correct the name and ask again.";
         let body = json!({ "error": format!("the query cannot be taken: {what}"), "hint": hint });
         InternalError::from_response(error, HttpResponse::BadRequest().json(body)).into()
     })
