@@ -212,6 +212,23 @@ async fn a_record_that_the_org_refuses_to_be_asked_about_is_one_letter() {
     assert!(scene.passed() < Duration::from_mins(1), "{:?}", scene.passed());
 }
 
+/// What is refused whatever is asked is not asked value by value.
+#[actix::test]
+async fn a_statement_that_the_org_refuses_for_every_record_costs_few_calls() {
+    let scene = Scene::new();
+    let ids = scene.accounts(100);
+    scene.org.refuse_query("FROM Account");
+    let neighbour = Neighbour::default();
+    let (_address, link) = neighbour.started(&scene);
+    let ingest = IngestActor::new(scene.context.clone(), link).start();
+    ingest.send(Arrived(append(&scene, Lane::Live, &ids).await)).await.expect("it lives");
+    tokio::time::sleep(Duration::from_hours(1)).await;
+    let counts = scene.counts().await;
+    assert_eq!((counts.open_ingress, counts.dead), (100, 0));
+    let queries = scene.org.count(|asked| matches!(asked, Asked::Query { .. }));
+    assert!(queries < 300, "{queries}");
+}
+
 /// Any of the records may be odd in any way: each sound one is decided in a bounded time, and each letter is of an odd one.
 #[actix::test]
 async fn whatever_its_neighbours_are_a_sound_record_is_decided_in_a_bounded_time() {

@@ -14,6 +14,8 @@ pub(super) struct FakeJobs {
     aborts: usize,
     /// Nothing about jobs is answered but an error inside.
     fails: bool,
+    /// The results of jobs are a page instead of CSV.
+    garbled: bool,
 }
 
 #[derive(Debug)]
@@ -49,6 +51,11 @@ impl FakeJobs {
     /// From now on all that is asked about jobs fails inside.
     pub(super) fn fail(&mut self) {
         self.fails = true;
+    }
+
+    /// From now on nobody can read the results of a job.
+    pub(super) fn garble(&mut self) {
+        self.garbled = true;
     }
 
     /// Answers a call about jobs; none: it is about something else.
@@ -103,7 +110,8 @@ impl FakeJobs {
             }
             (Method::Get, Some(place), None) => json(200, info(place, &self.jobs[place])),
             (_, Some(place), Some(file)) => {
-                let body = file_of(&self.jobs[place], file);
+                let page = || "<html>\n<title>No</title>\n".to_owned();
+                let body = if self.garbled { page() } else { file_of(&self.jobs[place], file) };
                 AboutJobs { status: 200, body: Bytes::from(body), written: Vec::new() }
             }
             (_, _, None) | (_, None, _) => json(404, Value::Null),

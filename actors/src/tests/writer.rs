@@ -310,3 +310,18 @@ async fn where_only_the_bulk_api_fails_its_records_go_by_rest() {
     assert_eq!((counts.written, counts.dead), (60, 0));
     assert!(scene.passed() < Duration::from_mins(1), "{:?}", scene.passed());
 }
+
+/// A job has ended, and nobody can read what became of its rows: they are sent again.
+#[actix::test]
+async fn rows_of_a_job_whose_results_cannot_be_read_go_by_rest() {
+    let scene = Scene::with(|settings| settings.limits.bulk_from = 10, Failpoints::default());
+    let writer = WriterActor::new(scene.context.clone()).start();
+    writer.send(Decided(decide_all(&scene, Lane::Live, &keys("K", 30)).await)).await.expect("it lives");
+    eventually("the job", async || (scene.org.jobs(|jobs| jobs.count()) == 1).then_some(())).await;
+    scene.org.jobs(FakeJobs::end_first);
+    scene.org.jobs(FakeJobs::garble);
+    let counts = scene.through(30).await;
+    assert_eq!((counts.written, counts.dead), (30, 0));
+    assert_eq!(scene.org.asked().iter().filter_map(written).sum::<usize>(), 30, "by REST");
+    assert!(scene.passed() < Duration::from_mins(30), "{:?}", scene.passed());
+}
