@@ -372,7 +372,7 @@ async fn a_row_read_by_bulk_and_by_rest_leads_to_the_same_look_up_and_the_same_r
         client_id: org.client_id().into(),
         client_secret: org.client_secret().into(),
     };
-    let login = Login { login_url: org.base_url().parse().expect("a URL"), flow };
+    let login = Login { login_url: org.base_url().parse().expect("a URL"), flow, instance_hosts: Vec::new() };
     let token = http.login(&login, chrono::Utc::now().timestamp()).await.expect("a token");
     let org = Direct { http, token };
     let select = Select::from("Account").fields(mapping.read_fields());

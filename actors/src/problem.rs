@@ -5,7 +5,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use orgpipe_reconcile::{change::ChangeProblem, event::EventProblem};
-use orgpipe_salesforce::oauth::LoginError;
+use orgpipe_salesforce::oauth::error::LoginError;
 use orgpipe_store::StoreError;
 
 /// An error that knows what can be done about it.

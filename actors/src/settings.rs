@@ -280,7 +280,11 @@ pub(crate) mod tests {
         let flow = Flow::ClientCredentials { client_id: "id".into(), client_secret: "secret".into() };
         OrgSettings {
             id: "acme".into(),
-            login: Login { login_url: "https://acme.my.salesforce.com".parse().expect("a URL"), flow },
+            login: Login {
+                login_url: "https://acme.my.salesforce.com".parse().expect("a URL"),
+                flow,
+                instance_hosts: Vec::new(),
+            },
             api_version: "66.0".into(),
             time_zone: chrono_tz::UTC,
             namespace: String::new(),

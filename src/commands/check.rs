@@ -70,6 +70,7 @@ fn org_line(org: &OrgSettings) -> String {
     let who = match &org.login.flow {
         Flow::Jwt { username, .. } => format!("{username} at {host} (jwt)"),
         Flow::ClientCredentials { .. } => format!("an app at {host} (client credentials)"),
+        Flow::RefreshToken { .. } => format!("whoever connected it at {host} (refresh token)"),
     };
     let package = match org.namespace.as_str() {
         "" => "unmanaged package".to_owned(),

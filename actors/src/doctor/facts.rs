@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use orgpipe_salesforce::{Row, error::ApiError, failure::CallError, limits::ApiUsage, oauth::LoginError};
+use orgpipe_salesforce::{
+    Row, error::ApiError, failure::CallError, limits::ApiUsage, oauth::error::LoginError,
+};
 use serde_json::Value;
 
 use crate::problem::Problem;

@@ -64,6 +64,7 @@ impl Needs {
         let (user, run_as) = match &settings.login.flow {
             Flow::Jwt { username, .. } => (username.clone(), false),
             Flow::ClientCredentials { .. } => ("the app's run-as user".to_owned(), true),
+            Flow::RefreshToken { .. } => ("the user who connected the org".to_owned(), false),
         };
         let mut needs = Self {
             namespace: settings.namespace.clone(),

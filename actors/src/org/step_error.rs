@@ -9,7 +9,7 @@ use orgpipe_reconcile::{describe::DescribeProblem, drift::Unfit};
 use orgpipe_salesforce::{
     error::{ApiError, ErrorClass},
     failure::CallError,
-    oauth::LoginError,
+    oauth::error::LoginError,
 };
 use orgpipe_store::{StoreError, UnixMs};
 

@@ -421,6 +421,8 @@ impl Transport for FakeOrg {
             instance_url: "https://acme.my.salesforce.com".parse().expect("a URL"),
             org_id: "00D000000000001EAA".to_owned(),
             user_id: "005000000000001AAA".to_owned(),
+            refresh_token: None,
+            scope: None,
         };
         let date = self.date();
         async move { LoginAnswer { token: Ok(token), date } }.boxed_local()

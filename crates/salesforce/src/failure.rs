@@ -12,7 +12,7 @@ use crate::{
     call::Reply,
     error::{ApiError, ErrorClass, errors_in},
     mend,
-    oauth::{LoginError, refusal::LoginClass},
+    oauth::{error::LoginError, refusal::LoginClass},
 };
 
 /// Why a call brought no result.
@@ -49,9 +49,13 @@ impl CallError {
             Self::Transport { .. } | Self::Unreadable { .. } => ErrorClass::Transient,
             Self::Login(error) => match error.class() {
                 LoginClass::Transient | LoginClass::RateLimited => ErrorClass::Transient,
-                LoginClass::Settings | LoginClass::App | LoginClass::User | LoginClass::Org => {
-                    ErrorClass::Org
-                }
+                LoginClass::Resign
+                | LoginClass::Audience
+                | LoginClass::Settings
+                | LoginClass::Reauthorise
+                | LoginClass::App
+                | LoginClass::User
+                | LoginClass::Org => ErrorClass::Org,
             },
             Self::Refused(error) => error.class(),
         }

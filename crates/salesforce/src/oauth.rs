@@ -1,12 +1,16 @@
 //! Logging in: what to post to the token endpoint, and what its answer means.
 //!
-//! Here: JWT bearer and client credentials, the token, and the verdict on each refusal.
-//! Not here: who logs in and how often (one login at a time per org is the caller's business), sockets
-//! (`http/client.rs`).
+//! Here: JWT bearer, client credentials and refresh token; the token, and the verdict on each refusal.
+//! Not here: how a customer gives the refresh token (`web_server`), who logs in and how often (one login at a time per org is
+//! the caller's business), sockets (`http/client.rs`).
 //!
 //! Invariant: neither a key, nor a secret, nor a token appears in a `Debug` text or in an error.
 
+pub mod answer;
 mod assertion;
+pub mod attempts;
+pub mod error;
+pub mod instance;
 pub mod refusal;
 
 use std::fmt;
@@ -19,8 +23,10 @@ use crate::{
     call::Reply,
     error::{ApiError, errors_in},
     mend,
+    text::one_line,
 };
-use refusal::LoginClass;
+use error::LoginError;
+use refusal::Grant;
 
 /// Hosts that know every org; JWT assertions are addressed to them, client credentials are refused there.
 const SHARED_HOSTS: [&str; 2] = ["login.salesforce.com", "test.salesforce.com"];
@@ -32,9 +38,11 @@ pub struct Login {
     pub login_url: Url,
     /// Which OAuth flow.
     pub flow: Flow,
+    /// Hosts beside Salesforce's own that a token may be sent to, such as a gateway's.
+    pub instance_hosts: Vec<String>,
 }
 
-/// An OAuth flow that needs nobody at a browser.
+/// An OAuth flow. None needs anybody at a browser, but for the consent that a refresh token comes from.
 #[derive(Clone, Debug)]
 pub enum Flow {
     /// JWT bearer (HELP `remoteaccess_oauth_jwt_flow`).
@@ -55,6 +63,15 @@ pub enum Flow {
         /// Consumer secret of the external client app.
         client_secret: SecretString,
     },
+    /// Refresh token (HELP `remoteaccess_oauth_refresh_token_flow`).
+    RefreshToken {
+        /// Consumer key of the external client app.
+        client_id: String,
+        /// Consumer secret of the external client app, unless it is a public one.
+        client_secret: Option<SecretString>,
+        /// What the customer's consent gave; none if that is kept elsewhere, or was not given yet.
+        refresh_token: Option<SecretString>,
+    },
 }
 
 impl PartialEq for Flow {
@@ -66,14 +83,21 @@ impl PartialEq for Flow {
 impl Eq for Flow {}
 
 impl Flow {
-    /// All that tells one flow from another: which flow it is, its texts, its secret.
-    fn parts(&self) -> (u8, [&str; 2], Option<&str>, &str) {
+    /// All that tells one flow from another: which flow it is, its texts, its secrets.
+    fn parts(&self) -> (Grant, [Option<&str>; 3], [Option<&str>; 2]) {
         match self {
-            Self::Jwt { client_id, username, key_pem, audience } => {
-                (0, [client_id, username], audience.as_deref(), key_pem.expose_secret())
-            }
+            Self::Jwt { client_id, username, key_pem, audience } => (
+                Grant::Assertion,
+                [Some(client_id), Some(username), audience.as_deref()],
+                [Some(key_pem.expose_secret()), None],
+            ),
             Self::ClientCredentials { client_id, client_secret } => {
-                (1, [client_id, ""], None, client_secret.expose_secret())
+                (Grant::Client, [Some(client_id), None, None], [Some(client_secret.expose_secret()), None])
+            }
+            Self::RefreshToken { client_id, client_secret, refresh_token } => {
+                let secrets = [client_secret, refresh_token];
+                let secrets = secrets.map(|secret| secret.as_ref().map(ExposeSecret::expose_secret));
+                (Grant::Refresh, [Some(client_id), None, None], secrets)
             }
         }
     }
@@ -106,53 +130,11 @@ pub struct Token {
     pub org_id: String,
     /// The running user, 18 characters.
     pub user_id: String,
-}
-
-/// Why there is no token.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LoginError {
-    /// The key cannot sign an assertion.
-    #[error("the private key cannot be used: {what}")]
-    Key {
-        /// What is wrong with it.
-        what: String,
-    },
-    /// Nobody can log in at this host this way.
-    #[error("`{host}` is no host to log in at: {what}")]
-    Host {
-        /// Host of `login_url`.
-        host: String,
-        /// Why nobody can log in there.
-        what: &'static str,
-    },
-    /// The exchange broke off.
-    #[error("the login at `{host}` failed: {text}")]
-    Transport {
-        /// Host of `login_url`.
-        host: String,
-        /// What happened, without the URL.
-        text: String,
-        /// False if surely nothing reached Salesforce.
-        sent: bool,
-    },
-    /// Salesforce refused the login.
-    #[error("Salesforce refused the login with `{code}` (status {status}): {description}")]
-    Refused {
-        /// HTTP status of the answer.
-        status: u16,
-        /// OAuth error code, or `HTTP_<status>` if the answer had none.
-        code: String,
-        /// Salesforce's text, shortened.
-        description: String,
-    },
-    /// The answer makes no sense.
-    #[error("Salesforce's answer to the login (status {status}) cannot be read: {what}")]
-    Unreadable {
-        /// HTTP status of the answer.
-        status: u16,
-        /// What is wrong with it.
-        what: String,
-    },
+    /// Given where a customer connects, and at a refresh if refresh tokens are rotated: then the one that was sent is spent,
+    /// and this one has to be on disk before the token is used (HELP 005316711).
+    pub refresh_token: Option<SecretString>,
+    /// What the token may do, separated by blanks, if the answer told it.
+    pub scope: Option<String>,
 }
 
 impl Login {
@@ -173,36 +155,92 @@ impl Login {
                 ("client_id", SecretString::from(client_id.as_str())),
                 ("client_secret", client_secret.clone()),
             ],
+            Flow::RefreshToken { client_id, client_secret, refresh_token } => {
+                let refresh_token = refresh_token.clone().ok_or(LoginError::NotConnected)?;
+                let mut form = vec![
+                    ("grant_type", SecretString::from("refresh_token")),
+                    ("refresh_token", refresh_token),
+                    ("client_id", SecretString::from(client_id.as_str())),
+                ];
+                form.extend(client_secret.clone().map(|secret| ("client_secret", secret)));
+                form
+            }
         };
+        Ok(LoginCall { url: self.endpoint("token"), form })
+    }
+
+    /// One of the host's OAuth endpoints, such as `token`.
+    fn endpoint(&self, name: &str) -> Url {
         let mut url = self.login_url.clone();
-        url.set_path("/services/oauth2/token");
+        url.set_path(&format!("/services/oauth2/{name}"));
         url.set_query(None);
         url.set_fragment(None);
-        Ok(LoginCall { url, form })
+        url
+    }
+
+    /// The refresh token of the settings, or that [`Login::with_refresh_token`] put in.
+    pub fn refresh_token(&self) -> Option<&SecretString> {
+        match &self.flow {
+            Flow::RefreshToken { refresh_token, .. } => refresh_token.as_ref(),
+            Flow::Jwt { .. } | Flow::ClientCredentials { .. } => None,
+        }
+    }
+
+    /// The same login with this refresh token; the same login if its flow has none.
+    pub fn with_refresh_token(&self, refresh_token: SecretString) -> Self {
+        let mut login = self.clone();
+        if let Flow::RefreshToken { refresh_token: old, .. } = &mut login.flow {
+            *old = Some(refresh_token);
+        }
+        login
+    }
+
+    /// With what [`Login::call`] asks for a token.
+    pub fn grant(&self) -> Grant {
+        self.flow.parts().0
     }
 
     /// The token in the answer to [`Login::call`].
+    ///
+    /// Where refresh tokens are rotated an answer may hold a new one although there is no token to use:
+    /// [`answer::refresh_token`].
     pub fn token(&self, reply: &Reply) -> Result<Token, LoginError> {
+        self.token_for(self.grant(), reply)
+    }
+
+    /// The same for an answer to another grant than the login's own.
+    fn token_for(&self, grant: Grant, reply: &Reply) -> Result<Token, LoginError> {
         if let Some(ApiError { status, code, mut message, .. }) = errors_in(reply).into_iter().next() {
-            if let Some(host) = redirect_host(reply) {
+            if let Some(host) = answer::redirect_host(reply) {
                 message = format!("a redirect to `{host}`");
             }
-            return Err(LoginError::Refused { status, code, description: message });
+            return Err(LoginError::Refused { status, grant, code, description: message });
         }
         let unreadable = |what: &str| LoginError::Unreadable { status: reply.status, what: what.to_owned() };
         let answer: Value = mend::json(&reply.body).map_err(|_| unreadable("it is no complete JSON"))?;
         let text = |name: &str| answer.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        // Old answers have no type (HELP `remoteaccess_oauth_web_server_flow`).
+        if let Some(kind) = text("token_type").filter(|kind| !kind.eq_ignore_ascii_case("bearer")) {
+            return Err(unreadable(&format!("`token_type` is `{}`, not `Bearer`", one_line(kind))));
+        }
         let access_token = text("access_token").ok_or_else(|| unreadable("`access_token` is missing"))?;
         let instance_url = text("instance_url").ok_or_else(|| unreadable("`instance_url` is missing"))?;
         let instance_url =
-            instance(instance_url).ok_or_else(|| unreadable("`instance_url` is no web address"))?;
-        if self.login_url.scheme() == "https" && instance_url.scheme() != "https" {
-            return Err(unreadable("`instance_url` is not https, and a token is not sent in the clear"));
-        }
+            answer::instance(instance_url).ok_or_else(|| unreadable("`instance_url` is no web address"))?;
+        instance::accepts(&instance_url, &self.login_url, &self.instance_hosts).map_err(|why| {
+            LoginError::Instance { host: instance_url.host_str().unwrap_or_default().to_owned(), why }
+        })?;
         let (org_id, user_id) = text("id")
-            .and_then(identity)
+            .and_then(answer::identity)
             .ok_or_else(|| unreadable("`id` names no org and user (`…/id/00D…/005…`)"))?;
-        Ok(Token { access_token: SecretString::from(access_token), instance_url, org_id, user_id })
+        Ok(Token {
+            access_token: SecretString::from(access_token),
+            instance_url,
+            org_id,
+            user_id,
+            refresh_token: text("refresh_token").map(SecretString::from),
+            scope: text("scope").map(one_line),
+        })
     }
 
     /// Whom an assertion is addressed to. The two shared hosts are named literally; a My Domain by its own origin.
@@ -216,22 +254,14 @@ impl Login {
         }
     }
 
-    /// The same login, addressed to the host shared by all orgs, if Salesforce refused the audience that followed from
-    /// a My Domain: some orgs take only the one, some only the other.
-    pub fn readdressed(&self, error: &LoginError) -> Option<Self> {
-        let Flow::Jwt { client_id, username, key_pem, audience: None } = &self.flow else { return None };
-        if is_shared(self.host()) || !error.blames_audience() {
-            return None;
+    /// Whom else an assertion may be addressed to: some orgs take only the host that all orgs share, some only their own.
+    fn other_audiences(&self) -> Vec<String> {
+        let own = self.login_url.origin().ascii_serialization();
+        if is_shared(self.host()) {
+            return vec![own];
         }
         let is_sandbox = [".sandbox.my.", ".scratch.my.", "--"].iter().any(|part| self.host().contains(part));
-        let shared = SHARED_HOSTS[usize::from(is_sandbox)];
-        let flow = Flow::Jwt {
-            client_id: client_id.clone(),
-            username: username.clone(),
-            key_pem: key_pem.clone(),
-            audience: Some(format!("https://{shared}")),
-        };
-        Some(Self { login_url: self.login_url.clone(), flow })
+        vec![format!("https://{}", SHARED_HOSTS[usize::from(is_sandbox)]), own]
     }
 
     /// Name of the host logged in at, for messages.
@@ -245,7 +275,7 @@ impl Login {
         if host.is_empty() || !matches!(self.login_url.scheme(), "https" | "http") {
             return refuse("it is no web address");
         }
-        if host.ends_with(".lightning.force.com") || host.ends_with(".salesforce-setup.com") {
+        if instance::serves_pages(host) {
             return refuse("it serves pages, not the API");
         }
         if is_shared(host) && matches!(self.flow, Flow::ClientCredentials { .. }) {
@@ -264,115 +294,8 @@ fn key_problem(what: &str) -> LoginError {
     LoginError::Key { what: what.to_owned() }
 }
 
-impl LoginError {
-    /// What to do about it.
-    pub fn class(&self) -> LoginClass {
-        match self {
-            Self::Key { .. } | Self::Host { .. } => LoginClass::Settings,
-            Self::Transport { .. } | Self::Unreadable { .. } => LoginClass::Transient,
-            Self::Refused { status, code, description } => refusal::judge(*status, code, description).0,
-        }
-    }
-
-    /// True if only the customer or the operator can mend it.
-    pub fn is_permanent(&self) -> bool {
-        match self.class() {
-            LoginClass::Transient | LoginClass::RateLimited => false,
-            LoginClass::Settings | LoginClass::App | LoginClass::User | LoginClass::Org => true,
-        }
-    }
-
-    /// True if the app's policy in the customer's org keeps the user out.
-    pub fn is_app_policy(&self) -> bool {
-        match self {
-            Self::Refused { description, .. } => refusal::is_app_policy(description),
-            Self::Key { .. } | Self::Host { .. } | Self::Transport { .. } | Self::Unreadable { .. } => false,
-        }
-    }
-
-    /// True if another login was under way, which is over in a second or two, however often it is met.
-    pub fn is_meeting(&self) -> bool {
-        match self {
-            Self::Refused { code, description, .. } => {
-                code == "invalid_grant" && refusal::is_meeting(description)
-            }
-            Self::Key { .. } | Self::Host { .. } | Self::Transport { .. } | Self::Unreadable { .. } => false,
-        }
-    }
-
-    fn blames_audience(&self) -> bool {
-        match self {
-            Self::Refused { code, description, .. } => {
-                code == "invalid_grant" && description.to_ascii_lowercase().contains("audience")
-            }
-            Self::Key { .. } | Self::Host { .. } | Self::Transport { .. } | Self::Unreadable { .. } => false,
-        }
-    }
-
-    /// What somebody can do about it.
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::Key { .. } => {
-                "Give an unencrypted RSA key of 2048 bits or more in PEM form, such as `openssl genrsa 2048` makes, \
-                 whose certificate is uploaded to the external client app."
-            }
-            Self::Host { .. } => {
-                "Set `login_url` to the org's My Domain, `https://NAME.my.salesforce.com` (Setup, My Domain)."
-            }
-            Self::Transport { .. } => {
-                "Check that this machine reaches `login_url` over HTTPS; the login is repeated."
-            }
-            Self::Unreadable { .. } => "The login is repeated; if it stays, look for a proxy in between.",
-            Self::Refused { status, code, description } => refusal::judge(*status, code, description).1,
-        };
-        Some(hint.to_owned())
-    }
-}
-
 fn is_shared(host: &str) -> bool {
     SHARED_HOSTS.contains(&host)
-}
-
-/// Scheme and host of the instance; a path there is none of ours.
-fn instance(text: &str) -> Option<Url> {
-    let url = Url::parse(text).ok()?;
-    let usable = matches!(url.scheme(), "https" | "http") && url.host_str().is_some();
-    if usable { Url::parse(&url.origin().ascii_serialization()).ok() } else { None }
-}
-
-/// Org and user of an identity URL, `https://login.salesforce.com/id/00D…/005…`.
-fn identity(url: &str) -> Option<(String, String)> {
-    let url = Url::parse(url).ok()?;
-    let mut parts = url.path_segments()?.filter(|part| !part.is_empty()).rev();
-    let user = long_id(parts.next()?, "005")?;
-    let org = long_id(parts.next()?, "00D")?;
-    Some((org, user))
-}
-
-/// The 18-character form of an ID of that kind: the 15 characters and a checksum of which of them are capitals.
-fn long_id(id: &str, prefix: &str) -> Option<String> {
-    if !id.starts_with(prefix) || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return None;
-    }
-    match id.len() {
-        18 => Some(id.to_owned()),
-        15 => {
-            let digit = |part: &[u8]| {
-                let bits = part.iter().enumerate().filter(|(_, byte)| byte.is_ascii_uppercase());
-                b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"[bits.fold(0, |sum, (bit, _)| sum | 1 << bit)]
-            };
-            Some(id.chars().chain(id.as_bytes().chunks(5).map(|part| char::from(digit(part)))).collect())
-        }
-        _ => None,
-    }
-}
-
-/// Where a redirect leads; its path may carry secrets and is left out.
-fn redirect_host(reply: &Reply) -> Option<String> {
-    if !(301..400).contains(&reply.status) {
-        return None;
-    }
-    Url::parse(reply.header("location")?).ok()?.host_str().map(str::to_owned)
 }
 
 /// The form as pairs of text, for sending.

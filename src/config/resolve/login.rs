@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use orgpipe_salesforce::oauth::{Flow, Login, LoginError, check_key};
+use orgpipe_salesforce::oauth::{Flow, Login, check_key, error::LoginError};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -103,9 +103,9 @@ pub(super) fn resolve(
     };
     let user = match &flow {
         Flow::Jwt { username, .. } => username.to_lowercase(),
-        Flow::ClientCredentials { client_id, .. } => client_id.clone(),
+        Flow::ClientCredentials { client_id, .. } | Flow::RefreshToken { client_id, .. } => client_id.clone(),
     };
-    let login = Login { login_url: sources.login_url, flow };
+    let login = Login { login_url: sources.login_url, flow, instance_hosts: Vec::new() };
     let identity = format!("{} {user}", login.login_url);
     // A trial that asks nobody. It signs, which takes a millisecond, so orgs that share host and flow share it.
     let sources = (login.host().to_owned(), matches!(login.flow, Flow::Jwt { .. }));

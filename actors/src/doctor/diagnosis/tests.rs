@@ -1,6 +1,11 @@
 //! One cause, one finding: the facts of a sound org, malformed one by one.
 
-use orgpipe_salesforce::{error::ApiError, failure::CallError, limits::ApiUsage, oauth::LoginError};
+use orgpipe_salesforce::{
+    error::ApiError,
+    failure::CallError,
+    limits::ApiUsage,
+    oauth::{error::LoginError, refusal::Grant},
+};
 use serde_json::{Value, json};
 
 use super::*;
@@ -48,7 +53,7 @@ fn refused(status: u16, code: &str, message: &str) -> ApiError {
 
 fn denied(description: &str) -> Result<Identity, LoginError> {
     let (code, description) = ("invalid_grant".into(), description.into());
-    Err(LoginError::Refused { status: 400, code, description })
+    Err(LoginError::Refused { status: 400, grant: Grant::Assertion, code, description })
 }
 
 #[test]

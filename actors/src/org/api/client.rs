@@ -11,7 +11,7 @@ use orgpipe_salesforce::{
     call::{Call, Reply},
     cometd::{Answer, Failure},
     error::{ApiError, ErrorClass, errors_in},
-    oauth::{LoginError, Token},
+    oauth::{Token, error::LoginError},
     rest::{limits, versions},
 };
 use tokio::sync::{Mutex, watch};

@@ -9,8 +9,8 @@ use orgpipe_salesforce::{
     call::{Call, Reply},
     cometd::{Answer, Failure},
     failure::CallError,
-    http::HttpClient,
-    oauth::{Login, LoginError, Token},
+    http::{HttpClient, LoginReply},
+    oauth::{Login, Token, error::LoginError},
 };
 
 /// Takes pieces of a large answer.
@@ -72,7 +72,7 @@ pub(crate) trait Transport: Debug + Send + Sync {
 impl Transport for HttpClient {
     fn login<'a>(&'a self, login: &'a Login, now_secs: i64) -> LocalBoxFuture<'a, LoginAnswer> {
         async move {
-            let (token, date) = self.login_with_date(login, now_secs).await;
+            let LoginReply { token, date, .. } = self.log_in(login, now_secs).await;
             LoginAnswer { token, date }
         }
         .boxed_local()

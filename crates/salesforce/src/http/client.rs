@@ -19,7 +19,7 @@ use tokio::time::{error::Elapsed, timeout};
 use url::Url;
 
 use super::{
-    HttpClient,
+    HttpClient, LoginReply,
     body::{BodyBudget, BodyTooLarge, HeldBody},
 };
 use crate::{
@@ -30,7 +30,12 @@ use crate::{
         ApiUsage, CONNECT_TIMEOUT, DOWNLOAD_BYTES_MAX, LOGIN_TIMEOUT, REPLY_BYTES_MAX, SMALL_REPLY_BYTES_MAX,
         SMALL_TIMEOUT, TRANSFER_TIMEOUT,
     },
-    oauth::{Login, LoginError, Token, exposed},
+    oauth::{
+        Login, LoginCall, Token, answer,
+        attempts::{Again, Attempts},
+        error::LoginError,
+        exposed,
+    },
 };
 
 /// So that an org's admin sees who calls (RESTDOC `headers_calloptions`).
@@ -100,21 +105,37 @@ impl HttpClient {
         }
     }
 
-    /// Logs in; a second time if Salesforce wants the assertion addressed otherwise. `now_secs` = seconds since 1970.
+    /// Logs in, with the other audience or signed anew where Salesforce wants it so. `now_secs` = seconds since 1970.
     pub async fn login(&self, login: &Login, now_secs: i64) -> Result<Token, LoginError> {
-        self.login_with_date(login, now_secs).await.0
+        self.log_in(login, now_secs).await.token
     }
 
-    /// The same, with the answer's header `Date`: what time it is there, also when the login is refused.
-    pub async fn login_with_date(
-        &self,
-        login: &Login,
-        now_secs: i64,
-    ) -> (Result<Token, LoginError>, Option<String>) {
-        let answer = self.login_once(login, now_secs).await;
-        match answer.0.as_ref().err().and_then(|error| login.readdressed(error)) {
-            Some(other) => self.login_once(&other, now_secs).await,
-            None => answer,
+    /// The same, with what else the last answer told, also when it is a refusal.
+    pub async fn log_in(&self, login: &Login, now_secs: i64) -> LoginReply {
+        let (mut attempts, mut now_secs) = (Attempts::new(login), now_secs);
+        loop {
+            let reply = self.ask_for_token(attempts.login(), now_secs).await;
+            let again = reply.token.as_ref().err().map_or(Again::Never, |error| attempts.refused(error));
+            if again != Again::Now {
+                return reply;
+            }
+            now_secs = reply.date.as_deref().and_then(secs_of_date).unwrap_or(now_secs);
+        }
+    }
+
+    /// Asks for a token once, whatever the answer.
+    pub async fn ask_for_token(&self, login: &Login, now_secs: i64) -> LoginReply {
+        let answer = match login.call(now_secs) {
+            Ok(call) => self.post_form(login.host(), call).await,
+            Err(error) => Err(error),
+        };
+        match answer {
+            Ok(reply) => LoginReply {
+                token: login.token(&reply),
+                refresh_token: answer::refresh_token(&reply),
+                date: reply.header("date").map(str::to_owned),
+            },
+            Err(error) => LoginReply { token: Err(error), refresh_token: None, date: None },
         }
     }
 
@@ -128,30 +149,23 @@ impl HttpClient {
         }
     }
 
-    async fn login_once(&self, login: &Login, now_secs: i64) -> (Result<Token, LoginError>, Option<String>) {
-        let call = match login.call(now_secs) {
-            Ok(call) => call,
-            Err(error) => return (Err(error), None),
-        };
+    /// Posts a form to one of a host's OAuth endpoints; an answer of any status is `Ok`.
+    pub async fn post_form(&self, host: &str, call: LoginCall) -> Result<Reply, LoginError> {
         let request = self
             .http
             .post(call.url)
             .timeout(LOGIN_TIMEOUT)
             .header(ACCEPT, "application/json")
             .form(&exposed(&call.form));
-        let broken = |text, sent| LoginError::Transport { host: login.host().to_owned(), text, sent };
-        let error = match self.exchange(request, LOGIN_BYTES_MAX).await {
-            Ok((status, headers, body)) => {
-                let reply = reply(status, &headers, body);
-                return (login.token(&reply), reply.header("date").map(str::to_owned));
-            }
-            Err(ExchangeError::Unreachable(text)) => broken(text, false),
-            Err(ExchangeError::TimedOut(text) | ExchangeError::Broken(text)) => broken(text, true),
+        let broken = |text, sent| LoginError::Transport { host: host.to_owned(), text, sent };
+        match self.exchange(request, LOGIN_BYTES_MAX).await {
+            Ok((status, headers, body)) => Ok(reply(status, &headers, body)),
+            Err(ExchangeError::Unreachable(text)) => Err(broken(text, false)),
+            Err(ExchangeError::TimedOut(text) | ExchangeError::Broken(text)) => Err(broken(text, true)),
             Err(ExchangeError::TooLarge { status, limit }) => {
-                LoginError::Unreadable { status, what: too_large(limit) }
+                Err(LoginError::Unreadable { status, what: too_large(limit) })
             }
-        };
-        (Err(error), None)
+        }
     }
 
     /// Sends a call to the token's org. `api_version` = such as `66.0`.
@@ -324,6 +338,11 @@ async fn body_of(
         body.push(&piece).await.map_err(|limit| ExchangeError::TooLarge { status, limit })?;
     }
     Ok(body.done())
+}
+
+/// The moment of a header `Date`, in seconds since 1970.
+fn secs_of_date(date: &str) -> Option<i64> {
+    Some(chrono::DateTime::parse_from_rfc2822(date).ok()?.timestamp())
 }
 
 fn late(_: Elapsed) -> ExchangeError {

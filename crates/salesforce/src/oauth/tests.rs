@@ -2,8 +2,8 @@
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 
-use super::*;
-use crate::{call::tests::reply, error::ErrorClass, failure::CallError, limits::ASSERTION_SECS};
+use super::{error::LoginError, refusal::LoginClass, *};
+use crate::{call::tests::reply, limits::ASSERTION_SECS};
 
 /// Made for these tests; they open nothing.
 const PKCS1: &str = include_str!("tests/pkcs1.pem");
@@ -11,7 +11,7 @@ pub(crate) const PKCS8: &str = include_str!("tests/pkcs8.pem");
 const PUBLIC: &str = include_str!("tests/public.pem");
 const NOW: i64 = 1_790_000_000;
 
-fn jwt(login_url: &str, key: &str, audience: Option<&str>) -> Login {
+pub(super) fn jwt(login_url: &str, key: &str, audience: Option<&str>) -> Login {
     Login {
         login_url: Url::parse(login_url).unwrap(),
         flow: Flow::Jwt {
@@ -20,16 +20,26 @@ fn jwt(login_url: &str, key: &str, audience: Option<&str>) -> Login {
             key_pem: SecretString::from(key),
             audience: audience.map(str::to_owned),
         },
+        instance_hosts: Vec::new(),
     }
 }
 
 fn client_credentials(login_url: &str) -> Login {
     let flow = Flow::ClientCredentials { client_id: "3MVG9.key".into(), client_secret: "s3cret".into() };
-    Login { login_url: Url::parse(login_url).unwrap(), flow }
+    Login { login_url: Url::parse(login_url).unwrap(), flow, instance_hosts: Vec::new() }
 }
 
-fn refused(status: u16, code: &str, description: &str) -> LoginError {
-    LoginError::Refused { status, code: code.into(), description: description.into() }
+pub(super) fn refresh(login_url: &str, client_secret: Option<&str>, refresh_token: Option<&str>) -> Login {
+    let flow = Flow::RefreshToken {
+        client_id: "3MVG9.key".into(),
+        client_secret: client_secret.map(SecretString::from),
+        refresh_token: refresh_token.map(SecretString::from),
+    };
+    Login { login_url: Url::parse(login_url).unwrap(), flow, instance_hosts: Vec::new() }
+}
+
+pub(super) fn refused(grant: Grant, status: u16, code: &str, description: &str) -> LoginError {
+    LoginError::Refused { status, grant, code: code.into(), description: description.into() }
 }
 
 #[test]
@@ -68,28 +78,6 @@ fn the_audience_follows_from_the_host() {
     ] {
         assert_eq!(jwt(login_url, PKCS8, audience).audience(), expected);
     }
-}
-
-#[test]
-fn a_refused_my_domain_leads_to_the_shared_host_once() {
-    let error = refused(400, "invalid_grant", "audience is invalid");
-    for (login_url, audience, expected) in [
-        ("https://acme.my.salesforce.com", None, Some("https://login.salesforce.com")),
-        ("https://acme.develop.my.salesforce.com", None, Some("https://login.salesforce.com")),
-        ("https://acme--uat.sandbox.my.salesforce.com", None, Some("https://test.salesforce.com")),
-        ("https://x.scratch.my.salesforce.com", None, Some("https://test.salesforce.com")),
-        ("https://acme.my.salesforce.com", Some("https://acme.my.salesforce.com"), None),
-        ("https://login.salesforce.com", None, None),
-    ] {
-        let other = jwt(login_url, PKCS8, audience).readdressed(&error);
-        assert_eq!(other.as_ref().map(Login::audience).as_deref(), expected, "{login_url}");
-        assert!(other.is_none_or(|other| other.readdressed(&error).is_none()), "{login_url}");
-    }
-    let login = jwt("https://acme.my.salesforce.com", PKCS8, None);
-    for error in [refused(400, "invalid_grant", "invalid assertion"), refused(502, "HTTP_502", "audience")] {
-        assert!(login.readdressed(&error).is_none());
-    }
-    assert!(client_credentials("https://acme.my.salesforce.com").readdressed(&error).is_none());
 }
 
 #[test]
@@ -188,13 +176,13 @@ fn an_answer_without_its_parts_is_tried_again() {
     let id = "https://login.salesforce.com/id/00Dx0000000BV7z/005x00000012Q9P";
     for reply in [
         answer("acme", id),
-        answer("http://acme.my.salesforce.com", id),
         answer("https://acme.my.salesforce.com", "https://login.salesforce.com/id/"),
         answer(
             "https://acme.my.salesforce.com",
             "https://login.salesforce.com/id/005x00000012Q9P/00Dx0000000BV7z",
         ),
         answer("https://acme.my.salesforce.com", "https://login.salesforce.com/id/00Dx/005x00000012Q9P"),
+        typed("mac"),
         reply(200, r#"{"access_token":"00D!tok"}"#),
         reply(200, r#"{"access_token":"00D!t"#),
         reply(200, "<html>00D!tok</html>"),
@@ -203,56 +191,80 @@ fn an_answer_without_its_parts_is_tried_again() {
         assert_eq!(error.class(), LoginClass::Transient, "{error}");
         assert!(!error.to_string().contains("00D!t"), "{error}");
     }
-    let plain = jwt("http://127.0.0.1:4711", PKCS8, None);
-    assert!(plain.token(&answer("http://127.0.0.1:4711", id)).is_ok());
+    for kind in ["Bearer", "bearer", ""] {
+        assert!(login.token(&typed(kind)).is_ok(), "{kind}");
+    }
+}
+
+/// An answer whose token is of that kind; none if empty.
+fn typed(kind: &str) -> Reply {
+    let kind = if kind.is_empty() { String::new() } else { format!(r#","token_type":"{kind}""#) };
+    let id = "https://login.salesforce.com/id/00Dx0000000BV7z/005x00000012Q9P";
+    let body = format!(
+        r#"{{"access_token":"t","instance_url":"https://acme.my.salesforce.com","id":"{id}"{kind}}}"#
+    );
+    reply(200, body)
 }
 
 #[test]
-fn each_refusal_has_its_verdict() {
-    use LoginClass::{App, Org, RateLimited, Settings, Transient, User};
-    for (status, code, description, class) in [
-        (400, "invalid_grant", "user hasn't approved this consumer", User),
-        (400, "invalid_grant", "user is not admin approved to access this app", User),
-        (400, "invalid_app_access", "user is not admin approved to access this app", User),
-        (400, "invalid_grant", "audience is invalid", Settings),
-        (400, "invalid_grant", "Audience validation failed", Settings),
-        (400, "invalid_grant", "invalid assertion", Settings),
-        (400, "invalid_client_id", "client identifier invalid", App),
-        (400, "app_not_found", "External client app is not installed in this org", App),
-        (400, "OAUTH_EC_APP_NOT_FOUND", "", App),
-        (400, "invalid_grant", "external client app is not installed in this org", App),
-        (400, "oauth_app_blocked", "this app is blocked by admin", App),
-        (400, "invalid_client", "invalid client credentials", App),
-        (400, "inactive_user", "user is inactive", User),
-        (400, "inactive_org", "organization is inactive", Org),
-        (400, "invalid_grant", "IP restricted or invalid login hours", User),
-        (400, "rate_limit_exceeded", "login rate exceeded", RateLimited),
-        (400, "invalid_grant", "login rate exceeded", RateLimited),
-        (400, "invalid_grant", "token request is already being processed", Transient),
-        (400, "invalid_grant", "request not supported on this domain", Settings),
-        (400, "invalid_grant", "no client credentials user enabled", App),
-        (400, "invalid_grant", "expired access/refresh token", User),
-        (400, "invalid_grant", "authentication failure", User),
-        (400, "invalid_grant", "etwas ganz anderes", User),
-        (400, "unsupported_grant_type", "grant type not supported", App),
-        (400, "unknown_error", "retry your request", Transient),
-        (404, "X", "Data Not Available", Org),
-        (420, "HTTP_420", "a page instead of an answer: We are setting things up", Transient),
-        (503, "HTTP_503", "an audience of pages", Transient),
-        (503, "SERVER_UNAVAILABLE", "", Transient),
-        (406, "HTTP_406", "", Transient),
-        (429, "HTTP_429", "", RateLimited),
-        (302, "HTTP_302", "a redirect to `other.example`", Settings),
-        (404, "HTTP_404", "", Settings),
-        (400, "some_new_code", "", App),
+fn a_token_for_somebody_elses_host_is_refused_for_good() {
+    let mut login = jwt("https://login.salesforce.com", PKCS8, None);
+    let id = "https://login.salesforce.com/id/00Dx0000000BV7z/005x00000012Q9P";
+    for (instance, part, hint) in [
+        ("https://elsewhere.example", "`elsewhere.example`", "instance_hosts"),
+        ("http://acme.my.salesforce.com", "not https", "a proxy"),
+        ("https://acme.lightning.force.com", "serves pages", "My Domain"),
     ] {
-        let error = refused(status, code, description);
-        assert_eq!(error.class(), class, "{error}");
-        assert_eq!(error.is_permanent(), !matches!(class, Transient | RateLimited), "{error}");
-        assert!(error.hint().is_some_and(|hint| hint.ends_with('.')), "{error}");
-        let class = CallError::from(error.clone()).class();
-        assert_eq!(class == ErrorClass::Org, error.is_permanent(), "{error}");
+        let error = login.token(&answer(instance, id)).unwrap_err();
+        assert!(error.class() == LoginClass::Settings && error.is_permanent(), "{error}");
+        assert!(error.to_string().contains(part) && !error.to_string().contains("00D!"), "{error}");
+        assert!(error.hint().unwrap().contains(hint), "{error}");
     }
+    login.instance_hosts = vec!["elsewhere.example".into()];
+    assert!(login.token(&answer("https://elsewhere.example", id)).is_ok());
+}
+
+#[test]
+fn a_refresh_sends_the_token_and_the_secret_if_there_is_one() {
+    for (secret, expected) in [(None, &[][..]), (Some("s3cret"), &[("client_secret", "s3cret")][..])] {
+        let call = refresh("https://acme.my.salesforce.com/x", secret, Some("5Aep")).call(NOW).unwrap();
+        assert_eq!(call.url.as_str(), "https://acme.my.salesforce.com/services/oauth2/token");
+        let mut pairs =
+            vec![("grant_type", "refresh_token"), ("refresh_token", "5Aep"), ("client_id", "3MVG9.key")];
+        pairs.extend(expected);
+        let pairs: Vec<_> = pairs.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
+        assert_eq!(exposed(&call.form), pairs);
+    }
+    assert!(refresh("https://login.salesforce.com", None, Some("5Aep")).call(NOW).is_ok());
+}
+
+#[test]
+fn without_a_refresh_token_the_org_is_not_connected() {
+    let login = refresh("https://login.salesforce.com", None, None);
+    let error = login.call(NOW).unwrap_err();
+    assert_eq!((&error, error.class()), (&LoginError::NotConnected, LoginClass::Reauthorise));
+    assert!(error.is_permanent() && error.hint().unwrap().contains("orgs invite"));
+    let connected = login.with_refresh_token("5Aep".into());
+    assert!(connected.refresh_token().is_some() && connected.call(NOW).is_ok() && connected != login);
+    let other = jwt("https://login.salesforce.com", PKCS8, None);
+    assert_eq!(other.with_refresh_token("5Aep".into()), other);
+}
+
+#[test]
+fn a_refresh_token_and_its_scope_are_told_if_they_are_there() {
+    let login = refresh("https://login.salesforce.com", None, Some("5Aep.old"));
+    let id = "https://login.salesforce.com/id/00Dx0000000BV7z/005x00000012Q9P";
+    let bare = login.token(&answer("https://acme.my.salesforce.com", id)).unwrap();
+    assert!(bare.refresh_token.is_none() && bare.scope.is_none());
+    let body = format!(
+        r#"{{"access_token":"t","refresh_token":"5Aep.new","scope":"api refresh_token",
+            "instance_url":"https://acme.my.salesforce.com","id":"{id}"}}"#
+    );
+    let rotated = login.token(&reply(200, body)).unwrap();
+    assert_eq!(rotated.refresh_token.as_ref().unwrap().expose_secret(), "5Aep.new");
+    assert_eq!(rotated.scope.as_deref(), Some("api refresh_token"));
+    let shown = format!("{login:?} {:?} {rotated:?}", login.call(NOW).unwrap());
+    assert!(!shown.contains("5Aep"), "{shown}");
 }
 
 #[test]
@@ -262,38 +274,14 @@ fn a_refusal_is_read_from_every_form_of_answer() {
     let mut moved = reply(301, "");
     moved.headers.push(("location".into(), "https://new.my.salesforce.com/services?secret=1".into()));
     for (reply, error) in [
-        (oauth, refused(400, "invalid_grant", "audience is invalid")),
-        (moved, refused(301, "HTTP_301", "a redirect to `new.my.salesforce.com`")),
+        (oauth, refused(Grant::Assertion, 400, "invalid_grant", "audience is invalid")),
+        (moved, refused(Grant::Assertion, 301, "HTTP_301", "a redirect to `new.my.salesforce.com`")),
         (
             reply(503, "<html><title>Down</title>"),
-            refused(503, "HTTP_503", "a page instead of an answer: Down"),
+            refused(Grant::Assertion, 503, "HTTP_503", "a page instead of an answer: Down"),
         ),
-        (reply(403, "Restricted_IP"), refused(403, "Restricted_IP", "")),
+        (reply(403, "Restricted_IP"), refused(Grant::Assertion, 403, "Restricted_IP", "")),
     ] {
         assert_eq!(login.token(&reply).unwrap_err(), error);
-    }
-}
-
-#[test]
-fn an_app_that_is_missing_or_blocked_is_not_blamed_on_id_and_secret() {
-    for (code, description, hint) in [
-        (
-            "app_not_found",
-            "External client app is not installed in this org",
-            "Install the external client app",
-        ),
-        ("OAUTH_EC_APP_NOT_FOUND", "", "Install the external client app"),
-        (
-            "invalid_client",
-            "external client app is NOT INSTALLED in this org",
-            "Install the external client app",
-        ),
-        ("invalid_grant", "user hasn't approved this consumer", "install it in this org first"),
-        ("OAUTH_APP_BLOCKED", "", "Unblock"),
-        ("invalid_request", "this app is blocked by admin", "unblock it"),
-        ("invalid_client", "invalid client credentials", "Check `client_id`"),
-    ] {
-        let told = refused(400, code, description).hint().unwrap_or_default();
-        assert!(told.contains(hint), "{code} {description}: {told}");
     }
 }

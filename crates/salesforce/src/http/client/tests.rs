@@ -9,6 +9,7 @@ use tokio::{
 use super::*;
 use crate::{
     bulk::job,
+    limits::ASSERTION_SECS,
     oauth::{Flow, refusal::LoginClass},
     rest::{limits, query, versions},
 };
@@ -57,6 +58,8 @@ fn token(url: &str) -> Token {
         instance_url: Url::parse(url).unwrap(),
         org_id: "00Dx0000000BV7zEAG".into(),
         user_id: "005x00000012Q9PAAU".into(),
+        refresh_token: None,
+        scope: None,
     }
 }
 
@@ -255,7 +258,7 @@ async fn a_message_goes_to_cometd_and_all_cookies_come_back() {
 
 fn credentials(url: &str) -> Login {
     let flow = Flow::ClientCredentials { client_id: "key".into(), client_secret: "a&b=c".into() };
-    Login { login_url: Url::parse(url).unwrap(), flow }
+    Login { login_url: Url::parse(url).unwrap(), flow, instance_hosts: Vec::new() }
 }
 
 #[tokio::test]
@@ -280,18 +283,69 @@ async fn a_refused_audience_is_changed_once() {
     let refusal = r#"{"error":"invalid_grant","error_description":"audience is invalid"}"#;
     let refusal = || answer("400 Bad Request", "", refusal);
     let (url, task) = server(vec![refusal(), refusal()]).await;
+    let error = HttpClient::new().unwrap().login(&by_jwt(&url), 0).await.unwrap_err();
+    assert_eq!(error.class(), LoginClass::Audience);
+    let requests = task.await.unwrap();
+    assert_eq!(requests.len(), 2);
+    assert_ne!(requests[0], requests[1]);
+}
+
+#[tokio::test]
+async fn an_assertion_called_invalid_is_signed_anew_by_the_orgs_clock_once() {
+    let refusal = r#"{"error":"invalid_grant","error_description":"invalid assertion"}"#;
+    let headers = "date: Sun, 29 Nov 2026 12:00:00 GMT\r\n";
+    let refusal = || answer("400 Bad Request", headers, refusal);
+    let (url, task) = server(vec![refusal(), refusal()]).await;
+    let error = HttpClient::new().unwrap().login(&by_jwt(&url), 1_000).await.unwrap_err();
+    assert!(error.class() == LoginClass::Resign && error.is_permanent(), "{error}");
+    let requests = task.await.unwrap();
+    let expirations: Vec<i64> = requests.iter().map(|request| expiration(request)).collect();
+    assert_eq!(expirations, [1_000 + ASSERTION_SECS, 1_795_953_600 + ASSERTION_SECS]);
+}
+
+/// `exp` of the assertion in a request.
+fn expiration(request: &str) -> i64 {
+    let assertion = request.rsplit_once("assertion=").unwrap().1;
+    let claims = jsonwebtoken::dangerous::insecure_decode::<serde_json::Value>(assertion).unwrap().claims;
+    claims["exp"].as_i64().unwrap()
+}
+
+/// The new refresh token must reach the caller even though the answer's host is one that no token is sent to.
+#[tokio::test]
+async fn a_rotated_refresh_token_is_told_with_an_answer_that_is_refused() {
+    let body = r#"{"access_token":"t","refresh_token":"5Aep.new","instance_url":"https://elsewhere.example",
+        "id":"https://x/id/00Dx0000000BV7z/005x00000012Q9P"}"#;
+    let refusal = r#"{"error":"invalid_grant","refresh_token":"5Aep.none"}"#;
+    let answers = vec![answer("200 OK", "", body), answer("400 Bad Request", "", refusal)];
+    let (url, task) = server(answers).await;
+    let flow = Flow::RefreshToken {
+        client_id: "key".into(),
+        client_secret: None,
+        refresh_token: Some("5Aep!old=".into()),
+    };
+    let login = Login { login_url: Url::parse(&url).unwrap(), flow, instance_hosts: Vec::new() };
+    let client = HttpClient::new().unwrap();
+    let reply = client.log_in(&login, 0).await;
+    assert!(matches!(reply.token, Err(LoginError::Instance { .. })), "{reply:?}");
+    assert_eq!(reply.refresh_token.unwrap().expose_secret(), "5Aep.new");
+    let refused = client.log_in(&login, 0).await;
+    assert_eq!(refused.token.unwrap_err().class(), LoginClass::Reauthorise);
+    assert!(refused.refresh_token.is_none());
+    let request = task.await.unwrap().remove(0);
+    assert!(
+        request.ends_with("\r\n\r\ngrant_type=refresh_token&refresh_token=5Aep%21old%3D&client_id=key"),
+        "{request}"
+    );
+}
+
+fn by_jwt(url: &str) -> Login {
     let flow = Flow::Jwt {
         client_id: "key".into(),
         username: "u@x.example".into(),
         key_pem: crate::oauth::tests::PKCS8.into(),
         audience: None,
     };
-    let login = Login { login_url: Url::parse(&url).unwrap(), flow };
-    let error = HttpClient::new().unwrap().login(&login, 0).await.unwrap_err();
-    assert_eq!(error.class(), LoginClass::Settings);
-    let requests = task.await.unwrap();
-    assert_eq!(requests.len(), 2);
-    assert_ne!(requests[0], requests[1]);
+    Login { login_url: Url::parse(url).unwrap(), flow, instance_hosts: Vec::new() }
 }
 
 #[test]
