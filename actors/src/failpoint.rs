@@ -54,6 +54,12 @@ pub(crate) enum Point {
     BeforeC,
     /// The changes' end is recorded.
     AfterC,
+    /// A token request is about to be made, and that is stored.
+    BeforeExchange,
+    /// A token request is answered, and that is not stored.
+    BeforeGrant,
+    /// What a token request was answered is stored.
+    AfterGrant,
     /// A message that carries requests.
     Arrived,
     /// A message that carries changes.
@@ -82,6 +88,9 @@ const NAMES: &[(&str, Point)] = &[
     ("after-close", Point::AfterClose),
     ("before-c", Point::BeforeC),
     ("after-c", Point::AfterC),
+    ("before-exchange", Point::BeforeExchange),
+    ("before-grant", Point::BeforeGrant),
+    ("after-grant", Point::AfterGrant),
     ("arrived", Point::Arrived),
     ("decided", Point::Decided),
 ];

@@ -15,16 +15,17 @@
 //! Layers, from the bottom; none imports upward or sideways (`tests/tidy` holds it):
 //!
 //! 1. leaves beside this file: clock, retry, failpoint, settings, contract, queue entries, audit trail, fingerprint, priority, problem,
-//!    receipt, severity
+//!    receipt, sealing, severity
 //! 2. `runtime/`: how actors run, whatever they do
 //! 3. `vendor/`: the vendor's look-up API and webhook
 //! 4. `org/`: what the parts of one org share, and the messages between them; `org/api/`: the one way to its API
 //! 5. `capture/`, `decide/`, `deliver/`: the flow
 //! 6. `supervise/`: who runs
-//! 7. beside this file again: service, forecast, dead letters, explain, doctor, check
+//! 7. beside this file again: service, forecast, dead letters, explain, doctor, check, key rotation
 
 pub mod clock;
 pub mod contract;
+pub mod sealing;
 pub mod settings;
 
 mod audit_trail;
@@ -38,6 +39,7 @@ mod explain;
 mod failpoint;
 mod fingerprint;
 mod forecast;
+mod key_rotation;
 mod org;
 mod priority;
 mod problem;
@@ -62,6 +64,7 @@ pub use doctor::{Finding, PermissionSet, Report, Topic, doctor};
 pub use explain::{Chapter, Fate, Story};
 pub use failpoint::{Failpoints, NoFailpoint};
 pub use forecast::Forecast;
+pub use key_rotation::{KeyRotation, RotationError, rotate_vault_key};
 pub use org::api::gate::{BudgetView, BudgetWait};
 pub use org::{
     desired::DesiredState,

@@ -14,6 +14,7 @@ use actix::Addr;
 use actix_rt::{Arbiter, ArbiterHandle};
 use orgpipe_salesforce::{failure::CallError, http::HttpClient, rest::query, soql::Select};
 use orgpipe_store::{Counts, Durability, Options, Reads, Room, Store, StoreError, UnixMs};
+use secrecy::SecretString;
 use serde::Serialize;
 use tokio::sync::{Mutex, Semaphore, watch};
 
@@ -30,6 +31,7 @@ use crate::{
         api::gate::BudgetView,
         context::OrgContext,
         desired::DesiredState,
+        grant_store::Grants,
         status::{Examined, OrgStatus, Warning},
     },
     priority::Priority,
@@ -38,7 +40,8 @@ use crate::{
         spawn::{Exit, spawn_root},
         watchdog::{ThreadStatus, Watchdog},
     },
-    settings::Settings,
+    sealing::key_file::{self, KeyFileError},
+    settings::{Settings, VaultKey},
     supervise::{
         directory::Directory,
         org_actor::{OrgActor, OrgCommand, Replay, ReplayError},
@@ -58,6 +61,9 @@ pub enum StartError {
     /// The data directory.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The key that seals secrets at rest.
+    #[error(transparent)]
+    VaultKey(#[from] KeyFileError),
     /// The thread that watches the others.
     #[error("the watchdog cannot be started: {0}")]
     Watchdog(#[source] std::io::Error),
@@ -74,6 +80,7 @@ impl StartError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Store(error) => error.hint(),
+            Self::VaultKey(error) => Some(error.hint().to_owned()),
             Self::Watchdog(_) => Some("Look at this machine's limit of threads.".to_owned()),
             Self::Http(_) | Self::Source(_) => Some("Look at this machine's TLS certificates.".to_owned()),
         }
@@ -190,10 +197,15 @@ impl Service {
             free_bytes_min: settings.free_bytes_min,
         };
         let store = Store::open(&settings.data_dir, options)?;
+        let grants = Grants::new(match &settings.vault_key {
+            VaultKey::Given(key) => key.clone(),
+            VaultKey::File(path) => key_file::read_or_make(path)?,
+        });
         let http = HttpClient::new()?;
         let shared = Arc::new(Shared::new(&settings, clock)?);
         let (memory, queue_max) = (MemoryBudget::default(), settings.queue_max);
-        let common = Common { store: store.clone(), http: http.clone(), shared, memory, queue_max, clock };
+        let common =
+            Common { store: store.clone(), http: http.clone(), shared, memory, queue_max, grants, clock };
         let directory = Arc::new(Directory::default());
         for org in &settings.orgs {
             directory.put(common.context(org, Arc::default(), settings.failpoints.clone()));
@@ -373,6 +385,12 @@ impl Service {
     /// Stops every part of an org, after the steps under way, and starts it afresh.
     pub async fn restart(&self, id: &str) -> Result<(), OrgError> {
         self.command(id, true, OrgCommand::Restart).await
+    }
+
+    /// The customer has granted this refresh token: the org works with it from now on.
+    pub async fn connect(&self, id: &str, refresh_token: &SecretString) -> Result<(), OrgError> {
+        self.known(id)?.api.connect(refresh_token).await?;
+        self.restart(id).await
     }
 
     /// Sets where a channel's events go on; the channel need not be named where there is only one.

@@ -9,13 +9,15 @@ use orgpipe_reconcile::{EventFields, Mapping, lookup::RECORDS_MAX, route::Strate
 use orgpipe_salesforce::oauth::Login;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::failpoint::Failpoints;
+use crate::{failpoint::Failpoints, sealing::SealingKey};
 
 /// Everything the service needs to start.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Directory of the durable store; one process owns it.
     pub data_dir: PathBuf,
+    /// The key that seals secrets in it.
+    pub vault_key: VaultKey,
     /// True: a commit also survives a power cut (`fdatasync`). False: a killed process only.
     pub durable_against_power_loss: bool,
     /// Bytes of page cache the store may keep.
@@ -36,6 +38,15 @@ pub struct Settings {
     pub orgs: Vec<Arc<OrgSettings>>,
     /// Where tests let it fail; empty in earnest.
     pub failpoints: Failpoints,
+}
+
+/// Where the key that seals secrets at rest comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VaultKey {
+    /// From the environment.
+    Given(SealingKey),
+    /// From this file, which is made if it is not there.
+    File(PathBuf),
 }
 
 /// The vendor's look-up API (`config/openapi.json`).

@@ -12,5 +12,6 @@ mod jobs;
 mod org;
 mod refresh;
 mod scene;
+mod vault;
 mod vendor;
 mod writer;

@@ -10,12 +10,13 @@ mod login;
 mod package;
 mod sync;
 mod value;
+mod vault;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use orgpipe_actors::{
     Failpoints,
-    settings::{Limits, OrgSettings, Settings, SourceSettings, WebhookSettings},
+    settings::{Limits, OrgSettings, Settings, SourceSettings, VaultKey, WebhookSettings},
 };
 use orgpipe_reconcile::route::Strategy;
 use secrecy::{ExposeSecret, SecretString};
@@ -69,7 +70,7 @@ pub(super) fn config(
     environment: &Environment,
     report: &mut Report<'_>,
 ) -> Option<Config> {
-    let service = service(tables.service.as_ref(), folder, report);
+    let service = service(tables.service.as_ref(), folder, environment, report);
     let source = source(tables.source.as_ref(), environment, report);
     let webhook = match &tables.webhook {
         Some(table) => webhook(table, environment, report).map(Some),
@@ -90,6 +91,7 @@ pub(super) fn config(
         hosts: service.hosts,
         settings: Settings {
             data_dir: service.data_dir,
+            vault_key: service.vault_key,
             durable_against_power_loss: service.durable_against_power_loss,
             cache_bytes: service.cache_bytes,
             ledger_days: service.ledger_days,
@@ -113,6 +115,7 @@ fn namespaces(defaults: Option<&OrgBasicsTable<'_>>, orgs: &[OrgTable<'_>]) -> V
 
 struct Service {
     data_dir: std::path::PathBuf,
+    vault_key: VaultKey,
     listen: SocketAddr,
     hosts: Vec<String>,
     durable_against_power_loss: bool,
@@ -123,7 +126,12 @@ struct Service {
     refreshes_max: usize,
 }
 
-fn service(table: Option<&ServiceTable<'_>>, folder: &Path, report: &mut Report<'_>) -> Option<Service> {
+fn service(
+    table: Option<&ServiceTable<'_>>,
+    folder: &Path,
+    environment: &Environment,
+    report: &mut Report<'_>,
+) -> Option<Service> {
     let data_dir = table.and_then(|table| table.data_dir.as_ref());
     if let (Some(table), Some(written)) = (table, data_dir)
         && written.value.trim().is_empty()
@@ -150,8 +158,11 @@ fn service(table: Option<&ServiceTable<'_>>, folder: &Path, report: &mut Report<
     let number = |written: Option<&Option<Written<u32>>>, default: u32| {
         written.and_then(Option::as_ref).map_or(default, |written| written.value)
     };
+    let data_dir = folder.join(data_dir.map_or("data", |written| written.value.as_str()));
+    let vault_key = vault::vault_key(table, &data_dir, folder, environment, report);
     Some(Service {
-        data_dir: folder.join(data_dir.map_or("data", |written| written.value.as_str())),
+        data_dir,
+        vault_key: vault_key?,
         listen: listen(table, report)?,
         hosts: hosts(table, report)?,
         durable_against_power_loss: durable?,

@@ -48,6 +48,8 @@ const SERVICE: Keys = (
     "service",
     &[
         "data_dir",
+        "vault_key_env",
+        "vault_key_file",
         "listen",
         "listen_beyond_loopback",
         "hosts",
@@ -134,6 +136,8 @@ pub(super) struct Tables<'t> {
 pub(super) struct ServiceTable<'t> {
     pub(super) section: Section<'t>,
     pub(super) data_dir: Option<Written<String>>,
+    pub(super) vault_key_env: Option<Written<String>>,
+    pub(super) vault_key_file: Option<Written<String>>,
     pub(super) listen: Option<Written<String>>,
     pub(super) listen_beyond_loopback: Option<Written<bool>>,
     pub(super) hosts: Option<Vec<Written<String>>>,
@@ -287,6 +291,8 @@ fn service<'t>(section: Section<'t>, report: &mut Report<'_>) -> ServiceTable<'t
     section.allow(SERVICE.1, nothing, report);
     ServiceTable {
         data_dir: section.text(report, "data_dir"),
+        vault_key_env: section.text(report, "vault_key_env"),
+        vault_key_file: section.text(report, "vault_key_file"),
         listen: section.text(report, "listen"),
         listen_beyond_loopback: section.flag(report, "listen_beyond_loopback"),
         hosts: section.texts(report, "hosts"),

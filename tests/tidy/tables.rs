@@ -58,6 +58,7 @@ const ACTORS: &[Layer] = &[
             "queue_entry",
             "receipt",
             "retry",
+            "sealing",
             "settings",
             "severity",
         ],
@@ -80,7 +81,11 @@ const ACTORS: &[Layer] = &[
         &["supervise"],
         &["leaves", "runtime", "vendor", "org", "org/api", "org as a whole", "capture", "decide", "deliver"],
     ),
-    layer("top", &["check", "dead_letters", "doctor", "explain", "forecast", "lib", "service"], &[ANY]),
+    layer(
+        "top",
+        &["check", "dead_letters", "doctor", "explain", "forecast", "key_rotation", "lib", "service"],
+        &[ANY],
+    ),
 ];
 
 const BELOW_THE_FLOW: &[&str] = &["leaves", "runtime", "vendor", "org", "org/api", "org as a whole"];

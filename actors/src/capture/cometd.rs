@@ -34,7 +34,7 @@ use super::{
 use crate::{
     failpoint::Point,
     org::{
-        api::{client, transport::Post},
+        api::{transport::Post, vault},
         context::OrgContext,
         messages::{OrgLink, Wakeup},
         step_error::StepError,
@@ -57,7 +57,7 @@ pub(crate) struct CometdActor {
     org: Arc<OrgContext>,
     /// `None` only until the positions are read, and while a step is computed.
     session: Option<Session>,
-    login: Option<client::Session>,
+    login: Option<vault::Session>,
     link: OrgLink,
     /// Channels that deliver.
     delivering: BTreeSet<String>,
@@ -233,10 +233,11 @@ impl CometdActor {
                     Input::TokenReady
                 }
                 Err(error) => {
-                    let permanent = matches!(
-                        &error,
-                        StepError::Call(CallError::Login(error)) if error.is_permanent()
-                    );
+                    let permanent = match &error {
+                        StepError::Call(CallError::Login(error)) => error.is_permanent(),
+                        StepError::NoGrant(_) => true,
+                        _ => false,
+                    };
                     Input::TokenFailed { permanent }
                 }
             };

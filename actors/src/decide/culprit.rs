@@ -26,6 +26,8 @@ pub(super) fn may_be_one_records(error: &StepError) -> bool {
         | StepError::Store(_)
         | StepError::WaitingForQuota { .. }
         | StepError::OtherOrg
+        | StepError::NoGrant(_)
+        | StepError::TokenRefused
         | StepError::VersionGone { .. }
         | StepError::ShuttingDown
         | StepError::Unfit { .. }

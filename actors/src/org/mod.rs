@@ -9,6 +9,8 @@ pub(crate) mod api;
 pub(crate) mod context;
 pub(crate) mod describe;
 pub(crate) mod desired;
+pub(crate) mod grant;
+pub(crate) mod grant_store;
 pub(crate) mod identity;
 pub(crate) mod memory;
 pub(crate) mod messages;

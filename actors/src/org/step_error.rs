@@ -13,7 +13,11 @@ use orgpipe_salesforce::{
 };
 use orgpipe_store::{StoreError, UnixMs};
 
-use crate::{problem::Hint, vendor::lookup::LookupError};
+use super::grant_store::GrantError;
+use crate::{
+    problem::{Hint, Problem},
+    vendor::lookup::LookupError,
+};
 
 /// Why a call is held back, to leave calls for the customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,6 +71,12 @@ pub(crate) enum StepError {
         /// Those that the org lists, oldest first.
         served: Vec<String>,
     },
+    /// Only the customer can give another login.
+    #[error("{}", .0.reason)]
+    NoGrant(Problem),
+    /// The login works, and no call is let in with what it gives.
+    #[error("the login works, and the org refuses every call with the token that it gives")]
+    TokenRefused,
     /// The org's actors are ending.
     #[error("the org's connection is shutting down")]
     ShuttingDown,
@@ -97,6 +107,18 @@ impl From<LoginError> for StepError {
     }
 }
 
+impl From<GrantError> for StepError {
+    fn from(error: GrantError) -> Self {
+        match error {
+            GrantError::Store(error) => error.into(),
+            GrantError::Sealed(_) => {
+                let hint = "Put the vault key back that this data directory was used with.";
+                Self::NoGrant(Problem::new(error.to_string(), hint))
+            }
+        }
+    }
+}
+
 impl From<ApiError> for StepError {
     fn from(error: ApiError) -> Self {
         Self::Call(error.into())
@@ -110,6 +132,7 @@ impl StepError {
             Self::Call(error) => Some(error.class()),
             Self::WaitingForQuota { .. } => Some(ErrorClass::DailyLimit),
             Self::VersionGone { .. } => Some(ErrorClass::Org),
+            Self::NoGrant(_) | Self::TokenRefused => Some(ErrorClass::Auth),
             Self::OtherOrg | Self::ShuttingDown => Some(ErrorClass::Transient),
             Self::Store(_) | Self::Lookup(_) | Self::Unfit { .. } | Self::Unusable { .. } => None,
         }
@@ -153,6 +176,12 @@ impl Hint for StepError {
                  what waits is kept until then.",
                 served.last().map_or("none", String::as_str)
             )),
+            Self::NoGrant(problem) => problem.hint.clone(),
+            Self::TokenRefused => Some(
+                "Look at the running user's rights (API Enabled) and at the org's session settings (Setup, Session \
+                 Settings: sessions locked to an address or a domain). It is tried again by itself, more and more seldom."
+                    .to_owned(),
+            ),
             Self::OtherOrg | Self::ShuttingDown => None,
             Self::Lookup(error) => Some(error.hint().to_owned()),
             Self::Unfit { unfit, .. } => Some(unfit.hint()),

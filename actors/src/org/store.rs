@@ -62,6 +62,8 @@ pub(crate) enum Position<'a> {
     BulkOpening,
     /// Key of the hashes in the ledger and in fingerprints.
     HashKey,
+    /// What the customer has granted, sealed.
+    Grant,
 }
 
 /// A position and its new value, as a commit takes it.
@@ -89,6 +91,7 @@ impl Position<'_> {
             Self::ApiCalls => "api-calls",
             Self::BulkOpening => "bulk-opening",
             Self::HashKey => "hash-key",
+            Self::Grant => "grant",
         };
         name.to_owned()
     }
@@ -160,6 +163,11 @@ impl OrgStore {
     pub(crate) async fn new_hash_key(&self) -> Moved {
         *self.hasher.lock().await = None;
         Position::HashKey.bytes(audit_trail::new_key())
+    }
+
+    /// The org's name.
+    pub(crate) fn org(&self) -> &str {
+        &self.org
     }
 
     /// How often the store was read, over all orgs.

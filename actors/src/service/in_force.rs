@@ -12,8 +12,8 @@ use crate::{
     clock::Clock,
     failpoint::Failpoints,
     org::{
-        api::client::OrgApi, context::OrgContext, memory::MemoryBudget, schemas::Schemas, status::Board,
-        store::OrgStore,
+        api::client::OrgApi, context::OrgContext, grant_store::Grants, memory::MemoryBudget,
+        schemas::Schemas, status::Board, store::OrgStore,
     },
     settings::{OrgSettings, Settings},
     vendor::shared::Shared,
@@ -34,6 +34,7 @@ pub(super) struct Common {
     pub(super) shared: Arc<Shared>,
     pub(super) memory: MemoryBudget,
     pub(super) queue_max: u64,
+    pub(super) grants: Grants,
     pub(super) clock: Clock,
 }
 
@@ -46,8 +47,9 @@ impl Common {
         failpoints: Failpoints,
     ) -> Arc<OrgContext> {
         let store = OrgStore::new(self.store.clone(), &org.id);
-        let (http, kept) = (Arc::new(self.http.clone()), Some(store.clone()));
-        let api = OrgApi::new(Arc::clone(org), http, Arc::clone(&board), kept, self.clock);
+        let grants = self.grants.of(store.clone(), failpoints.clone());
+        let http = Arc::new(self.http.clone());
+        let api = OrgApi::new(Arc::clone(org), http, Arc::clone(&board), Some(grants), self.clock);
         Arc::new(OrgContext {
             settings: Arc::clone(org),
             store,

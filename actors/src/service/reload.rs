@@ -52,6 +52,7 @@ impl Service {
         let needs_restart = needs_restart(old, &settings);
         let settings = Settings {
             data_dir: old.data_dir.clone(),
+            vault_key: old.vault_key.clone(),
             durable_against_power_loss: old.durable_against_power_loss,
             cache_bytes: old.cache_bytes,
             ledger_days: old.ledger_days,
@@ -112,6 +113,7 @@ impl Service {
 fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
     let keys = [
         ("service.data_dir", old.data_dir != new.data_dir),
+        ("service.vault_key_file", old.vault_key != new.vault_key),
         ("service.durability", old.durable_against_power_loss != new.durable_against_power_loss),
         ("service.cache_mb", old.cache_bytes != new.cache_bytes),
         ("service.ledger_days", old.ledger_days != new.ledger_days),

@@ -50,6 +50,8 @@ const PARTS: [Part; 4] = [Part::Stream, Part::Refresh, Part::Ingest, Part::Write
 /// How often a drain looks whether nothing is open any more.
 const DRAIN_LOOK: Duration = Duration::from_millis(250);
 
+/// How often it is looked whether a customer's grant has to be used so that it does not end.
+const HEARTBEAT_LOOK: Duration = Duration::from_hours(1);
 /// How long after a failed try it is stored again which org it is.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -207,7 +209,12 @@ impl OrgActor {
                 self.phase = Phase::Recording;
                 self.record_org_change(org_id, context);
             }
-            Phase::Stopping if !any => context.stop(),
+            Phase::Stopping if !any => {
+                // A token request under way is ended first: its answer may be the only way back into the org.
+                let org = Arc::clone(&self.org);
+                let rest = async move { org.api.rest().await };
+                context.spawn(rest.into_actor(self).map(|(), _, context| context.stop()));
+            }
             Phase::Following
             | Phase::Repositioning { .. }
             | Phase::OrgChanged(_)
@@ -315,6 +322,30 @@ impl OrgActor {
             life.state = ChildState::Down;
             self.align(context);
         }
+    }
+
+    /// Also while the org is paused.
+    fn use_grant(&mut self, context: &mut Context<Self>) {
+        let org = Arc::clone(&self.org);
+        let heartbeat = async move {
+            if let Err(error) = org.api.heartbeat().await {
+                tracing::warn!(org = org.id(), "the customer's grant could not be used: {error}");
+            }
+        };
+        context.spawn(heartbeat.into_actor(self).map(|(), _, context| {
+            context.run_later(HEARTBEAT_LOOK, Self::use_grant);
+        }));
+    }
+
+    /// What stood in the way of a login is mended, as an operator says.
+    fn forgive_login(&self, context: &mut Context<Self>) {
+        let org = Arc::clone(&self.org);
+        let forgive = async move {
+            if let Err(error) = org.api.forgive().await {
+                tracing::error!(org = org.id(), "the login was not freed: {error}");
+            }
+        };
+        context.spawn(forgive.into_actor(self));
     }
 
     /// What waits or is parked can be started again at once.
@@ -427,6 +458,7 @@ impl Actor for OrgActor {
 
     fn started(&mut self, context: &mut Self::Context) {
         self.watch_for_another_org(context);
+        self.use_grant(context);
         let org = Arc::clone(&self.org);
         let read = async move { org.store.json(Position::DesiredState).await };
         // Until then no message is handled.
@@ -515,9 +547,15 @@ impl Handler<OrgCommand> for OrgActor {
         Box::pin(store.into_actor(self).map(move |result, actor, context| {
             result?;
             match command {
-                OrgCommand::DesiredState(desired) => actor.follow(desired, context),
+                OrgCommand::DesiredState(desired) => {
+                    if desired == DesiredState::Run {
+                        actor.forgive_login(context);
+                    }
+                    actor.follow(desired, context);
+                }
                 OrgCommand::Refresh { .. } => actor.wake(Part::Refresh),
                 OrgCommand::Restart => {
+                    actor.forgive_login(context);
                     actor.forgive();
                     for life in actor.parts.values_mut() {
                         life.state = match std::mem::replace(&mut life.state, ChildState::Down) {

@@ -15,9 +15,10 @@ use orgpipe_salesforce::{
     cometd::{Answer, Failure},
     failure::CallError,
     limits::ApiUsage,
-    oauth::{Login, Token},
+    oauth::{Login, Token, error::LoginError, refusal::Grant},
 };
 use orgpipe_store::UnixMs;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -63,8 +64,50 @@ struct State {
     unaskable: BTreeSet<String>,
     /// Values that make a query's answer unreadable.
     garbled: BTreeSet<String>,
+    tokens: FakeTokens,
     /// What was asked, in order.
     asked: Vec<Asked>,
+}
+
+/// Its token endpoint.
+#[derive(Debug, Default)]
+pub(super) struct FakeTokens {
+    /// How long a token request takes.
+    pub(super) takes: Duration,
+    /// The refresh token that it takes, if the org was connected.
+    pub(super) takes_token: String,
+    /// Each exchange gives another refresh token.
+    pub(super) rotates: bool,
+    /// Answers are lost on their way back.
+    pub(super) loses_answers: bool,
+    /// No call is let in with any token.
+    pub(super) lets_nobody_in: bool,
+    /// Requests it has had.
+    pub(super) requests: usize,
+}
+
+impl FakeTokens {
+    /// The refresh token to use next, if there is another one.
+    fn exchange(&mut self, refresh_token: Option<&SecretString>) -> Result<Option<SecretString>, LoginError> {
+        self.requests += 1;
+        let Some(token) = refresh_token else { return Ok(None) };
+        if token.expose_secret() != self.takes_token {
+            return Err(LoginError::Refused {
+                status: 400,
+                grant: Grant::Refresh,
+                code: "invalid_grant".to_owned(),
+                description: "expired access/refresh token".to_owned(),
+            });
+        }
+        if self.rotates {
+            self.takes_token = format!("token {}", self.requests);
+        }
+        if self.loses_answers {
+            let (host, text) = ("acme.my.salesforce.com".to_owned(), "connection reset".to_owned());
+            return Err(LoginError::Transport { host, text, sent: true });
+        }
+        Ok(self.rotates.then(|| SecretString::from(self.takes_token.as_str())))
+    }
 }
 
 #[derive(Debug)]
@@ -131,6 +174,11 @@ impl FakeOrg {
     /// From now on writes of at least so many records are done, and answered too late.
     pub(super) fn answers_late_from(&self, records: usize) {
         self.lock().silent_from = Some(records);
+    }
+
+    /// Its token endpoint.
+    pub(super) fn tokens<T>(&self, what: impl FnOnce(&mut FakeTokens) -> T) -> T {
+        what(&mut self.lock().tokens)
     }
 
     /// What is known of its Bulk jobs.
@@ -240,6 +288,11 @@ impl State {
             if keys.is_empty() || keys.iter().any(names) {
                 return Ok((*status, Bytes::from_static(b"<html><title>No</title></html>"), false));
             }
+        }
+        if self.tokens.lets_nobody_in {
+            let refusal =
+                json!([{ "message": "Session expired or invalid", "errorCode": "INVALID_SESSION_ID" }]);
+            return Ok((401, Bytes::from(refusal.to_string()), false));
         }
         if let Some(AboutJobs { status, body, written }) = self.jobs.answer(call) {
             for key in written {
@@ -415,17 +468,29 @@ fn describe(path: &str) -> Value {
 }
 
 impl Transport for FakeOrg {
-    fn login<'a>(&'a self, _: &'a Login, _: i64) -> LocalBoxFuture<'a, LoginAnswer> {
-        let token = Token {
-            access_token: "token".to_owned().into(),
-            instance_url: "https://acme.my.salesforce.com".parse().expect("a URL"),
-            org_id: "00D000000000001EAA".to_owned(),
-            user_id: "005000000000001AAA".to_owned(),
-            refresh_token: None,
-            scope: None,
-        };
-        let date = self.date();
-        async move { LoginAnswer { token: Ok(token), date } }.boxed_local()
+    fn login<'a>(&'a self, login: &'a Login, _: i64) -> LocalBoxFuture<'a, LoginAnswer> {
+        async move {
+            // What was asked for is done there, whether the answer arrives or not.
+            let exchanged = self.lock().tokens.exchange(login.refresh_token());
+            let takes = self.lock().tokens.takes;
+            tokio::time::sleep(takes).await;
+            let date = self.date();
+            match exchanged {
+                Ok(refresh_token) => {
+                    let token = Token {
+                        access_token: "token".to_owned().into(),
+                        instance_url: "https://acme.my.salesforce.com".parse().expect("a URL"),
+                        org_id: "00D000000000001EAA".to_owned(),
+                        user_id: "005000000000001AAA".to_owned(),
+                        refresh_token: refresh_token.clone(),
+                        scope: None,
+                    };
+                    LoginAnswer { token: Ok(token), refresh_token, date }
+                }
+                Err(error) => LoginAnswer { token: Err(error), refresh_token: None, date },
+            }
+        }
+        .boxed_local()
     }
 
     fn send<'a>(

@@ -16,12 +16,14 @@ use crate::{
     org::{
         api::client::OrgApi,
         context::OrgContext,
+        grant_store::Grants,
         memory::MemoryBudget,
         messages::{Arrived, Decided, Delivery, OrgLink, Wakeup},
         schemas::Schemas,
         status::Board,
         store::OrgStore,
     },
+    sealing,
     settings::{OrgSettings, SourceSettings, tests::org},
     vendor::{
         lookup::LookupClient,
@@ -77,8 +79,8 @@ impl Scene {
         let (org, vendor) = (Arc::new(FakeOrg::default()), Arc::new(FakeVendor::default()));
         let board = Arc::new(Board::default());
         let transport = Arc::clone(&org);
-        let api =
-            OrgApi::new(Arc::clone(&settings), transport, Arc::clone(&board), Some(store.clone()), clock);
+        let grants = Grants::new(sealing::tests::key()).of(store.clone(), failpoints.clone());
+        let api = OrgApi::new(Arc::clone(&settings), transport, Arc::clone(&board), Some(grants), clock);
         let source = SourceSettings {
             url: "https://api.example.com/v1/lookup".parse().expect("a URL"),
             token: None,

@@ -11,53 +11,31 @@ use orgpipe_salesforce::{
     call::{Call, Reply},
     cometd::{Answer, Failure},
     error::{ApiError, ErrorClass, errors_in},
-    oauth::{Token, error::LoginError},
     rest::{limits, versions},
 };
-use tokio::sync::{Mutex, watch};
+use orgpipe_store::StoreError;
+use secrecy::SecretString;
+use tokio::sync::watch;
 
 use super::{
     gate::{BudgetView, Gate, Permit, Reservation, Reserved},
-    transport::{Each, LoginAnswer, Post, Transport},
+    transport::{Each, Post, Transport},
+    vault::{Session, Vault},
 };
 use crate::{
     clock::Clock,
     org::{
-        identity,
+        grant_store::GrantStore,
         org_time::OrgTime,
-        part::{Part, State},
         status::Board,
         step_error::{QuotaWait, StepError},
-        store::OrgStore,
     },
     priority::Priority,
-    problem::Problem,
-    retry::Delays,
     settings::OrgSettings,
 };
 
-/// First and longest wait after a login that may work the next time.
-const LOGIN_WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
-/// Tries at one login while another one is under way, and the shortest wait between two; the longest is twice as long.
-/// Whoever asks for the session waits for them: it is over in seconds, and a failure would be waited for longer.
-const MEETINGS: (u32, Duration) = (10, Duration::from_secs(1));
-/// After a refusal that only somebody can mend, a login is tried this seldom.
-const REFUSED_WAIT: Duration = Duration::from_mins(1);
-
-/// A login that was addressed by a clock this far off the org's is made again.
-const LATE_SECS: u64 = 60;
-
 /// How long it is believed what the org said of the API versions that it serves.
 const VERSIONS_BELIEVED: Duration = Duration::from_secs(15);
-
-/// A token and which login it came from.
-#[derive(Clone, Debug)]
-pub(crate) struct Session {
-    /// The token.
-    pub token: Token,
-    /// Counts logins.
-    pub generation: u64,
-}
 
 /// Everybody's way to one org.
 #[derive(Debug)]
@@ -65,14 +43,11 @@ pub(crate) struct OrgApi {
     settings: Arc<OrgSettings>,
     transport: Arc<dyn Transport>,
     gate: Gate,
-    store: Option<OrgStore>,
-    vault: Mutex<Vault>,
-    /// The org that the login leads to while that is another one than before: until then there is no session.
-    other_org: watch::Sender<Option<String>>,
+    vault: Arc<Vault>,
     board: Arc<Board>,
     clock: Clock,
     /// By the org's own clock, as its answers tell.
-    time: OrgTime,
+    time: Arc<OrgTime>,
     /// When the org was asked last which versions it serves (time since start), and what it said.
     versions: std::sync::Mutex<Option<(Duration, Served)>>,
 }
@@ -86,37 +61,33 @@ enum Served {
     Others(Vec<String>),
 }
 
-/// Held across a login, so that there is one at a time.
-#[derive(Debug)]
-struct Vault {
-    session: Option<Session>,
-    logins: u64,
-    /// The last login failed so; the next is not tried before then (time since start).
-    failed: Option<(LoginError, Duration)>,
-    delays: Delays,
-}
-
 impl OrgApi {
-    /// A client that logs in when it is first needed. `store`: where our calls of the day, and which org it is, are kept
-    /// over a restart.
+    /// A client that logs in when it is first needed. `grants`: where our calls of the day, which org it is and what the
+    /// customer has granted are kept over a restart.
     pub(crate) fn new(
         settings: Arc<OrgSettings>,
         transport: Arc<dyn Transport>,
         board: Arc<Board>,
-        store: Option<OrgStore>,
+        grants: Option<GrantStore>,
         clock: Clock,
     ) -> Self {
-        let gate = Gate::new(settings.limits, store.clone(), clock);
-        let delays = Delays::new(LOGIN_WAITS.0, LOGIN_WAITS.1);
-        let vault = Mutex::new(Vault { session: None, logins: 0, failed: None, delays });
-        let (other_org, time) = (watch::Sender::new(None), OrgTime::new(clock));
-        let versions = std::sync::Mutex::default();
-        Self { settings, transport, gate, store, vault, other_org, board, clock, time, versions }
+        let store = grants.as_ref().map(|grants| grants.store.clone());
+        let gate = Gate::new(settings.limits, store, clock);
+        let time = Arc::new(OrgTime::new(clock));
+        let (vault_settings, vault_transport) = (Arc::clone(&settings), Arc::clone(&transport));
+        let vault =
+            Vault::new(vault_settings, vault_transport, Arc::clone(&board), grants, clock, Arc::clone(&time));
+        let (vault, versions) = (Arc::new(vault), std::sync::Mutex::default());
+        Self { settings, transport, gate, vault, board, clock, time, versions }
     }
 
     /// Posts a message of the event subscription: these count as no API calls.
     pub(crate) async fn post_cometd(&self, session: &Session, post: Post<'_>) -> Result<Answer, Failure> {
-        self.transport.post_cometd(&session.token, &self.settings.api_version, post).await
+        let answer = self.transport.post_cometd(&session.token, &self.settings.api_version, post).await;
+        if answer.is_ok() {
+            self.vault.let_in(session.generation);
+        }
+        answer
     }
 
     /// What time it is in the org: what changed there has times of that clock.
@@ -133,90 +104,37 @@ impl OrgApi {
     ///
     /// After a failed login the same error is answered, without asking the org, until the next try is due.
     pub(crate) async fn session(&self, refused: Option<u64>) -> Result<Session, StepError> {
-        let mut vault = self.vault.lock().await;
-        if self.other_org.borrow().is_some() {
-            return Err(StepError::OtherOrg);
-        }
-        if let Some(session) = vault.session.as_ref().filter(|session| refused != Some(session.generation)) {
-            return Ok(session.clone());
-        }
-        vault.session = None;
-        if let Some((error, until)) =
-            vault.failed.as_ref().filter(|(_, until)| self.clock.monotonic() < *until)
-        {
-            tracing::trace!(org = %self.settings.id, ?until, "no login yet");
-            return Err(error.clone().into());
-        }
-        match self.login().await {
-            Ok(token) => {
-                self.look_which_org(&token).await?;
-                vault.logins += 1;
-                let session = Session { token, generation: vault.logins };
-                (vault.session, vault.failed) = (Some(session.clone()), None);
-                vault.delays.reset();
-                self.board.running(Part::Login, self.clock.now_ms());
-                tracing::info!(org = %self.settings.id, "logged in");
-                Ok(session)
-            }
-            Err(error) => {
-                let jitter = self.clock.jitter();
-                let wait = if error.is_permanent() { REFUSED_WAIT } else { vault.delays.next(jitter) };
-                vault.failed = Some((error.clone(), self.clock.monotonic() + wait));
-                let problem = Problem::from(&error);
-                tracing::warn!(org = %self.settings.id, wait_secs = wait.as_secs_f32(), "{problem}");
-                self.board.trouble(Part::Login, State::Waiting, &problem, self.clock.now_ms());
-                Err(error.into())
-            }
-        }
+        self.vault.session(refused).await
     }
 
-    /// Logs in, again and again while Salesforce says that another login of this user is under way. An assertion is good for
-    /// minutes by the org's clock: if a refusal tells that it shows another time, once more by that.
-    async fn login(&self) -> Result<Token, LoginError> {
-        let (tries, wait) = MEETINGS;
-        let mut by_secs = self.time.now_secs();
-        for _ in 1..tries {
-            match self.login_at(by_secs).await {
-                Err(error) if error.is_meeting() => {
-                    tracing::debug!(org = %self.settings.id, "{error}");
-                    tokio::time::sleep(wait.mul_f64(1.0 + self.clock.jitter())).await;
-                }
-                Err(_) if self.time.now_secs().abs_diff(by_secs) > LATE_SECS => {}
-                answer => return answer,
-            }
-            by_secs = self.time.now_secs();
-        }
-        self.login_at(by_secs).await
+    /// Uses a customer's grant that might end for want of use.
+    pub(crate) async fn heartbeat(&self) -> Result<(), StepError> {
+        self.vault.heartbeat().await
     }
 
-    async fn login_at(&self, now_secs: i64) -> Result<Token, LoginError> {
-        let asked = self.clock.monotonic();
-        let LoginAnswer { token, date } = self.transport.login(&self.settings.login, now_secs).await;
-        self.time.told(date.as_deref(), asked);
-        token
+    /// Somebody says that what stood in the way of a login is mended.
+    pub(crate) async fn forgive(&self) -> Result<(), StoreError> {
+        self.vault.forgive().await
     }
 
-    /// Nothing that was begun for one org must reach another: not even the call that is repeated after this login.
-    async fn look_which_org(&self, token: &Token) -> Result<(), StepError> {
-        let Some(store) = &self.store else { return Ok(()) };
-        let other = identity::is_other(store, &token.org_id).await?;
-        if !other {
-            return Ok(());
-        }
-        let error = StepError::OtherOrg;
-        self.board.trouble(Part::Login, State::Waiting, &Problem::from(&error), self.clock.now_ms());
-        self.other_org.send_replace(Some(token.org_id.clone()));
-        Err(error)
+    /// The customer has granted this refresh token.
+    pub(crate) async fn connect(&self, refresh_token: &SecretString) -> Result<(), StoreError> {
+        self.vault.connect(refresh_token).await
+    }
+
+    /// Waits until no token request is under way.
+    pub(crate) async fn rest(&self) {
+        self.vault.rest().await;
     }
 
     /// Tells when the login leads to another org, and to which; from then on no call is made until `reopen`.
     pub(crate) fn other_org(&self) -> watch::Receiver<Option<String>> {
-        self.other_org.subscribe()
+        self.vault.other_org()
     }
 
     /// All that was begun for the org before has ended, and which org it is now is stored.
     pub(crate) fn reopen(&self) {
-        self.other_org.send_replace(None);
+        self.vault.reopen();
     }
 
     /// The org's calls, ours, and what waits for them.
@@ -373,6 +291,9 @@ impl OrgApi {
             None => self.transport.send(token, version, call).await?,
         };
         self.time.told(reply.header("date"), asked);
+        if reply.is_success() {
+            self.vault.let_in(session.generation);
+        }
         self.board.called(reply.usage);
         if let (Some(number), Some(usage)) = (in_flight.number, reply.usage) {
             self.gate.learn(number, usage);

@@ -12,6 +12,7 @@ use orgpipe_salesforce::{
     http::{HttpClient, LoginReply},
     oauth::{Login, Token, error::LoginError},
 };
+use secrecy::SecretString;
 
 /// Takes pieces of a large answer.
 pub(crate) type Each<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), CallError>;
@@ -34,13 +35,15 @@ pub(crate) struct Post<'a> {
 pub(crate) struct LoginAnswer {
     /// What it gave.
     pub token: Result<Token, LoginError>,
+    /// The refresh token to use next, if one came with it, whatever else is wrong with the answer.
+    pub refresh_token: Option<SecretString>,
     /// Its header `Date`, if there was an answer.
     pub date: Option<String>,
 }
 
 /// The way to an org's hosts.
 pub(crate) trait Transport: Debug + Send + Sync {
-    /// Asks for a token.
+    /// Asks for a token, once.
     fn login<'a>(&'a self, login: &'a Login, now_secs: i64) -> LocalBoxFuture<'a, LoginAnswer>;
 
     /// Makes a call; an answer of any status is `Ok`.
@@ -72,8 +75,8 @@ pub(crate) trait Transport: Debug + Send + Sync {
 impl Transport for HttpClient {
     fn login<'a>(&'a self, login: &'a Login, now_secs: i64) -> LocalBoxFuture<'a, LoginAnswer> {
         async move {
-            let LoginReply { token, date, .. } = self.log_in(login, now_secs).await;
-            LoginAnswer { token, date }
+            let LoginReply { token, refresh_token, date } = self.ask_for_token(login, now_secs).await;
+            LoginAnswer { token, refresh_token, date }
         }
         .boxed_local()
     }

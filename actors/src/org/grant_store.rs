@@ -1,0 +1,147 @@
+//! Where a customer's grant is kept: sealed, beside the org's positions.
+//!
+//! Here: reading and storing it, by one at a time. Not here: what follows from an answer (`grant`), asking (`api/vault.rs`).
+//!
+//! Invariant: whoever holds a [`Held`] is the only one who can exchange the org's refresh token, and has read it after
+//! that: a copy from before may be an ended token, whose use would end the grant.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use orgpipe_store::{StoreError, UnixMs};
+use tokio::sync::OwnedMutexGuard;
+
+use super::{
+    grant::Grant,
+    store::{Moved, OrgStore, Position},
+};
+use crate::{
+    failpoint::Failpoints,
+    queue_entry::{pack, unpack},
+    sealing::SealingKey,
+};
+
+/// Why a stored grant cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GrantError {
+    /// The disk.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It does not open.
+    #[error("the stored refresh token cannot be read: {0}")]
+    Sealed(String),
+}
+
+/// What all orgs share of their grants.
+#[derive(Clone, Debug)]
+pub(crate) struct Grants {
+    key: SealingKey,
+    /// By org; an org has one for as long as the process lives, whatever becomes of its settings.
+    locks: Arc<Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>>,
+}
+
+impl Grants {
+    /// Grants sealed by this key.
+    pub(crate) fn new(key: SealingKey) -> Self {
+        Self { key, locks: Arc::default() }
+    }
+
+    /// The grant of one org.
+    pub(crate) fn of(&self, store: OrgStore, failpoints: Failpoints) -> GrantStore {
+        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = Arc::clone(locks.entry(store.org().to_owned()).or_default());
+        GrantStore { store, key: self.key.clone(), lock, failpoints }
+    }
+}
+
+/// The grant of one org, and where else things about its login are stored.
+#[derive(Clone, Debug)]
+pub(crate) struct GrantStore {
+    /// The org's store.
+    pub store: OrgStore,
+    /// Where tests let a token request fail.
+    pub failpoints: Failpoints,
+    key: SealingKey,
+    lock: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl GrantStore {
+    /// Waits until nobody else holds it.
+    pub(crate) async fn hold(&self) -> Held<'_> {
+        Held { grants: self, _turn: Arc::clone(&self.lock).lock_owned().await }
+    }
+
+    /// The stored grant, to look at: it may be another one a moment later.
+    pub(crate) async fn look(&self) -> Result<Option<Grant>, GrantError> {
+        let Some(sealed) = self.store.bytes(Position::Grant).await? else { return Ok(None) };
+        let opened = self.key.open(&place(self.store.org()), &sealed);
+        let opened = opened.map_err(|problem| GrantError::Sealed(problem.to_string()))?;
+        unpack(&opened).map(Some).map_err(|problem| GrantError::Sealed(problem.to_string()))
+    }
+}
+
+/// The right to exchange an org's refresh token.
+#[derive(Debug)]
+pub(crate) struct Held<'a> {
+    grants: &'a GrantStore,
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl Held<'_> {
+    /// The grant to use; none if there is none.
+    pub(crate) async fn read(
+        &self,
+        settings: Option<&str>,
+        now_ms: UnixMs,
+    ) -> Result<Option<Grant>, GrantError> {
+        match (self.grants.look().await, settings) {
+            (Ok(stored), settings) => Ok(Grant::current(stored, settings, now_ms)),
+            // Nobody can say whether the token of the settings was used already, so it is not used.
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    /// Stores it, durably.
+    pub(crate) async fn put(&self, grant: &Grant) -> Result<(), StoreError> {
+        self.grants.store.put(vec![sealed(&self.grants.key, self.grants.store.org(), grant)]).await
+    }
+}
+
+/// A grant as a commit takes it.
+fn sealed(key: &SealingKey, org: &str, grant: &Grant) -> Moved {
+    Position::Grant.bytes(key.seal(&place(org), &pack(grant)))
+}
+
+/// What a sealed grant is bound to.
+fn place(org: &str) -> String {
+    format!("grant {org}")
+}
+
+/// What became of a stored grant when the key was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resealed {
+    /// There is none, or the new key has sealed it already.
+    Nothing,
+    /// The new key seals it now.
+    Done,
+    /// Neither key opens it; it is left as it is.
+    Unreadable,
+}
+
+/// Seals an org's grant by another key. To be called while no service runs.
+pub(crate) async fn reseal(
+    store: &OrgStore,
+    old: &SealingKey,
+    new: &SealingKey,
+) -> Result<Resealed, StoreError> {
+    let Some(sealed) = store.bytes(Position::Grant).await? else { return Ok(Resealed::Nothing) };
+    let place = place(store.org());
+    if new.open(&place, &sealed).is_ok() {
+        return Ok(Resealed::Nothing);
+    }
+    let Ok(opened) = old.open(&place, &sealed) else { return Ok(Resealed::Unreadable) };
+    store.put(vec![Position::Grant.bytes(new.seal(&place, &opened))]).await?;
+    Ok(Resealed::Done)
+}

@@ -1,0 +1,178 @@
+//! The file of the vault key, beside the data directory and never in it.
+//!
+//! Here: reading it, and making it at the first start. Not here: a key that comes from elsewhere (`src/config`).
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::{NoKey, SealingKey};
+
+/// Only the service's own user reads it.
+const MODE: u32 = 0o600;
+/// Bytes that are read at all.
+const BYTES_MAX: u64 = 4_096;
+
+/// Why there is no key.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFileError {
+    /// It cannot be read or made.
+    #[error("the vault key cannot be {what} at {}: {cause}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        cause: io::Error,
+    },
+    /// It holds something else.
+    #[error("{} holds no vault key: {cause}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        cause: NoKey,
+    },
+    /// A change of the key stopped half-way.
+    #[error("the change of the vault key was cut off: {} is still there", path.display())]
+    HalfRotated {
+        /// The file of the key that comes.
+        path: PathBuf,
+    },
+}
+
+impl KeyFileError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => {
+                "Let the user that runs orgpipe read and write there, or name another file in `service.vault_key_file`."
+            }
+            Self::Content { .. } => {
+                "Put back the right file. Without it the stored refresh tokens cannot be read, and each customer who \
+                 connected in the browser has to connect again."
+            }
+            Self::HalfRotated { .. } => {
+                "Run `orgpipe vault rotate-key` once more; it goes on where it stopped."
+            }
+        }
+    }
+}
+
+/// The file that stands there while the key is changed.
+pub(crate) fn next(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".next");
+    PathBuf::from(name)
+}
+
+/// The key of this file; a new one if there is no file.
+pub(crate) fn read_or_make(path: &Path) -> Result<SealingKey, KeyFileError> {
+    let next = next(path);
+    if next.exists() {
+        return Err(KeyFileError::HalfRotated { path: next });
+    }
+    match read(path)? {
+        Some(key) => Ok(key),
+        None => make(path),
+    }
+}
+
+/// The key of this file, if there is one.
+pub(crate) fn read(path: &Path) -> Result<Option<SealingKey>, KeyFileError> {
+    let failed = |cause| KeyFileError::Io { what: "read", path: path.to_owned(), cause };
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(cause) => return Err(failed(cause)),
+    };
+    let mut text = String::new();
+    file.take(BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
+    let text = SecretString::from(text);
+    let key = SealingKey::parse(text.expose_secret());
+    key.map(Some).map_err(|cause| KeyFileError::Content { path: path.to_owned(), cause })
+}
+
+/// A new key, durable in a new file before it seals anything.
+pub(crate) fn make(path: &Path) -> Result<SealingKey, KeyFileError> {
+    let failed = |cause| KeyFileError::Io { what: "made", path: path.to_owned(), cause };
+    let text = SealingKey::generate();
+    let write = || {
+        if let Some(folder) = folder(path) {
+            fs::create_dir_all(folder)?;
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)?;
+        writeln!(file, "{}", text.expose_secret())?;
+        file.sync_all()?;
+        sync_folder(path)
+    };
+    write().map_err(failed)?;
+    tracing::info!(file = %path.display(), "a vault key was made; keep a copy of it where no copy of the data directory is");
+    SealingKey::parse(text.expose_secret())
+        .map_err(|cause| KeyFileError::Content { path: path.to_owned(), cause })
+}
+
+/// The next key takes the place of the present one.
+pub(crate) fn replace(path: &Path) -> Result<(), KeyFileError> {
+    let renamed = fs::rename(next(path), path).and_then(|()| sync_folder(path));
+    renamed.map_err(|cause| KeyFileError::Io { what: "replaced", path: path.to_owned(), cause })
+}
+
+fn folder(path: &Path) -> Option<&Path> {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty())
+}
+
+/// A new name survives a power cut once its folder is synced.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(folder(path).unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_made_once_and_only_its_owner_reads_it() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("data.key");
+        let key = read_or_make(&path).expect("a new key");
+        assert_eq!(read_or_make(&path).expect("the same"), key);
+        let mode = fs::metadata(&path).expect("a file").permissions().mode();
+        assert_eq!(mode & 0o777, MODE);
+    }
+
+    #[test]
+    fn what_is_no_key_is_never_replaced() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("data.key");
+        fs::write(&path, "something else").expect("written");
+        let error = read_or_make(&path).expect_err("no key");
+        assert!(
+            error.to_string().contains("data.key") && !error.to_string().contains("something"),
+            "{error}"
+        );
+        assert_eq!(fs::read_to_string(&path).expect("a file"), "something else");
+    }
+
+    #[test]
+    fn a_change_that_was_cut_off_is_told() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("data.key");
+        let old = read_or_make(&path).expect("a key");
+        let new = make(&next(&path)).expect("the next key");
+        assert!(matches!(read_or_make(&path), Err(KeyFileError::HalfRotated { .. })));
+        replace(&path).expect("replaced");
+        let now = read_or_make(&path).expect("the new one");
+        assert!(now == new && now != old);
+    }
+}

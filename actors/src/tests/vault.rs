@@ -1,0 +1,191 @@
+//! The token vault: one login for all, a refresh token that is never lost by us, and nothing asked for in vain.
+
+use std::{sync::Arc, time::Duration};
+
+use actix::Actor as _;
+use futures_util::future::join_all;
+use orgpipe_salesforce::{
+    call::Reply,
+    oauth::{Flow, Login},
+    rest::limits,
+};
+use orgpipe_store::Lane;
+use secrecy::SecretString;
+
+use super::scene::{Scene, eventually};
+use crate::{
+    failpoint::Failpoints,
+    org::{
+        desired::DesiredState, grant::Grant, grant_store::Grants, part::Part, step_error::StepError,
+        store::Position,
+    },
+    problem::Hint as _,
+    sealing::{self, SealingKey},
+    settings::OrgSettings,
+    supervise::org_actor::OrgActor,
+};
+
+const REQUEST: Duration = Duration::from_millis(300);
+
+fn by_grant(settings: &mut OrgSettings) {
+    let flow = Flow::RefreshToken { client_id: "id".into(), client_secret: None, refresh_token: None };
+    settings.login = Login { flow, ..settings.login.clone() };
+}
+
+/// An org that a customer has connected, whose refresh token changes at each use.
+async fn connected() -> Scene {
+    let scene = Scene::with(by_grant, Failpoints::default());
+    scene.org.tokens(|tokens| {
+        (tokens.takes, tokens.takes_token, tokens.rotates) = (REQUEST, "first".to_owned(), true);
+    });
+    scene.context.api.connect(&SecretString::from("first")).await.expect("a store");
+    scene
+}
+
+async fn stored(scene: &Scene) -> Grant {
+    let grants = Grants::new(sealing::tests::key());
+    let grant = grants.of(scene.context.store.clone(), Failpoints::default()).look().await;
+    grant.expect("it opens").expect("a grant")
+}
+
+fn requests(scene: &Scene) -> usize {
+    scene.org.tokens(|tokens| tokens.requests)
+}
+
+#[actix::test]
+async fn two_hundred_refused_calls_come_to_one_token_request() {
+    let scene = connected().await;
+    let session = scene.context.api.session(None).await.expect("a session");
+    // It let somebody in before it ended.
+    scene.context.api.call(Lane::Live, &limits::limits()).await.expect("an answer");
+    let before = requests(&scene);
+    let renewed = join_all((0..200).map(|_| scene.context.api.session(Some(session.generation)))).await;
+    assert!(renewed.iter().all(|session| session.as_ref().is_ok_and(|session| session.generation == 2)));
+    assert_eq!(requests(&scene) - before, 1);
+}
+
+#[actix::test]
+async fn a_token_request_ends_and_is_stored_though_whoever_asked_has_gone() {
+    let scene = connected().await;
+    let asked = tokio::time::timeout(REQUEST / 2, scene.context.api.session(None)).await;
+    assert!(asked.is_err(), "it is under way");
+    scene.context.api.rest().await;
+    let next = scene.org.tokens(|tokens| tokens.takes_token.clone());
+    assert_eq!(stored(&scene).await.token(), next);
+    assert_eq!(scene.context.api.session(None).await.expect("a session").generation, 1);
+    assert_eq!(requests(&scene), 1);
+}
+
+#[actix::test]
+async fn a_grant_that_was_revoked_is_asked_for_once_and_once_more_when_an_operator_says_so() {
+    let scene = connected().await;
+    scene.context.api.session(None).await.expect("a session");
+    scene.org.tokens(|tokens| tokens.takes_token = "none".to_owned());
+    scene.context.api.call(Lane::Live, &limits::limits()).await.expect("an answer");
+    let before = requests(&scene);
+    for _ in 0..1_000 {
+        let error = scene.context.api.session(Some(1)).await.expect_err("revoked");
+        assert!(matches!(&error, StepError::NoGrant(_)), "{error}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("orgs invite acme")), "{error}");
+        tokio::time::sleep(Duration::from_mins(10)).await;
+    }
+    assert_eq!(requests(&scene) - before, 1);
+    let status = scene.context.board.status();
+    let login = &status.parts[&Part::Login];
+    assert!(login.note.contains("a copy of it was used elsewhere"), "{}", login.note);
+    scene.context.api.forgive().await.expect("a store");
+    scene.context.api.session(None).await.expect_err("still revoked");
+    assert_eq!(requests(&scene) - before, 2);
+    scene.org.tokens(|tokens| tokens.takes_token = "again".to_owned());
+    scene.context.api.connect(&SecretString::from("again")).await.expect("a store");
+    scene.context.api.session(None).await.expect("connected again");
+}
+
+#[actix::test]
+async fn a_lost_answer_is_told_apart_from_a_revocation() {
+    let scene = connected().await;
+    scene.org.tokens(|tokens| tokens.loses_answers = true);
+    let lost = scene.context.api.session(None).await.expect_err("the answer is lost");
+    assert!(matches!(&lost, StepError::Call(_)), "{lost}");
+    assert_eq!(stored(&scene).await.token(), "first", "the only token that is known");
+    scene.org.tokens(|tokens| tokens.loses_answers = false);
+    let ended = eventually("it is tried again", async || {
+        scene.context.api.session(None).await.err().filter(|error| matches!(error, StepError::NoGrant(_)))
+    })
+    .await;
+    assert!(ended.to_string().contains("no revocation by the customer"), "{ended}");
+    let before = requests(&scene);
+    tokio::time::sleep(Duration::from_hours(24)).await;
+    scene.context.api.session(None).await.expect_err("it has ended");
+    assert_eq!(requests(&scene), before);
+}
+
+#[actix::test]
+async fn an_answer_that_is_lost_without_rotation_costs_nothing() {
+    let scene = connected().await;
+    scene.org.tokens(|tokens| (tokens.rotates, tokens.loses_answers) = (false, true));
+    scene.context.api.session(None).await.expect_err("the answer is lost");
+    scene.org.tokens(|tokens| tokens.loses_answers = false);
+    eventually("it is tried again", async || scene.context.api.session(None).await.ok()).await;
+    assert_eq!(stored(&scene).await.token(), "first");
+}
+
+#[actix::test]
+async fn a_paused_orgs_grant_is_used_before_it_ends_for_want_of_use() {
+    let scene = connected().await;
+    let paused = Position::DesiredState.json(&DesiredState::Pause);
+    scene.context.store.put(vec![paused]).await.expect("a store");
+    let _actor = OrgActor::new(Arc::clone(&scene.context)).start();
+    tokio::time::sleep(Duration::from_hours(24 * 60)).await;
+    let (asked, next) = scene.org.tokens(|tokens| (tokens.requests, tokens.takes_token.clone()));
+    assert!((7..=9).contains(&asked), "{asked} in 60 days");
+    assert_eq!(stored(&scene).await.token(), next);
+}
+
+#[actix::test]
+async fn an_org_that_lets_no_call_in_is_logged_in_to_more_and_more_seldom() {
+    lets_nobody_in(&connected().await).await;
+}
+
+#[actix::test]
+async fn so_is_one_that_is_logged_in_to_by_a_secret() {
+    lets_nobody_in(&Scene::new()).await;
+}
+
+async fn lets_nobody_in(scene: &Scene) {
+    scene.org.tokens(|tokens| tokens.lets_nobody_in = true);
+    let until = scene.passed() + Duration::from_hours(12);
+    let mut told = None;
+    while scene.passed() < until {
+        if let Err(error) = scene.context.api.call(Lane::Live, &limits::limits()).await {
+            told = Some(error);
+        }
+        tokio::time::sleep(Duration::from_secs(10)).await;
+    }
+    let asked = requests(scene);
+    assert!((20..=150).contains(&asked), "{asked} logins in 12 hours");
+    assert!(matches!(told, Some(StepError::TokenRefused)), "{told:?}");
+    scene.org.tokens(|tokens| tokens.lets_nobody_in = false);
+    eventually("it is let in", async || {
+        let answer = scene.context.api.call(Lane::Live, &limits::limits()).await;
+        answer.ok().filter(Reply::is_success)
+    })
+    .await;
+}
+
+#[actix::test]
+async fn without_its_key_a_grant_is_not_used_and_not_replaced() {
+    let scene = connected().await;
+    let before = scene.context.store.bytes(Position::Grant).await.expect("a store");
+    let other = SealingKey::parse("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").expect("a key");
+    let grants = Grants::new(other).of(scene.context.store.clone(), Failpoints::default());
+    grants.look().await.expect_err("another key");
+    let settings = Arc::clone(&scene.context.settings);
+    let (board, clock) = (Arc::clone(&scene.context.board), scene.context.clock);
+    let api = crate::org::api::client::OrgApi::new(settings, scene.org.clone(), board, Some(grants), clock);
+    let error = api.session(None).await.expect_err("no token");
+    let hint = error.hint().unwrap_or_default();
+    assert!(error.to_string().contains("another vault key") && hint.contains("vault key back"), "{error}");
+    assert_eq!(requests(&scene), 0);
+    assert_eq!(scene.context.store.bytes(Position::Grant).await.expect("a store"), before);
+}
