@@ -31,6 +31,10 @@ fn act(args: &StoreArgs) -> Result<ExitCode, ExitCode> {
             let survey = done(offline::survey(&dir(args)?))?;
             output::line(&table(&survey).to_string());
             output::line(&format!(
+                "{} of the service as a whole",
+                count(survey.registered, "value", "values")
+            ));
+            output::line(&format!(
                 "{} of data in files of {}",
                 size(survey.live_bytes),
                 size(survey.disk_bytes)

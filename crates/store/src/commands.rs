@@ -26,6 +26,24 @@ pub const FINGERPRINT_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of all fingerprints of one org; some of those that are there make room for new ones.
 pub const FINGERPRINTS_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// Bytes of one value of the registry; larger ones are refused.
+pub const REGISTRY_VALUE_BYTES_MAX: usize = 64 * 1024;
+/// Values of the registry, of all kinds.
+pub const REGISTRY_VALUES_MAX: usize = 100_000;
+/// Bytes of all values of the registry.
+pub const REGISTRY_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// A value of the service as a whole that is set or removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistryWrite {
+    /// What kind of value it is, such as the hash of a token.
+    pub kind: String,
+    /// Its name among those of its kind.
+    pub name: String,
+    /// Its content, in the place of what was there; opaque here. None: it is removed, if it is there.
+    pub value: Option<Vec<u8>>,
+}
+
 /// What is remembered of a record of a target beside its changes, in the place of what was remembered before; opaque here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint {

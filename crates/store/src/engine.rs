@@ -14,7 +14,9 @@ use std::{
 };
 
 use crate::{
-    commands::{Append, Appended, Change, Claimed, DeadLetter, End, Resolve, Retry, Settle, Settled},
+    commands::{
+        Append, Appended, Change, Claimed, DeadLetter, End, RegistryWrite, Resolve, Retry, Settle, Settled,
+    },
     disk::Disk,
     egress::Flight,
     entry::{FORMAT, Mark, StoredChange, StoredDeadLetter},
@@ -28,7 +30,7 @@ use crate::{
     reads::ReadCounters,
     seq::Seq,
     sizes,
-    step::Step,
+    step::{Step, Write},
     unix_ms::UnixMs,
 };
 
@@ -271,6 +273,17 @@ impl Engine {
         Ok(Some(org.ledger.counts))
     }
 
+    /// Taken also while the disk is nearly full: it is little, and whom a token is taken from must lose it.
+    pub(crate) fn register(&mut self, changes: &[RegistryWrite]) -> Result<(), StoreError> {
+        let mut writes = Vec::new();
+        let mut step = Step { org: "", mark: &mut self.index.mark, writes: &mut writes };
+        self.index.registry.write(&mut step, changes)?;
+        let mark = step.mark.encode();
+        step.put(&Key::Mark, &mark);
+        self.take(writes);
+        Ok(())
+    }
+
     pub(crate) fn dead_letter(&mut self, org: &str, seq: Seq) -> Result<DeadLetter, StoreError> {
         if !self.index.orgs.get(org).is_some_and(|found| found.has_letter(seq)) {
             return Err(StoreError::UnknownLetter { org: org.to_owned(), seq });
@@ -331,11 +344,16 @@ impl Engine {
             let payload = step.mark.encode();
             step.put(&Key::Mark, &payload);
         }
-        self.bytes +=
-            writes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum::<usize>();
-        self.waiting.extend(writes);
+        self.take(writes);
         self.forget_old_pages(name, touched);
         Ok(answer)
+    }
+
+    /// Lets entries wait for the commit.
+    fn take(&mut self, writes: Vec<Write>) {
+        let bytes = writes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len));
+        self.bytes += bytes.sum::<usize>();
+        self.waiting.extend(writes);
     }
 
     /// Keeps the list of all pages, and removes some that have grown too old, whoever's they are. How late it is, the

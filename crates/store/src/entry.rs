@@ -15,8 +15,9 @@ use crate::{
 /// Attempts of a change that its three bytes hold; more count as so many.
 const ATTEMPTS_STORED_MAX: u32 = 0x00ff_ffff;
 
-/// Format of the database as a whole. The one before had no fingerprints, which a program of that time would not know.
-pub(crate) const FORMAT: u32 = 3;
+/// Format of the database as a whole. The one before had no registry, which a program of that time would not know, and
+/// the one before that no fingerprints.
+pub(crate) const FORMAT: u32 = 4;
 /// The oldest that is read as it is; opened by the service, it becomes the one of today.
 const FORMAT_OLDEST: u32 = 2;
 
@@ -288,16 +289,21 @@ pub(crate) struct Mark {
     pub(crate) sequence: Seq,
     /// Orgs that have a ledger.
     pub(crate) orgs: u64,
+    /// Values of the registry.
+    pub(crate) registered: u64,
 }
 
 impl Mark {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        Writer::default().u64(self.sequence.0).u64(self.orgs).done()
+        Writer::default().u64(self.sequence.0).u64(self.orgs).u64(self.registered).done()
     }
 
     pub(crate) fn decode(payload: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(payload);
-        let mark = Self { sequence: Seq(reader.u64()?), orgs: reader.u64()? };
+        let (sequence, orgs) = (Seq(reader.u64()?), reader.u64()?);
+        // Up to format 3 there was no registry.
+        let registered = if reader.is_empty() { 0 } else { reader.u64()? };
+        let mark = Self { sequence, orgs, registered };
         reader.end()?;
         Some(mark)
     }

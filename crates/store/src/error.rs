@@ -211,6 +211,30 @@ pub enum StoreError {
         /// The limit.
         bytes_max: usize,
     },
+    /// A value for the registry, its kind or its name is larger than we store.
+    #[error("a {what} of {bytes} bytes is larger than the {bytes_max} that the registry takes")]
+    RegistryValue {
+        /// What it is.
+        what: &'static str,
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        bytes_max: usize,
+    },
+    /// The registry would hold too much.
+    #[error(
+        "the registry would hold {values} values of {bytes} bytes in all, and takes {values_max} of {bytes_max}"
+    )]
+    RegistryFull {
+        /// Values that there would be.
+        values: usize,
+        /// The limit.
+        values_max: usize,
+        /// Bytes that they would have.
+        bytes: usize,
+        /// The limit.
+        bytes_max: usize,
+    },
     /// A commit failed earlier, so memory and disk may differ.
     #[error("the store has stopped, because a commit failed: {cause}")]
     Poisoned {
@@ -295,6 +319,7 @@ impl StoreError {
             Self::UnknownLetter { .. } => {
                 "It has been retried or discarded, or made room for newer ones. List those that are kept.".to_owned()
             }
+            Self::RegistryFull { .. } => "Remove what is no longer needed, such as old tokens.".to_owned(),
             Self::Unbalanced { .. }
             | Self::UnknownRequest { .. }
             | Self::UnknownChange { .. }
@@ -302,6 +327,7 @@ impl StoreError {
             | Self::InAnotherJob { .. }
             | Self::UnknownJob { .. }
             | Self::TooLarge { .. }
+            | Self::RegistryValue { .. }
             | Self::Closed => return None,
         })
     }
@@ -335,7 +361,9 @@ impl StoreError {
             | Self::InAnotherJob { .. }
             | Self::UnknownJob { .. }
             | Self::UnknownLetter { .. }
-            | Self::TooLarge { .. } => false,
+            | Self::TooLarge { .. }
+            | Self::RegistryValue { .. }
+            | Self::RegistryFull { .. } => false,
         }
     }
 }

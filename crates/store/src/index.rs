@@ -21,6 +21,7 @@ use crate::{
     keys::Key,
     ledger::Ledger,
     org::Org,
+    registry::Registry,
     seq::Seq,
     unix_ms::UnixMs,
 };
@@ -30,6 +31,8 @@ use crate::{
 pub(crate) struct Index {
     pub(crate) orgs: HashMap<String, Org>,
     pub(crate) mark: Mark,
+    /// What belongs to no org.
+    pub(crate) registry: Registry,
     /// All pages of rows, with their org and the time of their newest row.
     pub(crate) pages: BTreeMap<Seq, (Arc<str>, UnixMs)>,
 }
@@ -52,6 +55,7 @@ pub(crate) struct Rebuild {
     orgs: HashMap<String, FoundOrg>,
     format: Option<u32>,
     mark: Option<Mark>,
+    registry: Registry,
     pages: BTreeMap<Seq, (Arc<str>, UnixMs)>,
     highest: Seq,
     entries: u64,
@@ -129,6 +133,7 @@ impl Rebuild {
             Key::Fingerprint { org, number } => {
                 self.found(org).org.fingerprints.restore(number, payload.len());
             }
+            Key::Registered { kind, name } => self.registry.restore(kind, name, payload.len()),
         }
         Some(())
     }
@@ -172,11 +177,19 @@ impl Rebuild {
                 format!("says there are {} orgs, but there are {orgs}", mark.orgs),
             ));
         }
+        let registered = self.registry.len();
+        if registered != mark.registered {
+            return Err(StoreError::damaged(
+                &Key::Mark,
+                format!("says there are {} registered values, but there are {registered}", mark.registered),
+            ));
+        }
         let orgs = self.orgs.into_iter().map(|(name, found)| {
             let org = found.finish(&name)?;
             Ok((name, org))
         });
-        Ok(Some(Index { orgs: orgs.collect::<Result<_, StoreError>>()?, mark, pages: self.pages }))
+        let (registry, pages) = (self.registry, self.pages);
+        Ok(Some(Index { orgs: orgs.collect::<Result<_, StoreError>>()?, mark, registry, pages }))
     }
 }
 

@@ -6,6 +6,7 @@
 //! i SEQ    e SEQ    d SEQ    r SEQ           request, change, dead letter, page of the ledger's rows
 //! j LEN ORG ID        k LEN ORG ID           job's body, job's changes
 //! f NUMBER ORG                               what is remembered of a record of a target
+//! g LEN KIND NAME                            value of the registry
 //! x …                                        kept free for `disk.rs`
 //! ```
 //!
@@ -32,6 +33,7 @@ pub(crate) enum Key<'a> {
     Job { org: &'a str, id: &'a str },
     JobChanges { org: &'a str, id: &'a str },
     Fingerprint { org: &'a str, number: u64 },
+    Registered { kind: &'a str, name: &'a str },
 }
 
 /// First byte of the keys of each kind, and what they are called together.
@@ -46,6 +48,7 @@ pub(crate) const KINDS: &[(u8, &str)] = &[
     (b'd', "the dead letters"),
     (b'r', "the ledger's rows"),
     (b'f', "the fingerprints"),
+    (b'g', "the registered values"),
 ];
 
 const FORMAT: &[u8] = b"mformat";
@@ -68,6 +71,7 @@ impl<'a> Key<'a> {
             Self::Fingerprint { org, number } => {
                 [b"f", number.to_be_bytes().as_slice(), org.as_bytes()].concat()
             }
+            Self::Registered { kind, name } => pair(b'g', kind, name),
         }
     }
 
@@ -93,6 +97,7 @@ impl<'a> Key<'a> {
                 let (number, org) = rest.split_first_chunk::<8>()?;
                 Self::Fingerprint { org: str::from_utf8(org).ok()?, number: u64::from_be_bytes(*number) }
             }
+            b'g' => split(rest).map(|(kind, name)| Self::Registered { kind, name })?,
             _ => return None,
         })
     }
@@ -113,6 +118,7 @@ impl fmt::Display for Key<'_> {
             Self::Job { org, id } => write!(f, "job `{id}` of org `{org}`"),
             Self::JobChanges { org, id } => write!(f, "the list of changes of job `{id}` of org `{org}`"),
             Self::Fingerprint { org, number } => write!(f, "fingerprint {number:016x} of org `{org}`"),
+            Self::Registered { kind, name } => write!(f, "the registered {kind} `{name}`"),
         }
     }
 }
@@ -149,7 +155,7 @@ mod tests {
             for key in [
                 Key::Format, Key::Mark, Key::Ledger { org }, Key::Position { org, name }, Key::Request(seq),
                 Key::Change(seq), Key::DeadLetter(seq), Key::Page(seq), Key::Job { org, id }, Key::JobChanges { org, id },
-                Key::Fingerprint { org, number: seq.0 },
+                Key::Fingerprint { org, number: seq.0 }, Key::Registered { kind: org, name },
             ] {
                 let bytes = key.bytes();
                 prop_assert_eq!(Key::parse(&bytes), Some(key));

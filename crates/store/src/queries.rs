@@ -114,6 +114,17 @@ impl Engine {
         Ok(all)
     }
 
+    /// The values of a kind, in the order of their names.
+    pub(crate) fn registry(&mut self, kind: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        let names = self.index.registry.names(kind).into_iter();
+        let values = names.map(|name| {
+            let value =
+                self.must_read(&Key::Registered { kind, name: &name }, |value| Some(value.to_vec()))?;
+            Ok((name, value))
+        });
+        values.collect()
+    }
+
     pub(crate) fn jobs(&mut self, org: &str) -> Result<Vec<Job>, StoreError> {
         let jobs = self.index.orgs.get(org).map(|found| found.jobs.clone()).unwrap_or_default();
         let mut answer = Vec::with_capacity(jobs.len());

@@ -42,11 +42,13 @@ pub enum Read {
     ChangesOf,
     /// [`Store::fingerprints`](crate::Store::fingerprints)
     Fingerprints,
+    /// [`Store::registry`](crate::Store::registry)
+    Registry,
 }
 
 impl Read {
     /// Every kind, in the order of the enum.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Position,
         Self::IngressHead,
         Self::OpenChanges,
@@ -62,6 +64,7 @@ impl Read {
         Self::Rows,
         Self::ChangesOf,
         Self::Fingerprints,
+        Self::Registry,
     ];
 
     /// The name of the call, for instance as a label of a metric.
@@ -82,6 +85,7 @@ impl Read {
             Self::Rows => "rows",
             Self::ChangesOf => "changes_of",
             Self::Fingerprints => "fingerprints",
+            Self::Registry => "registry",
         }
     }
 }

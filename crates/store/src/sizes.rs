@@ -4,8 +4,8 @@
 
 use crate::{
     commands::{
-        Append, BODY_BYTES_MAX, FINGERPRINT_BYTES_MAX, NAME_BYTES_MAX, NewDead, Settle, Subject,
-        TEXT_BYTES_MAX, TRAIL_BYTES_MAX,
+        Append, BODY_BYTES_MAX, FINGERPRINT_BYTES_MAX, NAME_BYTES_MAX, NewDead, REGISTRY_VALUE_BYTES_MAX,
+        RegistryWrite, Settle, Subject, TEXT_BYTES_MAX, TRAIL_BYTES_MAX,
     },
     error::StoreError,
     seq::Seq,
@@ -88,6 +88,25 @@ pub(crate) fn settle(org: &str, settle: &Settle) -> Result<(), StoreError> {
     subjects(org, &settle.unchanged)?;
     subjects(org, &settle.no_data)?;
     dead(org, &settle.dead)
+}
+
+/// A value of the registry, with its kind and name.
+pub(crate) fn registry(write: &RegistryWrite) -> Result<(), StoreError> {
+    let RegistryWrite { kind, name, value } = write;
+    registered(kind, name, value.as_ref().map_or(0, Vec::len))
+}
+
+/// The same by the value's size.
+pub(crate) fn registered(kind: &str, name: &str, bytes: usize) -> Result<(), StoreError> {
+    let sizes = [
+        ("kind", kind.len(), NAME_BYTES_MAX),
+        ("name", name.len(), NAME_BYTES_MAX),
+        ("value", bytes, REGISTRY_VALUE_BYTES_MAX),
+    ];
+    match sizes.into_iter().find(|(_, bytes, bytes_max)| bytes > bytes_max) {
+        Some((what, bytes, bytes_max)) => Err(StoreError::RegistryValue { what, bytes, bytes_max }),
+        None => Ok(()),
+    }
 }
 
 /// A text for operators, cut to what is kept of it.

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use crate::{
     commands::{
         Append, Appended, Change, Claimed, DeadLetter, End, Head, Job, Lane, LedgerRow, OpenChanges,
-        Progress, Request, Resolve, Retry, Settle, Settled,
+        Progress, RegistryWrite, Request, Resolve, Retry, Settle, Settled,
     },
     disk::{Disk, SledDisk},
     engine::Engine,
@@ -240,6 +240,21 @@ impl Store {
     pub async fn jobs(&self, org: &str) -> Result<Vec<Job>, StoreError> {
         let org = org.to_owned();
         self.read(Read::Jobs, move |engine| engine.jobs(&org)).await
+    }
+
+    /// The values of a kind that belong to the service as a whole, in the order of their names.
+    pub async fn registry(&self, kind: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        let kind = kind.to_owned();
+        self.read(Read::Registry, move |engine| engine.registry(&kind)).await
+    }
+
+    /// Sets and removes values that belong to the service as a whole: all of them in one commit, in order. Taken also while
+    /// the disk is nearly full.
+    ///
+    /// # Errors
+    /// [`StoreError::RegistryValue`] for one that is too large, [`StoreError::RegistryFull`] if there would be too many.
+    pub async fn register(&self, writes: Vec<RegistryWrite>) -> Result<(), StoreError> {
+        self.worker.call(move |engine| engine.register(&writes)).await
     }
 
     /// Every org that records have come in for, whether anybody still asks for it or not.

@@ -8,6 +8,7 @@ mod model;
 mod offline;
 mod property;
 mod real_disk;
+mod registry;
 mod rows;
 
 use crate::{Durability, Lane, NewChange, NewDead, NewRequest, Options, Subject, UnixMs};

@@ -233,6 +233,10 @@ impl Collected {
                 self.found(org);
                 Seq::MIN
             }
+            Line::Registered { .. } => {
+                self.mark.registered += 1;
+                Seq::MIN
+            }
             Line::JobChanges { org, id, changes } => {
                 self.found(org).lists.insert(id.clone(), changes.clone());
                 return Some(());

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Version of the file's form. Those before it can be read.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// One line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -100,6 +100,12 @@ pub(super) enum Line {
     Fingerprint {
         org: String,
         number: u64,
+        value: Bytes,
+    },
+    /// A value that belongs to no org; its kind is named `registry`, as `kind` is that of the line.
+    Registered {
+        registry: String,
+        name: String,
         value: Bytes,
     },
     Rows {
@@ -333,6 +339,11 @@ pub(super) fn line(key: Key<'_>, payload: &[u8]) -> Option<Line> {
         Key::Fingerprint { org, number } => {
             Line::Fingerprint { org: org.to_owned(), number, value: payload.to_vec().into() }
         }
+        Key::Registered { kind, name } => Line::Registered {
+            registry: kind.to_owned(),
+            name: name.to_owned(),
+            value: payload.to_vec().into(),
+        },
         Key::JobChanges { org, id } => {
             let changes = decode_numbers(payload)?;
             Line::JobChanges { org: org.to_owned(), id: id.to_owned(), changes }
@@ -397,6 +408,7 @@ impl Line {
                 sizes::org(org)?;
                 sizes::body_bytes(org, value.len())
             }
+            Self::Registered { registry, name, value } => sizes::registered(registry, name, value.len()),
             Self::Rows { org, rows, .. } => rows.iter().try_for_each(|row| {
                 names(org, &row.target, &row.key)?;
                 sizes::text(org, &row.reason)?;
@@ -422,6 +434,7 @@ impl Line {
             | Self::Job { .. }
             | Self::JobChanges { .. }
             | Self::Fingerprint { .. }
+            | Self::Registered { .. }
             | Self::End { .. } => None,
         }
     }
@@ -473,6 +486,9 @@ pub(super) fn entry(of: Line) -> Option<Write> {
         }
         Line::Fingerprint { org, number, value } => {
             (Key::Fingerprint { org: &org, number }.bytes(), value.bytes()?)
+        }
+        Line::Registered { registry, name, value } => {
+            (Key::Registered { kind: &registry, name: &name }.bytes(), value.bytes()?)
         }
         Line::Rows { org, seq, last_ms, rows } => {
             let rows: Vec<LedgerRow> = rows.into_iter().map(RowLine::row).collect::<Option<_>>()?;

@@ -24,6 +24,8 @@ const PROBLEMS_MAX: usize = 1_000;
 pub struct Survey {
     /// Each org, by name.
     pub orgs: Vec<OrgSurvey>,
+    /// Values of the service as a whole.
+    pub registered: u64,
     /// Entries that could be read.
     pub entries: u64,
     /// Bytes of their keys and values.
@@ -81,6 +83,7 @@ pub fn survey(dir: &Path) -> Result<Survey, StoreError> {
             let bytes = (key.len() + value.len()) as u64;
             survey.entries += 1;
             survey.live_bytes += bytes;
+            survey.registered += u64::from(matches!(Key::parse(key), Some(Key::Registered { .. })));
             match rebuild.add(key, value) {
                 Err(problem) => survey.problem(problem.to_string()),
                 Ok(()) if !rows_are_whole(key, value) => {
@@ -126,15 +129,19 @@ fn count(orgs: &mut BTreeMap<String, OrgSurvey>, key: &[u8], value: &[u8], bytes
         Key::DeadLetter(_) => org.dead_letters += 1,
         Key::Page(_) => org.row_bytes += bytes,
         Key::Job { .. } => org.jobs += 1,
-        Key::Format | Key::Mark | Key::Position { .. } | Key::JobChanges { .. } | Key::Fingerprint { .. } => {
-        }
+        Key::Format
+        | Key::Mark
+        | Key::Position { .. }
+        | Key::JobChanges { .. }
+        | Key::Fingerprint { .. }
+        | Key::Registered { .. } => {}
     }
 }
 
 /// Whose entry it is; None if it belongs to no org or cannot be decoded.
 fn owner(key: Key<'_>, payload: &[u8]) -> Option<String> {
     Some(match key {
-        Key::Format | Key::Mark => return None,
+        Key::Format | Key::Mark | Key::Registered { .. } => return None,
         Key::Ledger { org }
         | Key::Position { org, .. }
         | Key::Job { org, .. }

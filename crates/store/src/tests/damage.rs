@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{OPTIONS, change, dead, memory::Memory, request, subject, wait};
-use crate::{Append, Lane, Outcome, Resolve, Settle, Store, StoreError, UnixMs, frame, keys::Key, seq::Seq};
+use crate::{
+    Append, Lane, Outcome, RegistryWrite, Resolve, Settle, Store, StoreError, UnixMs, frame, keys::Key,
+    seq::Seq,
+};
 
-/// Two orgs with an entry of every kind.
+/// Two orgs with an entry of every kind, and a registered value.
 pub(super) async fn fill(store: &Store) {
     for org in ["acme", "other"] {
         let requests = vec![request(Lane::Live, 5, "first"), request(Lane::Refresh, 2, "second")];
@@ -35,6 +38,9 @@ pub(super) async fn fill(store: &Store) {
             Resolve { outcomes: vec![(taken[2].seq, retry)], finished_job: None, ..Resolve::default() };
         store.resolve(org, resolve).await.unwrap();
     }
+    let value = Some(b"hash".to_vec());
+    let write = RegistryWrite { kind: "token".to_owned(), name: "first".to_owned(), value };
+    store.register(vec![write]).await.unwrap();
 }
 
 fn filled() -> Memory {
@@ -60,7 +66,7 @@ fn after(entries: &BTreeMap<Vec<u8>, Vec<u8>>, harm: impl FnOnce(&mut BTreeMap<V
 fn an_entry_that_is_missing_cut_changed_or_moved_is_seen() {
     let memory = filled();
     let entries = memory.entries.lock().unwrap().clone();
-    assert_eq!(entries.len(), 2 + 2 * 11, "format, mark, and eleven entries of each org");
+    assert_eq!(entries.len(), 3 + 2 * 11, "format, mark, a registered value, and eleven entries of each org");
     for (key, value) in &entries {
         let name = Key::parse(key).unwrap().to_string();
         after(&entries, |entries| drop(entries.remove(key)));
@@ -132,6 +138,10 @@ fn entries_that_do_not_fit_together_are_named() {
         (after(&entries, |e| drop(e.remove(&first(e, b'r')))), "must have 1 pages of rows, and 0 were found"),
         (after(&entries, |e| drop(e.remove(&first(e, b'p')))), "must have 1 positions, and 0 were found"),
         (after(&entries, |e| drop(e.remove(&first(e, b'j')))), "has no job"),
+        (
+            after(&entries, |e| drop(e.remove(&first(e, b'g')))),
+            "says there are 1 registered values, but there are 0",
+        ),
         (after(&entries, |e| drop(e.remove(&first(e, b'm')))), "the format mark is missing"),
     ];
     for (text, part) in words {

@@ -9,9 +9,6 @@ use crate::{
     Append, FINGERPRINT_BYTES_MAX, Fingerprint, Lane, Outcome, Read, Resolve, Seq, Settle, Store, StoreError,
     UnixMs,
     disk::{Disk as _, SledDisk},
-    entry::FORMAT,
-    frame::Writer,
-    keys::Key,
     offline,
 };
 
@@ -102,25 +99,4 @@ fn they_survive_a_restart_a_compaction_and_an_export() {
         .unwrap();
         assert_eq!(left, 0, "nothing of a forgotten org is left");
     }
-}
-
-#[test]
-fn a_database_of_the_format_before_becomes_one_of_today() {
-    let dir = TempDir::new().unwrap();
-    wait(Store::open(dir.path(), OPTIONS).unwrap().close()).unwrap();
-    let stored = || {
-        let disk = SledDisk::open_existing(dir.path(), OPTIONS).unwrap();
-        let stored = disk.get(&Key::Format.bytes()).unwrap();
-        disk.close().unwrap();
-        stored.unwrap()
-    };
-    let today = stored();
-    let mut disk = SledDisk::open_existing(dir.path(), OPTIONS).unwrap();
-    let before = crate::frame::seal(&Key::Format.bytes(), &Writer::default().u32(FORMAT - 1).done());
-    disk.commit(vec![(Key::Format.bytes(), Some(before))]).unwrap();
-    disk.close().unwrap();
-    assert_ne!(stored(), today);
-    assert!(offline::survey(dir.path()).unwrap().problems.is_empty());
-    wait(Store::open(dir.path(), OPTIONS).unwrap().close()).unwrap();
-    assert_eq!(stored(), today);
 }

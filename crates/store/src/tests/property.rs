@@ -1,7 +1,7 @@
 //! Any calls, in any order, with the store reopened or failing in between: it answers as the model does.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     time::Duration,
 };
 
@@ -15,14 +15,17 @@ use super::{
     request, subject, wait,
 };
 use crate::{
-    Append, Appended, Change, End, Lane, OpenChanges, Outcome, Resolve, Retry, Seq, Settle, Store,
-    StoreError, UnixMs,
+    Append, Appended, Change, End, Lane, OpenChanges, Outcome, RegistryWrite, Resolve, Retry, Seq, Settle,
+    Store, StoreError, UnixMs,
 };
 
 const ORGS: [&str; 2] = ["acme", "acme2"];
 /// Names of records that are asked for in the end; `key …` name the target's.
 const RECORDS: [&str; 4] = ["unchanged", "unknown", "key 0", "key 1"];
 const TARGETS: [&str; 2] = ["Enrichment__c", "Note__c"];
+
+/// Kinds of registered values, of which one's name begins with the other's.
+const KINDS: [&str; 2] = ["token", "tokens"];
 
 /// What one record of a settled request becomes.
 #[derive(Clone, Debug)]
@@ -52,6 +55,7 @@ enum Call {
     Release,
     PutBack(Vec<Index>),
     RemoveLetter { from_end: usize, retry: bool },
+    Register(Vec<(usize, u8, Option<u8>)>),
     Refused(Index),
     Reopen { close: bool },
     DiskFails,
@@ -94,6 +98,7 @@ fn any_call() -> impl Strategy<Value = Call> {
         2 => Just(Call::Release),
         2 => vec(any::<Index>(), 0..4).prop_map(Call::PutBack),
         2 => (0..3_usize, any::<bool>()).prop_map(|(from_end, retry)| Call::RemoveLetter { from_end, retry }),
+        2 => vec((0..2_usize, 0..3_u8, prop::option::of(any::<u8>())), 0..4).prop_map(Call::Register),
         2 => any::<Index>().prop_map(Call::Refused),
         2 => any::<bool>().prop_map(|close| Call::Reopen { close }),
         1 => Just(Call::DiskFails),
@@ -120,6 +125,8 @@ struct World {
     place: Place,
     store: Option<Store>,
     models: [Model; 2],
+    /// By kind, the values of the registry by name.
+    registry: [BTreeMap<String, Vec<u8>>; 2],
     now_ms: UnixMs,
     bodies: u64,
 }
@@ -127,7 +134,14 @@ struct World {
 impl World {
     fn new(place: Place) -> Self {
         let store = Some(place.open());
-        Self { place, store, models: Default::default(), now_ms: UnixMs(1_000), bodies: 0 }
+        Self {
+            place,
+            store,
+            models: Default::default(),
+            registry: Default::default(),
+            now_ms: UnixMs(1_000),
+            bodies: 0,
+        }
     }
 
     fn store(&self) -> Store {
@@ -160,12 +174,17 @@ impl World {
                 self.models[at].put_back(&chosen);
             }
             Call::RemoveLetter { from_end, retry } => self.remove_letter(at, from_end, retry).await,
+            Call::Register(writes) => self.register(writes).await,
             Call::Refused(pick) => self.refused(at, pick).await,
             Call::Reopen { close } => self.reopen(close).await,
             Call::DiskFails => self.disk_fails(at).await,
         }
         for at in 0..ORGS.len() {
             self.compare(at).await;
+        }
+        for (kind, expected) in KINDS.into_iter().zip(&self.registry) {
+            let found = self.store().registry(kind).await.unwrap();
+            assert_eq!(found, expected.clone().into_iter().collect::<Vec<_>>());
         }
     }
 
@@ -199,6 +218,22 @@ impl World {
             }
             Err(StoreError::Full { .. }) if !fits => {}
             other => panic!("{other:?} with {open} open and {more} more"),
+        }
+    }
+
+    async fn register(&mut self, writes: Vec<(usize, u8, Option<u8>)>) {
+        let named = |(kind, name, value): &(usize, u8, Option<u8>)| RegistryWrite {
+            kind: KINDS[*kind].to_owned(),
+            name: format!("name {name}"),
+            value: value.map(|value| vec![value]),
+        };
+        self.store().register(writes.iter().map(named).collect()).await.unwrap();
+        for (kind, name, value) in writes {
+            let name = format!("name {name}");
+            match value {
+                Some(value) => drop(self.registry[kind].insert(name, vec![value])),
+                None => drop(self.registry[kind].remove(&name)),
+            }
         }
     }
 

@@ -11,8 +11,8 @@ use tempfile::TempDir;
 
 use super::{OPTIONS, change, request, subject, wait};
 use crate::{
-    Append, Durability, Lane, NewRequest, Options, Outcome, Resolve, Settle, Store, StoreError, UnixMs,
-    disk::open_sled,
+    Append, Durability, Lane, NewRequest, Options, Outcome, RegistryWrite, Resolve, Settle, Store,
+    StoreError, UnixMs, disk::open_sled,
 };
 
 const POWER: Options = Options { durability: Durability::Power, depth_max: 1_000_000, ..OPTIONS };
@@ -220,6 +220,15 @@ fn what_was_acknowledged_survives_a_kill() {
         assert!(counts.balanced(), "{counts:?}");
         assert!(position >= appended, "position {position}, acknowledged {appended}");
         assert_eq!(counts.records_in, position, "a position is set in the commit of its requests");
+        let registered = wait(store.registry("written")).unwrap();
+        let registered =
+            registered.into_iter().map(|(_, value)| u64::from_be_bytes(value.try_into().unwrap()));
+        let registered: Vec<u64> = registered.collect();
+        assert!(registered.iter().all(|number| *number >= written), "{registered:?}, acknowledged {written}");
+        assert!(
+            registered.windows(2).all(|pair| pair[0] == pair[1]),
+            "{registered:?} were registered at once"
+        );
         assert!(counts.written >= written, "{counts:?}, acknowledged {written}");
         let head = wait(store.ingress_head("acme", u64::MAX)).unwrap();
         let bodies: Vec<u64> =
@@ -248,9 +257,16 @@ fn the_process_that_is_killed() {
             if round % 4 == 3 {
                 deliver(&store).await.unwrap();
                 written = store.counts("acme").await.unwrap().written;
+                store.register(["one", "two"].map(|name| registered(name, written)).to_vec()).await.unwrap();
             }
         }
     });
+}
+
+/// The count of written records under a name.
+fn registered(name: &str, written: u64) -> RegistryWrite {
+    let value = Some(written.to_be_bytes().to_vec());
+    RegistryWrite { kind: "written".to_owned(), name: name.to_owned(), value }
 }
 
 async fn deliver(store: &Store) -> Result<(), StoreError> {
