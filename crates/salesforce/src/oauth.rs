@@ -11,7 +11,10 @@ mod assertion;
 pub mod attempts;
 pub mod error;
 pub mod instance;
+pub mod login_host;
 pub mod refusal;
+pub mod revocation;
+pub mod web_server;
 
 use std::fmt;
 
@@ -193,6 +196,24 @@ impl Login {
             *old = Some(refresh_token);
         }
         login
+    }
+
+    /// Consumer key of the external client app.
+    pub fn client_id(&self) -> &str {
+        match &self.flow {
+            Flow::Jwt { client_id, .. }
+            | Flow::ClientCredentials { client_id, .. }
+            | Flow::RefreshToken { client_id, .. } => client_id,
+        }
+    }
+
+    /// Consumer secret of the external client app, if the flow has one.
+    fn client_secret(&self) -> Option<&SecretString> {
+        match &self.flow {
+            Flow::Jwt { .. } => None,
+            Flow::ClientCredentials { client_secret, .. } => Some(client_secret),
+            Flow::RefreshToken { client_secret, .. } => client_secret.as_ref(),
+        }
     }
 
     /// With what [`Login::call`] asks for a token.

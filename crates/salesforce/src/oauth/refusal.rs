@@ -42,6 +42,8 @@ pub enum Grant {
     Client,
     /// A refresh token (`refresh_token`).
     Refresh,
+    /// Nothing yet: the consent page sent the browser back without a code.
+    Consent,
     /// The code that the consent page gave (`authorization_code`).
     Code,
 }
@@ -136,6 +138,8 @@ const USER: &str = "Look at the running user's login history (Setup, Login Histo
 const DENIED: &str = "Somebody pressed \"Deny\": open the link again as the user that orgpipe shall work as, and press \"Allow\".";
 const START_AGAIN: &str = "The consent was answered too late or twice: its code serves once, for 15 minutes. Open the link and \
                            connect again.";
+const CONSENT: &str = "Open the link again; if it stays so, look at the app's policies (Setup, External Client App Manager) and \
+                       at the user's login history (Setup, Login History).";
 /// What to do when the customer has to give the grant anew.
 pub(super) const RECONNECT: &str = "The customer has to connect the org anew: `orgpipe orgs invite ID` makes a link for that; an org whose refresh token \
      stands in the settings needs a new one there. If it happens again, look whether something else uses the same refresh \
@@ -143,6 +147,17 @@ pub(super) const RECONNECT: &str = "The customer has to connect the org anew: `o
 
 /// Judges a refusal: what to do about it, and what somebody can do about it.
 pub(super) fn judge(grant: Grant, status: u16, code: &str, description: &str) -> (LoginClass, &'static str) {
+    let (class, hint) = judge_words(grant, status, code, description);
+    match (grant, class) {
+        // A person at a browser waits.
+        (Grant::Consent | Grant::Code, Transient | RateLimited) => {
+            (class, "Open the link again in some minutes.")
+        }
+        _ => (class, hint),
+    }
+}
+
+fn judge_words(grant: Grant, status: u16, code: &str, description: &str) -> (LoginClass, &'static str) {
     let description = description.to_ascii_lowercase();
     // A page or a proxy may contain any words; only Salesforce's own codes give them weight.
     if !is_http_code(status, code) {
@@ -156,8 +171,9 @@ pub(super) fn judge(grant: Grant, status: u16, code: &str, description: &str) ->
     let code = code.to_ascii_lowercase();
     match (code.as_str(), grant) {
         ("invalid_grant", Grant::Refresh) => (Reauthorise, RECONNECT),
-        ("invalid_grant" | "invalid_request", Grant::Code) => (Reauthorise, START_AGAIN),
+        ("invalid_grant" | "invalid_request", Grant::Code | Grant::Consent) => (Reauthorise, START_AGAIN),
         ("invalid_grant", Grant::Assertion | Grant::Client) => (User, USER),
+        (code, Grant::Consent) => by_code(code).unwrap_or((Reauthorise, CONSENT)),
         (code, _) => by_code(code).unwrap_or_else(|| by_status(status)),
     }
 }
