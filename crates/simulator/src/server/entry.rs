@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::cometd::{CometdRequest, Delivery, WrittenPart};
 use crate::faults::{self, HttpFaultEffect};
 use crate::log::LoggedCall;
-use crate::oauth;
+use crate::oauth::{self, TokenRequest};
 use crate::org::Org;
 
 /// Longest request line and header block. Source: Help article 000386264.
@@ -29,8 +29,12 @@ const HEAD_MAX: usize = 16_384;
 /// Answers any request to an org.
 pub(crate) async fn org(request: HttpRequest, body: Bytes, org: web::Data<Org>) -> HttpResponse {
     let org = org.into_inner();
-    let delay = org.facts.answer_after;
+    let mut delay = org.facts.answer_after;
     let path = format!("/{}", request.path().trim_start_matches('/'));
+    let is_token_call = request.method() == "POST" && path == "/services/oauth2/token";
+    if is_token_call {
+        org.state().logins.token_calls += 1;
+    }
     let effect = org.state().faults.trigger(&path);
     let mut delivery = Delivery::Whole;
     let (mut answer, cookies, counted) = if let Some(HttpFaultEffect::Status(status)) = effect {
@@ -52,6 +56,9 @@ pub(crate) async fn org(request: HttpRequest, body: Bytes, org: web::Data<Org>) 
         let (answer, cookies, how) = cometd(&org, &request, rest, body).await;
         delivery = how;
         (answer, cookies, false)
+    } else if is_token_call {
+        delay = Duration::ZERO;
+        (oauth::token(org.clone(), login_request(&request, &body)).await, Vec::new(), false)
     } else {
         let handled = rest(&org, &request, &path, body);
         (handled.answer, Vec::new(), handled.counted)
@@ -125,21 +132,25 @@ fn rest(org: &Org, request: &HttpRequest, path: &str, body: Bytes) -> api::Handl
         header(request, "If-Modified-Since").unwrap_or_default().clone_into(&mut call.if_modified_since);
         return api::handle(org, &mut state, &call, token);
     }
-    let form = || -> Vec<(String, String)> {
-        let body = url::form_urlencoded::parse(&body).into_owned();
-        body.chain(url::form_urlencoded::parse(request.query_string().as_bytes()).into_owned()).collect()
-    };
-    let field = |name: &str| {
-        form().into_iter().find(|(key, _)| key == name).map_or_else(String::new, |(_, value)| value)
-    };
+    let asked = || login_request(request, &body);
     free(match (request.method().as_str(), path) {
-        ("POST", "/services/oauth2/token") => oauth::token(org, &mut state, &form(), basic(request)),
-        ("POST" | "GET", "/services/oauth2/revoke") => oauth::revoke(&mut state, &field("token")),
-        ("POST", "/services/oauth2/introspect") => oauth::introspect(org, &mut state, &field("token")),
+        ("POST" | "GET", "/services/oauth2/revoke") => oauth::revoke(org, &mut state, &asked()),
+        ("POST", "/services/oauth2/introspect") => oauth::introspect(org, &state, &asked()),
         ("GET" | "POST", "/services/oauth2/userinfo") => oauth::identity(org, &mut state, token),
         ("GET", path) if path.starts_with("/id/") => oauth::identity(org, &mut state, token),
         _ => Answer::not_found(),
     })
+}
+
+/// A request to one of the OAuth endpoints: the form, what the query adds to it, and whose it is.
+fn login_request(request: &HttpRequest, body: &Bytes) -> TokenRequest {
+    let fields = [body.as_ref(), request.query_string().as_bytes()];
+    TokenRequest {
+        form: fields.iter().flat_map(|part| url::form_urlencoded::parse(part).into_owned()).collect(),
+        basic: basic(request),
+        host: header(request, "host").unwrap_or_default().to_lowercase(),
+        from: request.peer_addr().map(|peer| peer.ip()),
+    }
 }
 
 /// `/cometd/66.0`, `/cometd/66.0/` and `/cometd/66.0/connect` are one resource.
@@ -165,7 +176,7 @@ async fn cometd(
     let request = {
         let mut state = org.state();
         let token = streaming_token(request);
-        let user = token.and_then(|token| state.tokens.user(token, org.clock.now_ms()));
+        let user = token.and_then(|token| state.logins.tokens.user(token, org.clock.now_ms()));
         CometdRequest {
             version: version.to_owned(),
             path_suffix: path_suffix.to_owned(),
