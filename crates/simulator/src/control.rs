@@ -17,7 +17,8 @@
 //! | `PUT /orgs/{org}/refused-logins` `["error","error_description"]` or `null` | no login succeeds |
 //! | `GET`, `PUT /orgs/{org}/login-policy` | how the org lets the app in, see `LoginPolicy`; absent keys = default |
 //! | `POST /orgs/{org}/grants` `"username"`, `GET`, `DELETE …` | approves the app; the approvals; revokes all |
-//! | `POST /orgs/{org}/grants/age` seconds | refresh tokens look unused for so much longer |
+//! | `POST /orgs/{org}/grants/age`, `…/codes/age` seconds | refresh tokens look unused, codes old, for so much longer |
+//! | `DELETE /orgs/{org}/browser-sessions` | every browser has to log in again |
 //! | `GET`, `DELETE /orgs/{org}/login-history` | logins and tries, and the number of token requests |
 //! | `PUT /orgs/{org}/held-token-requests` `true\|false` | token requests are begun and not finished |
 //! | `POST /orgs/{org}/rights/take`, `…/give` `"api_enabled"`, `{"field":["Lead","Email","read"]}` | see `Right` |
@@ -179,6 +180,8 @@ fn login_call(org: &OrgHandle, method: &str, path: &[&str], body: &[u8]) -> Resu
         ("GET", ["grants"]) => Ok(json!(org.grants())),
         ("DELETE", ["grants"]) => Ok(json!(org.revoke_grants())),
         ("POST", ["grants", "age"]) => Ok(json!(org.age_grants(Duration::from_secs(read(body)?)))),
+        ("POST", ["codes", "age"]) => Ok(json!(org.age_codes(Duration::from_secs(read(body)?)))),
+        ("DELETE", ["browser-sessions"]) => Ok(json!(org.end_browser_sessions())),
         ("GET", ["login-history"]) => {
             Ok(json!({"logins": org.login_history(), "token_calls": org.token_calls()}))
         }

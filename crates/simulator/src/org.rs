@@ -3,6 +3,7 @@
 //! Here: putting the parts together, and which channels a user sees.
 //! Not here: HTTP (`server`), resources (`api`), the checks of a write (`data`), what a test may do (`handle`).
 
+pub(crate) mod authorizations;
 pub(crate) mod cursors;
 pub(crate) mod facts;
 pub(crate) mod flow;

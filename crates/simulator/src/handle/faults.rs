@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::OrgHandle;
 use crate::faults::{ChunkFault, HttpFault, HttpFaultEffect, JobFault, RowFault};
+use crate::org::authorizations::Authorizations;
 use crate::org::grants::Grants;
 
 impl OrgHandle {
@@ -51,6 +52,7 @@ impl OrgHandle {
         state.new_org_id = Some(moved);
         state.logins.tokens.end_all();
         state.logins.grants = Grants::default();
+        state.logins.authorizations = Authorizations::default();
         drop(state);
         self.org.cometd.migrate();
     }

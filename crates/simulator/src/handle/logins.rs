@@ -28,6 +28,7 @@ impl OrgHandle {
         let users: Vec<String> = users.filter_map(|(id, _)| id.as_str().map(str::to_owned)).collect();
         let app_is_out = policy.app != AppStatus::Installed;
         state.logins.tokens.end_where(|token| app_is_out || users.contains(&token.user));
+        state.logins.authorizations.log_out(|user| users.iter().any(|inactive| inactive == user));
         state.logins.policy = policy;
     }
 
@@ -101,6 +102,17 @@ impl OrgHandle {
     /// came of an assertion or a secret stay; `revoke_tokens` ends those.
     pub fn revoke_grants(&self) {
         self.org.state().logins.end_grants();
+    }
+
+    /// Every browser has to log in again; approvals stay.
+    pub fn end_browser_sessions(&self) {
+        self.org.state().logins.authorizations.log_out(|_| true);
+    }
+
+    /// Makes it look as if all authorization codes had been given so much earlier (simulated time); they live 15 minutes.
+    pub fn age_codes(&self, by: Duration) {
+        let ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.org.state().logins.authorizations.age(ms);
     }
 
     /// Makes it look as if no refresh token had been used for so much longer (simulated time).

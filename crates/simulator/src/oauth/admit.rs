@@ -28,13 +28,16 @@ pub(crate) fn client(org: &Org, request: &TokenRequest, secret_required: bool) -
     }
 }
 
+/// Whether the org lets anybody in.
+pub(crate) fn org(state: &OrgState) -> Result<(), Denied> {
+    let is_active = state.logins.policy.org_active;
+    if is_active { Ok(()) } else { Err(Denied("inactive_org", "inactive organization")) }
+}
+
 /// Whether the app may be used in the org, as far as no user matters.
 pub(crate) fn app(state: &OrgState) -> Result<(), Denied> {
-    let policy = &state.logins.policy;
-    if !policy.org_active {
-        return Err(Denied("inactive_org", "inactive organization"));
-    }
-    match policy.app {
+    org(state)?;
+    match state.logins.policy.app {
         AppStatus::Installed => Ok(()),
         AppStatus::NotInstalled => {
             Err(Denied("app_not_found", "External client app is not installed in this org"))

@@ -1,13 +1,15 @@
-//! Logins: tokens for assertions, secrets and refresh tokens, and what can be asked about a token.
+//! Logins: tokens for assertions, secrets, codes and refresh tokens, and what can be asked about a token.
 //!
 //! Here: the token endpoint as a whole, with the time that it takes. In `token`: each grant type. In `inspect`: revocation,
-//! introspection, identity. In `admit`: whom an org lets in. Not here: which calls need a token (`api`).
+//! introspection, identity. In `admit`: whom an org lets in. In `authorize`: login and consent in a browser. Not here: which calls need a token (`api`).
 //! Sources: Help "OAuth Authorization Flows", "OAuth Authorization Flow Errors"; REST guide "Authorize with OAuth".
 
 mod admit;
+pub(crate) mod authorize;
 mod denied;
 mod inspect;
 mod jwt;
+mod pages;
 mod reply;
 mod request;
 mod token;

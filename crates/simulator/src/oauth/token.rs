@@ -2,10 +2,13 @@
 //!
 //! Here: who gets a token, and what the login history says of it. Not here: waiting (`oauth`), the assertion (`jwt`), what
 //! an admin sets up (`admit`). Sources: Help "OAuth 2.0 JWT Bearer Flow", "OAuth 2.0 Client Credentials Flow", "OAuth 2.0
-//! Refresh Token Flow", "Refresh Token Rotation"; release notes Summer '24 "Simultaneous Refresh Token Requests".
+//! Refresh Token Flow", "Refresh Token Rotation"; REST guide "Understanding the Web Server OAuth Authentication Flow"; release notes Summer '24 "Simultaneous Refresh Token Requests".
 
 use std::net::IpAddr;
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
 use super::denied::{Denied, FailedLogin};
@@ -15,6 +18,7 @@ use super::{admit, jwt};
 use crate::answer::Answer;
 use crate::log::LoggedLogin;
 use crate::options::{AppStatus, PermittedUsers};
+use crate::org::authorizations::BadCode;
 use crate::org::grants::NotExchanged;
 use crate::org::{Org, OrgState};
 use crate::rights::Right;
@@ -107,6 +111,7 @@ fn exchange(
         (Some("refresh_token"), Some(grant)) => by_refresh_token(org, state, request, grant),
         // The refusal of all logins was taken back while it was being processed.
         (Some("refresh_token"), None) => Err(EXPIRED.into()),
+        (Some("authorization_code"), _) => by_code(org, state, request),
         (Some(JWT_BEARER), _) => by_assertion(org, state, request),
         (Some("client_credentials"), _) => by_secret(org, state, request),
         (Some(_), _) => Err(Denied("unsupported_grant_type", "grant type not supported").into()),
@@ -128,6 +133,45 @@ fn by_refresh_token(
     let rotates = state.logins.policy.rotation;
     let grant = state.logins.grants.finish_exchange(id, rotates, org.clock.now_ms()).ok_or(EXPIRED)?;
     Ok(Granted { user, scope: grant.scope, grant: Some(id), refresh_token: rotates.then_some(grant.token) })
+}
+
+fn by_code(org: &Org, state: &mut OrgState, request: &TokenRequest) -> Result<Granted, FailedLogin> {
+    admit::client(org, request, state.logins.policy.secret_required)?;
+    let now = org.clock.now_ms();
+    let (Some(code), Some(redirect_uri)) = (request.field("code"), request.field("redirect_uri")) else {
+        return Err(Denied("invalid_request", "missing required parameters").into());
+    };
+    let known = state.logins.authorizations.code(code, now).cloned().map_err(|bad| match bad {
+        BadCode::Unknown => Denied("invalid_grant", "invalid authorization code"),
+        BadCode::Over => Denied("invalid_grant", "expired authorization code"),
+    })?;
+    let user = known.user;
+    let failed = |denied| FailedLogin::of(&user, denied);
+    if redirect_uri != known.redirect_uri {
+        return Err(failed(Denied("redirect_uri_mismatch", "redirect_uri must match configuration")));
+    }
+    match (&known.challenge, request.field("code_verifier")) {
+        (Some(_), None) => return Err(failed(Denied("invalid_grant", "missing required code verifier"))),
+        (Some(challenge), Some(verifier)) if !verifies(verifier, challenge) => {
+            return Err(failed(Denied("invalid_request", "invalid code verifier")));
+        }
+        _ => {}
+    }
+    let admitted = admit::app(state).and_then(|()| admit::permitted(state, &user));
+    admitted.and_then(|()| admit::user(org, state, &user, request.from)).map_err(failed)?;
+    state.logins.authorizations.spend(code);
+    let keeps = known.scope.split(' ').any(|scope| scope == "refresh_token");
+    let grant = keeps.then(|| state.logins.approve(&user, &known.scope, now));
+    let refresh_token = grant.and_then(|id| Some(state.logins.grants.get(id)?.token.clone()));
+    Ok(Granted { user, scope: known.scope, grant, refresh_token })
+}
+
+/// Whether a verifier of PKCE is well-formed and the one whose hash the challenge is (RFC 7636, 4.1 and 4.6).
+fn verifies(verifier: &str, challenge: &str) -> bool {
+    let is_well_formed = (43..=128).contains(&verifier.len())
+        && verifier.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte));
+    let hash = digest(&SHA256, verifier.as_bytes());
+    is_well_formed && URL_SAFE_NO_PAD.encode(hash) == challenge
 }
 
 fn by_assertion(org: &Org, state: &mut OrgState, request: &TokenRequest) -> Result<Granted, FailedLogin> {

@@ -6,6 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+use super::authorizations::Authorizations;
 use super::grants::Grants;
 use super::tokens::AccessTokens;
 use crate::log::LoginHistory;
@@ -19,6 +20,7 @@ pub(crate) struct Logins {
     pub(crate) policy: LoginPolicy,
     pub(crate) tokens: AccessTokens,
     pub(crate) grants: Grants,
+    pub(crate) authorizations: Authorizations,
     pub(crate) history: LoginHistory,
     /// While set, no login succeeds: `error` and `error_description`.
     pub(crate) refused: Option<(String, String)>,
@@ -36,6 +38,7 @@ impl Logins {
             policy,
             tokens: AccessTokens::new(session_idle),
             grants: Grants::default(),
+            authorizations: Authorizations::default(),
             history: LoginHistory::default(),
             refused: None,
             token_calls: 0,

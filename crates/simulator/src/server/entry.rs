@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::cometd::{CometdRequest, Delivery, WrittenPart};
 use crate::faults::{self, HttpFaultEffect};
 use crate::log::LoggedCall;
+use crate::oauth::authorize::{self, CONSENT_PATH};
 use crate::oauth::{self, TokenRequest};
 use crate::org::Org;
 
@@ -110,7 +111,8 @@ fn date(org: &Org) -> Option<String> {
 fn moved(org: &Org, request: &HttpRequest, path: &str) -> Option<Answer> {
     let to = org.state().instance_url.clone()?;
     let there = header(request, "host").is_some_and(|host| to.ends_with(&format!("//{host}")));
-    if there || path.starts_with("/services/oauth2/") {
+    let is_login = ["/services/oauth2/", "/login", "/setup/"].iter().any(|start| path.starts_with(start));
+    if there || is_login {
         return None;
     }
     let mut answer = Answer::text(302, "text/html;charset=UTF-8", Vec::new());
@@ -133,7 +135,13 @@ fn rest(org: &Org, request: &HttpRequest, path: &str, body: Bytes) -> api::Handl
         return api::handle(org, &mut state, &call, token);
     }
     let asked = || login_request(request, &body);
+    let name = authorize::cookie_name(org);
+    let session = || cookies(request).find(|(known, _)| *known == name).map(|(_, value)| value);
     free(match (request.method().as_str(), path) {
+        ("GET", "/services/oauth2/authorize") => authorize::authorize(org, &mut state, &asked(), session()),
+        ("POST", "/login") => authorize::log_in(org, &mut state, &asked()),
+        ("GET", CONSENT_PATH) => authorize::ask(org, &mut state, &asked(), session()),
+        ("POST", CONSENT_PATH) => authorize::decide(org, &mut state, &asked(), session()),
         ("POST" | "GET", "/services/oauth2/revoke") => oauth::revoke(org, &mut state, &asked()),
         ("POST", "/services/oauth2/introspect") => oauth::introspect(org, &state, &asked()),
         ("GET" | "POST", "/services/oauth2/userinfo") => oauth::identity(org, &mut state, token),
@@ -165,14 +173,6 @@ async fn cometd(
         return (answer, Vec::new(), Delivery::Whole);
     }
     let (version, path_suffix) = rest.split_once('/').unwrap_or((rest, ""));
-    let cookies = request
-        .headers()
-        .get_all("cookie")
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|text| text.split(';'));
-    let cookies = cookies
-        .filter_map(|pair| pair.trim().split_once('='))
-        .map(|(name, value)| (name.to_owned(), value.to_owned()));
     let request = {
         let mut state = org.state();
         let token = streaming_token(request);
@@ -185,7 +185,7 @@ async fn cometd(
             channels_known: org.channels(&state),
             channels_denied: user.as_ref().map(|user| org.channels_denied(&state, user)).unwrap_or_default(),
             user_id: user.unwrap_or_default(),
-            cookies: cookies.collect(),
+            cookies: cookies(request).map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             body,
         }
     };
@@ -285,6 +285,11 @@ fn basic(request: &HttpRequest) -> Option<(String, String)> {
     let text = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
     let (id, secret) = text.split_once(':')?;
     Some((id.to_owned(), secret.to_owned()))
+}
+
+fn cookies(request: &HttpRequest) -> impl Iterator<Item = (&str, &str)> {
+    let all = request.headers().get_all("cookie").filter_map(|value| value.to_str().ok());
+    all.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='))
 }
 
 fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
