@@ -60,6 +60,14 @@ impl Clock {
         wall().saturating_add(self.ahead_secs.load(Ordering::Relaxed).saturating_mul(1_000))
     }
 
+    /// When a simulated time is reached, in real Unix milliseconds as this clock has them.
+    pub(crate) fn wall_ms_at(&self, simulated_ms: i64) -> i64 {
+        let left = simulated_ms.saturating_sub(self.now_ms());
+        let real = Duration::from_millis(left.unsigned_abs()).div_f64(self.scale);
+        let real_ms = i64::try_from(real.as_millis()).unwrap_or(i64::MAX);
+        self.wall_ms().saturating_add(if left < 0 { -real_ms } else { real_ms })
+    }
+
     /// Waits for a stretch of simulated time.
     pub(crate) async fn sleep(&self, simulated: Duration) {
         tokio::time::sleep(simulated.div_f64(self.scale)).await;
@@ -81,6 +89,15 @@ mod tests {
         let before = clock.now_ms();
         std::thread::sleep(Duration::from_millis(5));
         assert!(clock.now_ms() - before >= 5_000);
+    }
+
+    #[test]
+    fn an_hour_to_come_is_as_much_shorter_as_the_time_runs_faster() {
+        let clock = Clock::new(100.0);
+        for (hours, secs) in [(1, 36), (-1, -36)] {
+            let away = clock.wall_ms_at(clock.now_ms() + hours * 3_600_000) - clock.wall_ms();
+            assert!((away - secs * 1_000).abs() < 1_000, "{away}");
+        }
     }
 
     #[test]

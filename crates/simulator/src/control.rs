@@ -15,6 +15,12 @@
 //! | `PUT /orgs/{org}/stamps/{object}/{id}` Unix ms | when a record looks last changed |
 //! | `POST /orgs/{org}/migrate` | another org id, replay ids begin anew, events and sessions are gone |
 //! | `PUT /orgs/{org}/refused-logins` `["error","error_description"]` or `null` | no login succeeds |
+//! | `GET`, `PUT /orgs/{org}/login-policy` | how the org lets the app in, see `LoginPolicy`; absent keys = default |
+//! | `POST /orgs/{org}/grants` `"username"`, `GET`, `DELETE …` | approves the app; the approvals; revokes all |
+//! | `POST /orgs/{org}/grants/age`, `…/codes/age` seconds | refresh tokens look unused, codes old, for so much longer |
+//! | `DELETE /orgs/{org}/browser-sessions` | every browser has to log in again |
+//! | `GET`, `DELETE /orgs/{org}/login-history` | logins and tries, and the number of token requests |
+//! | `PUT /orgs/{org}/held-token-requests` `true\|false` | token requests are begun and not finished |
 //! | `POST /orgs/{org}/rights/take`, `…/give` `"api_enabled"`, `{"field":["Lead","Email","read"]}` | see `Right` |
 //! | `PUT /orgs/{org}/clock-ahead` seconds | the org's clock differs from ours |
 //! | `POST /orgs/{org}/convert-lead/{id}` | an account of the lead's company; the lead is closed |
@@ -44,6 +50,8 @@
 //! | `GET`, `DELETE /vendor/requests` | the log of look-ups |
 //! | `PUT /vendor/zeros` n or `null` | a small packed answer that unpacks to a list of n zeros |
 //! | `POST /vendor/faults` `{"status":503,"count":n}`, `PUT /vendor/down`, `PUT /vendor/garbage`, `PUT /vendor/refused/{key}` status | faults |
+
+use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
@@ -154,6 +162,31 @@ fn org_call(org: &OrgHandle, method: &str, path: &[&str], body: &[u8]) -> Result
         ("POST", ["expire-jobs"]) => Ok(json!(org.expire_jobs())),
         ("GET", ["jobs"]) => Ok(json!(org.jobs())),
         ("DELETE", ["faults"]) => Ok(json!(org.clear_faults())),
+        _ => login_call(org, method, path, body),
+    }
+}
+
+fn login_call(org: &OrgHandle, method: &str, path: &[&str], body: &[u8]) -> Result<Value, ControlError> {
+    match (method, path) {
+        ("GET", ["login-policy"]) => Ok(json!(org.login_policy())),
+        ("PUT", ["login-policy"]) => Ok(json!(org.set_login_policy(read(body)?))),
+        ("POST", ["grants"]) => {
+            let username: String = read(body)?;
+            match org.grant_refresh_token(&username) {
+                Some(token) => Ok(json!({"refresh_token": token})),
+                None => Err(ControlError::NotFound(format!("there is no user `{username}`"))),
+            }
+        }
+        ("GET", ["grants"]) => Ok(json!(org.grants())),
+        ("DELETE", ["grants"]) => Ok(json!(org.revoke_grants())),
+        ("POST", ["grants", "age"]) => Ok(json!(org.age_grants(Duration::from_secs(read(body)?)))),
+        ("POST", ["codes", "age"]) => Ok(json!(org.age_codes(Duration::from_secs(read(body)?)))),
+        ("DELETE", ["browser-sessions"]) => Ok(json!(org.end_browser_sessions())),
+        ("GET", ["login-history"]) => {
+            Ok(json!({"logins": org.login_history(), "token_calls": org.token_calls()}))
+        }
+        ("DELETE", ["login-history"]) => Ok(json!(org.clear_login_history())),
+        ("PUT", ["held-token-requests"]) => Ok(json!(org.hold_token_requests(read(body)?))),
         _ => streaming_call(org, method, path, body),
     }
 }

@@ -1,11 +1,12 @@
 //! A test's hold on one org: what a test may do without HTTP.
 //!
 //! Here: who the org is, its records, the logs of what clients did. In `streaming`: events and CometD. In `faults`: what
-//! goes wrong on request. In `admin`: rights, merges, conversions.
+//! goes wrong on request. In `admin`: rights, merges, conversions. In `logins`: approvals of the app and the login policy.
 //! Not here: the org itself (`org`), the same over HTTP (`control`).
 
 mod admin;
 mod faults;
+mod logins;
 mod streaming;
 
 use std::sync::Arc;
@@ -151,6 +152,7 @@ impl OrgHandle {
             "name": self.name(), "base_url": self.base_url(), "client_id": self.client_id(),
             "client_secret": self.client_secret(), "username": self.username(), "admin_username": self.admin_username(),
             "private_key_pem": self.private_key_pem(), "org_id": self.org_id(), "namespace": self.org.facts.namespace,
+            "password": self.password(),
         })
     }
 

@@ -49,8 +49,8 @@ pub use cometd::{
 pub use data::{CustomField, FieldKind, WriteError};
 pub use faults::{ChunkFault, JobFault, RowFault};
 pub use handle::OrgHandle;
-pub use log::{LoggedCall, LoggedJob, LoggedWrite};
-pub use options::{Options, OrgOptions, Ports};
+pub use log::{LoggedCall, LoggedGrant, LoggedJob, LoggedLogin, LoggedWrite};
+pub use options::{AppStatus, LoginPolicy, Options, OrgOptions, PermittedUsers, Ports};
 pub use rights::{FieldRight, ObjectRight, Profile, Right};
 pub use row::Row;
 pub use server::Simulator;

@@ -1,4 +1,4 @@
-//! The lists of calls an org has answered and of records it has written for them, for tests to read.
+//! The lists of calls an org has answered, of records it has written for them, and of logins, for tests to read.
 //!
 //! Here: one entry and the bounded list. Not here: what counts against the quota (`quota.rs`).
 
@@ -12,6 +12,8 @@ use crate::row::Row;
 const CALLS_MAX: usize = 100_000;
 /// Written records kept; the oldest go first.
 const WRITES_MAX: usize = 100_000;
+/// Logins kept; the oldest go first.
+const LOGINS_MAX: usize = 20_000;
 
 /// One HTTP request that an org answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -48,6 +50,57 @@ pub struct LoggedJob {
     pub operation: String,
     /// `Open`, `InProgress`, `JobComplete`, …
     pub state: String,
+}
+
+/// A login, or a try, as in the org's Login History.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LoggedLogin {
+    /// When, real Unix milliseconds by the org's clock.
+    pub at_ms: i64,
+    /// Who; empty if that is not known, as for a refresh token that never was.
+    pub username: String,
+    /// `browser` for the login page; else the grant type of the token request, such as `refresh_token`.
+    pub kind: String,
+    /// The client's address.
+    pub from: String,
+    /// `Success`, or why not, such as `Failed: Token request is already being processed`.
+    pub status: String,
+}
+
+/// An approval of the app that is in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LoggedGrant {
+    /// Who approved.
+    pub username: String,
+    /// Scopes, with a space between them.
+    pub scope: String,
+    /// The refresh token that is good now.
+    pub refresh_token: String,
+    /// Access tokens that came of it and have not ended.
+    pub access_tokens: usize,
+}
+
+/// The newest logins.
+#[derive(Debug, Default)]
+pub(crate) struct LoginHistory {
+    logins: VecDeque<LoggedLogin>,
+}
+
+impl LoginHistory {
+    pub(crate) fn push(&mut self, login: LoggedLogin) {
+        if self.logins.len() >= LOGINS_MAX {
+            self.logins.pop_front();
+        }
+        self.logins.push_back(login);
+    }
+
+    pub(crate) fn all(&self) -> Vec<LoggedLogin> {
+        self.logins.iter().cloned().collect()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.logins.clear();
+    }
 }
 
 /// The newest writes of clients.

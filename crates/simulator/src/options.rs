@@ -1,11 +1,14 @@
 //! What to simulate: settings of the whole and of each org, with their defaults.
 //!
-//! Here: the option types. Not here: what they cause.
+//! Here: the option types; in `login_policy` how an org lets the app in. Not here: what they cause.
+
+mod login_policy;
 
 use std::time::Duration;
 
 use crate::data::CustomField;
 use crate::rights::right::{Profile, Right};
+pub use login_policy::{AppStatus, LoginPolicy, PermittedUsers};
 
 /// The orgs of one simulator, and what they share.
 #[derive(Clone, Debug)]
@@ -74,6 +77,8 @@ pub struct OrgOptions {
     pub profile: Profile,
     /// Rights that it lacks from the start.
     pub taken: Vec<Right>,
+    /// How the org lets the vendor's app in, from the start.
+    pub login_policy: LoginPolicy,
     /// Fields, objects (`X__c`) and events (`X__e`) beyond the standard ones and the package's; the integration user
     /// has every right on them.
     pub custom_fields: Vec<CustomField>,
@@ -103,6 +108,7 @@ impl Default for OrgOptions {
             answer_after: Duration::ZERO,
             profile: Profile::default(),
             taken: Vec::new(),
+            login_policy: LoginPolicy::default(),
             custom_fields: Vec::new(),
             case_sensitive: Vec::new(),
         }

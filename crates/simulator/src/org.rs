@@ -3,12 +3,16 @@
 //! Here: putting the parts together, and which channels a user sees.
 //! Not here: HTTP (`server`), resources (`api`), the checks of a write (`data`), what a test may do (`handle`).
 
+pub(crate) mod authorizations;
 pub(crate) mod cursors;
 pub(crate) mod facts;
 pub(crate) mod flow;
+pub(crate) mod grants;
 pub(crate) mod jobs;
 pub(crate) mod keys;
+pub(crate) mod logins;
 pub(crate) mod outcome;
+pub(crate) mod random;
 pub(crate) mod tokens;
 pub(crate) mod writes;
 
@@ -18,6 +22,8 @@ use std::time::{Duration, SystemTime};
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use serde_json::Value;
+use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::cometd::CometdServer;
@@ -27,26 +33,25 @@ use crate::log::{CallLog, WriteLog};
 use crate::options::OrgOptions;
 use crate::quota::Quota;
 use crate::rights::{Right, Rights, Views};
+use crate::row::Row;
 use cursors::Cursors;
 use facts::{CHANGE_CHANNEL, Facts};
 use jobs::Jobs;
 use keys::Keys;
-use tokens::AccessTokens;
+use logins::Logins;
 
 /// Everything of an org that changes.
 #[derive(Debug)]
 pub(crate) struct OrgState {
     pub(crate) tables: Tables,
     pub(crate) views: Views,
-    pub(crate) tokens: AccessTokens,
+    pub(crate) logins: Logins,
     pub(crate) cursors: Cursors,
     pub(crate) jobs: Jobs,
     pub(crate) quota: Quota,
     pub(crate) calls: CallLog,
     pub(crate) writes: WriteLog,
     pub(crate) faults: HttpFaults,
-    /// While set, no login succeeds: `error` and `error_description`.
-    pub(crate) refused_logins: Option<(String, String)>,
     /// The org's ID since it was moved.
     pub(crate) new_org_id: Option<String>,
     /// The org's new address; requests to its old one are redirected.
@@ -64,6 +69,22 @@ pub(crate) struct OrgState {
 }
 
 impl OrgState {
+    /// The ID of the user with this username, whatever the case of its letters.
+    pub(crate) fn user_named(&self, username: &str) -> Option<String> {
+        let is_named = |row: &&Row| {
+            let name = row.get("Username").and_then(Value::as_str);
+            name.is_some_and(|name| name.eq_ignore_ascii_case(username))
+        };
+        let user = self.tables.rows("User").find(is_named)?;
+        user.get("Id").and_then(Value::as_str).map(str::to_owned)
+    }
+
+    /// The username of the user with this ID; empty if there is none.
+    pub(crate) fn username(&self, user: &str) -> String {
+        let name = self.tables.row("User", user).and_then(|row| row.get("Username")).and_then(Value::as_str);
+        name.unwrap_or_default().to_owned()
+    }
+
     /// Takes a right away, or gives it.
     pub(crate) fn set_right(&mut self, facts: &Facts, right: Right, given: bool) {
         if right == Right::SettingRow {
@@ -85,6 +106,8 @@ pub(crate) struct Org {
     pub(crate) clock: Clock,
     pub(crate) cometd: CometdServer,
     pub(crate) available: AtomicBool,
+    /// While true, requests to the token endpoint wait.
+    pub(crate) token_calls_held: watch::Sender<bool>,
     state: Mutex<OrgState>,
 }
 
@@ -111,14 +134,13 @@ impl Org {
         let mut state = OrgState {
             tables,
             views,
-            tokens: AccessTokens::new(options.session_idle),
+            logins: Logins::new(options.login_policy.clone(), options.session_idle),
             cursors: Cursors::default(),
             jobs: Jobs::default(),
             quota: Quota::new(options.daily_calls),
             calls: CallLog::default(),
             writes: WriteLog::default(),
             faults: HttpFaults::default(),
-            refused_logins: None,
             new_org_id: None,
             instance_url: None,
             locked_writes: 0,
@@ -139,6 +161,7 @@ impl Org {
             clock,
             cometd,
             available: AtomicBool::new(true),
+            token_calls_held: watch::Sender::new(false),
             state: Mutex::new(state),
         }
     }

@@ -33,9 +33,14 @@ pub(crate) fn handle(org: &Org, state: &mut OrgState, call: &Call, token: Option
         return free(refused);
     }
     let now = org.clock.now_ms();
-    let Some(user) = token.and_then(|token| state.tokens.user(token, now)) else {
+    let Some(session) = token.and_then(|token| state.logins.tokens.take(token, now)) else {
         return free(Answer::error(401, "INVALID_SESSION_ID", "Session expired or invalid"));
     };
+    if !session.has_scope(&["api", "full"]) {
+        let message = "This session is not valid for use with the REST API";
+        return free(Answer::error(401, "INVALID_SESSION_ID", message));
+    }
+    let user = session.user;
     if !state.views.may(&user, Right::ApiEnabled) {
         let message = "The REST API is not enabled for this Organization.";
         return free(Answer::error(403, "API_DISABLED_FOR_ORG", message));

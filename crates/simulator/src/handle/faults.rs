@@ -6,6 +6,8 @@ use std::sync::atomic::Ordering;
 
 use super::OrgHandle;
 use crate::faults::{ChunkFault, HttpFault, HttpFaultEffect, JobFault, RowFault};
+use crate::org::authorizations::Authorizations;
+use crate::org::grants::Grants;
 
 impl OrgHandle {
     /// The org's address changes: logins tell this instance URL, requests to another host are redirected to it. `None`
@@ -16,14 +18,14 @@ impl OrgHandle {
 
     /// Ends every session: the next call with an old token answers 401.
     pub fn revoke_tokens(&self) {
-        self.org.state().tokens.end_all();
+        self.org.state().logins.tokens.end_all();
     }
 
     /// While set, every login answers 400 with this `error` and `error_description`, such as `invalid_grant` and
     /// `user hasn't approved this consumer`. `None` lets users in again.
     pub fn refuse_logins(&self, refusal: Option<(&str, &str)>) {
         let refusal = refusal.map(|(error, text)| (error.to_owned(), text.to_owned()));
-        self.org.state().refused_logins = refusal;
+        self.org.state().logins.refused = refusal;
     }
 
     /// A record looks as if it was last changed then (real Unix milliseconds): one whose transaction ended late, or one
@@ -42,13 +44,15 @@ impl OrgHandle {
         self.org.state().cursors.lose = count;
     }
 
-    /// The org is moved: it has another id, its replay ids begin anew, all events and sessions are gone. Records and
-    /// users stay.
+    /// The org is moved: it has another id, its replay ids begin anew, all events, sessions and approvals of the app are
+    /// gone. Records and users stay.
     pub fn migrate(&self) {
         let mut state = self.org.state();
         let moved = state.tables.new_id("00D");
         state.new_org_id = Some(moved);
-        state.tokens.end_all();
+        state.logins.tokens.end_all();
+        state.logins.grants = Grants::default();
+        state.logins.authorizations = Authorizations::default();
         drop(state);
         self.org.cometd.migrate();
     }

@@ -57,12 +57,17 @@ pub(crate) fn check_times(claims: &Claims, now_ms: i64) -> Result<(), Denied> {
     if claims.expires_ms.saturating_add(SKEW_MS) < now_ms { Err(INVALID) } else { Ok(()) }
 }
 
-/// The audience is a login host of Salesforce, or the org itself.
-pub(crate) fn check_audience(claims: &Claims, base_url: &str) -> Result<(), Denied> {
+/// The audience is one of those named, or if none is, a login host of Salesforce or the org itself.
+pub(crate) fn check_audience(claims: &Claims, base_url: &str, named: &[String]) -> Result<(), Denied> {
     let audience = claims.audience.trim_end_matches('/');
     let local = base_url.replace("127.0.0.1", "localhost");
-    let known = ["https://login.salesforce.com", "https://test.salesforce.com", base_url, &local];
-    if known.contains(&audience) { Ok(()) } else { Err(Denied("invalid_grant", "audience is invalid")) }
+    let usual = ["https://login.salesforce.com", "https://test.salesforce.com", base_url, &local];
+    let is_known = if named.is_empty() {
+        usual.contains(&audience)
+    } else {
+        named.iter().any(|known| known.trim_end_matches('/') == audience)
+    };
+    if is_known { Ok(()) } else { Err(Denied("invalid_grant", "audience is invalid")) }
 }
 
 fn json(part: &str) -> Result<Value, Denied> {

@@ -8,7 +8,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
-use super::{identity, introspect, revoke, token};
+use super::request::TokenRequest;
+use super::token::{self, JWT_BEARER};
+use super::{identity, introspect, revoke};
 use crate::clock::Clock;
 use crate::options::OrgOptions;
 use crate::org::Org;
@@ -43,12 +45,14 @@ fn ask(org: &Org, form: &[(&str, &str)], basic: Option<(&str, &str)>) -> (u16, V
     let form: Vec<(String, String)> =
         form.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     let basic = basic.map(|(id, secret)| (id.to_owned(), secret.to_owned()));
-    let answer = token(org, &mut org.state(), &form, basic);
+    let request = TokenRequest { form, basic, ..TokenRequest::default() };
+    let begun = token::begin(org, &mut org.state(), &request);
+    let answer = token::finish(org, &mut org.state(), &request, begun);
     (answer.status, serde_json::from_slice(&answer.body).expect("JSON"))
 }
 
 fn ask_by_assertion(org: &Org, assertion: &str) -> (u16, Value) {
-    ask(org, &[("grant_type", super::JWT_BEARER), ("assertion", assertion)], None)
+    ask(org, &[("grant_type", JWT_BEARER), ("assertion", assertion)], None)
 }
 
 #[test]
@@ -165,14 +169,21 @@ fn a_revoked_token_is_worth_nothing() {
     let org = org();
     let (_, granted) = ask_by_assertion(&org, &signed(&claims(&org)));
     let token = granted["access_token"].as_str().expect("a token");
+    let mut asked = TokenRequest {
+        form: vec![("token".to_owned(), token.to_owned())],
+        basic: Some((org.facts.client_id.clone(), org.facts.client_secret.clone())),
+        ..TokenRequest::default()
+    };
     let mut state = org.state();
-    let known: Value = serde_json::from_slice(&introspect(&org, &mut state, token).body).expect("JSON");
+    let known: Value = serde_json::from_slice(&introspect(&org, &state, &asked).body).expect("JSON");
     assert_eq!((&known["active"], &known["username"]), (&json!(true), &json!(org.facts.username)));
     assert_eq!(identity(&org, &mut state, Some(token)).status, 200);
-    assert_eq!(revoke(&mut state, token).status, 200);
-    assert_eq!(revoke(&mut state, token).status, 400);
-    let known: Value = serde_json::from_slice(&introspect(&org, &mut state, token).body).expect("JSON");
+    assert_eq!(revoke(&org, &mut state, &asked).status, 200);
+    assert_eq!(revoke(&org, &mut state, &asked).status, 400);
+    let known: Value = serde_json::from_slice(&introspect(&org, &state, &asked).body).expect("JSON");
     assert_eq!(known, json!({"active": false}));
     let identity = identity(&org, &mut state, Some(token));
     assert_eq!((identity.status, identity.body.as_slice()), (403, b"Bad_OAuth_Token".as_slice()));
+    asked.basic = None;
+    assert_eq!(introspect(&org, &state, &asked).status, 400, "only a client that says who it is may ask");
 }

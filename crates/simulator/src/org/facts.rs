@@ -13,6 +13,10 @@ use crate::row::Row;
 /// One app, installed in every org, as a vendor's is.
 const CLIENT_ID: &str = "3MVG9SimulatedConsumerKey.OfTheVendorsApp";
 const CLIENT_SECRET: &str = "simulated-consumer-secret-0001";
+/// The app's name, as the page has it on which a user approves it.
+pub(crate) const APP_NAME: &str = "Vendor Sync (simulated)";
+/// Every user's password.
+pub(crate) const PASSWORD: &str = "simulated-password-1";
 
 /// The channel of Account's change events.
 pub(crate) const CHANGE_CHANNEL: &str = "/data/AccountChangeEvent";
@@ -28,7 +32,6 @@ pub(crate) struct Facts {
     pub(crate) change_data: bool,
     pub(crate) per_app_usage: bool,
     pub(crate) bulk_step: Duration,
-    pub(crate) session_idle: Duration,
     pub(crate) answer_after: Duration,
     pub(crate) org_id: String,
     pub(crate) integration_user: String,
@@ -65,7 +68,6 @@ impl Facts {
             change_data: options.change_data,
             per_app_usage: options.per_app_usage,
             bulk_step: options.bulk_step,
-            session_idle: options.session_idle,
             answer_after: options.answer_after,
             org_id,
             integration_user,

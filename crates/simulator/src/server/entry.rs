@@ -20,7 +20,8 @@ use crate::clock::Clock;
 use crate::cometd::{CometdRequest, Delivery, WrittenPart};
 use crate::faults::{self, HttpFaultEffect};
 use crate::log::LoggedCall;
-use crate::oauth;
+use crate::oauth::authorize::{self, CONSENT_PATH};
+use crate::oauth::{self, TokenRequest};
 use crate::org::Org;
 
 /// Longest request line and header block. Source: Help article 000386264.
@@ -29,8 +30,12 @@ const HEAD_MAX: usize = 16_384;
 /// Answers any request to an org.
 pub(crate) async fn org(request: HttpRequest, body: Bytes, org: web::Data<Org>) -> HttpResponse {
     let org = org.into_inner();
-    let delay = org.facts.answer_after;
+    let mut delay = org.facts.answer_after;
     let path = format!("/{}", request.path().trim_start_matches('/'));
+    let is_token_call = request.method() == "POST" && path == "/services/oauth2/token";
+    if is_token_call {
+        org.state().logins.token_calls += 1;
+    }
     let effect = org.state().faults.trigger(&path);
     let mut delivery = Delivery::Whole;
     let (mut answer, cookies, counted) = if let Some(HttpFaultEffect::Status(status)) = effect {
@@ -52,6 +57,9 @@ pub(crate) async fn org(request: HttpRequest, body: Bytes, org: web::Data<Org>) 
         let (answer, cookies, how) = cometd(&org, &request, rest, body).await;
         delivery = how;
         (answer, cookies, false)
+    } else if is_token_call {
+        delay = Duration::ZERO;
+        (oauth::token(org.clone(), login_request(&request, &body)).await, Vec::new(), false)
     } else {
         let handled = rest(&org, &request, &path, body);
         (handled.answer, Vec::new(), handled.counted)
@@ -103,7 +111,8 @@ fn date(org: &Org) -> Option<String> {
 fn moved(org: &Org, request: &HttpRequest, path: &str) -> Option<Answer> {
     let to = org.state().instance_url.clone()?;
     let there = header(request, "host").is_some_and(|host| to.ends_with(&format!("//{host}")));
-    if there || path.starts_with("/services/oauth2/") {
+    let is_login = ["/services/oauth2/", "/login", "/setup/"].iter().any(|start| path.starts_with(start));
+    if there || is_login {
         return None;
     }
     let mut answer = Answer::text(302, "text/html;charset=UTF-8", Vec::new());
@@ -125,21 +134,31 @@ fn rest(org: &Org, request: &HttpRequest, path: &str, body: Bytes) -> api::Handl
         header(request, "If-Modified-Since").unwrap_or_default().clone_into(&mut call.if_modified_since);
         return api::handle(org, &mut state, &call, token);
     }
-    let form = || -> Vec<(String, String)> {
-        let body = url::form_urlencoded::parse(&body).into_owned();
-        body.chain(url::form_urlencoded::parse(request.query_string().as_bytes()).into_owned()).collect()
-    };
-    let field = |name: &str| {
-        form().into_iter().find(|(key, _)| key == name).map_or_else(String::new, |(_, value)| value)
-    };
+    let asked = || login_request(request, &body);
+    let name = authorize::cookie_name(org);
+    let session = || cookies(request).find(|(known, _)| *known == name).map(|(_, value)| value);
     free(match (request.method().as_str(), path) {
-        ("POST", "/services/oauth2/token") => oauth::token(org, &mut state, &form(), basic(request)),
-        ("POST" | "GET", "/services/oauth2/revoke") => oauth::revoke(&mut state, &field("token")),
-        ("POST", "/services/oauth2/introspect") => oauth::introspect(org, &mut state, &field("token")),
+        ("GET", "/services/oauth2/authorize") => authorize::authorize(org, &mut state, &asked(), session()),
+        ("POST", "/login") => authorize::log_in(org, &mut state, &asked()),
+        ("GET", CONSENT_PATH) => authorize::ask(org, &mut state, &asked(), session()),
+        ("POST", CONSENT_PATH) => authorize::decide(org, &mut state, &asked(), session()),
+        ("POST" | "GET", "/services/oauth2/revoke") => oauth::revoke(org, &mut state, &asked()),
+        ("POST", "/services/oauth2/introspect") => oauth::introspect(org, &state, &asked()),
         ("GET" | "POST", "/services/oauth2/userinfo") => oauth::identity(org, &mut state, token),
         ("GET", path) if path.starts_with("/id/") => oauth::identity(org, &mut state, token),
         _ => Answer::not_found(),
     })
+}
+
+/// A request to one of the OAuth endpoints: the form, what the query adds to it, and whose it is.
+fn login_request(request: &HttpRequest, body: &Bytes) -> TokenRequest {
+    let fields = [body.as_ref(), request.query_string().as_bytes()];
+    TokenRequest {
+        form: fields.iter().flat_map(|part| url::form_urlencoded::parse(part).into_owned()).collect(),
+        basic: basic(request),
+        host: header(request, "host").unwrap_or_default().to_lowercase(),
+        from: request.peer_addr().map(|peer| peer.ip()),
+    }
 }
 
 /// `/cometd/66.0`, `/cometd/66.0/` and `/cometd/66.0/connect` are one resource.
@@ -154,18 +173,10 @@ async fn cometd(
         return (answer, Vec::new(), Delivery::Whole);
     }
     let (version, path_suffix) = rest.split_once('/').unwrap_or((rest, ""));
-    let cookies = request
-        .headers()
-        .get_all("cookie")
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|text| text.split(';'));
-    let cookies = cookies
-        .filter_map(|pair| pair.trim().split_once('='))
-        .map(|(name, value)| (name.to_owned(), value.to_owned()));
     let request = {
         let mut state = org.state();
         let token = streaming_token(request);
-        let user = token.and_then(|token| state.tokens.user(token, org.clock.now_ms()));
+        let user = token.and_then(|token| state.logins.tokens.user(token, org.clock.now_ms()));
         CometdRequest {
             version: version.to_owned(),
             path_suffix: path_suffix.to_owned(),
@@ -174,7 +185,7 @@ async fn cometd(
             channels_known: org.channels(&state),
             channels_denied: user.as_ref().map(|user| org.channels_denied(&state, user)).unwrap_or_default(),
             user_id: user.unwrap_or_default(),
-            cookies: cookies.collect(),
+            cookies: cookies(request).map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             body,
         }
     };
@@ -274,6 +285,11 @@ fn basic(request: &HttpRequest) -> Option<(String, String)> {
     let text = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
     let (id, secret) = text.split_once(':')?;
     Some((id.to_owned(), secret.to_owned()))
+}
+
+fn cookies(request: &HttpRequest) -> impl Iterator<Item = (&str, &str)> {
+    let all = request.headers().get_all("cookie").filter_map(|value| value.to_str().ok());
+    all.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='))
 }
 
 fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {

@@ -28,13 +28,17 @@ pub(crate) fn world<F: AsyncFnOnce(&World)>(options: Options, test: F) {
     });
 }
 
-pub(crate) async fn login(http: &Client, org: &OrgHandle, username: &str) -> String {
+/// A signed assertion for a JWT bearer login.
+pub(crate) fn assertion(org: &OrgHandle, username: &str) -> String {
     // The time of day of the org itself: a test has no clock.
     let now = "4000-01-01T00:00:00Z".parse::<chrono::DateTime<chrono::Utc>>().expect("a time").timestamp();
     let claims = json!({"iss": org.client_id(), "sub": username, "aud": org.base_url(), "exp": now});
     let key = EncodingKey::from_rsa_pem(org.private_key_pem().as_bytes()).expect("the PEM is right");
-    let assertion =
-        jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key).expect("it can be signed");
+    jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key).expect("it can be signed")
+}
+
+pub(crate) async fn login(http: &Client, org: &OrgHandle, username: &str) -> String {
+    let assertion = assertion(org, username);
     let form =
         [("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"), ("assertion", assertion.as_str())];
     let reply = http
