@@ -70,6 +70,19 @@ pub(crate) fn problems(file: &Path, problems: &[Problem]) -> ExitCode {
     ExitCode::from(SETTINGS_ARE_WRONG)
 }
 
+/// Prints what should be otherwise in a settings file although it works.
+pub(crate) fn warnings(warnings: &[Problem]) {
+    let mut out = std::io::stderr().lock();
+    for warning in warnings.iter().take(PROBLEMS_SHOWN_MAX) {
+        let _ = writeln!(out, "warning: {}", printable(&warning.to_string()));
+        let _ = writeln!(out, "    {}", printable(&warning.hint));
+    }
+    let more = warnings.len().saturating_sub(PROBLEMS_SHOWN_MAX);
+    if more > 0 {
+        let _ = writeln!(out, "… and {more} more");
+    }
+}
+
 /// Prints what your API or an org would not do, and gives the exit code.
 pub(crate) fn check_problems(problems: &[CheckProblem]) -> ExitCode {
     let mut out = std::io::stderr().lock();

@@ -80,3 +80,26 @@ async fn an_api_that_answers_rubbish_or_refuses_the_token_is_named() {
     assert_eq!(code, Some(1));
     assert!(err.contains("status 401") && err.contains("`source.token_env`"), "{err}");
 }
+
+/// A refresh token that is sent twice may end the customer's whole grant, and the running service has sent it once.
+#[actix_rt::test]
+async fn an_org_with_a_refresh_token_is_not_asked_and_that_is_said() {
+    let rig = rig().await;
+    let settings = std::fs::read_to_string(rig.folder.path().join("orgpipe.toml")).expect("settings");
+    let globex = rig.org("globex");
+    let jwt = format!(
+        r#"flow = "jwt", client_id = "{}", username = "{}", key_file = "jwt.key""#,
+        globex.client_id(),
+        globex.username()
+    );
+    let refresh = r#"flow = "refresh_token", client_id = "x", refresh_token_file = "token""#;
+    assert!(settings.contains(&jwt));
+    rig.write_secret("token", "5Aep.hidden");
+    rig.write("orgpipe.toml", &settings.replace(&jwt, refresh));
+    let (code, out, err) = check(&rig).await;
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    assert!(out.contains("org globex was not asked") && out.contains("`orgpipe doctor globex`"), "{out}");
+    assert!(!out.contains("every org answered") && !out.contains("org acme was not asked"), "{out}");
+    assert!(globex.calls().is_empty(), "{:?}", globex.calls());
+    assert!(!rig.org("acme").calls().is_empty());
+}

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::{StreamExt as _, future::ready, stream};
 use orgpipe_reconcile::{describe::Describe, lookup};
 use orgpipe_salesforce::{
     failure::CallError,
@@ -52,7 +52,8 @@ impl CheckProblem {
     }
 }
 
-/// Asks your API and every org; gives back all problems, in the order of the settings.
+/// Asks your API and every org; gives back all problems, in the order of the settings. An org whose login would be used up
+/// is not asked: the running service has it.
 pub async fn check(settings: &Settings) -> Vec<CheckProblem> {
     let clock = Clock::start();
     let mut problems: Vec<CheckProblem> = source(settings, clock).await.into_iter().collect();
@@ -64,6 +65,7 @@ pub async fn check(settings: &Settings) -> Vec<CheckProblem> {
         }
     };
     let of_orgs: Vec<Vec<CheckProblem>> = stream::iter(&settings.orgs)
+        .filter(|settings| ready(!settings.login.is_used_up()))
         .map(|settings| org(Arc::clone(settings), http.clone(), clock))
         .buffered(ORGS_AT_ONCE)
         .collect()

@@ -75,6 +75,9 @@ async fn reload(service: &Service, settings: &SettingsFile) -> Result<Reloaded, 
         Ok(Err(problems)) => return Err(ReloadError::Problems(problems)),
         Err(_) => return Err(ReloadError::NotRead),
     };
+    for warning in &config.warnings {
+        tracing::warn!("{warning}. {}", warning.hint);
+    }
     let mut reloaded = service.reload(config.settings).await?;
     if config.listen != settings.listen {
         reloaded.needs_restart.push("service.listen");

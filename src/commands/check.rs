@@ -26,15 +26,33 @@ pub(crate) fn run(args: &CheckArgs) -> ExitCode {
             for line in summary(&config) {
                 output::line(&line);
             }
+            output::warnings(&config.warnings);
+            if !args.offline {
+                for org in unasked(&config) {
+                    output::line(&format!(
+                        "org {org} was not asked: its refresh token may serve only once, and is for the running service; \
+                         `orgpipe doctor {org}` asks there"
+                    ));
+                }
+            }
             if !problems.is_empty() {
                 return output::check_problems(&problems);
             }
-            let asked = if args.offline { "nothing was asked" } else { "your API and every org answered" };
+            let asked = match unasked(&config).count() {
+                _ if args.offline => "nothing was asked",
+                0 => "your API and every org answered",
+                _ => "your API answered, and so did every org that was asked",
+            };
             output::line(&format!("{}: no problems found; {asked}", args.config.display()));
             ExitCode::SUCCESS
         }
         Err(problems) => output::problems(&args.config, &problems),
     }
+}
+
+/// Orgs that a check must not log in to.
+fn unasked(config: &Config) -> impl Iterator<Item = &str> {
+    config.settings.orgs.iter().filter(|org| org.login.is_used_up()).map(|org| org.id.as_str())
 }
 
 fn summary(config: &Config) -> Vec<String> {

@@ -31,6 +31,9 @@ pub(crate) fn run(args: &RunArgs) -> ExitCode {
         Ok(config) => config,
         Err(problems) => return output::problems(&args.config, &problems),
     };
+    for warning in &config.warnings {
+        tracing::warn!("{warning}. {}", warning.hint);
+    }
     match environment.failpoints() {
         Ok(failpoints) if failpoints.is_empty() => {}
         Ok(failpoints) => {

@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 
 use orgpipe_actors::settings::Settings;
 
+use super::report::Problem;
+
 /// Everything a settings file says.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
@@ -13,6 +15,8 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     /// Under which names they may be asked for, beside those of this machine.
     pub(crate) hosts: Vec<String>,
+    /// What works and should be changed all the same.
+    pub(crate) warnings: Vec<Problem>,
     /// What the actors run on.
     pub(crate) settings: Settings,
 }

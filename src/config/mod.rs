@@ -21,7 +21,7 @@ use self::{report::Report, tables::Tables};
 /// Bytes of a settings file that are read at all: some tens of thousands of orgs.
 const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
-/// Reads and checks a settings file; on failure every problem found, in the order of their lines.
+/// Reads and checks a settings file; what only should be otherwise stands in [`Config::warnings`], on failure every problem found, in the order of their lines.
 pub(crate) fn load(file: &Path, environment: &Environment) -> Result<Config, Vec<Problem>> {
     match environment.read(file, FILE_BYTES_MAX) {
         Ok(text) => parse(&text, file, environment),
@@ -54,7 +54,7 @@ pub(crate) fn parse(text: &str, file: &Path, environment: &Environment) -> Resul
     let folder = file.parent().unwrap_or(Path::new(""));
     let config = resolve::config(&tables, folder, environment, &mut report);
     match config {
-        Some(config) if report.is_empty() => Ok(config),
+        Some(config) if report.is_empty() => Ok(Config { warnings: report.into_warnings(), ..config }),
         _ => Err(report.into_problems()),
     }
 }

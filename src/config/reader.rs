@@ -63,10 +63,26 @@ impl<'t> Section<'t> {
         self.say(report, line, &format!("`{}{key}` {message}", self.prefix), hint);
     }
 
+    /// Notes that a key's value works and should be changed all the same.
+    pub(super) fn warn(
+        &self,
+        report: &mut Report<'_>,
+        line: usize,
+        key: &str,
+        message: &str,
+        hint: impl Into<String>,
+    ) {
+        report.warn(line, self.labelled(&format!("`{}{key}` {message}", self.prefix)), hint);
+    }
+
     /// Notes a problem of the table as a whole.
     pub(super) fn say(&self, report: &mut Report<'_>, line: usize, message: &str, hint: impl Into<String>) {
+        report.add(line, self.labelled(message), hint);
+    }
+
+    fn labelled(&self, message: &str) -> String {
         let colon = if self.label.is_empty() { "" } else { ": " };
-        report.add(line, format!("{}{colon}{message}", self.label), hint);
+        format!("{}{colon}{message}", self.label)
     }
 
     /// What was read for a key that has to be there; notes its absence.

@@ -1,4 +1,4 @@
-//! Problems of a settings file, each with its line, what is wrong and what to do.
+//! Problems of a settings file, each with its line, what is wrong and what to do; and what only should be otherwise.
 //!
 //! Here: collecting them; finding the name that was probably meant. Not here: what is a problem.
 
@@ -43,13 +43,19 @@ pub(super) struct Report<'t> {
     file: &'t Path,
     line_starts: Vec<usize>,
     problems: Vec<Problem>,
+    warnings: Vec<Problem>,
 }
 
 impl<'t> Report<'t> {
     /// An empty report on a file with this text.
     pub(super) fn new(file: &'t Path, text: &str) -> Self {
         let after_breaks = text.match_indices('\n').map(|(at, _)| at + 1);
-        Self { file, line_starts: std::iter::once(0).chain(after_breaks).collect(), problems: Vec::new() }
+        Self {
+            file,
+            line_starts: std::iter::once(0).chain(after_breaks).collect(),
+            problems: Vec::new(),
+            warnings: Vec::new(),
+        }
     }
 
     /// The line, counted from 1, of a byte of the text.
@@ -76,9 +82,21 @@ impl<'t> Report<'t> {
         }
     }
 
+    /// Notes what works and should be changed all the same.
+    pub(super) fn warn(&mut self, line: usize, message: impl Into<String>, hint: impl Into<String>) {
+        let (message, hint) = (message.into(), hint.into());
+        self.warnings.push(Problem { file: self.file.to_owned(), line: Some(line), message, hint });
+    }
+
     /// True if nothing is wrong so far.
     pub(super) fn is_empty(&self) -> bool {
         self.problems.is_empty()
+    }
+
+    /// All warnings in the order of their lines.
+    pub(super) fn into_warnings(mut self) -> Vec<Problem> {
+        self.warnings.sort_by_key(|warning| warning.line);
+        self.warnings
     }
 
     /// All problems in the order of their lines.

@@ -6,6 +6,7 @@
 //! Invariant: a check that fails is in the report; `None` alone never explains anything.
 
 mod channel;
+mod credential;
 mod login;
 mod package;
 mod sync;
@@ -25,7 +26,7 @@ use url::Url;
 use self::{
     login::{Known, LoginSources},
     sync::CheckedSync,
-    value::{api_version, base_url, duplicate, hosts, listen, name, namespace, time_zone, url},
+    value::{api_version, base_url, duplicate, host_names, hosts, listen, name, namespace, time_zone, url},
 };
 use super::{
     contents::Config,
@@ -89,6 +90,7 @@ pub(super) fn config(
     Some(Config {
         listen: service.listen,
         hosts: service.hosts,
+        warnings: Vec::new(),
         settings: Settings {
             data_dir: service.data_dir,
             vault_key: service.vault_key,
@@ -241,6 +243,7 @@ fn token(
 /// What an org has unless it says otherwise; a wrong default is reported once, where it stands.
 struct Defaults {
     login_url: Option<Url>,
+    instance_hosts: Vec<String>,
     api_version: Option<String>,
     time_zone: Option<chrono_tz::Tz>,
     namespace: Option<String>,
@@ -253,6 +256,7 @@ impl Defaults {
         let (basics, limits) = basics.unwrap_or_default();
         Self {
             login_url: basics.login_url.or_else(|| Url::parse(LOGIN_URL).ok()),
+            instance_hosts: basics.instance_hosts.unwrap_or_default(),
             api_version: basics.api_version.or_else(|| Some(API_VERSION.to_owned())),
             time_zone: basics.time_zone.or(Some(chrono_tz::UTC)),
             namespace: basics.namespace.or_else(|| Some(String::new())),
@@ -265,6 +269,7 @@ impl Defaults {
 #[derive(Default)]
 struct OrgBasics {
     login_url: Option<Url>,
+    instance_hosts: Option<Vec<String>>,
     api_version: Option<String>,
     time_zone: Option<chrono_tz::Tz>,
     namespace: Option<String>,
@@ -278,6 +283,10 @@ impl OrgBasics {
                 .login_url
                 .as_ref()
                 .and_then(|written| base_url(section, report, "login_url", written)),
+            instance_hosts: table.instance_hosts.as_ref().and_then(|written| {
+                let hint = "Write a name alone, such as \"gateway.example.com\": no `https://`, no port.";
+                host_names(section, report, "instance_hosts", written, hint)
+            }),
             api_version: table.api_version.as_ref().and_then(|written| api_version(section, report, written)),
             time_zone: table.time_zone.as_ref().and_then(|written| time_zone(section, report, written)),
             namespace: table.namespace.as_ref().and_then(|written| namespace(section, report, written)),
@@ -311,7 +320,8 @@ impl Orgs<'_> {
         });
         let basics = OrgBasics::of(&table.basics, report);
         let login_url = basics.login_url.or_else(|| self.defaults.login_url.clone());
-        let login = self.login(table, login_url, report);
+        let instance_hosts = basics.instance_hosts.unwrap_or_else(|| self.defaults.instance_hosts.clone());
+        let login = self.login(table, login_url, instance_hosts, report);
         let namespace = basics.namespace.or_else(|| self.defaults.namespace.clone());
         let syncs = self.syncs_of(table, namespace.as_deref(), report);
         Some(Arc::new(OrgSettings {
@@ -329,13 +339,14 @@ impl Orgs<'_> {
         &mut self,
         table: &OrgTable<'_>,
         login_url: Option<Url>,
+        instance_hosts: Vec<String>,
         report: &mut Report<'_>,
     ) -> Option<orgpipe_salesforce::oauth::Login> {
         let section = &table.basics.section;
         let hint = "Write `auth = { flow = \"jwt\", … }`; config/one-org.toml has a whole one.";
         let auth = section.demand(report, "auth", table.auth.as_ref(), hint)?;
-        let sources =
-            LoginSources { folder: self.folder, environment: self.environment, login_url: login_url? };
+        let (folder, environment, login_url) = (self.folder, self.environment, login_url?);
+        let sources = LoginSources { folder, environment, login_url, instance_hosts };
         let (login, identity) = login::resolve(auth, sources, &mut self.known, report)?;
         if let Some(line) = self.seen.logins.insert(identity, section.line) {
             let message =

@@ -1,14 +1,24 @@
 //! The environment and files: the only place where secrets come in.
 //!
-//! Here: reading them, and texts that never show a value. Not here: which key names which secret (`resolve`).
+//! Here: reading them, who else can read them, and texts that never show a value. Not here: which key names which secret
+//! (`resolve`).
 
-use std::{fs::File, io::Read, path::Path};
+use std::{
+    fs::{self, File},
+    io::Read,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+};
 
 use orgpipe_actors::{Failpoints, NoFailpoint};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
-/// Bytes of a private key file that are read at all.
-const KEY_BYTES_MAX: u64 = 64 * 1024;
+/// Bytes of a file with a secret that are read at all.
+const SECRET_BYTES_MAX: u64 = 64 * 1024;
+/// What a file's mode gives to anybody but its owner.
+const OTHERS: u32 = 0o077;
+/// A text of so many characters without a folder in it may be a secret that stands where a path is expected.
+const SECRET_CHARS: usize = 24;
 
 /// Where tests let the program fail. Not a setting: an operator has no use for it.
 const FAILPOINTS: &str = "ORGPIPE_TEST_FAILPOINTS";
@@ -33,6 +43,18 @@ pub(super) enum SecretProblem {
         /// What the system says.
         cause: String,
     },
+    /// No such file, and what should name it may be the secret itself.
+    #[error("names no file that is there (not shown, it may be a secret)")]
+    NoFile,
+    /// There is nothing in the file.
+    #[error("names the file `{path}`, which is empty")]
+    Empty {
+        /// The file.
+        path: String,
+    },
+    /// Whatever it is, it is more than one word.
+    #[error("names a secret with blanks, line ends or letters beyond ASCII in it")]
+    NotOneWord,
 }
 
 impl SecretProblem {
@@ -46,6 +68,15 @@ impl SecretProblem {
             Self::NotSet { name } => {
                 format!("Set `{name}` for the user that runs orgpipe; an empty variable counts as not set.")
             }
+            Self::NoFile => {
+                "Write the path of a file that holds the secret; a relative path starts at the settings file."
+                    .to_owned()
+            }
+            Self::Empty { .. } => "Write the secret into it, and nothing else.".to_owned(),
+            Self::NotOneWord => {
+                "Give the bare secret as Salesforce shows it: no quotes, no name in front, one line."
+                    .to_owned()
+            }
             Self::Unreadable { .. } => {
                 "Let the user that runs orgpipe read it; a relative path starts at the settings file."
                     .to_owned()
@@ -58,17 +89,20 @@ impl SecretProblem {
 type Variable = dyn Fn(&str) -> Option<String>;
 /// From a path and the most bytes to read to the text, or why not.
 type TextFile = dyn Fn(&Path, u64) -> Result<String, String>;
+/// From a path to the mode of the file.
+type FileMode = dyn Fn(&Path) -> Option<u32>;
 
 /// Where variables and files come from: the process, or a test.
 pub(crate) struct Environment {
     variable: Box<Variable>,
     file: Box<TextFile>,
+    mode: Box<FileMode>,
 }
 
 impl Environment {
     /// The variables of this process and the files of this machine.
     pub(crate) fn of_process() -> Self {
-        Self { variable: Box::new(process_variable), file: Box::new(read_file) }
+        Self { variable: Box::new(process_variable), file: Box::new(read_file), mode: Box::new(mode_of) }
     }
 
     /// Any source.
@@ -77,7 +111,7 @@ impl Environment {
         variable: impl Fn(&str) -> Option<String> + 'static,
         file: impl Fn(&Path, u64) -> Result<String, String> + 'static,
     ) -> Self {
-        Self { variable: Box::new(variable), file: Box::new(file) }
+        Self { variable: Box::new(variable), file: Box::new(file), mode: Box::new(|_| None) }
     }
 
     /// The text of a file of at most `bytes_max` bytes.
@@ -101,13 +135,40 @@ impl Environment {
         (self.variable)(FAILPOINTS).unwrap_or_default().parse()
     }
 
-    /// The text of a private key file.
-    pub(super) fn key_file(&self, path: &Path) -> Result<SecretString, SecretProblem> {
-        match self.read(path, KEY_BYTES_MAX) {
-            Ok(text) => Ok(SecretString::from(text)),
-            Err(cause) => Err(SecretProblem::Unreadable { path: path.display().to_string(), cause }),
+    /// The text of a file that holds a secret and nothing else; surrounding blanks and line ends are not part of it. `written`
+    /// starts from `folder`.
+    pub(super) fn secret_file(&self, folder: &Path, written: &str) -> Result<SecretString, SecretProblem> {
+        let path = folder.join(written);
+        let shown = path.display().to_string();
+        match self.read(&path, SECRET_BYTES_MAX) {
+            Ok(text) if text.trim().is_empty() => Err(SecretProblem::Empty { path: shown }),
+            Ok(text) => Ok(SecretString::from(text.trim())),
+            Err(_) if may_be_a_secret(written) => Err(SecretProblem::NoFile),
+            Err(cause) => Err(SecretProblem::Unreadable { path: shown, cause }),
         }
     }
+
+    /// The mode of a file if others than its owner may do anything with it.
+    pub(super) fn mode_for_others(&self, path: &Path) -> Option<u32> {
+        (self.mode)(path).map(|mode| mode & 0o777).filter(|mode| mode & OTHERS != 0)
+    }
+}
+
+/// A private key as its file has it. In a variable it often stands in quotes, with the two characters `\n` for each line end.
+pub(super) fn pem(text: &SecretString) -> SecretString {
+    let text = text.expose_secret().trim().trim_matches(['"', '\'']);
+    SecretString::from(text.replace("\\r", "").replace("\\n", "\n").replace('\r', "").trim())
+}
+
+/// A secret that Salesforce gives out: it is sent as it is, so that a stray blank would be refused there.
+pub(super) fn one_word(text: SecretString) -> Result<SecretString, SecretProblem> {
+    let is_one = text.expose_secret().bytes().all(|byte| byte.is_ascii_graphic());
+    if is_one { Ok(text) } else { Err(SecretProblem::NotOneWord) }
+}
+
+/// Whether what names no file looks like what should be in the file.
+fn may_be_a_secret(written: &str) -> bool {
+    written.chars().count() >= SECRET_CHARS && !written.contains('/')
 }
 
 fn is_variable_name(name: &str) -> bool {
@@ -118,6 +179,11 @@ fn is_variable_name(name: &str) -> bool {
 #[expect(clippy::disallowed_methods, reason = "this is the file the environment is read in")]
 fn process_variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// The mode of a file, as `stat` tells it.
+fn mode_of(path: &Path) -> Option<u32> {
+    Some(fs::metadata(path).ok()?.permissions().mode())
 }
 
 fn read_file(path: &Path, bytes_max: u64) -> Result<String, String> {
@@ -132,9 +198,9 @@ fn read_file(path: &Path, bytes_max: u64) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
+
+    const KEY: &str = include_str!("../../tests/data/throwaway-key.pem");
 
     #[test]
     fn a_variable_is_trimmed_and_an_empty_one_is_not_set() {
@@ -159,6 +225,72 @@ mod tests {
             assert_eq!(problem, SecretProblem::NotAName);
             assert!(pasted.is_empty() || !problem.to_string().contains(pasted));
         }
+    }
+
+    #[test]
+    fn a_key_in_a_variable_is_read_however_it_was_put_there() {
+        let lines = KEY.trim().lines().collect::<Vec<_>>();
+        for written in [
+            KEY.to_owned(),
+            lines.join("\r\n"),
+            lines.join("\\n"),
+            lines.join("\\r\\n") + "\\n",
+            format!("\"{}\"", lines.join("\\n")),
+            format!("'{KEY}'"),
+            format!("\"{}\\n\"\n", lines.join("\\n")),
+        ] {
+            assert_eq!(
+                pem(&SecretString::from(written.as_str())).expose_secret(),
+                KEY.trim(),
+                "{}",
+                written.len()
+            );
+        }
+    }
+
+    #[test]
+    fn a_secret_that_stands_where_a_path_belongs_is_not_repeated() {
+        let environment = Environment::from_functions(
+            |_| None,
+            |path, _| match path.to_str() {
+                Some("config/empty") => Ok("\n".to_owned()),
+                Some("config/token") => Ok("5Aep\n".to_owned()),
+                _ => Err("no such file".to_owned()),
+            },
+        );
+        let read = |path: &str| environment.secret_file(Path::new("config"), path);
+        assert_eq!(read("token").unwrap().expose_secret(), "5Aep");
+        assert_eq!(read("empty").unwrap_err(), SecretProblem::Empty { path: "config/empty".to_owned() });
+        for path in ["jwt.key", "secrets/of-a-customer-with-a-long-name.key"] {
+            assert!(read(path).unwrap_err().to_string().contains(path), "{path}");
+        }
+        for pasted in ["5Aep861KIwKdekr90I4iHdLSPGcNfuU.x", "0123456789abcdef0123456789abcdef"] {
+            let problem = read(pasted).unwrap_err();
+            assert_eq!(problem, SecretProblem::NoFile);
+            assert!(!problem.to_string().contains(pasted), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_word_has_no_blanks() {
+        for (text, expected) in
+            [("5Aep!.x_y=", true), ("two words", false), ("two\nlines", false), ("schlüssel", false)]
+        {
+            assert_eq!(one_word(SecretString::from(text)).is_ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_a_file_that_others_may_touch_has_a_mode_for_them() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let environment = Environment::of_process();
+        for (mode, expected) in
+            [(0o600, None), (0o400, None), (0o640, Some(0o640)), (0o604, Some(0o604)), (0o622, Some(0o622))]
+        {
+            fs::set_permissions(file.path(), fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(environment.mode_for_others(file.path()), expected, "{mode:o}");
+        }
+        assert_eq!(environment.mode_for_others(Path::new("/nowhere/at/all")), None);
     }
 
     #[test]

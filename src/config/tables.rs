@@ -86,7 +86,7 @@ const EXTERNAL_ID: Keys = ("sync.external_id", &["field", "from"]);
 const REFRESH: Keys =
     ("sync.refresh", &["where", "schedule", "changes", "window", "batch", "bulk_from", "on_deleted"]);
 const ORG_DEFAULTS: Keys =
-    ("org_defaults", &["login_url", "api_version", "time_zone", "namespace", "limits"]);
+    ("org_defaults", &["login_url", "instance_hosts", "api_version", "time_zone", "namespace", "limits"]);
 const LIMITS: Keys = (
     "org_defaults.limits",
     &[
@@ -99,8 +99,20 @@ const LIMITS: Keys = (
         "linger_millis",
     ],
 );
-const ORG: Keys =
-    ("org", &["id", "login_url", "auth", "api_version", "time_zone", "namespace", "limits", "syncs"]);
+const ORG: Keys = (
+    "org",
+    &[
+        "id",
+        "login_url",
+        "instance_hosts",
+        "auth",
+        "api_version",
+        "time_zone",
+        "namespace",
+        "limits",
+        "syncs",
+    ],
+);
 const AUTH: Keys = (
     "org.auth",
     &[
@@ -112,6 +124,9 @@ const AUTH: Keys = (
         "key_env",
         "audience",
         "client_secret_env",
+        "client_secret_file",
+        "refresh_token_env",
+        "refresh_token_file",
     ],
 );
 
@@ -223,6 +238,7 @@ pub(super) struct RefreshTable<'t> {
 pub(super) struct OrgBasicsTable<'t> {
     pub(super) section: Section<'t>,
     pub(super) login_url: Option<Written<String>>,
+    pub(super) instance_hosts: Option<Vec<Written<String>>>,
     pub(super) api_version: Option<Written<String>>,
     pub(super) time_zone: Option<Written<String>>,
     pub(super) namespace: Option<Written<String>>,
@@ -262,6 +278,9 @@ pub(super) struct AuthTable<'t> {
     pub(super) key_env: Option<Written<String>>,
     pub(super) audience: Option<Written<String>>,
     pub(super) client_secret_env: Option<Written<String>>,
+    pub(super) client_secret_file: Option<Written<String>>,
+    pub(super) refresh_token_env: Option<Written<String>>,
+    pub(super) refresh_token_file: Option<Written<String>>,
 }
 
 impl<'t> Tables<'t> {
@@ -374,6 +393,7 @@ fn sync<'t>(section: Section<'t>, report: &mut Report<'_>) -> SyncTable<'t> {
 fn basics<'t>(section: Section<'t>, report: &mut Report<'_>) -> OrgBasicsTable<'t> {
     OrgBasicsTable {
         login_url: section.text(report, "login_url"),
+        instance_hosts: section.texts(report, "instance_hosts"),
         api_version: section.text(report, "api_version"),
         time_zone: section.text(report, "time_zone"),
         namespace: section.text(report, "namespace"),
@@ -448,6 +468,9 @@ fn auth<'t>(section: Section<'t>, report: &mut Report<'_>) -> AuthTable<'t> {
         key_env: section.text(report, "key_env"),
         audience: section.text(report, "audience"),
         client_secret_env: section.text(report, "client_secret_env"),
+        client_secret_file: section.text(report, "client_secret_file"),
+        refresh_token_env: section.text(report, "refresh_token_env"),
+        refresh_token_file: section.text(report, "refresh_token_file"),
         section,
     }
 }
@@ -461,6 +484,7 @@ fn secret(key: &str) -> Option<String> {
     let instead = match key {
         "token" | "api_key" => "token_env = \"SOURCE_TOKEN\"",
         "client_secret" | "secret" | "password" => "client_secret_env = \"SF_CLIENT_SECRET\"",
+        "refresh_token" => "refresh_token_file = \"secrets/refresh-token\"",
         "key" | "private_key" => "key_file = \"secrets/jwt.key\"",
         _ => return None,
     };

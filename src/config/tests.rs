@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use orgpipe_actors::settings::{DayWindow, EventShape};
 use orgpipe_salesforce::oauth::Flow;
+use secrecy::{ExposeSecret as _, SecretString};
 use toml::{Table, Value};
 
 use super::{Config, Environment, Problem, parse, tables};
@@ -11,13 +12,14 @@ use super::{Config, Environment, Problem, parse, tables};
 const EXAMPLE: &str = include_str!("../../config/example.toml");
 const ONE_ORG: &str = include_str!("../../config/one-org.toml");
 const KEY: &str = include_str!("../../tests/data/throwaway-key.pem");
-const SECRETS: [(&str, &str); 6] = [
+const SECRETS: [(&str, &str); 7] = [
     ("WEBHOOK_TOKEN", "hidden-webhook"),
     ("SOURCE_TOKEN", "hidden-token"),
     ("SF_CLIENT_ID", "acme-client"),
     ("GLOBEX_CLIENT_ID", "globex-client"),
     ("GLOBEX_CLIENT_SECRET", "hidden-secret"),
     ("INITECH_JWT_KEY", KEY),
+    ("HOOLI_REFRESH_TOKEN", "hidden-refresh-token"),
 ];
 
 fn environment() -> Environment {
@@ -25,6 +27,8 @@ fn environment() -> Environment {
         |name: &str| SECRETS.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
     Environment::from_functions(variable, |path, _| match path.to_str() {
         Some("config/secrets/jwt.key") => Ok(KEY.to_owned()),
+        Some("config/secrets/client-secret") => Ok("hidden-client-secret\n".to_owned()),
+        Some("config/secrets/umbrella.token") => Ok("hidden-umbrella-token\n".to_owned()),
         _ => Err("no such file".to_owned()),
     })
 }
@@ -58,8 +62,8 @@ fn live_changes_linger_by_strategy_unless_the_file_says_otherwise() {
 
 #[test]
 fn the_example_means_what_it_says() {
-    let Config { listen, hosts, settings } = read(EXAMPLE).unwrap();
-    assert!(hosts.is_empty());
+    let Config { listen, hosts, warnings, settings } = read(EXAMPLE).unwrap();
+    assert!(hosts.is_empty() && warnings.is_empty());
     assert_eq!(listen.to_string(), "127.0.0.1:8787");
     assert_eq!(settings.data_dir, Path::new("config/data"));
     assert!(settings.durable_against_power_loss);
@@ -68,7 +72,7 @@ fn the_example_means_what_it_says() {
     assert_eq!(settings.free_bytes_min, 200 * 1024 * 1024);
     assert_eq!((settings.source.requests_per_second, settings.source.concurrent_max), (50, 16));
     assert_eq!(settings.source.timeout.as_secs(), 30);
-    let [acme, globex, initech] = settings.orgs.as_slice() else { panic!("three orgs") };
+    let [acme, globex, initech, umbrella, hooli] = settings.orgs.as_slice() else { panic!("five orgs") };
     assert_eq!(
         (acme.id.as_str(), acme.time_zone, acme.api_version.as_str()),
         ("acme", chrono_tz::Europe::Berlin, "66.0")
@@ -104,6 +108,22 @@ fn the_example_means_what_it_says() {
     assert_eq!(watch, &["Website", "Email"]);
     let Flow::Jwt { audience, .. } = &initech.login.flow else { panic!("jwt") };
     assert_eq!(audience.as_deref(), Some("https://test.salesforce.com"));
+
+    let Flow::RefreshToken { client_id, client_secret, refresh_token } = &umbrella.login.flow else {
+        panic!("refresh token")
+    };
+    let exposed = |secret: &Option<SecretString>| secret.as_ref().unwrap().expose_secret().to_owned();
+    assert_eq!(client_id, "3MVG9-example");
+    assert_eq!(
+        (exposed(client_secret).as_str(), exposed(refresh_token).as_str()),
+        ("hidden-client-secret", "hidden-umbrella-token")
+    );
+    assert!(umbrella.login.instance_hosts.is_empty());
+    let Flow::RefreshToken { client_secret: None, refresh_token, .. } = &hooli.login.flow else {
+        panic!("refresh token without a secret")
+    };
+    assert_eq!(exposed(refresh_token), "hidden-refresh-token");
+    assert_eq!(hooli.login.instance_hosts, ["salesforce-gateway.example.com"]);
 }
 
 #[test]
@@ -143,7 +163,8 @@ fn the_shortest_settings_are_enough() {
 fn no_secret_can_be_printed() {
     let shown = format!("{:?}", read(EXAMPLE).unwrap());
     let key_line = KEY.lines().nth(2).unwrap();
-    for secret in ["hidden-token", "hidden-secret", key_line] {
+    for secret in ["hidden-token", "hidden-secret", "hidden-client-secret", "hidden-umbrella-token", key_line]
+    {
         assert!(!shown.contains(secret), "{secret}");
     }
 }

@@ -2,7 +2,7 @@
 
 mod wrong;
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
 use orgpipe_reconcile::{Mapping, MappingSpec, Row, lookup};
 use serde_json::Value;
@@ -12,8 +12,14 @@ use crate::wrong::{GOOD, WRONG};
 
 const KEY: &str = include_str!("../data/throwaway-key.pem");
 /// Text that must never be printed: a piece of each secret.
-fn secrets() -> [&'static str; 4] {
-    ["hidden-token", "hidden-secret", "hidden-pasted", KEY.lines().nth(2).expect("a key has lines")]
+fn secrets() -> [&'static str; 5] {
+    [
+        "hidden-token",
+        "hidden-secret",
+        "hidden-pasted",
+        "hidden-refresh",
+        KEY.lines().nth(2).expect("a key has lines"),
+    ]
 }
 
 struct Judged {
@@ -25,10 +31,18 @@ struct Judged {
 /// A folder with a key in it, and other things a key may be confused with.
 fn folder() -> TempDir {
     let folder = TempDir::new().expect("a temporary folder");
-    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("it is writable");
+    let write = |name: &str, text: &str| {
+        fs::write(folder.path().join(name), text).expect("it is writable");
+        let own = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(folder.path().join(name), own).expect("it is ours");
+    };
     fs::create_dir(folder.path().join("secrets")).expect("it is writable");
     write("secrets/jwt.key", KEY);
     write("secrets/not-a.key", "not a key, but hidden-pasted");
+    write("secrets/secret", "hidden-secret\n");
+    write("secrets/token", "hidden-token\n");
+    write("secrets/empty", "\n");
+    write("secrets/two-words", "hidden-token hidden-token");
     folder
 }
 
@@ -42,7 +56,9 @@ fn check(folder: &Path, text: &str) -> Judged {
         .env("SF_CLIENT_ID", "client")
         .env("SF_CLIENT_SECRET", "hidden-secret")
         .env("JWT_KEY", KEY)
+        .env("JWT_KEY_ON_ONE_LINE", format!("\"{}\"", KEY.trim().replace('\n', "\\n")))
         .env("NOT_A_KEY", "hidden-pasted")
+        .env("SF_REFRESH_TOKEN", "hidden-refresh")
         .env("EMPTY", " ")
         .env("TWO_LINES", "hidden-token\nhidden-token")
         .output()
@@ -144,6 +160,93 @@ fn all_problems_of_a_file_are_told_at_once_in_the_order_of_its_lines() {
         assert!(line.contains(on) && message.contains(what), "`{what}` on `{on}`: {}", judged.err);
     }
     assert!(judged.err.ends_with("settings.toml: 10 problems; nothing was started\n"), "{}", judged.err);
+}
+
+/// The organisation's own ways to hand over a secret: files and variables, for each secret of each flow.
+#[test]
+fn each_secret_may_stand_in_a_file_or_in_a_variable() {
+    let folder = folder();
+    let jwt = &GOOD[GOOD.find("auth = ").expect("a login")..GOOD.find("time_zone").expect("a time zone")];
+    for (auth, line) in [
+        (
+            r#"flow = "jwt", client_id = "x", username = "sync@acme.com", key_env = "JWT_KEY_ON_ONE_LINE""#,
+            "sync@acme.com at login.salesforce.com (jwt)",
+        ),
+        (
+            r#"flow = "refresh_token", client_id = "x", refresh_token_env = "SF_REFRESH_TOKEN""#,
+            "whoever connected it at login.salesforce.com (refresh token)",
+        ),
+        (
+            r#"flow = "refresh_token", client_id_env = "SF_CLIENT_ID", client_secret_file = "secrets/secret", refresh_token_file = "secrets/token""#,
+            "whoever connected it at login.salesforce.com (refresh token)",
+        ),
+        (
+            r#"flow = "refresh_token", client_id = "x", client_secret_env = "SF_CLIENT_SECRET", refresh_token_file = "secrets/token""#,
+            "whoever connected it at login.salesforce.com (refresh token)",
+        ),
+    ] {
+        let text = GOOD.replacen(jwt, &format!("auth = {{ {auth} }}\n"), 1);
+        let text = text.replace(
+            "client_secret_env = \"SF_CLIENT_SECRET\" }\n",
+            "client_secret_file = \"secrets/secret\" }\n",
+        );
+        let judged = check(folder.path(), &text);
+        assert_eq!((judged.code, judged.err.as_str()), (Some(0), ""), "{text}");
+        assert!(judged.out.contains(&format!("org acme: {line}")), "{}", judged.out);
+    }
+}
+
+#[test]
+fn a_secret_that_others_can_read_is_a_warning_told_once() {
+    let folder = folder();
+    let others = |name: &str, mode: u32| {
+        let permissions = fs::Permissions::from_mode(mode);
+        fs::set_permissions(folder.path().join("secrets").join(name), permissions).expect("it is ours");
+    };
+    let second = r#"
+[[org]]
+id = "initech"
+auth = { flow = "jwt", client_id = "x", username = "sync@initech.com", key_file = "secrets/jwt.key" }
+[[org]]
+id = "umbrella"
+auth = { flow = "refresh_token", client_id = "x", client_secret_file = "secrets/secret", refresh_token_file = "secrets/token" }
+"#;
+    let text = format!("{GOOD}{second}");
+    others("jwt.key", 0o644);
+    others("token", 0o660);
+    let judged = check(folder.path(), &text);
+    assert_eq!(judged.code, Some(0), "{}", judged.err);
+    let warnings: Vec<&str> = judged.err.lines().filter(|line| line.starts_with("warning: ")).collect();
+    let [key, token] = warnings[..] else { panic!("{}", judged.err) };
+    assert!(key.contains("org \"acme\": `auth.key_file` names `secrets/jwt.key`, which others"), "{key}");
+    assert!(token.contains("org \"umbrella\": `auth.refresh_token_file` names `secrets/token`"), "{token}");
+    assert!(
+        token.contains("(mode 660)") && judged.err.contains("Run `chmod 600 secrets/token`"),
+        "{}",
+        judged.err
+    );
+}
+
+/// Two customers' orgs of one app differ by their tokens alone.
+#[test]
+fn one_refresh_token_for_two_orgs_is_refused_and_two_tokens_are_not() {
+    let folder = folder();
+    let org = |id: &str, token: &str| {
+        format!("[[org]]\nid = \"{id}\"\nauth = {{ flow = \"refresh_token\", client_id = \"x\", {token} }}\n")
+    };
+    let (file, variable, same) = (
+        r#"refresh_token_file = "secrets/token""#,
+        r#"refresh_token_env = "SF_REFRESH_TOKEN""#,
+        r#"refresh_token_env = "SOURCE_TOKEN""#,
+    );
+    let two = check(folder.path(), &format!("{GOOD}{}{}", org("umbrella", file), org("hooli", variable)));
+    assert_eq!((two.code, two.err.as_str()), (Some(0), ""));
+    let one = check(folder.path(), &format!("{GOOD}{}{}", org("umbrella", file), org("hooli", same)));
+    assert!(
+        one.code == Some(2) && one.err.contains("org \"hooli\": logs in as the org on line"),
+        "{}",
+        one.err
+    );
 }
 
 #[test]

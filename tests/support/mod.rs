@@ -5,6 +5,7 @@ pub(crate) mod cli;
 pub(crate) mod load;
 
 use std::{
+    os::unix::fs::PermissionsExt as _,
     process::{ExitStatus, Stdio},
     time::{Duration, Instant},
 };
@@ -60,7 +61,7 @@ impl Rig {
         let simulator = Simulator::start(options).await.expect("a simulator");
         let folder = tempfile::tempdir().expect("a folder");
         let rig = Self { simulator, folder, admin: String::new(), child: None };
-        rig.write("jwt.key", rig.simulator.orgs()[0].private_key_pem());
+        rig.write_secret("jwt.key", rig.simulator.orgs()[0].private_key_pem());
         rig.write("orgpipe.toml", &edit(rig.settings()));
         rig
     }
@@ -75,6 +76,13 @@ impl Rig {
 
     pub(crate) fn write(&self, name: &str, text: &str) {
         std::fs::write(self.folder.path().join(name), text).expect("written");
+    }
+
+    /// A file that only its owner may read, as secrets should be.
+    pub(crate) fn write_secret(&self, name: &str, text: &str) {
+        self.write(name, text);
+        let own = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(self.folder.path().join(name), own).expect("it is ours");
     }
 
     pub(crate) fn org(&self, name: &str) -> &OrgHandle {

@@ -216,6 +216,12 @@ impl Login {
         }
     }
 
+    /// True if a login may use up what it logs in with. Where refresh tokens are rotated, one that is sent a second time ends
+    /// the customer's whole grant (HELP 005316711), so nobody but the one who keeps the newest may log in.
+    pub fn is_used_up(&self) -> bool {
+        matches!(self.flow, Flow::RefreshToken { .. })
+    }
+
     /// With what [`Login::call`] asks for a token.
     pub fn grant(&self) -> Grant {
         self.flow.parts().0

@@ -1,42 +1,45 @@
 //! `auth = { … }`: from an operator's keys to a [`Login`].
 //!
-//! Here: which keys go with which flow, fetching and checking the secrets. Not here: the flows (`salesforce::oauth`).
+//! Here: which keys go with which flow, and a first try that asks nobody. Not here: fetching and checking the secrets
+//! (`credential`), the flows (`salesforce::oauth`).
 
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    path::Path,
 };
 
-use orgpipe_salesforce::oauth::{Flow, Login, check_key, error::LoginError};
+use orgpipe_salesforce::oauth::{Flow, Login, error::LoginError, login_host, refusal::Grant};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::value::url;
+use super::{
+    credential::{Kind, Named, SecretFiles, credential},
+    value::url,
+};
 use crate::config::{
     reader::{Section, Written},
     report::{Report, closest},
-    secrets::{Environment, SecretProblem},
+    secrets::Environment,
     tables::AuthTable,
 };
 
-/// Keys of the JWT flow alone.
-const JWT_ONLY: [&str; 4] = ["username", "key_file", "key_env", "audience"];
-/// Keys of the client credentials flow alone.
-const CLIENT_CREDENTIALS_ONLY: [&str; 1] = ["client_secret_env"];
+/// The flows, each with the keys that mean something to it beside the client ID.
+const FLOWS: [(&str, &[&str]); 3] = [
+    ("jwt", &["username", "key_file", "key_env", "audience"]),
+    ("client_credentials", &["client_secret_env", "client_secret_file"]),
+    (
+        "refresh_token",
+        &["client_secret_env", "client_secret_file", "refresh_token_env", "refresh_token_file"],
+    ),
+];
 
 /// What earlier orgs brought to light: thousands of them share a key file and a host.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    key_files: BTreeMap<PathBuf, Result<SecretString, KeyProblem>>,
-    /// By host, and whether the flow is JWT: why nobody can log in there.
-    trials: BTreeMap<(String, bool), Option<LoginError>>,
-}
-
-/// Why a key is of no use; what, and what to do.
-#[derive(Clone, Debug)]
-struct KeyProblem {
-    message: String,
-    hint: String,
+    files: SecretFiles,
+    /// By host and kind of flow: why nobody can log in there.
+    trials: BTreeMap<(String, Grant), Option<LoginError>>,
 }
 
 /// Where an org logs in, and where its secrets come from.
@@ -44,6 +47,7 @@ pub(super) struct LoginSources<'a> {
     pub(super) folder: &'a Path,
     pub(super) environment: &'a Environment,
     pub(super) login_url: Url,
+    pub(super) instance_hosts: Vec<String>,
 }
 
 /// The login, and a text that is the same for two logins into one org as one user.
@@ -54,19 +58,31 @@ pub(super) fn resolve(
     report: &mut Report<'_>,
 ) -> Option<(Login, String)> {
     let section = &table.section;
-    let hint = "Write `flow = \"jwt\"` or `flow = \"client_credentials\"`.";
+    let hint = "Write `flow = \"jwt\"`, `flow = \"client_credentials\"` or `flow = \"refresh_token\"`.";
     let flow = section.demand(report, "flow", table.flow.as_ref(), hint)?;
-    let flow = match flow.value.as_str() {
+    let Some((name, keys)) = FLOWS.into_iter().find(|(name, _)| *name == flow.value) else {
+        let hint = match closest(&flow.value, FLOWS.map(|(name, _)| name)) {
+            Some(meant) => format!("Did you mean \"{meant}\"?"),
+            None => "Write \"jwt\" (recommended), \"client_credentials\" or \"refresh_token\".".to_owned(),
+        };
+        let message = format!("is `{}`, which is no login flow", flow.value);
+        section.problem(report, flow.line, "flow", &message, hint);
+        return None;
+    };
+    refuse(section, name, keys, report);
+    let client_id = client_id(table, sources.environment, report);
+    let mut secret = |named: Named<'_>, report: &mut Report<'_>| {
+        credential(section, named, sources.folder, sources.environment, &mut known.files, report)
+    };
+    let flow = match name {
         "jwt" => {
-            refuse(section, &CLIENT_CREDENTIALS_ONLY, "jwt", report);
-            let client_id = client_id(table, sources.environment, report);
             let username = username(table, report);
-            let key = key(table, &sources, known, report);
+            let key_pem = secret(key(table), report);
             let audience = table.audience.as_ref().map(|written| audience(section, written, report));
             Flow::Jwt {
                 client_id: client_id?,
                 username: username?,
-                key_pem: key?,
+                key_pem: key_pem?,
                 audience: match audience {
                     Some(audience) => Some(audience?),
                     None => None,
@@ -74,55 +90,101 @@ pub(super) fn resolve(
             }
         }
         "client_credentials" => {
-            refuse(section, &JWT_ONLY, "client_credentials", report);
-            let client_id = client_id(table, sources.environment, report);
-            let client_secret = variable(
-                section,
-                "client_secret_env",
-                table.client_secret_env.as_ref(),
-                "Name the environment variable that holds the consumer secret.",
-                sources.environment,
-                report,
-            );
+            let client_secret = secret(client_secret(table), report);
             Flow::ClientCredentials { client_id: client_id?, client_secret: client_secret? }
         }
-        other => {
-            let hint = match closest(other, ["jwt", "client_credentials"]) {
-                Some(meant) => format!("Did you mean \"{meant}\"?"),
-                None => "Write \"jwt\" (recommended) or \"client_credentials\".".to_owned(),
+        _ => {
+            // An app without a secret is a public one.
+            let client_secret = match client_secret(table) {
+                named if named.is_written(section) => secret(named, report).map(Some),
+                _ => Some(None),
             };
-            section.problem(
-                report,
-                flow.line,
-                "flow",
-                &format!("is `{other}`, which is no login flow"),
-                hint,
-            );
-            return None;
+            let refresh_token = secret(refresh_token(table), report);
+            Flow::RefreshToken {
+                client_id: client_id?,
+                client_secret: client_secret?,
+                refresh_token: Some(refresh_token?),
+            }
         }
     };
-    let user = match &flow {
-        Flow::Jwt { username, .. } => username.to_lowercase(),
-        Flow::ClientCredentials { client_id, .. } | Flow::RefreshToken { client_id, .. } => client_id.clone(),
-    };
-    let login = Login { login_url: sources.login_url, flow, instance_hosts: Vec::new() };
-    let identity = format!("{} {user}", login.login_url);
+    let login = Login { login_url: sources.login_url, flow, instance_hosts: sources.instance_hosts };
     // A trial that asks nobody. It signs, which takes a millisecond, so orgs that share host and flow share it.
-    let sources = (login.host().to_owned(), matches!(login.flow, Flow::Jwt { .. }));
-    let refused = known.trials.entry(sources).or_insert_with(|| login.call(0).err());
-    match refused {
-        None => Some((login, identity)),
+    let trial = known.trials.entry((login.host().to_owned(), login.grant()));
+    match trial.or_insert_with(|| login.call(0).err()) {
+        None => {
+            let identity = identity(&login);
+            Some((login, identity))
+        }
         Some(problem) => {
-            section.say(report, section.line, &problem.to_string(), problem.hint().unwrap_or_default());
+            section.say(report, section.line, &problem.to_string(), hint_for(&login.login_url, problem));
             None
         }
     }
 }
 
-fn refuse(section: &Section<'_>, keys: &[&str], flow: &str, report: &mut Report<'_>) {
-    for key in keys.iter().filter(|key| section.has(key)) {
-        let message = format!("means nothing to the flow `{flow}`");
-        section.problem(report, section.line, key, &message, "Remove it, or choose the other flow.");
+/// Two logins with the same text lead into one org as one user.
+fn identity(login: &Login) -> String {
+    let who = match &login.flow {
+        Flow::Jwt { username, .. } => username.to_lowercase(),
+        Flow::ClientCredentials { client_id, .. } => client_id.clone(),
+        // One app serves many orgs; only the token says which.
+        Flow::RefreshToken { refresh_token, .. } => {
+            let mut mark = DefaultHasher::new();
+            refresh_token.as_ref().map(ExposeSecret::expose_secret).hash(&mut mark);
+            format!("{:016x}", mark.finish())
+        }
+    };
+    format!("{} {who}", login.login_url)
+}
+
+/// What to do about a host that nobody can log in at; the right one follows from what people copy from their browser.
+fn hint_for(login_url: &Url, problem: &LoginError) -> String {
+    match login_host::correct(login_url.as_str()) {
+        Ok(meant) if meant.host_str() != login_url.host_str() => {
+            format!("Write `login_url = \"{}\"`.", meant.as_str().trim_end_matches('/'))
+        }
+        Ok(_) | Err(_) => problem.hint().unwrap_or_default(),
+    }
+}
+
+fn refuse(section: &Section<'_>, flow: &str, keys: &[&str], report: &mut Report<'_>) {
+    let mut refused = Vec::new();
+    for key in FLOWS.into_iter().flat_map(|(_, keys)| keys) {
+        if keys.contains(key) || refused.contains(key) || !section.has(key) {
+            continue;
+        }
+        refused.push(*key);
+        let flows = FLOWS.into_iter().filter(|(_, keys)| keys.contains(key)).map(|(name, _)| name);
+        let hint = format!("Remove it, or choose the flow {}.", flows.collect::<Vec<_>>().join(" or "));
+        section.problem(report, section.line, key, &format!("means nothing to the flow `{flow}`"), hint);
+    }
+}
+
+fn key<'a>(table: &'a AuthTable<'_>) -> Named<'a> {
+    Named {
+        kind: Kind::PrivateKey,
+        env: ("key_env", table.key_env.as_ref()),
+        file: ("key_file", table.key_file.as_ref()),
+        missing: "Name the file of the private key as `key_file`, or a variable that holds it: `key_env`.",
+    }
+}
+
+fn client_secret<'a>(table: &'a AuthTable<'_>) -> Named<'a> {
+    Named {
+        kind: Kind::Word,
+        env: ("client_secret_env", table.client_secret_env.as_ref()),
+        file: ("client_secret_file", table.client_secret_file.as_ref()),
+        missing: "Name the environment variable that holds the consumer secret, or its file: `client_secret_file`.",
+    }
+}
+
+fn refresh_token<'a>(table: &'a AuthTable<'_>) -> Named<'a> {
+    Named {
+        kind: Kind::Word,
+        env: ("refresh_token_env", table.refresh_token_env.as_ref()),
+        file: ("refresh_token_file", table.refresh_token_file.as_ref()),
+        missing: "Name the file of the refresh token as `refresh_token_file`, or a variable that holds it: \
+                  `refresh_token_env`.",
     }
 }
 
@@ -177,78 +239,6 @@ fn audience(section: &Section<'_>, written: &Written<String>, report: &mut Repor
     url(section, report, "audience", written)?;
     // As written: Salesforce compares the text, and a parsed URL would have gained a slash.
     Some(written.value.clone())
-}
-
-fn key(
-    table: &AuthTable<'_>,
-    sources: &LoginSources<'_>,
-    known: &mut Known,
-    report: &mut Report<'_>,
-) -> Option<SecretString> {
-    let section = &table.section;
-    let hint = "Name the file of the private key as `key_file`, or a variable that holds it: `key_env`.";
-    match (section.has("key_file"), section.has("key_env")) {
-        (true, true) => {
-            section.problem(
-                report,
-                section.line,
-                "key_env",
-                "stands beside `key_file`",
-                "Keep one of the two.",
-            );
-            None
-        }
-        (true, false) => {
-            let written = table.key_file.as_ref()?;
-            if written.value.contains("-----BEGIN") || written.value.contains('\n') {
-                let message = "holds a key where a path is expected";
-                let hint = "Secrets do not stand in this file: move the key to a file, and change the key pair if others saw it.";
-                section.problem(report, written.line, "key_file", message, hint);
-                return None;
-            }
-            let path = sources.folder.join(&written.value);
-            let key =
-                known.key_files.entry(path).or_insert_with_key(|path| read_key(sources.environment, path));
-            match key {
-                Ok(key) => Some(key.clone()),
-                Err(KeyProblem { message, hint }) => {
-                    section.problem(report, written.line, "key_file", message, hint.clone());
-                    None
-                }
-            }
-        }
-        (false, _) => {
-            let key =
-                variable(section, "key_env", table.key_env.as_ref(), hint, sources.environment, report)?;
-            match check_key(key.expose_secret()) {
-                Ok(()) => Some(key),
-                Err(problem) => {
-                    let KeyProblem { message, hint } = unusable(&problem);
-                    section.problem(report, section.line, "key_env", &message, hint);
-                    None
-                }
-            }
-        }
-    }
-}
-
-fn read_key(environment: &Environment, path: &Path) -> Result<SecretString, KeyProblem> {
-    let key = environment.key_file(path).map_err(|problem: SecretProblem| KeyProblem {
-        message: problem.to_string(),
-        hint: problem.hint(),
-    })?;
-    match check_key(key.expose_secret()) {
-        Ok(()) => Ok(key),
-        Err(problem) => Err(unusable(&problem)),
-    }
-}
-
-fn unusable(problem: &LoginError) -> KeyProblem {
-    let message = match problem {
-        LoginError::Key { what } => format!("names a private key that cannot be used: {what}"),
-        other => other.to_string(),
-    };
-    KeyProblem { message, hint: problem.hint().unwrap_or_default() }
 }
 
 /// The value of the variable that `key` names.

@@ -93,6 +93,18 @@ pub(super) fn hosts(table: Option<&ServiceTable<'_>>, report: &mut Report<'_>) -
     let Some((table, written)) = table.and_then(|table| Some((table, table.hosts.as_ref()?))) else {
         return Some(Vec::new());
     };
+    let hint = "Write a name alone, such as \"orgpipe.internal\": no `https://`, no port. Addresses need not be named.";
+    host_names(&table.section, report, "hosts", written, hint)
+}
+
+/// Names of hosts, without scheme and port.
+pub(super) fn host_names(
+    section: &Section<'_>,
+    report: &mut Report<'_>,
+    key: &str,
+    written: &[Written<String>],
+    hint: &str,
+) -> Option<Vec<String>> {
     let mut names: Option<Vec<String>> = Some(Vec::new());
     for host in written {
         if Host::parse(&host.value).is_ok_and(|parsed| matches!(parsed, Host::Domain(_))) {
@@ -101,8 +113,7 @@ pub(super) fn hosts(table: Option<&ServiceTable<'_>>, report: &mut Report<'_>) -
             }
         } else {
             let message = format!("has `{}`, which is no host name", host.value);
-            let hint = "Write a name alone, such as \"orgpipe.internal\": no `https://`, no port. Addresses need not be named.";
-            table.section.problem(report, host.line, "hosts", &message, hint);
+            section.problem(report, host.line, key, &message, hint);
             names = None;
         }
     }

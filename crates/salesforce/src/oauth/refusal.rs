@@ -34,7 +34,7 @@ pub enum LoginClass {
 }
 
 /// With what a token was asked for: the same refusal may mean another thing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Grant {
     /// A signed assertion (`jwt-bearer`).
     Assertion,
