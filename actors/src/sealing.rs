@@ -12,7 +12,7 @@ pub(crate) mod key_file;
 
 use std::fmt;
 
-use aws_lc_rs::digest;
+use aws_lc_rs::{digest, hmac};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chacha20poly1305::{
     Key, XChaCha20Poly1305, XNonce,
@@ -33,6 +33,8 @@ const MAGIC: [u8; 2] = *b"s1";
 pub struct SealingKey {
     mark: [u8; MARK_BYTES],
     cipher: XChaCha20Poly1305,
+    /// Other keys come of it.
+    root: hmac::Key,
 }
 
 /// Why a text is no key.
@@ -69,7 +71,14 @@ impl SealingKey {
         }
         let digest = digest::digest(&digest::SHA256, bytes);
         let mark = digest.as_ref().first_chunk().copied()?;
-        Some(Self { mark, cipher: XChaCha20Poly1305::new(Key::from_slice(bytes)) })
+        let (cipher, root) =
+            (XChaCha20Poly1305::new(Key::from_slice(bytes)), hmac::Key::new(hmac::HMAC_SHA256, bytes));
+        Some(Self { mark, cipher, root })
+    }
+
+    /// A key for one other purpose, which tells nothing of this one.
+    pub(crate) fn derived(&self, purpose: &str) -> Vec<u8> {
+        hmac::sign(&self.root, purpose.as_bytes()).as_ref().to_vec()
     }
 
     /// A new key as text, from the crypto library's generator.
@@ -160,6 +169,14 @@ pub(crate) mod tests {
         for length in 0..sealed.len() {
             assert!(key.open("place", &sealed[..length]).is_err(), "{length} bytes");
         }
+    }
+
+    #[test]
+    fn keys_for_other_purposes_are_their_own() {
+        let (key, other) = (key(), SealingKey::of_bytes(&[8; KEY_BYTES]).expect("so many bytes"));
+        assert_eq!(key.derived("links"), key.derived("links"));
+        assert_ne!(key.derived("links"), key.derived("others"));
+        assert_ne!(key.derived("links"), other.derived("links"));
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The running service as the program sees it.
 //!
-//! Here: start, look, refresh, drain, and the commands of an operator about an org. In `service/`: `in_force` (the settings
-//! it runs on), `reload` (others), `tree` (what runs). Not here: dead letters (`dead_letters`), and what an org does with a
+//! Here: start, look, refresh, drain, and the commands of an operator about an org. In `service/`: `connect` (what customers
+//! grant), `in_force` (the settings it runs on), `reload` (others), `tree` (what runs). Not here: dead letters (`dead_letters`), and what an org does with a
 //! command (`supervise`).
 
+mod connect;
 mod in_force;
 pub(crate) mod reload;
 pub(crate) mod tree;
@@ -14,7 +15,6 @@ use actix::Addr;
 use actix_rt::{Arbiter, ArbiterHandle};
 use orgpipe_salesforce::{failure::CallError, http::HttpClient, rest::query, soql::Select};
 use orgpipe_store::{Counts, Durability, Options, Reads, Room, Store, StoreError, UnixMs};
-use secrecy::SecretString;
 use serde::Serialize;
 use tokio::sync::{Mutex, Semaphore, watch};
 
@@ -385,12 +385,6 @@ impl Service {
     /// Stops every part of an org, after the steps under way, and starts it afresh.
     pub async fn restart(&self, id: &str) -> Result<(), OrgError> {
         self.command(id, true, OrgCommand::Restart).await
-    }
-
-    /// The customer has granted this refresh token: the org works with it from now on.
-    pub async fn connect(&self, id: &str, refresh_token: &SecretString) -> Result<(), OrgError> {
-        self.known(id)?.api.connect(refresh_token).await?;
-        self.restart(id).await
     }
 
     /// Sets where a channel's events go on; the channel need not be named where there is only one.

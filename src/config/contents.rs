@@ -2,9 +2,11 @@
 //!
 //! Here: the value. Not here: how it is read (`tables`, `resolve`), and what the actors make of their part of it.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use orgpipe_actors::settings::Settings;
+use secrecy::SecretString;
+use url::Url;
 
 use super::report::Problem;
 
@@ -15,8 +17,34 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     /// Under which names they may be asked for, beside those of this machine.
     pub(crate) hosts: Vec<String>,
+    /// How customers connect their orgs themselves, if they can.
+    pub(crate) connect: Option<ConnectSettings>,
+    /// Orgs of the store that cannot be worked for, and why.
+    pub(crate) orgs_left_out: BTreeMap<String, Vec<Problem>>,
     /// What works and should be changed all the same.
     pub(crate) warnings: Vec<Problem>,
     /// What the actors run on.
     pub(crate) settings: Settings,
+}
+
+/// How customers connect their orgs themselves.
+#[derive(Clone, Debug)]
+pub(crate) struct ConnectSettings {
+    /// Where customers' browsers reach this service; nothing stands behind the host.
+    pub(crate) base_url: Url,
+    /// The vendor's name, as customers know it.
+    pub(crate) vendor: String,
+    /// For how long a link is good.
+    pub(crate) link_life: Duration,
+    /// The external client app that they let in.
+    pub(crate) app: ConnectApp,
+}
+
+/// The external client app that customers let in.
+#[derive(Clone, Debug)]
+pub(crate) struct ConnectApp {
+    /// Its consumer key.
+    pub(crate) client_id: String,
+    /// Its consumer secret; none if it is a public client.
+    pub(crate) client_secret: Option<SecretString>,
 }

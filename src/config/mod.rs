@@ -13,18 +13,44 @@ mod resolve;
 mod secrets;
 mod tables;
 
-use std::path::Path;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use toml::{Spanned, de::DeTable};
 
 pub(crate) use self::{contents::Config, report::Problem, secrets::Environment};
-use self::{report::Report, tables::Tables};
+use self::{report::Report, resolve::OrgFile, tables::Tables};
 
 /// Bytes of a settings file that are read at all: some tens of thousands of orgs.
 const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
-/// Reads and checks a settings file; what only should be otherwise stands in [`Config::warnings`], on failure every problem found, in the order of their lines.
+/// Reads and checks a settings file with the orgs of its folder; see [`load_with`].
 pub(crate) fn load(file: &Path, environment: &Environment) -> Result<Config, Vec<Problem>> {
+    load_with(file, environment, &[])
+}
+
+/// An org that is kept elsewhere, as it would stand in a file of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct OrgText {
+    /// Its name.
+    pub(crate) id: String,
+    /// One `[[org]]` table.
+    pub(crate) toml: String,
+}
+
+/// Reads and checks a settings file with the orgs of its folder and those that are `stored`; on failure every problem found,
+/// in the order of files and lines. What only should be otherwise stands in [`Config::warnings`].
+///
+/// What is wrong with a stored org alone leaves out that one and stands in [`Config::orgs_left_out`].
+pub(crate) fn load_with(
+    file: &Path,
+    environment: &Environment,
+    stored: &[OrgText],
+) -> Result<Config, Vec<Problem>> {
     match environment.read(file, FILE_BYTES_MAX) {
-        Ok(text) => parse(&text, file, environment),
+        Ok(text) => parse(&text, file, environment, stored),
         Err(cause) => Err(vec![Problem {
             file: file.to_owned(),
             line: None,
@@ -35,9 +61,61 @@ pub(crate) fn load(file: &Path, environment: &Environment) -> Result<Config, Vec
 }
 
 /// The same for text that is at hand; relative paths in it start from the folder of `file`.
-pub(crate) fn parse(text: &str, file: &Path, environment: &Environment) -> Result<Config, Vec<Problem>> {
+pub(crate) fn parse(
+    text: &str,
+    file: &Path,
+    environment: &Environment,
+    stored: &[OrgText],
+) -> Result<Config, Vec<Problem>> {
     let mut report = Report::new(file, text);
-    let (document, mistakes) = toml::de::DeTable::parse_recoverable(text);
+    let document = toml(text, &mut report);
+    if !report.is_empty() {
+        // What follows a broken line may have been read as something else: more problems would be guesses.
+        return Err(report.into_problems());
+    }
+    let tables = Tables::read(document.get_ref(), &mut report);
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let texts = org_files(&tables, folder, environment, &mut report);
+    let beside = texts.iter().map(|(file, text)| (file.clone(), text.as_str(), false));
+    let kept =
+        stored.iter().map(|org| (PathBuf::from(format!("store, org {}", org.id)), org.toml.as_str(), true));
+    let sources: Vec<(PathBuf, &str, bool)> = beside.chain(kept).collect();
+    let documents: Vec<_> = sources
+        .iter()
+        .map(|(file, text, _)| {
+            let mut report = Report::new(file, text);
+            (toml(text, &mut report), report)
+        })
+        .collect();
+    let mut files: Vec<OrgFile<'_>> = Vec::with_capacity(documents.len());
+    for ((document, read), (file, text, stored)) in documents.iter().zip(&sources) {
+        let mut report = Report::new(file, text);
+        let orgs =
+            if read.is_empty() { tables::orgs_alone(document.get_ref(), &mut report) } else { Vec::new() };
+        report.take(read);
+        files.push(OrgFile { orgs, report, stored: *stored });
+    }
+    let config = resolve::config(&tables, folder, environment, &mut files, &mut report);
+    let mut orgs_left_out = BTreeMap::new();
+    let (mut problems, mut warnings) = report.into_parts();
+    for (file, org) in files.into_iter().zip(texts.iter().map(|_| None).chain(stored.iter().map(Some))) {
+        let (its_problems, its_warnings) = file.report.into_parts();
+        warnings.extend(its_warnings);
+        match org {
+            Some(org) if !its_problems.is_empty() => drop(orgs_left_out.insert(org.id.clone(), its_problems)),
+            Some(_) => {}
+            None => problems.extend(its_problems),
+        }
+    }
+    match config {
+        Some(config) if problems.is_empty() => Ok(Config { warnings, orgs_left_out, ..config }),
+        _ => Err(problems),
+    }
+}
+
+/// A text as TOML; what is none of it goes to the report.
+fn toml<'t>(text: &'t str, report: &mut Report<'_>) -> Spanned<DeTable<'t>> {
+    let (document, mistakes) = DeTable::parse_recoverable(text);
     for mistake in &mistakes {
         let line = mistake.span().map(|span| report.line_at(span.start));
         report.add_at(
@@ -46,17 +124,46 @@ pub(crate) fn parse(text: &str, file: &Path, environment: &Environment) -> Resul
             "Correct the line; texts stand in double quotes, see https://toml.io.",
         );
     }
-    if !mistakes.is_empty() {
-        // What follows a broken line may have been read as something else: more problems would be guesses.
-        return Err(report.into_problems());
+    document
+}
+
+/// The files of `orgs_dir` with their texts.
+fn org_files(
+    tables: &Tables<'_>,
+    folder: &Path,
+    environment: &Environment,
+    report: &mut Report<'_>,
+) -> Vec<(PathBuf, String)> {
+    let Some((section, written)) = tables
+        .service
+        .as_ref()
+        .and_then(|table| Some((&table.section, table.orgs_dir.as_ref()?)))
+        .filter(|(_, written)| !written.value.is_empty())
+    else {
+        return Vec::new();
+    };
+    let dir = folder.join(&written.value);
+    let hint =
+        "Name a folder that the user that runs orgpipe can read; each `*.toml` in it has `[[org]]` tables.";
+    let cannot = |report: &mut Report<'_>, what: &Path, cause: &str| {
+        let message = format!("names `{}`, which cannot be read: {cause}", what.display());
+        section.problem(report, written.line, "orgs_dir", &message, hint);
+    };
+    let files = match environment.toml_files(&dir) {
+        Ok(files) => files,
+        Err(cause) => {
+            cannot(report, &dir, &cause);
+            return Vec::new();
+        }
+    };
+    let mut texts = Vec::with_capacity(files.len());
+    for file in files {
+        match environment.read(&file, FILE_BYTES_MAX) {
+            Ok(text) => texts.push((file, text)),
+            Err(cause) => cannot(report, &file, &cause),
+        }
     }
-    let tables = Tables::read(document.get_ref(), &mut report);
-    let folder = file.parent().unwrap_or(Path::new(""));
-    let config = resolve::config(&tables, folder, environment, &mut report);
-    match config {
-        Some(config) if report.is_empty() => Ok(Config { warnings: report.into_warnings(), ..config }),
-        _ => Err(report.into_problems()),
-    }
+    texts
 }
 
 #[cfg(test)]

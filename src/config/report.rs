@@ -37,6 +37,28 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Where something stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    file: PathBuf,
+    line: usize,
+}
+
+impl Place {
+    /// The place in words, for a report on the same file or another.
+    pub(super) fn told(&self, report: &Report<'_>) -> String {
+        match self.line_in(report) {
+            Some(line) => format!("on line {line}"),
+            None => format!("in {}, line {}", self.file.display(), self.line),
+        }
+    }
+
+    /// The line, if it is in the file of the report.
+    pub(super) fn line_in(&self, report: &Report<'_>) -> Option<usize> {
+        (self.file == report.file).then_some(self.line)
+    }
+}
+
 /// The problems found so far in one file.
 #[derive(Debug)]
 pub(super) struct Report<'t> {
@@ -61,6 +83,11 @@ impl<'t> Report<'t> {
     /// The line, counted from 1, of a byte of the text.
     pub(super) fn line_at(&self, byte: usize) -> usize {
         self.line_starts.partition_point(|start| *start <= byte)
+    }
+
+    /// A line of this file.
+    pub(super) fn place(&self, line: usize) -> Place {
+        Place { file: self.file.to_owned(), line }
     }
 
     /// Notes a problem on a line.
@@ -93,16 +120,21 @@ impl<'t> Report<'t> {
         self.problems.is_empty()
     }
 
-    /// All warnings in the order of their lines.
-    pub(super) fn into_warnings(mut self) -> Vec<Problem> {
+    /// Takes over what an earlier reading of the same file found.
+    pub(super) fn take(&mut self, earlier: &Self) {
+        self.problems.extend(earlier.problems.iter().cloned());
+    }
+
+    /// All problems, and all warnings, in the order of their lines.
+    pub(super) fn into_parts(mut self) -> (Vec<Problem>, Vec<Problem>) {
+        self.problems.sort_by_key(|problem| problem.line);
         self.warnings.sort_by_key(|warning| warning.line);
-        self.warnings
+        (self.problems, self.warnings)
     }
 
     /// All problems in the order of their lines.
-    pub(super) fn into_problems(mut self) -> Vec<Problem> {
-        self.problems.sort_by_key(|problem| problem.line);
-        self.problems
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        self.into_parts().0
     }
 }
 

@@ -6,40 +6,35 @@
 //! Invariant: a check that fails is in the report; `None` alone never explains anything.
 
 mod channel;
+mod connect;
 mod credential;
 mod login;
+mod orgs;
 mod package;
 mod sync;
 mod value;
 mod vault;
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
 
 use orgpipe_actors::{
     Failpoints,
-    settings::{Limits, OrgSettings, Settings, SourceSettings, VaultKey, WebhookSettings},
+    settings::{Settings, SourceSettings, VaultKey, WebhookSettings},
 };
-use orgpipe_reconcile::route::Strategy;
 use secrecy::{ExposeSecret, SecretString};
-use url::Url;
 
 use self::{
-    login::{Known, LoginSources},
-    sync::CheckedSync,
-    value::{api_version, base_url, duplicate, host_names, hosts, listen, name, namespace, time_zone, url},
+    orgs::{Defaults, Orgs},
+    value::{hosts, listen, url},
 };
 use super::{
     contents::Config,
     reader::{Section, Written},
-    report::{Report, closest},
+    report::Report,
     secrets::Environment,
-    tables::{LimitsTable, OrgBasicsTable, OrgTable, ServiceTable, SourceTable, Tables, WebhookTable},
+    tables::{OrgBasicsTable, OrgTable, ServiceTable, SourceTable, Tables, WebhookTable},
 };
 
-/// REST and CometD version used unless the file says otherwise (Spring '26).
-const API_VERSION: &str = "66.0";
-/// Where production orgs without a My Domain log in.
-const LOGIN_URL: &str = "https://login.salesforce.com";
 /// Megabytes of page cache unless the file says otherwise.
 const CACHE_MB: u32 = 64;
 /// Days for which the ledger's rows are kept, unless the file says otherwise.
@@ -51,24 +46,22 @@ const FREE_MIN_MB: u32 = 200;
 const REFRESHES_MAX: u32 = 8;
 const BYTES_PER_MB: u64 = 1024 * 1024;
 
-const LIMITS: Limits = Limits {
-    daily_share: 0.25,
-    reserve: 0.20,
-    requests_per_second: 10,
-    concurrent_max: 5,
-    bulk_from: 10,
-    strategy: Strategy::Count,
-    linger: Duration::from_secs(1),
-};
-/// Between two batches that end in one sObject Collections call each, unless the file says otherwise; the value above is
-/// for those that end in Bulk jobs, eight calls each.
-const LINGER_COST: Duration = Duration::from_millis(500);
+/// A file of orgs beside the settings, or an org of the store.
+pub(super) struct OrgFile<'t> {
+    /// What stands in it.
+    pub(super) orgs: Vec<OrgTable<'t>>,
+    /// What is wrong with it.
+    pub(super) report: Report<'t>,
+    /// It is an org of the store: what is wrong with it leaves out this one alone.
+    pub(super) stored: bool,
+}
 
-/// The settings a file means; relative paths start from `folder`.
+/// The settings a file means, with the orgs of others; relative paths start from `folder`.
 pub(super) fn config(
     tables: &Tables<'_>,
     folder: &Path,
     environment: &Environment,
+    files: &mut [OrgFile<'_>],
     report: &mut Report<'_>,
 ) -> Option<Config> {
     let service = service(tables.service.as_ref(), folder, environment, report);
@@ -77,19 +70,44 @@ pub(super) fn config(
         Some(table) => webhook(table, environment, report).map(Some),
         None => Some(None),
     };
-    let syncs = sync::all(&tables.syncs, &namespaces(tables.org_defaults.as_ref(), &tables.orgs), report);
+    let all = tables.orgs.iter().chain(files.iter().flat_map(|file| &file.orgs));
+    let syncs = sync::all(&tables.syncs, &namespaces(tables.org_defaults.as_ref(), all), report);
     let defaults = Defaults::of(tables.org_defaults.as_ref(), report);
-    if tables.orgs.is_empty() {
-        let hint = "Write `[[org]]` with `id` and `auth`, once for each customer's org.";
+    let connect = match &tables.connect {
+        Some(table) => connect::connect(table, folder, environment, report).map(Some),
+        None => Some(None),
+    };
+    if tables.orgs.is_empty() && files.is_empty() && tables.connect.is_none() {
+        let hint = "Write `[[org]]` with `id` and `auth`, once for each customer's org, or `[connect]` to invite them.";
         report.add_at(None, "there is no org", hint);
     }
-    let mut orgs =
-        Orgs { syncs, defaults, folder, environment, known: Known::default(), seen: Seen::default() };
-    let resolved: Vec<_> = tables.orgs.iter().map(|table| orgs.resolve(table, report)).collect();
-    let (service, source, webhook) = (service?, source?, webhook?);
+    let app = connect.as_ref().and_then(Option::as_ref).map(|connect| &connect.app);
+    let mut orgs = Orgs::new(syncs, defaults, folder, environment, app);
+    let mut resolved: Vec<_> = tables.orgs.iter().map(|table| orgs.resolve(table, report)).collect();
+    for file in files.iter_mut().filter(|file| !file.stored) {
+        resolved.extend(file.orgs.iter().map(|table| orgs.resolve(table, &mut file.report)));
+    }
+    for file in files.iter_mut().filter(|file| file.stored) {
+        for table in &file.orgs {
+            let id = table.id.as_ref().map(|id| id.value.as_str()).unwrap_or_default();
+            if let Some(place) = orgs.place_of(id) {
+                let hint =
+                    format!("Take it out of the file, or out of the store: `orgpipe orgs remove {id}`.");
+                let message = format!("org \"{id}\" is in the store, too, {}", place.told(report));
+                report.add_at(place.line_in(report), message, hint);
+                continue;
+            }
+            // What is wrong with one of these is that one's trouble, and stands in its report.
+            resolved
+                .extend(orgs.resolve(table, &mut file.report).filter(|_| file.report.is_empty()).map(Some));
+        }
+    }
+    let (service, source, webhook, connect) = (service?, source?, webhook?, connect?);
     Some(Config {
         listen: service.listen,
         hosts: service.hosts,
+        connect,
+        orgs_left_out: BTreeMap::new(),
         warnings: Vec::new(),
         settings: Settings {
             data_dir: service.data_dir,
@@ -109,10 +127,13 @@ pub(super) fn config(
 }
 
 /// The namespaces of all orgs, as they are written.
-fn namespaces(defaults: Option<&OrgBasicsTable<'_>>, orgs: &[OrgTable<'_>]) -> Vec<String> {
+fn namespaces<'a>(
+    defaults: Option<&OrgBasicsTable<'_>>,
+    orgs: impl Iterator<Item = &'a OrgTable<'a>>,
+) -> Vec<String> {
     let written = |table: &OrgBasicsTable<'_>| table.namespace.as_ref().map(|written| written.value.clone());
     let default = defaults.and_then(written).unwrap_or_default();
-    orgs.iter().map(|org| written(&org.basics).unwrap_or_else(|| default.clone())).collect()
+    orgs.map(|org| written(&org.basics).unwrap_or_else(|| default.clone())).collect()
 }
 
 struct Service {
@@ -238,211 +259,4 @@ fn token(
     };
     section.problem(report, written.line, "token_env", &message, hint);
     None
-}
-
-/// What an org has unless it says otherwise; a wrong default is reported once, where it stands.
-struct Defaults {
-    login_url: Option<Url>,
-    instance_hosts: Vec<String>,
-    api_version: Option<String>,
-    time_zone: Option<chrono_tz::Tz>,
-    namespace: Option<String>,
-    limits: LimitsTable,
-}
-
-impl Defaults {
-    fn of(table: Option<&OrgBasicsTable<'_>>, report: &mut Report<'_>) -> Self {
-        let basics = table.map(|table| (OrgBasics::of(table, report), table.limits));
-        let (basics, limits) = basics.unwrap_or_default();
-        Self {
-            login_url: basics.login_url.or_else(|| Url::parse(LOGIN_URL).ok()),
-            instance_hosts: basics.instance_hosts.unwrap_or_default(),
-            api_version: basics.api_version.or_else(|| Some(API_VERSION.to_owned())),
-            time_zone: basics.time_zone.or(Some(chrono_tz::UTC)),
-            namespace: basics.namespace.or_else(|| Some(String::new())),
-            limits,
-        }
-    }
-}
-
-/// The checked values of what an org and the defaults share; `None` = not written, or reported.
-#[derive(Default)]
-struct OrgBasics {
-    login_url: Option<Url>,
-    instance_hosts: Option<Vec<String>>,
-    api_version: Option<String>,
-    time_zone: Option<chrono_tz::Tz>,
-    namespace: Option<String>,
-}
-
-impl OrgBasics {
-    fn of(table: &OrgBasicsTable<'_>, report: &mut Report<'_>) -> Self {
-        let section = &table.section;
-        Self {
-            login_url: table
-                .login_url
-                .as_ref()
-                .and_then(|written| base_url(section, report, "login_url", written)),
-            instance_hosts: table.instance_hosts.as_ref().and_then(|written| {
-                let hint = "Write a name alone, such as \"gateway.example.com\": no `https://`, no port.";
-                host_names(section, report, "instance_hosts", written, hint)
-            }),
-            api_version: table.api_version.as_ref().and_then(|written| api_version(section, report, written)),
-            time_zone: table.time_zone.as_ref().and_then(|written| time_zone(section, report, written)),
-            namespace: table.namespace.as_ref().and_then(|written| namespace(section, report, written)),
-        }
-    }
-}
-
-/// Line and label of what came earlier in the file, by what must be unique.
-#[derive(Default)]
-struct Seen {
-    ids: BTreeMap<String, usize>,
-    logins: BTreeMap<String, usize>,
-}
-
-struct Orgs<'a> {
-    syncs: Vec<CheckedSync>,
-    defaults: Defaults,
-    folder: &'a Path,
-    environment: &'a Environment,
-    known: Known,
-    seen: Seen,
-}
-
-impl Orgs<'_> {
-    fn resolve(&mut self, table: &OrgTable<'_>, report: &mut Report<'_>) -> Option<Arc<OrgSettings>> {
-        let section = &table.basics.section;
-        let hint = "Give the org a name of your own, such as `id = \"acme\"`.";
-        let id = section.demand(report, "id", table.id.as_ref(), hint).and_then(|written| {
-            duplicate(section, report, "id", written, &mut self.seen.ids);
-            name(section, report, "id", written)
-        });
-        let basics = OrgBasics::of(&table.basics, report);
-        let login_url = basics.login_url.or_else(|| self.defaults.login_url.clone());
-        let instance_hosts = basics.instance_hosts.unwrap_or_else(|| self.defaults.instance_hosts.clone());
-        let login = self.login(table, login_url, instance_hosts, report);
-        let namespace = basics.namespace.or_else(|| self.defaults.namespace.clone());
-        let syncs = self.syncs_of(table, namespace.as_deref(), report);
-        Some(Arc::new(OrgSettings {
-            id: id?,
-            login: login?,
-            api_version: basics.api_version.or_else(|| self.defaults.api_version.clone())?,
-            time_zone: basics.time_zone.or(self.defaults.time_zone)?,
-            namespace: namespace?,
-            limits: limits(table.basics.limits, self.defaults.limits),
-            syncs: syncs?,
-        }))
-    }
-
-    fn login(
-        &mut self,
-        table: &OrgTable<'_>,
-        login_url: Option<Url>,
-        instance_hosts: Vec<String>,
-        report: &mut Report<'_>,
-    ) -> Option<orgpipe_salesforce::oauth::Login> {
-        let section = &table.basics.section;
-        let hint = "Write `auth = { flow = \"jwt\", … }`; config/one-org.toml has a whole one.";
-        let auth = section.demand(report, "auth", table.auth.as_ref(), hint)?;
-        let (folder, environment, login_url) = (self.folder, self.environment, login_url?);
-        let sources = LoginSources { folder, environment, login_url, instance_hosts };
-        let (login, identity) = login::resolve(auth, sources, &mut self.known, report)?;
-        if let Some(line) = self.seen.logins.insert(identity, section.line) {
-            let message =
-                format!("logs in as the org on line {line} does, so both would write the same records");
-            let hint = "Keep one of the two; one org can have several syncs.";
-            section.say(report, section.line, &message, hint);
-            return None;
-        }
-        Some(login)
-    }
-
-    fn syncs_of(
-        &self,
-        table: &OrgTable<'_>,
-        namespace: Option<&str>,
-        report: &mut Report<'_>,
-    ) -> Option<Vec<Arc<orgpipe_actors::settings::SyncSettings>>> {
-        let section = &table.basics.section;
-        let mut right = true;
-        let chosen: Vec<&CheckedSync> = match &table.syncs {
-            None if section.has("syncs") => return None,
-            None => self.syncs.iter().collect(),
-            Some(names) => {
-                if names.is_empty() {
-                    let hint = "Remove the key to have all syncs, or remove the org.";
-                    section.problem(
-                        report,
-                        section.line,
-                        "syncs",
-                        "is empty, so the org would get nothing",
-                        hint,
-                    );
-                    right = false;
-                }
-                for (place, written) in names.iter().enumerate() {
-                    if names[..place].iter().any(|earlier| earlier.value == written.value) {
-                        let message = format!("names `{}` twice", written.value);
-                        section.problem(report, written.line, "syncs", &message, "Remove one of them.");
-                        right = false;
-                    }
-                    if !self.syncs.iter().any(|sync| sync.name == written.value) {
-                        self.no_such_sync(section, written.line, &written.value, report);
-                        right = false;
-                    }
-                }
-                let is_chosen = |sync: &&CheckedSync| names.iter().any(|written| written.value == sync.name);
-                self.syncs.iter().filter(is_chosen).collect()
-            }
-        };
-        let namespace = namespace?;
-        let mut syncs = Vec::with_capacity(chosen.len());
-        for sync in chosen {
-            match sync.for_org(namespace) {
-                Ok(settings) => syncs.extend(settings.map(Arc::new)),
-                Err(problems) => {
-                    right = false;
-                    for problem in problems {
-                        let message =
-                            format!("sync \"{}\" with namespace `{namespace}`: {problem}", sync.name);
-                        section.say(report, section.line, &message, problem.hint.clone());
-                    }
-                }
-            }
-        }
-        right.then_some(syncs)
-    }
-
-    fn no_such_sync(&self, section: &Section<'_>, line: usize, name: &str, report: &mut Report<'_>) {
-        let names: Vec<&str> = self.syncs.iter().map(|sync| sync.name.as_str()).collect();
-        let hint = match closest(name, names.iter().copied()) {
-            Some(meant) => format!("Did you mean `{meant}`?"),
-            None if names.is_empty() => "Write `[[sync]]` first.".to_owned(),
-            None => format!("There are: {}.", names.join(", ")),
-        };
-        section.problem(report, line, "syncs", &format!("names `{name}`, but no sync has this name"), hint);
-    }
-}
-
-fn limits(org: LimitsTable, defaults: LimitsTable) -> Limits {
-    let bulk_from = org.bulk_from.or(defaults.bulk_from).and_then(|count| usize::try_from(count).ok());
-    let strategy = org.strategy.or(defaults.strategy).unwrap_or(LIMITS.strategy);
-    let linger = match strategy {
-        Strategy::Count => LIMITS.linger,
-        Strategy::Cost => LINGER_COST,
-    };
-    let linger_millis = org.linger_millis.or(defaults.linger_millis);
-    Limits {
-        daily_share: org.daily_share.or(defaults.daily_share).unwrap_or(LIMITS.daily_share),
-        reserve: org.reserve.or(defaults.reserve).unwrap_or(LIMITS.reserve),
-        requests_per_second: org
-            .requests_per_second
-            .or(defaults.requests_per_second)
-            .unwrap_or(LIMITS.requests_per_second),
-        concurrent_max: org.concurrent_max.or(defaults.concurrent_max).unwrap_or(LIMITS.concurrent_max),
-        bulk_from: bulk_from.unwrap_or(LIMITS.bulk_from),
-        strategy,
-        linger: linger_millis.map_or(linger, |millis| Duration::from_millis(millis.into())),
-    }
 }

@@ -7,7 +7,7 @@ use std::{
     fs::{self, File},
     io::Read,
     os::unix::fs::PermissionsExt as _,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use orgpipe_actors::{Failpoints, NoFailpoint};
@@ -92,17 +92,26 @@ type TextFile = dyn Fn(&Path, u64) -> Result<String, String>;
 /// From a path to the mode of the file.
 type FileMode = dyn Fn(&Path) -> Option<u32>;
 
+/// From a path to the TOML files in it, or why not.
+type Folder = dyn Fn(&Path) -> Result<Vec<PathBuf>, String>;
+
 /// Where variables and files come from: the process, or a test.
 pub(crate) struct Environment {
     variable: Box<Variable>,
     file: Box<TextFile>,
     mode: Box<FileMode>,
+    folder: Box<Folder>,
 }
 
 impl Environment {
     /// The variables of this process and the files of this machine.
     pub(crate) fn of_process() -> Self {
-        Self { variable: Box::new(process_variable), file: Box::new(read_file), mode: Box::new(mode_of) }
+        Self {
+            variable: Box::new(process_variable),
+            file: Box::new(read_file),
+            mode: Box::new(mode_of),
+            folder: Box::new(toml_files),
+        }
     }
 
     /// Any source.
@@ -111,12 +120,34 @@ impl Environment {
         variable: impl Fn(&str) -> Option<String> + 'static,
         file: impl Fn(&Path, u64) -> Result<String, String> + 'static,
     ) -> Self {
-        Self { variable: Box::new(variable), file: Box::new(file), mode: Box::new(|_| None) }
+        let folder = |_: &Path| Ok(Vec::new());
+        Self {
+            variable: Box::new(variable),
+            file: Box::new(file),
+            mode: Box::new(|_| None),
+            folder: Box::new(folder),
+        }
+    }
+
+    /// The same, with this machine's folders, and its files where there is none of that name.
+    #[cfg(test)]
+    pub(super) fn with_files_of_process(self) -> Self {
+        let named = self.file;
+        let file = move |path: &Path, bytes_max| {
+            let name = path.file_name().map(Path::new).unwrap_or(path);
+            named(&Path::new("config/secrets").join(name), bytes_max).or_else(|_| read_file(path, bytes_max))
+        };
+        Self { file: Box::new(file), folder: Box::new(toml_files), ..self }
     }
 
     /// The text of a file of at most `bytes_max` bytes.
     pub(super) fn read(&self, path: &Path, bytes_max: u64) -> Result<String, String> {
         (self.file)(path, bytes_max)
+    }
+
+    /// The files of a folder whose names end in `.toml`, by name; other files are somebody else's.
+    pub(super) fn toml_files(&self, folder: &Path) -> Result<Vec<PathBuf>, String> {
+        (self.folder)(folder)
     }
 
     /// The value of a variable; surrounding blanks and line ends are not part of it.
@@ -184,6 +215,16 @@ fn process_variable(name: &str) -> Option<String> {
 /// The mode of a file, as `stat` tells it.
 fn mode_of(path: &Path) -> Option<u32> {
     Some(fs::metadata(path).ok()?.permissions().mode())
+}
+
+fn toml_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let listed = std::fs::read_dir(folder).and_then(|entries| {
+        entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()
+    });
+    let mut files = listed.map_err(|cause| cause.to_string())?;
+    files.retain(|file| file.extension().is_some_and(|end| end == "toml"));
+    files.sort();
+    Ok(files)
 }
 
 fn read_file(path: &Path, bytes_max: u64) -> Result<String, String> {

@@ -38,18 +38,21 @@ const ORG_REQUESTS_PER_SECOND: RangeInclusive<u32> = 1..=100;
 const ORG_CONCURRENT_MAX: RangeInclusive<u32> = 1..=25;
 /// Records in one write from which a Bulk job is worth its calls; a job holds 10,000 at most.
 const BULK_FROM: RangeInclusive<u32> = 2..=10_000;
+/// Days for which an invitation is good.
+const LINK_DAYS: RangeInclusive<u32> = 1..=90;
 const LINGER_MILLIS: RangeInclusive<u32> = 10..=10_000;
 
 /// A table's place in the file, and its keys.
 pub(super) type Keys = (&'static str, &'static [&'static str]);
 
-const TOP: Keys = ("", &["service", "source", "webhook", "sync", "org_defaults", "org"]);
+const TOP: Keys = ("", &["service", "source", "webhook", "connect", "sync", "org_defaults", "org"]);
 const SERVICE: Keys = (
     "service",
     &[
         "data_dir",
         "vault_key_env",
         "vault_key_file",
+        "orgs_dir",
         "listen",
         "listen_beyond_loopback",
         "hosts",
@@ -64,6 +67,8 @@ const SERVICE: Keys = (
 const SOURCE: Keys =
     ("source", &["url", "token_env", "requests_per_second", "concurrent_max", "timeout_secs"]);
 const WEBHOOK: Keys = ("webhook", &["url", "token_env"]);
+const CONNECT: Keys =
+    ("connect", &["base_url", "vendor", "client_id", "client_secret_env", "client_secret_file", "link_days"]);
 const SYNC: Keys = (
     "sync",
     &[
@@ -132,8 +137,21 @@ const AUTH: Keys = (
 
 /// Every table and its keys, for the test that reads config/example.toml.
 #[cfg(test)]
-pub(super) const ALL: &[Keys] =
-    &[TOP, SERVICE, SOURCE, WEBHOOK, SYNC, EVENT, EXTERNAL_ID, REFRESH, ORG_DEFAULTS, LIMITS, ORG, AUTH];
+pub(super) const ALL: &[Keys] = &[
+    TOP,
+    SERVICE,
+    SOURCE,
+    WEBHOOK,
+    CONNECT,
+    SYNC,
+    EVENT,
+    EXTERNAL_ID,
+    REFRESH,
+    ORG_DEFAULTS,
+    LIMITS,
+    ORG,
+    AUTH,
+];
 
 /// The whole file.
 #[derive(Debug)]
@@ -141,6 +159,7 @@ pub(super) struct Tables<'t> {
     pub(super) service: Option<ServiceTable<'t>>,
     pub(super) source: Option<SourceTable<'t>>,
     pub(super) webhook: Option<WebhookTable<'t>>,
+    pub(super) connect: Option<ConnectTable<'t>>,
     pub(super) syncs: Vec<SyncTable<'t>>,
     pub(super) org_defaults: Option<OrgBasicsTable<'t>>,
     pub(super) orgs: Vec<OrgTable<'t>>,
@@ -153,6 +172,7 @@ pub(super) struct ServiceTable<'t> {
     pub(super) data_dir: Option<Written<String>>,
     pub(super) vault_key_env: Option<Written<String>>,
     pub(super) vault_key_file: Option<Written<String>>,
+    pub(super) orgs_dir: Option<Written<String>>,
     pub(super) listen: Option<Written<String>>,
     pub(super) listen_beyond_loopback: Option<Written<bool>>,
     pub(super) hosts: Option<Vec<Written<String>>>,
@@ -181,6 +201,18 @@ pub(super) struct WebhookTable<'t> {
     pub(super) section: Section<'t>,
     pub(super) url: Option<Written<String>>,
     pub(super) token_env: Option<Written<String>>,
+}
+
+/// `[connect]`.
+#[derive(Debug)]
+pub(super) struct ConnectTable<'t> {
+    pub(super) section: Section<'t>,
+    pub(super) base_url: Option<Written<String>>,
+    pub(super) vendor: Option<Written<String>>,
+    pub(super) client_id: Option<Written<String>>,
+    pub(super) client_secret_env: Option<Written<String>>,
+    pub(super) client_secret_file: Option<Written<String>>,
+    pub(super) link_days: Option<Written<u32>>,
 }
 
 /// `[[sync]]`.
@@ -283,6 +315,20 @@ pub(super) struct AuthTable<'t> {
     pub(super) refresh_token_file: Option<Written<String>>,
 }
 
+/// The orgs of a file that has nothing else.
+pub(super) fn orgs_alone<'t>(table: &'t toml::de::DeTable<'t>, report: &mut Report<'_>) -> Vec<OrgTable<'t>> {
+    let top = Section::top(table);
+    top.allow(&["org"], alone, report);
+    top.sections(report, "org", "id").into_iter().map(|section| org(section, report)).collect()
+}
+
+/// A hint for what stands in the settings file only.
+fn alone(key: &str) -> Option<String> {
+    TOP.1
+        .contains(&key)
+        .then(|| "Here are `[[org]]` tables alone; the rest stands in the settings file.".to_owned())
+}
+
 impl<'t> Tables<'t> {
     /// Reads all tables; wrong types and unknown keys go to the report.
     pub(super) fn read(table: &'t toml::de::DeTable<'t>, report: &mut Report<'_>) -> Self {
@@ -292,6 +338,7 @@ impl<'t> Tables<'t> {
             service: top.section(report, "service").map(|section| service(section, report)),
             source: top.section(report, "source").map(|section| source(section, report)),
             webhook: top.section(report, "webhook").map(|section| webhook(section, report)),
+            connect: top.section(report, "connect").map(|section| connect(section, report)),
             syncs: top
                 .sections(report, "sync", "name")
                 .into_iter()
@@ -312,6 +359,7 @@ fn service<'t>(section: Section<'t>, report: &mut Report<'_>) -> ServiceTable<'t
         data_dir: section.text(report, "data_dir"),
         vault_key_env: section.text(report, "vault_key_env"),
         vault_key_file: section.text(report, "vault_key_file"),
+        orgs_dir: section.text(report, "orgs_dir"),
         listen: section.text(report, "listen"),
         listen_beyond_loopback: section.flag(report, "listen_beyond_loopback"),
         hosts: section.texts(report, "hosts"),
@@ -340,6 +388,19 @@ fn source<'t>(section: Section<'t>, report: &mut Report<'_>) -> SourceTable<'t> 
 fn webhook<'t>(section: Section<'t>, report: &mut Report<'_>) -> WebhookTable<'t> {
     section.allow(WEBHOOK.1, secret, report);
     WebhookTable { url: section.text(report, "url"), token_env: section.text(report, "token_env"), section }
+}
+
+fn connect<'t>(section: Section<'t>, report: &mut Report<'_>) -> ConnectTable<'t> {
+    section.allow(CONNECT.1, secret, report);
+    ConnectTable {
+        base_url: section.text(report, "base_url"),
+        vendor: section.text(report, "vendor"),
+        client_id: section.text(report, "client_id"),
+        client_secret_env: section.text(report, "client_secret_env"),
+        client_secret_file: section.text(report, "client_secret_file"),
+        link_days: section.whole(report, "link_days", LINK_DAYS),
+        section,
+    }
 }
 
 fn sync<'t>(section: Section<'t>, report: &mut Report<'_>) -> SyncTable<'t> {

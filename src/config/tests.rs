@@ -7,16 +7,17 @@ use orgpipe_salesforce::oauth::Flow;
 use secrecy::{ExposeSecret as _, SecretString};
 use toml::{Table, Value};
 
-use super::{Config, Environment, Problem, parse, tables};
+use super::{Config, Environment, OrgText, Problem, parse, tables};
 
 const EXAMPLE: &str = include_str!("../../config/example.toml");
 const ONE_ORG: &str = include_str!("../../config/one-org.toml");
 const KEY: &str = include_str!("../../tests/data/throwaway-key.pem");
-const SECRETS: [(&str, &str); 7] = [
+const SECRETS: [(&str, &str); 8] = [
     ("WEBHOOK_TOKEN", "hidden-webhook"),
     ("SOURCE_TOKEN", "hidden-token"),
     ("SF_CLIENT_ID", "acme-client"),
     ("GLOBEX_CLIENT_ID", "globex-client"),
+    ("CONNECT_CLIENT_SECRET", "hidden-connect-secret"),
     ("GLOBEX_CLIENT_SECRET", "hidden-secret"),
     ("INITECH_JWT_KEY", KEY),
     ("HOOLI_REFRESH_TOKEN", "hidden-refresh-token"),
@@ -34,7 +35,7 @@ fn environment() -> Environment {
 }
 
 fn read(text: &str) -> Result<Config, Vec<Problem>> {
-    parse(text, Path::new("config/example.toml"), &environment())
+    parse(text, Path::new("config/example.toml"), &environment(), &[])
 }
 
 /// The example with every key that is left out written down.
@@ -62,8 +63,13 @@ fn live_changes_linger_by_strategy_unless_the_file_says_otherwise() {
 
 #[test]
 fn the_example_means_what_it_says() {
-    let Config { listen, hosts, warnings, settings } = read(EXAMPLE).unwrap();
-    assert!(hosts.is_empty() && warnings.is_empty());
+    let Config { listen, hosts, connect, orgs_left_out, warnings, settings } = read(EXAMPLE).unwrap();
+    assert!(hosts.is_empty() && warnings.is_empty() && orgs_left_out.is_empty());
+    let connect = connect.unwrap();
+    assert_eq!(connect.base_url.as_str(), "https://connect.example.com/");
+    assert_eq!((connect.vendor.as_str(), connect.link_life.as_secs()), ("Example Inc.", 7 * 86_400));
+    assert_eq!(connect.app.client_id, "3MVG9-example");
+    assert!(connect.app.client_secret.is_some());
     assert_eq!(listen.to_string(), "127.0.0.1:8787");
     assert_eq!(settings.data_dir, Path::new("config/data"));
     assert!(settings.durable_against_power_loss);
@@ -197,4 +203,90 @@ fn a_spoilt_line_is_explained() {
             }
         }
     }
+}
+
+fn stored(id: &str, rest: &str) -> OrgText {
+    let toml = format!("[[org]]\nid = \"{id}\"\nauth = {{ flow = \"web_server\" }}\n{rest}\n");
+    OrgText { id: id.to_owned(), toml }
+}
+
+fn read_with(text: &str, stored: &[OrgText]) -> Result<Config, Vec<Problem>> {
+    parse(text, Path::new("config/example.toml"), &environment(), stored)
+}
+
+#[test]
+fn orgs_of_the_store_stand_beside_those_of_the_file_and_have_its_defaults() {
+    let config = read_with(EXAMPLE, &[stored("wayne", "time_zone = \"Europe/Berlin\"")]).unwrap();
+    let [.., wayne] = config.settings.orgs.as_slice() else { panic!("orgs") };
+    assert_eq!((wayne.id.as_str(), wayne.time_zone), ("wayne", chrono_tz::Europe::Berlin));
+    let Flow::RefreshToken { client_id, client_secret, refresh_token } = &wayne.login.flow else {
+        panic!("{:?}", wayne.login.flow)
+    };
+    assert_eq!(client_id, "3MVG9-example");
+    assert!(client_secret.is_some() && refresh_token.is_none());
+    let stands_in_example = &config.settings.orgs[4];
+    assert_eq!(wayne.login.login_url.as_str(), "https://login.salesforce.com/");
+    assert_eq!(wayne.limits.daily_share.to_bits(), stands_in_example.limits.daily_share.to_bits());
+}
+
+#[test]
+fn a_wrong_org_of_the_store_leaves_out_itself_alone() {
+    let orgs = [
+        stored("wayne", "syncs = [\"account_enrichmnt\"]"),
+        OrgText { id: "torn".into(), toml: "[[org]\nid = ".into() },
+        OrgText {
+            id: "more".into(),
+            toml: "[service]\n[[org]]\nid = \"more\"\nauth = { flow = \"web_server\" }".into(),
+        },
+        stored("stark", ""),
+    ];
+    let config = read_with(EXAMPLE, &orgs).unwrap();
+    let names: Vec<&str> = config.settings.orgs.iter().map(|org| org.id.as_str()).collect();
+    assert!(names.contains(&"stark") && names.contains(&"acme"), "{names:?}");
+    assert!(!names.contains(&"wayne") && !names.contains(&"torn") && !names.contains(&"more"), "{names:?}");
+    let left_out: Vec<&str> = config.orgs_left_out.keys().map(String::as_str).collect();
+    assert_eq!(left_out, ["more", "torn", "wayne"]);
+    let why = config.orgs_left_out["wayne"][0].to_string();
+    assert!(why.contains("store, org wayne:4") && why.contains("account_enrichmnt"), "{why}");
+}
+
+#[test]
+fn an_org_of_the_store_that_stands_in_the_file_too_is_refused() {
+    let problems = read_with(EXAMPLE, &[stored("Acme", "")]).unwrap_err();
+    let [problem] = problems.as_slice() else { panic!("{problems:?}") };
+    assert!(problem.line.is_some() && problem.message.contains("is in the store, too"), "{problem}");
+    assert!(problem.hint.contains("orgs remove"), "{}", problem.hint);
+}
+
+#[test]
+fn without_connect_nobody_connects_an_org() {
+    let (before, after) = EXAMPLE.split_once("\n[connect]\n").unwrap();
+    let text = format!("{before}{}", &after[after.find("\n[[sync]]\n").unwrap()..]);
+    let config = read_with(&text, &[stored("wayne", "")]).unwrap();
+    let why = &config.orgs_left_out["wayne"][0];
+    assert!(why.message.contains("no usable `[connect]`") && why.hint.contains("base_url"), "{why}");
+}
+
+#[test]
+fn files_of_a_folder_are_read_and_their_problems_have_their_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let orgs = folder.path().join("orgs");
+    std::fs::create_dir(&orgs).unwrap();
+    let file = folder.path().join("orgpipe.toml");
+    let text = EXAMPLE.replace("#orgs_dir = \"\"", "orgs_dir = \"orgs\"");
+    let environment = || environment().with_files_of_process();
+    let read = || parse(&text, &file, &environment(), &[]);
+    std::fs::write(orgs.join("wayne.toml"), stored("wayne", "").toml).unwrap();
+    std::fs::write(orgs.join("notes.txt"), "not read").unwrap();
+    let config = read().unwrap();
+    assert!(config.settings.orgs.iter().any(|org| org.id == "wayne"));
+    std::fs::write(orgs.join("acme.toml"), stored("acme", "").toml).unwrap();
+    std::fs::write(orgs.join("stark.toml"), "[service]\n").unwrap();
+    let told: Vec<String> = read().unwrap_err().iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("acme.toml:2") && told[0].contains("orgpipe.toml, line"), "{}", told[0]);
+    assert!(told[1].contains("stark.toml:1") && told[1].contains("`service`"), "{}", told[1]);
+    let text = text.replace("\"orgs\"", "\"nowhere\"");
+    let problems = parse(&text, &file, &environment(), &[]).unwrap_err();
+    assert!(problems[0].message.contains("nowhere"), "{problems:?}");
 }

@@ -48,6 +48,11 @@ impl Grants {
         Self { key, locks: Arc::default() }
     }
 
+    /// A key for one other purpose.
+    pub(crate) fn derived_key(&self, purpose: &str) -> Vec<u8> {
+        self.key.derived(purpose)
+    }
+
     /// The grant of one org.
     pub(crate) fn of(&self, store: OrgStore, failpoints: Failpoints) -> GrantStore {
         let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);

@@ -58,8 +58,13 @@ pub(super) struct SecretFiles {
 impl Named<'_> {
     /// Whether one of the keys is there.
     pub(super) fn is_written(&self, section: &Section<'_>) -> bool {
-        section.has(self.env.0) || section.has(self.file.0)
+        stands(section, self.env) || stands(section, self.file)
     }
+}
+
+/// Whether the key is there; an empty text is as if it were not.
+fn stands(section: &Section<'_>, (key, written): (&str, Option<&Written<String>>)) -> bool {
+    section.has(key) && written.is_none_or(|written| !written.value.is_empty())
 }
 
 /// The secret; what keeps it from being used goes to the report.
@@ -72,7 +77,7 @@ pub(super) fn credential(
     report: &mut Report<'_>,
 ) -> Option<SecretString> {
     let ((env, variable), (file, path)) = (named.env, named.file);
-    match (section.has(env), section.has(file)) {
+    match (stands(section, named.env), stands(section, named.file)) {
         (true, true) => {
             let message = format!("stands beside `{file}`");
             section.problem(report, section.line, env, &message, "Keep one of the two.");

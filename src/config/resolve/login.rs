@@ -18,6 +18,7 @@ use super::{
     value::url,
 };
 use crate::config::{
+    contents::ConnectApp,
     reader::{Section, Written},
     report::{Report, closest},
     secrets::Environment,
@@ -25,14 +26,18 @@ use crate::config::{
 };
 
 /// The flows, each with the keys that mean something to it beside the client ID.
-const FLOWS: [(&str, &[&str]); 3] = [
+const FLOWS: [(&str, &[&str]); 4] = [
     ("jwt", &["username", "key_file", "key_env", "audience"]),
     ("client_credentials", &["client_secret_env", "client_secret_file"]),
     (
         "refresh_token",
         &["client_secret_env", "client_secret_file", "refresh_token_env", "refresh_token_file"],
     ),
+    (WEB_SERVER, &[]),
 ];
+
+/// The flow of customers who connect their orgs themselves; its app stands in `[connect]`.
+const WEB_SERVER: &str = "web_server";
 
 /// What earlier orgs brought to light: thousands of them share a key file and a host.
 #[derive(Debug, Default)]
@@ -48,28 +53,36 @@ pub(super) struct LoginSources<'a> {
     pub(super) environment: &'a Environment,
     pub(super) login_url: Url,
     pub(super) instance_hosts: Vec<String>,
+    pub(super) connect: Option<&'a ConnectApp>,
 }
 
-/// The login, and a text that is the same for two logins into one org as one user.
+/// The login, and a text that is the same for two logins into one org as one user, if that can be told.
 pub(super) fn resolve(
     table: &AuthTable<'_>,
     sources: LoginSources<'_>,
     known: &mut Known,
     report: &mut Report<'_>,
-) -> Option<(Login, String)> {
+) -> Option<(Login, Option<String>)> {
     let section = &table.section;
-    let hint = "Write `flow = \"jwt\"`, `flow = \"client_credentials\"` or `flow = \"refresh_token\"`.";
+    let hint = "Write `flow = \"jwt\"`, \"client_credentials\", \"refresh_token\" or \"web_server\".";
     let flow = section.demand(report, "flow", table.flow.as_ref(), hint)?;
     let Some((name, keys)) = FLOWS.into_iter().find(|(name, _)| *name == flow.value) else {
         let hint = match closest(&flow.value, FLOWS.map(|(name, _)| name)) {
             Some(meant) => format!("Did you mean \"{meant}\"?"),
-            None => "Write \"jwt\" (recommended), \"client_credentials\" or \"refresh_token\".".to_owned(),
+            None => {
+                "Write \"jwt\" (recommended), \"client_credentials\", \"refresh_token\" or \"web_server\"."
+                    .to_owned()
+            }
         };
         let message = format!("is `{}`, which is no login flow", flow.value);
         section.problem(report, flow.line, "flow", &message, hint);
         return None;
     };
     refuse(section, name, keys, report);
+    if name == WEB_SERVER {
+        let login = by_consent(section, flow.line, sources, report)?;
+        return Some((login, None));
+    }
     let client_id = client_id(table, sources.environment, report);
     let mut secret = |named: Named<'_>, report: &mut Report<'_>| {
         credential(section, named, sources.folder, sources.environment, &mut known.files, report)
@@ -113,13 +126,40 @@ pub(super) fn resolve(
     match trial.or_insert_with(|| login.call(0).err()) {
         None => {
             let identity = identity(&login);
-            Some((login, identity))
+            Some((login, Some(identity)))
         }
         Some(problem) => {
             section.say(report, section.line, &problem.to_string(), hint_for(&login.login_url, problem));
             None
         }
     }
+}
+
+/// The login of an org that a customer connects: with the app of `[connect]`, and a token that is not here.
+fn by_consent(
+    section: &Section<'_>,
+    line: usize,
+    sources: LoginSources<'_>,
+    report: &mut Report<'_>,
+) -> Option<Login> {
+    for key in ["client_id", "client_id_env"].into_iter().filter(|key| section.has(key)) {
+        let message = format!("means nothing to the flow `{WEB_SERVER}`");
+        section.problem(
+            report,
+            section.line,
+            key,
+            &message,
+            "Write it into `[connect]`: all orgs have one app.",
+        );
+    }
+    let Some(ConnectApp { client_id, client_secret }) = sources.connect else {
+        let hint = "Write `[connect]` with `base_url` and the app's `client_id`.";
+        section.problem(report, line, "flow", "is `web_server`, and there is no usable `[connect]`", hint);
+        return None;
+    };
+    let (client_id, client_secret) = (client_id.clone(), client_secret.clone());
+    let flow = Flow::RefreshToken { client_id, client_secret, refresh_token: None };
+    Some(Login { login_url: sources.login_url, flow, instance_hosts: sources.instance_hosts })
 }
 
 /// Two logins with the same text lead into one org as one user.
@@ -170,10 +210,18 @@ fn key<'a>(table: &'a AuthTable<'_>) -> Named<'a> {
 }
 
 fn client_secret<'a>(table: &'a AuthTable<'_>) -> Named<'a> {
+    app_secret(table.client_secret_env.as_ref(), table.client_secret_file.as_ref())
+}
+
+/// `client_secret_env` or `client_secret_file`, as they are written.
+pub(super) fn app_secret<'a>(
+    env: Option<&'a Written<String>>,
+    file: Option<&'a Written<String>>,
+) -> Named<'a> {
     Named {
         kind: Kind::Word,
-        env: ("client_secret_env", table.client_secret_env.as_ref()),
-        file: ("client_secret_file", table.client_secret_file.as_ref()),
+        env: ("client_secret_env", env),
+        file: ("client_secret_file", file),
         missing: "Name the environment variable that holds the consumer secret, or its file: `client_secret_file`.",
     }
 }

@@ -1,0 +1,80 @@
+//! Customers who connect their orgs themselves: what they grant, and which Salesforce org is whose.
+//!
+//! Here: keeping it. Not here: the pages and the consent (`src/connect`), using it (`org/api/vault.rs`).
+
+use orgpipe_salesforce::{
+    call::Reply,
+    oauth::{LoginCall, error::LoginError},
+};
+use orgpipe_store::{RegistryWrite, StoreError};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::Service;
+use crate::{
+    org::{
+        grant::Grant,
+        store::{OrgStore, Position},
+    },
+    supervise::supervisor::OrgError,
+};
+
+impl Service {
+    /// A key for one purpose, which comes of the vault key.
+    pub async fn derived_key(&self, purpose: &str) -> Vec<u8> {
+        self.in_force.lock().await.common.grants.derived_key(purpose)
+    }
+
+    /// The customer has granted this refresh token: it is durable once this is answered. An org that runs works with it from
+    /// then on, one that does not finds it when it is started.
+    pub async fn grant(&self, id: &str, refresh_token: &SecretString) -> Result<(), OrgError> {
+        // Held so that the org is not started in between.
+        let in_force = self.in_force.lock().await;
+        if let Some(org) = self.orgs.get(id) {
+            org.api.connect(refresh_token).await?;
+            drop(in_force);
+            return match self.restart(id).await {
+                // One that is parked or paused finds it later.
+                Ok(()) | Err(OrgError::Down(_) | OrgError::Busy(_)) => Ok(()),
+                Err(error) => Err(error),
+            };
+        }
+        let store = OrgStore::new(self.store.clone(), id);
+        let grants = in_force.common.grants.of(store, in_force.settings.failpoints.clone());
+        let grant = Grant::new(refresh_token.expose_secret(), self.clock.now_ms());
+        grants.hold().await.put(&grant).await?;
+        Ok(())
+    }
+
+    /// Which of the orgs of the settings, or of those of which something is stored, is this Salesforce org.
+    pub async fn org_of(&self, org_id: &str) -> Result<Option<String>, StoreError> {
+        let running = self.orgs.all().into_iter().map(|org| org.id().to_owned());
+        for id in running {
+            if self.org_id(&id).await?.as_deref() == Some(org_id) {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The ID of the Salesforce org that an org's login has led to last, 18 characters.
+    pub async fn org_id(&self, id: &str) -> Result<Option<String>, StoreError> {
+        let stored = OrgStore::new(self.store.clone(), id).bytes(Position::OrgId).await?;
+        Ok(stored.and_then(|bytes| String::from_utf8(bytes).ok()))
+    }
+
+    /// Posts a form to one of a host's OAuth endpoints; an answer of any status is `Ok`.
+    pub async fn post_form(&self, host: &str, call: LoginCall) -> Result<Reply, LoginError> {
+        self.http.post_form(host, call).await
+    }
+
+    /// Values of the service as a whole that are kept for somebody who stands above it, such as the orgs that were invited;
+    /// see [`orgpipe_store::Store::registry`].
+    pub async fn registry(&self, kind: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        self.store.registry(kind).await
+    }
+
+    /// Sets and removes such values; see [`orgpipe_store::Store::register`].
+    pub async fn register(&self, writes: Vec<RegistryWrite>) -> Result<(), StoreError> {
+        self.store.register(writes).await
+    }
+}
