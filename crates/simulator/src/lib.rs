@@ -14,6 +14,11 @@
 //! # }
 //! ```
 //!
+//! Logins: JWT bearer and client credentials work at once ([`OrgHandle::private_key_pem`], [`OrgHandle::client_secret`]). For
+//! the web server flow register the app's callback ([`OrgHandle::register_redirect_uri`]) and open
+//! `/services/oauth2/authorize`; without a browser [`OrgHandle::grant_refresh_token`] gives a refresh token. What an admin
+//! can set up against the app is a [`LoginPolicy`]; what the org has seen is [`OrgHandle::login_history`].
+//!
 //! Code map: `data/` is the org's database (what is stored and what is refused), `soql/` its query language, `api/`
 //! the REST and Bulk resources as functions from a request to an answer, `oauth/` logins, `cometd/` the event
 //! subscription; `rights.rs` is what the integration user may do; `org.rs` joins them, `server.rs` puts them on ports.

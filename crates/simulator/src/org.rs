@@ -181,6 +181,11 @@ impl Org {
         state.new_org_id.clone().unwrap_or_else(|| self.facts.org_id.clone())
     }
 
+    /// The address at which a token tells who its user is.
+    pub(crate) fn identity_url(&self, state: &OrgState, user: &str) -> String {
+        format!("{}/id/{}/{user}", self.base_url, self.org_id(state))
+    }
+
     pub(crate) fn writer(&self, user: &str) -> Writer {
         Writer { user: user.to_owned(), now_ms: self.clock.wall_ms(), sees: None }
     }

@@ -446,3 +446,51 @@ fn the_control_api_does_what_the_handle_does() {
         assert_eq!(reply.expect("an answer").status().as_u16(), 400, "a name that is not known is told");
     });
 }
+
+/// Errors of other orgs, of other years, and of flows that there are none of here: word for word, by a fault.
+#[test]
+fn refusals_without_a_cause_here_come_by_a_fault_and_cost_nothing() {
+    world(Options::default(), async |world: &World| {
+        let org = world.org();
+        org.set_rotation(true);
+        let token = approve(org);
+        let url = "/services/oauth2/token";
+        for error in [
+            ("invalid_grant", "Audience validation failed"),
+            ("invalid_client", "client identifier invalid"),
+            ("invalid_app_access", "user is not admin approved to access this app"),
+            ("invalid_grant", "IP restricted or invalid login hours"),
+            ("invalid_grant", "authentication failure"),
+            ("invalid_grant", "authentication failure - Invalid Password"),
+            ("invalid_grant", "Data Not Available"),
+            ("invalid_grant", "Data Not Found"),
+            ("inactive_org", ""),
+            ("invalid_scope", "the requested scope is not allowed"),
+        ] {
+            org.refuse_logins(Some(error));
+            assert_eq!(refusal(&refresh(world, &token).await), error);
+            org.refuse_logins(None);
+            let body = json!({"error": error.0, "error_description": error.1}).to_string();
+            org.answer_next(url, 400, &body, 1);
+            assert_eq!(refusal(&refresh(world, &token).await), error, "just once");
+        }
+        org.lose_answers(url, 1);
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("client_id", org.client_id()),
+            ("client_secret", org.client_secret()),
+            ("refresh_token", &token),
+        ];
+        let lost = world.http.post(format!("{}{url}", org.base_url())).form(&form).send().await;
+        let lost = match lost {
+            Ok(reply) => reply.bytes().await.is_err(),
+            Err(_) => true,
+        };
+        assert!(lost, "the answer broke off");
+        assert_ne!(
+            org.grants()[0].refresh_token,
+            token,
+            "no refusal has cost the token, and the lost answer has"
+        );
+    });
+}

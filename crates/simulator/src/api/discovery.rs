@@ -46,7 +46,7 @@ pub(crate) fn refuse_version(segment: &str, from: u32) -> Option<Answer> {
     }
 }
 
-pub(crate) fn resources(call: &Call) -> Answer {
+pub(crate) fn resources(org: &Org, state: &OrgState, call: &Call, user: &str) -> Answer {
     let base = call.base();
     let names = ["sobjects", "query", "queryAll", "limits", "composite"];
     let mut all: serde_json::Map<String, Value> =
@@ -55,6 +55,7 @@ pub(crate) fn resources(call: &Call) -> Answer {
         "jobs".to_owned(),
         json!({"ingest": format!("{base}/jobs/ingest"), "query": format!("{base}/jobs/query")}),
     );
+    all.insert("identity".to_owned(), json!(org.identity_url(state, user)));
     Answer::json(200, &Value::Object(all))
 }
 

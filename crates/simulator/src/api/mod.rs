@@ -67,7 +67,7 @@ fn route(org: &Org, state: &mut OrgState, call: &Call, user: &str) -> Answer {
     let seen = state.views.seen(user);
     let seen = seen.as_ref();
     match (method, segments.as_slice()) {
-        ("GET", []) => discovery::resources(call),
+        ("GET", []) => discovery::resources(org, state, call, user),
         ("GET", ["limits"]) => discovery::limits(org, state),
         ("GET", ["query"]) => query::first(state, seen, call, user, false),
         ("GET", ["queryAll"]) => query::first(state, seen, call, user, true),

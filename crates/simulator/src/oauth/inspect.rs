@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::admit;
 use super::denied::Denied;
-use super::reply::{identity_url, user_field};
+use super::reply::user_field;
 use super::request::TokenRequest;
 use crate::answer::Answer;
 use crate::org::{Org, OrgState};
@@ -52,7 +52,7 @@ pub(crate) fn introspect(org: &Org, state: &OrgState, request: &TokenRequest) ->
     let about = |(user, scope): (&str, &str), kind: &str, begun_ms: i64, ends_ms: Option<i64>| {
         let mut about = json!({
             "active": true, "scope": scope, "client_id": org.facts.client_id,
-            "username": user_field(state, user, "Username"), "sub": identity_url(org, state, user),
+            "username": user_field(state, user, "Username"), "sub": org.identity_url(state, user),
             "token_type": kind, "iat": secs(begun_ms), "nbf": secs(begun_ms),
         });
         if let Some(ends_ms) = ends_ms {
@@ -80,7 +80,7 @@ pub(crate) fn identity(org: &Org, state: &mut OrgState, token: Option<&str>) -> 
     let field = |name: &str| -> Value { user_field(state, user, name) };
     let base = &org.base_url;
     let known = json!({
-        "sub": identity_url(org, state, user), "id": identity_url(org, state, user), "user_id": user,
+        "sub": org.identity_url(state, user), "id": org.identity_url(state, user), "user_id": user,
         "organization_id": org.org_id(state), "preferred_username": field("Username"), "username": field("Username"),
         "nick_name": field("Name"), "display_name": field("Name"), "name": field("Name"), "email": field("Email"),
         "email_verified": true, "user_type": "STANDARD", "active": true, "asserted_user": true,

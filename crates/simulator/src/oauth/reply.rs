@@ -1,6 +1,6 @@
 //! What a login that succeeds is answered with.
 //!
-//! Here: the token's JSON and the identity URL in it. Not here: who gets one (`token`).
+//! Here: the token's JSON, and the users' fields in answers. Not here: who gets one (`token`).
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
@@ -27,7 +27,7 @@ pub(crate) fn token(org: &Org, state: &mut OrgState, granted: &Granted) -> Answe
     let Granted { user, scope, grant, refresh_token } = granted;
     let org_id = org.org_id(state);
     let token = state.logins.tokens.begin(&org_id, (user, scope), *grant, org.clock.now_ms());
-    let id = identity_url(org, state, user);
+    let id = org.identity_url(state, user);
     let issued_at = org.clock.wall_ms().to_string();
     let key = hmac::Key::new(hmac::HMAC_SHA256, org.facts.client_secret.as_bytes());
     let signature = STANDARD.encode(hmac::sign(&key, format!("{id}{issued_at}").as_bytes()));
@@ -40,10 +40,6 @@ pub(crate) fn token(org: &Org, state: &mut OrgState, granted: &Granted) -> Answe
         body["refresh_token"] = json!(refresh_token);
     }
     Answer::json(200, &body).with("Cache-Control", "no-store")
-}
-
-pub(crate) fn identity_url(org: &Org, state: &OrgState, user: &str) -> String {
-    format!("{}/id/{}/{user}", org.base_url, org.org_id(state))
 }
 
 /// A field of a user; null if there is no such user.

@@ -166,9 +166,10 @@ fn by_code(org: &Org, state: &mut OrgState, request: &TokenRequest) -> Result<Gr
     Ok(Granted { user, scope: known.scope, grant, refresh_token })
 }
 
-/// Whether a verifier of PKCE is well-formed and the one whose hash the challenge is (RFC 7636, 4.1 and 4.6).
+/// Whether a verifier of PKCE is well-formed and the one whose hash the challenge is. RFC 7636, 4.1, allows 43 to 128
+/// characters; Salesforce's own clients send 128 random bytes in base64url, which are 171.
 fn verifies(verifier: &str, challenge: &str) -> bool {
-    let is_well_formed = (43..=128).contains(&verifier.len())
+    let is_well_formed = (43..=171).contains(&verifier.len())
         && verifier.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte));
     let hash = digest(&SHA256, verifier.as_bytes());
     is_well_formed && URL_SAFE_NO_PAD.encode(hash) == challenge

@@ -145,7 +145,10 @@ fn rest(org: &Org, request: &HttpRequest, path: &str, body: Bytes) -> api::Handl
         ("POST" | "GET", "/services/oauth2/revoke") => oauth::revoke(org, &mut state, &asked()),
         ("POST", "/services/oauth2/introspect") => oauth::introspect(org, &state, &asked()),
         ("GET" | "POST", "/services/oauth2/userinfo") => oauth::identity(org, &mut state, token),
-        ("GET", path) if path.starts_with("/id/") => oauth::identity(org, &mut state, token),
+        ("GET", path) if path.starts_with("/id/") => {
+            let asked = asked();
+            oauth::identity(org, &mut state, token.or_else(|| asked.field("oauth_token")))
+        }
         _ => Answer::not_found(),
     })
 }
