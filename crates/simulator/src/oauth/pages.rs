@@ -13,7 +13,7 @@ pub(crate) const HTML: &str = "text/html;charset=UTF-8";
 const STYLE: &str = ":root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
 body { margin: 12vh auto 0; max-width: 24rem; padding: 0 1rem }
 h1 { font-size: 1.25rem; margin: 0 0 .5rem }
-p, ul { margin: 0 0 1rem }
+p, ul, form { margin: 0 0 1rem }
 label { display: block; margin: 0 0 .75rem }
 input { box-sizing: border-box; display: block; font: inherit; padding: .5rem; width: 100% }
 button { font: inherit; margin-right: .5rem; padding: .5rem 1.25rem }

@@ -15,7 +15,7 @@ const RETIRED_MAX: usize = 10_000;
 
 /// What a user has approved, with its refresh token.
 #[derive(Clone, Debug)]
-pub(crate) struct Grant {
+pub(crate) struct RefreshGrant {
     pub(crate) id: u64,
     pub(crate) user: String,
     /// Scopes, with a space between them.
@@ -45,7 +45,7 @@ pub(crate) enum NotExchanged {
 pub(crate) struct Grants {
     made: u64,
     /// In the order of their approval.
-    live: Vec<Grant>,
+    live: Vec<RefreshGrant>,
     /// Tokens that have been exchanged for others, with their grants; the oldest first.
     retired: VecDeque<(String, u64)>,
 }
@@ -57,7 +57,7 @@ impl Grants {
             self.live.iter().filter(|grant| grant.user == user).map(|grant| grant.id).collect();
         let excess = (ids.len() + 1).saturating_sub(APPROVALS_MAX);
         self.made += 1;
-        self.live.push(Grant {
+        self.live.push(RefreshGrant {
             id: self.made,
             user: user.to_owned(),
             scope: scope.to_owned(),
@@ -91,7 +91,7 @@ impl Grants {
     }
 
     /// Does the exchange; `rotate` gives a new token in place of the one used. `None` if the grant was ended meanwhile.
-    pub(crate) fn finish_exchange(&mut self, id: u64, rotate: bool, now_ms: i64) -> Option<Grant> {
+    pub(crate) fn finish_exchange(&mut self, id: u64, rotate: bool, now_ms: i64) -> Option<RefreshGrant> {
         let grant = self.live.iter_mut().find(|grant| grant.id == id)?;
         grant.busy = false;
         grant.used_ms = now_ms;
@@ -118,18 +118,18 @@ impl Grants {
         self.retired.retain(|(_, grant)| *grant != id);
     }
 
-    pub(crate) fn get(&self, id: u64) -> Option<&Grant> {
+    pub(crate) fn get(&self, id: u64) -> Option<&RefreshGrant> {
         self.live.iter().find(|grant| grant.id == id)
     }
 
     /// The grant whose token this is, unless it was unused for too long.
-    pub(crate) fn by_token(&self, token: &str, idle_ms: Option<i64>, now_ms: i64) -> Option<&Grant> {
+    pub(crate) fn by_token(&self, token: &str, idle_ms: Option<i64>, now_ms: i64) -> Option<&RefreshGrant> {
         let grant = self.live.iter().find(|grant| grant.token == token)?;
         idle_ms.is_none_or(|idle_ms| now_ms - grant.used_ms <= idle_ms).then_some(grant)
     }
 
     /// All of them, the oldest approval first.
-    pub(crate) fn live(&self) -> &[Grant] {
+    pub(crate) fn live(&self) -> &[RefreshGrant] {
         &self.live
     }
 
