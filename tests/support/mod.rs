@@ -255,6 +255,13 @@ auth = {{ flow = "jwt", client_id = "{}", username = "{}", key_file = "jwt.key" 
         assert_eq!(number("records_in"), ends.into_iter().map(number).sum::<u64>(), "{last}");
     }
 
+    /// Posts to a path of the admin API: the status, and the answer.
+    pub(crate) async fn post(&self, path: &str) -> (u16, Value) {
+        let url = format!("{}/api/v1/{path}", self.admin);
+        let reply = reqwest::Client::new().post(url).send().await.expect("an answer");
+        (reply.status().as_u16(), reply.json().await.unwrap_or_default())
+    }
+
     /// Gives an order to an org by the admin API.
     pub(crate) async fn order(&self, org: &str, order: &str) {
         let url = format!("{}/api/v1/orgs/{org}/{order}", self.admin);
