@@ -3,8 +3,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeZone, Utc};
 use orgpipe_store::UnixMs;
+use secrecy::SecretString;
 use tokio::time::Instant;
 
 /// Reads the machine's clocks; in tests on virtual time, the time that the test runs on.
@@ -54,6 +56,18 @@ impl Clock {
     /// An ID that no other call gives.
     pub fn unique_id(&self) -> String {
         uuid::Uuid::new_v4().to_string()
+    }
+
+    /// Bytes that nobody can guess, from the crypto library's generator.
+    pub fn random_bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        aws_lc_rs::rand::fill(&mut bytes).expect("the system's generator of random numbers works");
+        bytes
+    }
+
+    /// A text that nobody can guess: 43 characters that any URL or cookie takes.
+    pub fn random_text(&self) -> SecretString {
+        SecretString::from(URL_SAFE_NO_PAD.encode(self.random_bytes::<32>()))
     }
 
     /// A random number from 0 (included) to 1 (excluded), for spreading waits.

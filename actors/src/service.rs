@@ -198,7 +198,7 @@ impl Service {
         };
         let store = Store::open(&settings.data_dir, options)?;
         let grants = Grants::new(match &settings.vault_key {
-            VaultKey::Given(key) => key.clone(),
+            VaultKey::Given(key) => (**key).clone(),
             VaultKey::File(path) => key_file::read_or_make(path)?,
         });
         let http = HttpClient::new()?;

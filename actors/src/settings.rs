@@ -44,7 +44,7 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VaultKey {
     /// From the environment.
-    Given(SealingKey),
+    Given(Box<SealingKey>),
     /// From this file, which is made if it is not there.
     File(PathBuf),
 }

@@ -108,7 +108,7 @@ pub(crate) fn parse(
         }
     }
     match config {
-        Some(config) if problems.is_empty() => Ok(Config { warnings, orgs_left_out, ..config }),
+        Some(config) if problems.is_empty() => Ok(Config { orgs_left_out, warnings, ..config }),
         _ => Err(problems),
     }
 }

@@ -337,15 +337,27 @@ impl OrgActor {
         }));
     }
 
-    /// What stood in the way of a login is mended, as an operator says.
+    /// What stood in the way of a login is mended, as an operator says; the parts that wait for one begin afresh.
     fn forgive_login(&self, context: &mut Context<Self>) {
         let org = Arc::clone(&self.org);
-        let forgive = async move {
-            if let Err(error) = org.api.forgive().await {
-                tracing::error!(org = org.id(), "the login was not freed: {error}");
-            }
-        };
-        context.spawn(forgive.into_actor(self));
+        let forgive = async move { org.api.forgive().await };
+        context.spawn(forgive.into_actor(self).map(|forgiven, actor, context| match forgiven {
+            Ok(true) => actor.restart_parts(context),
+            Ok(false) => {}
+            Err(error) => tracing::error!(org = actor.org.id(), "the login was not freed: {error}"),
+        }));
+    }
+
+    /// Every part ends after its step and begins afresh, parked ones too.
+    fn restart_parts(&mut self, context: &mut Context<Self>) {
+        self.forgive();
+        for life in self.parts.values_mut() {
+            life.state = match std::mem::replace(&mut life.state, ChildState::Down) {
+                ChildState::Up(child) => ending(child, context),
+                other => other,
+            };
+        }
+        self.align(context);
     }
 
     /// What waits or is parked can be started again at once.
@@ -556,14 +568,7 @@ impl Handler<OrgCommand> for OrgActor {
                 OrgCommand::Refresh { .. } => actor.wake(Part::Refresh),
                 OrgCommand::Restart => {
                     actor.forgive_login(context);
-                    actor.forgive();
-                    for life in actor.parts.values_mut() {
-                        life.state = match std::mem::replace(&mut life.state, ChildState::Down) {
-                            ChildState::Up(child) => ending(child, context),
-                            other => other,
-                        };
-                    }
-                    actor.align(context);
+                    actor.restart_parts(context);
                 }
             }
             Ok(())

@@ -54,7 +54,7 @@ pub(super) fn vault_key(
         (Some(written), None) => {
             let (message, hint) = match environment.variable(&written.value) {
                 Ok(text) => match SealingKey::parse(text.expose_secret()) {
-                    Ok(key) => return Some(VaultKey::Given(key)),
+                    Ok(key) => return Some(VaultKey::Given(Box::new(key))),
                     Err(problem) => (format!("names `{}`: {problem}", written.value), NoKey::HINT.to_owned()),
                 },
                 Err(problem) => (problem.to_string(), problem.hint()),

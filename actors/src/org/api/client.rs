@@ -112,8 +112,8 @@ impl OrgApi {
         self.vault.heartbeat().await
     }
 
-    /// Somebody says that what stood in the way of a login is mended.
-    pub(crate) async fn forgive(&self) -> Result<(), StoreError> {
+    /// Somebody says that what stood in the way of a login is mended. Whether anything did.
+    pub(crate) async fn forgive(&self) -> Result<bool, StoreError> {
         self.vault.forgive().await
     }
 

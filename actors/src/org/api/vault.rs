@@ -150,8 +150,8 @@ impl Vault {
         Ok(())
     }
 
-    /// Somebody says that what stood in the way is mended: the next login is tried at once.
-    pub(super) async fn forgive(&self) -> Result<(), StoreError> {
+    /// Somebody says that what stood in the way is mended: the next login is tried at once. Whether anything did.
+    pub(super) async fn forgive(&self) -> Result<bool, StoreError> {
         let mut state = self.state.lock().await;
         if let Some(grants) = self.grants.as_ref().filter(|_| self.by_grant()) {
             let held = grants.hold().await;
@@ -162,9 +162,8 @@ impl Vault {
                 held.put(&grant.forgiven()).await?;
             }
         }
-        state.failed = None;
         state.delays.reset();
-        Ok(())
+        Ok(state.failed.take().is_some())
     }
 
     /// The customer has granted this refresh token: it is stored, and used from now on.
