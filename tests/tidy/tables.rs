@@ -135,7 +135,7 @@ const STORE: &[Layer] = &[
     layer("disk", &["disk", "files", "memory", "superblock"], &["commands", "bytes"]),
     layer(
         "org",
-        &["append", "egress", "fingerprints", "org", "resolve", "rows", "settle"],
+        &["append", "egress", "fingerprints", "org", "registry", "resolve", "rows", "settle"],
         &["commands", "bytes"],
     ),
     layer("index", &["index"], &["commands", "bytes", "disk", "org"]),

@@ -20,6 +20,8 @@ pub(super) struct Facts {
     pub login: Option<Result<Identity, LoginError>>,
     /// The API as such is closed to us: nothing more was asked.
     pub closed: Option<ApiError>,
+    /// Why we make no more calls: our budget of the day, or the service is stopping. Nothing more was asked.
+    pub held: Option<String>,
     /// The org's calls of the day.
     pub usage: Option<ApiUsage>,
     /// Event deliveries of the day: left, allowed.

@@ -29,13 +29,18 @@ use super::{
     facts::{Facts, Identity, ObjectFacts, SettingFacts},
     needs::{Needs, event_of},
 };
-use crate::{clock::Clock, org::org_time::date_ms, problem::Problem, settings::OrgSettings};
+use crate::{
+    clock::Clock,
+    org::{api::client::OrgApi, context::OrgContext, org_time::date_ms, step_error::StepError},
+    problem::Problem,
+};
 
 /// Steps of one subscription; a good one takes some ten.
 const STEPS_MAX: usize = 200;
 
 /// Asks an org for everything that its syncs need.
-pub(super) async fn probe(settings: &OrgSettings, needs: &Needs, http: &HttpClient, clock: Clock) -> Facts {
+pub(super) async fn probe(org: &OrgContext, needs: &Needs, http: &HttpClient) -> Facts {
+    let (settings, clock) = (&org.settings, org.clock);
     let mut facts = Facts::default();
     let asked_ms = clock.now_ms();
     match http.greet(&settings.login).await {
@@ -54,7 +59,8 @@ pub(super) async fn probe(settings: &OrgSettings, needs: &Needs, http: &HttpClie
     };
     let (org_id, user_id) = (token.org_id.clone(), token.user_id.clone());
     facts.login = Some(Ok(Identity { org_id, user_id }));
-    let mut line = Line { http, token: &token, version: &settings.api_version, facts };
+    let (api, version) = (&org.api, settings.api_version.as_str());
+    let mut line = Line { http, api, token: &token, version, facts };
     line.limits().await;
     if line.facts.closed.is_none() {
         line.objects(needs).await;
@@ -75,6 +81,8 @@ fn ahead_ms(date: Option<&str>, asked_ms: UnixMs, answered_ms: UnixMs) -> Option
 
 struct Line<'l> {
     http: &'l HttpClient,
+    /// The org's own way, by which its calls are counted.
+    api: &'l OrgApi,
     token: &'l Token,
     version: &'l str,
     facts: Facts,
@@ -82,7 +90,15 @@ struct Line<'l> {
 
 impl Line<'_> {
     async fn call(&mut self, call: &Call) -> Result<Reply, CallError> {
-        let reply = self.http.send(self.token, self.version, call).await?;
+        let reply = match self.api.call_with(self.token, call).await {
+            Ok(reply) => reply,
+            Err(StepError::Call(error)) => return Err(error),
+            Err(held) => {
+                let text = held.to_string();
+                self.facts.held.get_or_insert_with(|| text.clone());
+                return Err(CallError::Transport { text, sent: false });
+            }
+        };
         self.facts.usage = reply.usage.or(self.facts.usage);
         Ok(reply)
     }
@@ -135,6 +151,10 @@ impl Line<'_> {
             let mut found = self.any(select.where_raw(&asked.condition)).await;
             if found == Ok(false) && !asked.condition.is_empty() {
                 found = self.any(Select::from(&asked.object).fields(["Id".to_owned()])).await;
+            }
+            if self.facts.held.is_some() {
+                // That it was not asked says nothing of the query.
+                return;
             }
             self.facts.queries.insert(sync.clone(), found);
         }

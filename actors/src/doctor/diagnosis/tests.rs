@@ -223,6 +223,21 @@ fn each_cause_is_told_once_by_its_name() {
 }
 
 #[test]
+fn what_was_not_asked_for_want_of_calls_is_told_and_nothing_is_guessed_from_it() {
+    let held = Facts {
+        objects: [].into(),
+        queries: [].into(),
+        setting: None,
+        held: Some("our share of the day's calls is used up".into()),
+        ..sound()
+    };
+    let told = findings(&needs(), &held);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((told[0].severity, told[0].topic), (Severity::Warning, Topic::Allowance));
+    assert_eq!(told[0].message, "not all was asked: our share of the day's calls is used up");
+}
+
+#[test]
 fn a_package_that_is_gone_or_elsewhere_is_one_finding() {
     let gone = |names: &[&str]| {
         let mut facts = sound();
