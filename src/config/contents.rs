@@ -6,13 +6,26 @@ use std::net::SocketAddr;
 
 use orgpipe_actors::settings::Settings;
 
+use super::certificate::Certificate;
+
 /// Everything a settings file says.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
-    /// Where the admin API and the dashboard listen.
+    /// What the admin API and the dashboard run on.
+    pub(crate) admin: AdminSettings,
+    /// What the actors run on.
+    pub(crate) settings: Settings,
+}
+
+/// Where and how the admin API and the dashboard are served.
+#[derive(Clone, Debug)]
+pub(crate) struct AdminSettings {
+    /// Where they listen.
     pub(crate) listen: SocketAddr,
     /// Under which names they may be asked for, beside those of this machine.
     pub(crate) hosts: Vec<String>,
-    /// What the actors run on.
-    pub(crate) settings: Settings,
+    /// What they show to whoever speaks TLS with them; without it they speak no TLS themselves.
+    pub(crate) certificate: Option<Certificate>,
+    /// Whether a proxy in front of them speaks TLS.
+    pub(crate) behind_proxy: bool,
 }

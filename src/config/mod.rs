@@ -1,11 +1,12 @@
 //! The settings: from a TOML file to [`Config`], or to a list of everything that is wrong with it.
 //!
 //! In reading order: `tables` (what an operator may write), `resolve` (what it means), `secrets` (the environment and
-//! key files), `contents` (what comes of it), `report` and `reader` (problems with their lines). Not here: what the
+//! key files), `certificate` (that of the admin API), `contents` (what comes of it), `report` and `reader` (problems with their lines). Not here: what the
 //! settings do.
 //!
 //! Invariant: no problem and no `Debug` ever shows the value of a secret.
 
+mod certificate;
 mod contents;
 mod reader;
 mod report;
@@ -15,7 +16,12 @@ mod tables;
 
 use std::path::Path;
 
-pub(crate) use self::{contents::Config, report::Problem, secrets::Environment};
+pub(crate) use self::{
+    certificate::Certificate,
+    contents::{AdminSettings, Config},
+    report::Problem,
+    secrets::Environment,
+};
 use self::{report::Report, tables::Tables};
 
 /// Bytes of a settings file that are read at all: some tens of thousands of orgs.

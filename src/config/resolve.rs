@@ -1,17 +1,18 @@
 //! From tables to typed settings: what each value means, and whether it makes sense.
 //!
-//! Here: service, source, orgs, defaults. `sync` and `login` have files of their own, `value` has the single values.
+//! Here: service, source, orgs, defaults. `listen`, `sync` and `login` have files of their own, `value` has the single values.
 //! Not here: keys and ranges (`tables`), reading the environment (`secrets`).
 //!
 //! Invariant: a check that fails is in the report; `None` alone never explains anything.
 
 mod channel;
+mod listen;
 mod login;
 mod package;
 mod sync;
 mod value;
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use orgpipe_actors::{
     Failpoints,
@@ -24,7 +25,7 @@ use url::Url;
 use self::{
     login::{Known, LoginSources},
     sync::CheckedSync,
-    value::{api_version, base_url, duplicate, hosts, listen, name, namespace, time_zone, url},
+    value::{api_version, base_url, duplicate, name, namespace, time_zone, url},
 };
 use super::{
     contents::Config,
@@ -69,6 +70,7 @@ pub(super) fn config(
     environment: &Environment,
     report: &mut Report<'_>,
 ) -> Option<Config> {
+    let admin = listen::resolve(tables.service.as_ref(), folder, environment, report);
     let service = service(tables.service.as_ref(), folder, report);
     let source = source(tables.source.as_ref(), environment, report);
     let webhook = match &tables.webhook {
@@ -84,10 +86,9 @@ pub(super) fn config(
     let mut orgs =
         Orgs { syncs, defaults, folder, environment, known: Known::default(), seen: Seen::default() };
     let resolved: Vec<_> = tables.orgs.iter().map(|table| orgs.resolve(table, report)).collect();
-    let (service, source, webhook) = (service?, source?, webhook?);
+    let (admin, service, source, webhook) = (admin?, service?, source?, webhook?);
     Some(Config {
-        listen: service.listen,
-        hosts: service.hosts,
+        admin,
         settings: Settings {
             data_dir: service.data_dir,
             durable_against_power_loss: service.durable_against_power_loss,
@@ -113,8 +114,6 @@ fn namespaces(defaults: Option<&OrgBasicsTable<'_>>, orgs: &[OrgTable<'_>]) -> V
 
 struct Service {
     data_dir: std::path::PathBuf,
-    listen: SocketAddr,
-    hosts: Vec<String>,
     durable_against_power_loss: bool,
     cache_bytes: u64,
     ledger_days: u32,
@@ -152,8 +151,6 @@ fn service(table: Option<&ServiceTable<'_>>, folder: &Path, report: &mut Report<
     };
     Some(Service {
         data_dir: folder.join(data_dir.map_or("data", |written| written.value.as_str())),
-        listen: listen(table, report)?,
-        hosts: hosts(table, report)?,
         durable_against_power_loss: durable?,
         cache_bytes: u64::from(number(table.map(|table| &table.cache_mb), CACHE_MB)) * BYTES_PER_MB,
         ledger_days: number(table.map(|table| &table.ledger_days), LEDGER_DAYS),

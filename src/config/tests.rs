@@ -1,12 +1,12 @@
 //! The example settings, read as an operator would; the binary's own words are tested in tests/config.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, sync::LazyLock};
 
 use orgpipe_actors::settings::{DayWindow, EventShape};
 use orgpipe_salesforce::oauth::Flow;
 use toml::{Table, Value};
 
-use super::{Config, Environment, Problem, parse, tables};
+use super::{AdminSettings, Config, Environment, Problem, parse, tables};
 
 const EXAMPLE: &str = include_str!("../../config/example.toml");
 const ONE_ORG: &str = include_str!("../../config/one-org.toml");
@@ -20,11 +20,19 @@ const SECRETS: [(&str, &str); 6] = [
     ("INITECH_JWT_KEY", KEY),
 ];
 
+/// A certificate and its key, as PEM.
+static CERTIFICATE: LazyLock<(String, String)> = LazyLock::new(|| {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
+});
+
 fn environment() -> Environment {
     let variable =
         |name: &str| SECRETS.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
     Environment::from_functions(variable, |path, _| match path.to_str() {
         Some("config/secrets/jwt.key") => Ok(KEY.to_owned()),
+        Some("config/secrets/orgpipe.pem") => Ok(CERTIFICATE.0.clone()),
+        Some("config/secrets/orgpipe.tls.key") => Ok(CERTIFICATE.1.clone()),
         _ => Err("no such file".to_owned()),
     })
 }
@@ -58,8 +66,9 @@ fn live_changes_linger_by_strategy_unless_the_file_says_otherwise() {
 
 #[test]
 fn the_example_means_what_it_says() {
-    let Config { listen, hosts, settings } = read(EXAMPLE).unwrap();
-    assert!(hosts.is_empty());
+    let Config { admin, settings } = read(EXAMPLE).unwrap();
+    let AdminSettings { listen, hosts, certificate, behind_proxy } = admin;
+    assert!(hosts.is_empty() && certificate.is_some() && !behind_proxy);
     assert_eq!(listen.to_string(), "127.0.0.1:8787");
     assert_eq!(settings.data_dir, Path::new("config/data"));
     assert!(settings.durable_against_power_loss);
@@ -143,7 +152,8 @@ fn the_shortest_settings_are_enough() {
 fn no_secret_can_be_printed() {
     let shown = format!("{:?}", read(EXAMPLE).unwrap());
     let key_line = KEY.lines().nth(2).unwrap();
-    for secret in ["hidden-token", "hidden-secret", key_line] {
+    let tls_line = CERTIFICATE.1.lines().nth(1).unwrap();
+    for secret in ["hidden-token", "hidden-secret", key_line, tls_line] {
         assert!(!shown.contains(secret), "{secret}");
     }
 }
