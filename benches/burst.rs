@@ -19,7 +19,7 @@ const EVENTS: usize = 10_000;
 
 /// The sum of all series of a counter.
 async fn counter(rig: &Rig, name: &str) -> f64 {
-    let text = reqwest::get(format!("{}/metrics", rig.admin)).await.expect("metrics");
+    let text = rig.http.get(format!("{}/metrics", rig.admin)).send().await.expect("metrics");
     let text = text.text().await.expect("a text");
     let lines = text.lines().filter(|line| line.starts_with(name));
     lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()

@@ -2,13 +2,14 @@
 //!
 //! Here: names, ranges and defaults of what may be typed. Not here: what a command does (`commands`).
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{convert::Infallible, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use orgpipe_actors::ReplayFrom;
 use tracing_subscriber::EnvFilter;
+use url::Url;
 
-use crate::admin::DRAIN_SECS;
+use crate::admin::{DRAIN_SECS, Role};
 
 /// Keeps a vendor's data up to date in every customer's Salesforce org.
 #[derive(Debug, Parser)]
@@ -54,8 +55,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Ask an org for everything its syncs need; name each missing permission or setting, and where to click
     ///
-    /// Logs in as the integration user, reads, subscribes and takes leave; writes nothing. Needs no running service.
-    /// Exit codes: 0 all is there, 1 something does not work, 3 warnings only.
+    /// Asks the running service, which logs in afresh as the integration user, reads, subscribes and takes leave; writes
+    /// nothing. Exit codes: 0 all is there, 1 something does not work, 3 warnings only.
     Doctor(DoctorArgs),
     /// Ask the running service to refresh an org now
     Refresh(RefreshArgs),
@@ -79,6 +80,8 @@ pub(crate) enum Command {
     DeadLetters(DeadLettersArgs),
     /// Show what runs in the running service: threads, orgs and their parts, since when, restarts and reasons
     Tree(TreeArgs),
+    /// Give out, list and revoke the tokens that the running service is asked with; make a new one if all are lost
+    Tokens(TokensArgs),
     /// Check, measure, compact, export or import the data directory while no service runs
     Store(StoreArgs),
     /// Show orgpipe at work on simulated orgs; needs no Salesforce and no settings
@@ -106,6 +109,24 @@ pub(crate) struct CheckArgs {
     pub(crate) config: PathBuf,
 }
 
+/// The running service, and the token to ask it with: it needs no settings, and no secret of theirs.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Running service")]
+pub(crate) struct ServiceArgs {
+    /// Where the running service answers
+    #[arg(long, env = "ORGPIPE_URL", default_value = "http://127.0.0.1:8787", value_name = "URL", value_parser = service_url)]
+    pub(crate) url: Url,
+    /// A file with a token, such as the one beside the data directory; the variable `ORGPIPE_TOKEN` may hold a token instead
+    #[arg(long, env = "ORGPIPE_TOKEN_FILE", default_value = "data.token", value_name = "FILE")]
+    pub(crate) token_file: PathBuf,
+    /// A file with certificates, as PEM, that vouch for the service's own, beside those of this machine
+    #[arg(long, env = "ORGPIPE_CA_FILE", value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Refused: it was read up to version 0.1.
+    #[arg(long = "config", hide = true, value_name = "FILE", value_parser = no_settings)]
+    _config: Option<Infallible>,
+}
+
 /// An examination of one org.
 #[derive(Args, Debug)]
 pub(crate) struct DoctorArgs {
@@ -115,25 +136,25 @@ pub(crate) struct DoctorArgs {
     /// Print the report as JSON, as the admin API answers it
     #[arg(long)]
     pub(crate) json: bool,
-    /// The settings file; config/example.toml explains every key
-    #[arg(long, env = "ORGPIPE_CONFIG", default_value = "orgpipe.toml", value_name = "FILE")]
-    pub(crate) config: PathBuf,
+    /// The running service
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
 }
 
 /// A reload of the settings.
 #[derive(Args, Debug)]
 pub(crate) struct ReloadArgs {
-    /// The settings file that the service was started with
-    #[arg(long, env = "ORGPIPE_CONFIG", default_value = "orgpipe.toml", value_name = "FILE")]
-    pub(crate) config: PathBuf,
+    /// The running service
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
 }
 
 /// The tree of what runs.
 #[derive(Args, Debug)]
 pub(crate) struct TreeArgs {
-    /// The settings file; config/example.toml explains every key
-    #[arg(long, env = "ORGPIPE_CONFIG", default_value = "orgpipe.toml", value_name = "FILE")]
-    pub(crate) config: PathBuf,
+    /// The running service
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
 }
 
 /// A refresh on demand.
@@ -151,9 +172,9 @@ pub(crate) struct RefreshArgs {
     /// Stay until the refresh is through, and show how far it is
     #[arg(long)]
     pub(crate) wait: bool,
-    /// The settings file; config/example.toml explains every key
-    #[arg(long, env = "ORGPIPE_CONFIG", default_value = "orgpipe.toml", value_name = "FILE")]
-    pub(crate) config: PathBuf,
+    /// The running service
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
 }
 
 /// A record and its story.
@@ -209,9 +230,9 @@ pub(crate) struct OrgTarget {
     /// The org's `id` in the settings
     #[arg(value_name = "ORG")]
     pub(crate) org: String,
-    /// The settings file; config/example.toml explains every key
-    #[arg(long, env = "ORGPIPE_CONFIG", default_value = "orgpipe.toml", value_name = "FILE")]
-    pub(crate) config: PathBuf,
+    /// The running service
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
 }
 
 /// A drain of one org.
@@ -313,9 +334,68 @@ pub(crate) struct DeadLettersCommandArgs {
     /// Of those, only the ones with numbers below this one
     #[arg(long, value_name = "NUMBER", conflicts_with = "numbers")]
     pub(crate) before: Option<u64>,
-    /// Who gives the command, for the audit
-    #[arg(long, env = "USER", default_value = "command line", value_name = "NAME")]
-    pub(crate) by: String,
+}
+
+/// Tokens.
+#[derive(Args, Debug)]
+pub(crate) struct TokensArgs {
+    /// What to do with them
+    #[command(subcommand)]
+    pub(crate) action: TokensAction,
+}
+
+/// What to do with tokens.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokensAction {
+    /// Make one more, and print it: it is told this once
+    Add(TokensAddArgs),
+    /// Show their names and roles
+    List(TokensListArgs),
+    /// Let one be of no more use, and end the sessions of browsers that were begun with it
+    Revoke(TokensRevokeArgs),
+    /// Revoke all while the service does not run, and make a new first one, for whoever has lost them
+    Reset(TokensResetArgs),
+}
+
+/// A new token.
+#[derive(Args, Debug)]
+pub(crate) struct TokensAddArgs {
+    /// Under which name it is remembered what is done with it
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// What it lets its owner do
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) role: Role,
+    /// The running service
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
+}
+
+/// A list of tokens.
+#[derive(Args, Debug)]
+pub(crate) struct TokensListArgs {
+    /// The running service
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
+}
+
+/// A token that is to be of no more use.
+#[derive(Args, Debug)]
+pub(crate) struct TokensRevokeArgs {
+    /// Its name, as `list` shows it
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// The running service
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
+}
+
+/// A new first token.
+#[derive(Args, Debug)]
+pub(crate) struct TokensResetArgs {
+    /// The data directory of the service that does not run, as in `service.data_dir`
+    #[arg(long, default_value = "data", value_name = "FOLDER")]
+    pub(crate) data_dir: PathBuf,
 }
 
 /// The data directory of a service that does not run.
@@ -422,6 +502,24 @@ fn filter(text: &str) -> Result<String, String> {
     }
 }
 
+fn service_url(text: &str) -> Result<Url, String> {
+    let example = "write it whole, such as `http://127.0.0.1:8787`";
+    let url = Url::parse(text).map_err(|problem| format!("{problem}; {example}"))?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(format!("it does not begin with http:// or https://; {example}"));
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
+        return Err(format!("it has more than a host and a path; {example}"));
+    }
+    Ok(url)
+}
+
+fn no_settings(_: &str) -> Result<Infallible, String> {
+    Err("this command asks the running service and reads no settings any more: leave it out, and give `--url` and \
+         `--token-file` where they are not the usual ones"
+        .to_owned())
+}
+
 fn events_per_second(text: &str) -> Result<f64, String> {
     number_within(text, 0.1, 10_000.0)
 }
@@ -446,6 +544,22 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_service_is_named_by_a_whole_url() {
+        for (text, right) in [
+            ("http://127.0.0.1:8787", true),
+            ("https://orgpipe.internal/here/", true),
+            ("127.0.0.1:8787", false),
+            ("localhost:8787", false),
+            ("ftp://localhost", false),
+            ("https://op_secret@localhost", false),
+            ("https://localhost/?token=x", false),
+            ("", false),
+        ] {
+            assert_eq!(service_url(text).is_ok(), right, "{text}");
+        }
     }
 
     #[test]

@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         | Command::Reload(_)
         | Command::DeadLetters(_)
         | Command::Tree(_)
+        | Command::Tokens(_)
         | Command::Store(_)
         | Command::Explain(_)
         | Command::Demo(_) => "off",

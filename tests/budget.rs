@@ -30,7 +30,7 @@ fn publish(rig: &Rig, n: usize) {
 
 async fn post(rig: &Rig, path: &str) -> Value {
     let url = format!("{}/api/v1/orgs/acme/{path}", rig.admin);
-    reqwest::Client::new().post(url).send().await.expect("an answer").json().await.expect("JSON")
+    rig.http.post(url).send().await.expect("an answer").json().await.expect("JSON")
 }
 
 async fn budget(rig: &Rig) -> Value {

@@ -34,7 +34,7 @@ fn change(kind: &str, ids: &[&str]) -> Row {
 }
 
 async fn text(rig: &Rig, path: &str) -> String {
-    let answer = reqwest::get(format!("{}{path}", rig.admin)).await.expect("an answer");
+    let answer = rig.http.get(format!("{}{path}", rig.admin)).send().await.expect("an answer");
     answer.text().await.expect("text")
 }
 

@@ -170,7 +170,7 @@ async fn a_refresh_of_unchanged_records_costs_one_call_in_200_records_and_one_in
     }
     org.clear_calls();
     let url = format!("{}/api/v1/orgs/acme/refresh", rig.admin);
-    let reply = reqwest::Client::new().post(url).send().await.expect("an answer");
+    let reply = rig.http.post(url).send().await.expect("an answer");
     assert_eq!(reply.status(), 202);
     let part = records / 20;
     for twentieth in 1..=20 {

@@ -6,14 +6,14 @@ mod support;
 use serde_json::{Value, json};
 use support::{
     Rig, account, answer,
-    cli::{order, ordered, reachable},
+    cli::{order, order_as, ordered, reachable},
     domain, request,
 };
 
 /// Waits for these numbers, and holds the metric against them.
 async fn ledger(rig: &Rig, expected: Value) {
     rig.ledger("acme", expected).await;
-    let metrics = reqwest::get(format!("{}/metrics", rig.admin)).await.expect("an answer");
+    let metrics = rig.http.get(format!("{}/metrics", rig.admin)).send().await.expect("an answer");
     let metrics = metrics.text().await.expect("text");
     assert!(metrics.contains("orgpipe_ledger_imbalance{org=\"acme\"} 0.0"), "{metrics}");
 }
@@ -27,13 +27,21 @@ fn publish(rig: &Rig, n: usize) -> String {
 
 async fn ask(rig: &Rig, path: &str) -> Value {
     let url = format!("{}/api/v1/orgs/acme/dead-letters{path}", rig.admin);
-    reqwest::get(url).await.expect("an answer").json().await.expect("JSON")
+    rig.http.get(url).send().await.expect("an answer").json().await.expect("JSON")
 }
 
 async fn post(rig: &Rig, path: &str) -> (u16, Value) {
     let url = format!("{}/api/v1/orgs/acme/dead-letters{path}", rig.admin);
-    let reply = reqwest::Client::new().post(url).send().await.expect("an answer");
+    let reply = rig.http.post(url).send().await.expect("an answer");
     (reply.status().as_u16(), reply.json().await.expect("JSON"))
+}
+
+/// Gives an order with a token of that name.
+async fn ordered_by(rig: &Rig, name: &str, arguments: &[&str]) -> String {
+    let token = rig.token(name, "operate").await;
+    let (done, said) = order_as(rig, &token, arguments).await;
+    assert!(done, "{arguments:?}: {said}");
+    said
 }
 
 /// The newest dead letter.
@@ -63,7 +71,7 @@ async fn an_event_that_could_not_be_read_is_read_again_once_the_settings_are_rig
     let settings = std::fs::read_to_string(&path).expect("settings");
     rig.write("orgpipe.toml", &settings.replace("event = { ids = \"Reason__c\" }\n", ""));
     rig.start().await;
-    ordered(&rig, &["dead-letters", "retry", "acme", &number, "--by", "jo"]).await;
+    ordered(&rig, &["dead-letters", "retry", "acme", &number]).await;
     ledger(&rig, json!({ "records_in": 2, "dead_letters": 1, "written": 1 })).await;
     assert!(rig.enrichment("acme", "K1").is_some());
 }
@@ -101,7 +109,7 @@ async fn a_mended_record_is_written_by_a_retry_and_the_audit_says_who_ordered_it
 
     vendor.set_answer(&domain(1), Some(answer("K1", 11)));
     vendor.set_answer(&domain(2), Some(answer("K2", 22)));
-    ordered(&rig, &["dead-letters", "retry", "acme", &numbers[0], "--by", "jo"]).await;
+    ordered_by(&rig, "jo", &["dead-letters", "retry", "acme", &numbers[0]]).await;
     ledger(&rig, json!({ "records_in": 3, "dead_letters": 2, "written": 1 })).await;
     let employees = |rig: &Rig, key| rig.enrichment("acme", key).map(|row| row["Employee_Count__c"].clone());
     assert_eq!(employees(&rig, "K2"), Some(json!(22.0)), "looked up afresh");
@@ -116,7 +124,7 @@ async fn a_mended_record_is_written_by_a_retry_and_the_audit_says_who_ordered_it
     let (status, answer) = post(&rig, "/retry?reason=Nothing%20like%20this").await;
     assert_eq!((status, &answer["done"]), (202, &json!([])));
     let said =
-        ordered(&rig, &["dead-letters", "retry", "acme", "--reason", "External_Id__c", "--by", "sam"]).await;
+        ordered_by(&rig, "sam", &["dead-letters", "retry", "acme", "--reason", "External_Id__c"]).await;
     assert!(said.contains("retry of 1 dead letters"), "{said}");
     ledger(&rig, json!({ "records_in": 4, "dead_letters": 2, "written": 2 })).await;
     assert_eq!(employees(&rig, "K1"), Some(json!(11.0)));
@@ -124,7 +132,13 @@ async fn a_mended_record_is_written_by_a_retry_and_the_audit_says_who_ordered_it
     vendor.set_answer(&domain(3), Some(json!({ "employees": 3 })));
     let third = publish(&rig, 3);
     ledger(&rig, json!({ "records_in": 5, "dead_letters": 3 })).await;
-    ordered(&rig, &["dead-letters", "discard", "acme", "--all", "--by", "kim"]).await;
+    // Nobody gives a command under another name than that of their token.
+    let (status, refused) = post(&rig, "/discard?all=true&by=kim").await;
+    assert!(
+        status == 400 && refused["error"].as_str().is_some_and(|error| error.contains("`by`")),
+        "{refused}"
+    );
+    ordered_by(&rig, "kim", &["dead-letters", "discard", "acme", "--all"]).await;
     ledger(&rig, json!({ "records_in": 5, "dead_letters": 3, "open": 0 })).await;
     assert_eq!(ask(&rig, "").await["dead_letters"], json!([]));
 

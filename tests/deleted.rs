@@ -27,7 +27,7 @@ fn accounts(rig: &Rig, count: usize) -> Vec<String> {
 /// A whole refresh, to its end.
 async fn refresh(rig: &Rig) {
     let url = format!("{}/api/v1/orgs/acme/refresh", rig.admin);
-    assert_eq!(reqwest::Client::new().post(url).send().await.expect("an answer").status(), 202);
+    assert_eq!(rig.http.post(url).send().await.expect("an answer").status(), 202);
     eventually("the refresh's end", async || {
         let view = rig.view("acme").await;
         let none = view["refreshes"].as_object().is_some_and(serde_json::Map::is_empty);
@@ -67,7 +67,7 @@ async fn records_whose_own_is_gone_are_deleted_and_no_others() {
     // 30; one that is linked again, which may have been found without a link before; and one that is deleted.
     rig.ledger("acme", json!({ "written": 32, "dead_letters": 0, "open": 0 })).await;
     let url = format!("{}/api/v1/orgs/acme/records/{doomed}", rig.admin);
-    let told: Value = reqwest::get(url).await.expect("an answer").json().await.expect("JSON");
+    let told: Value = rig.http.get(url).send().await.expect("an answer").json().await.expect("JSON");
     let story = told["ended"][0]["story"].to_string();
     for part in ["the record it was made for is gone", "To be deleted", "Written at"] {
         assert!(story.contains(part), "{part} is not in {story}");

@@ -79,7 +79,7 @@ fn publish(rig: &Rig, n: usize) {
 }
 
 async fn get(rig: &Rig, path: &str) -> String {
-    reqwest::get(format!("{}{path}", rig.admin)).await.expect("an answer").text().await.expect("text")
+    rig.http.get(format!("{}{path}", rig.admin)).send().await.expect("an answer").text().await.expect("text")
 }
 
 async fn data(rig: &Rig) -> Value {

@@ -40,8 +40,8 @@ async fn rig(orgs: &[(&str, &str)], flow: bool) -> Rig {
 
 async fn examined(rig: &Rig, org: &str) -> Value {
     let url = format!("{}/api/v1/orgs/{org}/doctor", rig.admin);
-    let reply = reqwest::Client::new().post(url).send().await.expect("an answer");
-    assert_eq!(reply.status(), 200);
+    let reply = rig.http.post(url).send().await.expect("an answer");
+    assert_eq!(reply.status(), 200, "{org}");
     reply.json().await.expect("JSON")
 }
 
@@ -92,7 +92,12 @@ fn deploy(org: &OrgHandle, xml: &str) {
 
 #[actix_rt::test]
 async fn each_right_that_is_missing_is_named_and_nothing_else_is() {
-    let mut rig = rig(&[("acme", "acmeco")], false).await;
+    // An org is examined six times in a row at most: before and after each of two rights that it lacks.
+    const RIGHTS: usize = 2;
+    let names: Vec<String> = (0..10).map(|n| format!("org{n}")).collect();
+    let orgs = names.iter().map(String::as_str).chain(["acme", "globex"]);
+    let orgs: Vec<(&str, &str)> = orgs.map(|name| (name, "acmeco")).collect();
+    let mut rig = rig(&orgs, false).await;
     rig.start().await;
     let org = rig.org("acme");
     let enrichment = "acmeco__Enrichment__c";
@@ -126,15 +131,17 @@ async fn each_right_that_is_missing_is_named_and_nothing_else_is() {
     let sound = examined(&rig, "acme").await;
     assert_eq!(told(&sound), Vec::<[&str; 3]>::new());
     assert_eq!((&sound["permission_set"], &sound["user_id"]), (&Value::Null, &json!(org.user_id())));
-    for (right, expected) in cases {
-        org.take_right(right.clone());
-        let report = examined(&rig, "acme").await;
+    assert_eq!(cases.len(), RIGHTS * names.len());
+    for (n, (right, expected)) in cases.into_iter().enumerate() {
+        let name = &names[n / RIGHTS];
+        rig.org(name).take_right(right.clone());
+        let report = examined(&rig, name).await;
         assert_eq!(told(&report), [expected], "{right:?}: {report}");
         match report["permission_set"]["source"].as_str() {
-            Some(xml) if !matches!(right, Right::PermissionSet(_)) => deploy(org, xml),
-            _ => org.give_right(right.clone()),
+            Some(xml) if !matches!(right, Right::PermissionSet(_)) => deploy(rig.org(name), xml),
+            _ => rig.org(name).give_right(right.clone()),
         }
-        let mended = examined(&rig, "acme").await;
+        let mended = examined(&rig, name).await;
         assert_eq!(told(&mended), Vec::<[&str; 3]>::new(), "{right:?} is mended: {mended}");
     }
     // What the service does not need is not missed.
@@ -150,12 +157,12 @@ async fn each_right_that_is_missing_is_named_and_nothing_else_is() {
     }
     org.set_clock_ahead(0);
     for (used, expected) in [(13_000, warning), (15_000, error)] {
-        org.set_calls_used(used);
-        assert_eq!(told(&examined(&rig, "acme").await), [[expected, "allowance", ""]], "{used} calls");
+        rig.org("globex").set_calls_used(used);
+        assert_eq!(told(&examined(&rig, "globex").await), [[expected, "allowance", ""]], "{used} calls");
     }
-    let status = rig.view("acme").await;
+    let status = rig.view("globex").await;
     assert_eq!(status["doctor"]["worst"], "error");
-    let page = reqwest::get(&rig.admin).await.expect("an answer").text().await.expect("text");
+    let page = rig.http.get(&rig.admin).send().await.expect("an answer").text().await.expect("text");
     assert!(
         page.contains("1 error, 0 warnings; first: Salesforce refused with `REQUEST_LIMIT_EXCEEDED`"),
         "{page}"
@@ -164,7 +171,8 @@ async fn each_right_that_is_missing_is_named_and_nothing_else_is() {
 
 #[actix_rt::test]
 async fn the_command_prints_what_to_do_and_ends_by_severity() {
-    let rig = rig(&[("acme", "")], false).await;
+    let mut rig = rig(&[("acme", "")], false).await;
+    rig.start().await;
     let doctor = async |arguments: &[&str]| {
         let output = rig.command(&[&["doctor"], arguments].concat()).output().await.expect("it runs");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -173,7 +181,6 @@ async fn the_command_prints_what_to_do_and_ends_by_severity() {
     let (code, out, err) = doctor(&["acme"]).await;
     assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
     assert!(out.contains("all that the syncs need is there"), "{out}");
-    assert!(!rig.folder.path().join("data").exists(), "the store was not opened");
     let org = rig.org("acme");
     org.take_right(Right::SettingRow);
     let (code, out, _) = doctor(&["acme"]).await;
@@ -196,16 +203,44 @@ async fn the_command_prints_what_to_do_and_ends_by_severity() {
     assert_eq!(told(&report), expected);
     let (code, _, err) = doctor(&["acne"]).await;
     assert_eq!(code, Some(1));
-    assert!(err.contains("no org `acne`") && err.contains("There are: acme."), "{err}");
+    assert!(err.contains("no org `acne`") && err.contains("lists the orgs"), "{err}");
+}
+
+#[actix_rt::test]
+async fn an_examination_counts_among_the_orgs_calls_and_comes_only_so_often() {
+    let mut rig = rig(&[("acme", ""), ("globex", "")], false).await;
+    rig.start().await;
+    rig.subscribed("acme").await;
+    let ours = async || rig.view("acme").await["budget"]["ours"].as_u64().expect("a number");
+    let (before, made) = (ours().await, rig.org("acme").calls_used());
+    for n in 0..6 {
+        assert_eq!(told(&examined(&rig, "acme").await), Vec::<[&str; 3]>::new(), "{n}");
+    }
+    let made = rig.org("acme").calls_used() - made;
+    assert_eq!(ours().await - before, made, "each call is counted");
+    assert!(made >= 6 * 5, "{made}");
+    let url = format!("{}/api/v1/orgs/acme/doctor", rig.admin);
+    let refused = rig.http.post(url).send().await.expect("an answer");
+    let wait =
+        refused.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    assert_eq!(refused.status(), 429);
+    assert!(wait.is_some_and(|secs| (1..=10).contains(&secs)), "{wait:?}");
+    let said: Value = refused.json().await.expect("JSON");
+    assert!(
+        said["error"].as_str().is_some_and(|error| error.contains("was examined a moment ago")),
+        "{said}"
+    );
+    assert_eq!(told(&examined(&rig, "globex").await), Vec::<[&str; 3]>::new(), "the other org may");
 }
 
 #[actix_rt::test]
 async fn a_wrong_namespace_is_named_with_the_right_one() {
-    let rig = rig(&[("acme", "acmeco"), ("globex", "")], false).await;
+    let mut rig = rig(&[("acme", "acmeco"), ("globex", "")], false).await;
     let path = rig.folder.path().join("orgpipe.toml");
     let right = std::fs::read_to_string(&path).expect("settings");
     let wrong = right.replace("namespace = \"\"", "namespace = \"x\"").replace("\"acmeco\"", "\"\"");
     rig.write("orgpipe.toml", &wrong);
+    rig.start().await;
     for (org, namespace) in [("acme", "acmeco"), ("globex", "")] {
         let output = rig.command(&["doctor", org, "--json"]).output().await.expect("it runs");
         let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");

@@ -57,11 +57,11 @@ async fn a_field_that_vanishes_is_left_out_loudly_and_comes_back_by_itself() {
     rig.ledger("acme", json!({ "written": 4, "dead_letters": 0, "open": 0 })).await;
     let all = quarantined(&rig, &["Industry__c"]).await;
     assert!(all[0]["why"].as_str().is_some_and(|why| why.contains("no such field")), "{all}");
-    let metrics = reqwest::get(format!("{}/metrics", rig.admin)).await.expect("an answer");
+    let metrics = rig.http.get(format!("{}/metrics", rig.admin)).send().await.expect("an answer");
     let metrics = metrics.text().await.expect("text");
     let line = r#"orgpipe_quarantined_field{org="acme",object="Enrichment__c",field="Industry__c"} 1.0"#;
     assert!(metrics.lines().any(|found| found == line), "{metrics}");
-    let page = reqwest::get(&rig.admin).await.expect("an answer").text().await.expect("text");
+    let page = rig.http.get(&rig.admin).send().await.expect("an answer").text().await.expect("text");
     assert!(page.contains("Enrichment__c.Industry__c is not written"), "{page}");
 
     // A describe is read at a start, too; else within five minutes while something is in quarantine.
@@ -166,9 +166,9 @@ async fn a_field_that_cannot_be_read_any_more_is_left_out_of_the_question_and_of
     assert_eq!(held(&rig, "K0"), (json!(2.0), json!("N0")), "what cannot be read is not emptied");
     let all = quarantined(&rig, &["AccountNumber", "Phone"]).await;
     assert_eq!((&all[0]["object"], &all[0]["access"]), (&json!("Account"), &json!("read")));
-    let page = reqwest::get(&rig.admin).await.expect("an answer").text().await.expect("text");
+    let page = rig.http.get(&rig.admin).send().await.expect("an answer").text().await.expect("text");
     assert!(page.contains("Account.Phone is not read"), "{page}");
-    let metrics = reqwest::get(format!("{}/metrics", rig.admin)).await.expect("an answer");
+    let metrics = rig.http.get(format!("{}/metrics", rig.admin)).send().await.expect("an answer");
     let line = r#"orgpipe_quarantined_field{org="acme",object="Account",field="Phone"} 1.0"#;
     assert!(metrics.text().await.expect("text").lines().any(|found| found == line));
     assert_eq!(asked_with(&rig), ["domain"]);

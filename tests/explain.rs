@@ -28,7 +28,7 @@ async fn told(rig: &Rig, id: &str) -> String {
 /// The story of a record as JSON.
 async fn story(rig: &Rig, id: &str) -> Value {
     let url = format!("{}/api/v1/orgs/acme/records/{id}", rig.admin);
-    reqwest::get(url).await.expect("an answer").json().await.expect("JSON")
+    rig.http.get(url).send().await.expect("an answer").json().await.expect("JSON")
 }
 
 /// A new account about which this is known, and an event that asks for it.

@@ -136,7 +136,7 @@ async fn a_refresh_of_1050_accounts_is_eleven_lookups_and_all_are_written() {
     // The settings say port 0, so the command cannot know where the service listens: ask it directly.
     assert!(!begun.status.success() && said.contains("there is no answer"), "{said}");
     let url = format!("{}/api/v1/orgs/acme/refresh", rig.admin);
-    let reply = reqwest::Client::new().post(url).send().await.expect("an answer");
+    let reply = rig.http.post(url).send().await.expect("an answer");
     assert_eq!(reply.status(), 202);
 
     rig.ledger("acme", json!({ "records_in": 1050, "written": 1050 })).await;

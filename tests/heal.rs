@@ -63,7 +63,7 @@ impl Truth {
 
 async fn receipts(rig: &Rig) -> Vec<Value> {
     let url = format!("{}/api/v1/orgs/acme/receipts", rig.admin);
-    let answer: Value = reqwest::get(url).await.expect("an answer").json().await.expect("JSON");
+    let answer: Value = rig.http.get(url).send().await.expect("an answer").json().await.expect("JSON");
     answer["receipts"].as_array().expect("a list").clone()
 }
 

@@ -65,7 +65,7 @@ async fn orgs_take_turns_and_a_small_one_does_not_wait_for_the_end_of_a_large_on
     for org in ["large", "small"] {
         rig.subscribed(org).await;
         let url = format!("{}/api/v1/orgs/{org}/refresh", rig.admin);
-        assert_eq!(reqwest::Client::new().post(url).send().await.expect("an answer").status(), 202);
+        assert_eq!(rig.http.post(url).send().await.expect("an answer").status(), 202);
     }
     rig.ledger("small", json!({ "records_in": 500, "no_data": 500 })).await;
     let asked = rig.simulator.vendor().requests();

@@ -19,7 +19,7 @@ async fn rig(edit: impl FnOnce(String) -> String) -> Rig {
 
 async fn begin(rig: &Rig, query: &str) {
     let url = format!("{}/api/v1/orgs/acme/refresh{query}", rig.admin);
-    let reply = reqwest::Client::new().post(url).send().await.expect("an answer");
+    let reply = rig.http.post(url).send().await.expect("an answer");
     assert_eq!(reply.status(), 202);
 }
 

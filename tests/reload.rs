@@ -41,14 +41,17 @@ async fn rig() -> (Rig, String) {
 }
 
 async fn reload(rig: &Rig) -> (StatusCode, Value) {
-    let reply = reqwest::Client::new().post(format!("{}/api/v1/reload", rig.admin)).send().await;
+    let reply = rig.http.post(format!("{}/api/v1/reload", rig.admin)).send().await;
     let reply = reply.expect("an answer");
     (reply.status(), reply.json().await.expect("JSON"))
 }
 
 /// The orgs that the admin API lists, and those of which only something stored is left.
 async fn listed(rig: &Rig) -> (Vec<String>, Value) {
-    let list: Value = reqwest::get(format!("{}/api/v1/orgs", rig.admin))
+    let list: Value = rig
+        .http
+        .get(format!("{}/api/v1/orgs", rig.admin))
+        .send()
         .await
         .expect("an answer")
         .json()
@@ -117,7 +120,7 @@ async fn orgs_are_added_changed_and_removed_and_the_others_are_not_touched() {
     assert_eq!((&told["removed"], &told["unchanged"]), (&json!(["globex"]), &json!(2)), "{told}");
     eventually("globex's end", async || (listed(&rig).await.0 == ["acme", "calm"]).then_some(())).await;
     assert_eq!(rig.org("globex").cometd_clients(), 0, "its session was closed");
-    let page = reqwest::get(&rig.admin).await.expect("an answer").text().await.expect("text");
+    let page = rig.http.get(&rig.admin).send().await.expect("an answer").text().await.expect("text");
     assert!(page.contains("Not in the settings any more") && page.contains("globex (1 open)"), "{page}");
     let left = listed(&rig).await.1;
     assert_eq!((&left[0]["id"], &left[0]["records"]["open"]), (&json!("globex"), &json!(1)), "{left}");

@@ -22,7 +22,7 @@ async fn rig(failpoints: &str) -> (Rig, Load) {
 
 /// All threads but the main one.
 async fn threads(rig: &Rig) -> Vec<Value> {
-    let tree = reqwest::get(format!("{}/api/v1/tree", rig.admin)).await.expect("an answer");
+    let tree = rig.http.get(format!("{}/api/v1/tree", rig.admin)).send().await.expect("an answer");
     let tree: Value = tree.json().await.expect("JSON");
     let mut threads = tree["threads"].as_array().expect("threads").clone();
     let main = threads.remove(0);
@@ -40,7 +40,7 @@ async fn thread(rig: &Rig) -> Value {
 }
 
 async fn metric(rig: &Rig, name: &str, thread: &Value) -> String {
-    let text = reqwest::get(format!("{}/metrics", rig.admin)).await.expect("an answer").text().await;
+    let text = rig.http.get(format!("{}/metrics", rig.admin)).send().await.expect("an answer").text().await;
     let start = format!("{name}{{thread={}}} ", thread["name"]);
     let text = text.expect("text");
     let line = text.lines().find_map(|line| line.strip_prefix(&start));
@@ -62,7 +62,7 @@ async fn a_thread_that_stands_still_is_named_and_goes_on() {
     })
     .await;
     assert_eq!(metric(&rig, "orgpipe_thread_up", &stalled).await, "0.0");
-    let page = reqwest::get(&rig.admin).await.expect("an answer").text().await.expect("text");
+    let page = rig.http.get(&rig.admin).send().await.expect("an answer").text().await.expect("text");
     assert!(page.contains("it has stood still for"), "{page}");
     load.all_is_well(&rig).await;
     let after = thread(&rig).await;
@@ -104,7 +104,7 @@ async fn when_the_supervisor_fails_the_process_ends_and_the_next_start_goes_on_f
     }
     let order = format!("{}/api/v1/orgs/acme/restart", rig.admin);
     // It may be gone before it answers.
-    let _ = reqwest::Client::new().post(order).send().await;
+    let _ = rig.http.post(order).send().await;
     assert_eq!(rig.ended().await.code(), Some(70));
     rig.start().await;
     load.all_is_well(&rig).await;
@@ -122,7 +122,7 @@ async fn orgs_are_spread_over_the_threads_and_start_one_after_another_also_when_
             &rig.settings()
                 .replace("requests_per_second = 100\n", &format!("requests_per_second = {limit}\n")),
         );
-        reqwest::Client::new().post(format!("{}/api/v1/reload", rig.admin)).send().await.expect("an answer");
+        rig.http.post(format!("{}/api/v1/reload", rig.admin)).send().await.expect("an answer");
         for n in 0..ORGS {
             let org = format!("org{n}");
             eventually(&org, async || {

@@ -60,7 +60,7 @@ pub use check::{CheckProblem, check};
 pub use dead_letters::{
     ACTED_ON_MAX, ActedOn, DeadLetterAction, DeadLetterCommand, DeadLetterError, DeadLetterFilter,
 };
-pub use doctor::{Finding, PermissionSet, Report, Topic, doctor};
+pub use doctor::{Finding, PermissionSet, Report, Topic};
 pub use explain::{Chapter, Fate, Story};
 pub use failpoint::{Failpoints, NoFailpoint};
 pub use forecast::Forecast;

@@ -5,6 +5,7 @@
 //! command (`supervise`).
 
 mod connect;
+mod examinations;
 mod in_force;
 pub(crate) mod reload;
 pub(crate) mod tree;
@@ -14,11 +15,14 @@ use std::{sync::Arc, thread, time::Duration};
 use actix::Addr;
 use actix_rt::{Arbiter, ArbiterHandle};
 use orgpipe_salesforce::{failure::CallError, http::HttpClient, rest::query, soql::Select};
-use orgpipe_store::{Counts, Durability, Options, Reads, Room, Store, StoreError, UnixMs};
+use orgpipe_store::{Counts, Durability, Options, Reads, RegistryWrite, Room, Store, StoreError, UnixMs};
 use serde::Serialize;
 use tokio::sync::{Mutex, Semaphore, watch};
 
-use self::in_force::{Common, InForce};
+use self::{
+    examinations::Examinations,
+    in_force::{Common, InForce},
+};
 use crate::{
     capture::{gap_recovery, replay::ReplayFrom},
     clock::Clock,
@@ -180,6 +184,7 @@ pub struct Service {
     clock: Clock,
     started_ms: UnixMs,
     doctors: Arc<Semaphore>,
+    examinations: Examinations,
     http: HttpClient,
 }
 
@@ -226,6 +231,7 @@ impl Service {
             orgs: directory,
             in_force,
             doctors,
+            examinations: Examinations::default(),
             http,
             clock,
             started_ms,
@@ -242,6 +248,11 @@ impl Service {
             // It ended in order, and so does whoever waits here.
             Err(_) => std::future::pending().await,
         }
+    }
+
+    /// The clock that everything here runs by.
+    pub fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// The threads that actors run on: the main one, then those of the orgs.
@@ -280,6 +291,17 @@ impl Service {
         }
     }
 
+    /// Values of the service as a whole that are kept for somebody who stands above it, such as the tokens of the admin API;
+    /// see [`Store::registry`].
+    pub async fn registry(&self, kind: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        self.store.registry(kind).await
+    }
+
+    /// Sets and removes such values; see [`Store::register`].
+    pub async fn register(&self, writes: Vec<RegistryWrite>) -> Result<(), StoreError> {
+        self.store.register(writes).await
+    }
+
     /// How often the store was read since it was opened.
     pub fn store_reads(&self) -> Reads {
         self.store.reads()
@@ -305,12 +327,20 @@ impl Service {
         Ok(receipts)
     }
 
-    /// Asks an org, as its integration user, for everything that its syncs need; see [`crate::doctor()`].
+    /// Asks an org, as its integration user, for everything that its syncs need: logs in afresh, reads, subscribes and takes
+    /// leave; writes nothing. One examination of an org at a time, and a few in a row.
+    ///
+    /// # Errors
+    /// [`OrgError::TooSoon`] while one is under way or after several.
     pub async fn doctor(&self, id: &str) -> Result<Report, OrgError> {
         let org = self.known(id)?;
+        let begun = self.examinations.begin(id, org.clock.monotonic()).map_err(|wait| OrgError::TooSoon {
+            org: id.to_owned(),
+            wait_secs: wait.as_secs() + u64::from(wait.subsec_nanos() > 0),
+        })?;
         let turn = self.doctors.acquire().await;
-        let report = doctor::examine(&org.settings, &self.http, org.clock).await;
-        drop(turn);
+        let report = doctor::examine(&org, &self.http).await;
+        drop((turn, begun));
         org.board.examined(Examined { at_ms: report.at_ms, worst: report.worst, note: report.sentence() });
         Ok(report)
     }

@@ -2,26 +2,25 @@
 //!
 //! Here: queries and answers. Not here: what a dead letter is retried as (`orgpipe_actors`).
 //!
-//! Values of records are answered only where `values=true` asks for them, of one dead letter at a time.
+//! Values of records are answered only where `values=true` asks for them, of one dead letter at a time, and only to the role
+//! `operate`. Who gave a command is the name of the token that came with it.
 
 use actix_web::{
     HttpResponse,
     http::StatusCode,
-    web::{Data, Path, Query},
+    web::{Data, Path, Query, ReqData},
 };
 use orgpipe_actors::{ACTED_ON_MAX, DeadLetterAction, DeadLetterError, DeadLetterFilter, Service};
 use orgpipe_store::Seq;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::orgs;
+use super::{access::Caller, guard::NoQuery, orgs, tokens::Role};
 
 /// Dead letters answered when no number is asked for.
 const LIMIT: usize = 100;
 /// Records named of one dead letter.
 const RECORDS_MAX: usize = 100;
-/// Who gives a command that does not say so.
-const NOBODY: &str = "admin API";
 
 /// `?reason=TEXT&before=N&limit=N`
 #[derive(Debug, Deserialize)]
@@ -40,14 +39,7 @@ pub(super) struct ShowQuery {
     values: bool,
 }
 
-/// `?by=NAME`
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CommandQuery {
-    by: Option<String>,
-}
-
-/// `?reason=TEXT|all=true&before=N&limit=N&by=NAME`
+/// `?reason=TEXT|all=true&before=N&limit=N`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ManyQuery {
@@ -56,7 +48,6 @@ pub(super) struct ManyQuery {
     all: bool,
     before: Option<u64>,
     limit: Option<usize>,
-    by: Option<String>,
 }
 
 pub(super) async fn list(service: Data<Service>, org: Path<String>, query: Query<ListQuery>) -> HttpResponse {
@@ -84,8 +75,14 @@ pub(super) async fn show(
     service: Data<Service>,
     place: Path<(String, u64)>,
     query: Query<ShowQuery>,
+    caller: ReqData<Caller>,
 ) -> HttpResponse {
     let (org, number) = place.into_inner();
+    if query.values
+        && let Err(denied) = caller.check(Role::Operate)
+    {
+        return denied.answer(false);
+    }
     match service.dead_letter(&org, Seq(number)).await {
         Ok(letter) => {
             let subjects: Vec<Value> = letter
@@ -123,27 +120,28 @@ pub(super) async fn audit(
 pub(super) async fn retry(
     service: Data<Service>,
     place: Path<(String, u64)>,
-    query: Query<CommandQuery>,
+    caller: ReqData<Caller>,
+    _: Query<NoQuery>,
 ) -> HttpResponse {
-    one(&service, place.into_inner(), query.into_inner(), DeadLetterAction::Retry).await
+    one(&service, place.into_inner(), &caller, DeadLetterAction::Retry).await
 }
 
 pub(super) async fn discard(
     service: Data<Service>,
     place: Path<(String, u64)>,
-    query: Query<CommandQuery>,
+    caller: ReqData<Caller>,
+    _: Query<NoQuery>,
 ) -> HttpResponse {
-    one(&service, place.into_inner(), query.into_inner(), DeadLetterAction::Discard).await
+    one(&service, place.into_inner(), &caller, DeadLetterAction::Discard).await
 }
 
 async fn one(
     service: &Service,
     (org, number): (String, u64),
-    query: CommandQuery,
+    caller: &Caller,
     act: DeadLetterAction,
 ) -> HttpResponse {
-    let by = query.by.as_deref().unwrap_or(NOBODY);
-    match service.act_on_dead_letter(&org, Seq(number), act, by).await {
+    match service.act_on_dead_letter(&org, Seq(number), act, &caller.name).await {
         Ok(()) => HttpResponse::Accepted().json(json!({ "org": org, "done": [number], "refused": [] })),
         Err(error) => problem(&error),
     }
@@ -153,27 +151,35 @@ pub(super) async fn retry_many(
     service: Data<Service>,
     org: Path<String>,
     query: Query<ManyQuery>,
+    caller: ReqData<Caller>,
 ) -> HttpResponse {
-    many(&service, &org, query.into_inner(), DeadLetterAction::Retry).await
+    many(&service, &org, query.into_inner(), &caller, DeadLetterAction::Retry).await
 }
 
 pub(super) async fn discard_many(
     service: Data<Service>,
     org: Path<String>,
     query: Query<ManyQuery>,
+    caller: ReqData<Caller>,
 ) -> HttpResponse {
-    many(&service, &org, query.into_inner(), DeadLetterAction::Discard).await
+    many(&service, &org, query.into_inner(), &caller, DeadLetterAction::Discard).await
 }
 
-async fn many(service: &Service, org: &str, query: ManyQuery, act: DeadLetterAction) -> HttpResponse {
-    let ManyQuery { reason, all, before, limit, by } = query;
+async fn many(
+    service: &Service,
+    org: &str,
+    query: ManyQuery,
+    caller: &Caller,
+    act: DeadLetterAction,
+) -> HttpResponse {
+    let ManyQuery { reason, all, before, limit } = query;
     if reason.is_some() == all {
         let hint = "Give `reason=TEXT` for those whose reason contains the text, or `all=true`.";
         let body = json!({ "error": "it is not said which dead letters are meant", "hint": hint });
         return HttpResponse::build(StatusCode::BAD_REQUEST).json(body);
     }
     let filter = DeadLetterFilter { reason, before: before.map(Seq), limit: limit.unwrap_or(ACTED_ON_MAX) };
-    match service.act_on_dead_letters(org, &filter, act, by.as_deref().unwrap_or(NOBODY)).await {
+    match service.act_on_dead_letters(org, &filter, act, &caller.name).await {
         Ok(acted) => {
             let refused: Vec<Value> = acted
                 .refused

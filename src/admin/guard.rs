@@ -1,21 +1,23 @@
-//! Who may ask at all: this machine by its own name, and no web page of somebody else.
+//! From where a request may come at all: for a name of this service, from no web page of somebody else, with a token.
 //!
-//! Here: the decision over a request's head, and the headers that every answer has. Not here: what is asked (the handlers).
+//! Here: the decision over a request's head, and the headers that every answer has. Not here: who a token belongs to
+//! (`access`), which role a path takes (`routes`).
 //!
 //! A web page that an operator visits can send requests to this machine. It cannot read the answers, unless its own name
 //! leads to this machine (DNS rebinding); so the name in `Host` must be one of ours. And a command is refused if a browser
-//! says that another page sent it (Fetch Metadata, "Sec-Fetch-Site"; Fetch, "Origin").
+//! says that another page sent it (Fetch Metadata, "Sec-Fetch-Site"; Fetch, "Origin"). A command that a cookie vouches for must say that
+//! a page of ours sent it, as a cookie comes along by itself; whoever has a token of their own need say nothing.
 
 use std::net::IpAddr;
 
 use actix_web::{
-    Error, HttpResponse,
+    Error, HttpMessage as _, HttpResponse,
     body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     error::{InternalError, QueryPayloadError},
     http::{
         Method, StatusCode,
-        header::{self, HeaderMap},
+        header::{self, HeaderMap, HeaderValue},
         uri::Authority,
     },
     middleware::{DefaultHeaders, Next},
@@ -23,6 +25,16 @@ use actix_web::{
 };
 use serde::Deserialize;
 use serde_json::json;
+
+use super::{
+    access::{Access, Caller},
+    routes,
+};
+
+/// Where it is told whether the process lives.
+const ALIVE: &str = "/healthz";
+/// What a browser accepts when it shows a page.
+const HTML: &[u8] = b"text/html";
 
 /// For a path that takes no query: any name in one is refused.
 #[derive(Debug, Deserialize)]
@@ -45,8 +57,6 @@ enum Refusal {
     Host(String),
     #[error("the request was sent by a web page of another site ({0})")]
     OtherSite(String),
-    #[error("the request has a body, and this API reads none")]
-    Body,
 }
 
 impl Refusal {
@@ -58,7 +68,6 @@ impl Refusal {
             Self::OtherSite(_) => {
                 "Use the service's own page, the command line, or a client that is no browser."
             }
-            Self::Body => "Put what you want to say into the query, behind the `?` of the address.",
         }
     }
 
@@ -66,7 +75,6 @@ impl Refusal {
         match self {
             Self::Host(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::OtherSite(_) => StatusCode::FORBIDDEN,
-            Self::Body => StatusCode::BAD_REQUEST,
         }
     }
 }
@@ -76,45 +84,83 @@ pub(super) async fn guard(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
-    let hosts = request.app_data::<Data<Hosts>>().cloned().unwrap_or_default();
-    // Whether the process lives is nobody's secret, and who asks for it may use any name.
-    let open = request.path() == "/healthz";
-    match judge(request.method(), request.headers(), &hosts) {
-        Err(refusal) if !open => {
-            tracing::warn!(path = request.path(), "a request to the admin API was refused: {refusal}");
-            let body = json!({ "error": refusal.to_string(), "hint": refusal.hint() });
-            let refused = HttpResponse::build(refusal.status()).json(body);
-            Ok(request.into_response(refused).map_into_right_body())
+    match look(&request) {
+        Ok(caller) => {
+            if let Some(caller) = caller {
+                request.extensions_mut().insert(caller);
+            }
+            Ok(next.call(request).await?.map_into_left_body())
         }
-        Ok(()) | Err(_) => Ok(next.call(request).await?.map_into_left_body()),
+        Err(refused) => Ok(request.into_response(refused).map_into_right_body()),
     }
 }
 
-fn judge(method: &Method, headers: &HeaderMap, hosts: &Hosts) -> Result<(), Refusal> {
+/// Who asks, if it must be somebody; or the answer to whoever may not.
+fn look(request: &ServiceRequest) -> Result<Option<Caller>, HttpResponse> {
+    let (method, headers, path) = (request.method(), request.headers(), request.path());
+    // Whether the process lives is nobody's secret, and who asks for it may use any name.
+    if path == ALIVE {
+        return Ok(None);
+    }
+    let hosts = request.app_data::<Data<Hosts>>().cloned().unwrap_or_default();
+    let refused = |refusal: &Refusal| {
+        tracing::warn!(path, "a request to the admin API was refused: {refusal}");
+        HttpResponse::build(refusal.status())
+            .json(json!({ "error": refusal.to_string(), "hint": refusal.hint() }))
+    };
+    let sender = judge(method, headers, &hosts).map_err(|refusal| refused(&refusal))?;
+    if routes::is_open(method, path) {
+        return Ok(None);
+    }
+    let accepts = headers.get(header::ACCEPT).map(HeaderValue::as_bytes).unwrap_or_default();
+    let to_browser = !path.starts_with("/api/") && accepts.windows(HTML.len()).any(|part| part == HTML);
+    let Some(access) = request.app_data::<Data<Access>>() else {
+        return Err(HttpResponse::InternalServerError().finish());
+    };
+    let caller = access.caller(headers).map_err(|denied| denied.answer(to_browser))?;
+    if caller.by_cookie && sender == Sender::Unknown && !is_read(method) {
+        return Err(refused(&Refusal::OtherSite("it does not say which page sent it".to_owned())));
+    }
+    Ok(Some(caller))
+}
+
+/// Whether the method only reads.
+fn is_read(method: &Method) -> bool {
+    [Method::GET, Method::HEAD].contains(method)
+}
+
+/// From where a request that may come comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sender {
+    /// From a page of this service, as the browser says.
+    OwnPage,
+    /// Nothing says it: from no browser, or it only reads.
+    Unknown,
+}
+
+fn judge(method: &Method, headers: &HeaderMap, hosts: &Hosts) -> Result<Sender, Refusal> {
     let text = |name| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let host = text(header::HOST).unwrap_or_default();
     if !is_ours(&host, hosts) {
         return Err(Refusal::Host(host.chars().filter(|char| !char.is_control()).take(100).collect()));
     }
-    if [Method::GET, Method::HEAD].contains(method) {
-        return Ok(());
+    if is_read(method) {
+        return Ok(Sender::Unknown);
     }
     // A browser sends the one or the other; who sends neither is none.
     let (site, origin) = (text(header::HeaderName::from_static("sec-fetch-site")), text(header::ORIGIN));
     match (site.as_deref(), origin.as_deref()) {
-        (Some("same-origin" | "none"), _) | (None, None) => {}
-        (Some(site), _) => return Err(Refusal::OtherSite(format!("Sec-Fetch-Site: {site:.20}"))),
+        (Some("same-origin"), _) => Ok(Sender::OwnPage),
+        (Some("none"), _) | (None, None) => Ok(Sender::Unknown),
+        (Some(site), _) => Err(Refusal::OtherSite(format!("Sec-Fetch-Site: {site:.20}"))),
         (None, Some(origin)) => {
-            if origin.split_once("://").is_none_or(|(_, authority)| !authority.eq_ignore_ascii_case(&host)) {
-                return Err(Refusal::OtherSite("its Origin is not this host".to_owned()));
+            if origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(&host)) {
+                Ok(Sender::OwnPage)
+            } else {
+                Err(Refusal::OtherSite("its Origin is not this host".to_owned()))
             }
         }
     }
-    let length = text(header::CONTENT_LENGTH);
-    if length.is_some_and(|length| length != "0") || headers.contains_key(header::TRANSFER_ENCODING) {
-        return Err(Refusal::Body);
-    }
-    Ok(())
 }
 
 /// Whether `host`, a name or an address with or without a port, means this service.
@@ -159,11 +205,11 @@ pub(super) fn queries() -> QueryConfig {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::{HttpMessage as _, test::TestRequest};
+    use actix_web::test::TestRequest;
 
     use super::*;
 
-    fn judged(method: Method, head: &[(&'static str, &str)]) -> Result<(), Refusal> {
+    fn judged(method: Method, head: &[(&'static str, &str)]) -> Result<Sender, Refusal> {
         let hosts = Hosts { names: vec!["orgpipe.internal".to_owned()], beyond_loopback: false };
         let request = TestRequest::default().method(method);
         let request = head.iter().fold(request, |request, pair| request.insert_header(*pair)).to_request();
@@ -200,36 +246,31 @@ mod tests {
 
     #[test]
     fn a_command_of_another_sites_page_is_refused() {
-        type Case<'a> = (&'a [(&'static str, &'static str)], bool);
+        type Case<'a> = (&'a [(&'static str, &'static str)], Option<Sender>);
         let host = ("host", "127.0.0.1:8787");
         let cases: &[Case<'_>] = &[
-            (&[], true),
-            (&[("sec-fetch-site", "same-origin"), ("origin", "http://127.0.0.1:8787")], true),
-            (&[("sec-fetch-site", "none")], true),
-            (&[("origin", "http://127.0.0.1:8787")], true),
-            (&[("sec-fetch-site", "cross-site")], false),
-            (&[("sec-fetch-site", "same-site"), ("origin", "http://127.0.0.1:8787")], false),
-            (&[("origin", "http://127.0.0.1:9999")], false),
-            (&[("origin", "https://evil.example")], false),
-            (&[("origin", "null")], false),
-            (&[("origin", "")], false),
+            (&[], Some(Sender::Unknown)),
+            (
+                &[("sec-fetch-site", "same-origin"), ("origin", "http://127.0.0.1:8787")],
+                Some(Sender::OwnPage),
+            ),
+            (&[("sec-fetch-site", "none")], Some(Sender::Unknown)),
+            (&[("origin", "http://127.0.0.1:8787")], Some(Sender::OwnPage)),
+            (&[("sec-fetch-site", "cross-site")], None),
+            (&[("sec-fetch-site", "same-site"), ("origin", "http://127.0.0.1:8787")], None),
+            (&[("origin", "http://127.0.0.1:9999")], None),
+            (&[("origin", "https://evil.example")], None),
+            (&[("origin", "null")], None),
+            (&[("origin", "")], None),
         ];
         for (head, answered) in cases {
             let head: Vec<_> = std::iter::once(host).chain(head.iter().copied()).collect();
-            assert_eq!(judged(Method::POST, &head).is_ok(), *answered, "{head:?}");
-            assert_eq!(judged(Method::GET, &head), Ok(()), "what is read may be asked for: {head:?}");
-        }
-    }
-
-    #[test]
-    fn a_body_that_nobody_reads_is_refused() {
-        let host = ("host", "localhost");
-        for (head, answered) in [
-            (("content-length", "0"), true),
-            (("content-length", "12"), false),
-            (("transfer-encoding", "chunked"), false),
-        ] {
-            assert_eq!(judged(Method::POST, &[host, head]).is_ok(), answered, "{head:?}");
+            assert_eq!(judged(Method::POST, &head).ok(), *answered, "{head:?}");
+            assert_eq!(
+                judged(Method::GET, &head),
+                Ok(Sender::Unknown),
+                "what is read may be asked for: {head:?}"
+            );
         }
     }
 }

@@ -4,7 +4,10 @@
 
 use std::sync::atomic::AtomicU64;
 
-use actix_web::{HttpResponse, web::Data};
+use actix_web::{
+    HttpResponse,
+    web::{Data, Query},
+};
 use orgpipe_actors::{OrgView, RoomView, Service, State, ThreadStatus};
 use orgpipe_store::{Read, Reads, UnixMs};
 use prometheus_client::{
@@ -13,7 +16,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::names;
+use super::{guard::NoQuery, names};
 
 /// Of the text that `encode` writes.
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -22,7 +25,7 @@ type Labels = Vec<(&'static str, String)>;
 type Counters = Family<Labels, Counter>;
 type Gauges = Family<Labels, Gauge<f64, AtomicU64>>;
 
-pub(super) async fn show(service: Data<Service>) -> HttpResponse {
+pub(super) async fn show(service: Data<Service>, _: Query<NoQuery>) -> HttpResponse {
     let reads = service.store_reads();
     match text(&service.orgs().await, &service.threads(), &service.room().await, &reads) {
         Ok(text) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(text),

@@ -1,76 +1,127 @@
 //! The admin API and the status page, on loopback unless told otherwise.
 //!
-//! Here: the table of paths and the server. Not here: who may ask (`guard`), decisions; a handler is one question to the service and its
-//! answer as JSON or HTML.
+//! In reading order: `routes` (the table of paths, and who may ask for each), `guard` (from where a request may come),
+//! `access` (who asks), `tokens` and `sessions` (by what they are told), `login`; then the handlers.
+//! Here: the server. Not here: decisions; a handler is one question to the service and its answer as JSON or HTML.
 
+mod access;
 mod commands;
 mod dead_letters;
 mod guard;
+mod login;
 mod metrics;
 pub(crate) mod names;
 mod orgs;
 mod page;
 mod reload;
+mod routes;
+mod secret;
+mod sessions;
+mod tls;
+mod token_commands;
+mod tokens;
 
-use std::net::SocketAddr;
+#[cfg(test)]
+mod tests;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use actix_web::{App, HttpServer, dev::ServerHandle, middleware::from_fn, web};
 use orgpipe_actors::Service;
 
-use self::guard::Hosts;
+use self::{
+    access::{Access, CookieRule},
+    guard::Hosts,
+    tokens::Tokens,
+};
 pub(crate) use self::{
     commands::DRAIN_SECS,
     reload::{SettingsFile, reload_and_log},
+    tokens::{FirstToken, Role, TokenError, reset},
 };
+use crate::config::AdminSettings;
 
 /// A running admin server.
 pub(crate) struct Admin {
-    /// Where it listens; the port the system chose when 0 was asked for.
-    pub(crate) address: SocketAddr,
+    /// Where a browser finds it, such as `http://127.0.0.1:8787`.
+    pub(crate) url: String,
+    /// The token that was made because there was none.
+    pub(crate) first: Option<FirstToken>,
     handle: ServerHandle,
 }
 
-/// Why it does not listen.
+/// Why it is not served.
 #[derive(Debug, thiserror::Error)]
-#[error("the admin API cannot listen on {address}: {cause}")]
-pub(crate) struct ListenError {
-    address: SocketAddr,
-    #[source]
-    cause: std::io::Error,
+pub(crate) enum AdminError {
+    /// The address.
+    #[error("the admin API cannot listen on {address}: {cause}")]
+    Listen {
+        /// Where it was to listen.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// The tokens.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// TLS.
+    #[error("the admin API cannot speak TLS: {0}")]
+    Tls(#[from] rustls::Error),
 }
 
-impl ListenError {
+impl AdminError {
     /// What to do about it.
-    pub(crate) const HINT: &str =
-        "Another orgpipe may be running here; stop it, or give `service.listen` another port.";
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Listen { .. } => Some(
+                "Another orgpipe may be running here; stop it, or give `service.listen` another port."
+                    .to_owned(),
+            ),
+            Self::Token(error) => error.hint(),
+            Self::Tls(_) => Some("Look at the files of `service.tls`.".to_owned()),
+        }
+    }
 }
 
 /// Starts to listen; answers come from this service, which can read its settings again from that file.
-pub(crate) fn start(settings: SettingsFile, service: Service) -> Result<Admin, ListenError> {
-    let listen = settings.listen;
-    let failed = |cause| ListenError { address: listen, cause };
-    let hosts = Hosts { names: settings.hosts.clone(), beyond_loopback: !listen.ip().is_loopback() };
+pub(crate) async fn start(settings: SettingsFile, service: Service) -> Result<Admin, AdminError> {
+    let AdminSettings { listen, hosts, behind_proxy, .. } = settings.admin.clone();
+    let failed = |cause| AdminError::Listen { address: listen, cause };
+    let listener = TcpListener::bind(listen).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let tls = settings.shown.clone().map(tls::config).transpose()?;
+    // Last of all that may fail: a token that was made must be told.
+    let (tokens, first) = Tokens::load(service.clone(), &settings.data_dir).await?;
+    let cookies = CookieRule::new(address.port(), behind_proxy || tls.is_some());
+    let access = web::Data::new(Access::new(tokens, cookies, service.clock()));
+    let names = Hosts { names: hosts.clone(), beyond_loopback: !listen.ip().is_loopback() };
+    let url = url(address, tls.is_some(), behind_proxy, hosts.first().map(String::as_str));
     let server = HttpServer::new(move || {
         let (service, settings) = (web::Data::new(service.clone()), web::Data::new(settings.clone()));
         App::new()
             .app_data(service)
             .app_data(settings)
-            .app_data(web::Data::new(hosts.clone()))
+            .app_data(access.clone())
+            .app_data(web::Data::new(names.clone()))
             .app_data(guard::queries())
+            .app_data(login::forms())
+            .app_data(token_commands::bodies())
             .wrap(from_fn(guard::guard))
             .wrap(guard::headers())
-            .configure(routes)
+            .configure(routes::install)
     })
     .workers(1)
     .disable_signals()
-    .shutdown_timeout(1)
-    .bind(listen)
-    .map_err(failed)?;
-    let address = server.addrs().first().copied().unwrap_or(listen);
-    let server = server.run();
+    .shutdown_timeout(1);
+    let server = match tls {
+        Some(tls) => server.listen_rustls_0_23(listener, tls),
+        None => server.listen(listener),
+    };
+    let server = server.map_err(failed)?.run();
     let handle = server.handle();
     actix_rt::spawn(server);
-    Ok(Admin { address, handle })
+    Ok(Admin { url, first, handle })
 }
 
 impl Admin {
@@ -80,31 +131,20 @@ impl Admin {
     }
 }
 
-fn routes(app: &mut web::ServiceConfig) {
-    app.route("/", web::get().to(page::show))
-        .route("/healthz", web::get().to(|| async { "alive\n" }))
-        .route("/metrics", web::get().to(metrics::show))
-        .route("/api/v1/tree", web::get().to(orgs::tree))
-        .route("/api/v1/reload", web::post().to(reload::post))
-        .route("/api/v1/orgs", web::get().to(orgs::list))
-        .route("/api/v1/orgs/{org}", web::get().to(orgs::one))
-        .route("/api/v1/orgs/{org}/dead-letters", web::get().to(dead_letters::list))
-        .route("/api/v1/orgs/{org}/dead-letters/audit", web::get().to(dead_letters::audit))
-        .route("/api/v1/orgs/{org}/dead-letters/retry", web::post().to(dead_letters::retry_many))
-        .route("/api/v1/orgs/{org}/dead-letters/discard", web::post().to(dead_letters::discard_many))
-        .route("/api/v1/orgs/{org}/dead-letters/{number}", web::get().to(dead_letters::show))
-        .route("/api/v1/orgs/{org}/dead-letters/{number}/retry", web::post().to(dead_letters::retry))
-        .route("/api/v1/orgs/{org}/dead-letters/{number}/discard", web::post().to(dead_letters::discard))
-        .route("/api/v1/orgs/{org}/receipts", web::get().to(orgs::receipts))
-        .route("/api/v1/orgs/{org}/records/{record}", web::get().to(orgs::explain))
-        .route("/api/v1/orgs/{org}/pause", web::post().to(commands::pause))
-        .route("/api/v1/orgs/{org}/resume", web::post().to(commands::resume))
-        .route("/api/v1/orgs/{org}/restart", web::post().to(commands::restart))
-        .route("/api/v1/orgs/{org}/drain", web::post().to(commands::drain))
-        .route("/orgs/{org}/doctor", web::post().to(page::examine))
-        .route("/api/v1/orgs/{org}/doctor", web::post().to(orgs::doctor))
-        .route("/api/v1/orgs/{org}/limits", web::post().to(orgs::limits))
-        .route("/api/v1/orgs/{org}/purge", web::post().to(commands::purge))
-        .route("/api/v1/orgs/{org}/refresh", web::post().to(commands::refresh))
-        .route("/api/v1/orgs/{org}/replay", web::post().to(commands::replay));
+/// Where a browser finds what listens there.
+fn url(address: SocketAddr, tls: bool, behind_proxy: bool, host: Option<&str>) -> String {
+    let scheme = if tls { "https" } else { "http" };
+    match (address.ip(), host) {
+        // The proxy's own port is that of its scheme.
+        (_, Some(host)) if behind_proxy => format!("https://{host}"),
+        (_, Some(host)) if tls => format!("{scheme}://{host}:{}", address.port()),
+        (ip, _) => {
+            let here = match ip {
+                IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+                IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+                ip => ip,
+            };
+            format!("{scheme}://{}", SocketAddr::new(here, address.port()))
+        }
+    }
 }

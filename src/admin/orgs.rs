@@ -4,7 +4,7 @@
 
 use actix_web::{
     HttpResponse,
-    http::StatusCode,
+    http::{StatusCode, header},
     web::{Data, Path, Query},
 };
 use orgpipe_actors::{OrgError, Service, State};
@@ -94,6 +94,12 @@ pub(super) fn problem(error: &OrgError) -> HttpResponse {
         ),
         OrgError::Stopping(_) | OrgError::Busy(_) => {
             (StatusCode::SERVICE_UNAVAILABLE, "Try again once it runs again.")
+        }
+        OrgError::TooSoon { wait_secs, .. } => {
+            let hint = "Each examination takes a login and API calls of the org; ask again then.";
+            return HttpResponse::TooManyRequests()
+                .insert_header((header::RETRY_AFTER, wait_secs.to_string()))
+                .json(json!({ "error": error.to_string(), "hint": hint }));
         }
         OrgError::WhichChannel { .. } => (StatusCode::CONFLICT, "Give its name as `channel`."),
         OrgError::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Look into orgpipe's log."),

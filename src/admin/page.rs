@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use actix_web::{
     HttpResponse,
-    web::{Data, Path},
+    web::{Data, Path, Query, ReqData},
 };
 use askama::Template;
 use chrono::{DateTime, Utc};
@@ -15,7 +15,7 @@ use orgpipe_actors::{
 };
 use orgpipe_store::UnixMs;
 
-use super::{names, orgs::problem};
+use super::{access::Caller, guard::NoQuery, names, orgs::problem, tokens::Role};
 
 /// Rows of the table; an API call gives all of them.
 const ROWS_MAX: usize = 500;
@@ -35,6 +35,8 @@ const NOTES_MAX: usize = 10;
 <style>
 :root { color-scheme: light dark; font: 15px/1.45 system-ui, sans-serif }
 body { margin: 2rem auto; max-width: 76rem; padding: 0 1rem }
+header { display: flex; gap: .8rem; align-items: baseline }
+header span { margin-left: auto; opacity: .75 }
 h1 { font-size: 1.3rem; margin: 0 0 .2rem }
 p { margin: 0 0 1.2rem; opacity: .75 }
 table { border-collapse: collapse; width: 100% }
@@ -46,14 +48,14 @@ td.note { text-align: left; white-space: normal; opacity: .85; border-bottom: 1p
 </style>
 </head>
 <body>
-<h1>orgpipe</h1>
+<header><h1>orgpipe</h1><span>{{ who }}</span>{% if by_cookie %}<form method="post" action="/logout"><button>log out</button></form>{% endif %}</header>
 <p>{{ total }} org{% if total != 1 %}s{% endif %}{% if hidden > 0 %}, the first {{ rows.len() }} shown; GET /api/v1/orgs has them all{% endif %}</p>
 {% for warning in warnings %}<p class="parked">{{ warning }}</p>
 {% endfor %}{% if !left.is_empty() %}<p>Not in the settings any more, and what is stored of them stays: {{ left }}</p>
 {% endif %}<table>
 <thead><tr><th>org</th><th>state</th><th>in</th><th>written</th><th>unchanged</th><th>no data</th><th>superseded</th><th>dead</th><th>open</th><th>lag</th><th>API calls</th><th></th></tr></thead>
 <tbody>
-{% for row in rows %}<tr><td>{{ row.id }}</td><td class="{{ row.state }}">{{ row.state }}</td><td>{{ row.records_in }}</td><td>{{ row.written }}</td><td>{{ row.unchanged }}</td><td>{{ row.no_data }}</td><td>{{ row.superseded }}</td><td>{{ row.dead }}</td><td>{{ row.open }}</td><td>{{ row.lag }}</td><td>{{ row.calls }}</td><td><form method="post" action="/orgs/{{ row.id }}/doctor"><button>examine</button></form></td></tr>
+{% for row in rows %}<tr><td>{{ row.id }}</td><td class="{{ row.state }}">{{ row.state }}</td><td>{{ row.records_in }}</td><td>{{ row.written }}</td><td>{{ row.unchanged }}</td><td>{{ row.no_data }}</td><td>{{ row.superseded }}</td><td>{{ row.dead }}</td><td>{{ row.open }}</td><td>{{ row.lag }}</td><td>{{ row.calls }}</td><td>{% if may_operate %}<form method="post" action="/orgs/{{ row.id }}/doctor"><button>examine</button></form>{% endif %}</td></tr>
 {% for note in row.notes %}<tr><td></td><td class="note" colspan="11">{{ note }}</td></tr>
 {% endfor %}{% endfor %}</tbody>
 </table>
@@ -62,6 +64,12 @@ td.note { text-align: left; white-space: normal; opacity: .85; border-bottom: 1p
 "#
 )]
 struct Page {
+    /// The token's name and role.
+    who: String,
+    /// Whether a session can be ended.
+    by_cookie: bool,
+    /// Whether the caller may give commands.
+    may_operate: bool,
     total: usize,
     hidden: usize,
     /// What is wrong with threads and the disk.
@@ -86,7 +94,7 @@ struct PageRow {
     notes: Vec<String>,
 }
 
-pub(super) async fn show(service: Data<Service>) -> HttpResponse {
+pub(super) async fn show(service: Data<Service>, caller: ReqData<Caller>, _: Query<NoQuery>) -> HttpResponse {
     let mut orgs = service.orgs().await;
     let total = orgs.len();
     // Trouble first, so that it is seen even among thousands.
@@ -97,7 +105,9 @@ pub(super) async fn show(service: Data<Service>) -> HttpResponse {
     let threads = threads.map(|thread| format!("thread {}: {}", thread.name, thread.note));
     let warnings = threads.chain(service.room().await.warning).collect();
     let left = left(&service.left().await.unwrap_or_default());
-    let page = Page { total, hidden: total - orgs.len(), warnings, left, rows };
+    let who = format!("{} ({})", caller.name, caller.role.name());
+    let (may_operate, hidden) = (caller.check(Role::Operate).is_ok(), total - orgs.len());
+    let page = Page { who, by_cookie: caller.by_cookie, may_operate, total, hidden, warnings, left, rows };
     match page.render() {
         Ok(html) => HttpResponse::Ok().content_type("text/html; charset=utf-8").body(html),
         Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
@@ -105,7 +115,7 @@ pub(super) async fn show(service: Data<Service>) -> HttpResponse {
 }
 
 /// Examines an org and shows the page again, with what was found.
-pub(super) async fn examine(service: Data<Service>, org: Path<String>) -> HttpResponse {
+pub(super) async fn examine(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
     match service.doctor(&org).await {
         Ok(_) => HttpResponse::SeeOther().insert_header(("Location", "/")).finish(),
         Err(error) => problem(&error),
@@ -272,6 +282,9 @@ mod tests {
             notes: vec!["login: <b>refused</b>".into()],
         };
         let html = Page {
+            who: "<u>jo</u>".into(),
+            by_cookie: true,
+            may_operate: true,
             total: 1,
             hidden: 0,
             warnings: vec!["<i>full</i>".into()],
@@ -280,7 +293,7 @@ mod tests {
         }
         .render()
         .expect("a page");
-        assert!(!html.contains("<script>") && !html.contains("<b>") && !html.contains("<i>"), "{html}");
+        assert!(!["<script>", "<b>", "<i>", "<u>"].iter().any(|markup| html.contains(markup)), "{html}");
         assert!(html.contains("5 / 100") && html.contains("1 org<"), "{html}");
     }
 }

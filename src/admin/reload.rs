@@ -4,7 +4,6 @@
 //! (`Service::reload`).
 
 use std::{
-    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -18,17 +17,19 @@ use orgpipe_actors::{Reloaded, Service, StartError};
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use super::guard::NoQuery;
-use crate::config::{self, Config, Environment, Problem};
+use super::{guard::NoQuery, tls::Shown};
+use crate::config::{self, AdminSettings, Config, Environment, Problem};
 
 /// The settings file of the running service.
 #[derive(Clone, Debug)]
 pub(crate) struct SettingsFile {
     file: PathBuf,
-    /// Where the admin API listens.
-    pub(super) listen: SocketAddr,
-    /// Under which names it is asked for, beside those of this machine.
-    pub(super) hosts: Vec<String>,
+    /// What the admin API runs on.
+    pub(super) admin: AdminSettings,
+    /// Its certificate, which is read again with the settings.
+    pub(super) shown: Option<Shown>,
+    /// The folder of the store; the first token is written beside it.
+    pub(super) data_dir: PathBuf,
     /// Held from reading the file to having put it to work, so that the last one read is the one in force.
     turn: Arc<Mutex<()>>,
 }
@@ -36,8 +37,10 @@ pub(crate) struct SettingsFile {
 impl SettingsFile {
     /// The file, and what it said of the admin API at the start.
     pub(crate) fn new(file: &Path, config: &Config) -> Self {
-        let Config { listen, hosts, .. } = config;
-        Self { file: file.to_owned(), listen: *listen, hosts: hosts.clone(), turn: Arc::default() }
+        let Config { admin, settings, .. } = config;
+        let (file, data_dir) = (file.to_owned(), settings.data_dir.clone());
+        let shown = admin.certificate.clone().map(Shown::new);
+        Self { file, admin: admin.clone(), shown, data_dir, turn: Arc::default() }
     }
 }
 
@@ -79,12 +82,19 @@ async fn reload(service: &Service, settings: &SettingsFile) -> Result<Reloaded, 
         tracing::warn!("{warning}. {}", warning.hint);
     }
     let mut reloaded = service.reload(config.settings).await?;
-    if config.listen != settings.listen {
-        reloaded.needs_restart.push("service.listen");
+    let AdminSettings { listen, hosts, certificate, behind_proxy } = config.admin;
+    let old = &settings.admin;
+    let has_tls = certificate.is_some();
+    if let (Some(shown), Some(certificate)) = (&settings.shown, certificate) {
+        shown.exchange(certificate);
     }
-    if config.hosts != settings.hosts {
-        reloaded.needs_restart.push("service.hosts");
-    }
+    let keys = [
+        ("service.listen", listen != old.listen),
+        ("service.hosts", hosts != old.hosts),
+        ("service.tls", has_tls != settings.shown.is_some()),
+        ("service.behind_proxy", behind_proxy != old.behind_proxy),
+    ];
+    reloaded.needs_restart.extend(keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key));
     Ok(reloaded)
 }
 

@@ -56,7 +56,7 @@ fn unasked(config: &Config) -> impl Iterator<Item = &str> {
 }
 
 fn summary(config: &Config) -> Vec<String> {
-    let Config { listen, settings, .. } = config;
+    let Config { admin, settings, .. } = config;
     let source = &settings.source;
     let mut address = source.url.clone();
     // A query may carry a secret.
@@ -64,7 +64,12 @@ fn summary(config: &Config) -> Vec<String> {
     let survives = if settings.durable_against_power_loss { "a power cut" } else { "a killed process only" };
     let mut lines = vec![
         format!("  data    {}, survives {survives}", settings.data_dir.display()),
-        format!("  admin   http://{listen}"),
+        format!(
+            "  admin   {}://{}{}",
+            if admin.certificate.is_some() { "https" } else { "http" },
+            admin.listen,
+            if admin.behind_proxy { ", behind a proxy" } else { "" }
+        ),
         format!(
             "  source  {address}, {} requests/s, {} at once, {}",
             source.requests_per_second,

@@ -38,7 +38,7 @@ fn list(
     query.extend(args.reason.iter().map(|reason| ("reason", reason.as_str())));
     query.extend(before.iter().map(|before| ("before", before.as_str())));
     let path: Vec<&str> = ["orgs", &args.target.org].into_iter().chain(path.split('/')).collect();
-    let answer = running::get(&args.target.config, &path, &query)?;
+    let answer = running::get(&args.target.service, &path, &query)?;
     let found = answer.body[key].as_array().map(Vec::as_slice).unwrap_or_default();
     for one in found {
         output::line(&line(one));
@@ -80,7 +80,7 @@ fn show(args: &DeadLettersShowArgs) -> Result<ExitCode, ExitCode> {
     let number = args.number.to_string();
     let query: &[(&str, &str)] = if args.values { &[("values", "true")] } else { &[] };
     let path = ["orgs", &args.target.org, "dead-letters", &number];
-    let found = running::get(&args.target.config, &path, query)?.body;
+    let found = running::get(&args.target.service, &path, query)?.body;
     output::line(&letter(&found));
     for subject in found["subjects"].as_array().into_iter().flatten() {
         let trail = &subject["trail"];
@@ -98,14 +98,13 @@ fn show(args: &DeadLettersShowArgs) -> Result<ExitCode, ExitCode> {
 
 fn act_on(args: &DeadLettersCommandArgs, act: &str) -> Result<ExitCode, ExitCode> {
     let post = |path: &[&str], query: &[(&str, &str)]| -> Result<Answer, ExitCode> {
-        running::post(&args.target.config, path, query)
+        running::post(&args.target.service, path, query)
     };
-    let by = ("by", args.by.as_str());
     let mut all_done = true;
     if args.numbers.is_empty() {
         let before = args.before.map(|before| before.to_string());
-        let mut query = vec![by];
-        query.extend(args.reason.iter().map(|reason| ("reason", reason.as_str())));
+        let mut query: Vec<(&str, &str)> =
+            args.reason.iter().map(|reason| ("reason", reason.as_str())).collect();
         query.extend(args.all.then_some(("all", "true")));
         query.extend(before.iter().map(|before| ("before", before.as_str())));
         let answer = post(&["orgs", &args.target.org, "dead-letters", act], &query)?.body;
@@ -122,7 +121,7 @@ fn act_on(args: &DeadLettersCommandArgs, act: &str) -> Result<ExitCode, ExitCode
     }
     for number in &args.numbers {
         let number = number.to_string();
-        match post(&["orgs", &args.target.org, "dead-letters", &number, act], &[by]) {
+        match post(&["orgs", &args.target.org, "dead-letters", &number, act], &[]) {
             Ok(_) => output::line(&format!("{number}: {act} ordered")),
             // Why was printed.
             Err(_) => all_done = false,

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{
     rehearsal,
-    run::{drain, start, stop_asked},
+    run::{drain, start, stop_asked, tell},
 };
 use crate::{
     admin::{Admin, SettingsFile},
@@ -63,9 +63,10 @@ async fn demo(args: &DemoArgs) -> ExitCode {
         Err(exit) => return exit,
     };
     output::line(&format!(
-        "{} simulated orgs, {} changes a second; status on http://{}; Ctrl-C ends it",
-        args.orgs, args.events_per_second, admin.address
+        "{} simulated orgs, {} changes a second; status on {}; Ctrl-C ends it",
+        args.orgs, args.events_per_second, admin.url
     ));
+    tell(&admin);
     let made = Cell::new(0);
     let changes = change(&simulator, &accounts, args.events_per_second, &made);
     let clock = Clock::start();

@@ -14,7 +14,7 @@ pub(crate) fn run(args: &ExplainArgs) -> ExitCode {
     let path = ["orgs", &args.target.org, "records", &args.record];
     let limit = args.limit.to_string();
     let told =
-        running::with(&args.target.config, async |running| running.get(&path, &[("limit", &limit)]).await);
+        running::with(&args.target.service, async |running| running.get(&path, &[("limit", &limit)]).await);
     match told {
         Ok(story) => {
             for line in lines(&story) {

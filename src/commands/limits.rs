@@ -11,7 +11,7 @@ use crate::{cli::OrgTarget, output};
 
 /// Asks the running service and prints what it says.
 pub(crate) fn run(target: &OrgTarget) -> ExitCode {
-    match running::post(&target.config, &["orgs", &target.org, "limits"], &[]) {
+    match running::post(&target.service, &["orgs", &target.org, "limits"], &[]) {
         Ok(answer) => {
             for line in lines(&target.org, &answer.body) {
                 output::line(&line);

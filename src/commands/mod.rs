@@ -16,6 +16,7 @@ mod run;
 mod running;
 mod simulate;
 mod store;
+mod tokens;
 mod tree;
 
 use std::process::ExitCode;
@@ -35,6 +36,7 @@ pub(crate) fn dispatch(command: Command) -> ExitCode {
         Command::Reload(args) => reload::run(&args),
         Command::DeadLetters(args) => dead_letters::run(&args),
         Command::Tree(args) => tree::run(&args),
+        Command::Tokens(args) => tokens::run(&args),
         Command::Store(args) => store::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Simulate(args) => simulate::run(&args),

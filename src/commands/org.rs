@@ -30,12 +30,9 @@ pub(crate) fn run(args: &OrgArgs) -> ExitCode {
             ("replay", &replay.target, query)
         }
     };
-    match running::post(&target.config, &["orgs", &target.org, action], &query) {
+    match running::post(&target.service, &["orgs", &target.org, action], &query) {
         Ok(answer) => {
-            output::line(&format!(
-                "org {}: {action} ordered; status on http://{}",
-                target.org, answer.listen
-            ));
+            output::line(&format!("org {}: {action} ordered; status on {}", target.org, answer.url));
             let consequence = answer.text("consequence");
             if !consequence.is_empty() {
                 output::line(consequence);

@@ -15,7 +15,7 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// Asks for a refresh, with `--wait` stays until it is through, and prints what was done.
 pub(crate) fn run(args: &RefreshArgs) -> ExitCode {
-    match running::with(&args.config, async |running| refresh(&running, args).await) {
+    match running::with(&args.service, async |running| refresh(&running, args).await) {
         Ok(said) => {
             output::line(&said);
             ExitCode::SUCCESS
@@ -34,7 +34,7 @@ async fn refresh(running: &Running, args: &RefreshArgs) -> Result<String, Comman
     let names = answer["syncs"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let syncs = names.collect::<Vec<_>>().join(", ");
     if !args.wait {
-        return Ok(format!("org {org}: refresh of {syncs} begun; status on http://{}", running.listen));
+        return Ok(format!("org {org}: refresh of {syncs} begun; status on {}", running.url()));
     }
     let records = wait(running, org).await?;
     let number = |records: &Value, key: &str| records[key].as_u64().unwrap_or_default();

@@ -11,7 +11,7 @@ use crate::{cli::ReloadArgs, output};
 
 /// Asks the service to read them.
 pub(crate) fn run(args: &ReloadArgs) -> ExitCode {
-    match running::post(&args.config, &["reload"], &[]) {
+    match running::post(&args.service, &["reload"], &[]) {
         Ok(answer) => {
             for line in lines(&answer.body) {
                 output::line(&line);

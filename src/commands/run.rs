@@ -7,9 +7,10 @@ use std::{io, process::ExitCode, time::Duration};
 
 use orgpipe_actors::{Drained, Service};
 use orgpipe_store::StoreError;
+use secrecy::ExposeSecret as _;
 
 use crate::{
-    admin::{self, Admin, ListenError, SettingsFile},
+    admin::{self, Admin, FirstToken, SettingsFile},
     cli::RunArgs,
     config::{self, Config, Environment},
     output,
@@ -48,7 +49,8 @@ pub(crate) fn run(args: &RunArgs) -> ExitCode {
             Ok(running) => running,
             Err(exit) => return exit,
         };
-        output::line(&format!("orgpipe is running; status on http://{}", admin.address));
+        output::line(&format!("orgpipe is running; status on {}", admin.url));
+        tell(&admin);
         let asked = tokio::select! {
             asked = stop_asked() => asked,
             failed = reload_when_asked(&service, &settings) => failed,
@@ -75,10 +77,10 @@ pub(super) async fn start(config: Config, settings: SettingsFile) -> Result<(Ser
         let hint = error.hint();
         output::failure(&error, hint.as_deref())
     })?;
-    match admin::start(settings, service.clone()) {
+    match admin::start(settings, service.clone()).await {
         Ok(admin) => Ok((service, admin)),
         Err(error) => {
-            let exit = output::failure(&error, Some(ListenError::HINT));
+            let exit = output::failure(&error, error.hint().as_deref());
             // Actors and the store's thread end before the runtime does: none of them may ask it for a timer then.
             if let Err(error) = service.drain(DRAIN).await {
                 tracing::debug!("the store was not closed: {error}");
@@ -86,6 +88,21 @@ pub(super) async fn start(config: Config, settings: SettingsFile) -> Result<(Ser
             Err(exit)
         }
     }
+}
+
+/// Tells the first token, if it was made at this start: nobody can ask for it later.
+pub(super) fn tell(admin: &Admin) {
+    let Some(FirstToken { secret, file, unwritten }) = &admin.first else { return };
+    output::line(&format!("open {}/login?token={}", admin.url, secret.expose_secret()));
+    let file = file.display();
+    output::line(&match unwritten {
+        None => format!("This token is told once. It is also in {file}, where the command line finds it."),
+        Some(cause) => {
+            format!(
+                "This token is told once: keep it, as it could not be written to {file}, because {cause}."
+            )
+        }
+    });
 }
 
 /// Stops in order. A second signal ends the process at once; nothing is lost by it, as nothing is by a crash.

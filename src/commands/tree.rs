@@ -11,7 +11,7 @@ use crate::{cli::TreeArgs, output};
 
 /// Asks the running service and prints what it says.
 pub(crate) fn run(args: &TreeArgs) -> ExitCode {
-    match running::with(&args.config, async |running| running.get(&["tree"], &[]).await) {
+    match running::with(&args.service, async |running| running.get(&["tree"], &[]).await) {
         Ok(tree) => {
             for line in lines(&tree) {
                 output::line(&line);

@@ -8,15 +8,13 @@ use orgpipe_actors::settings::Settings;
 use secrecy::SecretString;
 use url::Url;
 
-use super::report::Problem;
+use super::{certificate::Certificate, report::Problem};
 
 /// Everything a settings file says.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
-    /// Where the admin API and the dashboard listen.
-    pub(crate) listen: SocketAddr,
-    /// Under which names they may be asked for, beside those of this machine.
-    pub(crate) hosts: Vec<String>,
+    /// What the admin API and the dashboard run on.
+    pub(crate) admin: AdminSettings,
     /// How customers connect their orgs themselves, if they can.
     pub(crate) connect: Option<ConnectSettings>,
     /// Orgs of the store that cannot be worked for, and why.
@@ -47,4 +45,17 @@ pub(crate) struct ConnectApp {
     pub(crate) client_id: String,
     /// Its consumer secret; none if it is a public client.
     pub(crate) client_secret: Option<SecretString>,
+}
+
+/// Where and how the admin API and the dashboard are served.
+#[derive(Clone, Debug)]
+pub(crate) struct AdminSettings {
+    /// Where they listen.
+    pub(crate) listen: SocketAddr,
+    /// Under which names they may be asked for, beside those of this machine.
+    pub(crate) hosts: Vec<String>,
+    /// What they show to whoever speaks TLS with them; without it they speak no TLS themselves.
+    pub(crate) certificate: Option<Certificate>,
+    /// Whether a proxy in front of them speaks TLS.
+    pub(crate) behind_proxy: bool,
 }

@@ -1,11 +1,12 @@
 //! The settings: from a TOML file to [`Config`], or to a list of everything that is wrong with it.
 //!
 //! In reading order: `tables` (what an operator may write), `resolve` (what it means), `secrets` (the environment and
-//! key files), `contents` (what comes of it), `report` and `reader` (problems with their lines). Not here: what the
+//! key files), `certificate` (that of the admin API), `contents` (what comes of it), `report` and `reader` (problems with their lines). Not here: what the
 //! settings do.
 //!
 //! Invariant: no problem and no `Debug` ever shows the value of a secret.
 
+mod certificate;
 mod contents;
 mod reader;
 mod report;
@@ -20,7 +21,12 @@ use std::{
 
 use toml::{Spanned, de::DeTable};
 
-pub(crate) use self::{contents::Config, report::Problem, secrets::Environment};
+pub(crate) use self::{
+    certificate::Certificate,
+    contents::{AdminSettings, Config, ConnectApp, ConnectSettings},
+    report::Problem,
+    secrets::Environment,
+};
 use self::{report::Report, resolve::OrgFile, tables::Tables};
 
 /// Bytes of a settings file that are read at all: some tens of thousands of orgs.

@@ -1,6 +1,6 @@
 //! From tables to typed settings: what each value means, and whether it makes sense.
 //!
-//! Here: service, source, orgs, defaults. `sync` and `login` have files of their own, `value` has the single values.
+//! Here: service, source, orgs, defaults. `listen`, `sync` and `login` have files of their own, `value` has the single values.
 //! Not here: keys and ranges (`tables`), reading the environment (`secrets`).
 //!
 //! Invariant: a check that fails is in the report; `None` alone never explains anything.
@@ -8,6 +8,7 @@
 mod channel;
 mod connect;
 mod credential;
+mod listen;
 mod login;
 mod orgs;
 mod package;
@@ -15,7 +16,7 @@ mod sync;
 mod value;
 mod vault;
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use orgpipe_actors::{
     Failpoints,
@@ -25,7 +26,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use self::{
     orgs::{Defaults, Orgs},
-    value::{hosts, listen, url},
+    value::url,
 };
 use super::{
     contents::Config,
@@ -64,6 +65,7 @@ pub(super) fn config(
     files: &mut [OrgFile<'_>],
     report: &mut Report<'_>,
 ) -> Option<Config> {
+    let admin = listen::resolve(tables.service.as_ref(), folder, environment, report);
     let service = service(tables.service.as_ref(), folder, environment, report);
     let source = source(tables.source.as_ref(), environment, report);
     let webhook = match &tables.webhook {
@@ -102,10 +104,9 @@ pub(super) fn config(
                 .extend(orgs.resolve(table, &mut file.report).filter(|_| file.report.is_empty()).map(Some));
         }
     }
-    let (service, source, webhook, connect) = (service?, source?, webhook?, connect?);
+    let (admin, service, source, webhook, connect) = (admin?, service?, source?, webhook?, connect?);
     Some(Config {
-        listen: service.listen,
-        hosts: service.hosts,
+        admin,
         connect,
         orgs_left_out: BTreeMap::new(),
         warnings: Vec::new(),
@@ -139,8 +140,6 @@ fn namespaces<'a>(
 struct Service {
     data_dir: std::path::PathBuf,
     vault_key: VaultKey,
-    listen: SocketAddr,
-    hosts: Vec<String>,
     durable_against_power_loss: bool,
     cache_bytes: u64,
     ledger_days: u32,
@@ -186,8 +185,6 @@ fn service(
     Some(Service {
         data_dir,
         vault_key: vault_key?,
-        listen: listen(table, report)?,
-        hosts: hosts(table, report)?,
         durable_against_power_loss: durable?,
         cache_bytes: u64::from(number(table.map(|table| &table.cache_mb), CACHE_MB)) * BYTES_PER_MB,
         ledger_days: number(table.map(|table| &table.ledger_days), LEDGER_DAYS),

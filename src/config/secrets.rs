@@ -13,6 +13,8 @@ use std::{
 use orgpipe_actors::{Failpoints, NoFailpoint};
 use secrecy::{ExposeSecret, SecretString};
 
+/// Bytes of a file with certificates that are read at all.
+const CERTIFICATES_BYTES_MAX: u64 = 1024 * 1024;
 /// Bytes of a file with a secret that are read at all.
 const SECRET_BYTES_MAX: u64 = 64 * 1024;
 /// What a file's mode gives to anybody but its owner.
@@ -22,6 +24,10 @@ const SECRET_CHARS: usize = 24;
 
 /// Where tests let the program fail. Not a setting: an operator has no use for it.
 const FAILPOINTS: &str = "ORGPIPE_TEST_FAILPOINTS";
+/// Holds a token for the running service.
+const SERVICE_TOKEN: &str = "ORGPIPE_TOKEN";
+/// Bytes of a file with such a token that are read at all.
+const TOKEN_BYTES_MAX: u64 = 4 * 1024;
 
 /// Why a secret is not at hand.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -166,6 +172,27 @@ impl Environment {
         (self.variable)(FAILPOINTS).unwrap_or_default().parse()
     }
 
+    /// A token for the running service, and where it comes from: of its variable, else of this file. Or why there is none.
+    pub(crate) fn service_token(&self, file: &Path) -> Result<(SecretString, String), String> {
+        if let Ok(token) = self.variable(SERVICE_TOKEN) {
+            return Ok((token, format!("the variable `{SERVICE_TOKEN}`")));
+        }
+        let why = match self.read(file, TOKEN_BYTES_MAX) {
+            Ok(text) if !text.trim().is_empty() => {
+                let token = SecretString::from(text.trim());
+                return Ok((token, format!("the file `{}`", file.display())));
+            }
+            Ok(_) => "is empty".to_owned(),
+            Err(cause) => format!("cannot be read: {cause}"),
+        };
+        Err(format!("the variable `{SERVICE_TOKEN}` is not set, and the file `{}` {why}", file.display()))
+    }
+
+    /// The text of a file with certificates.
+    pub(crate) fn certificates(&self, path: &Path) -> Result<String, String> {
+        self.read(path, CERTIFICATES_BYTES_MAX)
+    }
+
     /// The text of a file that holds a secret and nothing else; surrounding blanks and line ends are not part of it. `written`
     /// starts from `folder`.
     pub(super) fn secret_file(&self, folder: &Path, written: &str) -> Result<SecretString, SecretProblem> {
@@ -256,6 +283,22 @@ mod tests {
             let expected = SecretProblem::NotSet { name: name.to_owned() };
             assert_eq!(environment.variable(name).unwrap_err(), expected);
         }
+    }
+
+    #[test]
+    fn a_token_of_the_variable_goes_before_that_of_the_file() {
+        let found = |variable: Option<&'static str>, file: Result<&'static str, &'static str>| {
+            let variable = move |_: &str| variable.map(str::to_owned);
+            let file = move |_: &Path, _| file.map(str::to_owned).map_err(str::to_owned);
+            let found = Environment::from_functions(variable, file).service_token(Path::new("x/data.token"));
+            found.map(|(token, from)| (token.expose_secret().to_owned(), from))
+        };
+        let of = |token: &str, from: &str| Ok((token.to_owned(), from.to_owned()));
+        assert_eq!(found(Some("op_1"), Ok("op_2\n")), of("op_1", "the variable `ORGPIPE_TOKEN`"));
+        assert_eq!(found(Some(" "), Ok("op_2\n")), of("op_2", "the file `x/data.token`"));
+        let unset = "the variable `ORGPIPE_TOKEN` is not set, and the file `x/data.token`";
+        assert_eq!(found(None, Ok("\n")), Err(format!("{unset} is empty")));
+        assert_eq!(found(None, Err("no such file")), Err(format!("{unset} cannot be read: no such file")));
     }
 
     #[test]

@@ -54,7 +54,8 @@ const SERVICE: Keys = (
         "vault_key_file",
         "orgs_dir",
         "listen",
-        "listen_beyond_loopback",
+        "tls",
+        "behind_proxy",
         "hosts",
         "durability",
         "cache_mb",
@@ -64,6 +65,7 @@ const SERVICE: Keys = (
         "refreshes_max",
     ],
 );
+const TLS: Keys = ("service.tls", &["cert_file", "key_file"]);
 const SOURCE: Keys =
     ("source", &["url", "token_env", "requests_per_second", "concurrent_max", "timeout_secs"]);
 const WEBHOOK: Keys = ("webhook", &["url", "token_env"]);
@@ -140,6 +142,7 @@ const AUTH: Keys = (
 pub(super) const ALL: &[Keys] = &[
     TOP,
     SERVICE,
+    TLS,
     SOURCE,
     WEBHOOK,
     CONNECT,
@@ -174,7 +177,8 @@ pub(super) struct ServiceTable<'t> {
     pub(super) vault_key_file: Option<Written<String>>,
     pub(super) orgs_dir: Option<Written<String>>,
     pub(super) listen: Option<Written<String>>,
-    pub(super) listen_beyond_loopback: Option<Written<bool>>,
+    pub(super) tls: Option<TlsTable<'t>>,
+    pub(super) behind_proxy: Option<Written<bool>>,
     pub(super) hosts: Option<Vec<Written<String>>>,
     pub(super) durability: Option<Written<String>>,
     pub(super) cache_mb: Option<Written<u32>>,
@@ -182,6 +186,14 @@ pub(super) struct ServiceTable<'t> {
     pub(super) free_min_mb: Option<Written<u32>>,
     pub(super) queue_max: Option<Written<u32>>,
     pub(super) refreshes_max: Option<Written<u32>>,
+}
+
+/// `tls` of the service.
+#[derive(Debug)]
+pub(super) struct TlsTable<'t> {
+    pub(super) section: Section<'t>,
+    pub(super) cert_file: Option<Written<String>>,
+    pub(super) key_file: Option<Written<String>>,
 }
 
 /// `[source]`.
@@ -354,14 +366,22 @@ impl<'t> Tables<'t> {
 }
 
 fn service<'t>(section: Section<'t>, report: &mut Report<'_>) -> ServiceTable<'t> {
-    section.allow(SERVICE.1, nothing, report);
+    section.allow(SERVICE.1, gone, report);
     ServiceTable {
         data_dir: section.text(report, "data_dir"),
         vault_key_env: section.text(report, "vault_key_env"),
         vault_key_file: section.text(report, "vault_key_file"),
         orgs_dir: section.text(report, "orgs_dir"),
         listen: section.text(report, "listen"),
-        listen_beyond_loopback: section.flag(report, "listen_beyond_loopback"),
+        tls: section.section(report, "tls").map(|section| {
+            section.allow(TLS.1, secret, report);
+            TlsTable {
+                cert_file: section.text(report, "cert_file"),
+                key_file: section.text(report, "key_file"),
+                section,
+            }
+        }),
+        behind_proxy: section.flag(report, "behind_proxy"),
         hosts: section.texts(report, "hosts"),
         durability: section.text(report, "durability"),
         cache_mb: section.whole(report, "cache_mb", CACHE_MB),
@@ -538,6 +558,13 @@ fn auth<'t>(section: Section<'t>, report: &mut Report<'_>) -> AuthTable<'t> {
 
 fn nothing(_: &str) -> Option<String> {
     None
+}
+
+/// A hint for a key that an earlier version knew.
+fn gone(key: &str) -> Option<String> {
+    let instead = "The admin API asks for a token by now. Write `behind_proxy = true` where a proxy in front of it speaks TLS, \
+                   or `tls = { cert_file = \"…\", key_file = \"…\" }`; with one of them `listen` may be any address.";
+    (key == "listen_beyond_loopback").then(|| instead.to_owned())
 }
 
 /// A hint for a secret written into the file.

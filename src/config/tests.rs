@@ -1,13 +1,13 @@
 //! The example settings, read as an operator would; the binary's own words are tested in tests/config.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, sync::LazyLock};
 
 use orgpipe_actors::settings::{DayWindow, EventShape};
 use orgpipe_salesforce::oauth::Flow;
 use secrecy::{ExposeSecret as _, SecretString};
 use toml::{Table, Value};
 
-use super::{Config, Environment, OrgText, Problem, parse, tables};
+use super::{AdminSettings, Config, Environment, OrgText, Problem, parse, tables};
 
 const EXAMPLE: &str = include_str!("../../config/example.toml");
 const ONE_ORG: &str = include_str!("../../config/one-org.toml");
@@ -23,6 +23,12 @@ const SECRETS: [(&str, &str); 8] = [
     ("HOOLI_REFRESH_TOKEN", "hidden-refresh-token"),
 ];
 
+/// A certificate and its key, as PEM.
+static CERTIFICATE: LazyLock<(String, String)> = LazyLock::new(|| {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
+});
+
 fn environment() -> Environment {
     let variable =
         |name: &str| SECRETS.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
@@ -30,6 +36,8 @@ fn environment() -> Environment {
         Some("config/secrets/jwt.key") => Ok(KEY.to_owned()),
         Some("config/secrets/client-secret") => Ok("hidden-client-secret\n".to_owned()),
         Some("config/secrets/umbrella.token") => Ok("hidden-umbrella-token\n".to_owned()),
+        Some("config/secrets/orgpipe.pem") => Ok(CERTIFICATE.0.clone()),
+        Some("config/secrets/orgpipe.tls.key") => Ok(CERTIFICATE.1.clone()),
         _ => Err("no such file".to_owned()),
     })
 }
@@ -63,8 +71,10 @@ fn live_changes_linger_by_strategy_unless_the_file_says_otherwise() {
 
 #[test]
 fn the_example_means_what_it_says() {
-    let Config { listen, hosts, connect, orgs_left_out, warnings, settings } = read(EXAMPLE).unwrap();
-    assert!(hosts.is_empty() && warnings.is_empty() && orgs_left_out.is_empty());
+    let Config { admin, connect, orgs_left_out, warnings, settings } = read(EXAMPLE).unwrap();
+    let AdminSettings { listen, hosts, certificate, behind_proxy } = admin;
+    assert!(hosts.is_empty() && certificate.is_some() && !behind_proxy);
+    assert!(warnings.is_empty() && orgs_left_out.is_empty());
     let connect = connect.unwrap();
     assert_eq!(connect.base_url.as_str(), "https://connect.example.com/");
     assert_eq!((connect.vendor.as_str(), connect.link_life.as_secs()), ("Example Inc.", 7 * 86_400));
@@ -169,8 +179,9 @@ fn the_shortest_settings_are_enough() {
 fn no_secret_can_be_printed() {
     let shown = format!("{:?}", read(EXAMPLE).unwrap());
     let key_line = KEY.lines().nth(2).unwrap();
-    for secret in ["hidden-token", "hidden-secret", "hidden-client-secret", "hidden-umbrella-token", key_line]
-    {
+    let tls_line = CERTIFICATE.1.lines().nth(1).unwrap();
+    let hidden = ["hidden-token", "hidden-secret", "hidden-client-secret", "hidden-umbrella-token"];
+    for secret in hidden.into_iter().chain([key_line, tls_line]) {
         assert!(!shown.contains(secret), "{secret}");
     }
 }

@@ -23,7 +23,7 @@ fn publish(rig: &Rig, list: &str) {
 /// Reason and hint of each dead letter, oldest first.
 async fn letters(rig: &Rig) -> Vec<(String, String)> {
     let url = format!("{}/api/v1/orgs/acme/dead-letters?limit=1000", rig.admin);
-    let listed: Value = reqwest::get(url).await.expect("an answer").json().await.expect("JSON");
+    let listed: Value = rig.http.get(url).send().await.expect("an answer").json().await.expect("JSON");
     let text = |letter: &Value, key: &str| letter[key].as_str().unwrap_or_default().to_owned();
     let letters = listed["dead_letters"].as_array().expect("a list").iter().rev();
     letters.map(|letter| (text(letter, "reason"), text(letter, "hint"))).collect()

@@ -33,7 +33,7 @@ async fn events_whose_times_jump_back_are_a_gap_with_a_receipt() {
         eventually("the missed record", async || rig.enrichment("acme", "K2")).await;
         let receipt = eventually("a receipt", async || {
             let url = format!("{}/api/v1/orgs/acme/receipts", rig.admin);
-            let receipts: Value = reqwest::get(url).await.ok()?.json().await.ok()?;
+            let receipts: Value = rig.http.get(url).send().await.ok()?.json().await.ok()?;
             receipts["receipts"].as_array()?.first().cloned()
         })
         .await;
@@ -45,7 +45,7 @@ async fn events_whose_times_jump_back_are_a_gap_with_a_receipt() {
 async fn receipt(rig: &Rig) -> Value {
     eventually("a receipt", async || {
         let url = format!("{}/api/v1/orgs/acme/receipts", rig.admin);
-        let receipts: Value = reqwest::get(url).await.ok()?.json().await.ok()?;
+        let receipts: Value = rig.http.get(url).send().await.ok()?.json().await.ok()?;
         receipts["receipts"].as_array()?.first().cloned()
     })
     .await
@@ -105,7 +105,7 @@ async fn replay_ids_that_go_on_are_no_gap_and_no_event_counts_twice() {
     }
     rig.ledger("acme", json!({ "records_in": records_in, "written": records_in, "open": 0 })).await;
     let url = format!("{}/api/v1/orgs/acme/receipts", rig.admin);
-    let receipts: Value = reqwest::get(url).await.expect("an answer").json().await.expect("JSON");
+    let receipts: Value = rig.http.get(url).send().await.expect("an answer").json().await.expect("JSON");
     assert_eq!(receipts["receipts"], json!([]));
 }
 
@@ -183,7 +183,7 @@ async fn what_has_changed_is_found_by_the_orgs_clock_however_far_ours_is_off() {
         holds(&rig, 15, 2).await;
         let receipts = async || -> Option<Value> {
             let url = format!("{}/api/v1/orgs/acme/receipts", rig.admin);
-            let all: Value = reqwest::get(url).await.ok()?.json().await.ok()?;
+            let all: Value = rig.http.get(url).send().await.ok()?.json().await.ok()?;
             all["receipts"].as_array()?.first().cloned()
         };
         let receipt = eventually("a receipt", receipts).await;
@@ -203,7 +203,7 @@ async fn what_has_changed_is_found_by_the_orgs_clock_however_far_ours_is_off() {
 /// The story of a record, as one text.
 async fn story(rig: &Rig, record: &str) -> String {
     let url = format!("{}/api/v1/orgs/acme/records/{record}", rig.admin);
-    reqwest::get(url).await.expect("an answer").text().await.expect("text")
+    rig.http.get(url).send().await.expect("an answer").text().await.expect("text")
 }
 
 /// Three accounts are answered with two keys: the record of the target stays with the account that it hangs on, whatever

@@ -62,14 +62,14 @@ fn accounts(rig: &Rig, answers: &[Value]) -> Vec<String> {
 
 async fn letters(rig: &Rig) -> Vec<Value> {
     let url = format!("{}/api/v1/orgs/acme/dead-letters?limit=1000", rig.admin);
-    let listed: Value = reqwest::get(url).await.expect("an answer").json().await.expect("JSON");
+    let listed: Value = rig.http.get(url).send().await.expect("an answer").json().await.expect("JSON");
     listed["dead_letters"].as_array().expect("a list").clone()
 }
 
 /// All sentences that are told of a record.
 async fn story(rig: &Rig, id: &str) -> String {
     let url = format!("{}/api/v1/orgs/acme/records/{id}", rig.admin);
-    let story: Value = reqwest::get(url).await.expect("an answer").json().await.expect("JSON");
+    let story: Value = rig.http.get(url).send().await.expect("an answer").json().await.expect("JSON");
     story.to_string()
 }
 

@@ -159,7 +159,7 @@ async fn run(count: usize, odd: &BTreeMap<usize, Oddity>) -> (Rig, Run) {
 /// By the record's number, the reason and the hint of its letter.
 async fn letters(rig: &Rig) -> BTreeMap<usize, (String, String)> {
     let url = format!("{}/api/v1/orgs/acme/dead-letters?limit=1000", rig.admin);
-    let listed: Value = reqwest::get(url).await.expect("an answer").json().await.expect("JSON");
+    let listed: Value = rig.http.get(url).send().await.expect("an answer").json().await.expect("JSON");
     let accounts = rig.org("acme").rows("Account");
     let number = |id: &Value| {
         let row = accounts.iter().find(|row| row["Id"] == *id)?;

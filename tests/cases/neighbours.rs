@@ -176,7 +176,8 @@ async fn an_event_that_is_too_large_to_be_kept_is_a_letter_and_its_channel_goes_
     publish(&rig, "acme", 1);
     rig.ledger("acme", json!({ "written": 1, "dead_letters": 3, "open": 0 })).await;
     let url = format!("{}/api/v1/orgs/acme/dead-letters?limit=10", rig.admin);
-    let letters: serde_json::Value = reqwest::get(url).await.expect("an answer").json().await.expect("JSON");
+    let letters: serde_json::Value =
+        rig.http.get(url).send().await.expect("an answer").json().await.expect("JSON");
     for letter in letters["dead_letters"].as_array().expect("a list") {
         assert!(letter["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{letter}");
     }

@@ -50,7 +50,7 @@ fn refuse(org: &OrgHandle, key: &str, code: &str, message: &str, fields: &[&str]
 
 async fn get(rig: &Rig, path: &str) -> Value {
     let url = format!("{}/api/v1/{path}", rig.admin);
-    reqwest::get(url).await.expect("an answer").json().await.expect("JSON")
+    rig.http.get(url).send().await.expect("an answer").json().await.expect("JSON")
 }
 
 /// What is told about the last time that a record was asked for.

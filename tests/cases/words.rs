@@ -30,7 +30,7 @@ fn publish(rig: &Rig, n: usize) -> String {
 
 async fn view(rig: &Rig, path: &str) -> Value {
     let url = format!("{}/api/v1/{path}", rig.admin);
-    reqwest::get(url).await.expect("an answer").json().await.expect("JSON")
+    rig.http.get(url).send().await.expect("an answer").json().await.expect("JSON")
 }
 
 #[expect(clippy::disallowed_methods, reason = "a stop is measured in real time")]
@@ -140,7 +140,7 @@ async fn of_an_org_without_records_that_is_removed_one_thing_is_said() {
     let at = all.find("[[org]]\nid = \"initech\"").expect("its table");
     rig.write("orgpipe.toml", &all[..at]);
     let url = format!("{}/api/v1/reload", rig.admin);
-    let reply = reqwest::Client::new().request(Method::POST, url).send().await.expect("an answer");
+    let reply = rig.http.request(Method::POST, url).send().await.expect("an answer");
     let reloaded: Value = reply.json().await.expect("JSON");
     assert_eq!(reloaded["removed"], json!(["initech"]), "{reloaded}");
     let left = eventually("what is left", async || {

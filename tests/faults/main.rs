@@ -168,7 +168,7 @@ impl Scene {
     /// An operator's order, which ends any wait.
     async fn restart(&self, at: usize) {
         let url = format!("{}/api/v1/orgs/{}/restart", self.rig.admin, self.orgs[at]);
-        let reply = reqwest::Client::new().post(url).send().await.expect("an answer");
+        let reply = self.rig.http.post(url).send().await.expect("an answer");
         assert!(reply.status().is_success(), "{}", reply.status());
     }
 

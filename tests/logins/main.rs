@@ -147,7 +147,7 @@ async fn a_token_that_somebody_else_has_used_again_is_told_and_not_tried_in_a_lo
     // Another token in the settings is what helps.
     let token = acme.grant_refresh_token(acme.username()).expect("a grant");
     rig.write_secret("acme.token", &token);
-    let reload = reqwest::Client::new().post(format!("{}/api/v1/reload", rig.admin)).send().await;
+    let reload = rig.http.post(format!("{}/api/v1/reload", rig.admin)).send().await;
     assert!(reload.expect("an answer").status().is_success());
     works(&rig, "acme", 1).await;
 }

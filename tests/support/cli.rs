@@ -4,6 +4,7 @@
 use std::net::TcpListener;
 
 use orgpipe_simulator::OrgOptions;
+use tokio::process::Command;
 
 use super::{PATIENCE, Rig};
 
@@ -14,9 +15,19 @@ pub(crate) async fn reachable(edit: impl FnOnce(String) -> String) -> Rig {
     Rig::with(vec![org], |text| edit(text.replace("127.0.0.1:0", &free.to_string()))).await
 }
 
+/// The same as somebody else: with the token in the environment.
+pub(crate) async fn order_as(rig: &Rig, token: &str, arguments: &[&str]) -> (bool, String) {
+    let mut command = rig.command(arguments);
+    output(arguments, command.env("ORGPIPE_TOKEN", token)).await
+}
+
 /// Gives an order by the command line: whether it was done, and what it printed, in one text.
 pub(crate) async fn order(rig: &Rig, arguments: &[&str]) -> (bool, String) {
-    let output = tokio::time::timeout(PATIENCE, rig.command(arguments).output()).await;
+    output(arguments, &mut rig.command(arguments)).await
+}
+
+async fn output(arguments: &[&str], command: &mut Command) -> (bool, String) {
+    let output = tokio::time::timeout(PATIENCE, command.output()).await;
     let output = output.unwrap_or_else(|_| panic!("{arguments:?} does not end")).expect("the command runs");
     let text = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8(text).expect("UTF-8"))

@@ -6,11 +6,16 @@ pub(crate) mod load;
 
 use std::{
     os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
     process::{ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
 use orgpipe_simulator::{Options, OrgHandle, OrgOptions, Row, Simulator};
+use reqwest::{
+    Client,
+    header::{AUTHORIZATION, HeaderMap, HeaderValue},
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
@@ -29,6 +34,8 @@ pub(crate) struct Rig {
     pub(crate) folder: TempDir,
     /// Of the admin API, while the service runs.
     pub(crate) admin: String,
+    /// Asks the admin API with the first token, once the service has been started.
+    pub(crate) http: Client,
     child: Option<Child>,
 }
 
@@ -60,7 +67,7 @@ impl Rig {
         let options = Options { orgs, ..options };
         let simulator = Simulator::start(options).await.expect("a simulator");
         let folder = tempfile::tempdir().expect("a folder");
-        let rig = Self { simulator, folder, admin: String::new(), child: None };
+        let rig = Self { simulator, folder, admin: String::new(), http: Client::new(), child: None };
         rig.write_secret("jwt.key", rig.simulator.orgs()[0].private_key_pem());
         rig.write("orgpipe.toml", &edit(rig.settings()));
         rig
@@ -140,12 +147,46 @@ auth = {{ flow = "jwt", client_id = "{}", username = "{}", key_file = "jwt.key" 
         text
     }
 
-    /// A command of the real binary with the settings of this rig.
+    /// A command of the real binary: with the settings of this rig, or to its service with the first token.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_orgpipe"));
-        command.args(arguments).arg("--config").arg(self.folder.path().join("orgpipe.toml"));
-        command.kill_on_drop(true);
+        command.args(arguments).kill_on_drop(true);
+        if matches!(arguments.first(), Some(&("run" | "check" | "store"))) {
+            command.arg("--config").arg(self.folder.path().join("orgpipe.toml"));
+            return command;
+        }
+        command.env("ORGPIPE_TOKEN_FILE", self.token_file());
+        if !self.admin.is_empty() {
+            command.env("ORGPIPE_URL", &self.admin);
+        }
         command
+    }
+
+    /// Where the service writes its first token.
+    pub(crate) fn token_file(&self) -> PathBuf {
+        self.folder.path().join("data.token")
+    }
+
+    /// The first token.
+    pub(crate) fn first_token(&self) -> String {
+        std::fs::read_to_string(self.token_file()).expect("a token").trim().to_owned()
+    }
+
+    /// Makes a token of that name and role.
+    pub(crate) async fn token(&self, name: &str, role: &str) -> String {
+        let body = json!({ "name": name, "role": role });
+        let reply = self.http.post(format!("{}/api/v1/tokens", self.admin)).json(&body).send().await;
+        let reply = reply.expect("an answer");
+        assert_eq!(reply.status(), 201, "{name}");
+        let made: Value = reply.json().await.expect("JSON");
+        made["token"].as_str().expect("a token").to_owned()
+    }
+
+    /// Takes the line by which the service says that it is running.
+    fn is_running(&mut self, line: &str) {
+        let (_, address) = line.rsplit_once("status on ").expect("an address");
+        self.admin = address.to_owned();
+        self.http = client(&self.first_token());
     }
 
     /// Starts the service and waits until it says where its admin API is.
@@ -159,8 +200,7 @@ auth = {{ flow = "jwt", client_id = "{}", username = "{}", key_file = "jwt.key" 
         let stdout = self.child.as_mut().and_then(|child| child.stdout.take()).expect("piped");
         let mut lines = BufReader::new(stdout).lines();
         let line = lines.next_line().await.expect("readable").expect("it says that it is running");
-        let (_, address) = line.rsplit_once("http://").expect("an address");
-        self.admin = format!("http://{address}");
+        self.is_running(&line);
     }
 
     /// Starts the service and waits for nothing.
@@ -184,8 +224,7 @@ auth = {{ flow = "jwt", client_id = "{}", username = "{}", key_file = "jwt.key" 
         self.child = Some(child);
         let line = BufReader::new(stdout).lines().next_line().await.expect("readable");
         let line = line.expect("it says that it is running");
-        let (_, address) = line.rsplit_once("http://").expect("an address");
-        self.admin = format!("http://{address}");
+        self.is_running(&line);
     }
 
     /// What the log says so far.
@@ -228,7 +267,7 @@ auth = {{ flow = "jwt", client_id = "{}", username = "{}", key_file = "jwt.key" 
     /// What the admin API says of an org.
     pub(crate) async fn view(&self, org: &str) -> Value {
         let url = format!("{}/api/v1/orgs/{org}", self.admin);
-        reqwest::get(url).await.expect("an answer").json().await.expect("JSON")
+        self.http.get(url).send().await.expect("an answer").json().await.expect("JSON")
     }
 
     /// Waits until the events of an org are subscribed to.
@@ -258,14 +297,14 @@ auth = {{ flow = "jwt", client_id = "{}", username = "{}", key_file = "jwt.key" 
     /// Posts to a path of the admin API: the status, and the answer.
     pub(crate) async fn post(&self, path: &str) -> (u16, Value) {
         let url = format!("{}/api/v1/{path}", self.admin);
-        let reply = reqwest::Client::new().post(url).send().await.expect("an answer");
+        let reply = self.http.post(url).send().await.expect("an answer");
         (reply.status().as_u16(), reply.json().await.unwrap_or_default())
     }
 
     /// Gives an order to an org by the admin API.
     pub(crate) async fn order(&self, org: &str, order: &str) {
         let url = format!("{}/api/v1/orgs/{org}/{order}", self.admin);
-        let reply = reqwest::Client::new().post(url).send().await.expect("an answer");
+        let reply = self.http.post(url).send().await.expect("an answer");
         assert_eq!(reply.status(), 202, "{order}: {}", reply.text().await.unwrap_or_default());
     }
 
@@ -295,6 +334,13 @@ auth = {{ flow = "jwt", client_id = "{}", username = "{}", key_file = "jwt.key" 
         let rows = self.org(org).rows("Enrichment__c");
         rows.into_iter().find(|row| row.get("External_Id__c").and_then(Value::as_str) == Some(key))
     }
+}
+
+/// A client that sends a token with each request.
+pub(crate) fn client(token: &str) -> Client {
+    let value = HeaderValue::from_str(&format!("Bearer {token}")).expect("a token");
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
+    Client::builder().default_headers(headers).build().expect("a client")
 }
 
 /// A sync of leads beside that of accounts, written to the same object.

@@ -199,7 +199,7 @@ async fn every_row_gets_its_reaction(limits: &str) -> Rig {
 
 async fn dead_letters(rig: &Rig) -> Vec<Value> {
     let url = format!("{}/api/v1/orgs/acme/dead-letters", rig.admin);
-    let letters: Value = reqwest::get(url).await.expect("an answer").json().await.expect("JSON");
+    let letters: Value = rig.http.get(url).send().await.expect("an answer").json().await.expect("JSON");
     letters["dead_letters"].as_array().unwrap_or_else(|| panic!("no list: {letters}")).clone()
 }
 

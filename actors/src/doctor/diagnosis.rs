@@ -47,6 +47,7 @@ pub(super) fn findings(needs: &Needs, facts: &Facts) -> Vec<Finding> {
         }
         diagnosis.version();
         diagnosis.allowances();
+        diagnosis.held();
     }
     let mut all = diagnosis.all;
     all.sort_by(|a, b| {
@@ -94,6 +95,10 @@ impl<'f> Diagnosis<'f> {
                 (Topic::Login, error.hint().unwrap_or_default())
             };
             self.add(Severity::Error, topic, "", error.to_string(), fix);
+        }
+        if let Some(problem) = &self.facts.no_session {
+            let fix = problem.hint.clone().unwrap_or_default();
+            self.add(Severity::Error, Topic::Login, "", problem.reason.clone(), fix);
         }
     }
 
@@ -303,6 +308,14 @@ impl<'f> Diagnosis<'f> {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "call counts stay far below 2^52")]
+    /// What we did not ask, because no more of the day's calls are ours.
+    fn held(&mut self) {
+        if let Some(why) = &self.facts.held {
+            let message = format!("not all was asked: {why}");
+            self.add(Severity::Warning, Topic::Allowance, "", message, fixes::HELD.to_owned());
+        }
+    }
+
     fn allowances(&mut self) {
         if let Some(usage) = self.facts.usage {
             let (used, max) = (usage.used, usage.max);

@@ -20,8 +20,12 @@ pub(super) struct Facts {
     pub clock_ahead_ms: Option<i64>,
     /// Who we are, or why not.
     pub login: Option<Result<Identity, LoginError>>,
+    /// Why there is no session that we could ask with, though nobody refused a login just now.
+    pub no_session: Option<Problem>,
     /// The API as such is closed to us: nothing more was asked.
     pub closed: Option<ApiError>,
+    /// Why we make no more calls: our budget of the day, or the service is stopping. Nothing more was asked.
+    pub held: Option<String>,
     /// The org's calls of the day.
     pub usage: Option<ApiUsage>,
     /// Event deliveries of the day: left, allowed.

@@ -12,6 +12,8 @@ pub(super) const CLOCK: &str =
     "Let this machine set its clock by the network (NTP): `timedatectl set-ntp true`.";
 pub(super) const ALLOWANCE: &str = "Setup → Company Information → API Requests, Last 24 Hours, and Setup → System Overview: find \
                                     out who uses them, buy more, or wait; what is queued stays on disk.";
+pub(super) const HELD: &str =
+    "Examine it again once calls are free; `orgpipe limits` tells how many are used and what waits for them.";
 pub(super) const DELIVERIES: &str = "Setup → Platform Events → Usage: find out who else subscribes; events wait for 72 hours, then a refresh heals.";
 pub(super) const FLOWS: &str = "If that is not meant: Setup → Custom Settings → Sync Settings → Manage → Default Organization Level \
                                 Value → Edit: Suppress All off.";

@@ -13,11 +13,11 @@ mod needs;
 mod permission_set;
 mod probe;
 
-use orgpipe_salesforce::{failure::CallError, http::HttpClient};
+use orgpipe_salesforce::http::HttpClient;
 use orgpipe_store::UnixMs;
 use serde::Serialize;
 
-use crate::{clock::Clock, settings::OrgSettings, severity::Severity};
+use crate::{org::context::OrgContext, severity::Severity};
 
 pub use self::{
     finding::{Finding, Topic},
@@ -69,15 +69,11 @@ fn counted(count: usize, what: &str) -> String {
 }
 
 /// Examines one org as its integration user: logs in afresh, reads, subscribes and takes leave; writes nothing. Makes some
-/// 10 to 20 API calls, which no budget counts.
-pub async fn doctor(settings: &OrgSettings) -> Result<Report, CallError> {
-    Ok(examine(settings, &HttpClient::new()?, Clock::start()).await)
-}
-
-/// The same with the service's client and clock.
-pub(crate) async fn examine(settings: &OrgSettings, http: &HttpClient, clock: Clock) -> Report {
+/// 10 to 20 API calls, which are counted and wait their turn like the others of the org.
+pub(crate) async fn examine(org: &OrgContext, http: &HttpClient) -> Report {
+    let (settings, clock) = (&org.settings, org.clock);
     let needs = needs::Needs::of(settings);
-    let facts = probe::probe(settings, &needs, http, clock).await;
+    let facts = probe::probe(org, &needs, http).await;
     let findings = diagnosis::findings(&needs, &facts);
     Report {
         org: settings.id.clone(),

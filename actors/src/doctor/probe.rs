@@ -18,7 +18,7 @@ use orgpipe_salesforce::{
     failure::CallError,
     http::HttpClient,
     limits::{COLUMNS_URL_BYTES_MAX, QUERY_URL_BYTES_MAX},
-    oauth::Token,
+    oauth::{Token, error::LoginError},
     rest::{describe, limits, query},
     soql::Select,
 };
@@ -29,13 +29,18 @@ use super::{
     facts::{Facts, Identity, ObjectFacts, SettingFacts},
     needs::{Needs, event_of},
 };
-use crate::{clock::Clock, org::org_time::date_ms, problem::Problem, settings::OrgSettings};
+use crate::{
+    clock::Clock,
+    org::{api::client::OrgApi, context::OrgContext, org_time::date_ms, step_error::StepError},
+    problem::Problem,
+};
 
 /// Steps of one subscription; a good one takes some ten.
 const STEPS_MAX: usize = 200;
 
 /// Asks an org for everything that its syncs need.
-pub(super) async fn probe(settings: &OrgSettings, needs: &Needs, http: &HttpClient, clock: Clock) -> Facts {
+pub(super) async fn probe(org: &OrgContext, needs: &Needs, http: &HttpClient) -> Facts {
+    let (settings, clock) = (&org.settings, org.clock);
     let mut facts = Facts::default();
     let asked_ms = clock.now_ms();
     match http.greet(&settings.login).await {
@@ -45,16 +50,21 @@ pub(super) async fn probe(settings: &OrgSettings, needs: &Needs, http: &HttpClie
             return facts;
         }
     }
-    let token = match http.login(&settings.login, clock.now_secs()).await {
+    let token = match token(org, http).await {
         Ok(token) => token,
-        Err(error) => {
+        Err(NoToken::Login(error)) => {
             facts.login = Some(Err(error));
+            return facts;
+        }
+        Err(NoToken::Other(why)) => {
+            facts.no_session = Some(why);
             return facts;
         }
     };
     let (org_id, user_id) = (token.org_id.clone(), token.user_id.clone());
     facts.login = Some(Ok(Identity { org_id, user_id }));
-    let mut line = Line { http, token: &token, version: &settings.api_version, facts };
+    let (api, version) = (&org.api, settings.api_version.as_str());
+    let mut line = Line { http, api, token: &token, version, facts };
     line.limits().await;
     if line.facts.closed.is_none() {
         line.objects(needs).await;
@@ -66,6 +76,28 @@ pub(super) async fn probe(settings: &OrgSettings, needs: &Needs, http: &HttpClie
     line.facts
 }
 
+/// Why there is no token to ask with.
+enum NoToken {
+    /// The login.
+    Login(LoginError),
+    /// What the org's vault says of it.
+    Other(Problem),
+}
+
+/// A token of a login of the doctor's own; but a refresh token is used by the org's vault alone, as a second user of it would
+/// end what the customer has granted.
+async fn token(org: &OrgContext, http: &HttpClient) -> Result<Token, NoToken> {
+    let login = &org.settings.login;
+    if !login.is_used_up() {
+        return http.login(login, org.clock.now_secs()).await.map_err(NoToken::Login);
+    }
+    match org.api.session(None).await {
+        Ok(session) => Ok(session.token),
+        Err(StepError::Call(CallError::Login(error))) => Err(NoToken::Login(error)),
+        Err(error) => Err(NoToken::Other(Problem::from(&error))),
+    }
+}
+
 /// How far the sender of a header `Date` is ahead of us.
 fn ahead_ms(date: Option<&str>, asked_ms: UnixMs, answered_ms: UnixMs) -> Option<i64> {
     let there = i64::try_from(date_ms(date)?.0).ok()?;
@@ -75,6 +107,8 @@ fn ahead_ms(date: Option<&str>, asked_ms: UnixMs, answered_ms: UnixMs) -> Option
 
 struct Line<'l> {
     http: &'l HttpClient,
+    /// The org's own way, by which its calls are counted.
+    api: &'l OrgApi,
     token: &'l Token,
     version: &'l str,
     facts: Facts,
@@ -82,7 +116,15 @@ struct Line<'l> {
 
 impl Line<'_> {
     async fn call(&mut self, call: &Call) -> Result<Reply, CallError> {
-        let reply = self.http.send(self.token, self.version, call).await?;
+        let reply = match self.api.call_with(self.token, call).await {
+            Ok(reply) => reply,
+            Err(StepError::Call(error)) => return Err(error),
+            Err(held) => {
+                let text = held.to_string();
+                self.facts.held.get_or_insert_with(|| text.clone());
+                return Err(CallError::Transport { text, sent: false });
+            }
+        };
         self.facts.usage = reply.usage.or(self.facts.usage);
         Ok(reply)
     }
@@ -135,6 +177,10 @@ impl Line<'_> {
             let mut found = self.any(select.where_raw(&asked.condition)).await;
             if found == Ok(false) && !asked.condition.is_empty() {
                 found = self.any(Select::from(&asked.object).fields(["Id".to_owned()])).await;
+            }
+            if self.facts.held.is_some() {
+                // That it was not asked says nothing of the query.
+                return;
             }
             self.facts.queries.insert(sync.clone(), found);
         }

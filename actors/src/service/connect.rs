@@ -6,7 +6,7 @@ use orgpipe_salesforce::{
     call::Reply,
     oauth::{LoginCall, error::LoginError},
 };
-use orgpipe_store::{RegistryWrite, StoreError};
+use orgpipe_store::StoreError;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::Service;
@@ -65,16 +65,5 @@ impl Service {
     /// Posts a form to one of a host's OAuth endpoints; an answer of any status is `Ok`.
     pub async fn post_form(&self, host: &str, call: LoginCall) -> Result<Reply, LoginError> {
         self.http.post_form(host, call).await
-    }
-
-    /// Values of the service as a whole that are kept for somebody who stands above it, such as the orgs that were invited;
-    /// see [`orgpipe_store::Store::registry`].
-    pub async fn registry(&self, kind: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        self.store.registry(kind).await
-    }
-
-    /// Sets and removes such values; see [`orgpipe_store::Store::register`].
-    pub async fn register(&self, writes: Vec<RegistryWrite>) -> Result<(), StoreError> {
-        self.store.register(writes).await
     }
 }

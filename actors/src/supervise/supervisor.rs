@@ -85,6 +85,16 @@ pub enum OrgError {
         /// The sync asked for.
         sync: Option<String>,
     },
+    /// It was examined a moment ago, or is being examined.
+    #[error(
+        "org `{org}` was examined a moment ago or still is; the next examination is possible in {wait_secs} s"
+    )]
+    TooSoon {
+        /// The org.
+        org: String,
+        /// Seconds until the next one.
+        wait_secs: u64,
+    },
     /// The disk.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -43,6 +43,14 @@ impl Store {
         Self::start(Box::new(SledDisk::open(dir, options)?), options)
     }
 
+    /// Opens the directory of a service that does not run, and that has a database, with little memory. Blocks for it.
+    ///
+    /// # Errors
+    /// [`StoreError::NoStore`] if there is no database, [`StoreError::Locked`] while a service runs; as for `open`.
+    pub fn open_existing(dir: &Path) -> Result<Self, StoreError> {
+        Self::start(Box::new(SledDisk::open_existing(dir, Options::OFFLINE)?), Options::OFFLINE)
+    }
+
     /// A store in memory, of which nothing survives: for tests of what stands on one. Calls are carried out on the calling
     /// thread, each in a commit of its own.
     ///

@@ -2,11 +2,7 @@
 //!
 //! Here: from a text to a type, or a problem on its line. Not here: which key holds which (`tables`).
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    str::FromStr,
-};
+use std::{collections::BTreeMap, net::IpAddr, str::FromStr};
 
 use chrono::NaiveTime;
 use croner::Cron;
@@ -17,15 +13,12 @@ use url::{Host, Url};
 use super::super::{
     reader::{Section, Written},
     report::{Report, closest},
-    tables::ServiceTable,
 };
 
 /// Characters of an org's id and of a sync's name; they become keys on disk, parts of URLs and labels of metrics.
 const NAME_CHARS_MAX: usize = 64;
 /// Fields of a cron expression: minute, hour, day of month, month, day of week.
 const CRON_FIELDS: usize = 5;
-/// Port of the admin API unless the file says otherwise.
-const LISTEN_PORT: u16 = 8787;
 /// Oldest API version accepted; every call orgpipe makes has been there for years by then.
 const API_VERSION_MIN: u16 = 50;
 
@@ -62,39 +55,6 @@ pub(super) fn duplicate(
         let message = format!("is the same as on line {line}");
         section.problem(report, written.line, key, &message, "Rename one of the two, or remove it.");
     }
-}
-
-/// Where the admin API listens; beyond loopback only if that is asked for.
-pub(super) fn listen(table: Option<&ServiceTable<'_>>, report: &mut Report<'_>) -> Option<SocketAddr> {
-    let Some((table, written)) = table.and_then(|table| Some((table, table.listen.as_ref()?))) else {
-        return Some(SocketAddr::from((Ipv4Addr::LOCALHOST, LISTEN_PORT)));
-    };
-    let section = &table.section;
-    let Ok(address) = written.value.parse::<SocketAddr>() else {
-        let message = format!("is `{}`, which is no address with a port", written.value);
-        let hint = "Write an IP address and a port, such as \"127.0.0.1:8787\" or \"[::1]:8787\".";
-        section.problem(report, written.line, "listen", &message, hint);
-        return None;
-    };
-    let beyond = table.listen_beyond_loopback.as_ref().is_some_and(|flag| flag.value);
-    if !address.ip().is_loopback() && !beyond {
-        let message =
-            format!("is `{address}`, which other machines can reach, and the admin API asks for no password");
-        let hint =
-            "Listen on 127.0.0.1, or protect the port yourself and set `listen_beyond_loopback = true`.";
-        section.problem(report, written.line, "listen", &message, hint);
-        return None;
-    }
-    Some(address)
-}
-
-/// Names under which the admin API may be asked for.
-pub(super) fn hosts(table: Option<&ServiceTable<'_>>, report: &mut Report<'_>) -> Option<Vec<String>> {
-    let Some((table, written)) = table.and_then(|table| Some((table, table.hosts.as_ref()?))) else {
-        return Some(Vec::new());
-    };
-    let hint = "Write a name alone, such as \"orgpipe.internal\": no `https://`, no port. Addresses need not be named.";
-    host_names(&table.section, report, "hosts", written, hint)
 }
 
 /// Names of hosts, without scheme and port.

@@ -228,6 +228,21 @@ fn each_cause_is_told_once_by_its_name() {
 }
 
 #[test]
+fn what_was_not_asked_for_want_of_calls_is_told_and_nothing_is_guessed_from_it() {
+    let held = Facts {
+        objects: [].into(),
+        queries: [].into(),
+        setting: None,
+        held: Some("our share of the day's calls is used up".into()),
+        ..sound()
+    };
+    let told = findings(&needs(), &held);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((told[0].severity, told[0].topic), (Severity::Warning, Topic::Allowance));
+    assert_eq!(told[0].message, "not all was asked: our share of the day's calls is used up");
+}
+
+#[test]
 fn a_package_that_is_gone_or_elsewhere_is_one_finding() {
     let gone = |names: &[&str]| {
         let mut facts = sound();
@@ -254,4 +269,13 @@ fn an_old_package_is_told_and_an_unknown_one_is_noted() {
     assert_eq!(told(Some([0, 0, 9])), Some(Severity::Warning));
     assert_eq!(told(Some([99, 0, 0])), None);
     assert_eq!(told(None), Some(Severity::Note));
+}
+
+#[test]
+fn a_grant_that_has_ended_is_told_as_the_login_tells_it() {
+    let problem = Problem::new("the customer has to authorise orgpipe again", "invite them");
+    let told = findings(&needs(), &Facts { no_session: Some(problem), ..Facts::default() });
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((told[0].severity, told[0].topic), (Severity::Error, Topic::Login));
+    assert!(told[0].message.contains("authorise") && told[0].fix == "invite them", "{told:?}");
 }

@@ -11,6 +11,7 @@ use orgpipe_salesforce::{
     call::{Call, Reply},
     cometd::{Answer, Failure},
     error::{ApiError, ErrorClass, errors_in},
+    oauth::Token,
     rest::{limits, versions},
 };
 use orgpipe_store::StoreError;
@@ -170,6 +171,20 @@ impl OrgApi {
     pub(crate) async fn call(&self, priority: impl Into<Priority>, call: &Call) -> Result<Reply, StepError> {
         let reservation = self.reserve(priority, call.cost as usize).await?;
         self.call_reserved(&reservation, call).await
+    }
+
+    /// Makes a call with a token of the caller's own, as the doctor does: it counts like the others and waits for its turn
+    /// with them, and a token that is refused stays so.
+    pub(crate) async fn call_with(&self, token: &Token, call: &Call) -> Result<Reply, StepError> {
+        let permit = match call.cost {
+            0 => None,
+            // A call that the org is asked by anyway tells how much of the day is used as well as one made for that.
+            _ => match self.gate.reserve(Priority::Live, 1).await? {
+                Reserved::Go(reservation) | Reserved::Look(reservation) => reservation.permit(),
+            },
+        };
+        let session = Session { token: token.clone(), generation: 0 };
+        self.send(&session, call, Priority::Live, permit, None).await
     }
 
     /// Makes one of the calls of a reservation; a call more than planned is asked for like another.

@@ -1,0 +1,160 @@
+//! Every path: who may ask for it, whether it reads a body, and who answers.
+//!
+//! Here: the table, and holding a caller against it. Not here: who a caller is (`access`), answers (the handlers).
+//!
+//! Invariant: a path without a line in the table is not served, and a line without a word about who may ask does not compile.
+
+use actix_web::{
+    Error, HttpMessage as _, HttpResponse, Route,
+    body::{BoxBody, EitherBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::{Method, header},
+    middleware::{Next, from_fn},
+    web,
+};
+use serde_json::json;
+
+use super::{
+    access::{Caller, Denied},
+    commands, dead_letters, login, metrics, orgs, page, reload, token_commands,
+    tokens::Role,
+};
+
+/// Who may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Who {
+    /// Everybody.
+    Anyone,
+    /// Whoever has a token of this role, or of a higher one.
+    With(Role),
+}
+
+use Role::{Admin, Operate, Read};
+use Who::{Anyone, With};
+
+/// Whether a body is read; one that nobody reads is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Body {
+    None,
+    /// By the handler, which bounds it and looks at its type.
+    Read,
+}
+
+/// A path with a method.
+pub(super) struct Rule {
+    method: fn() -> Method,
+    pub(super) path: &'static str,
+    pub(super) who: Who,
+    body: Body,
+    to: fn() -> Route,
+}
+
+impl Rule {
+    pub(super) fn method(&self) -> Method {
+        (self.method)()
+    }
+}
+
+const fn get(path: &'static str, who: Who, to: fn() -> Route) -> Rule {
+    Rule { method: || Method::GET, path, who, body: Body::None, to }
+}
+
+const fn post(path: &'static str, who: Who, to: fn() -> Route) -> Rule {
+    Rule { method: || Method::POST, path, who, body: Body::None, to }
+}
+
+/// A POST with a body.
+const fn send(path: &'static str, who: Who, to: fn() -> Route) -> Rule {
+    Rule { body: Body::Read, ..post(path, who, to) }
+}
+
+/// All there are. Where two fit a path, the first one answers.
+#[rustfmt::skip]
+pub(super) const RULES: &[Rule] = &[
+    get("/healthz", Anyone, || web::to(|| async { "alive\n" })),
+    get("/login", Anyone, || web::to(login::show)),
+    send("/login", Anyone, || web::to(login::post)),
+    post("/logout", With(Read), || web::to(login::log_out)),
+    get("/", With(Read), || web::to(page::show)),
+    post("/orgs/{org}/doctor", With(Operate), || web::to(page::examine)),
+    get("/metrics", With(Read), || web::to(metrics::show)),
+    get("/api/v1/tree", With(Read), || web::to(orgs::tree)),
+    post("/api/v1/reload", With(Operate), || web::to(reload::post)),
+    get("/api/v1/tokens", With(Admin), || web::to(token_commands::list)),
+    send("/api/v1/tokens", With(Admin), || web::to(token_commands::add)),
+    post("/api/v1/tokens/{name}/revoke", With(Admin), || web::to(token_commands::revoke)),
+    get("/api/v1/orgs", With(Read), || web::to(orgs::list)),
+    get("/api/v1/orgs/{org}", With(Read), || web::to(orgs::one)),
+    get("/api/v1/orgs/{org}/dead-letters", With(Read), || web::to(dead_letters::list)),
+    get("/api/v1/orgs/{org}/dead-letters/audit", With(Read), || web::to(dead_letters::audit)),
+    post("/api/v1/orgs/{org}/dead-letters/retry", With(Operate), || web::to(dead_letters::retry_many)),
+    post("/api/v1/orgs/{org}/dead-letters/discard", With(Operate), || web::to(dead_letters::discard_many)),
+    // With `values=true` it takes the role `operate`.
+    get("/api/v1/orgs/{org}/dead-letters/{number}", With(Read), || web::to(dead_letters::show)),
+    post("/api/v1/orgs/{org}/dead-letters/{number}/retry", With(Operate), || web::to(dead_letters::retry)),
+    post("/api/v1/orgs/{org}/dead-letters/{number}/discard", With(Operate), || web::to(dead_letters::discard)),
+    get("/api/v1/orgs/{org}/receipts", With(Read), || web::to(orgs::receipts)),
+    // What an org said about a record may have values of it.
+    get("/api/v1/orgs/{org}/records/{record}", With(Operate), || web::to(orgs::explain)),
+    post("/api/v1/orgs/{org}/pause", With(Operate), || web::to(commands::pause)),
+    post("/api/v1/orgs/{org}/resume", With(Operate), || web::to(commands::resume)),
+    post("/api/v1/orgs/{org}/restart", With(Operate), || web::to(commands::restart)),
+    post("/api/v1/orgs/{org}/drain", With(Operate), || web::to(commands::drain)),
+    post("/api/v1/orgs/{org}/doctor", With(Operate), || web::to(orgs::doctor)),
+    post("/api/v1/orgs/{org}/limits", With(Operate), || web::to(orgs::limits)),
+    post("/api/v1/orgs/{org}/purge", With(Admin), || web::to(commands::purge)),
+    post("/api/v1/orgs/{org}/refresh", With(Operate), || web::to(commands::refresh)),
+    post("/api/v1/orgs/{org}/replay", With(Operate), || web::to(commands::replay)),
+];
+
+/// Whether that may be asked for without a token. The paths of which this is so have no part that varies.
+pub(super) fn is_open(method: &Method, path: &str) -> bool {
+    RULES.iter().any(|rule| rule.who == Anyone && rule.path == path && rule.method() == *method)
+}
+
+/// Serves them.
+pub(super) fn install(app: &mut web::ServiceConfig) {
+    for rule in RULES {
+        let admitted = from_fn(move |request, next| admit(rule, request, next));
+        app.route(rule.path, (rule.to)().method(rule.method()).wrap(admitted));
+    }
+}
+
+/// Lets a caller through who may ask for it, and remembers what was done.
+async fn admit(
+    rule: &'static Rule,
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<EitherBody<BoxBody, BoxBody>>, Error> {
+    let refuse = |request: ServiceRequest, answer: HttpResponse| {
+        Ok(request.into_response(answer).map_into_boxed_body().map_into_right_body())
+    };
+    let caller = request.extensions().get::<Caller>().cloned();
+    if let With(role) = rule.who {
+        let checked = caller.as_ref().ok_or(Denied::NoToken).and_then(|caller| caller.check(role));
+        if let Err(denied) = checked {
+            return refuse(request, denied.answer(false));
+        }
+    }
+    if rule.body == Body::None && has_body(&request) {
+        let hint = "Put what you want to say into the query, behind the `?` of the address.";
+        let body = json!({ "error": "the request has a body, and this path reads none", "hint": hint });
+        return refuse(request, HttpResponse::BadRequest().json(body));
+    }
+    let command = caller.filter(|_| rule.method() != Method::GET);
+    let told = command.map(|caller| (caller.name, request.path().to_owned()));
+    let answer = next.call(request).await?;
+    if let Some((by, path)) = told
+        && !answer.status().is_client_error()
+        && !answer.status().is_server_error()
+    {
+        tracing::info!(by, path, "a command was accepted");
+    }
+    Ok(answer.map_into_left_body())
+}
+
+fn has_body(request: &ServiceRequest) -> bool {
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    length.is_some_and(|length| length.as_bytes() != b"0")
+        || request.headers().contains_key(header::TRANSFER_ENCODING)
+}

@@ -1,0 +1,230 @@
+//! The table of paths, walked with every kind of caller, over real HTTP.
+
+use std::{net::SocketAddr, path::Path, time::Duration};
+
+use orgpipe_actors::{
+    Failpoints,
+    settings::{Settings, SourceSettings},
+};
+use reqwest::{
+    Client, Method, RequestBuilder, Response,
+    header::{COOKIE, HeaderMap, ORIGIN, SET_COOKIE, WWW_AUTHENTICATE},
+    redirect::Policy,
+};
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{
+    routes::{RULES, Rule, Who},
+    *,
+};
+use crate::config::Config;
+
+/// A service without orgs, and its admin API.
+struct Served {
+    service: Service,
+    admin: Admin,
+    http: Client,
+    _folder: TempDir,
+}
+
+impl Served {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let source = SourceSettings {
+            url: "http://127.0.0.1:1/".parse().expect("a URL"),
+            token: None,
+            requests_per_second: 1,
+            concurrent_max: 1,
+            timeout: Duration::from_secs(1),
+        };
+        let settings = Settings {
+            vault_key: orgpipe_actors::settings::VaultKey::File(folder.path().join("data.key")),
+            data_dir: folder.path().join("data"),
+            durable_against_power_loss: false,
+            cache_bytes: 8 << 20,
+            ledger_days: 1,
+            free_bytes_min: 0,
+            queue_max: 1_000,
+            refreshes_max: 1,
+            source,
+            webhook: None,
+            orgs: Vec::new(),
+            failpoints: Failpoints::default(),
+        };
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let admin = AdminSettings { listen, hosts: Vec::new(), certificate: None, behind_proxy: false };
+        let config = Config {
+            admin,
+            connect: None,
+            orgs_left_out: std::collections::BTreeMap::new(),
+            warnings: Vec::new(),
+            settings: settings.clone(),
+        };
+        let service = Service::start(settings).expect("it starts");
+        let file = SettingsFile::new(Path::new("/nowhere/orgpipe.toml"), &config);
+        let admin = super::start(file, service.clone()).await.expect("it listens");
+        let http = Client::builder().redirect(Policy::none()).build().expect("a client");
+        Self { service, admin, http, _folder: folder }
+    }
+
+    async fn end(self) {
+        self.service.drain(Duration::from_secs(1)).await.expect("it ends");
+        self.admin.stop().await;
+    }
+
+    fn first(&self) -> &str {
+        self.admin.first.as_ref().expect("there was none before").secret.expose_secret()
+    }
+
+    /// A request by a rule, about an org that there is not.
+    fn request(&self, rule: &Rule) -> RequestBuilder {
+        let parts = [("{org}", "nobody"), ("{number}", "7"), ("{name}", "nobody"), ("{record}", "001")];
+        let path = parts.iter().fold(rule.path.to_owned(), |path, (part, value)| path.replace(part, value));
+        self.http.request(method(rule), format!("{}{path}", self.admin.url))
+    }
+
+    async fn token(&self, name: &str, role: Role) -> String {
+        let request = self.http.post(format!("{}/api/v1/tokens", self.admin.url)).bearer_auth(self.first());
+        let made: Value =
+            answer(request.json(&json!({ "name": name, "role": role }))).await.json().await.expect("JSON");
+        made["token"].as_str().expect("a token").to_owned()
+    }
+
+    /// The cookie of a new session.
+    async fn cookie(&self, token: &str) -> String {
+        let request = self.http.post(format!("{}/login", self.admin.url)).form(&[("token", token)]);
+        let answer = answer(request).await;
+        assert_eq!((answer.status().as_u16(), header(answer.headers(), "location")), (303, "/"));
+        let cookie = header(answer.headers(), SET_COOKIE.as_str()).to_owned();
+        cookie.split(';').next().expect("a pair").to_owned()
+    }
+}
+
+async fn answer(request: RequestBuilder) -> Response {
+    request.send().await.expect("an answer")
+}
+
+fn header<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// As the client names it.
+fn method(rule: &Rule) -> Method {
+    rule.method().as_str().parse().expect("a method")
+}
+
+const ROLES: [Role; 3] = [Role::Read, Role::Operate, Role::Admin];
+
+#[actix_rt::test]
+async fn each_path_is_answered_to_the_roles_of_its_line_and_to_nobody_else() {
+    let served = Served::start().await;
+    let mut tokens = Vec::new();
+    for role in ROLES {
+        tokens.push((role, served.token(role.name(), role).await));
+    }
+    let revoked = served.token("gone", Role::Admin).await;
+    let revoke = served.http.post(format!("{}/api/v1/tokens/gone/revoke", served.admin.url));
+    assert_eq!(answer(revoke.bearer_auth(served.first())).await.status(), 200);
+    for rule in RULES {
+        let what = format!("{} {}", rule.method(), rule.path);
+        for (token, kind) in
+            [("", "none"), (&revoked, "revoked"), ("op_guess", "wrong"), (&revoked[..60], "cut")]
+        {
+            let request = served.request(rule);
+            let request = if token.is_empty() { request } else { request.bearer_auth(token) };
+            let answer = answer(request).await;
+            let status = answer.status().as_u16();
+            match rule.who {
+                Who::Anyone => assert!(![401, 403, 429].contains(&status), "{what}, {kind}: {status}"),
+                Who::With(_) if status == 429 => {
+                    assert!(!token.is_empty(), "{what}: who guesses nothing need not wait")
+                }
+                Who::With(_) => {
+                    assert_eq!(status, 401, "{what}, {kind}");
+                    assert_eq!(
+                        header(answer.headers(), WWW_AUTHENTICATE.as_str()),
+                        "Bearer realm=\"orgpipe\""
+                    );
+                    let said: Value = answer.json().await.expect("JSON");
+                    assert!(said["error"] != "" && said["hint"] != "", "{what}: {said}");
+                }
+            }
+        }
+        for (role, token) in &tokens {
+            let status = answer(served.request(rule).bearer_auth(token)).await.status().as_u16();
+            let may = match rule.who {
+                Who::Anyone => true,
+                Who::With(needed) => *role >= needed,
+            };
+            assert_eq!(![401, 403, 429].contains(&status), may, "{what} as {role:?}: {status}");
+        }
+    }
+    served.end().await;
+}
+
+#[actix_rt::test]
+async fn a_session_may_what_its_token_may_and_commands_only_from_an_own_page() {
+    let served = Served::start().await;
+    for role in ROLES {
+        let token = served.token(role.name(), role).await;
+        let cookie = served.cookie(&token).await;
+        for rule in RULES.iter().filter(|rule| rule.path != "/logout") {
+            let Who::With(needed) = rule.who else { continue };
+            let what = format!("{} {} as {role:?}", rule.method(), rule.path);
+            let request = || served.request(rule).header(COOKIE, &cookie);
+            let own = answer(request().header(ORIGIN, &served.admin.url)).await.status().as_u16();
+            assert_eq!(![401, 403, 429].contains(&own), role >= needed, "{what}: {own}");
+            if method(rule) != Method::GET {
+                for head in [None, Some("null"), Some("https://evil.example"), Some("http://127.0.0.1:1")] {
+                    let request =
+                        head.iter().fold(request(), |request, origin| request.header(ORIGIN, *origin));
+                    assert_eq!(answer(request).await.status(), 403, "{what} from {head:?}");
+                }
+            }
+        }
+        // With the token the session ends.
+        let revoke = served.http.post(format!("{}/api/v1/tokens/{}/revoke", served.admin.url, role.name()));
+        assert_eq!(answer(revoke.bearer_auth(served.first())).await.status(), 200);
+        let after = served.http.get(format!("{}/api/v1/orgs", served.admin.url)).header(COOKIE, &cookie);
+        assert_eq!(answer(after).await.status(), 401, "{role:?}");
+    }
+    served.end().await;
+}
+
+#[actix_rt::test]
+async fn a_path_that_is_not_in_the_table_tells_nothing_without_a_token() {
+    let served = Served::start().await;
+    for (method, path) in [
+        (Method::GET, "/api/v1/nothing"),
+        (Method::GET, "/login/"),
+        (Method::GET, "//login"),
+        (Method::GET, "/%6cogin"),
+        (Method::DELETE, "/api/v1/tokens"),
+        (Method::PUT, "/login"),
+        (Method::OPTIONS, "/api/v1/orgs"),
+        (Method::HEAD, "/api/v1/orgs"),
+    ] {
+        let url = format!("{}{path}", served.admin.url);
+        let status = answer(served.http.request(method.clone(), &url)).await.status();
+        assert_eq!(status, 401, "{method} {path}");
+    }
+    served.end().await;
+}
+
+#[test]
+fn a_browser_is_sent_to_where_the_service_is_reached() {
+    for (address, tls, behind_proxy, host, expected) in [
+        ("127.0.0.1:8787", false, false, None, "http://127.0.0.1:8787"),
+        ("[::]:8787", false, false, None, "http://[::1]:8787"),
+        ("0.0.0.0:8787", true, false, None, "https://127.0.0.1:8787"),
+        ("0.0.0.0:8787", true, false, Some("orgpipe.internal"), "https://orgpipe.internal:8787"),
+        ("10.0.0.1:8787", false, true, Some("orgpipe.internal"), "https://orgpipe.internal"),
+        ("127.0.0.1:8787", false, true, None, "http://127.0.0.1:8787"),
+        ("127.0.0.1:8787", false, false, Some("orgpipe.internal"), "http://127.0.0.1:8787"),
+    ] {
+        let address: SocketAddr = address.parse().expect("an address");
+        assert_eq!(url(address, tls, behind_proxy, host), expected);
+    }
+}

@@ -1,0 +1,97 @@
+//! Tokens over HTTP: list, add, revoke.
+//!
+//! Here: queries, bodies and answers. Not here: what a token is (`tokens`).
+
+use actix_web::{
+    HttpResponse,
+    error::{InternalError, JsonPayloadError},
+    http::{StatusCode, header},
+    web::{Data, Json, JsonConfig, Path, Query},
+};
+use secrecy::ExposeSecret as _;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    access::Access,
+    guard::NoQuery,
+    tokens::{Role, TokenError},
+};
+
+/// Bytes of a body.
+const BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// A token that is wanted.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewToken {
+    name: String,
+    role: Role,
+}
+
+pub(super) async fn list(access: Data<Access>, _: Query<NoQuery>) -> HttpResponse {
+    let tokens: Vec<Value> = access
+        .tokens
+        .all()
+        .iter()
+        .map(|token| json!({ "name": token.name, "role": token.role, "created_ms": token.created_ms }))
+        .collect();
+    HttpResponse::Ok().json(json!({ "tokens": tokens }))
+}
+
+pub(super) async fn add(access: Data<Access>, new: Json<NewToken>, _: Query<NoQuery>) -> HttpResponse {
+    let NewToken { name, role } = new.into_inner();
+    match access.tokens.add(&name, role).await {
+        // Told this once: only its hash is kept.
+        Ok(secret) => HttpResponse::Created()
+            .json(json!({ "name": name, "role": role, "token": secret.expose_secret() })),
+        Err(error) => problem(&error),
+    }
+}
+
+pub(super) async fn revoke(access: Data<Access>, name: Path<String>, _: Query<NoQuery>) -> HttpResponse {
+    match access.tokens.revoke(&name).await {
+        Ok(()) => HttpResponse::Ok().json(json!({ "name": *name })),
+        Err(error) => problem(&error),
+    }
+}
+
+fn problem(error: &TokenError) -> HttpResponse {
+    let status = match error {
+        TokenError::Name(_) => StatusCode::BAD_REQUEST,
+        TokenError::Unknown(_) => StatusCode::NOT_FOUND,
+        TokenError::Exists(_) | TokenError::LastAdmin(_) | TokenError::TooMany => StatusCode::CONFLICT,
+        TokenError::Unreadable(_) | TokenError::NoChance(_) | TokenError::Store(_) => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+    };
+    let hint = error.hint().unwrap_or_default();
+    HttpResponse::build(status).json(json!({ "error": error.to_string(), "hint": hint }))
+}
+
+/// A body that cannot be read, or that has a key nobody knows, is answered with the keys there are.
+pub(super) fn bodies() -> JsonConfig {
+    JsonConfig::default().limit(BODY_BYTES_MAX).error_handler(|error, _| {
+        let (status, what) = match &error {
+            JsonPayloadError::ContentType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "the body must be JSON, and say so by `Content-Type: application/json`".to_owned(),
+            ),
+            JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. } => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("the body is larger than the {BODY_BYTES_MAX} bytes that are read"),
+            ),
+            JsonPayloadError::Deserialize(cause) => {
+                (StatusCode::BAD_REQUEST, format!("the body cannot be taken: {cause}"))
+            }
+            _ => (StatusCode::BAD_REQUEST, "the body cannot be read".to_owned()),
+        };
+        let hint = "Nothing was done; correct the body and ask again.";
+        let mut answer = HttpResponse::build(status);
+        if status == StatusCode::PAYLOAD_TOO_LARGE {
+            // What was not read would be taken for the next request.
+            answer.insert_header((header::CONNECTION, "close"));
+        }
+        InternalError::from_response(error, answer.json(json!({ "error": what, "hint": hint }))).into()
+    })
+}
