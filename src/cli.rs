@@ -71,6 +71,8 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Give the running service a command about one org: pause, resume, restart, drain, replay
     Org(OrgArgs),
+    /// List, add, invite or remove orgs; those that are added here are kept in the store (asks the running service)
+    Orgs(OrgsArgs),
     /// Have the running service read its settings again; only orgs that differ are touched (as SIGHUP does)
     ///
     /// With any problem in the file nothing changes. Keys of `[service]` other than `refreshes_max` are left as they
@@ -233,6 +235,68 @@ pub(crate) struct OrgTarget {
     /// The running service
     #[command(flatten)]
     pub(crate) service: ServiceArgs,
+}
+
+/// The orgs there are.
+#[derive(Args, Debug)]
+pub(crate) struct OrgsArgs {
+    /// What to do with them
+    #[command(subcommand)]
+    pub(crate) action: OrgsAction,
+}
+
+/// What to do with the orgs there are.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OrgsAction {
+    /// List all: those of the settings and those of the store, running, invited or left out
+    List(OrgsListArgs),
+    /// Show all that is known of one, as JSON
+    Show(OrgTarget),
+    /// Add the orgs of a file with `[[org]]` tables to the store; without `auth` a customer connects them by a link
+    Add(OrgsAddArgs),
+    /// Make a link by which a customer connects an org, which is added if it is not there; it ends an older link
+    ///
+    /// The customer's admin opens it, logs in at Salesforce's own page and allows it; the org is live at once.
+    Invite(OrgsInviteArgs),
+    /// Remove an org from the store; it stops, and what is stored of its records stays until it is purged
+    Remove(OrgTarget),
+    /// Stop an org's parts until it is resumed (as `orgpipe org pause`)
+    Pause(OrgTarget),
+    /// End a pause, and try again what an org is parked for (as `orgpipe org resume`)
+    Resume(OrgTarget),
+}
+
+/// A list of orgs.
+#[derive(Args, Debug)]
+pub(crate) struct OrgsListArgs {
+    /// The running service
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
+}
+
+/// More orgs.
+#[derive(Args, Debug)]
+pub(crate) struct OrgsAddArgs {
+    /// A file with `[[org]]` tables
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The running service
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
+}
+
+/// An invitation.
+#[derive(Args, Debug)]
+pub(crate) struct OrgsInviteArgs {
+    /// Which org
+    #[command(flatten)]
+    pub(crate) target: OrgTarget,
+    /// Where the customer logs in: its My Domain, or the address of any page of the org; without it the customer chooses
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) login_url: Option<String>,
+    /// For how many days the link is good, 1 to 90; without it, `connect.link_days` of the settings
+    #[arg(long, value_name = "DAYS", value_parser = value_parser!(u32).range(1..=90))]
+    pub(crate) days: Option<u32>,
 }
 
 /// A drain of one org.

@@ -6,6 +6,7 @@ mod admin;
 mod cli;
 mod commands;
 mod config;
+mod connect;
 
 mod output;
 mod telemetry;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         | Command::Limits(_)
         | Command::Refresh(_)
         | Command::Org(_)
+        | Command::Orgs(_)
         | Command::Reload(_)
         | Command::DeadLetters(_)
         | Command::Tree(_)

@@ -17,6 +17,7 @@ mod reload;
 mod routes;
 mod secret;
 mod sessions;
+mod stored_orgs;
 mod tls;
 mod token_commands;
 mod tokens;
@@ -36,10 +37,13 @@ use self::{
 };
 pub(crate) use self::{
     commands::DRAIN_SECS,
-    reload::{SettingsFile, reload_and_log},
+    reload::{ReloadError, SettingsFile, reload_and_log},
     tokens::{FirstToken, Role, TokenError, reset},
 };
-use crate::config::AdminSettings;
+use crate::{
+    config::AdminSettings,
+    connect::{Onboarding, handlers::Door},
+};
 
 /// A running admin server.
 pub(crate) struct Admin {
@@ -95,7 +99,14 @@ pub(crate) async fn start(settings: SettingsFile, service: Service) -> Result<Ad
     let (tokens, first) = Tokens::load(service.clone(), &settings.data_dir).await?;
     let cookies = CookieRule::new(address.port(), behind_proxy || tls.is_some());
     let access = web::Data::new(Access::new(tokens, cookies, service.clock()));
-    let names = Hosts { names: hosts.clone(), beyond_loopback: !listen.ip().is_loopback() };
+    let onboarding = match settings.connect.clone() {
+        Some(connect) => Some(Onboarding::new(connect, service.clone(), settings.clone()).await),
+        None => None,
+    };
+    let own = settings.connect.as_ref().and_then(|connect| connect.base_url.domain());
+    let names = hosts.iter().cloned().chain(own.map(str::to_owned)).collect();
+    let names = Hosts { names, beyond_loopback: !listen.ip().is_loopback() };
+    let door = web::Data::new(Door::new(onboarding, service.clock()));
     let url = url(address, tls.is_some(), behind_proxy, hosts.first().map(String::as_str));
     let server = HttpServer::new(move || {
         let (service, settings) = (web::Data::new(service.clone()), web::Data::new(settings.clone()));
@@ -103,6 +114,7 @@ pub(crate) async fn start(settings: SettingsFile, service: Service) -> Result<Ad
             .app_data(service)
             .app_data(settings)
             .app_data(access.clone())
+            .app_data(door.clone())
             .app_data(web::Data::new(names.clone()))
             .app_data(guard::queries())
             .app_data(login::forms())

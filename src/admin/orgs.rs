@@ -11,7 +11,7 @@ use orgpipe_actors::{OrgError, Service, State};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{guard::NoQuery, names};
+use super::{guard::NoQuery, names, reload::SettingsFile, stored_orgs};
 
 /// Requests that have ended, told of one record when no number is asked for, and at most.
 const CHAPTERS: (usize, usize) = (20, 1_000);
@@ -23,11 +23,17 @@ pub(super) struct LimitQuery {
     limit: Option<usize>,
 }
 
-pub(super) async fn list(service: Data<Service>, _: Query<NoQuery>) -> HttpResponse {
+pub(super) async fn list(
+    service: Data<Service>,
+    settings: Data<SettingsFile>,
+    _: Query<NoQuery>,
+) -> HttpResponse {
     // The status of the others does not depend on it.
     let left = service.left().await.unwrap_or_default();
     let data = service.room().await;
-    HttpResponse::Ok().json(json!({ "orgs": service.orgs().await, "left": left, "data": data }))
+    let stored = stored_orgs::all(&service, &settings).await.unwrap_or_default();
+    let orgs = service.orgs().await;
+    HttpResponse::Ok().json(json!({ "orgs": orgs, "left": left, "stored": stored, "data": data }))
 }
 
 pub(super) async fn tree(service: Data<Service>, _: Query<NoQuery>) -> HttpResponse {

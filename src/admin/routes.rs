@@ -16,9 +16,10 @@ use serde_json::json;
 
 use super::{
     access::{Caller, Denied},
-    commands, dead_letters, login, metrics, orgs, page, reload, token_commands,
+    commands, dead_letters, login, metrics, orgs, page, reload, stored_orgs, token_commands,
     tokens::Role,
 };
+use crate::connect::handlers as connect;
 
 /// Who may ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +75,11 @@ pub(super) const RULES: &[Rule] = &[
     get("/healthz", Anyone, || web::to(|| async { "alive\n" })),
     get("/login", Anyone, || web::to(login::show)),
     send("/login", Anyone, || web::to(login::post)),
+    // The link is what lets a customer in.
+    get("/connect/{link}", Anyone, || web::to(connect::show)),
+    send("/connect/{link}", Anyone, || web::to(connect::begin)),
+    post("/connect/{link}/check", Anyone, || web::to(connect::check)),
+    get("/oauth/callback", Anyone, || web::to(connect::answer)),
     post("/logout", With(Read), || web::to(login::log_out)),
     get("/", With(Read), || web::to(page::show)),
     post("/orgs/{org}/doctor", With(Operate), || web::to(page::examine)),
@@ -84,6 +90,7 @@ pub(super) const RULES: &[Rule] = &[
     send("/api/v1/tokens", With(Admin), || web::to(token_commands::add)),
     post("/api/v1/tokens/{name}/revoke", With(Admin), || web::to(token_commands::revoke)),
     get("/api/v1/orgs", With(Read), || web::to(orgs::list)),
+    send("/api/v1/orgs", With(Admin), || web::to(stored_orgs::add)),
     get("/api/v1/orgs/{org}", With(Read), || web::to(orgs::one)),
     get("/api/v1/orgs/{org}/dead-letters", With(Read), || web::to(dead_letters::list)),
     get("/api/v1/orgs/{org}/dead-letters/audit", With(Read), || web::to(dead_letters::audit)),
@@ -102,14 +109,26 @@ pub(super) const RULES: &[Rule] = &[
     post("/api/v1/orgs/{org}/drain", With(Operate), || web::to(commands::drain)),
     post("/api/v1/orgs/{org}/doctor", With(Operate), || web::to(orgs::doctor)),
     post("/api/v1/orgs/{org}/limits", With(Operate), || web::to(orgs::limits)),
+    send("/api/v1/orgs/{org}/invite", With(Admin), || web::to(stored_orgs::invite)),
+    post("/api/v1/orgs/{org}/remove", With(Admin), || web::to(stored_orgs::remove)),
     post("/api/v1/orgs/{org}/purge", With(Admin), || web::to(commands::purge)),
     post("/api/v1/orgs/{org}/refresh", With(Operate), || web::to(commands::refresh)),
     post("/api/v1/orgs/{org}/replay", With(Operate), || web::to(commands::replay)),
 ];
 
-/// Whether that may be asked for without a token. The paths of which this is so have no part that varies.
+/// Whether that may be asked for without a token.
 pub(super) fn is_open(method: &Method, path: &str) -> bool {
-    RULES.iter().any(|rule| rule.who == Anyone && rule.path == path && rule.method() == *method)
+    RULES.iter().any(|rule| rule.who == Anyone && rule.method() == *method && fits(rule.path, path))
+}
+
+/// Whether a path is one of a pattern's: part by part the same, or one that varies and is not empty.
+fn fits(pattern: &str, path: &str) -> bool {
+    let (mut parts, mut wanted) = (path.split('/'), pattern.split('/'));
+    let fit = wanted
+        .by_ref()
+        .zip(parts.by_ref())
+        .all(|(wanted, part)| if wanted.starts_with('{') { !part.is_empty() } else { wanted == part });
+    fit && pattern.split('/').count() == path.split('/').count()
 }
 
 /// Serves them.

@@ -9,6 +9,7 @@ mod doctor;
 mod explain;
 mod limits;
 mod org;
+mod orgs;
 mod refresh;
 mod rehearsal;
 mod reload;
@@ -33,6 +34,7 @@ pub(crate) fn dispatch(command: Command) -> ExitCode {
         Command::Limits(target) => limits::run(&target),
         Command::Explain(args) => explain::run(&args),
         Command::Org(args) => org::run(&args),
+        Command::Orgs(args) => orgs::run(&args),
         Command::Reload(args) => reload::run(&args),
         Command::DeadLetters(args) => dead_letters::run(&args),
         Command::Tree(args) => tree::run(&args),

@@ -10,7 +10,7 @@ use orgpipe_store::StoreError;
 use secrecy::ExposeSecret as _;
 
 use crate::{
-    admin::{self, Admin, FirstToken, SettingsFile},
+    admin::{self, Admin, FirstToken, ReloadError, SettingsFile},
     cli::RunArgs,
     config::{self, Config, Environment},
     output,
@@ -77,10 +77,17 @@ pub(super) async fn start(config: Config, settings: SettingsFile) -> Result<(Ser
         let hint = error.hint();
         output::failure(&error, hint.as_deref())
     })?;
-    match admin::start(settings, service.clone()).await {
+    let file = settings.path().to_owned();
+    let started = match settings.start_stored(&service).await {
+        Ok(()) => admin::start(settings, service.clone())
+            .await
+            .map_err(|error| output::failure(&error, error.hint().as_deref())),
+        Err(ReloadError::Problems(problems)) => Err(output::problems(&file, &problems)),
+        Err(error) => Err(output::failure(&error, error.hint().as_deref())),
+    };
+    match started {
         Ok(admin) => Ok((service, admin)),
-        Err(error) => {
-            let exit = output::failure(&error, error.hint().as_deref());
+        Err(exit) => {
             // Actors and the store's thread end before the runtime does: none of them may ask it for a timer then.
             if let Err(error) = service.drain(DRAIN).await {
                 tracing::debug!("the store was not closed: {error}");

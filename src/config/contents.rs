@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use orgpipe_actors::settings::Settings;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::{certificate::Certificate, report::Problem};
@@ -26,7 +26,7 @@ pub(crate) struct Config {
 }
 
 /// How customers connect their orgs themselves.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ConnectSettings {
     /// Where customers' browsers reach this service; nothing stands behind the host.
     pub(crate) base_url: Url,
@@ -45,6 +45,13 @@ pub(crate) struct ConnectApp {
     pub(crate) client_id: String,
     /// Its consumer secret; none if it is a public client.
     pub(crate) client_secret: Option<SecretString>,
+}
+
+impl PartialEq for ConnectApp {
+    fn eq(&self, other: &Self) -> bool {
+        let secret = |app: &Self| app.client_secret.as_ref().map(|secret| secret.expose_secret().to_owned());
+        self.client_id == other.client_id && secret(self) == secret(other)
+    }
 }
 
 /// Where and how the admin API and the dashboard are served.

@@ -359,6 +359,12 @@ Lead__c = "$Id"
 
 [org_defaults.limits]"#;
 
+/// A port that nobody listens on just now.
+pub(crate) fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address").port()
+}
+
 /// Settings that have that sync, too.
 pub(crate) fn with_leads(settings: &str) -> String {
     settings.replace("[org_defaults.limits]", LEADS)

@@ -4,7 +4,7 @@
 
 use orgpipe_salesforce::{
     call::Reply,
-    oauth::{LoginCall, error::LoginError},
+    oauth::{Login, LoginCall, error::LoginError},
 };
 use orgpipe_store::StoreError;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -43,6 +43,11 @@ impl Service {
         let grant = Grant::new(refresh_token.expose_secret(), self.clock.now_ms());
         grants.hold().await.put(&grant).await?;
         Ok(())
+    }
+
+    /// How an org of the settings logs in.
+    pub fn login_of(&self, id: &str) -> Option<Login> {
+        self.orgs.get(id).map(|org| org.settings.login.clone())
     }
 
     /// Which of the orgs of the settings, or of those of which something is stored, is this Salesforce org.

@@ -1,0 +1,369 @@
+//! The way of an org from an invitation to live.
+//!
+//! Here: the order, and what is durable before what. Not here: what the customer's admin sees of it (`pages`), paths
+//! (`handlers`).
+//!
+//! ```text
+//! invite ─▶ record with the link's number
+//! link opened, host chosen ─▶ consent kept in memory, the browser goes to Salesforce
+//! callback ─▶ code exchanged ─▶ grant durable ─▶ record says connected ─▶ settings read again: the org runs ─▶ doctor
+//! ```
+//!
+//! A crash after the exchange and before the grant is durable loses the grant; the customer's admin clicks once more. After
+//! it, nothing is lost: the next start or the next click goes on.
+
+use std::{sync::Arc, time::Duration};
+
+use orgpipe_actors::{OrgError, Report, Service, clock::Clock};
+use orgpipe_salesforce::oauth::{
+    Flow, Login,
+    error::LoginError,
+    login_host::{self, NoLoginHost},
+    web_server::{self, Callback, Consent, ConsentRequest},
+};
+use orgpipe_store::StoreError;
+use secrecy::SecretString;
+use tokio::sync::Mutex;
+use url::{Host, Url};
+
+use super::{
+    consents::{Consents, Pending},
+    link::{Links, NoLink},
+    record::{Connected, RecordError, StoredOrg},
+};
+use crate::{
+    admin::SettingsFile,
+    config::{ConnectApp, ConnectSettings},
+};
+
+/// What the key that signs links is derived for.
+const PURPOSE: &str = "orgpipe links to connect by, 1";
+/// Where Salesforce sends browsers back to.
+const CALLBACK: &str = "/oauth/callback";
+/// How long a new org has to come up before it is examined; then again, until it can be.
+const COMING_UP: (Duration, u32) = (Duration::from_millis(500), 20);
+
+/// Everything that connecting orgs takes.
+#[derive(Clone)]
+pub(crate) struct Onboarding {
+    pub(super) settings: ConnectSettings,
+    service: Service,
+    file: SettingsFile,
+    links: Links,
+    consents: Arc<Consents>,
+    /// Held while what is stored of an org is changed.
+    turn: Arc<Mutex<()>>,
+    clock: Clock,
+}
+
+/// Why an org is not invited.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InviteError {
+    /// It logs in by itself.
+    #[error("org `{0}` logs in with what the settings give it, not with what a customer grants")]
+    NotByConsent(String),
+    /// It stands in a file, with its login host.
+    #[error("org `{0}` stands in a settings file, and so does where it logs in")]
+    OfFile(String),
+    /// The settings do not take it.
+    #[error("the org cannot be added: {}", problems.join("; "))]
+    Settings {
+        /// Each problem with what to do.
+        problems: Vec<String>,
+    },
+    /// What is stored of it.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+impl InviteError {
+    /// What to do about it.
+    pub(crate) fn hint(&self) -> &'static str {
+        match self {
+            Self::NotByConsent(_) => {
+                "To let a customer connect it, write `auth = { flow = \"web_server\" }` for it, and reload."
+            }
+            Self::OfFile(_) => "Leave out the login host, or change it there.",
+            Self::Settings { .. } => "Correct it and ask again; nothing was changed.",
+            Self::Record(_) => "Look into orgpipe's log.",
+        }
+    }
+}
+
+/// Why it did not go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectError {
+    /// The link.
+    #[error(transparent)]
+    Link(#[from] NoLink),
+    /// The address that was typed.
+    #[error(transparent)]
+    Host(#[from] NoLoginHost),
+    /// The callback is of no consent that was asked for here, or was asked for in another browser, or long ago.
+    #[error("this answer belongs to no request that was made in this browser in the last half hour")]
+    NotAsked,
+    /// Salesforce, or the admin there, said no.
+    #[error(transparent)]
+    Login(#[from] LoginError),
+    /// It was connected to another Salesforce org before.
+    #[error("you logged in to the Salesforce org {found}, and this link is for {expected}")]
+    OtherOrg {
+        /// The one that was let in to now.
+        found: String,
+        /// The one that is known.
+        expected: String,
+    },
+    /// It is another customer's, by our books.
+    #[error("the Salesforce org {found} is connected already, under another name")]
+    Taken {
+        /// The Salesforce org.
+        found: String,
+    },
+    /// The org cannot be worked for as it is stored.
+    #[error("it is connected and cannot be started yet: {0}")]
+    NotStarted(String),
+    /// The disk.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What is stored of the org.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The org.
+    #[error(transparent)]
+    Org(#[from] OrgError),
+}
+
+/// What the link of an org leads to now.
+#[derive(Clone, Debug)]
+pub(super) struct Invited {
+    /// Its name with the operator.
+    pub(super) org: String,
+    /// Where it logs in, if that is settled.
+    pub(super) login_url: Option<Url>,
+    /// Whether it was connected before.
+    pub(super) connected: bool,
+}
+
+/// How it went.
+#[derive(Debug)]
+pub(super) struct Done {
+    /// The Salesforce org.
+    pub(super) org_id: String,
+    /// What it lacks, if it could be asked.
+    pub(super) report: Option<Report>,
+}
+
+impl Onboarding {
+    /// With the settings of the start. `file` puts them to work once an org is connected.
+    pub(crate) async fn new(settings: ConnectSettings, service: Service, file: SettingsFile) -> Self {
+        let links = Links::new(&service.derived_key(PURPOSE).await);
+        let clock = service.clock();
+        let (consents, turn) = (Arc::default(), Arc::default());
+        Self { settings, service, file, links, consents, turn, clock }
+    }
+
+    /// Makes a link for an org, which is added if it is not there; it ends the org's link of before.
+    pub(crate) async fn invite(
+        &self,
+        id: &str,
+        login_url: Option<&Url>,
+        by: &str,
+        life: Option<Duration>,
+        chance: [u8; 16],
+    ) -> Result<(StoredOrg, Url), InviteError> {
+        let _turn = self.turn.lock().await;
+        let now_ms = self.clock.now_ms();
+        let mut org = match StoredOrg::find(&self.service, id).await? {
+            Some(org) => org,
+            None if self.service.org(id).await.is_some() => StoredOrg::new(id, None, by, now_ms),
+            None => StoredOrg::by_consent(id, by, now_ms),
+        };
+        let of_file = org.table.is_none();
+        if !org.is_by_consent() || of_file && self.own_login(id).is_none() {
+            return Err(InviteError::NotByConsent(id.to_owned()));
+        }
+        if let Some(url) = login_url {
+            if of_file {
+                return Err(InviteError::OfFile(id.to_owned()));
+            }
+            org.set_login_url(url);
+        }
+        self.file.check(&self.service, &org).await?;
+        let life = life.unwrap_or(self.settings.link_life);
+        let (invitation, link) = self.links.make(id, by, life, chance, now_ms);
+        org.invitation = Some(invitation);
+        org.put(&self.service).await.map_err(RecordError::from)?;
+        Ok((org, self.address(&format!("/connect/{link}"))))
+    }
+
+    /// The login of an org of a file, if a customer grants what it logs in with.
+    fn own_login(&self, id: &str) -> Option<Login> {
+        let login = self.service.login_of(id)?;
+        matches!(login.flow, Flow::RefreshToken { refresh_token: None, .. }).then_some(login)
+    }
+
+    /// What a link leads to.
+    pub(super) async fn open(&self, link: &str) -> Result<Invited, ConnectError> {
+        let org = self.org_of(link).await?;
+        let login = if org.table.is_none() { self.own_login(&org.id) } else { None };
+        let settled = org.login_url().and_then(|url| url.parse().ok());
+        let login_url = login.map(|login| login.login_url).or(settled);
+        Ok(Invited { org: org.id, login_url, connected: org.connected.is_some() })
+    }
+
+    /// Begins a consent at the host that was chosen: the page to go to, and what the browser has to keep.
+    pub(super) async fn begin(
+        &self,
+        link: &str,
+        host: &str,
+        chance: ([u8; 32], [u8; 32], SecretString),
+    ) -> Result<(Url, SecretString), ConnectError> {
+        let invited = self.open(link).await?;
+        let login = match (self.own_login(&invited.org), invited.login_url) {
+            (Some(login), _) => login,
+            (None, Some(url)) => self.login(url),
+            (None, None) => self.login(self.login_url(host)?),
+        };
+        let (state, verifier, browser) = chance;
+        let consent = Consent::from_chance(state, verifier);
+        let redirect_uri = self.address(CALLBACK);
+        // Whoever is logged in as somebody else is asked, so that not the wrong user is let in by one click.
+        let request =
+            ConsentRequest { redirect_uri: &redirect_uri, prompt: Some("login consent"), login_hint: None };
+        let page = consent.page(&login, request)?;
+        let pending =
+            Pending { org: invited.org, link: link.to_owned(), login, consent, browser: browser.clone() };
+        self.consents.keep(pending, self.clock.monotonic());
+        Ok((page, browser))
+    }
+
+    /// Ends a consent: from what came back in a browser to a live org. The link comes back too, to try again by.
+    pub(super) async fn finish(
+        &self,
+        callback: Callback,
+        browser: Option<&str>,
+    ) -> (Option<String>, Result<Done, ConnectError>) {
+        let Some(pending) = self.consents.take(&callback, browser, self.clock.monotonic()) else {
+            return (None, Err(ConnectError::NotAsked));
+        };
+        let link = pending.link.clone();
+        (Some(link), self.connect(pending, callback).await)
+    }
+
+    async fn connect(&self, pending: Pending, callback: Callback) -> Result<Done, ConnectError> {
+        // One at a time, so that no two answers make one Salesforce org of two of ours.
+        let _turn = self.turn.lock().await;
+        // It may have been replaced meanwhile.
+        let mut org = self.org_of(&pending.link).await?;
+        let code = callback.outcome?;
+        let call = pending.consent.exchange(&pending.login, &self.address(CALLBACK), &code);
+        let reply = self.service.post_form(pending.login.host(), call).await?;
+        let token = web_server::connected(&pending.login, &reply)?;
+        let found = token.org_id.clone();
+        let before = match &org.connected {
+            Some(connected) => Some(connected.org_id.clone()),
+            None => self.service.org_id(&pending.org).await?,
+        };
+        if let Some(expected) = before.filter(|expected| *expected != found) {
+            return Err(ConnectError::OtherOrg { found, expected });
+        }
+        if self.service.org_of(&found).await?.is_some_and(|other| other != pending.org) {
+            return Err(ConnectError::Taken { found });
+        }
+        if let Some(refresh_token) = &token.refresh_token {
+            self.service.grant(&pending.org, refresh_token).await?;
+        }
+        let (user_id, at_ms) = (token.user_id.clone(), self.clock.now_ms());
+        org.set_login_url(&pending.login.login_url);
+        org.connected = Some(Connected { org_id: found.clone(), user_id, at_ms });
+        org.put(&self.service).await?;
+        tracing::info!(org = pending.org, org_id = found, "a customer has connected the org");
+        self.file.put_to_work(&self.service).await.map_err(ConnectError::NotStarted)?;
+        let report = self.examine(&pending.org).await;
+        Ok(Done { org_id: found, report })
+    }
+
+    /// What the org of a link lacks.
+    pub(super) async fn look_again(&self, link: &str) -> Result<Done, ConnectError> {
+        let org = self.org_of(link).await?;
+        let Some(connected) = &org.connected else { return Err(ConnectError::NotAsked) };
+        let report = self.service.doctor(&org.id).await?;
+        Ok(Done { org_id: connected.org_id.clone(), report: Some(report) })
+    }
+
+    /// Examines an org that comes up just now; none if it does not in time.
+    async fn examine(&self, id: &str) -> Option<Report> {
+        let (pause, times) = COMING_UP;
+        for _ in 0..times {
+            match self.service.doctor(id).await {
+                Ok(report) => return Some(report),
+                Err(error) => tracing::debug!(org = id, "it cannot be examined yet: {error}"),
+            }
+            actix_rt::time::sleep(pause).await;
+        }
+        None
+    }
+
+    /// The org that a link is for, if it is that org's link.
+    async fn org_of(&self, link: &str) -> Result<StoredOrg, ConnectError> {
+        let (id, number) = self.links.read(link, self.clock.now_ms())?;
+        let org = StoredOrg::find(&self.service, &id).await?.ok_or(NoLink::Replaced)?;
+        if org.invitation.as_ref().is_some_and(|invitation| invitation.number == number) {
+            Ok(org)
+        } else {
+            Err(NoLink::Replaced.into())
+        }
+    }
+
+    /// The host that is meant. This machine is meant only where all of it is a rehearsal: a customer must not be able to send
+    /// us to a port of our own.
+    fn login_url(&self, host: &str) -> Result<Url, ConnectError> {
+        let url = login_host::correct(host)?;
+        if is_loopback(&url) && !is_loopback(&self.settings.base_url) {
+            return Err(NoLoginHost::Elsewhere { host: url.host_str().unwrap_or_default().to_owned() }.into());
+        }
+        Ok(url)
+    }
+
+    fn login(&self, login_url: Url) -> Login {
+        let ConnectApp { client_id, client_secret } = self.settings.app.clone();
+        let flow = Flow::RefreshToken { client_id, client_secret, refresh_token: None };
+        Login { login_url, flow, instance_hosts: Vec::new() }
+    }
+
+    fn address(&self, path: &str) -> Url {
+        let mut url = self.settings.base_url.clone();
+        url.set_path(path);
+        url
+    }
+}
+
+impl ConnectError {
+    /// What the customer's admin can do.
+    pub(super) fn hint(&self) -> String {
+        match self {
+            Self::Link(_) => "Ask whoever sent it to you for a new one.".to_owned(),
+            Self::Host(error) => error.hint(),
+            Self::NotAsked => "Open the link that you were sent once more, in this browser.".to_owned(),
+            Self::Login(error) => error.hint().unwrap_or_default(),
+            Self::OtherOrg { .. } => {
+                "Log out of Salesforce, open the link once more, and log in to the org that it is for. If the org has \
+                 really changed, ask whoever sent you the link."
+                    .to_owned()
+            }
+            Self::Taken { .. } => "Ask whoever sent you the link: two names for one org would write the same records.".to_owned(),
+            Self::NotStarted(_) | Self::Store(_) | Self::Record(_) | Self::Org(_) => {
+                "You need do nothing: tell whoever sent you the link.".to_owned()
+            }
+        }
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        None => false,
+    }
+}

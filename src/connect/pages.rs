@@ -1,0 +1,214 @@
+//! What a customer's admin sees: one plain page per step.
+//!
+//! Here: texts and looks. Not here: what happened (`onboarding`). Nothing on these pages is of another customer, and no word
+//! of anybody's is markup.
+
+use actix_web::{HttpResponse, HttpResponseBuilder, http::StatusCode};
+use askama::Template;
+use orgpipe_actors::{Report, Severity};
+
+use super::onboarding::{ConnectError, Done, Invited};
+
+#[derive(Template)]
+#[template(
+    ext = "html",
+    source = r#"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+{% if let Body::Going { page } = body %}<meta http-equiv="refresh" content="0; url={{ page }}">
+{% endif %}<title>{{ title }}</title>
+<style>
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
+body { margin: 8vh auto 4rem; max-width: 38rem; padding: 0 1.2rem }
+h1 { font-size: 1.45rem; margin: 0 0 .6rem; line-height: 1.25 }
+p { margin: 0 0 1rem } .quiet { opacity: .7; font-size: .9rem }
+fieldset { border: 1px solid #8886; border-radius: .5rem; padding: .8rem 1rem 1rem; margin: 0 0 1rem }
+label { display: block; margin: .35rem 0 } label.block { margin-top: .7rem }
+input[type=text] { font: inherit; width: 100%; box-sizing: border-box; padding: .45rem; margin-top: .3rem }
+button { font: inherit; padding: .5rem 1.2rem; border-radius: .4rem; border: 1px solid #0b5cab; background: #0b5cab; color: #fff; cursor: pointer }
+button.plain { background: none; color: inherit; border-color: #8888 }
+.good { border-left: .3rem solid #1a7f37 } .bad { border-left: .3rem solid #c92a2a } .some { border-left: .3rem solid #b25e00 }
+.good, .bad, .some { padding: .1rem 0 .1rem .9rem; margin: 0 0 1.2rem }
+ul { padding-left: 1.2rem } li { margin: 0 0 .8rem } li span { display: block; opacity: .8 }
+code { font-size: .92em }
+</style>
+</head>
+<body>
+<main>
+{% match body %}
+{% when Body::Start with { login_host, connected, wrong } %}<h1>Connect your Salesforce org with {{ vendor }}</h1>
+{% if !wrong.0.is_empty() %}<div class="bad" role="alert"><p><strong>{{ wrong.0 }}.</strong> {{ wrong.1 }}</p></div>
+{% endif %}{% if *connected %}<p>This org is connected already. Connect it again only if you were asked to.</p>
+{% endif %}<p>{{ vendor }} keeps its data up to date in your org. On the next page, which is Salesforce's own, you log in and allow that. {{ vendor }} never sees your password, and you can take it back at any time (Setup, Connected Apps OAuth Usage).</p>
+<form method="post" action="{{ action }}">
+{% if let Some(login_host) = login_host %}<p>You will log in at <code>{{ login_host }}</code>.</p>
+{% else %}<fieldset>
+<legend>Which org?</legend>
+<label><input type="radio" name="kind" value="production" checked> Production, or Developer Edition</label>
+<label><input type="radio" name="kind" value="sandbox"> A sandbox</label>
+<label><input type="radio" name="kind" value="domain"> By its address:</label>
+<label class="block" for="domain">My Domain, or the address of any page of the org
+<input type="text" id="domain" name="domain" autocomplete="off" spellcheck="false" placeholder="https://acme.my.salesforce.com"></label>
+</fieldset>
+{% endif %}<p><button>Go to Salesforce</button></p>
+</form>
+<p class="quiet">Log in as the user that {{ vendor }} is to work as: what it may see and change in your org is what that user may. You need no password of ours.</p>
+{% when Body::Going with { page } %}<h1>On to Salesforce</h1>
+<p>If nothing happens, <a href="{{ page }}">go on to Salesforce's page</a>.</p>
+{% when Body::Done with { org_id, findings, asked } %}<h1>{% if findings.is_empty() %}Your org is connected{% else %}Your org is connected, and something is missing{% endif %}</h1>
+{% if findings.is_empty() && *asked %}<div class="good" role="status"><p>All that {{ vendor }} needs is there. You can close this page.</p></div>
+{% else if findings.is_empty() %}<div class="good" role="status"><p>It takes a little longer to look whether all is there; {{ vendor }} sees the result. You can close this page.</p></div>
+{% else %}<div class="some" role="status"><p>Please mend this in your org, then look again. Nothing is lost meanwhile.</p></div>
+<ul>
+{% for finding in findings %}<li><strong>{{ finding.0 }}.</strong><span>{{ finding.1 }}</span></li>
+{% endfor %}</ul>
+<form method="post" action="{{ action }}/check"><p><button>Look again</button></p></form>
+{% endif %}<p class="quiet">Salesforce org {{ org_id }}.</p>
+{% when Body::Failed with { what, hint, again } %}<h1>Your org is not connected</h1>
+<div class="bad" role="alert"><p><strong>{{ what }}.</strong> {{ hint }}</p></div>
+{% if *again %}<form method="get" action="{{ action }}"><p><button class="plain">Try again</button></p></form>
+{% endif %}{% endmatch %}
+</main>
+</body>
+</html>
+"#
+)]
+struct Page<'p> {
+    title: &'p str,
+    vendor: &'p str,
+    /// Where the forms lead.
+    action: &'p str,
+    body: Body,
+}
+
+enum Body {
+    Start { login_host: Option<String>, connected: bool, wrong: (String, String) },
+    Going { page: String },
+    Done { org_id: String, findings: Vec<(String, String)>, asked: bool },
+    Failed { what: String, hint: String, again: bool },
+}
+
+/// The pages of one vendor.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pages<'p> {
+    /// The name that customers know.
+    pub(super) vendor: &'p str,
+    /// The path of the link that they came by; empty if that is not known.
+    pub(super) action: &'p str,
+}
+
+impl Pages<'_> {
+    /// Where it begins, once more with what was `wrong` if something was.
+    pub(super) fn start(self, invited: &Invited, wrong: Option<&ConnectError>) -> HttpResponse {
+        let login_host = invited.login_url.as_ref().and_then(|url| url.host_str()).map(str::to_owned);
+        let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+        let wrong = wrong.map(|error| (sentence(&error.to_string()), error.hint())).unwrap_or_default();
+        let title = format!("Connect with {}", self.vendor);
+        self.page(status, &title, Body::Start { login_host, connected: invited.connected, wrong })
+    }
+
+    /// On to Salesforce's page. By a page of ours: a browser does not follow the redirect of a form to elsewhere, as our
+    /// Content-Security-Policy tells it.
+    pub(super) fn going(self, page: &str) -> (StatusCode, String) {
+        (StatusCode::OK, self.html("On to Salesforce", Body::Going { page: page.to_owned() }))
+    }
+
+    /// It is connected.
+    pub(super) fn done(self, done: &Done) -> HttpResponse {
+        let findings = done.report.as_ref().map(findings).unwrap_or_default();
+        let (org_id, asked) = (done.org_id.clone(), done.report.is_some());
+        self.page(StatusCode::OK, "Connected", Body::Done { org_id, findings, asked })
+    }
+
+    /// It is not.
+    pub(super) fn failed(self, error: &ConnectError) -> HttpResponse {
+        let status = match error {
+            ConnectError::Link(_) => StatusCode::NOT_FOUND,
+            ConnectError::Host(_) | ConnectError::NotAsked => StatusCode::BAD_REQUEST,
+            ConnectError::Login(_) | ConnectError::OtherOrg { .. } | ConnectError::Taken { .. } => {
+                StatusCode::CONFLICT
+            }
+            ConnectError::Org(_) => StatusCode::SERVICE_UNAVAILABLE,
+            ConnectError::NotStarted(_) | ConnectError::Store(_) | ConnectError::Record(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        };
+        let again = !self.action.is_empty() && !matches!(error, ConnectError::Link(_));
+        let (what, hint) = (sentence(&told(error)), error.hint());
+        self.page(status, "Not connected", Body::Failed { what, hint, again })
+    }
+
+    fn page(self, status: StatusCode, title: &str, body: Body) -> HttpResponse {
+        html(&mut HttpResponse::build(status), self.html(title, body))
+    }
+
+    fn html(self, title: &str, body: Body) -> String {
+        let page = Page { title, vendor: self.vendor, action: self.action, body };
+        // Only what cannot be written into a text fails, and nothing here is of that kind.
+        page.render().unwrap_or_else(|error| error.to_string())
+    }
+}
+
+/// A page as an answer.
+pub(super) fn html(answer: &mut HttpResponseBuilder, html: String) -> HttpResponse {
+    answer.content_type("text/html; charset=utf-8").body(html)
+}
+
+/// What a customer's admin is told: of our own troubles, only that there are some.
+fn told(error: &ConnectError) -> String {
+    match error {
+        ConnectError::Store(_) | ConnectError::Record(_) | ConnectError::NotStarted(_) => {
+            "something went wrong on our side".to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
+/// What the customer's admin can mend.
+fn findings(report: &Report) -> Vec<(String, String)> {
+    let worth = report.findings.iter().filter(|finding| finding.severity > Severity::Note);
+    worth.map(|finding| (sentence(&finding.message), finding.fix.clone())).collect()
+}
+
+/// With a capital letter, and without its final stop.
+fn sentence(text: &str) -> String {
+    let mut letters = text.trim_end_matches('.').chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connect::link::NoLink;
+
+    #[test]
+    fn nobodys_words_are_markup() {
+        let pages = Pages { vendor: "<b>Example</b>", action: "/connect/x\"><script>" };
+        let invited = Invited { org: String::new(), login_url: None, connected: true };
+        let error = ConnectError::OtherOrg { found: "<i>1</i>".into(), expected: "2".into() };
+        let done = Done { org_id: "<u>00D</u>".into(), report: None };
+        let body = |answer: HttpResponse| {
+            use actix_web::body::MessageBody as _;
+            String::from_utf8(answer.into_body().try_into_bytes().expect("a body").to_vec()).expect("text")
+        };
+        for html in [
+            body(pages.start(&invited, Some(&error))),
+            pages.going("https://x.example/\"><script>").1,
+            body(pages.done(&done)),
+            body(pages.failed(&error)),
+        ] {
+            for tag in ["<b>", "<i>", "<u>", "<script>"] {
+                assert!(!html.contains(tag), "{tag}: {html}");
+            }
+        }
+    }
+
+    #[test]
+    fn our_own_troubles_are_not_told_to_customers() {
+        let error = ConnectError::NotStarted("orgpipe.toml:12: `syncs` names `x`".into());
+        assert_eq!(told(&error), "something went wrong on our side");
+        assert!(told(&ConnectError::Link(NoLink::Expired)).contains("expired"));
+    }
+}
