@@ -26,7 +26,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
 use super::{
-    login,
+    login_page,
     secret::{self, NoChance, SecretHash},
     sessions::{SESSION, Sessions},
     tokens::{Role, Tokens},
@@ -107,8 +107,8 @@ impl Denied {
             answer.insert_header((header::RETRY_AFTER, wait_secs.to_string()));
         }
         match self {
-            Self::NoToken if to_browser => login::page(answer, ""),
-            Self::Wrong | Self::TooMany { .. } if to_browser => login::page(answer, &self.to_string()),
+            Self::NoToken if to_browser => login_page::page(answer, ""),
+            Self::Wrong | Self::TooMany { .. } if to_browser => login_page::page(answer, &self.to_string()),
             _ => answer.json(json!({ "error": self.to_string(), "hint": self.hint() })),
         }
     }

@@ -14,16 +14,14 @@ use actix_web::{
     Error, HttpMessage as _, HttpResponse,
     body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    error::{InternalError, QueryPayloadError},
     http::{
         Method, StatusCode,
         header::{self, HeaderMap, HeaderValue},
         uri::Authority,
     },
     middleware::{DefaultHeaders, Next},
-    web::{Data, QueryConfig},
+    web::Data,
 };
-use serde::Deserialize;
 use serde_json::json;
 
 use super::{
@@ -35,11 +33,6 @@ use super::{
 const ALIVE: &str = "/healthz";
 /// What a browser accepts when it shows a page.
 const HTML: &[u8] = b"text/html";
-
-/// For a path that takes no query: any name in one is refused.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NoQuery {}
 
 /// Names under which the admin API is asked for, beside those of this machine.
 #[derive(Clone, Debug, Default)]
@@ -188,19 +181,6 @@ pub(super) fn headers() -> DefaultHeaders {
         .add((header::REFERRER_POLICY, "no-referrer"))
         .add((header::CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"))
         .add((header::CACHE_CONTROL, "no-store"))
-}
-
-/// A query that cannot be read, or that has a name nobody knows, is answered with the names there are.
-pub(super) fn queries() -> QueryConfig {
-    QueryConfig::default().error_handler(|error, _| {
-        let what = match &error {
-            QueryPayloadError::Deserialize(cause) => cause.to_string(),
-            other => other.to_string(),
-        };
-        let hint = "Nothing was done; correct the name and ask again.";
-        let body = json!({ "error": format!("the query cannot be taken: {what}"), "hint": hint });
-        InternalError::from_response(error, HttpResponse::BadRequest().json(body)).into()
-    })
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use orgpipe_actors::{OrgError, Service, State};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{guard::NoQuery, names};
+use super::{names, query::NoQuery};
 
 /// Requests that have ended, told of one record when no number is asked for, and at most.
 const CHAPTERS: (usize, usize) = (20, 1_000);

@@ -17,7 +17,7 @@ use orgpipe_actors::{Reloaded, Service, StartError};
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use super::{guard::NoQuery, tls::Shown};
+use super::{query::NoQuery, tls::Shown};
 use crate::config::{self, AdminSettings, Config, Environment, Problem};
 
 /// The settings file of the running service.
