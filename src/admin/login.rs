@@ -9,7 +9,7 @@
 //! too.
 
 use actix_web::{
-    HttpRequest, HttpResponse, HttpResponseBuilder,
+    HttpRequest, HttpResponse,
     error::InternalError,
     http::header,
     web::{Data, Form, FormConfig, Query},
@@ -17,7 +17,7 @@ use actix_web::{
 use serde::Deserialize;
 
 use super::{
-    access::{Access, Denied},
+    access::Access,
     login_page::{gone_in, page},
     query::NoQuery,
 };
@@ -44,29 +44,24 @@ pub(super) struct LoginForm {
 /// Shows the page, or logs in by the link.
 pub(super) async fn show(access: Data<Access>, query: Query<LoginQuery>) -> HttpResponse {
     let Some(token) = &query.token else { return page(HttpResponse::Ok(), "") };
-    let mut answer = HttpResponse::Ok();
-    match log_in(&access, token, &mut answer) {
-        Ok(()) => gone_in(answer),
-        Err(refused) => refused,
+    match access.log_in(token) {
+        Ok(cookie) => {
+            let mut answer = HttpResponse::Ok();
+            answer.cookie(cookie);
+            gone_in(answer)
+        }
+        Err(denied) => denied.answer(true),
     }
 }
 
 /// Logs in by the form.
 pub(super) async fn post(access: Data<Access>, form: Form<LoginForm>, _: Query<NoQuery>) -> HttpResponse {
-    let mut answer = HttpResponse::SeeOther();
-    match log_in(&access, form.token.trim(), &mut answer) {
-        Ok(()) => answer.insert_header((header::LOCATION, DASHBOARD)).finish(),
-        Err(refused) => refused,
+    match access.log_in(form.token.trim()) {
+        Ok(cookie) => {
+            HttpResponse::SeeOther().cookie(cookie).insert_header((header::LOCATION, DASHBOARD)).finish()
+        }
+        Err(denied) => denied.answer(true),
     }
-}
-
-fn log_in(access: &Access, token: &str, answer: &mut HttpResponseBuilder) -> Result<(), HttpResponse> {
-    let caller = access.owner(token).map_err(|denied: Denied| denied.answer(true))?;
-    let cookie = access.begin_session(&caller);
-    let cookie = cookie.map_err(|error| HttpResponse::InternalServerError().body(error.to_string()))?;
-    tracing::info!(by = caller.name, "a browser was logged in to the dashboard");
-    answer.cookie(cookie);
-    Ok(())
 }
 
 /// Ends the session.
