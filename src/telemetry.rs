@@ -38,7 +38,8 @@ pub(crate) enum TelemetryError {
 pub(crate) fn init(args: &LogArgs, default: &str) -> Result<(), TelemetryError> {
     let filter = args.log.as_deref().unwrap_or(default);
     // Of two directives for one target the later one counts.
-    let filter = EnvFilter::try_new(format!("{QUIET},{filter}"))
+    let all = if filter == "off" { filter.to_owned() } else { format!("{QUIET},{filter}") };
+    let filter = EnvFilter::try_new(all)
         .map_err(|cause| TelemetryError::Filter { filter: filter.to_owned(), cause })?;
     // A closed standard error must not end the service, hence no complaints about failed writes.
     let colours = matches!(args.log_format, LogFormat::Text) && std::io::stderr().is_terminal();

@@ -38,7 +38,8 @@ impl Browser {
     }
 
     async fn send(&mut self, request: reqwest::RequestBuilder) -> Shown {
-        let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let cookies: Vec<String> =
+            self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let reply = request.header(header::COOKIE, cookies.join("; ")).send().await.expect("an answer");
         for cookie in reply.headers().get_all(header::SET_COOKIE) {
             let cookie = cookie.to_str().expect("text").split(';').next().expect("a pair");
@@ -46,7 +47,8 @@ impl Browser {
             self.cookies.retain(|(known, _)| known != name);
             self.cookies.push((name.to_owned(), value.to_owned()));
         }
-        let location = reply.headers().get(header::LOCATION).map(|url| url.to_str().expect("text").to_owned());
+        let location =
+            reply.headers().get(header::LOCATION).map(|url| url.to_str().expect("text").to_owned());
         Shown { status: reply.status(), location, body: reply.text().await.expect("a body") }
     }
 
@@ -253,7 +255,9 @@ async fn whoever_is_not_meant_connects_nothing() {
     assert!(shown.body.to_lowercase().contains("install"), "{}", shown.body);
     rig.org("acme").set_app(AppStatus::Installed);
     // Invented answers.
-    for query in ["", "?code=x", "?state=x", "?code=x&state=y", "?code=a&code=b&state=c", "?error=%00&state=%ff"] {
+    for query in
+        ["", "?code=x", "?state=x", "?code=x&state=y", "?code=a&code=b&state=c", "?error=%00&state=%ff"]
+    {
         let shown = browser.get(&format!("{}/oauth/callback{query}", rig.admin)).await;
         assert_eq!(shown.status, 400, "{query}: {}", shown.body);
     }
@@ -292,21 +296,40 @@ async fn addresses_that_people_paste_are_corrected_or_explained() {
     let link = link(&rig, "acme").await;
     let mut browser = Browser::new();
     for (typed, host) in [
-        ("https://acme.lightning.force.com/lightning/page/home", "https://acme.my.salesforce.com/services/oauth2/authorize"),
-        ("acme--uat.sandbox.lightning.force.com", "https://acme--uat.sandbox.my.salesforce.com/services/oauth2/authorize"),
+        (
+            "https://acme.lightning.force.com/lightning/page/home",
+            "https://acme.my.salesforce.com/services/oauth2/authorize",
+        ),
+        (
+            "acme--uat.sandbox.lightning.force.com",
+            "https://acme--uat.sandbox.my.salesforce.com/services/oauth2/authorize",
+        ),
     ] {
         let shown = browser.post(&link, &[("kind", "domain"), ("domain", typed)]).await;
         assert!(shown.body.contains(host), "{typed}: {}", shown.body);
         assert!(shown.body.contains("code_challenge_method=S256"), "{}", shown.body);
     }
-    for (kind, host) in [("production", "https://login.salesforce.com/"), ("sandbox", "https://test.salesforce.com/")] {
+    for (kind, host) in
+        [("production", "https://login.salesforce.com/"), ("sandbox", "https://test.salesforce.com/")]
+    {
         let shown = browser.post(&link, &[("kind", kind)]).await;
         assert!(shown.body.contains(host), "{kind}: {}", shown.body);
     }
-    for typed in ["", "acme", "https://evil.example/", "https://evil.example/.my.salesforce.com", "sync@acme.example", "<script>"] {
+    for typed in [
+        "",
+        "acme",
+        "https://evil.example/",
+        "https://evil.example/.my.salesforce.com",
+        "sync@acme.example",
+        "<script>",
+    ] {
         let shown = browser.post(&link, &[("kind", "domain"), ("domain", typed)]).await;
         assert_eq!(shown.status, 422, "{typed}: {}", shown.body);
-        assert!(shown.body.contains("Go to Salesforce") && !shown.body.contains("<script>"), "{}", shown.body);
+        assert!(
+            shown.body.contains("Go to Salesforce") && !shown.body.contains("<script>"),
+            "{}",
+            shown.body
+        );
     }
 }
 
@@ -341,7 +364,10 @@ async fn orgs_are_added_with_a_login_of_their_own_and_a_clash_is_an_error() {
     writes(&rig, "globex", 1).await;
     assert_eq!(add(&rig, &table).await.0, 409, "once");
     let (status, answer) = invite(&rig, "globex", json!({})).await;
-    assert!(status == 409 && answer["hint"].as_str().is_some_and(|hint| hint.contains("web_server")), "{answer}");
+    assert!(
+        status == 409 && answer["hint"].as_str().is_some_and(|hint| hint.contains("web_server")),
+        "{answer}"
+    );
     // The same name in the file is refused, at a reload as at a start.
     let path = rig.folder.path().join("orgpipe.toml");
     let text = std::fs::read_to_string(&path).expect("settings");
@@ -349,12 +375,18 @@ async fn orgs_are_added_with_a_login_of_their_own_and_a_clash_is_an_error() {
     rig.write("orgpipe.toml", &both);
     let (status, answer) = rig.post("reload").await;
     assert_eq!(status, 422, "{answer}");
-    assert!(answer["problems"][0].as_str().is_some_and(|problem| problem.contains("in the store, too")), "{answer}");
+    assert!(
+        answer["problems"][0].as_str().is_some_and(|problem| problem.contains("in the store, too")),
+        "{answer}"
+    );
     writes(&rig, "globex", 2).await;
     rig.terminate().await;
     let out = rig.command(&["run"]).output().await.expect("it ends");
     let told = String::from_utf8_lossy(&out.stderr).into_owned();
-    assert!(!out.status.success() && told.contains("in the store, too") && told.contains("orgs remove"), "{told}");
+    assert!(
+        !out.status.success() && told.contains("in the store, too") && told.contains("orgs remove"),
+        "{told}"
+    );
     rig.write("orgpipe.toml", &text);
     rig.start().await;
     writes(&rig, "globex", 3).await;
@@ -395,7 +427,11 @@ async fn what_is_missing_is_told_to_the_customers_admin_until_it_is_there() {
     let mut browser = Browser::new();
     let back = consented(&rig, &mut browser, &link, "acme", true).await;
     let shown = browser.get(&back).await;
-    assert!(shown.body.contains("something is missing") && shown.body.contains("Industry__c"), "{}", shown.body);
+    assert!(
+        shown.body.contains("something is missing") && shown.body.contains("Industry__c"),
+        "{}",
+        shown.body
+    );
     rig.org("acme").give_right(read());
     actix_rt::time::sleep(Duration::from_secs(1)).await;
     let shown = browser.post(&format!("{link}/check"), &[]).await;

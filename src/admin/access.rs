@@ -22,12 +22,12 @@ use governor::{
     state::{InMemoryState, NotKeyed},
 };
 use orgpipe_actors::clock::Clock;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use super::{
-    login,
-    secret::{self, NoChance, SecretHash},
+    login_page,
+    secret::{self, SecretHash},
     sessions::{SESSION, Sessions},
     tokens::{Role, Tokens},
 };
@@ -69,6 +69,8 @@ pub(super) enum Denied {
     Wrong,
     #[error("too many wrong tokens were tried; the next one is looked at in {wait_secs} s")]
     TooMany { wait_secs: u64 },
+    #[error("no session can be begun: {0}")]
+    NoSession(String),
     #[error("the token `{name}` has the role {}, and this needs {}", role.name(), needed.name())]
     Role { name: String, role: Role, needed: Role },
 }
@@ -84,6 +86,7 @@ impl Denied {
                 "`orgpipe tokens list` shows those there are. If all are lost, stop the service and make a new one with \
                  `orgpipe tokens reset`."
             }
+            Self::NoSession(_) => "Ask with the token itself, by the command line.",
             Self::Role { .. } => "Ask with another token; `orgpipe tokens add NAME --role ROLE` makes one.",
         }
     }
@@ -92,6 +95,7 @@ impl Denied {
         match self {
             Self::NoToken | Self::Wrong => StatusCode::UNAUTHORIZED,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::NoSession(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Role { .. } => StatusCode::FORBIDDEN,
         }
     }
@@ -107,8 +111,10 @@ impl Denied {
             answer.insert_header((header::RETRY_AFTER, wait_secs.to_string()));
         }
         match self {
-            Self::NoToken if to_browser => login::page(answer, ""),
-            Self::Wrong | Self::TooMany { .. } if to_browser => login::page(answer, &self.to_string()),
+            Self::NoToken if to_browser => login_page::page(answer, ""),
+            Self::Wrong | Self::TooMany { .. } | Self::NoSession(_) if to_browser => {
+                login_page::page(answer, &self.to_string())
+            }
             _ => answer.json(json!({ "error": self.to_string(), "hint": self.hint() })),
         }
     }
@@ -186,7 +192,7 @@ impl Access {
     }
 
     /// The owner of a token.
-    pub(super) fn owner(&self, token: &str) -> Result<Caller, Denied> {
+    fn owner(&self, token: &str) -> Result<Caller, Denied> {
         match self.tokens.find(&SecretHash::of(token)) {
             Some(token) => {
                 Ok(Caller { name: token.name, role: token.role, token: token.hash, by_cookie: false })
@@ -209,9 +215,11 @@ impl Access {
     }
 
     /// Begins a session for the owner of a token; gives the cookie that it is told by.
-    pub(super) fn begin_session(&self, caller: &Caller) -> Result<Cookie<'static>, NoChance> {
-        let value: SecretString = secret::random("")?;
+    pub(super) fn log_in(&self, token: &str) -> Result<Cookie<'static>, Denied> {
+        let caller = self.owner(token)?;
+        let value = secret::random("").map_err(|error| Denied::NoSession(error.to_string()))?;
         self.sessions.begin(caller.token, value.expose_secret(), self.clock.monotonic());
+        tracing::info!(by = caller.name, "a browser was logged in to the dashboard");
         Ok(self.cookies.cookie(value.expose_secret(), SESSION))
     }
 

@@ -14,7 +14,7 @@ use orgpipe_actors::{OrgError, ReplayFrom, Service};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{guard::NoQuery, orgs::problem};
+use super::{orgs::problem, query::NoQuery};
 
 /// How long a drain goes on when no deadline is given, and at most, in seconds.
 pub(crate) const DRAIN_SECS: (u64, u64) = (3_600, 7 * 86_400);

@@ -15,7 +15,7 @@ use orgpipe_store::Seq;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{access::Caller, guard::NoQuery, orgs, tokens::Role};
+use super::{access::Caller, orgs, query::NoQuery, tokens::Role};
 
 /// Dead letters answered when no number is asked for.
 const LIMIT: usize = 100;

@@ -14,20 +14,18 @@ use actix_web::{
     Error, HttpMessage as _, HttpResponse,
     body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    error::{InternalError, QueryPayloadError},
     http::{
         Method, StatusCode,
         header::{self, HeaderMap, HeaderValue},
         uri::Authority,
     },
     middleware::{DefaultHeaders, Next},
-    web::{Data, QueryConfig},
+    web::Data,
 };
-use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    access::{Access, Caller},
+    access::{Access, Caller, Denied},
     routes,
 };
 
@@ -35,11 +33,6 @@ use super::{
 const ALIVE: &str = "/healthz";
 /// What a browser accepts when it shows a page.
 const HTML: &[u8] = b"text/html";
-
-/// For a path that takes no query: any name in one is refused.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NoQuery {}
 
 /// Names under which the admin API is asked for, beside those of this machine.
 #[derive(Clone, Debug, Default)]
@@ -91,35 +84,54 @@ pub(super) async fn guard(
             }
             Ok(next.call(request).await?.map_into_left_body())
         }
-        Err(refused) => Ok(request.into_response(refused).map_into_right_body()),
+        Err(stopped) => {
+            let answer = stopped.answer(request.path());
+            Ok(request.into_response(answer).map_into_right_body())
+        }
     }
 }
 
-/// Who asks, if it must be somebody; or the answer to whoever may not.
-fn look(request: &ServiceRequest) -> Result<Option<Caller>, HttpResponse> {
+/// Why a request goes no further.
+#[derive(Debug)]
+enum Stopped {
+    /// It may not come from there.
+    Refused(Refusal),
+    /// It comes from nobody who is known; whether a browser shows the answer.
+    Denied(Denied, bool),
+}
+
+impl Stopped {
+    fn answer(&self, path: &str) -> HttpResponse {
+        match self {
+            Self::Refused(refusal) => {
+                tracing::warn!(path, "a request to the admin API was refused: {refusal}");
+                let body = json!({ "error": refusal.to_string(), "hint": refusal.hint() });
+                HttpResponse::build(refusal.status()).json(body)
+            }
+            Self::Denied(denied, to_browser) => denied.answer(*to_browser),
+        }
+    }
+}
+
+/// Who asks, if it must be somebody.
+fn look(request: &ServiceRequest) -> Result<Option<Caller>, Stopped> {
     let (method, headers, path) = (request.method(), request.headers(), request.path());
     // Whether the process lives is nobody's secret, and who asks for it may use any name.
     if path == ALIVE {
         return Ok(None);
     }
     let hosts = request.app_data::<Data<Hosts>>().cloned().unwrap_or_default();
-    let refused = |refusal: &Refusal| {
-        tracing::warn!(path, "a request to the admin API was refused: {refusal}");
-        HttpResponse::build(refusal.status())
-            .json(json!({ "error": refusal.to_string(), "hint": refusal.hint() }))
-    };
-    let sender = judge(method, headers, &hosts).map_err(|refusal| refused(&refusal))?;
+    let sender = judge(method, headers, &hosts).map_err(Stopped::Refused)?;
     if routes::is_open(method, path) {
         return Ok(None);
     }
     let accepts = headers.get(header::ACCEPT).map(HeaderValue::as_bytes).unwrap_or_default();
     let to_browser = !path.starts_with("/api/") && accepts.windows(HTML.len()).any(|part| part == HTML);
-    let Some(access) = request.app_data::<Data<Access>>() else {
-        return Err(HttpResponse::InternalServerError().finish());
-    };
-    let caller = access.caller(headers).map_err(|denied| denied.answer(to_browser))?;
+    let access = request.app_data::<Data<Access>>().ok_or(Stopped::Denied(Denied::NoToken, to_browser))?;
+    let caller = access.caller(headers).map_err(|denied| Stopped::Denied(denied, to_browser))?;
     if caller.by_cookie && sender == Sender::Unknown && !is_read(method) {
-        return Err(refused(&Refusal::OtherSite("it does not say which page sent it".to_owned())));
+        let what = "it does not say which page sent it".to_owned();
+        return Err(Stopped::Refused(Refusal::OtherSite(what)));
     }
     Ok(Some(caller))
 }
@@ -188,19 +200,6 @@ pub(super) fn headers() -> DefaultHeaders {
         .add((header::REFERRER_POLICY, "no-referrer"))
         .add((header::CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"))
         .add((header::CACHE_CONTROL, "no-store"))
-}
-
-/// A query that cannot be read, or that has a name nobody knows, is answered with the names there are.
-pub(super) fn queries() -> QueryConfig {
-    QueryConfig::default().error_handler(|error, _| {
-        let what = match &error {
-            QueryPayloadError::Deserialize(cause) => cause.to_string(),
-            other => other.to_string(),
-        };
-        let hint = "Nothing was done; correct the name and ask again.";
-        let body = json!({ "error": format!("the query cannot be taken: {what}"), "hint": hint });
-        InternalError::from_response(error, HttpResponse::BadRequest().json(body)).into()
-    })
 }
 
 #[cfg(test)]

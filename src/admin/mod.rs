@@ -9,10 +9,12 @@ mod commands;
 mod dead_letters;
 mod guard;
 mod login;
+mod login_page;
 mod metrics;
 pub(crate) mod names;
 mod orgs;
 mod page;
+mod query;
 mod reload;
 mod routes;
 mod secret;
@@ -116,7 +118,7 @@ pub(crate) async fn start(settings: SettingsFile, service: Service) -> Result<Ad
             .app_data(access.clone())
             .app_data(door.clone())
             .app_data(web::Data::new(names.clone()))
-            .app_data(guard::queries())
+            .app_data(query::queries())
             .app_data(login::forms())
             .app_data(token_commands::bodies())
             .wrap(from_fn(guard::guard))

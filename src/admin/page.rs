@@ -15,7 +15,7 @@ use orgpipe_actors::{
 };
 use orgpipe_store::UnixMs;
 
-use super::{access::Caller, guard::NoQuery, names, orgs::problem, tokens::Role};
+use super::{access::Caller, names, orgs::problem, query::NoQuery, tokens::Role};
 
 /// Rows of the table; an API call gives all of them.
 const ROWS_MAX: usize = 500;

@@ -19,7 +19,7 @@ use orgpipe_store::StoreError;
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use super::{guard::NoQuery, tls::Shown};
+use super::{query::NoQuery, tls::Shown};
 use crate::{
     config::{self, AdminSettings, Config, ConnectSettings, Environment, OrgText, Problem},
     connect::{

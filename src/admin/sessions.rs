@@ -68,7 +68,8 @@ mod tests {
         let (sessions, token, now) = (Sessions::default(), SecretHash::of("op_1"), Duration::from_secs(5));
         sessions.begin(token, "a", now);
         sessions.begin(token, "b", now);
-        assert_eq!(sessions.token("a", now + SESSION - Duration::from_secs(1)), Some(token));
+        let just_before = Duration::from_secs(4) + SESSION;
+        assert_eq!(sessions.token("a", just_before), Some(token));
         assert_eq!(sessions.token("a", now + SESSION), None);
         assert_eq!(sessions.token("c", now), None);
         sessions.end("a");

@@ -14,7 +14,7 @@ use orgpipe_salesforce::oauth::login_host;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{access::Caller, guard::NoQuery, reload::SettingsFile};
+use super::{access::Caller, query::NoQuery, reload::SettingsFile};
 use crate::connect::{
     InviteError,
     handlers::Door,

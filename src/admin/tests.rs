@@ -139,7 +139,7 @@ async fn each_path_is_answered_to_the_roles_of_its_line_and_to_nobody_else() {
             match rule.who {
                 Who::Anyone => assert!(![401, 403, 429].contains(&status), "{what}, {kind}: {status}"),
                 Who::With(_) if status == 429 => {
-                    assert!(!token.is_empty(), "{what}: who guesses nothing need not wait")
+                    assert!(!token.is_empty(), "{what}: who guesses nothing need not wait");
                 }
                 Who::With(_) => {
                     assert_eq!(status, 401, "{what}, {kind}");

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{
     access::Access,
-    guard::NoQuery,
+    query::NoQuery,
     tokens::{Role, TokenError},
 };
 

@@ -190,11 +190,8 @@ impl Tokens {
     /// The token of this hash.
     pub(super) fn find(&self, hash: &SecretHash) -> Option<Token> {
         // All are looked at, so that it takes the same time whichever it is.
-        let found = self
-            .known()
-            .iter()
-            .fold(None, |found, token| if token.hash.is(hash) { Some(token.clone()) } else { found });
-        found
+        let known = self.known();
+        known.iter().fold(None, |found, token| if token.hash.is(hash) { Some(token.clone()) } else { found })
     }
 
     /// All, by name.

@@ -21,16 +21,16 @@ pub(crate) fn run(args: &OrgsArgs) -> ExitCode {
         OrgsAction::List(args) => running::get(&args.service, &["orgs"], &[]).map(|answer| {
             output::line(&table(&answer.body).to_string());
         }),
-        OrgsAction::Show(target) => running::get(&target.service, &["orgs"], &[])
-            .and_then(|answer| show(&answer.body, &target.org)),
+        OrgsAction::Show(target) => {
+            running::get(&target.service, &["orgs"], &[]).and_then(|answer| show(&answer.body, &target.org))
+        }
         OrgsAction::Add(args) => add(args),
         OrgsAction::Invite(args) => invite(args),
-        OrgsAction::Remove(target) => {
-            running::post(&target.service, &["orgs", &target.org, "remove"], &[]).map(|answer| {
+        OrgsAction::Remove(target) => running::post(&target.service, &["orgs", &target.org, "remove"], &[])
+            .map(|answer| {
                 output::line(&format!("org {} is removed", target.org));
                 output::line(answer.text("consequence"));
-            })
-        }
+            }),
         OrgsAction::Pause(target) => running::post(&target.service, &["orgs", &target.org, "pause"], &[])
             .map(|answer| output::line(answer.text("consequence"))),
         OrgsAction::Resume(target) => running::post(&target.service, &["orgs", &target.org, "resume"], &[])
@@ -67,7 +67,8 @@ enum AddError {
 }
 
 impl AddError {
-    const HINT: &str = "Give a file with `[[org]]` tables as in the settings (config/example.toml); secrets by name only.";
+    const HINT: &str =
+        "Give a file with `[[org]]` tables as in the settings (config/example.toml); secrets by name only.";
 }
 
 fn read(file: &Path) -> Result<Vec<Map<String, Value>>, AddError> {
@@ -93,7 +94,9 @@ fn invite(args: &OrgsInviteArgs) -> Result<(), ExitCode> {
     // Alone on its line, so that a script takes it as it is.
     output::line(made["link"].as_str().unwrap_or_default());
     let until = time(&made["until_ms"]);
-    output::line(&format!("Send it to the customer's admin; it is good until {until}. An older link is no longer."));
+    output::line(&format!(
+        "Send it to the customer's admin; it is good until {until}. An older link is no longer."
+    ));
     Ok(())
 }
 

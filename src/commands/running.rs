@@ -187,16 +187,15 @@ impl Running {
         if status.is_success() {
             return Ok(answer);
         }
+        // What orgpipe refuses it says so.
+        let [error, hint] = ["error", "hint"].map(|key| answer[key].as_str().map(str::to_owned));
+        let (Some(error), Some(hint)) = (error, hint) else { return Err(not_orgpipe()) };
         if status == StatusCode::UNAUTHORIZED {
             return Err(CommandError::WrongToken { url: self.url(), from: self.from.clone() });
         }
-        let text = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
-        if text("error").is_empty() {
-            return Err(not_orgpipe());
-        }
         let problems = answer["problems"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        let lines: Vec<String> = [text("error")].into_iter().chain(problems.map(str::to_owned)).collect();
-        Err(CommandError::Refused { text: lines.join("\n"), hint: text("hint") })
+        let lines: Vec<String> = [error].into_iter().chain(problems.map(str::to_owned)).collect();
+        Err(CommandError::Refused { text: lines.join("\n"), hint })
     }
 
     fn unreachable(&self, cause: reqwest::Error) -> CommandError {
@@ -215,16 +214,18 @@ fn shown(url: &Url) -> String {
 fn not_trusted(cause: &reqwest::Error) -> Option<String> {
     let mut next: Option<&(dyn Error + 'static)> = cause.source();
     while let Some(error) = next {
-        // What an error of `io` carries is not its source.
-        let carried = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let tls = match carried {
-            Some(carried) => carried.downcast_ref::<rustls::Error>(),
-            None => error.downcast_ref::<rustls::Error>(),
-        };
-        if let Some(tls @ rustls::Error::InvalidCertificate(_)) = tls {
+        if let Some(tls @ rustls::Error::InvalidCertificate(_)) = tls_error(error) {
             return Some(tls.to_string());
         }
         next = error.source();
     }
     None
+}
+
+/// What an error of `io` carries is not its source, and it may carry another one.
+fn tls_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
+    match error.downcast_ref::<io::Error>() {
+        Some(io) => tls_error(io.get_ref()?),
+        None => error.downcast_ref::<rustls::Error>(),
+    }
 }

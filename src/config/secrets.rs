@@ -174,15 +174,22 @@ impl Environment {
 
     /// A token for the running service, and where it comes from: of its variable, else of this file. Or why there is none.
     pub(crate) fn service_token(&self, file: &Path) -> Result<(SecretString, String), String> {
+        let is_word = |token: &str| !token.is_empty() && token.chars().all(|c| c.is_ascii_graphic());
         if let Ok(token) = self.variable(SERVICE_TOKEN) {
-            return Ok((token, format!("the variable `{SERVICE_TOKEN}`")));
+            let from = format!("the variable `{SERVICE_TOKEN}`");
+            return if is_word(token.expose_secret()) {
+                Ok((token, from))
+            } else {
+                Err(format!("{from} holds something else"))
+            };
         }
         let why = match self.read(file, TOKEN_BYTES_MAX) {
-            Ok(text) if !text.trim().is_empty() => {
+            Ok(text) if is_word(text.trim()) => {
                 let token = SecretString::from(text.trim());
                 return Ok((token, format!("the file `{}`", file.display())));
             }
-            Ok(_) => "is empty".to_owned(),
+            Ok(text) if text.trim().is_empty() => "is empty".to_owned(),
+            Ok(_) => "holds something else".to_owned(),
             Err(cause) => format!("cannot be read: {cause}"),
         };
         Err(format!("the variable `{SERVICE_TOKEN}` is not set, and the file `{}` {why}", file.display()))
@@ -297,6 +304,11 @@ mod tests {
         assert_eq!(found(Some("op_1"), Ok("op_2\n")), of("op_1", "the variable `ORGPIPE_TOKEN`"));
         assert_eq!(found(Some(" "), Ok("op_2\n")), of("op_2", "the file `x/data.token`"));
         let unset = "the variable `ORGPIPE_TOKEN` is not set, and the file `x/data.token`";
+        assert_eq!(
+            found(Some("op 1"), Ok("op_2\n")),
+            Err("the variable `ORGPIPE_TOKEN` holds something else".to_owned())
+        );
+        assert_eq!(found(None, Ok("[service]\nop")), Err(format!("{unset} holds something else")));
         assert_eq!(found(None, Ok("\n")), Err(format!("{unset} is empty")));
         assert_eq!(found(None, Err("no such file")), Err(format!("{unset} cannot be read: no such file")));
     }

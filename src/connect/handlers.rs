@@ -126,7 +126,8 @@ pub(crate) async fn begin(
         Err(answer) => return answer,
     };
     let Ok(choice) = choice else {
-        return HttpResponse::BadRequest().body("This form cannot be read. Please open the link once more.\n");
+        return HttpResponse::BadRequest()
+            .body("This form cannot be read. Please open the link once more.\n");
     };
     let action = format!("/connect/{link}");
     // One browser may connect several orgs at a time.

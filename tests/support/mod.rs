@@ -185,7 +185,7 @@ auth = {{ flow = "jwt", client_id = "{}", username = "{}", key_file = "jwt.key" 
     /// Takes the line by which the service says that it is running.
     fn is_running(&mut self, line: &str) {
         let (_, address) = line.rsplit_once("status on ").expect("an address");
-        self.admin = address.to_owned();
+        address.clone_into(&mut self.admin);
         self.http = client(&self.first_token());
     }
 

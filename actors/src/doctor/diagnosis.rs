@@ -307,7 +307,6 @@ impl<'f> Diagnosis<'f> {
         }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "call counts stay far below 2^52")]
     /// What we did not ask, because no more of the day's calls are ours.
     fn held(&mut self) {
         if let Some(why) = &self.facts.held {
@@ -316,6 +315,7 @@ impl<'f> Diagnosis<'f> {
         }
     }
 
+    #[expect(clippy::cast_precision_loss, reason = "call counts stay far below 2^52")]
     fn allowances(&mut self) {
         if let Some(usage) = self.facts.usage {
             let (used, max) = (usage.used, usage.max);
