@@ -7,6 +7,7 @@ mod cli;
 mod commands;
 mod config;
 mod connect;
+mod in_force;
 
 mod output;
 mod telemetry;

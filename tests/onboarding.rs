@@ -54,7 +54,7 @@ impl Browser {
 
     /// Goes on from our page to Salesforce's, logs in and allows (or not); gives the address that leads back.
     async fn consent(&mut self, going: &Shown, org: &OrgHandle, allow: bool) -> String {
-        let page = after(&going.body, "http-equiv=\"refresh\" content=\"0; url=", "\"").replace("&amp;", "&");
+        let page = after(&going.body, "http-equiv=\"refresh\" content=\"0; url=", "\"");
         let mut shown = self.get(&page).await;
         let mut at = page;
         for _ in 0..6 {
@@ -67,7 +67,7 @@ impl Browser {
                 shown = self.get(&to).await;
                 continue;
             }
-            let action = after(&shown.body, "action=\"", "\"").replace("&amp;", "&");
+            let action = after(&shown.body, "action=\"", "\"");
             let to = url::Url::parse(&at).expect("a URL").join(&action).expect("a URL").to_string();
             let mut form: Vec<(String, String)> = hidden(&shown.body);
             if shown.body.contains("id=\"password\"") {
@@ -88,14 +88,12 @@ impl Browser {
 
 fn after(text: &str, before: &str, until: &str) -> String {
     let (_, rest) = text.split_once(before).unwrap_or_else(|| panic!("no {before} in {text}"));
-    rest.split_once(until).expect("its end").0.to_owned()
+    rest.split_once(until).expect("its end").0.replace("&#38;", "&").replace("&amp;", "&")
 }
 
 fn hidden(body: &str) -> Vec<(String, String)> {
     let inputs = body.split("<input").skip(1).filter(|input| input.contains("type=\"hidden\""));
-    inputs
-        .map(|input| (after(input, "name=\"", "\""), after(input, "value=\"", "\"").replace("&amp;", "&")))
-        .collect()
+    inputs.map(|input| (after(input, "name=\"", "\""), after(input, "value=\"", "\""))).collect()
 }
 
 /// A service that starts with no org at all; the simulator has `acme` and `globex`, whose admins may connect them.

@@ -56,7 +56,7 @@ async fn asks_no_more(rig: &Rig) {
 }
 
 /// All access tokens end, and something is asked for.
-async fn expire(rig: &Rig) {
+fn expire(rig: &Rig) {
     rig.org("acme").revoke_tokens();
     let account = rig.org("acme").create("Account", support::account(1)).expect("an account");
     rig.org("acme").publish("Sync_Request__e", support::request(&[account]));
@@ -74,7 +74,7 @@ async fn a_kill_at_any_point_of_an_exchange_leaves_it_connected_or_says_what_hap
             } else {
                 rig.start_failing(&failpoints).await;
                 rig.subscribed("acme").await;
-                expire(&rig).await;
+                expire(&rig);
             }
             rig.ended().await;
             let before = rig.org("acme").token_calls();
@@ -169,7 +169,7 @@ async fn a_request_that_meets_another_one_is_made_again() {
     let url = format!("{}/services/oauth2/token", org.base_url());
     let other = actix_rt::spawn(reqwest::Client::new().post(url).form(&form).send());
     eventually("the other one is held", async || (org.token_requests_held() == 1).then_some(())).await;
-    expire(&rig).await;
+    expire(&rig);
     eventually("they meet", async || {
         let met = |login: &orgpipe_simulator::LoggedLogin| login.status.contains("already being processed");
         org.login_history().iter().any(met).then_some(())
@@ -186,7 +186,7 @@ async fn stopping_revokes_nothing_and_waits_for_a_token_request() {
     rig.start().await;
     rig.subscribed("acme").await;
     rig.org("acme").hold_token_requests(true);
-    expire(&rig).await;
+    expire(&rig);
     let held = async || (rig.org("acme").token_requests_held() == 1).then_some(());
     eventually("a token request is under way", held).await;
     rig.signal("-TERM").await;

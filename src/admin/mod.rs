@@ -20,7 +20,6 @@ mod routes;
 mod secret;
 mod sessions;
 mod stored_orgs;
-mod tls;
 mod token_commands;
 mod tokens;
 
@@ -39,12 +38,12 @@ use self::{
 };
 pub(crate) use self::{
     commands::DRAIN_SECS,
-    reload::{ReloadError, SettingsFile, reload_and_log},
     tokens::{FirstToken, Role, TokenError, reset},
 };
 use crate::{
     config::AdminSettings,
     connect::{Onboarding, handlers::Door},
+    in_force::{SettingsFile, tls},
 };
 
 /// A running admin server.

@@ -11,7 +11,8 @@ use orgpipe_actors::{OrgError, Service, State};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{names, query::NoQuery, reload::SettingsFile, stored_orgs};
+use super::{names, query::NoQuery, stored_orgs};
+use crate::in_force::SettingsFile;
 
 /// Requests that have ended, told of one record when no number is asked for, and at most.
 const CHAPTERS: (usize, usize) = (20, 1_000);

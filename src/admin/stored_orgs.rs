@@ -14,11 +14,13 @@ use orgpipe_salesforce::oauth::login_host;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{access::Caller, query::NoQuery, reload::SettingsFile};
-use crate::connect::{
-    InviteError,
-    handlers::Door,
-    record::{RecordError, StoredOrg, WEB_SERVER},
+use super::{access::Caller, query::NoQuery};
+use crate::{
+    connect::{InviteError, handlers::Door},
+    in_force::{
+        SettingsFile,
+        stored_org::{RecordError, StoredOrg, WEB_SERVER},
+    },
 };
 
 /// Hours of a day.
@@ -61,8 +63,10 @@ pub(super) async fn add(
         }
         Err(error) => return problem(&error.into()),
     }
-    if let Err(error) = settings.check(&service, &org).await {
-        return problem(&error);
+    match settings.problems_of(&service, &org).await {
+        Ok(problems) if problems.is_empty() => {}
+        Ok(problems) => return problem(&InviteError::Settings { problems }),
+        Err(error) => return problem(&RecordError::from(error).into()),
     }
     if let Err(error) = org.put(&service).await {
         return problem(&RecordError::from(error).into());

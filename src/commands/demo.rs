@@ -16,9 +16,10 @@ use super::{
     run::{drain, start, stop_asked, tell},
 };
 use crate::{
-    admin::{Admin, SettingsFile},
+    admin::Admin,
     cli::DemoArgs,
     config::{self, Environment},
+    in_force::SettingsFile,
     output,
 };
 

@@ -10,9 +10,10 @@ use orgpipe_store::StoreError;
 use secrecy::ExposeSecret as _;
 
 use crate::{
-    admin::{self, Admin, FirstToken, ReloadError, SettingsFile},
+    admin::{self, Admin, FirstToken},
     cli::RunArgs,
     config::{self, Config, Environment},
+    in_force::{ReloadError, SettingsFile, reload_and_log},
     output,
 };
 
@@ -156,7 +157,7 @@ struct SupervisorFailed(String);
 async fn reload_when_asked(service: &Service, settings: &SettingsFile) -> io::Result<()> {
     let mut hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
     while hangup.recv().await.is_some() {
-        admin::reload_and_log(service, settings).await;
+        reload_and_log(service, settings).await;
     }
     std::future::pending().await
 }

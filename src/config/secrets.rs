@@ -140,7 +140,7 @@ impl Environment {
     pub(super) fn with_files_of_process(self) -> Self {
         let named = self.file;
         let file = move |path: &Path, bytes_max| {
-            let name = path.file_name().map(Path::new).unwrap_or(path);
+            let name = path.file_name().map_or(path, Path::new);
             named(&Path::new("config/secrets").join(name), bytes_max).or_else(|_| read_file(path, bytes_max))
         };
         Self { file: Box::new(file), folder: Box::new(toml_files), ..self }

@@ -36,12 +36,12 @@ const COOKIE_CHARS: usize = 43;
 const AT_ONCE: NonZeroU32 = NonZeroU32::new(100).expect("not zero");
 const PER_SECOND: NonZeroU32 = NonZeroU32::new(20).expect("not zero");
 
-type Limiter = RateLimiter<NotKeyed, InMemoryState, Clock, NoOpMiddleware<Duration>>;
+type DoorLimiter = RateLimiter<NotKeyed, InMemoryState, Clock, NoOpMiddleware<Duration>>;
 
 /// What the handlers work with: nothing where no customer can connect.
 pub(crate) struct Door {
     onboarding: Option<Onboarding>,
-    limiter: Limiter,
+    limiter: DoorLimiter,
     clock: Clock,
 }
 
@@ -68,15 +68,31 @@ impl Door {
         self.clock.random_bytes()
     }
 
-    fn enter(&self) -> Result<&Onboarding, HttpResponse> {
+    fn enter(&self) -> Result<&Onboarding, Closed> {
         if self.limiter.check().is_err() {
-            let answer = HttpResponse::TooManyRequests()
-                .insert_header((header::RETRY_AFTER, "5"))
-                .body("Too many requests at the moment. Please try again in some seconds.\n");
-            return Err(answer);
+            return Err(Closed::TooMany);
         }
-        let closed = || HttpResponse::NotFound().body("There is nothing here.\n");
-        self.onboarding.as_ref().ok_or_else(closed)
+        self.onboarding.as_ref().ok_or(Closed::Nothing)
+    }
+}
+
+/// Why a request is not looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closed {
+    /// Too many come.
+    TooMany,
+    /// No customer can connect here.
+    Nothing,
+}
+
+impl Closed {
+    fn answer(self) -> HttpResponse {
+        match self {
+            Self::TooMany => HttpResponse::TooManyRequests()
+                .insert_header((header::RETRY_AFTER, "5"))
+                .body("Too many requests at the moment. Please try again in some seconds.\n"),
+            Self::Nothing => HttpResponse::NotFound().body("There is nothing here.\n"),
+        }
     }
 }
 
@@ -105,7 +121,7 @@ impl Choice {
 pub(crate) async fn show(door: Data<Door>, link: Path<String>) -> HttpResponse {
     let onboarding = match door.enter() {
         Ok(onboarding) => onboarding,
-        Err(answer) => return answer,
+        Err(closed) => return closed.answer(),
     };
     let action = format!("/connect/{link}");
     match onboarding.open(&link).await {
@@ -123,7 +139,7 @@ pub(crate) async fn begin(
 ) -> HttpResponse {
     let onboarding = match door.enter() {
         Ok(onboarding) => onboarding,
-        Err(answer) => return answer,
+        Err(closed) => return closed.answer(),
     };
     let Ok(choice) = choice else {
         return HttpResponse::BadRequest()
@@ -131,7 +147,7 @@ pub(crate) async fn begin(
     };
     let action = format!("/connect/{link}");
     // One browser may connect several orgs at a time.
-    let browser = shown(&request).map(SecretString::from).unwrap_or_else(|| door.clock.random_text());
+    let browser = shown(&request).map_or_else(|| door.clock.random_text(), SecretString::from);
     let chance = (door.chance(), door.chance(), browser);
     match onboarding.begin(&link, choice.host(), chance).await {
         Ok((page, browser)) => {
@@ -151,7 +167,7 @@ pub(crate) async fn begin(
 pub(crate) async fn check(door: Data<Door>, link: Path<String>) -> HttpResponse {
     let onboarding = match door.enter() {
         Ok(onboarding) => onboarding,
-        Err(answer) => return answer,
+        Err(closed) => return closed.answer(),
     };
     let action = format!("/connect/{link}");
     match onboarding.look_again(&link).await {
@@ -164,7 +180,7 @@ pub(crate) async fn check(door: Data<Door>, link: Path<String>) -> HttpResponse 
 pub(crate) async fn answer(door: Data<Door>, request: HttpRequest) -> HttpResponse {
     let onboarding = match door.enter() {
         Ok(onboarding) => onboarding,
-        Err(answer) => return answer,
+        Err(closed) => return closed.answer(),
     };
     let callback = match callback(request.query_string()) {
         Ok(callback) => callback,

@@ -9,21 +9,12 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, deco
 use orgpipe_store::UnixMs;
 use serde::{Deserialize, Serialize};
 
+use crate::in_force::stored_org::Invitation;
+
 /// So that nothing else that this key might sign is taken for a link.
 const AUDIENCE: &str = "orgpipe connect";
 /// Characters of a link that are read at all.
 const CHARS_MAX: usize = 1_024;
-
-/// What is stored of a link: by it one of several is told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Invitation {
-    /// Which link it is.
-    pub(crate) number: String,
-    /// Until when it is good.
-    pub(crate) until_ms: UnixMs,
-    /// Who made it: the name of a token.
-    pub(crate) by: String,
-}
 
 /// What is signed.
 #[derive(Debug, Serialize, Deserialize)]
@@ -81,7 +72,7 @@ impl Links {
         };
         let link = encode(&Header::new(Algorithm::HS256), &claims, &self.sign);
         let link = link.expect("texts and a number can be signed by a secret");
-        (Invitation { number, until_ms, by: by.to_owned() }, link)
+        (Invitation { number, until_ms, by: by.to_owned(), login_url: None }, link)
     }
 
     /// The org that a link is for, and which link it is.
@@ -114,7 +105,7 @@ mod tests {
         let links = Links::new(b"a key of this service");
         let (invitation, link) = links.make("acme", "ops", DAY, [7; 16], NOW);
         assert_eq!(links.read(&link, NOW), Ok(("acme".to_owned(), invitation.number.clone())));
-        let last = NOW.saturating_add(DAY - Duration::from_secs(1));
+        let last = NOW.saturating_add(DAY.saturating_sub(Duration::from_secs(1)));
         assert!(links.read(&link, last).is_ok());
         assert_eq!(links.read(&link, NOW.saturating_add(DAY)), Err(NoLink::Expired));
         assert_eq!(invitation.until_ms, NOW.saturating_add(DAY));

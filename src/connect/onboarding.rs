@@ -29,11 +29,13 @@ use url::{Host, Url};
 use super::{
     consents::{Consents, Pending},
     link::{Links, NoLink},
-    record::{Connected, RecordError, StoredOrg},
 };
 use crate::{
-    admin::SettingsFile,
     config::{ConnectApp, ConnectSettings},
+    in_force::{
+        SettingsFile,
+        stored_org::{Connected, Invitation, RecordError, StoredOrg},
+    },
 };
 
 /// What the key that signs links is derived for.
@@ -138,8 +140,8 @@ pub(crate) enum ConnectError {
 pub(super) struct Invited {
     /// Its name with the operator.
     pub(super) org: String,
-    /// Where it logs in, if that is settled.
-    pub(super) login_url: Option<Url>,
+    /// How it logs in, if that is settled.
+    pub(super) login: Option<Login>,
     /// Whether it was connected before.
     pub(super) connected: bool,
 }
@@ -182,16 +184,17 @@ impl Onboarding {
         if !org.is_by_consent() || of_file && self.own_login(id).is_none() {
             return Err(InviteError::NotByConsent(id.to_owned()));
         }
-        if let Some(url) = login_url {
-            if of_file {
-                return Err(InviteError::OfFile(id.to_owned()));
-            }
-            org.set_login_url(url);
+        if of_file && login_url.is_some() {
+            return Err(InviteError::OfFile(id.to_owned()));
         }
-        self.file.check(&self.service, &org).await?;
+        let problems = self.file.problems_of(&self.service, &org).await.map_err(RecordError::from)?;
+        if !problems.is_empty() {
+            return Err(InviteError::Settings { problems });
+        }
         let life = life.unwrap_or(self.settings.link_life);
         let (invitation, link) = self.links.make(id, by, life, chance, now_ms);
-        org.invitation = Some(invitation);
+        // Kept with the link: an org that is connected goes on at its own host until somebody connects it at this one.
+        org.invitation = Some(Invitation { login_url: login_url.cloned(), ..invitation });
         org.put(&self.service).await.map_err(RecordError::from)?;
         Ok((org, self.address(&format!("/connect/{link}"))))
     }
@@ -205,10 +208,14 @@ impl Onboarding {
     /// What a link leads to.
     pub(super) async fn open(&self, link: &str) -> Result<Invited, ConnectError> {
         let org = self.org_of(link).await?;
-        let login = if org.table.is_none() { self.own_login(&org.id) } else { None };
-        let settled = org.login_url().and_then(|url| url.parse().ok());
-        let login_url = login.map(|login| login.login_url).or(settled);
-        Ok(Invited { org: org.id, login_url, connected: org.connected.is_some() })
+        let chosen = org.invitation.as_ref().and_then(|invitation| invitation.login_url.clone());
+        let settled = || org.login_url().and_then(|url| url.parse().ok());
+        let login = if org.table.is_none() {
+            self.own_login(&org.id)
+        } else {
+            chosen.or_else(settled).map(|url| self.login(url))
+        };
+        Ok(Invited { login, connected: org.connected.is_some(), org: org.id })
     }
 
     /// Begins a consent at the host that was chosen: the page to go to, and what the browser has to keep.
@@ -219,10 +226,9 @@ impl Onboarding {
         chance: ([u8; 32], [u8; 32], SecretString),
     ) -> Result<(Url, SecretString), ConnectError> {
         let invited = self.open(link).await?;
-        let login = match (self.own_login(&invited.org), invited.login_url) {
-            (Some(login), _) => login,
-            (None, Some(url)) => self.login(url),
-            (None, None) => self.login(self.login_url(host)?),
+        let login = match invited.login {
+            Some(login) => login,
+            None => self.login(self.login_url(host)?),
         };
         let (state, verifier, browser) = chance;
         let consent = Consent::from_chance(state, verifier);

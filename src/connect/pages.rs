@@ -17,7 +17,7 @@ use super::onboarding::{ConnectError, Done, Invited};
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-{% if let Body::Going { page } = body %}<meta http-equiv="refresh" content="0; url={{ page }}">
+{% if let Content::Going { page } = body %}<meta http-equiv="refresh" content="0; url={{ page }}">
 {% endif %}<title>{{ title }}</title>
 <style>
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
@@ -38,7 +38,7 @@ code { font-size: .92em }
 <body>
 <main>
 {% match body %}
-{% when Body::Start with { login_host, connected, wrong } %}<h1>Connect your Salesforce org with {{ vendor }}</h1>
+{% when Content::Start with { login_host, connected, wrong } %}<h1>Connect your Salesforce org with {{ vendor }}</h1>
 {% if !wrong.0.is_empty() %}<div class="bad" role="alert"><p><strong>{{ wrong.0 }}.</strong> {{ wrong.1 }}</p></div>
 {% endif %}{% if *connected %}<p>This org is connected already. Connect it again only if you were asked to.</p>
 {% endif %}<p>{{ vendor }} keeps its data up to date in your org. On the next page, which is Salesforce's own, you log in and allow that. {{ vendor }} never sees your password, and you can take it back at any time (Setup, Connected Apps OAuth Usage).</p>
@@ -55,9 +55,9 @@ code { font-size: .92em }
 {% endif %}<p><button>Go to Salesforce</button></p>
 </form>
 <p class="quiet">Log in as the user that {{ vendor }} is to work as: what it may see and change in your org is what that user may. You need no password of ours.</p>
-{% when Body::Going with { page } %}<h1>On to Salesforce</h1>
+{% when Content::Going with { page } %}<h1>On to Salesforce</h1>
 <p>If nothing happens, <a href="{{ page }}">go on to Salesforce's page</a>.</p>
-{% when Body::Done with { org_id, findings, asked } %}<h1>{% if findings.is_empty() %}Your org is connected{% else %}Your org is connected, and something is missing{% endif %}</h1>
+{% when Content::Done with { org_id, findings, asked } %}<h1>{% if findings.is_empty() %}Your org is connected{% else %}Your org is connected, and something is missing{% endif %}</h1>
 {% if findings.is_empty() && *asked %}<div class="good" role="status"><p>All that {{ vendor }} needs is there. You can close this page.</p></div>
 {% else if findings.is_empty() %}<div class="good" role="status"><p>It takes a little longer to look whether all is there; {{ vendor }} sees the result. You can close this page.</p></div>
 {% else %}<div class="some" role="status"><p>Please mend this in your org, then look again. Nothing is lost meanwhile.</p></div>
@@ -66,7 +66,7 @@ code { font-size: .92em }
 {% endfor %}</ul>
 <form method="post" action="{{ action }}/check"><p><button>Look again</button></p></form>
 {% endif %}<p class="quiet">Salesforce org {{ org_id }}.</p>
-{% when Body::Failed with { what, hint, again } %}<h1>Your org is not connected</h1>
+{% when Content::Failed with { what, hint, again } %}<h1>Your org is not connected</h1>
 <div class="bad" role="alert"><p><strong>{{ what }}.</strong> {{ hint }}</p></div>
 {% if *again %}<form method="get" action="{{ action }}"><p><button class="plain">Try again</button></p></form>
 {% endif %}{% endmatch %}
@@ -75,15 +75,15 @@ code { font-size: .92em }
 </html>
 "#
 )]
-struct Page<'p> {
+struct ConnectPage<'p> {
     title: &'p str,
     vendor: &'p str,
     /// Where the forms lead.
     action: &'p str,
-    body: Body,
+    body: Content,
 }
 
-enum Body {
+enum Content {
     Start { login_host: Option<String>, connected: bool, wrong: (String, String) },
     Going { page: String },
     Done { org_id: String, findings: Vec<(String, String)>, asked: bool },
@@ -102,24 +102,24 @@ pub(super) struct Pages<'p> {
 impl Pages<'_> {
     /// Where it begins, once more with what was `wrong` if something was.
     pub(super) fn start(self, invited: &Invited, wrong: Option<&ConnectError>) -> HttpResponse {
-        let login_host = invited.login_url.as_ref().and_then(|url| url.host_str()).map(str::to_owned);
+        let login_host = invited.login.as_ref().map(|login| login.host().to_owned());
         let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
         let wrong = wrong.map(|error| (sentence(&error.to_string()), error.hint())).unwrap_or_default();
         let title = format!("Connect with {}", self.vendor);
-        self.page(status, &title, Body::Start { login_host, connected: invited.connected, wrong })
+        self.page(status, &title, Content::Start { login_host, connected: invited.connected, wrong })
     }
 
     /// On to Salesforce's page. By a page of ours: a browser does not follow the redirect of a form to elsewhere, as our
     /// Content-Security-Policy tells it.
     pub(super) fn going(self, page: &str) -> (StatusCode, String) {
-        (StatusCode::OK, self.html("On to Salesforce", Body::Going { page: page.to_owned() }))
+        (StatusCode::OK, self.html("On to Salesforce", Content::Going { page: page.to_owned() }))
     }
 
     /// It is connected.
     pub(super) fn done(self, done: &Done) -> HttpResponse {
         let findings = done.report.as_ref().map(findings).unwrap_or_default();
         let (org_id, asked) = (done.org_id.clone(), done.report.is_some());
-        self.page(StatusCode::OK, "Connected", Body::Done { org_id, findings, asked })
+        self.page(StatusCode::OK, "Connected", Content::Done { org_id, findings, asked })
     }
 
     /// It is not.
@@ -137,15 +137,15 @@ impl Pages<'_> {
         };
         let again = !self.action.is_empty() && !matches!(error, ConnectError::Link(_));
         let (what, hint) = (sentence(&told(error)), error.hint());
-        self.page(status, "Not connected", Body::Failed { what, hint, again })
+        self.page(status, "Not connected", Content::Failed { what, hint, again })
     }
 
-    fn page(self, status: StatusCode, title: &str, body: Body) -> HttpResponse {
+    fn page(self, status: StatusCode, title: &str, body: Content) -> HttpResponse {
         html(&mut HttpResponse::build(status), self.html(title, body))
     }
 
-    fn html(self, title: &str, body: Body) -> String {
-        let page = Page { title, vendor: self.vendor, action: self.action, body };
+    fn html(self, title: &str, body: Content) -> String {
+        let page = ConnectPage { title, vendor: self.vendor, action: self.action, body };
         // Only what cannot be written into a text fails, and nothing here is of that kind.
         page.render().unwrap_or_else(|error| error.to_string())
     }
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn nobodys_words_are_markup() {
         let pages = Pages { vendor: "<b>Example</b>", action: "/connect/x\"><script>" };
-        let invited = Invited { org: String::new(), login_url: None, connected: true };
+        let invited = Invited { org: String::new(), login: None, connected: true };
         let error = ConnectError::OtherOrg { found: "<i>1</i>".into(), expected: "2".into() };
         let done = Done { org_id: "<u>00D</u>".into(), report: None };
         let body = |answer: HttpResponse| {

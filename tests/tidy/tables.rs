@@ -153,10 +153,12 @@ const STORE: &[Layer] = &[
 
 const PROGRAM: &[Layer] = &[
     layer("config", &["config"], &[]),
-    layer("admin", &["admin"], &["config"]),
+    layer("in force", &["in_force"], &["config"]),
+    layer("connect", &["connect"], &["config", "in force"]),
+    layer("admin", &["admin"], &["config", "in force", "connect"]),
     layer("command line", &["cli"], &["admin"]),
     layer("terminal", &["output", "telemetry"], &["config", "command line"]),
-    layer("commands", &["commands"], &["config", "admin", "command line", "terminal"]),
+    layer("commands", &["commands"], &["config", "in force", "admin", "command line", "terminal"]),
     layer("crate", &["main"], &[ANY]),
 ];
 

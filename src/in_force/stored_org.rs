@@ -9,7 +9,6 @@ use serde_json::{Map, Value, json};
 
 use url::Url;
 
-use super::link::Invitation;
 use crate::config::OrgText;
 
 /// Kind of these values in the store's registry.
@@ -38,6 +37,20 @@ pub(crate) struct StoredOrg {
     /// Who has connected it, if it is to be connected by a customer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) connected: Option<Connected>,
+}
+
+/// What is stored of a link: by it one of several is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Invitation {
+    /// Which link it is.
+    pub(crate) number: String,
+    /// Until when it is good.
+    pub(crate) until_ms: UnixMs,
+    /// Who made it: the name of a token.
+    pub(crate) by: String,
+    /// Where the customer logs in, if that is settled with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) login_url: Option<Url>,
 }
 
 /// As whom the org was connected.

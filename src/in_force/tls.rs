@@ -15,15 +15,15 @@ use crate::config::Certificate;
 
 /// The certificate that is shown from now on. Clones are the same.
 #[derive(Clone, Debug)]
-pub(super) struct Shown(Arc<RwLock<Certificate>>);
+pub(crate) struct Shown(Arc<RwLock<Certificate>>);
 
 impl Shown {
-    pub(super) fn new(certificate: Certificate) -> Self {
+    pub(crate) fn new(certificate: Certificate) -> Self {
         Self(Arc::new(RwLock::new(certificate)))
     }
 
     /// Shows another one to whoever connects next.
-    pub(super) fn exchange(&self, certificate: Certificate) {
+    pub(crate) fn exchange(&self, certificate: Certificate) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = certificate;
     }
 }
@@ -35,7 +35,7 @@ impl ResolvesServerCert for Shown {
 }
 
 /// TLS 1.2 and 1.3, with the crypto library that is used towards Salesforce, too.
-pub(super) fn config(shown: Shown) -> Result<ServerConfig, Error> {
+pub(crate) fn config(shown: Shown) -> Result<ServerConfig, Error> {
     let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
     Ok(builder
         .with_safe_default_protocol_versions()?
