@@ -549,6 +549,9 @@ pub(crate) struct SimulateArgs {
     /// Simulated orgs, 1 to 200
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = value_parser!(u16).range(1..=200))]
     pub(crate) orgs: u16,
+    /// How many of them are left out of the settings, to rehearse how customers connect
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = value_parser!(u16).range(0..=200))]
+    pub(crate) unconnected: u16,
     /// How many times faster Salesforce's own timers run, 0.1 to 1000
     #[arg(long, default_value_t = 1.0, value_name = "FACTOR", value_parser = time_scale)]
     pub(crate) time_scale: f64,

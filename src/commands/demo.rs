@@ -50,7 +50,7 @@ async fn demo(args: &DemoArgs) -> ExitCode {
         Err(error) => return output::failure(&error, None),
     };
     let accounts = populate(&simulator);
-    let file = match rehearsal::write_settings(&simulator, folder.path(), args.listen) {
+    let file = match rehearsal::write_settings(&simulator, folder.path(), args.listen, usize::MAX) {
         Ok(file) => file,
         Err(error) => return output::failure(&error, None),
     };

@@ -48,19 +48,26 @@ pub(crate) async fn simulator(orgs: u16, time_scale: f64, ports: Ports) -> Resul
     Simulator::start(options).await.map_err(RehearsalError::Simulator)
 }
 
-/// Writes `orgpipe.toml` and `jwt.key` for these orgs into a folder and gives the settings file's path.
+/// Writes `orgpipe.toml`, `jwt.key` and `client.secret` into a folder, with the first `connected` of the orgs, and gives the
+/// settings file's path. The others can be connected by an invitation.
 pub(crate) fn write_settings(
     simulator: &Simulator,
     folder: &Path,
     listen: SocketAddr,
+    connected: usize,
 ) -> Result<PathBuf, RehearsalError> {
     fs::create_dir_all(folder).map_err(|cause| RehearsalError::Write { path: folder.to_owned(), cause })?;
     let key = simulator.orgs().first().map(|org| org.private_key_pem().to_owned()).unwrap_or_default();
     write(&folder.join("jwt.key"), &key)?;
+    let secret = simulator.orgs().first().map(|org| org.client_secret().to_owned()).unwrap_or_default();
+    write(&folder.join("client.secret"), &secret)?;
+    for org in simulator.orgs() {
+        org.register_redirect_uri(&format!("http://{listen}/oauth/callback"));
+    }
     let file = folder.join("orgpipe.toml");
     let text = format!(
         "# Written by orgpipe for the simulated orgs that run right now.\n\n{}",
-        settings(simulator, listen)
+        settings(simulator, listen, connected)
     );
     write(&file, &text)?;
     Ok(file)
@@ -74,13 +81,18 @@ fn write(path: &Path, text: &str) -> Result<(), RehearsalError> {
         .map_err(|cause| RehearsalError::Write { path: path.to_owned(), cause })
 }
 
-fn settings(simulator: &Simulator, listen: SocketAddr) -> Table {
+fn settings(simulator: &Simulator, listen: SocketAddr, connected: usize) -> Table {
     let mut settings: Table = SETTINGS.parse().expect("config/demo.toml is TOML, as a test proves");
     let text = |text: &str| Value::String(text.to_owned());
     set(&mut settings, "service", "listen", text(&listen.to_string()));
     set(&mut settings, "service", "data_dir", text("data"));
     set(&mut settings, "source", "url", text(&simulator.vendor().url()));
-    let orgs = simulator.orgs().iter().map(|org| {
+    set(&mut settings, "connect", "base_url", text(&format!("http://{listen}")));
+    set(&mut settings, "connect", "vendor", text("Your company"));
+    let client_id = simulator.orgs().first().map(|org| org.client_id()).unwrap_or_default();
+    set(&mut settings, "connect", "client_id", text(client_id));
+    set(&mut settings, "connect", "client_secret_file", text("client.secret"));
+    let orgs = simulator.orgs().iter().take(connected).map(|org| {
         let auth = [
             ("flow", text("jwt")),
             ("client_id", text(org.client_id())),
@@ -92,7 +104,10 @@ fn settings(simulator: &Simulator, listen: SocketAddr) -> Table {
             [("id", text(org.name())), ("login_url", text(&org.base_url())), ("auth", Value::Table(auth))];
         Value::Table(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
     });
-    settings.insert("org".to_owned(), Value::Array(orgs.collect()));
+    let orgs: Vec<Value> = orgs.collect();
+    if !orgs.is_empty() {
+        settings.insert("org".to_owned(), Value::Array(orgs));
+    }
     settings
 }
 

@@ -19,8 +19,9 @@ pub(crate) fn run(args: &SimulateArgs) -> ExitCode {
             Ok(simulator) => simulator,
             Err(error) => return output::failure(&error, Some("Give another `--port`, or 0 for free ones.")),
         };
-        match rehearsal::write_settings(&simulator, &args.dir, LISTEN) {
-            Ok(file) => describe(&simulator, &file.display().to_string()),
+        let connected = usize::from(args.orgs.saturating_sub(args.unconnected));
+        match rehearsal::write_settings(&simulator, &args.dir, LISTEN, connected) {
+            Ok(file) => describe(&simulator, &file.display().to_string(), connected),
             Err(error) => return output::failure(&error, Some("Give another folder with `--dir`.")),
         }
         let asked = stop_asked().await;
@@ -32,11 +33,20 @@ pub(crate) fn run(args: &SimulateArgs) -> ExitCode {
     })
 }
 
-fn describe(simulator: &Simulator, settings: &str) {
+fn describe(simulator: &Simulator, settings: &str, connected: usize) {
     output::line(&format!("control API  {}", simulator.control_url()));
     output::line(&format!("look-up API  {}", simulator.vendor().url()));
     for org in simulator.orgs() {
         output::line(&format!("org {}  {}  as {}", org.name(), org.base_url(), org.username()));
     }
     output::line(&format!("try it: orgpipe run --config {settings}"));
+    for org in simulator.orgs().iter().skip(connected) {
+        output::line(&format!(
+            "then connect {}: orgpipe orgs invite {} --login-url {} (its password is {})",
+            org.name(),
+            org.name(),
+            org.base_url(),
+            org.password()
+        ));
+    }
 }
