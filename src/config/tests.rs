@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path, sync::LazyLock};
 
-use orgpipe_actors::settings::{DayWindow, EventShape};
+use orgpipe_actors::settings::{DayWindow, EventShape, VaultKey};
 use orgpipe_salesforce::oauth::Flow;
 use secrecy::{ExposeSecret as _, SecretString};
 use toml::{Table, Value};
@@ -12,8 +12,9 @@ use super::{AdminSettings, Config, Environment, OrgText, Problem, parse, tables}
 const EXAMPLE: &str = include_str!("../../config/example.toml");
 const ONE_ORG: &str = include_str!("../../config/one-org.toml");
 const KEY: &str = include_str!("../../tests/data/throwaway-key.pem");
-const SECRETS: [(&str, &str); 8] = [
+const SECRETS: [(&str, &str); 9] = [
     ("WEBHOOK_TOKEN", "hidden-webhook"),
+    ("VAULT_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
     ("SOURCE_TOKEN", "hidden-token"),
     ("SF_CLIENT_ID", "acme-client"),
     ("GLOBEX_CLIENT_ID", "globex-client"),
@@ -300,4 +301,29 @@ fn files_of_a_folder_are_read_and_their_problems_have_their_names() {
     let text = text.replace("\"orgs\"", "\"nowhere\"");
     let problems = parse(&text, &file, &environment(), &[]).unwrap_err();
     assert!(problems[0].message.contains("nowhere"), "{problems:?}");
+}
+
+#[test]
+fn the_vault_key_stands_beside_the_data_directory_or_where_the_file_says_never_in_it() {
+    let with = |lines: &str| read(&EXAMPLE.replacen("[service]", &format!("[service]\n{lines}"), 1));
+    let key = |lines: &str| with(lines).unwrap().settings.vault_key;
+    assert_eq!(key(""), VaultKey::File("config/data.key".into()));
+    assert_eq!(key("data_dir = \"kept/here\""), VaultKey::File("config/kept/here.key".into()));
+    assert_eq!(
+        key("vault_key_file = \"secrets/vault.key\""),
+        VaultKey::File("config/secrets/vault.key".into())
+    );
+    let given = "vault_key_env = \"VAULT_KEY\"";
+    assert!(matches!(key(given), VaultKey::Given(_)));
+    for (lines, told) in [
+        ("vault_key_file = \"data/vault.key\"", "in the data directory"),
+        ("vault_key_file = \"\"", "is empty"),
+        ("vault_key_env = \"SOURCE_TOKEN\"", "32 random bytes"),
+        ("vault_key_env = \"NOWHERE\"", "not set"),
+        ("vault_key_env = \"VAULT_KEY\"\nvault_key_file = \"x\"", "stands beside"),
+    ] {
+        let problems = with(lines).unwrap_err();
+        assert!(problems[0].message.contains(told), "{lines}: {problems:?}");
+        assert!(!problems[0].to_string().contains("hidden"), "{problems:?}");
+    }
 }
