@@ -10,10 +10,19 @@ use reqwest::{Client, StatusCode, header, redirect::Policy};
 use serde_json::{Value, json};
 use support::{Rig, eventually};
 
-/// Somebody at a browser: it keeps cookies, and follows nothing by itself.
+/// Somebody at a browser: it keeps cookies for their hosts and paths, and follows nothing by itself.
 struct Browser {
     http: Client,
-    cookies: Vec<(String, String)>,
+    cookies: Vec<Kept>,
+}
+
+/// A cookie.
+#[derive(Clone, Debug, PartialEq)]
+struct Kept {
+    origin: String,
+    path: String,
+    name: String,
+    value: String,
 }
 
 /// A page that was shown.
@@ -30,22 +39,38 @@ impl Browser {
     }
 
     async fn get(&mut self, url: &str) -> Shown {
-        self.send(self.http.get(url)).await
+        self.send(url, self.http.get(url)).await
     }
 
     async fn post(&mut self, url: &str, form: &[(&str, &str)]) -> Shown {
-        self.send(self.http.post(url).form(form)).await
+        self.send(url, self.http.post(url).form(form)).await
     }
 
-    async fn send(&mut self, request: reqwest::RequestBuilder) -> Shown {
-        let cookies: Vec<String> =
-            self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let reply = request.header(header::COOKIE, cookies.join("; ")).send().await.expect("an answer");
+    async fn send(&mut self, url: &str, request: reqwest::RequestBuilder) -> Shown {
+        let url = url::Url::parse(url).expect("a URL");
+        let origin = url.origin().ascii_serialization();
+        let fits = |cookie: &&Kept| cookie.origin == origin && url.path().starts_with(&cookie.path);
+        let cookies: Vec<String> = self
+            .cookies
+            .iter()
+            .filter(fits)
+            .map(|cookie| format!("{}={}", cookie.name, cookie.value))
+            .collect();
+        let request =
+            if cookies.is_empty() { request } else { request.header(header::COOKIE, cookies.join("; ")) };
+        let reply = request.send().await.expect("an answer");
         for cookie in reply.headers().get_all(header::SET_COOKIE) {
-            let cookie = cookie.to_str().expect("text").split(';').next().expect("a pair");
-            let (name, value) = cookie.split_once('=').expect("a pair");
-            self.cookies.retain(|(known, _)| known != name);
-            self.cookies.push((name.to_owned(), value.to_owned()));
+            let text = cookie.to_str().expect("text");
+            let (name, value) = text.split(';').next().and_then(|pair| pair.split_once('=')).expect("a pair");
+            let path = text.split(';').find_map(|part| part.trim().strip_prefix("Path=")).unwrap_or("/");
+            let kept = Kept {
+                origin: origin.clone(),
+                path: path.to_owned(),
+                name: name.to_owned(),
+                value: value.to_owned(),
+            };
+            self.cookies.retain(|known| (&known.origin, &known.name) != (&kept.origin, &kept.name));
+            self.cookies.push(kept);
         }
         let location =
             reply.headers().get(header::LOCATION).map(|url| url.to_str().expect("text").to_owned());
@@ -366,7 +391,7 @@ async fn orgs_are_added_with_a_login_of_their_own_and_a_clash_is_an_error() {
         status == 409 && answer["hint"].as_str().is_some_and(|hint| hint.contains("web_server")),
         "{answer}"
     );
-    // The same name in the file is refused, at a reload as at a start.
+    // A file with the same name is refused while it runs; at a start the file counts, and the org of the store says why it does not.
     let path = rig.folder.path().join("orgpipe.toml");
     let text = std::fs::read_to_string(&path).expect("settings");
     let both = format!("{text}\n[[org]]\nid = \"globex\"\nauth = {{ flow = \"web_server\" }}\n");
@@ -379,12 +404,11 @@ async fn orgs_are_added_with_a_login_of_their_own_and_a_clash_is_an_error() {
     );
     writes(&rig, "globex", 2).await;
     rig.terminate().await;
-    let out = rig.command(&["run"]).output().await.expect("it ends");
-    let told = String::from_utf8_lossy(&out.stderr).into_owned();
-    assert!(
-        !out.status.success() && told.contains("in the store, too") && told.contains("orgs remove"),
-        "{told}"
-    );
+    rig.start().await;
+    let stored = listed(&rig).await["stored"][0].clone();
+    let told = stored["problems"][0].as_str().unwrap_or_default().to_owned();
+    assert!(told.contains("is there already") && told.contains("orgs remove globex"), "{stored}");
+    rig.terminate().await;
     rig.write("orgpipe.toml", &text);
     rig.start().await;
     writes(&rig, "globex", 3).await;
@@ -414,6 +438,133 @@ async fn an_org_of_a_file_is_connected_by_a_link_too() {
     let done = browser.get(&back).await;
     assert_eq!(done.status, 200, "{}", done.body);
     writes(&rig, "acme", 1).await;
+}
+
+/// What one customer does must not stop the others.
+#[actix_rt::test]
+async fn a_click_never_stops_what_runs_and_applies_no_half_written_file() {
+    let mut rig = rig().await;
+    let mut browser = Browser::new();
+    let acme = link(&rig, "acme").await;
+    let globex = link(&rig, "globex").await;
+    // The name of an invited org is taken, whatever its case, before anybody has connected it.
+    let (status, answer) = invite(&rig, "Acme", json!({})).await;
+    assert_eq!(status, 422, "{answer}");
+    let back = consented(&rig, &mut browser, &acme, "acme", true).await;
+    // The file is being edited just now.
+    let path = rig.folder.path().join("orgpipe.toml");
+    let text = std::fs::read_to_string(&path).expect("settings");
+    rig.write("orgpipe.toml", "[[org]\nid = ");
+    assert_eq!(browser.get(&back).await.status, 200);
+    writes(&rig, "acme", 1).await;
+    rig.write("orgpipe.toml", &text.replace("name = \"accounts\"", "name = \"renamed\""));
+    let back = consented(&rig, &mut browser, &globex, "globex", true).await;
+    assert_eq!(browser.get(&back).await.status, 200);
+    writes(&rig, "acme", 2).await;
+    writes(&rig, "globex", 3).await;
+    // A file that would take an org of the store out of work is refused as a whole.
+    let without = text.split("\n[connect]").next().expect("settings").to_owned();
+    rig.write("orgpipe.toml", &without);
+    let (status, answer) = rig.post("reload").await;
+    assert!(status == 422 && answer.to_string().contains("no usable `[connect]`"), "{answer}");
+    writes(&rig, "acme", 4).await;
+    // At a start it leaves out those, and the service runs.
+    rig.terminate().await;
+    rig.start().await;
+    let stored = listed(&rig).await["stored"].clone();
+    assert!(stored[0]["problems"].to_string().contains("[connect]"), "{stored}");
+    rig.write("orgpipe.toml", &text);
+    assert_eq!(rig.post("reload").await.0, 200);
+    writes(&rig, "acme", 5).await;
+}
+
+#[actix_rt::test]
+async fn what_is_not_kept_is_given_back_and_the_other_approvals_stay() {
+    let rig = rig().await;
+    let mut browser = Browser::new();
+    let back = consented(&rig, &mut browser, &link(&rig, "acme").await, "acme", true).await;
+    assert_eq!(browser.get(&back).await.status, 200);
+    writes(&rig, "acme", 1).await;
+    let other = link(&rig, "other").await;
+    for _ in 0..6 {
+        let back = consented(&rig, &mut browser, &other, "acme", true).await;
+        assert_eq!(browser.get(&back).await.status, 409);
+    }
+    assert_eq!(rig.org("acme").grants().len(), 1, "the one that is used");
+    rig.org("acme").revoke_tokens();
+    writes(&rig, "acme", 2).await;
+}
+
+#[actix_rt::test]
+async fn two_orgs_are_connected_in_one_browser_at_a_time() {
+    let rig = rig().await;
+    let mut browser = Browser::new();
+    let (acme, globex) = (link(&rig, "acme").await, link(&rig, "globex").await);
+    let first = consented(&rig, &mut browser, &acme, "acme", true).await;
+    let second = consented(&rig, &mut browser, &globex, "globex", true).await;
+    for back in [first, second] {
+        let done = browser.get(&back).await;
+        assert_eq!(done.status, 200, "{}", done.body);
+    }
+    writes(&rig, "acme", 1).await;
+    writes(&rig, "globex", 2).await;
+}
+
+#[actix_rt::test]
+async fn a_removal_is_not_undone_and_no_link_or_code_is_logged() {
+    let mut rig = rig().await;
+    rig.terminate().await;
+    rig.start_logged("trace").await;
+    let link = link(&rig, "acme").await;
+    let mut browser = Browser::new();
+    let back = consented(&rig, &mut browser, &link, "acme", true).await;
+    assert_eq!(rig.post("orgs/acme/remove").await.0, 200);
+    assert_eq!(browser.get(&back).await.status, 404);
+    assert_eq!(listed(&rig).await["stored"], json!([]));
+    // Asked for by a name that is none of ours, with the link in the address.
+    let foreign = rig.http.get(&link).header("host", "evil.example").send().await.expect("an answer");
+    assert_eq!(foreign.status(), 421);
+    let (log, token) = (rig.logged(), link.rsplit_once('/').expect("a link").1);
+    let code = url::Url::parse(&back)
+        .expect("a URL")
+        .query_pairs()
+        .find(|(name, _)| name == "code")
+        .expect("a code")
+        .1
+        .into_owned();
+    for secret in [token, &code, rig.org("acme").client_secret()] {
+        assert!(!log.contains(secret), "a secret stands in the log");
+    }
+    assert!(log.contains("/connect/…"), "the refusal does");
+}
+
+#[actix_rt::test]
+async fn an_org_of_the_store_leads_to_salesforce_and_nowhere_else() {
+    let rig = rig().await;
+    let add = async |body: Value| {
+        let url = format!("{}/api/v1/orgs", rig.admin);
+        let reply = rig.http.post(url).json(&body).send().await.expect("an answer");
+        (reply.status().as_u16(), reply.json::<Value>().await.expect("JSON"))
+    };
+    for (body, told) in [
+        (json!({ "id": "x", "login_url": "https://evil.example" }), "login_url"),
+        (
+            json!({ "id": "x", "login_url": "https://acme.my.salesforce.com", "instance_hosts": ["evil.example"] }),
+            "instance_hosts",
+        ),
+        (json!({ "id": "x", "time_zone": null }), "null"),
+    ] {
+        let (status, answer) = add(body.clone()).await;
+        assert!(
+            status == 400 && answer["error"].as_str().is_some_and(|error| error.contains(told)),
+            "{body}: {answer}"
+        );
+    }
+    let (status, answer) =
+        add(json!({ "id": "x", "login_url": "https://acme.lightning.force.com/lightning" })).await;
+    assert_eq!(status, 201, "{answer}");
+    let (status, answer) = invite(&rig, "x", json!({ "login_url": "https://evil.example" })).await;
+    assert_eq!(status, 400, "{answer}");
 }
 
 #[actix_rt::test]

@@ -297,6 +297,11 @@ impl Service {
         self.store.registry(kind).await
     }
 
+    /// One of these values; see [`Store::registered`].
+    pub async fn registered(&self, kind: &str, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.store.registered(kind, name).await
+    }
+
     /// Sets and removes such values; see [`Store::register`].
     pub async fn register(&self, writes: Vec<RegistryWrite>) -> Result<(), StoreError> {
         self.store.register(writes).await

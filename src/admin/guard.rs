@@ -104,6 +104,8 @@ impl Stopped {
     fn answer(&self, path: &str) -> HttpResponse {
         match self {
             Self::Refused(refusal) => {
+                // A link to connect by is a secret.
+                let path = if path.starts_with("/connect/") { "/connect/…" } else { path };
                 tracing::warn!(path, "a request to the admin API was refused: {refusal}");
                 let body = json!({ "error": refusal.to_string(), "hint": refusal.hint() });
                 HttpResponse::build(refusal.status()).json(body)
@@ -197,7 +199,7 @@ pub(super) fn headers() -> DefaultHeaders {
             "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
         ))
         .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .add((header::REFERRER_POLICY, "no-referrer"))
+        .add((header::REFERRER_POLICY, "same-origin"))
         .add((header::CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"))
         .add((header::CACHE_CONTROL, "no-store"))
 }

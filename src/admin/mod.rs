@@ -100,13 +100,11 @@ pub(crate) async fn start(settings: SettingsFile, service: Service) -> Result<Ad
     let (tokens, first) = Tokens::load(service.clone(), &settings.data_dir).await?;
     let cookies = CookieRule::new(address.port(), behind_proxy || tls.is_some());
     let access = web::Data::new(Access::new(tokens, cookies, service.clock()));
-    let onboarding = match settings.connect.clone() {
-        Some(connect) => Some(Onboarding::new(connect, service.clone(), settings.clone()).await),
-        None => None,
-    };
-    let own = settings.connect.as_ref().and_then(|connect| connect.base_url.domain());
+    let connect = settings.connect();
+    let own = connect.as_ref().and_then(|connect| connect.base_url.domain());
     let names = hosts.iter().cloned().chain(own.map(str::to_owned)).collect();
     let names = Hosts { names, beyond_loopback: !listen.ip().is_loopback() };
+    let onboarding = Onboarding::new(service.clone(), settings.clone()).await;
     let door = web::Data::new(Door::new(onboarding, service.clock()));
     let url = url(address, tls.is_some(), behind_proxy, hosts.first().map(String::as_str));
     let server = HttpServer::new(move || {

@@ -160,7 +160,8 @@ async fn admit(
         let body = json!({ "error": "the request has a body, and this path reads none", "hint": hint });
         return refuse(request, HttpResponse::BadRequest().json(body));
     }
-    let command = caller.filter(|_| rule.method() != Method::GET);
+    // A customer gives no commands, and the address of what one does is a secret.
+    let command = caller.filter(|_| rule.who != Anyone && rule.method() != Method::GET);
     let told = command.map(|caller| (caller.name, request.path().to_owned()));
     let answer = next.call(request).await?;
     if let Some((by, path)) = told

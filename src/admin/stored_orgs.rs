@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::{access::Caller, query::NoQuery};
 use crate::{
-    connect::{InviteError, handlers::Door},
+    connect::{InviteError, handlers::Door, is_loopback},
     in_force::{
         SettingsFile,
         stored_org::{RecordError, StoredOrg, WEB_SERVER},
@@ -52,7 +52,11 @@ pub(super) async fn add(
     let Some(id) = table.get("id").and_then(Value::as_str).map(str::to_owned) else {
         return refused(StatusCode::BAD_REQUEST, "the body has no `id`", "Give the org a name of your own.");
     };
+    if let Some((what, hint)) = unfit(&mut table, &settings) {
+        return refused(StatusCode::BAD_REQUEST, &what, &hint);
+    }
     table.entry("auth").or_insert_with(|| json!({ "flow": WEB_SERVER }));
+    let _change = settings.change().await;
     let now_ms = service.clock().now_ms();
     let org = StoredOrg::new(&id, Some(table), &caller.name, now_ms);
     match StoredOrg::find(&service, &id).await {
@@ -74,9 +78,45 @@ pub(super) async fn add(
     if !org.is_by_consent()
         && let Err(error) = settings.put_to_work(&service).await
     {
-        return refused(StatusCode::CONFLICT, &error, "The org is stored, and starts once that is mended.");
+        let hint = "The org is stored, and starts once that is mended.";
+        return refused(StatusCode::CONFLICT, &error.to_string(), hint);
     }
     HttpResponse::Created().json(json!({ "org": id, "by_consent": org.is_by_consent() }))
+}
+
+/// What an org of the store may not have. Its secrets are named by whoever may add orgs, and go to its login host: so that must be
+/// one of Salesforce's, or this machine where all of it is a rehearsal.
+fn unfit(table: &mut Map<String, Value>, settings: &SettingsFile) -> Option<(String, String)> {
+    if table.values().any(has_null) {
+        return Some(("the body has a `null`".to_owned(), "Leave out what is not to be set.".to_owned()));
+    }
+    if table.contains_key("instance_hosts") {
+        let hint = "Write it into `[org_defaults]` of the settings.".to_owned();
+        return Some(("`instance_hosts` is not for an org of the store".to_owned(), hint));
+    }
+    let written = table.get("login_url")?.as_str()?.to_owned();
+    let rehearsal = settings.admin.listen.ip().is_loopback()
+        && settings.connect().is_none_or(|connect| is_loopback(&connect.base_url));
+    match login_host::correct(&written) {
+        Ok(url) if is_loopback(&url) && !rehearsal => {
+            let what = format!("`login_url` is `{written}`, which is on this machine");
+            Some((what, "Write the org's My Domain.".to_owned()))
+        }
+        Ok(url) => {
+            table.insert("login_url".to_owned(), json!(url.as_str().trim_end_matches('/')));
+            None
+        }
+        Err(error) => Some((format!("`login_url` cannot be taken: {error}"), error.hint())),
+    }
+}
+
+fn has_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(values) => values.iter().any(has_null),
+        Value::Object(values) => values.values().any(has_null),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
 }
 
 /// Makes a link by which a customer connects an org.
@@ -87,11 +127,6 @@ pub(super) async fn invite(
     body: Json<InviteBody>,
     _: Query<NoQuery>,
 ) -> HttpResponse {
-    let Some(onboarding) = door.onboarding() else {
-        let hint =
-            "Write `[connect]` into the settings (config/example.toml has it), and start orgpipe again.";
-        return refused(StatusCode::CONFLICT, "the settings have no `[connect]`", hint);
-    };
     let InviteBody { login_url, days } = body.into_inner();
     if days.is_some_and(|days| !DAYS.contains(&days)) {
         let hint = format!("Give {} to {} days.", DAYS.start(), DAYS.end());
@@ -105,7 +140,7 @@ pub(super) async fn invite(
         }
     };
     let life = days.map(|days| Duration::from_hours(DAY_HOURS * u64::from(days)));
-    match onboarding.invite(&id, login_url.as_ref(), &caller.name, life, door.chance()).await {
+    match door.onboarding().invite(&id, login_url.as_ref(), &caller.name, life, door.chance()).await {
         Ok((org, link)) => {
             let until_ms = org.invitation.map(|invitation| invitation.until_ms);
             HttpResponse::Created().json(json!({ "org": *id, "link": link, "until_ms": until_ms }))
@@ -121,6 +156,7 @@ pub(super) async fn remove(
     id: Path<String>,
     _: Query<NoQuery>,
 ) -> HttpResponse {
+    let _change = settings.change().await;
     match StoredOrg::find(&service, &id).await {
         Ok(Some(_)) | Err(RecordError::Unreadable { .. }) => {}
         Ok(None) => {
@@ -134,7 +170,8 @@ pub(super) async fn remove(
         return problem(&RecordError::from(error).into());
     }
     if let Err(error) = settings.put_to_work(&service).await {
-        return refused(StatusCode::CONFLICT, &error, "The org is removed, and stops once that is mended.");
+        let hint = "The org is removed, and stops once that is mended.";
+        return refused(StatusCode::CONFLICT, &error.to_string(), hint);
     }
     let consequence = "It stops. What is stored of its records stays until `orgpipe org purge`; the customer's consent stays \
                        until they take it back in their org.";
@@ -168,7 +205,10 @@ pub(super) async fn all(service: &Service, settings: &SettingsFile) -> Result<Ve
 
 fn problem(error: &InviteError) -> HttpResponse {
     let status = match error {
-        InviteError::NotByConsent(_) | InviteError::OfFile(_) => StatusCode::CONFLICT,
+        InviteError::NotByConsent(_) | InviteError::OfFile(_) | InviteError::NoConnect => {
+            StatusCode::CONFLICT
+        }
+        InviteError::Loopback(_) => StatusCode::BAD_REQUEST,
         InviteError::Settings { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         InviteError::Record(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };

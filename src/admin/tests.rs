@@ -63,7 +63,8 @@ impl Served {
             settings: settings.clone(),
         };
         let service = Service::start(settings).expect("it starts");
-        let file = SettingsFile::new(Path::new("/nowhere/orgpipe.toml"), &config);
+        let file =
+            SettingsFile::new(Path::new("/nowhere/orgpipe.toml"), crate::config::Sources::default(), &config);
         let admin = super::start(file, service.clone()).await.expect("it listens");
         let http = Client::builder().redirect(Policy::none()).build().expect("a client");
         Self { service, admin, http, _folder: folder }

@@ -171,8 +171,21 @@ impl Tokens {
         data_dir: &Path,
     ) -> Result<(Self, Option<FirstToken>), TokenError> {
         let stored = service.registry(KIND).await?.into_iter();
-        let mut known: Vec<Token> =
-            stored.map(|(name, value)| Token::read(name, &value)).collect::<Result<_, _>>()?;
+        let (mut known, mut unreadable) = (Vec::new(), None);
+        for (name, value) in stored {
+            match Token::read(name, &value) {
+                Ok(token) => known.push(token),
+                Err(error) => {
+                    tracing::error!("a token is left out: {error}");
+                    unreadable = Some(error);
+                }
+            }
+        }
+        if let Some(error) = unreadable
+            && !known.iter().any(|token: &Token| token.role == Role::Admin)
+        {
+            return Err(error);
+        }
         let mut first = None;
         if known.is_empty() {
             let (token, made) = first_token(data_dir, service.clock().now_ms())?;

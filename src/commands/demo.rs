@@ -54,11 +54,17 @@ async fn demo(args: &DemoArgs) -> ExitCode {
         Ok(file) => file,
         Err(error) => return output::failure(&error, None),
     };
-    let config = match config::load(&file, &Environment::of_process()) {
-        Ok(config) => config,
+    let environment = Environment::of_process();
+    let read = config::read(&file, &environment);
+    let resolved = read.and_then(|sources| {
+        let config = config::resolve(&sources, &file, &environment, &[])?;
+        Ok((sources, config))
+    });
+    let (sources, config) = match resolved {
+        Ok(resolved) => resolved,
         Err(problems) => return output::problems(&file, &problems),
     };
-    let settings = SettingsFile::new(&file, &config);
+    let settings = SettingsFile::new(&file, sources, &config);
     let (service, admin) = match start(config, settings).await {
         Ok(running) => running,
         Err(exit) => return exit,

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use orgpipe_simulator::{Options, OrgOptions, Ports, Simulator};
+use orgpipe_simulator::{Options, OrgHandle, OrgOptions, Ports, Simulator};
 use toml::{Table, Value};
 
 /// Syncs and limits of every rehearsal.
@@ -89,7 +89,7 @@ fn settings(simulator: &Simulator, listen: SocketAddr, connected: usize) -> Tabl
     set(&mut settings, "source", "url", text(&simulator.vendor().url()));
     set(&mut settings, "connect", "base_url", text(&format!("http://{listen}")));
     set(&mut settings, "connect", "vendor", text("Your company"));
-    let client_id = simulator.orgs().first().map(|org| org.client_id()).unwrap_or_default();
+    let client_id = simulator.orgs().first().map(OrgHandle::client_id).unwrap_or_default();
     set(&mut settings, "connect", "client_id", text(client_id));
     set(&mut settings, "connect", "client_secret_file", text("client.secret"));
     let orgs = simulator.orgs().iter().take(connected).map(|org| {

@@ -13,7 +13,7 @@ use crate::{
     admin::{self, Admin, FirstToken},
     cli::RunArgs,
     config::{self, Config, Environment},
-    in_force::{ReloadError, SettingsFile, reload_and_log},
+    in_force::{SettingsFile, reload_and_log},
     output,
 };
 
@@ -29,8 +29,13 @@ const STORE_GONE: u8 = 74;
 /// Runs the service until SIGINT or SIGTERM; SIGHUP has it read its settings again.
 pub(crate) fn run(args: &RunArgs) -> ExitCode {
     let environment = Environment::of_process();
-    let mut config = match config::load(&args.config, &environment) {
-        Ok(config) => config,
+    let read = config::read(&args.config, &environment);
+    let resolved = read.and_then(|sources| {
+        let config = config::resolve(&sources, &args.config, &environment, &[])?;
+        Ok((sources, config))
+    });
+    let (sources, mut config) = match resolved {
+        Ok(resolved) => resolved,
         Err(problems) => return output::problems(&args.config, &problems),
     };
     for warning in &config.warnings {
@@ -45,7 +50,7 @@ pub(crate) fn run(args: &RunArgs) -> ExitCode {
         Err(error) => return output::failure(&error, None),
     }
     actix_rt::System::new().block_on(async {
-        let settings = SettingsFile::new(&args.config, &config);
+        let settings = SettingsFile::new(&args.config, sources, &config);
         let (service, admin) = match start(config, settings.clone()).await {
             Ok(running) => running,
             Err(exit) => return exit,
@@ -78,12 +83,10 @@ pub(super) async fn start(config: Config, settings: SettingsFile) -> Result<(Ser
         let hint = error.hint();
         output::failure(&error, hint.as_deref())
     })?;
-    let file = settings.path().to_owned();
     let started = match settings.start_stored(&service).await {
         Ok(()) => admin::start(settings, service.clone())
             .await
             .map_err(|error| output::failure(&error, error.hint().as_deref())),
-        Err(ReloadError::Problems(problems)) => Err(output::problems(&file, &problems)),
         Err(error) => Err(output::failure(&error, error.hint().as_deref())),
     };
     match started {

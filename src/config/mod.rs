@@ -27,14 +27,20 @@ pub(crate) use self::{
     report::Problem,
     secrets::Environment,
 };
-use self::{report::Report, resolve::OrgFile, tables::Tables};
+use self::{
+    report::Report,
+    resolve::{OrgFile, Origin},
+    tables::Tables,
+};
 
 /// Bytes of a settings file that are read at all: some tens of thousands of orgs.
 const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
-/// Reads and checks a settings file with the orgs of its folder; see [`load_with`].
-pub(crate) fn load(file: &Path, environment: &Environment) -> Result<Config, Vec<Problem>> {
-    load_with(file, environment, &[])
+/// The texts that the settings are read from: a file, and those of its folder of orgs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sources {
+    text: String,
+    orgs: Vec<(PathBuf, String)>,
 }
 
 /// An org that is kept elsewhere, as it would stand in a file of its own.
@@ -44,49 +50,64 @@ pub(crate) struct OrgText {
     pub(crate) id: String,
     /// One `[[org]]` table.
     pub(crate) toml: String,
+    /// Whether it is worked for. One that is not is read all the same: it has its name.
+    pub(crate) ready: bool,
 }
 
-/// Reads and checks a settings file with the orgs of its folder and those that are `stored`; on failure every problem found,
-/// in the order of files and lines. What only should be otherwise stands in [`Config::warnings`].
-///
-/// What is wrong with a stored org alone leaves out that one and stands in [`Config::orgs_left_out`].
-pub(crate) fn load_with(
-    file: &Path,
-    environment: &Environment,
-    stored: &[OrgText],
-) -> Result<Config, Vec<Problem>> {
-    match environment.read(file, FILE_BYTES_MAX) {
-        Ok(text) => parse(&text, file, environment, stored),
-        Err(cause) => Err(vec![Problem {
+/// Reads and checks a settings file with the orgs of its folder; on failure every problem found, in the order of files and lines.
+/// What only should be otherwise stands in [`Config::warnings`].
+pub(crate) fn load(file: &Path, environment: &Environment) -> Result<Config, Vec<Problem>> {
+    resolve(&read(file, environment)?, file, environment, &[])
+}
+
+/// The texts of a settings file and of its folder of orgs.
+pub(crate) fn read(file: &Path, environment: &Environment) -> Result<Sources, Vec<Problem>> {
+    let text = environment.read(file, FILE_BYTES_MAX).map_err(|cause| {
+        vec![Problem {
             file: file.to_owned(),
             line: None,
             message: format!("the settings cannot be read: {cause}"),
             hint: "Name the file with `--config FILE`; start from a copy of config/one-org.toml.".to_owned(),
-        }]),
-    }
-}
-
-/// The same for text that is at hand; relative paths in it start from the folder of `file`.
-pub(crate) fn parse(
-    text: &str,
-    file: &Path,
-    environment: &Environment,
-    stored: &[OrgText],
-) -> Result<Config, Vec<Problem>> {
-    let mut report = Report::new(file, text);
-    let document = toml(text, &mut report);
+        }]
+    })?;
+    let mut report = Report::new(file, &text);
+    let document = toml(&text, &mut report);
     if !report.is_empty() {
         // What follows a broken line may have been read as something else: more problems would be guesses.
         return Err(report.into_problems());
     }
+    // Only for the folder's name: what else is wrong is told when all of it is read.
+    let tables = Tables::read(document.get_ref(), &mut Report::new(file, &text));
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let orgs = org_files(&tables, folder, environment, &mut report);
+    if report.is_empty() { Ok(Sources { text, orgs }) } else { Err(report.into_problems()) }
+}
+
+/// The settings that texts mean, with the orgs that are `stored`; relative paths start from the folder of `file`.
+///
+/// What is wrong with a stored org, or that it has the name of another one, leaves out that one alone and stands in
+/// [`Config::orgs_left_out`].
+pub(crate) fn resolve(
+    sources: &Sources,
+    file: &Path,
+    environment: &Environment,
+    stored: &[OrgText],
+) -> Result<Config, Vec<Problem>> {
+    let text = sources.text.as_str();
+    let mut report = Report::new(file, text);
+    let document = toml(text, &mut report);
+    if !report.is_empty() {
+        return Err(report.into_problems());
+    }
     let tables = Tables::read(document.get_ref(), &mut report);
     let folder = file.parent().unwrap_or(Path::new(""));
-    let texts = org_files(&tables, folder, environment, &mut report);
-    let beside = texts.iter().map(|(file, text)| (file.clone(), text.as_str(), false));
-    let kept =
-        stored.iter().map(|org| (PathBuf::from(format!("store, org {}", org.id)), org.toml.as_str(), true));
-    let sources: Vec<(PathBuf, &str, bool)> = beside.chain(kept).collect();
-    let documents: Vec<_> = sources
+    let beside = sources.orgs.iter().map(|(file, text)| (file.clone(), text.as_str(), Origin::Folder));
+    let kept = stored.iter().map(|org| {
+        let origin = if org.ready { Origin::Stored } else { Origin::Reserved };
+        (PathBuf::from(format!("store, org {}", org.id)), org.toml.as_str(), origin)
+    });
+    let texts: Vec<(PathBuf, &str, Origin)> = beside.chain(kept).collect();
+    let documents: Vec<_> = texts
         .iter()
         .map(|(file, text, _)| {
             let mut report = Report::new(file, text);
@@ -94,17 +115,18 @@ pub(crate) fn parse(
         })
         .collect();
     let mut files: Vec<OrgFile<'_>> = Vec::with_capacity(documents.len());
-    for ((document, read), (file, text, stored)) in documents.iter().zip(&sources) {
+    for ((document, read), (file, text, origin)) in documents.iter().zip(&texts) {
         let mut report = Report::new(file, text);
         let orgs =
             if read.is_empty() { tables::orgs_alone(document.get_ref(), &mut report) } else { Vec::new() };
         report.take(read);
-        files.push(OrgFile { orgs, report, stored: *stored });
+        files.push(OrgFile { orgs, report, origin: *origin });
     }
     let config = resolve::config(&tables, folder, environment, &mut files, &mut report);
     let mut orgs_left_out = BTreeMap::new();
     let (mut problems, mut warnings) = report.into_parts();
-    for (file, org) in files.into_iter().zip(texts.iter().map(|_| None).chain(stored.iter().map(Some))) {
+    let of_store = sources.orgs.iter().map(|_| None).chain(stored.iter().map(Some));
+    for (file, org) in files.into_iter().zip(of_store) {
         let (its_problems, its_warnings) = file.report.into_parts();
         warnings.extend(its_warnings);
         match org {

@@ -111,8 +111,18 @@ impl<'t> Report<'t> {
 
     /// Notes what works and should be changed all the same.
     pub(super) fn warn(&mut self, line: usize, message: impl Into<String>, hint: impl Into<String>) {
+        self.warn_at(Some(line), message, hint);
+    }
+
+    /// The same of what may stand on no line.
+    pub(super) fn warn_at(
+        &mut self,
+        line: Option<usize>,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
         let (message, hint) = (message.into(), hint.into());
-        self.warnings.push(Problem { file: self.file.to_owned(), line: Some(line), message, hint });
+        self.warnings.push(Problem { file: self.file.to_owned(), line, message, hint });
     }
 
     /// True if nothing is wrong so far.

@@ -53,8 +53,19 @@ pub(super) struct OrgFile<'t> {
     pub(super) orgs: Vec<OrgTable<'t>>,
     /// What is wrong with it.
     pub(super) report: Report<'t>,
-    /// It is an org of the store: what is wrong with it leaves out this one alone.
-    pub(super) stored: bool,
+    /// Where it comes from.
+    pub(super) origin: Origin,
+}
+
+/// Where a text with orgs comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A file of the folder.
+    Folder,
+    /// The store: what is wrong with it leaves out this one alone.
+    Stored,
+    /// The same, of an org that is not worked for yet: it has its name, and nothing else.
+    Reserved,
 }
 
 /// The settings a file means, with the orgs of others; relative paths start from `folder`.
@@ -81,27 +92,29 @@ pub(super) fn config(
     };
     if tables.orgs.is_empty() && files.is_empty() && tables.connect.is_none() {
         let hint = "Write `[[org]]` with `id` and `auth`, once for each customer's org, or `[connect]` to invite them.";
-        report.add_at(None, "there is no org", hint);
+        report.warn_at(None, "there is no org", hint);
     }
     let app = connect.as_ref().and_then(Option::as_ref).map(|connect| &connect.app);
     let mut orgs = Orgs::new(syncs, defaults, folder, environment, app);
     let mut resolved: Vec<_> = tables.orgs.iter().map(|table| orgs.resolve(table, report)).collect();
-    for file in files.iter_mut().filter(|file| !file.stored) {
+    for file in files.iter_mut().filter(|file| file.origin == Origin::Folder) {
         resolved.extend(file.orgs.iter().map(|table| orgs.resolve(table, &mut file.report)));
     }
-    for file in files.iter_mut().filter(|file| file.stored) {
+    for file in files.iter_mut().filter(|file| file.origin != Origin::Folder) {
         for table in &file.orgs {
             let id = table.id.as_ref().map(|id| id.value.as_str()).unwrap_or_default();
             if let Some(place) = orgs.place_of(id) {
                 let hint =
-                    format!("Take it out of the file, or out of the store: `orgpipe orgs remove {id}`.");
-                let message = format!("org \"{id}\" is in the store, too, {}", place.told(report));
-                report.add_at(place.line_in(report), message, hint);
+                    format!("Take one of the two out, the one of the store by `orgpipe orgs remove {id}`.");
+                let message = format!("org \"{id}\" is there already, {}", place.told(&file.report));
+                file.report.add_at(None, message, hint);
                 continue;
             }
             // What is wrong with one of these is that one's trouble, and stands in its report.
-            resolved
-                .extend(orgs.resolve(table, &mut file.report).filter(|_| file.report.is_empty()).map(Some));
+            let org = orgs.resolve(table, &mut file.report);
+            if file.origin == Origin::Stored && file.report.is_empty() {
+                resolved.extend(org.map(Some));
+            }
         }
     }
     let (admin, service, source, webhook, connect) = (admin?, service?, source?, webhook?, connect?);

@@ -7,7 +7,7 @@ use orgpipe_salesforce::oauth::Flow;
 use secrecy::{ExposeSecret as _, SecretString};
 use toml::{Table, Value};
 
-use super::{AdminSettings, Config, Environment, OrgText, Problem, parse, tables};
+use super::{AdminSettings, Config, Environment, OrgText, Problem, Sources, load, resolve, tables};
 
 const EXAMPLE: &str = include_str!("../../config/example.toml");
 const ONE_ORG: &str = include_str!("../../config/one-org.toml");
@@ -44,7 +44,7 @@ fn environment() -> Environment {
 }
 
 fn read(text: &str) -> Result<Config, Vec<Problem>> {
-    parse(text, Path::new("config/example.toml"), &environment(), &[])
+    read_with(text, &[])
 }
 
 /// The example with every key that is left out written down.
@@ -219,11 +219,12 @@ fn a_spoilt_line_is_explained() {
 
 fn stored(id: &str, rest: &str) -> OrgText {
     let toml = format!("[[org]]\nid = \"{id}\"\nauth = {{ flow = \"web_server\" }}\n{rest}\n");
-    OrgText { id: id.to_owned(), toml }
+    OrgText { id: id.to_owned(), toml, ready: true }
 }
 
 fn read_with(text: &str, stored: &[OrgText]) -> Result<Config, Vec<Problem>> {
-    parse(text, Path::new("config/example.toml"), &environment(), stored)
+    let sources = Sources { text: text.to_owned(), orgs: Vec::new() };
+    resolve(&sources, Path::new("config/example.toml"), &environment(), stored)
 }
 
 #[test]
@@ -245,10 +246,11 @@ fn orgs_of_the_store_stand_beside_those_of_the_file_and_have_its_defaults() {
 fn a_wrong_org_of_the_store_leaves_out_itself_alone() {
     let orgs = [
         stored("wayne", "syncs = [\"account_enrichmnt\"]"),
-        OrgText { id: "torn".into(), toml: "[[org]\nid = ".into() },
+        OrgText { id: "torn".into(), toml: "[[org]\nid = ".into(), ready: true },
         OrgText {
             id: "more".into(),
             toml: "[service]\n[[org]]\nid = \"more\"\nauth = { flow = \"web_server\" }".into(),
+            ready: true,
         },
         stored("stark", ""),
     ];
@@ -263,11 +265,17 @@ fn a_wrong_org_of_the_store_leaves_out_itself_alone() {
 }
 
 #[test]
-fn an_org_of_the_store_that_stands_in_the_file_too_is_refused() {
-    let problems = read_with(EXAMPLE, &[stored("Acme", "")]).unwrap_err();
-    let [problem] = problems.as_slice() else { panic!("{problems:?}") };
-    assert!(problem.line.is_some() && problem.message.contains("is in the store, too"), "{problem}");
-    assert!(problem.hint.contains("orgs remove"), "{}", problem.hint);
+fn an_org_of_the_store_whose_name_is_taken_is_left_out_and_says_so() {
+    let reserved = OrgText { ready: false, ..stored("wayne", "") };
+    let config = read_with(EXAMPLE, &[stored("Acme", ""), reserved, stored("Wayne", "")]).unwrap();
+    let names: Vec<&str> = config.settings.orgs.iter().map(|org| org.id.as_str()).collect();
+    assert!(names.contains(&"acme"), "the file's org is worked for: {names:?}");
+    assert!(!names.iter().any(|name| ["Acme", "wayne", "Wayne"].contains(name)), "{names:?}");
+    let left_out: Vec<&str> = config.orgs_left_out.keys().map(String::as_str).collect();
+    assert_eq!(left_out, ["Acme", "Wayne"], "one that is not worked for has its name");
+    let why = &config.orgs_left_out["Acme"][0];
+    assert!(why.message.contains("is there already, in config/example.toml"), "{why}");
+    assert!(why.hint.contains("orgs remove"), "{}", why.hint);
 }
 
 #[test]
@@ -287,7 +295,11 @@ fn files_of_a_folder_are_read_and_their_problems_have_their_names() {
     let file = folder.path().join("orgpipe.toml");
     let text = EXAMPLE.replace("#orgs_dir = \"\"", "orgs_dir = \"orgs\"");
     let environment = || environment().with_files_of_process();
-    let read = || parse(&text, &file, &environment(), &[]);
+    let parse = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        load(&file, &environment())
+    };
+    let read = || parse(&text);
     std::fs::write(orgs.join("wayne.toml"), stored("wayne", "").toml).unwrap();
     std::fs::write(orgs.join("notes.txt"), "not read").unwrap();
     let config = read().unwrap();
@@ -299,7 +311,7 @@ fn files_of_a_folder_are_read_and_their_problems_have_their_names() {
     assert!(told[0].contains("acme.toml:2") && told[0].contains("orgpipe.toml, line"), "{}", told[0]);
     assert!(told[1].contains("stark.toml:1") && told[1].contains("`service`"), "{}", told[1]);
     let text = text.replace("\"orgs\"", "\"nowhere\"");
-    let problems = parse(&text, &file, &environment(), &[]).unwrap_err();
+    let problems = parse(&text).unwrap_err();
     assert!(problems[0].message.contains("nowhere"), "{problems:?}");
 }
 

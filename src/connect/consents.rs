@@ -14,11 +14,13 @@ use orgpipe_salesforce::oauth::{
     web_server::{Callback, Consent},
 };
 use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
 
 /// A code is good for fifteen minutes (HELP `remoteaccess_oauth_web_server_flow`), and somebody may look for a password first.
 const LIFE: Duration = Duration::from_mins(30);
-/// Kept at a time; the oldest makes room.
-const PENDING_MAX: usize = 1_000;
+/// Kept at a time, and of one org; the oldest makes room.
+const PENDING_MAX: usize = 10_000;
+const PENDING_OF_ORG_MAX: usize = 10;
 
 /// A consent that was asked for.
 #[derive(Clone, Debug)]
@@ -31,6 +33,8 @@ pub(super) struct Pending {
     pub(super) login: Login,
     /// What was asked with.
     pub(super) consent: Consent,
+    /// Where Salesforce was told to send the browser back to.
+    pub(super) redirect_uri: Url,
     /// What the browser has to show: the value of a cookie.
     pub(super) browser: SecretString,
 }
@@ -44,7 +48,12 @@ impl Consents {
     pub(super) fn keep(&self, pending: Pending, now: Duration) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         forget_old(&mut all, now);
-        if all.len() >= PENDING_MAX {
+        let of_org = |(_, other): &(Duration, Pending)| other.org == pending.org;
+        if all.iter().filter(|other| of_org(other)).count() >= PENDING_OF_ORG_MAX {
+            // Whoever has a link pushes out nobody but himself.
+            let oldest = all.iter().position(of_org);
+            oldest.map(|at| all.remove(at));
+        } else if all.len() >= PENDING_MAX {
             all.pop_front();
         }
         all.push_back((now, pending));
@@ -84,6 +93,7 @@ mod tests {
             link: String::new(),
             login: Login { login_url, flow, instance_hosts: Vec::new() },
             consent: Consent::from_chance([n; 32], [n; 32]),
+            redirect_uri: "https://connect.example.com/oauth/callback".parse().expect("a URL"),
             browser: SecretString::from(format!("browser {n}")),
         }
     }
@@ -113,13 +123,18 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_wait() {
+    fn only_so_many_wait_and_of_one_org_fewer() {
         let consents = Consents::default();
+        consents.keep(pending(1), Duration::ZERO);
         for _ in 0..PENDING_MAX {
             consents.keep(pending(2), Duration::ZERO);
         }
-        consents.keep(pending(1), Duration::ZERO);
+        assert_eq!(consents.0.lock().expect("sound").len(), 1 + PENDING_OF_ORG_MAX);
+        assert!(consents.take(&answer(1), Some("browser 1"), Duration::ZERO).is_some(), "of another org");
+        for n in 0..PENDING_MAX {
+            let org = format!("org {n}");
+            consents.keep(Pending { org, ..pending(3) }, Duration::ZERO);
+        }
         assert_eq!(consents.0.lock().expect("sound").len(), PENDING_MAX);
-        assert!(consents.take(&answer(1), Some("browser 1"), Duration::ZERO).is_some());
     }
 }

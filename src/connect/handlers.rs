@@ -13,7 +13,7 @@ use actix_web::{
 use governor::{
     Quota, RateLimiter,
     middleware::NoOpMiddleware,
-    state::{InMemoryState, NotKeyed},
+    state::{InMemoryState, NotKeyed, keyed::DefaultKeyedStateStore},
 };
 use orgpipe_actors::clock::Clock;
 use orgpipe_salesforce::oauth::web_server::{NoCallback, callback};
@@ -24,55 +24,72 @@ use super::{
     onboarding::{ConnectError, Onboarding},
     pages::{Pages, html},
 };
+use crate::config::ConnectSettings;
 
-/// The cookie by which a consent is ended in the browser that it was begun in.
+/// The cookie by which a consent is ended in the browser that it was begun in. Over TLS its name has a prefix that no other
+/// host can have set (RFC 6265bis, section 4.1.3.2).
 const COOKIE: &str = "orgpipe_connect";
-/// Only the callback reads it.
-const COOKIE_PATH: &str = "/oauth/callback";
 const COOKIE_LIFE: Duration = Duration::from_mins(30);
 /// Characters of its value: 32 bytes in Base64.
 const COOKIE_CHARS: usize = 43;
-/// Requests that are answered at once, and each second after that, from everybody together: a customer's admin makes five.
-const AT_ONCE: NonZeroU32 = NonZeroU32::new(100).expect("not zero");
-const PER_SECOND: NonZeroU32 = NonZeroU32::new(20).expect("not zero");
+/// Requests of one link that are answered at once, and each second after that: a customer's admin makes five.
+const OF_LINK: (NonZeroU32, NonZeroU32) =
+    (NonZeroU32::new(30).expect("not zero"), NonZeroU32::new(2).expect("not zero"));
+/// The same of all that come without a link that is good.
+const OF_STRANGERS: (NonZeroU32, NonZeroU32) =
+    (NonZeroU32::new(100).expect("not zero"), NonZeroU32::new(20).expect("not zero"));
 
-type DoorLimiter = RateLimiter<NotKeyed, InMemoryState, Clock, NoOpMiddleware<Duration>>;
+type LinkLimiter = RateLimiter<String, DefaultKeyedStateStore<String>, Clock, NoOpMiddleware<Duration>>;
+type StrangerLimiter = RateLimiter<NotKeyed, InMemoryState, Clock, NoOpMiddleware<Duration>>;
 
-/// What the handlers work with: nothing where no customer can connect.
+/// What the handlers work with.
 pub(crate) struct Door {
-    onboarding: Option<Onboarding>,
-    limiter: DoorLimiter,
+    onboarding: Onboarding,
+    links: LinkLimiter,
+    strangers: StrangerLimiter,
     clock: Clock,
 }
 
 impl fmt::Debug for Door {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Door").field("open", &self.onboarding.is_some()).finish_non_exhaustive()
+        f.debug_struct("Door").finish_non_exhaustive()
     }
 }
 
 impl Door {
-    /// Open if there is an onboarding.
-    pub(crate) fn new(onboarding: Option<Onboarding>, clock: Clock) -> Self {
-        let quota = Quota::per_second(PER_SECOND).allow_burst(AT_ONCE);
-        Self { onboarding, limiter: RateLimiter::direct_with_clock(quota, clock), clock }
+    /// To this onboarding.
+    pub(crate) fn new(onboarding: Onboarding, clock: Clock) -> Self {
+        let quota = |(at_once, per_second)| Quota::per_second(per_second).allow_burst(at_once);
+        let links = RateLimiter::new(quota(OF_LINK), DefaultKeyedStateStore::default(), clock);
+        Self {
+            onboarding,
+            links,
+            strangers: RateLimiter::direct_with_clock(quota(OF_STRANGERS), clock),
+            clock,
+        }
     }
 
-    /// What orgs are invited by, if they can be.
-    pub(crate) fn onboarding(&self) -> Option<&Onboarding> {
-        self.onboarding.as_ref()
+    /// What orgs are invited by.
+    pub(crate) fn onboarding(&self) -> &Onboarding {
+        &self.onboarding
     }
 
-    /// 32 bytes of chance.
+    /// Bytes of chance.
     pub(crate) fn chance<const N: usize>(&self) -> [u8; N] {
         self.clock.random_bytes()
     }
 
-    fn enter(&self) -> Result<&Onboarding, Closed> {
-        if self.limiter.check().is_err() {
+    /// Looks whether a request is answered that comes with this link, or with none.
+    fn enter(&self, link: Option<&str>) -> Result<ConnectSettings, Closed> {
+        let org = link.and_then(|link| self.onboarding.signed(link).ok());
+        let answered = match &org {
+            Some(org) => self.links.check_key(org).is_ok(),
+            None => self.strangers.check().is_ok(),
+        };
+        if !answered {
             return Err(Closed::TooMany);
         }
-        self.onboarding.as_ref().ok_or(Closed::Nothing)
+        self.onboarding.settings().ok_or(Closed::Nothing)
     }
 }
 
@@ -119,14 +136,14 @@ impl Choice {
 
 /// Shows where a link leads.
 pub(crate) async fn show(door: Data<Door>, link: Path<String>) -> HttpResponse {
-    let onboarding = match door.enter() {
-        Ok(onboarding) => onboarding,
+    let settings = match door.enter(Some(&link)) {
+        Ok(settings) => settings,
         Err(closed) => return closed.answer(),
     };
     let action = format!("/connect/{link}");
-    match onboarding.open(&link).await {
-        Ok(invited) => pages(onboarding, &action).start(&invited, None),
-        Err(error) => failed(onboarding, &action, &error),
+    match door.onboarding.open(&settings, &link).await {
+        Ok(invited) => pages(&settings, &action).start(&invited, None),
+        Err(error) => failed(&settings, &action, &error),
     }
 }
 
@@ -137,8 +154,8 @@ pub(crate) async fn begin(
     request: HttpRequest,
     choice: Result<Form<Choice>, Error>,
 ) -> HttpResponse {
-    let onboarding = match door.enter() {
-        Ok(onboarding) => onboarding,
+    let settings = match door.enter(Some(&link)) {
+        Ok(settings) => settings,
         Err(closed) => return closed.answer(),
     };
     let Ok(choice) = choice else {
@@ -147,65 +164,67 @@ pub(crate) async fn begin(
     };
     let action = format!("/connect/{link}");
     // One browser may connect several orgs at a time.
-    let browser = shown(&request).map_or_else(|| door.clock.random_text(), SecretString::from);
+    let browser = shown(&request, &settings).map_or_else(|| door.clock.random_text(), SecretString::from);
     let chance = (door.chance(), door.chance(), browser);
-    match onboarding.begin(&link, choice.host(), chance).await {
+    match door.onboarding.begin(&settings, &link, choice.host(), chance).await {
         Ok((page, browser)) => {
-            let (status, page) = pages(onboarding, &action).going(page.as_str());
-            let cookie = cookie(&browser, onboarding.settings.base_url.scheme() == "https");
-            html(HttpResponse::build(status).cookie(cookie), page)
+            let (status, page) = pages(&settings, &action).going(page.as_str());
+            html(HttpResponse::build(status).cookie(cookie(&browser, &settings)), page)
         }
-        Err(error @ ConnectError::Host(_)) => match onboarding.open(&link).await {
-            Ok(invited) => pages(onboarding, &action).start(&invited, Some(&error)),
-            Err(error) => failed(onboarding, &action, &error),
+        Err(error @ ConnectError::Host(_)) => match door.onboarding.open(&settings, &link).await {
+            Ok(invited) => pages(&settings, &action).start(&invited, Some(&error)),
+            Err(error) => failed(&settings, &action, &error),
         },
-        Err(error) => failed(onboarding, &action, &error),
+        Err(error) => failed(&settings, &action, &error),
     }
 }
 
 /// Looks once more what a connected org lacks.
 pub(crate) async fn check(door: Data<Door>, link: Path<String>) -> HttpResponse {
-    let onboarding = match door.enter() {
-        Ok(onboarding) => onboarding,
+    let settings = match door.enter(Some(&link)) {
+        Ok(settings) => settings,
         Err(closed) => return closed.answer(),
     };
     let action = format!("/connect/{link}");
-    match onboarding.look_again(&link).await {
-        Ok(done) => pages(onboarding, &action).done(&done),
-        Err(error) => failed(onboarding, &action, &error),
+    match door.onboarding.look_again(&link).await {
+        Ok(done) => pages(&settings, &action).done(&done),
+        Err(error) => failed(&settings, &action, &error),
     }
 }
 
 /// Takes what Salesforce sends a browser back with.
 pub(crate) async fn answer(door: Data<Door>, request: HttpRequest) -> HttpResponse {
-    let onboarding = match door.enter() {
-        Ok(onboarding) => onboarding,
-        Err(closed) => return closed.answer(),
-    };
     let callback = match callback(request.query_string()) {
         Ok(callback) => callback,
-        Err(error) => return no_callback(error),
+        Err(error) => {
+            return door.enter(None).map_or_else(Closed::answer, |_| no_callback(error));
+        }
     };
-    let (link, outcome) = onboarding.finish(callback, shown(&request).as_deref()).await;
-    let action = link.map(|link| format!("/connect/{link}")).unwrap_or_default();
-    match outcome {
-        Ok(done) => pages(onboarding, &action).done(&done),
-        Err(error) => failed(onboarding, &action, &error),
+    let Some(settings) = door.onboarding.settings() else { return Closed::Nothing.answer() };
+    let Some(pending) = door.onboarding.answered(&callback, shown(&request, &settings).as_deref()) else {
+        let not_asked = |settings| failed(&settings, "", &ConnectError::NotAsked);
+        return door.enter(None).map_or_else(Closed::answer, not_asked);
+    };
+    let action = format!("/connect/{}", pending.link);
+    match door.onboarding.finish(pending, callback).await {
+        Ok(done) => pages(&settings, &action).done(&done),
+        Err(error) => failed(&settings, &action, &error),
     }
 }
 
-fn pages<'p>(onboarding: &'p Onboarding, action: &'p str) -> Pages<'p> {
-    Pages { vendor: &onboarding.settings.vendor, action }
+fn pages<'p>(settings: &'p ConnectSettings, action: &'p str) -> Pages<'p> {
+    Pages { vendor: &settings.vendor, action }
 }
 
-fn failed(onboarding: &Onboarding, action: &str, error: &ConnectError) -> HttpResponse {
+fn failed(settings: &ConnectSettings, action: &str, error: &ConnectError) -> HttpResponse {
     match error {
-        ConnectError::Store(_) | ConnectError::Record(_) | ConnectError::NotStarted(_) => {
-            tracing::error!("an org was not connected: {error}");
-        }
+        ConnectError::Store(_)
+        | ConnectError::Record(_)
+        | ConnectError::Settings(_)
+        | ConnectError::NotStarted(_) => tracing::error!("an org was not connected: {error}"),
         _ => tracing::info!("an org was not connected: {error}"),
     }
-    pages(onboarding, action).failed(error)
+    pages(settings, action).failed(error)
 }
 
 fn no_callback(error: NoCallback) -> HttpResponse {
@@ -213,22 +232,31 @@ fn no_callback(error: NoCallback) -> HttpResponse {
     HttpResponse::build(StatusCode::BAD_REQUEST).body(text)
 }
 
+/// Whether browsers reach this service by TLS.
+fn is_secure(settings: &ConnectSettings) -> bool {
+    settings.base_url.scheme() == "https"
+}
+
+fn cookie_name(settings: &ConnectSettings) -> String {
+    format!("{}{COOKIE}", if is_secure(settings) { "__Host-" } else { "" })
+}
+
 /// The cookie that the browser brings, if it can be one of ours.
-fn shown(request: &HttpRequest) -> Option<String> {
-    let value = request.cookie(COOKIE)?.value().to_owned();
+fn shown(request: &HttpRequest, settings: &ConnectSettings) -> Option<String> {
+    let value = request.cookie(&cookie_name(settings))?.value().to_owned();
     let is_ours = value.len() == COOKIE_CHARS
         && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     is_ours.then_some(value)
 }
 
 /// Salesforce's page leads back from another site, and a strict cookie would not come along.
-fn cookie(value: &SecretString, secure: bool) -> Cookie<'static> {
+fn cookie(value: &SecretString, settings: &ConnectSettings) -> Cookie<'static> {
     let life = i64::try_from(COOKIE_LIFE.as_secs()).unwrap_or(i64::MAX);
-    Cookie::build(COOKIE, value.expose_secret().to_owned())
-        .path(COOKIE_PATH)
+    Cookie::build(cookie_name(settings), value.expose_secret().to_owned())
+        .path("/")
         .http_only(true)
         .same_site(SameSite::Lax)
-        .secure(secure)
+        .secure(is_secure(settings))
         .max_age(actix_web::cookie::time::Duration::seconds(life))
         .finish()
 }

@@ -19,4 +19,4 @@ mod link;
 mod onboarding;
 mod pages;
 
-pub(crate) use self::onboarding::{InviteError, Onboarding};
+pub(crate) use self::onboarding::{InviteError, Onboarding, is_loopback};

@@ -12,18 +12,22 @@
 //! A crash after the exchange and before the grant is durable loses the grant; the customer's admin clicks once more. After
 //! it, nothing is lost: the next start or the next click goes on.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use orgpipe_actors::{OrgError, Report, Service, clock::Clock};
 use orgpipe_salesforce::oauth::{
-    Flow, Login,
+    Flow, Login, Token,
     error::LoginError,
     login_host::{self, NoLoginHost},
+    revocation,
     web_server::{self, Callback, Consent, ConsentRequest},
 };
 use orgpipe_store::StoreError;
 use secrecy::SecretString;
-use tokio::sync::Mutex;
 use url::{Host, Url};
 
 use super::{
@@ -45,16 +49,22 @@ const CALLBACK: &str = "/oauth/callback";
 /// How long a new org has to come up before it is examined; then again, until it can be.
 const COMING_UP: (Duration, u32) = (Duration::from_millis(500), 20);
 
+/// A link is good for so long once it has served, to look again what is missing and to connect once more.
+const SERVED: Duration = Duration::from_hours(24);
+/// Looks at what an org lacks that one link allows, and the least time from one to the next: each takes some 20 API calls.
+const LOOKS: (u32, Duration) = (20, Duration::from_secs(20));
+/// Links whose looks are counted.
+const LOOKED_MAX: usize = 10_000;
+
 /// Everything that connecting orgs takes.
 #[derive(Clone)]
 pub(crate) struct Onboarding {
-    pub(super) settings: ConnectSettings,
     service: Service,
     file: SettingsFile,
     links: Links,
     consents: Arc<Consents>,
-    /// Held while what is stored of an org is changed.
-    turn: Arc<Mutex<()>>,
+    /// By the link's number: looks so far, and when the last one was (time since the start).
+    looks: Arc<std::sync::Mutex<BTreeMap<String, (u32, Duration)>>>,
     clock: Clock,
 }
 
@@ -67,6 +77,12 @@ pub(crate) enum InviteError {
     /// It stands in a file, with its login host.
     #[error("org `{0}` stands in a settings file, and so does where it logs in")]
     OfFile(String),
+    /// The settings say nothing of customers who connect.
+    #[error("the settings have no `[connect]`")]
+    NoConnect,
+    /// Nobody is to be sent there.
+    #[error("`{0}` is on this machine, and customers connect from elsewhere")]
+    Loopback(Url),
     /// The settings do not take it.
     #[error("the org cannot be added: {}", problems.join("; "))]
     Settings {
@@ -86,6 +102,10 @@ impl InviteError {
                 "To let a customer connect it, write `auth = { flow = \"web_server\" }` for it, and reload."
             }
             Self::OfFile(_) => "Leave out the login host, or change it there.",
+            Self::NoConnect => {
+                "Write `[connect]` into the settings (config/example.toml has it), and reload."
+            }
+            Self::Loopback(_) => "Give the org's My Domain, or leave it out and let the customer choose.",
             Self::Settings { .. } => "Correct it and ask again; nothing was changed.",
             Self::Record(_) => "Look into orgpipe's log.",
         }
@@ -121,6 +141,12 @@ pub(crate) enum ConnectError {
         /// The Salesforce org.
         found: String,
     },
+    /// It was looked at a moment ago, or often enough.
+    #[error("it was looked at a moment ago, or too often by this link")]
+    TooOften,
+    /// The settings do not take the org.
+    #[error("the settings do not take the org: {0}")]
+    Settings(String),
     /// The org cannot be worked for as it is stored.
     #[error("it is connected and cannot be started yet: {0}")]
     NotStarted(String),
@@ -156,12 +182,22 @@ pub(super) struct Done {
 }
 
 impl Onboarding {
-    /// With the settings of the start. `file` puts them to work once an org is connected.
-    pub(crate) async fn new(settings: ConnectSettings, service: Service, file: SettingsFile) -> Self {
+    /// With the settings in force, which it asks for each time.
+    pub(crate) async fn new(service: Service, file: SettingsFile) -> Self {
         let links = Links::new(&service.derived_key(PURPOSE).await);
         let clock = service.clock();
-        let (consents, turn) = (Arc::default(), Arc::default());
-        Self { settings, service, file, links, consents, turn, clock }
+        let (consents, looks) = (Arc::default(), Arc::default());
+        Self { service, file, links, consents, looks, clock }
+    }
+
+    /// How customers connect now, if they can.
+    pub(super) fn settings(&self) -> Option<ConnectSettings> {
+        self.file.connect()
+    }
+
+    /// Whether a link was made here, for which org, and is not over yet; whether it still counts is not looked at.
+    pub(super) fn signed(&self, link: &str) -> Result<String, NoLink> {
+        self.links.read(link, self.clock.now_ms()).map(|(org, _)| org)
     }
 
     /// Makes a link for an org, which is added if it is not there; it ends the org's link of before.
@@ -173,7 +209,11 @@ impl Onboarding {
         life: Option<Duration>,
         chance: [u8; 16],
     ) -> Result<(StoredOrg, Url), InviteError> {
-        let _turn = self.turn.lock().await;
+        let settings = self.settings().ok_or(InviteError::NoConnect)?;
+        if let Some(url) = login_url.filter(|url| is_loopback(url) && !is_loopback(&settings.base_url)) {
+            return Err(InviteError::Loopback(url.clone()));
+        }
+        let _change = self.file.change().await;
         let now_ms = self.clock.now_ms();
         let mut org = match StoredOrg::find(&self.service, id).await? {
             Some(org) => org,
@@ -191,12 +231,12 @@ impl Onboarding {
         if !problems.is_empty() {
             return Err(InviteError::Settings { problems });
         }
-        let life = life.unwrap_or(self.settings.link_life);
+        let life = life.unwrap_or(settings.link_life);
         let (invitation, link) = self.links.make(id, by, life, chance, now_ms);
         // Kept with the link: an org that is connected goes on at its own host until somebody connects it at this one.
         org.invitation = Some(Invitation { login_url: login_url.cloned(), ..invitation });
         org.put(&self.service).await.map_err(RecordError::from)?;
-        Ok((org, self.address(&format!("/connect/{link}"))))
+        Ok((org, address(&settings, &format!("/connect/{link}"))))
     }
 
     /// The login of an org of a file, if a customer grants what it logs in with.
@@ -206,14 +246,14 @@ impl Onboarding {
     }
 
     /// What a link leads to.
-    pub(super) async fn open(&self, link: &str) -> Result<Invited, ConnectError> {
+    pub(super) async fn open(&self, settings: &ConnectSettings, link: &str) -> Result<Invited, ConnectError> {
         let org = self.org_of(link).await?;
         let chosen = org.invitation.as_ref().and_then(|invitation| invitation.login_url.clone());
         let settled = || org.login_url().and_then(|url| url.parse().ok());
         let login = if org.table.is_none() {
             self.own_login(&org.id)
         } else {
-            chosen.or_else(settled).map(|url| self.login(url))
+            chosen.or_else(settled).map(|url| login(settings, url))
         };
         Ok(Invited { login, connected: org.connected.is_some(), org: org.id })
     }
@@ -221,80 +261,135 @@ impl Onboarding {
     /// Begins a consent at the host that was chosen: the page to go to, and what the browser has to keep.
     pub(super) async fn begin(
         &self,
+        settings: &ConnectSettings,
         link: &str,
         host: &str,
         chance: ([u8; 32], [u8; 32], SecretString),
     ) -> Result<(Url, SecretString), ConnectError> {
-        let invited = self.open(link).await?;
+        let invited = self.open(settings, link).await?;
         let login = match invited.login {
             Some(login) => login,
-            None => self.login(self.login_url(host)?),
+            None => login(settings, login_url(settings, host)?),
         };
         let (state, verifier, browser) = chance;
         let consent = Consent::from_chance(state, verifier);
-        let redirect_uri = self.address(CALLBACK);
+        let redirect_uri = address(settings, CALLBACK);
         // Whoever is logged in as somebody else is asked, so that not the wrong user is let in by one click.
         let request =
             ConsentRequest { redirect_uri: &redirect_uri, prompt: Some("login consent"), login_hint: None };
         let page = consent.page(&login, request)?;
-        let pending =
-            Pending { org: invited.org, link: link.to_owned(), login, consent, browser: browser.clone() };
+        let (org, link, browser) = (invited.org, link.to_owned(), browser);
+        let pending = Pending { org, link, login, consent, redirect_uri, browser: browser.clone() };
         self.consents.keep(pending, self.clock.monotonic());
         Ok((page, browser))
     }
 
-    /// Ends a consent: from what came back in a browser to a live org. The link comes back too, to try again by.
-    pub(super) async fn finish(
-        &self,
-        callback: Callback,
-        browser: Option<&str>,
-    ) -> (Option<String>, Result<Done, ConnectError>) {
-        let Some(pending) = self.consents.take(&callback, browser, self.clock.monotonic()) else {
-            return (None, Err(ConnectError::NotAsked));
-        };
-        let link = pending.link.clone();
-        (Some(link), self.connect(pending, callback).await)
+    /// The consent that came back in a browser, if it was asked for there. It counts once.
+    pub(super) fn answered(&self, callback: &Callback, browser: Option<&str>) -> Option<Pending> {
+        self.consents.take(callback, browser, self.clock.monotonic())
+    }
+
+    /// Ends a consent: from what came back to a live org.
+    pub(super) async fn finish(&self, pending: Pending, callback: Callback) -> Result<Done, ConnectError> {
+        let onboarding = self.clone();
+        // By itself: the browser may go away meanwhile, and with it the answer to the exchange would be lost.
+        match actix_rt::spawn(async move { onboarding.connect(pending, callback).await }).await {
+            Ok(done) => done,
+            Err(error) => Err(ConnectError::NotStarted(error.to_string())),
+        }
     }
 
     async fn connect(&self, pending: Pending, callback: Callback) -> Result<Done, ConnectError> {
-        // One at a time, so that no two answers make one Salesforce org of two of ours.
-        let _turn = self.turn.lock().await;
-        // It may have been replaced meanwhile.
-        let mut org = self.org_of(&pending.link).await?;
+        // It may have been replaced meanwhile, and a code that is not exchanged ends by itself.
+        let org = self.org_of(&pending.link).await?;
+        let problems = self.file.problems_of(&self.service, &org).await?;
+        if !problems.is_empty() {
+            return Err(ConnectError::Settings(problems.join(" ")));
+        }
         let code = callback.outcome?;
-        let call = pending.consent.exchange(&pending.login, &self.address(CALLBACK), &code);
+        let call = pending.consent.exchange(&pending.login, &pending.redirect_uri, &code);
         let reply = self.service.post_form(pending.login.host(), call).await?;
         let token = web_server::connected(&pending.login, &reply)?;
-        let found = token.org_id.clone();
-        let before = match &org.connected {
-            Some(connected) => Some(connected.org_id.clone()),
-            None => self.service.org_id(&pending.org).await?,
-        };
-        if let Some(expected) = before.filter(|expected| *expected != found) {
-            return Err(ConnectError::OtherOrg { found, expected });
+        let kept = self.keep(&pending, &token).await;
+        if let (Err(error), Some(refresh_token)) = (&kept, token.refresh_token) {
+            tracing::info!(org = pending.org, "what a customer granted is given back: {error}");
+            self.give_back(&pending.login, refresh_token).await;
         }
-        if self.service.org_of(&found).await?.is_some_and(|other| other != pending.org) {
-            return Err(ConnectError::Taken { found });
-        }
-        if let Some(refresh_token) = &token.refresh_token {
-            self.service.grant(&pending.org, refresh_token).await?;
-        }
-        let (user_id, at_ms) = (token.user_id.clone(), self.clock.now_ms());
-        org.set_login_url(&pending.login.login_url);
-        org.connected = Some(Connected { org_id: found.clone(), user_id, at_ms });
-        org.put(&self.service).await?;
+        kept?;
+        let found = token.org_id;
         tracing::info!(org = pending.org, org_id = found, "a customer has connected the org");
-        self.file.put_to_work(&self.service).await.map_err(ConnectError::NotStarted)?;
+        let put = self.file.put_to_work(&self.service).await;
+        put.map_err(|error| ConnectError::NotStarted(error.to_string()))?;
+        if let Some(problems) = self.file.left_out().get(&pending.org) {
+            return Err(ConnectError::NotStarted(problems.join(" ")));
+        }
         let report = self.examine(&pending.org).await;
         Ok(Done { org_id: found, report })
+    }
+
+    /// Stores what was granted, and that the org is connected.
+    async fn keep(&self, pending: &Pending, token: &Token) -> Result<(), ConnectError> {
+        // One at a time, so that no two answers make one Salesforce org of two of ours, and none undoes a removal.
+        let _change = self.file.change().await;
+        let mut org = self.org_of(&pending.link).await?;
+        let found = &token.org_id;
+        let before = match &org.connected {
+            Some(connected) => Some(connected.org_id.clone()),
+            None => self.service.org_id(&org.id).await?,
+        };
+        if let Some(expected) = before.filter(|expected| expected != found) {
+            return Err(ConnectError::OtherOrg { found: found.clone(), expected });
+        }
+        let all = StoredOrg::all(&self.service).await?;
+        let others = all.iter().flatten().filter(|other| other.id != org.id);
+        let taken = others.filter_map(|other| other.connected.as_ref()).any(|other| other.org_id == *found);
+        if taken || self.service.org_of(found).await?.is_some_and(|other| other != org.id) {
+            return Err(ConnectError::Taken { found: found.clone() });
+        }
+        if let Some(refresh_token) = &token.refresh_token {
+            self.service.grant(&org.id, refresh_token).await?;
+        }
+        let now_ms = self.clock.now_ms();
+        org.set_login_url(&pending.login.login_url);
+        let (org_id, user_id) = (found.clone(), token.user_id.clone());
+        org.connected = Some(Connected { org_id, user_id, at_ms: now_ms });
+        if let Some(invitation) = &mut org.invitation {
+            invitation.until_ms = invitation.until_ms.min(now_ms.saturating_add(SERVED));
+        }
+        org.put(&self.service).await?;
+        Ok(())
+    }
+
+    /// What is not kept is ended: a user has five approvals of an app at a time, and one more ends the oldest.
+    async fn give_back(&self, login: &Login, refresh_token: SecretString) {
+        let given = self.service.post_form(login.host(), revocation::revoke(login, refresh_token)).await;
+        if let Err(error) = given.and_then(|reply| revocation::revoked(login, &reply)) {
+            tracing::warn!("a refresh token that is not used could not be given back: {error}");
+        }
     }
 
     /// What the org of a link lacks.
     pub(super) async fn look_again(&self, link: &str) -> Result<Done, ConnectError> {
         let org = self.org_of(link).await?;
         let Some(connected) = &org.connected else { return Err(ConnectError::NotAsked) };
+        let number = org.invitation.as_ref().map(|invitation| invitation.number.clone()).unwrap_or_default();
+        self.count_look(number)?;
         let report = self.service.doctor(&org.id).await?;
         Ok(Done { org_id: connected.org_id.clone(), report: Some(report) })
+    }
+
+    fn count_look(&self, number: String) -> Result<(), ConnectError> {
+        let (now, (looks_max, pause)) = (self.clock.monotonic(), LOOKS);
+        let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        if looks.len() >= LOOKED_MAX {
+            looks.retain(|_, (_, last)| now < *last + SERVED);
+        }
+        let (count, last) = looks.entry(number).or_default();
+        if *count >= looks_max || *count > 0 && now < *last + pause {
+            return Err(ConnectError::TooOften);
+        }
+        (*count, *last) = (*count + 1, now);
+        Ok(())
     }
 
     /// Examines an org that comes up just now; none if it does not in time.
@@ -310,38 +405,40 @@ impl Onboarding {
         None
     }
 
-    /// The org that a link is for, if it is that org's link.
+    /// The org that a link is for, if it is that org's link and good.
     async fn org_of(&self, link: &str) -> Result<StoredOrg, ConnectError> {
-        let (id, number) = self.links.read(link, self.clock.now_ms())?;
+        let now_ms = self.clock.now_ms();
+        let (id, number) = self.links.read(link, now_ms)?;
         let org = StoredOrg::find(&self.service, &id).await?.ok_or(NoLink::Replaced)?;
-        if org.invitation.as_ref().is_some_and(|invitation| invitation.number == number) {
-            Ok(org)
-        } else {
-            Err(NoLink::Replaced.into())
+        match &org.invitation {
+            Some(invitation) if invitation.number != number => Err(NoLink::Replaced.into()),
+            Some(invitation) if now_ms >= invitation.until_ms => Err(NoLink::Expired.into()),
+            Some(_) => Ok(org),
+            None => Err(NoLink::Replaced.into()),
         }
     }
+}
 
-    /// The host that is meant. This machine is meant only where all of it is a rehearsal: a customer must not be able to send
-    /// us to a port of our own.
-    fn login_url(&self, host: &str) -> Result<Url, ConnectError> {
-        let url = login_host::correct(host)?;
-        if is_loopback(&url) && !is_loopback(&self.settings.base_url) {
-            return Err(NoLoginHost::Elsewhere { host: url.host_str().unwrap_or_default().to_owned() }.into());
-        }
-        Ok(url)
+/// The host that is meant. This machine is meant only where all of it is a rehearsal: a customer must not be able to send us to
+/// a port of our own.
+fn login_url(settings: &ConnectSettings, host: &str) -> Result<Url, ConnectError> {
+    let url = login_host::correct(host)?;
+    if is_loopback(&url) && !is_loopback(&settings.base_url) {
+        return Err(NoLoginHost::Elsewhere { host: url.host_str().unwrap_or_default().to_owned() }.into());
     }
+    Ok(url)
+}
 
-    fn login(&self, login_url: Url) -> Login {
-        let ConnectApp { client_id, client_secret } = self.settings.app.clone();
-        let flow = Flow::RefreshToken { client_id, client_secret, refresh_token: None };
-        Login { login_url, flow, instance_hosts: Vec::new() }
-    }
+fn login(settings: &ConnectSettings, login_url: Url) -> Login {
+    let ConnectApp { client_id, client_secret } = settings.app.clone();
+    let flow = Flow::RefreshToken { client_id, client_secret, refresh_token: None };
+    Login { login_url, flow, instance_hosts: Vec::new() }
+}
 
-    fn address(&self, path: &str) -> Url {
-        let mut url = self.settings.base_url.clone();
-        url.set_path(path);
-        url
-    }
+fn address(settings: &ConnectSettings, path: &str) -> Url {
+    let mut url = settings.base_url.clone();
+    url.set_path(path);
+    url
 }
 
 impl ConnectError {
@@ -358,14 +455,16 @@ impl ConnectError {
                     .to_owned()
             }
             Self::Taken { .. } => "Ask whoever sent you the link: two names for one org would write the same records.".to_owned(),
-            Self::NotStarted(_) | Self::Store(_) | Self::Record(_) | Self::Org(_) => {
+            Self::TooOften => "Try again in a minute; after a day, ask for a new link.".to_owned(),
+            Self::Settings(_) | Self::NotStarted(_) | Self::Store(_) | Self::Record(_) | Self::Org(_) => {
                 "You need do nothing: tell whoever sent you the link.".to_owned()
             }
         }
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether an address is this machine's.
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
         Some(Host::Ipv6(ip)) => ip.is_loopback(),

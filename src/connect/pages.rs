@@ -131,9 +131,11 @@ impl Pages<'_> {
                 StatusCode::CONFLICT
             }
             ConnectError::Org(_) => StatusCode::SERVICE_UNAVAILABLE,
-            ConnectError::NotStarted(_) | ConnectError::Store(_) | ConnectError::Record(_) => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            ConnectError::TooOften => StatusCode::TOO_MANY_REQUESTS,
+            ConnectError::Settings(_)
+            | ConnectError::NotStarted(_)
+            | ConnectError::Store(_)
+            | ConnectError::Record(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let again = !self.action.is_empty() && !matches!(error, ConnectError::Link(_));
         let (what, hint) = (sentence(&told(error)), error.hint());
@@ -159,9 +161,10 @@ pub(super) fn html(answer: &mut HttpResponseBuilder, html: String) -> HttpRespon
 /// What a customer's admin is told: of our own troubles, only that there are some.
 fn told(error: &ConnectError) -> String {
     match error {
-        ConnectError::Store(_) | ConnectError::Record(_) | ConnectError::NotStarted(_) => {
-            "something went wrong on our side".to_owned()
-        }
+        ConnectError::Store(_)
+        | ConnectError::Record(_)
+        | ConnectError::Settings(_)
+        | ConnectError::NotStarted(_) => "something went wrong on our side".to_owned(),
         other => other.to_string(),
     }
 }

@@ -1,8 +1,9 @@
 //! The settings that the running service is in force with, from its file and from the orgs of its store.
 //!
-//! Here: reading both again, on a command or after a change of the store; all or nothing: with any problem of the file, the
-//! settings in force stay. In `stored_org`: an org of the store. In `tls`: the certificate in force. Not here: what a file may
-//! say (`config`), what other settings do (`Service::reload`).
+//! Here: reading the file again on a command, all or nothing: with any problem of it, or if an org of the store would drop out,
+//! the settings in force stay; and putting a changed org of the store to work, for which the file is not read. In `stored_org`: an
+//! org of the store. In `tls`: the certificate in force. Not here: what a file may say (`config`), what other settings do
+//! (`Service::reload`).
 
 pub(crate) mod stored_org;
 pub(crate) mod tls;
@@ -10,20 +11,20 @@ pub(crate) mod tls;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError},
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use orgpipe_actors::{Reloaded, Service, StartError};
 use orgpipe_store::StoreError;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use self::{
     stored_org::{RecordError, StoredOrg},
     tls::Shown,
 };
-use crate::config::{self, AdminSettings, Config, ConnectSettings, Environment, OrgText, Problem};
+use crate::config::{self, AdminSettings, Config, ConnectSettings, Environment, OrgText, Problem, Sources};
 
-/// The settings file of the running service.
+/// The settings of the running service, and where they come from. Clones are the same.
 #[derive(Clone, Debug)]
 pub(crate) struct SettingsFile {
     file: PathBuf,
@@ -33,100 +34,157 @@ pub(crate) struct SettingsFile {
     pub(crate) shown: Option<Shown>,
     /// The folder of the store; the first token is written beside it.
     pub(crate) data_dir: PathBuf,
-    /// How customers connect their orgs, as at the start.
-    pub(crate) connect: Option<ConnectSettings>,
-    /// Orgs of the store that are left out, and why.
-    left_out: Arc<std::sync::Mutex<BTreeMap<String, Vec<String>>>>,
+    current: Arc<RwLock<Current>>,
     /// Held from reading the file to having put it to work, so that the last one read is the one in force.
     turn: Arc<Mutex<()>>,
+    changing: Arc<Mutex<()>>,
+}
+
+/// What is in force now.
+#[derive(Debug)]
+struct Current {
+    /// The texts that were accepted last.
+    sources: Sources,
+    connect: Option<ConnectSettings>,
+    /// Orgs of the store that are left out, and why.
+    left_out: BTreeMap<String, Vec<String>>,
 }
 
 impl SettingsFile {
-    /// The file, and what it said of the admin API at the start.
-    pub(crate) fn new(file: &Path, config: &Config) -> Self {
+    /// The file, its texts, and what they said at the start.
+    pub(crate) fn new(file: &Path, sources: Sources, config: &Config) -> Self {
         let Config { admin, connect, settings, .. } = config;
         let (file, data_dir) = (file.to_owned(), settings.data_dir.clone());
         let shown = admin.certificate.clone().map(Shown::new);
-        let (left_out, turn) = (Arc::default(), Arc::default());
-        let (admin, connect) = (admin.clone(), connect.clone());
-        Self { file, admin, shown, data_dir, connect, left_out, turn }
-    }
-}
-
-impl SettingsFile {
-    /// The file itself.
-    pub(crate) fn path(&self) -> &Path {
-        &self.file
+        let current = Current { sources, connect: connect.clone(), left_out: BTreeMap::new() };
+        let (current, admin) = (Arc::new(RwLock::new(current)), admin.clone());
+        Self { file, admin, shown, data_dir, current, turn: Arc::default(), changing: Arc::default() }
     }
 
-    /// Reads the settings again with the orgs of the store, and puts them to work; what is wrong with them as one text.
-    pub(crate) async fn put_to_work(&self, service: &Service) -> Result<(), String> {
-        match reload(service, self).await {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                Err([error.to_string()].into_iter().chain(error.problems()).collect::<Vec<_>>().join(" "))
-            }
-        }
+    /// How customers connect their orgs now, if they can.
+    pub(crate) fn connect(&self) -> Option<ConnectSettings> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).connect.clone()
     }
 
-    /// Puts the orgs of the store to work at the start, if there are any.
+    /// Why orgs of the store are left out, by name.
+    pub(crate) fn left_out(&self) -> BTreeMap<String, Vec<String>> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).left_out.clone()
+    }
+
+    /// To be held while what is stored of an org is read and changed: one at a time.
+    pub(crate) async fn change(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().await
+    }
+
+    /// Puts the orgs of the store to work as they are now, with the settings in force; the file is not read.
+    pub(crate) async fn put_to_work(&self, service: &Service) -> Result<(), ReloadError> {
+        let _turn = self.turn.lock().await;
+        let sources = self.sources();
+        let (stored, unreadable) = stored(service).await.map_err(StartError::from)?;
+        let config = self.resolve(sources.clone(), stored).await?;
+        self.begin(service, sources, config, unreadable).await.map(drop)
+    }
+
+    /// The same at the start, if there are any.
     pub(crate) async fn start_stored(&self, service: &Service) -> Result<(), ReloadError> {
         if StoredOrg::all(service).await.map_err(StartError::from)?.is_empty() {
             return Ok(());
         }
-        reload(service, self).await.map(drop)
+        self.put_to_work(service).await
     }
 
-    /// Whether the settings would take this org, as far as its own keys and its name go.
-    ///
-    /// Each problem with what to do about it; none: it would.
+    /// Whether the settings in force would take this org. Each problem with what to do about it; none: they would.
     pub(crate) async fn problems_of(
         &self,
         service: &Service,
         org: &StoredOrg,
     ) -> Result<Vec<String>, StoreError> {
-        let Some(text) = org.text_as_ready() else { return Ok(Vec::new()) };
+        let Some(text) = org.text() else { return Ok(Vec::new()) };
         let mut stored = stored(service).await?.0;
         stored.retain(|other| other.id != text.id);
-        stored.push(text);
-        let problems = match self.read(stored).await {
+        stored.push(OrgText { ready: true, ..text });
+        let problems = match self.resolve(self.sources(), stored).await {
             Ok(mut config) => config.orgs_left_out.remove(&org.id).unwrap_or_default(),
             Err(ReloadError::Problems(problems)) => problems,
-            Err(_) => Vec::new(),
+            Err(ReloadError::Start(_) | ReloadError::NotRead) => Vec::new(),
         };
         Ok(problems.iter().map(|problem| format!("{}. {}", problem.message, problem.hint)).collect())
     }
 
-    /// Why orgs of the store are left out, by name.
-    pub(crate) fn left_out(&self) -> BTreeMap<String, Vec<String>> {
-        self.left_out.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn sources(&self) -> Sources {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).sources.clone()
     }
 
-    async fn read(&self, stored: Vec<OrgText>) -> Result<Config, ReloadError> {
+    async fn read(&self) -> Result<Sources, ReloadError> {
         let file = self.file.clone();
-        let read = move || config::load_with(&file, &Environment::of_process(), &stored);
-        // A big file and its key files must not hold up the others on this thread.
-        match actix_rt::task::spawn_blocking(read).await {
-            Ok(Ok(config)) => Ok(config),
-            Ok(Err(problems)) => Err(ReloadError::Problems(problems)),
-            Err(_) => Err(ReloadError::NotRead),
+        aside(move || config::read(&file, &Environment::of_process())).await
+    }
+
+    async fn resolve(&self, sources: Sources, stored: Vec<OrgText>) -> Result<Config, ReloadError> {
+        let file = self.file.clone();
+        aside(move || config::resolve(&sources, &file, &Environment::of_process(), &stored)).await
+    }
+
+    /// Puts settings to work that make sense.
+    async fn begin(
+        &self,
+        service: &Service,
+        sources: Sources,
+        config: Config,
+        mut left_out: BTreeMap<String, Vec<String>>,
+    ) -> Result<Reloaded, ReloadError> {
+        for (id, problems) in &config.orgs_left_out {
+            let problems: Vec<String> = problems.iter().map(told).collect();
+            tracing::error!(org = id, "an org of the store is left out: {}", problems.join(" "));
+            left_out.insert(id.clone(), problems);
         }
+        let mut reloaded = service.reload(config.settings).await?;
+        let AdminSettings { listen, hosts, certificate, behind_proxy } = config.admin;
+        let old = &self.admin;
+        let has_tls = certificate.is_some();
+        if let (Some(shown), Some(certificate)) = (&self.shown, certificate) {
+            shown.exchange(certificate);
+        }
+        let keys = [
+            ("service.listen", listen != old.listen),
+            ("service.hosts", hosts != old.hosts),
+            ("service.tls", has_tls != self.shown.is_some()),
+            ("service.behind_proxy", behind_proxy != old.behind_proxy),
+        ];
+        reloaded.needs_restart.extend(keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key));
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Current { sources, connect: config.connect, left_out };
+        Ok(reloaded)
     }
 }
 
-/// The orgs of the store that can be worked for, and why some cannot be read.
+/// Big files and their key files must not hold up the others on this thread.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Vec<Problem>> + Send + 'static,
+) -> Result<T, ReloadError> {
+    match actix_rt::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(ReloadError::Problems),
+        Err(_) => Err(ReloadError::NotRead),
+    }
+}
+
+fn told(problem: &Problem) -> String {
+    format!("{problem}. {}", problem.hint)
+}
+
+/// The orgs of the store, and why some cannot be read.
 async fn stored(service: &Service) -> Result<(Vec<OrgText>, BTreeMap<String, Vec<String>>), StoreError> {
     let (mut texts, mut unreadable) = (Vec::new(), BTreeMap::new());
     for org in StoredOrg::all(service).await? {
         match org {
             Ok(org) => texts.extend(org.text()),
+            Err(RecordError::Store(error)) => return Err(error),
             Err(error @ RecordError::Unreadable { .. }) => {
                 tracing::error!("{error}");
                 if let RecordError::Unreadable { id, .. } = &error {
                     unreadable.insert(id.clone(), vec![error.to_string()]);
                 }
             }
-            Err(RecordError::Store(error)) => return Err(error),
         }
     }
     Ok((texts, unreadable))
@@ -159,43 +217,28 @@ impl ReloadError {
     /// Each problem, with what to do about it.
     pub(crate) fn problems(&self) -> Vec<String> {
         match self {
-            Self::Problems(problems) => problems.iter().map(|one| format!("{one}. {}", one.hint)).collect(),
+            Self::Problems(problems) => problems.iter().map(told).collect(),
             Self::Start(_) | Self::NotRead => Vec::new(),
         }
     }
 }
 
 /// Reads the settings again and puts them to work.
+///
+/// # Errors
+/// They have problems, or an org of the store that is worked for could be worked for no more: then nothing is changed.
 pub(crate) async fn reload(service: &Service, settings: &SettingsFile) -> Result<Reloaded, ReloadError> {
     let _turn = settings.turn.lock().await;
-    let (stored, mut left_out) = stored(service).await.map_err(StartError::from)?;
-    let config = settings.read(stored).await?;
-    let told = |problem: &Problem| format!("{problem}. {}", problem.hint);
-    for (id, problems) in &config.orgs_left_out {
-        let problems: Vec<String> = problems.iter().map(told).collect();
-        tracing::error!(org = id, "an org of the store is left out: {}", problems.join(" "));
-        left_out.insert(id.clone(), problems);
+    let sources = settings.read().await?;
+    let (stored, unreadable) = stored(service).await.map_err(StartError::from)?;
+    let config = settings.resolve(sources.clone(), stored).await?;
+    let before = settings.left_out();
+    let drop_out = config.orgs_left_out.iter().filter(|(id, _)| !before.contains_key(*id));
+    let problems: Vec<Problem> = drop_out.flat_map(|(_, problems)| problems.iter().cloned()).collect();
+    if !problems.is_empty() {
+        return Err(ReloadError::Problems(problems));
     }
-    for warning in &config.warnings {
-        tracing::warn!("{warning}. {}", warning.hint);
-    }
-    let mut reloaded = service.reload(config.settings).await?;
-    *settings.left_out.lock().unwrap_or_else(PoisonError::into_inner) = left_out;
-    let AdminSettings { listen, hosts, certificate, behind_proxy } = config.admin;
-    let old = &settings.admin;
-    let has_tls = certificate.is_some();
-    if let (Some(shown), Some(certificate)) = (&settings.shown, certificate) {
-        shown.exchange(certificate);
-    }
-    let keys = [
-        ("service.listen", listen != old.listen),
-        ("service.hosts", hosts != old.hosts),
-        ("service.tls", has_tls != settings.shown.is_some()),
-        ("service.behind_proxy", behind_proxy != old.behind_proxy),
-        ("connect", config.connect != settings.connect),
-    ];
-    reloaded.needs_restart.extend(keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key));
-    Ok(reloaded)
+    settings.begin(service, sources, config, unreadable).await
 }
 
 /// Reads the settings again; what is wrong with them is told in the log.

@@ -112,17 +112,17 @@ impl StoredOrg {
         table.get("auth").and_then(|auth| auth.get("flow")).and_then(Value::as_str) == Some(WEB_SERVER)
     }
 
-    /// As it would stand in a settings file, once it can be worked for: it needs nobody's consent, or has it.
-    pub(crate) fn text(&self) -> Option<OrgText> {
-        (!self.is_by_consent() || self.connected.is_some()).then(|| self.text_as_ready())?
+    /// Whether it can be worked for: it needs nobody's consent, or has it.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.is_by_consent() || self.connected.is_some()
     }
 
-    /// The same as if it had the customer's consent.
-    pub(crate) fn text_as_ready(&self) -> Option<OrgText> {
+    /// As it would stand in a settings file; none if it stands in one.
+    pub(crate) fn text(&self) -> Option<OrgText> {
         let table = self.table.as_ref()?;
-        // What cannot be written as TOML, such as a `null`, is told as the settings tell it: there is no org.
-        let toml = toml::to_string(&json!({ "org": [table] })).unwrap_or_default();
-        Some(OrgText { id: self.id.clone(), toml })
+        // What cannot be written as TOML is no settings, and is told as such.
+        let toml = toml::to_string(&json!({ "org": [table] })).unwrap_or_else(|error| format!("= # {error}"));
+        Some(OrgText { id: self.id.clone(), toml, ready: self.is_ready() })
     }
 
     /// All of them, by name.
@@ -136,9 +136,9 @@ impl StoredOrg {
 
     /// One of them.
     pub(crate) async fn find(service: &Service, id: &str) -> Result<Option<Self>, RecordError> {
-        let stored = service.registry(KIND).await?.into_iter().find(|(name, _)| name == id);
-        let Some((id, bytes)) = stored else { return Ok(None) };
-        serde_json::from_slice(&bytes).map(Some).map_err(|cause| RecordError::Unreadable { id, cause })
+        let Some(bytes) = service.registered(KIND, id).await? else { return Ok(None) };
+        let unreadable = |cause| RecordError::Unreadable { id: id.to_owned(), cause };
+        serde_json::from_slice(&bytes).map(Some).map_err(unreadable)
     }
 
     /// Stores it, in the place of the one of its name.
@@ -165,9 +165,10 @@ mod tests {
         org.set_login_url(&"https://acme.my.salesforce.com".parse().expect("a URL"));
         let table = org.table.as_mut().expect("a table");
         table.insert("limits".to_owned(), json!({ "daily_share": 0.1 }));
-        assert!(org.is_by_consent() && org.text().is_none(), "nobody has connected it");
+        assert!(org.is_by_consent() && !org.is_ready(), "nobody has connected it");
         org.connected = Some(Connected { org_id: String::new(), user_id: String::new(), at_ms: UnixMs(1) });
-        let text = org.text().expect("it is connected");
+        let text = org.text().expect("it stands in no file");
+        assert!(text.ready, "it is connected");
         let read: toml::Table = text.toml.parse().expect("TOML");
         let table = &read["org"][0];
         assert_eq!(table["id"].as_str(), Some("acme"));
@@ -182,8 +183,10 @@ mod tests {
     fn an_org_with_a_login_of_its_own_is_ready_at_once_and_one_of_a_file_stands_there() {
         let table = json!({ "id": "acme", "auth": { "flow": "jwt", "username": "a@b.example" } });
         let own = StoredOrg::new("acme", table.as_object().cloned(), "ops", UnixMs(1));
-        assert!(own.text().is_some() && !own.is_by_consent());
+        assert!(own.text().is_some_and(|text| text.ready) && !own.is_by_consent());
         let of_file = StoredOrg::new("acme", None, "ops", UnixMs(1));
-        assert!(of_file.text_as_ready().is_none() && of_file.is_by_consent());
+        assert!(of_file.text().is_none() && of_file.is_by_consent());
+        let null = StoredOrg::new("acme", json!({ "id": null }).as_object().cloned(), "ops", UnixMs(1));
+        assert!(null.text().is_some_and(|text| text.toml.parse::<toml::Table>().is_err()));
     }
 }

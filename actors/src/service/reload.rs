@@ -113,7 +113,8 @@ impl Service {
 fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
     let keys = [
         ("service.data_dir", old.data_dir != new.data_dir),
-        ("service.vault_key_file", old.vault_key != new.vault_key),
+        // By default it follows the directory.
+        ("service.vault_key_file", old.data_dir == new.data_dir && old.vault_key != new.vault_key),
         ("service.durability", old.durable_against_power_loss != new.durable_against_power_loss),
         ("service.cache_mb", old.cache_bytes != new.cache_bytes),
         ("service.ledger_days", old.ledger_days != new.ledger_days),

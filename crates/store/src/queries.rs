@@ -125,6 +125,14 @@ impl Engine {
         values.collect()
     }
 
+    /// One value of a kind, if it is there.
+    pub(crate) fn registered(&mut self, kind: &str, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        if !self.index.registry.has(kind, name) {
+            return Ok(None);
+        }
+        self.must_read(&Key::Registered { kind, name }, |value| Some(value.to_vec())).map(Some)
+    }
+
     pub(crate) fn jobs(&mut self, org: &str) -> Result<Vec<Job>, StoreError> {
         let jobs = self.index.orgs.get(org).map(|found| found.jobs.clone()).unwrap_or_default();
         let mut answer = Vec::with_capacity(jobs.len());

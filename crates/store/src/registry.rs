@@ -37,6 +37,11 @@ impl Registry {
         self.sizes.len() as u64
     }
 
+    /// Whether there is a value of this kind and name.
+    pub(crate) fn has(&self, kind: &str, name: &str) -> bool {
+        self.sizes.contains_key(&(kind.to_owned(), name.to_owned()))
+    }
+
     /// The names of a kind, in order.
     pub(crate) fn names(&self, kind: &str) -> Vec<String> {
         let from = (kind.to_owned(), String::new());

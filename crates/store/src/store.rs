@@ -256,6 +256,12 @@ impl Store {
         self.read(Read::Registry, move |engine| engine.registry(&kind)).await
     }
 
+    /// One value that belongs to the service as a whole.
+    pub async fn registered(&self, kind: &str, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let (kind, name) = (kind.to_owned(), name.to_owned());
+        self.read(Read::Registry, move |engine| engine.registered(&kind, &name)).await
+    }
+
     /// Sets and removes values that belong to the service as a whole: all of them in one commit, in order. Taken also while
     /// the disk is nearly full.
     ///
