@@ -1,18 +1,15 @@
 //! Orders to the running service by the real command line.
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use std::net::TcpListener;
-
 use orgpipe_simulator::OrgOptions;
 use tokio::process::Command;
 
 use super::{PATIENCE, Rig};
 
-/// One org, `acme`, without the Flow, on a port that the command line can know from the settings; not started yet.
+/// One org, `acme`, without the Flow; not started yet.
 pub(crate) async fn reachable(edit: impl FnOnce(String) -> String) -> Rig {
-    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
     let org = OrgOptions { flow: false, ..OrgOptions::named("acme") };
-    Rig::with(vec![org], |text| edit(text.replace("127.0.0.1:0", &free.to_string()))).await
+    Rig::with(vec![org], edit).await
 }
 
 /// The same as somebody else: with the token in the environment.
