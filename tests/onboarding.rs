@@ -399,7 +399,7 @@ async fn orgs_are_added_with_a_login_of_their_own_and_a_clash_is_an_error() {
     let (status, answer) = rig.post("reload").await;
     assert_eq!(status, 422, "{answer}");
     assert!(
-        answer["problems"][0].as_str().is_some_and(|problem| problem.contains("in the store, too")),
+        answer["problems"][0].as_str().is_some_and(|problem| problem.contains("is there already")),
         "{answer}"
     );
     writes(&rig, "globex", 2).await;

@@ -342,8 +342,8 @@ impl Onboarding {
         }
         let all = StoredOrg::all(&self.service).await?;
         let others = all.iter().flatten().filter(|other| other.id != org.id);
-        let taken = others.filter_map(|other| other.connected.as_ref()).any(|other| other.org_id == *found);
-        if taken || self.service.org_of(found).await?.is_some_and(|other| other != org.id) {
+        let same = others.filter_map(|other| other.connected.as_ref()).any(|other| other.org_id == *found);
+        if same || self.service.org_of(found).await?.is_some_and(|other| other != org.id) {
             return Err(ConnectError::Taken { found: found.clone() });
         }
         if let Some(refresh_token) = &token.refresh_token {
