@@ -86,6 +86,8 @@ pub(crate) enum Command {
     Tokens(TokensArgs),
     /// Check, measure, compact, export or import the data directory while no service runs
     Store(StoreArgs),
+    /// Change the key that seals what customers have granted, while no service runs
+    Vault(VaultArgs),
     /// Show orgpipe at work on simulated orgs; needs no Salesforce and no settings
     Demo(DemoArgs),
     /// Run simulated Salesforce orgs and a look-up API on loopback, to rehearse your own settings
@@ -481,7 +483,9 @@ pub(crate) enum StoreAction {
     Compact(DataDirArgs),
     /// Write everything that can be read to a new file, one JSON object a line
     ///
-    /// The file holds values of records: keep it as you keep the data directory.
+    /// The file holds values of records: keep it as you keep the data directory. Refresh tokens that customers have granted
+    /// (sealed), the keys of hashes and the tokens of the admin API are left out: after an import each customer who connected
+    /// has to connect again.
     Export(ExportArgs),
     /// Fill a directory that has no database yet from an exported file
     Import(ImportArgs),
@@ -504,6 +508,10 @@ pub(crate) struct ExportArgs {
     /// The file to write; must not exist yet
     #[arg(value_name = "EXPORT")]
     pub(crate) file: PathBuf,
+    /// Leave nothing out, to move to another machine: refresh tokens (of use with the vault key only), keys of hashes, and
+    /// the hashes of admin tokens are in the file, too
+    #[arg(long)]
+    pub(crate) with_secrets: bool,
     /// Which directory
     #[command(flatten)]
     pub(crate) from: DataDirArgs,
@@ -521,6 +529,35 @@ pub(crate) struct ImportArgs {
     /// Which directory
     #[command(flatten)]
     pub(crate) into: DataDirArgs,
+}
+
+/// The key that seals secrets at rest.
+#[derive(Args, Debug)]
+pub(crate) struct VaultArgs {
+    /// What to do with it
+    #[command(subcommand)]
+    pub(crate) action: VaultAction,
+}
+
+/// What to do with the vault key.
+#[derive(Debug, Subcommand)]
+pub(crate) enum VaultAction {
+    /// Seal all refresh tokens by a new key, which takes the place of the present one
+    ///
+    /// A key file (`service.vault_key_file`) is made anew. If it is cut off no service starts until it is run once more,
+    /// which goes on where it stopped. Exit code 1 also if neither key opens the token of some org, which is named.
+    RotateKey(RotateKeyArgs),
+}
+
+/// Another vault key.
+#[derive(Args, Debug)]
+pub(crate) struct RotateKeyArgs {
+    /// The environment variable with the next key; needed where the present one comes from one (`service.vault_key_env`)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) next_key_env: Option<String>,
+    /// The settings file; config/example.toml explains every key
+    #[arg(long, env = "ORGPIPE_CONFIG", default_value = "orgpipe.toml", value_name = "FILE")]
+    pub(crate) config: PathBuf,
 }
 
 /// The demonstration.

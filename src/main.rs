@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         | Command::Tree(_)
         | Command::Tokens(_)
         | Command::Store(_)
+        | Command::Vault(_)
         | Command::Explain(_)
         | Command::Demo(_) => "off",
     };

@@ -2,12 +2,16 @@
 
 mod support;
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
 use futures_util::future::join_all;
 use orgpipe_simulator::OrgOptions;
-use serde_json::Value;
-use support::{Rig, eventually};
+use serde_json::{Value, json};
+use support::{
+    Rig,
+    cli::{order, ordered},
+    eventually,
+};
 
 /// An org by a refresh token of the settings, which changes at each use if `rotation`.
 async fn rig(rotation: bool) -> Rig {
@@ -220,6 +224,214 @@ async fn no_token_and_no_key_stands_in_the_data_directory() {
     let told = String::from_utf8_lossy(&out.stderr).into_owned();
     assert!(!out.status.success() && told.contains("data.key holds no vault key"), "{told}");
     assert!(!told.contains(key.trim()), "{told}");
+}
+
+/// Orgs by refresh tokens that change at each use; the service has been connected to each of them, and is stopped.
+async fn connected_once(orgs: &[&str], edit: impl FnOnce(String) -> String, key: Option<&str>) -> Rig {
+    let without_flow = |org: &&str| OrgOptions { flow: false, ..OrgOptions::named(org) };
+    let mut rig = Rig::with(orgs.iter().map(without_flow).collect(), |text| text).await;
+    let mut text = edit(rig.settings());
+    for name in orgs {
+        let org = rig.org(name);
+        org.set_rotation(true);
+        let (id, user) = (org.client_id(), org.username());
+        let jwt = format!(r#"flow = "jwt", client_id = "{id}", username = "{user}", key_file = "jwt.key""#);
+        let by_token = format!(
+            r#"flow = "refresh_token", client_id = "{id}", client_secret_file = "{name}.secret", refresh_token_file = "{name}.token""#
+        );
+        text = text.replace(&jwt, &by_token);
+        rig.write_secret(&format!("{name}.secret"), org.client_secret());
+        rig.write_secret(&format!("{name}.token"), &org.grant_refresh_token(user).expect("such a user"));
+    }
+    rig.write("orgpipe.toml", &text);
+    rig.variables.extend(key.map(|key| (KEY_VARIABLE, key.to_owned())));
+    connect(&mut rig, orgs).await;
+    rig
+}
+
+/// Starts it, waits until it is connected to each of these orgs by the grant of before, and stops it.
+async fn connect(rig: &mut Rig, orgs: &[&str]) {
+    rig.start().await;
+    for org in orgs {
+        rig.subscribed(org).await;
+        assert_eq!(rig.org(org).grants().len(), 1, "{org}");
+    }
+    rig.terminate().await;
+}
+
+const KEY_VARIABLE: &str = "ORGPIPE_VAULT_KEY";
+const NEXT_VARIABLE: &str = "NEXT_VAULT_KEY";
+const ROTATE: &[&str] = &["vault", "rotate-key"];
+const ROTATE_BY_VARIABLE: &[&str] = &["vault", "rotate-key", "--next-key-env", NEXT_VARIABLE];
+/// 32 bytes each.
+const KEYS: [&str; 3] = [
+    "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=",
+    "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=",
+    "AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM=",
+];
+
+fn with_key_variable(text: String) -> String {
+    text.replace("[service]", &format!("[service]\nvault_key_env = \"{KEY_VARIABLE}\""))
+}
+
+#[actix_rt::test]
+async fn the_vault_key_is_changed_and_no_customer_has_to_connect_again() {
+    let orgs = ["acme", "globex"];
+    let mut rig = connected_once(&orgs, |text| text, None).await;
+    let file = rig.folder.path().join("data.key");
+    let before = fs::read_to_string(&file).expect("a key");
+    let said = ordered(&rig, ROTATE).await;
+    assert!(said.contains("tokens of 2 orgs are sealed by the next key"), "{said}");
+    let after = fs::read_to_string(&file).expect("a key");
+    assert!(before != after && !said.contains(after.trim()), "{said}");
+    assert_eq!(fs::metadata(&file).expect("there").permissions().mode() & 0o777, 0o600);
+    let key_files = files(rig.folder.path()).into_iter().filter(|path| {
+        fs::read_to_string(path)
+            .is_ok_and(|text| [&before, &after].iter().any(|key| text.contains(key.trim())))
+    });
+    assert_eq!(key_files.collect::<Vec<_>>(), [file.as_path()], "neither key stands anywhere else");
+    connect(&mut rig, &orgs).await;
+
+    // While it runs its key stays.
+    rig.start().await;
+    let (done, said) = order(&rig, ROTATE).await;
+    assert!(!done && said.contains("is in use by process"), "{said}");
+    assert_eq!(fs::read_to_string(&file).expect("a key"), after);
+    rig.kill().await;
+
+    // The former key opens nothing; nor is it thrown away, as it may be that of another data directory.
+    fs::write(&file, &before).expect("written");
+    let (done, said) = order(&rig, ROTATE).await;
+    assert!(!done && said.contains("opens none of the 2 refresh tokens"), "{said}");
+    assert_eq!(fs::read_to_string(&file).expect("a key"), before);
+    fs::write(&file, &after).expect("written");
+    connect(&mut rig, &orgs).await;
+}
+
+#[actix_rt::test]
+async fn a_change_of_the_vault_key_that_dies_half_way_is_told_and_goes_on() {
+    let orgs = ["acme", "globex"];
+    let mut rig = connected_once(&orgs, |text| text, None).await;
+    let failing =
+        rig.command(ROTATE).env("ORGPIPE_TEST_FAILPOINTS", "before-reseal/globex=abort").output().await;
+    assert!(!failing.expect("it ends").status.success());
+    assert!(rig.folder.path().join("data.key.next").exists());
+    let (done, said) = order(&rig, &["run"]).await;
+    assert!(!done && said.contains("change of the vault key was cut off"), "{said}");
+    assert!(said.contains("Run `orgpipe vault rotate-key` once more"), "{said}");
+    let said = ordered(&rig, ROTATE).await;
+    assert!(said.contains("tokens of 2 orgs are sealed by the next key"), "{said}");
+    assert!(!rig.folder.path().join("data.key.next").exists());
+    connect(&mut rig, &orgs).await;
+}
+
+#[actix_rt::test]
+async fn a_vault_key_of_the_environment_is_changed_for_that_of_another_variable() {
+    let mut rig = connected_once(&["acme"], with_key_variable, Some(KEYS[0])).await;
+    for (arguments, next, expected) in [
+        (ROTATE, None, "`--next-key-env NAME`"),
+        (ROTATE_BY_VARIABLE, None, "`NEXT_VAULT_KEY`, which is not set"),
+        (ROTATE_BY_VARIABLE, Some("short"), "a vault key is 32 random bytes in Base64"),
+        (ROTATE_BY_VARIABLE, Some(KEYS[0]), "the next vault key is the present one"),
+    ] {
+        rig.variables.extend(next.map(|next| (NEXT_VARIABLE, next.to_owned())));
+        let (done, said) = order(&rig, arguments).await;
+        assert!(!done && said.contains(expected), "{expected}: {said}");
+    }
+    rig.variables.push((NEXT_VARIABLE, KEYS[1].to_owned()));
+    let said = ordered(&rig, ROTATE_BY_VARIABLE).await;
+    assert!(
+        said.contains("token of 1 org is sealed") && said.contains("give the service the next key"),
+        "{said}"
+    );
+    // Once more is no harm: so it goes on after a crash.
+    assert!(ordered(&rig, ROTATE_BY_VARIABLE).await.contains("token of 1 org is sealed"));
+    // By the former key nothing is used.
+    rig.start().await;
+    eventually("the complaint", async || {
+        login(&rig).await["note"]
+            .as_str()
+            .filter(|note| note.contains("another vault key sealed it"))
+            .map(drop)
+    })
+    .await;
+    rig.terminate().await;
+    rig.variables.push((KEY_VARIABLE, KEYS[1].to_owned()));
+    connect(&mut rig, &["acme"]).await;
+}
+
+#[actix_rt::test]
+async fn an_org_whose_token_neither_key_opens_is_named() {
+    let orgs = ["acme", "globex"];
+    let mut rig = connected_once(&orgs, with_key_variable, Some(KEYS[0])).await;
+    rig.variables.push((KEY_VARIABLE, KEYS[1].to_owned()));
+    rig.start().await;
+    eventually("the complaint", async || {
+        login(&rig).await["note"]
+            .as_str()
+            .filter(|note| note.contains("another vault key sealed it"))
+            .map(drop)
+    })
+    .await;
+    rig.terminate().await;
+    // What is stored of the one goes, and it comes back with the key of now.
+    let settings = fs::read_to_string(rig.folder.path().join("orgpipe.toml")).expect("settings");
+    let (without, globex) = settings.split_at(settings.rfind("[[org]]").expect("two orgs"));
+    assert!(globex.contains("globex"), "{globex}");
+    rig.write("orgpipe.toml", without);
+    rig.start().await;
+    assert!((200..300).contains(&rig.post("orgs/globex/purge").await.0));
+    rig.terminate().await;
+    rig.write("orgpipe.toml", &settings);
+    let token = rig.org("globex").grant_refresh_token(rig.org("globex").username()).expect("such a user");
+    rig.write_secret("globex.token", &token);
+    rig.start().await;
+    rig.subscribed("globex").await;
+    rig.terminate().await;
+    rig.variables.push((NEXT_VARIABLE, KEYS[2].to_owned()));
+    let (done, said) = order(&rig, ROTATE_BY_VARIABLE).await;
+    assert!(!done && said.contains("token of 1 org is sealed"), "{said}");
+    assert!(said.contains("org `acme`: neither key opens its refresh token"), "{said}");
+}
+
+#[actix_rt::test]
+async fn an_export_has_what_customers_granted_and_keys_of_hashes_only_if_asked() {
+    let mut rig = connected_once(&["acme"], |text| text, None).await;
+    rig.simulator.vendor().set_answer(&support::domain(1), Some(support::answer("k1", 1)));
+    rig.start().await;
+    rig.subscribed("acme").await;
+    let account = rig.org("acme").create("Account", support::account(1)).expect("an account");
+    rig.org("acme").publish("Sync_Request__e", support::request(&[account]));
+    rig.ledger("acme", json!({ "written": 1 })).await;
+    rig.terminate().await;
+    let folder = rig.folder.path().to_owned();
+    let path = |name: &str| folder.join(name).to_str().expect("UTF-8").to_owned();
+    let all = ordered(&rig, &["store", "export", &path("all"), "--with-secrets"]).await;
+    let some = ordered(&rig, &["store", "export", &path("some")]).await;
+    assert!(!all.contains("left out") && some.contains("2 secrets are left out"), "{all}{some}");
+    let secrets = |name: &str| {
+        let text = fs::read_to_string(path(name)).expect("an export");
+        [r#""name":"grant""#, r#""name":"hash-key""#].map(|secret| text.contains(secret))
+    };
+    assert_eq!((secrets("all"), secrets("some")), ([true; 2], [false; 2]));
+
+    let data = rig.folder.path().join("data");
+    fs::rename(&data, rig.folder.path().join("before")).expect("moved");
+    let said = ordered(&rig, &["store", "import", &path("all")]).await;
+    assert!(!said.contains("without secrets"), "{said}");
+    connect(&mut rig, &["acme"]).await;
+
+    fs::remove_dir_all(&data).expect("removed");
+    let said = ordered(&rig, &["store", "import", &path("some")]).await;
+    assert!(said.contains("made without secrets") && said.contains("have to connect again"), "{said}");
+    ordered(&rig, &["store", "verify"]).await;
+    let org = rig.org("acme");
+    org.revoke_grants();
+    rig.write_secret("acme.token", &org.grant_refresh_token(org.username()).expect("such a user"));
+    rig.start().await;
+    rig.subscribed("acme").await;
+    expire(&rig).await;
+    rig.ledger("acme", json!({ "records_in": 2, "written": 1, "unchanged": 1, "open": 0 })).await;
 }
 
 fn copy_dir(from: &Path, to: &Path) {

@@ -60,6 +60,8 @@ pub(crate) enum Point {
     BeforeGrant,
     /// What a token request was answered is stored.
     AfterGrant,
+    /// The vault key is being changed, and an org's grant is about to be sealed by the next one.
+    BeforeReseal,
     /// A message that carries requests.
     Arrived,
     /// A message that carries changes.
@@ -91,6 +93,7 @@ const NAMES: &[(&str, Point)] = &[
     ("before-exchange", Point::BeforeExchange),
     ("before-grant", Point::BeforeGrant),
     ("after-grant", Point::AfterGrant),
+    ("before-reseal", Point::BeforeReseal),
     ("arrived", Point::Arrived),
     ("decided", Point::Decided),
 ];

@@ -71,6 +71,7 @@ pub use org::{
     part::{Part, State},
     schemas::{Access, Quarantined},
     status::{Examined, OrgStatus, PartStatus, Reading, Warning},
+    store::SECRET_POSITIONS,
     subscription::{ChannelStatus, Subscription},
     writes::{BulkJobStatus, UnansweredWrite, WriteWait},
 };

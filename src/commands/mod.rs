@@ -19,6 +19,7 @@ mod simulate;
 mod store;
 mod tokens;
 mod tree;
+mod vault;
 
 use std::process::ExitCode;
 
@@ -40,6 +41,7 @@ pub(crate) fn dispatch(command: Command) -> ExitCode {
         Command::Tree(args) => tree::run(&args),
         Command::Tokens(args) => tokens::run(&args),
         Command::Store(args) => store::run(&args),
+        Command::Vault(args) => vault::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Simulate(args) => simulate::run(&args),
     }

@@ -5,9 +5,10 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use comfy_table::{CellAlignment, Table, presets};
+use orgpipe_actors::SECRET_POSITIONS;
 use orgpipe_store::{
     StoreError,
-    offline::{self, Compacted, Exported, Imported, Loss, Survey},
+    offline::{self, Compacted, Exported, Imported, LeftOut, Loss, Survey},
 };
 
 use crate::{
@@ -15,6 +16,19 @@ use crate::{
     config::{self, Environment},
     output,
 };
+
+/// What an export has only if it is asked for: everything that lets somebody in, and what would tell from a hash which value
+/// it is of. The kind is that of the admin API's tokens.
+const SECRETS: LeftOut<'static> = LeftOut { positions: &SECRET_POSITIONS, kinds: &["admin token"] };
+
+/// What follows from that for whoever imports it.
+const WITHOUT_SECRETS: &[&str] = &[
+    "The file was made without secrets:",
+    "- customers who connected have to connect again; a refresh token of the settings that has changed at each use, too",
+    "- tokens of the admin API are made anew",
+    "- keys of hashes are made anew: `orgpipe explain` marks values otherwise than before, and what an org keeps in a form of \
+     its own is written once more",
+];
 
 /// Problems and losses printed before the rest is only counted.
 const SHOWN_MAX: usize = 100;
@@ -51,14 +65,27 @@ fn act(args: &StoreArgs) -> Result<ExitCode, ExitCode> {
             ExitCode::SUCCESS
         }
         StoreAction::Export(args) => {
-            let Exported { entries, lost } = done(offline::export(&dir(&args.from)?, &args.file))?;
+            let left_out = if args.with_secrets { LeftOut::default() } else { SECRETS };
+            let exported = offline::export(&dir(&args.from)?, &args.file, &left_out);
+            let Exported { entries, left_out, lost } = done(exported)?;
             output::line(&format!("{entries} entries in {}", args.file.display()));
+            if left_out > 0 {
+                output::line(&format!(
+                    "{} left out: refresh tokens, keys of hashes, admin tokens; `--with-secrets` keeps them",
+                    count(left_out, "secret is", "secrets are")
+                ));
+            }
             listed("could not be read", lost)
         }
         StoreAction::Import(args) => {
             let imported = offline::import(&args.file, &dir(&args.into)?, args.incomplete);
-            let Imported { entries, losses } = done(imported)?;
+            let Imported { entries, losses, left_out } = done(imported)?;
             output::line(&format!("{entries} entries are in the new database"));
+            if !left_out.is_empty() {
+                for line in WITHOUT_SECRETS {
+                    output::line(line);
+                }
+            }
             listed("is missing; a full refresh finds it", losses.iter().map(Loss::sentence).collect())
         }
     })

@@ -10,6 +10,7 @@ mod connect;
 mod credential;
 mod listen;
 mod login;
+mod modes;
 mod orgs;
 mod package;
 mod sync;
@@ -195,6 +196,7 @@ fn service(
     };
     let data_dir = folder.join(data_dir.map_or("data", |written| written.value.as_str()));
     let vault_key = vault::vault_key(table, &data_dir, folder, environment, report);
+    modes::warn_if_open(table, &data_dir, vault_key.as_ref(), environment, report);
     Some(Service {
         data_dir,
         vault_key: vault_key?,

@@ -10,7 +10,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use orgpipe_actors::{Failpoints, NoFailpoint};
+use orgpipe_actors::{
+    Failpoints, NoFailpoint,
+    sealing::{NoKey, SealingKey},
+};
 use secrecy::{ExposeSecret, SecretString};
 
 /// Bytes of a file with certificates that are read at all.
@@ -31,7 +34,7 @@ const TOKEN_BYTES_MAX: u64 = 4 * 1024;
 
 /// Why a secret is not at hand.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum SecretProblem {
+pub(crate) enum SecretProblem {
     /// What should name a variable does not look like a name; it may be the secret itself.
     #[error("is not the name of an environment variable (not shown, it may be a secret)")]
     NotAName,
@@ -58,6 +61,15 @@ pub(super) enum SecretProblem {
         /// The file.
         path: String,
     },
+    /// The variable has something else in it.
+    #[error("names `{name}`: {cause}")]
+    NoVaultKey {
+        /// The variable.
+        name: String,
+        /// What is wrong.
+        #[source]
+        cause: NoKey,
+    },
     /// Whatever it is, it is more than one word.
     #[error("names a secret with blanks, line ends or letters beyond ASCII in it")]
     NotOneWord,
@@ -65,7 +77,7 @@ pub(super) enum SecretProblem {
 
 impl SecretProblem {
     /// What to do.
-    pub(super) fn hint(&self) -> String {
+    pub(crate) fn hint(&self) -> String {
         match self {
             Self::NotAName => {
                 "Write a name of capital letters, digits and `_`, and give that variable the secret."
@@ -79,6 +91,7 @@ impl SecretProblem {
                     .to_owned()
             }
             Self::Empty { .. } => "Write the secret into it, and nothing else.".to_owned(),
+            Self::NoVaultKey { .. } => NoKey::HINT.to_owned(),
             Self::NotOneWord => {
                 "Give the bare secret as Salesforce shows it: no quotes, no name in front, one line."
                     .to_owned()
@@ -165,6 +178,13 @@ impl Environment {
             Some(value) if !value.trim().is_empty() => Ok(SecretString::from(value.trim())),
             _ => Err(SecretProblem::NotSet { name: name.to_owned() }),
         }
+    }
+
+    /// The vault key that a variable holds.
+    pub(crate) fn vault_key(&self, name: &str) -> Result<SealingKey, SecretProblem> {
+        let text = self.variable(name)?;
+        SealingKey::parse(text.expose_secret())
+            .map_err(|cause| SecretProblem::NoVaultKey { name: name.to_owned(), cause })
     }
 
     /// The failpoints of a test; none unless its variable is set.

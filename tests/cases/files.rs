@@ -1,6 +1,10 @@
 //! Memory, file modes, logs and imports.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+};
 
 use serde_json::json;
 
@@ -73,14 +77,39 @@ async fn what_orgpipe_writes_only_its_user_may_read() {
     rig.terminate().await;
     let export = rig.folder.path().join("all.jsonl");
     ordered(&rig, &["store", "export", export.to_str().expect("UTF-8")]).await;
-    let data = rig.folder.path().join("data");
+    let (data, key) = (rig.folder.path().join("data"), rig.folder.path().join("data.key"));
     let mut all = modes(&data);
-    for path in [&data, &export] {
+    for path in [&data, &key, &export] {
         let mode = fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
         all.push((path.display().to_string(), mode));
     }
     assert!(all.len() > 4, "{all:?}");
     for (path, mode) in all {
+        assert_eq!(mode & 0o077, 0, "{path}: {mode:o}");
+    }
+}
+
+#[actix_rt::test]
+async fn what_is_open_to_others_is_named_with_what_shuts_it() {
+    let mut rig = reachable(|text| text).await;
+    rig.start().await;
+    rig.terminate().await;
+    let said = ordered(&rig, &["check"]).await;
+    assert!(!said.contains("is open to others"), "{said}");
+    let (data, key) = (rig.folder.path().join("data"), rig.folder.path().join("data.key"));
+    for (path, open, hint) in [(&data, 0o755, "chmod 700"), (&key, 0o640, "chmod 600")] {
+        fs::set_permissions(path, Permissions::from_mode(open)).expect("it is ours");
+        let expected =
+            [format!("open to others on this machine (mode {open:o})"), format!("{hint} {}", path.display())];
+        let said = ordered(&rig, &["check"]).await;
+        assert!(expected.iter().all(|text| said.contains(text)), "{said}");
+        rig.start_logged("warn").await;
+        rig.terminate().await;
+        assert!(expected.iter().all(|text| rig.logged().contains(text)), "{}", rig.logged());
+        let mode = fs::metadata(path).expect("there").permissions().mode() & 0o777;
+        assert_eq!(mode, open, "who opened it may have meant it");
+    }
+    for (path, mode) in modes(&data) {
         assert_eq!(mode & 0o077, 0, "{path}: {mode:o}");
     }
 }

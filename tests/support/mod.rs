@@ -36,6 +36,8 @@ pub(crate) struct Rig {
     pub(crate) admin: String,
     /// Asks the admin API with the first token, once the service has been started.
     pub(crate) http: Client,
+    /// Variables that commands get beside those of the test.
+    pub(crate) variables: Vec<(&'static str, String)>,
     child: Option<Child>,
 }
 
@@ -67,7 +69,14 @@ impl Rig {
         let options = Options { orgs, ..options };
         let simulator = Simulator::start(options).await.expect("a simulator");
         let folder = tempfile::tempdir().expect("a folder");
-        let rig = Self { simulator, folder, admin: String::new(), http: Client::new(), child: None };
+        let rig = Self {
+            simulator,
+            folder,
+            admin: String::new(),
+            http: Client::new(),
+            variables: Vec::new(),
+            child: None,
+        };
         rig.write_secret("jwt.key", rig.simulator.orgs()[0].private_key_pem());
         rig.write("orgpipe.toml", &edit(rig.settings()));
         rig
@@ -151,7 +160,8 @@ auth = {{ flow = "jwt", client_id = "{}", username = "{}", key_file = "jwt.key" 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_orgpipe"));
         command.args(arguments).kill_on_drop(true);
-        if matches!(arguments.first(), Some(&("run" | "check" | "store"))) {
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        if matches!(arguments.first(), Some(&("run" | "check" | "store" | "vault"))) {
             command.arg("--config").arg(self.folder.path().join("orgpipe.toml"));
             return command;
         }

@@ -124,29 +124,34 @@ fn place(org: &str) -> String {
     format!("grant {org}")
 }
 
-/// What became of a stored grant when the key was changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Resealed {
-    /// There is none, or the new key has sealed it already.
-    Nothing,
-    /// The new key seals it now.
-    Done,
-    /// Neither key opens it; it is left as it is.
-    Unreadable,
+/// Which of two keys opens an org's stored grant.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum SealedBy {
+    /// There is none.
+    Nobody,
+    /// The next key.
+    Next,
+    /// The present key; with it, what it opened.
+    Present(Vec<u8>),
+    /// Neither of them.
+    Another,
 }
 
-/// Seals an org's grant by another key. To be called while no service runs.
-pub(crate) async fn reseal(
+/// Looks which key has sealed an org's grant. Without a `next` key only the present one is tried.
+pub(crate) async fn sealed_by(
     store: &OrgStore,
-    old: &SealingKey,
-    new: &SealingKey,
-) -> Result<Resealed, StoreError> {
-    let Some(sealed) = store.bytes(Position::Grant).await? else { return Ok(Resealed::Nothing) };
+    present: &SealingKey,
+    next: Option<&SealingKey>,
+) -> Result<SealedBy, StoreError> {
+    let Some(sealed) = store.bytes(Position::Grant).await? else { return Ok(SealedBy::Nobody) };
     let place = place(store.org());
-    if new.open(&place, &sealed).is_ok() {
-        return Ok(Resealed::Nothing);
+    if next.is_some_and(|next| next.open(&place, &sealed).is_ok()) {
+        return Ok(SealedBy::Next);
     }
-    let Ok(opened) = old.open(&place, &sealed) else { return Ok(Resealed::Unreadable) };
-    store.put(vec![Position::Grant.bytes(new.seal(&place, &opened))]).await?;
-    Ok(Resealed::Done)
+    Ok(present.open(&place, &sealed).map_or(SealedBy::Another, SealedBy::Present))
+}
+
+/// Seals by another key what [`sealed_by`] has opened. To be called while no service runs.
+pub(crate) async fn reseal(store: &OrgStore, opened: &[u8], next: &SealingKey) -> Result<(), StoreError> {
+    store.put(vec![Position::Grant.bytes(next.seal(&place(store.org()), opened))]).await
 }

@@ -66,6 +66,12 @@ pub(crate) enum Position<'a> {
     Grant,
 }
 
+const HASH_KEY: &str = "hash-key";
+const GRANT: &str = "grant";
+
+/// Names of the positions that are secrets, for whoever takes everything out of a store.
+pub const SECRET_POSITIONS: [&str; 2] = [HASH_KEY, GRANT];
+
 /// A position and its new value, as a commit takes it.
 pub(crate) type Moved = (String, Vec<u8>);
 
@@ -90,8 +96,8 @@ impl Position<'_> {
             Self::DesiredState => "operator's wish",
             Self::ApiCalls => "api-calls",
             Self::BulkOpening => "bulk-opening",
-            Self::HashKey => "hash-key",
-            Self::Grant => "grant",
+            Self::HashKey => HASH_KEY,
+            Self::Grant => GRANT,
         };
         name.to_owned()
     }

@@ -3,9 +3,9 @@
 //! Here: reading it, and making it at the first start. Not here: a key that comes from elsewhere (`src/config`).
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, DirBuilder, File, Permissions},
     io::{self, Read as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -15,6 +15,8 @@ use super::{NoKey, SealingKey};
 
 /// Only the service's own user reads it.
 const MODE: u32 = 0o600;
+/// Mode of its folder, if that is not there yet.
+const FOLDER_MODE: u32 = 0o700;
 /// Bytes that are read at all.
 const BYTES_MAX: u64 = 4_096;
 
@@ -101,17 +103,22 @@ pub(crate) fn read(path: &Path) -> Result<Option<SealingKey>, KeyFileError> {
     key.map(Some).map_err(|cause| KeyFileError::Content { path: path.to_owned(), cause })
 }
 
-/// A new key, durable in a new file before it seals anything.
+/// A new key, durable in a new file before it seals anything. The file is there as a whole or not at all, and takes no
+/// other's place.
 pub(crate) fn make(path: &Path) -> Result<SealingKey, KeyFileError> {
     let failed = |cause| KeyFileError::Io { what: "made", path: path.to_owned(), cause };
     let text = SealingKey::generate();
     let write = || {
         if let Some(folder) = folder(path) {
-            fs::create_dir_all(folder)?;
+            DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)?;
         }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)?;
+        let mut file = tempfile::Builder::new()
+            .prefix(".vault-key-")
+            .permissions(Permissions::from_mode(MODE))
+            .tempfile_in(folder(path).unwrap_or(Path::new(".")))?;
         writeln!(file, "{}", text.expose_secret())?;
-        file.sync_all()?;
+        file.as_file().sync_all()?;
+        file.persist_noclobber(path)?;
         sync_folder(path)
     };
     write().map_err(failed)?;
@@ -137,8 +144,6 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     #[test]
@@ -149,6 +154,8 @@ mod tests {
         assert_eq!(read_or_make(&path).expect("the same"), key);
         let mode = fs::metadata(&path).expect("a file").permissions().mode();
         assert_eq!(mode & 0o777, MODE);
+        let left: Vec<_> = fs::read_dir(dir.path()).expect("a folder").collect();
+        assert_eq!(left.len(), 1, "{left:?}");
     }
 
     #[test]
@@ -171,6 +178,8 @@ mod tests {
         let old = read_or_make(&path).expect("a key");
         let new = make(&next(&path)).expect("the next key");
         assert!(matches!(read_or_make(&path), Err(KeyFileError::HalfRotated { .. })));
+        assert!(make(&next(&path)).is_err(), "it takes no other's place");
+        assert!(read(&next(&path)).expect("readable").as_ref() == Some(&new));
         replace(&path).expect("replaced");
         let now = read_or_make(&path).expect("the new one");
         assert!(now == new && now != old);

@@ -1,16 +1,16 @@
 //! `vault_key_env` and `vault_key_file`: the key that seals secrets in the data directory.
 //!
-//! Here: which of the two, and the key of a variable. Not here: reading or making the file (`orgpipe_actors::sealing`).
+//! Here: which of the two. Not here: reading the variable (`secrets`), reading or making the file (`orgpipe_actors::sealing`).
 
 use std::path::{Path, PathBuf};
 
-use orgpipe_actors::{
-    sealing::{NoKey, SealingKey},
-    settings::VaultKey,
-};
-use secrecy::ExposeSecret as _;
+use orgpipe_actors::settings::VaultKey;
 
-use crate::config::{report::Report, secrets::Environment, tables::ServiceTable};
+use crate::config::{
+    report::Report,
+    secrets::{Environment, SecretProblem},
+    tables::ServiceTable,
+};
 
 /// The file unless the settings say otherwise: beside the data directory, so that no copy of that one has it.
 fn beside(data_dir: &Path) -> PathBuf {
@@ -52,15 +52,11 @@ pub(super) fn vault_key(
             Some(VaultKey::File(path))
         }
         (Some(written), None) => {
-            let (message, hint) = match environment.variable(&written.value) {
-                Ok(text) => match SealingKey::parse(text.expose_secret()) {
-                    Ok(key) => return Some(VaultKey::Given(Box::new(key))),
-                    Err(problem) => (format!("names `{}`: {problem}", written.value), NoKey::HINT.to_owned()),
-                },
-                Err(problem) => (problem.to_string(), problem.hint()),
+            let key = environment.vault_key(&written.value);
+            let told = |problem: SecretProblem| {
+                section.problem(report, written.line, "vault_key_env", &problem.to_string(), problem.hint());
             };
-            section.problem(report, written.line, "vault_key_env", &message, hint);
-            None
+            key.map_err(told).ok().map(|key| VaultKey::Given(Box::new(key)))
         }
     }
 }

@@ -23,21 +23,48 @@ use crate::{
 /// Losses that are named in the file; that there are more, the last one says.
 const LOST_MAX: usize = 10_000;
 
+/// What is not to be in an export: whoever gives these names knows which values are secrets.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LeftOut<'a> {
+    /// Names of positions, of every org.
+    pub positions: &'a [&'a str],
+    /// Kinds of the registry.
+    pub kinds: &'a [&'a str],
+}
+
+impl LeftOut<'_> {
+    fn has(&self, key: &[u8]) -> bool {
+        match Key::parse(key) {
+            Some(Key::Position { name, .. }) => self.positions.contains(&name),
+            Some(Key::Registered { kind, .. }) => self.kinds.contains(&kind),
+            _ => false,
+        }
+    }
+
+    /// As the file says it.
+    fn names(&self) -> Vec<String> {
+        let positions = self.positions.iter().map(|name| format!("position {name}"));
+        positions.chain(self.kinds.iter().map(|kind| format!("registry {kind}"))).collect()
+    }
+}
+
 /// What an export has written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exported {
     /// Entries in the file.
     pub entries: u64,
+    /// Entries that were left out on purpose.
+    pub left_out: u64,
     /// What could not be read, in sentences; it is in the file, too.
     pub lost: Vec<String>,
 }
 
-/// Writes every entry that can be read to a new file, and names those that cannot.
+/// Writes every entry that can be read to a new file, but those to be left out, and names those that cannot be read.
 ///
 /// # Errors
 /// A service has the store open, there is none or one of another format, it does not open at all, or the file is there
 /// already or cannot be written.
-pub fn export(dir: &Path, to: &Path) -> Result<Exported, StoreError> {
+pub fn export(dir: &Path, to: &Path, left_out: &LeftOut<'_>) -> Result<Exported, StoreError> {
     let disk = SledDisk::open_existing(dir, Options::OFFLINE)?;
     check_format(&disk)?;
     let sequence = sequence(&disk);
@@ -45,9 +72,15 @@ pub fn export(dir: &Path, to: &Path) -> Result<Exported, StoreError> {
     let new = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(to).map_err(failed)?;
     let mut out = Checked { out: BufWriter::new(new), crc: crc32fast::Hasher::new() };
     let (mut exported, mut rebuild) = (Exported::default(), Rebuild::default());
-    write(&mut out, &Line::Head { orgpipe_export: VERSION, sequence }).map_err(failed)?;
+    let head = Line::Head { orgpipe_export: VERSION, sequence, left_out: left_out.names() };
+    write(&mut out, &head).map_err(failed)?;
     disk.each_readable(&mut |found| {
+        let leave_out = found.as_ref().is_ok_and(|(key, _)| left_out.has(key));
         let lost = match found.and_then(|(key, value)| entry(key, value, &mut rebuild)) {
+            Ok(Some(_)) if leave_out => {
+                exported.left_out += 1;
+                return Ok(());
+            }
             Ok(Some(line)) => {
                 exported.entries += 1;
                 return write(&mut out, &line).map_err(failed);

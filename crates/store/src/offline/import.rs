@@ -35,6 +35,8 @@ pub struct Imported {
     pub entries: u64,
     /// Orgs of which something is missing. Empty unless the file is of a damaged database.
     pub losses: Vec<Loss>,
+    /// What the export left out on purpose.
+    pub left_out: Vec<String>,
 }
 
 /// What is missing of an org.
@@ -95,7 +97,7 @@ fn fill(
         let (path, what) = (path.to_owned(), what.to_owned());
         Err(StoreError::Export { path, line, what })
     };
-    let mut collected = Collected::default();
+    let (mut collected, mut left_out) = (Collected::default(), Vec::new());
     let (mut crc, mut number, mut end) = (crc32fast::Hasher::new(), 0, None);
     loop {
         let mut text = Vec::new();
@@ -115,11 +117,11 @@ fn fill(
             return wrong(number, &what);
         }
         match line {
-            Line::Head { orgpipe_export: found, sequence } if number == 1 => {
+            Line::Head { orgpipe_export: found, sequence, left_out: without } if number == 1 => {
                 if found > VERSION {
                     return Err(StoreError::ExportVersion { path: path.to_owned(), found, known: VERSION });
                 }
-                collected.mark.sequence = sequence;
+                (collected.mark.sequence, left_out) = (sequence, without);
             }
             _ if number == 1 => return wrong(1, "is not how an export begins"),
             Line::Head { .. } => return wrong(number, "begins an export in the middle of another"),
@@ -157,7 +159,7 @@ fn fill(
     disk.each(&mut |key, value| rebuild.add(key, value))?;
     rebuild.finish(disk.given_before())?;
     disk.close()?;
-    Ok(Imported { entries, losses })
+    Ok(Imported { entries, losses, left_out })
 }
 
 /// What was read of the file: entries that wait to be written, and what the ledgers must say.

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Version of the file's form. Those before it can be read.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// One line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,6 +39,9 @@ pub(super) enum Line {
     Head {
         orgpipe_export: u32,
         sequence: Seq,
+        /// What of the store is not in the file.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left_out: Vec<String>,
     },
     Ledger {
         org: String,

@@ -13,7 +13,7 @@ mod survey;
 
 pub use self::{
     compact::{Compacted, compact},
-    export::{Exported, export},
+    export::{Exported, LeftOut, export},
     import::{Imported, Loss, import},
     survey::{OrgSurvey, Survey, survey},
 };

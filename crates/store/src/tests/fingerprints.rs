@@ -82,7 +82,7 @@ fn they_survive_a_restart_a_compaction_and_an_export() {
     offline::compact(dir.path()).unwrap();
     assert!(offline::survey(dir.path()).unwrap().problems.is_empty());
     let (file, new) = (to.path().join("export"), to.path().join("new"));
-    offline::export(dir.path(), &file).unwrap();
+    offline::export(dir.path(), &file, &offline::LeftOut::default()).unwrap();
     offline::import(&file, &new, false).unwrap();
     for dir in [dir.path(), &new] {
         let store = Store::open(dir, OPTIONS).unwrap();

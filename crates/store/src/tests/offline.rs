@@ -68,7 +68,7 @@ fn first(entries: &Entries, kind: u8) -> Vec<u8> {
 fn what_is_exported_and_imported_is_the_same_to_the_byte() {
     let (dir, to) = (filled(), TempDir::new().unwrap());
     let file = to.path().join("all.jsonl");
-    let exported = offline::export(dir.path(), &file).unwrap();
+    let exported = offline::export(dir.path(), &file, &offline::LeftOut::default()).unwrap();
     assert!(exported.lost.is_empty(), "{exported:?}");
     let new = to.path().join("new");
     let imported = offline::import(&file, &new, false).unwrap();
@@ -77,23 +77,58 @@ fn what_is_exported_and_imported_is_the_same_to_the_byte() {
     Store::open(&new, OPTIONS).unwrap();
     // Nothing is written over.
     assert!(matches!(offline::import(&file, &new, false).unwrap_err(), StoreError::NotEmpty { .. }));
-    let again = offline::export(dir.path(), &file).unwrap_err();
+    let again = offline::export(dir.path(), &file, &offline::LeftOut::default()).unwrap_err();
     assert!(matches!(again, StoreError::File { doing: "write", .. }), "{again}");
-    assert!(matches!(offline::export(to.path(), &file).unwrap_err(), StoreError::NoStore { .. }));
+    assert!(matches!(
+        offline::export(to.path(), &file, &offline::LeftOut::default()).unwrap_err(),
+        StoreError::NoStore { .. }
+    ));
     assert!(!to.path().join("orgpipe.lock").exists(), "where there is no database none is made");
+}
+
+#[test]
+fn what_is_left_out_of_an_export_is_said_and_missed_by_nobody() {
+    let (dir, to) = (filled(), TempDir::new().unwrap());
+    let (file, new) = (to.path().join("some.jsonl"), to.path().join("new"));
+    let left_out = offline::LeftOut { positions: &["channel", "none"], kinds: &["token"] };
+    let exported = offline::export(dir.path(), &file, &left_out).unwrap();
+    assert_eq!((exported.left_out, exported.lost.len()), (3, 0), "of two orgs, and of the registry");
+    let text = fs::read_to_string(&file).unwrap();
+    let names = r#""left_out":["position channel","position none","registry token"]"#;
+    assert!(text.lines().next().unwrap().contains(names), "{text}");
+    assert!(!text.contains(r#""name":"channel""#) && !text.contains(r#""kind":"registered""#));
+    let imported = offline::import(&file, &new, false).unwrap();
+    assert_eq!((imported.entries, imported.losses.len()), (exported.entries, 0));
+    assert_eq!(imported.left_out, ["position channel", "position none", "registry token"]);
+    // The rest is the same; a ledger counts its positions, and the mark what is registered.
+    let mut before = entries(dir.path());
+    let is_left_out = |key: &[u8]| {
+        matches!(Key::parse(key), Some(Key::Position { name: "channel", .. } | Key::Registered { .. }))
+    };
+    before.retain(|key, _| !is_left_out(key));
+    let after = entries(&new);
+    assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
+    let differing = before.iter().filter(|(key, value)| after[*key] != **value);
+    let differing: Vec<_> = differing.map(|(key, _)| Key::parse(key).unwrap()).collect();
+    assert_eq!(differing, [Key::Ledger { org: "acme" }, Key::Ledger { org: "other" }, Key::Mark]);
+    let survey = offline::survey(&new).unwrap();
+    assert_eq!((survey.problems, survey.registered), (Vec::new(), 0));
+    let store = Store::open(&new, OPTIONS).unwrap();
+    let before = Store::open(dir.path(), OPTIONS).unwrap();
+    assert_eq!(wait(store.orgs()).unwrap(), wait(before.orgs()).unwrap());
 }
 
 #[test]
 fn an_export_that_was_changed_or_cut_or_is_newer_is_refused_and_leaves_no_database() {
     let (dir, to) = (filled(), TempDir::new().unwrap());
     let (file, new) = (to.path().join("all.jsonl"), to.path().join("new"));
-    offline::export(dir.path(), &file).unwrap();
+    offline::export(dir.path(), &file, &offline::LeftOut::default()).unwrap();
     let text = fs::read_to_string(&file).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     let join = |lines: &[&str]| lines.join("\n") + "\n";
     let mut swapped = lines.clone();
     swapped.swap(1, 2);
-    let newer = text.replacen("\"orgpipe_export\":2", "\"orgpipe_export\":3", 1);
+    let newer = text.replacen("\"orgpipe_export\":3", "\"orgpipe_export\":4", 1);
     let cases = [
         (join(&lines[..lines.len() - 1]), "the file is cut off"),
         (join(&lines[1..]), "line 1 of the export"),
@@ -102,7 +137,7 @@ fn an_export_that_was_changed_or_cut_or_is_newer_is_refused_and_leaves_no_databa
         (format!("{text}x"), "comes after the end"),
         (text[..text.len() / 2].to_owned(), "is cut off"),
         (text.replacen("\"base64\":\"", "\"base64\":\"?", 1), "no base64"),
-        (newer, "has version 3, and this orgpipe reads versions up to 2"),
+        (newer, "has version 4, and this orgpipe reads versions up to 3"),
         (String::new(), "is cut off"),
     ];
     for (text, expected) in cases {
@@ -175,7 +210,7 @@ fn of_a_damaged_database_all_that_can_be_read_is_taken_out_and_the_ledgers_made_
     assert_eq!(entries(dir.path()), before);
 
     let (file, new) = (to.path().join("all.jsonl"), to.path().join("new"));
-    let exported = offline::export(dir.path(), &file).unwrap();
+    let exported = offline::export(dir.path(), &file, &offline::LeftOut::default()).unwrap();
     assert_eq!(exported.lost.len(), 2, "{exported:?}");
     let error = offline::import(&file, &new, false).unwrap_err();
     assert!(error.to_string().contains("checksum"), "{error}");
@@ -196,7 +231,7 @@ fn a_database_of_another_format_is_left_alone_by_everything() {
     let errors = [
         offline::survey(dir.path()).unwrap_err(),
         offline::compact(dir.path()).unwrap_err(),
-        offline::export(dir.path(), &to.path().join("x")).unwrap_err(),
+        offline::export(dir.path(), &to.path().join("x"), &offline::LeftOut::default()).unwrap_err(),
         Store::open(dir.path(), OPTIONS).unwrap_err(),
     ];
     for error in errors {
@@ -221,7 +256,8 @@ fn a_log_that_lost_its_end_or_all_of_it_is_seen_though_what_is_left_fits_togethe
             assert!(error.to_string().contains(expected), "{error}");
         }
         assert!(offline::survey(dir.path()).unwrap().problems[0].contains(expected));
-        let exported = offline::export(dir.path(), &to.path().join("left.jsonl")).unwrap();
+        let exported =
+            offline::export(dir.path(), &to.path().join("left.jsonl"), &offline::LeftOut::default()).unwrap();
         assert!(exported.lost[0].contains(expected), "{exported:?}");
     }
 }
@@ -299,7 +335,7 @@ fn only_the_owner_may_read_what_is_made() {
     let (dir, to) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let (data, file, new) = (dir.path().join("a/data"), to.path().join("all.jsonl"), to.path().join("new"));
     drop(Store::open(&data, OPTIONS).unwrap());
-    offline::export(&data, &file).unwrap();
+    offline::export(&data, &file, &offline::LeftOut::default()).unwrap();
     offline::import(&file, &new, false).unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     for dir in [&data, &data.join("sled"), &new, &new.join("sled")] {

@@ -95,7 +95,7 @@ fn they_survive_a_restart_a_compaction_and_an_export() {
     let survey = offline::survey(dir.path()).unwrap();
     assert_eq!((survey.problems, survey.registered, survey.orgs.len()), (Vec::new(), 3, 0));
     let (file, new) = (to.path().join("export"), to.path().join("new"));
-    assert_eq!(offline::export(dir.path(), &file).unwrap().entries, 3);
+    assert_eq!(offline::export(dir.path(), &file, &offline::LeftOut::default()).unwrap().entries, 3);
     assert_eq!(offline::import(&file, &new, false).unwrap().entries, 3);
     for dir in [dir.path(), &new] {
         let store = Store::open(dir, OPTIONS).unwrap();
@@ -114,7 +114,7 @@ fn of_a_damaged_database_those_that_are_left_are_brought_over() {
     disk.commit(vec![(Key::Registered { kind: "token", name: "a" }.bytes(), None)]).unwrap();
     disk.close().unwrap();
     let (file, new) = (to.path().join("export"), to.path().join("new"));
-    let lost = offline::export(dir.path(), &file).unwrap().lost;
+    let lost = offline::export(dir.path(), &file, &offline::LeftOut::default()).unwrap().lost;
     assert_eq!(
         lost,
         ["the database is damaged: the mark says there are 3 registered values, but there are 2"]
