@@ -270,6 +270,7 @@ const KEYS: [&str; 3] = [
     "AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM=",
 ];
 
+#[expect(clippy::needless_pass_by_value, reason = "the rig hands its settings over")]
 fn with_key_variable(text: String) -> String {
     text.replace("[service]", &format!("[service]\nvault_key_env = \"{KEY_VARIABLE}\""))
 }
@@ -430,7 +431,7 @@ async fn an_export_has_what_customers_granted_and_keys_of_hashes_only_if_asked()
     rig.write_secret("acme.token", &org.grant_refresh_token(org.username()).expect("such a user"));
     rig.start().await;
     rig.subscribed("acme").await;
-    expire(&rig).await;
+    expire(&rig);
     rig.ledger("acme", json!({ "records_in": 2, "written": 1, "unchanged": 1, "open": 0 })).await;
 }
 

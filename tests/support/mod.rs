@@ -172,9 +172,11 @@ auth = {{ flow = "jwt", client_id = "{}", username = "{}", key_file = "jwt.key" 
         command
     }
 
-    /// Where the service writes its first token.
+    /// Where the service writes its first token: beside the data directory of the settings as they are now.
     pub(crate) fn token_file(&self) -> PathBuf {
-        self.folder.path().join("data.token")
+        let settings = std::fs::read_to_string(self.folder.path().join("orgpipe.toml")).unwrap_or_default();
+        let named = settings.lines().find_map(|line| line.strip_prefix("data_dir = \"")?.strip_suffix('"'));
+        self.folder.path().join(format!("{}.token", named.unwrap_or("data")))
     }
 
     /// The first token.
