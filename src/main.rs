@@ -11,12 +11,16 @@ mod in_force;
 
 mod output;
 mod telemetry;
+mod transcript;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command};
+use crate::{
+    cli::{Cli, Command},
+    config::Environment,
+};
 
 /// The C library's keeps what many threads free by turns: the memory grew with the number of records written.
 #[global_allocator]
@@ -44,6 +48,11 @@ fn main() -> ExitCode {
         | Command::Explain(_)
         | Command::Demo(_) => "off",
     };
+    if let Some(folder) = Environment::of_process().transcripts()
+        && let Err(error) = transcript::begin(&folder)
+    {
+        return output::failure(&error, None);
+    }
     match telemetry::init(&cli.log, filter) {
         Ok(()) => commands::dispatch(cli.command),
         Err(error) => output::failure(&error, None),

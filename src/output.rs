@@ -19,7 +19,7 @@ use crossterm::{
 
 use orgpipe_actors::CheckProblem;
 
-use crate::config::Problem;
+use crate::{config::Problem, transcript::Copied};
 
 /// Exit code for wrong settings; clap uses the same for wrong arguments.
 const SETTINGS_ARE_WRONG: u8 = 2;
@@ -31,7 +31,7 @@ static DRAWN: AtomicU16 = AtomicU16::new(0);
 
 /// Prints one line of a result.
 pub(crate) fn line(text: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{}", printable(text));
+    let _ = writeln!(Copied(std::io::stdout().lock()), "{}", printable(text));
 }
 
 /// Whether standard output is a terminal.
@@ -43,7 +43,7 @@ pub(crate) fn is_terminal() -> bool {
 pub(crate) fn redraw(text: &str) {
     let lines = u16::try_from(text.lines().count()).unwrap_or(u16::MAX);
     let above = DRAWN.swap(lines, Ordering::Relaxed);
-    let mut out = std::io::stdout().lock();
+    let mut out = Copied(std::io::stdout().lock());
     if above > 0 {
         let _ = crossterm::queue!(out, cursor::MoveToPreviousLine(above), Clear(ClearType::FromCursorDown));
     }
@@ -53,7 +53,7 @@ pub(crate) fn redraw(text: &str) {
 
 /// Prints all problems of a settings file, in the order of its lines, and gives the exit code.
 pub(crate) fn problems(file: &Path, problems: &[Problem]) -> ExitCode {
-    let mut out = std::io::stderr().lock();
+    let mut out = Copied(std::io::stderr().lock());
     for problem in problems.iter().take(PROBLEMS_SHOWN_MAX) {
         let _ = writeln!(out, "{}", printable(&problem.to_string()));
         let _ = writeln!(out, "    {}", printable(&problem.hint));
@@ -72,7 +72,7 @@ pub(crate) fn problems(file: &Path, problems: &[Problem]) -> ExitCode {
 
 /// Prints what should be otherwise in a settings file although it works.
 pub(crate) fn warnings(warnings: &[Problem]) {
-    let mut out = std::io::stderr().lock();
+    let mut out = Copied(std::io::stderr().lock());
     for warning in warnings.iter().take(PROBLEMS_SHOWN_MAX) {
         let _ = writeln!(out, "warning: {}", printable(&warning.to_string()));
         let _ = writeln!(out, "    {}", printable(&warning.hint));
@@ -85,7 +85,7 @@ pub(crate) fn warnings(warnings: &[Problem]) {
 
 /// Prints what your API or an org would not do, and gives the exit code.
 pub(crate) fn check_problems(problems: &[CheckProblem]) -> ExitCode {
-    let mut out = std::io::stderr().lock();
+    let mut out = Copied(std::io::stderr().lock());
     for CheckProblem { place, message, hint } in problems.iter().take(PROBLEMS_SHOWN_MAX) {
         let place = if place.is_empty() { "your API" } else { place };
         let _ = writeln!(out, "{}", printable(&format!("{place}: {message}")));
@@ -100,7 +100,7 @@ pub(crate) fn check_problems(problems: &[CheckProblem]) -> ExitCode {
 
 /// Prints why a command failed, with its causes and what to do, and gives the exit code.
 pub(crate) fn failure(error: &dyn Error, hint: Option<&str>) -> ExitCode {
-    let mut out = std::io::stderr().lock();
+    let mut out = Copied(std::io::stderr().lock());
     let _ = writeln!(out, "error: {}", printable(&error.to_string()));
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -9,9 +9,12 @@ use std::fmt::Write as _;
 
 use std::io::{self, IsTerminal, Write};
 
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
-use crate::cli::{LogArgs, LogFormat};
+use crate::{
+    cli::{LogArgs, LogFormat},
+    transcript,
+};
 
 /// Libraries that tell at `debug` and `trace` what is stored and sent: records, and tokens.
 const QUIET: &str = "sled=info,hyper=info,hyper_util=info,reqwest=info,h2=info,rustls=info,actix_http=info,\
@@ -45,12 +48,24 @@ pub(crate) fn init(args: &LogArgs, default: &str) -> Result<(), TelemetryError> 
     let colours = matches!(args.log_format, LogFormat::Text) && std::io::stderr().is_terminal();
     let writer = move || OneLine { to: io::stderr(), colours };
     let lines = fmt::layer().with_writer(writer).with_ansi(colours).log_internal_errors(false);
-    let registry = tracing_subscriber::registry().with(filter);
-    match args.log_format {
-        LogFormat::Text => registry.with(lines).try_init(),
-        LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
+    let lines = match args.log_format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    let registry = tracing_subscriber::registry().with(lines.with_filter(filter));
+    match transcript::log_file() {
+        None => registry.try_init(),
+        Some(file) => {
+            let everything =
+                fmt::layer().with_writer(move || file).with_ansi(false).log_internal_errors(false);
+            let filter = EnvFilter::new(format!("{QUIET},trace"));
+            registry.with(everything.with_filter(filter)).try_init()
+        }
     }
-    .map_err(TelemetryError::Twice)
+    .map_err(TelemetryError::Twice)?;
+    // By this it is known that nothing was held back.
+    tracing::trace!("the log begins");
+    Ok(())
 }
 
 /// Writes each event, which comes in one piece, as one line.

@@ -137,7 +137,7 @@ async fn in_file(store: &Store, settings: &Settings, path: &Path) -> Result<KeyR
 }
 
 /// What is sealed, by which key.
-struct Found {
+struct SealedGrants {
     /// By the present one, with what it opened.
     by_present: Vec<(OrgStore, Vec<u8>)>,
     /// By the next one.
@@ -150,8 +150,8 @@ async fn find(
     store: &Store,
     present: &SealingKey,
     next: Option<&SealingKey>,
-) -> Result<Found, RotationError> {
-    let mut found = Found { by_present: Vec::new(), by_next: 0, unreadable: Vec::new() };
+) -> Result<SealedGrants, RotationError> {
+    let mut found = SealedGrants { by_present: Vec::new(), by_next: 0, unreadable: Vec::new() };
     for (org, _) in store.orgs().await? {
         let org = OrgStore::new(store.clone(), &org);
         match sealed_by(&org, present, next).await? {
@@ -170,11 +170,11 @@ async fn find(
 }
 
 async fn reseal_all(
-    found: Found,
+    found: SealedGrants,
     failpoints: &Failpoints,
     next: &SealingKey,
 ) -> Result<KeyRotation, RotationError> {
-    let Found { by_present, by_next, unreadable } = found;
+    let SealedGrants { by_present, by_next, unreadable } = found;
     for (org, grant) in &by_present {
         failpoints.pass(Point::BeforeReseal, org.org());
         reseal(org, grant, next).await?;

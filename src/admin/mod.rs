@@ -38,7 +38,7 @@ use self::{
 };
 pub(crate) use self::{
     commands::DRAIN_SECS,
-    tokens::{FirstToken, Role, TokenError, reset},
+    tokens::{FirstToken, Role, TOKEN_KIND, TokenError, reset},
 };
 use crate::{
     config::AdminSettings,

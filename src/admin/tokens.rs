@@ -22,7 +22,7 @@ use tokio::sync::Mutex;
 use super::secret::{self, NoChance, SecretHash};
 
 /// What the store's registry calls them.
-const KIND: &str = "admin token";
+pub(crate) const TOKEN_KIND: &str = "admin token";
 /// In front of each token.
 const PREFIX: &str = "op_";
 /// Name of the one that is made at the first start.
@@ -86,7 +86,7 @@ impl Token {
         let Self { name, role, hash, created_ms } = self;
         let stored = StoredToken { role: *role, sha256: hash.to_hex(), created_ms: *created_ms };
         let value = serde_json::to_vec(&stored).expect("plain values become JSON");
-        RegistryWrite { kind: KIND.to_owned(), name: name.clone(), value: Some(value) }
+        RegistryWrite { kind: TOKEN_KIND.to_owned(), name: name.clone(), value: Some(value) }
     }
 
     fn read(name: String, value: &[u8]) -> Result<Self, TokenError> {
@@ -99,7 +99,7 @@ impl Token {
 }
 
 fn removal(name: &str) -> RegistryWrite {
-    RegistryWrite { kind: KIND.to_owned(), name: name.to_owned(), value: None }
+    RegistryWrite { kind: TOKEN_KIND.to_owned(), name: name.to_owned(), value: None }
 }
 
 /// Why something about tokens was not done.
@@ -170,7 +170,7 @@ impl Tokens {
         service: Service,
         data_dir: &Path,
     ) -> Result<(Self, Option<FirstToken>), TokenError> {
-        let stored = service.registry(KIND).await?.into_iter();
+        let stored = service.registry(TOKEN_KIND).await?.into_iter();
         let (mut known, mut unreadable) = (Vec::new(), None);
         for (name, value) in stored {
             match Token::read(name, &value) {
@@ -250,7 +250,7 @@ impl Tokens {
 
 /// Revokes all that are in the store of a service that does not run, and makes a first one.
 pub(crate) async fn reset(store: &Store, data_dir: &Path, now_ms: UnixMs) -> Result<FirstToken, TokenError> {
-    let stored = store.registry(KIND).await?;
+    let stored = store.registry(TOKEN_KIND).await?;
     let (token, made) = first_token(data_dir, now_ms)?;
     let gone = stored.iter().map(|(name, _)| removal(name));
     store.register(gone.chain([token.write()]).collect()).await?;

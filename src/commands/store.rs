@@ -12,14 +12,15 @@ use orgpipe_store::{
 };
 
 use crate::{
+    admin::TOKEN_KIND,
     cli::{DataDirArgs, StoreAction, StoreArgs},
     config::{self, Environment},
     output,
 };
 
 /// What an export has only if it is asked for: everything that lets somebody in, and what would tell from a hash which value
-/// it is of. The kind is that of the admin API's tokens.
-const SECRETS: LeftOut<'static> = LeftOut { positions: &SECRET_POSITIONS, kinds: &["admin token"] };
+/// it is of.
+const SECRETS: LeftOut<'static> = LeftOut { positions: &SECRET_POSITIONS, kinds: &[TOKEN_KIND] };
 
 /// What follows from that for whoever imports it.
 const WITHOUT_SECRETS: &[&str] = &[

@@ -62,7 +62,9 @@ fn lines(rotation: &KeyRotation, key: &VaultKey) -> Vec<String> {
                 .to_owned()
         }
     };
-    [sealed].into_iter().chain(unreadable).chain([now]).collect()
+    let links =
+        "links of invitations that are still open are void: `orgpipe orgs invite` makes new ones".to_owned();
+    [sealed].into_iter().chain(unreadable).chain([now, links]).collect()
 }
 
 #[cfg(test)]
@@ -79,6 +81,6 @@ mod tests {
             "{told}"
         );
         let told = lines(&KeyRotation { resealed: 1, unreadable: Vec::new() }, &key);
-        assert_eq!((told.len(), told[0].contains("of 1 org is sealed")), (2, true), "{told:?}");
+        assert_eq!((told.len(), told[0].contains("of 1 org is sealed")), (3, true), "{told:?}");
     }
 }

@@ -32,6 +32,9 @@ const SERVICE_TOKEN: &str = "ORGPIPE_TOKEN";
 /// Bytes of a file with such a token that are read at all.
 const TOKEN_BYTES_MAX: u64 = 4 * 1024;
 
+/// The folder to which tests have all that is said written as well. No setting, either.
+const TRANSCRIPTS: &str = "ORGPIPE_TEST_TRANSCRIPTS";
+
 /// Why a secret is not at hand.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum SecretProblem {
@@ -218,6 +221,11 @@ impl Environment {
     /// The text of a file with certificates.
     pub(crate) fn certificates(&self, path: &Path) -> Result<String, String> {
         self.read(path, CERTIFICATES_BYTES_MAX)
+    }
+
+    /// The folder of a test's transcripts; none unless its variable is set.
+    pub(crate) fn transcripts(&self) -> Option<PathBuf> {
+        (self.variable)(TRANSCRIPTS).filter(|folder| !folder.is_empty()).map(PathBuf::from)
     }
 
     /// The text of a file that holds a secret and nothing else; surrounding blanks and line ends are not part of it. `written`

@@ -137,6 +137,30 @@ async fn a_log_of_everything_shows_no_value_of_a_record() {
 }
 
 #[actix_rt::test]
+async fn what_is_said_is_in_the_transcript_and_said_as_without_one() {
+    let rig = reachable(|text| text).await;
+    let folder = rig.folder.path().join("transcripts");
+    fs::create_dir(&folder).expect("made");
+    let wrong = fs::read_to_string(rig.folder.path().join("orgpipe.toml")).expect("settings");
+    rig.write("orgpipe.toml", &wrong.replace("data_dir", "data_dri"));
+    let mut said = Vec::new();
+    for transcripts in ["", folder.to_str().expect("UTF-8")] {
+        let output =
+            rig.command(&["check", "--log", "warn"]).env("ORGPIPE_TEST_TRANSCRIPTS", transcripts).output();
+        said.push(String::from_utf8(output.await.expect("it ends").stderr).expect("UTF-8"));
+    }
+    assert!(said[0].contains("`data_dri` is not a key") && said[0] == said[1], "{said:?}");
+    let read = |end: &str| {
+        let mut files = fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+        let file = files.find(|file| file.to_string_lossy().ends_with(end)).expect("such a file");
+        fs::read_to_string(file).expect("text")
+    };
+    let printed = read(".out");
+    assert!(printed.starts_with("$ orgpipe check") && printed.ends_with(&said[1]), "{printed}");
+    assert!(read(".log").contains(" TRACE orgpipe"), "it is a log of everything");
+}
+
+#[actix_rt::test]
 async fn an_import_with_a_name_that_is_too_long_is_refused_with_a_sentence() {
     let rig = reachable(|text| text).await;
     let file = rig.folder.path().join("all.jsonl");

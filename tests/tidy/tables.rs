@@ -157,13 +157,13 @@ const PROGRAM: &[Layer] = &[
     layer("connect", &["connect"], &["config", "in force"]),
     layer("admin", &["admin"], &["config", "in force", "connect"]),
     layer("command line", &["cli"], &["admin"]),
-    layer("terminal", &["output", "telemetry"], &["config", "command line"]),
+    layer("terminal", &["output", "telemetry", "transcript"], &["config", "command line"]),
     layer("commands", &["commands"], &["config", "in force", "admin", "command line", "terminal"]),
     layer("crate", &["main"], &[ANY]),
 ];
 
 const XTASK: &[Layer] = &[
     layer("step", &["step"], &[]),
-    layer("checks", &["deny"], &["step"]),
+    layer("checks", &["deny", "leaks"], &["step"]),
     layer("crate", &["main"], &[ANY]),
 ];

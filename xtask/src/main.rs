@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a build tool talks to the terminal")]
 
 mod deny;
+mod leaks;
 mod step;
 
 use std::{
@@ -11,7 +12,7 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use crate::step::{Step, run};
+use crate::step::{Step, run, run_with};
 
 const CHECKS: &[Step] = &[
     Step { name: "formatting", command: &["cargo", "fmt", "--all", "--check"], env: &[] },
@@ -42,10 +43,14 @@ const DOCS: Step = Step {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if arguments == ["test"] {
-        return test();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["test"] => return test(),
+        ["leaks", folder] => {
+            return if leaks::check(Path::new(folder)) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
+        _ => {}
     }
-    eprintln!("usage: cargo xtask test");
+    eprintln!("usage: cargo xtask test | leaks FOLDER");
     ExitCode::from(2)
 }
 
@@ -116,7 +121,17 @@ fn test() -> ExitCode {
     }
     // Tests come last, so that the run closes on what they counted.
     let tests = if has_nextest() { NEXTEST } else { CARGO_TEST };
-    if run(&tests) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let transcripts = match leaks::folder() {
+        Ok(folder) => folder,
+        Err(error) => {
+            eprintln!("there is no folder for what the tests' processes say: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let passed = run_with(&tests, &[(leaks::VARIABLE, transcripts.as_os_str())]);
+    // A test that failed may have said too much as well.
+    let quiet = leaks::check(&transcripts);
+    if passed && quiet { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn has_nextest() -> bool {

@@ -1,6 +1,6 @@
 //! One command of a run: told before it starts, and by name when it fails.
 
-use std::process::Command;
+use std::{ffi::OsStr, process::Command};
 
 /// One check: what it proves, and the command that proves it.
 pub(crate) struct Step {
@@ -11,9 +11,19 @@ pub(crate) struct Step {
 
 /// Whether the command could be started and succeeded.
 pub(crate) fn run(step: &Step) -> bool {
+    run_with(step, &[])
+}
+
+/// The same with these variables besides.
+pub(crate) fn run_with(step: &Step, variables: &[(&str, &OsStr)]) -> bool {
     println!("── {}: {}", step.name, step.command.join(" "));
     let (program, arguments) = step.command.split_first().expect("every step names a program");
-    match Command::new(program).args(arguments).envs(step.env.iter().copied()).status() {
+    match Command::new(program)
+        .args(arguments)
+        .envs(step.env.iter().copied())
+        .envs(variables.iter().copied())
+        .status()
+    {
         Ok(status) if status.success() => true,
         Ok(status) => {
             eprintln!("{} failed ({status}): {}", step.name, step.command.join(" "));
