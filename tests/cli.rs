@@ -23,9 +23,19 @@ fn told(output: &Output) -> (Option<i32>, String, String) {
 fn help_names_every_command() {
     let (code, out, err) = run(&["--help"]);
     assert_eq!((code, err.as_str()), (Some(0), ""));
-    for command in
-        ["run", "check", "refresh", "limits", "explain", "org", "dead-letters", "store", "demo", "simulate"]
-    {
+    for command in [
+        "run",
+        "check",
+        "refresh",
+        "limits",
+        "explain",
+        "org",
+        "dead-letters",
+        "store",
+        "vault",
+        "demo",
+        "simulate",
+    ] {
         assert!(out.lines().any(|line| line.trim_start().starts_with(command)), "{command}: {out}");
         let (code, help, _) = run(&[command, "--help"]);
         assert_eq!(code, Some(0), "{command}");

@@ -90,10 +90,7 @@ pub(crate) fn check(folder: &Path) -> bool {
         eprintln!("{}:{line}: {what}: {around}", file.display());
     }
     if !found.is_empty() {
-        eprintln!(
-            "{} times something was said that nobody may say. No log and no message has it.",
-            found.len()
-        );
+        eprintln!("{} times something was said that no log and no message may say.", found.len());
     }
     found.is_empty()
 }
