@@ -22,13 +22,13 @@ h1 { font-size: 1.3rem; margin: 0 0 1rem }
 label { display: block; margin-bottom: .3rem }
 input { font: inherit; width: 100%; box-sizing: border-box; padding: .4rem }
 button { font: inherit; margin-top: .8rem; padding: .4rem 1rem }
-p { opacity: .75 } .wrong { color: #c92a2a; opacity: 1 }
+p { opacity: .75 } .wrong { color: #c92a2a; opacity: 1 } .wrong::first-letter { text-transform: uppercase }
 </style>
 </head>
 <body>
 <h1>orgpipe</h1>
 {% if is_in %}<p>You are logged in. <a href="/">On to the dashboard</a></p>
-{% else %}{% if !wrong.is_empty() %}<p class="wrong">{{ wrong }}.</p>
+{% else %}{% if !wrong.is_empty() %}<p class="wrong" role="alert">{{ wrong }}.</p>
 {% endif %}<form method="post" action="/login">
 <label for="token">Token</label>
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus>

@@ -116,6 +116,7 @@ pub(crate) async fn start(settings: SettingsFile, service: Service) -> Result<Ad
             .app_data(door.clone())
             .app_data(web::Data::new(names.clone()))
             .app_data(query::queries())
+            .app_data(query::paths())
             .app_data(login::forms())
             .app_data(token_commands::bodies())
             .wrap(from_fn(guard::guard))

@@ -44,6 +44,11 @@ th, td { text-align: right; padding: .4rem .6rem; border-bottom: 1px solid #8884
 th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) { text-align: left }
 td { font-variant-numeric: tabular-nums }
 td.note { text-align: left; white-space: normal; opacity: .85; border-bottom: 1px solid #8884 }
+@media (max-width: 56rem) {
+  thead { display: none } table, tbody, tr { display: block } tr { border-bottom: 1px solid #8884; padding: .4rem 0 }
+  td, td.note { display: inline-block; border: 0; padding: .1rem .8rem .1rem 0 } td:empty { display: none }
+  td[data-name]::before { content: attr(data-name) " "; opacity: .6 } td:first-child { font-weight: 600 }
+}
 .running { color: #1a7f37 } .waiting, .starting, .draining, .paused { color: #b25e00 } .parked { color: #c92a2a; font-weight: 600 }
 </style>
 </head>
@@ -55,7 +60,7 @@ td.note { text-align: left; white-space: normal; opacity: .85; border-bottom: 1p
 {% endif %}<table>
 <thead><tr><th>org</th><th>state</th><th>in</th><th>written</th><th>unchanged</th><th>no data</th><th>superseded</th><th>dead</th><th>open</th><th>lag</th><th>API calls</th><th></th></tr></thead>
 <tbody>
-{% for row in rows %}<tr><td>{{ row.id }}</td><td class="{{ row.state }}">{{ row.state }}</td><td>{{ row.records_in }}</td><td>{{ row.written }}</td><td>{{ row.unchanged }}</td><td>{{ row.no_data }}</td><td>{{ row.superseded }}</td><td>{{ row.dead }}</td><td>{{ row.open }}</td><td>{{ row.lag }}</td><td>{{ row.calls }}</td><td>{% if may_operate %}<form method="post" action="/orgs/{{ row.id }}/doctor"><button>examine</button></form>{% endif %}</td></tr>
+{% for row in rows %}<tr><td>{{ row.id }}</td><td class="{{ row.state }}">{{ row.state }}</td><td data-name="in">{{ row.records_in }}</td><td data-name="written">{{ row.written }}</td><td data-name="unchanged">{{ row.unchanged }}</td><td data-name="no data">{{ row.no_data }}</td><td data-name="superseded">{{ row.superseded }}</td><td data-name="dead">{{ row.dead }}</td><td data-name="open">{{ row.open }}</td><td{% if !row.lag.is_empty() %} data-name="lag"{% endif %}>{{ row.lag }}</td><td{% if !row.calls.is_empty() %} data-name="API calls"{% endif %}>{{ row.calls }}</td><td>{% if may_operate %}<form method="post" action="/orgs/{{ row.id }}/doctor"><button>examine</button></form>{% endif %}</td></tr>
 {% for note in row.notes %}<tr><td></td><td class="note" colspan="11">{{ note }}</td></tr>
 {% endfor %}{% endfor %}</tbody>
 </table>

@@ -54,6 +54,11 @@ impl Rule {
     pub(super) fn method(&self) -> Method {
         (self.method)()
     }
+
+    #[cfg(test)]
+    pub(super) fn reads_body(&self) -> bool {
+        self.body == Body::Read
+    }
 }
 
 const fn get(path: &'static str, who: Who, to: fn() -> Route) -> Rule {

@@ -14,7 +14,10 @@ use orgpipe_salesforce::oauth::login_host;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{access::Caller, query::NoQuery};
+use super::{
+    access::Caller,
+    query::{NoQuery, Object},
+};
 use crate::{
     connect::{InviteError, handlers::Door, is_loopback},
     in_force::{
@@ -124,10 +127,10 @@ pub(super) async fn invite(
     door: Data<Door>,
     caller: ReqData<Caller>,
     id: Path<String>,
-    body: Json<InviteBody>,
+    body: Json<Object<InviteBody>>,
     _: Query<NoQuery>,
 ) -> HttpResponse {
-    let InviteBody { login_url, days } = body.into_inner();
+    let Object(InviteBody { login_url, days }) = body.into_inner();
     if days.is_some_and(|days| !DAYS.contains(&days)) {
         let hint = format!("Give {} to {} days.", DAYS.start(), DAYS.end());
         return refused(StatusCode::BAD_REQUEST, "`days` is out of range", &hint);

@@ -1,6 +1,6 @@
 //! The table of paths, walked with every kind of caller, over real HTTP.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, path::Path, time::Duration};
 
 use orgpipe_actors::{
     Failpoints,
@@ -163,6 +163,42 @@ async fn each_path_is_answered_to_the_roles_of_its_line_and_to_nobody_else() {
         }
     }
     served.end().await;
+}
+
+/// The contract for users, from which the tests of the whole take the paths that they walk.
+#[test]
+fn the_contract_lists_exactly_the_paths_that_are_served_and_what_they_take() {
+    let contract: Value =
+        serde_json::from_str(include_str!("../../config/admin-openapi.json")).expect("JSON");
+    let mut listed = BTreeSet::new();
+    for (path, methods) in contract["paths"].as_object().expect("paths") {
+        for (method, operation) in methods.as_object().expect("methods") {
+            let roles = |kind: usize, name: &str| operation["security"][kind][name][0].as_str();
+            assert_eq!(roles(0, "token"), roles(1, "session"), "{method} {path}");
+            let role = roles(0, "token").unwrap_or("anyone").to_owned();
+            let has_body = operation.get("requestBody").is_some();
+            listed.insert((method.to_uppercase(), path.clone(), role, has_body));
+            // Each part of the path is described, and nothing else.
+            let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+            let resolved = parameters.iter().map(|parameter| match parameter["$ref"].as_str() {
+                Some(place) => contract.pointer(place.trim_start_matches('#')).expect("it is there"),
+                None => parameter,
+            });
+            let in_path = resolved.filter(|parameter| parameter["in"] == "path");
+            let described: BTreeSet<&str> =
+                in_path.filter_map(|parameter| parameter["name"].as_str()).collect();
+            let parts = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+            assert_eq!(described, parts.collect(), "{method} {path}");
+        }
+    }
+    let served = RULES.iter().map(|rule| {
+        let role = match rule.who {
+            Who::Anyone => "anyone",
+            Who::With(role) => role.name(),
+        };
+        (rule.method().to_string(), rule.path.to_owned(), role.to_owned(), rule.reads_body())
+    });
+    assert_eq!(listed, served.collect());
 }
 
 #[actix_rt::test]

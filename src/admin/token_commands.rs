@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{
     access::Access,
-    query::NoQuery,
+    query::{NoQuery, Object},
     tokens::{Role, TokenError},
 };
 
@@ -39,8 +39,12 @@ pub(super) async fn list(access: Data<Access>, _: Query<NoQuery>) -> HttpRespons
     HttpResponse::Ok().json(json!({ "tokens": tokens }))
 }
 
-pub(super) async fn add(access: Data<Access>, new: Json<NewToken>, _: Query<NoQuery>) -> HttpResponse {
-    let NewToken { name, role } = new.into_inner();
+pub(super) async fn add(
+    access: Data<Access>,
+    new: Json<Object<NewToken>>,
+    _: Query<NoQuery>,
+) -> HttpResponse {
+    let Object(NewToken { name, role }) = new.into_inner();
     match access.tokens.add(&name, role).await {
         // Told this once: only its hash is kept.
         Ok(secret) => HttpResponse::Created()

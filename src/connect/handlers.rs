@@ -7,7 +7,7 @@ use std::{fmt, num::NonZeroU32, time::Duration};
 use actix_web::{
     Error, HttpRequest, HttpResponse,
     cookie::{Cookie, SameSite},
-    http::{StatusCode, header},
+    http::header,
     web::{Data, Form, Path},
 };
 use governor::{
@@ -16,16 +16,17 @@ use governor::{
     state::{InMemoryState, NotKeyed, keyed::DefaultKeyedStateStore},
 };
 use orgpipe_actors::clock::Clock;
-use orgpipe_salesforce::oauth::web_server::{NoCallback, callback};
+use orgpipe_salesforce::oauth::web_server::callback;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
 
 use super::{
     onboarding::{ConnectError, Onboarding},
-    pages::{Pages, html},
+    pages::{Choice, Pages, html},
 };
 use crate::config::ConnectSettings;
 
+/// Where there is no page to show.
+const TEXT: &str = "text/plain; charset=utf-8";
 /// The cookie by which a consent is ended in the browser that it was begun in. Over TLS its name has a prefix that no other
 /// host can have set (RFC 6265bis, section 4.1.3.2).
 const COOKIE: &str = "orgpipe_connect";
@@ -107,29 +108,9 @@ impl Closed {
         match self {
             Self::TooMany => HttpResponse::TooManyRequests()
                 .insert_header((header::RETRY_AFTER, "5"))
+                .content_type(TEXT)
                 .body("Too many requests at the moment. Please try again in some seconds.\n"),
-            Self::Nothing => HttpResponse::NotFound().body("There is nothing here.\n"),
-        }
-    }
-}
-
-/// `kind=production|sandbox|domain&domain=ADDRESS`
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Choice {
-    #[serde(default)]
-    kind: String,
-    #[serde(default)]
-    domain: String,
-}
-
-impl Choice {
-    /// The host that was chosen, as it was typed.
-    fn host(&self) -> &str {
-        match self.kind.as_str() {
-            "sandbox" => "test.salesforce.com",
-            "domain" => &self.domain,
-            _ => "login.salesforce.com",
+            Self::Nothing => HttpResponse::NotFound().content_type(TEXT).body("There is nothing here.\n"),
         }
     }
 }
@@ -142,7 +123,7 @@ pub(crate) async fn show(door: Data<Door>, link: Path<String>) -> HttpResponse {
     };
     let action = format!("/connect/{link}");
     match door.onboarding.open(&settings, &link).await {
-        Ok(invited) => pages(&settings, &action).start(&invited, None),
+        Ok(invited) => pages(&settings, &action).start(&invited, &Choice::default(), None),
         Err(error) => failed(&settings, &action, &error),
     }
 }
@@ -158,11 +139,8 @@ pub(crate) async fn begin(
         Ok(settings) => settings,
         Err(closed) => return closed.answer(),
     };
-    let Ok(choice) = choice else {
-        return HttpResponse::BadRequest()
-            .body("This form cannot be read. Please open the link once more.\n");
-    };
     let action = format!("/connect/{link}");
+    let Ok(choice) = choice else { return failed(&settings, &action, &ConnectError::Form) };
     // One browser may connect several orgs at a time.
     let browser = shown(&request, &settings).map_or_else(|| door.clock.random_text(), SecretString::from);
     let chance = (door.chance(), door.chance(), browser);
@@ -172,7 +150,7 @@ pub(crate) async fn begin(
             html(HttpResponse::build(status).cookie(cookie(&browser, &settings)), page)
         }
         Err(error @ ConnectError::Host(_)) => match door.onboarding.open(&settings, &link).await {
-            Ok(invited) => pages(&settings, &action).start(&invited, Some(&error)),
+            Ok(invited) => pages(&settings, &action).start(&invited, &choice, Some(&error)),
             Err(error) => failed(&settings, &action, &error),
         },
         Err(error) => failed(&settings, &action, &error),
@@ -197,7 +175,8 @@ pub(crate) async fn answer(door: Data<Door>, request: HttpRequest) -> HttpRespon
     let callback = match callback(request.query_string()) {
         Ok(callback) => callback,
         Err(error) => {
-            return door.enter(None).map_or_else(Closed::answer, |_| no_callback(error));
+            let no_callback = |settings| failed(&settings, "", &error.into());
+            return door.enter(None).map_or_else(Closed::answer, no_callback);
         }
     };
     let Some(settings) = door.onboarding.settings() else { return Closed::Nothing.answer() };
@@ -225,11 +204,6 @@ fn failed(settings: &ConnectSettings, action: &str, error: &ConnectError) -> Htt
         _ => tracing::info!("an org was not connected: {error}"),
     }
     pages(settings, action).failed(error)
-}
-
-fn no_callback(error: NoCallback) -> HttpResponse {
-    let text = format!("This address is no answer of Salesforce's: {error}.\n");
-    HttpResponse::build(StatusCode::BAD_REQUEST).body(text)
 }
 
 /// Whether browsers reach this service by TLS.

@@ -24,7 +24,7 @@ use orgpipe_salesforce::oauth::{
     error::LoginError,
     login_host::{self, NoLoginHost},
     revocation,
-    web_server::{self, Callback, Consent, ConsentRequest},
+    web_server::{self, Callback, Consent, ConsentRequest, NoCallback},
 };
 use orgpipe_store::StoreError;
 use secrecy::SecretString;
@@ -124,6 +124,12 @@ pub(crate) enum ConnectError {
     /// The callback is of no consent that was asked for here, or was asked for in another browser, or long ago.
     #[error("this answer belongs to no request that was made in this browser in the last half hour")]
     NotAsked,
+    /// What was chosen did not come as the page sends it.
+    #[error("this form cannot be read")]
+    Form,
+    /// The callback is none that Salesforce makes.
+    #[error("this address is no answer of Salesforce's: {0}")]
+    NoCallback(#[from] NoCallback),
     /// Salesforce, or the admin there, said no.
     #[error(transparent)]
     Login(#[from] LoginError),
@@ -141,8 +147,8 @@ pub(crate) enum ConnectError {
         /// The Salesforce org.
         found: String,
     },
-    /// It was looked at a moment ago, or often enough.
-    #[error("it was looked at a moment ago, or too often by this link")]
+    /// It was looked at often enough.
+    #[error("it was looked at too often by this link")]
     TooOften,
     /// The settings do not take the org.
     #[error("the settings do not take the org: {0}")]
@@ -179,6 +185,8 @@ pub(super) struct Done {
     pub(super) org_id: String,
     /// What it lacks, if it could be asked.
     pub(super) report: Option<Report>,
+    /// Seconds after which it can be asked once more; none if it was asked, or is still coming up.
+    pub(super) again_secs: Option<u64>,
 }
 
 impl Onboarding {
@@ -324,7 +332,7 @@ impl Onboarding {
             return Err(ConnectError::NotStarted(problems.join(" ")));
         }
         let report = self.examine(&pending.org).await;
-        Ok(Done { org_id: found, report })
+        Ok(Done { org_id: found, report, again_secs: None })
     }
 
     /// Stores what was granted, and that the org is connected.
@@ -373,23 +381,36 @@ impl Onboarding {
         let org = self.org_of(link).await?;
         let Some(connected) = &org.connected else { return Err(ConnectError::NotAsked) };
         let number = org.invitation.as_ref().map(|invitation| invitation.number.clone()).unwrap_or_default();
-        self.count_look(number)?;
-        let report = self.service.doctor(&org.id).await?;
-        Ok(Done { org_id: connected.org_id.clone(), report: Some(report) })
+        let org_id = connected.org_id.clone();
+        // Whoever mends one thing after another looks often.
+        if let Some(wait) = self.count_look(number)? {
+            return Ok(Done { org_id, report: None, again_secs: Some(wait.as_secs() + 1) });
+        }
+        match self.service.doctor(&org.id).await {
+            Ok(report) => Ok(Done { org_id, report: Some(report), again_secs: None }),
+            Err(OrgError::TooSoon { wait_secs, .. }) => {
+                Ok(Done { org_id, report: None, again_secs: Some(wait_secs) })
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
-    fn count_look(&self, number: String) -> Result<(), ConnectError> {
+    /// Counts a look at what the org of a link lacks, or says how long the next one has to wait.
+    fn count_look(&self, number: String) -> Result<Option<Duration>, ConnectError> {
         let (now, (looks_max, pause)) = (self.clock.monotonic(), LOOKS);
         let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
         if looks.len() >= LOOKED_MAX {
             looks.retain(|_, (_, last)| now < *last + SERVED);
         }
         let (count, last) = looks.entry(number).or_default();
-        if *count >= looks_max || *count > 0 && now < *last + pause {
+        if *count >= looks_max {
             return Err(ConnectError::TooOften);
         }
+        if *count > 0 && now < *last + pause {
+            return Ok(Some(*last + pause - now));
+        }
         (*count, *last) = (*count + 1, now);
-        Ok(())
+        Ok(None)
     }
 
     /// Examines an org that comes up just now; none if it does not in time.
@@ -447,7 +468,7 @@ impl ConnectError {
         match self {
             Self::Link(_) => "Ask whoever sent it to you for a new one.".to_owned(),
             Self::Host(error) => error.hint(),
-            Self::NotAsked => "Open the link that you were sent once more, in this browser.".to_owned(),
+            Self::NotAsked | Self::NoCallback(_) | Self::Form => "Open the link that you were sent once more, in this browser.".to_owned(),
             Self::Login(error) => error.hint().unwrap_or_default(),
             Self::OtherOrg { .. } => {
                 "Log out of Salesforce, open the link once more, and log in to the org that it is for. If the org has \
@@ -455,7 +476,7 @@ impl ConnectError {
                     .to_owned()
             }
             Self::Taken { .. } => "Ask whoever sent you the link: two names for one org would write the same records.".to_owned(),
-            Self::TooOften => "Try again in a minute; after a day, ask for a new link.".to_owned(),
+            Self::TooOften => "Ask whoever sent it to you for a new one.".to_owned(),
             Self::Settings(_) | Self::NotStarted(_) | Self::Store(_) | Self::Record(_) | Self::Org(_) => {
                 "You need do nothing: tell whoever sent you the link.".to_owned()
             }

@@ -6,6 +6,7 @@
 use actix_web::{HttpResponse, HttpResponseBuilder, http::StatusCode};
 use askama::Template;
 use orgpipe_actors::{Report, Severity};
+use serde::Deserialize;
 
 use super::onboarding::{ConnectError, Done, Invited};
 
@@ -30,7 +31,7 @@ input[type=text] { font: inherit; width: 100%; box-sizing: border-box; padding: 
 button { font: inherit; padding: .5rem 1.2rem; border-radius: .4rem; border: 1px solid #0b5cab; background: #0b5cab; color: #fff; cursor: pointer }
 button.plain { background: none; color: inherit; border-color: #8888 }
 .good { border-left: .3rem solid #1a7f37 } .bad { border-left: .3rem solid #c92a2a } .some { border-left: .3rem solid #b25e00 }
-.good, .bad, .some { padding: .1rem 0 .1rem .9rem; margin: 0 0 1.2rem }
+.good, .bad, .some { padding: .1rem 0 .1rem .9rem; margin: 0 0 1.2rem } .good p, .bad p, .some p { margin: .35rem 0 }
 ul { padding-left: 1.2rem } li { margin: 0 0 .8rem } li span { display: block; opacity: .8 }
 code { font-size: .92em }
 </style>
@@ -38,36 +39,38 @@ code { font-size: .92em }
 <body>
 <main>
 {% match body %}
-{% when Content::Start with { login_host, connected, wrong } %}<h1>Connect your Salesforce org with {{ vendor }}</h1>
-{% if !wrong.0.is_empty() %}<div class="bad" role="alert"><p><strong>{{ wrong.0 }}.</strong> {{ wrong.1 }}</p></div>
+{% when Content::Start with { login_host, connected, kind, domain, wrong } %}<h1>Connect your Salesforce org with {{ vendor }}</h1>
+{% if !wrong.0.is_empty() %}<div class="bad" role="alert"><p><strong>{{ wrong.0|safe }}.</strong> {{ wrong.1|safe }}</p></div>
 {% endif %}{% if *connected %}<p>This org is connected already. Connect it again only if you were asked to.</p>
 {% endif %}<p>{{ vendor }} keeps its data up to date in your org. On the next page, which is Salesforce's own, you log in and allow that. {{ vendor }} never sees your password, and you can take it back at any time (Setup, Connected Apps OAuth Usage).</p>
 <form method="post" action="{{ action }}">
 {% if let Some(login_host) = login_host %}<p>You will log in at <code>{{ login_host }}</code>.</p>
 {% else %}<fieldset>
 <legend>Which org?</legend>
-<label><input type="radio" name="kind" value="production" checked> Production, or Developer Edition</label>
-<label><input type="radio" name="kind" value="sandbox"> A sandbox</label>
-<label><input type="radio" name="kind" value="domain"> By its address:</label>
+<label><input type="radio" name="kind" value="production"{% if kind != "sandbox" && kind != "domain" %} checked{% endif %}> Production, or Developer Edition</label>
+<label><input type="radio" name="kind" value="sandbox"{% if kind == "sandbox" %} checked{% endif %}> A sandbox</label>
+<label><input type="radio" name="kind" value="domain"{% if kind == "domain" %} checked{% endif %}> By its address:</label>
 <label class="block" for="domain">My Domain, or the address of any page of the org
-<input type="text" id="domain" name="domain" autocomplete="off" spellcheck="false" placeholder="https://acme.my.salesforce.com"></label>
+<input type="text" id="domain" name="domain" value="{{ domain }}" autocomplete="off" spellcheck="false" placeholder="https://acme.my.salesforce.com"></label>
 </fieldset>
 {% endif %}<p><button>Go to Salesforce</button></p>
 </form>
 <p class="quiet">Log in as the user that {{ vendor }} is to work as: what it may see and change in your org is what that user may. You need no password of ours.</p>
 {% when Content::Going with { page } %}<h1>On to Salesforce</h1>
 <p>If nothing happens, <a href="{{ page }}">go on to Salesforce's page</a>.</p>
-{% when Content::Done with { org_id, findings, asked } %}<h1>{% if findings.is_empty() %}Your org is connected{% else %}Your org is connected, and something is missing{% endif %}</h1>
+{% when Content::Done with { org_id, findings, asked, again_secs } %}<h1>{% if findings.is_empty() %}Your org is connected{% else %}Your org is connected, and something is missing{% endif %}</h1>
 {% if findings.is_empty() && *asked %}<div class="good" role="status"><p>All that {{ vendor }} needs is there. You can close this page.</p></div>
+{% else if let Some(secs) = again_secs %}<div class="some" role="status"><p>We looked at your org a moment ago. Please look again in {{ secs }} seconds.</p></div>
+<form method="post" action="{{ action }}/check"><p><button>Look again</button></p></form>
 {% else if findings.is_empty() %}<div class="good" role="status"><p>It takes a little longer to look whether all is there; {{ vendor }} sees the result. You can close this page.</p></div>
 {% else %}<div class="some" role="status"><p>Please mend this in your org, then look again. Nothing is lost meanwhile.</p></div>
 <ul>
-{% for finding in findings %}<li><strong>{{ finding.0 }}.</strong><span>{{ finding.1 }}</span></li>
+{% for finding in findings %}<li><strong>{{ finding.0|safe }}.</strong><span>{{ finding.1|safe }}</span></li>
 {% endfor %}</ul>
 <form method="post" action="{{ action }}/check"><p><button>Look again</button></p></form>
 {% endif %}<p class="quiet">Salesforce org {{ org_id }}.</p>
-{% when Content::Failed with { what, hint, again } %}<h1>Your org is not connected</h1>
-<div class="bad" role="alert"><p><strong>{{ what }}.</strong> {{ hint }}</p></div>
+{% when Content::Failed with { heading, what, hint, again } %}<h1>{{ heading }}</h1>
+<div class="bad" role="alert"><p><strong>{{ what|safe }}.</strong> {{ hint|safe }}</p></div>
 {% if *again %}<form method="get" action="{{ action }}"><p><button class="plain">Try again</button></p></form>
 {% endif %}{% endmatch %}
 </main>
@@ -84,10 +87,53 @@ struct ConnectPage<'p> {
 }
 
 enum Content {
-    Start { login_host: Option<String>, connected: bool, wrong: (String, String) },
-    Going { page: String },
-    Done { org_id: String, findings: Vec<(String, String)>, asked: bool },
-    Failed { what: String, hint: String, again: bool },
+    Start {
+        login_host: Option<String>,
+        connected: bool,
+        kind: String,
+        domain: String,
+        wrong: (Markup, Markup),
+    },
+    Going {
+        page: String,
+    },
+    Done {
+        org_id: String,
+        findings: Vec<(Markup, Markup)>,
+        asked: bool,
+        again_secs: Option<u64>,
+    },
+    Failed {
+        heading: &'static str,
+        what: Markup,
+        hint: Markup,
+        again: bool,
+    },
+}
+
+/// What `marked` has made.
+type Markup = String;
+
+/// `kind=production|sandbox|domain&domain=ADDRESS`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Choice {
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    domain: String,
+}
+
+impl Choice {
+    /// The host that was chosen, as it was typed. An address that was typed is meant, whatever is ticked.
+    pub(super) fn host(&self) -> &str {
+        match self.kind.as_str() {
+            "domain" => &self.domain,
+            _ if !self.domain.trim().is_empty() => &self.domain,
+            "sandbox" => "test.salesforce.com",
+            _ => "login.salesforce.com",
+        }
+    }
 }
 
 /// The pages of one vendor.
@@ -100,13 +146,25 @@ pub(super) struct Pages<'p> {
 }
 
 impl Pages<'_> {
-    /// Where it begins, once more with what was `wrong` if something was.
-    pub(super) fn start(self, invited: &Invited, wrong: Option<&ConnectError>) -> HttpResponse {
+    /// Where it begins; once more, with what was chosen, if something was `wrong` with it.
+    pub(super) fn start(
+        self,
+        invited: &Invited,
+        choice: &Choice,
+        wrong: Option<&ConnectError>,
+    ) -> HttpResponse {
         let login_host = invited.login.as_ref().map(|login| login.host().to_owned());
         let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-        let wrong = wrong.map(|error| (sentence(&error.to_string()), error.hint())).unwrap_or_default();
+        let wrong = wrong
+            .map(|error| (marked(&sentence(&error.to_string())), marked(&error.hint())))
+            .unwrap_or_default();
+        let Choice { kind, domain } = choice.clone();
         let title = format!("Connect with {}", self.vendor);
-        self.page(status, &title, Content::Start { login_host, connected: invited.connected, wrong })
+        self.page(
+            status,
+            &title,
+            Content::Start { login_host, connected: invited.connected, kind, domain, wrong },
+        )
     }
 
     /// On to Salesforce's page. By a page of ours: a browser does not follow the redirect of a form to elsewhere, as our
@@ -118,15 +176,18 @@ impl Pages<'_> {
     /// It is connected.
     pub(super) fn done(self, done: &Done) -> HttpResponse {
         let findings = done.report.as_ref().map(findings).unwrap_or_default();
-        let (org_id, asked) = (done.org_id.clone(), done.report.is_some());
-        self.page(StatusCode::OK, "Connected", Content::Done { org_id, findings, asked })
+        let (org_id, asked, again_secs) = (done.org_id.clone(), done.report.is_some(), done.again_secs);
+        self.page(StatusCode::OK, "Connected", Content::Done { org_id, findings, asked, again_secs })
     }
 
     /// It is not.
     pub(super) fn failed(self, error: &ConnectError) -> HttpResponse {
         let status = match error {
             ConnectError::Link(_) => StatusCode::NOT_FOUND,
-            ConnectError::Host(_) | ConnectError::NotAsked => StatusCode::BAD_REQUEST,
+            ConnectError::Host(_)
+            | ConnectError::NotAsked
+            | ConnectError::NoCallback(_)
+            | ConnectError::Form => StatusCode::BAD_REQUEST,
             ConnectError::Login(_) | ConnectError::OtherOrg { .. } | ConnectError::Taken { .. } => {
                 StatusCode::CONFLICT
             }
@@ -138,8 +199,9 @@ impl Pages<'_> {
             | ConnectError::Record(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let again = !self.action.is_empty() && !matches!(error, ConnectError::Link(_));
-        let (what, hint) = (sentence(&told(error)), error.hint());
-        self.page(status, "Not connected", Content::Failed { what, hint, again })
+        let (what, hint) = (marked(&sentence(&told(error))), marked(&error.hint()));
+        let heading = heading(error);
+        self.page(status, heading, Content::Failed { heading, what, hint, again })
     }
 
     fn page(self, status: StatusCode, title: &str, body: Content) -> HttpResponse {
@@ -158,6 +220,38 @@ pub(super) fn html(answer: &mut HttpResponseBuilder, html: String) -> HttpRespon
     answer.content_type("text/html; charset=utf-8").body(html)
 }
 
+/// What it comes to. An org may well be connected when a page is shown once more.
+fn heading(error: &ConnectError) -> &'static str {
+    match error {
+        ConnectError::Link(_) => "This link cannot be used",
+        ConnectError::NotAsked | ConnectError::NoCallback(_) | ConnectError::Form => "Nothing was done",
+        ConnectError::Org(_) | ConnectError::TooOften => "Your org could not be looked at",
+        ConnectError::Host(_)
+        | ConnectError::Login(_)
+        | ConnectError::OtherOrg { .. }
+        | ConnectError::Taken { .. }
+        | ConnectError::NotStarted(_)
+        | ConnectError::Store(_)
+        | ConnectError::Record(_)
+        | ConnectError::Settings(_) => "Your org is not connected",
+    }
+}
+
+/// As markup in which nothing of the text is any: what stands between two backticks is code.
+fn marked(text: &str) -> Markup {
+    let escaped = askama::filters::escape(text, askama::filters::Html).map(|text| text.to_string());
+    // Writing into a text does not fail.
+    let escaped = escaped.unwrap_or_default();
+    let parts: Vec<&str> = escaped.split('`').collect();
+    if parts.len() % 2 == 0 {
+        return escaped;
+    }
+    let mark = |(at, part): (usize, &&str)| {
+        if at % 2 == 1 { format!("<code>{part}</code>") } else { (*part).to_owned() }
+    };
+    parts.iter().enumerate().map(mark).collect()
+}
+
 /// What a customer's admin is told: of our own troubles, only that there are some.
 fn told(error: &ConnectError) -> String {
     match error {
@@ -170,9 +264,9 @@ fn told(error: &ConnectError) -> String {
 }
 
 /// What the customer's admin can mend.
-fn findings(report: &Report) -> Vec<(String, String)> {
+fn findings(report: &Report) -> Vec<(Markup, Markup)> {
     let worth = report.findings.iter().filter(|finding| finding.severity > Severity::Note);
-    worth.map(|finding| (sentence(&finding.message), finding.fix.clone())).collect()
+    worth.map(|finding| (marked(&sentence(&finding.message)), marked(&finding.fix))).collect()
 }
 
 /// With a capital letter, and without its final stop.
@@ -191,13 +285,14 @@ mod tests {
         let pages = Pages { vendor: "<b>Example</b>", action: "/connect/x\"><script>" };
         let invited = Invited { org: String::new(), login: None, connected: true };
         let error = ConnectError::OtherOrg { found: "<i>1</i>".into(), expected: "2".into() };
-        let done = Done { org_id: "<u>00D</u>".into(), report: None };
+        let done = Done { org_id: "<u>00D</u>".into(), report: None, again_secs: None };
+        let choice = Choice { kind: "<b>".into(), domain: "\"><script>".into() };
         let body = |answer: HttpResponse| {
             use actix_web::body::MessageBody as _;
             String::from_utf8(answer.into_body().try_into_bytes().expect("a body").to_vec()).expect("text")
         };
         for html in [
-            body(pages.start(&invited, Some(&error))),
+            body(pages.start(&invited, &choice, Some(&error))),
             pages.going("https://x.example/\"><script>").1,
             body(pages.done(&done)),
             body(pages.failed(&error)),
@@ -205,6 +300,18 @@ mod tests {
             for tag in ["<b>", "<i>", "<u>", "<script>"] {
                 assert!(!html.contains(tag), "{tag}: {html}");
             }
+        }
+    }
+
+    #[test]
+    fn what_stands_between_backticks_is_code() {
+        for (text, html) in [
+            ("`a<b`: no, `c`", "<code>a&#60;b</code>: no, <code>c</code>"),
+            ("an odd ` one", "an odd ` one"),
+            ("none", "none"),
+            ("", ""),
+        ] {
+            assert_eq!(marked(text), html, "{text}");
         }
     }
 

@@ -3,6 +3,7 @@
 
 pub(crate) mod cli;
 pub(crate) mod load;
+pub(crate) mod routes;
 
 use std::{
     os::unix::fs::PermissionsExt as _,

@@ -91,6 +91,54 @@ const INSTALL_NPM: Step = Step {
     env: &[("DEBIAN_FRONTEND", "noninteractive")],
 };
 
+/// The browser that the tests in `tests/browser` drive, and what drives it.
+const BROWSER: [&str; 2] = ["chromium", "chromedriver"];
+
+const INSTALL_BROWSER: Step = Step {
+    name: "browser",
+    command: &["sh", "-c", INSTALL_BROWSER_SCRIPT],
+    env: &[("DEBIAN_FRONTEND", "noninteractive")],
+};
+
+/// As root, or by sudo where it asks for no password.
+const INSTALL_BROWSER_SCRIPT: &str = "if [ \"$(id -u)\" != 0 ]; then as='sudo -n'; fi; \
+    $as apt-get update -qq && $as apt-get install -y -qq --no-install-recommends chromium chromium-driver";
+
+/// Brings the browser, without which its tests fail.
+fn set_up_browser() -> bool {
+    if BROWSER.into_iter().all(has) || has("apt-get") && run(&INSTALL_BROWSER) && BROWSER.into_iter().all(has)
+    {
+        return true;
+    }
+    eprintln!(
+        "The tests in tests/browser need `chromium` and `chromedriver`, and they could not be installed: run \
+         `apt-get install chromium chromium-driver` as root, or bring them in another way."
+    );
+    false
+}
+
+/// What holds the admin API against its contract, beside its test.
+const CONTRACT_JUDGE: &str = "tests/hostile/.venv/bin/st";
+
+const INSTALL_CONTRACT_JUDGE: Step = Step {
+    name: "Schemathesis",
+    command: &["sh", "-c", INSTALL_CONTRACT_JUDGE_SCRIPT],
+    env: &[("PIP_DISABLE_PIP_VERSION_CHECK", "1")],
+};
+
+/// A folder that was begun and not finished is begun anew.
+const INSTALL_CONTRACT_JUDGE_SCRIPT: &str = "python3 -m venv --clear tests/hostile/.venv && \
+    tests/hostile/.venv/bin/pip install --quiet --requirement tests/hostile/requirements.txt";
+
+/// Brings it; without it its test says that it was skipped, and fails under CI.
+fn set_up_contract_judge() {
+    if !has(CONTRACT_JUDGE) && !run(&INSTALL_CONTRACT_JUDGE) {
+        eprintln!(
+            "Schemathesis could not be installed: it takes Python 3.10 or later with `venv` (python3-venv)."
+        );
+    }
+}
+
 /// Brings what the tests need and the machine lacks. Without Node.js the judges' test says that it was skipped,
 /// and fails under CI.
 fn set_up() -> bool {
@@ -99,6 +147,10 @@ fn set_up() -> bool {
             "Node.js could not be installed: run this as root once, or install nodejs and npm yourself."
         );
     }
+    if !set_up_browser() {
+        return false;
+    }
+    set_up_contract_judge();
     let installed = |folder: &str| Path::new(folder).join("node_modules/.bin/node").exists();
     let missing = [(JUDGES, &INSTALL_JUDGES), (PACKAGE_CHECKS, &INSTALL_PACKAGE_CHECKS)];
     !has("npm") || missing.into_iter().all(|(folder, install)| installed(folder) || run(install))

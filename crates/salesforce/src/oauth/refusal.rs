@@ -135,7 +135,7 @@ const LATER: &str = "It is retried by itself.";
 const APP: &str = "Check `client_id` and secret against the external client app, and that `login_url` is of the same \
                    org; a new app takes minutes to be known everywhere.";
 const USER: &str = "Look at the running user's login history (Setup, Login History) for Salesforce's reason.";
-const DENIED: &str = "Somebody pressed \"Deny\": open the link again as the user that orgpipe shall work as, and press \"Allow\".";
+const DENIED: &str = "Somebody pressed \"Deny\": open the link again, log in as the user whose rights are to be used, and press \"Allow\".";
 const START_AGAIN: &str = "The consent was answered too late or twice: its code serves once, for 15 minutes. Open the link and \
                            connect again.";
 const CONSENT: &str = "Open the link again; if it stays so, look at the app's policies (Setup, External Client App Manager) and \
