@@ -190,7 +190,8 @@ async fn stopping_revokes_nothing_and_waits_for_a_token_request() {
     let held = async || (rig.org("acme").token_requests_held() == 1).then_some(());
     eventually("a token request is under way", held).await;
     rig.signal("-TERM").await;
-    actix_rt::time::sleep(Duration::from_secs(1)).await;
+    // Longer than the steps under way are waited for.
+    actix_rt::time::sleep(Duration::from_secs(8)).await;
     rig.org("acme").hold_token_requests(false);
     rig.ended().await;
     assert_eq!(rig.org("acme").grants().len(), 1);

@@ -80,6 +80,8 @@ pub(super) struct FakeTokens {
     pub(super) rotates: bool,
     /// Answers are lost on their way back.
     pub(super) loses_answers: bool,
+    /// So many requests more meet another one that is under way.
+    pub(super) meets: usize,
     /// No call is let in with any token.
     pub(super) lets_nobody_in: bool,
     /// Requests it has had.
@@ -91,13 +93,18 @@ impl FakeTokens {
     fn exchange(&mut self, refresh_token: Option<&SecretString>) -> Result<Option<SecretString>, LoginError> {
         self.requests += 1;
         let Some(token) = refresh_token else { return Ok(None) };
+        let refused = |description: &str| LoginError::Refused {
+            status: 400,
+            grant: Grant::Refresh,
+            code: "invalid_grant".to_owned(),
+            description: description.to_owned(),
+        };
+        if self.meets > 0 {
+            self.meets -= 1;
+            return Err(refused("token request is already being processed"));
+        }
         if token.expose_secret() != self.takes_token {
-            return Err(LoginError::Refused {
-                status: 400,
-                grant: Grant::Refresh,
-                code: "invalid_grant".to_owned(),
-                description: "expired access/refresh token".to_owned(),
-            });
+            return Err(refused("expired access/refresh token"));
         }
         if self.rotates {
             self.takes_token = format!("token {}", self.requests);

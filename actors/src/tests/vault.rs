@@ -77,6 +77,36 @@ async fn a_token_request_ends_and_is_stored_though_whoever_asked_has_gone() {
 }
 
 #[actix::test]
+async fn a_stop_waits_for_a_token_request_and_begins_none() {
+    let scene = connected().await;
+    let asked = tokio::time::timeout(REQUEST / 2, scene.context.api.session(None)).await;
+    assert!(asked.is_err(), "it is under way");
+    scene.grants.close();
+    scene.grants.rest().await;
+    let next = scene.org.tokens(|tokens| tokens.takes_token.clone());
+    assert_eq!(stored(&scene).await.token(), next, "its answer is stored");
+    // A call under way goes on with the session that there is.
+    scene.context.api.call(Lane::Live, &limits::limits()).await.expect("an answer");
+    let error = scene.context.api.session(Some(1)).await.expect_err("it stops");
+    assert!(matches!(&error, StepError::ShuttingDown), "{error}");
+    assert_eq!(requests(&scene), 1);
+}
+
+#[actix::test]
+async fn a_token_request_that_meets_another_one_is_not_made_again_while_it_stops() {
+    let scene = connected().await;
+    scene.org.tokens(|tokens| tokens.meets = 5);
+    let asked = tokio::time::timeout(REQUEST / 2, scene.context.api.session(None)).await;
+    assert!(asked.is_err(), "it is under way");
+    scene.grants.close();
+    let before = scene.passed();
+    scene.grants.rest().await;
+    assert_eq!(requests(&scene), 1);
+    assert!(scene.passed() - before <= REQUEST, "nobody waits to ask again");
+    assert_eq!(stored(&scene).await.token(), "first");
+}
+
+#[actix::test]
 async fn a_grant_that_was_revoked_is_asked_for_once_and_once_more_when_an_operator_says_so() {
     let scene = connected().await;
     scene.context.api.session(None).await.expect("a session");

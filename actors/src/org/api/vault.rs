@@ -202,6 +202,11 @@ impl Vault {
         matches!(self.settings.login.flow, Flow::RefreshToken { .. })
     }
 
+    /// Whether the service stops: a token request is ended then, and none is made any more.
+    fn is_closing(&self) -> bool {
+        self.grants.as_ref().is_some_and(GrantStore::is_closing)
+    }
+
     async fn ask(self: &Arc<Self>, need: Need) -> Result<Session, StepError> {
         if let Some(known) = self.known(&*self.state.lock().await, need) {
             return known;
@@ -299,6 +304,9 @@ impl Vault {
     async fn exchange(&self, grants: &GrantStore) -> Result<Result<Token, NoSession>, StepError> {
         let (org, login) = (self.settings.id.as_str(), &self.settings.login);
         let held = grants.hold().await;
+        if grants.is_closing() {
+            return Err(StepError::ShuttingDown);
+        }
         let settings = login.refresh_token().map(ExposeSecret::expose_secret);
         let grant = match held.read(settings, self.clock.now_ms()).await {
             Ok(Some(grant)) => grant,
@@ -335,11 +343,14 @@ impl Vault {
             let Err(error) = &answer.token else { return answer };
             match attempts.refused(error) {
                 Again::Now => {}
-                Again::After(wait) => {
+                Again::After(wait) if !self.is_closing() => {
                     tracing::debug!(org = %self.settings.id, "{error}");
                     tokio::time::sleep(wait.mul_f64(1.0 + self.clock.jitter())).await;
+                    if self.is_closing() {
+                        return answer;
+                    }
                 }
-                Again::Never => return answer,
+                Again::After(_) | Again::Never => return answer,
             }
         }
     }
