@@ -84,6 +84,8 @@ pub(super) struct FakeTokens {
     pub(super) meets: usize,
     /// No call is let in with any token.
     pub(super) lets_nobody_in: bool,
+    /// Calls that were not let in.
+    pub(super) kept_out: usize,
     /// Requests it has had.
     pub(super) requests: usize,
 }
@@ -297,6 +299,7 @@ impl State {
             }
         }
         if self.tokens.lets_nobody_in {
+            self.tokens.kept_out += 1;
             let refusal =
                 json!([{ "message": "Session expired or invalid", "errorCode": "INVALID_SESSION_ID" }]);
             return Ok((401, Bytes::from(refusal.to_string()), false));

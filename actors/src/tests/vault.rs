@@ -173,6 +173,24 @@ async fn a_paused_orgs_grant_is_used_before_it_ends_for_want_of_use() {
 }
 
 #[actix::test]
+async fn a_session_that_outlives_its_grant_is_used_until_it_is_refused_and_not_once_more() {
+    let scene = connected().await;
+    let call = async || scene.context.api.call(Lane::Live, &limits::limits()).await;
+    call().await.expect("an answer");
+    scene.org.tokens(|tokens| tokens.takes_token = "none".to_owned());
+    tokio::time::sleep(Duration::from_hours(24 * 8)).await;
+    let error = scene.context.api.heartbeat().await.expect_err("revoked");
+    assert!(matches!(&error, StepError::NoGrant(_)), "{error}");
+    assert!(call().await.is_ok_and(|reply| reply.is_success()), "the session is still good");
+    scene.org.tokens(|tokens| tokens.lets_nobody_in = true);
+    for _ in 0..10 {
+        let error = call().await.expect_err("the session has ended, too");
+        assert!(matches!(&error, StepError::NoGrant(_)), "{error}");
+    }
+    assert_eq!(scene.org.tokens(|tokens| tokens.kept_out), 1);
+}
+
+#[actix::test]
 async fn an_org_that_lets_no_call_in_is_logged_in_to_more_and_more_seldom() {
     lets_nobody_in(&connected().await).await;
 }

@@ -208,7 +208,7 @@ impl Vault {
     }
 
     async fn ask(self: &Arc<Self>, need: Need) -> Result<Session, StepError> {
-        if let Some(known) = self.known(&*self.state.lock().await, need) {
+        if let Some(known) = self.known(&mut *self.state.lock().await, need) {
             return known;
         }
         // By itself: whoever asks may be stopped meanwhile, and with it the answer would be lost.
@@ -223,7 +223,7 @@ impl Vault {
     }
 
     /// What is answered without a login; none if there has to be one.
-    fn known(&self, state: &VaultState, need: Need) -> Option<Result<Session, StepError>> {
+    fn known(&self, state: &mut VaultState, need: Need) -> Option<Result<Session, StepError>> {
         if self.other_org.borrow().is_some() {
             return Some(Err(StepError::OtherOrg));
         }
@@ -241,12 +241,17 @@ impl Vault {
             return None;
         }
         tracing::trace!(org = %self.settings.id, ?until, "no login yet");
-        Some(Err(why.clone().into()))
+        let why = why.clone();
+        if matches!(need, Need::Refused(_)) {
+            // It is the current one, which a failed heartbeat has left: nobody is to ask with it any more.
+            state.session = None;
+        }
+        Some(Err(why.into()))
     }
 
     async fn renew(&self, need: Need) -> Result<Session, StepError> {
         let mut state = self.state.lock().await;
-        if let Some(known) = self.known(&state, need) {
+        if let Some(known) = self.known(&mut state, need) {
             return known;
         }
         if let Need::Refused(generation) = need
