@@ -80,6 +80,8 @@ pub(super) struct FakeTokens {
     pub(super) rotates: bool,
     /// Answers are lost on their way back.
     pub(super) loses_answers: bool,
+    /// It refuses every request with this code, for a reason that only somebody can mend.
+    pub(super) refuses: Option<&'static str>,
     /// So many requests more meet another one that is under way.
     pub(super) meets: usize,
     /// No call is let in with any token.
@@ -94,19 +96,22 @@ impl FakeTokens {
     /// The refresh token to use next, if there is another one.
     fn exchange(&mut self, refresh_token: Option<&SecretString>) -> Result<Option<SecretString>, LoginError> {
         self.requests += 1;
-        let Some(token) = refresh_token else { return Ok(None) };
-        let refused = |description: &str| LoginError::Refused {
+        let refused = |code: &str, description: &str| LoginError::Refused {
             status: 400,
             grant: Grant::Refresh,
-            code: "invalid_grant".to_owned(),
+            code: code.to_owned(),
             description: description.to_owned(),
         };
+        if let Some(code) = self.refuses {
+            return Err(refused(code, "no"));
+        }
+        let Some(token) = refresh_token else { return Ok(None) };
         if self.meets > 0 {
             self.meets -= 1;
-            return Err(refused("token request is already being processed"));
+            return Err(refused("invalid_grant", "token request is already being processed"));
         }
         if token.expose_secret() != self.takes_token {
-            return Err(refused("expired access/refresh token"));
+            return Err(refused("invalid_grant", "expired access/refresh token"));
         }
         if self.rotates {
             self.takes_token = format!("token {}", self.requests);

@@ -191,6 +191,44 @@ async fn a_session_that_outlives_its_grant_is_used_until_it_is_refused_and_not_o
 }
 
 #[actix::test]
+async fn what_somebody_has_to_mend_first_is_asked_for_more_and_more_seldom() {
+    let scene = connected().await;
+    scene.org.tokens(|tokens| tokens.refuses = Some("inactive_user"));
+    let asked_in = async |time: Duration| {
+        let (before, until) = (requests(&scene), scene.passed() + time);
+        while scene.passed() < until {
+            let error = scene.context.api.session(None).await.expect_err("refused");
+            assert!(matches!(&error, StepError::Call(_)), "{error}");
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+        requests(&scene) - before
+    };
+    let retried = async || {
+        let asked = asked_in(Duration::from_secs(25)).await;
+        assert_eq!(asked, 1, "and not at once again");
+        let asked = asked_in(Duration::from_secs(45)).await;
+        assert_eq!(asked, 1, "about a minute later");
+    };
+    retried().await;
+    let asked = asked_in(Duration::from_hours(48)).await;
+    assert!((48..=110).contains(&asked), "{asked} in 48 hours");
+    // Whoever says that it is mended, or connects the org anew, begins the waits anew.
+    scene.context.api.forgive().await.expect("a store");
+    retried().await;
+    asked_in(Duration::from_hours(12)).await;
+    scene.context.api.connect(&SecretString::from("first")).await.expect("a store");
+    retried().await;
+    // So does a login.
+    asked_in(Duration::from_hours(12)).await;
+    scene.org.tokens(|tokens| tokens.refuses = None);
+    let session = eventually("it works", async || scene.context.api.session(None).await.ok()).await;
+    scene.context.api.call(Lane::Live, &limits::limits()).await.expect("an answer");
+    scene.org.tokens(|tokens| tokens.refuses = Some("inactive_user"));
+    scene.context.api.session(Some(session.generation)).await.expect_err("refused");
+    assert_eq!(asked_in(Duration::from_secs(65)).await, 1);
+}
+
+#[actix::test]
 async fn an_org_that_lets_no_call_in_is_logged_in_to_more_and_more_seldom() {
     lets_nobody_in(&connected().await).await;
 }

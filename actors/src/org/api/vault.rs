@@ -5,7 +5,7 @@
 //!
 //! Invariants: at most one token request is under way, and one that has begun is ended and stored, whoever asked for it
 //! has gone or not. A refresh token that comes with an answer is durable before the access token is used. What only
-//! somebody else can mend is not asked for again and again.
+//! somebody else can mend is asked for more and more seldom, or not again.
 
 use std::{
     sync::{
@@ -47,8 +47,8 @@ use crate::{
 const LOGIN_WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 /// First and longest wait after a login that worked and whose token no call was let in with.
 const USELESS_WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(15));
-/// After a refusal that only somebody can mend, a login is tried this seldom.
-const REFUSED_WAIT: Duration = Duration::from_mins(1);
+/// First and longest wait after a refusal that only somebody can mend.
+const REFUSED_WAITS: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hours(1));
 
 /// A token and which login it came from.
 #[derive(Clone, Debug)]
@@ -84,7 +84,16 @@ struct VaultState {
     /// somebody says that it is mended.
     failed: Option<(NoSession, Option<Duration>)>,
     delays: Delays,
+    refused: Delays,
     useless: Delays,
+}
+
+impl VaultState {
+    /// A login has worked, or may work now: the waits begin anew.
+    fn reset_waits(&mut self) {
+        self.delays.reset();
+        self.refused.reset();
+    }
 }
 
 /// Why there is no session.
@@ -124,6 +133,7 @@ impl Vault {
             logins: 0,
             failed: None,
             delays: Delays::new(LOGIN_WAITS.0, LOGIN_WAITS.1),
+            refused: Delays::new(REFUSED_WAITS.0, REFUSED_WAITS.1),
             useless: Delays::new(USELESS_WAITS.0, USELESS_WAITS.1),
         };
         let (let_in, other_org) = (AtomicU64::new(0), watch::Sender::new(None));
@@ -162,7 +172,7 @@ impl Vault {
                 held.put(&grant.forgiven()).await?;
             }
         }
-        state.delays.reset();
+        state.reset_waits();
         Ok(state.failed.take().is_some())
     }
 
@@ -173,7 +183,7 @@ impl Vault {
         let grant = Grant::new(refresh_token.expose_secret(), self.clock.now_ms());
         grants.hold().await.put(&grant).await?;
         (state.session, state.failed) = (None, None);
-        state.delays.reset();
+        state.reset_waits();
         Ok(())
     }
 
@@ -274,14 +284,17 @@ impl Vault {
                 state.logins += 1;
                 let session = Session { token, generation: state.logins };
                 (state.session, state.failed) = (Some(session.clone()), None);
-                state.delays.reset();
+                state.reset_waits();
                 self.board.running(Part::Login, self.clock.now_ms());
                 tracing::info!(org = %self.settings.id, "logged in");
                 Ok(session)
             }
             Err(why) => {
                 let wait = match &why {
-                    NoSession::Login(error) if error.is_permanent() => Some(REFUSED_WAIT),
+                    // At least half of it: nobody mends anything at once.
+                    NoSession::Login(error) if error.is_permanent() => {
+                        Some(state.refused.next(f64::midpoint(self.clock.jitter(), 1.0)))
+                    }
                     NoSession::Login(_) | NoSession::Useless => Some(state.delays.next(self.clock.jitter())),
                     NoSession::Grant(_) => None,
                 };
