@@ -3,7 +3,8 @@
 //! With refresh token rotation each exchange gives another token and ends the one that was used; whoever uses an ended one
 //! once more ends the whole grant (HELP 005316711). So it is stored that a token request is about to be made, and what it
 //! was answered is stored before the new access token is used. A process that dies in between leaves the first half, and
-//! a refusal that follows is told apart from a revocation.
+//! a refusal that follows is told apart from a revocation. Whether a token rotates is seen at the first exchange: until then
+//! it may be either, and where it does not rotate an answer that was lost ends nothing.
 //!
 //! ```text
 //!             ask                     token, perhaps another refresh token
@@ -59,8 +60,13 @@ pub(crate) struct Grant {
 /// Why a grant is of no use any more. Only the customer can give another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum GrantEnd {
-    /// An exchange was cut off, and the token of its answer was lost.
+    /// It rotates, an exchange was cut off, and the token of its answer was lost.
     Interrupted {
+        /// When it began.
+        since_ms: UnixMs,
+    },
+    /// Its first exchange was cut off: whether it rotates, and a token was lost by that, nobody knows.
+    Unclear {
         /// When it began.
         since_ms: UnixMs,
     },
@@ -170,8 +176,10 @@ impl Grant {
     }
 
     fn end(&self, now_ms: UnixMs) -> GrantEnd {
-        if let Some(since_ms) = self.asking_ms {
-            return GrantEnd::Interrupted { since_ms };
+        match self.asking_ms {
+            Some(since_ms) if self.rotations > 0 => return GrantEnd::Interrupted { since_ms },
+            Some(since_ms) if self.taken_ms.is_none() => return GrantEnd::Unclear { since_ms },
+            Some(_) | None => {}
         }
         let since_ms = self.used_ms();
         if now_ms.since(since_ms) >= IDLE {
@@ -201,6 +209,12 @@ impl GrantEnd {
             Self::Interrupted { since_ms } => format!(
                 "the exchange of the refresh token that began at {} was cut off before its answer was stored, and \
                  Salesforce takes the token from before no more: this is no revocation by the customer",
+                at(since_ms)
+            ),
+            Self::Unclear { since_ms } => format!(
+                "the first exchange of the refresh token, which began at {}, was cut off before its answer was stored, and \
+                 Salesforce takes that token no more. If the app gives another one at each use, which is not known yet, that \
+                 was lost, and this is no revocation by the customer; if not, it was revoked in the org, or has expired",
                 at(since_ms)
             ),
             Self::Idle { since_ms } => format!(
@@ -266,12 +280,15 @@ mod tests {
     fn why_a_token_is_refused_for_good() {
         let fresh = Grant::new("first", NOW);
         let rotated = fresh.after(Exchange::Token(Some("second")), NOW);
+        let kept = fresh.after(Exchange::Token(None), NOW);
         for (grant, days, why) in [
             (fresh.clone(), 1, GrantEnd::Revoked),
             (fresh.clone(), 30, GrantEnd::Idle { since_ms: NOW }),
             (rotated.clone(), 1, GrantEnd::Reused),
             (rotated.clone(), 31, GrantEnd::Idle { since_ms: NOW }),
-            (fresh.asking(NOW), 1, GrantEnd::Interrupted { since_ms: NOW }),
+            (fresh.asking(NOW), 1, GrantEnd::Unclear { since_ms: NOW }),
+            (kept.asking(NOW), 1, GrantEnd::Revoked),
+            (kept.asking(later(1)), 31, GrantEnd::Idle { since_ms: NOW }),
             (rotated.asking(later(1)), 40, GrantEnd::Interrupted { since_ms: later(1) }),
         ] {
             let ended = grant.after(Exchange::RefusedForGood, later(days));
@@ -311,6 +328,7 @@ mod tests {
         assert!(!format!("{grant:?}").contains("planted"));
         for ended in [
             GrantEnd::Interrupted { since_ms: NOW },
+            GrantEnd::Unclear { since_ms: NOW },
             GrantEnd::Idle { since_ms: NOW },
             GrantEnd::Reused,
             GrantEnd::Revoked,

@@ -131,23 +131,45 @@ async fn a_grant_that_was_revoked_is_asked_for_once_and_once_more_when_an_operat
     scene.context.api.session(None).await.expect("connected again");
 }
 
-#[actix::test]
-async fn a_lost_answer_is_told_apart_from_a_revocation() {
-    let scene = connected().await;
+/// The answer to the next login is lost, and then the refresh token is refused: what is told.
+async fn told_after_a_lost_answer(scene: &Scene, refused: Option<u64>) -> String {
     scene.org.tokens(|tokens| tokens.loses_answers = true);
-    let lost = scene.context.api.session(None).await.expect_err("the answer is lost");
+    let before = stored(scene).await.token().to_owned();
+    let lost = scene.context.api.session(refused).await.expect_err("the answer is lost");
     assert!(matches!(&lost, StepError::Call(_)), "{lost}");
-    assert_eq!(stored(&scene).await.token(), "first", "the only token that is known");
-    scene.org.tokens(|tokens| tokens.loses_answers = false);
+    assert_eq!(stored(scene).await.token(), before, "the only token that is known");
+    scene.org.tokens(|tokens| {
+        (tokens.loses_answers, tokens.takes_token) = (false, "another".to_owned());
+    });
     let ended = eventually("it is tried again", async || {
         scene.context.api.session(None).await.err().filter(|error| matches!(error, StepError::NoGrant(_)))
     })
     .await;
-    assert!(ended.to_string().contains("no revocation by the customer"), "{ended}");
-    let before = requests(&scene);
+    let before = requests(scene);
     tokio::time::sleep(Duration::from_hours(24)).await;
     scene.context.api.session(None).await.expect_err("it has ended");
-    assert_eq!(requests(&scene), before);
+    assert_eq!(requests(scene), before);
+    ended.to_string()
+}
+
+#[actix::test]
+async fn a_lost_answer_is_told_apart_from_a_revocation_as_far_as_that_is_known() {
+    for (rotates, calls_before, told, untold) in [
+        (true, 1, "this is no revocation by the customer", "not known yet"),
+        (true, 0, "which is not known yet", "a copy of it"),
+        (false, 0, "which is not known yet", "a copy of it"),
+        (false, 1, "it was revoked in the org, or has expired", "cut off"),
+    ] {
+        let scene = connected().await;
+        scene.org.tokens(|tokens| tokens.rotates = rotates);
+        for _ in 0..calls_before {
+            scene.context.api.call(Lane::Live, &limits::limits()).await.expect("an answer");
+        }
+        let ended = told_after_a_lost_answer(&scene, (calls_before > 0).then_some(1)).await;
+        assert!(ended.contains(told) && !ended.contains(untold), "{rotates} {calls_before}: {ended}");
+        // Each scene stops the clock anew.
+        tokio::time::resume();
+    }
 }
 
 #[actix::test]
