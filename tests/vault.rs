@@ -224,6 +224,14 @@ async fn no_token_and_no_key_stands_in_the_data_directory() {
     let told = String::from_utf8_lossy(&out.stderr).into_owned();
     assert!(!out.status.success() && told.contains("data.key holds no vault key"), "{told}");
     assert!(!told.contains(key.trim()), "{told}");
+    fs::remove_file(rig.folder.path().join("data.key")).expect("removed");
+    let out = rig.command(&["run"]).output().await.expect("it ends");
+    let told = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(
+        !out.status.success() && told.contains("there is no vault key") && told.contains("`acme`"),
+        "{told}"
+    );
+    assert!(!rig.folder.path().join("data.key").exists());
 }
 
 fn copy_dir(from: &Path, to: &Path) {

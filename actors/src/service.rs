@@ -40,7 +40,7 @@ use crate::{
         api::gate::BudgetView,
         context::OrgContext,
         desired::DesiredState,
-        grant_store::Grants,
+        grant_store::{Grants, sealed_orgs},
         status::{Examined, OrgStatus, Warning},
     },
     priority::Priority,
@@ -199,7 +199,11 @@ pub struct Service {
 
 impl Service {
     /// Opens the store and starts every org. To be called inside an actix system; blocks while the store opens.
-    pub fn start(settings: Settings) -> Result<Self, StartError> {
+    ///
+    /// # Errors
+    /// Among others if the key is gone by which something in the store is sealed: another in its place is made by nobody but
+    /// the operator.
+    pub async fn start(settings: Settings) -> Result<Self, StartError> {
         let clock = Clock::start();
         let durability =
             if settings.durable_against_power_loss { Durability::Power } else { Durability::Process };
@@ -213,7 +217,10 @@ impl Service {
         let store = Store::open(&settings.data_dir, options)?;
         let grants = Grants::new(match &settings.vault_key {
             VaultKey::Given(key) => (**key).clone(),
-            VaultKey::File(path) => key_file::read_or_make(path)?,
+            VaultKey::File(path) => match key_file::find(path)? {
+                Some(key) => key,
+                None => key_file::make_first(path, sealed_orgs(&store).await?)?,
+            },
         });
         let http = HttpClient::new()?;
         let shared = Arc::new(Shared::new(&settings, clock)?);

@@ -15,7 +15,7 @@ use std::{
     },
 };
 
-use orgpipe_store::{StoreError, UnixMs};
+use orgpipe_store::{Store, StoreError, UnixMs};
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
@@ -148,6 +148,17 @@ fn sealed(key: &SealingKey, org: &str, grant: &Grant) -> Moved {
 /// What a sealed grant is bound to.
 fn place(org: &str) -> String {
     format!("grant {org}")
+}
+
+/// Orgs of which a sealed grant is stored, by name.
+pub(crate) async fn sealed_orgs(store: &Store) -> Result<Vec<String>, StoreError> {
+    let mut sealed = Vec::new();
+    for (org, _) in store.orgs().await? {
+        if OrgStore::new(store.clone(), &org).bytes(Position::Grant).await?.is_some() {
+            sealed.push(org);
+        }
+    }
+    Ok(sealed)
 }
 
 /// What became of a stored grant when the key was changed.

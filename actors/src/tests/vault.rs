@@ -293,7 +293,10 @@ async fn without_its_key_a_grant_is_not_used_and_not_replaced() {
     let api = crate::org::api::client::OrgApi::new(settings, scene.org.clone(), board, Some(grants), clock);
     let error = api.session(None).await.expect_err("no token");
     let hint = error.hint().unwrap_or_default();
-    assert!(error.to_string().contains("another vault key") && hint.contains("vault key back"), "{error}");
+    assert!(
+        error.to_string().contains("another vault key") && hint.contains("start orgpipe again"),
+        "{error}"
+    );
     assert_eq!(requests(&scene), 0);
     assert_eq!(scene.context.store.bytes(Position::Grant).await.expect("a store"), before);
 }

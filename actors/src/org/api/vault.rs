@@ -330,7 +330,9 @@ impl Vault {
             Ok(Some(grant)) => grant,
             Ok(None) => return Ok(Err(NoSession::Login(LoginError::NotConnected))),
             Err(GrantError::Store(error)) => return Err(error.into()),
-            Err(error @ GrantError::Sealed(_)) => return Ok(Err(NoSession::Grant(sealed(org, &error)))),
+            Err(error @ GrantError::Sealed(_)) => {
+                return Ok(Err(NoSession::Grant(sealed(org, settings.is_some(), &error))));
+            }
         };
         let ended = |grant: &Grant| {
             let ended = grant.ended()?;
@@ -401,10 +403,13 @@ fn exchange_of(answer: &LoginAnswer) -> Exchange<'_> {
     }
 }
 
-fn sealed(org: &str, error: &GrantError) -> Problem {
+/// The key is read at a start only. Of a token of the settings nobody can say whether it was used already.
+fn sealed(org: &str, of_settings: bool, error: &GrantError) -> Problem {
+    let first =
+        if of_settings { "write `auth = { flow = \"web_server\" }` for the org, reload, and " } else { "" };
     let hint = format!(
-        "Put the vault key back that this data directory was used with, then `orgpipe org resume {org}`. If it is lost, \
-         have the customer connect again: `orgpipe orgs invite {org}` makes the link."
+        "Put the vault key back that this data directory was used with, and start orgpipe again. If it is lost, {first}have \
+         the customer connect again: `orgpipe orgs invite {org}` makes the link."
     );
     Problem::new(error.to_string(), hint)
 }
