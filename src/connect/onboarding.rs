@@ -277,7 +277,7 @@ impl Onboarding {
             return Err(ConnectError::Taken { found });
         }
         if let Some(refresh_token) = &token.refresh_token {
-            self.service.grant(&pending.org, refresh_token).await?;
+            self.service.grant(&pending.org, pending.login.client_id(), refresh_token).await?;
         }
         let (user_id, at_ms) = (token.user_id.clone(), self.clock.now_ms());
         org.set_login_url(&pending.login.login_url);

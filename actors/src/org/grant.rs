@@ -41,6 +41,9 @@ pub(crate) struct Grant {
     /// Hash of the token of the settings that it came from; none if a customer granted it in the browser.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seed: Option<String>,
+    /// Client ID of the app that it was given to, from which alone Salesforce takes it; none while that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client_id: Option<String>,
     /// When it was granted, or taken from the settings.
     granted_ms: UnixMs,
     /// When Salesforce took its token last.
@@ -101,6 +104,7 @@ impl Grant {
             v: 1,
             token: token.to_owned(),
             seed: None,
+            client_id: None,
             granted_ms: now_ms,
             taken_ms: None,
             rotations: 0,
@@ -109,7 +113,8 @@ impl Grant {
         }
     }
 
-    /// The grant to use: the stored one, unless the settings hold another token than the one that it came from.
+    /// The grant to use: the stored one, unless the settings hold another token than the one that it came from. To which app
+    /// that was given is known once Salesforce has taken it.
     pub(crate) fn current(stored: Option<Self>, settings: Option<&str>, now_ms: UnixMs) -> Option<Self> {
         let Some(token) = settings else { return stored };
         let seed = hash(token);
@@ -122,6 +127,16 @@ impl Grant {
     /// The refresh token to use next.
     pub(crate) fn token(&self) -> &str {
         &self.token
+    }
+
+    /// The app that it was given to, if that is another one than this.
+    pub(crate) fn other_app(&self, client_id: &str) -> Option<&str> {
+        self.client_id.as_deref().filter(|given_to| *given_to != client_id)
+    }
+
+    /// It was given to this app, as its consent or an exchange shows.
+    pub(crate) fn of_app(self, client_id: &str) -> Self {
+        Self { client_id: Some(client_id.to_owned()), ..self }
     }
 
     /// Why it is of no use any more, if so.
@@ -254,6 +269,7 @@ mod tests {
     use super::*;
 
     const NOW: UnixMs = UnixMs(1_772_366_400_000);
+    const APP: &str = "3MVG9.ours";
 
     fn later(days: u64) -> UnixMs {
         NOW.saturating_add(Duration::from_hours(24 * days))
@@ -310,6 +326,32 @@ mod tests {
         let granted = Some(Grant::new("granted", NOW));
         assert_eq!(Grant::current(granted, Some("pasted"), NOW).expect("one").token(), "pasted");
         assert_eq!(Grant::current(None, None, NOW), None);
+    }
+
+    #[test]
+    fn a_grant_is_for_the_app_that_it_was_given_to() {
+        let grant = Grant::new("first", NOW).of_app(APP);
+        assert_eq!((grant.other_app(APP), grant.other_app("3MVG9.other")), (None, Some(APP)));
+        let rotated = grant.asking(NOW).after(Exchange::Token(Some("second")), NOW);
+        assert_eq!(rotated.other_app("3MVG9.other"), Some(APP));
+    }
+
+    #[test]
+    fn a_token_of_the_settings_is_that_of_the_app_by_which_it_is_taken() {
+        let current = |stored, settings| Grant::current(stored, Some(settings), NOW).expect("one");
+        let pasted = current(None, "pasted");
+        assert_eq!(pasted.other_app("3MVG9.mistyped"), None);
+        let taken = pasted.asking(NOW).after(Exchange::Token(None), NOW).of_app(APP);
+        assert_eq!(current(Some(taken.clone()), "pasted").other_app("3MVG9.other"), Some(APP));
+        assert_eq!(current(Some(taken), "another").other_app("3MVG9.other"), None);
+    }
+
+    #[test]
+    fn a_grant_of_before_apps_were_stored_is_that_of_the_app_by_which_it_is_taken() {
+        let stored = r#"{"v":1,"token":"first","granted_ms":1772366400000}"#;
+        let old: Grant = serde_json::from_str(stored).expect("it is read");
+        assert_eq!(old.other_app(APP), None);
+        assert_eq!(old.of_app(APP).other_app("3MVG9.other"), Some(APP));
     }
 
     #[test]

@@ -127,11 +127,9 @@ impl Held<'_> {
         settings: Option<&str>,
         now_ms: UnixMs,
     ) -> Result<Option<Grant>, GrantError> {
-        match (self.grants.look().await, settings) {
-            (Ok(stored), settings) => Ok(Grant::current(stored, settings, now_ms)),
-            // Nobody can say whether the token of the settings was used already, so it is not used.
-            (Err(error), _) => Err(error),
-        }
+        // Of one that cannot be read nobody can say whether it is the token of the settings, used already: that is not used.
+        let stored = self.grants.look().await?;
+        Ok(Grant::current(stored, settings, now_ms))
     }
 
     /// Stores it, durably.

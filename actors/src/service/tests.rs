@@ -83,7 +83,7 @@ async fn no_vault_key_is_made_where_another_has_sealed_something() {
     let service = Service::start(settings.clone()).await.expect("the first start makes a key");
     assert!(key.exists());
     let token = SecretString::from("5Aep861.secret");
-    service.grant("acme", &token).await.expect("it is stored");
+    service.grant("acme", "id", &token).await.expect("it is stored");
     service.drain(Duration::from_secs(5)).await.expect("it closes");
     drop(service);
     let text = fs::read_to_string(&key).expect("a key");

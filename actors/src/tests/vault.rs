@@ -16,8 +16,8 @@ use super::scene::{Scene, eventually};
 use crate::{
     failpoint::Failpoints,
     org::{
-        desired::DesiredState, grant::Grant, grant_store::Grants, part::Part, step_error::StepError,
-        store::Position,
+        api::client::OrgApi, desired::DesiredState, grant::Grant, grant_store::Grants, part::Part,
+        step_error::StepError, store::Position,
     },
     problem::Hint as _,
     sealing::{self, SealingKey},
@@ -38,7 +38,7 @@ async fn connected() -> Scene {
     scene.org.tokens(|tokens| {
         (tokens.takes, tokens.takes_token, tokens.rotates) = (REQUEST, "first".to_owned(), true);
     });
-    scene.context.api.connect(&SecretString::from("first")).await.expect("a store");
+    scene.context.api.connect("id", &SecretString::from("first")).await.expect("a store");
     scene
 }
 
@@ -127,7 +127,7 @@ async fn a_grant_that_was_revoked_is_asked_for_once_and_once_more_when_an_operat
     scene.context.api.session(None).await.expect_err("still revoked");
     assert_eq!(requests(&scene) - before, 2);
     scene.org.tokens(|tokens| tokens.takes_token = "again".to_owned());
-    scene.context.api.connect(&SecretString::from("again")).await.expect("a store");
+    scene.context.api.connect("id", &SecretString::from("again")).await.expect("a store");
     scene.context.api.session(None).await.expect("connected again");
 }
 
@@ -180,6 +180,57 @@ async fn an_answer_that_is_lost_without_rotation_costs_nothing() {
     scene.org.tokens(|tokens| tokens.loses_answers = false);
     eventually("it is tried again", async || scene.context.api.session(None).await.ok()).await;
     assert_eq!(stored(&scene).await.token(), "first");
+}
+
+/// The same org after a reload of settings that name this app.
+fn by_app(scene: &Scene, client_id: &str) -> OrgApi {
+    let refresh_token = scene.context.settings.login.refresh_token().cloned();
+    let flow = Flow::RefreshToken { client_id: client_id.into(), client_secret: None, refresh_token };
+    let login = Login { flow, ..scene.context.settings.login.clone() };
+    let settings = Arc::new(OrgSettings { login, ..(*scene.context.settings).clone() });
+    let (board, clock) = (Arc::clone(&scene.context.board), scene.context.clock);
+    let grants = scene.grants.of(scene.context.store.clone(), Failpoints::default());
+    OrgApi::new(settings, scene.org.clone(), board, Some(grants), clock)
+}
+
+#[actix::test]
+async fn a_grant_is_not_used_by_another_app_than_the_one_that_it_was_given_to() {
+    let scene = connected().await;
+    let other = by_app(&scene, "another app");
+    for _ in 0..3 {
+        let error = other.session(None).await.expect_err("not its token");
+        let hint = error.hint().unwrap_or_default();
+        assert!(matches!(&error, StepError::NoGrant(_)), "{error}");
+        assert!(error.to_string().contains("`id`") && error.to_string().contains("`another app`"), "{error}");
+        assert!(hint.contains("former client ID back") && hint.contains("orgs invite acme"), "{hint}");
+        other.forgive().await.expect("a store");
+    }
+    assert_eq!(requests(&scene), 0, "Salesforce would end it");
+    by_app(&scene, "id").session(None).await.expect("it is as good as before");
+    // The customer may also connect to the other one.
+    scene.org.tokens(|tokens| tokens.takes_token = "of the other".to_owned());
+    other.connect("another app", &SecretString::from("of the other")).await.expect("a store");
+    other.session(None).await.expect("its token");
+}
+
+#[actix::test]
+async fn so_is_a_token_of_the_settings_once_it_was_taken_from_one_app() {
+    let of_settings = |settings: &mut OrgSettings| {
+        by_grant(settings);
+        settings.login = settings.login.with_refresh_token("first".into());
+    };
+    let scene = Scene::with(of_settings, Failpoints::default());
+    scene.org.tokens(|tokens| {
+        (tokens.takes_token, tokens.refuses) = ("first".to_owned(), Some("invalid_client_id"));
+    });
+    let error = by_app(&scene, "mistyped").session(None).await.expect_err("no such app");
+    assert!(matches!(&error, StepError::Call(_)), "{error}");
+    scene.org.tokens(|tokens| tokens.refuses = None);
+    by_app(&scene, "id").session(None).await.expect("it was given to this one");
+    let error = by_app(&scene, "another app").session(None).await.expect_err("not its token");
+    assert!(error.to_string().contains("`id`"), "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("to the settings")), "{error}");
+    assert_eq!(requests(&scene), 2);
 }
 
 #[actix::test]
@@ -238,7 +289,7 @@ async fn what_somebody_has_to_mend_first_is_asked_for_more_and_more_seldom() {
     scene.context.api.forgive().await.expect("a store");
     retried().await;
     asked_in(Duration::from_hours(12)).await;
-    scene.context.api.connect(&SecretString::from("first")).await.expect("a store");
+    scene.context.api.connect("id", &SecretString::from("first")).await.expect("a store");
     retried().await;
     // So does a login.
     asked_in(Duration::from_hours(12)).await;
@@ -290,7 +341,7 @@ async fn without_its_key_a_grant_is_not_used_and_not_replaced() {
     grants.look().await.expect_err("another key");
     let settings = Arc::clone(&scene.context.settings);
     let (board, clock) = (Arc::clone(&scene.context.board), scene.context.clock);
-    let api = crate::org::api::client::OrgApi::new(settings, scene.org.clone(), board, Some(grants), clock);
+    let api = OrgApi::new(settings, scene.org.clone(), board, Some(grants), clock);
     let error = api.session(None).await.expect_err("no token");
     let hint = error.hint().unwrap_or_default();
     assert!(

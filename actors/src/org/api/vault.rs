@@ -176,11 +176,15 @@ impl Vault {
         Ok(state.failed.take().is_some())
     }
 
-    /// The customer has granted this refresh token: it is stored, and used from now on.
-    pub(super) async fn connect(&self, refresh_token: &SecretString) -> Result<(), StoreError> {
+    /// The customer has granted this refresh token to an app: it is stored, and used from now on.
+    pub(super) async fn connect(
+        &self,
+        client_id: &str,
+        refresh_token: &SecretString,
+    ) -> Result<(), StoreError> {
         let Some(grants) = &self.grants else { return Ok(()) };
         let mut state = self.state.lock().await;
-        let grant = Grant::new(refresh_token.expose_secret(), self.clock.now_ms());
+        let grant = Grant::new(refresh_token.expose_secret(), self.clock.now_ms()).of_app(client_id);
         grants.hold().await.put(&grant).await?;
         (state.session, state.failed) = (None, None);
         state.reset_waits();
@@ -325,7 +329,8 @@ impl Vault {
         if grants.is_closing() {
             return Err(StepError::ShuttingDown);
         }
-        let settings = login.refresh_token().map(ExposeSecret::expose_secret);
+        let (settings, client_id) =
+            (login.refresh_token().map(ExposeSecret::expose_secret), login.client_id());
         let grant = match held.read(settings, self.clock.now_ms()).await {
             Ok(Some(grant)) => grant,
             Ok(None) => return Ok(Err(NoSession::Login(LoginError::NotConnected))),
@@ -341,12 +346,16 @@ impl Vault {
         if let Some(ended) = ended(&grant) {
             return Ok(Err(ended));
         }
+        if let Some(given_to) = grant.other_app(client_id) {
+            return Ok(Err(NoSession::Grant(other_app(org, grant.of_settings(), given_to, client_id))));
+        }
         held.put(&grant.asking(self.clock.now_ms())).await?;
         grants.failpoints.pass(Point::BeforeExchange, org);
-        let login = login.with_refresh_token(SecretString::from(grant.token()));
-        let answer = self.login(&login).await;
+        let answer = self.login(&login.with_refresh_token(SecretString::from(grant.token()))).await;
         grants.failpoints.pass(Point::BeforeGrant, org);
-        let after = grant.after(exchange_of(&answer), self.clock.now_ms());
+        let exchange = exchange_of(&answer);
+        let after = grant.after(exchange, self.clock.now_ms());
+        let after = if matches!(exchange, Exchange::Token(_)) { after.of_app(client_id) } else { after };
         held.put(&after).await?;
         grants.failpoints.pass(Point::AfterGrant, org);
         Ok(answer.token.map_err(|error| ended(&after).unwrap_or(NoSession::Login(error))))
@@ -412,6 +421,24 @@ fn sealed(org: &str, of_settings: bool, error: &GrantError) -> Problem {
          the customer connect again: `orgpipe orgs invite {org}` makes the link."
     );
     Problem::new(error.to_string(), hint)
+}
+
+/// Salesforce would refuse it like one that was revoked.
+fn other_app(org: &str, of_settings: bool, given_to: &str, client_id: &str) -> Problem {
+    let reason = format!(
+        "the refresh token was given to the app with the client ID `{given_to}`, and the settings log in with the client ID \
+         `{client_id}`: Salesforce takes it from the former only, so it is not used"
+    );
+    let other = if of_settings {
+        "have the customer authorise the new app, give its refresh token to the settings, and reload them."
+            .to_owned()
+    } else {
+        format!("have the customer connect again: `orgpipe orgs invite {org}` makes the link.")
+    };
+    Problem::new(
+        reason,
+        format!("Put the former client ID back and reload the settings (`orgpipe reload`), or {other}"),
+    )
 }
 
 impl From<NoSession> for StepError {
