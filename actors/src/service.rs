@@ -10,11 +10,16 @@ mod in_force;
 pub(crate) mod reload;
 pub(crate) mod tree;
 
+#[cfg(test)]
+mod tests;
+
 use std::{sync::Arc, thread, time::Duration};
 
 use actix::Addr;
 use actix_rt::{Arbiter, ArbiterHandle};
-use orgpipe_salesforce::{failure::CallError, http::HttpClient, rest::query, soql::Select};
+use orgpipe_salesforce::{
+    failure::CallError, http::HttpClient, limits::LOGIN_TIMEOUT, rest::query, soql::Select,
+};
 use orgpipe_store::{Counts, Durability, Options, Reads, RegistryWrite, Room, Store, StoreError, UnixMs};
 use serde::Serialize;
 use tokio::sync::{Mutex, Semaphore, watch};
@@ -35,7 +40,7 @@ use crate::{
         api::gate::BudgetView,
         context::OrgContext,
         desired::DesiredState,
-        grant_store::Grants,
+        grant_store::{Grants, sealed_orgs},
         status::{Examined, OrgStatus, Warning},
     },
     priority::Priority,
@@ -58,6 +63,9 @@ use crate::{
 const STORE_LOOK: Duration = Duration::from_secs(1);
 /// Orgs examined at a time.
 const DOCTORS_MAX: usize = 4;
+/// How long a stop waits, beyond its patience, for token requests under way whose answers have to be stored.
+const TOKEN_REQUESTS_MAX: Duration = Duration::from_secs(35);
+const _: () = assert!(TOKEN_REQUESTS_MAX.as_secs() > LOGIN_TIMEOUT.as_secs());
 
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
@@ -181,6 +189,7 @@ pub struct Service {
     watchdog: Arc<Watchdog>,
     orgs: Arc<Directory>,
     in_force: Arc<Mutex<InForce>>,
+    grants: Grants,
     clock: Clock,
     started_ms: UnixMs,
     doctors: Arc<Semaphore>,
@@ -190,7 +199,11 @@ pub struct Service {
 
 impl Service {
     /// Opens the store and starts every org. To be called inside an actix system; blocks while the store opens.
-    pub fn start(settings: Settings) -> Result<Self, StartError> {
+    ///
+    /// # Errors
+    /// Among others if the key is gone by which something in the store is sealed: another in its place is made by nobody but
+    /// the operator.
+    pub async fn start(settings: Settings) -> Result<Self, StartError> {
         let clock = Clock::start();
         let durability =
             if settings.durable_against_power_loss { Durability::Power } else { Durability::Process };
@@ -204,13 +217,23 @@ impl Service {
         let store = Store::open(&settings.data_dir, options)?;
         let grants = Grants::new(match &settings.vault_key {
             VaultKey::Given(key) => (**key).clone(),
-            VaultKey::File(path) => key_file::read_or_make(path)?,
+            VaultKey::File(path) => match key_file::find(path)? {
+                Some(key) => key,
+                None => key_file::make_first(path, sealed_orgs(&store).await?)?,
+            },
         });
         let http = HttpClient::new()?;
         let shared = Arc::new(Shared::new(&settings, clock)?);
         let (memory, queue_max) = (MemoryBudget::default(), settings.queue_max);
-        let common =
-            Common { store: store.clone(), http: http.clone(), shared, memory, queue_max, grants, clock };
+        let common = Common {
+            store: store.clone(),
+            http: http.clone(),
+            shared,
+            memory,
+            queue_max,
+            grants: grants.clone(),
+            clock,
+        };
         let directory = Arc::new(Directory::default());
         for org in &settings.orgs {
             directory.put(common.context(org, Arc::default(), settings.failpoints.clone()));
@@ -230,6 +253,7 @@ impl Service {
             watchdog,
             orgs: directory,
             in_force,
+            grants,
             doctors,
             examinations: Examinations::default(),
             http,
@@ -450,7 +474,11 @@ impl Service {
     }
 
     /// Stops intake, lets every step under way end, takes a last look, closes the store.
+    ///
+    /// No refresh token is exchanged from now on, whoever asks. An exchange that is under way is waited for also beyond
+    /// `patience`, by at most 35 seconds: with rotation its answer, once it is stored, is the only way back into the org.
     pub async fn drain(&self, patience: Duration) -> Result<Drained, StoreError> {
+        self.grants.close();
         let ended = async {
             if self.supervisor.send(Drain).await.is_err() {
                 return;
@@ -460,9 +488,16 @@ impl Service {
             }
         };
         let in_time = actix_rt::time::timeout(patience, ended).await.is_ok();
+        let rested = actix_rt::time::timeout(TOKEN_REQUESTS_MAX, self.grants.rest()).await.is_ok();
+        if !rested {
+            let secs = TOKEN_REQUESTS_MAX.as_secs();
+            tracing::error!(
+                "a token request has not ended in {secs} s; a refresh token in its answer is lost"
+            );
+        }
         let orgs = self.orgs().await;
         self.store.close().await?;
-        Ok(Drained { in_time, orgs })
+        Ok(Drained { in_time: in_time && rested, orgs })
     }
 
     pub(crate) fn known(&self, id: &str) -> Result<Arc<OrgContext>, OrgError> {

@@ -45,7 +45,7 @@ pub struct Settings {
 pub enum VaultKey {
     /// From the environment.
     Given(Box<SealingKey>),
-    /// From this file, which is made if it is not there.
+    /// From this file, which is made if it is not there and nothing was sealed yet.
     File(PathBuf),
 }
 

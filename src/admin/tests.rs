@@ -62,7 +62,7 @@ impl Served {
             warnings: Vec::new(),
             settings: settings.clone(),
         };
-        let service = Service::start(settings).expect("it starts");
+        let service = Service::start(settings).await.expect("it starts");
         let file =
             SettingsFile::new(Path::new("/nowhere/orgpipe.toml"), crate::config::Sources::default(), &config);
         let admin = super::start(file, service.clone()).await.expect("it listens");

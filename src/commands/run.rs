@@ -79,7 +79,7 @@ pub(crate) fn run(args: &RunArgs) -> ExitCode {
 
 /// Starts service and admin API; a failure is printed and comes back as the exit code.
 pub(super) async fn start(config: Config, settings: SettingsFile) -> Result<(Service, Admin), ExitCode> {
-    let service = Service::start(config.settings).map_err(|error| {
+    let service = Service::start(config.settings).await.map_err(|error| {
         let hint = error.hint();
         output::failure(&error, hint.as_deref())
     })?;

@@ -355,7 +355,7 @@ impl Onboarding {
             return Err(ConnectError::Taken { found: found.clone() });
         }
         if let Some(refresh_token) = &token.refresh_token {
-            self.service.grant(&org.id, refresh_token).await?;
+            self.service.grant(&org.id, pending.login.client_id(), refresh_token).await?;
         }
         let now_ms = self.clock.now_ms();
         org.set_login_url(&pending.login.login_url);

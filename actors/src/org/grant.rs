@@ -3,7 +3,8 @@
 //! With refresh token rotation each exchange gives another token and ends the one that was used; whoever uses an ended one
 //! once more ends the whole grant (HELP 005316711). So it is stored that a token request is about to be made, and what it
 //! was answered is stored before the new access token is used. A process that dies in between leaves the first half, and
-//! a refusal that follows is told apart from a revocation.
+//! a refusal that follows is told apart from a revocation. Whether a token rotates is seen at the first exchange: until then
+//! it may be either, and where it does not rotate an answer that was lost ends nothing.
 //!
 //! ```text
 //!             ask                     token, perhaps another refresh token
@@ -40,6 +41,9 @@ pub(crate) struct Grant {
     /// Hash of the token of the settings that it came from; none if a customer granted it in the browser.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seed: Option<String>,
+    /// Client ID of the app that it was given to, from which alone Salesforce takes it; none while that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client_id: Option<String>,
     /// When it was granted, or taken from the settings.
     granted_ms: UnixMs,
     /// When Salesforce took its token last.
@@ -59,8 +63,13 @@ pub(crate) struct Grant {
 /// Why a grant is of no use any more. Only the customer can give another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum GrantEnd {
-    /// An exchange was cut off, and the token of its answer was lost.
+    /// It rotates, an exchange was cut off, and the token of its answer was lost.
     Interrupted {
+        /// When it began.
+        since_ms: UnixMs,
+    },
+    /// Its first exchange was cut off: whether it rotates, and a token was lost by that, nobody knows.
+    Unclear {
         /// When it began.
         since_ms: UnixMs,
     },
@@ -95,6 +104,7 @@ impl Grant {
             v: 1,
             token: token.to_owned(),
             seed: None,
+            client_id: None,
             granted_ms: now_ms,
             taken_ms: None,
             rotations: 0,
@@ -103,7 +113,8 @@ impl Grant {
         }
     }
 
-    /// The grant to use: the stored one, unless the settings hold another token than the one that it came from.
+    /// The grant to use: the stored one, unless the settings hold another token than the one that it came from. To which app
+    /// that was given is known once Salesforce has taken it.
     pub(crate) fn current(stored: Option<Self>, settings: Option<&str>, now_ms: UnixMs) -> Option<Self> {
         let Some(token) = settings else { return stored };
         let seed = hash(token);
@@ -116,6 +127,16 @@ impl Grant {
     /// The refresh token to use next.
     pub(crate) fn token(&self) -> &str {
         &self.token
+    }
+
+    /// The app that it was given to, if that is another one than this.
+    pub(crate) fn other_app(&self, client_id: &str) -> Option<&str> {
+        self.client_id.as_deref().filter(|given_to| *given_to != client_id)
+    }
+
+    /// It was given to this app, as its consent or an exchange shows.
+    pub(crate) fn of_app(self, client_id: &str) -> Self {
+        Self { client_id: Some(client_id.to_owned()), ..self }
     }
 
     /// Why it is of no use any more, if so.
@@ -170,8 +191,10 @@ impl Grant {
     }
 
     fn end(&self, now_ms: UnixMs) -> GrantEnd {
-        if let Some(since_ms) = self.asking_ms {
-            return GrantEnd::Interrupted { since_ms };
+        match self.asking_ms {
+            Some(since_ms) if self.rotations > 0 => return GrantEnd::Interrupted { since_ms },
+            Some(since_ms) if self.taken_ms.is_none() => return GrantEnd::Unclear { since_ms },
+            Some(_) | None => {}
         }
         let since_ms = self.used_ms();
         if now_ms.since(since_ms) >= IDLE {
@@ -201,6 +224,12 @@ impl GrantEnd {
             Self::Interrupted { since_ms } => format!(
                 "the exchange of the refresh token that began at {} was cut off before its answer was stored, and \
                  Salesforce takes the token from before no more: this is no revocation by the customer",
+                at(since_ms)
+            ),
+            Self::Unclear { since_ms } => format!(
+                "the first exchange of the refresh token, which began at {}, was cut off before its answer was stored, and \
+                 Salesforce takes that token no more. If the app gives another one at each use, which is not known yet, that \
+                 was lost, and this is no revocation by the customer; if not, it was revoked in the org, or has expired",
                 at(since_ms)
             ),
             Self::Idle { since_ms } => format!(
@@ -240,6 +269,7 @@ mod tests {
     use super::*;
 
     const NOW: UnixMs = UnixMs(1_772_366_400_000);
+    const APP: &str = "3MVG9.ours";
 
     fn later(days: u64) -> UnixMs {
         NOW.saturating_add(Duration::from_hours(24 * days))
@@ -266,12 +296,15 @@ mod tests {
     fn why_a_token_is_refused_for_good() {
         let fresh = Grant::new("first", NOW);
         let rotated = fresh.after(Exchange::Token(Some("second")), NOW);
+        let kept = fresh.after(Exchange::Token(None), NOW);
         for (grant, days, why) in [
             (fresh.clone(), 1, GrantEnd::Revoked),
             (fresh.clone(), 30, GrantEnd::Idle { since_ms: NOW }),
             (rotated.clone(), 1, GrantEnd::Reused),
             (rotated.clone(), 31, GrantEnd::Idle { since_ms: NOW }),
-            (fresh.asking(NOW), 1, GrantEnd::Interrupted { since_ms: NOW }),
+            (fresh.asking(NOW), 1, GrantEnd::Unclear { since_ms: NOW }),
+            (kept.asking(NOW), 1, GrantEnd::Revoked),
+            (kept.asking(later(1)), 31, GrantEnd::Idle { since_ms: NOW }),
             (rotated.asking(later(1)), 40, GrantEnd::Interrupted { since_ms: later(1) }),
         ] {
             let ended = grant.after(Exchange::RefusedForGood, later(days));
@@ -296,6 +329,32 @@ mod tests {
     }
 
     #[test]
+    fn a_grant_is_for_the_app_that_it_was_given_to() {
+        let grant = Grant::new("first", NOW).of_app(APP);
+        assert_eq!((grant.other_app(APP), grant.other_app("3MVG9.other")), (None, Some(APP)));
+        let rotated = grant.asking(NOW).after(Exchange::Token(Some("second")), NOW);
+        assert_eq!(rotated.other_app("3MVG9.other"), Some(APP));
+    }
+
+    #[test]
+    fn a_token_of_the_settings_is_that_of_the_app_by_which_it_is_taken() {
+        let current = |stored, settings| Grant::current(stored, Some(settings), NOW).expect("one");
+        let pasted = current(None, "pasted");
+        assert_eq!(pasted.other_app("3MVG9.mistyped"), None);
+        let taken = pasted.asking(NOW).after(Exchange::Token(None), NOW).of_app(APP);
+        assert_eq!(current(Some(taken.clone()), "pasted").other_app("3MVG9.other"), Some(APP));
+        assert_eq!(current(Some(taken), "another").other_app("3MVG9.other"), None);
+    }
+
+    #[test]
+    fn a_grant_of_before_apps_were_stored_is_that_of_the_app_by_which_it_is_taken() {
+        let stored = r#"{"v":1,"token":"first","granted_ms":1772366400000}"#;
+        let old: Grant = serde_json::from_str(stored).expect("it is read");
+        assert_eq!(old.other_app(APP), None);
+        assert_eq!(old.of_app(APP).other_app("3MVG9.other"), Some(APP));
+    }
+
+    #[test]
     fn a_grant_is_used_long_before_it_ends_by_itself() {
         let grant = Grant::new("first", NOW);
         for (days, wants) in [(0, false), (6, false), (7, true), (29, true)] {
@@ -311,6 +370,7 @@ mod tests {
         assert!(!format!("{grant:?}").contains("planted"));
         for ended in [
             GrantEnd::Interrupted { since_ms: NOW },
+            GrantEnd::Unclear { since_ms: NOW },
             GrantEnd::Idle { since_ms: NOW },
             GrantEnd::Reused,
             GrantEnd::Revoked,

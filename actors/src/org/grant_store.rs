@@ -1,16 +1,21 @@
 //! Where a customer's grant is kept: sealed, beside the org's positions.
 //!
-//! Here: reading and storing it, by one at a time. Not here: what follows from an answer (`grant`), asking (`api/vault.rs`).
+//! Here: reading and storing it, by one at a time, and the end of that at a stop. Not here: what follows from an answer
+//! (`grant`), asking (`api/vault.rs`).
 //!
 //! Invariant: whoever holds a [`Held`] is the only one who can exchange the org's refresh token, and has read it after
 //! that: a copy from before may be an ended token, whose use would end the grant.
+//! Invariant: once [`Grants::rest`] has come back after [`Grants::close`], no exchange is under way, and none begins.
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use orgpipe_store::{StoreError, UnixMs};
+use orgpipe_store::{Store, StoreError, UnixMs};
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
@@ -40,12 +45,27 @@ pub(crate) struct Grants {
     key: SealingKey,
     /// By org; an org has one for as long as the process lives, whatever becomes of its settings.
     locks: Arc<Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>>,
+    closing: Arc<AtomicBool>,
 }
 
 impl Grants {
     /// Grants sealed by this key.
     pub(crate) fn new(key: SealingKey) -> Self {
-        Self { key, locks: Arc::default() }
+        Self { key, locks: Arc::default(), closing: Arc::default() }
+    }
+
+    /// From now on no token request is begun by a grant, as its answer could not be stored any more.
+    pub(crate) fn close(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits until nobody holds a grant.
+    pub(crate) async fn rest(&self) {
+        let locks: Vec<_> =
+            self.locks.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        for lock in locks {
+            drop(lock.lock().await);
+        }
     }
 
     /// A key for one other purpose.
@@ -57,7 +77,7 @@ impl Grants {
     pub(crate) fn of(&self, store: OrgStore, failpoints: Failpoints) -> GrantStore {
         let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
         let lock = Arc::clone(locks.entry(store.org().to_owned()).or_default());
-        GrantStore { store, key: self.key.clone(), lock, failpoints }
+        GrantStore { store, key: self.key.clone(), lock, closing: Arc::clone(&self.closing), failpoints }
     }
 }
 
@@ -70,9 +90,15 @@ pub(crate) struct GrantStore {
     pub failpoints: Failpoints,
     key: SealingKey,
     lock: Arc<tokio::sync::Mutex<()>>,
+    closing: Arc<AtomicBool>,
 }
 
 impl GrantStore {
+    /// Whether the service stops. To be looked at while a grant is held, before it is used.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
+    }
+
     /// Waits until nobody else holds it.
     pub(crate) async fn hold(&self) -> Held<'_> {
         Held { grants: self, _turn: Arc::clone(&self.lock).lock_owned().await }
@@ -101,11 +127,9 @@ impl Held<'_> {
         settings: Option<&str>,
         now_ms: UnixMs,
     ) -> Result<Option<Grant>, GrantError> {
-        match (self.grants.look().await, settings) {
-            (Ok(stored), settings) => Ok(Grant::current(stored, settings, now_ms)),
-            // Nobody can say whether the token of the settings was used already, so it is not used.
-            (Err(error), _) => Err(error),
-        }
+        // Of one that cannot be read nobody can say whether it is the token of the settings, used already: that is not used.
+        let stored = self.grants.look().await?;
+        Ok(Grant::current(stored, settings, now_ms))
     }
 
     /// Stores it, durably.
@@ -122,6 +146,17 @@ fn sealed(key: &SealingKey, org: &str, grant: &Grant) -> Moved {
 /// What a sealed grant is bound to.
 fn place(org: &str) -> String {
     format!("grant {org}")
+}
+
+/// Orgs of which a sealed grant is stored, by name.
+pub(crate) async fn sealed_orgs(store: &Store) -> Result<Vec<String>, StoreError> {
+    let mut sealed = Vec::new();
+    for (org, _) in store.orgs().await? {
+        if OrgStore::new(store.clone(), &org).bytes(Position::Grant).await?.is_some() {
+            sealed.push(org);
+        }
+    }
+    Ok(sealed)
 }
 
 /// Which of two keys opens an org's stored grant.

@@ -112,7 +112,8 @@ impl From<GrantError> for StepError {
         match error {
             GrantError::Store(error) => error.into(),
             GrantError::Sealed(_) => {
-                let hint = "Put the vault key back that this data directory was used with.";
+                let hint =
+                    "Put the vault key back that this data directory was used with, and start orgpipe again.";
                 Self::NoGrant(Problem::new(error.to_string(), hint))
             }
         }

@@ -43,6 +43,16 @@ pub enum KeyFileError {
         #[source]
         cause: NoKey,
     },
+    /// There is none, though there was one.
+    #[error(
+        "there is no vault key at {}, and it seals the refresh tokens of {} in the data directory", path.display(), named(orgs)
+    )]
+    Lost {
+        /// Where it is looked for.
+        path: PathBuf,
+        /// Orgs whose refresh token it seals.
+        orgs: Vec<String>,
+    },
     /// A change of the key stopped half-way.
     #[error("the change of the vault key was cut off: {} is still there", path.display())]
     HalfRotated {
@@ -62,6 +72,11 @@ impl KeyFileError {
                 "Put back the right file. Without it the stored refresh tokens cannot be read, and each customer who \
                  connected in the browser has to connect again."
             }
+            Self::Lost { .. } => {
+                "Put the file back that this data directory was used with. If it is lost, make another yourself (`umask 077; \
+                 openssl rand -base64 32 > FILE`) and start orgpipe: those refresh tokens cannot be read any more then, and \
+                 each of the customers has to connect again (`orgpipe orgs invite`)."
+            }
             Self::HalfRotated { .. } => {
                 "Run `orgpipe vault rotate-key` once more; it goes on where it stopped."
             }
@@ -76,15 +91,28 @@ pub(crate) fn next(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// The key of this file; a new one if there is no file.
-pub(crate) fn read_or_make(path: &Path) -> Result<SealingKey, KeyFileError> {
+fn named(orgs: &[String]) -> String {
+    match orgs {
+        [org] => format!("org `{org}`"),
+        orgs => format!("{} orgs, such as `{}`", orgs.len(), orgs.first().map_or("", String::as_str)),
+    }
+}
+
+/// The key of this file to start with, if there is one.
+pub(crate) fn find(path: &Path) -> Result<Option<SealingKey>, KeyFileError> {
     let next = next(path);
     if next.exists() {
         return Err(KeyFileError::HalfRotated { path: next });
     }
-    match read(path)? {
-        Some(key) => Ok(key),
-        None => make(path),
+    read(path)
+}
+
+/// The first key; none if there was one before, by which the refresh tokens of these orgs are sealed.
+pub(crate) fn make_first(path: &Path, sealed: Vec<String>) -> Result<SealingKey, KeyFileError> {
+    if sealed.is_empty() {
+        make(path)
+    } else {
+        Err(KeyFileError::Lost { path: path.to_owned(), orgs: sealed })
     }
 }
 
@@ -146,6 +174,13 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    fn read_or_make(path: &Path) -> Result<SealingKey, KeyFileError> {
+        match find(path)? {
+            Some(key) => Ok(key),
+            None => make_first(path, Vec::new()),
+        }
+    }
+
     #[test]
     fn a_key_is_made_once_and_only_its_owner_reads_it() {
         let dir = tempfile::tempdir().expect("a folder");
@@ -169,6 +204,20 @@ mod tests {
             "{error}"
         );
         assert_eq!(fs::read_to_string(&path).expect("a file"), "something else");
+    }
+
+    #[test]
+    fn no_key_is_made_in_the_place_of_one_that_is_gone() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("data.key");
+        for (sealed, told) in
+            [(&["acme"][..], "of org `acme`"), (&["acme", "globex"], "of 2 orgs, such as `acme`")]
+        {
+            let sealed = sealed.iter().map(|org| (*org).to_owned()).collect();
+            let error = make_first(&path, sealed).expect_err("it is gone");
+            assert!(error.to_string().contains(told) && error.to_string().contains("data.key"), "{error}");
+            assert!(!path.exists());
+        }
     }
 
     #[test]

@@ -24,13 +24,18 @@ impl Service {
         self.in_force.lock().await.common.grants.derived_key(purpose)
     }
 
-    /// The customer has granted this refresh token: it is durable once this is answered. An org that runs works with it from
-    /// then on, one that does not finds it when it is started.
-    pub async fn grant(&self, id: &str, refresh_token: &SecretString) -> Result<(), OrgError> {
+    /// The customer has granted this refresh token to the app with this client ID: it is durable once this is answered. An org
+    /// that runs works with it from then on, one that does not finds it when it is started.
+    pub async fn grant(
+        &self,
+        id: &str,
+        client_id: &str,
+        refresh_token: &SecretString,
+    ) -> Result<(), OrgError> {
         // Held so that the org is not started in between.
         let in_force = self.in_force.lock().await;
         if let Some(org) = self.orgs.get(id) {
-            org.api.connect(refresh_token).await?;
+            org.api.connect(client_id, refresh_token).await?;
             drop(in_force);
             return match self.restart(id).await {
                 // One that is parked or paused finds it later.
@@ -40,7 +45,7 @@ impl Service {
         }
         let store = OrgStore::new(self.store.clone(), id);
         let grants = in_force.common.grants.of(store, in_force.settings.failpoints.clone());
-        let grant = Grant::new(refresh_token.expose_secret(), self.clock.now_ms());
+        let grant = Grant::new(refresh_token.expose_secret(), self.clock.now_ms()).of_app(client_id);
         grants.hold().await.put(&grant).await?;
         Ok(())
     }

@@ -80,8 +80,14 @@ pub(super) struct FakeTokens {
     pub(super) rotates: bool,
     /// Answers are lost on their way back.
     pub(super) loses_answers: bool,
+    /// It refuses every request with this code, for a reason that only somebody can mend.
+    pub(super) refuses: Option<&'static str>,
+    /// So many requests more meet another one that is under way.
+    pub(super) meets: usize,
     /// No call is let in with any token.
     pub(super) lets_nobody_in: bool,
+    /// Calls that were not let in.
+    pub(super) kept_out: usize,
     /// Requests it has had.
     pub(super) requests: usize,
 }
@@ -90,14 +96,22 @@ impl FakeTokens {
     /// The refresh token to use next, if there is another one.
     fn exchange(&mut self, refresh_token: Option<&SecretString>) -> Result<Option<SecretString>, LoginError> {
         self.requests += 1;
+        let refused = |code: &str, description: &str| LoginError::Refused {
+            status: 400,
+            grant: Grant::Refresh,
+            code: code.to_owned(),
+            description: description.to_owned(),
+        };
+        if let Some(code) = self.refuses {
+            return Err(refused(code, "no"));
+        }
         let Some(token) = refresh_token else { return Ok(None) };
+        if self.meets > 0 {
+            self.meets -= 1;
+            return Err(refused("invalid_grant", "token request is already being processed"));
+        }
         if token.expose_secret() != self.takes_token {
-            return Err(LoginError::Refused {
-                status: 400,
-                grant: Grant::Refresh,
-                code: "invalid_grant".to_owned(),
-                description: "expired access/refresh token".to_owned(),
-            });
+            return Err(refused("invalid_grant", "expired access/refresh token"));
         }
         if self.rotates {
             self.takes_token = format!("token {}", self.requests);
@@ -290,6 +304,7 @@ impl State {
             }
         }
         if self.tokens.lets_nobody_in {
+            self.tokens.kept_out += 1;
             let refusal =
                 json!([{ "message": "Session expired or invalid", "errorCode": "INVALID_SESSION_ID" }]);
             return Ok((401, Bytes::from(refusal.to_string()), false));

@@ -41,6 +41,7 @@ pub(super) struct Scene {
     pub(super) org: Arc<FakeOrg>,
     pub(super) vendor: Arc<FakeVendor>,
     pub(super) context: Arc<OrgContext>,
+    pub(super) grants: Grants,
 }
 
 impl Scene {
@@ -79,8 +80,9 @@ impl Scene {
         let (org, vendor) = (Arc::new(FakeOrg::default()), Arc::new(FakeVendor::default()));
         let board = Arc::new(Board::default());
         let transport = Arc::clone(&org);
-        let grants = Grants::new(sealing::tests::key()).of(store.clone(), failpoints.clone());
-        let api = OrgApi::new(Arc::clone(&settings), transport, Arc::clone(&board), Some(grants), clock);
+        let grants = Grants::new(sealing::tests::key());
+        let own = Some(grants.of(store.clone(), failpoints.clone()));
+        let api = OrgApi::new(Arc::clone(&settings), transport, Arc::clone(&board), own, clock);
         let source = SourceSettings {
             url: "https://api.example.com/v1/lookup".parse().expect("a URL"),
             token: None,
@@ -103,7 +105,7 @@ impl Scene {
             clock,
             failpoints,
         };
-        Self { org, vendor, context: Arc::new(context) }
+        Self { org, vendor, context: Arc::new(context), grants }
     }
 
     /// Accounts `0..count`; gives their IDs.

@@ -118,9 +118,13 @@ impl OrgApi {
         self.vault.forgive().await
     }
 
-    /// The customer has granted this refresh token.
-    pub(crate) async fn connect(&self, refresh_token: &SecretString) -> Result<(), StoreError> {
-        self.vault.connect(refresh_token).await
+    /// The customer has granted this refresh token to the app with this client ID.
+    pub(crate) async fn connect(
+        &self,
+        client_id: &str,
+        refresh_token: &SecretString,
+    ) -> Result<(), StoreError> {
+        self.vault.connect(client_id, refresh_token).await
     }
 
     /// Waits until no token request is under way.

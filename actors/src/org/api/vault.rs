@@ -5,7 +5,7 @@
 //!
 //! Invariants: at most one token request is under way, and one that has begun is ended and stored, whoever asked for it
 //! has gone or not. A refresh token that comes with an answer is durable before the access token is used. What only
-//! somebody else can mend is not asked for again and again.
+//! somebody else can mend is asked for more and more seldom, or not again.
 
 use std::{
     sync::{
@@ -47,8 +47,8 @@ use crate::{
 const LOGIN_WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 /// First and longest wait after a login that worked and whose token no call was let in with.
 const USELESS_WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(15));
-/// After a refusal that only somebody can mend, a login is tried this seldom.
-const REFUSED_WAIT: Duration = Duration::from_mins(1);
+/// First and longest wait after a refusal that only somebody can mend.
+const REFUSED_WAITS: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hours(1));
 
 /// A token and which login it came from.
 #[derive(Clone, Debug)]
@@ -84,7 +84,16 @@ struct VaultState {
     /// somebody says that it is mended.
     failed: Option<(NoSession, Option<Duration>)>,
     delays: Delays,
+    refused: Delays,
     useless: Delays,
+}
+
+impl VaultState {
+    /// A login has worked, or may work now: the waits begin anew.
+    fn reset_waits(&mut self) {
+        self.delays.reset();
+        self.refused.reset();
+    }
 }
 
 /// Why there is no session.
@@ -124,6 +133,7 @@ impl Vault {
             logins: 0,
             failed: None,
             delays: Delays::new(LOGIN_WAITS.0, LOGIN_WAITS.1),
+            refused: Delays::new(REFUSED_WAITS.0, REFUSED_WAITS.1),
             useless: Delays::new(USELESS_WAITS.0, USELESS_WAITS.1),
         };
         let (let_in, other_org) = (AtomicU64::new(0), watch::Sender::new(None));
@@ -162,18 +172,22 @@ impl Vault {
                 held.put(&grant.forgiven()).await?;
             }
         }
-        state.delays.reset();
+        state.reset_waits();
         Ok(state.failed.take().is_some())
     }
 
-    /// The customer has granted this refresh token: it is stored, and used from now on.
-    pub(super) async fn connect(&self, refresh_token: &SecretString) -> Result<(), StoreError> {
+    /// The customer has granted this refresh token to an app: it is stored, and used from now on.
+    pub(super) async fn connect(
+        &self,
+        client_id: &str,
+        refresh_token: &SecretString,
+    ) -> Result<(), StoreError> {
         let Some(grants) = &self.grants else { return Ok(()) };
         let mut state = self.state.lock().await;
-        let grant = Grant::new(refresh_token.expose_secret(), self.clock.now_ms());
+        let grant = Grant::new(refresh_token.expose_secret(), self.clock.now_ms()).of_app(client_id);
         grants.hold().await.put(&grant).await?;
         (state.session, state.failed) = (None, None);
-        state.delays.reset();
+        state.reset_waits();
         Ok(())
     }
 
@@ -202,8 +216,13 @@ impl Vault {
         matches!(self.settings.login.flow, Flow::RefreshToken { .. })
     }
 
+    /// Whether the service stops: a token request is ended then, and none is made any more.
+    fn is_closing(&self) -> bool {
+        self.grants.as_ref().is_some_and(GrantStore::is_closing)
+    }
+
     async fn ask(self: &Arc<Self>, need: Need) -> Result<Session, StepError> {
-        if let Some(known) = self.known(&*self.state.lock().await, need) {
+        if let Some(known) = self.known(&mut *self.state.lock().await, need) {
             return known;
         }
         // By itself: whoever asks may be stopped meanwhile, and with it the answer would be lost.
@@ -218,7 +237,7 @@ impl Vault {
     }
 
     /// What is answered without a login; none if there has to be one.
-    fn known(&self, state: &VaultState, need: Need) -> Option<Result<Session, StepError>> {
+    fn known(&self, state: &mut VaultState, need: Need) -> Option<Result<Session, StepError>> {
         if self.other_org.borrow().is_some() {
             return Some(Err(StepError::OtherOrg));
         }
@@ -236,12 +255,17 @@ impl Vault {
             return None;
         }
         tracing::trace!(org = %self.settings.id, ?until, "no login yet");
-        Some(Err(why.clone().into()))
+        let why = why.clone();
+        if matches!(need, Need::Refused(_)) {
+            // It is the current one, which a failed heartbeat has left: nobody is to ask with it any more.
+            state.session = None;
+        }
+        Some(Err(why.into()))
     }
 
     async fn renew(&self, need: Need) -> Result<Session, StepError> {
         let mut state = self.state.lock().await;
-        if let Some(known) = self.known(&state, need) {
+        if let Some(known) = self.known(&mut state, need) {
             return known;
         }
         if let Need::Refused(generation) = need
@@ -264,14 +288,17 @@ impl Vault {
                 state.logins += 1;
                 let session = Session { token, generation: state.logins };
                 (state.session, state.failed) = (Some(session.clone()), None);
-                state.delays.reset();
+                state.reset_waits();
                 self.board.running(Part::Login, self.clock.now_ms());
                 tracing::info!(org = %self.settings.id, "logged in");
                 Ok(session)
             }
             Err(why) => {
                 let wait = match &why {
-                    NoSession::Login(error) if error.is_permanent() => Some(REFUSED_WAIT),
+                    // At least half of it: nobody mends anything at once.
+                    NoSession::Login(error) if error.is_permanent() => {
+                        Some(state.refused.next(f64::midpoint(self.clock.jitter(), 1.0)))
+                    }
                     NoSession::Login(_) | NoSession::Useless => Some(state.delays.next(self.clock.jitter())),
                     NoSession::Grant(_) => None,
                 };
@@ -299,12 +326,18 @@ impl Vault {
     async fn exchange(&self, grants: &GrantStore) -> Result<Result<Token, NoSession>, StepError> {
         let (org, login) = (self.settings.id.as_str(), &self.settings.login);
         let held = grants.hold().await;
-        let settings = login.refresh_token().map(ExposeSecret::expose_secret);
+        if grants.is_closing() {
+            return Err(StepError::ShuttingDown);
+        }
+        let (settings, client_id) =
+            (login.refresh_token().map(ExposeSecret::expose_secret), login.client_id());
         let grant = match held.read(settings, self.clock.now_ms()).await {
             Ok(Some(grant)) => grant,
             Ok(None) => return Ok(Err(NoSession::Login(LoginError::NotConnected))),
             Err(GrantError::Store(error)) => return Err(error.into()),
-            Err(error @ GrantError::Sealed(_)) => return Ok(Err(NoSession::Grant(sealed(org, &error)))),
+            Err(error @ GrantError::Sealed(_)) => {
+                return Ok(Err(NoSession::Grant(sealed(org, settings.is_some(), &error))));
+            }
         };
         let ended = |grant: &Grant| {
             let ended = grant.ended()?;
@@ -313,12 +346,16 @@ impl Vault {
         if let Some(ended) = ended(&grant) {
             return Ok(Err(ended));
         }
+        if let Some(given_to) = grant.other_app(client_id) {
+            return Ok(Err(NoSession::Grant(other_app(org, grant.of_settings(), given_to, client_id))));
+        }
         held.put(&grant.asking(self.clock.now_ms())).await?;
         grants.failpoints.pass(Point::BeforeExchange, org);
-        let login = login.with_refresh_token(SecretString::from(grant.token()));
-        let answer = self.login(&login).await;
+        let answer = self.login(&login.with_refresh_token(SecretString::from(grant.token()))).await;
         grants.failpoints.pass(Point::BeforeGrant, org);
-        let after = grant.after(exchange_of(&answer), self.clock.now_ms());
+        let exchange = exchange_of(&answer);
+        let after = grant.after(exchange, self.clock.now_ms());
+        let after = if matches!(exchange, Exchange::Token(_)) { after.of_app(client_id) } else { after };
         held.put(&after).await?;
         grants.failpoints.pass(Point::AfterGrant, org);
         Ok(answer.token.map_err(|error| ended(&after).unwrap_or(NoSession::Login(error))))
@@ -335,11 +372,14 @@ impl Vault {
             let Err(error) = &answer.token else { return answer };
             match attempts.refused(error) {
                 Again::Now => {}
-                Again::After(wait) => {
+                Again::After(wait) if !self.is_closing() => {
                     tracing::debug!(org = %self.settings.id, "{error}");
                     tokio::time::sleep(wait.mul_f64(1.0 + self.clock.jitter())).await;
+                    if self.is_closing() {
+                        return answer;
+                    }
                 }
-                Again::Never => return answer,
+                Again::After(_) | Again::Never => return answer,
             }
         }
     }
@@ -372,12 +412,33 @@ fn exchange_of(answer: &LoginAnswer) -> Exchange<'_> {
     }
 }
 
-fn sealed(org: &str, error: &GrantError) -> Problem {
+/// The key is read at a start only. Of a token of the settings nobody can say whether it was used already.
+fn sealed(org: &str, of_settings: bool, error: &GrantError) -> Problem {
+    let first =
+        if of_settings { "write `auth = { flow = \"web_server\" }` for the org, reload, and " } else { "" };
     let hint = format!(
-        "Put the vault key back that this data directory was used with, then `orgpipe org resume {org}`. If it is lost, \
-         have the customer connect again: `orgpipe orgs invite {org}` makes the link."
+        "Put the vault key back that this data directory was used with, and start orgpipe again. If it is lost, {first}have \
+         the customer connect again: `orgpipe orgs invite {org}` makes the link."
     );
     Problem::new(error.to_string(), hint)
+}
+
+/// Salesforce would refuse it like one that was revoked.
+fn other_app(org: &str, of_settings: bool, given_to: &str, client_id: &str) -> Problem {
+    let reason = format!(
+        "the refresh token was given to the app with the client ID `{given_to}`, and the settings log in with the client ID \
+         `{client_id}`: Salesforce takes it from the former only, so it is not used"
+    );
+    let other = if of_settings {
+        "have the customer authorise the new app, give its refresh token to the settings, and reload them."
+            .to_owned()
+    } else {
+        format!("have the customer connect again: `orgpipe orgs invite {org}` makes the link.")
+    };
+    Problem::new(
+        reason,
+        format!("Put the former client ID back and reload the settings (`orgpipe reload`), or {other}"),
+    )
 }
 
 impl From<NoSession> for StepError {

@@ -1,0 +1,107 @@
+//! The service as a whole, on a disk and in real time, with orgs that nobody has connected: they ask nobody for anything.
+
+use std::{fs, path::Path, sync::Arc, time::Duration};
+
+use orgpipe_salesforce::oauth::{Flow, Login};
+use secrecy::{ExposeSecret as _, SecretString};
+use tempfile::TempDir;
+
+use super::{Service, StartError};
+use crate::{
+    failpoint::Failpoints,
+    org::{grant::Grant, grant_store::GrantStore, store::OrgStore},
+    sealing::{self, SealingKey},
+    settings::{Settings, SourceSettings, VaultKey, tests::org},
+};
+
+fn settings(folder: &Path, orgs: &[&str]) -> Settings {
+    let orgs = orgs.iter().map(|id| {
+        let mut org = org();
+        let flow = Flow::RefreshToken { client_id: "id".into(), client_secret: None, refresh_token: None };
+        (org.id, org.login) = (
+            (*id).to_owned(),
+            Login { flow, login_url: "https://127.0.0.1:9".parse().expect("a URL"), ..org.login },
+        );
+        Arc::new(org)
+    });
+    Settings {
+        data_dir: folder.join("data"),
+        vault_key: VaultKey::Given(Box::new(sealing::tests::key())),
+        durable_against_power_loss: false,
+        cache_bytes: 1 << 20,
+        ledger_days: 1,
+        free_bytes_min: 0,
+        queue_max: 1_000,
+        refreshes_max: 1,
+        source: SourceSettings {
+            url: "http://127.0.0.1:9/lookup".parse().expect("a URL"),
+            token: None,
+            requests_per_second: 1,
+            concurrent_max: 1,
+            timeout: Duration::from_secs(1),
+        },
+        webhook: None,
+        orgs: orgs.collect(),
+        failpoints: Failpoints::default(),
+    }
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+fn store(service: &Service, org: &str) -> OrgStore {
+    OrgStore::new(service.store.clone(), org)
+}
+
+/// What an org's token request holds while it is under way.
+fn grants(service: &Service, org: &str) -> GrantStore {
+    service.grants.of(store(service, org), Failpoints::default())
+}
+
+#[actix::test]
+async fn a_stop_waits_for_an_exchange_longer_than_for_anything_else() {
+    let folder = folder();
+    let service = Service::start(settings(folder.path(), &["acme"])).await.expect("it starts");
+    let grants = grants(&service, "acme");
+    let held = grants.hold().await;
+    let exchange = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        held.put(&Grant::new("next", service.clock().now_ms())).await.expect("the store is still open");
+        drop(held);
+    };
+    let (drained, ()) = tokio::join!(service.drain(Duration::from_millis(100)), exchange);
+    drained.expect("it closes");
+}
+
+#[actix::test]
+async fn no_vault_key_is_made_where_another_has_sealed_something() {
+    let folder = folder();
+    let key = folder.path().join("data.key");
+    // The org is in the settings no more; what it has stored stays.
+    let settings = Settings { vault_key: VaultKey::File(key.clone()), ..settings(folder.path(), &[]) };
+    let service = Service::start(settings.clone()).await.expect("the first start makes a key");
+    assert!(key.exists());
+    let token = SecretString::from("5Aep861.secret");
+    service.grant("acme", "id", &token).await.expect("it is stored");
+    service.drain(Duration::from_secs(5)).await.expect("it closes");
+    drop(service);
+    let text = fs::read_to_string(&key).expect("a key");
+    fs::remove_file(&key).expect("removed");
+    let Err(error) = Service::start(settings.clone()).await else { panic!("it starts without its key") };
+    let hint = error.hint().unwrap_or_default();
+    assert!(matches!(&error, StartError::VaultKey(_)) && error.to_string().contains("`acme`"), "{error}");
+    assert!(hint.contains("openssl rand -base64 32") && hint.contains("connect again"), "{hint}");
+    assert!(!key.exists(), "none is made");
+    fs::write(&key, text).expect("put back");
+    let service = Service::start(settings.clone()).await.expect("with its key it starts");
+    let grant = grants(&service, "acme").look().await.expect("it opens").expect("a grant");
+    assert_eq!(grant.token(), "5Aep861.secret");
+    service.drain(Duration::from_secs(5)).await.expect("it closes");
+    drop(service);
+    // Another one is the operator's decision.
+    fs::write(&key, SealingKey::generate().expose_secret()).expect("written");
+    let service = Service::start(settings).await.expect("it starts");
+    grants(&service, "acme").look().await.expect_err("another key sealed it");
+    service.drain(Duration::from_secs(5)).await.expect("it closes");
+}
