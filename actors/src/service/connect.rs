@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::Service;
 use crate::{
+    failpoint::Failpoints,
     org::{
         grant::Grant,
         store::{OrgStore, Position},
@@ -32,22 +33,25 @@ impl Service {
         client_id: &str,
         refresh_token: &SecretString,
     ) -> Result<(), OrgError> {
-        // Held so that the org is not started in between.
-        let in_force = self.in_force.lock().await;
-        if let Some(org) = self.orgs.get(id) {
-            org.api.connect(client_id, refresh_token).await?;
-            drop(in_force);
-            return match self.restart(id).await {
-                // One that is parked or paused finds it later.
-                Ok(()) | Err(OrgError::Down(_) | OrgError::Busy(_)) => Ok(()),
-                Err(error) => Err(error),
-            };
+        // No reload waits for it: the settings in force are not held while a token request of the org may be under way.
+        match self.orgs.get(id) {
+            Some(org) => org.api.connect(client_id, refresh_token).await?,
+            None => {
+                let store = OrgStore::new(self.store.clone(), id);
+                let grants = self.grants.of(store, Failpoints::default());
+                let grant = Grant::new(refresh_token.expose_secret(), self.clock.now_ms()).of_app(client_id);
+                grants.hold().await.put(&grant).await?;
+            }
         }
-        let store = OrgStore::new(self.store.clone(), id);
-        let grants = in_force.common.grants.of(store, in_force.settings.failpoints.clone());
-        let grant = Grant::new(refresh_token.expose_secret(), self.clock.now_ms()).of_app(client_id);
-        grants.hold().await.put(&grant).await?;
-        Ok(())
+        // Also one that was started in between begins anew. It may have used the grant already: it is not stored once more.
+        match self.restart(id).await {
+            // One that is not there, parked or paused finds it later.
+            Ok(())
+            | Err(OrgError::Unknown(_) | OrgError::Down(_) | OrgError::Busy(_) | OrgError::Stopping(_)) => {
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// How an org of the settings logs in.

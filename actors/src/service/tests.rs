@@ -105,3 +105,23 @@ async fn no_vault_key_is_made_where_another_has_sealed_something() {
     grants(&service, "acme").look().await.expect_err("another key sealed it");
     service.drain(Duration::from_secs(5)).await.expect("it closes");
 }
+
+#[actix::test]
+async fn a_customer_who_connects_keeps_no_reload_waiting() {
+    let folder = folder();
+    let settings = settings(folder.path(), &["acme"]);
+    let service = Service::start(settings.clone()).await.expect("it starts");
+    let grants = grants(&service, "acme");
+    // A token request of the org is under way, and may take long.
+    let held = grants.hold().await;
+    let (connects, token) = (service.clone(), SecretString::from("first"));
+    let granted = actix_rt::spawn(async move { connects.grant("acme", "id", &token).await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let reload = tokio::time::timeout(Duration::from_secs(5), service.reload(settings)).await;
+    reload.expect("it does not wait").expect("the same settings");
+    assert!(!granted.is_finished(), "it has to wait");
+    drop(held);
+    granted.await.expect("it ends").expect("it is stored");
+    assert_eq!(grants.look().await.expect("it opens").expect("a grant").token(), "first");
+    service.drain(Duration::from_secs(5)).await.expect("it closes");
+}
