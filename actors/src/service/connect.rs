@@ -34,14 +34,13 @@ impl Service {
         refresh_token: &SecretString,
     ) -> Result<(), OrgError> {
         // No reload waits for it: the settings in force are not held while a token request of the org may be under way.
-        match self.orgs.get(id) {
-            Some(org) => org.api.connect(client_id, refresh_token).await?,
-            None => {
-                let store = OrgStore::new(self.store.clone(), id);
-                let grants = self.grants.of(store, Failpoints::default());
-                let grant = Grant::new(refresh_token.expose_secret(), self.clock.now_ms()).of_app(client_id);
-                grants.hold().await.put(&grant).await?;
-            }
+        if let Some(org) = self.orgs.get(id) {
+            org.api.connect(client_id, refresh_token).await?;
+        } else {
+            let store = OrgStore::new(self.store.clone(), id);
+            let grants = self.grants.of(store, Failpoints::default());
+            let grant = Grant::new(refresh_token.expose_secret(), self.clock.now_ms()).of_app(client_id);
+            grants.hold().await.put(&grant).await?;
         }
         // Also one that was started in between begins anew. It may have used the grant already: it is not stored once more.
         match self.restart(id).await {
@@ -59,10 +58,9 @@ impl Service {
         self.orgs.get(id).map(|org| org.settings.login.clone())
     }
 
-    /// Which of the orgs of the settings, or of those of which something is stored, is this Salesforce org.
+    /// Which org of those of which something is stored, in the settings or not, is this Salesforce org by its last login.
     pub async fn org_of(&self, org_id: &str) -> Result<Option<String>, StoreError> {
-        let running = self.orgs.all().into_iter().map(|org| org.id().to_owned());
-        for id in running {
+        for (id, _) in self.store.orgs().await? {
             if self.org_id(&id).await?.as_deref() == Some(org_id) {
                 return Ok(Some(id));
             }

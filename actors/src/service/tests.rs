@@ -9,7 +9,11 @@ use tempfile::TempDir;
 use super::{Service, StartError};
 use crate::{
     failpoint::Failpoints,
-    org::{grant::Grant, grant_store::GrantStore, store::OrgStore},
+    org::{
+        grant::Grant,
+        grant_store::GrantStore,
+        store::{OrgStore, Position},
+    },
     sealing::{self, SealingKey},
     settings::{Settings, SourceSettings, VaultKey, tests::org},
 };
@@ -123,5 +127,26 @@ async fn a_customer_who_connects_keeps_no_reload_waiting() {
     drop(held);
     granted.await.expect("it ends").expect("it is stored");
     assert_eq!(grants.look().await.expect("it opens").expect("a grant").token(), "first");
+    service.drain(Duration::from_secs(5)).await.expect("it closes");
+}
+
+#[actix::test]
+async fn a_salesforce_org_is_known_by_all_that_is_stored() {
+    let folder = folder();
+    let service = Service::start(settings(folder.path(), &["acme"])).await.expect("it starts");
+    for (id, org_id) in [("acme", "00D000000000001EAA"), ("globex", "00D000000000002EAA")] {
+        let known = Position::OrgId.bytes(org_id.as_bytes().to_vec());
+        store(&service, id).put(vec![known]).await.expect("a store");
+    }
+    for (org_id, id) in [
+        ("00D000000000001EAA", Some("acme")),
+        // It is not in the settings, and all that is stored of it stays until it is purged.
+        ("00D000000000002EAA", Some("globex")),
+        ("00D000000000003EAA", None),
+    ] {
+        assert_eq!(service.org_of(org_id).await.expect("a store").as_deref(), id, "{org_id}");
+    }
+    service.purge("globex").await.expect("it is gone from the settings");
+    assert_eq!(service.org_of("00D000000000002EAA").await.expect("a store"), None);
     service.drain(Duration::from_secs(5)).await.expect("it closes");
 }
