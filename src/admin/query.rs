@@ -48,14 +48,14 @@ pub(super) struct Object<T>(pub(super) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(KnownKeys(PhantomData)).map(Self)
+        deserializer.deserialize_map(ObjectKeys(PhantomData)).map(Self)
     }
 }
 
 /// Reads them.
-struct KnownKeys<T>(PhantomData<T>);
+struct ObjectKeys<T>(PhantomData<T>);
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for KnownKeys<T> {
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectKeys<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -26,7 +26,8 @@ async fn rig(orgs: &[&str]) -> Rig {
     let base = format!("http://127.0.0.1:{port}");
     let client_id = rig.org(orgs[0]).client_id().to_owned();
     let connect = format!(
-        "\n[connect]\nbase_url = \"{base}\"\nvendor = \"Example Inc.\"\nclient_id = \"{client_id}\"\nclient_secret_file = \"secret\"\n"
+        "\n[connect]\nbase_url = \"{base}\"\nvendor = \"Example Inc.\"\n\
+         client_id = \"{client_id}\"\nclient_secret_file = \"secret\"\n"
     );
     let path = rig.folder.path().join("orgpipe.toml");
     let text = std::fs::read_to_string(&path).expect("settings");

@@ -54,20 +54,19 @@ async fn rig() -> Rig {
     let mut rig = Rig::with(vec![org], |text| {
         let text = text.replace("listen = \"127.0.0.1:0\"", &format!("listen = \"127.0.0.1:{port}\""));
         let connect = format!(
-            "[connect]\nbase_url = \"http://127.0.0.1:{port}\"\nvendor = \"Example Inc.\"\nclient_id = \"app\"\nclient_secret_file = \"secret\"\n"
+            "\n[connect]\nbase_url = \"http://127.0.0.1:{port}\"\nvendor = \"Example Inc.\"\n\
+             client_id = \"app\"\nclient_secret_file = \"secret\"\n"
         );
-        [&text, "
-", &connect].concat()
+        [text.replace("\"$Id\"", "\"/account\""), connect].concat()
     })
     .await;
     rig.write_secret("secret", APP_SECRET);
     rig.start_logged("trace").await;
     rig.subscribed("acme").await;
     let vendor = rig.simulator.vendor();
-    vendor.set_answer(
-        &domain(1),
-        Some(json!({ "key": "K1", "employees": RECORD_VALUE, "industry": RECORD_VALUE })),
-    );
+    // There is no such account, so that the write is refused and its values stay in the dead letter.
+    let lost = json!({ "key": "K1", "industry": RECORD_VALUE, "account": "001000000000000AAA" });
+    vendor.set_answer(&domain(1), Some(lost));
     let id = rig.org("acme").create("Account", account(1)).expect("an account");
     rig.org("acme").publish("Sync_Request__e", request(&[id]));
     rig.ledger("acme", json!({ "records_in": 1, "dead_letters": 1, "open": 0 })).await;
@@ -276,6 +275,8 @@ async fn nothing_that_anybody_sends_breaks_tells_or_changes_what_it_must_not() {
     let rig = rig().await;
     let letter = letter(&rig).await;
     let callers = callers(&rig).await;
+    let told = get(&rig, &format!("orgs/acme/dead-letters/{letter}?values=true")).await;
+    assert!(told.to_string().contains(RECORD_VALUE), "there is something to tell: {told}");
     let mut judge = Judge::new(&rig, &callers);
     let address = judge.address.clone();
     let there = there_is(&letter);
@@ -293,13 +294,14 @@ async fn nothing_that_anybody_sends_breaks_tells_or_changes_what_it_must_not() {
             attempts(&address, caller, &routes, route, &there)
         });
         judge.hold(caller, all).await;
+        let wrong = &judge.wrong;
+        assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong[..wrong.len().min(20)].join("\n\n"));
         if caller.name != ADMIN {
             assert_eq!(state(&rig).await, before, "as {}", caller.name);
         }
     }
     // It was not all refused at the door.
-    let Judge { statuses, secrets, wrong, .. } = judge;
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong[..wrong.len().min(20)].join("\n\n"));
+    let Judge { statuses, secrets, .. } = judge;
     for status in [200, 400, 401, 403, 404, 415, 421] {
         assert!(statuses.contains_key(&status), "{statuses:?}");
     }
