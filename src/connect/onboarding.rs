@@ -319,7 +319,16 @@ impl Onboarding {
         let reply = self.service.post_form(pending.login.host(), call).await?;
         let token = web_server::connected(&pending.login, &reply)?;
         let kept = self.keep(&pending, &token).await;
-        if let (Err(error), Some(refresh_token)) = (&kept, token.refresh_token) {
+        let refused = |error: &ConnectError| {
+            matches!(
+                error,
+                ConnectError::Link(_) | ConnectError::OtherOrg { .. } | ConnectError::Taken { .. }
+            )
+        };
+        // After a failure of the disk nobody can say whether it is kept.
+        if let (Err(error), Some(refresh_token)) = (&kept, token.refresh_token)
+            && refused(error)
+        {
             tracing::info!(org = pending.org, "what a customer granted is given back: {error}");
             self.give_back(&pending.login, refresh_token).await;
         }
@@ -475,7 +484,9 @@ impl ConnectError {
                  really changed, ask whoever sent you the link."
                     .to_owned()
             }
-            Self::Taken { .. } => "Ask whoever sent you the link: two names for one org would write the same records.".to_owned(),
+            Self::Taken { .. } => {
+                "Ask whoever sent you the link: two names for one org would write the same records.".to_owned()
+            }
             Self::TooOften => "Ask whoever sent it to you for a new one.".to_owned(),
             Self::Settings(_) | Self::NotStarted(_) | Self::Store(_) | Self::Record(_) | Self::Org(_) => {
                 "You need do nothing: tell whoever sent you the link.".to_owned()
