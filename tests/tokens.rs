@@ -287,7 +287,7 @@ async fn tokens_move_with_an_export_and_a_database_of_before_gets_a_first_one() 
     let (first, jo) = (rig.first_token(), rig.token("jo", "read").await);
     rig.terminate().await;
     let file = rig.folder.path().join("all.jsonl");
-    ordered(&rig, &["store", "export", file.to_str().expect("UTF-8")]).await;
+    ordered(&rig, &["store", "export", "--with-secrets", file.to_str().expect("UTF-8")]).await;
     let exported = fs::read_to_string(&file).expect("text");
     assert!(!exported.contains(&first["op_".len()..]) && !exported.contains(&jo["op_".len()..]));
     fs::remove_dir_all(rig.folder.path().join("data")).expect("removed");

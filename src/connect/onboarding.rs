@@ -415,8 +415,9 @@ impl Onboarding {
         if *count >= looks_max {
             return Err(ConnectError::TooOften);
         }
-        if *count > 0 && now < *last + pause {
-            return Ok(Some(*last + pause - now));
+        let wait = (*last + pause).saturating_sub(now);
+        if *count > 0 && !wait.is_zero() {
+            return Ok(Some(wait));
         }
         (*count, *last) = (*count + 1, now);
         Ok(None)
@@ -475,7 +476,7 @@ impl ConnectError {
     /// What the customer's admin can do.
     pub(super) fn hint(&self) -> String {
         match self {
-            Self::Link(_) => "Ask whoever sent it to you for a new one.".to_owned(),
+            Self::Link(_) | Self::TooOften => "Ask whoever sent it to you for a new one.".to_owned(),
             Self::Host(error) => error.hint(),
             Self::NotAsked | Self::NoCallback(_) | Self::Form => "Open the link that you were sent once more, in this browser.".to_owned(),
             Self::Login(error) => error.hint().unwrap_or_default(),
@@ -484,10 +485,7 @@ impl ConnectError {
                  really changed, ask whoever sent you the link."
                     .to_owned()
             }
-            Self::Taken { .. } => {
-                "Ask whoever sent you the link: two names for one org would write the same records.".to_owned()
-            }
-            Self::TooOften => "Ask whoever sent it to you for a new one.".to_owned(),
+            Self::Taken { .. } => "Ask whoever sent you the link: two names for one org would write the same records.".to_owned(),
             Self::Settings(_) | Self::NotStarted(_) | Self::Store(_) | Self::Record(_) | Self::Org(_) => {
                 "You need do nothing: tell whoever sent you the link.".to_owned()
             }

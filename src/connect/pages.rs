@@ -243,7 +243,7 @@ fn marked(text: &str) -> Markup {
     // Writing into a text does not fail.
     let escaped = escaped.unwrap_or_default();
     let parts: Vec<&str> = escaped.split('`').collect();
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return escaped;
     }
     let mark = |(at, part): (usize, &&str)| {

@@ -264,7 +264,7 @@ fn two_entries_for_one_org_are_refused() {
 fn empty_settings_say_what_is_needed() {
     let folder = folder();
     let judged = check(folder.path(), "");
-    for what in ["`[source]` is missing", "there is no sync", "there is no org"] {
+    for what in ["`[source]` is missing", "there is no sync"] {
         assert!(judged.err.contains(&format!("settings.toml: {what}")), "{}", judged.err);
     }
     assert_eq!(judged.code, Some(2));

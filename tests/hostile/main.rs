@@ -233,7 +233,10 @@ fn attempts<'r>(
     for (name, _) in there.iter().filter(|(name, _)| route.path.contains(&format!("{{{name}}}"))) {
         for value in PARTS {
             let mut there = there.clone();
-            there.iter_mut().filter(|(part, _)| part == name).for_each(|pair| pair.1 = (*value).to_owned());
+            there
+                .iter_mut()
+                .filter(|(part, _)| part == name)
+                .for_each(|pair| (*value).clone_into(&mut pair.1));
             attempts.push(attempt(value, None, request(&filled(route, &there))));
         }
     }
