@@ -40,9 +40,7 @@ pub(crate) enum TelemetryError {
 /// Sends the log to standard error; `default` is the filter when none was given.
 pub(crate) fn init(args: &LogArgs, default: &str) -> Result<(), TelemetryError> {
     let filter = args.log.as_deref().unwrap_or(default);
-    // Of two directives for one target the later one counts.
-    let all = if filter == "off" { filter.to_owned() } else { format!("{QUIET},{filter}") };
-    let filter = EnvFilter::try_new(all)
+    let filter = EnvFilter::try_new(with_quiet(filter))
         .map_err(|cause| TelemetryError::Filter { filter: filter.to_owned(), cause })?;
     // A closed standard error must not end the service, hence no complaints about failed writes.
     let colours = matches!(args.log_format, LogFormat::Text) && std::io::stderr().is_terminal();
@@ -66,6 +64,17 @@ pub(crate) fn init(args: &LogArgs, default: &str) -> Result<(), TelemetryError> 
     // By this it is known that nothing was held back.
     tracing::trace!("the log begins");
     Ok(())
+}
+
+/// The filter with what keeps libraries quiet, unless all are asked for less than that anyway.
+fn with_quiet(filter: &str) -> String {
+    let of_all = filter.split(',').rfind(|directive| !directive.contains('='));
+    let less = ["off", "error", "warn"];
+    if of_all.is_some_and(|level| less.iter().any(|less| level.trim().eq_ignore_ascii_case(less))) {
+        return filter.to_owned();
+    }
+    // Of two directives for one target the later one counts.
+    format!("{QUIET},{filter}")
 }
 
 /// Writes each event, which comes in one piece, as one line.
@@ -122,9 +131,19 @@ mod tests {
     }
 
     #[test]
+    fn no_library_tells_more_than_all_are_asked_for() {
+        for asked in ["off", "warn", "ERROR", "warn,orgpipe_actors=trace", "orgpipe=info,error"] {
+            assert_eq!(with_quiet(asked), asked);
+        }
+        for asked in ["info", "debug", "orgpipe=warn"] {
+            assert!(with_quiet(asked).starts_with(QUIET), "{asked}");
+        }
+    }
+
+    #[test]
     fn libraries_that_show_values_are_quiet_unless_they_are_named() {
         for (asked, sled) in [("trace", "sled=info"), ("sled=trace", "sled=trace")] {
-            let filter = EnvFilter::new(format!("{QUIET},{asked}")).to_string();
+            let filter = EnvFilter::new(with_quiet(asked)).to_string();
             let of_sled: Vec<&str> = filter.split(',').filter(|one| one.starts_with("sled=")).collect();
             assert_eq!(of_sled, [sled], "{filter}");
         }

@@ -478,14 +478,18 @@ impl ConnectError {
         match self {
             Self::Link(_) | Self::TooOften => "Ask whoever sent it to you for a new one.".to_owned(),
             Self::Host(error) => error.hint(),
-            Self::NotAsked | Self::NoCallback(_) | Self::Form => "Open the link that you were sent once more, in this browser.".to_owned(),
+            Self::NotAsked | Self::NoCallback(_) | Self::Form => {
+                "Open the link that you were sent once more, in this browser.".to_owned()
+            }
             Self::Login(error) => error.hint().unwrap_or_default(),
             Self::OtherOrg { .. } => {
                 "Log out of Salesforce, open the link once more, and log in to the org that it is for. If the org has \
                  really changed, ask whoever sent you the link."
                     .to_owned()
             }
-            Self::Taken { .. } => "Ask whoever sent you the link: two names for one org would write the same records.".to_owned(),
+            Self::Taken { .. } => {
+                "Ask whoever sent you the link: two names for one org would write the same records.".to_owned()
+            }
             Self::Settings(_) | Self::NotStarted(_) | Self::Store(_) | Self::Record(_) | Self::Org(_) => {
                 "You need do nothing: tell whoever sent you the link.".to_owned()
             }

@@ -6,6 +6,7 @@
 use actix_web::{HttpResponse, HttpResponseBuilder, http::StatusCode};
 use askama::Template;
 use orgpipe_actors::{Report, Severity};
+use orgpipe_salesforce::oauth::error::LoginError;
 use serde::Deserialize;
 
 use super::onboarding::{ConnectError, Done, Invited};
@@ -259,6 +260,10 @@ fn told(error: &ConnectError) -> String {
         | ConnectError::Record(_)
         | ConnectError::Settings(_)
         | ConnectError::NotStarted(_) => "something went wrong on our side".to_owned(),
+        ConnectError::Login(LoginError::Refused { code, description, .. }) => {
+            let words = if description.is_empty() { code } else { description };
+            format!("Salesforce did not let us in: {words}")
+        }
         other => other.to_string(),
     }
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use orgpipe_simulator::OrgOptions;
 use serde_json::{Value, json};
-use thirtyfour::Cookie;
 
 use crate::{
     chromium::{Browser, FOREIGN_HOST},
@@ -110,10 +109,10 @@ async fn no_page_of_another_site_gives_a_command_or_reads_an_answer() {
     let site = ForeignSite::start(&rig.admin);
     let at = |host: &str| format!("http://{host}:{}", site.port);
     // As if the operator had been logged in under the foreign name: only `Host` tells.
-    let mut cookies = browser.driver.get_all_cookies().await.expect("cookies");
-    let Cookie { name, value, .. } = cookies.remove(0);
+    let mut cookies = browser.driver.cookies().await.expect("cookies");
+    let (name, value) = cookies.remove(0);
     browser.open(&format!("{}{PAGE}", at(FOREIGN_HOST))).await;
-    browser.driver.add_cookie(Cookie::new(name, value)).await.expect("a cookie");
+    browser.driver.add_cookie(&name, &value).await.expect("a cookie");
 
     let attack = |page: String, admin: &str, refused| Attack { page, admin: admin.to_owned(), refused };
     let (other_site, host) = ("sent by a web page of another site", "is for the host `evil.example");
@@ -140,7 +139,7 @@ async fn no_page_of_another_site_gives_a_command_or_reads_an_answer() {
         let script = format!("const given = arguments; {script}");
         let read =
             browser.driver.execute_async(&script, vec![json!(admin), json!(commands), json!(reads)]).await;
-        let read = read.expect("a script").json().clone();
+        let read = read.expect("a script");
         let answers = read.as_array().expect("a list");
         if admin.is_empty() {
             // A page may read the answers of its own address; all they say is that it is the wrong name.
@@ -247,7 +246,7 @@ async fn no_page_shows_the_dashboard_in_a_frame() {
         );
         let script = format!("const done = arguments[0]; (async () => {{ {frame}; done() }})()");
         browser.driver.execute_async(&script, Vec::new()).await.expect("a script");
-        browser.driver.enter_frame(0).await.expect("a frame");
+        browser.driver.enter_frame(Some(0)).await.expect("a frame");
         let shown = browser.driver.source().await.expect("a page");
         assert!(
             !shown.contains("orgpipe") && !shown.contains("acme") && !shown.contains("alive"),
@@ -258,7 +257,7 @@ async fn no_page_shows_the_dashboard_in_a_frame() {
             shown.contains("ERR_BLOCKED_BY_RESPONSE") || shown.contains("refused to connect"),
             "{path}: {shown}"
         );
-        browser.driver.enter_default_frame().await.expect("the page");
+        browser.driver.enter_frame(None).await.expect("the page");
     }
     site.stop().await;
     browser.quit().await;

@@ -10,15 +10,15 @@ use std::{
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use thirtyfour::{
-    By, ChromeCapabilities, ChromiumLikeCapabilities as _, WebDriver, WebElement, error::WebDriverResult,
-};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
 };
 
-use crate::support::eventually;
+use crate::{
+    support::eventually,
+    webdriver::{Answer, Element, WebDriver},
+};
 
 /// The windows in which pages are looked at: that of a laptop, and that of a phone.
 const WINDOWS: [(u32, u32, bool); 2] = [(1_280, 800, false), (390, 844, true)];
@@ -42,7 +42,6 @@ impl Browser {
     pub(crate) async fn start() -> Self {
         let (chromedriver, address) = chromedriver().await;
         let profile = tempfile::tempdir().expect("a folder");
-        let mut capabilities = ChromeCapabilities::new();
         let mut arguments = vec![
             "--headless=new".to_owned(),
             "--disable-background-networking".to_owned(),
@@ -58,11 +57,8 @@ impl Browser {
             // Chromium's sandbox cannot be set up by root.
             arguments.push("--no-sandbox".to_owned());
         }
-        for argument in &arguments {
-            capabilities.add_arg(argument).expect("an argument");
-        }
-        let driver = WebDriver::new(address, capabilities).await;
-        let driver = driver.unwrap_or_else(|cause| missing("chromium", &cause.to_string()));
+        let driver = WebDriver::new(&address, json!({ "args": arguments })).await;
+        let driver = driver.unwrap_or_else(|cause| missing("chromium", &cause));
         driver.set_script_timeout(SCRIPT).await.expect("a timeout");
         Self { driver, _profile: profile, _chromedriver: chromedriver }
     }
@@ -72,10 +68,10 @@ impl Browser {
     }
 
     /// The element of this selector, when it comes.
-    pub(crate) async fn element(&self, css: &str) -> WebElement {
+    pub(crate) async fn element(&self, css: &str) -> Element<'_> {
         let mut found = None;
         let came = in_time(async || {
-            found = self.driver.find(By::Css(css)).await.ok();
+            found = self.driver.find(css).await.ok();
             found.is_some()
         });
         assert!(came.await, "no {css} on {}", self.shown().await);
@@ -84,7 +80,7 @@ impl Browser {
 
     /// Whether the page has it.
     pub(crate) async fn has(&self, css: &str) -> bool {
-        self.driver.find(By::Css(css)).await.is_ok()
+        self.driver.find(css).await.is_ok()
     }
 
     pub(crate) async fn click(&self, css: &str) {
@@ -110,8 +106,8 @@ impl Browser {
         last
     }
 
-    async fn text(&self) -> WebDriverResult<String> {
-        self.driver.find(By::Tag("body")).await?.text().await
+    async fn text(&self) -> Answer<String> {
+        self.driver.find("body").await?.text().await
     }
 
     /// Where it is, and what stands there.
@@ -122,7 +118,7 @@ impl Browser {
 
     /// What a script in the page returns. The page's own policy does not keep it from running.
     pub(crate) async fn run(&self, script: &str) -> Value {
-        self.driver.execute(script, Vec::new()).await.expect("a script").json().clone()
+        self.driver.execute(script, Vec::new()).await.expect("a script")
     }
 
     /// Sends a form from the page as its own one would be, and waits for what comes.
@@ -145,7 +141,7 @@ impl Browser {
             let metrics =
                 json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile });
             self.cdp("Emulation.setDeviceMetricsOverride", metrics).await;
-            let picture = self.driver.screenshot_as_png().await.expect("a picture");
+            let picture = self.driver.screenshot().await.expect("a picture");
             let path = screenshots().join(format!("{name}-{width}x{height}.png"));
             std::fs::write(path, picture).expect("written");
             let wide = self.run("return document.documentElement.scrollWidth").await;
@@ -158,7 +154,7 @@ impl Browser {
     }
 
     async fn cdp(&self, method: &str, parameters: Value) {
-        self.driver.cdp().send_raw(method, parameters).await.expect("a command of the browser");
+        self.driver.cdp(method, parameters).await.expect("a command of the browser");
     }
 
     /// Ends it. One that is dropped ends as well, but takes its time.

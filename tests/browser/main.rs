@@ -7,3 +7,4 @@ mod attack;
 mod chromium;
 mod connect;
 mod foreign;
+mod webdriver;

@@ -138,7 +138,8 @@ fn find(folder: &Path) -> Result<Vec<Finding>, String> {
 fn belongs(kind: Kind, command: &str, line: &str) -> bool {
     let is = |words: &str| command.starts_with(&format!("$ orgpipe {words}"));
     match kind {
-        Kind::Secret => false,
+        // A link to connect by is made for whoever asks for it.
+        Kind::Secret => is("orgs invite") && line.starts_with("http") && line.contains("/connect/"),
         // The first one is told once; one that is added, to whoever adds it.
         Kind::AdminToken => {
             (is("run") || is("demo") || is("tokens reset")) && line.starts_with("open http") || is("tokens")
@@ -205,6 +206,7 @@ mod tests {
     fn what_was_asked_for_is_no_leak_and_in_a_log_it_is_always_one() {
         let open = "open http://127.0.0.1:1/login?token=op_0123456789abcdefghij\n";
         let value = "domain: company1.example\n";
+        let link = "http://127.0.0.1:1/connect/eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhY21lIn0.abc_def-0123456789\n";
         for (n, (command, text, leaks)) in [
             ("run --config x", open, false),
             ("run --config x", &open[5..], true),
@@ -213,6 +215,8 @@ mod tests {
             ("dead-letters show acme 7 --values", value, false),
             ("dead-letters show acme 7", value, true),
             ("explain acme 001", value, true),
+            ("orgs invite acme", link, false),
+            ("orgs list", link, true),
         ]
         .into_iter()
         .enumerate()

@@ -8,7 +8,7 @@ mod leaks;
 mod step;
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
 
@@ -151,7 +151,13 @@ fn set_up() -> bool {
         return false;
     }
     set_up_contract_judge();
-    let installed = |folder: &str| Path::new(folder).join("node_modules/.bin/node").exists();
+    // What npm has installed says from when it is; with other versions asked for since, it is installed again.
+    let changed = |path: PathBuf| std::fs::metadata(path).and_then(|file| file.modified()).ok();
+    let installed = |folder: &str| {
+        let folder = Path::new(folder);
+        let has = changed(folder.join("node_modules/.package-lock.json"));
+        has.is_some() && has >= changed(folder.join("package-lock.json"))
+    };
     let missing = [(JUDGES, &INSTALL_JUDGES), (PACKAGE_CHECKS, &INSTALL_PACKAGE_CHECKS)];
     !has("npm") || missing.into_iter().all(|(folder, install)| installed(folder) || run(install))
 }
