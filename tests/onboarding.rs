@@ -239,7 +239,13 @@ async fn a_parked_org_is_connected_again() {
         (login["state"] == "parked" && invites).then_some(())
     })
     .await;
-    let back = consented(&rig, &mut browser, &link(&rig, "acme").await, "acme", true).await;
+    let out = rig.command(&["orgs", "list"]).output().await.expect("it ends");
+    let told = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(told.contains("parked") && told.contains("orgpipe orgs invite acme"), "{told}");
+    let again = link(&rig, "acme").await;
+    let shown = browser.get(&again).await;
+    assert!(shown.body.contains("Please connect it again"), "{}", shown.body);
+    let back = consented(&rig, &mut browser, &again, "acme", true).await;
     assert_eq!(browser.get(&back).await.status, 200);
     writes(&rig, "acme", 2).await;
 }

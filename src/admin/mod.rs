@@ -89,11 +89,20 @@ impl AdminError {
     }
 }
 
+/// Takes the address, before any org is logged in to: another orgpipe may have it, and the same orgs.
+pub(crate) fn listener(settings: &SettingsFile) -> Result<TcpListener, AdminError> {
+    let address = settings.admin.listen;
+    TcpListener::bind(address).map_err(|cause| AdminError::Listen { address, cause })
+}
+
 /// Starts to listen; answers come from this service, which can read its settings again from that file.
-pub(crate) async fn start(settings: SettingsFile, service: Service) -> Result<Admin, AdminError> {
+pub(crate) async fn start(
+    settings: SettingsFile,
+    service: Service,
+    listener: TcpListener,
+) -> Result<Admin, AdminError> {
     let AdminSettings { listen, hosts, behind_proxy, .. } = settings.admin.clone();
     let failed = |cause| AdminError::Listen { address: listen, cause };
-    let listener = TcpListener::bind(listen).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let tls = settings.shown.clone().map(tls::config).transpose()?;
     // Last of all that may fail: a token that was made must be told.

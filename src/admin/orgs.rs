@@ -92,7 +92,10 @@ pub(super) async fn receipts(service: Data<Service>, org: Path<String>, _: Query
 
 pub(super) fn problem(error: &OrgError) -> HttpResponse {
     let (status, hint) = match error {
-        OrgError::Unknown(_) => (StatusCode::NOT_FOUND, "GET /api/v1/orgs lists the orgs of the settings."),
+        OrgError::Unknown(_) => (
+            StatusCode::NOT_FOUND,
+            "`orgpipe orgs list` (GET /api/v1/orgs) shows those there are; one that is only invited does not run yet.",
+        ),
         OrgError::InUse(_) => (StatusCode::CONFLICT, "Take it out of the settings and reload them first."),
         OrgError::NothingToRefresh { .. } => (StatusCode::CONFLICT, "Add `refresh = {}` to the sync."),
         OrgError::Down(_) => (

@@ -164,7 +164,7 @@ pub(super) async fn remove(
         Ok(Some(_)) | Err(RecordError::Unreadable { .. }) => {}
         Ok(None) => {
             let what = format!("org `{id}` is not kept in the store");
-            let hint = "Those of the settings are removed there; GET /api/v1/orgs lists all.";
+            let hint = "Those of the settings are removed there; `orgpipe orgs list` shows all.";
             return refused(StatusCode::NOT_FOUND, &what, hint);
         }
         Err(error) => return problem(&error.into()),

@@ -65,7 +65,8 @@ impl Served {
         let service = Service::start(settings).await.expect("it starts");
         let file =
             SettingsFile::new(Path::new("/nowhere/orgpipe.toml"), crate::config::Sources::default(), &config);
-        let admin = super::start(file, service.clone()).await.expect("it listens");
+        let listener = super::listener(&file).expect("a port");
+        let admin = super::start(file, service.clone(), listener).await.expect("it listens");
         let http = Client::builder().redirect(Policy::none()).build().expect("a client");
         Self { service, admin, http, _folder: folder }
     }

@@ -32,7 +32,10 @@ pub(crate) fn run(args: &OrgsArgs) -> ExitCode {
                 output::line(answer.text("consequence"));
             }),
         OrgsAction::Pause(target) => running::post(&target.service, &["orgs", &target.org, "pause"], &[])
-            .map(|answer| output::line(answer.text("consequence"))),
+            .map(|answer| {
+                output::line(&format!("org {} is being paused", target.org));
+                output::line(answer.text("consequence"));
+            }),
         OrgsAction::Resume(target) => running::post(&target.service, &["orgs", &target.org, "resume"], &[])
             .map(|_| output::line(&format!("org {} runs again", target.org))),
     };
@@ -115,7 +118,7 @@ fn table(body: &Value) -> Table {
             output::part(org["state"].as_str().unwrap_or_default()),
             if kept.is_some() { "store" } else { "settings" }.to_owned(),
             of(id).map(connected).unwrap_or_default(),
-            String::new(),
+            trouble(org),
         ]);
     }
     for org in stored.iter().filter(|org| !running.iter().any(|other| other["id"] == org["id"])) {
@@ -131,6 +134,18 @@ fn connected(org: &Value) -> String {
         Some(org_id) => format!("{} {}", output::part(org_id), time(&org["connected"]["at_ms"])),
         None => String::new(),
     }
+}
+
+/// Why an org that is there does not work: what its parts say, those that are parked first.
+fn trouble(org: &Value) -> String {
+    let parts = org["parts"].as_object().into_iter().flatten().map(|(_, part)| part);
+    let mut told: Vec<&Value> =
+        parts.filter(|part| part["state"] == "parked" || part["state"] == "waiting").collect();
+    told.sort_by_key(|part| part["state"] != "parked");
+    let text = |part: &Value, key: &str| part[key].as_str().unwrap_or_default().to_owned();
+    told.first()
+        .map(|part| output::part(&format!("{}. {}", text(part, "note"), text(part, "hint"))))
+        .unwrap_or_default()
 }
 
 /// Why it does not run.

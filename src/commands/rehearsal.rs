@@ -18,12 +18,21 @@ const SETTINGS: &str = include_str!("../../config/demo.toml");
 /// Names of the first orgs; later ones are numbered.
 const NAMES: [&str; 3] = ["acme", "globex", "initech"];
 
+/// By this line a file is known that may be written over.
+const FIRST_LINE: &str = "# Written by orgpipe for the simulated orgs that run right now.";
+
 /// Why a rehearsal cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RehearsalError {
     /// A port or a thread.
     #[error("the simulator cannot start: {0}")]
     Simulator(#[source] io::Error),
+    /// There are other settings.
+    #[error("{} is there already, and orgpipe has not written it for simulated orgs", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
     /// The folder.
     #[error("{path} cannot be written: {cause}")]
     Write {
@@ -56,6 +65,10 @@ pub(crate) fn write_settings(
     listen: SocketAddr,
     connected: usize,
 ) -> Result<PathBuf, RehearsalError> {
+    let file = folder.join("orgpipe.toml");
+    if fs::read_to_string(&file).is_ok_and(|text| !text.starts_with(FIRST_LINE)) {
+        return Err(RehearsalError::Foreign { path: file });
+    }
     fs::create_dir_all(folder).map_err(|cause| RehearsalError::Write { path: folder.to_owned(), cause })?;
     let key = simulator.orgs().first().map(|org| org.private_key_pem().to_owned()).unwrap_or_default();
     write(&folder.join("jwt.key"), &key)?;
@@ -64,11 +77,7 @@ pub(crate) fn write_settings(
     for org in simulator.orgs() {
         org.register_redirect_uri(&format!("http://{listen}/oauth/callback"));
     }
-    let file = folder.join("orgpipe.toml");
-    let text = format!(
-        "# Written by orgpipe for the simulated orgs that run right now.\n\n{}",
-        settings(simulator, listen, connected)
-    );
+    let text = format!("{FIRST_LINE}\n\n{}", settings(simulator, listen, connected));
     write(&file, &text)?;
     Ok(file)
 }
@@ -121,6 +130,21 @@ fn set(settings: &mut Table, table: &str, key: &str, value: Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[actix_rt::test]
+    async fn settings_of_somebodys_own_are_not_written_over() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let simulator = simulator(1, 1.0, Ports::Ephemeral).await.expect("a simulator");
+        let listen = SocketAddr::from(([127, 0, 0, 1], 8787));
+        let write = || write_settings(&simulator, folder.path(), listen, 1);
+        let file = write().expect("written");
+        write().expect("written over");
+        fs::write(&file, "# mine").expect("written");
+        let error = write().expect_err("it is not ours");
+        assert!(error.to_string().contains("is there already"), "{error}");
+        assert_eq!(fs::read_to_string(&file).expect("a file"), "# mine");
+        simulator.stop().await;
+    }
 
     #[test]
     fn the_demos_settings_are_toml_without_orgs() {

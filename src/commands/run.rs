@@ -79,12 +79,14 @@ pub(crate) fn run(args: &RunArgs) -> ExitCode {
 
 /// Starts service and admin API; a failure is printed and comes back as the exit code.
 pub(super) async fn start(config: Config, settings: SettingsFile) -> Result<(Service, Admin), ExitCode> {
+    let failed = |error: admin::AdminError| output::failure(&error, error.hint().as_deref());
+    let listener = admin::listener(&settings).map_err(failed)?;
     let service = Service::start(config.settings).await.map_err(|error| {
         let hint = error.hint();
         output::failure(&error, hint.as_deref())
     })?;
     let started = match settings.start_stored(&service).await {
-        Ok(()) => admin::start(settings, service.clone())
+        Ok(()) => admin::start(settings, service.clone(), listener)
             .await
             .map_err(|error| output::failure(&error, error.hint().as_deref())),
         Err(error) => Err(output::failure(&error, error.hint().as_deref())),
@@ -107,7 +109,9 @@ pub(super) fn tell(admin: &Admin) {
     output::line(&format!("open {}/login?token={}", admin.url, secret.expose_secret()));
     let file = file.display();
     output::line(&match unwritten {
-        None => format!("This token is told once. It is also in {file}, where the command line finds it."),
+        None => format!(
+            "This token is told once. It is also in {file}: give it to commands by `--token-file {file}`."
+        ),
         Some(cause) => {
             format!(
                 "This token is told once: keep it, as it could not be written to {file}, because {cause}."

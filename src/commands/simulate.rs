@@ -1,6 +1,6 @@
 //! `orgpipe simulate`: Salesforce orgs and a look-up API on loopback, with settings that fit them.
 
-use std::{net::SocketAddr, process::ExitCode};
+use std::{net::SocketAddr, path::Path, process::ExitCode};
 
 use orgpipe_simulator::{Ports, Simulator};
 
@@ -22,7 +22,12 @@ pub(crate) fn run(args: &SimulateArgs) -> ExitCode {
         let connected = usize::from(args.orgs.saturating_sub(args.unconnected));
         match rehearsal::write_settings(&simulator, &args.dir, LISTEN, connected) {
             Ok(file) => describe(&simulator, &file.display().to_string(), connected),
-            Err(error) => return output::failure(&error, Some("Give another folder with `--dir`.")),
+            Err(error) => {
+                return output::failure(
+                    &error,
+                    Some("Give another folder with `--dir`; settings of your own are never written over."),
+                );
+            }
         }
         let asked = stop_asked().await;
         simulator.stop().await;
@@ -42,10 +47,11 @@ fn describe(simulator: &Simulator, settings: &str, connected: usize) {
     output::line(&format!("try it: orgpipe run --config {settings}"));
     for org in simulator.orgs().iter().skip(connected) {
         output::line(&format!(
-            "then connect {}: orgpipe orgs invite {} --login-url {} (its password is {})",
+            "then connect {}: orgpipe orgs invite {} --login-url {} --token-file {} (its password is {})",
             org.name(),
             org.name(),
             org.base_url(),
+            Path::new(settings).with_file_name("data.token").display(),
             org.password()
         ));
     }

@@ -175,7 +175,18 @@ pub(super) struct Invited {
     /// How it logs in, if that is settled.
     pub(super) login: Option<Login>,
     /// Whether it was connected before.
-    pub(super) connected: bool,
+    pub(super) connected: Connection,
+}
+
+/// Whether an org is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Connection {
+    /// Nobody has connected it yet.
+    Never,
+    /// It is.
+    Stands,
+    /// It was, and what was granted is of no more use.
+    Lost,
 }
 
 /// How it went.
@@ -263,7 +274,12 @@ impl Onboarding {
         } else {
             chosen.or_else(settled).map(|url| login(settings, url))
         };
-        Ok(Invited { login, connected: org.connected.is_some(), org: org.id })
+        let connected = match (&org.connected, self.service.org(&org.id).await) {
+            (None, _) => Connection::Never,
+            (Some(_), Some(view)) if view.status.is_locked_out() => Connection::Lost,
+            (Some(_), _) => Connection::Stands,
+        };
+        Ok(Invited { login, connected, org: org.id })
     }
 
     /// Begins a consent at the host that was chosen: the page to go to, and what the browser has to keep.

@@ -9,7 +9,7 @@ use orgpipe_actors::{Report, Severity};
 use orgpipe_salesforce::oauth::error::LoginError;
 use serde::Deserialize;
 
-use super::onboarding::{ConnectError, Done, Invited};
+use super::onboarding::{ConnectError, Connection, Done, Invited};
 
 #[derive(Template)]
 #[template(
@@ -42,8 +42,9 @@ code { font-size: .92em }
 {% match body %}
 {% when Content::Start with { login_host, connected, kind, domain, wrong } %}<h1>Connect your Salesforce org with {{ vendor }}</h1>
 {% if !wrong.0.is_empty() %}<div class="bad" role="alert"><p><strong>{{ wrong.0|safe }}.</strong> {{ wrong.1|safe }}</p></div>
-{% endif %}{% if *connected %}<p>This org is connected already. Connect it again only if you were asked to.</p>
-{% endif %}<p>{{ vendor }} keeps its data up to date in your org. On the next page, which is Salesforce's own, you log in and allow that. {{ vendor }} never sees your password, and you can take it back at any time (Setup, Connected Apps OAuth Usage).</p>
+{% endif %}{% match connected %}{% when Connection::Never %}{% when Connection::Stands %}<p>This org is connected already. Connect it again only if you were asked to.</p>
+{% when Connection::Lost %}<p>This org was connected, and the access was taken back or has expired. Please connect it again.</p>
+{% endmatch %}<p>{{ vendor }} keeps its data up to date in your org. On the next page, which is Salesforce's own, you log in and allow that. {{ vendor }} never sees your password, and you can take it back at any time (Setup, Connected Apps OAuth Usage).</p>
 <form method="post" action="{{ action }}">
 {% if let Some(login_host) = login_host %}<p>You will log in at <code>{{ login_host }}</code>.</p>
 {% else %}<fieldset>
@@ -90,7 +91,7 @@ struct ConnectPage<'p> {
 enum Content {
     Start {
         login_host: Option<String>,
-        connected: bool,
+        connected: Connection,
         kind: String,
         domain: String,
         wrong: (Markup, Markup),
@@ -288,7 +289,7 @@ mod tests {
     #[test]
     fn nobodys_words_are_markup() {
         let pages = Pages { vendor: "<b>Example</b>", action: "/connect/x\"><script>" };
-        let invited = Invited { org: String::new(), login: None, connected: true };
+        let invited = Invited { org: String::new(), login: None, connected: Connection::Stands };
         let error = ConnectError::OtherOrg { found: "<i>1</i>".into(), expected: "2".into() };
         let done = Done { org_id: "<u>00D</u>".into(), report: None, again_secs: None };
         let choice = Choice { kind: "<b>".into(), domain: "\"><script>".into() };

@@ -126,6 +126,11 @@ pub struct Reading {
 }
 
 impl OrgStatus {
+    /// Whether only the customer or an operator can give a login again.
+    pub fn is_locked_out(&self) -> bool {
+        self.parts.get(&Part::Login).is_some_and(|login| login.state == State::Parked)
+    }
+
     /// What an operator wants of it, if that is not to run; else the state that matters most: parked before waiting before
     /// starting before running.
     pub fn worst(&self) -> State {

@@ -333,7 +333,7 @@ impl Vault {
             (login.refresh_token().map(ExposeSecret::expose_secret), login.client_id());
         let grant = match held.read(settings, self.clock.now_ms()).await {
             Ok(Some(grant)) => grant,
-            Ok(None) => return Ok(Err(NoSession::Login(LoginError::NotConnected))),
+            Ok(None) => return Ok(Err(NoSession::Grant(not_connected(org)))),
             Err(GrantError::Store(error)) => return Err(error.into()),
             Err(error @ GrantError::Sealed(_)) => {
                 return Ok(Err(NoSession::Grant(sealed(org, settings.is_some(), &error))));
@@ -413,6 +413,11 @@ fn exchange_of(answer: &LoginAnswer) -> Exchange<'_> {
 }
 
 /// The key is read at a start only. Of a token of the settings nobody can say whether it was used already.
+fn not_connected(org: &str) -> Problem {
+    let hint = format!("Send the customer a link to connect with: `orgpipe orgs invite {org}` makes it.");
+    Problem::new("the org is not connected: nobody has let orgpipe in, or what was granted is gone", hint)
+}
+
 fn sealed(org: &str, of_settings: bool, error: &GrantError) -> Problem {
     let first =
         if of_settings { "write `auth = { flow = \"web_server\" }` for the org, reload, and " } else { "" };
