@@ -203,7 +203,7 @@ async fn the_command_prints_what_to_do_and_ends_by_severity() {
     assert_eq!(told(&report), expected);
     let (code, _, err) = doctor(&["acne"]).await;
     assert_eq!(code, Some(1));
-    assert!(err.contains("no org `acne`") && err.contains("lists the orgs"), "{err}");
+    assert!(err.contains("no org `acne`") && err.contains("orgpipe orgs list"), "{err}");
 }
 
 #[actix_rt::test]
