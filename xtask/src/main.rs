@@ -123,11 +123,13 @@ const CONTRACT_JUDGE: &str = "tests/hostile/.venv/bin/st";
 const INSTALL_CONTRACT_JUDGE: Step = Step {
     name: "Schemathesis",
     command: &["sh", "-c", INSTALL_CONTRACT_JUDGE_SCRIPT],
-    env: &[("PIP_DISABLE_PIP_VERSION_CHECK", "1")],
+    env: &[("PIP_DISABLE_PIP_VERSION_CHECK", "1"), ("DEBIAN_FRONTEND", "noninteractive")],
 };
 
-/// A folder that was begun and not finished is begun anew.
-const INSTALL_CONTRACT_JUDGE_SCRIPT: &str = "python3 -m venv --clear tests/hostile/.venv && \
+/// A folder that was begun and not finished is begun anew. Debian has `venv` in a package of its own.
+const INSTALL_CONTRACT_JUDGE_SCRIPT: &str = "if [ \"$(id -u)\" != 0 ]; then as='sudo -n'; fi; \
+    make='python3 -m venv --clear tests/hostile/.venv'; \
+    { $make || { $as apt-get update -qq && $as apt-get install -y -qq python3 python3-venv && $make; }; } && \
     tests/hostile/.venv/bin/pip install --quiet --requirement tests/hostile/requirements.txt";
 
 /// Brings it; without it its test says that it was skipped, and fails under CI.
