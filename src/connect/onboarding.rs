@@ -20,7 +20,7 @@ use std::{
 
 use orgpipe_actors::{OrgError, Report, Service, clock::Clock};
 use orgpipe_salesforce::oauth::{
-    Flow, Login, Token,
+    Flow, Login, Token, answer,
     error::LoginError,
     login_host::{self, NoLoginHost},
     revocation,
@@ -333,7 +333,16 @@ impl Onboarding {
         let code = callback.outcome?;
         let call = pending.consent.exchange(&pending.login, &pending.redirect_uri, &code);
         let reply = self.service.post_form(pending.login.host(), call).await?;
-        let token = web_server::connected(&pending.login, &reply)?;
+        let token = match web_server::connected(&pending.login, &reply) {
+            Ok(token) => token,
+            Err(error) => {
+                // Too small a consent counts among the user's approvals all the same.
+                if let Some(refresh_token) = answer::refresh_token(&reply) {
+                    self.give_back(&pending.login, refresh_token).await;
+                }
+                return Err(error.into());
+            }
+        };
         let kept = self.keep(&pending, &token).await;
         let refused = |error: &ConnectError| {
             matches!(
