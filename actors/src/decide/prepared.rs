@@ -25,7 +25,6 @@ use super::{
     lookup::{Lookups, Pace},
     orphans::{self, Orphans},
     own_form::Remembered,
-    select::Calls,
     shared_keys::{self, Sharing},
     verdict,
     waiting::Label,
@@ -35,6 +34,7 @@ use crate::{
     org::{
         context::OrgContext,
         describe::{blame, readable},
+        select::Calls,
         step_error::StepError,
         store::Position,
     },
