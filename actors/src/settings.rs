@@ -148,6 +148,8 @@ pub struct SyncSettings {
     pub refresh: Option<RefreshSettings>,
     /// What becomes of a record of which the org refuses the value of a field.
     pub on_refused_field: OnRefusedField,
+    /// Keys of the settings that this org has otherwise than the sync says for all, such as `target` and `fields.Name__c`.
+    pub own: BTreeSet<String>,
 }
 
 /// What an event on a sync's channel says.
@@ -317,6 +319,7 @@ pub(crate) mod tests {
                 mapping,
                 refresh: Some(refresh),
                 on_refused_field: OnRefusedField::default(),
+                own: BTreeSet::new(),
             })],
         }
     }

@@ -22,16 +22,14 @@ use orgpipe_salesforce::{
     soql::{Select, quote},
 };
 
-use super::{
-    batch::{Asked, Job, id_of},
-    select::{Calls, Selected, WhenUnreadable, is_unreadable, select_among, select_in},
-};
+use super::batch::{Asked, Job, id_of};
 use crate::{
     fingerprint::{CHANGED_AT, CHANGED_BY},
     org::{
         context::OrgContext,
         describe::describe_target,
         schemas::{self, Target},
+        select::{Calls, Selected, WhenUnreadable, is_unreadable, select_among, select_in},
         step_error::StepError,
     },
     queue_entry::Row,
