@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         | Command::Doctor(_)
         | Command::Limits(_)
         | Command::Refresh(_)
+        | Command::Push(_)
         | Command::Org(_)
         | Command::Orgs(_)
         | Command::Reload(_)

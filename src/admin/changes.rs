@@ -82,7 +82,9 @@ pub(super) async fn list(service: Data<Service>, query: Query<ListQuery>) -> Htt
 }
 
 async fn read(request: &HttpRequest, payload: Payload) -> Result<NewPush, HttpResponse> {
-    let is_json = request.mime_type().is_ok_and(|mime| mime.is_some_and(|mime| mime.essence_str() == "application/json"));
+    let is_json = request
+        .mime_type()
+        .is_ok_and(|mime| mime.is_some_and(|mime| mime.essence_str() == "application/json"));
     if !is_json {
         let what = "the body must be JSON, and say so by `Content-Type: application/json`";
         return Err(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, what, CORRECT));
@@ -130,7 +132,10 @@ fn push(body: ChangeBody, idempotency_key: Option<String>) -> Result<NewPush, (S
     let orgs = match (org, orgs) {
         (Some(org), None) => Some(vec![org]),
         (None, Some(orgs)) if orgs.is_empty() => {
-            return Err(("`orgs` is empty".to_owned(), "Leave it out to mean all orgs that have the sync.".to_owned()));
+            return Err((
+                "`orgs` is empty".to_owned(),
+                "Leave it out to mean all orgs that have the sync.".to_owned(),
+            ));
         }
         (None, orgs) => orgs,
         (Some(_), Some(_)) => {

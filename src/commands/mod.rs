@@ -10,6 +10,7 @@ mod explain;
 mod limits;
 mod org;
 mod orgs;
+mod push;
 mod refresh;
 mod rehearsal;
 mod reload;
@@ -32,6 +33,7 @@ pub(crate) fn dispatch(command: Command) -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Refresh(args) => refresh::run(&args),
+        Command::Push(args) => push::run(&args),
         Command::Limits(target) => limits::run(&target),
         Command::Explain(args) => explain::run(&args),
         Command::Org(args) => org::run(&args),

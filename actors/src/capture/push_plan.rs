@@ -67,7 +67,9 @@ pub(super) fn window(waiting: &[WaitingPush], from: &PushPlace, items_max: usize
     let mut window = PushWindow { place: from.clone(), ..PushWindow::default() };
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     window.place.within = None;
-    for (number, head, body) in waiting {
+    for (number, head, body) in
+        waiting.iter().filter(|(number, head, _)| !from.is_behind(*number, head.items))
+    {
         let begin = if *number == from.number { from.item } else { 0 };
         for at in begin..head.items {
             let Some(item) = item(&body.items, at) else { continue };
