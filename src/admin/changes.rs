@@ -44,7 +44,7 @@ struct ChangeBody {
 /// `?limit=N`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ListQuery {
+pub(super) struct LatestQuery {
     limit: Option<usize>,
 }
 
@@ -74,7 +74,7 @@ pub(super) async fn show(service: Data<Service>, number: Path<u64>, _: Query<NoQ
 }
 
 /// The newest ones.
-pub(super) async fn list(service: Data<Service>, query: Query<ListQuery>) -> HttpResponse {
+pub(super) async fn list(service: Data<Service>, query: Query<LatestQuery>) -> HttpResponse {
     match service.pushes(query.limit.unwrap_or(LIMITS.0).min(LIMITS.1)).await {
         Ok(pushes) => HttpResponse::Ok().json(json!({ "changes": pushes })),
         Err(error) => problem(&error.into()),

@@ -55,6 +55,7 @@ const ACTORS: &[Layer] = &[
             "fingerprint",
             "priority",
             "problem",
+            "push",
             "queue_entry",
             "receipt",
             "retry",

@@ -48,19 +48,19 @@ const PUSHES_MAX: usize = 200;
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Finds the records of pushes in one org.
-pub(crate) struct PushActor(Steps<Finding>);
+pub(crate) struct PushActor(Steps<RecordFinder>);
 
 impl PushActor {
     /// Goes on behind the stored places.
     pub(crate) fn new(org: Arc<OrgContext>, link: OrgLink) -> Self {
-        Self(Steps::new(Finding::new(org, link)))
+        Self(Steps::new(RecordFinder::new(org, link)))
     }
 }
 
 impl Worker for PushActor {
-    type Work = Finding;
+    type Work = RecordFinder;
 
-    fn steps(&mut self) -> &mut Steps<Finding> {
+    fn steps(&mut self) -> &mut Steps<RecordFinder> {
         &mut self.0
     }
 }
@@ -90,7 +90,7 @@ impl Handler<Stop> for PushActor {
 }
 
 /// The work of a [`PushActor`].
-pub(crate) struct Finding {
+pub(crate) struct RecordFinder {
     org: Arc<OrgContext>,
     link: OrgLink,
     delays: Delays,
@@ -111,7 +111,7 @@ struct FoundStep {
     read_ms: UnixMs,
 }
 
-impl Finding {
+impl RecordFinder {
     fn new(org: Arc<OrgContext>, link: OrgLink) -> Self {
         let delays = Delays::new(Duration::from_secs(1), Duration::from_mins(5));
         Self { org, link, delays, waits: Waits::default(), keys_max: KEYS_MAX, seen: BTreeMap::new() }
@@ -360,7 +360,7 @@ fn refused(
     items.into_iter().filter_map(told).collect()
 }
 
-impl Work for Finding {
+impl Work for RecordFinder {
     async fn step(mut self) -> (Self, Next) {
         let next = match Box::pin(self.advance()).await {
             Ok(next) => {

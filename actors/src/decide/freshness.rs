@@ -23,7 +23,7 @@ pub(super) struct FreshnessGuard {
     /// Rows read before that may be old, whatever the record.
     since_ms: UnixMs,
     /// When a record was decided.
-    decided: BTreeMap<String, Decided>,
+    decided: BTreeMap<String, DecidedAt>,
     /// The records of the last batch, if they are remembered one by one.
     last: Vec<String>,
     /// Until when other records were looked up.
@@ -32,7 +32,7 @@ pub(super) struct FreshnessGuard {
 
 /// When a record was decided last.
 #[derive(Clone, Copy, Debug)]
-struct Decided {
+struct DecidedAt {
     /// When its batch was put together.
     at_ms: UnixMs,
     /// When it was looked up, at the latest.
@@ -69,7 +69,7 @@ impl FreshnessGuard {
         if self.decided.len() + asked.len() > RECORDS_MAX {
             (self.since_ms, self.decided) = (now_ms, BTreeMap::new());
         }
-        let decided = Decided { at_ms: now_ms, looked_up_ms: now_ms };
+        let decided = DecidedAt { at_ms: now_ms, looked_up_ms: now_ms };
         self.decided.extend(asked.iter().map(|asked| (asked.id.clone(), decided)));
         self.last = asked.iter().map(|asked| asked.id.clone()).collect();
     }

@@ -34,12 +34,12 @@ pub(crate) struct PushLog {
     store: Store,
     /// Held while the log is written.
     writing: AsyncMutex<()>,
-    known: Mutex<Known>,
+    known: Mutex<LogInMemory>,
     turns: Semaphore,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct LogInMemory {
     pushes: BTreeMap<Seq, Logged>,
     /// By org and sync.
     places: BTreeMap<String, BTreeMap<String, PushPlace>>,
@@ -67,7 +67,7 @@ impl PushLog {
 
     /// Reads all that is known of it at once, and how far the orgs are.
     pub(crate) async fn load(&self) -> Result<(), StoreError> {
-        let (store, mut known) = (&self.store, Known::default());
+        let (store, mut known) = (&self.store, LogInMemory::default());
         for number in store.pushes().await? {
             let Push { head, body } = store.push(number).await?;
             match unpack::<PushHead>(&head) {
@@ -184,12 +184,12 @@ impl PushLog {
         self.turns.acquire().await.ok()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
+    fn lock(&self) -> MutexGuard<'_, LogInMemory> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Known {
+impl LogInMemory {
     fn place(&self, org: &str, sync: &str) -> Option<&PushPlace> {
         self.places.get(org)?.get(sync)
     }
@@ -254,7 +254,7 @@ impl LogWriter<'_> {
     }
 }
 
-impl Known {
+impl LogInMemory {
     fn forget(&mut self, numbers: &[Seq]) {
         for number in numbers {
             self.pushes.remove(number);
