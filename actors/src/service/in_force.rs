@@ -64,6 +64,7 @@ impl Common {
             board,
             clock: self.clock,
             failpoints,
+            is_aside: false,
         })
     }
 }
