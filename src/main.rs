@@ -7,6 +7,7 @@ mod cli;
 mod commands;
 mod config;
 mod connect;
+mod effective;
 mod in_force;
 
 mod output;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         | Command::Doctor(_)
         | Command::Limits(_)
         | Command::Refresh(_)
+        | Command::Sync(_)
         | Command::Org(_)
         | Command::Orgs(_)
         | Command::Reload(_)

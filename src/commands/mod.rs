@@ -17,6 +17,7 @@ mod run;
 mod running;
 mod simulate;
 mod store;
+mod sync;
 mod tokens;
 mod tree;
 mod vault;
@@ -32,6 +33,7 @@ pub(crate) fn dispatch(command: Command) -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Refresh(args) => refresh::run(&args),
+        Command::Sync(args) => sync::run(&args),
         Command::Limits(target) => limits::run(&target),
         Command::Explain(args) => explain::run(&args),
         Command::Org(args) => org::run(&args),
