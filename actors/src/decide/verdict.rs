@@ -198,7 +198,7 @@ pub(super) fn compare(
                 continue;
             }
             // Somebody asked for this record now, so the answer is as new as any; what is of the record itself is the holder's.
-            desired.fields.retain(|field, _| !batch.mapping.is_of_record(field));
+            desired.fields.retain(|field, _| !batch.mapping.is_without_answer(field));
             desired.source_id = holder;
         }
         let compared = fields(batch, &desired, existing, (open.get(&key), &remembered.of(&key)), describe);
