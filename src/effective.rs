@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use orgpipe_actors::settings::{
     DayWindow, EventShape, OnDeleted, OnRefusedField, RefreshSettings, SyncSettings,
 };
-use orgpipe_reconcile::{EventFields, Operation, mapping::Source};
+use orgpipe_reconcile::{EventFields, Operation};
 use serde_json::{Map, Value, json};
 
 /// Width of the first column.
@@ -18,9 +18,9 @@ const NAMES_WIDTH: usize = 16;
 pub(crate) fn json(sync: &SyncSettings) -> Value {
     let mapping = &sync.mapping;
     let fields: Map<String, Value> =
-        mapping.fields().iter().map(|(field, source)| (field.clone(), written(source))).collect();
+        mapping.fields().iter().map(|(field, source)| (field.clone(), source.spec().written())).collect();
     let external_id =
-        json!({ "field": mapping.external_id_field(), "from": written(mapping.external_id_from()) });
+        json!({ "field": mapping.external_id_field(), "from": mapping.external_id_from().spec().written() });
     json!({
         "name": sync.name,
         "channel": sync.channel,
@@ -42,14 +42,6 @@ pub(crate) fn json(sync: &SyncSettings) -> Value {
         "refresh": sync.refresh.as_ref().map(refresh),
         "own": sync.own,
     })
-}
-
-/// A value as it is written in the settings.
-fn written(source: &Source) -> Value {
-    match source {
-        Source::Record(path) => Value::String(format!("${path}")),
-        Source::Answer(pointer) => Value::String(pointer.clone()),
-    }
 }
 
 fn event(event: &EventShape) -> Value {

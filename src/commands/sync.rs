@@ -42,7 +42,7 @@ fn show(args: &SyncShowArgs) -> ExitCode {
         return output::failure(&error, Some(&format!("It has: {}.", names.join(", "))));
     }
     if args.json {
-        output::line(&format!("{:#}", Value::from_iter(shown.into_iter().cloned())));
+        output::line(&format!("{:#}", shown.into_iter().cloned().collect::<Value>()));
         return ExitCode::SUCCESS;
     }
     for sync in shown {
