@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         Command::Check(_)
         | Command::Doctor(_)
         | Command::Limits(_)
+        | Command::Preview(_)
         | Command::Refresh(_)
         | Command::Sync(_)
         | Command::Org(_)

@@ -83,7 +83,17 @@ const ACTORS: &[Layer] = &[
     ),
     layer(
         "top",
-        &["check", "dead_letters", "doctor", "explain", "forecast", "key_rotation", "lib", "service"],
+        &[
+            "check",
+            "dead_letters",
+            "doctor",
+            "explain",
+            "forecast",
+            "key_rotation",
+            "lib",
+            "preview",
+            "service",
+        ],
         &[ANY],
     ),
 ];
