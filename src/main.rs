@@ -7,6 +7,7 @@ mod cli;
 mod commands;
 mod config;
 mod connect;
+mod effective;
 mod in_force;
 
 mod output;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         | Command::Preview(_)
         | Command::Refresh(_)
         | Command::Push(_)
+        | Command::Sync(_)
         | Command::Org(_)
         | Command::Orgs(_)
         | Command::Reload(_)

@@ -19,6 +19,7 @@ mod run;
 mod running;
 mod simulate;
 mod store;
+mod sync;
 mod tokens;
 mod tree;
 mod vault;
@@ -36,6 +37,7 @@ pub(crate) fn dispatch(command: Command) -> ExitCode {
         Command::Preview(args) => preview::run(&args),
         Command::Refresh(args) => refresh::run(&args),
         Command::Push(args) => push::run(&args),
+        Command::Sync(args) => sync::run(&args),
         Command::Limits(target) => limits::run(&target),
         Command::Explain(args) => explain::run(&args),
         Command::Org(args) => org::run(&args),
