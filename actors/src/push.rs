@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use aws_lc_rs::digest;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use orgpipe_reconcile::id;
 use orgpipe_salesforce::soql::fits_literal;
 use orgpipe_store::{BODY_BYTES_MAX, Seq, UnixMs};
@@ -273,8 +274,7 @@ impl NewPush {
 
     /// Hash of all that it asks for.
     pub(crate) fn digest(&self) -> String {
-        let hash = digest::digest(&digest::SHA256, &pack(self));
-        hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        STANDARD.encode(digest::digest(&digest::SHA256, &pack(self)))
     }
 }
 

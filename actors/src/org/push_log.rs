@@ -10,12 +10,14 @@
 //! Invariant: an org's place moves here only after the commit that stores it.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, VecDeque, btree_map::Entry},
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use orgpipe_store::{Push, PushWrite, Seq, Store, StoreError};
-use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard, Semaphore, SemaphorePermit};
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard, Semaphore};
 
 use super::store::{OrgStore, Position};
 use crate::{
@@ -24,7 +26,9 @@ use crate::{
 };
 
 /// Orgs that look for the records of pushes at the same time: a push to thousands of orgs is spread over them.
-const ORGS_AT_ONCE: usize = 16;
+const ORGS_AT_ONCE: usize = 32;
+/// How long a look counts as one of these: orgs that do not answer hold up no others.
+const TURN_MAX: Duration = Duration::from_millis(500);
 /// Bodies that are kept in memory, so that the orgs of one push read it once.
 const BODIES_MAX: usize = 4;
 
@@ -84,10 +88,10 @@ impl PushLog {
             .flat_map(|logged| logged.head.orgs.iter().map(|org| (org.clone(), logged.head.sync.clone())))
             .collect();
         for (org, sync) in named {
-            let places = known.places.entry(org.clone()).or_default();
-            if !places.contains_key(&sync) {
-                let stored = OrgStore::new(store.clone(), &org).json(Position::Pushed(&sync)).await?;
-                places.insert(sync, stored.and_then(Result::ok).unwrap_or_default());
+            let of_org = known.places.entry(org.clone()).or_default();
+            if let Entry::Vacant(place) = of_org.entry(sync) {
+                let stored = OrgStore::new(store.clone(), &org).json(Position::Pushed(place.key())).await?;
+                place.insert(stored.and_then(Result::ok).unwrap_or_default());
             }
         }
         *self.lock() = known;
@@ -179,9 +183,15 @@ impl PushLog {
         Ok(body)
     }
 
-    /// A turn to look for records; in order.
-    pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        self.turns.acquire().await.ok()
+    /// Looks for records when it is this org's turn.
+    pub(crate) async fn in_turn<T>(&self, look: impl Future<Output = T>) -> T {
+        let turn = self.turns.acquire().await;
+        let mut look = pin!(look);
+        if let Ok(done) = tokio::time::timeout(TURN_MAX, &mut look).await {
+            return done;
+        }
+        drop(turn);
+        look.await
     }
 
     fn lock(&self) -> MutexGuard<'_, LogInMemory> {

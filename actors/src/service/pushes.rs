@@ -25,12 +25,8 @@ use crate::{
     supervise::supervisor::Pushed,
 };
 
-/// Pushes that are kept; those that are through make room.
-const PUSHES_MAX: usize = 10_000;
-/// Bytes of all of them.
-const BYTES_MAX: usize = 64 * 1024 * 1024;
-/// What orgs have counted for them, over all orgs.
-const COUNTS_MAX: u64 = 200_000;
+/// What is kept; pushes that are through make room.
+const KEPT_MAX: PushesKept = PushesKept { pushes: 10_000, bytes: 64 * 1024 * 1024, counts: 200_000 };
 /// How long a push is kept. An org that has not read it by then refreshes the sync instead.
 const KEPT: Duration = Duration::from_hours(7 * 24);
 /// How often it is looked which are too old.
@@ -219,6 +215,24 @@ pub struct PushView {
     pub orgs: Vec<OrgPush>,
 }
 
+/// How much there is of pushes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PushesKept {
+    /// Pushes.
+    pub(super) pushes: usize,
+    /// Bytes of all of them.
+    pub(super) bytes: usize,
+    /// What orgs have counted for them, over all orgs.
+    pub(super) counts: u64,
+}
+
+impl PushesKept {
+    /// Whether one more has room within these.
+    fn fits(self, bytes: usize, max: Self) -> bool {
+        self.pushes < max.pushes && self.bytes + bytes <= max.bytes && self.counts < max.counts
+    }
+}
+
 /// What waits of the pushes, and what came since the service started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PushNumbers {
@@ -238,6 +252,11 @@ impl Service {
     /// # Errors
     /// It asks for what there is not, or too much waits; nothing is stored then.
     pub async fn push(&self, new: NewPush) -> Result<AcceptedPush, PushError> {
+        self.push_within(new, KEPT_MAX).await
+    }
+
+    /// The same with so much that is kept at most.
+    pub(super) async fn push_within(&self, new: NewPush, max: PushesKept) -> Result<AcceptedPush, PushError> {
         let new = new.checked()?;
         let writer = self.pushes.write().await;
         // As the orgs were then: the same push is the same, whatever has become of them since.
@@ -253,7 +272,7 @@ impl Service {
         let first = orgs.first().cloned();
         let names = orgs.iter().map(|org| org.id().to_owned()).collect();
         let (head, body) = new.stored(names, self.clock.now_ms());
-        let remove = self.make_room(&head, &body).await?;
+        let remove = self.make_room(&head, &body, max).await?;
         let pass = |point| first.iter().for_each(|org| org.pass(point));
         pass(Point::BeforeAccept);
         let told = head.clone();
@@ -307,41 +326,46 @@ impl Service {
         }
         match (&new.items, &new.orgs) {
             (PushItems::RecordIds(_), None) => Err(PushError::RecordIdsOf("all orgs".to_owned())),
-            (PushItems::RecordIds(_), Some(names)) if names.len() != 1 => {
-                Err(PushError::RecordIdsOf(format!("{} orgs", names.len())))
+            (PushItems::RecordIds(_), Some(orgs)) if orgs.len() != 1 => {
+                Err(PushError::RecordIdsOf(format!("{} orgs", orgs.len())))
             }
             _ => Ok(orgs),
         }
     }
 
     /// The oldest pushes that are through, as many as have to go for this one.
-    async fn make_room(&self, head: &PushHead, body: &PushBody) -> Result<Vec<Seq>, PushError> {
-        let bytes = pack(head).len() + pack(body).len();
-        let all = self.pushes.all();
-        let mut left = all.len();
-        let mut held = all.iter().map(|(_, logged)| logged.bytes).sum::<usize>();
-        let mut counts = self.store.push_counts_kept().await?;
-        let mut remove = Vec::new();
-        let fits = |left: usize, held: usize, counts: u64| {
-            left < PUSHES_MAX && held + bytes <= BYTES_MAX && counts < COUNTS_MAX
+    async fn make_room(
+        &self,
+        head: &PushHead,
+        body: &PushBody,
+        max: PushesKept,
+    ) -> Result<Vec<Seq>, PushError> {
+        let (bytes, all) = (pack(head).len() + pack(body).len(), self.pushes.all());
+        let mut left = PushesKept {
+            pushes: all.len(),
+            bytes: all.iter().map(|(_, logged)| logged.bytes).sum(),
+            counts: self.store.push_counts_kept().await?,
         };
+        let mut remove = Vec::new();
         for (number, logged) in all {
-            if fits(left, held, counts) {
+            if left.fits(bytes, max) {
                 break;
             }
             let counted = self.store.push_counts(number).await?;
-            let open = counted.iter().any(|(org, counts)| self.orgs.get(org).is_some() && counts.open() > 0);
-            if open || !self.searching(number, &logged.head).is_empty() {
+            let is_open =
+                counted.iter().any(|(org, counts)| self.orgs.get(org).is_some() && counts.open() > 0);
+            if is_open || !self.searching(number, &logged.head).is_empty() {
                 continue;
             }
-            (left, held, counts) =
-                (left - 1, held - logged.bytes, counts.saturating_sub(counted.len() as u64));
+            left.pushes -= 1;
+            left.bytes -= logged.bytes;
+            left.counts = left.counts.saturating_sub(counted.len() as u64);
             remove.push(number);
         }
-        if fits(left, held, counts) {
+        if left.fits(bytes, max) {
             Ok(remove)
         } else {
-            Err(PushError::TooMany { waiting: left, bytes: held })
+            Err(PushError::TooMany { waiting: left.pushes, bytes: left.bytes })
         }
     }
 
