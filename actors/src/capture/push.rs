@@ -8,7 +8,11 @@
 //!
 //! Invariant: how far the pushes of a sync have been read is stored in the commit that stores what was found up to there.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use actix::{Actor, Context, Handler};
 use orgpipe_reconcile::{Mapping, RecordProblem, identity::Identity, matching::KEYS_MAX};
@@ -44,6 +48,8 @@ use crate::{
 const ITEMS_MAX: usize = 5 * KEYS_MAX;
 /// Pushes that one step reads.
 const PUSHES_MAX: usize = 200;
+/// Values that few records have, of each type that a key may have.
+const OTHER_LITERALS: [&str; 3] = ["'000000000000000AAA'", "-1", "true"];
 /// How often an org whose queue is full looks again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -99,6 +105,8 @@ pub(crate) struct RecordFinder {
     keys_max: usize,
     /// By sync, the newest push that was there when none waited.
     seen: BTreeMap<String, Seq>,
+    /// Targets of which a selection was refused, so that they are described before the next one.
+    refused: BTreeSet<String>,
 }
 
 /// What a step found.
@@ -114,7 +122,15 @@ struct FoundStep {
 impl RecordFinder {
     fn new(org: Arc<OrgContext>, link: OrgLink) -> Self {
         let delays = Delays::new(Duration::from_secs(1), Duration::from_mins(5));
-        Self { org, link, delays, waits: Waits::default(), keys_max: KEYS_MAX, seen: BTreeMap::new() }
+        Self {
+            org,
+            link,
+            delays,
+            waits: Waits::default(),
+            keys_max: KEYS_MAX,
+            seen: BTreeMap::new(),
+            refused: BTreeSet::new(),
+        }
     }
 
     async fn advance(&mut self) -> Result<Next, StoreError> {
@@ -208,12 +224,12 @@ impl RecordFinder {
 
     /// By what the records of the target are found, over as few queries as it takes.
     async fn by_external_ids(
-        &self,
+        &mut self,
         sync: &SyncSettings,
         waiting: &[WaitingPush],
         from: &PushPlace,
     ) -> Result<FoundStep, StepError> {
-        let (org, mapping) = (&self.org, &sync.mapping);
+        let (org, mapping) = (Arc::clone(&self.org), &sync.mapping);
         let PushWindow { items, place } = push_plan::window(waiting, from, ITEMS_MAX);
         let (target, field) = (mapping.target(), mapping.external_id_field());
         let mut step =
@@ -227,15 +243,15 @@ impl RecordFinder {
             let calls = Calls::new(reserved, 0);
             let select = Select::from(target).fields(["Id", field, link]);
             let selected =
-                select_among(org, &calls, &select, field, &literals, WhenUnreadable::Halved).await?;
+                select_among(&org, &calls, &select, field, &literals, WhenUnreadable::Halved).await?;
             Ok((identity, read_ms, selected))
         };
-        let (identity, read_ms, selected) =
-            org.pushes.in_turn(look).await.inspect_err(|error: &StepError| {
-                if error.class() == Some(ErrorClass::Schema) {
-                    org.schemas.doubt(target);
-                }
-            })?;
+        let looked: Result<_, StepError> = org.pushes.in_turn(look).await;
+        if looked.as_ref().is_err_and(|error| error.class() == Some(ErrorClass::Schema)) {
+            org.schemas.doubt(target);
+            self.refused.insert(target.to_owned());
+        }
+        let (identity, read_ms, selected) = looked?;
         step.read_ms = read_ms;
         step.found = push_plan::by_external_id(&items, &selected.rows, (field, link), identity);
         step.refused = refused(items, &selected.refused, identity);
@@ -246,7 +262,7 @@ impl RecordFinder {
     async fn identity(&self, target: &str, field: &str, items: &[PushedItem]) -> Result<Identity, StepError> {
         let org = &self.org;
         let known = match org.schemas.fresh(target, org.clock.monotonic()) {
-            None if push_plan::needs_identity(items) => {
+            None if push_plan::needs_identity(items) || self.refused.contains(target) => {
                 let plan = org.api.reserve(Priority::Live, 1).await?;
                 Some(describe_target(org, &plan, target).await?)
             }
@@ -277,19 +293,24 @@ impl RecordFinder {
         let (read_ms, rows) = org.pushes.in_turn(look).await;
         let rows = match rows {
             Ok(rows) => rows,
-            // The first page tells, so that none has been read of these items yet.
-            Err(error) if within.is_some() || !may_be_one_records(&error) => return Err(error),
-            Err(_) if items.len() > 1 => {
-                self.keys_max = items.len() / 2;
-                return Ok(None);
-            }
-            Err(error) if self.is_sound(mapping).await => {
+            Err(error) => {
+                // Values of another type than the field's are refused as if the field were wrong: all of them alike.
+                let alike = error.class() == Some(ErrorClass::Schema);
                 let field = items.first().and_then(|one| push_plan::field_of(mapping, &one.item));
-                let told = problem(field.map_or("Id", |(field, _)| field), &error);
+                let field = field.map_or("Id", |(field, _)| field);
+                // The first page tells, so that none has been read of these items yet.
+                let may_be_theirs = within.is_none() && (alike || may_be_one_records(&error));
+                if !may_be_theirs || !self.is_sound(&select, field).await {
+                    return Err(error);
+                }
+                if items.len() > 1 && !alike {
+                    self.keys_max = items.len() / 2;
+                    return Ok(None);
+                }
+                let told = problem(field, &error);
                 let refused = items.into_iter().map(|one| (one, told.clone())).collect();
                 return Ok(Some(FoundStep { found: none, refused, place, read_ms }));
             }
-            Err(error) => return Err(error),
         };
         self.keys_max = (2 * self.keys_max).min(KEYS_MAX);
         let after = rows.last().filter(|_| rows.len() >= pages::PAGE).and_then(pages::id_of);
@@ -316,10 +337,16 @@ impl RecordFinder {
         }
     }
 
-    /// Whether the org answers a question of the same kind, so that a refusal is due to the values.
-    async fn is_sound(&self, mapping: &Mapping) -> bool {
-        let select = Select::from(mapping.object()).where_in("Id", &["000000000000000AAA"]);
-        self.page(&select).await.is_ok()
+    /// Whether the org answers the same question about some other value, so that a refusal is due to the values.
+    async fn is_sound(&self, select: &Select, field: &str) -> bool {
+        for literal in OTHER_LITERALS {
+            let other = Select::from(select.object()).fields(select.names().to_vec());
+            let other = other.where_among(field, &[literal.to_owned()]).limit(1);
+            if self.page(&other).await.is_ok() {
+                return true;
+            }
+        }
+        false
     }
 }
 
@@ -357,7 +384,7 @@ fn by_key_field(
     }
 }
 
-/// The items behind a place that are asked for by one field.
+/// The items behind a place that are asked for by one field, with values of one type.
 fn by_one_field(
     mapping: &Mapping,
     waiting: &[WaitingPush],
@@ -365,9 +392,11 @@ fn by_one_field(
     items_max: usize,
 ) -> PushWindow {
     let window = push_plan::window(waiting, from, items_max);
-    let field = |one: &PushedItem| push_plan::field_of(mapping, &one.item).map(|(field, _)| field);
-    let first = window.items.first().and_then(field);
-    let same = window.items.iter().take_while(|one| field(one) == first).count();
+    let alike = |one: &PushedItem| {
+        push_plan::field_of(mapping, &one.item).map(|(field, literal)| (field, literal.starts_with('\'')))
+    };
+    let first = window.items.first().and_then(alike);
+    let same = window.items.iter().take_while(|one| alike(one) == first).count();
     if same == window.items.len() { window } else { push_plan::window(waiting, from, same) }
 }
 

@@ -166,7 +166,8 @@ async fn a_push_that_no_org_reads_is_forgotten_in_the_end_and_all_is_refreshed_i
     let service = Service::start(settings(folder.path(), &["acme"])).await.expect("it starts");
     let push = NewPush { idempotency_key: Some("k".into()), ..external_ids(&["a"]) };
     let accepted = service.push(push.clone()).await.expect("it is taken");
-    service.forget_pushes_before(service.clock().now_ms()).await.expect("a store");
+    let at_ms = service.pushed(accepted.number).await.expect("it is kept").at_ms;
+    service.forget_pushes_before(at_ms).await.expect("a store");
     let run = store(&service, "acme").bytes(Position::Run("accounts")).await.expect("a store");
     assert!(service.pushed(accepted.number).await.is_ok() && run.is_none(), "it is not too old");
     let later = service.clock().now_ms().saturating_add(Duration::from_secs(1));
