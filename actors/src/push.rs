@@ -185,6 +185,9 @@ pub enum PushProblem {
         /// Its place in the list, from 0.
         place: usize,
     },
+    /// All of it is too long.
+    #[error("the push has {0} bytes, and {BODY_BYTES_MAX} are kept")]
+    TooLong(usize),
     /// The idempotency key is none.
     #[error("the `Idempotency-Key` has {0} characters or some that cannot be seen")]
     Key(usize),
@@ -206,6 +209,7 @@ impl Hint for PushProblem {
                 "Put null in its place: then it is looked up. Only what the mapping uses need be sent."
                     .to_owned()
             }
+            Self::TooLong(_) => "Send the items with several pushes.".to_owned(),
             Self::Key(_) => format!(
                 "Give 1 to {IDEMPOTENCY_KEY_CHARS_MAX} visible ASCII characters, such as a UUID, or none."
             ),

@@ -15,13 +15,14 @@ use std::{
 };
 
 use actix::{Actor, Context, Handler};
-use orgpipe_reconcile::{Mapping, RecordProblem, identity::Identity, matching::KEYS_MAX};
-use orgpipe_salesforce::{error::ErrorClass, limits::QUERY_URL_BYTES_MAX, rest::query, soql::Select};
+use orgpipe_reconcile::{RecordProblem, identity::Identity, matching::KEYS_MAX};
+use orgpipe_salesforce::{error::ErrorClass, rest::query, soql::Select};
 use orgpipe_store::{Seq, StoreError, UnixMs};
 
 use super::{
     pages,
     push_plan::{self, FoundRecords, PushWindow, PushedItem, WaitingPush},
+    push_statement,
     waits::{FailureTime, Waits},
 };
 use crate::{
@@ -282,7 +283,7 @@ impl RecordFinder {
         let read = readable(&org, Priority::Live, sync).await?;
         let (mapping, within) = (&sync.mapping, from.within.as_ref());
         let items_max = within.map_or(self.keys_max, |within| within.items);
-        let (window, select) = by_key_field(mapping, &read.mapping, waiting, from, items_max);
+        let (window, select) = push_statement::by_key_field(mapping, &read.mapping, waiting, from, items_max);
         let PushWindow { items, place } = window;
         let (none, refused) = (FoundRecords::new(), Vec::new());
         let Some(select) = select else {
@@ -348,56 +349,6 @@ impl RecordFinder {
         }
         false
     }
-}
-
-/// The items behind a place that are asked for by one field, and the page of records that have them: as many as have room in a
-/// URL, at most so many. No statement: the mapping has none of their keys.
-fn by_key_field(
-    mapping: &Mapping,
-    read: &Mapping,
-    waiting: &[WaitingPush],
-    from: &PushPlace,
-    mut items_max: usize,
-) -> (PushWindow, Option<Select>) {
-    loop {
-        let window = by_one_field(mapping, waiting, from, items_max);
-        let asked: Vec<(&str, String)> =
-            window.items.iter().filter_map(|one| push_plan::field_of(mapping, &one.item)).collect();
-        let Some((field, _)) = asked.first() else { return (window, None) };
-        let literals: Vec<String> = asked.iter().map(|(_, literal)| literal.clone()).collect();
-        let select = Select::from(mapping.object()).where_among(field, &literals);
-        let select = match &from.within {
-            Some(within) => select.and_gt("Id", &within.after),
-            None => select,
-        };
-        let select = select.order_by("Id").limit(pages::PAGE).fields(["Id"]);
-        let select = select.fields(mapping.keys().iter().map(|(_, field)| field.clone()));
-        let whole = select.clone().fields(read.read_fields());
-        if whole.fits(QUERY_URL_BYTES_MAX) {
-            return (window, Some(whole));
-        }
-        // Rows that lack something are read once more when they are looked up.
-        if select.fits(QUERY_URL_BYTES_MAX) || window.items.len() == 1 || from.within.is_some() {
-            return (window, Some(select));
-        }
-        items_max = window.items.len() / 2;
-    }
-}
-
-/// The items behind a place that are asked for by one field, with values of one type.
-fn by_one_field(
-    mapping: &Mapping,
-    waiting: &[WaitingPush],
-    from: &PushPlace,
-    items_max: usize,
-) -> PushWindow {
-    let window = push_plan::window(waiting, from, items_max);
-    let alike = |one: &PushedItem| {
-        push_plan::field_of(mapping, &one.item).map(|(field, literal)| (field, literal.starts_with('\'')))
-    };
-    let first = window.items.first().and_then(alike);
-    let same = window.items.iter().take_while(|one| alike(one) == first).count();
-    if same == window.items.len() { window } else { push_plan::window(waiting, from, same) }
 }
 
 /// The items whose literals were refused.

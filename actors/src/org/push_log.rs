@@ -10,7 +10,7 @@
 //! Invariant: an org's place moves here only after the commit that stores it.
 
 use std::{
-    collections::{BTreeMap, VecDeque, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -51,6 +51,8 @@ struct LogInMemory {
     bodies: VecDeque<(Seq, Arc<PushBody>)>,
     /// Pushes and items that were accepted.
     accepted: (u64, u64),
+    /// Pushes that every org has read to their end.
+    read: BTreeSet<Seq>,
 }
 
 /// One push of the log.
@@ -82,18 +84,17 @@ impl PushLog {
                 Err(error) => tracing::error!(push = number.0, "a push of a later version waits: {error}"),
             }
         }
-        let named: Vec<(String, String)> = known
-            .pushes
-            .values()
-            .flat_map(|logged| logged.head.orgs.iter().map(|org| (org.clone(), logged.head.sync.clone())))
-            .collect();
-        for (org, sync) in named {
-            let of_org = known.places.entry(org.clone()).or_default();
-            if let Entry::Vacant(place) = of_org.entry(sync) {
-                let stored = OrgStore::new(store.clone(), &org).json(Position::Pushed(place.key())).await?;
-                place.insert(stored.and_then(Result::ok).unwrap_or_default());
-            }
+        let mut named: BTreeSet<(&str, &str)> = BTreeSet::new();
+        for Logged { head, .. } in known.pushes.values() {
+            named.extend(head.orgs.iter().map(|org| (org.as_str(), head.sync.as_str())));
         }
+        let mut places: BTreeMap<String, BTreeMap<String, PushPlace>> = BTreeMap::new();
+        for (org, sync) in named {
+            let stored = OrgStore::new(store.clone(), org).json(Position::Pushed(sync)).await?;
+            let place = stored.and_then(Result::ok).unwrap_or_default();
+            places.entry(org.to_owned()).or_default().insert(sync.to_owned(), place);
+        }
+        known.places = places;
         *self.lock() = known;
         Ok(())
     }
@@ -149,6 +150,16 @@ impl PushLog {
     pub(crate) fn is_searching(&self, org: &str, number: Seq, head: &PushHead) -> bool {
         let known = self.lock();
         !known.place(org, &head.sync).is_some_and(|place| place.is_behind(number, head.items))
+    }
+
+    /// Whether every org has read the push to its end, as far as that was found out.
+    pub(crate) fn is_read(&self, number: Seq) -> bool {
+        self.lock().read.contains(&number)
+    }
+
+    /// Every org has.
+    pub(crate) fn read(&self, number: Seq) {
+        self.lock().read.insert(number);
     }
 
     /// How far an org is with the pushes of a sync.
@@ -268,6 +279,7 @@ impl LogInMemory {
     fn forget(&mut self, numbers: &[Seq]) {
         for number in numbers {
             self.pushes.remove(number);
+            self.read.remove(number);
             self.bodies.retain(|(held, _)| held != number);
         }
     }

@@ -6,10 +6,7 @@ use orgpipe_salesforce::oauth::{Flow, Login};
 use secrecy::{ExposeSecret as _, SecretString};
 use tempfile::TempDir;
 
-use super::{
-    Service, StartError,
-    pushes::{PushError, PushesKept},
-};
+use super::{Service, StartError, push_error::PushError, pushes::PushesKept};
 use crate::{
     failpoint::Failpoints,
     org::{
