@@ -65,6 +65,8 @@ pub(crate) enum Command {
     Preview(PreviewArgs),
     /// Ask the running service to refresh an org now
     Refresh(RefreshArgs),
+    /// Show what a sync comes to in one org, with what that org has otherwise (asks the running service)
+    Sync(SyncArgs),
     /// Show an org's API calls, what waits for them, and what a refresh would take (asks the running service)
     ///
     /// Counts the records of each sync with a refresh, which takes one API call a sync.
@@ -113,6 +115,9 @@ pub(crate) struct CheckArgs {
     /// Check the file only: do not ask your API and do not log in to the orgs
     #[arg(long)]
     pub(crate) offline: bool,
+    /// Show each sync as this org would have it, with what it has otherwise
+    #[arg(long, value_name = "ORG")]
+    pub(crate) mapping: Option<String>,
     /// The settings file; config/example.toml explains every key
     #[arg(long, env = "ORGPIPE_CONFIG", default_value = "orgpipe.toml", value_name = "FILE")]
     pub(crate) config: PathBuf,
@@ -213,6 +218,38 @@ pub(crate) struct RefreshArgs {
     /// Stay until the refresh is through, and show how far it is
     #[arg(long)]
     pub(crate) wait: bool,
+    /// The running service
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
+}
+
+/// Syncs.
+#[derive(Args, Debug)]
+pub(crate) struct SyncArgs {
+    /// What to do with them
+    #[command(subcommand)]
+    pub(crate) action: SyncAction,
+}
+
+/// What to do with syncs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SyncAction {
+    /// Show the keys of a sync as this org has them: from the sync, from `[org.sync.NAME]` or by default
+    Show(SyncShowArgs),
+}
+
+/// A sync as one org has it.
+#[derive(Args, Debug)]
+pub(crate) struct SyncShowArgs {
+    /// The org's `id` in the settings
+    #[arg(value_name = "ORG")]
+    pub(crate) org: String,
+    /// Only this sync; without it, all of the org
+    #[arg(value_name = "SYNC")]
+    pub(crate) sync: Option<String>,
+    /// Print it as JSON, as the admin API answers it
+    #[arg(long)]
+    pub(crate) json: bool,
     /// The running service
     #[command(flatten)]
     pub(crate) service: ServiceArgs,

@@ -53,7 +53,7 @@ use crate::{
         watchdog::{ThreadStatus, Watchdog},
     },
     sealing::key_file::{self, KeyFileError},
-    settings::{Settings, VaultKey},
+    settings::{OrgSettings, Settings, VaultKey},
     supervise::{
         directory::Directory,
         org_actor::{OrgActor, OrgCommand, Replay, ReplayError},
@@ -301,6 +301,11 @@ impl Service {
     /// One org.
     pub async fn org(&self, id: &str) -> Option<OrgView> {
         Some(self.view(&*self.orgs.get(id)?).await)
+    }
+
+    /// The settings that an org runs on.
+    pub fn settings_of(&self, id: &str) -> Option<Arc<OrgSettings>> {
+        Some(Arc::clone(&self.orgs.get(id)?.settings))
     }
 
     /// Waits until the store is of no more use, and says why; the service cannot go on then.

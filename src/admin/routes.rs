@@ -108,6 +108,7 @@ pub(super) const RULES: &[Rule] = &[
     get("/api/v1/orgs/{org}/dead-letters/{number}", With(Read), || web::to(dead_letters::show)),
     post("/api/v1/orgs/{org}/dead-letters/{number}/retry", With(Operate), || web::to(dead_letters::retry)),
     post("/api/v1/orgs/{org}/dead-letters/{number}/discard", With(Operate), || web::to(dead_letters::discard)),
+    get("/api/v1/orgs/{org}/syncs", With(Read), || web::to(orgs::syncs)),
     get("/api/v1/orgs/{org}/receipts", With(Read), || web::to(orgs::receipts)),
     // What an org said about a record may have values of it.
     get("/api/v1/orgs/{org}/records/{record}", With(Operate), || web::to(orgs::explain)),

@@ -18,6 +18,7 @@ mod run;
 mod running;
 mod simulate;
 mod store;
+mod sync;
 mod tokens;
 mod tree;
 mod vault;
@@ -34,6 +35,7 @@ pub(crate) fn dispatch(command: Command) -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Preview(args) => preview::run(&args),
         Command::Refresh(args) => refresh::run(&args),
+        Command::Sync(args) => sync::run(&args),
         Command::Limits(target) => limits::run(&target),
         Command::Explain(args) => explain::run(&args),
         Command::Org(args) => org::run(&args),
