@@ -234,7 +234,13 @@ mod tests {
     fn subject(record: &str, edit: impl FnOnce(&mut AuditTrail)) -> Subject {
         let mut trail = AuditTrail::new("accounts", Origin::Refresh, "preview", None);
         edit(&mut trail);
-        Subject { record: record.to_owned(), units: 1, asked_ms: UnixMs(1), trail: trail.pack() }
+        Subject {
+            record: record.to_owned(),
+            units: 1,
+            asked_ms: UnixMs(1),
+            trail: trail.pack(),
+            pushes: Vec::new(),
+        }
     }
 
     fn change(target_id: Option<&str>, found: Found, fields: Value) -> NewChange {
