@@ -5,7 +5,7 @@
 use std::{convert::Infallible, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
-use orgpipe_actors::ReplayFrom;
+use orgpipe_actors::{ReplayFrom, SAMPLE, SAMPLE_MAX};
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
@@ -58,8 +58,15 @@ pub(crate) enum Command {
     /// Asks the running service, which logs in afresh as the integration user, reads, subscribes and takes leave; writes
     /// nothing. Exit codes: 0 all is there, 1 something does not work, 3 warnings only.
     Doctor(DoctorArgs),
+    /// Show what a sync would do with some records of an org, and what it would take for all; write nothing
+    ///
+    /// Asks the running service, which reads the records, looks them up in your API, matches and compares as a refresh does.
+    /// Says first what that takes. Shows values of records: before → after.
+    Preview(PreviewArgs),
     /// Ask the running service to refresh an org now
     Refresh(RefreshArgs),
+    /// Show what a sync comes to in one org, with what that org has otherwise (asks the running service)
+    Sync(SyncArgs),
     /// Show an org's API calls, what waits for them, and what a refresh would take (asks the running service)
     ///
     /// Counts the records of each sync with a refresh, which takes one API call a sync.
@@ -108,6 +115,9 @@ pub(crate) struct CheckArgs {
     /// Check the file only: do not ask your API and do not log in to the orgs
     #[arg(long)]
     pub(crate) offline: bool,
+    /// Show each sync as this org would have it, with what it has otherwise
+    #[arg(long, value_name = "ORG")]
+    pub(crate) mapping: Option<String>,
     /// The settings file; config/example.toml explains every key
     #[arg(long, env = "ORGPIPE_CONFIG", default_value = "orgpipe.toml", value_name = "FILE")]
     pub(crate) config: PathBuf,
@@ -161,6 +171,38 @@ pub(crate) struct TreeArgs {
     pub(crate) service: ServiceArgs,
 }
 
+/// A look at what a sync would do.
+#[derive(Args, Debug)]
+pub(crate) struct PreviewArgs {
+    /// The org's `id` in the settings
+    #[arg(value_name = "ORG")]
+    pub(crate) org: String,
+    /// Which sync
+    #[arg(long, value_name = "NAME")]
+    pub(crate) sync: String,
+    /// How many records: the first ones that a refresh would read
+    #[arg(long, default_value_t = SAMPLE as u16, value_name = "N", value_parser = value_parser!(u16).range(1..=SAMPLE_MAX as i64))]
+    pub(crate) sample: u16,
+    /// Only this record, by its ID of 15 or 18 characters
+    #[arg(long, value_name = "ID", conflicts_with = "sample")]
+    pub(crate) record: Option<String>,
+    /// Other settings, to be compared with those that run; the token's role must be `admin`
+    ///
+    /// The file is sent to the service, which reads it as a reload would, with the files and variables of its own machine, and
+    /// takes nothing of it but the sync.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) settings: Option<PathBuf>,
+    /// Say only what it takes
+    #[arg(long)]
+    pub(crate) cost_only: bool,
+    /// Print it as JSON, as the admin API answers it
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The running service
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
+}
+
 /// A refresh on demand.
 #[derive(Args, Debug)]
 pub(crate) struct RefreshArgs {
@@ -176,6 +218,38 @@ pub(crate) struct RefreshArgs {
     /// Stay until the refresh is through, and show how far it is
     #[arg(long)]
     pub(crate) wait: bool,
+    /// The running service
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
+}
+
+/// Syncs.
+#[derive(Args, Debug)]
+pub(crate) struct SyncArgs {
+    /// What to do with them
+    #[command(subcommand)]
+    pub(crate) action: SyncAction,
+}
+
+/// What to do with syncs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SyncAction {
+    /// Show the keys of a sync as this org has them: from the sync, from `[org.sync.NAME]` or by default
+    Show(SyncShowArgs),
+}
+
+/// A sync as one org has it.
+#[derive(Args, Debug)]
+pub(crate) struct SyncShowArgs {
+    /// The org's `id` in the settings
+    #[arg(value_name = "ORG")]
+    pub(crate) org: String,
+    /// Only this sync; without it, all of the org
+    #[arg(value_name = "SYNC")]
+    pub(crate) sync: Option<String>,
+    /// Print it as JSON, as the admin API answers it
+    #[arg(long)]
+    pub(crate) json: bool,
     /// The running service
     #[command(flatten)]
     pub(crate) service: ServiceArgs,

@@ -7,6 +7,7 @@ mod cli;
 mod commands;
 mod config;
 mod connect;
+mod effective;
 mod in_force;
 
 mod output;
@@ -36,7 +37,9 @@ fn main() -> ExitCode {
         Command::Check(_)
         | Command::Doctor(_)
         | Command::Limits(_)
+        | Command::Preview(_)
         | Command::Refresh(_)
+        | Command::Sync(_)
         | Command::Org(_)
         | Command::Orgs(_)
         | Command::Reload(_)

@@ -10,6 +10,7 @@ mod explain;
 mod limits;
 mod org;
 mod orgs;
+mod preview;
 mod refresh;
 mod rehearsal;
 mod reload;
@@ -17,6 +18,7 @@ mod run;
 mod running;
 mod simulate;
 mod store;
+mod sync;
 mod tokens;
 mod tree;
 mod vault;
@@ -31,7 +33,9 @@ pub(crate) fn dispatch(command: Command) -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Preview(args) => preview::run(&args),
         Command::Refresh(args) => refresh::run(&args),
+        Command::Sync(args) => sync::run(&args),
         Command::Limits(target) => limits::run(&target),
         Command::Explain(args) => explain::run(&args),
         Command::Org(args) => org::run(&args),

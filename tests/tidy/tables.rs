@@ -83,7 +83,17 @@ const ACTORS: &[Layer] = &[
     ),
     layer(
         "top",
-        &["check", "dead_letters", "doctor", "explain", "forecast", "key_rotation", "lib", "service"],
+        &[
+            "check",
+            "dead_letters",
+            "doctor",
+            "explain",
+            "forecast",
+            "key_rotation",
+            "lib",
+            "preview",
+            "service",
+        ],
         &[ANY],
     ),
 ];
@@ -155,12 +165,17 @@ const STORE: &[Layer] = &[
 
 const PROGRAM: &[Layer] = &[
     layer("config", &["config"], &[]),
+    layer("effective", &["effective"], &[]),
     layer("in force", &["in_force"], &["config"]),
     layer("connect", &["connect"], &["config", "in force"]),
-    layer("admin", &["admin"], &["config", "in force", "connect"]),
+    layer("admin", &["admin"], &["config", "effective", "in force", "connect"]),
     layer("command line", &["cli"], &["admin"]),
     layer("terminal", &["output", "telemetry", "transcript"], &["config", "command line"]),
-    layer("commands", &["commands"], &["config", "in force", "admin", "command line", "terminal"]),
+    layer(
+        "commands",
+        &["commands"],
+        &["config", "effective", "in force", "admin", "command line", "terminal"],
+    ),
     layer("crate", &["main"], &[ANY]),
 ];
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
 };
 
 /// One mapped value as the operator wrote it; nothing is checked yet. A plain text is only `from`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ValueSpec {
     /// The same value for every record: text, number, true or false.
     pub value: Option<Value>,
@@ -44,6 +45,16 @@ impl ValueSpec {
         self.from.is_some() && *self == Self { from: self.from.clone(), ..Self::default() }
     }
 
+    /// As it stands in the settings: a text if it only says where the value comes from, else a table.
+    pub fn written(&self) -> Value {
+        let Ok(Value::Object(mut table)) = serde_json::to_value(self) else { return Value::Null };
+        table.retain(|_, value| !value.is_null());
+        match (table.len(), table.get("from")) {
+            (1, Some(from)) => from.clone(),
+            _ => Value::Object(table),
+        }
+    }
+
     /// Whether it is the ID of the customer's record and nothing else.
     pub fn is_record_id(&self) -> bool {
         self.from.as_deref().is_some_and(|from| from.eq_ignore_ascii_case("$Id")) && self.map.is_none()
@@ -53,6 +64,8 @@ impl ValueSpec {
 /// A checked value of a mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldSource {
+    /// As it was written.
+    spec: ValueSpec,
     source: Source,
     default: Option<Value>,
     map: Option<ValueMap>,
@@ -167,10 +180,15 @@ impl FieldSource {
             Some(source) if problems.is_empty() => {
                 let otherwise = spec.otherwise.clone();
                 let map = spec.map.clone().map(|by_text| ValueMap { by_text, otherwise });
-                Ok(Self { source, default: spec.default.clone(), map, overlong })
+                Ok(Self { spec: spec.clone(), source, default: spec.default.clone(), map, overlong })
             }
             _ => Err(problems),
         }
+    }
+
+    /// What the operator wrote.
+    pub fn spec(&self) -> &ValueSpec {
+        &self.spec
     }
 
     /// Where the value comes from.

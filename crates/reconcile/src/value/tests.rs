@@ -86,3 +86,12 @@ fn only_the_plain_id_of_the_record_is_its_id() {
     let mapped = ValueSpec { map: map(&[("a", json!("b"))]), ..ValueSpec::from("$Id") };
     assert!(!mapped.is_record_id() && !FieldSource::new(&mapped).unwrap().is_record_id());
 }
+
+#[test]
+fn a_value_is_told_as_it_was_written() {
+    assert_eq!(ValueSpec::from("$Id").written(), json!("$Id"));
+    let spec = ValueSpec { default: Some(json!(0)), ..ValueSpec::from("/n") };
+    assert_eq!(spec.written(), json!({ "from": "/n", "default": 0 }));
+    let constant = ValueSpec { value: Some(json!(true)), ..ValueSpec::default() };
+    assert_eq!(FieldSource::new(&constant).expect("right").spec().written(), json!({ "value": true }));
+}
