@@ -55,6 +55,7 @@ const ACTORS: &[Layer] = &[
             "fingerprint",
             "priority",
             "problem",
+            "push",
             "queue_entry",
             "receipt",
             "retry",
@@ -152,7 +153,7 @@ const STORE: &[Layer] = &[
     layer("disk", &["disk", "files", "memory", "superblock"], &["commands", "bytes"]),
     layer(
         "org",
-        &["append", "egress", "fingerprints", "org", "registry", "resolve", "rows", "settle"],
+        &["append", "egress", "fingerprints", "org", "pushes", "registry", "resolve", "rows", "settle"],
         &["commands", "bytes"],
     ),
     layer("index", &["index"], &["commands", "bytes", "disk", "org"]),

@@ -315,6 +315,7 @@ fn ask_again(job: &Job, event_id: &str, left: BTreeSet<String>, now_ms: UnixMs) 
         origin: if live { Origin::Live } else { Origin::Refresh },
         ids: left.into_iter().collect(),
         rows: None,
+        pushed: Vec::new(),
         event_id: event_id.to_owned(),
         correlation_id: None,
         received_ms: now_ms,

@@ -86,6 +86,7 @@ pub(super) fn wanted(
             }
             // The units are counted once, however many target records the data names.
             record.units = 0;
+            record.pushes.clear();
         }
     }
     wanted
@@ -166,7 +167,12 @@ pub(super) fn without(
 
 fn answered(hasher: &Hasher, answer: &Answer) -> Answered {
     let text: String = answer.data.iter().map(ToString::to_string).collect();
-    Answered { hash: hasher.answer(&text), at_ms: answer.at_ms, parent: answer.parent.clone() }
+    Answered {
+        hash: hasher.answer(&text),
+        at_ms: answer.at_ms,
+        parent: answer.parent.clone(),
+        push: answer.push,
+    }
 }
 
 /// The keys of records that are there and differ from what is wanted: of those it matters what was sent last.
@@ -408,6 +414,7 @@ pub(super) fn dead(batch: Batch<'_>, subject: Subject, problem: &RecordProblem) 
         origin: batch.origin,
         ids: vec![subject.record.clone()],
         rows: None,
+        pushed: Vec::new(),
         event_id: String::new(),
         correlation_id: None,
         received_ms: subject.asked_ms,
@@ -425,7 +432,7 @@ pub(super) fn dead(batch: Batch<'_>, subject: Subject, problem: &RecordProblem) 
 /// Live goes first; what recovers a gap can wait like a refresh.
 fn lane(origin: Origin) -> Lane {
     match origin {
-        Origin::Live | Origin::Retry => Lane::Live,
+        Origin::Live | Origin::Retry | Origin::Push => Lane::Live,
         Origin::Refresh | Origin::Heal | Origin::Orphan => Lane::Refresh,
     }
 }
@@ -458,7 +465,8 @@ mod tests {
     fn asked(n: u32, units: u32) -> Asked {
         let row = Some(row(json!({ "Id": id(n), "Website": "a.example" })));
         let trail = AuditTrail::new("accounts", Origin::Live, "event", None);
-        Asked { id: id(n), units, row, since_ms: UnixMs(1), trail }
+        let (pushes, pushed) = (Vec::new(), None);
+        Asked { id: id(n), units, row, pushes, pushed, since_ms: UnixMs(1), trail }
     }
 
     /// Runs both steps.
@@ -490,7 +498,7 @@ mod tests {
         let answers: BTreeMap<String, Answer> = answers
             .iter()
             .map(|(n, data)| (id(*n), data.as_array().cloned().unwrap_or_else(|| vec![data.clone()])))
-            .map(|(id, data)| (id, Answer { data, at_ms: UnixMs(2), parent: "call".into() }))
+            .map(|(id, data)| (id, Answer { data, at_ms: UnixMs(2), parent: "call".into(), push: None }))
             .collect();
         let mut settle = Settle::default();
         let wanted = wanted(batch, asked, &answers, &mut settle);
