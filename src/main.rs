@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         | Command::Limits(_)
         | Command::Preview(_)
         | Command::Refresh(_)
+        | Command::Push(_)
         | Command::Sync(_)
         | Command::Org(_)
         | Command::Orgs(_)

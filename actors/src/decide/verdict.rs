@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use orgpipe_reconcile::{
     Desired, Operation, RecordProblem, Row,
     describe::Describe,
-    diff::{Diff, all_fields, check_external_id, cut_fields, diff},
+    diff::{Cut, Diff, all_fields, check_external_id, cut_fields, diff, receipts},
     identity::Identity,
     lookup,
     matching::{Existing, Match},
+    plan::Decision,
     row, stored,
 };
 use orgpipe_store::{Lane, NewChange, NewDead, OpenChanges, Settle, Subject};
@@ -24,6 +25,7 @@ use super::{
 };
 use crate::{
     audit_trail::{Answered, FieldDiff, Found, Hasher, Nothing, SharedWith},
+    clock::time,
     fingerprint::Fingerprint,
     queue_entry::{ChangeEntry, Origin, RequestEntry, pack, unpack},
 };
@@ -69,7 +71,13 @@ pub(super) fn wanted(
             continue;
         };
         for item in data {
-            match batch.mapping.desired(&row, item) {
+            let trail = &record.trail;
+            let decision = Decision {
+                org: batch.org,
+                now: time(batch.now_ms),
+                correlation_id: trail.correlation_id.as_deref().unwrap_or(&trail.event_id),
+            };
+            match batch.mapping.desired(&row, item, decision) {
                 Ok(desired) => {
                     let (records, passed_over) = (vec![record.clone()], Vec::new());
                     wanted.push(Wanted { desired, records, passed_over, belongs_to: None });
@@ -78,6 +86,7 @@ pub(super) fn wanted(
             }
             // The units are counted once, however many target records the data names.
             record.units = 0;
+            record.pushes.clear();
         }
     }
     wanted
@@ -158,7 +167,12 @@ pub(super) fn without(
 
 fn answered(hasher: &Hasher, answer: &Answer) -> Answered {
     let text: String = answer.data.iter().map(ToString::to_string).collect();
-    Answered { hash: hasher.answer(&text), at_ms: answer.at_ms, parent: answer.parent.clone() }
+    Answered {
+        hash: hasher.answer(&text),
+        at_ms: answer.at_ms,
+        parent: answer.parent.clone(),
+        push: answer.push,
+    }
 }
 
 /// The keys of records that are there and differ from what is wanted: of those it matters what was sent last.
@@ -202,7 +216,7 @@ pub(super) fn compare(
             desired.source_id = holder;
         }
         let compared = fields(batch, &desired, existing, (open.get(&key), &remembered.of(&key)), describe);
-        let cut = cut_fields(&desired, describe);
+        let cut: Vec<String> = cut_fields(&desired, describe).iter().map(told).collect();
         for record in &mut records {
             record.trail.cut.clone_from(&cut);
             match &compared {
@@ -301,7 +315,8 @@ fn fields(
         return Ok(Compared { found: Found::None, differing: Vec::new(), fields: None, target_id, own_form });
     }
     if let Some(open) = open {
-        let fields = all_fields(desired, describe)?;
+        let mut fields = all_fields(desired, describe)?;
+        fields.extend(receipts(desired, false, describe)?);
         let differing = differing(hasher, &fields, None, describe);
         let fields = Some(over(open, fields));
         return Ok(Compared { found: Found::Open, differing, fields, target_id, own_form });
@@ -311,11 +326,19 @@ fn fields(
         Diff::Unchanged => Compared { found, differing: Vec::new(), fields: None, target_id, own_form },
         Diff::Create(mut fields) | Diff::Update(mut fields) => {
             let own_form = existing.map(|row| remembered.take(hasher, row, &mut fields)).unwrap_or_default();
+            if existing.is_none() || !fields.is_empty() {
+                fields.extend(receipts(desired, existing.is_none(), describe)?);
+            }
             let differing = differing(hasher, &fields, existing, describe);
             let fields = Some(fields).filter(|fields| existing.is_none() || !fields.is_empty());
             Compared { found, differing, fields, target_id, own_form }
         }
     })
+}
+
+/// What of a value is written, without the value.
+fn told(cut: &Cut) -> String {
+    format!("{} (from {} to {} characters)", cut.field, cut.from_chars, cut.to_chars)
 }
 
 /// These fields, and those that only the open changes have: another sync's, which are lost if it takes their place.
@@ -391,6 +414,7 @@ pub(super) fn dead(batch: Batch<'_>, subject: Subject, problem: &RecordProblem) 
         origin: batch.origin,
         ids: vec![subject.record.clone()],
         rows: None,
+        pushed: Vec::new(),
         event_id: String::new(),
         correlation_id: None,
         received_ms: subject.asked_ms,
@@ -408,7 +432,7 @@ pub(super) fn dead(batch: Batch<'_>, subject: Subject, problem: &RecordProblem) 
 /// Live goes first; what recovers a gap can wait like a refresh.
 fn lane(origin: Origin) -> Lane {
     match origin {
-        Origin::Live | Origin::Retry => Lane::Live,
+        Origin::Live | Origin::Retry | Origin::Push => Lane::Live,
         Origin::Refresh | Origin::Heal | Origin::Orphan => Lane::Refresh,
     }
 }
@@ -441,7 +465,8 @@ mod tests {
     fn asked(n: u32, units: u32) -> Asked {
         let row = Some(row(json!({ "Id": id(n), "Website": "a.example" })));
         let trail = AuditTrail::new("accounts", Origin::Live, "event", None);
-        Asked { id: id(n), units, row, since_ms: UnixMs(1), trail }
+        let (pushes, pushed) = (Vec::new(), None);
+        Asked { id: id(n), units, row, pushes, pushed, since_ms: UnixMs(1), trail }
     }
 
     /// Runs both steps.
@@ -460,12 +485,20 @@ mod tests {
         let mapping = &org.syncs[0].mapping;
         let hasher = &Hasher::new(b"secret");
         let (origin, gap, hidden_keys) = (Origin::Live, None, &[][..]);
-        let batch =
-            Batch { mapping, origin, gap, received_ms: UnixMs(1), now_ms: UnixMs(2), hasher, hidden_keys };
+        let batch = Batch {
+            org: "acme",
+            mapping,
+            origin,
+            gap,
+            received_ms: UnixMs(1),
+            now_ms: UnixMs(2),
+            hasher,
+            hidden_keys,
+        };
         let answers: BTreeMap<String, Answer> = answers
             .iter()
             .map(|(n, data)| (id(*n), data.as_array().cloned().unwrap_or_else(|| vec![data.clone()])))
-            .map(|(id, data)| (id, Answer { data, at_ms: UnixMs(2), parent: "call".into() }))
+            .map(|(id, data)| (id, Answer { data, at_ms: UnixMs(2), parent: "call".into(), push: None }))
             .collect();
         let mut settle = Settle::default();
         let wanted = wanted(batch, asked, &answers, &mut settle);

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use orgpipe_actors::contract::{Contract, FieldContract, named};
-use orgpipe_reconcile::{MappingSpec, mapping::MappingProblem, name::namespaced};
+use orgpipe_reconcile::{FieldSource, MappingSpec, mapping::MappingProblem, name::namespaced};
 
 use crate::config::report::near;
 
@@ -38,7 +38,9 @@ pub(super) fn problems(spec: &MappingSpec, namespaces: &[String]) -> Vec<Mapping
     let object = in_org(&spec.object, namespaces);
     if let Some((object, contract)) = object.and_then(|name| named(&Contract::built_in().objects, name)) {
         let values = spec.fields.iter().flat_map(|(field, value)| {
-            value.record_paths().into_iter().map(move |path| (format!("fields.{field}"), path))
+            let paths =
+                FieldSource::new(value).map(|source| source.record_paths().to_vec()).unwrap_or_default();
+            paths.into_iter().map(move |path| (format!("fields.{field}"), path))
         });
         let keys = spec.keys.iter().map(|(key, field)| (format!("keys.{key}"), field.clone()));
         for (key, path) in keys.chain(values) {
