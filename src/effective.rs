@@ -102,14 +102,14 @@ pub(crate) fn lines(org: &str, sync: &Value) -> Vec<String> {
         }
     }
     for key in &own {
-        if !told.iter().any(|(known, _)| same(known, key)) {
+        if !told.iter().any(|(known, _)| is_own(known, key)) {
             told.push(((*key).to_owned(), "taken out".to_owned()));
         }
     }
     let width = told.iter().map(|(key, _)| key.len()).max().unwrap_or_default();
     let head = format!("org {org}, sync {}", text(&sync["name"]));
     let line = |(key, value): (String, String)| {
-        let mark = if own.iter().any(|own| same(&key, own)) { OTHERWISE } else { "" };
+        let mark = if own.iter().any(|own| is_own(&key, own)) { OTHERWISE } else { "" };
         format!("  {key:<width$}  {value}{mark}")
     };
     std::iter::once(head).chain(told.into_iter().map(line)).collect()
@@ -118,17 +118,17 @@ pub(crate) fn lines(org: &str, sync: &Value) -> Vec<String> {
 /// Behind what an org has otherwise.
 const OTHERWISE: &str = "   (of this org)";
 
-/// Whether a key of the effective sync is this one of the settings: there fields have no namespace.
-fn same(key: &str, own: &str) -> bool {
-    let bare = |key: &str| {
-        let (table, name) = key.split_once('.').unwrap_or(("", key));
-        let name = name.to_ascii_lowercase();
-        match name.split_once("__") {
-            Some((_, rest)) if rest.contains("__") => (table.to_owned(), rest.to_owned()),
-            _ => (table.to_owned(), name),
-        }
+/// Whether a key of the effective sync is this one of the settings, or one within it: there fields have no namespace.
+fn is_own(key: &str, own: &str) -> bool {
+    let within = key.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    let (Some(field), Some(own_field)) = (key.strip_prefix("fields."), own.strip_prefix("fields.")) else {
+        return within;
     };
-    key == own || bare(key) == bare(own) || own == key.split('.').next().unwrap_or_default()
+    let bare = match field.split_once("__") {
+        Some((_, rest)) if rest.contains("__") => rest,
+        _ => field,
+    };
+    within || field.eq_ignore_ascii_case(own_field) || bare.eq_ignore_ascii_case(own_field)
 }
 
 fn text(value: &Value) -> String {
@@ -145,15 +145,19 @@ mod tests {
     #[test]
     fn each_key_has_a_line_and_what_an_org_has_otherwise_is_marked() {
         let sync = json!({
-            "name": "accounts", "object": "Account", "keys": { "domain": "Web__c" }, "target": "acme__T__c",
+            "name": "accounts", "object": "Account", "target": "acme__T__c",
+            "keys": { "domain": "Web__c", "company name": "Name", "a__b__c": "A" },
             "fields": { "acme__A__c": "$Id", "acme__B__c": { "value": "x" } }, "refresh": null,
-            "own": ["fields.B__c", "fields.C__c", "keys.domain", "refresh"],
+            "own": ["fields.B__c", "fields.C__c", "keys.company name", "keys.domain", "keys.z__b__c", "refresh"],
         });
         let told = lines("acme", &sync);
         for (start, marked) in [
             ("org acme, sync accounts", false),
             ("  object            Account", false),
             ("  keys.domain       Web__c", true),
+            ("  keys.company name  Name", true),
+            ("  keys.a__b__c      A", false),
+            ("  keys.z__b__c      taken out", true),
             ("  fields.acme__A__c  $Id", false),
             ("  fields.acme__B__c  {\"value\":\"x\"}", true),
             ("  refresh           none", true),
@@ -164,6 +168,6 @@ mod tests {
             let line = line.unwrap_or_else(|| panic!("{start} is not told: {told:#?}"));
             assert_eq!(line.ends_with(OTHERWISE), marked, "{line}");
         }
-        assert_eq!(told.len(), 8, "{told:#?}");
+        assert_eq!(told.len(), 11, "each once: {told:#?}");
     }
 }
