@@ -105,11 +105,16 @@ const RECONCILE: &[Layer] = &[
     layer("values", &["compound", "id", "long_numbers", "name", "number", "operation", "route", "row"], &[]),
     layer("lists", &["id_list"], &["values"]),
     layer("org", &["column", "describe", "identity", "matching"], &["values"]),
-    layer("mapped value", &["value"], &["values"]),
+    layer("expression", &["expression"], &["values"]),
+    layer("mapped value", &["value"], &["values", "expression"]),
     layer("mapping", &["mapping"], &["values", "mapped value"]),
     layer("requests", &["change", "event", "lookup"], &["values", "lists", "mapping"]),
-    layer("plan", &["plan"], &["values", "mapped value", "mapping"]),
-    layer("comparison", &["diff", "drift", "stored"], &["values", "org", "mapping", "plan"]),
+    layer("plan", &["plan"], &["values", "expression", "mapped value", "mapping"]),
+    layer(
+        "comparison",
+        &["diff", "drift", "fit", "stored"],
+        &["values", "org", "expression", "mapped value", "mapping", "plan"],
+    ),
     layer("crate", &["lib"], &[ANY]),
 ];
 

@@ -95,6 +95,8 @@ impl Asked {
 /// What the batch was asked for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Batch<'a> {
+    /// The org's name in the settings.
+    pub org: &'a str,
     /// The mapping of its sync.
     pub mapping: &'a Mapping,
     /// Why it was asked for.

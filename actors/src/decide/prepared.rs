@@ -118,9 +118,10 @@ impl PreparedBatch {
             let (children, refused) =
                 fetcher.records(&calls, &mut job).await.inspect_err(|error| blame(org, &sync.name, error))?;
             let mut asked = std::mem::take(&mut job.asked);
-            verdict::dead_letters(batch(&job, now_ms, &hasher), &refused, &mut asked, &mut settle);
+            verdict::dead_letters(batch(org, &job, now_ms, &hasher), &refused, &mut asked, &mut settle);
             let pace = Pace { records_max: job.sync.lookup_max(), tries };
-            let answers = lookups.ask(batch(&job, now_ms, &hasher), pace, &mut asked, &mut settle).await?;
+            let answers =
+                lookups.ask(batch(org, &job, now_ms, &hasher), pace, &mut asked, &mut settle).await?;
             job.asked = asked;
             (calls, Some((children, answers)))
         };
@@ -173,7 +174,7 @@ impl PreparedBatch {
             return Ok(Verdict { settle, again, existing, matched });
         };
         let asked = std::mem::take(&mut job.asked);
-        let batch = batch(&job, now_ms, &hasher);
+        let batch = batch(org, &job, now_ms, &hasher);
         match known {
             Some((children, answers)) => {
                 let event_id = asked.first().map(|asked| asked.trail.event_id.clone()).unwrap_or_default();
@@ -215,9 +216,10 @@ fn hidden_keys(whole: &Mapping, left: &Mapping) -> Vec<String> {
     hidden.map(|(_, field)| field.clone()).collect()
 }
 
-fn batch<'a>(job: &'a Job, now_ms: UnixMs, hasher: &'a Hasher) -> Batch<'a> {
+fn batch<'a>(org: &'a OrgContext, job: &'a Job, now_ms: UnixMs, hasher: &'a Hasher) -> Batch<'a> {
     let Job { sync, origin, gap, received_ms, hidden_keys, .. } = job;
     Batch {
+        org: org.id(),
         mapping: &sync.mapping,
         origin: *origin,
         gap: gap.as_deref(),
@@ -247,7 +249,7 @@ async fn match_and_diff(
     sharing.answered(&wanted, identity);
     for wanted in &mut wanted {
         for desired in std::iter::once(&mut wanted.desired).chain(&mut wanted.passed_over) {
-            desired.fields.retain(|field, _| target.writes(field));
+            desired.retain(|field| target.writes(field));
         }
     }
     if wanted.is_empty() {

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use orgpipe_reconcile::{
     Desired, Operation, RecordProblem, Row,
     describe::Describe,
-    diff::{Diff, all_fields, check_external_id, cut_fields, diff},
+    diff::{Cut, Diff, all_fields, check_external_id, cut_fields, diff, receipts},
     identity::Identity,
     lookup,
     matching::{Existing, Match},
+    plan::Decision,
     row, stored,
 };
 use orgpipe_store::{Lane, NewChange, NewDead, OpenChanges, Settle, Subject};
@@ -24,6 +25,7 @@ use super::{
 };
 use crate::{
     audit_trail::{Answered, FieldDiff, Found, Hasher, Nothing, SharedWith},
+    clock::time,
     fingerprint::Fingerprint,
     queue_entry::{ChangeEntry, Origin, RequestEntry, pack, unpack},
 };
@@ -69,7 +71,13 @@ pub(super) fn wanted(
             continue;
         };
         for item in data {
-            match batch.mapping.desired(&row, item) {
+            let trail = &record.trail;
+            let decision = Decision {
+                org: batch.org,
+                now: time(batch.now_ms),
+                correlation_id: trail.correlation_id.as_deref().unwrap_or(&trail.event_id),
+            };
+            match batch.mapping.desired(&row, item, decision) {
                 Ok(desired) => {
                     let (records, passed_over) = (vec![record.clone()], Vec::new());
                     wanted.push(Wanted { desired, records, passed_over, belongs_to: None });
@@ -208,7 +216,7 @@ pub(super) fn compare(
             desired.source_id = holder;
         }
         let compared = fields(batch, &desired, existing, (open.get(&key), &remembered.of(&key)), describe);
-        let cut = cut_fields(&desired, describe);
+        let cut: Vec<String> = cut_fields(&desired, describe).iter().map(told).collect();
         for record in &mut records {
             record.trail.cut.clone_from(&cut);
             match &compared {
@@ -307,7 +315,8 @@ fn fields(
         return Ok(Compared { found: Found::None, differing: Vec::new(), fields: None, target_id, own_form });
     }
     if let Some(open) = open {
-        let fields = all_fields(desired, describe)?;
+        let mut fields = all_fields(desired, describe)?;
+        fields.extend(receipts(desired, false, describe)?);
         let differing = differing(hasher, &fields, None, describe);
         let fields = Some(over(open, fields));
         return Ok(Compared { found: Found::Open, differing, fields, target_id, own_form });
@@ -317,11 +326,19 @@ fn fields(
         Diff::Unchanged => Compared { found, differing: Vec::new(), fields: None, target_id, own_form },
         Diff::Create(mut fields) | Diff::Update(mut fields) => {
             let own_form = existing.map(|row| remembered.take(hasher, row, &mut fields)).unwrap_or_default();
+            if existing.is_none() || !fields.is_empty() {
+                fields.extend(receipts(desired, existing.is_none(), describe)?);
+            }
             let differing = differing(hasher, &fields, existing, describe);
             let fields = Some(fields).filter(|fields| existing.is_none() || !fields.is_empty());
             Compared { found, differing, fields, target_id, own_form }
         }
     })
+}
+
+/// What of a value is written, without the value.
+fn told(cut: &Cut) -> String {
+    format!("{} (from {} to {} characters)", cut.field, cut.from_chars, cut.to_chars)
 }
 
 /// These fields, and those that only the open changes have: another sync's, which are lost if it takes their place.
@@ -468,8 +485,16 @@ mod tests {
         let mapping = &org.syncs[0].mapping;
         let hasher = &Hasher::new(b"secret");
         let (origin, gap, hidden_keys) = (Origin::Live, None, &[][..]);
-        let batch =
-            Batch { mapping, origin, gap, received_ms: UnixMs(1), now_ms: UnixMs(2), hasher, hidden_keys };
+        let batch = Batch {
+            org: "acme",
+            mapping,
+            origin,
+            gap,
+            received_ms: UnixMs(1),
+            now_ms: UnixMs(2),
+            hasher,
+            hidden_keys,
+        };
         let answers: BTreeMap<String, Answer> = answers
             .iter()
             .map(|(n, data)| (id(*n), data.as_array().cloned().unwrap_or_else(|| vec![data.clone()])))

@@ -92,6 +92,7 @@ impl Mapping {
         problems.check_name("external_id.field", &spec.external_id_field, "External_Id__c");
         problems.check_keys(&spec.keys);
         let external_id_from = problems.source("external_id.from", &spec.external_id_from);
+        problems.check_external_id_from(&spec.external_id_from);
         let external_id_field = namespaced(&spec.namespace, &spec.external_id_field);
         let fields = problems.fields(&spec, &external_id_field);
         let parent_field = fields.iter().find(|(_, source)| source.is_record_id());
@@ -293,6 +294,28 @@ impl Problems {
         fields
     }
 
+    fn check_external_id_from(&mut self, spec: &ValueSpec) {
+        let hint = "Let it come from the answer or the record, such as `/key` or `$Id`.";
+        if spec.value.is_some() {
+            self.add(
+                "external_id.from.value",
+                "is the same for all records, which it shall tell apart",
+                hint,
+            );
+        }
+        if let Some(from) = spec.from.as_ref().filter(|from| from.starts_with("$meta.")) {
+            self.add("external_id.from", format!("`{from}` is another one each time"), hint);
+        }
+        if spec.overlong.is_some() {
+            let hint = "Remove it: an external ID that is too long makes a dead letter.";
+            self.add(
+                "external_id.from.overlong",
+                "is for texts that may be cut, and an external ID never is",
+                hint,
+            );
+        }
+    }
+
     /// A problem with one key of a table is told of that key, one with the value as a whole of the value.
     fn source(&mut self, place: &str, spec: &ValueSpec) -> Option<FieldSource> {
         let problems = match FieldSource::new(spec) {
@@ -300,8 +323,7 @@ impl Problems {
             Err(problems) => problems,
         };
         for problem in problems {
-            let is_whole = problem.key.is_empty()
-                || *spec == ValueSpec { from: spec.from.clone(), ..ValueSpec::default() };
+            let is_whole = problem.key.is_empty() || spec.is_plain();
             let key = if is_whole { place.to_owned() } else { format!("{place}.{}", problem.key) };
             self.add(key, problem.message, problem.hint);
         }

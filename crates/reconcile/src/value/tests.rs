@@ -26,7 +26,12 @@ fn every_problem_of_a_value_is_told_with_its_key_and_a_hint() {
             },
             vec!["default", "map", "map"],
         ),
-        (ValueSpec { otherwise: Some(json!(1)), ..constant }, vec!["otherwise"]),
+        (ValueSpec { otherwise: Some(json!(1)), ..constant.clone() }, vec!["otherwise"]),
+        (ValueSpec { cel: Some("1 +".into()), from: Some("/x".into()), ..constant }, vec!["value", "cel"]),
+        (ValueSpec { cel: Some("anser.x + 'a' - 1".into()), ..ValueSpec::default() }, vec!["cel", "cel"]),
+        (ValueSpec { overlong: Some("cut".into()), ..ValueSpec::from("/x") }, vec!["overlong"]),
+        ("$meta.time".into(), vec!["from"]),
+        (ValueSpec { default: Some(json!(1)), ..ValueSpec::from("$meta.status") }, vec!["default"]),
         (ValueSpec { otherwise: Some(json!(1)), ..ValueSpec::from("x") }, vec!["from", "otherwise"]),
     ] {
         let problems = FieldSource::new(&spec).unwrap_err();
