@@ -208,17 +208,18 @@ fn no_ids(entry: &mut RequestEntry, request: &Request, now_ms: UnixMs) -> Vec<Ne
 /// The record counts as often as it was asked for, so that the ledger adds up; it is read once. `places` knows where each
 /// stands.
 fn add(job: &mut Job, places: &mut BTreeMap<String, usize>, entry: RequestEntry, records: u32) {
-    let RequestEntry { sync, origin, ids, rows, pushed, event_id, correlation_id, received_ms, .. } = entry;
+    let RequestEntry { sync, origin, ids, rows, pushed: said, event_id, correlation_id, received_ms, .. } =
+        entry;
     let since_ms = received_ms;
     let trail = AuditTrail::new(&sync, origin, &event_id, correlation_id.as_deref());
     let mut rows: BTreeMap<String, Row> =
         rows.unwrap_or_default().into_iter().filter_map(|row| Some((id_of(&row)?, row))).collect();
     let mut left = records;
-    let mut pushed = pushed.into_iter();
+    let mut said = said.into_iter();
     for raw in &ids {
         let id = id::canonical(raw).unwrap_or_else(|| raw.clone());
         let row = rows.remove(&id);
-        let PushedRecord { by: pushes, data: given } = pushed.next().unwrap_or_default();
+        let PushedRecord { by: pushes, data: given } = said.next().unwrap_or_default();
         let units = units_of(&pushes);
         left = left.saturating_sub(units);
         if let Some(asked) = places.get(&id).and_then(|place| job.asked.get_mut(*place)) {
