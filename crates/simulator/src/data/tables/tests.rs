@@ -10,7 +10,7 @@ fn row(value: &Value) -> Row {
 }
 
 fn writer() -> Writer {
-    Writer { user: "005000000000001AAA".to_owned(), now_ms: 1_234_567, sees: None }
+    Writer { user: "005000000000001AAA".to_owned(), now_ms: 1_234_567, sees: None, origin: String::new() }
 }
 
 fn tables() -> Tables {
