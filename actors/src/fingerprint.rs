@@ -22,7 +22,10 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
-use orgpipe_reconcile::{Row, id, row};
+use orgpipe_reconcile::{
+    Row, id, row,
+    system::{CHANGED_AT, CHANGED_BY},
+};
 use orgpipe_store::UnixMs;
 use serde_json::Value;
 
@@ -30,11 +33,6 @@ use crate::{
     audit_trail::{Digest, Hasher},
     clock::instant_ms,
 };
-
-/// User who changed a record last ("System Fields": on every object whose records can be changed).
-pub(crate) const CHANGED_BY: &str = "LastModifiedById";
-/// When that was, to the second; changes of the system are not among them (same page).
-pub(crate) const CHANGED_AT: &str = "LastModifiedDate";
 
 /// What runs behind a write, still as our user, may take so long; and so far may clocks be apart.
 const AFTERWARDS: Duration = Duration::from_mins(5);

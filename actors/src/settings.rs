@@ -148,6 +148,8 @@ pub struct SyncSettings {
     pub refresh: Option<RefreshSettings>,
     /// What becomes of a record of which the org refuses the value of a field.
     pub on_refused_field: OnRefusedField,
+    /// Whose the record of the target is when several records were answered with its key.
+    pub on_shared_key: OnSharedKey,
 }
 
 /// What an event on a sync's channel says.
@@ -210,6 +212,18 @@ pub enum OnRefusedField {
     DeadLetter,
     /// The field is left out, and the rest of the record is written.
     LeaveOut,
+}
+
+/// Whose a record of the target is when several records of the org were answered with its key, and what becomes of the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnSharedKey {
+    /// It stays with the one that has it; each other one is a dead letter.
+    #[default]
+    DeadLetter,
+    /// It stays with the one that has it; nothing is written for the others.
+    First,
+    /// It goes to the one that was created last; nothing is written for the others.
+    Newest,
 }
 
 impl SyncSettings {
@@ -315,6 +329,7 @@ pub(crate) mod tests {
                 mapping,
                 refresh: Some(refresh),
                 on_refused_field: OnRefusedField::default(),
+                on_shared_key: OnSharedKey::default(),
             })],
         }
     }

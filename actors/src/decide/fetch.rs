@@ -15,19 +15,21 @@ use orgpipe_reconcile::{
     describe::Describe,
     identity::Identity,
     matching::{Existing, KEYS_MAX, Match, take_children},
+    system::{CHANGED_AT, CHANGED_BY, CREATED_AT},
 };
 use orgpipe_salesforce::{
     limits::{COLUMNS_URL_BYTES_MAX, IN_LIST_MAX},
     rest::describe,
     soql::{Select, quote},
 };
+use orgpipe_store::UnixMs;
 
 use super::{
     batch::{Asked, Job, id_of},
     select::{Calls, Selected, WhenUnreadable, is_unreadable, select_among, select_in},
+    verdict::created_ms,
 };
 use crate::{
-    fingerprint::{CHANGED_AT, CHANGED_BY},
     org::{
         context::OrgContext,
         describe::describe_target,
@@ -175,6 +177,21 @@ impl Fetcher {
             refused = missing.iter().filter_map(by_literal).collect();
         }
         Ok(ByExternalId { rows: found, refused })
+    }
+
+    /// When these records were created, those that are there.
+    pub(super) async fn created(
+        &self,
+        calls: &Calls,
+        object: &str,
+        ids: &[String],
+    ) -> Result<BTreeMap<String, Option<UnixMs>>, StepError> {
+        if ids.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let select = Select::from(object).fields(["Id", CREATED_AT]);
+        let rows = by_id(select_in(&self.org, calls, &select, "Id", ids).await?.rows);
+        Ok(rows.into_iter().map(|(id, row)| (id, created_ms(&row))).collect())
     }
 
     /// Sets aside what records of the target without their own record will take.

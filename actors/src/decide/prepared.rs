@@ -26,7 +26,7 @@ use super::{
     orphans::{self, Orphans},
     own_form::Remembered,
     select::Calls,
-    shared_keys::{self, Sharing},
+    shared_keys::{self, Claim, Sharing},
     verdict,
     waiting::Label,
 };
@@ -39,6 +39,7 @@ use crate::{
         store::Position,
     },
     queue_entry::{Origin, RequestEntry, Tally, pack},
+    settings::OnSharedKey,
 };
 
 /// Rows and changes of a record that are looked at for the key it was answered with last: an answer may name many.
@@ -151,6 +152,7 @@ fn hidden_keys(whole: &Mapping, left: &Mapping) -> Vec<String> {
 
 fn batch<'a>(job: &'a Job, now_ms: UnixMs, hasher: &'a Hasher) -> Batch<'a> {
     let Job { sync, origin, gap, received_ms, hidden_keys, .. } = job;
+    let on_shared_key = sync.on_shared_key;
     Batch {
         mapping: &sync.mapping,
         origin: *origin,
@@ -159,6 +161,7 @@ fn batch<'a>(job: &'a Job, now_ms: UnixMs, hasher: &'a Hasher) -> Batch<'a> {
         now_ms,
         hasher,
         hidden_keys,
+        on_shared_key,
     }
 }
 
@@ -176,13 +179,8 @@ async fn match_and_diff(
     let mapping = batch.mapping;
     let target = fetcher.target(calls, mapping.target()).await?;
     let identity = Identity::of(&target.describe, mapping.external_id_field());
-    let mut wanted = verdict::fitting(batch, wanted, &target.describe, settle);
+    let wanted = verdict::fitting(batch, wanted, &target.describe, settle);
     sharing.answered(&wanted, identity);
-    for wanted in &mut wanted {
-        for desired in std::iter::once(&mut wanted.desired).chain(&mut wanted.passed_over) {
-            desired.fields.retain(|field, _| target.writes(field));
-        }
-    }
     if wanted.is_empty() {
         return Ok(());
     }
@@ -192,10 +190,11 @@ async fn match_and_diff(
     let open = org.store.open_changes(mapping.target(), folded).await?;
     let found = fetcher.existing(calls, mapping, &target, keys, children).await?;
     let ByExternalId { rows: found, refused } = found;
-    let mut wanted = verdict::without(batch, wanted, &refused, settle);
+    let wanted = verdict::without(batch, wanted, &refused, settle);
     let existing = Existing::new(&found, mapping.external_id_field(), identity);
+    let mut wanted = give(org, (fetcher, calls), batch, wanted, (&existing, &open), sharing, settle).await?;
     for wanted in &mut wanted {
-        give(org, batch, wanted, (&existing, &open), sharing).await?;
+        wanted.desired.fields.retain(|field, _| target.writes(field));
     }
     let differing = verdict::differing_keys(batch, &wanted, &existing, &open, &target.describe);
     let remembered = Remembered::read(org, mapping.target(), differing).await?;
@@ -203,20 +202,57 @@ async fn match_and_diff(
     Ok(())
 }
 
-/// Says whose a wanted record is, where it hangs on a record that does not want it now or where several want it.
+/// Says whose each wanted record is, and settles those who get nothing of it. Gives back what is to be compared.
 async fn give(
     org: &OrgContext,
+    (fetcher, calls): (&Fetcher, &Calls),
     batch: Batch<'_>,
-    wanted: &mut verdict::Wanted,
+    wanted: Vec<verdict::Wanted>,
     (existing, open): (&Existing<'_>, &OpenChanges),
     sharing: &mut Sharing,
-) -> Result<(), StepError> {
+    settle: &mut Settle,
+) -> Result<Vec<verdict::Wanted>, StepError> {
+    let mut holders = Vec::with_capacity(wanted.len());
+    for wanted in &wanted {
+        holders.push(holder(org, batch, wanted, (existing, open), sharing).await?);
+    }
+    let mut created = BTreeMap::new();
+    if batch.on_shared_key == OnSharedKey::Newest {
+        let of_batch = |holder: &&String| sharing.is_answered(holder);
+        let others: BTreeSet<&String> = holders.iter().flatten().filter(|holder| !of_batch(holder)).collect();
+        let others: Vec<String> = others.into_iter().cloned().collect();
+        created = fetcher.created(calls, batch.mapping.object(), &others).await?;
+    }
+    let mut own = Vec::with_capacity(wanted.len());
+    for (wanted, holder) in wanted.into_iter().zip(holders) {
+        let holder = holder.map(|record| {
+            let created_ms = created.get(&record).copied().flatten();
+            Claim { record, created_ms }
+        });
+        let found = existing.find(&wanted.desired.external_id);
+        let given = sharing.give(batch.on_shared_key, wanted, holder);
+        for record in given.yielding {
+            verdict::yielded(batch, record, (&given.key, &given.owner), &found, settle);
+        }
+        own.extend(given.own);
+    }
+    Ok(own)
+}
+
+/// Who has a wanted record, if that one still claims it.
+async fn holder(
+    org: &OrgContext,
+    batch: Batch<'_>,
+    wanted: &verdict::Wanted,
+    (existing, open): (&Existing<'_>, &OpenChanges),
+    sharing: &Sharing,
+) -> Result<Option<String>, StepError> {
     let key = sharing.key(wanted);
     let found = match existing.find(&wanted.desired.external_id) {
         Match::One(row) => Some(row),
         Match::None | Match::Many(_) => None,
     };
-    let holder = match shared_keys::hangs_on(batch, found, open.get(&key)) {
+    Ok(match shared_keys::hangs_on(batch, found, open.get(&key)) {
         Some(holder) if sharing.is_answered(&holder) => {
             Some(holder).filter(|holder| sharing.claims(holder, &key))
         }
@@ -227,9 +263,7 @@ async fn give(
             shared_keys::still_claims(&rows, &changes, sync, &key).then_some(holder)
         }
         None => None,
-    };
-    sharing.give(wanted, holder);
-    Ok(())
+    })
 }
 
 /// Takes in requests for records that may have a record of the target now which belonged to another one before.

@@ -13,32 +13,55 @@ use orgpipe_reconcile::{
     lookup,
     matching::{Existing, Match},
     row, stored,
+    system::CREATED_AT,
 };
-use orgpipe_store::{Lane, NewChange, NewDead, OpenChanges, Settle, Subject};
+use orgpipe_store::{Lane, NewChange, NewDead, OpenChanges, Settle, Subject, UnixMs};
 use serde_json::Value;
 
 use super::{
     batch::Answer,
-    batch::{Asked, Batch, id_of},
+    batch::{Asked, Batch, id_of, text},
     own_form::{OwnForm, Remembered, RememberedOne},
 };
 use crate::{
-    audit_trail::{Answered, FieldDiff, Found, Hasher, Nothing, SharedWith},
+    audit_trail::{Answered, FieldDiff, Found, Hasher, Nothing},
+    clock::instant_ms,
     fingerprint::Fingerprint,
     queue_entry::{ChangeEntry, Origin, RequestEntry, pack, unpack},
+    settings::OnSharedKey,
 };
+
 
 /// One wanted record of the target and the records of the batch that stand behind it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Wanted {
     /// What the org should hold.
     pub desired: Desired,
-    /// For whom it is written.
+    /// For whom it is written: one record, which may have been asked for several times.
     pub records: Vec<Asked>,
-    /// What others of these records would have of it: they were answered with the same key.
-    pub passed_over: Vec<Desired>,
-    /// It belongs to this record, which is none of these.
-    pub belongs_to: Option<String>,
+    /// When that record was created, Unix milliseconds; none if it was read without that.
+    pub created_ms: Option<UnixMs>,
+    /// What others of the batch would have of it: they were answered with the same key.
+    pub rivals: Vec<Wanted>,
+}
+
+impl Wanted {
+    /// Takes in what was answered with the same key: a rival, unless it is for a record that is known here.
+    fn join(&mut self, other: Self) {
+        let is_same = |known: &Self| known.desired.source_id == other.desired.source_id;
+        if is_same(self) {
+            self.again(other);
+        } else if let Some(place) = self.rivals.iter().position(is_same) {
+            self.rivals[place].again(other);
+        } else {
+            self.rivals.push(other);
+        }
+    }
+
+    fn again(&mut self, later: Self) {
+        self.desired = later.desired;
+        self.records.extend(later.records);
+    }
 }
 
 /// Applies the mapping to records and answers. Records without data or with problems are settled at once.
@@ -71,8 +94,8 @@ pub(super) fn wanted(
         for item in data {
             match batch.mapping.desired(&row, item) {
                 Ok(desired) => {
-                    let (records, passed_over) = (vec![record.clone()], Vec::new());
-                    wanted.push(Wanted { desired, records, passed_over, belongs_to: None });
+                    let (records, created_ms) = (vec![record.clone()], created_ms(&row));
+                    wanted.push(Wanted { desired, records, created_ms, rivals: Vec::new() });
                 }
                 Err(problem) => settle.dead.push(dead(batch, record.clone().subject(), &problem)),
             }
@@ -81,6 +104,11 @@ pub(super) fn wanted(
         }
     }
     wanted
+}
+
+/// When a record was created, if it was read with that.
+pub(super) fn created_ms(row: &Row) -> Option<UnixMs> {
+    text(row, CREATED_AT).and_then(instant_ms)
 }
 
 /// A record that has no value in any key that can be read, while others cannot be: whether those have one nobody knows.
@@ -97,8 +125,8 @@ fn hidden(batch: Batch<'_>) -> RecordProblem {
 
 /// Those whose external ID the field takes, so that one that it does not take spoils no query; the others are settled.
 ///
-/// Two records that want the same target record: the later one counts, with the units of both, until `shared_keys` says
-/// whose it is.
+/// Several records that want the same target record are one, with the first to be asked about before its rivals, until
+/// `shared_keys` says whose it is.
 pub(super) fn fitting(
     batch: Batch<'_>,
     wanted: Vec<Wanted>,
@@ -116,11 +144,7 @@ pub(super) fn fitting(
         }
         let key = identity.key(&one.desired.external_id);
         if let Some(known) = places.get(&key).and_then(|place| fitting.get_mut(*place)) {
-            let before = std::mem::replace(&mut known.desired, one.desired);
-            if before.source_id != known.desired.source_id {
-                known.passed_over.push(before);
-            }
-            known.records.extend(one.records);
+            known.join(one);
         } else {
             places.insert(key, fitting.len());
             fitting.push(one);
@@ -189,18 +213,8 @@ pub(super) fn compare(
     settle: &mut Settle,
 ) {
     let identity = Identity::of(describe, batch.mapping.external_id_field());
-    for Wanted { mut desired, mut records, belongs_to, .. } in wanted {
+    for Wanted { desired, mut records, .. } in wanted {
         let key = identity.key(&desired.external_id);
-        if let Some(holder) = belongs_to {
-            if lane(batch.origin) == Lane::Refresh {
-                let yielded = |record| yielded(record, &key, &existing.find(&desired.external_id));
-                settle.no_data.extend(records.into_iter().map(yielded));
-                continue;
-            }
-            // Somebody asked for this record now, so the answer is as new as any; what is of the record itself is the holder's.
-            desired.fields.retain(|field, _| !batch.mapping.is_of_record(field));
-            desired.source_id = holder;
-        }
         let compared = fields(batch, &desired, existing, (open.get(&key), &remembered.of(&key)), describe);
         let cut = cut_fields(&desired, describe);
         for record in &mut records {
@@ -217,39 +231,50 @@ pub(super) fn compare(
                 record.trail.target(&key);
             }
         }
-        let (yielding, holding): (Vec<Asked>, Vec<Asked>) = records
-            .into_iter()
-            .partition(|record| matches!(record.trail.shared, Some(SharedWith::Yields(_))));
-        let [yielding, holding] = [yielding, holding].map(|records| records.into_iter().map(Asked::subject));
+        let subjects = records.into_iter().map(Asked::subject);
         match compared {
             Ok(Compared { fields: Some(fields), target_id, own_form, .. }) => {
                 let fingerprint = own_form.fingerprint.without(batch.hasher, &fields);
                 let operation = batch.mapping.operation();
                 let write = Write { operation, fields, target_id, fingerprint };
-                let subjects = holding.chain(yielding).collect();
-                settle.changes.push(change(batch, identity, desired, write, subjects));
+                settle.changes.push(change(batch, identity, desired, write, subjects.collect()));
             }
             Ok(Compared { fields: None, own_form, .. }) => {
                 settle.fingerprints.extend(own_form.news(batch.mapping.target(), &key));
-                settle.unchanged.extend(holding);
-                settle.no_data.extend(yielding);
+                settle.unchanged.extend(subjects);
             }
-            Err(problem) => {
-                let subjects = holding.chain(yielding);
-                settle.dead.extend(subjects.map(|subject| dead(batch, subject, &problem)));
-            }
+            Err(problem) => settle.dead.extend(subjects.map(|subject| dead(batch, subject, &problem))),
         }
     }
 }
 
-/// A record whose key belongs to another one, which the same refresh reads by itself.
-fn yielded(mut record: Asked, key: &str, found: &Match<'_>) -> Subject {
+/// Settles a record whose key belongs to another one, by what the sync says of those. `key` is as the queue spells it.
+pub(super) fn yielded(
+    batch: Batch<'_>,
+    mut record: Asked,
+    (key, holder): (&str, &str),
+    found: &Match<'_>,
+    settle: &mut Settle,
+) {
     record.trail.target(key);
     record.trail.found = match found {
         Match::One(row) => id_of(row).map(Found::One),
         Match::None | Match::Many(_) => Some(Found::Open),
     };
-    record.subject()
+    match batch.on_shared_key {
+        OnSharedKey::DeadLetter => {
+            let message = format!(
+                "{} {} was answered with the external ID that {holder} has, to which the record of the target belongs",
+                batch.mapping.object(),
+                record.id
+            );
+            let hint = "Merge the two records, or let your API answer a key of its own for each, and retry the letter; or \
+                        set `on_shared_key` of the sync to \"first\" or \"newest\".";
+            let problem = RecordProblem::new(batch.mapping.external_id_field(), message, hint);
+            settle.dead.push(dead(batch, record.subject(), &problem));
+        }
+        OnSharedKey::First | OnSharedKey::Newest => settle.no_data.push(record.subject()),
+    }
 }
 
 /// What a comparison came to.

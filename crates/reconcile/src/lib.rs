@@ -27,6 +27,7 @@ pub mod plan;
 pub mod route;
 pub mod row;
 pub mod stored;
+pub mod system;
 
 pub use event::EventFields;
 pub use mapping::{Mapping, MappingSpec};
