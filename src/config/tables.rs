@@ -84,6 +84,7 @@ const SYNC: Keys = (
         "external_id",
         "write",
         "on_refused_field",
+        "on_shared_key",
         "fields",
         "refresh",
     ],
@@ -241,6 +242,7 @@ pub(super) struct SyncTable<'t> {
     pub(super) external_id: Option<ExternalIdTable<'t>>,
     pub(super) write: Option<Written<String>>,
     pub(super) on_refused_field: Option<Written<String>>,
+    pub(super) on_shared_key: Option<Written<String>>,
     pub(super) fields: Option<BTreeMap<String, Written<String>>>,
     pub(super) refresh: Option<RefreshTable<'t>>,
 }
@@ -453,6 +455,7 @@ fn sync<'t>(section: Section<'t>, report: &mut Report<'_>) -> SyncTable<'t> {
         }),
         write: section.text(report, "write"),
         on_refused_field: section.text(report, "on_refused_field"),
+        on_shared_key: section.text(report, "on_shared_key"),
         fields: section.pairs(report, "fields"),
         refresh: section.section(report, "refresh").map(|section| {
             section.allow(REFRESH.1, nothing, report);

@@ -70,7 +70,7 @@ const ACTORS: &[Layer] = &[
     layer("org/api", &["org/api"], &["leaves", "runtime", "vendor", "org"]),
     layer(
         "org as a whole",
-        &["org/context", "org/describe"],
+        &["org/context", "org/describe", "org/select"],
         &["leaves", "runtime", "vendor", "org", "org/api"],
     ),
     layer("capture", &["capture"], BELOW_THE_FLOW),

@@ -26,7 +26,6 @@ use orgpipe_store::UnixMs;
 
 use super::{
     batch::{Asked, Job, id_of},
-    select::{Calls, Selected, WhenUnreadable, is_unreadable, select_among, select_in},
     verdict::created_ms,
 };
 use crate::{
@@ -34,6 +33,7 @@ use crate::{
         context::OrgContext,
         describe::describe_target,
         schemas::{self, Target},
+        select::{Calls, Selected, WhenUnreadable, is_unreadable, select_among, select_in},
         step_error::StepError,
     },
     queue_entry::Row,

@@ -16,14 +16,14 @@ use actix::{Actor, Context, Handler, MessageResult};
 use futures_util::future::{OptionFuture, join};
 use orgpipe_reconcile::lookup;
 use orgpipe_salesforce::error::ErrorClass;
-use orgpipe_store::{Seq, Settle, StoreError};
+use orgpipe_store::{Append, Seq, Settle, StoreError};
 
 use super::{
     batch::{self, Job},
     fetch::Fetcher,
     freshness::FreshnessGuard,
     lookup::Lookups,
-    prepared::PreparedBatch,
+    prepared::{PreparedBatch, Verdict},
     scheduler::{self, Scheduler},
     waiting::Label,
     window::{BYTES_MAX, RequestWindow},
@@ -262,7 +262,10 @@ impl Ingest {
     async fn decide(&self, prepared: PreparedBatch) -> Result<(), StepError> {
         let (org, live) = (&self.org, prepared.is_live());
         let requests = prepared.requests.clone();
-        let mut settle = prepared.decide(org, &self.fetcher).await?;
+        let Verdict { mut settle, again } = prepared.decide(org, &self.fetcher).await?;
+        if !again.is_empty() {
+            org.store.append(Append { requests: again, ..Append::default() }).await?;
+        }
         settle.at_ms = org.clock.now_ms();
         org.pass(Point::BeforeB);
         let settled = org.store.settle(settle).await?;

@@ -24,11 +24,10 @@ use orgpipe_store::{Settle, UnixMs};
 
 use super::{
     batch::{Answer, Asked, Batch, id_of},
-    culprit::problem,
     verdict,
 };
 use crate::{
-    org::{context::OrgContext, step_error::StepError},
+    org::{context::OrgContext, culprit::problem, step_error::StepError},
     queue_entry::Row,
     vendor::lookup::{ANSWER_BYTES_MAX, LookupAnswer, LookupError},
 };

@@ -7,7 +7,6 @@
 //! Not here: where requests come from (`capture`), writing (`deliver`).
 
 mod batch;
-mod culprit;
 mod fetch;
 mod freshness;
 pub(crate) mod ingest;
@@ -16,7 +15,6 @@ mod orphans;
 mod own_form;
 mod prepared;
 mod scheduler;
-mod select;
 pub(crate) mod shared_keys;
 mod verdict;
 mod waiting;

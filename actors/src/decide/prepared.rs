@@ -1,7 +1,9 @@
 //! A batch on its way: its records are read and looked up, then it is decided.
 //!
-//! Here: the order of these steps. Not here: which batch is next and what a failure does to it (`ingest`), reading from
-//! the org (`fetch`), asking the vendor (`lookup`), what a record comes to (`verdict`).
+//! Here: the order of these steps. Not here: which batch is next, point B, and what a failure does to it (`ingest`), reading
+//! from the org (`fetch`), asking the vendor (`lookup`), what a record comes to (`verdict`).
+//!
+//! Invariant: reading and deciding change nothing, neither on disk nor in the org. All that follows is in the [`Verdict`].
 //!
 //! While one batch is decided the next one is read already. So what is decided later was read later, and deciding, which is
 //! done one batch after the other, sees every change that was decided before.
@@ -17,7 +19,7 @@ use orgpipe_reconcile::{
     identity::Identity,
     matching::{Existing, Match, external_id},
 };
-use orgpipe_store::{Append, Lane, NewRequest, OpenChanges, Seq, Settle, UnixMs, units};
+use orgpipe_store::{Lane, NewRequest, OpenChanges, Seq, Settle, UnixMs, units};
 
 use super::{
     batch::{Answer, Asked, Batch, Job},
@@ -25,7 +27,6 @@ use super::{
     lookup::{Lookups, Pace},
     orphans::{self, Orphans},
     own_form::Remembered,
-    select::Calls,
     shared_keys::{self, Claim, Sharing},
     verdict,
     waiting::Label,
@@ -35,6 +36,7 @@ use crate::{
     org::{
         context::OrgContext,
         describe::{blame, readable},
+        select::Calls,
         step_error::StepError,
         store::Position,
     },
@@ -66,6 +68,15 @@ struct Rest {
     calls: Calls,
     /// `None` for records that are not looked up.
     known: Option<(Children, BTreeMap<String, Answer>)>,
+}
+
+/// What a batch comes to. Nothing has happened yet: that is for whoever has it.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    /// Point B.
+    pub settle: Settle,
+    /// Requests that come of it, to be taken in before point B, as no other batch would think of them.
+    pub again: Vec<NewRequest>,
 }
 
 impl PreparedBatch {
@@ -115,10 +126,13 @@ impl PreparedBatch {
         self.rest.as_ref().is_some_and(|rest| rest.job.origin == Origin::Live)
     }
 
-    /// Compares with what the org holds: the answer is point B.
-    pub(super) async fn decide(self, org: &OrgContext, fetcher: &Fetcher) -> Result<Settle, StepError> {
+    /// Compares with what the org holds.
+    pub(super) async fn decide(self, org: &OrgContext, fetcher: &Fetcher) -> Result<Verdict, StepError> {
         let Self { mut settle, rest, .. } = self;
-        let Some(Rest { mut job, now_ms, hasher, calls, known }) = rest else { return Ok(settle) };
+        let mut again = Vec::new();
+        let Some(Rest { mut job, now_ms, hasher, calls, known }) = rest else {
+            return Ok(Verdict { settle, again });
+        };
         let asked = std::mem::take(&mut job.asked);
         let batch = batch(&job, now_ms, &hasher);
         match known {
@@ -129,18 +143,18 @@ impl PreparedBatch {
                 let mut sharing = Sharing::new(before.clone(), batch.mapping.sync(), &settle);
                 let wanted = (wanted, children, &mut sharing);
                 match_and_diff(org, fetcher, &calls, batch, wanted, &mut settle).await?;
-                let (shared, again) = sharing.end();
+                let (shared, left) = sharing.end();
                 if shared != before {
                     settle.positions.push(Position::SharedKeys.json(&shared));
                 }
-                ask_again(org, &job, &event_id, again).await?;
+                again.extend(ask_again(&job, &event_id, left, org.clock.now_ms()));
             }
             None => handle_deleted(org, fetcher, &calls, (&job, batch), asked, &mut settle).await?,
         }
         if let Some(gap) = &job.gap {
             count(org, gap, calls.made(), &mut settle).await?;
         }
-        Ok(settle)
+        Ok(Verdict { settle, again })
     }
 }
 
@@ -266,32 +280,25 @@ async fn holder(
     })
 }
 
-/// Takes in requests for records that may have a record of the target now which belonged to another one before.
-async fn ask_again(
-    org: &OrgContext,
-    job: &Job,
-    event_id: &str,
-    again: BTreeSet<String>,
-) -> Result<(), StepError> {
-    if again.is_empty() {
-        return Ok(());
+/// A request for records that may have a record of the target now which belonged to another one before.
+fn ask_again(job: &Job, event_id: &str, left: BTreeSet<String>, now_ms: UnixMs) -> Option<NewRequest> {
+    if left.is_empty() {
+        return None;
     }
-    let lane = if job.origin == Origin::Live { Lane::Live } else { Lane::Refresh };
-    let ids: Vec<String> = again.into_iter().collect();
+    let live = job.origin == Origin::Live;
+    let records = u32::try_from(left.len()).unwrap_or(u32::MAX);
     let entry = RequestEntry {
         v: 1,
         sync: job.sync.name.clone(),
-        origin: if job.origin == Origin::Live { Origin::Live } else { Origin::Refresh },
-        ids: ids.clone(),
+        origin: if live { Origin::Live } else { Origin::Refresh },
+        ids: left.into_iter().collect(),
         rows: None,
         event_id: event_id.to_owned(),
         correlation_id: None,
-        received_ms: org.clock.now_ms(),
+        received_ms: now_ms,
     };
-    let records = u32::try_from(ids.len()).unwrap_or(u32::MAX);
-    let requests = vec![NewRequest { lane, records, body: pack(&entry) }];
-    org.store.append(Append { requests, ..Append::default() }).await?;
-    Ok(())
+    let lane = if live { Lane::Live } else { Lane::Refresh };
+    Some(NewRequest { lane, records, body: pack(&entry) })
 }
 
 /// Decides about records of the target that have lost their own record, by what the org holds of them now.

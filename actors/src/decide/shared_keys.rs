@@ -129,7 +129,7 @@ impl Sharing {
     /// The records of these were answered with their keys.
     pub(super) fn answered(&mut self, wanted: &[Wanted], identity: Identity) {
         self.identity = identity;
-        for one in wanted {
+        for one in wanted.iter().flat_map(|one| std::iter::once(one).chain(&one.rivals)) {
             for record in &one.records {
                 let key = identity.key(&one.desired.external_id);
                 self.answered.entry(record.id.clone()).or_default().insert(key);

@@ -62,6 +62,11 @@ impl Wanted {
         self.desired = later.desired;
         self.records.extend(later.records);
     }
+
+    /// The records of all who want it.
+    fn everybody(self) -> impl Iterator<Item = Asked> {
+        self.records.into_iter().chain(self.rivals.into_iter().flat_map(|rival| rival.records))
+    }
 }
 
 /// Applies the mapping to records and answers. Records without data or with problems are settled at once.
@@ -175,7 +180,7 @@ pub(super) fn without(
 ) -> Vec<Wanted> {
     for one in wanted.extract_if(.., |one| refused.contains_key(&one.desired.external_id)) {
         let problem = &refused[&one.desired.external_id];
-        settle.dead.extend(one.records.into_iter().map(|record| dead(batch, record.subject(), problem)));
+        settle.dead.extend(one.everybody().map(|record| dead(batch, record.subject(), problem)));
     }
     wanted
 }
@@ -443,7 +448,10 @@ mod tests {
     use orgpipe_store::UnixMs;
     use serde_json::json;
 
-    use super::*;
+    use super::{
+        super::shared_keys::{SharedKeys, Sharing},
+        *,
+    };
     use crate::{audit_trail::AuditTrail, settings::tests::org};
 
     fn row(value: Value) -> Row {
@@ -486,7 +494,16 @@ mod tests {
         let hasher = &Hasher::new(b"secret");
         let (origin, gap, hidden_keys) = (Origin::Live, None, &[][..]);
         let batch =
-            Batch { mapping, origin, gap, received_ms: UnixMs(1), now_ms: UnixMs(2), hasher, hidden_keys };
+            Batch {
+                mapping,
+                origin,
+                gap,
+                received_ms: UnixMs(1),
+                now_ms: UnixMs(2),
+                hasher,
+                hidden_keys,
+                on_shared_key: OnSharedKey::DeadLetter,
+            };
         let answers: BTreeMap<String, Answer> = answers
             .iter()
             .map(|(n, data)| (id(*n), data.as_array().cloned().unwrap_or_else(|| vec![data.clone()])))
@@ -495,6 +512,16 @@ mod tests {
         let mut settle = Settle::default();
         let wanted = wanted(batch, asked, &answers, &mut settle);
         let wanted = fitting(batch, wanted, &describe(), &mut settle);
+        let mut sharing = Sharing::new(SharedKeys::default(), "accounts", &settle);
+        let mut given = Vec::new();
+        for wanted in wanted {
+            let one = sharing.give(batch.on_shared_key, wanted, None);
+            for record in one.yielding {
+                yielded(batch, record, (&one.key, &one.owner), &Match::None, &mut settle);
+            }
+            given.extend(one.own);
+        }
+        let wanted = given;
         let existing = Existing::new(existing, "External_Id__c", Identity::default());
         compare(batch, wanted, &existing, (open, &Remembered::default()), &describe(), &mut settle);
         settle
@@ -539,13 +566,15 @@ mod tests {
     }
 
     #[test]
-    fn two_records_for_one_target_are_one_change_with_the_later_values() {
+    fn of_two_records_for_one_target_the_first_is_written_and_the_other_a_letter_that_names_both() {
         let data = |employees| json!({ "key": "K", "employees": employees });
         let settle = decide(vec![asked(1, 1), asked(2, 2)], &[(1, data(5)), (2, data(6))], &[], &[]);
-        assert_eq!(numbers(&settle), (0, 0, 0, 3));
+        assert_eq!(numbers(&settle), (0, 0, 2, 1));
         let named: Vec<_> = settle.changes[0].subjects.iter().map(|subject| subject.record.clone()).collect();
-        assert_eq!(named, [id(1), id(2)]);
-        assert_eq!(written(&settle, 0)["Employee_Count__c"], 6);
+        assert_eq!(named, [id(1)]);
+        assert_eq!(written(&settle, 0)["Employee_Count__c"], 5);
+        let reason = &settle.dead[0].reason;
+        assert!([id(1), id(2), "External_Id__c".to_owned()].iter().all(|part| reason.contains(part)), "{reason}");
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(crate) struct OrgContext {
     /// Records of the org that may wait; refreshes and gap recovery leave half of it to live events.
     pub queue_max: u64,
     /// The one way to the org's API.
-    pub api: OrgApi,
+    pub api: Arc<OrgApi>,
     /// What all orgs share.
     pub shared: Arc<Shared>,
     /// Memory for work that waits, shared by all orgs.

@@ -54,7 +54,7 @@ impl Common {
             settings: Arc::clone(org),
             store,
             queue_max: self.queue_max,
-            api,
+            api: Arc::new(api),
             shared: Arc::clone(&self.shared),
             memory: self.memory.clone(),
             schemas: Schemas::default(),

@@ -96,7 +96,7 @@ impl Scene {
             settings,
             store,
             queue_max: 100_000,
-            api,
+            api: Arc::new(api),
             shared: Arc::new(Shared::over(clients)),
             memory,
             schemas: Schemas::default(),

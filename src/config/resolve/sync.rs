@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use orgpipe_actors::settings::{OnDeleted, OnRefusedField, RefreshSettings, SyncSettings};
+use orgpipe_actors::settings::{OnDeleted, OnRefusedField, OnSharedKey, RefreshSettings, SyncSettings};
 use orgpipe_reconcile::{
     Mapping, MappingSpec, Operation,
     lookup::RECORDS_MAX,
@@ -41,6 +41,7 @@ struct Parts {
     source: Source,
     refresh: Option<RefreshSettings>,
     on_refused_field: OnRefusedField,
+    on_shared_key: OnSharedKey,
 }
 
 impl CheckedSync {
@@ -57,6 +58,7 @@ impl CheckedSync {
             mapping: Mapping::new(MappingSpec { namespace: namespace.to_owned(), ..parts.spec.clone() })?,
             refresh: parts.refresh.clone(),
             on_refused_field: parts.on_refused_field,
+            on_shared_key: parts.on_shared_key,
         }))
     }
 }
@@ -100,9 +102,10 @@ fn check(
     };
     let spec = mapping(table, namespaces, report);
     let on_refused_field = on_refused_field(table, report);
+    let on_shared_key = on_shared_key(table, report);
     let parts = match (spec, source, refresh) {
         (Some(spec), Some(source), Some(refresh)) if name.is_some() => {
-            Some(Parts { spec, source, refresh, on_refused_field })
+            Some(Parts { spec, source, refresh, on_refused_field, on_shared_key })
         }
         _ => None,
     };
@@ -152,6 +155,21 @@ fn on_refused_field(table: &SyncTable<'_>, report: &mut Report<'_>) -> OnRefused
         }
     }
     OnRefusedField::DeadLetter
+}
+
+fn on_shared_key(table: &SyncTable<'_>, report: &mut Report<'_>) -> OnSharedKey {
+    let Some(written) = &table.on_shared_key else { return OnSharedKey::default() };
+    match written.value.as_str() {
+        "dead_letter" => {}
+        "first" => return OnSharedKey::First,
+        "newest" => return OnSharedKey::Newest,
+        other => {
+            let message = format!("is `{other}`, which is nothing to do about a key that two records share");
+            let hint = "Write \"dead_letter\", \"first\" or \"newest\".";
+            table.section.problem(report, written.line, "on_shared_key", &message, hint);
+        }
+    }
+    OnSharedKey::DeadLetter
 }
 
 fn refresh_settings(table: &RefreshTable<'_>, report: &mut Report<'_>) -> Option<RefreshSettings> {

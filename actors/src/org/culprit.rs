@@ -3,19 +3,20 @@
 //! What may be one record's fault is asked about in halves until it stands alone. It is held against that record only when
 //! something else of the same kind was answered meanwhile: where nothing is, the trouble lies elsewhere, and all wait.
 //!
-//! Here: the decision, pure. Not here: asking (`fetch`, `lookup`).
+//! Here: the decision, pure. Not here: asking (`select`, `decide/lookup.rs`).
 
 use orgpipe_reconcile::RecordProblem;
 use orgpipe_salesforce::{error::ErrorClass, failure::CallError};
 
-use crate::{org::step_error::StepError, problem::Hint as _, vendor::lookup::LookupError};
+use super::step_error::StepError;
+use crate::{problem::Hint as _, vendor::lookup::LookupError};
 
 /// Statuses that a request gets for its size: the body, the URL or the head.
 const TOO_LARGE: [u16; 3] = [413, 414, 431];
 
 /// Whether the failure may be due to one of the values or records of the call. Missing rights, a spent allowance, a login, a
 /// changed schema and an API that is down are not.
-pub(super) fn may_be_one_records(error: &StepError) -> bool {
+pub(crate) fn may_be_one_records(error: &StepError) -> bool {
     match error {
         StepError::Call(CallError::Refused(error)) => {
             TOO_LARGE.contains(&error.status) || matches!(error.class(), ErrorClass::Record | ErrorClass::Bug)
@@ -36,7 +37,7 @@ pub(super) fn may_be_one_records(error: &StepError) -> bool {
 }
 
 /// What is told of the record that it is due to.
-pub(super) fn problem(field: &str, error: &StepError) -> RecordProblem {
+pub(crate) fn problem(field: &str, error: &StepError) -> RecordProblem {
     RecordProblem::new(field, error.to_string(), error.hint().unwrap_or_default())
 }
 

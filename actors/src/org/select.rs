@@ -1,12 +1,12 @@
 //! A selection of records by a list of values, in as few calls as it takes.
 //!
 //! Here: over how many statements it goes, by the bytes that a URL takes, and what is done about a value that the org refuses
-//! to be asked about. Not here: what is selected (`fetch`).
+//! to be asked about. Not here: what is selected (`decide/fetch.rs`, `capture/push.rs`).
 
 use std::{cell::Cell, collections::BTreeMap};
 
 use futures_util::future::join_all;
-use orgpipe_reconcile::{RecordProblem, matching::KEYS_MAX};
+use orgpipe_reconcile::{RecordProblem, id, matching::KEYS_MAX, row};
 use orgpipe_salesforce::{
     call::{Call, Reply},
     failure::CallError,
@@ -17,19 +17,18 @@ use orgpipe_salesforce::{
 use serde_json::Value;
 
 use super::{
-    batch::id_of,
+    api::gate::Reservation,
+    context::OrgContext,
     culprit::{may_be_one_records, problem},
+    step_error::StepError,
 };
-use crate::{
-    org::{api::gate::Reservation, context::OrgContext, step_error::StepError},
-    queue_entry::Row,
-};
+use crate::queue_entry::Row;
 
 const _: () = assert!(IN_LIST_MAX <= RETRIEVE_RECORDS_MAX);
 
 /// The API calls of one batch.
 #[derive(Debug)]
-pub(super) struct Calls {
+pub(crate) struct Calls {
     reservation: Reservation,
     made: Cell<u64>,
     /// How often in a row batches of its kind could not be decided.
@@ -38,17 +37,17 @@ pub(super) struct Calls {
 
 impl Calls {
     /// None was made yet.
-    pub(super) fn new(reservation: Reservation, tries: u32) -> Self {
+    pub(crate) fn new(reservation: Reservation, tries: u32) -> Self {
         Self { reservation, made: Cell::new(0), tries }
     }
 
     /// How many were made so far.
-    pub(super) fn made(&self) -> u64 {
+    pub(crate) fn made(&self) -> u64 {
         self.made.get()
     }
 
     /// One more is made: from this reservation.
-    pub(super) fn next(&self) -> &Reservation {
+    pub(crate) fn next(&self) -> &Reservation {
         self.made.set(self.made.get() + 1);
         &self.reservation
     }
@@ -60,7 +59,7 @@ const UNREADABLE_TRIES: u32 = 3;
 
 /// What becomes of a selection when an answer cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum WhenUnreadable {
+pub(crate) enum WhenUnreadable {
     /// It is asked for in halves.
     Halved,
     /// It fails: there is another way.
@@ -69,7 +68,7 @@ pub(super) enum WhenUnreadable {
 
 /// What a selection came to.
 #[derive(Debug, Default)]
-pub(super) struct Selected {
+pub(crate) struct Selected {
     pub rows: Vec<Row>,
     /// Literals that the org refuses to be asked about, and why.
     pub refused: BTreeMap<String, RecordProblem>,
@@ -111,7 +110,7 @@ fn chunks<'a>(select: &Select, field: &str, literals: &'a [String]) -> Vec<&'a [
 }
 
 /// All records whose `field` is one of these literals, whatever is selected of them.
-pub(super) async fn select_among(
+pub(crate) async fn select_among(
     org: &OrgContext,
     calls: &Calls,
     select: &Select,
@@ -159,7 +158,7 @@ fn merge(row: &mut Row, more: Row) {
 }
 
 /// All records whose `field` of text is one of `values`.
-pub(super) async fn select_in(
+pub(crate) async fn select_in(
     org: &OrgContext,
     calls: &Calls,
     select: &Select,
@@ -256,8 +255,12 @@ impl Source<'_> {
 }
 
 /// Too large, cut off or garbled: if not by a proxy, by a value of one of the records.
-pub(super) fn is_unreadable(error: &StepError) -> bool {
+pub(crate) fn is_unreadable(error: &StepError) -> bool {
     matches!(error, StepError::Call(CallError::Unreadable { .. }))
+}
+
+fn id_of(row: &Row) -> Option<String> {
+    row::get(row, "Id").and_then(Value::as_str).and_then(id::canonical)
 }
 
 /// A literal of the same kind that no record has.
