@@ -113,8 +113,10 @@ async fn stays(setting: &str, events: &[&[usize]], owner: usize) {
     // It has a key of its own now: the other one is asked again, without a refresh.
     knows(&rig, owner, "OWN", 1);
     rig.org("acme").publish("Sync_Request__e", request(&ids[owner..=owner]));
-    eventually("the other one has it", async || (held(&rig) == (json!(ids[other]), json!(99.0))).then_some(()))
-        .await;
+    eventually("the other one has it", async || {
+        (held(&rig) == (json!(ids[other]), json!(99.0))).then_some(())
+    })
+    .await;
 }
 
 #[actix_rt::test]

@@ -150,6 +150,8 @@ pub struct SyncSettings {
     pub on_refused_field: OnRefusedField,
     /// Whose the record of the target is when several records were answered with its key.
     pub on_shared_key: OnSharedKey,
+    /// Keys of the settings that this org has otherwise than the sync says for all, such as `target` and `fields.Name__c`.
+    pub own: BTreeSet<String>,
 }
 
 /// What an event on a sync's channel says.
@@ -330,6 +332,7 @@ pub(crate) mod tests {
                 refresh: Some(refresh),
                 on_refused_field: OnRefusedField::default(),
                 on_shared_key: OnSharedKey::default(),
+                own: BTreeSet::new(),
             })],
         }
     }

@@ -3,6 +3,8 @@
 //! Here: wrong types, numbers out of range, unknown keys. Not here: which keys there are (`tables`).
 //! serde's derive stops at its first error, which is why it is not used here.
 
+mod overlay;
+
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use toml::de::{DeTable, DeValue};
@@ -22,6 +24,8 @@ pub(super) struct Section<'t> {
     table: &'t DeTable<'t>,
     /// Line of its header, or of the key it stands behind.
     pub(super) line: usize,
+    /// The byte there.
+    start: usize,
     /// In front of each problem, such as `org "acme"`; empty at the top.
     label: String,
     /// In front of each key, such as `auth.`.
@@ -31,7 +35,7 @@ pub(super) struct Section<'t> {
 impl<'t> Section<'t> {
     /// The whole file.
     pub(super) fn top(table: &'t DeTable<'t>) -> Self {
-        Self { table, line: 1, label: String::new(), prefix: String::new() }
+        Self { table, line: 1, start: 0, label: String::new(), prefix: String::new() }
     }
 
     /// Refuses every key that is not in `known`; `extra` may have a better hint for one.
@@ -173,13 +177,14 @@ impl<'t> Section<'t> {
             self.wrong_type(report, value.span().start, key, "a table of keys");
             return None;
         };
-        let line = self.key_line(report, key);
+        let start = self.key_start(key);
+        let line = report.line_at(start);
         let (label, prefix) = if self.label.is_empty() {
             (key.to_owned(), String::new())
         } else {
             (self.label.clone(), format!("{}{key}.", self.prefix))
         };
-        Some(Section { table, line, label, prefix })
+        Some(Section { table, line, start, label, prefix })
     }
 
     /// Tables written `[[key]]`, each called by its `name_key`.
@@ -203,9 +208,31 @@ impl<'t> Section<'t> {
                 Some(name) => format!("{key} \"{name}\""),
                 None => format!("{key} number {}", place + 1),
             };
-            Section { table, line: report.line_at(start), label, prefix: String::new() }
+            Section { table, line: report.line_at(start), start, label, prefix: String::new() }
         });
         named.collect()
+    }
+
+    /// Tables written `[… .key.NAME]`, by their names.
+    pub(super) fn named_sections(&self, report: &mut Report<'_>, key: &str) -> Vec<(String, Section<'t>)> {
+        let Some(all) = self.section(report, key) else { return Vec::new() };
+        let mut sections = Vec::with_capacity(all.table.len());
+        for (name, value) in all.table {
+            let (name, start): (&str, usize) = (name.get_ref(), name.span().start);
+            let Some(table) = value.get_ref().as_table() else {
+                all.wrong_type(
+                    report,
+                    value.span().start,
+                    name,
+                    &format!("a table, written `[org.{key}.{name}]`"),
+                );
+                continue;
+            };
+            let line = report.line_at(start);
+            let label = format!("{}: {key} \"{name}\"", self.label);
+            sections.push((name.to_owned(), Section { table, line, start, label, prefix: String::new() }));
+        }
+        sections
     }
 
     fn typed<T>(
@@ -229,8 +256,8 @@ impl<'t> Section<'t> {
         self.problem(report, line, key, &format!("must be {expected}"), "Correct the value.");
     }
 
-    fn key_line(&self, report: &Report<'_>, key: &str) -> usize {
-        self.table.get_key_value(key).map_or(self.line, |(key, _)| report.line_at(key.span().start))
+    fn key_start(&self, key: &str) -> usize {
+        self.table.get_key_value(key).map_or(self.start, |(key, _)| key.span().start)
     }
 }
 

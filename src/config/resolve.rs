@@ -96,7 +96,7 @@ pub(super) fn config(
         report.warn_at(None, "there is no org", hint);
     }
     let app = connect.as_ref().and_then(Option::as_ref).map(|connect| &connect.app);
-    let mut orgs = Orgs::new(syncs, defaults, folder, environment, app);
+    let mut orgs = Orgs::new((syncs, &tables.syncs), defaults, folder, environment, app);
     let mut resolved: Vec<_> = tables.orgs.iter().map(|table| orgs.resolve(table, report)).collect();
     for file in files.iter_mut().filter(|file| file.origin == Origin::Folder) {
         resolved.extend(file.orgs.iter().map(|table| orgs.resolve(table, &mut file.report)));

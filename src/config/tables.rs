@@ -119,7 +119,13 @@ const ORG: Keys = (
         "namespace",
         "limits",
         "syncs",
+        "sync",
     ],
+);
+/// What one org may have otherwise than the sync says; the example's sync has the name.
+const ORG_SYNC: Keys = (
+    "org.sync.account_enrichment",
+    &["keys", "target", "external_id", "on_refused_field", "fields", "refresh"],
 );
 const AUTH: Keys = (
     "org.auth",
@@ -154,6 +160,7 @@ pub(super) const ALL: &[Keys] = &[
     ORG_DEFAULTS,
     LIMITS,
     ORG,
+    ORG_SYNC,
     AUTH,
 ];
 
@@ -310,6 +317,8 @@ pub(super) struct OrgTable<'t> {
     pub(super) id: Option<Written<String>>,
     pub(super) auth: Option<AuthTable<'t>>,
     pub(super) syncs: Option<Vec<Written<String>>>,
+    /// `[org.sync.NAME]`, by the names: what of a sync this org has otherwise.
+    pub(super) overrides: Vec<(String, Section<'t>)>,
 }
 
 /// `auth = { … }` in an org.
@@ -425,7 +434,8 @@ fn connect<'t>(section: Section<'t>, report: &mut Report<'_>) -> ConnectTable<'t
     }
 }
 
-fn sync<'t>(section: Section<'t>, report: &mut Report<'_>) -> SyncTable<'t> {
+/// Reads a `[[sync]]`.
+pub(super) fn sync<'t>(section: Section<'t>, report: &mut Report<'_>) -> SyncTable<'t> {
     section.allow(SYNC.1, nothing, report);
     SyncTable {
         name: section.text(report, "name"),
@@ -537,8 +547,17 @@ fn org<'t>(section: Section<'t>, report: &mut Report<'_>) -> OrgTable<'t> {
         id: section.text(report, "id"),
         auth: section.section(report, "auth").map(|section| auth(section, report)),
         syncs: section.texts(report, "syncs"),
+        overrides: overrides(&section, report),
         basics: basics(section, report),
     }
+}
+
+fn overrides<'t>(section: &Section<'t>, report: &mut Report<'_>) -> Vec<(String, Section<'t>)> {
+    let overrides = section.named_sections(report, "sync");
+    for (_, section) in &overrides {
+        section.allow(ORG_SYNC.1, everywhere, report);
+    }
+    overrides
 }
 
 fn auth<'t>(section: Section<'t>, report: &mut Report<'_>) -> AuthTable<'t> {
@@ -561,6 +580,13 @@ fn auth<'t>(section: Section<'t>, report: &mut Report<'_>) -> AuthTable<'t> {
 
 fn nothing(_: &str) -> Option<String> {
     None
+}
+
+/// A hint for a key of a sync that is the same in all orgs.
+fn everywhere(key: &str) -> Option<String> {
+    let hint =
+        "It is the same for all orgs of a sync; write a sync of its own, and choose by the orgs' `syncs`.";
+    SYNC.1.contains(&key).then(|| hint.to_owned())
 }
 
 /// A hint for a key that an earlier version knew.

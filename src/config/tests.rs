@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path, sync::LazyLock};
 
-use orgpipe_actors::settings::{DayWindow, EventShape, VaultKey};
+use orgpipe_actors::settings::{DayWindow, EventShape, OnRefusedField, VaultKey};
 use orgpipe_salesforce::oauth::Flow;
 use secrecy::{ExposeSecret as _, SecretString};
 use toml::{Table, Value};
@@ -105,8 +105,13 @@ fn the_example_means_what_it_says() {
     let EventShape::Request(fields) = &sync.event else { panic!("{:?}", sync.event) };
     assert_eq!(fields.ids, "acmeco__Record_Ids__c");
     assert_eq!(sync.mapping.target(), "acmeco__Enrichment__c");
+    assert_eq!(sync.mapping.keys(), [("domain".to_owned(), "Company_Website__c".to_owned())]);
+    let fields = sync.mapping.target_fields();
+    assert!(fields.contains(&"acmeco__Description__c".to_owned()), "{fields:?}");
+    assert!(!fields.contains(&"acmeco__Website__c".to_owned()), "{fields:?}");
     let refresh = sync.refresh.as_ref().unwrap();
-    assert_eq!(refresh.condition.as_deref(), Some("Website != null"));
+    assert_eq!(refresh.condition.as_deref(), Some("Company_Website__c != null"));
+    assert_eq!((refresh.changes.as_deref(), sync.on_refused_field), (None, OnRefusedField::LeaveOut));
     assert_eq!(refresh.schedule.as_deref(), Some("0 2 * * SAT"));
     let DayWindow { from, to } = refresh.window.unwrap();
     assert_eq!(
@@ -285,6 +290,53 @@ fn without_connect_nobody_connects_an_org() {
     let config = read_with(&text, &[stored("wayne", "")]).unwrap();
     let why = &config.orgs_left_out["wayne"][0];
     assert!(why.message.contains("no usable `[connect]`") && why.hint.contains("base_url"), "{why}");
+}
+
+#[test]
+fn what_an_org_has_otherwise_is_laid_over_the_sync_key_by_key() {
+    let at = EXAMPLE.find("[org.sync.account_enrichment]").unwrap();
+    let end = at + EXAMPLE[at..].find("\n\n").unwrap();
+    let with = |own: &str| {
+        let text = format!("{}{own}{}", &EXAMPLE[..at], &EXAMPLE[end..]);
+        let config = read(&text).unwrap();
+        config.settings.orgs[0].syncs[0].clone()
+    };
+    let plain = with("");
+    assert!(plain.own.is_empty());
+    let header = "[org.sync.account_enrichment]\n";
+    assert_eq!(with(header), plain, "nothing is otherwise");
+    let own = with(&format!("{header}target = \"Company__c\"\nexternal_id = {{ from = \"/id\" }}"));
+    assert_eq!(own.mapping.target(), "acmeco__Company__c");
+    assert_eq!(own.mapping.external_id_field(), plain.mapping.external_id_field());
+    assert_eq!(own.mapping.fields(), plain.mapping.fields());
+    assert_eq!(own.own.iter().collect::<Vec<_>>(), ["external_id.from", "target"]);
+    let own = with(&format!(
+        "{header}fields = {{ Industry__c = \"/branch\", Website__c = false, Phone__c = \"/phone\" }}"
+    ));
+    let names = |fields: Vec<String>| fields.into_iter().map(|name| name.replace("acmeco__", ""));
+    let left: Vec<String> = names(own.mapping.target_fields()).collect();
+    assert_eq!(left, ["Account__c", "Employee_Count__c", "Industry__c", "Phone__c"]);
+    assert_eq!(own.refresh, plain.refresh);
+    let own = with(&format!("{header}refresh = {{ where = false, schedule = \"0 4 * * *\" }}"));
+    let (own, plain_refresh) = (own.refresh.clone().unwrap(), plain.refresh.clone().unwrap());
+    assert_eq!((own.condition, own.schedule.as_deref()), (None, Some("0 4 * * *")));
+    assert_eq!((own.changes, own.window), (plain_refresh.changes, plain_refresh.window));
+    assert_eq!(with(&format!("{header}refresh = false")).refresh, None);
+}
+
+#[test]
+fn an_org_of_the_store_may_have_a_sync_otherwise_and_a_mistake_leaves_out_it_alone() {
+    let header = "[org.sync.account_enrichment.fields]";
+    let right = stored("wayne", &format!("{header}\nWebsite__c = false"));
+    let wrong = stored("stark", &format!("{header}\nWebsit__c = false"));
+    let config = read_with(EXAMPLE, &[right, wrong]).unwrap();
+    let wayne = config.settings.orgs.iter().find(|org| org.id == "wayne").unwrap();
+    let sync = wayne.syncs.iter().find(|sync| sync.name == "account_enrichment").unwrap();
+    assert!(sync.own.contains("fields.Website__c"), "{:?}", sync.own);
+    assert!(!sync.mapping.target_fields().contains(&"Website__c".to_owned()));
+    let why = &config.orgs_left_out["stark"][0];
+    assert_eq!(why.line, Some(5), "{why}");
+    assert!(why.message.contains("`fields.Websit__c` is `false`"), "{why}");
 }
 
 #[test]

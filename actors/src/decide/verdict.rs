@@ -31,7 +31,6 @@ use crate::{
     settings::OnSharedKey,
 };
 
-
 /// One wanted record of the target and the records of the batch that stand behind it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Wanted {
@@ -493,17 +492,16 @@ mod tests {
         let mapping = &org.syncs[0].mapping;
         let hasher = &Hasher::new(b"secret");
         let (origin, gap, hidden_keys) = (Origin::Live, None, &[][..]);
-        let batch =
-            Batch {
-                mapping,
-                origin,
-                gap,
-                received_ms: UnixMs(1),
-                now_ms: UnixMs(2),
-                hasher,
-                hidden_keys,
-                on_shared_key: OnSharedKey::DeadLetter,
-            };
+        let batch = Batch {
+            mapping,
+            origin,
+            gap,
+            received_ms: UnixMs(1),
+            now_ms: UnixMs(2),
+            hasher,
+            hidden_keys,
+            on_shared_key: OnSharedKey::DeadLetter,
+        };
         let answers: BTreeMap<String, Answer> = answers
             .iter()
             .map(|(n, data)| (id(*n), data.as_array().cloned().unwrap_or_else(|| vec![data.clone()])))
@@ -574,7 +572,10 @@ mod tests {
         assert_eq!(named, [id(1)]);
         assert_eq!(written(&settle, 0)["Employee_Count__c"], 5);
         let reason = &settle.dead[0].reason;
-        assert!([id(1), id(2), "External_Id__c".to_owned()].iter().all(|part| reason.contains(part)), "{reason}");
+        assert!(
+            [id(1), id(2), "External_Id__c".to_owned()].iter().all(|part| reason.contains(part)),
+            "{reason}"
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::{
     login::{self, Known, LoginSources},
-    sync::CheckedSync,
+    sync::{self, CheckedSync},
     value::{api_version, base_url, host_names, name, namespace, time_zone},
 };
 use crate::config::{
@@ -19,7 +19,7 @@ use crate::config::{
     reader::Section,
     report::{Place, Report, closest},
     secrets::Environment,
-    tables::{LimitsTable, OrgBasicsTable, OrgTable},
+    tables::{LimitsTable, OrgBasicsTable, OrgTable, SyncTable},
 };
 
 /// Where production orgs without a My Domain log in.
@@ -104,6 +104,8 @@ struct Seen {
 /// What all orgs are read with.
 pub(super) struct Orgs<'a> {
     pub(super) syncs: Vec<CheckedSync>,
+    /// As they are written, in the same order.
+    pub(super) sync_tables: &'a [SyncTable<'a>],
     pub(super) defaults: Defaults,
     pub(super) folder: &'a Path,
     pub(super) environment: &'a Environment,
@@ -115,14 +117,14 @@ pub(super) struct Orgs<'a> {
 impl<'a> Orgs<'a> {
     /// No org was read yet.
     pub(super) fn new(
-        syncs: Vec<CheckedSync>,
+        (syncs, sync_tables): (Vec<CheckedSync>, &'a [SyncTable<'a>]),
         defaults: Defaults,
         folder: &'a Path,
         environment: &'a Environment,
         connect: Option<&'a ConnectApp>,
     ) -> Self {
         let (known, seen) = (Known::default(), Seen::default());
-        Self { syncs, defaults, folder, environment, connect, known, seen }
+        Self { syncs, sync_tables, defaults, folder, environment, connect, known, seen }
     }
 
     /// Where an org of this name was written, if it was.
@@ -219,7 +221,7 @@ impl<'a> Orgs<'a> {
                         right = false;
                     }
                     if !self.syncs.iter().any(|sync| sync.name == written.value) {
-                        self.no_such_sync(section, written.line, &written.value, report);
+                        self.no_such_sync(section, written.line, "syncs", &written.value, report);
                         right = false;
                     }
                 }
@@ -228,6 +230,17 @@ impl<'a> Orgs<'a> {
             }
         };
         let namespace = namespace?;
+        let own = self.own_syncs(table, &chosen, namespace, report);
+        let chosen: Vec<&CheckedSync> = chosen
+            .into_iter()
+            .map(|sync| own.iter().find(|own| own.name == sync.name).unwrap_or(sync))
+            .collect();
+        if !own.is_empty() {
+            for (place, message, hint) in sync::disagreements(&chosen) {
+                let message = format!("sync \"{}\": `refresh.on_deleted` {message}", chosen[place].name);
+                section.say(report, section.line, &message, hint);
+            }
+        }
         let mut syncs = Vec::with_capacity(chosen.len());
         for sync in chosen {
             match sync.for_org(namespace) {
@@ -245,14 +258,47 @@ impl<'a> Orgs<'a> {
         right.then_some(syncs)
     }
 
-    fn no_such_sync(&self, section: &Section<'_>, line: usize, name: &str, report: &mut Report<'_>) {
+    /// The syncs that the org has otherwise, as it has them.
+    fn own_syncs(
+        &self,
+        table: &OrgTable<'_>,
+        chosen: &[&CheckedSync],
+        namespace: &str,
+        report: &mut Report<'_>,
+    ) -> Vec<CheckedSync> {
+        let mut own = Vec::new();
+        for (name, section) in &table.overrides {
+            let place = self.syncs.iter().position(|sync| sync.name == *name);
+            let Some((sync, below)) =
+                place.and_then(|place| Some((&self.syncs[place], self.sync_tables.get(place)?)))
+            else {
+                self.no_such_sync(&table.basics.section, section.line, "sync", name, report);
+                continue;
+            };
+            if !chosen.iter().any(|chosen| chosen.name == *name) {
+                let hint = format!("Name `{name}` in `syncs`, or remove the table.");
+                section.say(report, section.line, "the org does not have this sync", hint);
+            }
+            own.extend(sync.with(section, below, namespace, report));
+        }
+        own
+    }
+
+    fn no_such_sync(
+        &self,
+        section: &Section<'_>,
+        line: usize,
+        key: &str,
+        name: &str,
+        report: &mut Report<'_>,
+    ) {
         let names: Vec<&str> = self.syncs.iter().map(|sync| sync.name.as_str()).collect();
         let hint = match closest(name, names.iter().copied()) {
             Some(meant) => format!("Did you mean `{meant}`?"),
             None if names.is_empty() => "Write `[[sync]]` first.".to_owned(),
             None => format!("There are: {}.", names.join(", ")),
         };
-        section.problem(report, line, "syncs", &format!("names `{name}`, but no sync has this name"), hint);
+        section.problem(report, line, key, &format!("names `{name}`, but no sync has this name"), hint);
     }
 }
 

@@ -1,9 +1,9 @@
-//! Syncs: checked once by themselves, then once more with the namespace of each org.
+//! Syncs: checked once by themselves, then once more with the namespace of each org, and with what an org has otherwise.
 //!
 //! Here: match, write, refresh, and the lines of what `reconcile` says about the mapping.
 //! Not here: channel and event (`channel`), rules of the mapping (`reconcile::mapping`), the package (`package`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use orgpipe_actors::settings::{OnDeleted, OnRefusedField, OnSharedKey, RefreshSettings, SyncSettings};
 use orgpipe_reconcile::{
@@ -19,7 +19,7 @@ use super::{
 use crate::config::{
     reader::{Section, Written},
     report::Report,
-    tables::{RefreshTable, SyncTable},
+    tables::{self, RefreshTable, SyncTable},
 };
 
 /// Characters of a condition: it is sent in a URL, which Salesforce cuts at 16 KB.
@@ -34,6 +34,8 @@ pub(super) struct CheckedSync {
     pub(super) name: String,
     /// None if something is wrong with it.
     parts: Option<Parts>,
+    /// The keys that one org has otherwise; none of a sync as it is for all.
+    own: BTreeSet<String>,
 }
 
 struct Parts {
@@ -59,7 +61,24 @@ impl CheckedSync {
             refresh: parts.refresh.clone(),
             on_refused_field: parts.on_refused_field,
             on_shared_key: parts.on_shared_key,
+            own: self.own.clone(),
         }))
+    }
+
+    /// The sync as an org with these keys of its own has it; `below` is how it is written for all. None if it is wrong by
+    /// itself, which the report says already.
+    pub(super) fn with<'t>(
+        &self,
+        own: &Section<'t>,
+        below: &SyncTable<'t>,
+        namespace: &str,
+        report: &mut Report<'_>,
+    ) -> Option<Self> {
+        self.parts.as_ref()?;
+        let overlaid = own.laid_over(&below.section, report);
+        let table = tables::sync(overlaid.section(), report);
+        let sync = check(&table, &[namespace.to_owned()], &mut BTreeMap::new(), report);
+        Some(Self { own: overlaid.own, ..sync })
     }
 }
 
@@ -76,7 +95,14 @@ pub(super) fn all(
     }
     let mut seen = BTreeMap::new();
     let syncs: Vec<_> = tables.iter().map(|table| check(table, namespaces, &mut seen, report)).collect();
-    agree_on_deleted(&syncs, tables, report);
+    for (sync, message, hint) in disagreements(&syncs.iter().collect::<Vec<_>>()) {
+        let refresh = tables[sync].refresh.as_ref();
+        if let Some((section, written)) =
+            refresh.and_then(|refresh| Some((&refresh.section, refresh.on_deleted.as_ref()?)))
+        {
+            section.problem(report, written.line, "on_deleted", message, hint);
+        }
+    }
     syncs
 }
 
@@ -109,7 +135,8 @@ fn check(
         }
         _ => None,
     };
-    CheckedSync { name: table.name.as_ref().map(|written| written.value.clone()).unwrap_or_default(), parts }
+    let name = table.name.as_ref().map(|written| written.value.clone()).unwrap_or_default();
+    CheckedSync { name, parts, own: BTreeSet::new() }
 }
 
 fn matching(section: &Section<'_>, written: &Written<String>, report: &mut Report<'_>) -> Matching {
@@ -215,8 +242,8 @@ fn on_deleted(section: &Section<'_>, written: &Written<String>, report: &mut Rep
 }
 
 /// A record of the target is left over when none of the syncs' links leads anywhere; so all syncs that write to it need a
-/// link, and must agree on what becomes of it.
-fn agree_on_deleted(syncs: &[CheckedSync], tables: &[SyncTable<'_>], report: &mut Report<'_>) {
+/// link, and must agree on what becomes of it. Gives the places of those whose `on_deleted` cannot be, with message and hint.
+pub(super) fn disagreements(syncs: &[&CheckedSync]) -> Vec<(usize, &'static str, &'static str)> {
     let parts = |sync: &CheckedSync| {
         let parts = sync.parts.as_ref()?;
         let of = parts.refresh.as_ref().map(|refresh| refresh.on_deleted).unwrap_or_default();
@@ -228,28 +255,29 @@ fn agree_on_deleted(syncs: &[CheckedSync], tables: &[SyncTable<'_>], report: &mu
             parts.spec.object.eq_ignore_ascii_case(&parts.spec.target),
         ))
     };
-    let all: Vec<_> = syncs.iter().filter_map(parts).collect();
-    for (sync, table) in syncs.iter().zip(tables) {
-        let (Some((target, of, linked, same)), Some(refresh)) = (parts(sync), &table.refresh) else {
+    let all: Vec<_> = syncs.iter().filter_map(|sync| parts(sync)).collect();
+    let mut found = Vec::new();
+    for (place, sync) in syncs.iter().enumerate() {
+        let Some((target, of, linked, same)) = parts(sync).filter(|(_, of, ..)| *of != OnDeleted::Keep)
+        else {
             continue;
         };
-        let Some(written) = refresh.on_deleted.as_ref().filter(|_| of != OnDeleted::Keep) else { continue };
-        let others = all.iter().filter(|(other, ..)| *other == target);
-        let (message, hint) = if same || !linked {
-            (
+        let mut others = all.iter().filter(|(other, ..)| *other == target);
+        if same || !linked {
+            found.push((
+                place,
                 "needs a field of another object that takes the record's ID",
                 "Map a lookup of the target to \"$Id\", or remove the key.",
-            )
-        } else if others.clone().any(|(_, other, linked, _)| *other != of || !linked) {
-            (
+            ));
+        } else if others.any(|(_, other, linked, _)| *other != of || !linked) {
+            found.push((
+                place,
                 "differs from that of another sync with the same target, or that one maps no field to `$Id`",
                 "Give all syncs of a target the same `on_deleted`, and each a lookup mapped to \"$Id\".",
-            )
-        } else {
-            continue;
-        };
-        refresh.section.problem(report, written.line, "on_deleted", message, hint);
+            ));
+        }
     }
+    found
 }
 
 /// What stands behind WHERE; Salesforce alone can judge it, so only what is surely wrong is refused.

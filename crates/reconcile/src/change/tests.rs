@@ -141,8 +141,7 @@ fn our_own_write_of_a_part_of_a_compound_field_is_known_as_own() {
         (header["commitUser"], header["changedFields"]) = (OURS.into(), json!(changed));
         let payload = json!({ "ChangeEventHeader": header });
         let payload = payload.as_object().expect("an object");
-        let request =
-            parse_change(payload, &mapping_of(field, "Account"), &[], US).expect("readable");
+        let request = parse_change(payload, &mapping_of(field, "Account"), &[], US).expect("readable");
         assert_eq!(request == ChangeRequest::Nothing, *own, "{field} {changed:?}");
     }
 }

@@ -50,7 +50,8 @@ impl Call {
     /// Source: Change Data Capture Developer Guide "ChangeEventHeader Fields", REST guide "Call Options Header".
     pub(crate) fn origin(&self, api: &str) -> String {
         let options = self.call_options.split(',').filter_map(|option| option.trim().split_once('='));
-        let client = options.filter(|(name, _)| name.trim() == "client").map(|(_, value)| value.trim()).next();
+        let client =
+            options.filter(|(name, _)| name.trim() == "client").map(|(_, value)| value.trim()).next();
         let client = client.map(|client| format!(";client={client}")).unwrap_or_default();
         format!("com/salesforce/api/{api}/{}.0{client}", self.version())
     }

@@ -18,11 +18,21 @@ const RETRIEVE_MAX: usize = 2_000;
 /// Runs of records of one object in a request.
 const CHUNKS_MAX: usize = 10;
 
-pub(crate) fn create(org: &Org, state: &mut OrgState, (seen, call): (&Schema, &Call), writer: &Writer) -> Answer {
+pub(crate) fn create(
+    org: &Org,
+    state: &mut OrgState,
+    (seen, call): (&Schema, &Call),
+    writer: &Writer,
+) -> Answer {
     write_all(org, state, (seen, call), &WriteOperation::Insert, None, writer)
 }
 
-pub(crate) fn update(org: &Org, state: &mut OrgState, (seen, call): (&Schema, &Call), writer: &Writer) -> Answer {
+pub(crate) fn update(
+    org: &Org,
+    state: &mut OrgState,
+    (seen, call): (&Schema, &Call),
+    writer: &Writer,
+) -> Answer {
     write_all(org, state, (seen, call), &WriteOperation::Update, None, writer)
 }
 
@@ -51,7 +61,12 @@ pub(crate) fn upsert(
     )
 }
 
-pub(crate) fn delete(org: &Org, state: &mut OrgState, (seen, call): (&Schema, &Call), writer: &Writer) -> Answer {
+pub(crate) fn delete(
+    org: &Org,
+    state: &mut OrgState,
+    (seen, call): (&Schema, &Call),
+    writer: &Writer,
+) -> Answer {
     let ids: Vec<&str> =
         call.parameter("ids").unwrap_or_default().split(',').filter(|id| !id.is_empty()).collect();
     if let Some(refused) = wrong_count(ids.len()) {
@@ -159,7 +174,13 @@ fn write_all(
     finish(org, state, &wanted, all_or_none, writer)
 }
 
-fn finish(org: &Org, state: &mut OrgState, wanted: &[RecordWrite], all_or_none: bool, writer: &Writer) -> Answer {
+fn finish(
+    org: &Org,
+    state: &mut OrgState,
+    wanted: &[RecordWrite],
+    all_or_none: bool,
+    writer: &Writer,
+) -> Answer {
     let rules = WriteRules { all_or_none, whole_on_wrong_type: true };
     match write(org, state, wanted, rules, writer) {
         Ok(outcomes) => {

@@ -124,8 +124,14 @@ pub(crate) fn upsert(
     }
     row.insert(field.to_owned(), Value::from(key));
     let update_only = call.parameter("updateOnly") == Some("true");
-    match single(org, state, object, WriteOperation::Upsert { by: field.to_owned(), update_only }, row, writer)
-    {
+    match single(
+        org,
+        state,
+        object,
+        WriteOperation::Upsert { by: field.to_owned(), update_only },
+        row,
+        writer,
+    ) {
         RecordOutcome::Written(written) => {
             let body = json!({"id": written.id, "success": true, "errors": [], "created": written.created});
             Answer::json(if written.created { 201 } else { 200 }, &body)

@@ -96,7 +96,12 @@ impl Facts {
             None if exempt => {
                 let fields = [("SetupOwnerId", owner), ("Suppress_All__c", json!(true))];
                 let fields = fields.into_iter().map(|(name, value)| (self.packaged(name), value)).collect();
-                let writer = Writer { user: self.admin_user.clone(), now_ms: self.started_ms, sees: None, origin: String::new() };
+                let writer = Writer {
+                    user: self.admin_user.clone(),
+                    now_ms: self.started_ms,
+                    sees: None,
+                    origin: String::new(),
+                };
                 tables.seed(&setting, fields, &writer);
             }
             _ => {}

@@ -20,7 +20,8 @@ fn org() -> Tables {
     };
     let (ann, bob) = (user("Ann"), user("Bob"));
     let mut insert = |object: &str, fields: Value, user: &str, second: i64| {
-        let writer = Writer { user: user.to_owned(), now_ms: second * 1_000, sees: None, origin: String::new() };
+        let writer =
+            Writer { user: user.to_owned(), now_ms: second * 1_000, sees: None, origin: String::new() };
         tables.insert(object, &row(&fields), &writer).expect("a valid record").id
     };
     let acme =
