@@ -354,7 +354,11 @@ async fn a_row_read_by_bulk_and_by_rest_leads_to_the_same_look_up_and_the_same_r
         paths.extend([name.to_owned(), format!("Other__r.{name}")]);
     }
     let keys = paths.iter().map(|path| (path.to_lowercase(), path.clone())).collect();
-    let fields = paths.iter().enumerate().map(|(n, path)| (format!("F{n}__c"), format!("${path}"))).collect();
+    let fields = paths
+        .iter()
+        .enumerate()
+        .map(|(n, path)| (format!("F{n}__c"), format!("${path}").as_str().into()))
+        .collect();
     let mapping = Mapping::new(MappingSpec {
         sync: "accounts".into(),
         object: "Account".into(),

@@ -283,7 +283,9 @@ pub(crate) mod tests {
             target: "Enrichment__c".into(),
             external_id_field: "External_Id__c".into(),
             external_id_from: "/key".into(),
-            fields: pairs(&[("Account__c", "$Id"), ("Employee_Count__c", "/employees")]),
+            fields: [("Account__c", "$Id"), ("Employee_Count__c", "/employees")]
+                .map(|(field, from)| (field.to_owned(), from.into()))
+                .into(),
             operation: Operation::Upsert,
             matching: orgpipe_reconcile::mapping::Matching::ExternalId,
             namespace: String::new(),

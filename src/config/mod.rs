@@ -8,6 +8,7 @@
 
 mod certificate;
 mod contents;
+mod mapped;
 mod reader;
 mod report;
 mod resolve;

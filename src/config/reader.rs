@@ -109,6 +109,21 @@ impl<'t> Section<'t> {
         self.table.contains_key(key)
     }
 
+    /// True if the key is there and is a table.
+    pub(super) fn is_table(&self, key: &str) -> bool {
+        self.table.get(key).is_some_and(|value| value.get_ref().is_table())
+    }
+
+    /// The keys that are there.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'t str> {
+        self.table.keys().map(|name| name.get_ref().as_ref())
+    }
+
+    /// A text, a number, true or false.
+    pub(super) fn scalar(&self, report: &mut Report<'_>, key: &str) -> Option<Written<serde_json::Value>> {
+        self.typed(report, key, "a text in double quotes, a number, `true` or `false`", scalar)
+    }
+
     /// A text.
     pub(super) fn text(&self, report: &mut Report<'_>, key: &str) -> Option<Written<String>> {
         self.typed(report, key, "a text in double quotes", |value| value.as_str().map(str::to_owned))
@@ -166,8 +181,7 @@ impl<'t> Section<'t> {
         key: &str,
     ) -> Option<BTreeMap<String, Written<String>>> {
         let section = self.section(report, key)?;
-        let names: Vec<&str> = section.table.keys().map(|name| name.get_ref().as_ref()).collect();
-        names.into_iter().map(|name| Some((name.to_owned(), section.text(report, name)?))).collect()
+        section.names().map(|name| Some((name.to_owned(), section.text(report, name)?))).collect()
     }
 
     /// A table within this one.
@@ -235,7 +249,8 @@ impl<'t> Section<'t> {
         sections
     }
 
-    fn typed<T>(
+    /// A value that `read` takes; what it does not take is noted as not being what is expected.
+    pub(super) fn typed<T>(
         &self,
         report: &mut Report<'_>,
         key: &str,
@@ -271,5 +286,21 @@ fn number(value: &DeValue<'_>) -> Option<f64> {
         DeValue::Float(float) => float.as_str().parse().ok(),
         DeValue::Integer(_) => whole(value).map(f64::from),
         _ => None,
+    }
+}
+
+fn scalar(value: &DeValue<'_>) -> Option<serde_json::Value> {
+    match value {
+        DeValue::String(text) => Some(text.as_ref().into()),
+        DeValue::Boolean(flag) => Some((*flag).into()),
+        DeValue::Integer(integer) => {
+            i64::from_str_radix(integer.as_str(), integer.radix()).ok().map(Into::into)
+        }
+        // Neither NaN nor infinity.
+        DeValue::Float(float) => {
+            let number = float.as_str().parse().ok().and_then(serde_json::Number::from_f64);
+            number.map(serde_json::Value::Number)
+        }
+        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
     }
 }

@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, ops::RangeInclusive};
 use orgpipe_reconcile::{lookup::RECORDS_MAX, route::Strategy};
 
 use super::{
+    mapped::{self, MappedValue},
     reader::{Section, Written},
     report::Report,
 };
@@ -250,7 +251,7 @@ pub(super) struct SyncTable<'t> {
     pub(super) write: Option<Written<String>>,
     pub(super) on_refused_field: Option<Written<String>>,
     pub(super) on_shared_key: Option<Written<String>>,
-    pub(super) fields: Option<BTreeMap<String, Written<String>>>,
+    pub(super) fields: Option<BTreeMap<String, MappedValue>>,
     pub(super) refresh: Option<RefreshTable<'t>>,
 }
 
@@ -270,7 +271,7 @@ pub(super) struct EventTable<'t> {
 pub(super) struct ExternalIdTable<'t> {
     pub(super) section: Section<'t>,
     pub(super) field: Option<Written<String>>,
-    pub(super) from: Option<Written<String>>,
+    pub(super) from: Option<MappedValue>,
 }
 
 /// `refresh = { … }` in a sync.
@@ -459,14 +460,14 @@ pub(super) fn sync<'t>(section: Section<'t>, report: &mut Report<'_>) -> SyncTab
             section.allow(EXTERNAL_ID.1, nothing, report);
             ExternalIdTable {
                 field: section.text(report, "field"),
-                from: section.text(report, "from"),
+                from: mapped::value(&section, report, "from"),
                 section,
             }
         }),
         write: section.text(report, "write"),
         on_refused_field: section.text(report, "on_refused_field"),
         on_shared_key: section.text(report, "on_shared_key"),
-        fields: section.pairs(report, "fields"),
+        fields: mapped::values(&section, report, "fields"),
         refresh: section.section(report, "refresh").map(|section| {
             section.allow(REFRESH.1, nothing, report);
             RefreshTable {

@@ -94,9 +94,10 @@ const RECONCILE: &[Layer] = &[
     layer("values", &["compound", "id", "long_numbers", "name", "number", "operation", "route", "row"], &[]),
     layer("lists", &["id_list"], &["values"]),
     layer("org", &["column", "describe", "identity", "matching"], &["values"]),
-    layer("mapping", &["mapping"], &["values"]),
+    layer("mapped value", &["value"], &["values"]),
+    layer("mapping", &["mapping"], &["values", "mapped value"]),
     layer("requests", &["change", "event", "lookup"], &["values", "lists", "mapping"]),
-    layer("plan", &["plan"], &["values", "mapping"]),
+    layer("plan", &["plan"], &["values", "mapped value", "mapping"]),
     layer("comparison", &["diff", "drift", "stored"], &["values", "org", "mapping", "plan"]),
     layer("crate", &["lib"], &[ANY]),
 ];

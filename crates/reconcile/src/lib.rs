@@ -3,7 +3,7 @@
 //! Here: pure functions over JSON values. Not here: sockets, clocks, disks, actors (`orgpipe-actors`).
 //!
 //! In order of the flow: [`event`] → [`lookup`] → [`plan`] → [`matching`] → [`diff`] → [`route`]; [`mapping`] holds
-//! what the operator decided, [`describe`] what the org says about its fields, [`stored`] how Salesforce keeps a value,
+//! what the operator decided, [`value`] one mapped value, [`describe`] what the org says about its fields, [`stored`] how Salesforce keeps a value,
 //! [`mod@column`] how a row read as CSV becomes one read as JSON.
 
 pub mod change;
@@ -28,9 +28,11 @@ pub mod route;
 pub mod row;
 pub mod stored;
 pub mod system;
+pub mod value;
 
 pub use event::EventFields;
 pub use mapping::{Mapping, MappingSpec};
 pub use operation::Operation;
 pub use plan::{Desired, RecordProblem};
 pub use row::Row;
+pub use value::{FieldSource, ValueSpec};

@@ -8,6 +8,7 @@ use crate::{
     name::{is_api_name, is_namespace, is_path, namespaced},
     operation::Operation,
     row::{self, Row},
+    value::{FieldSource, ValueSpec},
 };
 
 /// One sync as the operator wrote it; nothing is checked yet.
@@ -23,10 +24,10 @@ pub struct MappingSpec {
     pub target: String,
     /// External ID field of the target.
     pub external_id_field: String,
-    /// Where its value comes from: `/pointer` or `$Field`.
-    pub external_id_from: String,
-    /// Target field = `$Field` of the customer's record or `/pointer` into the vendor's answer.
-    pub fields: BTreeMap<String, String>,
+    /// Where its value comes from.
+    pub external_id_from: ValueSpec,
+    /// Target field and where its value comes from.
+    pub fields: BTreeMap<String, ValueSpec>,
     /// Whether records of the target are made, too, or only changed.
     pub operation: Operation,
     /// How the target record is found.
@@ -43,8 +44,8 @@ pub struct Mapping {
     keys: Vec<(String, String)>,
     target: String,
     external_id_field: String,
-    external_id_from: Source,
-    fields: Vec<(String, Source)>,
+    external_id_from: FieldSource,
+    fields: Vec<(String, FieldSource)>,
     operation: Operation,
     parent_field: Option<String>,
     namespace: String,
@@ -58,15 +59,6 @@ pub enum Matching {
     ExternalId,
     /// Read with the customer's record, on which it hangs by a lookup; one that hangs elsewhere by its external ID.
     Relationship,
-}
-
-/// Where a value comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// A field (or dotted path) of the customer's record.
-    Record(String),
-    /// A JSON Pointer into the vendor's answer.
-    Answer(String),
 }
 
 /// One thing wrong with a mapping.
@@ -102,8 +94,8 @@ impl Mapping {
         let external_id_from = problems.source("external_id.from", &spec.external_id_from);
         let external_id_field = namespaced(&spec.namespace, &spec.external_id_field);
         let fields = problems.fields(&spec, &external_id_field);
-        let to_record = |(_, source): &&(String, Source)| *source == Source::Record("Id".to_owned());
-        let parent_field = fields.iter().find(to_record).map(|(field, _)| field.clone());
+        let parent_field = fields.iter().find(|(_, source)| source.is_record_id());
+        let parent_field = parent_field.map(|(field, _)| field.clone());
         let parent_field = parent_field.filter(|_| spec.matching == Matching::Relationship);
         if spec.matching == Matching::Relationship && parent_field.is_none() {
             problems.add(
@@ -150,7 +142,7 @@ impl Mapping {
     }
 
     /// Where the external ID comes from.
-    pub fn external_id_from(&self) -> &Source {
+    pub fn external_id_from(&self) -> &FieldSource {
         &self.external_id_from
     }
 
@@ -175,20 +167,18 @@ impl Mapping {
     }
 
     /// Target field, namespace applied, and where its value comes from.
-    pub fn fields(&self) -> &[(String, Source)] {
+    pub fn fields(&self) -> &[(String, FieldSource)] {
         &self.fields
     }
 
-    /// Whether a field of the target takes what stands in the customer's record, not what was answered.
-    pub fn is_of_record(&self, field: &str) -> bool {
-        self.fields.iter().any(|(name, source)| name == field && matches!(source, Source::Record(_)))
+    /// Whether a field of the target takes nothing of what was answered: what stands in the customer's record, a constant.
+    pub fn is_without_answer(&self, field: &str) -> bool {
+        self.fields.iter().any(|(name, source)| name == field && source.is_without_answer())
     }
 
     /// Fields of the target that take the ID of the customer's record (`$Id`).
     pub fn links(&self) -> impl Iterator<Item = &str> {
-        let is_id =
-            |source: &Source| matches!(source, Source::Record(field) if field.eq_ignore_ascii_case("Id"));
-        self.fields.iter().filter(move |(_, source)| is_id(source)).map(|(field, _)| field.as_str())
+        self.fields.iter().filter(|(_, source)| source.is_record_id()).map(|(field, _)| field.as_str())
     }
 
     /// Fields to select of the customer's record: `Id` first, each once.
@@ -196,10 +186,7 @@ impl Mapping {
         let keys = self.keys.iter().map(|(_, field)| field);
         let sources =
             std::iter::once(&self.external_id_from).chain(self.fields.iter().map(|(_, source)| source));
-        let from_record = sources.filter_map(|source| match source {
-            Source::Record(field) => Some(field),
-            Source::Answer(_) => None,
-        });
+        let from_record = sources.flat_map(FieldSource::record_paths);
         let mut selected = vec!["Id".to_owned()];
         let converted = self.converted_field().map(str::to_owned);
         for field in keys.chain(from_record).chain(&converted) {
@@ -219,7 +206,7 @@ impl Mapping {
     pub(crate) fn without(&self, paths: &BTreeSet<String>) -> Self {
         let mut mapping = self.clone();
         mapping.keys.retain(|(_, path)| !paths.contains(path));
-        mapping.fields.retain(|(_, source)| !matches!(source, Source::Record(path) if paths.contains(path)));
+        mapping.fields.retain(|(_, source)| !source.record_paths().iter().any(|path| paths.contains(path)));
         mapping
     }
 
@@ -271,7 +258,7 @@ impl Problems {
         }
     }
 
-    fn fields(&mut self, spec: &MappingSpec, external_id_field: &str) -> Vec<(String, Source)> {
+    fn fields(&mut self, spec: &MappingSpec, external_id_field: &str) -> Vec<(String, FieldSource)> {
         if spec.fields.is_empty() {
             self.add(
                 "fields",
@@ -279,7 +266,7 @@ impl Problems {
                 "Map at least one field, such as `Employee_Count__c = \"/employees\"`.",
             );
         }
-        let mut fields: Vec<(String, Source)> = Vec::with_capacity(spec.fields.len());
+        let mut fields: Vec<(String, FieldSource)> = Vec::with_capacity(spec.fields.len());
         for (field, from) in &spec.fields {
             let place = format!("fields.{field}");
             let name = namespaced(&spec.namespace, field);
@@ -306,31 +293,20 @@ impl Problems {
         fields
     }
 
-    fn source(&mut self, key: &str, from: &str) -> Option<Source> {
-        let hint =
-            "Write `$Field` for a field of the record, or `/name` for a JSON Pointer into your API's answer.";
-        match from.strip_prefix('$') {
-            Some(field) if is_path(field) => Some(Source::Record(field.to_owned())),
-            Some(_) => {
-                self.add(key, format!("`{from}` names no field"), hint);
-                None
-            }
-            None if from.starts_with('/') && escapes_are_right(from) => Some(Source::Answer(from.to_owned())),
-            None if from.starts_with('/') => {
-                let hint = "In a JSON Pointer write `~0` for `~` and `~1` for `/` (RFC 6901).";
-                self.add(key, format!("`{from}` has a bare `~`"), hint);
-                None
-            }
-            None => {
-                self.add(key, format!("`{from}` is neither a field nor a JSON Pointer"), hint);
-                None
-            }
+    /// A problem with one key of a table is told of that key, one with the value as a whole of the value.
+    fn source(&mut self, place: &str, spec: &ValueSpec) -> Option<FieldSource> {
+        let problems = match FieldSource::new(spec) {
+            Ok(source) => return Some(source),
+            Err(problems) => problems,
+        };
+        for problem in problems {
+            let is_whole = problem.key.is_empty()
+                || *spec == ValueSpec { from: spec.from.clone(), ..ValueSpec::default() };
+            let key = if is_whole { place.to_owned() } else { format!("{place}.{}", problem.key) };
+            self.add(key, problem.message, problem.hint);
         }
+        None
     }
-}
-
-fn escapes_are_right(pointer: &str) -> bool {
-    pointer.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']))
 }
 
 #[cfg(test)]

@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use crate::{
     id,
-    mapping::{Mapping, Source},
+    mapping::Mapping,
     row::{self, Row},
+    value::{FieldSource, Source, Unmapped},
 };
 
 /// What the target record should hold.
@@ -53,7 +54,7 @@ impl Mapping {
         let mut fields = Row::new();
         for (field, source) in self.fields() {
             if let Some(value) = pick(field, source, record, data)? {
-                fields.insert(field.clone(), value.clone());
+                fields.insert(field.clone(), value);
             }
         }
         Ok(Desired { external_id, fields, source_id })
@@ -78,26 +79,24 @@ impl Mapping {
     }
 }
 
-fn pick<'a>(
-    field: &str,
-    source: &Source,
-    record: &'a Row,
-    data: &'a Value,
-) -> Result<Option<&'a Value>, RecordProblem> {
-    let value = match source {
+fn pick(field: &str, from: &FieldSource, record: &Row, data: &Value) -> Result<Option<Value>, RecordProblem> {
+    let value = match from.source() {
         Source::Answer(pointer) => data.pointer(pointer),
         Source::Record(path) => Some(row::at(record, path).ok_or_else(|| {
             let hint = format!("Check that `{path}` exists and that the integration user may read it.");
             RecordProblem::new(field, format!("the record was read without `{path}`"), hint)
         })?),
+        Source::Constant(value) => Some(value),
     };
-    match value {
-        Some(Value::Object(_)) => {
-            let hint = "Point deeper, at one of the object's values.";
-            Err(RecordProblem::new(field, "an object cannot be kept in a field", hint))
-        }
-        other => Ok(other),
+    if let Some(Value::Object(_)) = value {
+        let hint = "Point deeper, at one of the object's values.";
+        return Err(RecordProblem::new(field, "an object cannot be kept in a field", hint));
     }
+    from.finish(value.cloned()).map_err(|Unmapped| {
+        let hint =
+            "Add the value to the field's `map`, or write `otherwise` for those that it does not have.";
+        RecordProblem::new(field, "the field's `map` has no entry for the value", hint)
+    })
 }
 
 #[cfg(test)]

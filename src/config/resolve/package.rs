@@ -37,13 +37,12 @@ pub(super) fn problems(spec: &MappingSpec, namespaces: &[String]) -> Vec<Mapping
     // `object` and `keys` stand as in the org: there the package's names have its namespace.
     let object = in_org(&spec.object, namespaces);
     if let Some((object, contract)) = object.and_then(|name| named(&Contract::built_in().objects, name)) {
-        let values = spec
-            .fields
-            .iter()
-            .filter_map(|(field, from)| Some((format!("fields.{field}"), from.strip_prefix('$')?)));
-        let keys = spec.keys.iter().map(|(key, field)| (format!("keys.{key}"), field.as_str()));
+        let values = spec.fields.iter().flat_map(|(field, value)| {
+            value.record_paths().into_iter().map(move |path| (format!("fields.{field}"), path))
+        });
+        let keys = spec.keys.iter().map(|(key, field)| (format!("keys.{key}"), field.clone()));
         for (key, path) in keys.chain(values) {
-            let field = first_field(path);
+            let field = first_field(&path);
             let lacking = lacking(object, &contract.fields, in_org(&field, namespaces));
             problems.extend(lacking.map(|(message, hint)| MappingProblem { key, message, hint }));
         }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use orgpipe_actors::settings::{OnDeleted, OnRefusedField, OnSharedKey, RefreshSettings, SyncSettings};
 use orgpipe_reconcile::{
-    Mapping, MappingSpec, Operation,
+    Mapping, MappingSpec, Operation, ValueSpec,
     lookup::RECORDS_MAX,
     mapping::{MappingProblem, Matching},
 };
@@ -247,7 +247,7 @@ pub(super) fn disagreements(syncs: &[&CheckedSync]) -> Vec<(usize, &'static str,
     let parts = |sync: &CheckedSync| {
         let parts = sync.parts.as_ref()?;
         let of = parts.refresh.as_ref().map(|refresh| refresh.on_deleted).unwrap_or_default();
-        let linked = parts.spec.fields.values().any(|from| from.eq_ignore_ascii_case("$Id"));
+        let linked = parts.spec.fields.values().any(ValueSpec::is_record_id);
         Some((
             parts.spec.target.to_ascii_lowercase(),
             of,
@@ -318,28 +318,28 @@ fn mapping(table: &SyncTable<'_>, namespaces: &[String], report: &mut Report<'_>
     let sync = text(section, "name", "name", table.name.as_ref());
     let object = text(section, "object", "object", table.object.as_ref());
     let target = text(section, "target", "target", table.target.as_ref());
-    let (external_id_field, external_id_from) = if let Some(table) = &table.external_id {
-        let field = text(&table.section, "field", "external_id.field", table.field.as_ref());
-        (field, text(&table.section, "from", "external_id.from", table.from.as_ref()))
-    } else {
-        text(section, "external_id", "external_id.field", None);
-        missing.push("external_id.from");
-        (String::new(), String::new())
+    let external_id = table.external_id.as_ref();
+    let external_id_field = match external_id {
+        Some(table) => text(&table.section, "field", "external_id.field", table.field.as_ref()),
+        None => text(section, "external_id", "external_id.field", None),
     };
-    let mut pairs = |key: &'static str, written: Option<&BTreeMap<String, Written<String>>>| {
-        let hint = format!("Write it; {}.", example(key));
-        let Some(pairs) = section.demand(report, key, written, hint) else {
-            missing.push(key);
-            return BTreeMap::new();
-        };
-        let pair = |(name, written): (&String, &Written<String>)| {
-            lines.insert(format!("{key}.{name}"), written.line);
-            (name.clone(), written.value.clone())
-        };
-        pairs.iter().map(pair).collect()
-    };
-    let keys = pairs("keys", table.keys.as_ref());
-    let fields = pairs("fields", table.fields.as_ref());
+    let hint = |place: &str| format!("Write it; {}.", example(place));
+    let external_id_from = external_id.and_then(|table| {
+        table.section.demand(report, "from", table.from.as_ref(), hint("external_id.from"))
+    });
+    let keys = section.demand(report, "keys", table.keys.as_ref(), hint("keys"));
+    let fields = section.demand(report, "fields", table.fields.as_ref(), hint("fields"));
+    let absent = [
+        ("external_id.from", external_id_from.is_none()),
+        ("keys", keys.is_none()),
+        ("fields", fields.is_none()),
+    ];
+    missing.extend(absent.into_iter().filter(|(_, is_absent)| *is_absent).map(|(place, _)| place));
+    lines.extend(keys.into_iter().flatten().map(|(name, written)| (format!("keys.{name}"), written.line)));
+    lines.extend(
+        fields.into_iter().flatten().flat_map(|(name, value)| value.places(&format!("fields.{name}"))),
+    );
+    lines.extend(external_id_from.into_iter().flat_map(|value| value.places("external_id.from")));
     if let Some(written) = &table.matching {
         lines.insert("match".to_owned(), written.line);
     }
@@ -350,11 +350,15 @@ fn mapping(table: &SyncTable<'_>, namespaces: &[String], report: &mut Report<'_>
     let spec = MappingSpec {
         sync,
         object,
-        keys,
+        keys: keys.into_iter().flatten().map(|(key, field)| (key.clone(), field.value.clone())).collect(),
         target,
         external_id_field,
-        external_id_from,
-        fields,
+        external_id_from: external_id_from.map(|value| value.spec.clone()).unwrap_or_default(),
+        fields: fields
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| (name.clone(), value.spec.clone()))
+            .collect(),
         operation,
         matching,
         namespace: String::new(),

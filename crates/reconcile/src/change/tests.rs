@@ -21,7 +21,7 @@ fn mapping_of(field: &str, target: &str) -> Mapping {
         target: target.into(),
         external_id_field: "External_Id__c".into(),
         external_id_from: "/key".into(),
-        fields: pairs(field, "/employees"),
+        fields: [(field.to_owned(), "/employees".into())].into(),
         operation: crate::operation::Operation::Upsert,
         matching: crate::mapping::Matching::ExternalId,
         namespace: String::new(),

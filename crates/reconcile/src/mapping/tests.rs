@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+fn map<'a, T: From<&'a str>>(pairs: &[(&str, &'a str)]) -> BTreeMap<String, T> {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), T::from(value))).collect()
 }
 
 pub(crate) fn spec() -> MappingSpec {
