@@ -132,6 +132,11 @@ impl Fingerprint {
         self
     }
 
+    /// Whether its last write may have ended after this time by the org's clock.
+    pub(crate) fn is_written_since(&self, at_ms: UnixMs) -> bool {
+        !self.is_empty() && u64::from(self.written_secs) * 1_000 + 1_000 > at_ms.0
+    }
+
     /// As it is stored; no bytes if there is nothing.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         if self.is_empty() {

@@ -192,20 +192,21 @@ async fn match_and_diff(
     }
     let mapping = batch.mapping;
     let target = fetcher.target(calls, mapping.target()).await?;
-    let identity = Identity::of(&target.describe, mapping.external_id_field());
+    let identity = Identity::of(&target.describe, mapping.key_field());
     let wanted = verdict::fitting(batch, wanted, &target.describe, settle);
     sharing.answered(&wanted, identity);
     if wanted.is_empty() {
         return Ok(());
     }
-    let keys: Vec<String> = wanted.iter().map(|wanted| wanted.desired.external_id.clone()).collect();
+    let keys: Vec<String> = wanted.iter().map(|wanted| wanted.desired.key.clone()).collect();
     // Before the query: a change that ends in between makes us write too much, never too little.
     let folded: Vec<String> = keys.iter().map(|key| identity.key(key)).collect();
     let open = org.store.open_changes(mapping.target(), folded).await?;
     let found = fetcher.existing(calls, mapping, &target, keys, children).await?;
     let ByExternalId { rows: found, refused } = found;
     let wanted = verdict::without(batch, wanted, &refused, settle);
-    let existing = Existing::new(&found, mapping.external_id_field(), identity);
+    let existing = Existing::new(&found, mapping.key_field(), identity);
+    let wanted = verdict::still_there(batch, wanted, &existing, settle);
     let mut wanted = give(org, (fetcher, calls), batch, wanted, (&existing, &open), sharing, settle).await?;
     for wanted in &mut wanted {
         wanted.desired.fields.retain(|field, _| target.writes(field));
@@ -243,7 +244,7 @@ async fn give(
             let created_ms = created.get(&record).copied().flatten();
             Claim { record, created_ms }
         });
-        let found = existing.find(&wanted.desired.external_id);
+        let found = existing.find(&wanted.desired.key);
         let given = sharing.give(batch.on_shared_key, wanted, holder);
         for record in given.yielding {
             verdict::yielded(batch, record, (&given.key, &given.owner), &found, settle);
@@ -262,7 +263,7 @@ async fn holder(
     sharing: &Sharing,
 ) -> Result<Option<String>, StepError> {
     let key = sharing.key(wanted);
-    let found = match existing.find(&wanted.desired.external_id) {
+    let found = match existing.find(&wanted.desired.key) {
         Match::One(row) => Some(row),
         Match::None | Match::Many(_) => None,
     };
@@ -313,7 +314,7 @@ async fn handle_deleted(
     let mapping = batch.mapping;
     let target = fetcher.target(calls, mapping.target()).await?;
     let links = org.settings.links(mapping.target());
-    let field = mapping.external_id_field();
+    let field = mapping.key_field();
     let identity = Identity::of(&target.describe, field);
     let keys = asked.iter().filter_map(|asked| asked.row.as_ref()).filter_map(|row| external_id(row, field));
     let keys = keys.map(|key| identity.key(&key)).collect();

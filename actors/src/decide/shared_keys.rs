@@ -131,7 +131,7 @@ impl Sharing {
         self.identity = identity;
         for one in wanted.iter().flat_map(|one| std::iter::once(one).chain(&one.rivals)) {
             for record in &one.records {
-                let key = identity.key(&one.desired.external_id);
+                let key = identity.key(&one.desired.key);
                 self.answered.entry(record.id.clone()).or_default().insert(key);
             }
         }
@@ -139,7 +139,7 @@ impl Sharing {
 
     /// The key of a wanted record.
     pub(super) fn key(&self, wanted: &Wanted) -> String {
-        self.identity.key(&wanted.desired.external_id)
+        self.identity.key(&wanted.desired.key)
     }
 
     /// Whether a record is in the batch.

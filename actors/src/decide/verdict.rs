@@ -13,7 +13,7 @@ use orgpipe_reconcile::{
     lookup,
     matching::{Existing, Match},
     row, stored,
-    system::CREATED_AT,
+    system::{CREATED_AT, ID},
 };
 use orgpipe_store::{Lane, NewChange, NewDead, OpenChanges, Settle, Subject, UnixMs};
 use serde_json::Value;
@@ -95,6 +95,10 @@ pub(super) fn wanted(
             settle.no_data.push(record.subject());
             continue;
         };
+        if batch.mapping.is_record_itself() && data.len() > 1 {
+            settle.dead.push(dead(batch, record.subject(), &several(data.len())));
+            continue;
+        }
         for item in data {
             match batch.mapping.desired(&row, item) {
                 Ok(desired) => {
@@ -108,6 +112,15 @@ pub(super) fn wanted(
         }
     }
     wanted
+}
+
+/// An answer of which nobody can tell what is to be written onto the record.
+fn several(objects: usize) -> RecordProblem {
+    let message =
+        format!("your API answered {objects} objects for the record, and one alone can be written onto it");
+    let hint = "Answer one object for it, or write them to records of their own (`match = \"external_id\"`); then retry the \
+                letter.";
+    RecordProblem::new(ID, message, hint)
 }
 
 /// When a record was created, if it was read with that.
@@ -137,16 +150,18 @@ pub(super) fn fitting(
     describe: &Describe,
     settle: &mut Settle,
 ) -> Vec<Wanted> {
-    let field = batch.mapping.external_id_field();
+    let field = batch.mapping.key_field();
     let identity = Identity::of(describe, field);
     let mut fitting: Vec<Wanted> = Vec::new();
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for one in wanted {
-        if let Err(problem) = check_external_id(&one.desired, field, describe) {
+        if !batch.mapping.is_record_itself()
+            && let Err(problem) = check_external_id(&one.desired, field, describe)
+        {
             settle.dead.extend(one.records.into_iter().map(|record| dead(batch, record.subject(), &problem)));
             continue;
         }
-        let key = identity.key(&one.desired.external_id);
+        let key = identity.key(&one.desired.key);
         if let Some(known) = places.get(&key).and_then(|place| fitting.get_mut(*place)) {
             known.join(one);
         } else {
@@ -177,8 +192,8 @@ pub(super) fn without(
     refused: &BTreeMap<String, RecordProblem>,
     settle: &mut Settle,
 ) -> Vec<Wanted> {
-    for one in wanted.extract_if(.., |one| refused.contains_key(&one.desired.external_id)) {
-        let problem = &refused[&one.desired.external_id];
+    for one in wanted.extract_if(.., |one| refused.contains_key(&one.desired.key)) {
+        let problem = &refused[&one.desired.key];
         settle.dead.extend(one.everybody().map(|record| dead(batch, record.subject(), problem)));
     }
     wanted
@@ -189,6 +204,24 @@ fn answered(hasher: &Hasher, answer: &Answer) -> Answered {
     Answered { hash: hasher.answer(&text), at_ms: answer.at_ms, parent: answer.parent.clone() }
 }
 
+/// Those whose record of the target is there; where that is the record itself, it may have been deleted since it was read.
+pub(super) fn still_there(
+    batch: Batch<'_>,
+    mut wanted: Vec<Wanted>,
+    existing: &Existing<'_>,
+    settle: &mut Settle,
+) -> Vec<Wanted> {
+    let is_gone =
+        |one: &Wanted| batch.mapping.is_record_itself() && existing.find(&one.desired.key) == Match::None;
+    for one in wanted.extract_if(.., |one| is_gone(one)) {
+        for mut record in one.everybody() {
+            record.trail.nothing = Some(Nothing::Gone);
+            settle.no_data.push(record.subject());
+        }
+    }
+    wanted
+}
+
 /// The keys of records that are there and differ from what is wanted: of those it matters what was sent last.
 pub(super) fn differing_keys(
     batch: Batch<'_>,
@@ -197,12 +230,12 @@ pub(super) fn differing_keys(
     open: &OpenChanges,
     describe: &Describe,
 ) -> Vec<String> {
-    let identity = Identity::of(describe, batch.mapping.external_id_field());
-    let differs = |one: &&Wanted| match existing.find(&one.desired.external_id) {
+    let identity = Identity::of(describe, batch.mapping.key_field());
+    let differs = |one: &&Wanted| match existing.find(&one.desired.key) {
         Match::One(row) => !matches!(diff(&one.desired, Some(row), describe), Ok(Diff::Unchanged)),
         Match::None | Match::Many(_) => false,
     };
-    let keys = wanted.iter().filter(differs).map(|one| identity.key(&one.desired.external_id));
+    let keys = wanted.iter().filter(differs).map(|one| identity.key(&one.desired.key));
     keys.filter(|key| !open.contains_key(key)).collect()
 }
 
@@ -216,9 +249,9 @@ pub(super) fn compare(
     describe: &Describe,
     settle: &mut Settle,
 ) {
-    let identity = Identity::of(describe, batch.mapping.external_id_field());
+    let identity = Identity::of(describe, batch.mapping.key_field());
     for Wanted { desired, mut records, .. } in wanted {
-        let key = identity.key(&desired.external_id);
+        let key = identity.key(&desired.key);
         let compared = fields(batch, &desired, existing, (open.get(&key), &remembered.of(&key)), describe);
         let cut = cut_fields(&desired, describe);
         for record in &mut records {
@@ -274,7 +307,7 @@ pub(super) fn yielded(
             );
             let hint = "Merge the two records, or let your API answer a key of its own for each, and retry the letter; or \
                         set `on_shared_key` of the sync to \"first\" or \"newest\".";
-            let problem = RecordProblem::new(batch.mapping.external_id_field(), message, hint);
+            let problem = RecordProblem::new(batch.mapping.key_field(), message, hint);
             settle.dead.push(dead(batch, record.subject(), &problem));
         }
         OnSharedKey::First | OnSharedKey::Newest => settle.no_data.push(record.subject()),
@@ -311,8 +344,8 @@ fn fields(
     (open, remembered): (Option<&Vec<Vec<u8>>>, &RememberedOne<'_>),
     describe: &Describe,
 ) -> Result<Compared, RecordProblem> {
-    let field = batch.mapping.external_id_field();
-    let existing = match existing.find(&desired.external_id) {
+    let field = batch.mapping.key_field();
+    let existing = match existing.find(&desired.key) {
         Match::None => None,
         Match::One(row) => Some(row),
         Match::Many(rows) => {
@@ -388,18 +421,18 @@ pub(super) fn change(
 ) -> NewChange {
     let Write { operation, mut fields, target_id, fingerprint } = write;
     let lane = lane(batch.origin);
-    let key = identity.key(&desired.external_id);
+    let key = identity.key(&desired.key);
     let target = batch.mapping.target().to_owned();
     // A number is named as one in the requests that carry the external ID in their body.
-    if let Some(number) = identity.number(&desired.external_id).filter(|_| operation == Operation::Upsert) {
-        fields.insert(batch.mapping.external_id_field().to_owned(), Value::Number(number));
+    if let Some(number) = identity.number(&desired.key).filter(|_| operation == Operation::Upsert) {
+        fields.insert(batch.mapping.key_field().to_owned(), Value::Number(number));
     }
     let entry = ChangeEntry {
         v: 1,
         sync: batch.mapping.sync().to_owned(),
         target: target.clone(),
-        external_id_field: batch.mapping.external_id_field().to_owned(),
-        external_id: desired.external_id,
+        external_id_field: batch.mapping.key_field().to_owned(),
+        external_id: desired.key,
         operation,
         target_id,
         fields,

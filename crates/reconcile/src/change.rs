@@ -145,7 +145,7 @@ fn is_own(header: &Map<String, Value>, mapping: &Mapping, ourselves: Ourselves<'
     let written = |name: &FieldName| {
         let fields = mapping.fields().iter().map(|(field, _)| field.as_str());
         fields
-            .chain([mapping.external_id_field()])
+            .chain([mapping.key_field()])
             .chain(SYSTEM_FIELDS)
             .any(|own| own.eq_ignore_ascii_case(&name.flat))
     };

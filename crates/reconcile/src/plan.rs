@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     id,
-    mapping::Mapping,
+    mapping::{Mapping, TargetKey},
     row::{self, Row},
     value::{FieldSource, Source, Unmapped},
 };
@@ -15,9 +15,9 @@ use crate::{
 /// What the target record should hold.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Desired {
-    /// Value of the external ID field, trimmed, never empty.
-    pub external_id: String,
-    /// Mapped fields without the external ID. A field the answer does not name is absent and stays untouched;
+    /// By what the record of the target is told from all others: its external ID, trimmed and never empty, or its record ID.
+    pub key: String,
+    /// Mapped fields without that one. A field the answer does not name is absent and stays untouched;
     /// one it names as null is cleared.
     pub fields: Row,
     /// ID of the customer's record, 18 characters.
@@ -50,33 +50,35 @@ impl Mapping {
             .and_then(Value::as_str)
             .and_then(id::canonical)
             .ok_or_else(|| RecordProblem::new("Id", "the record has no ID", "Select `Id` of the record."))?;
-        let external_id = self.external_id(record, data)?;
+        let key = match self.key() {
+            TargetKey::ExternalId { field, from } => external_id(field, from, record, data)?,
+            TargetKey::RecordId => source_id.clone(),
+        };
         let mut fields = Row::new();
         for (field, source) in self.fields() {
             if let Some(value) = pick(field, source, record, data)? {
                 fields.insert(field.clone(), value);
             }
         }
-        Ok(Desired { external_id, fields, source_id })
+        Ok(Desired { key, fields, source_id })
     }
+}
 
-    fn external_id(&self, record: &Row, data: &Value) -> Result<String, RecordProblem> {
-        let field = self.external_id_field();
-        let text = match pick(field, self.external_id_from(), record, data)? {
-            Some(Value::String(text)) => text.trim().to_owned(),
-            Some(Value::Number(number)) => number.to_string(),
-            None | Some(Value::Null) => String::new(),
-            Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => {
-                let hint = "Map it to a text or a whole number that identifies the record.";
-                return Err(RecordProblem::new(field, "the external ID is neither text nor a number", hint));
-            }
-        };
-        if text.is_empty() {
-            let hint = "Let `external_id.from` name a value that every answer has.";
-            return Err(RecordProblem::new(field, "the external ID is empty", hint));
+fn external_id(field: &str, from: &FieldSource, record: &Row, data: &Value) -> Result<String, RecordProblem> {
+    let text = match pick(field, from, record, data)? {
+        Some(Value::String(text)) => text.trim().to_owned(),
+        Some(Value::Number(number)) => number.to_string(),
+        None | Some(Value::Null) => String::new(),
+        Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => {
+            let hint = "Map it to a text or a whole number that identifies the record.";
+            return Err(RecordProblem::new(field, "the external ID is neither text nor a number", hint));
         }
-        Ok(text)
+    };
+    if text.is_empty() {
+        let hint = "Let `external_id.from` name a value that every answer has.";
+        return Err(RecordProblem::new(field, "the external ID is empty", hint));
     }
+    Ok(text)
 }
 
 fn pick(field: &str, from: &FieldSource, record: &Row, data: &Value) -> Result<Option<Value>, RecordProblem> {

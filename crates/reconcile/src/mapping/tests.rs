@@ -30,7 +30,7 @@ fn a_right_mapping_gives_namespaced_targets_and_plain_sources() {
     let mapping = Mapping::new(spec()).unwrap();
     assert_eq!(mapping.object(), "Account");
     assert_eq!(mapping.target(), "acmeco__Enrichment__c");
-    assert_eq!(mapping.external_id_field(), "acmeco__External_Id__c");
+    assert_eq!(mapping.key_field(), "acmeco__External_Id__c");
     assert_eq!(mapping.read_fields(), ["Id", "Website", "Owner.Email"]);
     let fields = ["acmeco__Account__c", "acmeco__Employee_Count__c", "acmeco__Owner__c"];
     assert_eq!(mapping.target_fields(), fields);

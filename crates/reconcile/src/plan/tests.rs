@@ -24,7 +24,7 @@ fn values_come_from_the_record_and_the_answer() {
     ];
     for (data, external_id, employees) in cases {
         let desired = mapping.desired(&record(), &data).unwrap();
-        assert_eq!(desired.external_id, external_id);
+        assert_eq!(desired.key, external_id);
         assert_eq!(desired.source_id, "0015000000Gv7qJAAR");
         assert_eq!(desired.fields.get("acmeco__Employee_Count__c").cloned(), employees);
         assert_eq!(desired.fields["acmeco__Owner__c"], "x@a");

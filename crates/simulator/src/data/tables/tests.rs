@@ -21,6 +21,7 @@ fn tables() -> Tables {
         required: false,
         external_id: true,
         unique,
+        computed: false,
     };
     Tables::new(Schema::new("", &[custom("Code__c", true), custom("Group__c", false)]), IdGenerator::new(1))
 }
