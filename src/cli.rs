@@ -5,7 +5,7 @@
 use std::{convert::Infallible, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
-use orgpipe_actors::ReplayFrom;
+use orgpipe_actors::{ReplayFrom, SAMPLE, SAMPLE_MAX};
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
@@ -58,6 +58,11 @@ pub(crate) enum Command {
     /// Asks the running service, which logs in afresh as the integration user, reads, subscribes and takes leave; writes
     /// nothing. Exit codes: 0 all is there, 1 something does not work, 3 warnings only.
     Doctor(DoctorArgs),
+    /// Show what a sync would do with some records of an org, and what it would take for all; write nothing
+    ///
+    /// Asks the running service, which reads the records, looks them up in your API, matches and compares as a refresh does.
+    /// Says first what that takes. Shows values of records: before → after.
+    Preview(PreviewArgs),
     /// Ask the running service to refresh an org now
     Refresh(RefreshArgs),
     /// Show an org's API calls, what waits for them, and what a refresh would take (asks the running service)
@@ -156,6 +161,38 @@ pub(crate) struct ReloadArgs {
 /// The tree of what runs.
 #[derive(Args, Debug)]
 pub(crate) struct TreeArgs {
+    /// The running service
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
+}
+
+/// A look at what a sync would do.
+#[derive(Args, Debug)]
+pub(crate) struct PreviewArgs {
+    /// The org's `id` in the settings
+    #[arg(value_name = "ORG")]
+    pub(crate) org: String,
+    /// Which sync
+    #[arg(long, value_name = "NAME")]
+    pub(crate) sync: String,
+    /// How many records: the first ones that a refresh would read
+    #[arg(long, default_value_t = SAMPLE as u16, value_name = "N", value_parser = value_parser!(u16).range(1..=SAMPLE_MAX as i64))]
+    pub(crate) sample: u16,
+    /// Only this record, by its ID of 15 or 18 characters
+    #[arg(long, value_name = "ID", conflicts_with = "sample")]
+    pub(crate) record: Option<String>,
+    /// Other settings, to be compared with those that run; the token's role must be `admin`
+    ///
+    /// The file is sent to the service, which reads it as a reload would, with the files and variables of its own machine, and
+    /// takes nothing of it but the sync.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) settings: Option<PathBuf>,
+    /// Say only what it takes
+    #[arg(long)]
+    pub(crate) cost_only: bool,
+    /// Print it as JSON, as the admin API answers it
+    #[arg(long)]
+    pub(crate) json: bool,
     /// The running service
     #[command(flatten)]
     pub(crate) service: ServiceArgs,

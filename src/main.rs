@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         Command::Check(_)
         | Command::Doctor(_)
         | Command::Limits(_)
+        | Command::Preview(_)
         | Command::Refresh(_)
         | Command::Org(_)
         | Command::Orgs(_)

@@ -55,21 +55,25 @@ impl Forecast {
     }
 }
 
-/// A describe, a query for each page and one behind the last full one or what a Bulk query takes, a query for so many
-/// that are matched.
+/// A describe, the reading, a query for so many that are matched.
 fn reading(records: u64, by_bulk: u64) -> u64 {
-    let pages = if records >= by_bulk { bulk_pages::calls(records) } else { records / PAGE as u64 + 1 };
-    1 + pages + records.div_ceil(KEYS_MAX as u64)
+    1 + pages(records, by_bulk) + records.div_ceil(KEYS_MAX as u64)
 }
 
-fn writing(records: u64, bulk_from: usize, strategy: Strategy) -> u64 {
+/// A query for each page and one behind the last full one, or what a Bulk query takes.
+pub(crate) fn pages(records: u64, by_bulk: u64) -> u64 {
+    if records >= by_bulk { bulk_pages::calls(records) } else { records / PAGE as u64 + 1 }
+}
+
+/// What it takes to write so many records of one object.
+pub(crate) fn writing(records: u64, bulk_from: usize, strategy: Strategy) -> u64 {
     let calls = |count| route::calls(count, bulk_from, strategy) as u64;
     let rest = usize::try_from(records % ROWS_MAX as u64).unwrap_or(ROWS_MAX);
     records / ROWS_MAX as u64 * calls(ROWS_MAX) + calls(rest)
 }
 
 /// `1,234,567`
-fn thousands(number: u64) -> String {
+pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {

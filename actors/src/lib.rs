@@ -21,7 +21,7 @@
 //! 4. `org/`: what the parts of one org share, and the messages between them; `org/api/`: the one way to its API
 //! 5. `capture/`, `decide/`, `deliver/`: the flow
 //! 6. `supervise/`: who runs
-//! 7. beside this file again: service, forecast, dead letters, explain, doctor, check, key rotation
+//! 7. beside this file again: service, forecast, dead letters, explain, doctor, preview, check, key rotation
 
 pub mod clock;
 pub mod contract;
@@ -41,6 +41,7 @@ mod fingerprint;
 mod forecast;
 mod key_rotation;
 mod org;
+mod preview;
 mod priority;
 mod problem;
 mod queue_entry;
@@ -60,6 +61,7 @@ pub use check::{CheckProblem, check};
 pub use dead_letters::{
     ACTED_ON_MAX, ActedOn, DeadLetterAction, DeadLetterCommand, DeadLetterError, DeadLetterFilter,
 };
+pub use decide::outlook::{PlannedChange, PlannedField, PlannedWrite, SharedKeyOf};
 pub use doctor::{Finding, PermissionSet, Report, Topic};
 pub use explain::{Chapter, Fate, Story};
 pub use failpoint::{Failpoints, NoFailpoint};
@@ -74,6 +76,11 @@ pub use org::{
     store::SECRET_POSITIONS,
     subscription::{ChannelStatus, Subscription},
     writes::{BulkJobStatus, UnansweredWrite, WriteWait},
+};
+pub use preview::{
+    DifferentField, DifferentRecord, PlannedLetters, Preview, PreviewCost, PreviewCounts, PreviewDifference,
+    PreviewError, PreviewRequest, PreviewSample, PreviewSide, PreviewedRecords, RecordOutlook, SAMPLE,
+    SAMPLE_MAX, WholeRun,
 };
 pub use priority::Priority;
 pub use receipt::{GapReason, Receipt};

@@ -1,12 +1,14 @@
 //! The running service as the program sees it.
 //!
 //! Here: start, look, refresh, drain, and the commands of an operator about an org. In `service/`: `connect` (what customers
-//! grant), `in_force` (the settings it runs on), `reload` (others), `tree` (what runs). Not here: dead letters (`dead_letters`), and what an org does with a
-//! command (`supervise`).
+//! grant), `in_force` (the settings it runs on), `previews` (what a sync would do), `reload` (others), `tree` (what
+//! runs). Not here: dead letters (`dead_letters`), and what an org does with a command (`supervise`).
 
 mod connect;
 mod examinations;
 mod in_force;
+mod preview_turns;
+mod previews;
 pub(crate) mod reload;
 pub(crate) mod tree;
 
@@ -27,6 +29,7 @@ use tokio::sync::{Mutex, Semaphore, watch};
 use self::{
     examinations::Examinations,
     in_force::{Common, InForce},
+    preview_turns::PreviewTurns,
 };
 use crate::{
     capture::{gap_recovery, replay::ReplayFrom},
@@ -194,6 +197,7 @@ pub struct Service {
     started_ms: UnixMs,
     doctors: Arc<Semaphore>,
     examinations: Examinations,
+    preview_turns: PreviewTurns,
     http: HttpClient,
 }
 
@@ -256,6 +260,7 @@ impl Service {
             grants,
             doctors,
             examinations: Examinations::default(),
+            preview_turns: PreviewTurns::default(),
             http,
             clock,
             started_ms,

@@ -14,6 +14,8 @@ mod metrics;
 pub(crate) mod names;
 mod orgs;
 mod page;
+mod preview_page;
+mod previews;
 mod query;
 mod reload;
 mod routes;
@@ -127,7 +129,7 @@ pub(crate) async fn start(
             .app_data(query::queries())
             .app_data(query::paths())
             .app_data(login::forms())
-            .app_data(token_commands::bodies())
+            .app_data(query::bodies())
             .wrap(from_fn(guard::guard))
             .wrap(guard::headers())
             .configure(routes::install)

@@ -16,7 +16,8 @@ use serde_json::json;
 
 use super::{
     access::{Caller, Denied},
-    commands, dead_letters, login, metrics, orgs, page, reload, stored_orgs, token_commands,
+    commands, dead_letters, login, metrics, orgs, page, preview_page, previews, reload, stored_orgs,
+    token_commands,
     tokens::Role,
 };
 use crate::connect::handlers as connect;
@@ -88,6 +89,8 @@ pub(super) const RULES: &[Rule] = &[
     post("/logout", With(Read), || web::to(login::log_out)),
     get("/", With(Read), || web::to(page::show)),
     post("/orgs/{org}/doctor", With(Operate), || web::to(page::examine)),
+    get("/orgs/{org}/preview", With(Operate), || web::to(preview_page::show)),
+    send("/orgs/{org}/preview", With(Operate), || web::to(preview_page::post)),
     get("/metrics", With(Read), || web::to(metrics::show)),
     get("/api/v1/tree", With(Read), || web::to(orgs::tree)),
     post("/api/v1/reload", With(Operate), || web::to(reload::post)),
@@ -113,6 +116,8 @@ pub(super) const RULES: &[Rule] = &[
     post("/api/v1/orgs/{org}/restart", With(Operate), || web::to(commands::restart)),
     post("/api/v1/orgs/{org}/drain", With(Operate), || web::to(commands::drain)),
     post("/api/v1/orgs/{org}/doctor", With(Operate), || web::to(orgs::doctor)),
+    // With `settings` it takes the role `admin`.
+    send("/api/v1/orgs/{org}/preview", With(Operate), || web::to(previews::post)),
     post("/api/v1/orgs/{org}/limits", With(Operate), || web::to(orgs::limits)),
     send("/api/v1/orgs/{org}/invite", With(Admin), || web::to(stored_orgs::invite)),
     post("/api/v1/orgs/{org}/remove", With(Admin), || web::to(stored_orgs::remove)),

@@ -4,9 +4,8 @@
 
 use actix_web::{
     HttpResponse,
-    error::{InternalError, JsonPayloadError},
-    http::{StatusCode, header},
-    web::{Data, Json, JsonConfig, Path, Query},
+    http::StatusCode,
+    web::{Data, Json, Path, Query},
 };
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
@@ -17,9 +16,6 @@ use super::{
     query::{NoQuery, Object},
     tokens::{Role, TokenError},
 };
-
-/// Bytes of a body.
-const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// A token that is wanted.
 #[derive(Debug, Deserialize)]
@@ -71,31 +67,4 @@ fn problem(error: &TokenError) -> HttpResponse {
     };
     let hint = error.hint().unwrap_or_default();
     HttpResponse::build(status).json(json!({ "error": error.to_string(), "hint": hint }))
-}
-
-/// A body that cannot be read, or that has a key nobody knows, is answered with the keys there are.
-pub(super) fn bodies() -> JsonConfig {
-    JsonConfig::default().limit(BODY_BYTES_MAX).error_handler(|error, _| {
-        let (status, what) = match &error {
-            JsonPayloadError::ContentType => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "the body must be JSON, and say so by `Content-Type: application/json`".to_owned(),
-            ),
-            JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. } => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                format!("the body is larger than the {BODY_BYTES_MAX} bytes that are read"),
-            ),
-            JsonPayloadError::Deserialize(cause) => {
-                (StatusCode::BAD_REQUEST, format!("the body cannot be taken: {cause}"))
-            }
-            _ => (StatusCode::BAD_REQUEST, "the body cannot be read".to_owned()),
-        };
-        let hint = "Nothing was done; correct the body and ask again.";
-        let mut answer = HttpResponse::build(status);
-        if status == StatusCode::PAYLOAD_TOO_LARGE {
-            // What was not read would be taken for the next request.
-            answer.insert_header((header::CONNECTION, "close"));
-        }
-        InternalError::from_response(error, answer.json(json!({ "error": what, "hint": hint }))).into()
-    })
 }

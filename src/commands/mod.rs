@@ -10,6 +10,7 @@ mod explain;
 mod limits;
 mod org;
 mod orgs;
+mod preview;
 mod refresh;
 mod rehearsal;
 mod reload;
@@ -31,6 +32,7 @@ pub(crate) fn dispatch(command: Command) -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Preview(args) => preview::run(&args),
         Command::Refresh(args) => refresh::run(&args),
         Command::Limits(target) => limits::run(&target),
         Command::Explain(args) => explain::run(&args),

@@ -16,6 +16,9 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// An examination of an org takes as long as its 20 calls do.
 const EXAMINATION: Duration = Duration::from_mins(5);
 
+/// A preview: the service gives up after two minutes.
+const PREVIEW: Duration = Duration::from_secs(150);
+
 /// Why there is no good answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CommandError {
@@ -160,6 +163,11 @@ impl Running {
     /// Has an org examined.
     pub(super) async fn examine(&self, org: &str) -> Result<Value, CommandError> {
         self.ask(Method::POST, &["orgs", org, "doctor"], &[], None, EXAMINATION).await
+    }
+
+    /// Has records of an org looked at.
+    pub(super) async fn preview(&self, org: &str, body: &Value) -> Result<Value, CommandError> {
+        self.ask(Method::POST, &["orgs", org, "preview"], &[], Some(body), PREVIEW).await
     }
 
     async fn ask(

@@ -71,6 +71,15 @@ pub(crate) fn read(file: &Path, environment: &Environment) -> Result<Sources, Ve
             hint: "Name the file with `--config FILE`; start from a copy of config/one-org.toml.".to_owned(),
         }]
     })?;
+    with_orgs(text, file, environment)
+}
+
+/// A settings file's text with those of its folder of orgs; relative paths start from the folder of `file`.
+pub(crate) fn with_orgs(
+    text: String,
+    file: &Path,
+    environment: &Environment,
+) -> Result<Sources, Vec<Problem>> {
     let mut report = Report::new(file, &text);
     let document = toml(&text, &mut report);
     if !report.is_empty() {

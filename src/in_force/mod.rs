@@ -14,7 +14,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use orgpipe_actors::{Reloaded, Service, StartError};
+use orgpipe_actors::{Reloaded, Service, StartError, settings::SyncSettings};
 use orgpipe_store::StoreError;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -109,6 +109,42 @@ impl SettingsFile {
             Err(ReloadError::Start(_) | ReloadError::NotRead) => Vec::new(),
         };
         Ok(problems.iter().map(|problem| format!("{}. {}", problem.message, problem.hint)).collect())
+    }
+
+    /// A sync of an org as other settings would have it: they are read as a reload reads the file, and not put to work.
+    pub(crate) async fn proposed(
+        &self,
+        service: &Service,
+        text: String,
+        org: &str,
+        sync: &str,
+    ) -> Result<Arc<SyncSettings>, ProposalError> {
+        // Told by this name, and beside the file, so that relative paths lead where a reload would have them.
+        let file = self.file.with_file_name("the new settings");
+        let stored = stored(service).await?.0;
+        let config = aside(move || {
+            let environment = Environment::of_process();
+            let sources = config::with_orgs(text, &file, &environment)?;
+            config::resolve(&sources, &file, &environment, &stored)
+        });
+        let mut config = match config.await {
+            Ok(config) => config,
+            Err(ReloadError::Problems(problems)) => return Err(ProposalError::Problems(problems)),
+            Err(ReloadError::Start(_) | ReloadError::NotRead) => return Err(ProposalError::NotRead),
+        };
+        if let Some(problems) = config.orgs_left_out.remove(org) {
+            return Err(ProposalError::Problems(problems));
+        }
+        let orgs = config.settings.orgs.into_iter();
+        let org = orgs
+            .into_iter()
+            .find(|known| known.id == org)
+            .ok_or_else(|| ProposalError::NoOrg(org.to_owned()))?;
+        org.syncs.iter().find(|known| known.name == sync).cloned().ok_or_else(|| ProposalError::NoSync {
+            org: org.id.clone(),
+            sync: sync.to_owned(),
+            known: org.syncs.iter().map(|sync| sync.name.clone()).collect(),
+        })
     }
 
     fn sources(&self) -> Sources {
@@ -219,6 +255,55 @@ impl ReloadError {
         match self {
             Self::Problems(problems) => problems.iter().map(told).collect(),
             Self::Start(_) | Self::NotRead => Vec::new(),
+        }
+    }
+}
+
+/// Why other settings say nothing of a sync.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProposalError {
+    /// Something in them is wrong.
+    #[error("the new settings have problems ({})", .0.len())]
+    Problems(Vec<Problem>),
+    /// The thread that read them has ended.
+    #[error("the new settings were not read")]
+    NotRead,
+    /// They do not have the org.
+    #[error("the new settings have no org `{0}`")]
+    NoOrg(String),
+    /// They do not have the sync.
+    #[error("in the new settings org `{org}` has no sync `{sync}`")]
+    NoSync {
+        /// The org.
+        org: String,
+        /// The sync.
+        sync: String,
+        /// Those it has there.
+        known: Vec<String>,
+    },
+    /// The disk.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl ProposalError {
+    /// What to do about it.
+    pub(crate) fn hint(&self) -> String {
+        match self {
+            Self::Problems(_) => "Correct the file and ask again.".to_owned(),
+            Self::NotRead => "Ask again.".to_owned(),
+            Self::NoOrg(_) => "Give the whole settings file, with all its orgs.".to_owned(),
+            Self::NoSync { known, .. } if known.is_empty() => "It has none at all.".to_owned(),
+            Self::NoSync { known, .. } => format!("It has {}.", known.join(", ")),
+            Self::Store(error) => error.hint().unwrap_or_default(),
+        }
+    }
+
+    /// Each problem, with what to do about it.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        match self {
+            Self::Problems(problems) => problems.iter().map(told).collect(),
+            Self::NotRead | Self::NoOrg(_) | Self::NoSync { .. } | Self::Store(_) => Vec::new(),
         }
     }
 }

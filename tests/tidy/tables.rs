@@ -83,7 +83,17 @@ const ACTORS: &[Layer] = &[
     ),
     layer(
         "top",
-        &["check", "dead_letters", "doctor", "explain", "forecast", "key_rotation", "lib", "service"],
+        &[
+            "check",
+            "dead_letters",
+            "doctor",
+            "explain",
+            "forecast",
+            "key_rotation",
+            "lib",
+            "preview",
+            "service",
+        ],
         &[ANY],
     ),
 ];
@@ -91,7 +101,11 @@ const ACTORS: &[Layer] = &[
 const BELOW_THE_FLOW: &[&str] = &["leaves", "runtime", "vendor", "org", "org/api", "org as a whole"];
 
 const RECONCILE: &[Layer] = &[
-    layer("values", &["compound", "id", "long_numbers", "name", "number", "operation", "route", "row"], &[]),
+    layer(
+        "values",
+        &["compound", "id", "long_numbers", "name", "number", "operation", "route", "row", "system"],
+        &[],
+    ),
     layer("lists", &["id_list"], &["values"]),
     layer("org", &["column", "describe", "identity", "matching"], &["values"]),
     layer("mapped value", &["value"], &["values"]),

@@ -144,7 +144,7 @@ fn belongs(kind: Kind, command: &str, line: &str) -> bool {
         Kind::AdminToken => {
             (is("run") || is("demo") || is("tokens reset")) && line.starts_with("open http") || is("tokens")
         }
-        Kind::Value => is("dead-letters show") && command.contains("--values"),
+        Kind::Value => is("dead-letters show") && command.contains("--values") || is("preview"),
     }
 }
 
@@ -214,6 +214,7 @@ mod tests {
             ("tokens add jo", "op_0123456789abcdefghij\n", false),
             ("dead-letters show acme 7 --values", value, false),
             ("dead-letters show acme 7", value, true),
+            ("preview acme --sync accounts", value, false),
             ("explain acme 001", value, true),
             ("orgs invite acme", link, false),
             ("orgs list", link, true),

@@ -143,23 +143,8 @@ async fn read_whole(
     condition: &str,
     cursor: &Cursor,
 ) -> Result<Page, StepError> {
-    let pages = org.vendor().pages;
-    let _turn = pages.acquire().await;
-    let read_ms = org.clock.now_ms();
     let select = in_a_url(&statement(sync, condition, cursor).limit(PAGE), cursor);
-    let mut page = query::page(&org.api.call(Lane::Refresh, &query::query(&select.to_soql())).await?)?;
-    let (mut rows, mut calls, mut cut) = (page.records, 1, false);
-    while let Some(url) = page.next.take() {
-        calls += 1;
-        match query::page(&org.api.call(Lane::Refresh, &query::next(&url)).await?) {
-            Ok(more) => {
-                rows.extend(more.records);
-                page.next = more.next;
-            }
-            Err(CallError::Refused(error)) if error.is_lost_locator() => cut = true,
-            Err(error) => return Err(error.into()),
-        }
-    }
+    let (rows, calls, read_ms, cut) = select_all(org, &select).await?;
     let next = match rows.last().filter(|_| cut || rows.len() >= PAGE) {
         Some(last) => Some(cursor.behind(last).ok_or_else(|| CallError::Unreadable {
             status: 200,
@@ -168,6 +153,56 @@ async fn read_whole(
         None => None,
     };
     Ok(Page { rows, next, calls, read_ms })
+}
+
+/// The records of a statement, the calls that it took, when it began, and whether Salesforce gave up before the end.
+async fn select_all(org: &OrgContext, select: &Select) -> Result<(Vec<Row>, u64, UnixMs, bool), StepError> {
+    let pages = org.vendor().pages;
+    let _turn = pages.acquire().await;
+    let read_ms = org.clock.now_ms();
+    let mut page = query::page(&org.api.call(Lane::Refresh, &query::query(&select.to_soql())).await?)?;
+    let (mut rows, mut calls) = (page.records, 1);
+    while let Some(url) = page.next.take() {
+        calls += 1;
+        match query::page(&org.api.call(Lane::Refresh, &query::next(&url)).await?) {
+            Ok(more) => {
+                rows.extend(more.records);
+                page.next = more.next;
+            }
+            Err(CallError::Refused(error)) if error.is_lost_locator() => {
+                return Ok((rows, calls, read_ms, true));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok((rows, calls, read_ms, false))
+}
+
+/// The first records of what a run over all reads, at most a page of them, with these fields as well.
+pub(crate) async fn first(
+    org: &OrgContext,
+    sync: &SyncSettings,
+    more_fields: &[String],
+    condition: &str,
+    records_max: usize,
+) -> Result<Vec<Row>, StepError> {
+    let cursor = Cursor::all();
+    let readable = readable(org, Lane::Refresh, sync).await?;
+    let select = statement(&readable, condition, &cursor).fields(more_fields.iter().cloned());
+    let read = select_all(org, &in_a_url(&select.limit(records_max.min(PAGE)), &cursor)).await;
+    let (mut rows, ..) = read.inspect_err(|error| {
+        // Where it is for want of one of the others nothing is wrong with the sync.
+        if more_fields.is_empty() {
+            blame(org, &sync.name, error);
+        }
+    })?;
+    rows.iter_mut().for_each(without_type);
+    Ok(rows)
+}
+
+/// Counts what a run over all would read; none if the org does not say.
+pub(crate) async fn count_all(org: &OrgContext, sync: &SyncSettings, condition: &str) -> Option<u64> {
+    count(org, sync, condition, &Cursor::all()).await
 }
 
 /// Counts what a run will read; none if the org does not say.
@@ -212,16 +247,18 @@ pub(super) fn requests(
     while !rows.is_empty() {
         let rest = rows.split_off(fitting(&rows, batch));
         let mut part = std::mem::replace(&mut rows, rest);
-        for row in &mut part {
-            // Type and URL of the record: as long as the fields we want, and never looked at.
-            row.remove("attributes");
-        }
+        part.iter_mut().for_each(without_type);
         let records = part.len();
         let ids = part.iter().filter_map(id_of).collect();
         let entry = RequestEntry { rows: Some(part), ..entry(sync, origin, run, ids, read_ms) };
         requests.push(request(records, &entry));
     }
     requests
+}
+
+/// Type and URL of a record are as long as the fields we want, and never looked at.
+fn without_type(row: &mut Row) {
+    row.remove("attributes");
 }
 
 /// How many of the rows make a request: at most `batch`, and no more than fit in its bytes, but one at least.

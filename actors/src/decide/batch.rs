@@ -19,7 +19,7 @@ use crate::{
 const ID_CHARS_SHOWN: usize = 18;
 
 /// Requests of one sync that are looked up together.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Job {
     /// Whose records they are.
     pub sync: Arc<SyncSettings>,

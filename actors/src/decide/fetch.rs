@@ -50,11 +50,18 @@ pub(super) struct Fetcher {
 }
 
 /// Targets that were read with their records, or are those.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Children {
     rows: Vec<Row>,
     /// Changes of the org that had ended before.
     ended: u64,
+}
+
+impl Children {
+    /// None, as known at the same time: each is found by its external ID.
+    pub(super) fn without_rows(&self) -> Self {
+        Self { rows: Vec::new(), ended: self.ended }
+    }
 }
 
 /// Targets that were found by their external IDs.

@@ -262,7 +262,7 @@ impl Ingest {
     async fn decide(&self, prepared: PreparedBatch) -> Result<(), StepError> {
         let (org, live) = (&self.org, prepared.is_live());
         let requests = prepared.requests.clone();
-        let Verdict { mut settle, again } = prepared.decide(org, &self.fetcher).await?;
+        let Verdict { mut settle, again, .. } = prepared.decide(org, &self.fetcher).await?;
         if !again.is_empty() {
             let appended = org.store.append(Append { requests: again, ..Append::default() }).await?;
             self.window.borrow_mut().arrived(appended);

@@ -40,8 +40,8 @@ use crate::{
         step_error::StepError,
         store::Position,
     },
-    queue_entry::{Origin, RequestEntry, Tally, pack},
-    settings::OnSharedKey,
+    queue_entry::{Origin, RequestEntry, Row, Tally, pack},
+    settings::{OnSharedKey, SyncSettings},
 };
 
 /// Rows and changes of a record that are looked at for the key it was answered with last: an answer may name many.
@@ -70,6 +70,17 @@ struct Rest {
     known: Option<(Children, BTreeMap<String, Answer>)>,
 }
 
+/// What was read and answered for a batch, for another one.
+#[derive(Clone, Debug)]
+pub(super) struct Looked {
+    /// With the rows; without the records whose end is known.
+    job: Job,
+    /// Those ends.
+    settle: Settle,
+    children: Children,
+    answers: BTreeMap<String, Answer>,
+}
+
 /// What a batch comes to. Nothing has happened yet: that is for whoever has it.
 #[derive(Debug)]
 pub(super) struct Verdict {
@@ -77,6 +88,10 @@ pub(super) struct Verdict {
     pub settle: Settle,
     /// Requests that come of it, to be taken in before point B, as no other batch would think of them.
     pub again: Vec<NewRequest>,
+    /// What the org holds of the wanted records of the target.
+    pub existing: Vec<Row>,
+    /// How many of those were wanted.
+    pub matched: usize,
 }
 
 impl PreparedBatch {
@@ -94,11 +109,7 @@ impl PreparedBatch {
         let Some(mut job) = job else { return Ok(Self { label, requests, settle, rest: None }) };
         settle.requests.append(&mut job.requests);
         let sync = Arc::clone(&job.sync);
-        if let Cow::Owned(part) = readable(org, job.origin, &sync).await? {
-            job.hidden_keys = hidden_keys(&sync.mapping, &part.mapping);
-            job.sync = Arc::new(part);
-        }
-        job.drop_partial_rows();
+        as_readable(org, &mut job).await?;
         let now_ms = org.clock.now_ms();
         let (calls, known) = if job.origin == Origin::Orphan {
             (fetcher.reserve_for_orphans(&job, tries).await?, None)
@@ -116,6 +127,34 @@ impl PreparedBatch {
         Ok(Self { label, requests, settle, rest: Some(Rest { job, now_ms, hasher, calls, known }) })
     }
 
+    /// What is known of its records; none if nothing was looked up.
+    pub(super) fn looked(&self) -> Option<Looked> {
+        let Some(Rest { job, known: Some((children, answers)), .. }) = &self.rest else { return None };
+        let (job, settle) = (job.clone(), self.settle.clone());
+        Some(Looked { job, settle, children: children.without_rows(), answers: answers.clone() })
+    }
+
+    /// The records of another batch as this sync sees them, if nothing has to be read or asked for it that is not known.
+    pub(super) async fn of_known(
+        org: &OrgContext,
+        fetcher: &Fetcher,
+        sync: &Arc<SyncSettings>,
+        looked: &Looked,
+        hasher: Arc<Hasher>,
+    ) -> Result<Option<Self>, StepError> {
+        let Looked { job: known, settle, children, answers } = looked.clone();
+        let asks = |sync: &SyncSettings| (sync.mapping.object().to_owned(), sync.mapping.keys().to_vec());
+        let asked = asks(&known.sync);
+        let mut job = Job { sync: Arc::clone(sync), hidden_keys: Vec::new(), ..known };
+        as_readable(org, &mut job).await?;
+        if job.reads() || asks(&job.sync) != asked {
+            return Ok(None);
+        }
+        let (calls, now_ms) = (fetcher.reserve(&job, 0).await?, org.clock.now_ms());
+        let rest = Some(Rest { job, now_ms, hasher, calls, known: Some((children, answers)) });
+        Ok(Some(Self { label: None, requests: BTreeSet::new(), settle, rest }))
+    }
+
     /// What its requests belong to; `None` if nobody can read them.
     pub(super) fn about(&self) -> Option<Label> {
         self.label.clone()
@@ -129,9 +168,9 @@ impl PreparedBatch {
     /// Compares with what the org holds.
     pub(super) async fn decide(self, org: &OrgContext, fetcher: &Fetcher) -> Result<Verdict, StepError> {
         let Self { mut settle, rest, .. } = self;
-        let mut again = Vec::new();
+        let (mut again, mut existing, mut matched) = (Vec::new(), Vec::new(), 0);
         let Some(Rest { mut job, now_ms, hasher, calls, known }) = rest else {
-            return Ok(Verdict { settle, again });
+            return Ok(Verdict { settle, again, existing, matched });
         };
         let asked = std::mem::take(&mut job.asked);
         let batch = batch(&job, now_ms, &hasher);
@@ -142,7 +181,8 @@ impl PreparedBatch {
                 let before = shared_keys::stored(org).await?;
                 let mut sharing = Sharing::new(before.clone(), batch.mapping.sync(), &settle);
                 let wanted = (wanted, children, &mut sharing);
-                match_and_diff(org, fetcher, &calls, batch, wanted, &mut settle).await?;
+                (existing, matched) =
+                    match_and_diff(org, fetcher, &calls, batch, wanted, &mut settle).await?;
                 let (shared, left) = sharing.end();
                 if shared != before {
                     settle.positions.push(Position::SharedKeys.json(&shared));
@@ -154,8 +194,19 @@ impl PreparedBatch {
         if let Some(gap) = &job.gap {
             count(org, gap, calls.made(), &mut settle).await?;
         }
-        Ok(Verdict { settle, again })
+        Ok(Verdict { settle, again, existing, matched })
     }
+}
+
+/// The job without what cannot be read now; a row that lacks something of the rest is to be read once more.
+async fn as_readable(org: &OrgContext, job: &mut Job) -> Result<(), StepError> {
+    let sync = Arc::clone(&job.sync);
+    if let Cow::Owned(part) = readable(org, job.origin, &sync).await? {
+        job.hidden_keys = hidden_keys(&sync.mapping, &part.mapping);
+        job.sync = Arc::new(part);
+    }
+    job.drop_partial_rows();
+    Ok(())
 }
 
 /// The fields of keys that a mapping lacks while they cannot be read.
@@ -179,6 +230,7 @@ fn batch<'a>(job: &'a Job, now_ms: UnixMs, hasher: &'a Hasher) -> Batch<'a> {
     }
 }
 
+/// Decides about wanted records; gives back what the org holds of them, and how many they are.
 async fn match_and_diff(
     org: &OrgContext,
     fetcher: &Fetcher,
@@ -186,9 +238,9 @@ async fn match_and_diff(
     batch: Batch<'_>,
     (wanted, children, sharing): (Vec<verdict::Wanted>, Children, &mut Sharing),
     settle: &mut Settle,
-) -> Result<(), StepError> {
+) -> Result<(Vec<Row>, usize), StepError> {
     if wanted.is_empty() {
-        return Ok(());
+        return Ok((Vec::new(), 0));
     }
     let mapping = batch.mapping;
     let target = fetcher.target(calls, mapping.target()).await?;
@@ -196,9 +248,10 @@ async fn match_and_diff(
     let wanted = verdict::fitting(batch, wanted, &target.describe, settle);
     sharing.answered(&wanted, identity);
     if wanted.is_empty() {
-        return Ok(());
+        return Ok((Vec::new(), 0));
     }
     let keys: Vec<String> = wanted.iter().map(|wanted| wanted.desired.key.clone()).collect();
+    let matched = keys.len();
     // Before the query: a change that ends in between makes us write too much, never too little.
     let folded: Vec<String> = keys.iter().map(|key| identity.key(key)).collect();
     let open = org.store.open_changes(mapping.target(), folded).await?;
@@ -214,7 +267,7 @@ async fn match_and_diff(
     let differing = verdict::differing_keys(batch, &wanted, &existing, &open, &target.describe);
     let remembered = Remembered::read(org, mapping.target(), differing).await?;
     verdict::compare(batch, wanted, &existing, (&open, &remembered), &target.describe, settle);
-    Ok(())
+    Ok((found, matched))
 }
 
 /// Says whose each wanted record is, and settles those who get nothing of it. Gives back what is to be compared.

@@ -42,9 +42,30 @@ pub(crate) struct OrgContext {
     pub clock: Clock,
     /// Where tests let it fail.
     pub failpoints: Failpoints,
+    /// It is for a look at the org: what it finds out is told to whoever looks, and not in the log.
+    pub is_aside: bool,
 }
 
 impl OrgContext {
+    /// The same org by these settings, for a look at it: it has the same API and store, and nobody else sees what it learns
+    /// and notes.
+    pub(crate) fn aside(&self, settings: Arc<OrgSettings>) -> Self {
+        Self {
+            settings,
+            store: self.store.clone(),
+            queue_max: self.queue_max,
+            api: Arc::clone(&self.api),
+            shared: Arc::clone(&self.shared),
+            memory: self.memory.clone(),
+            schemas: Schemas::default(),
+            gaps: Mutex::default(),
+            board: Arc::default(),
+            clock: self.clock,
+            failpoints: Failpoints::default(),
+            is_aside: true,
+        }
+    }
+
     /// The operator's name for the org.
     pub(crate) fn id(&self) -> &str {
         &self.settings.id

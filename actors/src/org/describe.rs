@@ -78,14 +78,25 @@ async fn look(org: &OrgContext, priority: Priority, sync: &SyncSettings) -> Resu
     let gone = paths.iter().filter(|path| reach(own, path, &known) == Reach::Gone).cloned().collect();
     let now_ms = org.clock.now_ms();
     let (entered, left) = org.schemas.sources(|sources| sources.take(&sync.name, own, gone, now, now_ms));
+    tell(org, &entered, &left, "read");
+    Ok(())
+}
+
+/// Says loudly which fields have entered and left quarantine.
+fn tell(org: &OrgContext, entered: &[Quarantined], left: &[Quarantined], done: &str) {
+    if org.is_aside {
+        return;
+    }
     for one in entered {
         tracing::error!(org = org.id(), "{}", one.sentence());
     }
     for Quarantined { object, field, .. } in left {
-        tracing::warn!(org = org.id(), "{object}.{field} is read again; refresh the sync to make up for it");
+        tracing::warn!(
+            org = org.id(),
+            "{object}.{field} is {done} again; refresh the sync to make up for it"
+        );
     }
     org.board.quarantined(org.schemas.all_quarantined());
-    Ok(())
 }
 
 /// Whether the running user lacks a right on a target, so that records wait until it is given: asked once more if that was not
@@ -145,15 +156,6 @@ pub(crate) async fn describe_target(
     drift.dedup();
     let fresh = FreshDescribe { describe, last_modified: described.last_modified };
     let (target, entered, left) = org.schemas.known().take(object, fresh, drift, now, org.clock.now_ms());
-    for one in entered {
-        tracing::error!(org = org.id(), "{}", one.sentence());
-    }
-    for Quarantined { object, field, .. } in left {
-        tracing::warn!(
-            org = org.id(),
-            "{object}.{field} is written again; refresh the sync to make up for it"
-        );
-    }
-    org.board.quarantined(org.schemas.all_quarantined());
+    tell(org, &entered, &left, "written");
     Ok(target)
 }

@@ -164,6 +164,15 @@ impl OrgStore {
         Ok(Arc::clone(known.insert(Arc::new(Hasher::new(&key)))))
     }
 
+    /// Makes the org's hashes like [`Self::hasher`], and stores nothing: where there is no key yet, nothing was hashed that
+    /// could be like it.
+    pub(crate) async fn hasher_of_now(&self) -> Result<Arc<Hasher>, StoreError> {
+        if self.bytes(Position::HashKey).await?.is_some() {
+            return self.hasher().await;
+        }
+        Ok(Arc::new(Hasher::new(&audit_trail::new_key())))
+    }
+
     /// A new key, to be stored at once: what was hashed until now is like nothing that comes. To be called while no part
     /// runs.
     pub(crate) async fn new_hash_key(&self) -> Moved {

@@ -62,6 +62,7 @@ impl Common {
             board,
             clock: self.clock,
             failpoints,
+            is_aside: false,
         })
     }
 }

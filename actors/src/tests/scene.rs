@@ -104,6 +104,7 @@ impl Scene {
             board,
             clock,
             failpoints,
+            is_aside: false,
         };
         Self { org, vendor, context: Arc::new(context), grants }
     }

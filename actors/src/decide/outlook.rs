@@ -1,0 +1,221 @@
+//! What would become of records, as a verdict says that nobody commits. Pure.
+//!
+//! Here: each change with what the org holds now and what it would hold, and each record without one. The values are for a
+//! person who asks for them, and go into no log. Not here: coming to the verdict (`prepared`), how much of it is told
+//! (`preview` above the flow).
+
+use std::collections::BTreeMap;
+
+use orgpipe_reconcile::{Mapping, row};
+use orgpipe_store::{NewChange, Subject, units};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{batch::id_of, prepared::Verdict};
+use crate::{
+    audit_trail::{AuditTrail, Found, Nothing, SharedWith},
+    queue_entry::{ChangeEntry, Row, unpack},
+};
+
+/// What would become of the records of a sample.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Outlook {
+    /// Records of the target that would be written.
+    pub changes: Vec<PlannedChange>,
+    /// Records for which nothing would be written.
+    pub ends: Vec<PlannedEnd>,
+    /// Records of the target that were looked for.
+    pub matched: usize,
+}
+
+/// How a record of the target would be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlannedWrite {
+    /// There is none yet.
+    Create,
+    /// It differs.
+    Update,
+    /// A change of it waits to be written already, so that all its fields are written.
+    Behind,
+}
+
+/// A record of the target that would be written.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PlannedChange {
+    /// How.
+    pub write: PlannedWrite,
+    /// Its external ID.
+    pub key: String,
+    /// Its ID, if it is there.
+    pub target_id: Option<String>,
+    /// The customer's records for which it would be written.
+    pub records: Vec<String>,
+    /// What would be written.
+    pub fields: Vec<PlannedField>,
+    /// Fields whose values are longer than they are.
+    pub cut: Vec<String>,
+    /// How many of the records end with it.
+    #[serde(skip)]
+    pub(crate) units: u64,
+    /// To which of them it belongs, where others were answered with the same key.
+    #[serde(skip)]
+    pub(crate) shared: Vec<SharedKeyOf>,
+}
+
+/// A field that would be written.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PlannedField {
+    /// Its name.
+    pub field: String,
+    /// What the org holds; null if nothing, or if there is no record.
+    pub before: Value,
+    /// What would be written; null empties it.
+    pub after: Value,
+}
+
+/// A record for which nothing would be written.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PlannedEnd {
+    /// By ID.
+    pub record: String,
+    /// How often it counts: not at all where another of its targets does.
+    pub units: u64,
+    pub end: PlannedNothing,
+    /// The key that belongs to another record.
+    pub shared: Option<SharedKeyOf>,
+    /// Fields whose values are longer than they are.
+    pub cut: Vec<String>,
+    /// Fields that the org keeps in a form of its own.
+    pub kept: Vec<String>,
+}
+
+/// Why nothing would be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PlannedNothing {
+    /// The org holds all of it.
+    Unchanged,
+    /// There is no record of the target, and the sync makes none.
+    Absent,
+    /// There is nothing to write.
+    NoData(Option<Nothing>),
+    /// It would be a dead letter.
+    Dead {
+        /// What is wrong.
+        reason: String,
+        /// What to do.
+        hint: String,
+    },
+}
+
+/// A record that was answered with the key of another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SharedKeyOf {
+    /// By ID.
+    pub record: String,
+    /// The record to which the target's record belongs; it may be the same.
+    pub holder: String,
+}
+
+impl Outlook {
+    /// Of a verdict about records of this mapping.
+    pub(super) fn of(mapping: &Mapping, verdict: &Verdict) -> Self {
+        let Verdict { settle, existing, matched, .. } = verdict;
+        let existing: BTreeMap<String, &Row> =
+            existing.iter().filter_map(|row| Some((id_of(row)?, row))).collect();
+        let changes = settle.changes.iter().filter_map(|change| planned(mapping, change, &existing));
+        let unchanged = settle.unchanged.iter().map(|subject| {
+            ended(subject, |trail| match trail.and_then(|trail| trail.found.as_ref()) {
+                Some(Found::None) => PlannedNothing::Absent,
+                Some(Found::One(_) | Found::Open) | None => PlannedNothing::Unchanged,
+            })
+        });
+        let no_data = settle.no_data.iter().map(|subject| {
+            ended(subject, |trail| PlannedNothing::NoData(trail.and_then(|trail| trail.nothing)))
+        });
+        let dead = settle.dead.iter().map(|dead| {
+            let (reason, hint) = (dead.reason.clone(), dead.hint.clone());
+            ended(&dead.subject, |_| PlannedNothing::Dead { reason, hint })
+        });
+        Self {
+            changes: changes.collect(),
+            ends: unchanged.chain(no_data).chain(dead).collect(),
+            matched: *matched,
+        }
+    }
+
+    /// Records about which the vendor's API would be asked: those that are there and have keys.
+    pub(crate) fn looked_up(&self) -> u64 {
+        let never = |end: &PlannedEnd| match end.end {
+            PlannedNothing::NoData(Some(Nothing::Gone | Nothing::Converted | Nothing::NoKeys)) => end.units,
+            PlannedNothing::NoData(Some(Nothing::Unknown) | None)
+            | PlannedNothing::Unchanged
+            | PlannedNothing::Absent
+            | PlannedNothing::Dead { .. } => 0,
+        };
+        self.records() - self.ends.iter().map(never).sum::<u64>()
+    }
+
+    /// All records.
+    pub(crate) fn records(&self) -> u64 {
+        let written: u64 = self.changes.iter().map(|change| change.units).sum();
+        written + self.ends.iter().map(|end| end.units).sum::<u64>()
+    }
+}
+
+fn planned(
+    mapping: &Mapping,
+    change: &NewChange,
+    existing: &BTreeMap<String, &Row>,
+) -> Option<PlannedChange> {
+    let entry: ChangeEntry = unpack(&change.body).ok()?;
+    let trails: Vec<(String, AuditTrail)> = change
+        .subjects
+        .iter()
+        .filter_map(|subject| Some((subject.record.clone(), trail(subject)?)))
+        .collect();
+    let before = entry.target_id.as_ref().and_then(|id| existing.get(id));
+    let open = trails.iter().any(|(_, trail)| trail.found == Some(Found::Open));
+    let write = match before {
+        _ if open => PlannedWrite::Behind,
+        Some(_) => PlannedWrite::Update,
+        None => PlannedWrite::Create,
+    };
+    let mapped = |name: &String| !name.eq_ignore_ascii_case(mapping.key_field());
+    let fields = entry.fields.into_iter().filter(|(name, _)| mapped(name)).map(|(field, after)| {
+        let before = before.and_then(|row| row::get(row, &field)).cloned().unwrap_or(Value::Null);
+        PlannedField { field, before, after }
+    });
+    Some(PlannedChange {
+        write,
+        key: entry.external_id,
+        target_id: entry.target_id,
+        records: change.subjects.iter().map(|subject| subject.record.clone()).collect(),
+        fields: fields.collect(),
+        cut: trails.first().map(|(_, trail)| trail.cut.clone()).unwrap_or_default(),
+        units: units(&change.subjects),
+        shared: trails.iter().filter_map(|(record, trail)| shared(record, trail)).collect(),
+    })
+}
+
+fn ended(subject: &Subject, end: impl FnOnce(Option<&AuditTrail>) -> PlannedNothing) -> PlannedEnd {
+    let trail = trail(subject);
+    let end = end(trail.as_ref());
+    let shared = trail.as_ref().and_then(|trail| shared(&subject.record, trail));
+    let (cut, kept) = trail.map(|trail| (trail.cut, trail.kept)).unwrap_or_default();
+    PlannedEnd { record: subject.record.clone(), units: subject.units.into(), end, shared, cut, kept }
+}
+
+fn trail(subject: &Subject) -> Option<AuditTrail> {
+    unpack(&subject.trail).ok()
+}
+
+/// Told of those that do not get the record, each once.
+fn shared(record: &str, trail: &AuditTrail) -> Option<SharedKeyOf> {
+    match &trail.shared {
+        Some(SharedWith::Yields(holder)) => {
+            Some(SharedKeyOf { record: record.to_owned(), holder: holder.clone() })
+        }
+        Some(SharedWith::Holds(_)) | None => None,
+    }
+}

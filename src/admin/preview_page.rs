@@ -1,0 +1,292 @@
+//! The page of an org's previews: a form that says what each takes, and what a sync would do.
+//!
+//! Here: what stands where. Not here: the preview (`orgpipe_actors`), the same over the API (`previews`).
+
+use actix_web::{
+    Error, HttpResponse,
+    http::StatusCode,
+    web::{Data, Form, Path, Query},
+};
+use askama::Template;
+use orgpipe_actors::{
+    PlannedChange, PlannedWrite, Preview, PreviewRequest, PreviewSide, PreviewedRecords, Quarantined, SAMPLE,
+    SAMPLE_MAX, Service, WholeRun,
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{orgs, previews, query::NoQuery};
+
+#[derive(Template)]
+#[template(
+    ext = "html",
+    source = r#"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>orgpipe: preview of {{ org }}</title>
+<style>
+:root { color-scheme: light dark; font: 15px/1.45 system-ui, sans-serif }
+body { margin: 2rem auto; max-width: 76rem; padding: 0 1rem }
+h1 { font-size: 1.3rem } h2 { font-size: 1.05rem; margin: 1.6rem 0 .3rem }
+form { display: flex; flex-wrap: wrap; gap: .8rem; align-items: end; margin: 1rem 0 }
+label { display: block; font-size: .85rem } input, select, button { font: inherit; padding: .3rem }
+table { border-collapse: collapse; width: 100% }
+th, td { text-align: left; padding: .25rem .6rem .25rem 0; border-bottom: 1px solid #8884; vertical-align: top; overflow-wrap: anywhere }
+dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); gap: .6rem }
+dt { opacity: .7; font-size: .85rem } dd { margin: 0; font-size: 1.3rem; font-variant-numeric: tabular-nums }
+.wrong { color: #c92a2a } .note { opacity: .8 }
+</style>
+</head>
+<body>
+<p><a href="/">orgpipe</a></p>
+<h1>Preview of {{ org }}</h1>
+<p class="note">Reads records, looks them up in your API and compares them with what the org holds, as a refresh does. Writes nothing.</p>
+<form method="post" action="/orgs/{{ org }}/preview">
+<div><label for="sync">sync</label><select id="sync" name="sync">{% for (name, cost) in syncs %}<option value="{{ name }}"{% if *name == sync %} selected{% endif %}>{{ name }}: {{ cost }}</option>{% endfor %}</select></div>
+<div><label for="sample">first records, 1 to {{ sample_max }}</label><input id="sample" name="sample" type="number" min="1" max="{{ sample_max }}" value="{{ sample }}"></div>
+<div><label for="record">or one record, by its ID</label><input id="record" name="record" value="{{ record }}"></div>
+<button>Preview</button>
+</form>
+{% if !wrong.is_empty() %}<p class="wrong" role="alert">{{ wrong }}</p>
+{% endif %}{% if let Some(told) = told %}<p>{{ told.what }}</p>
+<dl>{% for (name, count) in told.counts %}<div><dt>{{ name }}</dt><dd>{{ count }}</dd></div>{% endfor %}</dl>
+{% for note in told.whole %}<p>{{ note }}</p>
+{% endfor %}{% for change in told.changes %}<h2>{{ change.title }}</h2>
+<table><thead><tr><th>field</th><th>before</th><th>after</th></tr></thead><tbody>
+{% for field in change.fields %}<tr><td>{{ field.0 }}</td><td>{{ field.1 }}</td><td>{{ field.2 }}</td></tr>
+{% endfor %}</tbody></table>
+{% endfor %}{% if !told.letters.is_empty() %}<h2>Dead letters</h2>
+<table><thead><tr><th>records</th><th>reason</th><th>what to do</th></tr></thead><tbody>
+{% for letter in told.letters %}<tr><td>{{ letter.0 }}</td><td>{{ letter.1 }}</td><td>{{ letter.2 }}</td></tr>
+{% endfor %}</tbody></table>
+{% endif %}{% for note in told.notes %}<p class="note">{{ note }}</p>
+{% endfor %}{% endif %}</body>
+</html>
+"#
+)]
+struct PreviewPage {
+    org: String,
+    /// Each sync, and what a preview of the usual size takes.
+    syncs: Vec<(String, String)>,
+    /// What was asked for.
+    sync: String,
+    sample: usize,
+    record: String,
+    sample_max: usize,
+    /// Why there is nothing to tell.
+    wrong: String,
+    told: Option<ToldPreview>,
+}
+
+/// What is told of a preview.
+struct ToldPreview {
+    what: String,
+    counts: Vec<(&'static str, u64)>,
+    whole: Vec<String>,
+    changes: Vec<ToldChange>,
+    /// Records, reason and hint.
+    letters: Vec<(String, String, String)>,
+    notes: Vec<String>,
+}
+
+struct ToldChange {
+    title: String,
+    /// Name, before and after.
+    fields: Vec<(String, String, String)>,
+}
+
+/// What the form sends.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PreviewForm {
+    sync: String,
+    #[serde(default)]
+    sample: String,
+    #[serde(default)]
+    record: String,
+}
+
+/// Shows the form.
+pub(super) async fn show(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
+    page(&service, &org, PreviewForm::default(), StatusCode::OK, Ok(None))
+}
+
+/// Looks, and shows what it came to.
+pub(super) async fn post(
+    service: Data<Service>,
+    org: Path<String>,
+    form: Result<Form<PreviewForm>, Error>,
+    _: Query<NoQuery>,
+) -> HttpResponse {
+    let Ok(Form(form)) = form else {
+        let wrong = Err("The form must have the fields `sync`, `sample` and `record`.".to_owned());
+        return page(&service, &org, PreviewForm::default(), StatusCode::BAD_REQUEST, wrong);
+    };
+    let records = match (form.record.trim(), form.sample.trim()) {
+        ("", "") => Some(PreviewedRecords::First(SAMPLE)),
+        ("", sample) => sample.parse().ok().map(PreviewedRecords::First),
+        (record, _) => Some(PreviewedRecords::One(record.to_owned())),
+    };
+    let Some(records) = records else {
+        let wrong = format!("The number of records must be one from 1 to {SAMPLE_MAX}.");
+        return page(&service, &org, form, StatusCode::BAD_REQUEST, Err(wrong));
+    };
+    let request = PreviewRequest { sync: form.sync.clone(), records, proposed: None };
+    match service.preview(&org, request).await {
+        Ok(preview) => page(&service, &org, form, StatusCode::OK, Ok(told(&preview))),
+        Err(error) => {
+            let status = previews::problem(&error).status();
+            let wrong = format!("{}. {}", sentence(&error.to_string()), error.hint());
+            page(&service, &org, form, status, Err(wrong))
+        }
+    }
+}
+
+fn page(
+    service: &Service,
+    org: &str,
+    form: PreviewForm,
+    status: StatusCode,
+    told: Result<Option<ToldPreview>, String>,
+) -> HttpResponse {
+    let costs = match service.preview_costs(org) {
+        Ok(costs) => costs,
+        Err(error) => return orgs::problem(&error),
+    };
+    let cost = |(name, cost): (String, orgpipe_actors::PreviewCost)| {
+        (
+            name,
+            format!("about {} API calls and {} look-ups for {SAMPLE} records", cost.api_calls, cost.lookups),
+        )
+    };
+    let (told, wrong) = match told {
+        Ok(told) => (told, String::new()),
+        Err(wrong) => (None, wrong),
+    };
+    let page = PreviewPage {
+        org: org.to_owned(),
+        syncs: costs.into_iter().map(cost).collect(),
+        sync: form.sync,
+        sample: form.sample.trim().parse().unwrap_or(SAMPLE),
+        record: form.record,
+        sample_max: SAMPLE_MAX,
+        wrong,
+        told,
+    };
+    match page.render() {
+        Ok(html) => HttpResponse::build(status).content_type("text/html; charset=utf-8").body(html),
+        Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
+    }
+}
+
+fn told(preview: &Preview) -> Option<ToldPreview> {
+    let PreviewSide { counts, creates, updates, dead_letters, whole, .. } = preview.running.as_ref()?;
+    let sample = &preview.sample;
+    let what = if let Some(record) = &sample.record {
+        format!("Sync {}, record {record}.", preview.sync)
+    } else {
+        let all = sample.total.map(|total| format!(" of {total}")).unwrap_or_default();
+        format!("Sync {}, {}{all} records.", preview.sync, sample.read)
+    };
+    let letters = dead_letters.iter().map(|letters| {
+        let records = format!("{}: {}", letters.count, letters.records.join(", "));
+        (records, letters.reason.clone(), letters.hint.clone())
+    });
+    Some(ToldPreview {
+        what,
+        counts: vec![
+            ("create", counts.creates),
+            ("update", counts.updates),
+            ("unchanged", counts.unchanged),
+            ("no data", counts.no_data),
+            ("dead letters", counts.dead_letters),
+        ],
+        whole: whole.iter().flat_map(all).collect(),
+        changes: creates.iter().chain(updates).map(change).collect(),
+        letters: letters.collect(),
+        notes: preview.running.iter().flat_map(notes).collect(),
+    })
+}
+
+fn all(whole: &WholeRun) -> [String; 2] {
+    let about = if whole.exact { "" } else { "about " };
+    let takes = format!(
+        "A refresh of all {} records writes {about}{} records of the target, with {about}{} API calls of the org and \
+         {about}{} look-ups.",
+        whole.records, whole.writes, whole.api_calls, whole.lookups
+    );
+    [takes, format!("Budget: {}.", whole.budget)]
+}
+
+fn change(change: &PlannedChange) -> ToldChange {
+    let write = match change.write {
+        PlannedWrite::Create => "create",
+        PlannedWrite::Update => "update",
+        PlannedWrite::Behind => "update, behind an open change:",
+    };
+    let fields = change.fields.iter().map(|field| {
+        let cut = if change.cut.contains(&field.field) { " (cut)" } else { "" };
+        (field.field.clone(), value(&field.before), format!("{}{cut}", value(&field.after)))
+    });
+    ToldChange {
+        title: format!("{write} {} for {}", change.key, change.records.join(", ")),
+        fields: fields.collect(),
+    }
+}
+
+/// As JSON, so that a text is told from a number.
+fn value(value: &Value) -> String {
+    if value.is_null() { "(empty)".to_owned() } else { value.to_string() }
+}
+
+fn notes(side: &PreviewSide) -> Vec<String> {
+    let cut = side.cut.iter().map(|(field, count)| {
+        format!("{field} of {count} records is longer than the field, so that only its beginning is kept.")
+    });
+    let shared = side
+        .shared_keys
+        .iter()
+        .map(|shared| format!("{} was answered with the key of {}.", shared.record, shared.holder));
+    cut.chain(shared).chain(side.quarantined.iter().map(Quarantined::sentence)).collect()
+}
+
+/// With a capital letter.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_org_holds_is_text_not_markup() {
+        let text = "<b>x</b>".to_owned();
+        let told = ToldPreview {
+            what: text.clone(),
+            counts: vec![("create", 1)],
+            whole: vec![text.clone()],
+            changes: vec![ToldChange {
+                title: text.clone(),
+                fields: vec![(text.clone(), text.clone(), text.clone())],
+            }],
+            letters: vec![(text.clone(), text.clone(), text.clone())],
+            notes: vec![text.clone()],
+        };
+        let page = PreviewPage {
+            org: "acme".to_owned(),
+            syncs: vec![(text.clone(), text.clone())],
+            sync: text.clone(),
+            sample: 1,
+            record: text.clone(),
+            sample_max: 2,
+            wrong: text,
+            told: Some(told),
+        };
+        let html = page.render().expect("a page");
+        assert!(!html.contains("<b>"), "{html}");
+    }
+}
