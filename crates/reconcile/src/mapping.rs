@@ -106,9 +106,8 @@ impl Mapping {
             );
         }
         problems.check_name("object", &spec.object, "Account");
-        problems.check_keys(&spec.keys);
         let (target, key) = problems.target(&spec);
-        let fields = problems.fields(&spec, key.as_ref());
+        let fields = problems.fields(&spec, &namespaced(&spec.namespace, &spec.external_id_field));
         let parent_field = fields.iter().find(|(_, source)| source.is_record_id());
         let parent_field = parent_field.map(|(field, _)| field.clone());
         let parent_field = parent_field.filter(|_| spec.matching == Matching::Relationship);
@@ -307,10 +306,13 @@ impl Problems {
     /// The object written to, and by what its records are told apart.
     fn target(&mut self, spec: &MappingSpec) -> (String, Option<TargetKey>) {
         if spec.matching == Matching::Id {
-            return (spec.object.clone(), self.itself(spec));
+            let key = self.itself(spec);
+            self.check_keys(&spec.keys);
+            return (spec.object.clone(), key);
         }
         self.check_name("target", &spec.target, "Enrichment__c");
         self.check_name("external_id.field", &spec.external_id_field, "External_Id__c");
+        self.check_keys(&spec.keys);
         let field = namespaced(&spec.namespace, &spec.external_id_field);
         let from = self.source("external_id.from", &spec.external_id_from);
         let key = from.map(|from| TargetKey::ExternalId { field, from });
@@ -347,7 +349,7 @@ impl Problems {
         (self.0.len() == before).then_some(TargetKey::RecordId)
     }
 
-    fn fields(&mut self, spec: &MappingSpec, key: Option<&TargetKey>) -> Vec<(String, FieldSource)> {
+    fn fields(&mut self, spec: &MappingSpec, external_id_field: &str) -> Vec<(String, FieldSource)> {
         if spec.fields.is_empty() {
             self.add(
                 "fields",
@@ -362,7 +364,7 @@ impl Problems {
             let itself = spec.matching == Matching::Id;
             let name = if itself { field.clone() } else { namespaced(&spec.namespace, field) };
             self.check_name(&place, field, "Employee_Count__c");
-            if matches!(key, Some(TargetKey::ExternalId { field, .. }) if field.eq_ignore_ascii_case(&name)) {
+            if name.eq_ignore_ascii_case(external_id_field) {
                 self.add(place.clone(), "is the external ID", "Remove it: `external_id` already writes it.");
             } else if name.eq_ignore_ascii_case(ID) {
                 self.add(
