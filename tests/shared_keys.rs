@@ -141,6 +141,33 @@ async fn the_newest_takes_it_over_and_never_gives_it_back() {
     stays(setting, &[&[1, 0]], 1, false).await;
 }
 
+/// Without a field mapped from `$Id` nobody can tell whose it is but by what is remembered once both were asked for together.
+#[actix_rt::test]
+async fn without_a_link_it_stays_with_the_one_that_is_remembered() {
+    let org = OrgOptions { flow: false, ..OrgOptions::named("acme") };
+    let line = "target = \"Enrichment__c\"\non_shared_key = \"first\"";
+    let without =
+        |text: String| text.replace("target = \"Enrichment__c\"", line).replace("Account__c = \"$Id\"\n", "");
+    let mut rig = Rig::with(vec![org], without).await;
+    rig.start().await;
+    rig.subscribed("acme").await;
+    let ids = [0, 1].map(|n| {
+        knows(&rig, n, KEY, 10 + u32::try_from(n).expect("few"));
+        rig.org("acme").create("Account", account(n)).expect("an account")
+    });
+    let mut asked = 0;
+    ask(&rig, &[ids[1].clone(), ids[0].clone()], &mut asked).await;
+    refresh(&rig, &mut asked).await;
+    rig.org("acme").clear_writes();
+    rig.kill().await;
+    rig.start().await;
+    rig.subscribed("acme").await;
+    refresh(&rig, &mut asked).await;
+    ask(&rig, &ids[..1], &mut asked).await;
+    assert_eq!(rig.org("acme").writes(), []);
+    assert_eq!(held(&rig).1, json!(11.0));
+}
+
 /// Whether two keys that differ in case are one is for the field to say, with each setting.
 #[actix_rt::test]
 async fn keys_that_differ_in_case_are_two_where_the_field_tells_case_apart_and_one_elsewhere() {

@@ -142,6 +142,11 @@ impl Sharing {
         self.identity.key(&wanted.desired.key)
     }
 
+    /// Who had a key when it was known last that several records share it.
+    pub(super) fn remembered(&self, key: &str) -> Option<&str> {
+        self.shared.find(&self.sync, key).map(|known| known.holder.as_str())
+    }
+
     /// Whether a record is in the batch.
     pub(super) fn is_answered(&self, record: &str) -> bool {
         self.answered.contains_key(record)
@@ -235,14 +240,21 @@ pub(crate) async fn stored(org: &OrgContext) -> Result<SharedKeys, StoreError> {
     Ok(stored.and_then(Result::ok).unwrap_or_default())
 }
 
-/// The record that the wanted one hangs on, or will by the changes on egress.
-pub(super) fn hangs_on(batch: Batch<'_>, found: Option<&Row>, open: Option<&Vec<Vec<u8>>>) -> Option<String> {
-    // Without a lookup to the record nobody could tell, and nothing of the record's own flips.
-    let link = batch.mapping.links().next()?;
+/// The record that the wanted one hangs on, or will by the changes on egress. Without a lookup to the record nobody could tell
+/// but by what is `remembered`.
+pub(super) fn hangs_on(
+    batch: Batch<'_>,
+    found: Option<&Row>,
+    open: Option<&Vec<Vec<u8>>>,
+    remembered: Option<&str>,
+) -> Option<String> {
     let entries = open.into_iter().flatten().rev().filter_map(|body| unpack::<ChangeEntry>(body).ok());
     let by_change =
         entries.filter(|entry| entry.sync == batch.mapping.sync()).map(|entry| entry.source_id).next();
-    by_change.or_else(|| row::get(found?, link).and_then(Value::as_str).and_then(id::canonical))
+    by_change.or_else(|| match batch.mapping.links().next() {
+        Some(link) => row::get(found?, link).and_then(Value::as_str).and_then(id::canonical),
+        None => remembered.map(str::to_owned),
+    })
 }
 
 /// Whether the record was answered with this key the last time that the sync asked for it: what the ledger and what is
