@@ -65,6 +65,12 @@ pub(crate) enum Command {
     Preview(PreviewArgs),
     /// Ask the running service to refresh an org now
     Refresh(RefreshArgs),
+    /// Tell the running service what has changed in your data: the orgs' records are found, looked up and written at once
+    ///
+    /// Without `--sync` and `--show`, the latest pushes are listed.
+    Push(PushArgs),
+    /// Show what a sync comes to in one org, with what that org has otherwise (asks the running service)
+    Sync(SyncArgs),
     /// Show an org's API calls, what waits for them, and what a refresh would take (asks the running service)
     ///
     /// Counts the records of each sync with a refresh, which takes one API call a sync.
@@ -113,6 +119,9 @@ pub(crate) struct CheckArgs {
     /// Check the file only: do not ask your API and do not log in to the orgs
     #[arg(long)]
     pub(crate) offline: bool,
+    /// Show each sync as this org would have it, with what it has otherwise
+    #[arg(long, value_name = "ORG")]
+    pub(crate) mapping: Option<String>,
     /// The settings file; config/example.toml explains every key
     #[arg(long, env = "ORGPIPE_CONFIG", default_value = "orgpipe.toml", value_name = "FILE")]
     pub(crate) config: PathBuf,
@@ -213,6 +222,76 @@ pub(crate) struct RefreshArgs {
     /// Stay until the refresh is through, and show how far it is
     #[arg(long)]
     pub(crate) wait: bool,
+    /// The running service
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
+}
+
+/// What has changed in the vendor's data.
+#[derive(Args, Debug)]
+pub(crate) struct PushArgs {
+    /// Name of the sync whose data has changed
+    #[arg(long, value_name = "NAME", conflicts_with = "show")]
+    pub(crate) sync: Option<String>,
+    /// Only in this org; without it, in all that have the sync. Can be given several times
+    #[arg(long, value_name = "ORG", requires = "sync")]
+    pub(crate) org: Vec<String>,
+    /// External ID of a record of the sync's target. Can be given several times
+    #[arg(long, value_name = "ID", requires = "sync", group = "items")]
+    pub(crate) external_id: Vec<String>,
+    /// A key of the sync with its value, such as `domain=acme.com`. Can be given several times
+    #[arg(long, value_name = "NAME=VALUE", requires = "sync", group = "items")]
+    pub(crate) key: Vec<String>,
+    /// ID of a customer's record, of one org. Can be given several times
+    #[arg(long, value_name = "ID", requires = "sync", group = "items")]
+    pub(crate) record: Vec<String>,
+    /// A file with the items: a line for each external ID, CSV with a column `external_id`, `record_id` or one for each key, or JSON; `-` for standard input
+    #[arg(long, value_name = "FILE", requires = "sync", group = "items")]
+    pub(crate) file: Option<PathBuf>,
+    /// A JSON file with what your API would answer about each item, in order, or null; saves the look-ups
+    #[arg(long, value_name = "FILE", requires = "items")]
+    pub(crate) data: Option<PathBuf>,
+    /// The same key with the same push again is the same push
+    #[arg(long, value_name = "KEY", requires = "items")]
+    pub(crate) idempotency_key: Option<String>,
+    /// Stay until every org has looked and all that was found is through
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Show what became of the push of this number
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) show: Option<u64>,
+    /// The running service
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
+}
+
+/// Syncs.
+#[derive(Args, Debug)]
+pub(crate) struct SyncArgs {
+    /// What to do with them
+    #[command(subcommand)]
+    pub(crate) action: SyncAction,
+}
+
+/// What to do with syncs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SyncAction {
+    /// Show the keys of a sync as this org has them: from the sync, from `[org.sync.NAME]` or by default
+    Show(SyncShowArgs),
+}
+
+/// A sync as one org has it.
+#[derive(Args, Debug)]
+pub(crate) struct SyncShowArgs {
+    /// The org's `id` in the settings
+    #[arg(value_name = "ORG")]
+    pub(crate) org: String,
+    /// Only this sync; without it, all of the org
+    #[arg(value_name = "SYNC")]
+    pub(crate) sync: Option<String>,
+    /// Print it as JSON, as the admin API answers it
+    #[arg(long)]
+    pub(crate) json: bool,
     /// The running service
     #[command(flatten)]
     pub(crate) service: ServiceArgs,

@@ -7,6 +7,7 @@ mod cli;
 mod commands;
 mod config;
 mod connect;
+mod effective;
 mod in_force;
 
 mod output;
@@ -38,6 +39,8 @@ fn main() -> ExitCode {
         | Command::Limits(_)
         | Command::Preview(_)
         | Command::Refresh(_)
+        | Command::Push(_)
+        | Command::Sync(_)
         | Command::Org(_)
         | Command::Orgs(_)
         | Command::Reload(_)

@@ -10,6 +10,7 @@ use orgpipe_reconcile::{
     column::{Kinds, note, type_row},
     describe::Describe,
     lookup,
+    plan::Decision,
 };
 use orgpipe_salesforce::{
     bulk::{job, query as bulk},
@@ -410,7 +411,8 @@ async fn a_row_read_by_bulk_and_by_rest_leads_to_the_same_look_up_and_the_same_r
     assert_eq!((rest.len(), by_bulk.len()), (2, 2));
     assert_eq!(lookup::body(&mapping, "acme", &by_bulk), lookup::body(&mapping, "acme", &rest));
     for (bulk, rest) in by_bulk.iter().zip(&rest) {
-        let desired = |row| mapping.desired(row, &json!({})).expect("a record");
+        let decision = Decision { org: "acme", now: chrono::DateTime::UNIX_EPOCH, correlation_id: "" };
+        let desired = |row| mapping.desired(row, &json!({}), decision).expect("a record");
         assert_eq!(desired(bulk), desired(rest));
     }
     assert_eq!(lookup::body(&mapping, "acme", &rest)["records"][1]["keys"]["other__r.flag__c"], true);

@@ -5,12 +5,12 @@ mod support;
 
 use std::time::Duration;
 
-use orgpipe_simulator::OrgOptions;
+use orgpipe_simulator::{FieldRight, OrgOptions, Right};
 use serde_json::{Value, json};
 use support::{
     Rig, account, answer,
     cli::{order, order_as, ordered, reachable},
-    domain,
+    domain, request,
 };
 
 /// An external ID that is longer than the field.
@@ -264,8 +264,8 @@ async fn new_settings_are_compared_with_those_that_run() {
     );
     assert_eq!(
         first["fields"],
-        json!([{ "field": "Industry__c", "running": null, "proposed": "K0" },
-            { "field": "Phone__c", "running": null, "proposed": "Company 0" }]),
+        json!([{ "field": "Industry__c", "proposed": "K0" },
+            { "field": "Phone__c", "proposed": "Company 0" }]),
         "{first}"
     );
     assert!(rig.org("acme").writes().is_empty());
@@ -364,6 +364,70 @@ async fn an_org_that_stands_or_does_not_answer_says_why_and_one_has_one_preview_
         let (status, told) = asked(&rig, org, &body).await;
         assert!(status == expected && told["hint"] != "", "{body}: {status} {told}");
     }
+}
+
+#[actix_rt::test]
+async fn an_org_that_lets_nobody_in_says_why() {
+    let rig = rig(1, |text| text).await;
+    let refusal = ("invalid_grant", "user hasn't approved this consumer");
+    rig.org("acme").refuse_logins(Some(refusal));
+    rig.org("acme").revoke_tokens();
+    let (status, told) = asked(&rig, "acme", &json!({ "sync": "accounts" })).await;
+    assert!(status == 503 || status == 409, "{status} {told}");
+    assert!(told["error"].to_string().contains("approved") && told["hint"] != "", "{told}");
+}
+
+#[actix_rt::test]
+async fn fields_that_cannot_be_read_or_written_are_left_out_and_only_the_preview_tells_of_it() {
+    let rig = rig(3, |text| {
+        let text = text.replace("[sync.fields]", "[sync.fields]\nPhone__c = \"$Nothing__c\"");
+        text.replace("refresh = { where = \"Website != null\" }", "refresh = {}")
+    })
+    .await;
+    let field = ("Enrichment__c".to_owned(), "Industry__c".to_owned());
+    rig.org("acme").take_right(Right::Field(field.0, field.1, FieldRight::Edit));
+    let before = standing(&rig).await;
+    let side = previewed(&rig, json!({ "sync": "accounts" })).await["running"].take();
+    let left_out: Vec<[&str; 2]> = side["quarantined"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|one| ["field", "access"].map(|key| one[key].as_str().expect("a text")))
+        .collect();
+    assert_eq!(left_out, [["Industry__c", "write"], ["Nothing__c", "read"]], "{side}");
+    let create = side["creates"][0]["fields"].as_array().expect("fields");
+    let names: Vec<&str> = create.iter().filter_map(|field| field["field"].as_str()).collect();
+    assert_eq!(names, ["Account__c", "Employee_Count__c"]);
+    assert_eq!(standing(&rig).await, before);
+    let foretold = counts(&side);
+    let view = rig.view("acme").await;
+    refreshed(&rig).await;
+    assert_eq!(growth(&view, &rig.view("acme").await), foretold);
+}
+
+#[actix_rt::test]
+async fn a_sync_without_a_refresh_and_one_that_matches_by_relationship_are_looked_at_too() {
+    let rig = rig(3, |text| {
+        let text = text.replace("refresh = { where = \"Website != null\" }", "match = \"relationship\"");
+        text.replace("name = \"accounts\"", "name = \"live\"")
+    })
+    .await;
+    let preview = previewed(&rig, json!({ "sync": "live" })).await;
+    let (side, sample) = (&preview["running"], &preview["sample"]);
+    assert_eq!(
+        (&side["counts"]["creates"], &sample["total"], &side["whole"]),
+        (&json!(3), &Value::Null, &Value::Null)
+    );
+    rig.org("acme").publish("Sync_Request__e", request(&[id(&rig, 1)]));
+    rig.ledger("acme", json!({ "written": 1, "open": 0 })).await;
+    known(&rig, 1, 11);
+    let calls = counted(&rig);
+    let preview = previewed(&rig, json!({ "sync": "live", "record": id(&rig, 1) })).await;
+    let fields = json!([{ "field": "Employee_Count__c", "before": 10, "after": 11 }]);
+    assert_eq!(preview["running"]["updates"][0]["fields"], fields, "{preview}");
+    let most = preview["cost"]["api_calls"].as_u64().expect("a number");
+    let made = counted(&rig) - calls;
+    assert!((1..=most).contains(&made), "{made} of {most}");
 }
 
 #[actix_rt::test]

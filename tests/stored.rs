@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::collections::BTreeMap;
+
 use orgpipe_reconcile::{
     Desired, Row,
     describe::Describe,
@@ -231,7 +233,13 @@ async fn whatever_is_written_and_read_back_differs_in_nothing() {
                     wanted.insert((*name).into(), value);
                 }
                 let key = if round == 0 { format!("Key-{n}") } else { format!("kEY-{n}") };
-                Desired { key, fields: wanted, source_id: account.clone() }
+                Desired {
+                    key,
+                    fields: wanted,
+                    receipts: BTreeMap::new(),
+                    overlong: BTreeMap::new(),
+                    source_id: account.clone(),
+                }
             })
             .collect();
         assert_eq!(written.len(), fields.len(), "each type had values");

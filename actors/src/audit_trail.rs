@@ -7,7 +7,7 @@
 //! and nothing else to whoever does not have the data directory.
 
 use aws_lc_rs::hmac;
-use orgpipe_store::{TRAIL_BYTES_MAX, UnixMs};
+use orgpipe_store::{Seq, TRAIL_BYTES_MAX, UnixMs};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -85,9 +85,12 @@ pub(crate) struct Answered {
     /// When.
     #[serde(rename = "t")]
     pub at_ms: UnixMs,
-    /// `parent-id` of the call's `traceparent`: the vendor's own log may have it.
+    /// `parent-id` of the call's `traceparent`: the vendor's own log may have it. Empty if no call was made.
     #[serde(rename = "p")]
     pub parent: String,
+    /// Number of the push that brought it, if one did.
+    #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
+    pub push: Option<Seq>,
 }
 
 /// Why there is nothing to compare.

@@ -245,7 +245,12 @@ fn begun(subject: &Subject, fate: Fate, target: &str, key: &str, number: Seq) ->
         let known =
             if trail.nothing == Some(Nothing::Unknown) { "that it knows nothing about it" } else { "data" };
         let (at, hash, parent) = (time_text(answer.at_ms), &answer.hash, &answer.parent);
-        story.push(format!("Your API answered {known} at {at} (hash {hash}, traceparent …-{parent}-01)."));
+        story.push(match answer.push {
+            Some(push) => {
+                format!("Push {push} brought {known} at {at} (hash {hash}), so your API was not asked.")
+            }
+            None => format!("Your API answered {known} at {at} (hash {hash}, traceparent …-{parent}-01)."),
+        });
     }
     let key = trail.key.as_deref().unwrap_or(key);
     let found = |id: &String| {
@@ -336,6 +341,7 @@ fn asked(trail: &AuditTrail, asked_ms: UnixMs) -> String {
         Origin::Refresh => "refresh",
         Origin::Heal => "the healing of gap",
         Origin::Retry => "an operator, once more after",
+        Origin::Push => "push",
         Origin::Orphan => {
             return format!(
                 "Found at {} by refresh {event_id}: the record it was made for is gone; sync `{sync}`.",
@@ -370,15 +376,25 @@ mod tests {
 
     fn trail() -> AuditTrail {
         let mut trail = AuditTrail::new("accounts", Origin::Live, "uuid-1", Some("join"));
-        trail.answer =
-            Some(Answered { hash: "abcdef012345".into(), at_ms: UnixMs(2_000), parent: "00f0".into() });
+        trail.answer = Some(Answered {
+            hash: "abcdef012345".into(),
+            at_ms: UnixMs(2_000),
+            parent: "00f0".into(),
+            push: None,
+        });
         trail
     }
 
     fn row(end: End, trail: AuditTrail, reason: &str, tries: u32) -> LedgerRow {
         let target = if tries > 0 { "Enrichment__c" } else { "" };
         LedgerRow {
-            subject: Subject { record: "001".into(), units: 1, asked_ms: UnixMs(1_000), trail: trail.pack() },
+            subject: Subject {
+                record: "001".into(),
+                units: 1,
+                asked_ms: UnixMs(1_000),
+                trail: trail.pack(),
+                pushes: Vec::new(),
+            },
             end,
             ended_ms: UnixMs(3_000),
             seq: Some(Seq(7)),

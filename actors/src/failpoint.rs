@@ -38,6 +38,16 @@ pub(crate) enum Point {
     BeforePage,
     /// A page is stored.
     AfterPage,
+    /// A step of finding what was pushed.
+    Push,
+    /// A push is asked for and not stored.
+    BeforeAccept,
+    /// A push is stored and that is not answered.
+    AfterAccept,
+    /// Records of a push have been found and are not stored.
+    BeforePush,
+    /// Records of a push are stored.
+    AfterPush,
     /// Requests have been decided and are not settled.
     BeforeB,
     /// Requests are settled.
@@ -82,6 +92,11 @@ const NAMES: &[(&str, Point)] = &[
     ("after-a", Point::AfterA),
     ("before-page", Point::BeforePage),
     ("after-page", Point::AfterPage),
+    ("push", Point::Push),
+    ("before-accept", Point::BeforeAccept),
+    ("after-accept", Point::AfterAccept),
+    ("before-push", Point::BeforePush),
+    ("after-push", Point::AfterPush),
     ("before-b", Point::BeforeB),
     ("after-b", Point::AfterB),
     ("before-put-job", Point::BeforePutJob),

@@ -5,6 +5,7 @@
 //! └─ OrgActor, one per org           supervise/org_actor.rs
 //!    ├─ CometdActor                  capture/cometd.rs    events  ─▶ A ─▶ ingress
 //!    ├─ RefreshTimer                 capture/refresh.rs   records ─▶ A ─▶ ingress; capture/gap_recovery.rs for gaps
+//!    ├─ PushActor                    capture/push.rs      pushes  ─▶ A ─▶ ingress
 //!    ├─ IngestActor                  decide/ingest.rs     ingress ─▶ look up, match, diff ─▶ B ─▶ egress
 //!    └─ WriterActor                  deliver/writer.rs    egress ─▶ REST, Bulk API 2.0 ─▶ C
 //! ```
@@ -15,7 +16,7 @@
 //! Layers, from the bottom; none imports upward or sideways (`tests/tidy` holds it):
 //!
 //! 1. leaves beside this file: clock, retry, failpoint, settings, contract, queue entries, audit trail, fingerprint, priority, problem,
-//!    receipt, sealing, severity
+//!    push, receipt, sealing, severity
 //! 2. `runtime/`: how actors run, whatever they do
 //! 3. `vendor/`: the vendor's look-up API and webhook
 //! 4. `org/`: what the parts of one org share, and the messages between them; `org/api/`: the one way to its API
@@ -44,6 +45,7 @@ mod org;
 mod preview;
 mod priority;
 mod problem;
+mod push;
 mod queue_entry;
 mod receipt;
 mod retry;
@@ -83,10 +85,15 @@ pub use preview::{
     SAMPLE_MAX, WholeRun,
 };
 pub use priority::Priority;
+pub use push::{
+    IDEMPOTENCY_KEY_CHARS_MAX, NewPush, PUSH_BYTES_MAX, PUSH_DATA_BYTES_MAX, PUSH_ITEMS_MAX, PushItems,
+    PushKind, PushProblem,
+};
 pub use receipt::{GapReason, Receipt};
 pub use runtime::watchdog::ThreadStatus;
 pub use service::{
     Drained, Ledger, OrgView, Replayed, RoomView, Service, StartError,
+    pushes::{AcceptedPush, OrgPush, PushError, PushNumbers, PushTally, PushView},
     reload::{Left, Reloaded},
     tree::{OrgNode, ThreadNode, Tree},
 };

@@ -55,7 +55,7 @@ impl From<Lane> for Priority {
 impl From<Origin> for Priority {
     fn from(origin: Origin) -> Self {
         match origin {
-            Origin::Live | Origin::Retry => Self::Live,
+            Origin::Live | Origin::Retry | Origin::Push => Self::Live,
             Origin::Heal => Self::Heal,
             Origin::Refresh | Origin::Orphan => Self::Refresh,
         }

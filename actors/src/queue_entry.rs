@@ -28,6 +28,8 @@ pub(crate) enum Origin {
     Retry,
     /// A refresh found a record of the target without the record that it was made for: the IDs are the target's.
     Orphan,
+    /// The vendor says that its data about them has changed.
+    Push,
 }
 
 /// Look up these records: one entry of the ingress queue. Records of one object, at most as many as a look-up carries.
@@ -44,13 +46,37 @@ pub(crate) struct RequestEntry {
     /// The records' key and `$` fields when the asker has them already (a refresh page has).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<Vec<Row>>,
-    /// `EventUuid` of the event, or the ID of the run or gap that read it.
+    /// Parallel to `ids`: which pushes asked for each, and what they brought. Empty if none did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pushed: Vec<PushedRecord>,
+    /// `EventUuid` of the event, the ID of the run or gap that read it, or the number of the push.
     pub event_id: String,
     /// The event's own correlation ID, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<String>,
     /// When it came.
     pub received_ms: UnixMs,
+}
+
+/// What pushes say about one record.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PushedRecord {
+    /// Their numbers: each counts what becomes of it.
+    pub by: Vec<Seq>,
+    /// What a look-up would answer; none: it is looked up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<PushedData>,
+}
+
+/// An answer about a record that a push brought along.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PushedData {
+    /// Number of the push; of the newest one if several brought it.
+    pub push: Seq,
+    /// When it was accepted; of the oldest one.
+    pub at_ms: UnixMs,
+    /// One object per record of the target.
+    pub data: Vec<Value>,
 }
 
 /// An event that could not be read, as a dead letter keeps it.

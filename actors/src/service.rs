@@ -1,14 +1,16 @@
 //! The running service as the program sees it.
 //!
 //! Here: start, look, refresh, drain, and the commands of an operator about an org. In `service/`: `connect` (what customers
-//! grant), `in_force` (the settings it runs on), `previews` (what a sync would do), `reload` (others), `tree` (what
-//! runs). Not here: dead letters (`dead_letters`), and what an org does with a command (`supervise`).
+//! grant), `in_force` (the settings it runs on), `previews` (what a sync would do), `pushes` (what the vendor says has changed),
+//! `reload` (others), `tree` (what runs). Not here: dead letters (`dead_letters`), and what an org does with a command
+//! (`supervise`).
 
 mod connect;
 mod examinations;
 mod in_force;
 mod preview_turns;
 mod previews;
+pub(crate) mod pushes;
 pub(crate) mod reload;
 pub(crate) mod tree;
 
@@ -44,6 +46,7 @@ use crate::{
         context::OrgContext,
         desired::DesiredState,
         grant_store::{Grants, sealed_orgs},
+        push_log::PushLog,
         status::{Examined, OrgStatus, Warning},
     },
     priority::Priority,
@@ -53,7 +56,7 @@ use crate::{
         watchdog::{ThreadStatus, Watchdog},
     },
     sealing::key_file::{self, KeyFileError},
-    settings::{Settings, VaultKey},
+    settings::{OrgSettings, Settings, VaultKey},
     supervise::{
         directory::Directory,
         org_actor::{OrgActor, OrgCommand, Replay, ReplayError},
@@ -191,6 +194,7 @@ pub struct Service {
     store: Store,
     watchdog: Arc<Watchdog>,
     orgs: Arc<Directory>,
+    pushes: Arc<PushLog>,
     in_force: Arc<Mutex<InForce>>,
     grants: Grants,
     clock: Clock,
@@ -228,12 +232,15 @@ impl Service {
         });
         let http = HttpClient::new()?;
         let shared = Arc::new(Shared::new(&settings, clock)?);
+        let pushes = Arc::new(PushLog::new(store.clone()));
+        pushes.load().await?;
         let (memory, queue_max) = (MemoryBudget::default(), settings.queue_max);
         let common = Common {
             store: store.clone(),
             http: http.clone(),
             shared,
             memory,
+            pushes: Arc::clone(&pushes),
             queue_max,
             grants: grants.clone(),
             clock,
@@ -250,12 +257,13 @@ impl Service {
         let in_force = Arc::new(Mutex::new(InForce { settings, common }));
         let started_ms = clock.now_ms();
         let doctors = Arc::new(Semaphore::new(DOCTORS_MAX));
-        Ok(Self {
+        let service = Self {
             supervisor,
             ended,
             store,
             watchdog,
             orgs: directory,
+            pushes,
             in_force,
             grants,
             doctors,
@@ -264,7 +272,9 @@ impl Service {
             http,
             clock,
             started_ms,
-        })
+        };
+        actix_rt::spawn(service.clone().forget_old_pushes());
+        Ok(service)
     }
 
     /// Waits until the supervisor has failed, with which every org has ended as by a crash; says how. Nothing can start
@@ -301,6 +311,11 @@ impl Service {
     /// One org.
     pub async fn org(&self, id: &str) -> Option<OrgView> {
         Some(self.view(&*self.orgs.get(id)?).await)
+    }
+
+    /// The settings that an org runs on.
+    pub fn settings_of(&self, id: &str) -> Option<Arc<OrgSettings>> {
+        Some(Arc::clone(&self.orgs.get(id)?.settings))
     }
 
     /// Waits until the store is of no more use, and says why; the service cannot go on then.

@@ -8,7 +8,7 @@ use actix_web::{
     HttpResponse,
     web::{Data, Query},
 };
-use orgpipe_actors::{OrgView, RoomView, Service, State, ThreadStatus};
+use orgpipe_actors::{OrgView, PushNumbers, RoomView, Service, State, ThreadStatus};
 use orgpipe_store::{Read, Reads, UnixMs};
 use prometheus_client::{
     encoding::text::encode,
@@ -27,7 +27,8 @@ type Gauges = Family<Labels, Gauge<f64, AtomicU64>>;
 
 pub(super) async fn show(service: Data<Service>, _: Query<NoQuery>) -> HttpResponse {
     let reads = service.store_reads();
-    match text(&service.orgs().await, &service.threads(), &service.room().await, &reads) {
+    let pushes = service.push_numbers();
+    match text(&service.orgs().await, &service.threads(), &service.room().await, &reads, pushes) {
         Ok(text) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(text),
         Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
     }
@@ -38,10 +39,12 @@ fn text(
     threads: &[ThreadStatus],
     room: &RoomView,
     reads: &Reads,
+    pushes: PushNumbers,
 ) -> Result<String, std::fmt::Error> {
     let mut metrics = Metrics { registry: Registry::with_prefix("orgpipe") };
     metrics.room(room);
     metrics.reads(reads);
+    metrics.pushes(pushes);
     metrics.ledger(orgs);
     metrics.calls(orgs);
     metrics.parts(orgs);
@@ -96,6 +99,17 @@ impl Metrics {
         }
         let entries = self.counters("store_entries_read", "Entries that were read and decoded for them");
         add(&entries, &Labels::new(), reads.entries());
+    }
+
+    fn pushes(&mut self, pushes: PushNumbers) {
+        let accepted = self.counters("pushes", "Pushes taken in since the service started");
+        add(&accepted, &Labels::new(), pushes.accepted);
+        let items = self.counters("push_items", "Items in them");
+        add(&items, &Labels::new(), pushes.items);
+        let kept = self.gauges("pushes_kept", "Pushes that are kept, with what became of them");
+        set(&kept, &Labels::new(), number(pushes.kept as u64));
+        let waiting = self.gauges("pushes_waiting", "Of these, those that an org has still to read");
+        set(&waiting, &Labels::new(), number(pushes.waiting as u64));
     }
 
     fn ledger(&mut self, orgs: &[OrgView]) {

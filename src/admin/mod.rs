@@ -5,6 +5,7 @@
 //! Here: the server. Not here: decisions; a handler is one question to the service and its answer as JSON or HTML.
 
 mod access;
+mod changes;
 mod commands;
 mod dead_letters;
 mod guard;

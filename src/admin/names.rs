@@ -23,6 +23,7 @@ pub(crate) fn part(part: Part) -> &'static str {
         Part::Login => "login",
         Part::Stream => "events",
         Part::Refresh => "refresh",
+        Part::Push => "push",
         Part::Ingest => "look-up",
         Part::Writer => "writer",
     }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{names, query::NoQuery, stored_orgs};
-use crate::in_force::SettingsFile;
+use crate::{effective, in_force::SettingsFile};
 
 /// Requests that have ended, told of one record when no number is asked for, and at most.
 const CHAPTERS: (usize, usize) = (20, 1_000);
@@ -44,6 +44,17 @@ pub(super) async fn tree(service: Data<Service>, _: Query<NoQuery>) -> HttpRespo
 pub(super) async fn one(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
     match service.org(&org).await {
         Some(view) => HttpResponse::Ok().json(view),
+        None => problem(&OrgError::Unknown(org.into_inner())),
+    }
+}
+
+/// The syncs as this org has them.
+pub(super) async fn syncs(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
+    match service.settings_of(&org) {
+        Some(settings) => {
+            let syncs: Vec<_> = settings.syncs.iter().map(|sync| effective::json(sync)).collect();
+            HttpResponse::Ok().json(json!({ "syncs": syncs }))
+        }
         None => problem(&OrgError::Unknown(org.into_inner())),
     }
 }

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::{
     access::{Caller, Denied},
-    commands, dead_letters, login, metrics, orgs, page, preview_page, previews, reload, stored_orgs,
+    changes, commands, dead_letters, login, metrics, orgs, page, preview_page, previews, reload, stored_orgs,
     token_commands,
     tokens::Role,
 };
@@ -94,6 +94,9 @@ pub(super) const RULES: &[Rule] = &[
     get("/metrics", With(Read), || web::to(metrics::show)),
     get("/api/v1/tree", With(Read), || web::to(orgs::tree)),
     post("/api/v1/reload", With(Operate), || web::to(reload::post)),
+    get("/api/v1/changes", With(Read), || web::to(changes::list)),
+    send("/api/v1/changes", With(Operate), || web::to(changes::add)),
+    get("/api/v1/changes/{number}", With(Read), || web::to(changes::show)),
     get("/api/v1/tokens", With(Admin), || web::to(token_commands::list)),
     send("/api/v1/tokens", With(Admin), || web::to(token_commands::add)),
     post("/api/v1/tokens/{name}/revoke", With(Admin), || web::to(token_commands::revoke)),
@@ -108,6 +111,7 @@ pub(super) const RULES: &[Rule] = &[
     get("/api/v1/orgs/{org}/dead-letters/{number}", With(Read), || web::to(dead_letters::show)),
     post("/api/v1/orgs/{org}/dead-letters/{number}/retry", With(Operate), || web::to(dead_letters::retry)),
     post("/api/v1/orgs/{org}/dead-letters/{number}/discard", With(Operate), || web::to(dead_letters::discard)),
+    get("/api/v1/orgs/{org}/syncs", With(Read), || web::to(orgs::syncs)),
     get("/api/v1/orgs/{org}/receipts", With(Read), || web::to(orgs::receipts)),
     // What an org said about a record may have values of it.
     get("/api/v1/orgs/{org}/records/{record}", With(Operate), || web::to(orgs::explain)),

@@ -11,7 +11,7 @@ use orgpipe_salesforce::oauth::Flow;
 use crate::{
     cli::CheckArgs,
     config::{self, Config, Environment},
-    output,
+    effective, output,
 };
 
 /// Checks the settings and prints what they mean.
@@ -23,7 +23,7 @@ pub(crate) fn run(args: &CheckArgs) -> ExitCode {
             } else {
                 actix_rt::System::new().block_on(orgpipe_actors::check(&config.settings))
             };
-            for line in summary(&config) {
+            for line in summary(&config).into_iter().chain(mappings(&config, args.mapping.as_deref())) {
                 output::line(&line);
             }
             output::warnings(&config.warnings);
@@ -79,13 +79,31 @@ fn summary(config: &Config) -> Vec<String> {
     ];
     for org in &settings.orgs {
         lines.push(org_line(org));
-        lines.extend(org.syncs.iter().map(|sync| sync_line(sync)));
+        for sync in &org.syncs {
+            lines.push(sync_line(sync));
+            if !sync.own.is_empty() {
+                let own: Vec<&str> = sync.own.iter().map(String::as_str).collect();
+                lines.push(format!("      of this org: {}", own.join(", ")));
+            }
+        }
     }
     lines.push(match settings.orgs.len() {
         1 => "1 org".to_owned(),
         count => format!("{count} orgs"),
     });
     lines
+}
+
+/// The syncs of this org.
+fn mappings(config: &Config, org: Option<&str>) -> Vec<String> {
+    let Some(name) = org else { return Vec::new() };
+    match config.settings.orgs.iter().find(|org| org.id == name) {
+        Some(org) => {
+            let syncs = org.syncs.iter().map(|sync| effective::json(sync));
+            syncs.flat_map(|sync| effective::lines(name, &sync)).collect()
+        }
+        None => vec![format!("the settings have no org {name}, so there is no mapping of it to show")],
+    }
 }
 
 fn org_line(org: &OrgSettings) -> String {

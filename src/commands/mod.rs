@@ -11,6 +11,7 @@ mod limits;
 mod org;
 mod orgs;
 mod preview;
+mod push;
 mod refresh;
 mod rehearsal;
 mod reload;
@@ -18,6 +19,7 @@ mod run;
 mod running;
 mod simulate;
 mod store;
+mod sync;
 mod tokens;
 mod tree;
 mod vault;
@@ -34,6 +36,8 @@ pub(crate) fn dispatch(command: Command) -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Preview(args) => preview::run(&args),
         Command::Refresh(args) => refresh::run(&args),
+        Command::Push(args) => push::run(&args),
+        Command::Sync(args) => sync::run(&args),
         Command::Limits(target) => limits::run(&target),
         Command::Explain(args) => explain::run(&args),
         Command::Org(args) => org::run(&args),

@@ -272,11 +272,75 @@ fn difference(difference: &Value) -> Vec<String> {
         let (now, new) = (ends(&record["running"]), ends(&record["proposed"]));
         lines.push(format!("{}: {now} now, {new} by the new settings", text(&record["record"])));
         for field in list(&record["fields"]) {
-            let would =
-                |value: &Value| if value.is_null() { "not written".to_owned() } else { self::value(value) };
-            let (now, new) = (would(&field["running"]), would(&field["proposed"]));
+            let would = |side: &str| field.get(side).map_or_else(|| "not written".to_owned(), value);
+            let (now, new) = (would("running"), would("proposed"));
             lines.push(format!("    {}: {now} → {new}", text(&field["field"])));
         }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts_of(updates: u64) -> Value {
+        json!({ "creates": 1, "updates": updates, "unchanged": 7, "no_data": 1, "dead_letters": 2, "absent": 0, "behind": 0,
+            "shared_keys": 0 })
+    }
+
+    fn side_of(updates: u64) -> Value {
+        json!({
+            "counts": counts_of(updates),
+            "creates": [{ "write": "create", "key": "K1", "records": ["001A"], "cut": ["Name__c"], "fields": [
+                { "field": "Name__c", "before": null, "after": "a\nb" }, { "field": "Count__c", "before": 7, "after": null }] }],
+            "updates": [],
+            "dead_letters": [{ "reason": "it is empty", "hint": "Fill it.", "count": 2, "records": ["001B", "001C"] }],
+            "no_data": { "unknown": 1 }, "cut": { "Name__c": 3 }, "kept": {}, "shared_keys": [], "quarantined": [],
+            "whole": { "records": 100, "exact": false, "writes": 30, "api_calls": 12, "preparing_calls": 2,
+                "reading_calls": 1, "reads_by_bulk": false, "matching_calls": 1, "writing_calls": 8, "writes_by": "bulk",
+                "lookups": 1, "budget": "12 of the 50 calls that are left" }
+        })
+    }
+
+    #[test]
+    fn a_preview_is_told_with_counts_values_reasons_and_calls() {
+        let cost = json!({ "org": "acme", "cost": { "api_calls": 4, "lookups": 1 } });
+        assert_eq!(
+            cost_line(&cost),
+            "this takes about 4 API calls of acme and 1 look-up in your API, and writes nothing"
+        );
+        let sample = json!({ "record": null, "asked": 20, "read": 20, "total": 100 });
+        let mut preview = json!({ "org": "acme", "sync": "accounts", "sample": sample, "running": side_of(3),
+            "proposed": null, "difference": null });
+        let told = lines(&preview).join("\n");
+        for part in [
+            "org acme, sync accounts: 20 of 100 records\n  create                         1\n  update                         3",
+            "create K1 for 001A\n    Name__c: (empty) → \"a\\nb\"  (cut)\n    Count__c: 7 → (empty)",
+            "2 dead: it is empty\n    Fill it.\n    001B, 001C",
+            "no data: 1 unknown to your API",
+            "cut: Name__c of 3 records",
+            "a refresh of all, 100 records, writes about 30 records of the target",
+            "about 12 API calls of the org: 2 to count and describe, 1 to read (REST pages), 1 to match, 8 to write (Bulk API 2.0)",
+            "about 1 look-up in your API\n    today: 12 of the 50",
+        ] {
+            assert!(told.contains(part), "{part:?} is not in\n{told}");
+        }
+        assert!(!told.contains("behind"), "what there is none of is not told: {told}");
+
+        preview["proposed"] = side_of(4);
+        preview["difference"] = json!({ "same": 19, "different": 1, "fields": { "Name__c": 1 }, "records": [
+            { "record": "001D", "running": { "ends": ["dead_letter"], "keys": [], "reason": "it is empty" },
+              "proposed": { "ends": ["update"], "keys": ["K1"], "reason": null },
+              "fields": [{ "field": "Name__c", "proposed": null }, { "field": "Count__c", "running": 1, "proposed": 2 }] }] });
+        let told = lines(&preview).join("\n");
+        for part in [
+            "runs now       new",
+            "  update                         3         4",
+            "19 records end alike, 1 do not\n    Name__c would be written otherwise for 1",
+            "001D: dead letter (it is empty) now, update by the new settings\n    Name__c: not written → (empty)\n    Count__c: 1 → 2",
+        ] {
+            assert!(told.contains(part), "{part:?} is not in\n{told}");
+        }
+    }
 }

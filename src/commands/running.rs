@@ -147,27 +147,37 @@ impl Running {
 
     /// Reads something.
     pub(super) async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Value, CommandError> {
-        self.ask(Method::GET, path, query, None, TIMEOUT).await
+        self.ask(Method::GET, path, query, (None, &[]), TIMEOUT).await
     }
 
     /// Gives a command.
     pub(super) async fn post(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Value, CommandError> {
-        self.ask(Method::POST, path, query, None, TIMEOUT).await
+        self.ask(Method::POST, path, query, (None, &[]), TIMEOUT).await
     }
 
     /// Gives a command with a body.
     pub(super) async fn send(&self, path: &[&str], body: &Value) -> Result<Value, CommandError> {
-        self.ask(Method::POST, path, &[], Some(body), TIMEOUT).await
+        self.send_with(path, body, &[]).await
+    }
+
+    /// The same with headers.
+    pub(super) async fn send_with(
+        &self,
+        path: &[&str],
+        body: &Value,
+        headers: &[(&str, &str)],
+    ) -> Result<Value, CommandError> {
+        self.ask(Method::POST, path, &[], (Some(body), headers), TIMEOUT).await
     }
 
     /// Has an org examined.
     pub(super) async fn examine(&self, org: &str) -> Result<Value, CommandError> {
-        self.ask(Method::POST, &["orgs", org, "doctor"], &[], None, EXAMINATION).await
+        self.ask(Method::POST, &["orgs", org, "doctor"], &[], (None, &[]), EXAMINATION).await
     }
 
     /// Has records of an org looked at.
     pub(super) async fn preview(&self, org: &str, body: &Value) -> Result<Value, CommandError> {
-        self.ask(Method::POST, &["orgs", org, "preview"], &[], Some(body), PREVIEW).await
+        self.ask(Method::POST, &["orgs", org, "preview"], &[], (Some(body), &[]), PREVIEW).await
     }
 
     async fn ask(
@@ -175,7 +185,7 @@ impl Running {
         method: Method,
         path: &[&str],
         query: &[(&str, &str)],
-        body: Option<&Value>,
+        (body, headers): (Option<&Value>, &[(&str, &str)]),
         timeout: Duration,
     ) -> Result<Value, CommandError> {
         let mut url = self.base.clone();
@@ -187,6 +197,7 @@ impl Running {
         }
         let request = self.client.request(method, url).timeout(timeout);
         let request = request.bearer_auth(self.token.expose_secret());
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let request = if let Some(body) = body { request.json(body) } else { request };
         let reply = request.send().await.map_err(|cause| self.unreachable(cause))?;
         let status = reply.status();

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// The keys of a value that is written as a table.
-pub(super) const KEYS: &[&str] = &["value", "from", "default", "map", "otherwise"];
+pub(super) const KEYS: &[&str] = &["value", "from", "cel", "default", "map", "otherwise", "overlong"];
 
 /// A value of a mapping, and where its parts stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,11 +64,16 @@ pub(super) fn value(section: &Section<'_>, report: &mut Report<'_>, key: &str) -
     let value = scalar(report, "value");
     let default = scalar(report, "default");
     let otherwise = scalar(report, "otherwise");
-    let from = table.text(report, "from");
+    let mut text = |report: &mut Report<'_>, key: &'static str| {
+        let written = table.text(report, key)?;
+        lines.insert(key, written.line);
+        Some(written.value)
+    };
+    let from = text(report, "from");
+    let cel = text(report, "cel");
+    let overlong = text(report, "overlong");
     let map = table.section(report, "map");
-    lines.extend(from.iter().map(|written| ("from", written.line)));
     lines.extend(map.iter().map(|map| ("map", map.line)));
-    let from = from.map(|written| written.value);
     let mapped = map.as_ref().map(|map| {
         let pairs: Vec<_> =
             map.names().map(|name| Some((name.to_owned(), map.scalar(report, name)?.value))).collect();
@@ -78,12 +83,14 @@ pub(super) fn value(section: &Section<'_>, report: &mut Report<'_>, key: &str) -
     let read = [
         ("value", value.is_some()),
         ("from", from.is_some()),
+        ("cel", cel.is_some()),
+        ("overlong", overlong.is_some()),
         ("default", default.is_some()),
         ("otherwise", otherwise.is_some()),
         ("map", matches!(mapped, Some(Some(_)))),
     ];
     let line = table.line;
     let all_read = read.iter().all(|(key, read)| *read || !table.has(key));
-    let spec = ValueSpec { value, from, default, map: mapped.flatten(), otherwise };
+    let spec = ValueSpec { value, from, cel, default, map: mapped.flatten(), otherwise, overlong };
     all_read.then_some(MappedValue { spec, line, lines })
 }

@@ -251,7 +251,9 @@ async fn text_that_is_cut_is_told_and_a_code_is_never_cut() {
     let ids = accounts(&rig, &[vec![long, note], codes.to_vec()].concat());
     publish(&rig, &ids);
     rig.ledger("acme", json!({ "records_in": 4, "written": 2, "dead_letters": 2, "open": 0 })).await;
-    for (id, cut) in [(&ids[0], "Long__c"), (&ids[1], "Note__c")] {
+    for (id, cut) in
+        [(&ids[0], "Long__c (from 306 to 300 characters)"), (&ids[1], "Note__c (from 36 to 20 characters)")]
+    {
         let story = story(&rig, id).await;
         assert!(
             story.contains(&format!("Cut to the field's length: {cut}.")) && !story.contains("secret"),

@@ -55,6 +55,7 @@ const ACTORS: &[Layer] = &[
             "fingerprint",
             "priority",
             "problem",
+            "push",
             "queue_entry",
             "receipt",
             "retry",
@@ -108,10 +109,11 @@ const RECONCILE: &[Layer] = &[
     ),
     layer("lists", &["id_list"], &["values"]),
     layer("org", &["column", "describe", "identity", "matching"], &["values"]),
-    layer("mapped value", &["value"], &["values"]),
+    layer("expression", &["expression"], &["values"]),
+    layer("mapped value", &["value"], &["values", "expression"]),
     layer("mapping", &["mapping"], &["values", "mapped value"]),
     layer("requests", &["change", "event", "lookup"], &["values", "lists", "mapping"]),
-    layer("plan", &["plan"], &["values", "mapped value", "mapping"]),
+    layer("plan", &["plan"], &["values", "expression", "mapped value", "mapping"]),
     layer("comparison", &["diff", "drift", "stored"], &["values", "org", "mapping", "plan"]),
     layer("crate", &["lib"], &[ANY]),
 ];
@@ -155,7 +157,7 @@ const STORE: &[Layer] = &[
     layer("disk", &["disk", "files", "memory", "superblock"], &["commands", "bytes"]),
     layer(
         "org",
-        &["append", "egress", "fingerprints", "org", "registry", "resolve", "rows", "settle"],
+        &["append", "egress", "fingerprints", "org", "pushes", "registry", "resolve", "rows", "settle"],
         &["commands", "bytes"],
     ),
     layer("index", &["index"], &["commands", "bytes", "disk", "org"]),
@@ -168,12 +170,17 @@ const STORE: &[Layer] = &[
 
 const PROGRAM: &[Layer] = &[
     layer("config", &["config"], &[]),
+    layer("effective", &["effective"], &[]),
     layer("in force", &["in_force"], &["config"]),
     layer("connect", &["connect"], &["config", "in force"]),
-    layer("admin", &["admin"], &["config", "in force", "connect"]),
+    layer("admin", &["admin"], &["config", "effective", "in force", "connect"]),
     layer("command line", &["cli"], &["admin"]),
     layer("terminal", &["output", "telemetry", "transcript"], &["config", "command line"]),
-    layer("commands", &["commands"], &["config", "in force", "admin", "command line", "terminal"]),
+    layer(
+        "commands",
+        &["commands"],
+        &["config", "effective", "in force", "admin", "command line", "terminal"],
+    ),
     layer("crate", &["main"], &[ANY]),
 ];
 

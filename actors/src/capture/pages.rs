@@ -265,14 +265,19 @@ fn without_type(row: &mut Row) {
 fn fitting(rows: &[Row], batch: usize) -> usize {
     let mut bytes = 0;
     let fits = rows.iter().take(batch.max(1)).take_while(|row| {
-        bytes += row.iter().map(|(name, value)| name.len() + bytes_of(value)).sum::<usize>();
+        bytes += bytes_of_row(row);
         bytes <= REQUEST_BYTES_MAX
     });
     fits.count().max(1)
 }
 
+/// About how many bytes a row takes as JSON, at most.
+pub(super) fn bytes_of_row(row: &Row) -> usize {
+    row.iter().map(|(name, value)| name.len() + bytes_of(value)).sum()
+}
+
 /// About how many bytes a value takes as JSON, at most.
-fn bytes_of(value: &Value) -> usize {
+pub(super) fn bytes_of(value: &Value) -> usize {
     match value {
         Value::String(text) => {
             // A control character takes six.
@@ -307,6 +312,7 @@ fn entry(sync: &SyncSettings, origin: Origin, run: &str, ids: Vec<String>, read_
         origin,
         ids,
         rows: None,
+        pushed: Vec::new(),
         event_id: run.to_owned(),
         correlation_id: None,
         received_ms: read_ms,

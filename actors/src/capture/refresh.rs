@@ -136,7 +136,7 @@ impl Refresh {
             let healed = gap_recovery::advance(&self.org, &self.link, ahead).await;
             self.settle(GAPS, "the healing of a gap", healed)
         };
-        let mut next = sooner(self.post().await, healed);
+        let mut next = self.post().await.sooner(healed);
         let org = Arc::clone(&self.org);
         for sync in &org.settings.syncs {
             if self.waits.left(&sync.name, org.clock.monotonic()).is_some() {
@@ -148,7 +148,7 @@ impl Refresh {
                 let stepped = self.advance_sync(sync).await;
                 self.settle(&sync.name, &format!("the refresh of `{}`", sync.name), stepped)
             };
-            next = sooner(next, stepped);
+            next = next.sooner(stepped);
         }
         Ok(next)
     }
@@ -217,7 +217,7 @@ impl Refresh {
         if all == Next::Again {
             return Ok(all);
         }
-        Ok(sooner(all, self.wait_for(sync, refresh, refresh.changes.as_deref(), true).await?))
+        Ok(all.sooner(self.wait_for(sync, refresh, refresh.changes.as_deref(), true).await?))
     }
 
     async fn wait_for(
@@ -462,15 +462,6 @@ pub(crate) async fn begin(org: &OrgContext, sync: &str, changed: bool) -> Result
 /// Where it is stored when a run over all records, or over what has `changed`, was started last.
 fn started(sync: &str, changed: bool) -> Position<'_> {
     if changed { Position::ChangesStarted(sync) } else { Position::RefreshStarted(sync) }
-}
-
-fn sooner(one: Next, other: Next) -> Next {
-    match (one, other) {
-        (Next::Again, _) | (_, Next::Again) => Next::Again,
-        (Next::After(a), Next::After(b)) => Next::After(a.min(b)),
-        (Next::After(wait), Next::Idle) | (Next::Idle, Next::After(wait)) => Next::After(wait),
-        (Next::Idle, Next::Idle) => Next::Idle,
-    }
 }
 
 impl Work for Refresh {

@@ -232,6 +232,7 @@ impl Reader<'_> {
                         origin: self.origin,
                         ids: ids.to_vec(),
                         rows: None,
+                        pushed: Vec::new(),
                         event_id: name(event),
                         correlation_id: correlation_id.clone(),
                         received_ms: self.now_ms,
@@ -255,7 +256,8 @@ impl Reader<'_> {
 
     fn dead_letter(&self, event: &Event, problem: Problem, came: &mut Came) {
         let key = format!("event {}", name(event));
-        let subject = Subject { record: key.clone(), units: 1, asked_ms: self.now_ms, trail: Vec::new() };
+        let (trail, pushes) = (Vec::new(), Vec::new());
+        let subject = Subject { record: key.clone(), units: 1, asked_ms: self.now_ms, trail, pushes };
         came.append.dead.push(NewDead {
             subject,
             key,

@@ -74,6 +74,7 @@ fn request(sync: &str, ids: Vec<String>, trail: &[u8], now_ms: UnixMs) -> NewReq
         origin: Origin::Retry,
         ids,
         rows: None,
+        pushed: Vec::new(),
         event_id,
         correlation_id,
         received_ms: now_ms,
@@ -97,7 +98,7 @@ mod tests {
     fn subject(record: &str, event: &str) -> Subject {
         let (origin, event_id, correlation_id) = (Origin::Live, event.to_owned(), Some("c".to_owned()));
         let trail = AuditTrail::new("accounts", origin, &event_id, correlation_id.as_deref()).pack();
-        Subject { record: record.to_owned(), units: 1, asked_ms: UnixMs(3), trail }
+        Subject { record: record.to_owned(), units: 1, asked_ms: UnixMs(3), trail, pushes: Vec::new() }
     }
 
     fn letter(subjects: Vec<Subject>, body: Vec<u8>) -> DeadLetter {
@@ -142,6 +143,7 @@ mod tests {
             origin,
             ids,
             rows: None,
+            pushed: Vec::new(),
             event_id,
             correlation_id,
             received_ms: UnixMs(1),

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::{
     audit_trail::{AuditTrail, Hasher},
     org::identity::SupersededUpTo,
-    queue_entry::{Origin, RequestEntry, Row, pack, unpack},
+    queue_entry::{Origin, PushedData, PushedRecord, RequestEntry, Row, pack, unpack},
     settings::{OnSharedKey, SyncSettings},
 };
 
@@ -69,6 +69,10 @@ pub(super) struct Asked {
     pub units: u32,
     /// As read from the org; `None` when it is not there any more or not visible.
     pub row: Option<Row>,
+    /// The pushes that asked for it, each of which is one of the `units`.
+    pub pushes: Vec<Seq>,
+    /// What the newest request says that a look-up would answer; none: it is looked up.
+    pub pushed: Option<PushedData>,
     /// When it was first asked for.
     pub since_ms: UnixMs,
     /// By what it was first asked for, and what was found out since.
@@ -83,14 +87,16 @@ impl Asked {
 
     /// As the ledger names it.
     pub(super) fn subject(self) -> Subject {
-        let Self { id: record, units, since_ms: asked_ms, trail, .. } = self;
-        Subject { record, units, asked_ms, trail: trail.pack() }
+        let Self { id: record, units, since_ms: asked_ms, trail, pushes, .. } = self;
+        Subject { record, units, asked_ms, trail: trail.pack(), pushes }
     }
 }
 
 /// What the batch was asked for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Batch<'a> {
+    /// The org's name in the settings.
+    pub org: &'a str,
     /// The mapping of its sync.
     pub mapping: &'a Mapping,
     /// Why it was asked for.
@@ -133,6 +139,9 @@ pub(super) fn take(
         let Some(sync) = syncs.iter().find(|sync| sync.name == entry.sync) else {
             let reason = format!("the settings have no sync `{}` for this org any more", entry.sync);
             dead_letter(settle, request, &reason, "Bring the sync back, then refresh it.", now_ms);
+            if let Some(letter) = settle.dead.last_mut() {
+                letter.subject.pushes = entry.pushed.into_iter().flat_map(|pushed| pushed.by).collect();
+            }
             continue;
         };
         let gap = (entry.origin == Origin::Heal).then(|| entry.event_id.clone());
@@ -153,7 +162,8 @@ pub(super) fn take(
         }
         job.requests.push(request.seq);
         let bad = no_ids(&mut entry, request, now_ms);
-        let records = request.records.saturating_sub(u32::try_from(bad.len()).unwrap_or(u32::MAX));
+        let lost = bad.iter().map(|letter| letter.subject.units).sum();
+        let records = request.records.saturating_sub(lost);
         settle.dead.extend(bad);
         add(job, &mut places, entry, records);
     }
@@ -163,23 +173,34 @@ pub(super) fn take(
 /// Takes out of a request what is no record ID, as requests of an older version may have: a query with it would be refused
 /// for all the records that it asks for.
 fn no_ids(entry: &mut RequestEntry, request: &Request, now_ms: UnixMs) -> Vec<NewDead> {
-    let (mut ids, mut faults) = (Vec::new(), Vec::new());
+    let (mut ids, mut kept, mut faults) = (Vec::new(), Vec::new(), Vec::new());
+    let mut pushed = std::mem::take(&mut entry.pushed).into_iter();
     for raw in std::mem::take(&mut entry.ids) {
+        let pushed = pushed.next();
         match id::check(&raw) {
-            Ok(id) => ids.push(id),
-            Err(fault) => faults.push((raw, fault)),
+            Ok(id) => {
+                ids.push(id);
+                kept.extend(pushed);
+            }
+            Err(fault) => faults.push((raw, fault, pushed.map(|pushed| pushed.by).unwrap_or_default())),
         }
     }
-    entry.ids = ids;
-    let letter = |(raw, fault): (String, id::Fault)| {
+    (entry.ids, entry.pushed) = (ids, kept);
+    let letter = |(raw, fault, pushes): (String, id::Fault, Vec<Seq>)| {
         let key =
             format!("{} of request {}", raw.chars().take(ID_CHARS_SHOWN).collect::<String>(), request.seq);
         NewDead {
-            subject: Subject { record: key.clone(), units: 1, asked_ms: now_ms, trail: Vec::new() },
+            subject: Subject {
+                record: key.clone(),
+                units: units_of(&pushes),
+                asked_ms: now_ms,
+                trail: Vec::new(),
+                pushes,
+            },
             key,
             reason: format!("what was asked for {}", fault.sentence()),
             hint: "Ask for the record again, by the ID that Salesforce gives it.".to_owned(),
-            body: pack(&RequestEntry { ids: vec![raw], rows: None, ..entry.clone() }),
+            body: pack(&RequestEntry { ids: vec![raw], rows: None, pushed: Vec::new(), ..entry.clone() }),
             at_ms: now_ms,
         }
     };
@@ -189,27 +210,39 @@ fn no_ids(entry: &mut RequestEntry, request: &Request, now_ms: UnixMs) -> Vec<Ne
 /// The record counts as often as it was asked for, so that the ledger adds up; it is read once. `places` knows where each
 /// stands.
 fn add(job: &mut Job, places: &mut BTreeMap<String, usize>, entry: RequestEntry, records: u32) {
-    let RequestEntry { sync, origin, ids, rows, event_id, correlation_id, received_ms: since_ms, .. } = entry;
+    let RequestEntry { sync, origin, ids, rows, pushed, event_id, correlation_id, received_ms, .. } = entry;
+    let since_ms = received_ms;
     let trail = AuditTrail::new(&sync, origin, &event_id, correlation_id.as_deref());
     let mut rows: BTreeMap<String, Row> =
         rows.unwrap_or_default().into_iter().filter_map(|row| Some((id_of(&row)?, row))).collect();
     let mut left = records;
+    let mut pushed = pushed.into_iter();
     for raw in &ids {
         let id = id::canonical(raw).unwrap_or_else(|| raw.clone());
         let row = rows.remove(&id);
-        left = left.saturating_sub(1);
+        let PushedRecord { by: pushes, data: pushed } = pushed.next().unwrap_or_default();
+        let units = units_of(&pushes);
+        left = left.saturating_sub(units);
         if let Some(asked) = places.get(&id).and_then(|place| job.asked.get_mut(*place)) {
-            asked.units += 1;
+            asked.units += units;
             asked.row = row.or(asked.row.take());
+            asked.pushes.extend(pushes);
+            asked.pushed = pushed;
         } else {
             places.insert(id.clone(), job.asked.len());
-            job.asked.push(Asked { id, units: 1, row, since_ms, trail: trail.clone() });
+            job.asked.push(Asked { id, units, row, pushes, pushed, since_ms, trail: trail.clone() });
         }
     }
     // Rows of a refresh without an ID cannot be: they are counted as records without data.
     if left > 0 {
-        job.asked.push(Asked { id: String::new(), units: left, row: None, since_ms, trail });
+        let (row, pushes, pushed) = (None, Vec::new(), None);
+        job.asked.push(Asked { id: String::new(), units: left, row, pushes, pushed, since_ms, trail });
     }
+}
+
+/// How often a record was asked for by a request: once by each push, and once by what is none.
+fn units_of(pushes: &[Seq]) -> u32 {
+    u32::try_from(pushes.len()).unwrap_or(u32::MAX).max(1)
 }
 
 fn dead_letter(settle: &mut Settle, request: &Request, reason: &str, hint: &str, now_ms: UnixMs) {
@@ -217,7 +250,7 @@ fn dead_letter(settle: &mut Settle, request: &Request, reason: &str, hint: &str,
     let key = format!("request {}", request.seq);
     let (units, trail) = (request.records, Vec::new());
     settle.dead.push(NewDead {
-        subject: Subject { record: key.clone(), units, asked_ms: now_ms, trail },
+        subject: Subject { record: key.clone(), units, asked_ms: now_ms, trail, pushes: Vec::new() },
         key,
         reason: reason.to_owned(),
         hint: hint.to_owned(),
@@ -243,8 +276,16 @@ pub(super) struct Answer {
     pub data: Vec<Value>,
     /// When.
     pub at_ms: UnixMs,
-    /// `parent-id` of the call's `traceparent`.
+    /// `parent-id` of the call's `traceparent`; empty if no call was made.
     pub parent: String,
+    /// Number of the push that brought it, if one did.
+    pub push: Option<Seq>,
+}
+
+impl From<PushedData> for Answer {
+    fn from(PushedData { push, at_ms, data }: PushedData) -> Self {
+        Self { data, at_ms, parent: String::new(), push: Some(push) }
+    }
 }
 
 #[cfg(test)]
@@ -261,6 +302,7 @@ mod tests {
             origin,
             ids: ids.iter().map(|id| (*id).to_owned()).collect(),
             rows: None,
+            pushed: Vec::new(),
             event_id: String::new(),
             correlation_id: None,
             received_ms: UnixMs(seq),
@@ -300,7 +342,9 @@ mod tests {
             let org = org();
             let trail = AuditTrail::new("accounts", origin, "", None);
             let row = row.as_object().cloned();
-            let asked = vec![Asked { id: B.into(), units: 1, row, since_ms: UnixMs(1), trail }];
+            let (pushes, pushed) = (Vec::new(), None);
+            let asked =
+                vec![Asked { id: B.into(), units: 1, row, pushes, pushed, since_ms: UnixMs(1), trail }];
             let sync = Arc::clone(&org.syncs[0]);
             let (requests, hidden_keys) = (vec![Seq(1)], Vec::new());
             let mut job =

@@ -177,6 +177,9 @@ impl Ingest {
             (label, prepared)
         }));
         let (decided, read) = join(decided, read).await;
+        if read.is_some() {
+            self.freshness.looked_up(org.clock.now_ms());
+        }
         let halted = matches!(decided, Some(Err(_)));
         let same = halted && read.as_ref().map(|(label, _)| label) == about.as_ref();
         if let Some((label, decided)) = about.zip(decided) {

@@ -61,7 +61,7 @@ impl Lookups {
         Self { org, witnesses: RefCell::default() }
     }
 
-    /// Asks about the records that were read and have keys. A call that is refused, on which the API fails or whose answer
+    /// Asks about the records that were read and have keys, but those that a push has brought an answer about. A call that is refused, on which the API fails or whose answer
     /// cannot be read is asked in halves until the record that it is due to stands alone: that one is a dead letter, as is
     /// one whose part of an answer cannot be read, and is taken out of `asked`.
     pub(super) async fn ask(
@@ -71,12 +71,17 @@ impl Lookups {
         asked: &mut Vec<Asked>,
         settle: &mut Settle,
     ) -> Result<BTreeMap<String, Answer>, StepError> {
+        let pushed: BTreeMap<String, Answer> = asked
+            .iter_mut()
+            .filter_map(|asked| Some((asked.id.clone(), asked.pushed.take()?.into())))
+            .collect();
         let rows: Vec<&Row> = asked
             .iter()
+            .filter(|asked| !pushed.contains_key(&asked.id))
             .filter_map(|asked| asked.row.as_ref())
             .filter(|row| lookup::has_keys(batch.mapping, row) && !lookup::is_converted(batch.mapping, row))
             .collect();
-        let (answers, refused) = (BTreeMap::new(), BTreeMap::new());
+        let (answers, refused) = (pushed, BTreeMap::new());
         let mut inquiry = Inquiry { org: &self.org, witnesses: &self.witnesses, batch, answers, refused };
         let suspects = inquiry.ask_all(pace, &rows).await?;
         inquiry.ask_alone(suspects).await?;
@@ -285,7 +290,7 @@ fn answers(part: &[&Row], mut found: Found, parent: &str, at_ms: UnixMs) -> Answ
     let ids = part.iter().filter_map(|row| id_of(row));
     ids.map(|id| {
         let answer = match found.remove(&id).unwrap_or_else(|| Ok(Vec::new())) {
-            Ok(data) => Ok(Answer { data, at_ms, parent: parent.to_owned() }),
+            Ok(data) => Ok(Answer { data, at_ms, parent: parent.to_owned(), push: None }),
             Err(problem) => Err(RecordProblem::new("Id", problem.to_string(), problem.hint())),
         };
         (id, answer)

@@ -72,7 +72,13 @@ pub(super) fn handle_deleted(
         };
         record.trail.fields = differing(batch.hasher, &fields, Some(row), &target.describe);
         let source_id = record.id.clone();
-        let desired = Desired { key: own, fields: Row::new(), source_id };
+        let desired = Desired {
+            key: own,
+            fields: Row::new(),
+            receipts: BTreeMap::new(),
+            overlong: BTreeMap::new(),
+            source_id,
+        };
         let target_id = Some(record.id.clone());
         let subjects = vec![record.subject()];
         // Nobody looked at its other fields, so nothing is remembered of them any more.

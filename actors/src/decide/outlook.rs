@@ -219,3 +219,116 @@ fn shared(record: &str, trail: &AuditTrail) -> Option<SharedKeyOf> {
         Some(SharedWith::Holds(_)) | None => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use orgpipe_store::{Lane, NewDead, Settle, UnixMs};
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        queue_entry::{Origin, pack},
+        settings::tests::org,
+    };
+
+    fn subject(record: &str, edit: impl FnOnce(&mut AuditTrail)) -> Subject {
+        let mut trail = AuditTrail::new("accounts", Origin::Refresh, "preview", None);
+        edit(&mut trail);
+        Subject {
+            record: record.to_owned(),
+            units: 1,
+            asked_ms: UnixMs(1),
+            trail: trail.pack(),
+            pushes: Vec::new(),
+        }
+    }
+
+    fn change(target_id: Option<&str>, found: Found, fields: Value) -> NewChange {
+        let Value::Object(fields) = fields else { unreachable!() };
+        let entry = ChangeEntry {
+            v: 1,
+            sync: "accounts".into(),
+            target: "Enrichment__c".into(),
+            external_id_field: "External_Id__c".into(),
+            external_id: "K1".into(),
+            operation: orgpipe_reconcile::Operation::Upsert,
+            target_id: target_id.map(str::to_owned),
+            fields,
+            fingerprint: String::new(),
+            source_id: "001A".into(),
+            origin: Origin::Refresh,
+            gap: None,
+            received_ms: UnixMs(1),
+        };
+        let subjects = vec![subject("001A", |trail| trail.found = Some(found))];
+        let (target, key) = ("Enrichment__c".to_owned(), "k1".to_owned());
+        NewChange { lane: Lane::Refresh, target, key, subjects, body: pack(&entry) }
+    }
+
+    fn outlook(settle: Settle, existing: Vec<Row>) -> Outlook {
+        let verdict = Verdict { settle, again: Vec::new(), existing, matched: 1 };
+        Outlook::of(&org().syncs[0].mapping, &verdict)
+    }
+
+    #[test]
+    fn a_change_is_told_with_what_the_org_holds_now() {
+        let id = "a01000000000001AAA";
+        let Value::Object(row) = json!({ "Id": id, "External_Id__c": "K1", "employee_count__c": 7 }) else {
+            unreachable!()
+        };
+        let fields = || json!({ "Employee_Count__c": 9, "Industry__c": "x", "External_Id__c": 1 });
+        for (target_id, found, write, before) in [
+            (None, Found::None, PlannedWrite::Create, Value::Null),
+            (Some(id), Found::One(id.to_owned()), PlannedWrite::Update, json!(7)),
+            (Some(id), Found::Open, PlannedWrite::Behind, json!(7)),
+        ] {
+            let settle = Settle { changes: vec![change(target_id, found, fields())], ..Settle::default() };
+            let told = outlook(settle, vec![row.clone()]).changes.remove(0);
+            assert_eq!((told.write, told.units, &*told.key), (write, 1, "K1"));
+            let field = |field: &str, before, after| PlannedField { field: field.to_owned(), before, after };
+            let expected =
+                [field("Employee_Count__c", before, json!(9)), field("Industry__c", Value::Null, json!("x"))];
+            assert_eq!(told.fields, expected, "the external ID is none of them");
+        }
+    }
+
+    #[test]
+    fn each_record_without_a_change_is_told_with_its_reason() {
+        let nothing = |record: &str, why: Option<Nothing>| subject(record, |trail| trail.nothing = why);
+        let yields = subject("001E", |trail| trail.shared = Some(SharedWith::Yields("001A".to_owned())));
+        let dead = NewDead {
+            subject: subject("001F", |_| {}),
+            key: "Account 001F".into(),
+            reason: "it is empty".into(),
+            hint: "Mend it.".into(),
+            body: Vec::new(),
+            at_ms: UnixMs(1),
+        };
+        let settle = Settle {
+            unchanged: vec![
+                subject("001B", |trail| trail.found = Some(Found::One("a01".to_owned()))),
+                subject("001C", |trail| trail.found = Some(Found::None)),
+            ],
+            no_data: vec![nothing("001D", Some(Nothing::Gone)), yields],
+            dead: vec![dead],
+            ..Settle::default()
+        };
+        let told = outlook(settle, Vec::new());
+        let ends: Vec<(&str, &PlannedNothing)> =
+            told.ends.iter().map(|end| (end.record.as_str(), &end.end)).collect();
+        let letter = PlannedNothing::Dead { reason: "it is empty".to_owned(), hint: "Mend it.".to_owned() };
+        assert_eq!(
+            ends,
+            [
+                ("001B", &PlannedNothing::Unchanged),
+                ("001C", &PlannedNothing::Absent),
+                ("001D", &PlannedNothing::NoData(Some(Nothing::Gone))),
+                ("001E", &PlannedNothing::NoData(None)),
+                ("001F", &letter),
+            ]
+        );
+        assert_eq!((told.records(), told.looked_up()), (5, 4));
+        let shared = SharedKeyOf { record: "001E".to_owned(), holder: "001A".to_owned() };
+        assert_eq!(told.ends[3].shared, Some(shared));
+    }
+}

@@ -118,9 +118,10 @@ impl PreparedBatch {
             let (children, refused) =
                 fetcher.records(&calls, &mut job).await.inspect_err(|error| blame(org, &sync.name, error))?;
             let mut asked = std::mem::take(&mut job.asked);
-            verdict::dead_letters(batch(&job, now_ms, &hasher), &refused, &mut asked, &mut settle);
+            verdict::dead_letters(batch(org, &job, now_ms, &hasher), &refused, &mut asked, &mut settle);
             let pace = Pace { records_max: job.sync.lookup_max(), tries };
-            let answers = lookups.ask(batch(&job, now_ms, &hasher), pace, &mut asked, &mut settle).await?;
+            let answers =
+                lookups.ask(batch(org, &job, now_ms, &hasher), pace, &mut asked, &mut settle).await?;
             job.asked = asked;
             (calls, Some((children, answers)))
         };
@@ -173,7 +174,7 @@ impl PreparedBatch {
             return Ok(Verdict { settle, again, existing, matched });
         };
         let asked = std::mem::take(&mut job.asked);
-        let batch = batch(&job, now_ms, &hasher);
+        let batch = batch(org, &job, now_ms, &hasher);
         match known {
             Some((children, answers)) => {
                 let event_id = asked.first().map(|asked| asked.trail.event_id.clone()).unwrap_or_default();
@@ -215,10 +216,11 @@ fn hidden_keys(whole: &Mapping, left: &Mapping) -> Vec<String> {
     hidden.map(|(_, field)| field.clone()).collect()
 }
 
-fn batch<'a>(job: &'a Job, now_ms: UnixMs, hasher: &'a Hasher) -> Batch<'a> {
+fn batch<'a>(org: &'a OrgContext, job: &'a Job, now_ms: UnixMs, hasher: &'a Hasher) -> Batch<'a> {
     let Job { sync, origin, gap, received_ms, hidden_keys, .. } = job;
     let on_shared_key = sync.on_shared_key;
     Batch {
+        org: org.id(),
         mapping: &sync.mapping,
         origin: *origin,
         gap: gap.as_deref(),
@@ -262,7 +264,7 @@ async fn match_and_diff(
     let wanted = verdict::still_there(batch, wanted, &existing, settle);
     let mut wanted = give(org, (fetcher, calls), batch, wanted, (&existing, &open), sharing, settle).await?;
     for wanted in &mut wanted {
-        wanted.desired.fields.retain(|field, _| target.writes(field));
+        wanted.desired.retain(|field| target.writes(field));
     }
     let differing = verdict::differing_keys(batch, &wanted, &existing, &open, &target.describe);
     let remembered = Remembered::read(org, mapping.target(), differing).await?;
@@ -347,6 +349,7 @@ fn ask_again(job: &Job, event_id: &str, left: BTreeSet<String>, now_ms: UnixMs) 
         origin: if live { Origin::Live } else { Origin::Refresh },
         ids: left.into_iter().collect(),
         rows: None,
+        pushed: Vec::new(),
         event_id: event_id.to_owned(),
         correlation_id: None,
         received_ms: now_ms,

@@ -20,7 +20,7 @@ const HALTS: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 /// How it went with the batches so far. Times are since the start of the service.
 #[derive(Debug, Default)]
 pub(super) struct Scheduler {
-    /// When the last batch of live requests of each sync began.
+    /// When the last batch of requests that come one by one began, of each sync.
     began: BTreeMap<String, Duration>,
     /// What could not be decided.
     halted: BTreeMap<Label, Halted>,
@@ -39,7 +39,7 @@ struct Halted {
 impl Scheduler {
     /// A batch begins.
     pub(super) fn began(&mut self, label: &Label, now: Duration) {
-        if label.origin == Origin::Live {
+        if lingers(label) {
             self.began.insert(label.sync.clone(), now);
         }
     }
@@ -83,10 +83,15 @@ impl Scheduler {
     /// How much longer so many requests wait: to be tried again, or for more of their kind if they are live.
     pub(super) fn wait(&self, label: &Label, records: usize, linger: Duration, now: Duration) -> Duration {
         let again = self.halted.get(label).map(|halted| halted.until);
-        let lingers = label.origin == Origin::Live && records < RECORDS_MAX;
+        let lingers = lingers(label) && records < RECORDS_MAX;
         let full = self.began.get(&label.sync).filter(|_| lingers).map(|began| *began + linger);
         again.max(full).map_or(Duration::ZERO, |until| until.saturating_sub(now))
     }
+}
+
+/// Whether requests of a label wait for more of their kind: those that come one by one.
+fn lingers(label: &Label) -> bool {
+    matches!(label.origin, Origin::Live | Origin::Push)
 }
 
 /// The next batch: the requests of the first label that need not wait, in order; `wait` tells how long so many records of
@@ -148,6 +153,7 @@ mod tests {
             origin,
             ids: vec!["001".into()],
             rows: None,
+            pushed: Vec::new(),
             event_id: String::new(),
             correlation_id: None,
             received_ms: UnixMs(seq),

@@ -340,8 +340,13 @@ mod tests {
     fn row(sync: &str, end: End, asked_ms: u64, key: &str) -> LedgerRow {
         let mut trail = AuditTrail::new(sync, Origin::Refresh, "run", None);
         trail.target(key);
-        let subject =
-            Subject { record: "001A".into(), units: 1, asked_ms: UnixMs(asked_ms), trail: trail.pack() };
+        let subject = Subject {
+            record: "001A".into(),
+            units: 1,
+            asked_ms: UnixMs(asked_ms),
+            trail: trail.pack(),
+            pushes: Vec::new(),
+        };
         let (seq, tries, ended_ms) = (Some(Seq(1)), 1, UnixMs(asked_ms + 5));
         let texts = || String::new();
         let (target, reason, by) = (texts(), texts(), texts());

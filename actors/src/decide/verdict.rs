@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use orgpipe_reconcile::{
     Desired, Operation, RecordProblem, Row,
     describe::Describe,
-    diff::{Diff, all_fields, check_external_id, cut_fields, diff},
+    diff::{Cut, Diff, all_fields, check_external_id, cut_fields, diff, receipts},
     identity::Identity,
     lookup,
     matching::{Existing, Match},
+    plan::Decision,
     row, stored,
     system::{CREATED_AT, ID},
 };
@@ -25,7 +26,7 @@ use super::{
 };
 use crate::{
     audit_trail::{Answered, FieldDiff, Found, Hasher, Nothing},
-    clock::instant_ms,
+    clock::{instant_ms, time},
     fingerprint::Fingerprint,
     queue_entry::{ChangeEntry, Origin, RequestEntry, pack, unpack},
     settings::OnSharedKey,
@@ -100,7 +101,13 @@ pub(super) fn wanted(
             continue;
         }
         for item in data {
-            match batch.mapping.desired(&row, item) {
+            let trail = &record.trail;
+            let decision = Decision {
+                org: batch.org,
+                now: time(batch.now_ms),
+                correlation_id: trail.correlation_id.as_deref().unwrap_or(&trail.event_id),
+            };
+            match batch.mapping.desired(&row, item, decision) {
                 Ok(desired) => {
                     let (records, created_ms) = (vec![record.clone()], created_ms(&row));
                     wanted.push(Wanted { desired, records, created_ms, rivals: Vec::new() });
@@ -109,6 +116,7 @@ pub(super) fn wanted(
             }
             // The units are counted once, however many target records the data names.
             record.units = 0;
+            record.pushes.clear();
         }
     }
     wanted
@@ -201,7 +209,12 @@ pub(super) fn without(
 
 fn answered(hasher: &Hasher, answer: &Answer) -> Answered {
     let text: String = answer.data.iter().map(ToString::to_string).collect();
-    Answered { hash: hasher.answer(&text), at_ms: answer.at_ms, parent: answer.parent.clone() }
+    Answered {
+        hash: hasher.answer(&text),
+        at_ms: answer.at_ms,
+        parent: answer.parent.clone(),
+        push: answer.push,
+    }
 }
 
 /// Those whose record of the target is there; where that is the record itself, it may have been deleted since it was read.
@@ -253,7 +266,7 @@ pub(super) fn compare(
     for Wanted { desired, mut records, .. } in wanted {
         let key = identity.key(&desired.key);
         let compared = fields(batch, &desired, existing, (open.get(&key), &remembered.of(&key)), describe);
-        let cut = cut_fields(&desired, describe);
+        let cut: Vec<String> = cut_fields(&desired, describe).iter().map(told).collect();
         for record in &mut records {
             record.trail.cut.clone_from(&cut);
             match &compared {
@@ -363,7 +376,8 @@ fn fields(
         return Ok(Compared { found: Found::None, differing: Vec::new(), fields: None, target_id, own_form });
     }
     if let Some(open) = open {
-        let fields = all_fields(desired, describe)?;
+        let mut fields = all_fields(desired, describe)?;
+        fields.extend(receipts(desired, false, describe)?);
         let differing = differing(hasher, &fields, None, describe);
         let fields = Some(over(open, fields));
         return Ok(Compared { found: Found::Open, differing, fields, target_id, own_form });
@@ -373,11 +387,19 @@ fn fields(
         Diff::Unchanged => Compared { found, differing: Vec::new(), fields: None, target_id, own_form },
         Diff::Create(mut fields) | Diff::Update(mut fields) => {
             let own_form = existing.map(|row| remembered.take(hasher, row, &mut fields)).unwrap_or_default();
+            if existing.is_none() || !fields.is_empty() {
+                fields.extend(receipts(desired, existing.is_none(), describe)?);
+            }
             let differing = differing(hasher, &fields, existing, describe);
             let fields = Some(fields).filter(|fields| existing.is_none() || !fields.is_empty());
             Compared { found, differing, fields, target_id, own_form }
         }
     })
+}
+
+/// What of a value is written, without the value.
+fn told(cut: &Cut) -> String {
+    format!("{} (from {} to {} characters)", cut.field, cut.from_chars, cut.to_chars)
 }
 
 /// These fields, and those that only the open changes have: another sync's, which are lost if it takes their place.
@@ -453,6 +475,7 @@ pub(super) fn dead(batch: Batch<'_>, subject: Subject, problem: &RecordProblem) 
         origin: batch.origin,
         ids: vec![subject.record.clone()],
         rows: None,
+        pushed: Vec::new(),
         event_id: String::new(),
         correlation_id: None,
         received_ms: subject.asked_ms,
@@ -470,7 +493,7 @@ pub(super) fn dead(batch: Batch<'_>, subject: Subject, problem: &RecordProblem) 
 /// Live goes first; what recovers a gap can wait like a refresh.
 fn lane(origin: Origin) -> Lane {
     match origin {
-        Origin::Live | Origin::Retry => Lane::Live,
+        Origin::Live | Origin::Retry | Origin::Push => Lane::Live,
         Origin::Refresh | Origin::Heal | Origin::Orphan => Lane::Refresh,
     }
 }
@@ -506,7 +529,8 @@ mod tests {
     fn asked(n: u32, units: u32) -> Asked {
         let row = Some(row(json!({ "Id": id(n), "Website": "a.example" })));
         let trail = AuditTrail::new("accounts", Origin::Live, "event", None);
-        Asked { id: id(n), units, row, since_ms: UnixMs(1), trail }
+        let (pushes, pushed) = (Vec::new(), None);
+        Asked { id: id(n), units, row, pushes, pushed, since_ms: UnixMs(1), trail }
     }
 
     /// Runs both steps.
@@ -526,6 +550,7 @@ mod tests {
         let hasher = &Hasher::new(b"secret");
         let (origin, gap, hidden_keys) = (Origin::Live, None, &[][..]);
         let batch = Batch {
+            org: "acme",
             mapping,
             origin,
             gap,
@@ -538,7 +563,7 @@ mod tests {
         let answers: BTreeMap<String, Answer> = answers
             .iter()
             .map(|(n, data)| (id(*n), data.as_array().cloned().unwrap_or_else(|| vec![data.clone()])))
-            .map(|(id, data)| (id, Answer { data, at_ms: UnixMs(2), parent: "call".into() }))
+            .map(|(id, data)| (id, Answer { data, at_ms: UnixMs(2), parent: "call".into(), push: None }))
             .collect();
         let mut settle = Settle::default();
         let wanted = wanted(batch, asked, &answers, &mut settle);

@@ -9,7 +9,10 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use super::{api::client::OrgApi, memory::MemoryBudget, schemas::Schemas, status::Board, store::OrgStore};
+use super::{
+    api::client::OrgApi, memory::MemoryBudget, push_log::PushLog, schemas::Schemas, status::Board,
+    store::OrgStore,
+};
 use crate::{
     clock::Clock,
     failpoint::{Failpoints, Point},
@@ -32,6 +35,8 @@ pub(crate) struct OrgContext {
     pub shared: Arc<Shared>,
     /// Memory for work that waits, shared by all orgs.
     pub memory: MemoryBudget,
+    /// What the vendor has pushed, to all orgs.
+    pub pushes: Arc<PushLog>,
     /// What the org says about the targets.
     pub schemas: Schemas,
     /// Guards the list of gaps in the events: the subscription adds to it, the refresh takes from it.
@@ -57,6 +62,7 @@ impl OrgContext {
             api: Arc::clone(&self.api),
             shared: Arc::clone(&self.shared),
             memory: self.memory.clone(),
+            pushes: Arc::clone(&self.pushes),
             schemas: Schemas::default(),
             gaps: Mutex::default(),
             board: Arc::default(),

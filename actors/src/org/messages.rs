@@ -44,6 +44,8 @@ pub(crate) enum Wakeup {
     Refresh,
     /// There are requests.
     Ingest,
+    /// There are pushes.
+    Push,
 }
 
 /// A part's way to its neighbours: over the org's actor, which knows who is alive.

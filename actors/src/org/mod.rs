@@ -3,7 +3,7 @@
 //! `context` holds it together: the handle on the `store`, the `desired` state, the `status` board with its
 //! `subscription` and the `writes` that stand, the `schemas` and how they are described (`describe`), the org's `identity`, the `messages` between
 //! its parts (`part`), what a step fails with (`step_error`), whose fault that may be (`culprit`), selecting
-//! by a list of values (`select`), the budget of `memory`, and in `api/` the one way to the
+//! by a list of values (`select`), the log of pushes (`push_log`), the budget of `memory`, and in `api/` the one way to the
 //! org's API. Not here: what the parts do with it (`capture`, `decide`, `deliver`), who starts them (`supervise`).
 
 pub(crate) mod api;
@@ -18,6 +18,7 @@ pub(crate) mod memory;
 pub(crate) mod messages;
 pub(crate) mod org_time;
 pub(crate) mod part;
+pub(crate) mod push_log;
 pub(crate) mod schemas;
 pub(crate) mod select;
 pub(crate) mod status;

@@ -15,6 +15,8 @@ pub enum Part {
     Stream,
     /// Scheduled and demanded reading.
     Refresh,
+    /// Finding the records that the vendor pushes.
+    Push,
     /// Looking up, matching and comparing.
     Ingest,
     /// Writing to the org.

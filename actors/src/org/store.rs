@@ -42,6 +42,8 @@ pub(crate) enum Position<'a> {
     /// Changes of a sync's records from then on are not read yet, by the org's clock: when the last run
     /// began that ended.
     RefreshedUntil(&'a str),
+    /// How far the pushes of a sync have been read: JSON of a place.
+    Pushed(&'a str),
     /// Gaps in the events, oldest first: JSON.
     Gaps,
     /// Receipts for gaps, oldest first: JSON.
@@ -87,6 +89,7 @@ impl Position<'_> {
             Self::RefreshStarted(sync) => return format!("refresh-started {sync}"),
             Self::ChangesStarted(sync) => return format!("changes-started {sync}"),
             Self::RefreshedUntil(sync) => return format!("refreshed-until {sync}"),
+            Self::Pushed(sync) => return format!("pushed {sync}"),
             Self::Gaps => "gaps",
             Self::Receipts => "receipts",
             Self::SharedKeys => "shared-keys",

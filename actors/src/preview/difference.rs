@@ -58,9 +58,11 @@ pub struct RecordOutlook {
 pub struct DifferentField {
     /// Its name.
     pub field: String,
-    /// What the mapping that runs would write; none if it would not write the field.
+    /// What the mapping that runs would write, null to empty it; none if it would not write the field.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub running: Option<Value>,
     /// What the new one would write, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub proposed: Option<Value>,
 }
 

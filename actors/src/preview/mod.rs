@@ -434,3 +434,6 @@ async fn rows(running: Option<&Side>, proposed: Option<&Side>, count: usize) -> 
     }
     tried
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,6 +43,18 @@ pub(crate) enum Next {
     Idle,
 }
 
+impl Next {
+    /// The sooner of both.
+    pub(crate) fn sooner(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Again, _) | (_, Self::Again) => Self::Again,
+            (Self::After(one), Self::After(other)) => Self::After(one.min(other)),
+            (Self::After(wait), Self::Idle) | (Self::Idle, Self::After(wait)) => Self::After(wait),
+            (Self::Idle, Self::Idle) => Self::Idle,
+        }
+    }
+}
+
 /// What a worker does.
 pub(crate) trait Work: Sized + Unpin + 'static {
     /// One bounded step. Everything it must not lose is on disk before it returns.

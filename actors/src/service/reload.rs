@@ -102,6 +102,7 @@ impl Service {
         if wanted || self.orgs.get(id).is_some() {
             return Err(OrgError::InUse(id.to_owned()));
         }
+        self.pushes.write().await.leave_out(id).await?;
         let counts = self.store.forget(id).await?.ok_or_else(|| OrgError::Unknown(id.to_owned()))?;
         let ledger = Ledger::from(counts);
         tracing::warn!(org = id, ?ledger, "an operator had all removed that was stored of it");

@@ -1,7 +1,7 @@
 //! `OrgActor`: one tenant. It starts the parts of one org, passes their messages on, and starts a part afresh when it
 //! ends.
 //!
-//! Here: the four parts and their lives, and an operator's commands. Not here: what the parts do (`capture`, `decide`,
+//! Here: the five parts and their lives, and an operator's commands. Not here: what the parts do (`capture`, `decide`,
 //! `deliver`), which of them the desired state lets run (`org/desired.rs`).
 //!
 //! Started by: the supervisor, one per org. Takes: `Arrived`, `Decided` and `Wakeup` for its parts, `OrgCommand` and
@@ -24,6 +24,7 @@ use super::org_changed;
 use crate::{
     capture::{
         cometd::CometdActor,
+        push::PushActor,
         refresh::{self, RefreshTimer},
         replay::ReplayFrom,
     },
@@ -46,7 +47,9 @@ use crate::{
 };
 
 /// Parts in the order of the flow; each is an actor.
-const PARTS: [Part; 4] = [Part::Stream, Part::Refresh, Part::Ingest, Part::Writer];
+const PARTS: [Part; 5] = [Part::Stream, Part::Refresh, Part::Push, Part::Ingest, Part::Writer];
+/// Those that take something in.
+const TAKING: [Part; 3] = [Part::Stream, Part::Refresh, Part::Push];
 /// How often a drain looks whether nothing is open any more.
 const DRAIN_LOOK: Duration = Duration::from_millis(250);
 
@@ -384,7 +387,7 @@ impl OrgActor {
 
     fn look_whether_drained(&mut self, context: &mut Context<Self>) {
         let DesiredState::Drain { until_ms } = self.desired else { return };
-        let (org, taking) = (Arc::clone(&self.org), self.runs(Part::Stream) || self.runs(Part::Refresh));
+        let (org, taking) = (Arc::clone(&self.org), TAKING.into_iter().any(|part| self.runs(part)));
         let look = async move {
             let open = org.store.counts().await?.open();
             let late = org.clock.now_ms() >= until_ms;
@@ -433,6 +436,7 @@ fn start(org: &Arc<OrgContext>, part: Part, context: &mut Context<OrgActor>) -> 
     match part {
         Part::Stream => Some(child(part, context, move || CometdActor::new(org, link)).1),
         Part::Refresh => Some(child(part, context, move || RefreshTimer::new(org, link)).1),
+        Part::Push => Some(child(part, context, move || PushActor::new(org, link)).1),
         Part::Ingest => {
             let (address, child) = child(part, context, move || IngestActor::new(org, link));
             Some(Child { arrived: Some(address.recipient()), ..child })
@@ -503,6 +507,7 @@ impl Handler<Wakeup> for OrgActor {
         self.wake(match wakeup {
             Wakeup::Refresh => Part::Refresh,
             Wakeup::Ingest => Part::Ingest,
+            Wakeup::Push => Part::Push,
         });
     }
 }

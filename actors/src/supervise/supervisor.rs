@@ -3,7 +3,7 @@
 //! Here: which orgs there are, on which thread each runs, and what follows when an org's actor ends. Not here: an org's
 //! parts (`org_actor`), what makes settings differ (`service/reload.rs`).
 //!
-//! Started by: the service, once. Takes: `Find`, `Change`, `Placement` and `Drain` from the service, and `Exited` of
+//! Started by: the service, once. Takes: `Find`, `Change`, `Placement`, `Pushed` and `Drain` from the service, and `Exited` of
 //! the orgs' actors. Asks: nobody. Sends: `Stop` to an org's actor. If it dies: every org ends with it, nothing starts
 //! it afresh, and the process ends and is to be started again.
 
@@ -21,6 +21,7 @@ use crate::{
     failpoint::Point,
     org::{
         context::OrgContext,
+        messages::Wakeup,
         part::{Part, State},
     },
     problem::Problem,
@@ -114,6 +115,11 @@ pub(crate) struct Change {
     /// Stopped for good.
     pub remove: Vec<String>,
 }
+
+/// There are pushes for these orgs.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Pushed(pub Vec<String>);
 
 /// Which orgs run on which arbiter, counted from 0.
 #[derive(Clone, Copy, Debug, Message)]
@@ -301,7 +307,7 @@ impl Supervisor {
                 tracing::error!(org = id, "the org's actor {exit}; it ended too often and is parked");
                 let hint = format!("Report this as a bug; start it again with: orgpipe org resume {id}");
                 let problem = Problem::new(format!("the org's actor {exit}, too often to go on"), hint);
-                for part in [Part::Stream, Part::Refresh, Part::Ingest, Part::Writer] {
+                for part in [Part::Stream, Part::Refresh, Part::Push, Part::Ingest, Part::Writer] {
                     shared.board.trouble(part, State::Parked, &problem, now_ms);
                 }
             }
@@ -352,6 +358,19 @@ impl Handler<Placement> for Supervisor {
 
     fn handle(&mut self, _: Placement, _: &mut Self::Context) -> Self::Result {
         MessageResult(self.orgs.iter().map(|(id, org)| (id.clone(), org.arbiter)).collect())
+    }
+}
+
+impl Handler<Pushed> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, Pushed(orgs): Pushed, _: &mut Self::Context) {
+        for org in orgs {
+            if let Some((actor, _)) = self.orgs.get(&org).and_then(|org| org.actor.as_ref()) {
+                // One that is missed costs time only, as each looks by itself now and then.
+                let _ = actor.try_send(Wakeup::Push);
+            }
+        }
     }
 }
 

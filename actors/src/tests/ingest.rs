@@ -34,6 +34,7 @@ async fn append(scene: &Scene, lane: Lane, ids: &[String]) -> Appended {
             origin: if lane == Lane::Live { Origin::Live } else { Origin::Refresh },
             ids: vec![id.clone()],
             rows: None,
+            pushed: Vec::new(),
             event_id: "event".into(),
             correlation_id: None,
             received_ms: scene.context.clock.now_ms(),

@@ -19,6 +19,7 @@ use crate::{
         grant_store::Grants,
         memory::MemoryBudget,
         messages::{Arrived, Decided, Delivery, OrgLink, Wakeup},
+        push_log::PushLog,
         schemas::Schemas,
         status::Board,
         store::OrgStore,
@@ -70,7 +71,8 @@ impl Scene {
             ledger_days: 30,
             free_bytes_min: 0,
         };
-        let store = OrgStore::new(Store::in_memory(options).expect("a store"), "acme");
+        let whole = Store::in_memory(options).expect("a store");
+        let store = OrgStore::new(whole.clone(), "acme");
         let mut settings = org();
         settings.limits.requests_per_second = 100;
         // The org that is made up knows no Bulk API.
@@ -99,6 +101,7 @@ impl Scene {
             api: Arc::new(api),
             shared: Arc::new(Shared::over(clients)),
             memory,
+            pushes: Arc::new(PushLog::new(whole)),
             schemas: Schemas::default(),
             gaps: tokio::sync::Mutex::default(),
             board,

@@ -36,7 +36,13 @@ async fn decide_in(scene: &Scene, lane: Lane, keys: &[&str]) -> Settled {
         lane,
         target: "Enrichment__c".into(),
         key: (*key).into(),
-        subjects: vec![Subject { record: (*key).into(), units: 1, asked_ms: now_ms, trail: Vec::new() }],
+        subjects: vec![Subject {
+            record: (*key).into(),
+            units: 1,
+            asked_ms: now_ms,
+            trail: Vec::new(),
+            pushes: Vec::new(),
+        }],
         body: pack(&ChangeEntry {
             v: 1,
             sync: "accounts".into(),

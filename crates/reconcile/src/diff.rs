@@ -4,13 +4,16 @@
 //!
 //! Invariant: *write, read back, diff = `Unchanged`*, for every value a field can keep.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     describe::{Describe, Field, Kind},
-    plan::{Desired, RecordProblem},
+    plan::{Desired, Receipt, RecordProblem},
     row::{self, Row},
-    stored::{Prepared, is_cut, key, prepare},
+    stored::{Prepared, cut_chars, key, prepare},
 };
 
 /// Characters of the longest external ID ("Custom Field Types": a text has up to 255), whatever describe says: it stands
@@ -33,7 +36,7 @@ pub fn diff(desired: &Desired, existing: Option<&Row>, describe: &Describe) -> R
     let mut changed = Row::new();
     for (name, value) in &desired.fields {
         let field = describe.field(name).ok_or_else(|| unknown(name, describe))?;
-        let prepared = prepare(field, value)?;
+        let prepared = prepare(field, value, desired.overlong.get(name).copied())?;
         let sent = match existing {
             None => created(field, prepared)?,
             Some(record) => updated(field, prepared, row::get(record, name).unwrap_or(&Value::Null))?,
@@ -55,7 +58,7 @@ pub fn all_fields(desired: &Desired, describe: &Describe) -> Result<Row, RecordP
     let mut fields = Row::new();
     for (name, value) in &desired.fields {
         let field = describe.field(name).ok_or_else(|| unknown(name, describe))?;
-        let value = prepare(field, value)?.value;
+        let value = prepare(field, value, desired.overlong.get(name).copied())?.value;
         if value.is_null() && !field.nillable {
             return Err(required(field));
         }
@@ -67,10 +70,56 @@ pub fn all_fields(desired: &Desired, describe: &Describe) -> Result<Row, RecordP
     Ok(fields)
 }
 
-/// Names of the fields whose values are longer than they are, so that only a part of them is written.
-pub fn cut_fields(desired: &Desired, describe: &Describe) -> Vec<String> {
-    let fields = desired.fields.iter().filter_map(|(name, value)| Some((describe.field(name)?, value)));
-    fields.filter(|(field, value)| is_cut(field, value)).map(|(field, _)| field.name.clone()).collect()
+/// What is written along with at least one of the fields: how the record came to be written. By itself it is no reason to
+/// write, so it stays what it was for as long as the fields do.
+pub fn receipts(desired: &Desired, is_new: bool, describe: &Describe) -> Result<Row, RecordProblem> {
+    let mut fields = Row::new();
+    for (name, receipt) in &desired.receipts {
+        let field = describe.field(name).ok_or_else(|| unknown(name, describe))?;
+        let value = match receipt {
+            Receipt::Value(value) => value.clone(),
+            Receipt::ContentHash => Value::String(content_hash(desired, describe)?),
+        };
+        let value = prepare(field, &value, desired.overlong.get(name).copied())?.value;
+        if !(if is_new { field.createable } else { field.updateable }) {
+            return Err(locked(field, if is_new { "set on create" } else { "changed" }));
+        }
+        fields.insert(field.name.clone(), value);
+    }
+    Ok(fields)
+}
+
+/// SHA-256, as hex digits, of a JSON object without blanks: all wanted fields but receipts by their API names in
+/// alphabetical order, each as it is sent; null if it is empty. Whoever has the values can work it out.
+fn content_hash(desired: &Desired, describe: &Describe) -> Result<String, RecordProblem> {
+    let mut content: BTreeMap<&str, Value> = BTreeMap::new();
+    for (name, value) in &desired.fields {
+        let field = describe.field(name).ok_or_else(|| unknown(name, describe))?;
+        content.insert(&field.name, prepare(field, value, desired.overlong.get(name).copied())?.value);
+    }
+    let text = serde_json::to_string(&content).expect("JSON values are written as JSON");
+    Ok(Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// A field whose value is longer than it is, so that only a part of it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// API name.
+    pub field: String,
+    /// Characters of the value.
+    pub from_chars: usize,
+    /// Characters that are written.
+    pub to_chars: usize,
+}
+
+/// The fields of which only a part of the value is written.
+pub fn cut_fields(desired: &Desired, describe: &Describe) -> Vec<Cut> {
+    let one = |(name, value): (&String, &Value)| {
+        let field = describe.field(name)?;
+        let (from_chars, to_chars) = cut_chars(field, value, desired.overlong.get(name).copied())?;
+        Some(Cut { field: field.name.clone(), from_chars, to_chars })
+    };
+    desired.fields.iter().filter_map(one).collect()
 }
 
 /// Checks that the external ID field exists, may be matched by, and takes this value.
@@ -87,7 +136,7 @@ pub fn check_external_id(desired: &Desired, field: &str, describe: &Describe) ->
         );
         return Err(RecordProblem::new(&field.name, message, "Let `external_id.from` name a short value."));
     }
-    prepare(field, &Value::String(desired.key.clone())).map(|_| ())
+    prepare(field, &Value::String(desired.key.clone()), None).map(|_| ())
 }
 
 fn created(field: &Field, prepared: Prepared) -> Result<Option<Value>, RecordProblem> {

@@ -13,6 +13,7 @@ pub mod describe;
 pub mod diff;
 pub mod drift;
 pub mod event;
+pub mod expression;
 pub mod id;
 pub mod id_list;
 pub mod identity;

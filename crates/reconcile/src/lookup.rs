@@ -139,6 +139,15 @@ pub fn parse(body: &[u8], bytes_max: usize) -> Result<Found, LookupProblem> {
     Ok(found)
 }
 
+/// What is said about one record without having been asked, by the same rules as what is answered; `pointer` is where it
+/// stands. None: nothing is said.
+///
+/// # Errors
+/// It cannot be read.
+pub fn unasked(pointer: &str, data: &RawValue) -> Result<Option<Vec<Value>>, DataProblem> {
+    if kind(data) == "null" { Ok(None) } else { objects(pointer, data).map(Some) }
+}
+
 /// What the answer is, if it is no JSON.
 fn unreadable(text: &[u8], cause: &serde_json::Error) -> LookupProblem {
     if !text.trim_ascii_start().starts_with(b"{") && !text.trim_ascii_start().starts_with(b"[") {

@@ -315,6 +315,7 @@ impl Problems {
         self.check_keys(&spec.keys);
         let field = namespaced(&spec.namespace, &spec.external_id_field);
         let from = self.source("external_id.from", &spec.external_id_from);
+        self.check_external_id_from(&spec.external_id_from);
         let key = from.map(|from| TargetKey::ExternalId { field, from });
         (namespaced(&spec.namespace, &spec.target), key)
     }
@@ -388,6 +389,28 @@ impl Problems {
         fields
     }
 
+    fn check_external_id_from(&mut self, spec: &ValueSpec) {
+        let hint = "Let it come from the answer or the record, such as `/key` or `$Id`.";
+        if spec.value.is_some() {
+            self.add(
+                "external_id.from.value",
+                "is the same for all records, which it shall tell apart",
+                hint,
+            );
+        }
+        if let Some(from) = spec.from.as_ref().filter(|from| from.starts_with("$meta.")) {
+            self.add("external_id.from", format!("`{from}` is another one each time"), hint);
+        }
+        if spec.overlong.is_some() {
+            let hint = "Remove it: an external ID that is too long makes a dead letter.";
+            self.add(
+                "external_id.from.overlong",
+                "is for texts that may be cut, and an external ID never is",
+                hint,
+            );
+        }
+    }
+
     /// A problem with one key of a table is told of that key, one with the value as a whole of the value.
     fn source(&mut self, place: &str, spec: &ValueSpec) -> Option<FieldSource> {
         let problems = match FieldSource::new(spec) {
@@ -395,8 +418,7 @@ impl Problems {
             Err(problems) => problems,
         };
         for problem in problems {
-            let is_whole = problem.key.is_empty()
-                || *spec == ValueSpec { from: spec.from.clone(), ..ValueSpec::default() };
+            let is_whole = problem.key.is_empty() || spec.is_plain();
             let key = if is_whole { place.to_owned() } else { format!("{place}.{}", problem.key) };
             self.add(key, problem.message, problem.hint);
         }

@@ -14,6 +14,7 @@ use crate::{
     number::{Decimal, Misfit, SCALE_MAX, rounded},
     plan::RecordProblem,
     row,
+    value::Overlong,
 };
 
 /// Whole digits when describe gives no precision ("Custom Field Types": 18 digits).
@@ -68,8 +69,9 @@ pub struct Prepared {
     pub key: Key,
 }
 
-/// Brings a wanted value into the form in which the field keeps it, or says why it cannot be kept.
-pub fn prepare(field: &Field, value: &Value) -> Result<Prepared, RecordProblem> {
+/// Brings a wanted value into the form in which the field keeps it, or says why it cannot be kept. `overlong`: what the
+/// operator said of a text that is longer than the field.
+pub fn prepare(field: &Field, value: &Value, overlong: Option<Overlong>) -> Result<Prepared, RecordProblem> {
     if field.kind == Kind::Unsupported {
         let hint = "Map to a plain field; compound and binary fields cannot be written.";
         return Err(refuse(field, "its type cannot be written by a mapping", hint));
@@ -78,7 +80,7 @@ pub fn prepare(field: &Field, value: &Value) -> Result<Prepared, RecordProblem> 
         return Ok(empty(field.kind));
     }
     match field.kind {
-        Kind::Text | Kind::TextArea => cut_text(field, value),
+        Kind::Text | Kind::TextArea => free_text(field, value, overlong),
         Kind::ExactText | Kind::Picklist => exact_text(field, value),
         Kind::MultiPicklist => multi_picklist(field, value),
         Kind::Checkbox => checkbox(field, value),
@@ -93,7 +95,7 @@ pub fn prepare(field: &Field, value: &Value) -> Result<Prepared, RecordProblem> 
 pub fn key(field: &Field, value: &Value) -> Key {
     // Lengths and ranges bound what we send; what is stored already fits, whatever describe says today.
     let unbounded = Field { length: 0, precision: 0, ..field.clone() };
-    prepare(&unbounded, value).map_or(Key::Unreadable, |prepared| prepared.key)
+    prepare(&unbounded, value, None).map_or(Key::Unreadable, |prepared| prepared.key)
 }
 
 fn empty(kind: Kind) -> Prepared {
@@ -103,22 +105,36 @@ fn empty(kind: Kind) -> Prepared {
     }
 }
 
-/// Whether a value is longer than its field and will be cut, so that it can be told.
-pub fn is_cut(field: &Field, value: &Value) -> bool {
-    let text = matches!(field.kind, Kind::Text | Kind::TextArea).then(|| value.as_str()).flatten();
-    text.is_some_and(|text| may_be_cut(field) && cut(text.trim_end(), field.length) != text.trim_end())
+/// Characters that a value has, and those that are left of it, if it is longer than its field and will be cut.
+pub fn cut_chars(field: &Field, value: &Value, overlong: Option<Overlong>) -> Option<(usize, usize)> {
+    let text =
+        matches!(field.kind, Kind::Text | Kind::TextArea).then(|| value.as_str()).flatten()?.trim_end();
+    let left = cut(text, field.length);
+    let is_cut = is_cut_when_overlong(field, overlong) && left != text;
+    is_cut.then(|| (text.encode_utf16().count(), left.encode_utf16().count()))
 }
 
-fn may_be_cut(field: &Field) -> bool {
-    !field.external_id && (field.length == 0 || field.length > CODE_CHARS_MAX)
+/// Whether a part of a value of this field still says something: free text does; external IDs, codes, addresses, numbers
+/// and values of lists do not.
+pub fn may_be_cut(field: &Field) -> bool {
+    matches!(field.kind, Kind::Text | Kind::TextArea)
+        && !field.external_id
+        && (field.length == 0 || field.length > CODE_CHARS_MAX)
 }
 
-/// Text is cut to the field's length, since the REST API refuses what is longer (`STRING_TOO_LONG`).
+fn is_cut_when_overlong(field: &Field, overlong: Option<Overlong>) -> bool {
+    match overlong {
+        None | Some(Overlong::Truncate) => may_be_cut(field),
+        Some(Overlong::Refuse) => false,
+    }
+}
+
+/// Free text is cut to the field's length, since the REST API refuses what is longer (`STRING_TOO_LONG`).
 /// An external ID is never cut, as two records could become one, nor is a code.
-fn cut_text(field: &Field, value: &Value) -> Result<Prepared, RecordProblem> {
+fn free_text(field: &Field, value: &Value, overlong: Option<Overlong>) -> Result<Prepared, RecordProblem> {
     let text = scalar(field, value)?;
     let text = text.trim_end();
-    let text = if may_be_cut(field) {
+    let text = if is_cut_when_overlong(field, overlong) {
         cut(text, field.length).trim_end()
     } else {
         check_length(field, text)?;

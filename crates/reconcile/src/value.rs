@@ -1,27 +1,36 @@
 //! One mapped value: where it comes from, and what is made of it before it is written.
 //!
 //! Here: what the operator wrote, checking it, applying map and default. Not here: reading TOML (`src/config`), picking
-//! from record and answer (`plan`), how Salesforce keeps a value (`stored`).
+//! from record and answer (`plan`), expressions (`expression`), how Salesforce keeps a value (`stored`).
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::Value;
 
-use crate::{name::is_path, row};
+use crate::{
+    expression::{Expression, Type},
+    name::is_path,
+    row,
+};
 
 /// One mapped value as the operator wrote it; nothing is checked yet. A plain text is only `from`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ValueSpec {
     /// The same value for every record: text, number, true or false.
     pub value: Option<Value>,
-    /// `$Field` of the customer's record, or `/pointer` into the vendor's answer.
+    /// `$Field` of the customer's record, `/pointer` into the vendor's answer, or `$meta.…` of the decision.
     pub from: Option<String>,
+    /// An expression in the Common Expression Language.
+    pub cel: Option<String>,
     /// What is written instead of a value that is absent, null or empty.
     pub default: Option<Value>,
     /// What is written instead of a value, by the value's text.
     pub map: Option<BTreeMap<String, Value>>,
     /// What is written instead of a value that `map` does not have.
     pub otherwise: Option<Value>,
+    /// What is done with a text that is longer than its field: `truncate` or `refuse`.
+    pub overlong: Option<String>,
 }
 
 impl From<&str> for ValueSpec {
@@ -31,23 +40,36 @@ impl From<&str> for ValueSpec {
 }
 
 impl ValueSpec {
+    /// Whether it is no more than where it comes from, so that it may have been written as a text.
+    pub fn is_plain(&self) -> bool {
+        self.from.is_some() && *self == Self { from: self.from.clone(), ..Self::default() }
+    }
+
+    /// As it stands in the settings: a text if it only says where the value comes from, else a table.
+    pub fn written(&self) -> Value {
+        let Ok(Value::Object(mut table)) = serde_json::to_value(self) else { return Value::Null };
+        table.retain(|_, value| !value.is_null());
+        match (table.len(), table.get("from")) {
+            (1, Some(from)) => from.clone(),
+            _ => Value::Object(table),
+        }
+    }
+
     /// Whether it is the ID of the customer's record and nothing else.
     pub fn is_record_id(&self) -> bool {
         self.from.as_deref().is_some_and(|from| from.eq_ignore_ascii_case("$Id")) && self.map.is_none()
-    }
-
-    /// Paths of the customer's record that it takes, as far as they can be read without checking it.
-    pub fn record_paths(&self) -> Vec<String> {
-        self.from.iter().filter_map(|from| from.strip_prefix('$')).map(str::to_owned).collect()
     }
 }
 
 /// A checked value of a mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldSource {
+    /// As it was written.
+    spec: ValueSpec,
     source: Source,
     default: Option<Value>,
     map: Option<ValueMap>,
+    overlong: Option<Overlong>,
 }
 
 /// Where a value comes from.
@@ -59,6 +81,41 @@ pub enum Source {
     Answer(String),
     /// The same value for every record.
     Constant(Value),
+    /// Something of the decision itself.
+    Meta(Meta),
+    /// An expression over record and answer.
+    Expression(Expression),
+}
+
+/// What a record can be told about how it came to be written. None of it makes a record differ by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Meta {
+    /// What joins the logs: the event's correlation ID, or the ID of the event, push or refresh.
+    CorrelationId,
+    /// When it was decided.
+    SyncedAt,
+    /// `Current`: what is written is what the vendor answered.
+    Status,
+    /// A hash of the other values.
+    ContentHash,
+}
+
+impl Meta {
+    const ALL: [(&'static str, Self); 4] = [
+        ("$meta.correlation_id", Self::CorrelationId),
+        ("$meta.synced_at", Self::SyncedAt),
+        ("$meta.status", Self::Status),
+        ("$meta.content_hash", Self::ContentHash),
+    ];
+}
+
+/// What is done with a text that is longer than its field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overlong {
+    /// The field's part of it is written, if a part of it still says something: free text only.
+    Truncate,
+    /// The record is a dead letter.
+    Refuse,
 }
 
 /// What is written instead of a value.
@@ -88,11 +145,14 @@ impl FieldSource {
     pub fn new(spec: &ValueSpec) -> Result<Self, Vec<ValueProblem>> {
         let mut problems = Vec::new();
         let source = source(spec, &mut problems);
-        let is_constant = matches!(source, Some(Source::Constant(_)));
+        let always = match &source {
+            Some(Source::Constant(_)) => Some("does nothing behind a `value`, which is always the same"),
+            Some(Source::Meta(_)) => Some("does nothing behind `$meta`, which is always there"),
+            Some(Source::Record(_) | Source::Answer(_) | Source::Expression(_)) | None => None,
+        };
         for (key, written) in [("default", spec.default.is_some()), ("map", spec.map.is_some())] {
-            if is_constant && written {
-                let hint = "Remove it, or write `from` instead of `value`.";
-                problems.push(problem(key, "does nothing behind a `value` that is always the same", hint));
+            if let Some(always) = always.filter(|_| written) {
+                problems.push(problem(key, always, "Remove it, or take the value from elsewhere."));
             }
         }
         match (&spec.map, &spec.otherwise) {
@@ -106,14 +166,29 @@ impl FieldSource {
             }
             _ => {}
         }
+        let overlong = match spec.overlong.as_deref() {
+            None => None,
+            Some("truncate") => Some(Overlong::Truncate),
+            Some("refuse") => Some(Overlong::Refuse),
+            Some(other) => {
+                let message = format!("is `{other}`, which is nothing to do about a text that is too long");
+                problems.push(problem("overlong", message, "Write \"truncate\" or \"refuse\"."));
+                None
+            }
+        };
         match source {
             Some(source) if problems.is_empty() => {
                 let otherwise = spec.otherwise.clone();
                 let map = spec.map.clone().map(|by_text| ValueMap { by_text, otherwise });
-                Ok(Self { source, default: spec.default.clone(), map })
+                Ok(Self { spec: spec.clone(), source, default: spec.default.clone(), map, overlong })
             }
             _ => Err(problems),
         }
+    }
+
+    /// What the operator wrote.
+    pub fn spec(&self) -> &ValueSpec {
+        &self.spec
     }
 
     /// Where the value comes from.
@@ -121,18 +196,54 @@ impl FieldSource {
         &self.source
     }
 
+    /// What is done with a text that is longer than its field, if the operator said so.
+    pub fn overlong(&self) -> Option<Overlong> {
+        self.overlong
+    }
+
+    /// Values that are written as they stand in the settings, each with the key of the table that it stands under.
+    pub fn literals(&self) -> Vec<(&'static str, &Value)> {
+        let constant = match &self.source {
+            Source::Constant(value) => Some(("value", value)),
+            Source::Record(_) | Source::Answer(_) | Source::Meta(_) | Source::Expression(_) => None,
+        };
+        let mapped = self.map.iter().flat_map(|map| map.by_text.values()).map(|value| ("map", value));
+        let otherwise =
+            self.map.iter().filter_map(|map| map.otherwise.as_ref()).map(|value| ("otherwise", value));
+        let default = self.default.iter().map(|value| ("default", value));
+        constant.into_iter().chain(default).chain(mapped).chain(otherwise).collect()
+    }
+
+    /// What an expression comes to, if its value is what is written.
+    pub fn expression_result(&self) -> Option<Type> {
+        match &self.source {
+            Source::Expression(expression) if self.map.is_none() => Some(expression.result()),
+            _ => None,
+        }
+    }
+
+    /// What it tells of the decision, if it does that.
+    pub fn meta(&self) -> Option<Meta> {
+        match &self.source {
+            Source::Meta(meta) => Some(*meta),
+            Source::Record(_) | Source::Answer(_) | Source::Constant(_) | Source::Expression(_) => None,
+        }
+    }
+
     /// Paths of the customer's record that have to be read for it.
     pub fn record_paths(&self) -> &[String] {
         match &self.source {
             Source::Record(path) => std::slice::from_ref(path),
-            Source::Answer(_) | Source::Constant(_) => &[],
+            Source::Expression(expression) => expression.record_paths(),
+            Source::Answer(_) | Source::Constant(_) | Source::Meta(_) => &[],
         }
     }
 
     /// Whether it takes nothing of what the vendor answered.
     pub fn is_without_answer(&self) -> bool {
         match &self.source {
-            Source::Record(_) | Source::Constant(_) => true,
+            Source::Record(_) | Source::Constant(_) | Source::Meta(_) => true,
+            Source::Expression(expression) => expression.is_without_answer(),
             Source::Answer(_) => false,
         }
     }
@@ -185,41 +296,57 @@ fn text(value: &Value) -> Option<String> {
 }
 
 fn source(spec: &ValueSpec, problems: &mut Vec<ValueProblem>) -> Option<Source> {
-    match (&spec.value, &spec.from) {
-        (Some(_), Some(_)) => {
-            let hint =
-                "Remove one of them: `value` is the same for every record, `from` is taken from somewhere.";
-            problems.push(problem("value", "stands beside `from`", hint));
-            None
-        }
-        (Some(value), None) => Some(Source::Constant(value.clone())),
-        (None, Some(from)) => match from_text(from) {
-            Ok(source) => Some(source),
-            Err((message, hint)) => {
-                problems.push(problem("from", message, hint));
-                None
-            }
-        },
-        (None, None) => {
-            let hint = "Write `value = …` or `from = \"…\"`.";
+    let written =
+        [("value", spec.value.is_some()), ("from", spec.from.is_some()), ("cel", spec.cel.is_some())];
+    let written: Vec<&'static str> = written.iter().filter(|(_, is)| *is).map(|(key, _)| *key).collect();
+    match written.as_slice() {
+        [] => {
+            let hint = "Write `value = …`, `from = \"…\"` or `cel = \"…\"`.";
             problems.push(problem("", "says neither what is written nor where it comes from", hint));
-            None
+        }
+        [_] => {}
+        [first, others @ ..] => {
+            let hint = "Keep one of them: `value` is always the same, `from` is taken as it is, `cel` is worked out.";
+            problems.push(problem(first, format!("stands beside `{}`", others.join("` and `")), hint));
         }
     }
+    let mut source = spec.value.clone().map(Source::Constant);
+    if let Some(from) = &spec.from {
+        match from_text(from) {
+            Ok(found) => source = Some(found),
+            Err((message, hint)) => problems.push(problem("from", message, &hint)),
+        }
+    }
+    if let Some(cel) = &spec.cel {
+        match Expression::new(cel) {
+            Ok(expression) => source = Some(Source::Expression(expression)),
+            Err(flaws) => {
+                problems.extend(flaws.into_iter().map(|flaw| problem("cel", flaw.message, &flaw.hint)));
+            }
+        }
+    }
+    source
 }
 
-fn from_text(from: &str) -> Result<Source, (String, &'static str)> {
+fn from_text(from: &str) -> Result<Source, (String, String)> {
     let hint =
         "Write `$Field` for a field of the record, or `/name` for a JSON Pointer into your API's answer.";
+    if from.starts_with("$meta.") {
+        let known = Meta::ALL.iter().find(|(name, _)| *name == from);
+        let names = Meta::ALL.map(|(name, _)| name).join("`, `");
+        return known
+            .map(|(_, meta)| Source::Meta(*meta))
+            .ok_or_else(|| (format!("`{from}` is not known"), format!("There are `{names}`.")));
+    }
     match from.strip_prefix('$') {
         Some(field) if is_path(field) => Ok(Source::Record(field.to_owned())),
-        Some(_) => Err((format!("`{from}` names no field"), hint)),
+        Some(_) => Err((format!("`{from}` names no field"), hint.to_owned())),
         None if from.starts_with('/') && escapes_are_right(from) => Ok(Source::Answer(from.to_owned())),
         None if from.starts_with('/') => {
             let hint = "In a JSON Pointer write `~0` for `~` and `~1` for `/` (RFC 6901).";
-            Err((format!("`{from}` has a bare `~`"), hint))
+            Err((format!("`{from}` has a bare `~`"), hint.to_owned()))
         }
-        None => Err((format!("`{from}` is neither a field nor a JSON Pointer"), hint)),
+        None => Err((format!("`{from}` is neither a field nor a JSON Pointer"), hint.to_owned())),
     }
 }
 

@@ -155,6 +155,7 @@ async fn round(store: &Store, org: &str, number: u64, open: &mut usize) -> u64 {
                 units: 1,
                 asked_ms: UnixMs(number),
                 trail: vec![1; 60],
+                pushes: Vec::new(),
             };
             let (target, key) = ("Enrichment__c".to_owned(), format!("key {number} {at}"));
             NewChange { lane: Lane::Live, target, key, subjects: vec![subject], body: body() }

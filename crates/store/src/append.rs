@@ -20,11 +20,14 @@ impl Org {
         append: Append,
         depth_max: u64,
     ) -> Result<Appended, StoreError> {
-        let Append { positions, ended_positions, requests, dead } = append;
+        let Append { positions, ended_positions, requests, dead, found } = append;
         self.check_room(step.org, &requests, depth_max)?;
         self.set_positions(step, positions);
         self.end_positions(step, ended_positions);
         let appended = self.take_in(step, requests);
+        for (push, records) in found {
+            self.pushes.found(step, push, records);
+        }
         for letter in dead {
             self.ledger.counts.records_in += u64::from(letter.subject.units);
             self.add_new_dead_letter(step, letter);

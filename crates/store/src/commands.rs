@@ -33,6 +33,51 @@ pub const REGISTRY_VALUES_MAX: usize = 100_000;
 /// Bytes of all values of the registry.
 pub const REGISTRY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// What is asked of several orgs at once: one value, however many they are. Both parts are opaque here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Push {
+    /// What is known of it at once.
+    pub head: Vec<u8>,
+    /// What each of the orgs reads when its turn comes.
+    pub body: Vec<u8>,
+}
+
+/// What changes about pushes, in one commit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PushWrite {
+    /// One that is new.
+    pub add: Option<Push>,
+    /// Others that get another head.
+    pub heads: Vec<(Seq, Vec<u8>)>,
+    /// Others that go, with what every org has counted for them.
+    pub remove: Vec<Seq>,
+}
+
+/// What became of the records that a push has asked one org for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PushCounts {
+    /// Records that came in for it.
+    pub found: u64,
+    /// Of these, those that were written to the org.
+    pub written: u64,
+    /// Those that needed no write.
+    pub unchanged: u64,
+    /// Those about which nothing is known.
+    pub no_data: u64,
+    /// Those whose change made room for a newer one.
+    pub superseded: u64,
+    /// Those that ended as dead letters.
+    pub dead: u64,
+}
+
+impl PushCounts {
+    /// Records that have not ended.
+    pub fn open(&self) -> u64 {
+        let ended = self.written + self.unchanged + self.no_data + self.superseded + self.dead;
+        self.found.saturating_sub(ended)
+    }
+}
+
 /// A value of the service as a whole that is set or removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegistryWrite {
@@ -76,6 +121,8 @@ pub struct Append {
     pub requests: Vec<NewRequest>,
     /// What could not even be read: counted as come in and dead.
     pub dead: Vec<NewDead>,
+    /// How many of these records came in for which push; one that is there no more counts nothing.
+    pub found: Vec<(Seq, u64)>,
 }
 
 /// One request to look records up, before it has a number.
@@ -137,6 +184,8 @@ pub struct Subject {
     pub asked_ms: UnixMs,
     /// What led to its end, for whoever asks later; opaque here, at most [`TRAIL_BYTES_MAX`].
     pub trail: Vec<u8>,
+    /// The pushes that asked for it, each of which counts its end; each is one of the `units`.
+    pub pushes: Vec<Seq>,
 }
 
 /// How a record ended, or what an operator did about it.

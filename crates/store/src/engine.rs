@@ -15,7 +15,8 @@ use std::{
 
 use crate::{
     commands::{
-        Append, Appended, Change, Claimed, DeadLetter, End, RegistryWrite, Resolve, Retry, Settle, Settled,
+        Append, Appended, Change, Claimed, DeadLetter, End, Push, PushWrite, RegistryWrite, Resolve, Retry,
+        Settle, Settled,
     },
     disk::Disk,
     egress::Flight,
@@ -169,8 +170,9 @@ impl Engine {
         }
     }
 
-    pub(crate) fn append(&mut self, org: &str, append: Append) -> Result<Appended, StoreError> {
+    pub(crate) fn append(&mut self, org: &str, mut append: Append) -> Result<Appended, StoreError> {
         sizes::append(org, &append)?;
+        append.found.retain(|(push, _)| self.index.pushes.contains(push));
         if !append.requests.is_empty() || !append.dead.is_empty() {
             self.check_room()?;
         }
@@ -284,6 +286,57 @@ impl Engine {
         Ok(())
     }
 
+    /// Adds and removes pushes. Gives back the number of the new one.
+    pub(crate) fn write_pushes(&mut self, write: PushWrite) -> Result<Option<Seq>, StoreError> {
+        let PushWrite { add, heads, remove } = write;
+        let mut puts = Vec::new();
+        for (seq, head) in heads {
+            let push = Push { head, ..self.push(seq)? };
+            sizes::push(&push)?;
+            puts.push((seq, push));
+        }
+        if let Some(push) = &add {
+            sizes::push(push)?;
+            self.check_room()?;
+        }
+        let mut writes = Vec::new();
+        for seq in remove {
+            if !self.index.pushes.remove(&seq) {
+                continue;
+            }
+            puts.retain(|(kept, _)| *kept != seq);
+            for (org, found) in &mut self.index.orgs {
+                let mut step = Step { org, mark: &mut self.index.mark, writes: &mut writes };
+                found.pushes.forget(&mut step, seq);
+            }
+            Step { org: "", mark: &mut self.index.mark, writes: &mut writes }.remove(&Key::Push(seq));
+        }
+        let mut step = Step { org: "", mark: &mut self.index.mark, writes: &mut writes };
+        let number = add.map(|push| {
+            let seq = step.number();
+            puts.push((seq, push));
+            self.index.pushes.insert(seq);
+            seq
+        });
+        for (seq, push) in puts {
+            step.put(&Key::Push(seq), &push.encode());
+        }
+        step.mark.pushes = self.index.pushes.len() as u64;
+        // So that one that is lost with the end of the database's log is missed at the next opening.
+        step.number();
+        let mark = step.mark.encode();
+        step.put(&Key::Mark, &mark);
+        self.take(writes);
+        Ok(number)
+    }
+
+    pub(crate) fn push(&mut self, seq: Seq) -> Result<Push, StoreError> {
+        if !self.index.pushes.contains(&seq) {
+            return Err(StoreError::UnknownPush { seq });
+        }
+        self.must_read(&Key::Push(seq), Push::decode)
+    }
+
     pub(crate) fn dead_letter(&mut self, org: &str, seq: Seq) -> Result<DeadLetter, StoreError> {
         if !self.index.orgs.get(org).is_some_and(|found| found.has_letter(seq)) {
             return Err(StoreError::UnknownLetter { org: org.to_owned(), seq });
@@ -334,6 +387,7 @@ impl Engine {
         let mut step = Step { org: name, mark: &mut self.index.mark, writes: &mut writes };
         let answer = decide(org, &mut step)?;
         let touched = org.rows.write(&mut step);
+        org.pushes.write(&mut step);
         org.ledger.pages = org.rows.pages.len() as u64;
         if org.ledger != ledger {
             step.put(&Key::Ledger { org: name }, &org.ledger.encode());

@@ -5,7 +5,7 @@
 //! A new field needs a new `FORMAT` and a step from the old one.
 
 use crate::{
-    commands::{Change, DeadLetter, End, Lane, LedgerRow, Request, Subject},
+    commands::{Change, DeadLetter, End, Lane, LedgerRow, Push, PushCounts, Request, Subject},
     frame::{Reader, Writer},
     ledger::{Counts, Ledger},
     seq::Seq,
@@ -15,9 +15,9 @@ use crate::{
 /// Attempts of a change that its three bytes hold; more count as so many.
 const ATTEMPTS_STORED_MAX: u32 = 0x00ff_ffff;
 
-/// Format of the database as a whole. The one before had no registry, which a program of that time would not know, and
-/// the one before that no fingerprints.
-pub(crate) const FORMAT: u32 = 4;
+/// Format of the database as a whole. The one before had no pushes, which a program of that time would not know, the one
+/// before that no registry, and the one before that no fingerprints.
+pub(crate) const FORMAT: u32 = 5;
 /// The oldest that is read as it is; opened by the service, it becomes the one of today.
 const FORMAT_OLDEST: u32 = 2;
 
@@ -189,14 +189,20 @@ impl Ledger {
     }
 }
 
+/// Bits of a number that are the units of a subject.
+const UNITS_BITS: u32 = u32::BITS;
+
 fn write_subjects(writer: Writer, subjects: &[Subject]) -> Writer {
     let writer = writer.short(subjects.len() as u64);
     subjects.iter().fold(writer, write_subject)
 }
 
+/// The number of pushes stands above the units, in one number: up to format 4 there were only units.
 fn write_subject(writer: Writer, subject: &Subject) -> Writer {
-    let Subject { record, units, asked_ms, trail } = subject;
-    writer.short_bytes(record.as_bytes()).short(u64::from(*units)).short(asked_ms.0).short_bytes(trail)
+    let Subject { record, units, asked_ms, trail, pushes } = subject;
+    let numbers = (pushes.len() as u64) << UNITS_BITS | u64::from(*units);
+    let writer = writer.short_bytes(record.as_bytes()).short(numbers).short(asked_ms.0).short_bytes(trail);
+    pushes.iter().fold(writer, |writer, push| writer.short(push.0))
 }
 
 fn read_subjects(reader: &mut Reader<'_>) -> Option<Vec<Subject>> {
@@ -204,12 +210,11 @@ fn read_subjects(reader: &mut Reader<'_>) -> Option<Vec<Subject>> {
 }
 
 fn read_subject(reader: &mut Reader<'_>) -> Option<Subject> {
-    Some(Subject {
-        record: reader.short_text()?,
-        units: u32::try_from(reader.short()?).ok()?,
-        asked_ms: UnixMs(reader.short()?),
-        trail: reader.short_bytes()?,
-    })
+    let (record, numbers) = (reader.short_text()?, reader.short()?);
+    let units = u32::try_from(numbers & u64::from(u32::MAX)).ok()?;
+    let (asked_ms, trail) = (UnixMs(reader.short()?), reader.short_bytes()?);
+    let pushes = (0..numbers >> UNITS_BITS).map(|_| reader.short().map(Seq)).collect::<Option<_>>()?;
+    Some(Subject { record, units, asked_ms, trail, pushes })
 }
 
 /// Several rows of one org's ledger in one entry.
@@ -291,11 +296,21 @@ pub(crate) struct Mark {
     pub(crate) orgs: u64,
     /// Values of the registry.
     pub(crate) registered: u64,
+    /// Pushes.
+    pub(crate) pushes: u64,
+    /// What orgs have counted for them, over all orgs.
+    pub(crate) push_counts: u64,
 }
 
 impl Mark {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        Writer::default().u64(self.sequence.0).u64(self.orgs).u64(self.registered).done()
+        Writer::default()
+            .u64(self.sequence.0)
+            .u64(self.orgs)
+            .u64(self.registered)
+            .u64(self.pushes)
+            .u64(self.push_counts)
+            .done()
     }
 
     pub(crate) fn decode(payload: &[u8]) -> Option<Self> {
@@ -303,10 +318,47 @@ impl Mark {
         let (sequence, orgs) = (Seq(reader.u64()?), reader.u64()?);
         // Up to format 3 there was no registry.
         let registered = if reader.is_empty() { 0 } else { reader.u64()? };
-        let mark = Self { sequence, orgs, registered };
+        // Up to format 4 there were no pushes.
+        let (pushes, push_counts) = if reader.is_empty() { (0, 0) } else { (reader.u64()?, reader.u64()?) };
+        let mark = Self { sequence, orgs, registered, pushes, push_counts };
         reader.end()?;
         Some(mark)
     }
+}
+
+impl Push {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        Writer::default().bytes(&self.head).bytes(&self.body).done()
+    }
+
+    pub(crate) fn decode(payload: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(payload);
+        let push = Self { head: reader.bytes()?, body: reader.bytes()? };
+        reader.end()?;
+        Some(push)
+    }
+}
+
+/// What an org has counted for a push.
+pub(crate) fn encode_push_counts(counts: &PushCounts) -> Vec<u8> {
+    let PushCounts { found, written, unchanged, no_data, superseded, dead } = *counts;
+    let all = [found, written, unchanged, no_data, superseded, dead];
+    all.into_iter().fold(Writer::default(), Writer::short).done()
+}
+
+/// The same, read back.
+pub(crate) fn decode_push_counts(payload: &[u8]) -> Option<PushCounts> {
+    let mut reader = Reader::new(payload);
+    let counts = PushCounts {
+        found: reader.short()?,
+        written: reader.short()?,
+        unchanged: reader.short()?,
+        no_data: reader.short()?,
+        superseded: reader.short()?,
+        dead: reader.short()?,
+    };
+    reader.end()?;
+    Some(counts)
 }
 
 /// The list of a job's changes.
@@ -367,9 +419,9 @@ mod tests {
     prop_compose! {
         fn any_subject()(
             record in ".{0,6}", units in any::<u32>(), asked_ms in any_moment(),
-            trail in prop::collection::vec(any::<u8>(), 0..200),
+            trail in prop::collection::vec(any::<u8>(), 0..200), pushes in prop::collection::vec(any::<u64>().prop_map(Seq), 0..3),
         ) -> Subject {
-            Subject { record, units, asked_ms, trail }
+            Subject { record, units, asked_ms, trail, pushes }
         }
     }
 
@@ -414,6 +466,15 @@ mod tests {
         }
 
         #[test]
+        fn pushes_are_read_back(head in prop::collection::vec(any::<u8>(), 0..9), n in any::<[u64; 6]>()) {
+            let push = Push { body: head.iter().rev().copied().collect(), head };
+            prop_assert_eq!(Push::decode(&push.encode()), Some(push));
+            let [found, written, unchanged, no_data, superseded, dead] = n;
+            let counts = PushCounts { found, written, unchanged, no_data, superseded, dead };
+            prop_assert_eq!(decode_push_counts(&encode_push_counts(&counts)), Some(counts));
+        }
+
+        #[test]
         fn rows_are_read_back(rows in prop::collection::vec(any_row(), 0..5), org in ".{0,6}", last_ms in any_moment()) {
             let encoded: Vec<u8> = rows.iter().flat_map(encode_row).collect();
             let page = StoredPage::decode(&StoredPage::encode(&org, last_ms, &encoded)).expect("a page");
@@ -425,6 +486,7 @@ mod tests {
         fn decoding_any_bytes_never_panics(payload in prop::collection::vec(any::<u8>(), 0..40)) {
             let _ = (StoredRequest::decode(Seq(1), &payload), StoredChange::decode(Seq(1), &payload));
             let _ = (StoredDeadLetter::decode(Seq(1), &payload), decode_numbers(&payload), Ledger::decode(&payload));
+            let _ = (Push::decode(&payload), decode_push_counts(&payload));
             let _ = StoredPage::decode(&payload).and_then(|page| page.decode_rows());
         }
     }

@@ -199,6 +199,12 @@ pub enum StoreError {
         /// Its id.
         job: String,
     },
+    /// No such push.
+    #[error("there is no push {seq}")]
+    UnknownPush {
+        /// Its number.
+        seq: Seq,
+    },
     /// Something is larger than we store.
     #[error("org `{org}`: a {what} of {bytes} bytes is larger than the {bytes_max} that are stored")]
     TooLarge {
@@ -319,6 +325,9 @@ impl StoreError {
             Self::UnknownLetter { .. } => {
                 "It has been retried or discarded, or made room for newer ones. List those that are kept.".to_owned()
             }
+            Self::UnknownPush { .. } => {
+                "It has been forgotten, as it is too old or made room for newer ones. List those that are kept.".to_owned()
+            }
             Self::RegistryFull { .. } => "Remove what is no longer needed, such as old tokens.".to_owned(),
             Self::Unbalanced { .. }
             | Self::UnknownRequest { .. }
@@ -361,6 +370,7 @@ impl StoreError {
             | Self::InAnotherJob { .. }
             | Self::UnknownJob { .. }
             | Self::UnknownLetter { .. }
+            | Self::UnknownPush { .. }
             | Self::TooLarge { .. }
             | Self::RegistryValue { .. }
             | Self::RegistryFull { .. } => false,

@@ -9,12 +9,12 @@ use std::{
 };
 
 use crate::{
-    commands::{Change, units},
+    commands::{Change, Push, units},
     disk::Disk,
     egress::{Flight, Waiting},
     entry::{
         FORMAT, Mark, StoredChange, StoredDeadLetter, StoredPage, StoredRequest, decode_numbers,
-        is_known_format,
+        decode_push_counts, is_known_format,
     },
     error::StoreError,
     frame::{self, Reader},
@@ -33,6 +33,8 @@ pub(crate) struct Index {
     pub(crate) mark: Mark,
     /// What belongs to no org.
     pub(crate) registry: Registry,
+    /// What is asked of several orgs at once, by number.
+    pub(crate) pushes: BTreeSet<Seq>,
     /// All pages of rows, with their org and the time of their newest row.
     pub(crate) pages: BTreeMap<Seq, (Arc<str>, UnixMs)>,
 }
@@ -56,6 +58,7 @@ pub(crate) struct Rebuild {
     format: Option<u32>,
     mark: Option<Mark>,
     registry: Registry,
+    pushes: BTreeSet<Seq>,
     pages: BTreeMap<Seq, (Arc<str>, UnixMs)>,
     highest: Seq,
     entries: u64,
@@ -134,6 +137,15 @@ impl Rebuild {
                 self.found(org).org.fingerprints.restore(number, payload.len());
             }
             Key::Registered { kind, name } => self.registry.restore(kind, name, payload.len()),
+            Key::Push(seq) => {
+                Push::decode(payload)?;
+                self.highest = self.highest.max(seq);
+                self.pushes.insert(seq);
+            }
+            Key::PushCounts { org, push } => {
+                let counts = decode_push_counts(payload)?;
+                self.found(org).org.pushes.restore(push, counts);
+            }
         }
         Some(())
     }
@@ -184,12 +196,20 @@ impl Rebuild {
                 format!("says there are {} registered values, but there are {registered}", mark.registered),
             ));
         }
+        let pushes = (self.pushes.len() as u64, self.orgs.values().map(|found| found.org.pushes.len()).sum());
+        if pushes != (mark.pushes, mark.push_counts) {
+            let what = format!(
+                "says there are {} pushes and {} counts of them, but there are {} and {}",
+                mark.pushes, mark.push_counts, pushes.0, pushes.1
+            );
+            return Err(StoreError::damaged(&Key::Mark, what));
+        }
         let orgs = self.orgs.into_iter().map(|(name, found)| {
             let org = found.finish(&name)?;
             Ok((name, org))
         });
-        let (registry, pages) = (self.registry, self.pages);
-        Ok(Some(Index { orgs: orgs.collect::<Result<_, StoreError>>()?, mark, registry, pages }))
+        let (registry, pushes, pages) = (self.registry, self.pushes, self.pages);
+        Ok(Some(Index { orgs: orgs.collect::<Result<_, StoreError>>()?, mark, registry, pushes, pages }))
     }
 }
 

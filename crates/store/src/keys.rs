@@ -7,6 +7,7 @@
 //! j LEN ORG ID        k LEN ORG ID           job's body, job's changes
 //! f NUMBER ORG                               what is remembered of a record of a target
 //! g LEN KIND NAME                            value of the registry
+//! q SEQ    c SEQ ORG                         push, what an org has counted for it
 //! x …                                        kept free for `disk.rs`
 //! ```
 //!
@@ -34,6 +35,8 @@ pub(crate) enum Key<'a> {
     JobChanges { org: &'a str, id: &'a str },
     Fingerprint { org: &'a str, number: u64 },
     Registered { kind: &'a str, name: &'a str },
+    Push(Seq),
+    PushCounts { org: &'a str, push: Seq },
 }
 
 /// First byte of the keys of each kind, and what they are called together.
@@ -49,6 +52,8 @@ pub(crate) const KINDS: &[(u8, &str)] = &[
     (b'r', "the ledger's rows"),
     (b'f', "the fingerprints"),
     (b'g', "the registered values"),
+    (b'q', "the pushes"),
+    (b'c', "the counts of pushes"),
 ];
 
 const FORMAT: &[u8] = b"mformat";
@@ -72,6 +77,10 @@ impl<'a> Key<'a> {
                 [b"f", number.to_be_bytes().as_slice(), org.as_bytes()].concat()
             }
             Self::Registered { kind, name } => pair(b'g', kind, name),
+            Self::Push(seq) => numbered(b'q', seq),
+            Self::PushCounts { org, push } => {
+                [b"c", push.0.to_be_bytes().as_slice(), org.as_bytes()].concat()
+            }
         }
     }
 
@@ -98,6 +107,11 @@ impl<'a> Key<'a> {
                 Self::Fingerprint { org: str::from_utf8(org).ok()?, number: u64::from_be_bytes(*number) }
             }
             b'g' => split(rest).map(|(kind, name)| Self::Registered { kind, name })?,
+            b'q' => Self::Push(number(rest)?),
+            b'c' => {
+                let (push, org) = rest.split_first_chunk::<8>()?;
+                Self::PushCounts { org: str::from_utf8(org).ok()?, push: Seq(u64::from_be_bytes(*push)) }
+            }
             _ => return None,
         })
     }
@@ -119,6 +133,8 @@ impl fmt::Display for Key<'_> {
             Self::JobChanges { org, id } => write!(f, "the list of changes of job `{id}` of org `{org}`"),
             Self::Fingerprint { org, number } => write!(f, "fingerprint {number:016x} of org `{org}`"),
             Self::Registered { kind, name } => write!(f, "the registered {kind} `{name}`"),
+            Self::Push(seq) => write!(f, "push {seq}"),
+            Self::PushCounts { org, push } => write!(f, "the counts of push {push} of org `{org}`"),
         }
     }
 }
@@ -156,6 +172,7 @@ mod tests {
                 Key::Format, Key::Mark, Key::Ledger { org }, Key::Position { org, name }, Key::Request(seq),
                 Key::Change(seq), Key::DeadLetter(seq), Key::Page(seq), Key::Job { org, id }, Key::JobChanges { org, id },
                 Key::Fingerprint { org, number: seq.0 }, Key::Registered { kind: org, name },
+                Key::Push(seq), Key::PushCounts { org, push: seq },
             ] {
                 let bytes = key.bytes();
                 prop_assert_eq!(Key::parse(&bytes), Some(key));

@@ -19,6 +19,7 @@ use crate::{
     fingerprints::Fingerprints,
     keys::Key,
     ledger::Ledger,
+    pushes::PushLedger,
     rows::Rows,
     seq::Seq,
     sizes::cut,
@@ -42,6 +43,7 @@ pub(crate) struct Org {
     pub(crate) dead: VecDeque<Seq>,
     pub(crate) rows: Rows,
     pub(crate) fingerprints: Fingerprints,
+    pub(crate) pushes: PushLedger,
     /// Number of the newest request since the store was opened, or that waited then.
     pub(crate) newest_request: Seq,
 }
@@ -79,6 +81,7 @@ impl Org {
         for number in self.fingerprints.numbers() {
             step.remove(&Key::Fingerprint { org, number });
         }
+        self.pushes.forget_all(step);
         let requests = self.ingress.keys().map(|(_, seq)| Key::Request(*seq));
         let changes = self.egress.after(Seq::MIN, usize::MAX).into_iter().map(Key::Change);
         let letters = self.dead.iter().copied().map(Key::DeadLetter);
@@ -140,9 +143,10 @@ impl Org {
         fits.map(|(_, ((_, seq), _))| *seq).collect()
     }
 
-    /// One row per subject.
+    /// One row per subject, and its end in the counts of the pushes that asked for it.
     pub(crate) fn add_rows(&mut self, step: &mut Step<'_>, ended: &Ended<'_>, subjects: Vec<Subject>) {
         for subject in subjects {
+            self.pushes.ended(ended.end, &subject.pushes);
             let row = LedgerRow {
                 subject,
                 end: ended.end,

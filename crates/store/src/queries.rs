@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use crate::{
     commands::{
-        Change, DeadLetter, HEAD_BYTES_MAX, Head, Job, Lane, LedgerRow, OpenChanges, Progress, Request,
+        Change, DeadLetter, HEAD_BYTES_MAX, Head, Job, Lane, LedgerRow, OpenChanges, Progress, PushCounts,
+        Request,
     },
     engine::Engine,
     entry::{StoredPage, StoredRequest},
@@ -148,6 +149,24 @@ impl Engine {
         let mut orgs: Vec<_> = stored.map(|(org, found)| (org.clone(), found.ledger.counts)).collect();
         orgs.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         orgs
+    }
+
+    /// Numbers of all pushes, oldest first.
+    pub(crate) fn pushes(&self) -> Vec<Seq> {
+        self.index.pushes.iter().copied().collect()
+    }
+
+    /// What the orgs have counted for a push, by name; those in which no record was found for it are not among them.
+    pub(crate) fn push_counts(&self, push: Seq) -> Vec<(String, PushCounts)> {
+        let counted = self.index.orgs.iter().filter_map(|(org, found)| Some((org, found.pushes.of(push)?)));
+        let mut counts: Vec<_> = counted.map(|(org, counts)| (org.clone(), counts)).collect();
+        counts.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        counts
+    }
+
+    /// How many such counts there are, over all orgs and pushes.
+    pub(crate) fn push_counts_kept(&self) -> u64 {
+        self.index.mark.push_counts
     }
 
     pub(crate) fn counts(&self, org: &str) -> Counts {

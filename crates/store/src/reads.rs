@@ -44,11 +44,13 @@ pub enum Read {
     Fingerprints,
     /// [`Store::registry`](crate::Store::registry)
     Registry,
+    /// [`Store::pushes`](crate::Store::pushes), [`Store::push`](crate::Store::push) and what is counted for them
+    Pushes,
 }
 
 impl Read {
     /// Every kind, in the order of the enum.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Position,
         Self::IngressHead,
         Self::OpenChanges,
@@ -65,6 +67,7 @@ impl Read {
         Self::ChangesOf,
         Self::Fingerprints,
         Self::Registry,
+        Self::Pushes,
     ];
 
     /// The name of the call, for instance as a label of a metric.
@@ -86,6 +89,7 @@ impl Read {
             Self::ChangesOf => "changes_of",
             Self::Fingerprints => "fingerprints",
             Self::Registry => "registry",
+            Self::Pushes => "pushes",
         }
     }
 }

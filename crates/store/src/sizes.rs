@@ -4,8 +4,8 @@
 
 use crate::{
     commands::{
-        Append, BODY_BYTES_MAX, FINGERPRINT_BYTES_MAX, NAME_BYTES_MAX, NewDead, REGISTRY_VALUE_BYTES_MAX,
-        RegistryWrite, Settle, Subject, TEXT_BYTES_MAX, TRAIL_BYTES_MAX,
+        Append, BODY_BYTES_MAX, FINGERPRINT_BYTES_MAX, NAME_BYTES_MAX, NewDead, Push,
+        REGISTRY_VALUE_BYTES_MAX, RegistryWrite, Settle, Subject, TEXT_BYTES_MAX, TRAIL_BYTES_MAX,
     },
     error::StoreError,
     seq::Seq,
@@ -13,8 +13,10 @@ use crate::{
 
 const _: () = assert!(NAME_BYTES_MAX < u16::MAX as usize);
 const _: () = assert!(2 * BODY_BYTES_MAX + 4 * (NAME_BYTES_MAX + TEXT_BYTES_MAX) < u32::MAX as usize);
-/// Bytes of a subject beside its record and trail, at most.
+/// Bytes of a subject beside its record, trail and pushes, at most.
 const SUBJECT_BYTES_MAX: usize = 32;
+/// Bytes of a number, at most.
+const NUMBER_BYTES_MAX: usize = 10;
 
 /// An org's name.
 pub(crate) fn org(org: &str) -> Result<(), StoreError> {
@@ -90,6 +92,12 @@ pub(crate) fn settle(org: &str, settle: &Settle) -> Result<(), StoreError> {
     dead(org, &settle.dead)
 }
 
+/// A push, which belongs to no org.
+pub(crate) fn push(push: &Push) -> Result<(), StoreError> {
+    body("", &push.head)?;
+    body("", &push.body)
+}
+
 /// A value of the registry, with its kind and name.
 pub(crate) fn registry(write: &RegistryWrite) -> Result<(), StoreError> {
     let RegistryWrite { kind, name, value } = write;
@@ -128,7 +136,9 @@ fn subjects(org: &str, subjects: &[Subject]) -> Result<(), StoreError> {
         name(org, "name of a record", &subject.record)?;
         trail_bytes(org, subject.trail.len())?;
     }
-    let bytes = subjects.iter().map(|subject| subject.record.len() + subject.trail.len() + SUBJECT_BYTES_MAX);
+    let bytes = subjects.iter().map(|Subject { record, trail, pushes, .. }| {
+        record.len() + trail.len() + NUMBER_BYTES_MAX * pushes.len() + SUBJECT_BYTES_MAX
+    });
     at_most(org, "list of subjects", bytes.sum(), BODY_BYTES_MAX)
 }
 

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use crate::{
     commands::{
         Append, Appended, Change, Claimed, DeadLetter, End, Head, Job, Lane, LedgerRow, OpenChanges,
-        Progress, RegistryWrite, Request, Resolve, Retry, Settle, Settled,
+        Progress, Push, PushCounts, PushWrite, RegistryWrite, Request, Resolve, Retry, Settle, Settled,
     },
     disk::{Disk, SledDisk},
     engine::Engine,
@@ -269,6 +269,38 @@ impl Store {
     /// [`StoreError::RegistryValue`] for one that is too large, [`StoreError::RegistryFull`] if there would be too many.
     pub async fn register(&self, writes: Vec<RegistryWrite>) -> Result<(), StoreError> {
         self.worker.call(move |engine| engine.register(&writes)).await
+    }
+
+    /// Adds a push, removes others, or both in one commit. Gives back the number of the new one.
+    ///
+    /// # Errors
+    /// [`StoreError::NoRoom`] if one is added and the disk is nearly full, [`StoreError::TooLarge`],
+    /// [`StoreError::UnknownPush`] for another head of one that is gone.
+    pub async fn write_pushes(&self, write: PushWrite) -> Result<Option<Seq>, StoreError> {
+        self.worker.call(move |engine| engine.write_pushes(write)).await
+    }
+
+    /// Numbers of all pushes, oldest first.
+    pub async fn pushes(&self) -> Result<Vec<Seq>, StoreError> {
+        self.read(Read::Pushes, |engine| Ok(engine.pushes())).await
+    }
+
+    /// One push.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownPush`]
+    pub async fn push(&self, number: Seq) -> Result<Push, StoreError> {
+        self.read(Read::Pushes, move |engine| engine.push(number)).await
+    }
+
+    /// What the orgs have counted for a push, by name; those in which no record was found for it are not among them.
+    pub async fn push_counts(&self, number: Seq) -> Result<Vec<(String, PushCounts)>, StoreError> {
+        self.read(Read::Pushes, move |engine| Ok(engine.push_counts(number))).await
+    }
+
+    /// How many such counts are kept, over all orgs and pushes.
+    pub async fn push_counts_kept(&self) -> Result<u64, StoreError> {
+        self.read(Read::Pushes, |engine| Ok(engine.push_counts_kept())).await
     }
 
     /// Every org that records have come in for, whether anybody still asks for it or not.

@@ -7,6 +7,7 @@ mod memory;
 mod model;
 mod offline;
 mod property;
+mod pushes;
 mod real_disk;
 mod registry;
 mod rows;
@@ -31,7 +32,13 @@ fn request(lane: Lane, records: u32, body: &str) -> NewRequest {
 }
 
 fn subject(record: &str, units: u32) -> Subject {
-    Subject { record: record.to_owned(), units, asked_ms: UnixMs(5), trail: b"how".to_vec() }
+    Subject {
+        record: record.to_owned(),
+        units,
+        asked_ms: UnixMs(5),
+        trail: b"how".to_vec(),
+        pushes: Vec::new(),
+    }
 }
 
 fn change(lane: Lane, target: &str, key: &str, units: u32, body: &str) -> NewChange {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use orgpipe_actors::contract::{Contract, FieldContract, named};
 use orgpipe_reconcile::{
-    MappingSpec,
+    FieldSource, MappingSpec,
     mapping::{MappingProblem, Matching},
     name::namespaced,
 };
@@ -43,7 +43,9 @@ pub(super) fn problems(spec: &MappingSpec, namespaces: &[String]) -> Vec<Mapping
     let object = in_org(&spec.object, namespaces);
     if let Some((object, contract)) = object.and_then(|name| named(&Contract::built_in().objects, name)) {
         let values = spec.fields.iter().flat_map(|(field, value)| {
-            value.record_paths().into_iter().map(move |path| (format!("fields.{field}"), path))
+            let paths =
+                FieldSource::new(value).map(|source| source.record_paths().to_vec()).unwrap_or_default();
+            paths.into_iter().map(move |path| (format!("fields.{field}"), path))
         });
         let keys = spec.keys.iter().map(|(key, field)| (format!("keys.{key}"), field.clone()));
         let written = spec.fields.keys().filter(|_| itself);

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::value::Overlong;
 
 fn describe() -> Describe {
     let json = json!({"name": "Enrichment__c", "fields": [
@@ -35,7 +36,13 @@ fn row(value: &Value) -> Row {
 }
 
 fn wanted(fields: &Value) -> Desired {
-    Desired { key: "K1".into(), fields: row(fields), source_id: "0015000000Gv7qJAAR".into() }
+    Desired {
+        key: "K1".into(),
+        fields: row(fields),
+        receipts: BTreeMap::new(),
+        overlong: BTreeMap::new(),
+        source_id: "0015000000Gv7qJAAR".into(),
+    }
 }
 
 #[test]
@@ -60,6 +67,32 @@ fn only_what_differs_is_written() {
         let found = diff(&wanted(&fields), Some(&row(&existing)), &describe());
         assert_eq!(found, Ok(expected), "{fields} on {existing}");
     }
+}
+
+#[test]
+fn receipts_are_written_along_and_are_no_difference() {
+    let fields = json!({"Num__c": 1.005, "Text__c": "a", "Long__c": null});
+    let text = |text: &str| Receipt::Value(json!(text));
+    let receipts: BTreeMap<String, Receipt> =
+        [("At__c", text("2026-01-31T13:05:00.000Z")), ("Url__c", Receipt::ContentHash)]
+            .map(|(name, receipt)| (name.to_owned(), receipt))
+            .into();
+    let desired = Desired { receipts, ..wanted(&fields) };
+    let stored = row(&json!({"Num__c": 1.01, "Text__c": "a", "At__c": null, "Url__c": "other"}));
+    assert_eq!(diff(&desired, Some(&stored), &describe()), Ok(Diff::Unchanged));
+    let written = receipts_of(&desired);
+    assert_eq!(written["At__c"], "2026-01-31T13:05:00.000Z");
+    // printf '{"Long__c":null,"Num__c":1.01,"Text__c":"a"}' | sha256sum
+    assert_eq!(written["Url__c"], "a41043e29c2379918a6c3278ae8be930439b6b5fb9f61b2bf73213d127f7f4f9");
+    let other =
+        Desired { fields: row(&json!({"Num__c": 1.01, "Text__c": "a ", "Long__c": " "})), ..desired.clone() };
+    assert_eq!(receipts_of(&other), written);
+    let changed = Desired { fields: row(&json!({"Num__c": 1.02})), ..desired };
+    assert_ne!(receipts_of(&changed)["Url__c"], written["Url__c"]);
+}
+
+fn receipts_of(desired: &Desired) -> Row {
+    receipts(desired, false, &describe()).unwrap()
 }
 
 #[test]
@@ -194,5 +227,11 @@ proptest! {
 fn fields_whose_values_are_cut_are_named() {
     let long = "x".repeat(41);
     let fields = json!({"Text__c": "eleven char", "Long__c": long, "Must__c": "a code that is refused", "Url__c": "short"});
-    assert_eq!(cut_fields(&wanted(&fields), &describe()), ["Long__c", "Text__c"]);
+    let cut = |field: &str, from_chars, to_chars| Cut { field: field.to_owned(), from_chars, to_chars };
+    let wanted = wanted(&fields);
+    assert_eq!(cut_fields(&wanted, &describe()), [cut("Long__c", 41, 40), cut("Text__c", 11, 10)]);
+    let refused = Desired { overlong: [("Text__c".to_owned(), Overlong::Refuse)].into(), ..wanted };
+    assert_eq!(cut_fields(&refused, &describe()), [cut("Long__c", 41, 40)]);
+    let problem = all_fields(&refused, &describe()).unwrap_err();
+    assert!(problem.field == "Must__c" || problem.message.contains("11 characters"), "{problem}");
 }

@@ -93,6 +93,37 @@ fn of_a_lead_it_is_read_whether_it_has_been_converted() {
 }
 
 #[test]
+fn an_external_id_tells_records_apart_and_is_never_cut() {
+    let from = |value: ValueSpec| Mapping::new(MappingSpec { external_id_from: value, ..spec() });
+    let cel = |cel: &str| ValueSpec { cel: Some(cel.into()), ..ValueSpec::default() };
+    let mapping = from(cel("answer.key + '/' + record.Name")).unwrap();
+    assert_eq!(mapping.read_fields(), ["Id", "Website", "Name", "Owner.Email"]);
+    let cut = ValueSpec { overlong: Some("truncate".into()), ..ValueSpec::from("/key") };
+    for (value, key) in [
+        (ValueSpec { value: Some("K".into()), ..ValueSpec::default() }, "external_id.from.value"),
+        ("$meta.content_hash".into(), "external_id.from"),
+        (cut, "external_id.from.overlong"),
+        (cel("answer."), "external_id.from.cel"),
+    ] {
+        let problems = from(value).unwrap_err();
+        assert_eq!(problems.iter().map(|problem| problem.key.as_str()).collect::<Vec<_>>(), [key]);
+    }
+}
+
+#[test]
+fn what_cannot_be_read_takes_the_expressions_along_that_need_it() {
+    let cel = ValueSpec { cel: Some("record.Owner.Email + record.Phone".into()), ..ValueSpec::default() };
+    let fields = [("A__c".to_owned(), cel), ("B__c".to_owned(), "/b".into())].into();
+    let mapping = Mapping::new(MappingSpec { fields, ..spec() }).unwrap();
+    assert_eq!(mapping.read_fields(), ["Id", "Website", "Owner.Email", "Phone"]);
+    let left = mapping.without(&["Phone".to_owned()].into());
+    assert_eq!(
+        (left.read_fields(), left.target_fields()),
+        (vec!["Id".into(), "Website".into()], vec!["acmeco__B__c".into()])
+    );
+}
+
+#[test]
 fn an_empty_mapping_is_refused() {
     let problems = Mapping::new(MappingSpec::default()).unwrap_err();
     assert_eq!(problems.len(), 7, "{problems:?}");

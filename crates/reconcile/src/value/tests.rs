@@ -26,7 +26,12 @@ fn every_problem_of_a_value_is_told_with_its_key_and_a_hint() {
             },
             vec!["default", "map", "map"],
         ),
-        (ValueSpec { otherwise: Some(json!(1)), ..constant }, vec!["otherwise"]),
+        (ValueSpec { otherwise: Some(json!(1)), ..constant.clone() }, vec!["otherwise"]),
+        (ValueSpec { cel: Some("1 +".into()), from: Some("/x".into()), ..constant }, vec!["value", "cel"]),
+        (ValueSpec { cel: Some("anser.x + 'a' - 1".into()), ..ValueSpec::default() }, vec!["cel", "cel"]),
+        (ValueSpec { overlong: Some("cut".into()), ..ValueSpec::from("/x") }, vec!["overlong"]),
+        ("$meta.time".into(), vec!["from"]),
+        (ValueSpec { default: Some(json!(1)), ..ValueSpec::from("$meta.status") }, vec!["default"]),
         (ValueSpec { otherwise: Some(json!(1)), ..ValueSpec::from("x") }, vec!["from", "otherwise"]),
     ] {
         let problems = FieldSource::new(&spec).unwrap_err();
@@ -80,4 +85,13 @@ fn only_the_plain_id_of_the_record_is_its_id() {
     assert!(ValueSpec::from("$id").is_record_id() && FieldSource::new(&"$id".into()).unwrap().is_record_id());
     let mapped = ValueSpec { map: map(&[("a", json!("b"))]), ..ValueSpec::from("$Id") };
     assert!(!mapped.is_record_id() && !FieldSource::new(&mapped).unwrap().is_record_id());
+}
+
+#[test]
+fn a_value_is_told_as_it_was_written() {
+    assert_eq!(ValueSpec::from("$Id").written(), json!("$Id"));
+    let spec = ValueSpec { default: Some(json!(0)), ..ValueSpec::from("/n") };
+    assert_eq!(spec.written(), json!({ "from": "/n", "default": 0 }));
+    let constant = ValueSpec { value: Some(json!(true)), ..ValueSpec::default() };
+    assert_eq!(FieldSource::new(&constant).expect("right").spec().written(), json!({ "value": true }));
 }

@@ -239,6 +239,15 @@ impl Collected {
                 self.mark.registered += 1;
                 Seq::MIN
             }
+            Line::Push { seq, .. } => {
+                self.mark.pushes += 1;
+                *seq
+            }
+            Line::PushCounts { org, .. } => {
+                self.mark.push_counts += 1;
+                self.found(org);
+                Seq::MIN
+            }
             Line::JobChanges { org, id, changes } => {
                 self.found(org).lists.insert(id.clone(), changes.clone());
                 return Some(());

@@ -14,10 +14,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    commands::{Change, DeadLetter, End, Lane, LedgerRow, Request, Subject},
+    commands::{Change, DeadLetter, End, Lane, LedgerRow, Push, PushCounts, Request, Subject},
     entry::{
-        StoredChange, StoredDeadLetter, StoredPage, StoredRequest, decode_numbers, due_read, due_stored,
-        encode_numbers, encode_row, number_read, number_stored,
+        StoredChange, StoredDeadLetter, StoredPage, StoredRequest, decode_numbers, decode_push_counts,
+        due_read, due_stored, encode_numbers, encode_push_counts, encode_row, number_read, number_stored,
     },
     error::StoreError,
     frame,
@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Version of the file's form. Those before it can be read.
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 
 /// One line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -111,6 +111,22 @@ pub(super) enum Line {
         name: String,
         value: Bytes,
     },
+    Push {
+        seq: Seq,
+        head: Bytes,
+        body: Bytes,
+    },
+    /// What an org has counted for a push.
+    PushCounts {
+        org: String,
+        push: Seq,
+        found: u64,
+        written: u64,
+        unchanged: u64,
+        no_data: u64,
+        superseded: u64,
+        dead: u64,
+    },
     Rows {
         org: String,
         seq: Seq,
@@ -146,6 +162,8 @@ pub(super) struct SubjectLine {
     units: u32,
     asked_ms: UnixMs,
     trail: Bytes,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pushes: Vec<Seq>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -249,8 +267,8 @@ impl From<EndName> for End {
 
 impl From<Subject> for SubjectLine {
     fn from(subject: Subject) -> Self {
-        let Subject { record, units, asked_ms, trail } = subject;
-        Self { record, units, asked_ms, trail: trail.into() }
+        let Subject { record, units, asked_ms, trail, pushes } = subject;
+        Self { record, units, asked_ms, trail: trail.into(), pushes }
     }
 }
 
@@ -265,8 +283,8 @@ impl SubjectLine {
     }
 
     fn subject(self) -> Option<Subject> {
-        let Self { record, units, asked_ms, trail } = self;
-        Some(Subject { record, units, asked_ms, trail: trail.bytes()? })
+        let Self { record, units, asked_ms, trail, pushes } = self;
+        Some(Subject { record, units, asked_ms, trail: trail.bytes()?, pushes })
     }
 }
 
@@ -347,6 +365,16 @@ pub(super) fn line(key: Key<'_>, payload: &[u8]) -> Option<Line> {
             name: name.to_owned(),
             value: payload.to_vec().into(),
         },
+        Key::Push(seq) => {
+            let Push { head, body } = Push::decode(payload)?;
+            Line::Push { seq, head: head.into(), body: body.into() }
+        }
+        Key::PushCounts { org, push } => {
+            let PushCounts { found, written, unchanged, no_data, superseded, dead } =
+                decode_push_counts(payload)?;
+            let org = org.to_owned();
+            Line::PushCounts { org, push, found, written, unchanged, no_data, superseded, dead }
+        }
         Key::JobChanges { org, id } => {
             let changes = decode_numbers(payload)?;
             Line::JobChanges { org: org.to_owned(), id: id.to_owned(), changes }
@@ -412,6 +440,11 @@ impl Line {
                 sizes::body_bytes(org, value.len())
             }
             Self::Registered { registry, name, value } => sizes::registered(registry, name, value.len()),
+            Self::Push { head, body, .. } => {
+                sizes::body_bytes("", head.len())?;
+                sizes::body_bytes("", body.len())
+            }
+            Self::PushCounts { org, .. } => sizes::org(org),
             Self::Rows { org, rows, .. } => rows.iter().try_for_each(|row| {
                 names(org, &row.target, &row.key)?;
                 sizes::text(org, &row.reason)?;
@@ -428,7 +461,12 @@ impl Line {
             Self::Request { seq, .. }
             | Self::Change { seq, .. }
             | Self::DeadLetter { seq, .. }
+            | Self::Push { seq, .. }
             | Self::Rows { seq, .. } => Some(seq.0),
+            Self::PushCounts { push, found, written, unchanged, no_data, superseded, dead, .. } => {
+                let all = [*found, *written, *unchanged, *no_data, *superseded, *dead];
+                Some(all.into_iter().fold(push.0, u64::saturating_add))
+            }
             Self::Ledger { records_in, written, unchanged, no_data, superseded, dead, .. } => {
                 let all = [*records_in, *written, *unchanged, *no_data, *superseded, *dead];
                 Some(all.into_iter().fold(0, u64::saturating_add))
@@ -492,6 +530,13 @@ pub(super) fn entry(of: Line) -> Option<Write> {
         }
         Line::Registered { registry, name, value } => {
             (Key::Registered { kind: &registry, name: &name }.bytes(), value.bytes()?)
+        }
+        Line::Push { seq, head, body } => {
+            (Key::Push(seq).bytes(), Push { head: head.bytes()?, body: body.bytes()? }.encode())
+        }
+        Line::PushCounts { org, push, found, written, unchanged, no_data, superseded, dead } => {
+            let counts = PushCounts { found, written, unchanged, no_data, superseded, dead };
+            (Key::PushCounts { org: &org, push }.bytes(), encode_push_counts(&counts))
         }
         Line::Rows { org, seq, last_ms, rows } => {
             let rows: Vec<LedgerRow> = rows.into_iter().map(RowLine::row).collect::<Option<_>>()?;

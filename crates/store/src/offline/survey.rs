@@ -134,19 +134,22 @@ fn count(orgs: &mut BTreeMap<String, OrgSurvey>, key: &[u8], value: &[u8], bytes
         | Key::Position { .. }
         | Key::JobChanges { .. }
         | Key::Fingerprint { .. }
-        | Key::Registered { .. } => {}
+        | Key::Registered { .. }
+        | Key::Push(_)
+        | Key::PushCounts { .. } => {}
     }
 }
 
 /// Whose entry it is; None if it belongs to no org or cannot be decoded.
 fn owner(key: Key<'_>, payload: &[u8]) -> Option<String> {
     Some(match key {
-        Key::Format | Key::Mark | Key::Registered { .. } => return None,
+        Key::Format | Key::Mark | Key::Registered { .. } | Key::Push(_) => return None,
         Key::Ledger { org }
         | Key::Position { org, .. }
         | Key::Job { org, .. }
         | Key::JobChanges { org, .. }
-        | Key::Fingerprint { org, .. } => org.to_owned(),
+        | Key::Fingerprint { org, .. }
+        | Key::PushCounts { org, .. } => org.to_owned(),
         Key::Request(seq) => StoredRequest::decode(seq, payload)?.org,
         Key::Change(seq) => StoredChange::decode(seq, payload)?.org,
         Key::DeadLetter(seq) => StoredDeadLetter::decode(seq, payload)?.org,

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::{OPTIONS, change, dead, memory::Memory, request, subject, wait};
 use crate::{
-    Append, Lane, Outcome, RegistryWrite, Resolve, Settle, Store, StoreError, UnixMs, frame, keys::Key,
-    seq::Seq,
+    Append, Lane, Outcome, Push, PushWrite, RegistryWrite, Resolve, Settle, Store, StoreError, UnixMs, frame,
+    keys::Key, seq::Seq,
 };
 
-/// Two orgs with an entry of every kind, and a registered value.
+/// Two orgs with an entry of every kind, a registered value, and a push.
 pub(super) async fn fill(store: &Store) {
     for org in ["acme", "other"] {
         let requests = vec![request(Lane::Live, 5, "first"), request(Lane::Refresh, 2, "second")];
@@ -41,6 +41,12 @@ pub(super) async fn fill(store: &Store) {
     let value = Some(b"hash".to_vec());
     let write = RegistryWrite { kind: "token".to_owned(), name: "first".to_owned(), value };
     store.register(vec![write]).await.unwrap();
+    let add = Some(Push { head: b"head".to_vec(), body: b"body".to_vec() });
+    let push = store.write_pushes(PushWrite { add, ..PushWrite::default() }).await.unwrap();
+    for org in ["acme", "other"] {
+        let found = push.map(|push| (push, 1)).into_iter().collect();
+        store.append(org, Append { found, ..Append::default() }).await.unwrap();
+    }
 }
 
 fn filled() -> Memory {
@@ -66,7 +72,11 @@ fn after(entries: &BTreeMap<Vec<u8>, Vec<u8>>, harm: impl FnOnce(&mut BTreeMap<V
 fn an_entry_that_is_missing_cut_changed_or_moved_is_seen() {
     let memory = filled();
     let entries = memory.entries.lock().unwrap().clone();
-    assert_eq!(entries.len(), 3 + 2 * 11, "format, mark, a registered value, and eleven entries of each org");
+    assert_eq!(
+        entries.len(),
+        4 + 2 * 12,
+        "format, mark, a registered value, a push, and twelve entries of each org"
+    );
     for (key, value) in &entries {
         let name = Key::parse(key).unwrap().to_string();
         after(&entries, |entries| drop(entries.remove(key)));

@@ -205,6 +205,7 @@ impl World {
             ended_positions: ended.map(name).into_iter().collect(),
             requests,
             dead: dead.into_iter().collect(),
+            found: Vec::new(),
         };
         let (open, more) = (
             self.models[at].counts().open(),

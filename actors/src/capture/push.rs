@@ -1,0 +1,385 @@
+//! `PushActor`: finds in one org the records whose data the vendor says has changed, and puts them on the ingress queue.
+//!
+//! Here: one step, which asks for some of the items that wait, and its commit. Not here: which items and which records
+//! (`push_plan`), taking a push in (`service/pushes.rs`), the log (`org/push_log.rs`).
+//!
+//! Started by: `OrgActor`, one per org. Takes: `Wake` and `Stop`. Asks: the org, the store and the log of pushes. Sends:
+//! `Arrived` to the ingest. If it dies: a fresh one goes on behind the last stored place.
+//!
+//! Invariant: how far the pushes of a sync have been read is stored in the commit that stores what was found up to there.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use actix::{Actor, Context, Handler};
+use orgpipe_reconcile::{Mapping, RecordProblem, identity::Identity, matching::KEYS_MAX};
+use orgpipe_salesforce::{limits::QUERY_URL_BYTES_MAX, rest::query, soql::Select};
+use orgpipe_store::{Seq, StoreError, UnixMs};
+
+use super::{
+    pages,
+    push_plan::{self, FoundRecords, PushWindow, PushedItem, WaitingPush},
+    waits::{FailureTime, Waits},
+};
+use crate::{
+    failpoint::Point,
+    org::{
+        context::OrgContext,
+        culprit::{may_be_one_records, problem},
+        describe::{blame, describe_target, readable},
+        messages::OrgLink,
+        part::{Part, State},
+        select::{Calls, WhenUnreadable, select_among},
+        step_error::StepError,
+    },
+    priority::Priority,
+    problem::Problem,
+    push::{PushHead, PushKind, PushPart, PushPlace},
+    queue_entry::Row,
+    retry::Delays,
+    runtime::worker::{self, Next, Steps, Stop, Wake, Work, Worker},
+    settings::SyncSettings,
+};
+
+/// Items that one step asks for.
+const ITEMS_MAX: usize = 5 * KEYS_MAX;
+/// Pushes that one step reads.
+const PUSHES_MAX: usize = 200;
+/// How often an org whose queue is full looks again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Finds the records of pushes in one org.
+pub(crate) struct PushActor(Steps<RecordFinder>);
+
+impl PushActor {
+    /// Goes on behind the stored places.
+    pub(crate) fn new(org: Arc<OrgContext>, link: OrgLink) -> Self {
+        Self(Steps::new(RecordFinder::new(org, link)))
+    }
+}
+
+impl Worker for PushActor {
+    type Work = RecordFinder;
+
+    fn steps(&mut self) -> &mut Steps<RecordFinder> {
+        &mut self.0
+    }
+}
+
+impl Actor for PushActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        worker::wake(self, context);
+    }
+}
+
+impl Handler<Wake> for PushActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Wake, context: &mut Self::Context) {
+        worker::wake(self, context);
+    }
+}
+
+impl Handler<Stop> for PushActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, context: &mut Self::Context) {
+        worker::stop(self, context);
+    }
+}
+
+/// The work of a [`PushActor`].
+pub(crate) struct RecordFinder {
+    org: Arc<OrgContext>,
+    link: OrgLink,
+    delays: Delays,
+    waits: Waits,
+    /// Items that the next step asks for by keys at most: fewer while one of them may be refused.
+    keys_max: usize,
+    /// By sync, the newest push that was there when none waited.
+    seen: BTreeMap<String, Seq>,
+}
+
+/// What a step found.
+struct FoundStep {
+    found: FoundRecords,
+    /// Items that the org refuses to be asked about, and why.
+    refused: Vec<(PushedItem, RecordProblem)>,
+    place: PushPlace,
+    /// Before the org was asked: a change after that may not be in the rows.
+    read_ms: UnixMs,
+}
+
+impl RecordFinder {
+    fn new(org: Arc<OrgContext>, link: OrgLink) -> Self {
+        let delays = Delays::new(Duration::from_secs(1), Duration::from_mins(5));
+        Self { org, link, delays, waits: Waits::default(), keys_max: KEYS_MAX, seen: BTreeMap::new() }
+    }
+
+    async fn advance(&mut self) -> Result<Next, StoreError> {
+        let org = Arc::clone(&self.org);
+        org.pass(Point::Push);
+        let mut next = Next::Idle;
+        for sync in &org.settings.syncs {
+            let newest = org.pushes.newest();
+            let seen = self.seen.get(&sync.name).copied().unwrap_or_default();
+            let waiting = org.pushes.waiting(org.id(), &sync.name, seen, PUSHES_MAX);
+            if waiting.is_empty() {
+                self.seen.insert(sync.name.clone(), newest);
+                self.waits.reset(&sync.name);
+                continue;
+            }
+            let then = match self.waits.left(&sync.name, org.clock.monotonic()) {
+                Some(wait) => Next::After(wait),
+                None if org.store.counts().await?.open() >= org.queue_max / 2 => Next::After(LOOK_AGAIN),
+                None => {
+                    let stepped = self.advance_sync(sync, &waiting).await;
+                    self.settle(sync, stepped)?
+                }
+            };
+            next = next.sooner(then);
+        }
+        Ok(next)
+    }
+
+    /// What failed waits by itself.
+    fn settle(&mut self, sync: &SyncSettings, stepped: Result<(), StepError>) -> Result<Next, StoreError> {
+        let error = match stepped {
+            Ok(()) => {
+                self.waits.reset(&sync.name);
+                return Ok(Next::Again);
+            }
+            // A queue that is full by now is no trouble of the store's.
+            Err(StepError::Store(StoreError::Full { .. })) => return Ok(Next::After(LOOK_AGAIN)),
+            Err(StepError::Store(error)) => return Err(error),
+            Err(error) => error,
+        };
+        let org = &self.org;
+        blame(org, &sync.name, &error);
+        let problem = Problem::of(&format!("a push to `{}` waits", sync.name), &error);
+        let clock = &org.clock;
+        let at = FailureTime { now: clock.monotonic(), now_ms: clock.now_ms(), jitter: clock.jitter() };
+        let wait = self.waits.failed(&sync.name, problem.clone(), at);
+        tracing::warn!(org = org.id(), wait_secs = wait.as_secs_f32(), "{problem}");
+        Ok(Next::After(wait))
+    }
+
+    /// Finds the records of some items, and takes them in: point A.
+    async fn advance_sync(
+        &mut self,
+        sync: &SyncSettings,
+        heads: &[(Seq, Arc<PushHead>)],
+    ) -> Result<(), StepError> {
+        let org = Arc::clone(&self.org);
+        let Some((_, first)) = heads.first() else { return Ok(()) };
+        let kind = first.kind;
+        let from = org.pushes.place(org.id(), &sync.name);
+        let (mut waiting, mut items): (Vec<WaitingPush>, usize) = (Vec::new(), 0);
+        for (number, head) in heads.iter().take_while(|(_, head)| head.kind == kind) {
+            let begun = from.within.as_ref().is_some_and(|within| *number > within.last);
+            if begun || items >= ITEMS_MAX {
+                break;
+            }
+            items += head.items - if *number == from.number { from.item.min(head.items) } else { 0 };
+            waiting.push((*number, Arc::clone(head), org.pushes.body(*number).await?));
+        }
+        let step = match kind {
+            PushKind::ExternalIds => self.by_external_ids(sync, &waiting, &from).await?,
+            PushKind::Keys => match self.by_keys(sync, &waiting, &from).await? {
+                Some(step) => step,
+                None => return Ok(()),
+            },
+            PushKind::RecordIds => {
+                let PushWindow { items, place } = push_plan::window(&waiting, &from, ITEMS_MAX);
+                let (found, refused) = (push_plan::by_record_id(&items), Vec::new());
+                FoundStep { found, refused, place, read_ms: org.clock.now_ms() }
+            }
+        };
+        let FoundStep { found, refused, place, read_ms } = step;
+        let append = push_plan::append(sync, found, refused, &place, (read_ms, org.clock.now_ms()));
+        org.pass(Point::BeforePush);
+        let appended = org.store.append(append).await?;
+        org.pass(Point::AfterPush);
+        org.pushes.passed(org.id(), &sync.name, place);
+        self.link.arrived(appended).await;
+        Ok(())
+    }
+
+    /// By what the records of the target are found, over as few queries as it takes.
+    async fn by_external_ids(
+        &self,
+        sync: &SyncSettings,
+        waiting: &[WaitingPush],
+        from: &PushPlace,
+    ) -> Result<FoundStep, StepError> {
+        let (org, mapping) = (&self.org, &sync.mapping);
+        let PushWindow { items, place } = push_plan::window(waiting, from, ITEMS_MAX);
+        let (field, link) = (mapping.key_field(), mapping.links().next().unwrap_or_default());
+        let _turn = org.pushes.turn().await.ok_or(StepError::ShuttingDown)?;
+        let read_ms = org.clock.now_ms();
+        let (target, now) = (mapping.target(), org.clock.monotonic());
+        let mut known = org.schemas.fresh(target, now);
+        if known.is_none() && push_plan::needs_identity(&items) {
+            let plan = org.api.reserve(Priority::Live, 1).await?;
+            known = Some(describe_target(org, &plan, target).await?);
+        }
+        let identity = known.map(|target| Identity::of(&target.describe, field)).unwrap_or_default();
+        let literals = push_plan::literals(&items, identity);
+        let mut step = FoundStep { found: FoundRecords::new(), refused: Vec::new(), place, read_ms };
+        if literals.is_empty() || link.is_empty() {
+            return Ok(step);
+        }
+        let select = Select::from(target).fields(["Id", field, link]);
+        let calls = Calls::new(org.api.reserve(Priority::Live, literals.len().div_ceil(KEYS_MAX)).await?, 0);
+        let selected = select_among(org, &calls, &select, field, &literals, WhenUnreadable::Halved).await;
+        let selected = selected.inspect_err(|_| org.schemas.doubt(target))?;
+        step.found = push_plan::by_external_id(&items, &selected.rows, (field, link), identity);
+        step.refused = refused(items, &selected.refused, identity);
+        Ok(step)
+    }
+
+    /// By keys, a page of records at a time. None: fewer items are to be asked for.
+    async fn by_keys(
+        &mut self,
+        sync: &SyncSettings,
+        waiting: &[WaitingPush],
+        from: &PushPlace,
+    ) -> Result<Option<FoundStep>, StepError> {
+        let org = Arc::clone(&self.org);
+        let read = readable(&org, Priority::Live, sync).await?;
+        let (mapping, within) = (&sync.mapping, from.within.as_ref());
+        let mut items_max = within.map_or(self.keys_max, |within| within.items);
+        let (window, select) = loop {
+            let window = by_one_field(mapping, waiting, from, items_max);
+            let asked: Vec<(&str, String)> =
+                window.items.iter().filter_map(|one| push_plan::field_of(mapping, &one.item)).collect();
+            let Some((field, _)) = asked.first() else {
+                // Keys that the settings do not have any more find nothing.
+                let (found, place) = (FoundRecords::new(), window.place);
+                let step = FoundStep { found, refused: Vec::new(), place, read_ms: org.clock.now_ms() };
+                return Ok(Some(step));
+            };
+            let literals: Vec<String> = asked.iter().map(|(_, literal)| literal.clone()).collect();
+            let select = Select::from(mapping.object()).where_among(field, &literals);
+            let select = within.map_or(select.clone(), |within| select.and_gt("Id", &within.after));
+            let select = select.order_by("Id").limit(pages::PAGE);
+            let compared = mapping.keys().iter().map(|(_, field)| field.clone());
+            let whole = select.clone().fields(read.mapping.read_fields()).fields(compared.clone());
+            // Rows that lack something are read once more when they are looked up.
+            let few = select.fields(["Id".to_owned()]).fields(compared);
+            match [whole, few].into_iter().find(|select| select.fits(QUERY_URL_BYTES_MAX)) {
+                Some(select) => break (window, select),
+                None if items_max > 1 && within.is_none() => items_max /= 2,
+                None => {
+                    break (
+                        window,
+                        Select::from(mapping.object()).where_among(field, &literals).order_by("Id"),
+                    );
+                }
+            }
+        };
+        let _turn = org.pushes.turn().await.ok_or(StepError::ShuttingDown)?;
+        let read_ms = org.clock.now_ms();
+        let rows = match self.page(&select).await {
+            Ok(rows) => rows,
+            Err(error) if may_be_one_records(&error) && window.items.len() > 1 && within.is_none() => {
+                self.keys_max = window.items.len() / 2;
+                return Ok(None);
+            }
+            Err(error) if may_be_one_records(&error) && within.is_none() && self.is_sound(mapping).await => {
+                let field = mapping.keys().first().map_or("Id", |(_, field)| field);
+                let told = problem(field, &error);
+                let PushWindow { items, place } = window;
+                let refused = items.into_iter().map(|one| (one, told.clone())).collect();
+                self.keys_max = KEYS_MAX;
+                return Ok(Some(FoundStep { found: FoundRecords::new(), refused, place, read_ms }));
+            }
+            Err(error) => return Err(error),
+        };
+        self.keys_max = (2 * self.keys_max).min(KEYS_MAX);
+        let after = rows.last().filter(|_| rows.len() >= pages::PAGE).and_then(pages::id_of);
+        let place = match after {
+            // The same items once more, behind the last of these records.
+            Some(after) => {
+                let part = PushPart { items: window.items.len(), last: window.place.number, after };
+                PushPlace { within: Some(part), ..from.clone() }
+            }
+            None => window.place,
+        };
+        let found = push_plan::by_keys(mapping, &window.items, rows);
+        Ok(Some(FoundStep { found, refused: Vec::new(), place, read_ms }))
+    }
+
+    /// One page, also where Salesforce cuts it.
+    async fn page(&self, select: &Select) -> Result<Vec<Row>, StepError> {
+        let (mut rows, mut call) = (Vec::new(), query::query(&select.to_soql()));
+        loop {
+            let page = query::page(&self.org.api.call(Priority::Live, &call).await?)?;
+            rows.extend(page.records);
+            let Some(next) = page.next else { return Ok(rows) };
+            call = query::next(&next);
+        }
+    }
+
+    /// Whether the org answers a question of the same kind, so that a refusal is due to the values.
+    async fn is_sound(&self, mapping: &Mapping) -> bool {
+        let select = Select::from(mapping.object()).where_in("Id", &["000000000000000AAA"]);
+        self.page(&select).await.is_ok()
+    }
+}
+
+/// The items behind a place that are asked for by one field.
+fn by_one_field(
+    mapping: &Mapping,
+    waiting: &[WaitingPush],
+    from: &PushPlace,
+    items_max: usize,
+) -> PushWindow {
+    let window = push_plan::window(waiting, from, items_max);
+    let field = |one: &PushedItem| push_plan::field_of(mapping, &one.item).map(|(field, _)| field);
+    let same =
+        window.items.iter().take_while(|one| field(one) == window.items.first().and_then(field)).count();
+    if same == window.items.len() { window } else { push_plan::window(waiting, from, same) }
+}
+
+/// The items whose literals were refused.
+fn refused(
+    items: Vec<PushedItem>,
+    refused: &BTreeMap<String, RecordProblem>,
+    identity: Identity,
+) -> Vec<(PushedItem, RecordProblem)> {
+    if refused.is_empty() {
+        return Vec::new();
+    }
+    let told = |one: PushedItem| {
+        let literals = push_plan::literals(std::slice::from_ref(&one), identity);
+        let problem = literals.first().and_then(|literal| refused.get(literal))?.clone();
+        Some((one, problem))
+    };
+    items.into_iter().filter_map(told).collect()
+}
+
+impl Work for RecordFinder {
+    async fn step(mut self) -> (Self, Next) {
+        let next = match Box::pin(self.advance()).await {
+            Ok(next) => {
+                self.delays.reset();
+                let now_ms = self.org.clock.now_ms();
+                match self.waits.problem() {
+                    Some(problem) => self.org.board.trouble(Part::Push, State::Waiting, problem, now_ms),
+                    None => self.org.board.running(Part::Push, now_ms),
+                }
+                next
+            }
+            Err(error) => {
+                let wait = self.delays.next(self.org.clock.jitter());
+                let problem = Problem::of("pushes wait", &error);
+                self.org.board.trouble(Part::Push, State::Waiting, &problem, self.org.clock.now_ms());
+                tracing::warn!(org = self.org.id(), wait_secs = wait.as_secs_f32(), "{problem}");
+                Next::After(wait)
+            }
+        };
+        (self, next)
+    }
+}

@@ -1,0 +1,184 @@
+//! Pushes over HTTP: the vendor says that its data has changed, and asks what became of it.
+//!
+//! Here: the body, the query and the answers. Not here: which items and orgs there may be (`Service`), finding the records
+//! (`orgpipe_actors`).
+
+use std::collections::BTreeMap;
+
+use actix_web::{
+    HttpMessage as _, HttpRequest, HttpResponse,
+    http::{
+        StatusCode,
+        header::{self, HeaderName},
+    },
+    web::{Data, Path, Payload, Query},
+};
+use orgpipe_actors::{NewPush, PUSH_BYTES_MAX, PushError, PushItems, Service};
+use orgpipe_reconcile::lookup;
+use orgpipe_store::{Seq, StoreError};
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
+
+use super::query::{NoQuery, Object};
+
+/// The header by which a repeated request is known as such.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Pushes listed when no number is asked for, and at most.
+const LIMITS: (usize, usize) = (100, 1_000);
+/// Seconds until somebody may ask again who was told that too much waits.
+const RETRY_AFTER_SECS: u32 = 60;
+
+/// What has changed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangeBody {
+    sync: String,
+    external_ids: Option<Vec<String>>,
+    keys: Option<Vec<BTreeMap<String, Value>>>,
+    record_ids: Option<Vec<String>>,
+    org: Option<String>,
+    orgs: Option<Vec<String>>,
+    data: Option<Vec<Option<Box<RawValue>>>>,
+}
+
+/// `?limit=N`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LatestQuery {
+    limit: Option<usize>,
+}
+
+/// Takes a push in: answered once it is on disk.
+pub(super) async fn add(
+    service: Data<Service>,
+    request: HttpRequest,
+    payload: Payload,
+    _: Query<NoQuery>,
+) -> HttpResponse {
+    let new = match read(&request, payload).await {
+        Ok(new) => new,
+        Err(refused) => return refused,
+    };
+    match service.push(new).await {
+        Ok(accepted) => HttpResponse::Accepted().json(accepted),
+        Err(error) => problem(&error),
+    }
+}
+
+/// One push, org by org.
+pub(super) async fn show(service: Data<Service>, number: Path<u64>, _: Query<NoQuery>) -> HttpResponse {
+    match service.pushed(Seq(*number)).await {
+        Ok(push) => HttpResponse::Ok().json(push),
+        Err(error) => problem(&error),
+    }
+}
+
+/// The newest ones.
+pub(super) async fn list(service: Data<Service>, query: Query<LatestQuery>) -> HttpResponse {
+    match service.pushes(query.limit.unwrap_or(LIMITS.0).min(LIMITS.1)).await {
+        Ok(pushes) => HttpResponse::Ok().json(json!({ "changes": pushes })),
+        Err(error) => problem(&error.into()),
+    }
+}
+
+async fn read(request: &HttpRequest, payload: Payload) -> Result<NewPush, HttpResponse> {
+    let is_json = request
+        .mime_type()
+        .is_ok_and(|mime| mime.is_some_and(|mime| mime.essence_str() == "application/json"));
+    if !is_json {
+        let what = "the body must be JSON, and say so by `Content-Type: application/json`";
+        return Err(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, what, CORRECT));
+    }
+    let bytes = match payload.to_bytes_limited(PUSH_BYTES_MAX).await {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(_)) => return Err(refused(StatusCode::BAD_REQUEST, "the body cannot be read", CORRECT)),
+        Err(_) => {
+            let what = format!("the body is larger than the {PUSH_BYTES_MAX} bytes that are read");
+            return Err(refused(StatusCode::PAYLOAD_TOO_LARGE, &what, "Send the items with several pushes."));
+        }
+    };
+    let Object(body) = serde_json::from_slice::<Object<ChangeBody>>(&bytes).map_err(|cause| {
+        refused(StatusCode::BAD_REQUEST, &format!("the body cannot be taken: {cause}"), CORRECT)
+    })?;
+    let mut keys = request.headers().get_all(&IDEMPOTENCY_KEY);
+    let key = match (keys.next(), keys.next()) {
+        (key, None) => key.map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned()),
+        (_, Some(_)) => {
+            let what = "the request has two `Idempotency-Key`s";
+            return Err(refused(StatusCode::BAD_REQUEST, what, "Give it one."));
+        }
+    };
+    push(body, key).map_err(|(what, hint)| refused(StatusCode::BAD_REQUEST, &what, &hint))
+}
+
+const CORRECT: &str = "Nothing was done; correct the body and ask again.";
+
+/// The push that a body asks for. Pure.
+fn push(body: ChangeBody, idempotency_key: Option<String>) -> Result<NewPush, (String, String)> {
+    let ChangeBody { sync, external_ids, keys, record_ids, org, orgs, data } = body;
+    let items = match (external_ids, keys, record_ids) {
+        (Some(ids), None, None) => PushItems::ExternalIds(ids),
+        (None, Some(keys), None) => PushItems::Keys(keys),
+        (None, None, Some(ids)) => PushItems::RecordIds(ids),
+        (None, None, None) => {
+            let what = "the body has none of `external_ids`, `keys` and `record_ids`";
+            return Err((what.to_owned(), "Give the list of what has changed.".to_owned()));
+        }
+        _ => {
+            let what = "the body has more than one of `external_ids`, `keys` and `record_ids`";
+            return Err((what.to_owned(), "Send each list with a push of its own.".to_owned()));
+        }
+    };
+    let orgs = match (org, orgs) {
+        (Some(org), None) => Some(vec![org]),
+        (None, Some(orgs)) if orgs.is_empty() => {
+            return Err((
+                "`orgs` is empty".to_owned(),
+                "Leave it out to mean all orgs that have the sync.".to_owned(),
+            ));
+        }
+        (None, orgs) => orgs,
+        (Some(_), Some(_)) => {
+            return Err(("the body has `org` and `orgs`".to_owned(), "Give one of them.".to_owned()));
+        }
+    };
+    let read = |(place, data): (usize, Option<Box<RawValue>>)| {
+        let Some(data) = data else { return Ok(None) };
+        lookup::unasked(&format!("/data/{place}"), &data).map_err(|problem| {
+            (format!("`{}` cannot be read: {}", problem.pointer, problem.what), CORRECT.to_owned())
+        })
+    };
+    let data = data.unwrap_or_default().into_iter().enumerate().map(read).collect::<Result<_, _>>()?;
+    Ok(NewPush { sync, orgs, items, data, idempotency_key })
+}
+
+fn problem(error: &PushError) -> HttpResponse {
+    let status = match error {
+        PushError::Problem(_) | PushError::RecordIdsOf(_) => StatusCode::BAD_REQUEST,
+        PushError::UnknownOrg(_)
+        | PushError::UnknownSync(_)
+        | PushError::NoSync { .. }
+        | PushError::NoLookup { .. }
+        | PushError::UnknownKey { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        PushError::OtherPush(_) => StatusCode::CONFLICT,
+        PushError::Unknown(_) => StatusCode::NOT_FOUND,
+        PushError::TooMany { .. } | PushError::Store(StoreError::NoRoom { .. }) => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        PushError::Store(StoreError::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
+        PushError::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    refused(status, &error.to_string(), &error.hint().unwrap_or_default())
+}
+
+fn refused(status: StatusCode, what: &str, hint: &str) -> HttpResponse {
+    let mut answer = HttpResponse::build(status);
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        // What was not read would be taken for the next request.
+        answer.insert_header((header::CONNECTION, "close"));
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        answer.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECS.to_string()));
+    }
+    answer.json(json!({ "error": what, "hint": hint }))
+}

@@ -1,0 +1,168 @@
+//! A sync as one org has it, with all that is taken from wider tables or left to a default.
+//!
+//! Here: as JSON under the keys of the settings, and as lines of text. Not here: how it comes about (`config`).
+
+use std::collections::BTreeMap;
+
+use orgpipe_actors::settings::{
+    DayWindow, EventShape, OnDeleted, OnRefusedField, OnSharedKey, RefreshSettings, SyncSettings,
+};
+use orgpipe_reconcile::{EventFields, Operation, mapping::TargetKey};
+use serde_json::{Map, Value, json};
+
+/// Width of the first column.
+const NAMES_WIDTH: usize = 16;
+
+/// The sync under the keys of the settings; names of objects and fields with the org's namespace, as the org knows them. `own`
+/// names the keys that this org has otherwise than the sync says for all.
+pub(crate) fn json(sync: &SyncSettings) -> Value {
+    let mapping = &sync.mapping;
+    let fields: Map<String, Value> =
+        mapping.fields().iter().map(|(field, source)| (field.clone(), source.spec().written())).collect();
+    let external_id = match mapping.key() {
+        TargetKey::ExternalId { field, from } => json!({ "field": field, "from": from.spec().written() }),
+        TargetKey::RecordId => Value::Null,
+    };
+    json!({
+        "name": sync.name,
+        "channel": sync.channel,
+        "event": event(&sync.event),
+        "object": mapping.object(),
+        "keys": mapping.keys().iter().cloned().collect::<BTreeMap<_, _>>(),
+        "target": mapping.target(),
+        "external_id": external_id,
+        "match": match mapping.key() {
+            TargetKey::RecordId => "id",
+            TargetKey::ExternalId { .. } if mapping.parent_field().is_some() => "relationship",
+            TargetKey::ExternalId { .. } => "external_id",
+        },
+        "write": match mapping.operation() {
+            Operation::Upsert => "upsert",
+            Operation::Update | Operation::Delete => "update",
+        },
+        "on_refused_field": match sync.on_refused_field {
+            OnRefusedField::DeadLetter => "dead_letter",
+            OnRefusedField::LeaveOut => "leave_out",
+        },
+        "on_shared_key": match sync.on_shared_key {
+            OnSharedKey::DeadLetter => "dead_letter",
+            OnSharedKey::First => "first",
+            OnSharedKey::Newest => "newest",
+        },
+        "fields": fields,
+        "refresh": sync.refresh.as_ref().map(refresh),
+        "own": sync.own,
+    })
+}
+
+fn event(event: &EventShape) -> Value {
+    match event {
+        EventShape::Request(EventFields { ids, object, reason, correlation_id }) => {
+            json!({ "ids": ids, "object": object, "reason": reason, "correlation_id": correlation_id })
+        }
+        EventShape::Change { watch } => json!({ "watch": watch }),
+    }
+}
+
+fn refresh(refresh: &RefreshSettings) -> Value {
+    let window = refresh
+        .window
+        .map(|DayWindow { from, to }| format!("{}-{}", from.format("%H:%M"), to.format("%H:%M")));
+    let on_deleted = match refresh.on_deleted {
+        OnDeleted::Keep => "keep",
+        OnDeleted::Clear => "clear",
+        OnDeleted::Delete => "delete",
+    };
+    json!({
+        "where": refresh.condition,
+        "schedule": refresh.schedule,
+        "changes": refresh.changes,
+        "window": window,
+        "batch": refresh.batch,
+        "bulk_from": refresh.bulk_from,
+        "on_deleted": on_deleted,
+    })
+}
+
+/// The lines in which [`json`] is told: one for each key, those that the org has otherwise marked.
+pub(crate) fn lines(org: &str, sync: &Value) -> Vec<String> {
+    let own: Vec<&str> = sync["own"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let mut lines = vec![format!("org {org}, sync {}", text(&sync["name"]))];
+    let members = sync.as_object().into_iter().flatten();
+    for (key, value) in members.filter(|(key, _)| !matches!(key.as_str(), "name" | "own")) {
+        match value {
+            Value::Object(pairs) => {
+                let pairs = pairs.iter().filter(|(_, value)| !value.is_null());
+                lines.extend(pairs.map(|(name, value)| line(&format!("{key}.{name}"), value, &own)));
+            }
+            Value::Null => lines.push(line(key, &Value::String("none".to_owned()), &own)),
+            value => lines.push(line(key, value, &own)),
+        }
+    }
+    for key in &own {
+        let is_told = |line: &String| {
+            line.ends_with(OTHERWISE) && same(line.split_whitespace().next().unwrap_or_default(), key)
+        };
+        if !lines.iter().any(is_told) {
+            lines.push(format!("  {key:<NAMES_WIDTH$}  taken out{OTHERWISE}"));
+        }
+    }
+    lines
+}
+
+/// Behind what an org has otherwise.
+const OTHERWISE: &str = "   (of this org)";
+
+fn line(key: &str, value: &Value, own: &[&str]) -> String {
+    let mark = if own.iter().any(|own| same(key, own)) { OTHERWISE } else { "" };
+    format!("  {key:<NAMES_WIDTH$}  {}{mark}", text(value))
+}
+
+/// Whether a key of the effective sync is this one of the settings: there fields have no namespace.
+fn same(key: &str, own: &str) -> bool {
+    let bare = |key: &str| {
+        let (table, name) = key.split_once('.').unwrap_or(("", key));
+        let name = name.to_ascii_lowercase();
+        match name.split_once("__") {
+            Some((_, rest)) if rest.contains("__") => (table.to_owned(), rest.to_owned()),
+            _ => (table.to_owned(), name),
+        }
+    };
+    key == own || bare(key) == bare(own) || own == key.split('.').next().unwrap_or_default()
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_key_has_a_line_and_what_an_org_has_otherwise_is_marked() {
+        let sync = json!({
+            "name": "accounts", "object": "Account", "keys": { "domain": "Web__c" }, "target": "acme__T__c",
+            "fields": { "acme__A__c": "$Id", "acme__B__c": { "value": "x" } }, "refresh": null,
+            "own": ["fields.B__c", "fields.C__c", "keys.domain", "refresh"],
+        });
+        let told = lines("acme", &sync);
+        for (start, marked) in [
+            ("org acme, sync accounts", false),
+            ("  object            Account", false),
+            ("  keys.domain       Web__c", true),
+            ("  fields.acme__A__c  $Id", false),
+            ("  fields.acme__B__c  {\"value\":\"x\"}", true),
+            ("  refresh           none", true),
+            ("  fields.C__c       taken out", true),
+        ] {
+            let line = told.iter().find(|line| line.starts_with(start));
+            let line = line.unwrap_or_else(|| panic!("{start} is not told: {told:#?}"));
+            assert_eq!(line.ends_with(OTHERWISE), marked, "{line}");
+        }
+        assert_eq!(told.len(), 8, "{told:#?}");
+    }
+}
