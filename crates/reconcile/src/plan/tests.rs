@@ -61,7 +61,7 @@ fn every_form_of_a_value_is_applied() {
     let found = desired(json!({"key": " K1", "country": "DE", "note": "n"})).unwrap();
     let expected = json!({"Constant__c": 7, "Default__c": "none", "Mapped__c": "Germany", "Cel__c": "acme x@a",
         "Year__c": 1970, "Note__c": "n"});
-    assert_eq!((found.external_id.as_str(), Value::Object(found.fields)), ("k1", expected));
+    assert_eq!((found.key.as_str(), Value::Object(found.fields)), ("k1", expected));
     let receipts = [
         ("At__c", Receipt::Value(json!("1970-01-01T00:00:00.000Z"))),
         ("Corr__c", Receipt::Value(json!("corr"))),
