@@ -198,6 +198,7 @@ async fn whatever_is_written_and_read_back_differs_in_nothing() {
         kind: kind.clone(),
         required: false,
         external_id,
+        computed: false,
         unique: external_id,
     };
     let mut custom_fields: Vec<CustomField> =
