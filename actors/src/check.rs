@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, future::ready, stream};
-use orgpipe_reconcile::{describe::Describe, lookup};
+use orgpipe_reconcile::{describe::Describe, fit::misfits, lookup, value::ValueProblem};
 use orgpipe_salesforce::{
     failure::CallError,
     http::HttpClient,
@@ -269,8 +269,13 @@ fn missing(place: &str, sync: &SyncSettings, describe: &Describe) -> Vec<CheckPr
             hint,
         )),
     }
-    for name in sync.mapping.target_fields() {
-        match describe.field(&name) {
+    for (name, source) in sync.mapping.fields() {
+        let misfits = describe.field(name).map(|field| misfits(source, field)).unwrap_or_default();
+        let told = |misfit: ValueProblem| {
+            CheckProblem::new(place, format!("`{}` of {name} {}", misfit.key, misfit.message), misfit.hint)
+        };
+        problems.extend(misfits.into_iter().map(told));
+        match describe.field(name) {
             Some(field) if field.createable && field.updateable => {}
             Some(_) => problems.push(CheckProblem::new(
                 place,

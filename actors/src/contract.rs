@@ -7,7 +7,9 @@
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
+use orgpipe_reconcile::describe::{Describe, Field};
 use serde::Deserialize;
+use serde_json::json;
 
 static CONTRACT: LazyLock<Contract> = LazyLock::new(|| {
     let text = include_str!("../../salesforce-package/contract.json");
@@ -55,6 +57,44 @@ pub struct SettingContract {
 pub struct FieldContract {
     /// A record cannot be without it; its rights come with the object's.
     pub required: bool,
+    /// Its type, in the words of the Metadata API.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Characters of a text.
+    #[serde(default)]
+    pub length: Option<u32>,
+    /// Digits of a number.
+    #[serde(default)]
+    pub precision: Option<u32>,
+    /// Digits behind the point.
+    #[serde(default)]
+    pub scale: Option<u32>,
+    /// Records are told apart by it.
+    #[serde(default)]
+    pub external_id: bool,
+    /// Values of a list that takes no others.
+    #[serde(default)]
+    pub values: Vec<String>,
+}
+
+impl FieldContract {
+    /// The field as an org describes it.
+    pub fn described(&self, name: &str) -> Option<Field> {
+        let kind = match self.kind.as_str() {
+            "Text" => "string",
+            "TextArea" | "LongTextArea" => "textarea",
+            "Lookup" => "reference",
+            "Number" | "Currency" | "Percent" => "double",
+            "Checkbox" => "boolean",
+            "MultiselectPicklist" => "multipicklist",
+            other => other,
+        };
+        let field = json!({ "name": name, "type": kind, "length": self.length, "precision": self.precision,
+            "scale": self.scale, "externalId": self.external_id, "nillable": !self.required });
+        let describe = json!({ "fields": [field] });
+        let describe = Describe::from_json(describe.as_object()?).ok()?;
+        describe.field(name).cloned()
+    }
 }
 
 impl Contract {
@@ -81,6 +121,11 @@ mod tests {
         let (_, enrichment) = named(&contract.objects, "enrichment__C").expect("the package's object");
         let key = &enrichment.fields[&enrichment.external_id];
         assert!(key.required && enrichment.fields.len() > 20);
+        for (name, field) in &enrichment.fields {
+            let described = field.described(name).expect("a field");
+            assert_ne!(described.kind, orgpipe_reconcile::describe::Kind::Unsupported, "{name}");
+        }
+        assert_eq!(enrichment.fields["Status__c"].values[1], "Current");
         assert!(contract.events["Sync_Request__e"].fields.contains_key("Record_Ids__c"));
         assert!(contract.custom_settings["Sync_Settings__c"].fields.contains_key("Suppress_All__c"));
     }

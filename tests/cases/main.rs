@@ -13,5 +13,6 @@ mod refusals;
 mod support;
 mod target;
 mod unchanged;
+mod values;
 mod wide;
 mod words;

@@ -110,7 +110,11 @@ const RECONCILE: &[Layer] = &[
     layer("mapping", &["mapping"], &["values", "mapped value"]),
     layer("requests", &["change", "event", "lookup"], &["values", "lists", "mapping"]),
     layer("plan", &["plan"], &["values", "expression", "mapped value", "mapping"]),
-    layer("comparison", &["diff", "drift", "stored"], &["values", "org", "mapping", "plan"]),
+    layer(
+        "comparison",
+        &["diff", "drift", "fit", "stored"],
+        &["values", "org", "expression", "mapped value", "mapping", "plan"],
+    ),
     layer("crate", &["lib"], &[ANY]),
 ];
 

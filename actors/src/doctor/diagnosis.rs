@@ -176,6 +176,12 @@ impl<'f> Diagnosis<'f> {
         for (field, written) in &need.fields {
             self.field(name, object, field, *written);
         }
+        for (sync, field, source) in &need.values {
+            for misfit in object.misfits(field, source) {
+                let message = format!("`fields.{field}.{}` of sync {sync} {}", misfit.key, misfit.message);
+                self.add(Severity::Error, Topic::Value, &format!("{name}.{field}"), message, misfit.hint);
+            }
+        }
         if let Some(field) = &need.external_id {
             self.field(name, object, field, true);
             if object.field(field).is_some_and(|found| !found.external_id) {

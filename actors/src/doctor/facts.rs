@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use orgpipe_reconcile::{FieldSource, describe::Describe, fit::misfits, value::ValueProblem};
 use orgpipe_salesforce::{
     Row, error::ApiError, failure::CallError, limits::ApiUsage, oauth::error::LoginError,
 };
@@ -58,6 +59,8 @@ pub(super) struct ObjectFacts {
     pub updateable: bool,
     /// By name in lower case.
     fields: BTreeMap<String, FieldFacts>,
+    /// How its fields keep values, if the describe can be read.
+    described: Option<Describe>,
 }
 
 /// A field as the running user sees it.
@@ -111,7 +114,14 @@ impl ObjectFacts {
             createable: flag(describe, "createable"),
             updateable: flag(describe, "updateable"),
             fields: fields.collect(),
+            described: Describe::from_json(describe).ok(),
         }
+    }
+
+    /// What a field cannot keep of what is written to it.
+    pub(super) fn misfits(&self, name: &str, source: &FieldSource) -> Vec<ValueProblem> {
+        let field = self.described.as_ref().and_then(|described| described.field(name));
+        field.map(|field| misfits(source, field)).unwrap_or_default()
     }
 
     /// A field, if it is there for us.

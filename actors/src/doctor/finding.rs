@@ -36,6 +36,8 @@ pub enum Topic {
     Field,
     /// A field that nobody can write.
     Computed,
+    /// What the settings say is written to a field that cannot keep it.
+    Value,
     /// A field that is no external ID.
     ExternalId,
     /// The records of others.

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orgpipe_reconcile::name::namespaced;
+use orgpipe_reconcile::{FieldSource, name::namespaced};
 use orgpipe_salesforce::oauth::Flow;
 
 use crate::{
@@ -47,6 +47,8 @@ pub(super) struct ObjectNeed {
     pub external_id: Option<String>,
     /// Field, and whether it is written.
     pub fields: BTreeMap<String, bool>,
+    /// By sync and field: what is written to it.
+    pub values: Vec<(String, String, FieldSource)>,
 }
 
 /// Records that are read of an object.
@@ -87,6 +89,8 @@ impl Needs {
             (written.write, written.view_all) = (true, true);
             written.external_id = Some(mapping.external_id_field().to_owned());
             written.fields.extend(mapping.target_fields().into_iter().map(|field| (field, true)));
+            let values = mapping.fields().iter().cloned();
+            written.values.extend(values.map(|(field, source)| (sync.name.clone(), field, source)));
             let condition = refresh.and_then(|refresh| refresh.condition.clone()).unwrap_or_default();
             let (object, fields) = (mapping.object().to_owned(), mapping.read_fields());
             needs.queries.insert(sync.name.clone(), Query { object, fields, condition });

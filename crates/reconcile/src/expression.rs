@@ -268,10 +268,12 @@ fn failure(error: &ExecutionError) -> Failure {
         }
         ExecutionError::NoSuchOverload(overload) => {
             let name = functions::shown(overload.function());
-            let kinds = overload.argument_types().join(", ");
+            let kinds: Vec<&str> = overload.argument_types().iter().map(|kind| functions::kind(kind)).collect();
+            let kinds = kinds.join(", ");
             Failure::new(format!("`{name}` of its expression cannot take {kinds}"), types)
         }
         ExecutionError::UnexpectedType { got, want } => {
+            let (got, want) = (functions::kind(got), functions::kind(want));
             Failure::new(format!("its expression has {got} where {want} is needed"), types)
         }
         _ => Failure::new("its expression has values of kinds that do not go together", types),

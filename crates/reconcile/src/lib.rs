@@ -14,6 +14,7 @@ pub mod diff;
 pub mod drift;
 pub mod event;
 pub mod expression;
+pub mod fit;
 pub mod id;
 pub mod id_list;
 pub mod identity;

@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 
 use orgpipe_actors::contract::{Contract, FieldContract, named};
-use orgpipe_reconcile::{FieldSource, MappingSpec, mapping::MappingProblem, name::namespaced};
+use orgpipe_reconcile::{
+    FieldSource, MappingSpec, ValueSpec, fit::misfits, mapping::MappingProblem, name::namespaced,
+};
 
 use crate::config::report::near;
 
@@ -26,6 +28,12 @@ pub(super) fn problems(spec: &MappingSpec, namespaces: &[String]) -> Vec<Mapping
         lacks("external_id.field", &spec.external_id_field);
         for field in spec.fields.keys() {
             lacks(&format!("fields.{field}"), field);
+        }
+        if problems.is_empty() {
+            problems.extend(spec.fields.iter().flat_map(|(field, value)| {
+                let known = packaged(field, namespaces).and_then(|name| named(&contract.fields, name));
+                known.map(|(name, known)| unkept(field, value, name, known)).unwrap_or_default()
+            }));
         }
         let by = packaged(&spec.external_id_field, namespaces).unwrap_or(&contract.external_id);
         if problems.is_empty() && !by.eq_ignore_ascii_case(&contract.external_id) {
@@ -47,6 +55,29 @@ pub(super) fn problems(spec: &MappingSpec, namespaces: &[String]) -> Vec<Mapping
             let field = first_field(&path);
             let lacking = lacking(object, &contract.fields, in_org(&field, namespaces));
             problems.extend(lacking.map(|(message, hint)| MappingProblem { key, message, hint }));
+        }
+    }
+    problems
+}
+
+/// What a field of the package cannot keep of what is mapped to it.
+fn unkept(field: &str, value: &ValueSpec, name: &str, known: &FieldContract) -> Vec<MappingProblem> {
+    let (Ok(source), Some(described)) = (FieldSource::new(value), known.described(name)) else {
+        return Vec::new();
+    };
+    let misfits = misfits(&source, &described).into_iter();
+    let place = |key: &str| {
+        if value.is_plain() { format!("fields.{field}") } else { format!("fields.{field}.{key}") }
+    };
+    let mut problems: Vec<MappingProblem> = misfits
+        .map(|misfit| MappingProblem { key: place(misfit.key), message: misfit.message, hint: misfit.hint })
+        .collect();
+    let is_other = |text: &str| !known.values.is_empty() && !known.values.iter().any(|known| known == text);
+    for (key, text) in source.literals().into_iter().filter_map(|(key, value)| Some((key, value.as_str()?))) {
+        if is_other(text) && !text.is_empty() {
+            let message = format!("has `{text}`, which is no value of {name}");
+            let hint = format!("There are `{}`.", known.values.join("`, `"));
+            problems.push(MappingProblem { key: place(key), message, hint });
         }
     }
     problems

@@ -156,6 +156,15 @@ pub(super) fn shown(name: &str) -> &str {
     }
 }
 
+/// The kind of a value as people call it.
+pub(super) fn kind(name: &str) -> &str {
+    match name {
+        "null_type" => "null",
+        "iterable" => "a list",
+        _ => name,
+    }
+}
+
 /// Whether the name is an operator's.
 pub(super) fn is_operator(name: &str) -> bool {
     name.starts_with(['_', '!', '-', '@'])
