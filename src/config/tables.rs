@@ -123,7 +123,7 @@ const ORG: Keys = (
     ],
 );
 /// What one org may have otherwise than the sync says; the example's sync has the name.
-const ORG_SYNC: Keys = (
+pub(super) const ORG_SYNC: Keys = (
     "org.sync.account_enrichment",
     &["keys", "target", "external_id", "on_refused_field", "fields", "refresh"],
 );

@@ -727,6 +727,13 @@ pub(crate) const WRONG: &[(&str, &str, &str, &str, &str)] = &[
     ),
     (
         "syncs = [\"accounts\"]",
+        "syncs = [\"accounts\"]\n[org.sync.accounts]\nrefresh = { batsh = 5 }",
+        "refresh = { batsh = 5 }",
+        "org \"acme\": sync \"accounts\": `refresh.batsh` is not a key orgpipe knows",
+        "Did you mean `batch`?",
+    ),
+    (
+        "syncs = [\"accounts\"]",
         "syncs = [\"accounts\"]\n[org.sync.accounts]\ntarget = false",
         "target = false",
         "org \"acme\": sync \"accounts\": `target` must be a text",

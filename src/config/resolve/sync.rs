@@ -73,7 +73,7 @@ impl CheckedSync {
         report: &mut Report<'_>,
     ) -> Option<Self> {
         self.parts.as_ref()?;
-        let overlaid = own.laid_over(&below.section, report);
+        let overlaid = own.laid_over(&below.section, tables::ORG_SYNC.1, report);
         let table = tables::sync(overlaid.section(), report);
         let sync = check(&table, &[namespace.to_owned()], &mut BTreeMap::new(), report);
         Some(Self { own: overlaid.own, ..sync })
