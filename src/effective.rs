@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 
 use orgpipe_actors::settings::{
-    DayWindow, EventShape, OnDeleted, OnRefusedField, RefreshSettings, SyncSettings,
+    DayWindow, EventShape, OnDeleted, OnRefusedField, OnSharedKey, RefreshSettings, SyncSettings,
 };
-use orgpipe_reconcile::{EventFields, Operation};
+use orgpipe_reconcile::{EventFields, Operation, mapping::TargetKey};
 use serde_json::{Map, Value, json};
 
 /// The keys in the order in which they are read: what is taken, what is made of it, when.
@@ -32,8 +32,10 @@ pub(crate) fn json(sync: &SyncSettings) -> Value {
     let mapping = &sync.mapping;
     let fields: Map<String, Value> =
         mapping.fields().iter().map(|(field, source)| (field.clone(), source.spec().written())).collect();
-    let external_id =
-        json!({ "field": mapping.external_id_field(), "from": mapping.external_id_from().spec().written() });
+    let external_id = match mapping.key() {
+        TargetKey::ExternalId { field, from } => json!({ "field": field, "from": from.spec().written() }),
+        TargetKey::RecordId => Value::Null,
+    };
     json!({
         "name": sync.name,
         "channel": sync.channel,
@@ -42,7 +44,11 @@ pub(crate) fn json(sync: &SyncSettings) -> Value {
         "keys": mapping.keys().iter().cloned().collect::<BTreeMap<_, _>>(),
         "target": mapping.target(),
         "external_id": external_id,
-        "match": if mapping.parent_field().is_some() { "relationship" } else { "external_id" },
+        "match": match mapping.key() {
+            TargetKey::RecordId => "id",
+            TargetKey::ExternalId { .. } if mapping.parent_field().is_some() => "relationship",
+            TargetKey::ExternalId { .. } => "external_id",
+        },
         "write": match mapping.operation() {
             Operation::Upsert => "upsert",
             Operation::Update | Operation::Delete => "update",
@@ -50,6 +56,11 @@ pub(crate) fn json(sync: &SyncSettings) -> Value {
         "on_refused_field": match sync.on_refused_field {
             OnRefusedField::DeadLetter => "dead_letter",
             OnRefusedField::LeaveOut => "leave_out",
+        },
+        "on_shared_key": match sync.on_shared_key {
+            OnSharedKey::DeadLetter => "dead_letter",
+            OnSharedKey::First => "first",
+            OnSharedKey::Newest => "newest",
         },
         "fields": fields,
         "refresh": sync.refresh.as_ref().map(refresh),

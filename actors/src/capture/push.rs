@@ -232,7 +232,7 @@ impl RecordFinder {
     ) -> Result<FoundStep, StepError> {
         let (org, mapping) = (Arc::clone(&self.org), &sync.mapping);
         let PushWindow { items, place } = push_plan::window(waiting, from, ITEMS_MAX);
-        let (target, field) = (mapping.target(), mapping.external_id_field());
+        let (target, field) = (mapping.target(), mapping.key_field());
         let mut step =
             FoundStep { found: FoundRecords::new(), refused: Vec::new(), place, read_ms: UnixMs(0) };
         let Some(link) = mapping.links().next().filter(|_| !items.is_empty()) else { return Ok(step) };
