@@ -268,7 +268,8 @@ fn failure(error: &ExecutionError) -> Failure {
         }
         ExecutionError::NoSuchOverload(overload) => {
             let name = functions::shown(overload.function());
-            let kinds: Vec<&str> = overload.argument_types().iter().map(|kind| functions::kind(kind)).collect();
+            let kinds: Vec<&str> =
+                overload.argument_types().iter().map(|kind| functions::kind(kind)).collect();
             let kinds = kinds.join(", ");
             Failure::new(format!("`{name}` of its expression cannot take {kinds}"), types)
         }
