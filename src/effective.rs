@@ -5,13 +5,26 @@
 use std::collections::BTreeMap;
 
 use orgpipe_actors::settings::{
-    DayWindow, EventShape, OnDeleted, OnRefusedField, RefreshSettings, SyncSettings,
+    DayWindow, EventShape, OnDeleted, OnRefusedField, OnSharedKey, RefreshSettings, SyncSettings,
 };
-use orgpipe_reconcile::{EventFields, Operation};
+use orgpipe_reconcile::{EventFields, Operation, mapping::TargetKey};
 use serde_json::{Map, Value, json};
 
-/// Width of the first column.
-const NAMES_WIDTH: usize = 16;
+/// The keys in the order in which they are read: what is taken, what is made of it, when.
+const ORDER: [&str; 12] = [
+    "object",
+    "keys",
+    "target",
+    "match",
+    "external_id",
+    "write",
+    "fields",
+    "on_refused_field",
+    "on_shared_key",
+    "channel",
+    "event",
+    "refresh",
+];
 
 /// The sync under the keys of the settings; names of objects and fields with the org's namespace, as the org knows them. `own`
 /// names the keys that this org has otherwise than the sync says for all.
@@ -19,8 +32,10 @@ pub(crate) fn json(sync: &SyncSettings) -> Value {
     let mapping = &sync.mapping;
     let fields: Map<String, Value> =
         mapping.fields().iter().map(|(field, source)| (field.clone(), source.spec().written())).collect();
-    let external_id =
-        json!({ "field": mapping.external_id_field(), "from": mapping.external_id_from().spec().written() });
+    let external_id = match mapping.key() {
+        TargetKey::ExternalId { field, from } => json!({ "field": field, "from": from.spec().written() }),
+        TargetKey::RecordId => Value::Null,
+    };
     json!({
         "name": sync.name,
         "channel": sync.channel,
@@ -29,7 +44,11 @@ pub(crate) fn json(sync: &SyncSettings) -> Value {
         "keys": mapping.keys().iter().cloned().collect::<BTreeMap<_, _>>(),
         "target": mapping.target(),
         "external_id": external_id,
-        "match": if mapping.parent_field().is_some() { "relationship" } else { "external_id" },
+        "match": match mapping.key() {
+            TargetKey::RecordId => "id",
+            TargetKey::ExternalId { .. } if mapping.parent_field().is_some() => "relationship",
+            TargetKey::ExternalId { .. } => "external_id",
+        },
         "write": match mapping.operation() {
             Operation::Upsert => "upsert",
             Operation::Update | Operation::Delete => "update",
@@ -37,6 +56,11 @@ pub(crate) fn json(sync: &SyncSettings) -> Value {
         "on_refused_field": match sync.on_refused_field {
             OnRefusedField::DeadLetter => "dead_letter",
             OnRefusedField::LeaveOut => "leave_out",
+        },
+        "on_shared_key": match sync.on_shared_key {
+            OnSharedKey::DeadLetter => "dead_letter",
+            OnSharedKey::First => "first",
+            OnSharedKey::Newest => "newest",
         },
         "fields": fields,
         "refresh": sync.refresh.as_ref().map(refresh),
@@ -76,48 +100,46 @@ fn refresh(refresh: &RefreshSettings) -> Value {
 /// The lines in which [`json`] is told: one for each key, those that the org has otherwise marked.
 pub(crate) fn lines(org: &str, sync: &Value) -> Vec<String> {
     let own: Vec<&str> = sync["own"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let mut lines = vec![format!("org {org}, sync {}", text(&sync["name"]))];
-    let members = sync.as_object().into_iter().flatten();
-    for (key, value) in members.filter(|(key, _)| !matches!(key.as_str(), "name" | "own")) {
-        match value {
+    let mut told: Vec<(String, String)> = Vec::new();
+    for key in ORDER {
+        match &sync[key] {
             Value::Object(pairs) => {
                 let pairs = pairs.iter().filter(|(_, value)| !value.is_null());
-                lines.extend(pairs.map(|(name, value)| line(&format!("{key}.{name}"), value, &own)));
+                told.extend(pairs.map(|(name, value)| (format!("{key}.{name}"), text(value))));
             }
-            Value::Null => lines.push(line(key, &Value::String("none".to_owned()), &own)),
-            value => lines.push(line(key, value, &own)),
+            Value::Null if key == "refresh" => told.push((key.to_owned(), "none".to_owned())),
+            Value::Null => {}
+            value => told.push((key.to_owned(), text(value))),
         }
     }
     for key in &own {
-        let is_told = |line: &String| {
-            line.ends_with(OTHERWISE) && same(line.split_whitespace().next().unwrap_or_default(), key)
-        };
-        if !lines.iter().any(is_told) {
-            lines.push(format!("  {key:<NAMES_WIDTH$}  taken out{OTHERWISE}"));
+        if !told.iter().any(|(known, _)| is_own(known, key)) {
+            told.push(((*key).to_owned(), "taken out".to_owned()));
         }
     }
-    lines
+    let width = told.iter().map(|(key, _)| key.len()).max().unwrap_or_default();
+    let head = format!("org {org}, sync {}", text(&sync["name"]));
+    let line = |(key, value): (String, String)| {
+        let mark = if own.iter().any(|own| is_own(&key, own)) { OTHERWISE } else { "" };
+        format!("  {key:<width$}  {value}{mark}")
+    };
+    std::iter::once(head).chain(told.into_iter().map(line)).collect()
 }
 
 /// Behind what an org has otherwise.
 const OTHERWISE: &str = "   (of this org)";
 
-fn line(key: &str, value: &Value, own: &[&str]) -> String {
-    let mark = if own.iter().any(|own| same(key, own)) { OTHERWISE } else { "" };
-    format!("  {key:<NAMES_WIDTH$}  {}{mark}", text(value))
-}
-
-/// Whether a key of the effective sync is this one of the settings: there fields have no namespace.
-fn same(key: &str, own: &str) -> bool {
-    let bare = |key: &str| {
-        let (table, name) = key.split_once('.').unwrap_or(("", key));
-        let name = name.to_ascii_lowercase();
-        match name.split_once("__") {
-            Some((_, rest)) if rest.contains("__") => (table.to_owned(), rest.to_owned()),
-            _ => (table.to_owned(), name),
-        }
+/// Whether a key of the effective sync is this one of the settings, or one within it: there fields have no namespace.
+fn is_own(key: &str, own: &str) -> bool {
+    let within = key.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    let (Some(field), Some(own_field)) = (key.strip_prefix("fields."), own.strip_prefix("fields.")) else {
+        return within;
     };
-    key == own || bare(key) == bare(own) || own == key.split('.').next().unwrap_or_default()
+    let bare = match field.split_once("__") {
+        Some((_, rest)) if rest.contains("__") => rest,
+        _ => field,
+    };
+    within || field.eq_ignore_ascii_case(own_field) || bare.eq_ignore_ascii_case(own_field)
 }
 
 fn text(value: &Value) -> String {
@@ -134,24 +156,29 @@ mod tests {
     #[test]
     fn each_key_has_a_line_and_what_an_org_has_otherwise_is_marked() {
         let sync = json!({
-            "name": "accounts", "object": "Account", "keys": { "domain": "Web__c" }, "target": "acme__T__c",
+            "name": "accounts", "object": "Account", "target": "acme__T__c",
+            "keys": { "domain": "Web__c", "company name": "Name", "a__b__c": "A" },
             "fields": { "acme__A__c": "$Id", "acme__B__c": { "value": "x" } }, "refresh": null,
-            "own": ["fields.B__c", "fields.C__c", "keys.domain", "refresh"],
+            "own": ["fields.B__c", "fields.C__c", "keys.company name", "keys.domain", "keys.z__b__c", "refresh"],
         });
         let told = lines("acme", &sync);
         for (start, marked) in [
             ("org acme, sync accounts", false),
             ("  object            Account", false),
             ("  keys.domain       Web__c", true),
+            ("  keys.company name  Name", true),
+            ("  keys.a__b__c      A", false),
+            ("  keys.z__b__c      taken out", true),
             ("  fields.acme__A__c  $Id", false),
             ("  fields.acme__B__c  {\"value\":\"x\"}", true),
             ("  refresh           none", true),
             ("  fields.C__c       taken out", true),
         ] {
-            let line = told.iter().find(|line| line.starts_with(start));
+            let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+            let line = told.iter().find(|line| squeezed(line).starts_with(&squeezed(start)));
             let line = line.unwrap_or_else(|| panic!("{start} is not told: {told:#?}"));
             assert_eq!(line.ends_with(OTHERWISE), marked, "{line}");
         }
-        assert_eq!(told.len(), 8, "{told:#?}");
+        assert_eq!(told.len(), 11, "each once: {told:#?}");
     }
 }

@@ -268,6 +268,7 @@ async fn pages_with_too_many_bytes_become_smaller() {
         required: false,
         external_id: false,
         unique: false,
+        computed: false,
     };
     let options = OrgOptions { flow: false, custom_fields: vec![long], ..OrgOptions::named("acme") };
     let edit = |text: String| {
@@ -339,6 +340,7 @@ async fn a_row_read_by_bulk_and_by_rest_leads_to_the_same_look_up_and_the_same_r
         required: false,
         external_id: false,
         unique: false,
+        computed: false,
     };
     let custom_fields = kinds().iter().map(custom).collect();
     let options = OrgOptions { flow: false, custom_fields, ..OrgOptions::named("acme") };

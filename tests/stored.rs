@@ -178,11 +178,11 @@ impl Way {
 /// What differs, record by record; `existing` may lack some.
 fn differing(wants: &[Desired], existing: &[(String, Row)], describe: &Describe) -> Vec<(String, Row)> {
     let one = |desired: &Desired| {
-        let key = desired.external_id.to_lowercase();
+        let key = desired.key.to_lowercase();
         let stored = existing.iter().find(|(known, _)| *known == key).map(|(_, row)| row);
         match diff(desired, stored, describe) {
             Ok(Diff::Unchanged) => None,
-            Ok(Diff::Create(fields) | Diff::Update(fields)) => Some((desired.external_id.clone(), fields)),
+            Ok(Diff::Create(fields) | Diff::Update(fields)) => Some((desired.key.clone(), fields)),
             Err(problem) => panic!("{problem} ({:?})", desired.fields),
         }
     };
@@ -198,6 +198,7 @@ async fn whatever_is_written_and_read_back_differs_in_nothing() {
         kind: kind.clone(),
         required: false,
         external_id,
+        computed: false,
         unique: external_id,
     };
     let mut custom_fields: Vec<CustomField> =
@@ -232,9 +233,9 @@ async fn whatever_is_written_and_read_back_differs_in_nothing() {
                     written.extend((!row::is_empty(&value)).then_some(*name));
                     wanted.insert((*name).into(), value);
                 }
-                let external_id = if round == 0 { format!("Key-{n}") } else { format!("kEY-{n}") };
+                let key = if round == 0 { format!("Key-{n}") } else { format!("kEY-{n}") };
                 Desired {
-                    external_id,
+                    key,
                     fields: wanted,
                     receipts: BTreeMap::new(),
                     overlong: BTreeMap::new(),

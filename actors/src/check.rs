@@ -253,21 +253,28 @@ fn missing(place: &str, sync: &SyncSettings, describe: &Describe) -> Vec<CheckPr
                 `orgpipe doctor` tells where to click.";
     let mut problems = Vec::new();
     let target = sync.mapping.target();
-    match describe.field(sync.mapping.external_id_field()) {
-        Some(field) if field.external_id => {}
-        Some(field) => problems.push(CheckProblem::new(
-            place,
-            format!("{target}.{} is not an external ID", field.name),
-            "Tick \"External ID\" for the field in Setup, or name another in `external_id.field`.",
-        )),
-        None => problems.push(CheckProblem::new(
-            place,
-            format!(
-                "{target} has no field {}, or the integration user may not see it",
-                sync.mapping.external_id_field()
-            ),
-            hint,
-        )),
+    if let Some(external_id) = sync.mapping.external_id_field() {
+        match describe.field(external_id) {
+            Some(field) if field.external_id => {}
+            Some(field) => problems.push(CheckProblem::new(
+                place,
+                format!("{target}.{} is not an external ID", field.name),
+                "Tick \"External ID\" for the field in Setup, or name another in `external_id.field`.",
+            )),
+            None => problems.push(CheckProblem::new(
+                place,
+                format!("{target} has no field {external_id}, or the integration user may not see it"),
+                hint,
+            )),
+        }
+    }
+    // Nothing is made of a record that is written onto itself.
+    let creates = !sync.mapping.is_record_itself();
+    let may = if creates { describe.may_create() && describe.may_update() } else { describe.may_update() };
+    if !may {
+        let right = if creates { "Create and Edit" } else { "Edit" };
+        let message = format!("the integration user lacks {right} on {target}: nothing can be written");
+        problems.push(CheckProblem::new(place, message, hint));
     }
     for (name, source) in sync.mapping.fields() {
         let misfits = describe.field(name).map(|field| misfits(source, field)).unwrap_or_default();
@@ -276,7 +283,14 @@ fn missing(place: &str, sync: &SyncSettings, describe: &Describe) -> Vec<CheckPr
         };
         problems.extend(misfits.into_iter().map(told));
         match describe.field(name) {
-            Some(field) if field.createable && field.updateable => {}
+            Some(field) if (field.createable || !creates) && field.updateable => {}
+            Some(field) if field.computed => problems.push(CheckProblem::new(
+                place,
+                format!("{target}.{name} is computed by Salesforce: nobody can write it"),
+                "Take it out of `fields` of the sync, or map a field of your own.",
+            )),
+            // Where the object is closed, so are its fields.
+            Some(_) if !may => {}
             Some(_) => problems.push(CheckProblem::new(
                 place,
                 format!("{target}.{name} may not be written by the integration user"),

@@ -242,7 +242,8 @@ fn begun(subject: &Subject, fate: Fate, target: &str, key: &str, number: Seq) ->
         Some(Nothing::Unknown) | None => {}
     }
     if let Some(answer) = &trail.answer {
-        let known = if trail.nothing.is_some() { "that it knows nothing about it" } else { "data" };
+        let known =
+            if trail.nothing == Some(Nothing::Unknown) { "that it knows nothing about it" } else { "data" };
         let (at, hash, parent) = (time_text(answer.at_ms), &answer.hash, &answer.parent);
         story.push(match answer.push {
             Some(push) => {
@@ -252,6 +253,13 @@ fn begun(subject: &Subject, fate: Fate, target: &str, key: &str, number: Seq) ->
         });
     }
     let key = trail.key.as_deref().unwrap_or(key);
+    let found = |id: &String| {
+        if id == key {
+            "It is written onto the record itself".to_owned()
+        } else {
+            format!("The record with the key `{key}` is {id}")
+        }
+    };
     match &trail.found {
         Some(Found::None) if trail.fields.is_empty() => {
             story.push(format!("No record of the target has the key `{key}`, and none is made."));
@@ -271,9 +279,9 @@ fn begun(subject: &Subject, fate: Fate, target: &str, key: &str, number: Seq) ->
             } else {
                 ", as far as the org keeps it as it was sent".to_owned()
             };
-            story.push(format!("The record with the key `{key}` is {id}, {all}{how}."));
+            story.push(format!("{}, {all}{how}.", found(id)));
         }
-        Some(Found::One(id)) => story.push(format!("The record with the key `{key}` is {id}.")),
+        Some(Found::One(id)) => story.push(format!("{}.", found(id))),
         // Nothing is written for a record that yields to another one.
         Some(Found::Open) if fate == Fate::NoData => {}
         Some(Found::Open) => story.push(format!(

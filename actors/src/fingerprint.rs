@@ -22,7 +22,10 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
-use orgpipe_reconcile::{Row, id, row};
+use orgpipe_reconcile::{
+    Row, id, row,
+    system::{CHANGED_AT, CHANGED_BY},
+};
 use orgpipe_store::UnixMs;
 use serde_json::Value;
 
@@ -30,11 +33,6 @@ use crate::{
     audit_trail::{Digest, Hasher},
     clock::instant_ms,
 };
-
-/// User who changed a record last ("System Fields": on every object whose records can be changed).
-pub(crate) const CHANGED_BY: &str = "LastModifiedById";
-/// When that was, to the second; changes of the system are not among them (same page).
-pub(crate) const CHANGED_AT: &str = "LastModifiedDate";
 
 /// What runs behind a write, still as our user, may take so long; and so far may clocks be apart.
 const AFTERWARDS: Duration = Duration::from_mins(5);
@@ -132,6 +130,11 @@ impl Fingerprint {
     pub(crate) fn written(mut self, at_ms: UnixMs) -> Self {
         self.written_secs = u32::try_from(at_ms.0 / 1_000).unwrap_or(u32::MAX);
         self
+    }
+
+    /// Whether its last write may have ended after this time by the org's clock.
+    pub(crate) fn is_written_since(&self, at_ms: UnixMs) -> bool {
+        !self.is_empty() && u64::from(self.written_secs) * 1_000 + 1_000 > at_ms.0
     }
 
     /// As it is stored; no bytes if there is nothing.

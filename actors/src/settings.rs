@@ -5,7 +5,12 @@
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use chrono::NaiveTime;
-use orgpipe_reconcile::{EventFields, Mapping, lookup::RECORDS_MAX, route::Strategy};
+use orgpipe_reconcile::{
+    EventFields, Mapping,
+    lookup::RECORDS_MAX,
+    route::Strategy,
+    system::{CHANGED_AT, CHANGED_BY, CREATED_AT},
+};
 use orgpipe_salesforce::oauth::Login;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -148,6 +153,8 @@ pub struct SyncSettings {
     pub refresh: Option<RefreshSettings>,
     /// What becomes of a record of which the org refuses the value of a field.
     pub on_refused_field: OnRefusedField,
+    /// Whose the record of the target is when several records were answered with its key.
+    pub on_shared_key: OnSharedKey,
     /// Keys of the settings that this org has otherwise than the sync says for all, such as `target` and `fields.Name__c`.
     pub own: BTreeSet<String>,
 }
@@ -212,6 +219,39 @@ pub enum OnRefusedField {
     DeadLetter,
     /// The field is left out, and the rest of the record is written.
     LeaveOut,
+}
+
+/// Whose a record of the target is when several records of the org were answered with its key, and what becomes of the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnSharedKey {
+    /// It stays with the one that has it; each other one is a dead letter.
+    #[default]
+    DeadLetter,
+    /// It stays with the one that has it; nothing is written for the others.
+    First,
+    /// It goes to the one that was created last; nothing is written for the others.
+    Newest,
+}
+
+/// The syncs of one org, each of which reads with its records what it needs beside its own mapping: of a record that is the target
+/// itself what others write there, and who changed it last; and when it was created, where the newest of several has a key.
+pub fn reading_along(syncs: Vec<SyncSettings>) -> Vec<Arc<SyncSettings>> {
+    let along = |sync: &SyncSettings| {
+        let mut along: Vec<String> = Vec::new();
+        if sync.mapping.is_record_itself() {
+            let same = |other: &&SyncSettings| other.mapping.target() == sync.mapping.target();
+            along.extend(syncs.iter().filter(same).flat_map(|other| other.mapping.target_fields()));
+            along.extend([CHANGED_BY, CHANGED_AT].map(str::to_owned));
+        }
+        along.extend((sync.on_shared_key == OnSharedKey::Newest).then(|| CREATED_AT.to_owned()));
+        along
+    };
+    let all: Vec<Vec<String>> = syncs.iter().map(along).collect();
+    let reading = |(sync, along): (SyncSettings, Vec<String>)| {
+        let mapping = sync.mapping.clone().reading_along(along);
+        Arc::new(SyncSettings { mapping, ..sync })
+    };
+    syncs.into_iter().zip(all).map(reading).collect()
 }
 
 impl SyncSettings {
@@ -319,6 +359,7 @@ pub(crate) mod tests {
                 mapping,
                 refresh: Some(refresh),
                 on_refused_field: OnRefusedField::default(),
+                on_shared_key: OnSharedKey::default(),
                 own: BTreeSet::new(),
             })],
         }

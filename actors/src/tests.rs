@@ -10,6 +10,7 @@ mod flow;
 mod ingest;
 mod jobs;
 mod org;
+mod preview;
 mod refresh;
 mod scene;
 mod vault;

@@ -227,7 +227,7 @@ fn change(change: &PlannedChange) -> ToldChange {
         PlannedWrite::Behind => "update, behind an open change:",
     };
     let fields = change.fields.iter().map(|field| {
-        let cut = if change.cut.contains(&field.field) { " (cut)" } else { "" };
+        let cut = field.cut.as_ref().map(|cut| format!(" (cut {cut})")).unwrap_or_default();
         (field.field.clone(), value(&field.before), format!("{}{cut}", value(&field.after)))
     });
     ToldChange {

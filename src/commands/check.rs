@@ -23,8 +23,12 @@ pub(crate) fn run(args: &CheckArgs) -> ExitCode {
             } else {
                 actix_rt::System::new().block_on(orgpipe_actors::check(&config.settings))
             };
-            for line in summary(&config).into_iter().chain(mappings(&config, args.mapping.as_deref())) {
+            for line in summary(&config) {
                 output::line(&line);
+            }
+            if let Some(Err(error)) = args.mapping.as_deref().map(|org| show_mappings(&config, org)) {
+                let hint = "Name one of the orgs above; `orgpipe sync show` tells of those that are kept in the store.";
+                return output::failure(&error, Some(hint));
             }
             output::warnings(&config.warnings);
             if !args.offline {
@@ -94,16 +98,20 @@ fn summary(config: &Config) -> Vec<String> {
     lines
 }
 
-/// The syncs of this org.
-fn mappings(config: &Config, org: Option<&str>) -> Vec<String> {
-    let Some(name) = org else { return Vec::new() };
-    match config.settings.orgs.iter().find(|org| org.id == name) {
-        Some(org) => {
-            let syncs = org.syncs.iter().map(|sync| effective::json(sync));
-            syncs.flat_map(|sync| effective::lines(name, &sync)).collect()
+/// An org that the settings do not have.
+#[derive(Debug, thiserror::Error)]
+#[error("the settings have no org {0}, so there is no mapping of it to show")]
+struct NoOrg(String);
+
+/// Prints the syncs of this org.
+fn show_mappings(config: &Config, org: &str) -> Result<(), NoOrg> {
+    let known = config.settings.orgs.iter().find(|known| known.id == org);
+    for sync in &known.ok_or_else(|| NoOrg(org.to_owned()))?.syncs {
+        for line in effective::lines(org, &effective::json(sync)) {
+            output::line(&line);
         }
-        None => vec![format!("the settings have no org {name}, so there is no mapping of it to show")],
     }
+    Ok(())
 }
 
 fn org_line(org: &OrgSettings) -> String {

@@ -180,7 +180,8 @@ fn change(change: &Value) -> Vec<String> {
     let mut lines = vec![format!("{write} {} for {}", text(&change["key"]), records.join(", "))];
     for field in list(&change["fields"]) {
         let name = text(&field["field"]);
-        let cut = if list(&change["cut"]).any(|cut| text(cut) == name) { "  (cut)" } else { "" };
+        let cut =
+            field["cut"].as_str().map(|cut| format!("  (cut {})", output::part(cut))).unwrap_or_default();
         lines.push(format!("    {name}: {} → {}{cut}", value(&field["before"]), value(&field["after"])));
     }
     lines
@@ -292,8 +293,8 @@ mod tests {
     fn side_of(updates: u64) -> Value {
         json!({
             "counts": counts_of(updates),
-            "creates": [{ "write": "create", "key": "K1", "records": ["001A"], "cut": ["Name__c"], "fields": [
-                { "field": "Name__c", "before": null, "after": "a\nb" }, { "field": "Count__c", "before": 7, "after": null }] }],
+            "creates": [{ "write": "create", "key": "K1", "records": ["001A"], "fields": [
+                { "field": "Name__c", "before": null, "after": "a\nb", "cut": "from 5 to 3 characters" }, { "field": "Count__c", "before": 7, "after": null }] }],
             "updates": [],
             "dead_letters": [{ "reason": "it is empty", "hint": "Fill it.", "count": 2, "records": ["001B", "001C"] }],
             "no_data": { "unknown": 1 }, "cut": { "Name__c": 3 }, "kept": {}, "shared_keys": [], "quarantined": [],
@@ -316,7 +317,7 @@ mod tests {
         let told = lines(&preview).join("\n");
         for part in [
             "org acme, sync accounts: 20 of 100 records\n  create                         1\n  update                         3",
-            "create K1 for 001A\n    Name__c: (empty) → \"a\\nb\"  (cut)\n    Count__c: 7 → (empty)",
+            "create K1 for 001A\n    Name__c: (empty) → \"a\\nb\"  (cut from 5 to 3 characters)\n    Count__c: 7 → (empty)",
             "2 dead: it is empty\n    Fill it.\n    001B, 001C",
             "no data: 1 unknown to your API",
             "cut: Name__c of 3 records",

@@ -85,6 +85,7 @@ const SYNC: Keys = (
         "external_id",
         "write",
         "on_refused_field",
+        "on_shared_key",
         "fields",
         "refresh",
     ],
@@ -123,9 +124,9 @@ const ORG: Keys = (
     ],
 );
 /// What one org may have otherwise than the sync says; the example's sync has the name.
-const ORG_SYNC: Keys = (
+pub(super) const ORG_SYNC: Keys = (
     "org.sync.account_enrichment",
-    &["keys", "target", "external_id", "on_refused_field", "fields", "refresh"],
+    &["keys", "target", "external_id", "on_refused_field", "on_shared_key", "fields", "refresh"],
 );
 const AUTH: Keys = (
     "org.auth",
@@ -249,6 +250,7 @@ pub(super) struct SyncTable<'t> {
     pub(super) external_id: Option<ExternalIdTable<'t>>,
     pub(super) write: Option<Written<String>>,
     pub(super) on_refused_field: Option<Written<String>>,
+    pub(super) on_shared_key: Option<Written<String>>,
     pub(super) fields: Option<BTreeMap<String, MappedValue>>,
     pub(super) refresh: Option<RefreshTable<'t>>,
 }
@@ -464,6 +466,7 @@ pub(super) fn sync<'t>(section: Section<'t>, report: &mut Report<'_>) -> SyncTab
         }),
         write: section.text(report, "write"),
         on_refused_field: section.text(report, "on_refused_field"),
+        on_shared_key: section.text(report, "on_shared_key"),
         fields: mapped::values(&section, report, "fields"),
         refresh: section.section(report, "refresh").map(|section| {
             section.allow(REFRESH.1, nothing, report);

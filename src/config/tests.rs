@@ -314,7 +314,7 @@ fn what_an_org_has_otherwise_is_laid_over_the_sync_key_by_key() {
     assert_eq!(with(header), plain, "nothing is otherwise");
     let own = with(&format!("{header}target = \"Company__c\"\nexternal_id = {{ from = \"/id\" }}"));
     assert_eq!(own.mapping.target(), "acmeco__Company__c");
-    assert_eq!(own.mapping.external_id_field(), plain.mapping.external_id_field());
+    assert_eq!(own.mapping.key_field(), plain.mapping.key_field());
     assert_eq!(own.mapping.fields(), plain.mapping.fields());
     assert_eq!(own.own.iter().collect::<Vec<_>>(), ["external_id.from", "target"]);
     let own = with(&format!(

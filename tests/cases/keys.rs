@@ -7,7 +7,7 @@ use crate::support::{Rig, account, answer, domain, eventually, request};
 
 fn field(object: &str, name: &str, kind: FieldKind) -> CustomField {
     let (object, name) = (object.to_owned(), name.to_owned());
-    CustomField { object, name, kind, required: false, external_id: false, unique: false }
+    CustomField { object, name, kind, required: false, external_id: false, unique: false, computed: false }
 }
 
 /// The service with one org, `acme`, these fields beyond the usual ones, and changed settings.

@@ -11,7 +11,7 @@ pub(crate) const TARGET: &str = "Firmographic__c";
 /// A field of it, or of another object.
 pub(crate) fn field(object: &str, name: &str, kind: FieldKind) -> CustomField {
     let (object, name, external_id) = (object.to_owned(), name.to_owned(), name == "External_Id__c");
-    CustomField { object, name, kind, required: false, external_id, unique: external_id }
+    CustomField { object, name, kind, required: false, external_id, unique: external_id, computed: false }
 }
 
 /// The fields that the usual settings need.

@@ -60,6 +60,7 @@ fn options() -> OrgOptions {
         kind,
         required: false,
         external_id,
+        computed: false,
         unique: external_id,
     };
     let key = field("Key__c", FieldKind::Text { length: 80 }, true);

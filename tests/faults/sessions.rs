@@ -125,6 +125,7 @@ fn other_event() -> (OrgOptions, impl FnOnce(String) -> String) {
         required: false,
         external_id: false,
         unique: false,
+        computed: false,
     };
     let custom_fields = ["Record_Ids__c", "Object_Type__c", "Reason__c"].map(field).to_vec();
     let options = OrgOptions { flow: false, custom_fields, ..OrgOptions::named("acme") };

@@ -102,7 +102,11 @@ const ACTORS: &[Layer] = &[
 const BELOW_THE_FLOW: &[&str] = &["leaves", "runtime", "vendor", "org", "org/api", "org as a whole"];
 
 const RECONCILE: &[Layer] = &[
-    layer("values", &["compound", "id", "long_numbers", "name", "number", "operation", "route", "row"], &[]),
+    layer(
+        "values",
+        &["compound", "id", "long_numbers", "name", "number", "operation", "route", "row", "system"],
+        &[],
+    ),
     layer("lists", &["id_list"], &["values"]),
     layer("org", &["column", "describe", "identity", "matching"], &["values"]),
     layer("expression", &["expression"], &["values"]),

@@ -31,7 +31,7 @@ pub(super) fn wanted(sync: &SyncSettings) -> bool {
 
 fn select(org: &OrgContext, sync: &SyncSettings) -> Select {
     let target = sync.mapping.target();
-    let select = Select::from(target).where_raw(&format!("{} != null", sync.mapping.external_id_field()));
+    let select = Select::from(target).where_raw(&format!("{} != null", sync.mapping.key_field()));
     org.settings.links(target).iter().fold(select, |select, link| select.where_raw(&format!("{link} = null")))
 }
 
@@ -66,7 +66,7 @@ pub(super) async fn told_for_sure(org: &OrgContext, sync: &SyncSettings) -> Resu
     if orphans <= FEW {
         return Ok(orphans > 0);
     }
-    let key = sync.mapping.external_id_field();
+    let key = sync.mapping.key_field();
     let all = count(Select::from(target).where_raw(&format!("{key} != null"))).await?;
     if orphans * SHARE_MAX > all {
         tracing::error!(
@@ -90,8 +90,7 @@ pub(super) async fn read(
 ) -> Result<(Vec<Row>, bool), StepError> {
     let pages = org.vendor().pages;
     let _turn = pages.acquire().await;
-    let select =
-        select(org, sync).fields(["Id", sync.mapping.external_id_field()]).order_by("Id").limit(PAGE);
+    let select = select(org, sync).fields(["Id", sync.mapping.key_field()]).order_by("Id").limit(PAGE);
     let select = if after.is_empty() { select } else { select.and_gt("Id", after) };
     let page = query::page(&org.api.call(Lane::Refresh, &query::query(&select.to_soql())).await?)?;
     // A page that Salesforce cut is gone on with behind its last record.

@@ -215,7 +215,7 @@ impl RecordFinder {
     ) -> Result<FoundStep, StepError> {
         let (org, mapping) = (&self.org, &sync.mapping);
         let PushWindow { items, place } = push_plan::window(waiting, from, ITEMS_MAX);
-        let (field, link) = (mapping.external_id_field(), mapping.links().next().unwrap_or_default());
+        let (field, link) = (mapping.key_field(), mapping.links().next().unwrap_or_default());
         let _turn = org.pushes.turn().await.ok_or(StepError::ShuttingDown)?;
         let read_ms = org.clock.now_ms();
         let (target, now) = (mapping.target(), org.clock.monotonic());

@@ -11,12 +11,15 @@ use std::collections::BTreeMap;
 
 use orgpipe_reconcile::{
     Row,
-    change::{ChangeProblem, ChangeRequest, parse_change},
+    change::{ChangeProblem, ChangeRequest, Ourselves, parse_change},
     event::parse_request,
     id_list::RecordIds,
     lookup::RECORDS_MAX,
 };
-use orgpipe_salesforce::cometd::{Batch, Event};
+use orgpipe_salesforce::{
+    call::CLIENT,
+    cometd::{Batch, Event},
+};
 use orgpipe_store::{Append, BODY_BYTES_MAX, Lane, NewDead, NewRequest, Subject, UnixMs};
 use serde_json::{Value, json};
 
@@ -199,7 +202,8 @@ impl Reader<'_> {
                 })
             }
             EventShape::Change { watch } => {
-                let request = parse_change(payload, &sync.mapping, watch, self.own_user)
+                let ourselves = Ourselves { user: self.own_user, client: CLIENT };
+                let request = parse_change(payload, &sync.mapping, watch, ourselves)
                     .map_err(|problem| Problem::from(&problem))?;
                 Ok(match request {
                     ChangeRequest::Records(RecordIds { ids, bad }) => {

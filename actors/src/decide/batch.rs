@@ -12,7 +12,7 @@ use crate::{
     audit_trail::{AuditTrail, Hasher},
     org::identity::SupersededUpTo,
     queue_entry::{Origin, PushedData, PushedRecord, RequestEntry, Row, pack, unpack},
-    settings::SyncSettings,
+    settings::{OnSharedKey, SyncSettings},
 };
 
 /// Characters shown of what should have been a record ID.
@@ -111,6 +111,8 @@ pub(super) struct Batch<'a> {
     pub hasher: &'a Hasher,
     /// Fields that the sync takes keys from and that cannot be read now.
     pub hidden_keys: &'a [String],
+    /// Whose a record of the target is that several records want.
+    pub on_shared_key: OnSharedKey,
 }
 
 /// The first requests of one sync and origin, their records each once. Requests nobody can read or whose sync is gone

@@ -15,16 +15,20 @@ use orgpipe_reconcile::{
     describe::Describe,
     identity::Identity,
     matching::{Existing, KEYS_MAX, Match, take_children},
+    system::{CHANGED_AT, CHANGED_BY, CREATED_AT},
 };
 use orgpipe_salesforce::{
     limits::{COLUMNS_URL_BYTES_MAX, IN_LIST_MAX},
     rest::describe,
     soql::{Select, quote},
 };
+use orgpipe_store::UnixMs;
 
-use super::batch::{Asked, Job, id_of};
+use super::{
+    batch::{Asked, Job, id_of},
+    verdict::created_ms,
+};
 use crate::{
-    fingerprint::{CHANGED_AT, CHANGED_BY},
     org::{
         context::OrgContext,
         describe::describe_target,
@@ -45,7 +49,7 @@ pub(super) struct Fetcher {
     relationships: RefCell<BTreeMap<String, (Duration, Option<String>)>>,
 }
 
-/// Targets that were read with their records.
+/// Targets that were read with their records, or are those.
 #[derive(Clone, Debug)]
 pub(super) struct Children {
     rows: Vec<Row>,
@@ -101,19 +105,20 @@ impl Fetcher {
         calls: &Calls,
         job: &mut Job,
     ) -> Result<(Children, BTreeMap<String, RecordProblem>), StepError> {
+        self.drop_outdated_rows(job).await?;
         let hanging = self.relationship(calls, job).await?;
         let ended = self.ended().await?;
         let missing: Vec<String> =
             job.asked.iter().filter(|asked| asked.unread()).map(|asked| asked.id.clone()).collect();
         if missing.is_empty() {
-            return Ok((Children { rows: Vec::new(), ended }, BTreeMap::new()));
+            return Ok((Children { rows: itself(job), ended }, BTreeMap::new()));
         }
         let mapping = &job.sync.mapping;
         let target = self.known(mapping.target());
         let writes = |field: &String| target.as_ref().is_none_or(|target| target.writes(field));
         let alone = Select::from(mapping.object()).fields(mapping.read_fields());
         let children = hanging.as_ref().map(|name| {
-            let fields = ["Id".to_owned(), mapping.external_id_field().to_owned()];
+            let fields = ["Id".to_owned(), mapping.key_field().to_owned()];
             Select::from(name)
                 .fields(fields)
                 .fields(self.compared(mapping.target()).filter(writes))
@@ -137,19 +142,37 @@ impl Fetcher {
             }
         };
         let Selected { mut rows, refused } = selected;
-        let children = hanging.and_then(|name| take_children(&mut rows, &name)).unwrap_or_default();
+        let mut children = hanging.and_then(|name| take_children(&mut rows, &name)).unwrap_or_default();
         let mut rows = by_id(rows);
         for asked in &mut job.asked {
             if asked.row.is_none() {
                 asked.row = rows.remove(&asked.id);
             }
         }
+        children.extend(itself(job));
         let by_literal = |id: &String| Some((id.clone(), refused.get(&quote(id))?.clone()));
         let refused = missing.iter().filter_map(by_literal).collect();
         Ok((Children { rows: children, ended }, refused))
     }
 
-    /// The targets that have one of these external IDs. To be called once it is known which of them have an open change:
+    /// A row that was brought along and is the target itself does not tell what it holds if we have written to it since.
+    async fn drop_outdated_rows(&self, job: &mut Job) -> Result<(), StepError> {
+        if !job.sync.mapping.is_record_itself() {
+            return Ok(());
+        }
+        let brought = job.asked.iter().filter(|asked| asked.row.is_some()).map(|asked| asked.id.clone());
+        let written = self.org.store.fingerprints(job.sync.mapping.target(), brought.collect()).await?;
+        let (now_ms, org_now_ms) = (self.org.clock.now_ms(), self.org.api.time().now_ms());
+        for asked in &mut job.asked {
+            let read_ms = org_now_ms.saturating_sub(now_ms.since(asked.since_ms));
+            if written.get(&asked.id).is_some_and(|written| written.is_written_since(read_ms)) {
+                asked.row = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// The targets that have one of these external IDs, or record IDs. To be called once it is known which of them have an open change:
     /// what was read with the records was read before, so it counts only if nothing has ended since.
     pub(super) async fn existing(
         &self,
@@ -159,7 +182,7 @@ impl Fetcher {
         keys: Vec<String>,
         children: Children,
     ) -> Result<ByExternalId, StepError> {
-        let field = mapping.external_id_field();
+        let field = mapping.key_field();
         let select = Select::from(mapping.target())
             .fields(["Id".to_owned(), field.to_owned()])
             .fields(self.compared(mapping.target()).filter(|field| target.writes(field)))
@@ -182,6 +205,21 @@ impl Fetcher {
         Ok(ByExternalId { rows: found, refused })
     }
 
+    /// When these records were created, those that are there.
+    pub(super) async fn created(
+        &self,
+        calls: &Calls,
+        object: &str,
+        ids: &[String],
+    ) -> Result<BTreeMap<String, Option<UnixMs>>, StepError> {
+        if ids.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let select = Select::from(object).fields(["Id", CREATED_AT]);
+        let rows = by_id(select_in(&self.org, calls, &select, "Id", ids).await?.rows);
+        Ok(rows.into_iter().map(|(id, row)| (id, created_ms(&row))).collect())
+    }
+
     /// Sets aside what records of the target without their own record will take.
     pub(super) async fn reserve_for_orphans(&self, job: &Job, tries: u32) -> Result<Calls, StepError> {
         let queries = job.asked.len().div_ceil(KEYS_MAX);
@@ -200,7 +238,7 @@ impl Fetcher {
     ) -> Result<BTreeMap<String, Row>, StepError> {
         let written = mapping.target_fields().into_iter().chain(links.iter().cloned());
         let select = Select::from(mapping.target())
-            .fields(["Id", mapping.external_id_field()])
+            .fields(["Id", mapping.key_field()])
             .fields(written.filter(|field| target.writes(field)));
         let ids: Vec<String> = asked.iter().map(|asked| asked.id.clone()).collect();
         Ok(by_id(select_in(&self.org, calls, &select, "Id", &ids).await?.rows))
@@ -268,6 +306,12 @@ impl Fetcher {
 fn changed_by(target: Option<&Target>) -> impl Iterator<Item = &'static str> {
     let has = move |field: &&str| target.is_none_or(|target| target.describe.field(field).is_some());
     [CHANGED_BY, CHANGED_AT].into_iter().filter(has)
+}
+
+/// The records of a job that are targets themselves.
+fn itself(job: &Job) -> Vec<Row> {
+    let rows = job.asked.iter().filter_map(|asked| asked.row.clone());
+    if job.sync.mapping.is_record_itself() { rows.collect() } else { Vec::new() }
 }
 
 fn by_id(rows: Vec<Row>) -> BTreeMap<String, Row> {

@@ -267,7 +267,8 @@ impl Ingest {
         let requests = prepared.requests.clone();
         let Verdict { mut settle, again, .. } = prepared.decide(org, &self.fetcher).await?;
         if !again.is_empty() {
-            org.store.append(Append { requests: again, ..Append::default() }).await?;
+            let appended = org.store.append(Append { requests: again, ..Append::default() }).await?;
+            self.window.borrow_mut().arrived(appended);
         }
         settle.at_ms = org.clock.now_ms();
         org.pass(Point::BeforeB);

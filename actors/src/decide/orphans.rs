@@ -43,19 +43,19 @@ pub(super) fn handle_deleted(
     settle: &mut Settle,
 ) {
     let mapping = batch.mapping;
-    let identity = Identity::of(&target.describe, mapping.external_id_field());
+    let identity = Identity::of(&target.describe, mapping.key_field());
     for mut record in asked {
         let Some(row) = orphans.rows.get(&record.id) else {
             record.trail.nothing = Some(Nothing::Gone);
             settle.no_data.push(record.subject());
             continue;
         };
-        let own = external_id(row, mapping.external_id_field()).unwrap_or_default();
+        let own = external_id(row, mapping.key_field()).unwrap_or_default();
         let key = identity.key(&own);
         record.trail.found = Some(Found::One(record.id.clone()));
         let linked = orphans.links.iter().any(|link| text(row, link).is_some_and(|id| !id.is_empty()));
         // `open` was asked by the key that it had when it was found.
-        let found = record.row.as_ref().and_then(|row| external_id(row, mapping.external_id_field()));
+        let found = record.row.as_ref().and_then(|row| external_id(row, mapping.key_field()));
         let same = found.is_some_and(|found| !key.is_empty() && identity.key(&found) == key);
         let fields = match orphans.on_deleted {
             _ if linked || !same || orphans.open.contains_key(&key) => None,
@@ -73,7 +73,7 @@ pub(super) fn handle_deleted(
         record.trail.fields = differing(batch.hasher, &fields, Some(row), &target.describe);
         let source_id = record.id.clone();
         let desired = Desired {
-            external_id: own,
+            key: own,
             fields: Row::new(),
             receipts: BTreeMap::new(),
             overlong: BTreeMap::new(),

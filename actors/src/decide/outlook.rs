@@ -53,8 +53,9 @@ pub struct PlannedChange {
     pub records: Vec<String>,
     /// What would be written.
     pub fields: Vec<PlannedField>,
-    /// Fields whose values are longer than they are.
-    pub cut: Vec<String>,
+    /// Fields whose values are longer than they are, written or not.
+    #[serde(skip)]
+    pub(crate) cut: Vec<String>,
     /// How many of the records end with it.
     #[serde(skip)]
     pub(crate) units: u64,
@@ -72,6 +73,9 @@ pub struct PlannedField {
     pub before: Value,
     /// What would be written; null empties it.
     pub after: Value,
+    /// How much of the value is cut off, if it is longer than the field.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cut: Option<String>,
 }
 
 /// A record for which nothing would be written.
@@ -181,10 +185,12 @@ fn planned(
         Some(_) => PlannedWrite::Update,
         None => PlannedWrite::Create,
     };
-    let mapped = |name: &String| !name.eq_ignore_ascii_case(mapping.external_id_field());
+    let mapped = |name: &String| !name.eq_ignore_ascii_case(mapping.key_field());
+    let cut = trails.first().map(|(_, trail)| cuts(&trail.cut)).unwrap_or_default();
     let fields = entry.fields.into_iter().filter(|(name, _)| mapped(name)).map(|(field, after)| {
         let before = before.and_then(|row| row::get(row, &field)).cloned().unwrap_or(Value::Null);
-        PlannedField { field, before, after }
+        let cut = cut.get(&field).cloned();
+        PlannedField { field, before, after, cut }
     });
     Some(PlannedChange {
         write,
@@ -192,7 +198,7 @@ fn planned(
         target_id: entry.target_id,
         records: change.subjects.iter().map(|subject| subject.record.clone()).collect(),
         fields: fields.collect(),
-        cut: trails.first().map(|(_, trail)| trail.cut.clone()).unwrap_or_default(),
+        cut: cut.into_keys().collect(),
         units: units(&change.subjects),
         shared: trails.iter().filter_map(|(record, trail)| shared(record, trail)).collect(),
     })
@@ -203,7 +209,17 @@ fn ended(subject: &Subject, end: impl FnOnce(Option<&AuditTrail>) -> PlannedNoth
     let end = end(trail.as_ref());
     let shared = trail.as_ref().and_then(|trail| shared(&subject.record, trail));
     let (cut, kept) = trail.map(|trail| (trail.cut, trail.kept)).unwrap_or_default();
+    let cut = cuts(&cut).into_keys().collect();
     PlannedEnd { record: subject.record.clone(), units: subject.units.into(), end, shared, cut, kept }
+}
+
+/// By field, how much is cut off: a trail has `Field (how much)`.
+fn cuts(told: &[String]) -> BTreeMap<String, String> {
+    let cut = |told: &String| {
+        let (field, how) = told.split_once(" (").unwrap_or((told, ""));
+        (field.to_owned(), how.trim_end_matches(')').to_owned())
+    };
+    told.iter().map(cut).collect()
 }
 
 fn trail(subject: &Subject) -> Option<AuditTrail> {
@@ -260,7 +276,10 @@ mod tests {
             gap: None,
             received_ms: UnixMs(1),
         };
-        let subjects = vec![subject("001A", |trail| trail.found = Some(found))];
+        let subjects = vec![subject("001A", |trail| {
+            trail.found = Some(found);
+            trail.cut = vec!["Industry__c (from 2 to 1 characters)".to_owned()];
+        })];
         let (target, key) = ("Enrichment__c".to_owned(), "k1".to_owned());
         NewChange { lane: Lane::Refresh, target, key, subjects, body: pack(&entry) }
     }
@@ -285,7 +304,12 @@ mod tests {
             let settle = Settle { changes: vec![change(target_id, found, fields())], ..Settle::default() };
             let told = outlook(settle, vec![row.clone()]).changes.remove(0);
             assert_eq!((told.write, told.units, &*told.key), (write, 1, "K1"));
-            let field = |field: &str, before, after| PlannedField { field: field.to_owned(), before, after };
+            let field = |field: &str, before, after| PlannedField {
+                field: field.to_owned(),
+                before,
+                after,
+                cut: (field == "Industry__c").then(|| "from 2 to 1 characters".to_owned()),
+            };
             let expected =
                 [field("Employee_Count__c", before, json!(9)), field("Industry__c", Value::Null, json!("x"))];
             assert_eq!(told.fields, expected, "the external ID is none of them");

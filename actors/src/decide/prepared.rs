@@ -27,7 +27,7 @@ use super::{
     lookup::{Lookups, Pace},
     orphans::{self, Orphans},
     own_form::Remembered,
-    shared_keys::{self, Sharing},
+    shared_keys::{self, Claim, Sharing},
     verdict,
     waiting::Label,
 };
@@ -41,7 +41,7 @@ use crate::{
         store::Position,
     },
     queue_entry::{Origin, RequestEntry, Row, Tally, pack},
-    settings::SyncSettings,
+    settings::{OnSharedKey, SyncSettings},
 };
 
 /// Rows and changes of a record that are looked at for the key it was answered with last: an answer may name many.
@@ -218,6 +218,7 @@ fn hidden_keys(whole: &Mapping, left: &Mapping) -> Vec<String> {
 
 fn batch<'a>(org: &'a OrgContext, job: &'a Job, now_ms: UnixMs, hasher: &'a Hasher) -> Batch<'a> {
     let Job { sync, origin, gap, received_ms, hidden_keys, .. } = job;
+    let on_shared_key = sync.on_shared_key;
     Batch {
         org: org.id(),
         mapping: &sync.mapping,
@@ -227,6 +228,7 @@ fn batch<'a>(org: &'a OrgContext, job: &'a Job, now_ms: UnixMs, hasher: &'a Hash
         now_ms,
         hasher,
         hidden_keys,
+        on_shared_key,
     }
 }
 
@@ -244,28 +246,25 @@ async fn match_and_diff(
     }
     let mapping = batch.mapping;
     let target = fetcher.target(calls, mapping.target()).await?;
-    let identity = Identity::of(&target.describe, mapping.external_id_field());
-    let mut wanted = verdict::fitting(batch, wanted, &target.describe, settle);
+    let identity = Identity::of(&target.describe, mapping.key_field());
+    let wanted = verdict::fitting(batch, wanted, &target.describe, settle);
     sharing.answered(&wanted, identity);
-    for wanted in &mut wanted {
-        for desired in std::iter::once(&mut wanted.desired).chain(&mut wanted.passed_over) {
-            desired.retain(|field| target.writes(field));
-        }
-    }
     if wanted.is_empty() {
         return Ok((Vec::new(), 0));
     }
-    let keys: Vec<String> = wanted.iter().map(|wanted| wanted.desired.external_id.clone()).collect();
+    let keys: Vec<String> = wanted.iter().map(|wanted| wanted.desired.key.clone()).collect();
     let matched = keys.len();
     // Before the query: a change that ends in between makes us write too much, never too little.
     let folded: Vec<String> = keys.iter().map(|key| identity.key(key)).collect();
     let open = org.store.open_changes(mapping.target(), folded).await?;
     let found = fetcher.existing(calls, mapping, &target, keys, children).await?;
     let ByExternalId { rows: found, refused } = found;
-    let mut wanted = verdict::without(batch, wanted, &refused, settle);
-    let existing = Existing::new(&found, mapping.external_id_field(), identity);
+    let wanted = verdict::without(batch, wanted, &refused, settle);
+    let existing = Existing::new(&found, mapping.key_field(), identity);
+    let wanted = verdict::still_there(batch, wanted, &existing, settle);
+    let mut wanted = give(org, (fetcher, calls), batch, wanted, (&existing, &open), sharing, settle).await?;
     for wanted in &mut wanted {
-        give(org, batch, wanted, (&existing, &open), sharing).await?;
+        wanted.desired.retain(|field| target.writes(field));
     }
     let differing = verdict::differing_keys(batch, &wanted, &existing, &open, &target.describe);
     let remembered = Remembered::read(org, mapping.target(), differing).await?;
@@ -273,20 +272,57 @@ async fn match_and_diff(
     Ok((found, matched))
 }
 
-/// Says whose a wanted record is, where it hangs on a record that does not want it now or where several want it.
+/// Says whose each wanted record is, and settles those who get nothing of it. Gives back what is to be compared.
 async fn give(
     org: &OrgContext,
+    (fetcher, calls): (&Fetcher, &Calls),
     batch: Batch<'_>,
-    wanted: &mut verdict::Wanted,
+    wanted: Vec<verdict::Wanted>,
     (existing, open): (&Existing<'_>, &OpenChanges),
     sharing: &mut Sharing,
-) -> Result<(), StepError> {
+    settle: &mut Settle,
+) -> Result<Vec<verdict::Wanted>, StepError> {
+    let mut holders = Vec::with_capacity(wanted.len());
+    for wanted in &wanted {
+        holders.push(holder(org, batch, wanted, (existing, open), sharing).await?);
+    }
+    let mut created = BTreeMap::new();
+    if batch.on_shared_key == OnSharedKey::Newest {
+        let of_batch = |holder: &&String| sharing.is_answered(holder);
+        let others: BTreeSet<&String> = holders.iter().flatten().filter(|holder| !of_batch(holder)).collect();
+        let others: Vec<String> = others.into_iter().cloned().collect();
+        created = fetcher.created(calls, batch.mapping.object(), &others).await?;
+    }
+    let mut own = Vec::with_capacity(wanted.len());
+    for (wanted, holder) in wanted.into_iter().zip(holders) {
+        let holder = holder.map(|record| {
+            let created_ms = created.get(&record).copied().flatten();
+            Claim { record, created_ms }
+        });
+        let found = existing.find(&wanted.desired.key);
+        let given = sharing.give(batch.on_shared_key, wanted, holder);
+        for record in given.yielding {
+            verdict::yielded(batch, record, (&given.key, &given.owner), &found, settle);
+        }
+        own.extend(given.own);
+    }
+    Ok(own)
+}
+
+/// Who has a wanted record, if that one still claims it.
+async fn holder(
+    org: &OrgContext,
+    batch: Batch<'_>,
+    wanted: &verdict::Wanted,
+    (existing, open): (&Existing<'_>, &OpenChanges),
+    sharing: &Sharing,
+) -> Result<Option<String>, StepError> {
     let key = sharing.key(wanted);
-    let found = match existing.find(&wanted.desired.external_id) {
+    let found = match existing.find(&wanted.desired.key) {
         Match::One(row) => Some(row),
         Match::None | Match::Many(_) => None,
     };
-    let holder = match shared_keys::hangs_on(batch, found, open.get(&key)) {
+    Ok(match shared_keys::hangs_on(batch, found, open.get(&key), sharing.remembered(&key)) {
         Some(holder) if sharing.is_answered(&holder) => {
             Some(holder).filter(|holder| sharing.claims(holder, &key))
         }
@@ -297,9 +333,7 @@ async fn give(
             shared_keys::still_claims(&rows, &changes, sync, &key).then_some(holder)
         }
         None => None,
-    };
-    sharing.give(wanted, holder);
-    Ok(())
+    })
 }
 
 /// A request for records that may have a record of the target now which belonged to another one before.
@@ -336,7 +370,7 @@ async fn handle_deleted(
     let mapping = batch.mapping;
     let target = fetcher.target(calls, mapping.target()).await?;
     let links = org.settings.links(mapping.target());
-    let field = mapping.external_id_field();
+    let field = mapping.key_field();
     let identity = Identity::of(&target.describe, field);
     let keys = asked.iter().filter_map(|asked| asked.row.as_ref()).filter_map(|row| external_id(row, field));
     let keys = keys.map(|key| identity.key(&key)).collect();

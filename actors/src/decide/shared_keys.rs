@@ -3,8 +3,8 @@
 //! Here: whose it is, who has to be asked again when it is nobody's any more, and what is remembered. Not here: what is
 //! written (`verdict`), reading the ledger (`prepared`).
 //!
-//! Invariant: it belongs to the record that it hangs on, for as long as that one is answered with the key. So no refresh
-//! takes it from one record and gives it to another and back.
+//! Invariant: it belongs to the record that has it, for as long as that one is answered with the key, or to the one that was
+//! created last, as the sync says. So no refresh takes it from one record and gives it to another and back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,12 +13,16 @@ use orgpipe_store::{Change, End, LedgerRow, Settle, StoreError, UnixMs};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{batch::Batch, verdict::Wanted};
+use super::{
+    batch::{Asked, Batch},
+    verdict::Wanted,
+};
 use crate::{
     audit_trail::{AuditTrail, SharedWith},
     org::{context::OrgContext, store::Position},
     problem::Problem,
     queue_entry::{ChangeEntry, Row, unpack},
+    settings::OnSharedKey,
 };
 
 /// Keys that are remembered; of more it is told only in the records' trails.
@@ -52,8 +56,8 @@ impl SharedKeys {
         let reason = format!(
             "{count} {keys} {were} answered for more than one record of the org, such as for {holder} and {other}"
         );
-        let hint = "Merge the records, or let your API answer a key of its own for each; `orgpipe explain` tells of each \
-                    record whether anything is written for it.";
+        let hint = "Merge the records, or let your API answer a key of its own for each; `on_shared_key` of the sync says for \
+                    which of them it is written, and `orgpipe explain` tells it of each record.";
         Some(Problem::new(reason, hint))
     }
 
@@ -125,9 +129,9 @@ impl Sharing {
     /// The records of these were answered with their keys.
     pub(super) fn answered(&mut self, wanted: &[Wanted], identity: Identity) {
         self.identity = identity;
-        for one in wanted {
+        for one in wanted.iter().flat_map(|one| std::iter::once(one).chain(&one.rivals)) {
             for record in &one.records {
-                let key = identity.key(&one.desired.external_id);
+                let key = identity.key(&one.desired.key);
                 self.answered.entry(record.id.clone()).or_default().insert(key);
             }
         }
@@ -135,7 +139,12 @@ impl Sharing {
 
     /// The key of a wanted record.
     pub(super) fn key(&self, wanted: &Wanted) -> String {
-        self.identity.key(&wanted.desired.external_id)
+        self.identity.key(&wanted.desired.key)
+    }
+
+    /// Who had a key when it was known last that several records share it.
+    pub(super) fn remembered(&self, key: &str) -> Option<&str> {
+        self.shared.find(&self.sync, key).map(|known| known.holder.as_str())
     }
 
     /// Whether a record is in the batch.
@@ -148,30 +157,32 @@ impl Sharing {
         self.answered.get(record).is_some_and(|keys| keys.contains(key))
     }
 
-    /// Gives a wanted record to one of those who want it, and notes that in the trails of all. `holder`: whom it hangs on
-    /// and who still claims it.
-    pub(super) fn give(&mut self, wanted: &mut Wanted, holder: Option<String>) {
-        let key = self.key(wanted);
-        if let Some(holder) = &holder
-            && let Some(place) = wanted.passed_over.iter().position(|desired| desired.source_id == *holder)
-        {
-            std::mem::swap(&mut wanted.desired, &mut wanted.passed_over[place]);
+    /// Gives a wanted record to one of those who were answered with its key, and notes that in the trails of all. `holder`: who
+    /// has it and still claims it.
+    pub(super) fn give(&mut self, on: OnSharedKey, mut wanted: Wanted, holder: Option<Claim>) -> Given {
+        let key = self.key(&wanted);
+        let rivals = std::mem::take(&mut wanted.rivals);
+        let mut all: Vec<Wanted> = std::iter::once(wanted).chain(rivals).collect();
+        let claims: Vec<Claim> = all.iter().map(Claim::of).collect();
+        let owner = owner(on, &claims, holder.as_ref());
+        let ids = claims.iter().map(|claim| claim.record.clone());
+        if claims.iter().any(|claim| claim.record != owner) {
+            let holder = holder.map(|holder| holder.record);
+            self.shared.note(&self.sync, &key, &owner, ids.chain(holder));
         }
-        let holder = holder.unwrap_or_else(|| wanted.desired.source_id.clone());
-        let ids: BTreeSet<String> = wanted.records.iter().map(|record| record.id.clone()).collect();
-        if ids.iter().any(|id| *id != holder) {
-            self.shared.note(&self.sync, &key, &holder, ids.iter().cloned());
+        let known = self.shared.find(&self.sync, &key).filter(|known| known.holder == owner);
+        let beside = known.and_then(|known| known.others.first()).cloned();
+        let mut yielding = Vec::new();
+        let place = claims.iter().position(|claim| claim.record == owner);
+        let mut own = place.map(|place| all.swap_remove(place));
+        for record in own.iter_mut().flat_map(|own| &mut own.records) {
+            record.trail.shared = beside.clone().map(SharedWith::Holds);
         }
-        let known = self.shared.find(&self.sync, &key).filter(|known| known.holder == holder);
-        let beside = ids.iter().find(|id| **id != holder).or_else(|| known?.others.first()).cloned();
-        for record in &mut wanted.records {
-            record.trail.shared = if record.id == holder {
-                beside.clone().map(SharedWith::Holds)
-            } else {
-                Some(SharedWith::Yields(holder.clone()))
-            };
+        for mut record in all.into_iter().flat_map(|one| one.records) {
+            record.trail.shared = Some(SharedWith::Yields(owner.clone()));
+            yielding.push(record);
         }
-        wanted.belongs_to = Some(holder).filter(|holder| !ids.contains(holder));
+        Given { key, owner, own, yielding }
     }
 
     /// What is to be remembered, and the records that have to be asked again.
@@ -181,20 +192,69 @@ impl Sharing {
     }
 }
 
+/// A record of the customer's that was answered with a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Claim {
+    /// Its ID, 18 characters.
+    pub record: String,
+    /// When it was created; none if nobody asked.
+    pub created_ms: Option<UnixMs>,
+}
+
+impl Claim {
+    fn of(wanted: &Wanted) -> Self {
+        Self { record: wanted.desired.source_id.clone(), created_ms: wanted.created_ms }
+    }
+}
+
+/// What became of a wanted record.
+#[derive(Debug)]
+pub(super) struct Given {
+    /// As the queue spells it.
+    pub key: String,
+    /// Whose it is.
+    pub owner: String,
+    /// What is to be compared and written; none if it is another's, who is not in the batch.
+    pub own: Option<Wanted>,
+    /// The others of the batch, for whom nothing is written.
+    pub yielding: Vec<Asked>,
+}
+
+/// Whose a record of the target is: of those of the batch who want it, in the order in which they were asked for, and the one
+/// who has it already.
+fn owner(on: OnSharedKey, claims: &[Claim], holder: Option<&Claim>) -> String {
+    let owner = match on {
+        OnSharedKey::DeadLetter | OnSharedKey::First => holder.or_else(|| claims.first()),
+        OnSharedKey::Newest => {
+            // Of those created in the same second the higher ID, so that it is the same one in every refresh.
+            let newest = |claim: &&Claim| (claim.created_ms, claim.record.clone());
+            claims.iter().chain(holder).max_by_key(newest)
+        }
+    };
+    owner.map(|claim| claim.record.clone()).unwrap_or_default()
+}
+
 /// What is stored of an org.
 pub(crate) async fn stored(org: &OrgContext) -> Result<SharedKeys, StoreError> {
     let stored = org.store.json(Position::SharedKeys).await?;
     Ok(stored.and_then(Result::ok).unwrap_or_default())
 }
 
-/// The record that the wanted one hangs on, or will by the changes on egress.
-pub(super) fn hangs_on(batch: Batch<'_>, found: Option<&Row>, open: Option<&Vec<Vec<u8>>>) -> Option<String> {
-    // Without a lookup to the record nobody could tell, and nothing of the record's own flips.
-    let link = batch.mapping.links().next()?;
+/// The record that the wanted one hangs on, or will by the changes on egress. Without a lookup to the record nobody could tell
+/// but by what is `remembered`.
+pub(super) fn hangs_on(
+    batch: Batch<'_>,
+    found: Option<&Row>,
+    open: Option<&Vec<Vec<u8>>>,
+    remembered: Option<&str>,
+) -> Option<String> {
     let entries = open.into_iter().flatten().rev().filter_map(|body| unpack::<ChangeEntry>(body).ok());
     let by_change =
         entries.filter(|entry| entry.sync == batch.mapping.sync()).map(|entry| entry.source_id).next();
-    by_change.or_else(|| row::get(found?, link).and_then(Value::as_str).and_then(id::canonical))
+    by_change.or_else(|| match batch.mapping.links().next() {
+        Some(link) => row::get(found?, link).and_then(Value::as_str).and_then(id::canonical),
+        None => remembered.map(str::to_owned),
+    })
 }
 
 /// Whether the record was answered with this key the last time that the sync asked for it: what the ledger and what is
@@ -250,6 +310,31 @@ mod tests {
             shared.note("accounts", &format!("k{n}"), "001A", (0..50).map(|n| format!("001B{n:02}")));
         }
         assert_eq!((shared.0.len(), shared.0[0].others.len()), (KEYS_MAX, OTHERS_MAX));
+    }
+
+    fn claim(record: &str, created_ms: u64) -> Claim {
+        Claim { record: record.to_owned(), created_ms: Some(UnixMs(created_ms)) }
+    }
+
+    #[test]
+    fn the_owner_is_the_one_who_has_it_or_the_newest_in_whatever_order_they_come() {
+        use OnSharedKey::{DeadLetter, First, Newest};
+        let (a, b, c) = (claim("001A", 5), claim("001B", 9), claim("001C", 9));
+        for (on, claims, holder, expected) in [
+            (First, vec![&a, &b], None, "001A"),
+            (First, vec![&b, &a], None, "001B"),
+            (First, vec![&a, &b], Some(&b), "001B"),
+            (DeadLetter, vec![&a], Some(&c), "001C"),
+            (DeadLetter, vec![&a, &c], Some(&a), "001A"),
+            (Newest, vec![&a, &b], None, "001B"),
+            (Newest, vec![&b, &a], Some(&a), "001B"),
+            (Newest, vec![&c, &b, &a], Some(&a), "001C"),
+            (Newest, vec![&a], Some(&b), "001B"),
+            (Newest, vec![&b], Some(&a), "001B"),
+        ] {
+            let all: Vec<Claim> = claims.iter().map(|claim| (*claim).clone()).collect();
+            assert_eq!(owner(on, &all, holder), expected, "{on:?} {claims:?} {holder:?}");
+        }
     }
 
     fn row(sync: &str, end: End, asked_ms: u64, key: &str) -> LedgerRow {

@@ -14,20 +14,22 @@ use orgpipe_reconcile::{
     matching::{Existing, Match},
     plan::Decision,
     row, stored,
+    system::{CREATED_AT, ID},
 };
-use orgpipe_store::{Lane, NewChange, NewDead, OpenChanges, Settle, Subject};
+use orgpipe_store::{Lane, NewChange, NewDead, OpenChanges, Settle, Subject, UnixMs};
 use serde_json::Value;
 
 use super::{
     batch::Answer,
-    batch::{Asked, Batch, id_of},
+    batch::{Asked, Batch, id_of, text},
     own_form::{OwnForm, Remembered, RememberedOne},
 };
 use crate::{
-    audit_trail::{Answered, FieldDiff, Found, Hasher, Nothing, SharedWith},
-    clock::time,
+    audit_trail::{Answered, FieldDiff, Found, Hasher, Nothing},
+    clock::{instant_ms, time},
     fingerprint::Fingerprint,
     queue_entry::{ChangeEntry, Origin, RequestEntry, pack, unpack},
+    settings::OnSharedKey,
 };
 
 /// One wanted record of the target and the records of the batch that stand behind it.
@@ -35,12 +37,36 @@ use crate::{
 pub(super) struct Wanted {
     /// What the org should hold.
     pub desired: Desired,
-    /// For whom it is written.
+    /// For whom it is written: one record, which may have been asked for several times.
     pub records: Vec<Asked>,
-    /// What others of these records would have of it: they were answered with the same key.
-    pub passed_over: Vec<Desired>,
-    /// It belongs to this record, which is none of these.
-    pub belongs_to: Option<String>,
+    /// When that record was created, Unix milliseconds; none if it was read without that.
+    pub created_ms: Option<UnixMs>,
+    /// What others of the batch would have of it: they were answered with the same key.
+    pub rivals: Vec<Wanted>,
+}
+
+impl Wanted {
+    /// Takes in what was answered with the same key: a rival, unless it is for a record that is known here.
+    fn join(&mut self, other: Self) {
+        let is_same = |known: &Self| known.desired.source_id == other.desired.source_id;
+        if is_same(self) {
+            self.again(other);
+        } else if let Some(place) = self.rivals.iter().position(is_same) {
+            self.rivals[place].again(other);
+        } else {
+            self.rivals.push(other);
+        }
+    }
+
+    fn again(&mut self, later: Self) {
+        self.desired = later.desired;
+        self.records.extend(later.records);
+    }
+
+    /// The records of all who want it.
+    fn everybody(self) -> impl Iterator<Item = Asked> {
+        self.records.into_iter().chain(self.rivals.into_iter().flat_map(|rival| rival.records))
+    }
 }
 
 /// Applies the mapping to records and answers. Records without data or with problems are settled at once.
@@ -70,6 +96,10 @@ pub(super) fn wanted(
             settle.no_data.push(record.subject());
             continue;
         };
+        if batch.mapping.is_record_itself() && data.len() > 1 {
+            settle.dead.push(dead(batch, record.subject(), &several(data.len())));
+            continue;
+        }
         for item in data {
             let trail = &record.trail;
             let decision = Decision {
@@ -79,8 +109,8 @@ pub(super) fn wanted(
             };
             match batch.mapping.desired(&row, item, decision) {
                 Ok(desired) => {
-                    let (records, passed_over) = (vec![record.clone()], Vec::new());
-                    wanted.push(Wanted { desired, records, passed_over, belongs_to: None });
+                    let (records, created_ms) = (vec![record.clone()], created_ms(&row));
+                    wanted.push(Wanted { desired, records, created_ms, rivals: Vec::new() });
                 }
                 Err(problem) => settle.dead.push(dead(batch, record.clone().subject(), &problem)),
             }
@@ -90,6 +120,20 @@ pub(super) fn wanted(
         }
     }
     wanted
+}
+
+/// An answer of which nobody can tell what is to be written onto the record.
+fn several(objects: usize) -> RecordProblem {
+    let message =
+        format!("your API answered {objects} objects for the record, and one alone can be written onto it");
+    let hint = "Answer one object for it, or write them to records of their own (`match = \"external_id\"`); then retry the \
+                letter.";
+    RecordProblem::new(ID, message, hint)
+}
+
+/// When a record was created, if it was read with that.
+pub(super) fn created_ms(row: &Row) -> Option<UnixMs> {
+    text(row, CREATED_AT).and_then(instant_ms)
 }
 
 /// A record that has no value in any key that can be read, while others cannot be: whether those have one nobody knows.
@@ -106,30 +150,28 @@ fn hidden(batch: Batch<'_>) -> RecordProblem {
 
 /// Those whose external ID the field takes, so that one that it does not take spoils no query; the others are settled.
 ///
-/// Two records that want the same target record: the later one counts, with the units of both, until `shared_keys` says
-/// whose it is.
+/// Several records that want the same target record are one, with the first to be asked about before its rivals, until
+/// `shared_keys` says whose it is.
 pub(super) fn fitting(
     batch: Batch<'_>,
     wanted: Vec<Wanted>,
     describe: &Describe,
     settle: &mut Settle,
 ) -> Vec<Wanted> {
-    let field = batch.mapping.external_id_field();
+    let field = batch.mapping.key_field();
     let identity = Identity::of(describe, field);
     let mut fitting: Vec<Wanted> = Vec::new();
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for one in wanted {
-        if let Err(problem) = check_external_id(&one.desired, field, describe) {
+        if !batch.mapping.is_record_itself()
+            && let Err(problem) = check_external_id(&one.desired, field, describe)
+        {
             settle.dead.extend(one.records.into_iter().map(|record| dead(batch, record.subject(), &problem)));
             continue;
         }
-        let key = identity.key(&one.desired.external_id);
+        let key = identity.key(&one.desired.key);
         if let Some(known) = places.get(&key).and_then(|place| fitting.get_mut(*place)) {
-            let before = std::mem::replace(&mut known.desired, one.desired);
-            if before.source_id != known.desired.source_id {
-                known.passed_over.push(before);
-            }
-            known.records.extend(one.records);
+            known.join(one);
         } else {
             places.insert(key, fitting.len());
             fitting.push(one);
@@ -158,9 +200,9 @@ pub(super) fn without(
     refused: &BTreeMap<String, RecordProblem>,
     settle: &mut Settle,
 ) -> Vec<Wanted> {
-    for one in wanted.extract_if(.., |one| refused.contains_key(&one.desired.external_id)) {
-        let problem = &refused[&one.desired.external_id];
-        settle.dead.extend(one.records.into_iter().map(|record| dead(batch, record.subject(), problem)));
+    for one in wanted.extract_if(.., |one| refused.contains_key(&one.desired.key)) {
+        let problem = &refused[&one.desired.key];
+        settle.dead.extend(one.everybody().map(|record| dead(batch, record.subject(), problem)));
     }
     wanted
 }
@@ -175,6 +217,24 @@ fn answered(hasher: &Hasher, answer: &Answer) -> Answered {
     }
 }
 
+/// Those whose record of the target is there; where that is the record itself, it may have been deleted since it was read.
+pub(super) fn still_there(
+    batch: Batch<'_>,
+    mut wanted: Vec<Wanted>,
+    existing: &Existing<'_>,
+    settle: &mut Settle,
+) -> Vec<Wanted> {
+    let is_gone =
+        |one: &Wanted| batch.mapping.is_record_itself() && existing.find(&one.desired.key) == Match::None;
+    for one in wanted.extract_if(.., |one| is_gone(one)) {
+        for mut record in one.everybody() {
+            record.trail.nothing = Some(Nothing::Gone);
+            settle.no_data.push(record.subject());
+        }
+    }
+    wanted
+}
+
 /// The keys of records that are there and differ from what is wanted: of those it matters what was sent last.
 pub(super) fn differing_keys(
     batch: Batch<'_>,
@@ -183,12 +243,12 @@ pub(super) fn differing_keys(
     open: &OpenChanges,
     describe: &Describe,
 ) -> Vec<String> {
-    let identity = Identity::of(describe, batch.mapping.external_id_field());
-    let differs = |one: &&Wanted| match existing.find(&one.desired.external_id) {
+    let identity = Identity::of(describe, batch.mapping.key_field());
+    let differs = |one: &&Wanted| match existing.find(&one.desired.key) {
         Match::One(row) => !matches!(diff(&one.desired, Some(row), describe), Ok(Diff::Unchanged)),
         Match::None | Match::Many(_) => false,
     };
-    let keys = wanted.iter().filter(differs).map(|one| identity.key(&one.desired.external_id));
+    let keys = wanted.iter().filter(differs).map(|one| identity.key(&one.desired.key));
     keys.filter(|key| !open.contains_key(key)).collect()
 }
 
@@ -202,19 +262,9 @@ pub(super) fn compare(
     describe: &Describe,
     settle: &mut Settle,
 ) {
-    let identity = Identity::of(describe, batch.mapping.external_id_field());
-    for Wanted { mut desired, mut records, belongs_to, .. } in wanted {
-        let key = identity.key(&desired.external_id);
-        if let Some(holder) = belongs_to {
-            if lane(batch.origin) == Lane::Refresh {
-                let yielded = |record| yielded(record, &key, &existing.find(&desired.external_id));
-                settle.no_data.extend(records.into_iter().map(yielded));
-                continue;
-            }
-            // Somebody asked for this record now, so the answer is as new as any; what is of the record itself is the holder's.
-            desired.fields.retain(|field, _| !batch.mapping.is_without_answer(field));
-            desired.source_id = holder;
-        }
+    let identity = Identity::of(describe, batch.mapping.key_field());
+    for Wanted { desired, mut records, .. } in wanted {
+        let key = identity.key(&desired.key);
         let compared = fields(batch, &desired, existing, (open.get(&key), &remembered.of(&key)), describe);
         let cut = cut_fields(&desired, describe);
         for record in &mut records {
@@ -232,39 +282,50 @@ pub(super) fn compare(
                 record.trail.target(&key);
             }
         }
-        let (yielding, holding): (Vec<Asked>, Vec<Asked>) = records
-            .into_iter()
-            .partition(|record| matches!(record.trail.shared, Some(SharedWith::Yields(_))));
-        let [yielding, holding] = [yielding, holding].map(|records| records.into_iter().map(Asked::subject));
+        let subjects = records.into_iter().map(Asked::subject);
         match compared {
             Ok(Compared { fields: Some(fields), target_id, own_form, .. }) => {
                 let fingerprint = own_form.fingerprint.without(batch.hasher, &fields);
                 let operation = batch.mapping.operation();
                 let write = Write { operation, fields, target_id, fingerprint };
-                let subjects = holding.chain(yielding).collect();
-                settle.changes.push(change(batch, identity, desired, write, subjects));
+                settle.changes.push(change(batch, identity, desired, write, subjects.collect()));
             }
             Ok(Compared { fields: None, own_form, .. }) => {
                 settle.fingerprints.extend(own_form.news(batch.mapping.target(), &key));
-                settle.unchanged.extend(holding);
-                settle.no_data.extend(yielding);
+                settle.unchanged.extend(subjects);
             }
-            Err(problem) => {
-                let subjects = holding.chain(yielding);
-                settle.dead.extend(subjects.map(|subject| dead(batch, subject, &problem)));
-            }
+            Err(problem) => settle.dead.extend(subjects.map(|subject| dead(batch, subject, &problem))),
         }
     }
 }
 
-/// A record whose key belongs to another one, which the same refresh reads by itself.
-fn yielded(mut record: Asked, key: &str, found: &Match<'_>) -> Subject {
+/// Settles a record whose key belongs to another one, by what the sync says of those. `key` is as the queue spells it.
+pub(super) fn yielded(
+    batch: Batch<'_>,
+    mut record: Asked,
+    (key, holder): (&str, &str),
+    found: &Match<'_>,
+    settle: &mut Settle,
+) {
     record.trail.target(key);
     record.trail.found = match found {
         Match::One(row) => id_of(row).map(Found::One),
         Match::None | Match::Many(_) => Some(Found::Open),
     };
-    record.subject()
+    match batch.on_shared_key {
+        OnSharedKey::DeadLetter => {
+            let message = format!(
+                "{} {} was answered with the external ID that {holder} has, to which the record of the target belongs",
+                batch.mapping.object(),
+                record.id
+            );
+            let hint = "Merge the two records, or let your API answer a key of its own for each, and retry the letter; or \
+                        set `on_shared_key` of the sync to \"first\" or \"newest\".";
+            let problem = RecordProblem::new(batch.mapping.key_field(), message, hint);
+            settle.dead.push(dead(batch, record.subject(), &problem));
+        }
+        OnSharedKey::First | OnSharedKey::Newest => settle.no_data.push(record.subject()),
+    }
 }
 
 /// What a comparison came to.
@@ -297,8 +358,8 @@ fn fields(
     (open, remembered): (Option<&Vec<Vec<u8>>>, &RememberedOne<'_>),
     describe: &Describe,
 ) -> Result<Compared, RecordProblem> {
-    let field = batch.mapping.external_id_field();
-    let existing = match existing.find(&desired.external_id) {
+    let field = batch.mapping.key_field();
+    let existing = match existing.find(&desired.key) {
         Match::None => None,
         Match::One(row) => Some(row),
         Match::Many(rows) => {
@@ -378,18 +439,18 @@ pub(super) fn change(
 ) -> NewChange {
     let Write { operation, mut fields, target_id, fingerprint } = write;
     let lane = lane(batch.origin);
-    let key = identity.key(&desired.external_id);
+    let key = identity.key(&desired.key);
     let target = batch.mapping.target().to_owned();
     // A number is named as one in the requests that carry the external ID in their body.
-    if let Some(number) = identity.number(&desired.external_id).filter(|_| operation == Operation::Upsert) {
-        fields.insert(batch.mapping.external_id_field().to_owned(), Value::Number(number));
+    if let Some(number) = identity.number(&desired.key).filter(|_| operation == Operation::Upsert) {
+        fields.insert(batch.mapping.key_field().to_owned(), Value::Number(number));
     }
     let entry = ChangeEntry {
         v: 1,
         sync: batch.mapping.sync().to_owned(),
         target: target.clone(),
-        external_id_field: batch.mapping.external_id_field().to_owned(),
-        external_id: desired.external_id,
+        external_id_field: batch.mapping.key_field().to_owned(),
+        external_id: desired.key,
         operation,
         target_id,
         fields,
@@ -438,7 +499,10 @@ mod tests {
     use orgpipe_store::UnixMs;
     use serde_json::json;
 
-    use super::*;
+    use super::{
+        super::shared_keys::{SharedKeys, Sharing},
+        *,
+    };
     use crate::{audit_trail::AuditTrail, settings::tests::org};
 
     fn row(value: Value) -> Row {
@@ -490,6 +554,7 @@ mod tests {
             now_ms: UnixMs(2),
             hasher,
             hidden_keys,
+            on_shared_key: OnSharedKey::DeadLetter,
         };
         let answers: BTreeMap<String, Answer> = answers
             .iter()
@@ -499,6 +564,16 @@ mod tests {
         let mut settle = Settle::default();
         let wanted = wanted(batch, asked, &answers, &mut settle);
         let wanted = fitting(batch, wanted, &describe(), &mut settle);
+        let mut sharing = Sharing::new(SharedKeys::default(), "accounts", &settle);
+        let mut given = Vec::new();
+        for wanted in wanted {
+            let one = sharing.give(batch.on_shared_key, wanted, None);
+            for record in one.yielding {
+                yielded(batch, record, (&one.key, &one.owner), &Match::None, &mut settle);
+            }
+            given.extend(one.own);
+        }
+        let wanted = given;
         let existing = Existing::new(existing, "External_Id__c", Identity::default());
         compare(batch, wanted, &existing, (open, &Remembered::default()), &describe(), &mut settle);
         settle
@@ -543,13 +618,18 @@ mod tests {
     }
 
     #[test]
-    fn two_records_for_one_target_are_one_change_with_the_later_values() {
+    fn of_two_records_for_one_target_the_first_is_written_and_the_other_a_letter_that_names_both() {
         let data = |employees| json!({ "key": "K", "employees": employees });
         let settle = decide(vec![asked(1, 1), asked(2, 2)], &[(1, data(5)), (2, data(6))], &[], &[]);
-        assert_eq!(numbers(&settle), (0, 0, 0, 3));
+        assert_eq!(numbers(&settle), (0, 0, 2, 1));
         let named: Vec<_> = settle.changes[0].subjects.iter().map(|subject| subject.record.clone()).collect();
-        assert_eq!(named, [id(1), id(2)]);
-        assert_eq!(written(&settle, 0)["Employee_Count__c"], 6);
+        assert_eq!(named, [id(1)]);
+        assert_eq!(written(&settle, 0)["Employee_Count__c"], 5);
+        let reason = &settle.dead[0].reason;
+        assert!(
+            [id(1), id(2), "External_Id__c".to_owned()].iter().all(|part| reason.contains(part)),
+            "{reason}"
+        );
     }
 
     #[test]

@@ -155,16 +155,20 @@ impl<'f> Diagnosis<'f> {
         let object = match self.facts.objects.get(name) {
             Some(Some(object)) => object,
             Some(None) => {
-                let rights = if need.write { "Read, Create and Edit" } else { "Read and View All Records" };
+                let rights = match need {
+                    ObjectNeed { create: true, .. } => "Read, Create and Edit",
+                    ObjectNeed { edit: true, .. } => "Read, Edit and View All Records",
+                    _ => "Read and View All Records",
+                };
                 let message = format!("{name} is not there for the integration user, who needs {rights}");
                 let fix = fixes::object(self.needs, name, rights);
                 return self.add(Severity::Error, Topic::Object, name, message, fix);
             }
             None => return,
         };
-        let lacks = need.write && !(object.createable && object.updateable);
-        if lacks {
-            let right = match (object.createable, object.updateable) {
+        let (creates, edits) = (object.createable || !need.create, object.updateable || !need.edit);
+        if !(creates && edits) {
+            let right = match (creates, edits) {
                 (false, false) => "Create and Edit",
                 (false, true) => "Create",
                 _ => "Edit",
@@ -174,7 +178,7 @@ impl<'f> Diagnosis<'f> {
             self.add(Severity::Error, Topic::Object, name, message, fix);
         }
         for (field, written) in &need.fields {
-            self.field(name, object, field, *written);
+            self.field(name, (object, need), field, *written);
         }
         for (sync, field, source) in &need.values {
             for misfit in object.misfits(field, source) {
@@ -183,7 +187,7 @@ impl<'f> Diagnosis<'f> {
             }
         }
         if let Some(field) = &need.external_id {
-            self.field(name, object, field, true);
+            self.field(name, (object, need), field, true);
             if object.field(field).is_some_and(|found| !found.external_id) {
                 let subject = format!("{name}.{field}");
                 let message =
@@ -195,7 +199,7 @@ impl<'f> Diagnosis<'f> {
     }
 
     /// A field of which an object's own rights say nothing.
-    fn field(&mut self, name: &str, object: &ObjectFacts, field: &str, written: bool) {
+    fn field(&mut self, name: &str, (object, need): (&ObjectFacts, &ObjectNeed), field: &str, written: bool) {
         let subject = format!("{name}.{field}");
         let (what, right) = match object.field(field) {
             None if written => {
@@ -210,7 +214,7 @@ impl<'f> Diagnosis<'f> {
             // Where the object is closed, so are its fields.
             Some(found)
                 if written
-                    && ((object.createable && !found.createable)
+                    && ((need.create && object.createable && !found.createable)
                         || (object.updateable && !found.updateable)) =>
             {
                 ("may only be read by the integration user, who needs Edit", "Edit")

@@ -41,8 +41,10 @@ pub(super) struct Needs {
 pub(super) struct ObjectNeed {
     /// Records are read that others own.
     pub view_all: bool,
-    /// Records are created and changed.
-    pub write: bool,
+    /// Records are changed.
+    pub edit: bool,
+    /// Records are made, too.
+    pub create: bool,
     /// Records are upserted by this field.
     pub external_id: Option<String>,
     /// Field, and whether it is written.
@@ -86,8 +88,11 @@ impl Needs {
                 read.fields.entry(first_field(&path)).or_default();
             }
             let written = needs.objects.entry(mapping.target().to_owned()).or_default();
-            (written.write, written.view_all) = (true, true);
-            written.external_id = Some(mapping.external_id_field().to_owned());
+            (written.edit, written.view_all) = (true, true);
+            written.create |= !mapping.is_record_itself();
+            if let Some(field) = mapping.external_id_field() {
+                written.external_id = Some(field.to_owned());
+            }
             written.fields.extend(mapping.target_fields().into_iter().map(|field| (field, true)));
             let values = mapping.fields().iter().cloned();
             written.values.extend(values.map(|(field, source)| (sync.name.clone(), field, source)));
@@ -147,12 +152,15 @@ mod tests {
         let account = &needs.objects["Account"];
         let names = |need: &ObjectNeed| need.fields.keys().cloned().collect::<Vec<_>>();
         assert_eq!(
-            (names(account), account.view_all, account.write),
+            (names(account), account.view_all, account.edit),
             (vec!["Id".into(), "Website".into()], true, false)
         );
         let target = &needs.objects["Enrichment__c"];
         assert_eq!(target.external_id.as_deref(), Some("External_Id__c"));
-        assert_eq!((target.write, target.fields.get("Employee_Count__c")), (true, Some(&true)));
+        assert_eq!(
+            (target.edit && target.create, target.fields.get("Employee_Count__c")),
+            (true, Some(&true))
+        );
         assert_eq!(needs.setting.as_deref(), Some("Sync_Settings__c"));
         let acme = Needs { namespace: "acmeco".into(), ..needs };
         for (name, packaged) in [

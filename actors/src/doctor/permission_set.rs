@@ -34,7 +34,8 @@ pub struct PermissionSet {
 /// Rights on one object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Rights {
-    write: bool,
+    edit: bool,
+    create: bool,
     view_all: bool,
 }
 
@@ -51,7 +52,7 @@ pub(super) fn of(needs: &Needs, facts: &Facts, findings: &[Finding]) -> Option<P
     }
     let mut fields: BTreeMap<String, bool> = BTreeMap::new();
     for (object, need) in &needs.objects {
-        objects.insert(object, Rights { write: need.write, view_all: need.view_all });
+        objects.insert(object, Rights { edit: need.edit, create: need.create, view_all: need.view_all });
         fields.extend(listed(needs, facts, object, need));
     }
     Some(file(NAME, &source(NAME, &objects, &fields, needs.setting.as_deref())))
@@ -102,9 +103,9 @@ fn source(
     let _ = writeln!(xml, "    <label>{}</label>", name.replace('_', " "));
     for (object, rights) in objects {
         let values = [
-            ("allowCreate", text(rights.write)),
+            ("allowCreate", text(rights.create)),
             ("allowDelete", "false"),
-            ("allowEdit", text(rights.write)),
+            ("allowEdit", text(rights.edit)),
             ("allowRead", "true"),
             ("modifyAllRecords", "false"),
             ("object", object),

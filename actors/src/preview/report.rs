@@ -206,12 +206,13 @@ fn told_change(change: &PlannedChange) -> PlannedChange {
         field: field.field.clone(),
         before: told_value(&field.before),
         after: told_value(&field.after),
+        cut: field.cut.clone(),
     };
     PlannedChange {
         key: cut(&change.key, VALUE_CHARS_MAX),
         records: change.records.iter().take(EXAMPLES_MAX).cloned().collect(),
         fields: change.fields.iter().take(FIELDS_MAX).map(told).collect(),
-        cut: change.cut.iter().take(FIELDS_MAX).cloned().collect(),
+        cut: Vec::new(),
         shared: Vec::new(),
         ..change.clone()
     }

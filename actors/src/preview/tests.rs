@@ -28,6 +28,7 @@ fn change(n: usize, write: PlannedWrite, fields: &[(&str, Value)]) -> PlannedCha
         field: (*field).to_owned(),
         before: Value::Null,
         after: after.clone(),
+        cut: None,
     });
     PlannedChange {
         write,

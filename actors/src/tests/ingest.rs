@@ -24,7 +24,7 @@ use crate::{
 const SEEDS: u64 = 40;
 
 /// Stores a request for each of these records, as the subscription does.
-async fn append(scene: &Scene, lane: Lane, ids: &[String]) -> Appended {
+pub(super) async fn append(scene: &Scene, lane: Lane, ids: &[String]) -> Appended {
     let request = |id: &String| NewRequest {
         lane,
         records: 1,

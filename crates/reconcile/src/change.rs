@@ -58,16 +58,25 @@ impl ChangeProblem {
     }
 }
 
-/// Reads a change event's payload. `watch`: fields of the object whose change matters, empty = all. `own_user`: the ID
-/// of the user that orgpipe works as.
+/// By what our own writes are known.
+#[derive(Clone, Copy, Debug)]
+pub struct Ourselves<'a> {
+    /// The ID of the user that orgpipe works as, once it is known.
+    pub user: Option<&'a str>,
+    /// What each of our calls names itself (`Sforce-Call-Options`).
+    pub client: &'a str,
+}
+
+/// Reads a change event's payload. `watch`: fields of the object whose change matters, empty = all.
 ///
-/// Our own write is one that changed only fields which the sync itself writes; it is passed over, so that no loop can
-/// start. Whatever cannot be told apart for sure is asked for: that costs a look-up, the other error would cost data.
+/// Our own write is one by our client or our user that changed only fields which the sync itself writes; it is passed over,
+/// so that no loop can start. Whatever cannot be told apart for sure is asked for: that costs a look-up, the other error would
+/// cost data.
 pub fn parse_change(
     payload: &Row,
     mapping: &Mapping,
     watch: &[String],
-    own_user: Option<&str>,
+    ourselves: Ourselves<'_>,
 ) -> Result<ChangeRequest, ChangeProblem> {
     let header = row::get(payload, "ChangeEventHeader").and_then(Value::as_object);
     let header = header.ok_or(ChangeProblem::NoHeader)?;
@@ -85,7 +94,7 @@ pub fn parse_change(
     if kind.ends_with("DELETE") && !kind.ends_with("UNDELETE") {
         return Ok(ChangeRequest::Nothing);
     }
-    if kind == "UPDATE" && (!is_watched(header, watch) || is_own(header, mapping, own_user)) {
+    if kind == "UPDATE" && (!is_watched(header, watch) || is_own(header, mapping, ourselves)) {
         return Ok(ChangeRequest::Nothing);
     }
     let ids = header.get("recordIds").and_then(Value::as_array).filter(|ids| !ids.is_empty());
@@ -121,18 +130,26 @@ fn is_watched(header: &Map<String, Value>, watch: &[String]) -> bool {
     changed.iter().any(|changed| watch.iter().any(|watched| watched.meets(changed)))
 }
 
+/// What the client of a change called itself: `com/salesforce/api/rest/66.0;client=orgpipe`. A change by no API has no
+/// origin, and one by a client that does not name itself has no name in it ("ChangeEventHeader Fields": `changeOrigin`).
+fn client(origin: &str) -> Option<&str> {
+    origin.rsplit_once(";client=").map(|(_, client)| client.trim_end_matches('/'))
+}
+
 /// A part of a compound field is ours if its own field is; of a whole nobody knows which part has changed.
-fn is_own(header: &Map<String, Value>, mapping: &Mapping, own_user: Option<&str>) -> bool {
-    let user = header.get("commitUser").and_then(Value::as_str).and_then(id::canonical);
-    let same_user = user.is_some() && user == own_user.and_then(id::canonical);
+fn is_own(header: &Map<String, Value>, mapping: &Mapping, ourselves: Ourselves<'_>) -> bool {
+    let text = |name| header.get(name).and_then(Value::as_str);
+    let user = text("commitUser").and_then(id::canonical);
+    let same_user = user.is_some() && user == ourselves.user.and_then(id::canonical);
+    let same_client = text("changeOrigin").and_then(client) == Some(ourselves.client);
     let written = |name: &FieldName| {
         let fields = mapping.fields().iter().map(|(field, _)| field.as_str());
         fields
-            .chain([mapping.external_id_field()])
+            .chain([mapping.key_field()])
             .chain(SYSTEM_FIELDS)
             .any(|own| own.eq_ignore_ascii_case(&name.flat))
     };
-    same_user
+    (same_user || same_client)
         && mapping.target().eq_ignore_ascii_case(mapping.object())
         && changed(header).is_some_and(|fields| fields.iter().all(written))
 }

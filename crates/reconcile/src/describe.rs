@@ -46,6 +46,8 @@ pub struct Field {
     pub createable: bool,
     /// May be changed later.
     pub updateable: bool,
+    /// Nobody writes it: a formula, or a number that Salesforce counts up.
+    pub computed: bool,
     /// Salesforce fills it on create if it is left out.
     pub defaulted_on_create: bool,
     /// Is an external ID (or another field upsert may match by).
@@ -181,6 +183,7 @@ fn field(place: usize, value: &Value) -> Result<Field, DescribeProblem> {
         nillable: flag("nillable", true),
         createable: flag("createable", true),
         updateable: flag("updateable", true),
+        computed: flag("calculated", false) || flag("autoNumber", false),
         defaulted_on_create: flag("defaultedOnCreate", false),
         external_id: flag("externalId", false) || flag("idLookup", false),
         case_sensitive: flag("caseSensitive", false),

@@ -129,14 +129,14 @@ pub fn check_external_id(desired: &Desired, field: &str, describe: &Describe) ->
         let hint = "Tick \"External ID\" for the field in Setup, or name another in `external_id.field`.";
         return Err(RecordProblem::new(&field.name, "it is not an external ID", hint));
     }
-    let length = desired.external_id.encode_utf16().count();
+    let length = desired.key.encode_utf16().count();
     if length > EXTERNAL_ID_CHARS_MAX {
         let message = format!(
             "the external ID has {length} characters, no field takes more than {EXTERNAL_ID_CHARS_MAX}"
         );
         return Err(RecordProblem::new(&field.name, message, "Let `external_id.from` name a short value."));
     }
-    prepare(field, &Value::String(desired.external_id.clone()), None).map(|_| ())
+    prepare(field, &Value::String(desired.key.clone()), None).map(|_| ())
 }
 
 fn created(field: &Field, prepared: Prepared) -> Result<Option<Value>, RecordProblem> {

@@ -7,7 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::{describe::Describe, mapping::Mapping, row::Row};
+use crate::{
+    describe::Describe,
+    mapping::{Mapping, TargetKey},
+    row::Row,
+};
 
 /// Why a field cannot be written, whatever its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -116,7 +120,8 @@ impl Unfit {
 /// What is left of a mapping while these paths of the record cannot be read: they are neither asked with nor written.
 pub fn remaining(mapping: &Mapping, unread: &BTreeSet<String>) -> Result<Mapping, Unfit> {
     let object = mapping.object().to_owned();
-    if let Some(field) = mapping.external_id_from().record_paths().iter().find(|path| unread.contains(*path))
+    if let TargetKey::ExternalId { from, .. } = mapping.key()
+        && let Some(field) = from.record_paths().iter().find(|path| unread.contains(*path))
     {
         return Err(Unfit::ExternalId { object, field: field.clone() });
     }

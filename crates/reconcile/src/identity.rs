@@ -28,7 +28,9 @@ impl Identity {
     /// Of this field.
     pub fn of_field(field: &Field) -> Self {
         let numeric = matches!(field.kind, Kind::Int | Kind::Number);
-        Self { case_sensitive: field.case_sensitive, numeric }
+        // Record IDs of 18 characters are spelt in one way.
+        let case_sensitive = field.case_sensitive || field.kind == Kind::Reference;
+        Self { case_sensitive, numeric }
     }
 
     /// The form in which external IDs are compared and queued: without outer blanks, in lower case unless the field tells

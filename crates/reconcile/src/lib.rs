@@ -29,6 +29,7 @@ pub mod plan;
 pub mod route;
 pub mod row;
 pub mod stored;
+pub mod system;
 pub mod value;
 
 pub use event::EventFields;

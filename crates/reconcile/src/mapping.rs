@@ -8,6 +8,7 @@ use crate::{
     name::{is_api_name, is_namespace, is_path, namespaced},
     operation::Operation,
     row::{self, Row},
+    system::{self, ID},
     value::{FieldSource, ValueSpec},
 };
 
@@ -20,11 +21,11 @@ pub struct MappingSpec {
     pub object: String,
     /// What is sent to the vendor: key = field of the customer's record.
     pub keys: BTreeMap<String, String>,
-    /// The object written to, such as `Enrichment__c`.
+    /// The object written to, such as `Enrichment__c`; may be left out where the target is the record itself.
     pub target: String,
-    /// External ID field of the target.
+    /// External ID field of the target; nothing where the target is the record itself.
     pub external_id_field: String,
-    /// Where its value comes from.
+    /// Where its value comes from; nothing where there is no such field.
     pub external_id_from: ValueSpec,
     /// Target field and where its value comes from.
     pub fields: BTreeMap<String, ValueSpec>,
@@ -43,12 +44,27 @@ pub struct Mapping {
     object: String,
     keys: Vec<(String, String)>,
     target: String,
-    external_id_field: String,
-    external_id_from: FieldSource,
+    key: TargetKey,
     fields: Vec<(String, FieldSource)>,
     operation: Operation,
     parent_field: Option<String>,
+    /// Read beside what the mapping itself needs.
+    along: Vec<String>,
     namespace: String,
+}
+
+/// By what a record of the target is told from all others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetKey {
+    /// By its external ID.
+    ExternalId {
+        /// The field that has it, namespace applied.
+        field: String,
+        /// Where its value comes from.
+        from: FieldSource,
+    },
+    /// By its record ID: it is the customer's record itself.
+    RecordId,
 }
 
 /// How the record of the target that belongs to a customer's record is found.
@@ -59,6 +75,8 @@ pub enum Matching {
     ExternalId,
     /// Read with the customer's record, on which it hangs by a lookup; one that hangs elsewhere by its external ID.
     Relationship,
+    /// It is the customer's record itself.
+    Id,
 }
 
 /// One thing wrong with a mapping.
@@ -88,13 +106,8 @@ impl Mapping {
             );
         }
         problems.check_name("object", &spec.object, "Account");
-        problems.check_name("target", &spec.target, "Enrichment__c");
-        problems.check_name("external_id.field", &spec.external_id_field, "External_Id__c");
-        problems.check_keys(&spec.keys);
-        let external_id_from = problems.source("external_id.from", &spec.external_id_from);
-        problems.check_external_id_from(&spec.external_id_from);
-        let external_id_field = namespaced(&spec.namespace, &spec.external_id_field);
-        let fields = problems.fields(&spec, &external_id_field);
+        let (target, key) = problems.target(&spec);
+        let fields = problems.fields(&spec, &namespaced(&spec.namespace, &spec.external_id_field));
         let parent_field = fields.iter().find(|(_, source)| source.is_record_id());
         let parent_field = parent_field.map(|(field, _)| field.clone());
         let parent_field = parent_field.filter(|_| spec.matching == Matching::Relationship);
@@ -105,17 +118,17 @@ impl Mapping {
                 "Map the target's lookup to the record, such as `Account__c = \"$Id\"`, or remove `match`.",
             );
         }
-        match external_id_from {
-            Some(external_id_from) if problems.0.is_empty() => Ok(Self {
-                target: namespaced(&spec.namespace, &spec.target),
+        match key {
+            Some(key) if problems.0.is_empty() => Ok(Self {
+                target,
                 sync: spec.sync,
                 object: spec.object,
                 keys: spec.keys.into_iter().collect(),
-                external_id_field,
-                external_id_from,
+                key,
                 fields,
                 operation: spec.operation,
                 parent_field,
+                along: Vec::new(),
                 namespace: spec.namespace,
             }),
             _ => Err(problems.0),
@@ -137,14 +150,30 @@ impl Mapping {
         &self.target
     }
 
-    /// External ID field of the target, namespace applied.
-    pub fn external_id_field(&self) -> &str {
-        &self.external_id_field
+    /// By what a record of the target is told from all others.
+    pub fn key(&self) -> &TargetKey {
+        &self.key
     }
 
-    /// Where the external ID comes from.
-    pub fn external_id_from(&self) -> &FieldSource {
-        &self.external_id_from
+    /// The field that tells a record of the target from all others, namespace applied.
+    pub fn key_field(&self) -> &str {
+        match &self.key {
+            TargetKey::ExternalId { field, .. } => field,
+            TargetKey::RecordId => ID,
+        }
+    }
+
+    /// External ID field of the target, namespace applied, if its records are told apart by one.
+    pub fn external_id_field(&self) -> Option<&str> {
+        match &self.key {
+            TargetKey::ExternalId { field, .. } => Some(field),
+            TargetKey::RecordId => None,
+        }
+    }
+
+    /// Whether the target is the customer's record itself.
+    pub fn is_record_itself(&self) -> bool {
+        self.key == TargetKey::RecordId
     }
 
     /// What is done to a record of the target that differs.
@@ -172,25 +201,35 @@ impl Mapping {
         &self.fields
     }
 
-    /// Whether a field of the target takes nothing of what was answered: what stands in the customer's record, a constant.
-    pub fn is_without_answer(&self, field: &str) -> bool {
-        self.fields.iter().any(|(name, source)| name == field && source.is_without_answer())
-    }
-
-    /// Fields of the target that take the ID of the customer's record (`$Id`).
+    /// Fields of the target that take the ID of the customer's record (`$Id`); a record does not hang on itself.
     pub fn links(&self) -> impl Iterator<Item = &str> {
-        self.fields.iter().filter(|(_, source)| source.is_record_id()).map(|(field, _)| field.as_str())
+        let links =
+            self.fields.iter().filter(|(_, source)| source.is_record_id() && !self.is_record_itself());
+        links.map(|(field, _)| field.as_str())
     }
 
-    /// Fields to select of the customer's record: `Id` first, each once.
+    /// The same mapping, which reads these fields of the customer's record, too.
+    #[must_use]
+    pub fn reading_along(mut self, fields: impl IntoIterator<Item = String>) -> Self {
+        self.along.extend(fields);
+        self
+    }
+
+    /// Fields to select of the customer's record: `Id` first, each once. Of a record that is the target itself those that are
+    /// written are among them, so that one look tells what it is asked with and what it holds.
     pub fn read_fields(&self) -> Vec<String> {
         let keys = self.keys.iter().map(|(_, field)| field);
-        let sources =
-            std::iter::once(&self.external_id_from).chain(self.fields.iter().map(|(_, source)| source));
+        let key = match &self.key {
+            TargetKey::ExternalId { from, .. } => Some(from),
+            TargetKey::RecordId => None,
+        };
+        let sources = key.into_iter().chain(self.fields.iter().map(|(_, source)| source));
         let from_record = sources.flat_map(FieldSource::record_paths);
-        let mut selected = vec!["Id".to_owned()];
+        let mut selected = vec![ID.to_owned()];
         let converted = self.converted_field().map(str::to_owned);
-        for field in keys.chain(from_record).chain(&converted) {
+        let written = self.fields.iter().map(|(field, _)| field).filter(|_| self.is_record_itself());
+        let all = keys.chain(from_record).chain(&converted).chain(written).chain(&self.along);
+        for field in all {
             if !selected.iter().any(|known| known.eq_ignore_ascii_case(field)) {
                 selected.push(field.clone());
             }
@@ -203,11 +242,16 @@ impl Mapping {
         self.read_fields().iter().all(|path| row::at(record, path).is_some())
     }
 
-    /// The same mapping without the keys and fields that are taken from these paths of the record.
+    /// The same mapping without what is read of these paths of the record.
     pub(crate) fn without(&self, paths: &BTreeSet<String>) -> Self {
         let mut mapping = self.clone();
-        mapping.keys.retain(|(_, path)| !paths.contains(path));
-        mapping.fields.retain(|(_, source)| !source.record_paths().iter().any(|path| paths.contains(path)));
+        let is_read = |field: &String| !paths.iter().any(|path| path.eq_ignore_ascii_case(field));
+        let itself = self.is_record_itself();
+        mapping.keys.retain(|(_, path)| is_read(path));
+        mapping.fields.retain(|(field, source)| {
+            source.record_paths().iter().all(is_read) && (!itself || is_read(field))
+        });
+        mapping.along.retain(is_read);
         mapping
     }
 
@@ -259,6 +303,53 @@ impl Problems {
         }
     }
 
+    /// The object written to, and by what its records are told apart.
+    fn target(&mut self, spec: &MappingSpec) -> (String, Option<TargetKey>) {
+        if spec.matching == Matching::Id {
+            let key = self.itself(spec);
+            self.check_keys(&spec.keys);
+            return (spec.object.clone(), key);
+        }
+        self.check_name("target", &spec.target, "Enrichment__c");
+        self.check_name("external_id.field", &spec.external_id_field, "External_Id__c");
+        self.check_keys(&spec.keys);
+        let field = namespaced(&spec.namespace, &spec.external_id_field);
+        let from = self.source("external_id.from", &spec.external_id_from);
+        self.check_external_id_from(&spec.external_id_from);
+        let key = from.map(|from| TargetKey::ExternalId { field, from });
+        (namespaced(&spec.namespace, &spec.target), key)
+    }
+
+    /// What cannot be said of a target that is the record itself.
+    fn itself(&mut self, spec: &MappingSpec) -> Option<TargetKey> {
+        let before = self.0.len();
+        let others = !spec.target.is_empty()
+            && !spec.target.eq_ignore_ascii_case(&spec.object)
+            && !namespaced(&spec.namespace, &spec.target).eq_ignore_ascii_case(&spec.object);
+        if others {
+            let message = format!(
+                "is `{}`, but with `match = \"id\"` it is written onto the record itself, which is one of {}",
+                spec.target, spec.object
+            );
+            self.add("target", message, "Remove it, or remove `match`.");
+        }
+        if !spec.external_id_field.is_empty() || spec.external_id_from != ValueSpec::default() {
+            self.add(
+                "external_id",
+                "is written, but with `match = \"id\"` the record is known by its own ID",
+                "Remove it, or remove `match`.",
+            );
+        }
+        if spec.operation != Operation::Update {
+            self.add(
+                "write",
+                "is `upsert`, but with `match = \"id\"` it is written onto the record itself, and none is ever made",
+                "Write \"update\", or remove the key.",
+            );
+        }
+        (self.0.len() == before).then_some(TargetKey::RecordId)
+    }
+
     fn fields(&mut self, spec: &MappingSpec, external_id_field: &str) -> Vec<(String, FieldSource)> {
         if spec.fields.is_empty() {
             self.add(
@@ -270,16 +361,20 @@ impl Problems {
         let mut fields: Vec<(String, FieldSource)> = Vec::with_capacity(spec.fields.len());
         for (field, from) in &spec.fields {
             let place = format!("fields.{field}");
-            let name = namespaced(&spec.namespace, field);
+            // Of the record itself they stand as in the org, as its keys do.
+            let itself = spec.matching == Matching::Id;
+            let name = if itself { field.clone() } else { namespaced(&spec.namespace, field) };
             self.check_name(&place, field, "Employee_Count__c");
             if name.eq_ignore_ascii_case(external_id_field) {
                 self.add(place.clone(), "is the external ID", "Remove it: `external_id` already writes it.");
-            } else if name.eq_ignore_ascii_case("Id") {
+            } else if name.eq_ignore_ascii_case(ID) {
                 self.add(
                     place.clone(),
                     "is the record ID",
                     "Remove it: Salesforce gives the target its `Id`.",
                 );
+            } else if let Some((message, hint)) = system::unwritable(&name) {
+                self.add(place.clone(), message, hint);
             } else if fields.iter().any(|(known, _)| known.eq_ignore_ascii_case(&name)) {
                 self.add(
                     place.clone(),

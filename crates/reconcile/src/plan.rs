@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::{
     expression::Given,
     id,
-    mapping::Mapping,
+    mapping::{Mapping, TargetKey},
     row::{self, Row},
     value::{FieldSource, Meta, Overlong, Source, Unmapped},
 };
@@ -33,9 +33,9 @@ pub struct Decision<'a> {
 /// What the target record should hold.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Desired {
-    /// Value of the external ID field, trimmed, never empty.
-    pub external_id: String,
-    /// Mapped fields without the external ID. A field the answer does not name is absent and stays untouched;
+    /// By what the record of the target is told from all others: its external ID, trimmed and never empty, or its record ID.
+    pub key: String,
+    /// Mapped fields without that one. A field the answer does not name is absent and stays untouched;
     /// one it names as null is cleared.
     pub fields: Row,
     /// What is written along whenever one of the fields is; none of it makes the record differ.
@@ -95,7 +95,10 @@ impl Mapping {
             .and_then(id::canonical)
             .ok_or_else(|| RecordProblem::new("Id", "the record has no ID", "Select `Id` of the record."))?;
         let given = Given { record, answer: data, org: decision.org, now: decision.now };
-        let external_id = self.external_id(given)?;
+        let key = match self.key() {
+            TargetKey::ExternalId { field, from } => external_id(field, from, given)?,
+            TargetKey::RecordId => source_id.clone(),
+        };
         let (mut fields, mut receipts, mut overlong) = (Row::new(), BTreeMap::new(), BTreeMap::new());
         for (field, source) in self.fields() {
             overlong.extend(source.overlong().map(|overlong| (field.clone(), overlong)));
@@ -105,26 +108,25 @@ impl Mapping {
                 fields.insert(field.clone(), value);
             }
         }
-        Ok(Desired { external_id, fields, receipts, overlong, source_id })
+        Ok(Desired { key, fields, receipts, overlong, source_id })
     }
+}
 
-    fn external_id(&self, given: Given<'_>) -> Result<String, RecordProblem> {
-        let field = self.external_id_field();
-        let text = match pick(field, self.external_id_from(), given)? {
-            Some(Value::String(text)) => text.trim().to_owned(),
-            Some(Value::Number(number)) => number.to_string(),
-            None | Some(Value::Null) => String::new(),
-            Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => {
-                let hint = "Map it to a text or a whole number that identifies the record.";
-                return Err(RecordProblem::new(field, "the external ID is neither text nor a number", hint));
-            }
-        };
-        if text.is_empty() {
-            let hint = "Let `external_id.from` name a value that every answer has.";
-            return Err(RecordProblem::new(field, "the external ID is empty", hint));
+fn external_id(field: &str, from: &FieldSource, given: Given<'_>) -> Result<String, RecordProblem> {
+    let text = match pick(field, from, given)? {
+        Some(Value::String(text)) => text.trim().to_owned(),
+        Some(Value::Number(number)) => number.to_string(),
+        None | Some(Value::Null) => String::new(),
+        Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => {
+            let hint = "Map it to a text or a whole number that identifies the record.";
+            return Err(RecordProblem::new(field, "the external ID is neither text nor a number", hint));
         }
-        Ok(text)
+    };
+    if text.is_empty() {
+        let hint = "Let `external_id.from` name a value that every answer has.";
+        return Err(RecordProblem::new(field, "the external ID is empty", hint));
     }
+    Ok(text)
 }
 
 fn receipt(meta: Meta, decision: Decision<'_>) -> Receipt {

@@ -12,6 +12,9 @@ use crate::limits::{ApiUsage, SMALL_REPLY_BYTES_MAX};
 
 /// Where the version stands in a path; the client puts `v66.0` there.
 pub const VERSION_MARK: &str = "{v}";
+/// What we call ourselves in each call, so that an org's admin sees who calls, and change events who has written (RESTDOC
+/// `headers_calloptions`).
+pub const CLIENT: &str = "orgpipe";
 
 /// Characters that need no encoding in a path segment (RFC 3986, unreserved).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

@@ -187,7 +187,12 @@ impl Org {
     }
 
     pub(crate) fn writer(&self, user: &str) -> Writer {
-        Writer { user: user.to_owned(), now_ms: self.clock.wall_ms(), sees: None }
+        Writer { user: user.to_owned(), now_ms: self.clock.wall_ms(), sees: None, origin: String::new() }
+    }
+
+    /// A client who writes by an API, which change events name as the origin.
+    pub(crate) fn client_writer(&self, user: &str, origin: String) -> Writer {
+        Writer { origin, ..self.writer(user) }
     }
 
     /// Every channel there is.

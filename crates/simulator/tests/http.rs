@@ -18,6 +18,7 @@ fn options() -> Options {
         required: false,
         external_id: true,
         unique: false,
+        computed: false,
     };
     Options {
         orgs: vec![OrgOptions {

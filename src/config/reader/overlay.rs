@@ -40,13 +40,18 @@ impl Overlaid<'_> {
 }
 
 impl<'t> Section<'t> {
-    /// This table laid over `below`. `false` takes a key of some of the tables out; one that is not there to be taken out
+    /// This table laid over `below`, as far as its keys are among `allowed`. `false` takes a key of some of the tables out; one that is not there to be taken out
     /// is a problem.
-    pub(in crate::config) fn laid_over(&self, below: &Section<'t>, report: &mut Report<'_>) -> Overlaid<'t> {
+    pub(in crate::config) fn laid_over(
+        &self,
+        below: &Section<'t>,
+        allowed: &[&str],
+        report: &mut Report<'_>,
+    ) -> Overlaid<'t> {
         let mut table: DeTable<'t> =
             below.table.iter().map(|(key, value)| (self.told_here(key), self.moved_here(value))).collect();
         let mut own = BTreeSet::new();
-        for (key, value) in self.table {
+        for (key, value) in self.table.iter().filter(|(key, _)| allowed.contains(&key.get_ref().as_ref())) {
             let name: &str = key.get_ref();
             let under = table.get_mut(name).and_then(|under| match under.get_mut() {
                 DeValue::Table(under) if BY_KEY.contains(&name) => Some(under),
@@ -65,7 +70,7 @@ impl<'t> Section<'t> {
                 }
                 (DeValue::Boolean(false), _) if name == "refresh" => {
                     own.insert(name.to_owned());
-                    table.remove(name);
+                    self.take_out("", key, &mut table, report);
                 }
                 _ => {
                     own.insert(name.to_owned());
@@ -87,14 +92,15 @@ impl<'t> Section<'t> {
         if under.remove(name).is_some() {
             return;
         }
+        let place = if table.is_empty() { name.to_owned() } else { format!("{table}.{name}") };
         let known: Vec<&str> = under.keys().map(|key| key.get_ref().as_ref()).collect();
         let hint = match closest(name, known.iter().copied()) {
             Some(meant) => format!("Did you mean `{meant}`?"),
-            None => format!("Remove the line; there are: {}.", known.join(", ")),
+            None => format!("Remove it; the sync has: {}.", known.join(", ")),
         };
         let message = "is `false`, which takes out what the sync does not have";
         let line = report.line_at(key.span().start);
-        self.problem(report, line, &format!("{table}.{name}"), message, hint);
+        self.problem(report, line, &place, message, hint);
     }
 
     fn told_here<T: Clone>(&self, spanned: &Spanned<T>) -> Spanned<T> {

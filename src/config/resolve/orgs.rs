@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
-use orgpipe_actors::settings::{Limits, OrgSettings, SyncSettings};
+use orgpipe_actors::settings::{Limits, OrgSettings, SyncSettings, reading_along};
 use orgpipe_reconcile::route::Strategy;
 use orgpipe_salesforce::oauth::Login;
 use url::Url;
@@ -244,7 +244,7 @@ impl<'a> Orgs<'a> {
         let mut syncs = Vec::with_capacity(chosen.len());
         for sync in chosen {
             match sync.for_org(namespace) {
-                Ok(settings) => syncs.extend(settings.map(Arc::new)),
+                Ok(settings) => syncs.extend(settings),
                 Err(problems) => {
                     right = false;
                     for problem in problems {
@@ -255,7 +255,12 @@ impl<'a> Orgs<'a> {
                 }
             }
         }
-        right.then_some(syncs)
+        if let Some(message) = sync::written_twice(&syncs) {
+            right = false;
+            let hint = "Take the field out of one of them, as each would undo what the other has written.";
+            section.say(report, section.line, &message, hint);
+        }
+        right.then(|| reading_along(syncs))
     }
 
     /// The syncs that the org has otherwise, as it has them.

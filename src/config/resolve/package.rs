@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 
 use orgpipe_actors::contract::{Contract, FieldContract, named};
 use orgpipe_reconcile::{
-    FieldSource, MappingSpec, ValueSpec, fit::misfits, mapping::MappingProblem, name::namespaced,
+    FieldSource, MappingSpec, ValueSpec,
+    fit::misfits,
+    mapping::{MappingProblem, Matching},
+    name::namespaced,
 };
 
 use crate::config::report::near;
@@ -15,7 +18,8 @@ use crate::config::report::near;
 /// What is wrong with the names of a mapping; `namespaces`: those of all orgs of the file.
 pub(super) fn problems(spec: &MappingSpec, namespaces: &[String]) -> Vec<MappingProblem> {
     let mut problems = Vec::new();
-    let target = packaged(&spec.target, namespaces);
+    let itself = spec.matching == Matching::Id;
+    let target = packaged(&spec.target, namespaces).filter(|_| !itself);
     if let Some((object, contract)) = target.and_then(|name| named(&Contract::built_in().objects, name)) {
         let mut lacks = |key: &str, field: &str| {
             let lacking = lacking(object, &contract.fields, packaged(field, namespaces));
@@ -42,7 +46,7 @@ pub(super) fn problems(spec: &MappingSpec, namespaces: &[String]) -> Vec<Mapping
             problems.push(MappingProblem { key: "external_id.field".to_owned(), message, hint });
         }
     }
-    // `object` and `keys` stand as in the org: there the package's names have its namespace.
+    // `object` and `keys` stand as in the org, and what is written onto the object itself: there the package's names have its namespace.
     let object = in_org(&spec.object, namespaces);
     if let Some((object, contract)) = object.and_then(|name| named(&Contract::built_in().objects, name)) {
         let values = spec.fields.iter().flat_map(|(field, value)| {
@@ -51,7 +55,9 @@ pub(super) fn problems(spec: &MappingSpec, namespaces: &[String]) -> Vec<Mapping
             paths.into_iter().map(move |path| (format!("fields.{field}"), path))
         });
         let keys = spec.keys.iter().map(|(key, field)| (format!("keys.{key}"), field.clone()));
-        for (key, path) in keys.chain(values) {
+        let written = spec.fields.keys().filter(|_| itself);
+        let written = written.map(|field| (format!("fields.{field}"), field.clone()));
+        for (key, path) in keys.chain(values).chain(written) {
             let field = first_field(&path);
             let lacking = lacking(object, &contract.fields, in_org(&field, namespaces));
             problems.extend(lacking.map(|(message, hint)| MappingProblem { key, message, hint }));

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orgpipe_actors::settings::{OnDeleted, OnRefusedField, RefreshSettings, SyncSettings};
+use orgpipe_actors::settings::{OnDeleted, OnRefusedField, OnSharedKey, RefreshSettings, SyncSettings};
 use orgpipe_reconcile::{
     Mapping, MappingSpec, Operation, ValueSpec,
     lookup::RECORDS_MAX,
@@ -43,6 +43,7 @@ struct Parts {
     source: Source,
     refresh: Option<RefreshSettings>,
     on_refused_field: OnRefusedField,
+    on_shared_key: OnSharedKey,
 }
 
 impl CheckedSync {
@@ -59,6 +60,7 @@ impl CheckedSync {
             mapping: Mapping::new(MappingSpec { namespace: namespace.to_owned(), ..parts.spec.clone() })?,
             refresh: parts.refresh.clone(),
             on_refused_field: parts.on_refused_field,
+            on_shared_key: parts.on_shared_key,
             own: self.own.clone(),
         }))
     }
@@ -73,7 +75,7 @@ impl CheckedSync {
         report: &mut Report<'_>,
     ) -> Option<Self> {
         self.parts.as_ref()?;
-        let overlaid = own.laid_over(&below.section, report);
+        let overlaid = own.laid_over(&below.section, tables::ORG_SYNC.1, report);
         let table = tables::sync(overlaid.section(), report);
         let sync = check(&table, &[namespace.to_owned()], &mut BTreeMap::new(), report);
         Some(Self { own: overlaid.own, ..sync })
@@ -126,9 +128,13 @@ fn check(
     };
     let spec = mapping(table, namespaces, report);
     let on_refused_field = on_refused_field(table, report);
+    let on_shared_key = on_shared_key(table, report);
+    if spec.as_ref().is_some_and(|spec| spec.matching == Matching::Id) {
+        not_of_itself(table, report);
+    }
     let parts = match (spec, source, refresh) {
         (Some(spec), Some(source), Some(refresh)) if name.is_some() => {
-            Some(Parts { spec, source, refresh, on_refused_field })
+            Some(Parts { spec, source, refresh, on_refused_field, on_shared_key })
         }
         _ => None,
     };
@@ -140,6 +146,7 @@ fn matching(section: &Section<'_>, written: &Written<String>, report: &mut Repor
     match written.value.as_str() {
         "external_id" => {}
         "relationship" => return Matching::Relationship,
+        "id" => return Matching::Id,
         other => {
             let message = format!("is `{other}`, which is no way to match");
             section.problem(
@@ -147,7 +154,7 @@ fn matching(section: &Section<'_>, written: &Written<String>, report: &mut Repor
                 written.line,
                 "match",
                 &message,
-                "Write \"external_id\" or \"relationship\".",
+                "Write \"external_id\", \"relationship\" or \"id\".",
             );
         }
     }
@@ -179,6 +186,61 @@ fn on_refused_field(table: &SyncTable<'_>, report: &mut Report<'_>) -> OnRefused
         }
     }
     OnRefusedField::DeadLetter
+}
+
+fn on_shared_key(table: &SyncTable<'_>, report: &mut Report<'_>) -> OnSharedKey {
+    let Some(written) = &table.on_shared_key else { return OnSharedKey::default() };
+    match written.value.as_str() {
+        "dead_letter" => {}
+        "first" => return OnSharedKey::First,
+        "newest" => return OnSharedKey::Newest,
+        other => {
+            let message = format!("is `{other}`, which is nothing to do about a key that two records share");
+            let hint = "Write \"dead_letter\", \"first\" or \"newest\".";
+            table.section.problem(report, written.line, "on_shared_key", &message, hint);
+        }
+    }
+    OnSharedKey::DeadLetter
+}
+
+/// Keys that say nothing where the target is the record itself.
+fn not_of_itself(table: &SyncTable<'_>, report: &mut Report<'_>) {
+    if let Some(written) = &table.on_shared_key {
+        let message = "is written, but with `match = \"id\"` no two records share a key";
+        table.section.problem(
+            report,
+            written.line,
+            "on_shared_key",
+            message,
+            "Remove it, or remove `match`.",
+        );
+    }
+    let refresh = table.refresh.as_ref();
+    let on_deleted = refresh.and_then(|refresh| Some((&refresh.section, refresh.on_deleted.as_ref()?)));
+    if let Some((section, written)) = on_deleted {
+        let message = "is written, but with `match = \"id\"` nothing is left of a deleted record";
+        section.problem(report, written.line, "on_deleted", message, "Remove it, or remove `match`.");
+    }
+}
+
+/// What two syncs of one org write to the same field of the same record would be undone by each other at each refresh. That
+/// they do is known where one of them is written onto the record itself.
+pub(super) fn written_twice(syncs: &[SyncSettings]) -> Option<String> {
+    let itself = syncs.iter().filter(|sync| sync.mapping.is_record_itself());
+    let mut pairs = itself.flat_map(|one| syncs.iter().map(move |other| (one, other)));
+    pairs.find_map(|(one, other)| {
+        let same =
+            one.name != other.name && one.mapping.target().eq_ignore_ascii_case(other.mapping.target());
+        let fields = other.mapping.target_fields();
+        let field = one
+            .mapping
+            .target_fields()
+            .into_iter()
+            .filter(|_| same)
+            .find(|field| fields.iter().any(|other| other.eq_ignore_ascii_case(field)))?;
+        let (target, one, other) = (one.mapping.target(), &one.name, &other.name);
+        Some(format!("the syncs \"{one}\" and \"{other}\" both write `{target}.{field}`"))
+    })
 }
 
 fn refresh_settings(table: &RefreshTable<'_>, report: &mut Report<'_>) -> Option<RefreshSettings> {
@@ -234,7 +296,7 @@ pub(super) fn disagreements(syncs: &[&CheckedSync]) -> Vec<(usize, &'static str,
             parts.spec.target.to_ascii_lowercase(),
             of,
             linked,
-            parts.spec.object.eq_ignore_ascii_case(&parts.spec.target),
+            parts.spec.object.eq_ignore_ascii_case(&parts.spec.target) || parts.spec.matching == Matching::Id,
         ))
     };
     let all: Vec<_> = syncs.iter().filter_map(|sync| parts(sync)).collect();
@@ -299,10 +361,16 @@ fn mapping(table: &SyncTable<'_>, namespaces: &[String], report: &mut Report<'_>
         };
     let sync = text(section, "name", "name", table.name.as_ref());
     let object = text(section, "object", "object", table.object.as_ref());
-    let target = text(section, "target", "target", table.target.as_ref());
+    // Onto the record itself neither is needed.
+    let itself = table.matching.as_ref().is_some_and(|written| written.value == "id");
+    let target = match &table.target {
+        None if itself => String::new(),
+        written => text(section, "target", "target", written.as_ref()),
+    };
     let external_id = table.external_id.as_ref();
     let external_id_field = match external_id {
         Some(table) => text(&table.section, "field", "external_id.field", table.field.as_ref()),
+        None if itself => String::new(),
         None => text(section, "external_id", "external_id.field", None),
     };
     let hint = |place: &str| format!("Write it; {}.", example(place));
@@ -312,7 +380,7 @@ fn mapping(table: &SyncTable<'_>, namespaces: &[String], report: &mut Report<'_>
     let keys = section.demand(report, "keys", table.keys.as_ref(), hint("keys"));
     let fields = section.demand(report, "fields", table.fields.as_ref(), hint("fields"));
     let absent = [
-        ("external_id.from", external_id_from.is_none()),
+        ("external_id.from", external_id_from.is_none() && !itself),
         ("keys", keys.is_none()),
         ("fields", fields.is_none()),
     ];
@@ -327,8 +395,17 @@ fn mapping(table: &SyncTable<'_>, namespaces: &[String], report: &mut Report<'_>
     }
     let matching =
         table.matching.as_ref().map(|written| matching(section, written, report)).unwrap_or_default();
-    let operation =
-        table.write.as_ref().map(|written| operation(section, written, report)).unwrap_or_default();
+    let operation = match &table.write {
+        None if itself => Operation::Update,
+        None => Operation::default(),
+        Some(written) => {
+            lines.insert("write".to_owned(), written.line);
+            operation(section, written, report)
+        }
+    };
+    if let Some(table) = external_id {
+        lines.insert("external_id".to_owned(), table.section.line);
+    }
     let spec = MappingSpec {
         sync,
         object,

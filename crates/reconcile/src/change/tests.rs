@@ -6,6 +6,7 @@ use super::*;
 use crate::mapping::MappingSpec;
 
 const OURS: &str = "005000000000001AAA";
+const US: Ourselves<'_> = Ourselves { user: Some(OURS), client: "orgpipe" };
 
 fn mapping(target: &str) -> Mapping {
     mapping_of("Employee_Count__c", target)
@@ -31,7 +32,7 @@ fn mapping_of(field: &str, target: &str) -> Mapping {
 fn read(header: &Value, target: &str, watch: &[&str]) -> Result<ChangeRequest, ChangeProblem> {
     let payload = json!({ "ChangeEventHeader": header, "Name": "New" });
     let watch: Vec<String> = watch.iter().map(|&name| name.to_owned()).collect();
-    parse_change(payload.as_object().expect("an object"), &mapping(target), &watch, Some(OURS))
+    parse_change(payload.as_object().expect("an object"), &mapping(target), &watch, US)
 }
 
 fn header(kind: &str, ids: &[&str]) -> Value {
@@ -140,8 +141,7 @@ fn our_own_write_of_a_part_of_a_compound_field_is_known_as_own() {
         (header["commitUser"], header["changedFields"]) = (OURS.into(), json!(changed));
         let payload = json!({ "ChangeEventHeader": header });
         let payload = payload.as_object().expect("an object");
-        let request =
-            parse_change(payload, &mapping_of(field, "Account"), &[], Some(OURS)).expect("readable");
+        let request = parse_change(payload, &mapping_of(field, "Account"), &[], US).expect("readable");
         assert_eq!(request == ChangeRequest::Nothing, *own, "{field} {changed:?}");
     }
 }
@@ -155,5 +155,29 @@ fn fields_that_were_emptied_or_sent_as_a_difference_have_changed_too() {
         assert_ne!(request, ChangeRequest::Nothing, "{list}");
         (header["commitUser"], header["changedFields"]) = (OURS.into(), json!(["Employee_Count__c"]));
         assert_ne!(read(&header, "Account", &[]).expect("readable"), ChangeRequest::Nothing, "{list}");
+    }
+}
+
+#[test]
+fn a_write_by_our_client_is_our_own_whoever_the_user_is_but_only_of_our_own_fields() {
+    let ours = json!(["Employee_Count__c", "LastModifiedDate"]);
+    let mixed = json!(["Employee_Count__c", "Phone"]);
+    let origin = "com/salesforce/api/rest/66.0;client=orgpipe";
+    let rows: &[(&str, &Value, bool)] = &[
+        (origin, &ours, false),
+        ("com/salesforce/api/bulkapi/66.0;client=orgpipe/", &ours, false),
+        (origin, &mixed, true),
+        ("com/salesforce/api/rest/66.0;client=orgpipes", &ours, true),
+        ("com/salesforce/api/soap/66.0;client=SfdcInternalAPI/", &ours, true),
+        ("com/salesforce/api/rest/66.0", &ours, true),
+        ("", &ours, true),
+    ];
+    for (origin, changed, asked) in rows {
+        let mut header = header("UPDATE", &["0015000000Gv7qJ"]);
+        (header["changeOrigin"], header["changedFields"]) = (json!(origin), (*changed).clone());
+        let request = read(&header, "Account", &[]).expect("readable");
+        assert_eq!(request != ChangeRequest::Nothing, *asked, "{origin} {changed}");
+        let elsewhere = read(&header, "Enrichment__c", &[]).expect("readable");
+        assert_ne!(elsewhere, ChangeRequest::Nothing, "{origin} {changed}");
     }
 }

@@ -37,7 +37,7 @@ fn row(value: &Value) -> Row {
 
 fn wanted(fields: &Value) -> Desired {
     Desired {
-        external_id: "K1".into(),
+        key: "K1".into(),
         fields: row(fields),
         receipts: BTreeMap::new(),
         overlong: BTreeMap::new(),
@@ -132,7 +132,7 @@ fn the_external_id_is_checked_against_describe() {
     let long = "k".repeat(256);
     let cases = cases.into_iter().chain([("Wide__c", &long[..255], true), ("Wide__c", &long[..], false)]);
     for (field, external_id, right) in cases {
-        let desired = Desired { external_id: external_id.into(), ..wanted(&json!({})) };
+        let desired = Desired { key: external_id.into(), ..wanted(&json!({})) };
         assert_eq!(check_external_id(&desired, field, &describe()).is_ok(), right, "{field} {external_id}");
     }
 }

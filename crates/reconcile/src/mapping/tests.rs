@@ -30,7 +30,7 @@ fn a_right_mapping_gives_namespaced_targets_and_plain_sources() {
     let mapping = Mapping::new(spec()).unwrap();
     assert_eq!(mapping.object(), "Account");
     assert_eq!(mapping.target(), "acmeco__Enrichment__c");
-    assert_eq!(mapping.external_id_field(), "acmeco__External_Id__c");
+    assert_eq!(mapping.key_field(), "acmeco__External_Id__c");
     assert_eq!(mapping.read_fields(), ["Id", "Website", "Owner.Email"]);
     let fields = ["acmeco__Account__c", "acmeco__Employee_Count__c", "acmeco__Owner__c"];
     assert_eq!(mapping.target_fields(), fields);
@@ -129,4 +129,57 @@ fn an_empty_mapping_is_refused() {
     assert_eq!(problems.len(), 7, "{problems:?}");
     let wrong = MappingSpec { namespace: "a__b".into(), ..spec() };
     assert_eq!(Mapping::new(wrong).unwrap_err()[0].key, "namespace");
+}
+
+/// Onto the account itself.
+fn itself() -> MappingSpec {
+    let one = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    MappingSpec {
+        sync: "accounts".into(),
+        object: "Account".into(),
+        keys: [one("domain", "Website")].into(),
+        fields: [("Industry".to_owned(), "/industry".into()), ("Own__c".to_owned(), "/own".into())].into(),
+        operation: Operation::Update,
+        matching: Matching::Id,
+        namespace: "acmeco".into(),
+        ..MappingSpec::default()
+    }
+}
+
+#[test]
+fn the_record_itself_is_known_by_its_id_and_read_with_what_is_written() {
+    let mapping = Mapping::new(itself()).expect("right");
+    assert_eq!((mapping.target(), mapping.key_field(), mapping.external_id_field()), ("Account", "Id", None));
+    assert_eq!(mapping.read_fields(), ["Id", "Website", "Industry", "Own__c"], "named as in the org");
+    let along = mapping.reading_along(["Phone".to_owned(), "website".to_owned()]);
+    assert_eq!(along.read_fields(), ["Id", "Website", "Industry", "Own__c", "Phone"]);
+    let left = along.without(&["industry".to_owned(), "Phone".to_owned()].into());
+    assert_eq!(left.read_fields(), ["Id", "Website", "Own__c"]);
+    assert_eq!(left.target_fields(), ["Own__c"], "what cannot be read is not compared, so not written");
+    let named = MappingSpec { target: "account".into(), ..itself() };
+    assert_eq!(Mapping::new(named).expect("right").target(), "Account");
+}
+
+#[test]
+fn what_makes_no_sense_of_the_record_itself_is_told() {
+    let cases = [
+        (MappingSpec { target: "Contact".into(), ..itself() }, "target"),
+        (MappingSpec { external_id_field: "Key__c".into(), ..itself() }, "external_id"),
+        (MappingSpec { external_id_from: "/key".into(), ..itself() }, "external_id"),
+        (MappingSpec { operation: Operation::Upsert, ..itself() }, "write"),
+        (MappingSpec { fields: [("id".to_owned(), "/x".into())].into(), ..itself() }, "fields.id"),
+        (
+            MappingSpec { fields: [("CreatedDate".to_owned(), "/x".into())].into(), ..itself() },
+            "fields.CreatedDate",
+        ),
+        (
+            MappingSpec { fields: [("BillingAddress".to_owned(), "/x".into())].into(), ..itself() },
+            "fields.BillingAddress",
+        ),
+    ];
+    for (spec, key) in cases {
+        let problems = Mapping::new(spec).expect_err(key);
+        assert_eq!(problems.iter().map(|problem| problem.key.as_str()).collect::<Vec<_>>(), [key]);
+        assert!(!problems[0].hint.is_empty(), "{key}");
+    }
 }

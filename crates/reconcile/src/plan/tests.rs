@@ -28,7 +28,7 @@ fn values_come_from_the_record_and_the_answer() {
     ];
     for (data, external_id, employees) in cases {
         let desired = mapping.desired(&record(), &data, decision()).unwrap();
-        assert_eq!(desired.external_id, external_id);
+        assert_eq!(desired.key, external_id);
         assert_eq!(desired.source_id, "0015000000Gv7qJAAR");
         assert_eq!(desired.fields.get("acmeco__Employee_Count__c").cloned(), employees);
         assert_eq!(desired.fields["acmeco__Owner__c"], "x@a");
@@ -61,7 +61,7 @@ fn every_form_of_a_value_is_applied() {
     let found = desired(json!({"key": " K1", "country": "DE", "note": "n"})).unwrap();
     let expected = json!({"Constant__c": 7, "Default__c": "none", "Mapped__c": "Germany", "Cel__c": "acme x@a",
         "Year__c": 1970, "Note__c": "n"});
-    assert_eq!((found.external_id.as_str(), Value::Object(found.fields)), ("k1", expected));
+    assert_eq!((found.key.as_str(), Value::Object(found.fields)), ("k1", expected));
     let receipts = [
         ("At__c", Receipt::Value(json!("1970-01-01T00:00:00.000Z"))),
         ("Corr__c", Receipt::Value(json!("corr"))),

@@ -14,6 +14,7 @@ fn field(kind: Kind) -> Field {
         nillable: true,
         createable: true,
         updateable: true,
+        computed: false,
         defaulted_on_create: false,
         external_id: false,
         case_sensitive: false,

@@ -38,7 +38,7 @@ use crate::{
     },
 };
 
-/// So that an org's admin sees who calls (RESTDOC `headers_calloptions`).
+/// Names [`CLIENT`](crate::call::CLIENT).
 const CALL_OPTIONS: (&str, &str) = ("sforce-call-options", "client=orgpipe");
 /// Who we are for proxies and logs.
 const USER_AGENT: &str = concat!("orgpipe/", env!("CARGO_PKG_VERSION"));

@@ -16,6 +16,7 @@ pub(crate) struct Call {
     pub(crate) query: Vec<(String, String)>,
     pub(crate) content_type: String,
     pub(crate) query_options: String,
+    pub(crate) call_options: String,
     pub(crate) if_modified_since: String,
     pub(crate) body: bytes::Bytes,
 }
@@ -43,6 +44,16 @@ impl Call {
     pub(crate) fn version(&self) -> u32 {
         let text = self.segments.first().map_or("", |version| version.trim_start_matches('v'));
         text.split('.').next().and_then(|number| number.parse().ok()).unwrap_or(0)
+    }
+
+    /// What change events name as the origin of what the call writes: the API, its version and what the client calls itself.
+    /// Source: Change Data Capture Developer Guide "ChangeEventHeader Fields", REST guide "Call Options Header".
+    pub(crate) fn origin(&self, api: &str) -> String {
+        let options = self.call_options.split(',').filter_map(|option| option.trim().split_once('='));
+        let client =
+            options.filter(|(name, _)| name.trim() == "client").map(|(_, value)| value.trim()).next();
+        let client = client.map(|client| format!(";client={client}")).unwrap_or_default();
+        format!("com/salesforce/api/{api}/{}.0{client}", self.version())
     }
 
     /// The path up to the version: `/services/data/v66.0`.
@@ -93,5 +104,18 @@ mod tests {
     fn a_post_may_stand_for_another_method() {
         let call = Call::new("POST", "/services/data/v66.0", "_HttpMethod=PATCH", bytes::Bytes::new());
         assert_eq!(call.method, "PATCH");
+    }
+
+    #[test]
+    fn the_origin_names_the_client_only_if_it_names_itself() {
+        let mut call = Call::new("PATCH", "/services/data/v66.0/sobjects/Account/1", "", bytes::Bytes::new());
+        for (options, origin) in [
+            ("", "com/salesforce/api/rest/66.0"),
+            ("client=a", "com/salesforce/api/rest/66.0;client=a"),
+            ("defaultNamespace=n, client=b", "com/salesforce/api/rest/66.0;client=b"),
+        ] {
+            options.clone_into(&mut call.call_options);
+            assert_eq!(call.origin("rest"), origin);
+        }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::call::{Call, unreadable};
 use crate::answer::Answer;
-use crate::data::{Refusal, Schema, Tables, canonical_id};
+use crate::data::{Refusal, Schema, Tables, Writer, canonical_id};
 use crate::org::outcome::{RecordOutcome, RecordWrite, WriteOperation, WriteRules};
 use crate::org::writes::write;
 use crate::org::{Org, OrgState};
@@ -18,12 +18,22 @@ const RETRIEVE_MAX: usize = 2_000;
 /// Runs of records of one object in a request.
 const CHUNKS_MAX: usize = 10;
 
-pub(crate) fn create(org: &Org, state: &mut OrgState, (seen, call): (&Schema, &Call), user: &str) -> Answer {
-    write_all(org, state, (seen, call), &WriteOperation::Insert, None, user)
+pub(crate) fn create(
+    org: &Org,
+    state: &mut OrgState,
+    (seen, call): (&Schema, &Call),
+    writer: &Writer,
+) -> Answer {
+    write_all(org, state, (seen, call), &WriteOperation::Insert, None, writer)
 }
 
-pub(crate) fn update(org: &Org, state: &mut OrgState, (seen, call): (&Schema, &Call), user: &str) -> Answer {
-    write_all(org, state, (seen, call), &WriteOperation::Update, None, user)
+pub(crate) fn update(
+    org: &Org,
+    state: &mut OrgState,
+    (seen, call): (&Schema, &Call),
+    writer: &Writer,
+) -> Answer {
+    write_all(org, state, (seen, call), &WriteOperation::Update, None, writer)
 }
 
 pub(crate) fn upsert(
@@ -32,7 +42,7 @@ pub(crate) fn upsert(
     (seen, call): (&Schema, &Call),
     object: &str,
     field: &str,
-    user: &str,
+    writer: &Writer,
 ) -> Answer {
     let Some(found) = seen.object(object) else { return Answer::not_found() };
     let key = found.field(field).filter(|field| field.external_id || field.name == "Id");
@@ -47,11 +57,16 @@ pub(crate) fn upsert(
         (seen, call),
         &WriteOperation::Upsert { by: key, update_only: false },
         Some(&object),
-        user,
+        writer,
     )
 }
 
-pub(crate) fn delete(org: &Org, state: &mut OrgState, (seen, call): (&Schema, &Call), user: &str) -> Answer {
+pub(crate) fn delete(
+    org: &Org,
+    state: &mut OrgState,
+    (seen, call): (&Schema, &Call),
+    writer: &Writer,
+) -> Answer {
     let ids: Vec<&str> =
         call.parameter("ids").unwrap_or_default().split(',').filter(|id| !id.is_empty()).collect();
     if let Some(refused) = wrong_count(ids.len()) {
@@ -69,7 +84,7 @@ pub(crate) fn delete(org: &Org, state: &mut OrgState, (seen, call): (&Schema, &C
         })
         .collect();
     let all_or_none = call.parameter("allOrNone") == Some("true");
-    finish(org, state, &wanted, all_or_none, user)
+    finish(org, state, &wanted, all_or_none, writer)
 }
 
 /// Records by id, `null` where there is none.
@@ -125,7 +140,7 @@ fn write_all(
     (seen, call): (&Schema, &Call),
     operation: &WriteOperation,
     object: Option<&str>,
-    user: &str,
+    writer: &Writer,
 ) -> Answer {
     let mut body = match call.object() {
         Ok(body) => body,
@@ -156,12 +171,18 @@ fn write_all(
             format!("Operation has {chunks} chunks of objects, more than the maximum of {CHUNKS_MAX}");
         return Answer::error(400, "LIMIT_EXCEEDED", &message);
     }
-    finish(org, state, &wanted, all_or_none, user)
+    finish(org, state, &wanted, all_or_none, writer)
 }
 
-fn finish(org: &Org, state: &mut OrgState, wanted: &[RecordWrite], all_or_none: bool, user: &str) -> Answer {
+fn finish(
+    org: &Org,
+    state: &mut OrgState,
+    wanted: &[RecordWrite],
+    all_or_none: bool,
+    writer: &Writer,
+) -> Answer {
     let rules = WriteRules { all_or_none, whole_on_wrong_type: true };
-    match write(org, state, wanted, rules, &org.writer(user)) {
+    match write(org, state, wanted, rules, writer) {
         Ok(outcomes) => {
             let results: Vec<Value> =
                 outcomes.iter().zip(wanted).map(|(outcome, wanted)| result(outcome, wanted)).collect();

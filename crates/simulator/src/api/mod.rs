@@ -66,6 +66,7 @@ fn route(org: &Org, state: &mut OrgState, call: &Call, user: &str) -> Answer {
     let method = call.method.as_str();
     let seen = state.views.seen(user);
     let seen = seen.as_ref();
+    let writer = &org.client_writer(user, call.origin("rest"));
     match (method, segments.as_slice()) {
         ("GET", []) => discovery::resources(org, state, call, user),
         ("GET", ["limits"]) => discovery::limits(org, state),
@@ -78,23 +79,23 @@ fn route(org: &Org, state: &mut OrgState, call: &Call, user: &str) -> Answer {
         ("GET", ["sobjects", object, "describe"]) => discovery::describe(org, seen, call, object),
         ("GET", ["sobjects", object, "eventSchema"]) => discovery::event_schema(seen, object),
         ("POST", ["sobjects", object] | ["sobjects", object, "Id"]) => {
-            rows::create(org, state, (seen, call), object, user)
+            rows::create(org, state, (seen, call), object, writer)
         }
         ("GET", ["sobjects", object, id]) => rows::get(state, (seen, call), object, "Id", id),
-        ("PATCH", ["sobjects", object, id]) => rows::update(org, state, (seen, call), object, id, user),
-        ("DELETE", ["sobjects", object, id]) => rows::delete(org, state, seen, object, "Id", id, user),
+        ("PATCH", ["sobjects", object, id]) => rows::update(org, state, (seen, call), object, id, writer),
+        ("DELETE", ["sobjects", object, id]) => rows::delete(org, state, seen, object, "Id", id, writer),
         ("GET", ["sobjects", object, field, key]) => rows::get(state, (seen, call), object, field, key),
         ("PATCH", ["sobjects", object, field, key]) => {
-            rows::upsert(org, state, (seen, call), object, field, key, user)
+            rows::upsert(org, state, (seen, call), object, field, key, writer)
         }
         ("DELETE", ["sobjects", object, field, key]) => {
-            rows::delete(org, state, seen, object, field, key, user)
+            rows::delete(org, state, seen, object, field, key, writer)
         }
-        ("POST", ["composite", "sobjects"]) => collections::create(org, state, (seen, call), user),
-        ("PATCH", ["composite", "sobjects"]) => collections::update(org, state, (seen, call), user),
-        ("DELETE", ["composite", "sobjects"]) => collections::delete(org, state, (seen, call), user),
+        ("POST", ["composite", "sobjects"]) => collections::create(org, state, (seen, call), writer),
+        ("PATCH", ["composite", "sobjects"]) => collections::update(org, state, (seen, call), writer),
+        ("DELETE", ["composite", "sobjects"]) => collections::delete(org, state, (seen, call), writer),
         ("PATCH", ["composite", "sobjects", object, field]) => {
-            collections::upsert(org, state, (seen, call), object, field, user)
+            collections::upsert(org, state, (seen, call), object, field, writer)
         }
         ("GET" | "POST", ["composite", "sobjects", object]) => {
             collections::retrieve(state, (seen, call), object)

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::call::Call;
 use crate::answer::Answer;
-use crate::data::{KeyMatch, Refusal, Schema, Tables};
+use crate::data::{KeyMatch, Refusal, Schema, Tables, Writer};
 use crate::org::outcome::{RecordOutcome, RecordWrite, WriteOperation, WriteRules};
 use crate::org::writes::write;
 use crate::org::{Org, OrgState};
@@ -20,13 +20,13 @@ pub(crate) fn create(
     state: &mut OrgState,
     (seen, call): (&Schema, &Call),
     object: &str,
-    user: &str,
+    writer: &Writer,
 ) -> Answer {
     let row = match writable(seen, call, object) {
         Ok(row) => row,
         Err(answer) => return answer,
     };
-    match single(org, state, object, WriteOperation::Insert, row, user) {
+    match single(org, state, object, WriteOperation::Insert, row, writer) {
         RecordOutcome::Written(written) => {
             let location = format!("{}/sobjects/{}/{}", call.base(), written.object, written.id);
             let body = json!({"id": written.id, "success": true, "errors": []});
@@ -86,7 +86,7 @@ pub(crate) fn update(
     (seen, call): (&Schema, &Call),
     object: &str,
     id: &str,
-    user: &str,
+    writer: &Writer,
 ) -> Answer {
     let mut row = match writable(seen, call, object) {
         Ok(row) => row,
@@ -96,7 +96,7 @@ pub(crate) fn update(
         return Answer::refused(&refusal);
     }
     row.insert("Id".to_owned(), Value::from(id));
-    match single(org, state, object, WriteOperation::Update, row, user) {
+    match single(org, state, object, WriteOperation::Update, row, writer) {
         RecordOutcome::Written(_) => Answer::empty(204),
         other => failed(&other, call, object),
     }
@@ -109,7 +109,7 @@ pub(crate) fn upsert(
     object: &str,
     field: &str,
     key: &str,
-    user: &str,
+    writer: &Writer,
 ) -> Answer {
     // Salesforce takes such an ending for a file extension and finds nothing.
     if key.to_lowercase().ends_with(".inc") {
@@ -124,8 +124,14 @@ pub(crate) fn upsert(
     }
     row.insert(field.to_owned(), Value::from(key));
     let update_only = call.parameter("updateOnly") == Some("true");
-    match single(org, state, object, WriteOperation::Upsert { by: field.to_owned(), update_only }, row, user)
-    {
+    match single(
+        org,
+        state,
+        object,
+        WriteOperation::Upsert { by: field.to_owned(), update_only },
+        row,
+        writer,
+    ) {
         RecordOutcome::Written(written) => {
             let body = json!({"id": written.id, "success": true, "errors": [], "created": written.created});
             Answer::json(if written.created { 201 } else { 200 }, &body)
@@ -141,7 +147,7 @@ pub(crate) fn delete(
     object: &str,
     field: &str,
     key: &str,
-    user: &str,
+    writer: &Writer,
 ) -> Answer {
     let Some(object) = seen.object(object).map(|object| object.name.clone()) else {
         return Answer::not_found();
@@ -156,7 +162,7 @@ pub(crate) fn delete(
         }
     };
     let row: Row = [("Id".to_owned(), Value::from(id))].into_iter().collect();
-    match single(org, state, &object, WriteOperation::Delete, row, user) {
+    match single(org, state, &object, WriteOperation::Delete, row, writer) {
         RecordOutcome::Deleted { .. } => Answer::empty(204),
         RecordOutcome::Refused(refusal) => Answer::refused(&refusal),
         _ => Answer::not_found(),
@@ -169,10 +175,10 @@ fn single(
     object: &str,
     operation: WriteOperation,
     row: Row,
-    user: &str,
+    writer: &Writer,
 ) -> RecordOutcome {
     let wanted = [RecordWrite { object: object.to_owned(), operation, row }];
-    match write(org, state, &wanted, RULES, &org.writer(user)) {
+    match write(org, state, &wanted, RULES, writer) {
         Ok(mut outcomes) if outcomes.len() == 1 => outcomes.remove(0),
         Ok(_) => RecordOutcome::Refused(Refusal::new("UNKNOWN_EXCEPTION", "no result")),
         Err(refusal) => RecordOutcome::Refused(refusal),

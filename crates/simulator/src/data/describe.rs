@@ -93,6 +93,7 @@ fn describe_field(object: &Object, field: &Field) -> Value {
                 && (field.access != Access::SalesforceOnly || name_field)
         ),
     );
+    set("calculated", json!(field.is_custom() && field.access == Access::SalesforceOnly));
     set("createable", json!(field.is_writable() && object.open_for.create));
     set("updateable", json!(field.is_writable() && object.open_for.edit && !object.is_event()));
     set("custom", json!(field.is_custom()));

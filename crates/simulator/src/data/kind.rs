@@ -111,4 +111,7 @@ pub struct CustomField {
     /// Whether two records may not share a value, whatever its case.
     #[serde(default)]
     pub unique: bool,
+    /// Whether it is a formula, which nobody writes.
+    #[serde(default)]
+    pub computed: bool,
 }

@@ -26,7 +26,8 @@ impl Schema {
             let object = objects
                 .entry(extra.object.to_lowercase())
                 .or_insert_with(|| new_object(&extra.object, number));
-            let mut field = Field::new(&extra.name, extra.kind.clone());
+            let field = Field::new(&extra.name, extra.kind.clone());
+            let mut field = if extra.computed { field.read_only() } else { field };
             (field.required, field.external_id, field.unique) =
                 (extra.required, extra.external_id, extra.unique);
             object.add(field);
@@ -133,6 +134,7 @@ mod tests {
             required: false,
             external_id: true,
             unique: false,
+            computed: false,
         };
         let schema = Schema::new("", &[field("Account"), field("Widget__c"), field("Widget_Changed__e")]);
         for object in ["Account", "Widget__c", "Widget_Changed__e"] {

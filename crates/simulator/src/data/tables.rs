@@ -30,12 +30,14 @@ static FALSE: Value = Value::Bool(false);
 /// What is shown of an encrypted text, however long it is.
 static MASK: LazyLock<Value> = LazyLock::new(|| Value::from("********"));
 
-/// Who writes, when (Unix milliseconds), and what the writer sees of the org; none = all of it.
+/// Who writes, when (Unix milliseconds), what the writer sees of the org (none = all of it), and by which client of which
+/// API; empty if by none.
 #[derive(Clone, Debug)]
 pub(crate) struct Writer {
     pub(crate) user: String,
     pub(crate) now_ms: i64,
     pub(crate) sees: Option<Arc<Schema>>,
+    pub(crate) origin: String,
 }
 
 /// A record that was written.

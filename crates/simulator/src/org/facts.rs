@@ -46,7 +46,7 @@ pub(crate) struct Facts {
 impl Facts {
     /// Writes the org's own records: the organization, two users, and the custom setting's row for one of them.
     pub(crate) fn seed(options: &OrgOptions, tables: &mut Tables, now_ms: i64) -> Self {
-        let writer = |user: &str| Writer { user: user.to_owned(), now_ms, sees: None };
+        let writer = |user: &str| Writer { user: user.to_owned(), now_ms, sees: None, origin: String::new() };
         let user = |first: &str, last: &str, name: &str| {
             let username = format!("{name}@{}.example", options.name);
             (
@@ -96,7 +96,12 @@ impl Facts {
             None if exempt => {
                 let fields = [("SetupOwnerId", owner), ("Suppress_All__c", json!(true))];
                 let fields = fields.into_iter().map(|(name, value)| (self.packaged(name), value)).collect();
-                let writer = Writer { user: self.admin_user.clone(), now_ms: self.started_ms, sees: None };
+                let writer = Writer {
+                    user: self.admin_user.clone(),
+                    now_ms: self.started_ms,
+                    sees: None,
+                    origin: String::new(),
+                };
                 tables.seed(&setting, fields, &writer);
             }
             _ => {}

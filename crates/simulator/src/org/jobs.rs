@@ -83,6 +83,8 @@ pub(crate) struct Job {
     pub(crate) crlf: bool,
     pub(crate) delimiter: (&'static str, u8),
     pub(crate) user: String,
+    /// As change events name it.
+    pub(crate) origin: String,
     pub(crate) created_ms: i64,
     pub(crate) changed_ms: i64,
     pub(crate) state: JobState,
@@ -103,6 +105,7 @@ impl Job {
             crlf: false,
             delimiter: ("COMMA", b','),
             user: user.to_owned(),
+            origin: String::new(),
             created_ms: now_ms,
             changed_ms: now_ms,
             state: JobState::Open,

@@ -256,7 +256,7 @@ pub(crate) fn capture_changes(org: &Org, outcomes: &[RecordOutcome], writer: &Wr
         let changed: Vec<String> = changed.iter().map(|name| part_of_compound(name)).chain(stamp).collect();
         let header = json!({
             "entityName": "Account", "recordIds": [id], "changeType": kind, "changedFields": changed,
-            "changeOrigin": "com/salesforce/api/rest/66.0", "transactionKey": transaction,
+            "changeOrigin": writer.origin, "transactionKey": transaction,
             "sequenceNumber": sequence, "commitTimestamp": writer.now_ms, "commitNumber": writer.now_ms,
             "commitUser": writer.user,
         });

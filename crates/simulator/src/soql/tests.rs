@@ -13,14 +13,15 @@ fn row(value: &Value) -> Row {
 /// Three accounts by two users; the first has two enrichments.
 fn org() -> Tables {
     let mut tables = Tables::new(Schema::new("", &[]), IdGenerator::new(1));
-    let nobody = Writer { user: String::new(), now_ms: 0, sees: None };
+    let nobody = Writer { user: String::new(), now_ms: 0, sees: None, origin: String::new() };
     let mut user = |name: &str| {
         let fields = json!({"Username": name, "LastName": name, "Email": format!("{name}@acme.example")});
         tables.seed("User", row(&fields), &nobody)
     };
     let (ann, bob) = (user("Ann"), user("Bob"));
     let mut insert = |object: &str, fields: Value, user: &str, second: i64| {
-        let writer = Writer { user: user.to_owned(), now_ms: second * 1_000, sees: None };
+        let writer =
+            Writer { user: user.to_owned(), now_ms: second * 1_000, sees: None, origin: String::new() };
         tables.insert(object, &row(&fields), &writer).expect("a valid record").id
     };
     let acme =

@@ -9,6 +9,7 @@ use tokio::{
 use super::*;
 use crate::{
     bulk::job,
+    call::CLIENT,
     limits::ASSERTION_SECS,
     oauth::{Flow, refusal::LoginClass},
     rest::{limits, query, versions},
@@ -85,7 +86,7 @@ async fn a_call_carries_version_token_and_name() {
     );
     for line in [
         "authorization: Bearer 00D!s3cret",
-        "sforce-call-options: client=orgpipe",
+        &format!("sforce-call-options: client={CLIENT}"),
         &format!("user-agent: {USER_AGENT}"),
         "accept: application/json",
         "accept-encoding: gzip",

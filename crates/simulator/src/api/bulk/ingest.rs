@@ -76,6 +76,7 @@ pub(crate) fn create(org: &Org, state: &mut OrgState, call: &Call, user: &str) -
     let id = state.tables.new_id("750");
     let mut job = Job::ingest(id, object, operation.to_owned(), user, now);
     (job.external_id, job.version, job.crlf, job.delimiter) = (by, call.version(), crlf, delimiter);
+    job.origin = call.origin("bulkapi");
     let answer = Answer::json(200, &job.created());
     state.jobs.add(job);
     answer
@@ -132,6 +133,8 @@ pub(crate) struct IngestRun {
     object: Arc<Object>,
     operation: WriteOperation,
     user: String,
+    /// As change events name it.
+    origin: String,
     table: CsvTable,
     /// Rows seen to so far.
     at: usize,
@@ -167,6 +170,7 @@ impl IngestRun {
             object,
             operation,
             user: job.user.clone(),
+            origin: job.origin.clone(),
             table,
             at,
             successful: Vec::new(),
@@ -192,7 +196,8 @@ impl IngestRun {
                 row: record(&self.table, row, &self.operation),
             })
             .collect();
-        let outcomes = match writes::write(org, state, &wanted, rules, &org.writer(&self.user)) {
+        let writer = org.client_writer(&self.user, self.origin.clone());
+        let outcomes = match writes::write(org, state, &wanted, rules, &writer) {
             Ok(outcomes) => outcomes,
             Err(refusal) => wanted.iter().map(|_| RecordOutcome::Refused(refusal.clone())).collect(),
         };

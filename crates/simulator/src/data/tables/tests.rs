@@ -10,7 +10,7 @@ fn row(value: &Value) -> Row {
 }
 
 fn writer() -> Writer {
-    Writer { user: "005000000000001AAA".to_owned(), now_ms: 1_234_567, sees: None }
+    Writer { user: "005000000000001AAA".to_owned(), now_ms: 1_234_567, sees: None, origin: String::new() }
 }
 
 fn tables() -> Tables {
@@ -21,6 +21,7 @@ fn tables() -> Tables {
         required: false,
         external_id: true,
         unique,
+        computed: false,
     };
     Tables::new(Schema::new("", &[custom("Code__c", true), custom("Group__c", false)]), IdGenerator::new(1))
 }
