@@ -126,7 +126,9 @@ impl WholeRun {
         let sample = outlook.records();
         let all = |part: u64| if sample == 0 { 0 } else { (part * total).div_ceil(sample) };
         let writes = all(outlook.changes.len() as u64);
-        let matching_calls = all(outlook.matched as u64).div_ceil(KEYS_MAX as u64);
+        // What is written onto the record itself is read with it.
+        let matched = if sync.mapping.is_record_itself() { 0 } else { outlook.matched as u64 };
+        let matching_calls = all(matched).div_ceil(KEYS_MAX as u64);
         let reading_calls = pages(total, refresh.bulk_from);
         let writing_calls = writing(writes, limits.bulk_from, limits.strategy);
         let preparing_calls = 1 + u64::from(describes && outlook.matched > 0);
