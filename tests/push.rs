@@ -92,6 +92,7 @@ async fn acme(edit: impl FnOnce(String) -> String) -> Rig {
     rig
 }
 
+#[expect(clippy::print_stdout, reason = "the time is what the test shows")]
 #[actix_rt::test]
 async fn a_push_of_a_thousand_into_fifty_orgs_takes_five_queries_each_and_writes_where_something_is() {
     const ORGS: usize = 50;
@@ -129,7 +130,7 @@ async fn a_push_of_a_thousand_into_fifty_orgs_takes_five_queries_each_and_writes
     eventually("all right values", all_written).await;
     let took = began.elapsed();
     through(&rig, number, &json!({ "found": total, "written": total })).await;
-    eprintln!("right values after {took:?}, all orgs through after {:?}", began.elapsed());
+    println!("right values after {took:?}, all orgs through after {:?}", began.elapsed());
     assert!(took < Duration::from_secs(20), "{took:?}");
     for n in 0..ORGS {
         let (found, all) = (finding(&rig, &name(n)).len(), calls(&rig, &name(n)));
@@ -296,6 +297,43 @@ async fn keys_and_record_ids_find_their_records_and_every_end_is_counted() {
     let number = push(&rig, json!({ "sync": "accounts", "external_ids": ["k5", "K5"] })).await;
     through(&rig, number, &json!({ "found": 1, "written": 1 })).await;
     rig.ledger("acme", json!({ "records_in": 9, "open": 0 })).await;
+}
+
+#[actix_rt::test]
+async fn one_item_that_the_org_refuses_is_a_dead_letter_and_the_others_go_on() {
+    let rig = acme(|text| text).await;
+    for n in 0..3 {
+        enriched(&rig, "acme", n, 1);
+        known(&rig, n, 2);
+    }
+    // A number is compared with a field of text.
+    let keys = [json!(domain(0)), json!(7), json!(domain(1)), json!(domain(2))]
+        .map(|domain| json!({ "domain": domain }));
+    let number = push(&rig, json!({ "sync": "accounts", "keys": keys })).await;
+    through(&rig, number, &json!({ "found": 4, "written": 3, "dead": 1 })).await;
+    let letters = ordered(&rig, &["dead-letters", "list", "acme"]).await;
+    assert!(
+        letters.contains("key domain=7") && letters.contains("refuses to be asked about it"),
+        "{letters}"
+    );
+}
+
+#[actix_rt::test]
+async fn a_key_that_more_records_have_than_a_page_holds_finds_all_of_them_also_over_a_kill() {
+    const COUNT: usize = 2_300;
+    let mut rig = Rig::with(vec![OrgOptions { flow: false, ..OrgOptions::named("acme") }], |text| text).await;
+    rig.simulator.vendor().set_answer(&domain(0), None);
+    for _ in 0..COUNT {
+        rig.org("acme").create("Account", account(0)).expect("an account");
+    }
+    rig.start_failing("after-push/acme=abort").await;
+    let number =
+        push(&rig, json!({ "sync": "accounts", "keys": [{ "domain": domain(0) }, { "domain": domain(1) }] }))
+            .await;
+    assert!(!rig.ended().await.success());
+    rig.start().await;
+    through(&rig, number, &json!({ "found": COUNT, "no_data": COUNT })).await;
+    rig.ledger("acme", json!({ "records_in": COUNT, "no_data": COUNT })).await;
 }
 
 #[actix_rt::test]

@@ -128,7 +128,9 @@ pub(crate) async fn story(org: &OrgContext, record: &str, limit: usize) -> Resul
 fn asked_later(request: &Request, record: &str) -> Option<Chapter> {
     let entry: RequestEntry = unpack(&request.body).ok()?;
     let same = |id: &&String| id::canonical(id).as_deref().unwrap_or(id) == record;
-    let records = u32::try_from(entry.ids.iter().filter(same).count()).unwrap_or(u32::MAX);
+    let units = |at: usize| entry.pushed.get(at).map_or(1, |pushed| pushed.by.len().max(1));
+    let asked_for = entry.ids.iter().enumerate().filter(|(_, id)| same(id)).map(|(at, _)| units(at));
+    let records = u32::try_from(asked_for.sum::<usize>()).unwrap_or(u32::MAX);
     let trail = AuditTrail::new(&entry.sync, entry.origin, &entry.event_id, entry.correlation_id.as_deref());
     let mut story = vec![asked(&trail, entry.received_ms)];
     story.push("It waits for its look-up.".to_owned());

@@ -93,7 +93,8 @@ pub use receipt::{GapReason, Receipt};
 pub use runtime::watchdog::ThreadStatus;
 pub use service::{
     Drained, Ledger, OrgView, Replayed, RoomView, Service, StartError,
-    pushes::{AcceptedPush, OrgPush, PushError, PushNumbers, PushTally, PushView},
+    push_error::PushError,
+    push_view::{AcceptedPush, OrgPush, PushNumbers, PushTally, PushView},
     reload::{Left, Reloaded},
     tree::{OrgNode, ThreadNode, Tree},
 };

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use aws_lc_rs::digest;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use orgpipe_reconcile::id;
 use orgpipe_salesforce::soql::fits_literal;
 use orgpipe_store::{BODY_BYTES_MAX, Seq, UnixMs};
@@ -184,6 +185,9 @@ pub enum PushProblem {
         /// Its place in the list, from 0.
         place: usize,
     },
+    /// All of it is too long.
+    #[error("the push has {0} bytes, and {BODY_BYTES_MAX} are kept")]
+    TooLong(usize),
     /// The idempotency key is none.
     #[error("the `Idempotency-Key` has {0} characters or some that cannot be seen")]
     Key(usize),
@@ -205,6 +209,7 @@ impl Hint for PushProblem {
                 "Put null in its place: then it is looked up. Only what the mapping uses need be sent."
                     .to_owned()
             }
+            Self::TooLong(_) => "Send the items with several pushes.".to_owned(),
             Self::Key(_) => format!(
                 "Give 1 to {IDEMPOTENCY_KEY_CHARS_MAX} visible ASCII characters, such as a UUID, or none."
             ),
@@ -273,8 +278,7 @@ impl NewPush {
 
     /// Hash of all that it asks for.
     pub(crate) fn digest(&self) -> String {
-        let hash = digest::digest(&digest::SHA256, &pack(self));
-        hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        STANDARD.encode(digest::digest(&digest::SHA256, &pack(self)))
     }
 }
 

@@ -10,6 +10,8 @@ mod examinations;
 mod in_force;
 mod preview_turns;
 mod previews;
+pub(crate) mod push_error;
+pub(crate) mod push_view;
 pub(crate) mod pushes;
 pub(crate) mod reload;
 pub(crate) mod tree;

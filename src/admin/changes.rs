@@ -101,13 +101,11 @@ async fn read(request: &HttpRequest, payload: Payload) -> Result<NewPush, HttpRe
         refused(StatusCode::BAD_REQUEST, &format!("the body cannot be taken: {cause}"), CORRECT)
     })?;
     let mut keys = request.headers().get_all(&IDEMPOTENCY_KEY);
-    let key = match (keys.next(), keys.next()) {
-        (key, None) => key.map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned()),
-        (_, Some(_)) => {
-            let what = "the request has two `Idempotency-Key`s";
-            return Err(refused(StatusCode::BAD_REQUEST, what, "Give it one."));
-        }
-    };
+    let key = keys.next().map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned());
+    if keys.next().is_some() {
+        let what = "the request has two `Idempotency-Key`s";
+        return Err(refused(StatusCode::BAD_REQUEST, what, "Give it one."));
+    }
     push(body, key).map_err(|(what, hint)| refused(StatusCode::BAD_REQUEST, &what, &hint))
 }
 

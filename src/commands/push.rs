@@ -214,7 +214,7 @@ fn not_json(file: &Path, cause: &serde_json::Error) -> NoItems {
 
 /// A file by its ending; without one by its first character.
 fn of_file(file: &Path, text: &str) -> Result<Map<String, Value>, NoItems> {
-    let ending = file.extension().map(|ending| ending.to_ascii_lowercase());
+    let ending = file.extension().map(std::ffi::OsStr::to_ascii_lowercase);
     match ending.as_ref().and_then(|ending| ending.to_str()) {
         Some("json") => of_json(file, text),
         Some("csv") => of_csv(file, text),

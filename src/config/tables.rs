@@ -126,7 +126,7 @@ const ORG: Keys = (
 /// What one org may have otherwise than the sync says; the example's sync has the name.
 pub(super) const ORG_SYNC: Keys = (
     "org.sync.account_enrichment",
-    &["keys", "target", "external_id", "on_refused_field", "fields", "refresh"],
+    &["keys", "target", "external_id", "on_refused_field", "on_shared_key", "fields", "refresh"],
 );
 const AUTH: Keys = (
     "org.auth",

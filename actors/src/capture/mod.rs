@@ -2,7 +2,8 @@
 //!
 //! Live: `cometd` subscribes, `requests` reads the events, `replay` sets where they go on. By query: `refresh` has the runs,
 //! `schedule` says when one is due, `run` how far it is, `pages` and `bulk_pages` read, `orphans` looks for what is left
-//! over, `gap_recovery` reads a gap again, `push` finds what the vendor says has changed, as `push_plan` has it, `waits` holds back what failed.
+//! over, `gap_recovery` reads a gap again, `push` finds what the vendor says has changed, as `push_plan` and
+//! `push_statement` have it, `waits` holds back what failed.
 //! Not here: what becomes of a request (`decide`).
 
 pub(crate) mod bulk_pages;
@@ -13,6 +14,7 @@ mod orphans;
 pub(crate) mod pages;
 pub(crate) mod push;
 mod push_plan;
+mod push_statement;
 pub(crate) mod refresh;
 pub(crate) mod replay;
 pub(crate) mod requests;

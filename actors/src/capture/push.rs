@@ -8,16 +8,21 @@
 //!
 //! Invariant: how far the pushes of a sync have been read is stored in the commit that stores what was found up to there.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use actix::{Actor, Context, Handler};
-use orgpipe_reconcile::{Mapping, RecordProblem, identity::Identity, matching::KEYS_MAX};
-use orgpipe_salesforce::{limits::QUERY_URL_BYTES_MAX, rest::query, soql::Select};
+use orgpipe_reconcile::{RecordProblem, identity::Identity, matching::KEYS_MAX};
+use orgpipe_salesforce::{error::ErrorClass, rest::query, soql::Select};
 use orgpipe_store::{Seq, StoreError, UnixMs};
 
 use super::{
     pages,
     push_plan::{self, FoundRecords, PushWindow, PushedItem, WaitingPush},
+    push_statement,
     waits::{FailureTime, Waits},
 };
 use crate::{
@@ -44,6 +49,8 @@ use crate::{
 const ITEMS_MAX: usize = 5 * KEYS_MAX;
 /// Pushes that one step reads.
 const PUSHES_MAX: usize = 200;
+/// Values that few records have, of each type that a key may have.
+const OTHER_LITERALS: [&str; 3] = ["'000000000000000AAA'", "-1", "true"];
 /// How often an org whose queue is full looks again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -99,6 +106,8 @@ pub(crate) struct RecordFinder {
     keys_max: usize,
     /// By sync, the newest push that was there when none waited.
     seen: BTreeMap<String, Seq>,
+    /// Targets of which a selection was refused, so that they are described before the next one.
+    refused: BTreeSet<String>,
 }
 
 /// What a step found.
@@ -114,7 +123,15 @@ struct FoundStep {
 impl RecordFinder {
     fn new(org: Arc<OrgContext>, link: OrgLink) -> Self {
         let delays = Delays::new(Duration::from_secs(1), Duration::from_mins(5));
-        Self { org, link, delays, waits: Waits::default(), keys_max: KEYS_MAX, seen: BTreeMap::new() }
+        Self {
+            org,
+            link,
+            delays,
+            waits: Waits::default(),
+            keys_max: KEYS_MAX,
+            seen: BTreeMap::new(),
+            refused: BTreeSet::new(),
+        }
     }
 
     async fn advance(&mut self) -> Result<Next, StoreError> {
@@ -208,35 +225,51 @@ impl RecordFinder {
 
     /// By what the records of the target are found, over as few queries as it takes.
     async fn by_external_ids(
-        &self,
+        &mut self,
         sync: &SyncSettings,
         waiting: &[WaitingPush],
         from: &PushPlace,
     ) -> Result<FoundStep, StepError> {
-        let (org, mapping) = (&self.org, &sync.mapping);
+        let (org, mapping) = (Arc::clone(&self.org), &sync.mapping);
         let PushWindow { items, place } = push_plan::window(waiting, from, ITEMS_MAX);
-        let (field, link) = (mapping.key_field(), mapping.links().next().unwrap_or_default());
-        let _turn = org.pushes.turn().await.ok_or(StepError::ShuttingDown)?;
-        let read_ms = org.clock.now_ms();
-        let (target, now) = (mapping.target(), org.clock.monotonic());
-        let mut known = org.schemas.fresh(target, now);
-        if known.is_none() && push_plan::needs_identity(&items) {
-            let plan = org.api.reserve(Priority::Live, 1).await?;
-            known = Some(describe_target(org, &plan, target).await?);
+        let (target, field) = (mapping.target(), mapping.key_field());
+        let mut step =
+            FoundStep { found: FoundRecords::new(), refused: Vec::new(), place, read_ms: UnixMs(0) };
+        let Some(link) = mapping.links().next().filter(|_| !items.is_empty()) else { return Ok(step) };
+        let look = async {
+            let identity = self.identity(target, field, &items).await?;
+            let read_ms = org.clock.now_ms();
+            let literals = push_plan::literals(&items, identity);
+            let reserved = org.api.reserve(Priority::Live, literals.len().div_ceil(KEYS_MAX)).await?;
+            let calls = Calls::new(reserved, 0);
+            let select = Select::from(target).fields(["Id", field, link]);
+            let selected =
+                select_among(&org, &calls, &select, field, &literals, WhenUnreadable::Halved).await?;
+            Ok((identity, read_ms, selected))
+        };
+        let looked: Result<_, StepError> = org.pushes.in_turn(look).await;
+        if looked.as_ref().is_err_and(|error| error.class() == Some(ErrorClass::Schema)) {
+            org.schemas.doubt(target);
+            self.refused.insert(target.to_owned());
         }
-        let identity = known.map(|target| Identity::of(&target.describe, field)).unwrap_or_default();
-        let literals = push_plan::literals(&items, identity);
-        let mut step = FoundStep { found: FoundRecords::new(), refused: Vec::new(), place, read_ms };
-        if literals.is_empty() || link.is_empty() {
-            return Ok(step);
-        }
-        let select = Select::from(target).fields(["Id", field, link]);
-        let calls = Calls::new(org.api.reserve(Priority::Live, literals.len().div_ceil(KEYS_MAX)).await?, 0);
-        let selected = select_among(org, &calls, &select, field, &literals, WhenUnreadable::Halved).await;
-        let selected = selected.inspect_err(|_| org.schemas.doubt(target))?;
+        let (identity, read_ms, selected) = looked?;
+        step.read_ms = read_ms;
         step.found = push_plan::by_external_id(&items, &selected.rows, (field, link), identity);
         step.refused = refused(items, &selected.refused, identity);
         Ok(step)
+    }
+
+    /// How the external ID field tells its values apart; described only where that matters before anything is found.
+    async fn identity(&self, target: &str, field: &str, items: &[PushedItem]) -> Result<Identity, StepError> {
+        let org = &self.org;
+        let known = match org.schemas.fresh(target, org.clock.monotonic()) {
+            None if push_plan::needs_identity(items) || self.refused.contains(target) => {
+                let plan = org.api.reserve(Priority::Live, 1).await?;
+                Some(describe_target(org, &plan, target).await?)
+            }
+            known => known,
+        };
+        Ok(known.map(|target| Identity::of(&target.describe, field)).unwrap_or_default())
     }
 
     /// By keys, a page of records at a time. None: fewer items are to be asked for.
@@ -249,66 +282,49 @@ impl RecordFinder {
         let org = Arc::clone(&self.org);
         let read = readable(&org, Priority::Live, sync).await?;
         let (mapping, within) = (&sync.mapping, from.within.as_ref());
-        let mut items_max = within.map_or(self.keys_max, |within| within.items);
-        let (window, select) = loop {
-            let window = by_one_field(mapping, waiting, from, items_max);
-            let asked: Vec<(&str, String)> =
-                window.items.iter().filter_map(|one| push_plan::field_of(mapping, &one.item)).collect();
-            let Some((field, _)) = asked.first() else {
-                // Keys that the settings do not have any more find nothing.
-                let (found, place) = (FoundRecords::new(), window.place);
-                let step = FoundStep { found, refused: Vec::new(), place, read_ms: org.clock.now_ms() };
-                return Ok(Some(step));
-            };
-            let literals: Vec<String> = asked.iter().map(|(_, literal)| literal.clone()).collect();
-            let select = Select::from(mapping.object()).where_among(field, &literals);
-            let select = within.map_or(select.clone(), |within| select.and_gt("Id", &within.after));
-            let select = select.order_by("Id").limit(pages::PAGE);
-            let compared = mapping.keys().iter().map(|(_, field)| field.clone());
-            let whole = select.clone().fields(read.mapping.read_fields()).fields(compared.clone());
-            // Rows that lack something are read once more when they are looked up.
-            let few = select.fields(["Id".to_owned()]).fields(compared);
-            match [whole, few].into_iter().find(|select| select.fits(QUERY_URL_BYTES_MAX)) {
-                Some(select) => break (window, select),
-                None if items_max > 1 && within.is_none() => items_max /= 2,
-                None => {
-                    break (
-                        window,
-                        Select::from(mapping.object()).where_among(field, &literals).order_by("Id"),
-                    );
-                }
-            }
+        let items_max = within.map_or(self.keys_max, |within| within.items);
+        let (window, select) = push_statement::by_key_field(mapping, &read.mapping, waiting, from, items_max);
+        let PushWindow { items, place } = window;
+        let (none, refused) = (FoundRecords::new(), Vec::new());
+        let Some(select) = select else {
+            // Keys that the settings do not have any more find nothing.
+            return Ok(Some(FoundStep { found: none, refused, place, read_ms: org.clock.now_ms() }));
         };
-        let _turn = org.pushes.turn().await.ok_or(StepError::ShuttingDown)?;
-        let read_ms = org.clock.now_ms();
-        let rows = match self.page(&select).await {
+        let look = async { (org.clock.now_ms(), self.page(&select).await) };
+        let (read_ms, rows) = org.pushes.in_turn(look).await;
+        let rows = match rows {
             Ok(rows) => rows,
-            Err(error) if may_be_one_records(&error) && window.items.len() > 1 && within.is_none() => {
-                self.keys_max = window.items.len() / 2;
-                return Ok(None);
-            }
-            Err(error) if may_be_one_records(&error) && within.is_none() && self.is_sound(mapping).await => {
-                let field = mapping.keys().first().map_or("Id", |(_, field)| field);
+            Err(error) => {
+                // Values of another type than the field's are refused as if the field were wrong: all of them alike.
+                let alike = error.class() == Some(ErrorClass::Schema);
+                let field = items.first().and_then(|one| push_plan::field_of(mapping, &one.item));
+                let field = field.map_or("Id", |(field, _)| field);
+                // The first page tells, so that none has been read of these items yet.
+                let may_be_theirs = within.is_none() && (alike || may_be_one_records(&error));
+                if !may_be_theirs || !self.is_sound(&select, field).await {
+                    return Err(error);
+                }
+                if items.len() > 1 && !alike {
+                    self.keys_max = items.len() / 2;
+                    return Ok(None);
+                }
                 let told = problem(field, &error);
-                let PushWindow { items, place } = window;
                 let refused = items.into_iter().map(|one| (one, told.clone())).collect();
-                self.keys_max = KEYS_MAX;
-                return Ok(Some(FoundStep { found: FoundRecords::new(), refused, place, read_ms }));
+                return Ok(Some(FoundStep { found: none, refused, place, read_ms }));
             }
-            Err(error) => return Err(error),
         };
         self.keys_max = (2 * self.keys_max).min(KEYS_MAX);
         let after = rows.last().filter(|_| rows.len() >= pages::PAGE).and_then(pages::id_of);
         let place = match after {
             // The same items once more, behind the last of these records.
             Some(after) => {
-                let part = PushPart { items: window.items.len(), last: window.place.number, after };
+                let part = PushPart { items: items.len(), last: place.number, after };
                 PushPlace { within: Some(part), ..from.clone() }
             }
-            None => window.place,
+            None => place,
         };
-        let found = push_plan::by_keys(mapping, &window.items, rows);
-        Ok(Some(FoundStep { found, refused: Vec::new(), place, read_ms }))
+        let found = push_plan::by_keys(mapping, &items, rows);
+        Ok(Some(FoundStep { found, refused, place, read_ms }))
     }
 
     /// One page, also where Salesforce cuts it.
@@ -322,25 +338,17 @@ impl RecordFinder {
         }
     }
 
-    /// Whether the org answers a question of the same kind, so that a refusal is due to the values.
-    async fn is_sound(&self, mapping: &Mapping) -> bool {
-        let select = Select::from(mapping.object()).where_in("Id", &["000000000000000AAA"]);
-        self.page(&select).await.is_ok()
+    /// Whether the org answers the same question about some other value, so that a refusal is due to the values.
+    async fn is_sound(&self, select: &Select, field: &str) -> bool {
+        for literal in OTHER_LITERALS {
+            let other = Select::from(select.object()).fields(select.names().to_vec());
+            let other = other.where_among(field, &[literal.to_owned()]).limit(1);
+            if self.page(&other).await.is_ok() {
+                return true;
+            }
+        }
+        false
     }
-}
-
-/// The items behind a place that are asked for by one field.
-fn by_one_field(
-    mapping: &Mapping,
-    waiting: &[WaitingPush],
-    from: &PushPlace,
-    items_max: usize,
-) -> PushWindow {
-    let window = push_plan::window(waiting, from, items_max);
-    let field = |one: &PushedItem| push_plan::field_of(mapping, &one.item).map(|(field, _)| field);
-    let same =
-        window.items.iter().take_while(|one| field(one) == window.items.first().and_then(field)).count();
-    if same == window.items.len() { window } else { push_plan::window(waiting, from, same) }
 }
 
 /// The items whose literals were refused.

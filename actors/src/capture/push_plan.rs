@@ -73,24 +73,21 @@ pub(super) fn window(waiting: &[WaitingPush], from: &PushPlace, items_max: usize
         let begin = if *number == from.number { from.item } else { 0 };
         for at in begin..head.items {
             let Some(item) = item(&body.items, at) else { continue };
-            let known = item.name();
-            let place = places.get(&known).copied();
+            let name = item.name();
+            let place = places.get(&name).copied();
             if place.is_none() && window.items.len() == items_max {
                 return window;
             }
             let data = body.data.get(at).cloned().flatten();
             let data = data.map(|data| PushedData { push: *number, at_ms: head.at_ms, data });
             let pushed = PushedRecord { by: vec![*number], data };
-            match place.and_then(|place| window.items.get_mut(place)) {
-                Some(known) => {
-                    known.pushed.by.extend(pushed.by);
-                    known.pushed.by.dedup();
-                    known.pushed.data = pushed.data;
-                }
-                None => {
-                    places.insert(known, window.items.len());
-                    window.items.push(PushedItem { item, pushed });
-                }
+            if let Some(known) = place.and_then(|place| window.items.get_mut(place)) {
+                known.pushed.by.extend(pushed.by);
+                known.pushed.by.dedup();
+                known.pushed.data = pushed.data;
+            } else {
+                places.insert(name, window.items.len());
+                window.items.push(PushedItem { item, pushed });
             }
             (window.place.number, window.place.item) = (*number, at + 1);
         }

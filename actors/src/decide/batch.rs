@@ -72,7 +72,7 @@ pub(super) struct Asked {
     /// The pushes that asked for it, each of which is one of the `units`.
     pub pushes: Vec<Seq>,
     /// What the newest request says that a look-up would answer; none: it is looked up.
-    pub pushed: Option<PushedData>,
+    pub given: Option<PushedData>,
     /// When it was first asked for.
     pub since_ms: UnixMs,
     /// By what it was first asked for, and what was found out since.
@@ -210,33 +210,34 @@ fn no_ids(entry: &mut RequestEntry, request: &Request, now_ms: UnixMs) -> Vec<Ne
 /// The record counts as often as it was asked for, so that the ledger adds up; it is read once. `places` knows where each
 /// stands.
 fn add(job: &mut Job, places: &mut BTreeMap<String, usize>, entry: RequestEntry, records: u32) {
-    let RequestEntry { sync, origin, ids, rows, pushed, event_id, correlation_id, received_ms, .. } = entry;
+    let RequestEntry { sync, origin, ids, rows, pushed: said, event_id, correlation_id, received_ms, .. } =
+        entry;
     let since_ms = received_ms;
     let trail = AuditTrail::new(&sync, origin, &event_id, correlation_id.as_deref());
     let mut rows: BTreeMap<String, Row> =
         rows.unwrap_or_default().into_iter().filter_map(|row| Some((id_of(&row)?, row))).collect();
     let mut left = records;
-    let mut pushed = pushed.into_iter();
+    let mut said = said.into_iter();
     for raw in &ids {
         let id = id::canonical(raw).unwrap_or_else(|| raw.clone());
         let row = rows.remove(&id);
-        let PushedRecord { by: pushes, data: pushed } = pushed.next().unwrap_or_default();
+        let PushedRecord { by: pushes, data: given } = said.next().unwrap_or_default();
         let units = units_of(&pushes);
         left = left.saturating_sub(units);
         if let Some(asked) = places.get(&id).and_then(|place| job.asked.get_mut(*place)) {
             asked.units += units;
             asked.row = row.or(asked.row.take());
             asked.pushes.extend(pushes);
-            asked.pushed = pushed;
+            asked.given = given;
         } else {
             places.insert(id.clone(), job.asked.len());
-            job.asked.push(Asked { id, units, row, pushes, pushed, since_ms, trail: trail.clone() });
+            job.asked.push(Asked { id, units, row, pushes, given, since_ms, trail: trail.clone() });
         }
     }
     // Rows of a refresh without an ID cannot be: they are counted as records without data.
     if left > 0 {
-        let (row, pushes, pushed) = (None, Vec::new(), None);
-        job.asked.push(Asked { id: String::new(), units: left, row, pushes, pushed, since_ms, trail });
+        let (row, pushes, given) = (None, Vec::new(), None);
+        job.asked.push(Asked { id: String::new(), units: left, row, pushes, given, since_ms, trail });
     }
 }
 
@@ -342,9 +343,9 @@ mod tests {
             let org = org();
             let trail = AuditTrail::new("accounts", origin, "", None);
             let row = row.as_object().cloned();
-            let (pushes, pushed) = (Vec::new(), None);
+            let (pushes, given) = (Vec::new(), None);
             let asked =
-                vec![Asked { id: B.into(), units: 1, row, pushes, pushed, since_ms: UnixMs(1), trail }];
+                vec![Asked { id: B.into(), units: 1, row, pushes, given, since_ms: UnixMs(1), trail }];
             let sync = Arc::clone(&org.syncs[0]);
             let (requests, hidden_keys) = (vec![Seq(1)], Vec::new());
             let mut job =

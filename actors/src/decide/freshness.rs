@@ -51,7 +51,7 @@ impl FreshnessGuard {
         for asked in asked.iter_mut() {
             let own_ms = self.decided.get(&asked.id).map(|decided| decided.looked_up_ms);
             let looked_up_ms = self.since_ms.max(self.others_ms).max(own_ms.unwrap_or(UnixMs::EPOCH));
-            asked.pushed.take_if(|pushed| pushed.at_ms <= looked_up_ms);
+            asked.given.take_if(|given| given.at_ms <= looked_up_ms);
         }
         if matches!(origin, Origin::Refresh | Origin::Heal | Origin::Push) {
             for asked in asked.iter_mut() {
@@ -99,8 +99,8 @@ mod tests {
 
     fn asked(id: usize) -> Vec<Asked> {
         let trail = AuditTrail::new("accounts", Origin::Live, "event", None);
-        let (row, pushes, pushed) = (Some(Row::new()), Vec::new(), None);
-        vec![Asked { id: id.to_string(), units: 1, row, pushes, pushed, since_ms: UnixMs(0), trail }]
+        let (row, pushes, given) = (Some(Row::new()), Vec::new(), None);
+        vec![Asked { id: id.to_string(), units: 1, row, pushes, given, since_ms: UnixMs(0), trail }]
     }
 
     #[test]
@@ -121,10 +121,10 @@ mod tests {
         let mut freshness = FreshnessGuard::since(UnixMs(100));
         let mut kept = |id: usize, at_ms: u64, now_ms: u64| {
             let mut asked = asked(id);
-            asked[0].pushed = Some(PushedData { push: Seq(1), at_ms: UnixMs(at_ms), data: Vec::new() });
+            asked[0].given = Some(PushedData { push: Seq(1), at_ms: UnixMs(at_ms), data: Vec::new() });
             freshness.check(Origin::Push, UnixMs(now_ms), UnixMs(now_ms), &mut asked);
             freshness.looked_up(UnixMs(now_ms + 50));
-            asked[0].pushed.is_some()
+            asked[0].given.is_some()
         };
         assert!(!kept(1, 100, 200), "from before the start");
         assert!(kept(2, 101, 200));
@@ -133,9 +133,9 @@ mod tests {
         freshness.check(Origin::Refresh, UnixMs(500), UnixMs(500), &mut asked(9));
         freshness.looked_up(UnixMs(550));
         let mut newer = asked(4);
-        newer[0].pushed = Some(PushedData { push: Seq(1), at_ms: UnixMs(550), data: Vec::new() });
+        newer[0].given = Some(PushedData { push: Seq(1), at_ms: UnixMs(550), data: Vec::new() });
         freshness.check(Origin::Push, UnixMs(600), UnixMs(600), &mut newer);
-        assert!(newer[0].pushed.is_none(), "a refresh may have looked it up");
+        assert!(newer[0].given.is_none(), "a refresh may have looked it up");
     }
 
     #[test]

@@ -176,7 +176,7 @@ impl Ingest {
             let prepared = PreparedBatch::read(&org, readers, label.clone(), job, hasher, tries).await;
             (label, prepared)
         }));
-        let (decided, read) = join(decided, read).await;
+        let (decided, read) = Box::pin(join(decided, read)).await;
         if read.is_some() {
             self.freshness.looked_up(org.clock.now_ms());
         }

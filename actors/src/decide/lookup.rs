@@ -73,7 +73,7 @@ impl Lookups {
     ) -> Result<BTreeMap<String, Answer>, StepError> {
         let pushed: BTreeMap<String, Answer> = asked
             .iter_mut()
-            .filter_map(|asked| Some((asked.id.clone(), asked.pushed.take()?.into())))
+            .filter_map(|asked| Some((asked.id.clone(), asked.given.take()?.into())))
             .collect();
         let rows: Vec<&Row> = asked
             .iter()

@@ -105,7 +105,7 @@ impl Trial {
 fn job(sync: &Arc<SyncSettings>, sample: &Sample, now_ms: UnixMs) -> Job {
     let asked = |id: String, row: Option<Row>| {
         let trail = AuditTrail::new(&sync.name, Origin::Refresh, EVENT, None);
-        Asked { id, units: 1, row, pushes: Vec::new(), pushed: None, since_ms: now_ms, trail }
+        Asked { id, units: 1, row, pushes: Vec::new(), given: None, since_ms: now_ms, trail }
     };
     let asked = match sample {
         Sample::Rows(rows) => {

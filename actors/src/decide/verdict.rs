@@ -551,8 +551,8 @@ mod tests {
     fn asked(n: u32, units: u32) -> Asked {
         let row = Some(row(json!({ "Id": id(n), "Website": "a.example" })));
         let trail = AuditTrail::new("accounts", Origin::Live, "event", None);
-        let (pushes, pushed) = (Vec::new(), None);
-        Asked { id: id(n), units, row, pushes, pushed, since_ms: UnixMs(1), trail }
+        let (pushes, given) = (Vec::new(), None);
+        Asked { id: id(n), units, row, pushes, given, since_ms: UnixMs(1), trail }
     }
 
     /// Runs both steps.

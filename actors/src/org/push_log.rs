@@ -10,12 +10,14 @@
 //! Invariant: an org's place moves here only after the commit that stores it.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use orgpipe_store::{Push, PushWrite, Seq, Store, StoreError};
-use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard, Semaphore, SemaphorePermit};
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard, Semaphore};
 
 use super::store::{OrgStore, Position};
 use crate::{
@@ -24,7 +26,9 @@ use crate::{
 };
 
 /// Orgs that look for the records of pushes at the same time: a push to thousands of orgs is spread over them.
-const ORGS_AT_ONCE: usize = 16;
+const ORGS_AT_ONCE: usize = 32;
+/// How long a look counts as one of these: orgs that do not answer hold up no others.
+const TURN_MAX: Duration = Duration::from_millis(500);
 /// Bodies that are kept in memory, so that the orgs of one push read it once.
 const BODIES_MAX: usize = 4;
 
@@ -47,6 +51,8 @@ struct LogInMemory {
     bodies: VecDeque<(Seq, Arc<PushBody>)>,
     /// Pushes and items that were accepted.
     accepted: (u64, u64),
+    /// Pushes that every org has read to their end.
+    read: BTreeSet<Seq>,
 }
 
 /// One push of the log.
@@ -78,18 +84,17 @@ impl PushLog {
                 Err(error) => tracing::error!(push = number.0, "a push of a later version waits: {error}"),
             }
         }
-        let named: Vec<(String, String)> = known
-            .pushes
-            .values()
-            .flat_map(|logged| logged.head.orgs.iter().map(|org| (org.clone(), logged.head.sync.clone())))
-            .collect();
-        for (org, sync) in named {
-            let places = known.places.entry(org.clone()).or_default();
-            if !places.contains_key(&sync) {
-                let stored = OrgStore::new(store.clone(), &org).json(Position::Pushed(&sync)).await?;
-                places.insert(sync, stored.and_then(Result::ok).unwrap_or_default());
-            }
+        let mut named: BTreeSet<(&str, &str)> = BTreeSet::new();
+        for Logged { head, .. } in known.pushes.values() {
+            named.extend(head.orgs.iter().map(|org| (org.as_str(), head.sync.as_str())));
         }
+        let mut places: BTreeMap<String, BTreeMap<String, PushPlace>> = BTreeMap::new();
+        for (org, sync) in named {
+            let stored = OrgStore::new(store.clone(), org).json(Position::Pushed(sync)).await?;
+            let place = stored.and_then(Result::ok).unwrap_or_default();
+            places.entry(org.to_owned()).or_default().insert(sync.to_owned(), place);
+        }
+        known.places = places;
         *self.lock() = known;
         Ok(())
     }
@@ -147,6 +152,16 @@ impl PushLog {
         !known.place(org, &head.sync).is_some_and(|place| place.is_behind(number, head.items))
     }
 
+    /// Whether every org has read the push to its end, as far as that was found out.
+    pub(crate) fn is_read(&self, number: Seq) -> bool {
+        self.lock().read.contains(&number)
+    }
+
+    /// Every org has.
+    pub(crate) fn read(&self, number: Seq) {
+        self.lock().read.insert(number);
+    }
+
     /// How far an org is with the pushes of a sync.
     pub(crate) fn place(&self, org: &str, sync: &str) -> PushPlace {
         self.lock().place(org, sync).cloned().unwrap_or_default()
@@ -179,9 +194,15 @@ impl PushLog {
         Ok(body)
     }
 
-    /// A turn to look for records; in order.
-    pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        self.turns.acquire().await.ok()
+    /// Looks for records when it is this org's turn.
+    pub(crate) async fn in_turn<T>(&self, look: impl Future<Output = T>) -> T {
+        let turn = self.turns.acquire().await;
+        let mut look = pin!(look);
+        if let Ok(done) = tokio::time::timeout(TURN_MAX, &mut look).await {
+            return done;
+        }
+        drop(turn);
+        look.await
     }
 
     fn lock(&self) -> MutexGuard<'_, LogInMemory> {
@@ -258,6 +279,7 @@ impl LogInMemory {
     fn forget(&mut self, numbers: &[Seq]) {
         for number in numbers {
             self.pushes.remove(number);
+            self.read.remove(number);
             self.bodies.retain(|(held, _)| held != number);
         }
     }

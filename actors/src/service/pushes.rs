@@ -5,32 +5,30 @@
 //! ```
 //!
 //! Here: which orgs one is for, whether it may come in, which ones make room, and what is shown of them. Not here: what a push
-//! may ask about (`push`), finding the records (`capture/push.rs`), counting (the store).
+//! may ask about (`push`), how it is shown (`push_view`), finding the records (`capture/push.rs`), counting (the store).
 //!
 //! Invariant: a push is answered only after it is on disk, and the same key finds it for as long as it is kept.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use orgpipe_store::{PushCounts, Seq, StoreError, UnixMs};
-use serde::Serialize;
+use orgpipe_store::{BODY_BYTES_MAX, PushCounts, Seq, StoreError, UnixMs};
 
-use super::Service;
+use super::{
+    Service,
+    push_error::PushError,
+    push_view::{AcceptedPush, OrgPush, PushNumbers, PushTally, PushView},
+};
 use crate::{
     failpoint::Point,
     org::{context::OrgContext, push_log::Logged},
-    problem::Hint as _,
-    push::{NewPush, PUSH_ITEMS_MAX, PushBody, PushHead, PushItems, PushKind, PushProblem},
+    push::{NewPush, PUSH_ITEMS_MAX, PushBody, PushHead, PushItems, PushProblem},
     queue_entry::pack,
     settings::SyncSettings,
     supervise::supervisor::Pushed,
 };
 
-/// Pushes that are kept; those that are through make room.
-const PUSHES_MAX: usize = 10_000;
-/// Bytes of all of them.
-const BYTES_MAX: usize = 64 * 1024 * 1024;
-/// What orgs have counted for them, over all orgs.
-const COUNTS_MAX: u64 = 200_000;
+/// What is kept; pushes that are through make room.
+const KEPT_MAX: PushesKept = PushesKept { pushes: 10_000, bytes: 64 * 1024 * 1024, counts: 200_000 };
 /// How long a push is kept. An org that has not read it by then refreshes the sync instead.
 const KEPT: Duration = Duration::from_hours(7 * 24);
 /// How often it is looked which are too old.
@@ -38,198 +36,22 @@ const LOOK: Duration = Duration::from_mins(1);
 /// Orgs that are told of one push.
 const ORGS_SHOWN_MAX: usize = 1_000;
 
-/// Why a push was not taken in, or is not shown.
-#[derive(Debug, thiserror::Error)]
-pub enum PushError {
-    /// What it asks about.
-    #[error(transparent)]
-    Problem(#[from] PushProblem),
-    /// No such org.
-    #[error("there is no org `{0}`")]
-    UnknownOrg(String),
-    /// No such sync in any org.
-    #[error("no org has a sync `{0}`")]
-    UnknownSync(String),
-    /// An org that is named has no such sync.
-    #[error("org `{org}` has no sync `{sync}`")]
-    NoSync {
-        /// The org.
-        org: String,
-        /// The sync.
-        sync: String,
-    },
-    /// Record IDs are of one org.
-    #[error("record IDs are those of one org, and the push is for {0}")]
-    RecordIdsOf(String),
-    /// The target has no lookup by which its record is found.
-    #[error(
-        "in org `{org}` the sync `{sync}` writes no `$Id` to {target}, so an external ID leads to no record"
-    )]
-    NoLookup {
-        /// The org.
-        org: String,
-        /// The sync.
-        sync: String,
-        /// Its target.
-        target: String,
-    },
-    /// A key that the sync does not have.
-    #[error("item {place} of the push has a key `{key}`, and the sync `{sync}` has {}", known.join(", "))]
-    UnknownKey {
-        /// Place of the item, from 0.
-        place: usize,
-        /// The key.
-        key: String,
-        /// The sync.
-        sync: String,
-        /// Its keys.
-        known: Vec<String>,
-    },
-    /// The same key came with another push.
-    #[error("the `Idempotency-Key` came with another push before, which has number {0}")]
-    OtherPush(Seq),
-    /// Too much waits.
-    #[error("{waiting} pushes of {bytes} bytes wait for orgs to read them, and no more are taken in")]
-    TooMany {
-        /// Pushes that are kept.
-        waiting: usize,
-        /// Their bytes.
-        bytes: usize,
-    },
-    /// No such push.
-    #[error("there is no push {0}")]
-    Unknown(Seq),
-    /// The disk.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+/// How much there is of pushes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PushesKept {
+    /// Pushes.
+    pub(super) pushes: usize,
+    /// Bytes of all of them.
+    pub(super) bytes: usize,
+    /// What orgs have counted for them, over all orgs.
+    pub(super) counts: u64,
 }
 
-impl PushError {
-    /// What to do about it.
-    pub fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Problem(problem) => return problem.hint(),
-            Self::UnknownOrg(_) => "`orgpipe orgs list` shows the orgs there are.".to_owned(),
-            Self::UnknownSync(_) | Self::NoSync { .. } => {
-                "Name a sync as the settings do, and orgs that have it.".to_owned()
-            }
-            Self::RecordIdsOf(_) => "Name it with `org`, and push to each org by itself.".to_owned(),
-            Self::NoLookup { .. } => {
-                "Push the sync's keys or the record IDs instead, or map a lookup of the target, such as `Account__c = \"$Id\"`."
-                    .to_owned()
-            }
-            Self::UnknownKey { .. } => "Name the keys as `keys` of the sync does.".to_owned(),
-            Self::OtherPush(_) => {
-                "Nothing was taken. Use a key of its own for each push, and the same one only to repeat it.".to_owned()
-            }
-            Self::TooMany { .. } => {
-                "Look which orgs are behind: `orgpipe push --show`. Push again later, or refresh the sync.".to_owned()
-            }
-            Self::Unknown(_) => {
-                "It never was, it is older than 7 days, or it made room for newer ones: GET /api/v1/changes lists them."
-                    .to_owned()
-            }
-            Self::Store(error) => return error.hint(),
-        })
+impl PushesKept {
+    /// Whether one more has room within these.
+    fn fits(self, bytes: usize, max: Self) -> bool {
+        self.pushes < max.pushes && self.bytes + bytes <= max.bytes && self.counts < max.counts
     }
-}
-
-/// A push that is on disk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct AcceptedPush {
-    /// Its number.
-    pub number: Seq,
-    /// Name of the sync.
-    pub sync: String,
-    /// Items in it.
-    pub items: usize,
-    /// Orgs it is for.
-    pub orgs: usize,
-    /// Whether it had been taken in before, with the same key.
-    pub repeated: bool,
-}
-
-/// What became of the records that a push asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct PushTally {
-    /// Records that were found; the sum of all that follow.
-    pub found: u64,
-    /// In the org now.
-    pub written: u64,
-    /// The org held it already.
-    pub unchanged: u64,
-    /// Nothing is known about it, or it is gone.
-    pub no_data: u64,
-    /// A later request for the same record took its place.
-    pub superseded: u64,
-    /// It cannot be written; see the dead letter.
-    pub dead: u64,
-    /// Still under way.
-    pub open: u64,
-}
-
-impl PushTally {
-    fn add(&mut self, counts: PushCounts) {
-        self.found += counts.found;
-        self.written += counts.written;
-        self.unchanged += counts.unchanged;
-        self.no_data += counts.no_data;
-        self.superseded += counts.superseded;
-        self.dead += counts.dead;
-        self.open += counts.open();
-    }
-}
-
-/// A push in one org.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct OrgPush {
-    /// The org.
-    pub org: String,
-    /// Whether it has still to look for records.
-    pub searching: bool,
-    /// Its records.
-    #[serde(flatten)]
-    pub tally: PushTally,
-}
-
-/// A push as shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PushView {
-    /// Its number.
-    pub number: Seq,
-    /// Name of the sync.
-    pub sync: String,
-    /// Which list it has.
-    pub kind: PushKind,
-    /// Items in it.
-    pub items: usize,
-    /// When it was accepted.
-    pub at_ms: UnixMs,
-    /// Orgs it is for, without those that are gone since.
-    pub orgs_total: usize,
-    /// Orgs that have still to look for records.
-    pub searching: usize,
-    /// Whether all is through.
-    pub done: bool,
-    /// The records of all orgs.
-    #[serde(flatten)]
-    pub tally: PushTally,
-    /// The orgs that have found something or have still to look, by name, as far as they are told one by one.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub orgs: Vec<OrgPush>,
-}
-
-/// What waits of the pushes, and what came since the service started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct PushNumbers {
-    /// Pushes that are kept.
-    pub kept: usize,
-    /// Of these, those that an org has still to read.
-    pub waiting: usize,
-    /// Pushes that were accepted.
-    pub accepted: u64,
-    /// Their items.
-    pub items: u64,
 }
 
 impl Service {
@@ -238,6 +60,11 @@ impl Service {
     /// # Errors
     /// It asks for what there is not, or too much waits; nothing is stored then.
     pub async fn push(&self, new: NewPush) -> Result<AcceptedPush, PushError> {
+        self.push_within(new, KEPT_MAX).await
+    }
+
+    /// The same with so much that is kept at most.
+    pub(super) async fn push_within(&self, new: NewPush, max: PushesKept) -> Result<AcceptedPush, PushError> {
         let new = new.checked()?;
         let writer = self.pushes.write().await;
         // As the orgs were then: the same push is the same, whatever has become of them since.
@@ -247,20 +74,20 @@ impl Service {
             if known.digest != new.digest() {
                 return Err(PushError::OtherPush(number));
             }
-            return Ok(accepted(number, &known, true));
+            return Ok(AcceptedPush::new(number, &known, true));
         }
         let orgs = self.orgs_of(&new)?;
         let first = orgs.first().cloned();
         let names = orgs.iter().map(|org| org.id().to_owned()).collect();
         let (head, body) = new.stored(names, self.clock.now_ms());
-        let remove = self.make_room(&head, &body).await?;
+        let remove = self.make_room(&head, &body, max).await?;
         let pass = |point| first.iter().for_each(|org| org.pass(point));
         pass(Point::BeforeAccept);
         let told = head.clone();
         let number = writer.add(head, &body, remove).await?;
         pass(Point::AfterAccept);
         drop(writer);
-        let answer = accepted(number, &told, false);
+        let answer = AcceptedPush::new(number, &told, false);
         tracing::info!(
             push = number.0,
             sync = told.sync,
@@ -307,50 +134,67 @@ impl Service {
         }
         match (&new.items, &new.orgs) {
             (PushItems::RecordIds(_), None) => Err(PushError::RecordIdsOf("all orgs".to_owned())),
-            (PushItems::RecordIds(_), Some(names)) if names.len() != 1 => {
-                Err(PushError::RecordIdsOf(format!("{} orgs", names.len())))
+            (PushItems::RecordIds(_), Some(orgs)) if orgs.len() != 1 => {
+                Err(PushError::RecordIdsOf(format!("{} orgs", orgs.len())))
             }
             _ => Ok(orgs),
         }
     }
 
     /// The oldest pushes that are through, as many as have to go for this one.
-    async fn make_room(&self, head: &PushHead, body: &PushBody) -> Result<Vec<Seq>, PushError> {
-        let bytes = pack(head).len() + pack(body).len();
-        let all = self.pushes.all();
-        let mut left = all.len();
-        let mut held = all.iter().map(|(_, logged)| logged.bytes).sum::<usize>();
-        let mut counts = self.store.push_counts_kept().await?;
-        let mut remove = Vec::new();
-        let fits = |left: usize, held: usize, counts: u64| {
-            left < PUSHES_MAX && held + bytes <= BYTES_MAX && counts < COUNTS_MAX
+    async fn make_room(
+        &self,
+        head: &PushHead,
+        body: &PushBody,
+        max: PushesKept,
+    ) -> Result<Vec<Seq>, PushError> {
+        let (head_bytes, body_bytes) = (pack(head).len(), pack(body).len());
+        if head_bytes.max(body_bytes) > BODY_BYTES_MAX {
+            return Err(PushProblem::TooLong(body_bytes).into());
+        }
+        let (bytes, all) = (head_bytes + body_bytes, self.pushes.all());
+        let mut left = PushesKept {
+            pushes: all.len(),
+            bytes: all.iter().map(|(_, logged)| logged.bytes).sum(),
+            counts: self.store.push_counts_kept().await?,
         };
+        let mut remove = Vec::new();
         for (number, logged) in all {
-            if fits(left, held, counts) {
+            if left.fits(bytes, max) {
                 break;
             }
             let counted = self.store.push_counts(number).await?;
-            let open = counted.iter().any(|(org, counts)| self.orgs.get(org).is_some() && counts.open() > 0);
-            if open || !self.searching(number, &logged.head).is_empty() {
+            let is_open =
+                counted.iter().any(|(org, counts)| self.orgs.get(org).is_some() && counts.open() > 0);
+            if is_open || !self.searching(number, &logged.head).is_empty() {
                 continue;
             }
-            (left, held, counts) =
-                (left - 1, held - logged.bytes, counts.saturating_sub(counted.len() as u64));
+            left.pushes -= 1;
+            left.bytes -= logged.bytes;
+            left.counts = left.counts.saturating_sub(counted.len() as u64);
             remove.push(number);
         }
-        if fits(left, held, counts) {
+        if left.fits(bytes, max) {
             Ok(remove)
         } else {
-            Err(PushError::TooMany { waiting: left, bytes: held })
+            Err(PushError::TooMany { waiting: left.pushes, bytes: left.bytes })
         }
     }
 
     /// The orgs that have still to look for the records of a push, and that still are what it is for.
-    fn searching(&self, number: Seq, head: &PushHead) -> Vec<Arc<OrgContext>> {
+    fn searching(&self, number: Seq, head: &PushHead) -> BTreeMap<String, Arc<OrgContext>> {
+        if self.pushes.is_read(number) {
+            return BTreeMap::new();
+        }
         let searching = |org: &Arc<OrgContext>| {
             has_sync(org, &head.sync) && self.pushes.is_searching(org.id(), number, head)
         };
-        head.orgs.iter().filter_map(|org| self.orgs.get(org)).filter(searching).collect()
+        let orgs = head.orgs.iter().filter_map(|org| self.orgs.get(org)).filter(searching);
+        let orgs: BTreeMap<String, Arc<OrgContext>> = orgs.map(|org| (org.id().to_owned(), org)).collect();
+        if orgs.is_empty() {
+            self.pushes.read(number);
+        }
+        orgs
     }
 
     /// The newest pushes, at most so many, without what is told org by org.
@@ -380,7 +224,7 @@ impl Service {
             orgs_total += 1;
             let counted = counts.get(org).copied().unwrap_or_default();
             tally.add(counted);
-            let searches = searching.iter().any(|known| known.id() == org);
+            let searches = searching.contains_key(org);
             if (searches || counted.found > 0) && orgs.len() < ORGS_SHOWN_MAX {
                 let mut own = PushTally::default();
                 own.add(counted);
@@ -427,7 +271,7 @@ impl Service {
                 continue;
             }
             let mut all = true;
-            for org in self.searching(number, &logged.head) {
+            for org in self.searching(number, &logged.head).into_values() {
                 all &= self.make_up_for(&org, number, &logged.head.sync).await;
             }
             if all {
@@ -465,10 +309,6 @@ impl Service {
             }
         }
     }
-}
-
-fn accepted(number: Seq, head: &PushHead, repeated: bool) -> AcceptedPush {
-    AcceptedPush { number, sync: head.sync.clone(), items: head.items, orgs: head.orgs.len(), repeated }
 }
 
 fn has_sync(org: &OrgContext, sync: &str) -> bool {

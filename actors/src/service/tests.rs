@@ -6,7 +6,7 @@ use orgpipe_salesforce::oauth::{Flow, Login};
 use secrecy::{ExposeSecret as _, SecretString};
 use tempfile::TempDir;
 
-use super::{Service, StartError};
+use super::{Service, StartError, push_error::PushError, pushes::PushesKept};
 use crate::{
     failpoint::Failpoints,
     org::{
@@ -14,6 +14,7 @@ use crate::{
         grant_store::GrantStore,
         store::{OrgStore, Position},
     },
+    push::{NewPush, PushItems, PushPlace},
     sealing::{self, SealingKey},
     settings::{Settings, SourceSettings, VaultKey, tests::org},
 };
@@ -149,4 +150,55 @@ async fn a_salesforce_org_is_known_by_all_that_is_stored() {
     service.purge("globex").await.expect("it is gone from the settings");
     assert_eq!(service.org_of("00D000000000002EAA").await.expect("a store"), None);
     service.drain(Duration::from_secs(5)).await.expect("it closes");
+}
+
+fn external_ids(ids: &[&str]) -> NewPush {
+    let items = PushItems::ExternalIds(ids.iter().map(|id| (*id).to_owned()).collect());
+    NewPush { sync: "accounts".into(), orgs: None, items, data: Vec::new(), idempotency_key: None }
+}
+
+#[actix::test]
+async fn a_push_that_no_org_reads_is_forgotten_in_the_end_and_all_is_refreshed_instead() {
+    let folder = folder();
+    let service = Service::start(settings(folder.path(), &["acme"])).await.expect("it starts");
+    let push = NewPush { idempotency_key: Some("k".into()), ..external_ids(&["a"]) };
+    let accepted = service.push(push.clone()).await.expect("it is taken");
+    let at_ms = service.pushed(accepted.number).await.expect("it is kept").at_ms;
+    service.forget_pushes_before(at_ms).await.expect("a store");
+    let run = store(&service, "acme").bytes(Position::Run("accounts")).await.expect("a store");
+    assert!(service.pushed(accepted.number).await.is_ok() && run.is_none(), "it is not too old");
+    let later = service.clock().now_ms().saturating_add(Duration::from_secs(1));
+    for _ in 0..100 {
+        // The org may be just starting.
+        service.forget_pushes_before(later).await.expect("a store");
+        if service.pushed(accepted.number).await.is_err() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(matches!(service.pushed(accepted.number).await, Err(PushError::Unknown(_))));
+    let run = store(&service, "acme").bytes(Position::Run("accounts")).await.expect("a store");
+    assert!(run.is_some(), "all records are read instead");
+    assert!(!service.push(push).await.expect("it is taken").repeated, "its key went with it");
+    service.drain(Duration::from_millis(100)).await.expect("it closes");
+}
+
+#[actix::test]
+async fn pushes_that_are_through_make_room_and_those_that_wait_do_not() {
+    let folder = folder();
+    let service = Service::start(settings(folder.path(), &["acme"])).await.expect("it starts");
+    let max = PushesKept { pushes: 2, bytes: 10_000, counts: 10 };
+    let one = service.push_within(external_ids(&["a"]), max).await.expect("room").number;
+    let two = service.push_within(external_ids(&["b"]), max).await.expect("room").number;
+    let third = service.push_within(external_ids(&["c"]), max).await.expect_err("both wait");
+    assert!(matches!(third, PushError::TooMany { waiting: 2, .. }) && third.hint().is_some(), "{third}");
+    service.pushes.passed("acme", "accounts", PushPlace { number: one, item: 1, within: None });
+    service.push_within(external_ids(&["c"]), max).await.expect("the first makes room");
+    assert!(service.pushed(one).await.is_err() && service.pushed(two).await.is_ok());
+    let long = "x".repeat(900);
+    service.pushes.passed("acme", "accounts", PushPlace { number: two, item: 1, within: None });
+    let few = PushesKept { bytes: 1_000, ..max };
+    let full = service.push_within(external_ids(&[&long]), few).await.expect_err("too many bytes");
+    assert!(matches!(full, PushError::TooMany { .. }), "{full}");
+    service.drain(Duration::from_millis(100)).await.expect("it closes");
 }

@@ -37,7 +37,8 @@ fn place(number: u64, item: usize) -> PushPlace {
 }
 
 fn row(value: Value) -> Row {
-    value.as_object().cloned().expect("an object")
+    let Value::Object(row) = value else { unreachable!() };
+    row
 }
 
 /// Name and pushes of each.

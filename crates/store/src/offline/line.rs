@@ -402,7 +402,7 @@ impl Line {
     fn check_sizes(&self) -> Result<(), StoreError> {
         match self {
             Self::Head { .. } | Self::End { .. } => Ok(()),
-            Self::Ledger { org, .. } => sizes::org(org),
+            Self::Ledger { org, .. } | Self::PushCounts { org, .. } => sizes::org(org),
             Self::Position { org, name, value } => {
                 sizes::org(org)?;
                 sizes::name(org, "name of a position", name)?;
@@ -444,7 +444,6 @@ impl Line {
                 sizes::body_bytes("", head.len())?;
                 sizes::body_bytes("", body.len())
             }
-            Self::PushCounts { org, .. } => sizes::org(org),
             Self::Rows { org, rows, .. } => rows.iter().try_for_each(|row| {
                 names(org, &row.target, &row.key)?;
                 sizes::text(org, &row.reason)?;
