@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use orgpipe_simulator::{FieldRight, OrgOptions, Right};
+use orgpipe_simulator::{FieldRight, OrgOptions, Profile, Right};
 use serde_json::{Value, json};
 use support::{
     Rig, account, answer,
@@ -21,13 +21,17 @@ const INDUSTRY_CHARS: usize = 120;
 /// The simulator and the service with these accounts in `acme`, each of which the API knows.
 async fn rig(accounts: usize, edit: impl FnOnce(String) -> String) -> Rig {
     let mut rig = reachable(edit).await;
-    for n in 0..accounts {
-        known(&rig, n, 10);
-        rig.org("acme").create("Account", account(n)).expect("an account");
-    }
+    filled(&rig, accounts);
     rig.start().await;
     rig.subscribed("acme").await;
     rig
+}
+
+fn filled(rig: &Rig, accounts: usize) {
+    for n in 0..accounts {
+        known(rig, n, 10);
+        rig.org("acme").create("Account", account(n)).expect("an account");
+    }
 }
 
 fn known(rig: &Rig, n: usize, employees: u32) {
@@ -428,6 +432,60 @@ async fn a_sync_without_a_refresh_and_one_that_matches_by_relationship_are_looke
     let most = preview["cost"]["api_calls"].as_u64().expect("a number");
     let made = counted(&rig) - calls;
     assert!((1..=most).contains(&made), "{made} of {most}");
+}
+
+#[actix_rt::test]
+async fn two_records_with_one_key_end_as_the_sync_says_and_the_preview_tells() {
+    for (setting, written, no_data, dead) in
+        [("dead_letter", 2, 0, 1), ("first", 2, 1, 0), ("newest", 2, 1, 0)]
+    {
+        let target = format!("target = \"Enrichment__c\"\non_shared_key = \"{setting}\"");
+        let rig = rig(3, |text| text.replace("target = \"Enrichment__c\"", &target)).await;
+        rig.simulator.vendor().set_answer(&domain(2), Some(answer("K0", 12)));
+        let side = previewed(&rig, json!({ "sync": "accounts" })).await["running"].take();
+        let expected =
+            json!({ "written": written, "unchanged": 0, "no_data": no_data, "dead_letters": dead });
+        assert_eq!(
+            (counts(&side), &side["counts"]["shared_keys"]),
+            (expected, &json!(1)),
+            "{setting}: {side}"
+        );
+        let shared = &side["shared_keys"][0];
+        let (holder, yields) = if setting == "newest" { (2, 0) } else { (0, 2) };
+        assert_eq!(*shared, json!({ "record": id(&rig, yields), "holder": id(&rig, holder) }), "{setting}");
+        let view = rig.view("acme").await;
+        refreshed(&rig).await;
+        assert_eq!(growth(&view, &rig.view("acme").await), counts(&side), "{setting}");
+    }
+}
+
+#[actix_rt::test]
+async fn what_is_written_onto_the_record_itself_is_told_with_what_it_holds() {
+    let org = OrgOptions { flow: false, profile: Profile::SystemAdministrator, ..OrgOptions::named("acme") };
+    let mut rig = Rig::with(vec![org], |text| {
+        let text = text.replace("target = \"Enrichment__c\"\n", "match = \"id\"\n");
+        let text = text.replace("external_id = { field = \"External_Id__c\", from = \"/key\" }\n", "");
+        let fields =
+            "Account__c = \"$Id\"\nEmployee_Count__c = \"/employees\"\nIndustry__c = \"/industry\"\n";
+        text.replace(fields, "Name = \"/key\"\n")
+    })
+    .await;
+    filled(&rig, 3);
+    rig.start().await;
+    rig.subscribed("acme").await;
+    let calls = counted(&rig);
+    let preview = previewed(&rig, json!({ "sync": "accounts" })).await;
+    let side = &preview["running"];
+    let (most, made) = (&preview["cost"]["api_calls"], counted(&rig) - calls);
+    assert_eq!((most, made, &side["counts"]["updates"]), (&json!(3), 3, &json!(3)), "{preview}");
+    let fields = json!([{ "field": "Name", "before": "Company 0", "after": "K0" }]);
+    assert_eq!((&side["updates"][0]["fields"], &side["updates"][0]["key"]), (&fields, &json!(id(&rig, 0))));
+    let whole = &side["whole"];
+    assert_eq!((&whole["matching_calls"], &whole["writing_calls"]), (&json!(0), &json!(1)), "{whole}");
+    let (view, calls) = (rig.view("acme").await, counted(&rig));
+    refreshed(&rig).await;
+    assert_eq!(growth(&view, &rig.view("acme").await), counts(side));
+    assert_eq!(json!(counted(&rig) - calls), whole["api_calls"]);
 }
 
 #[actix_rt::test]

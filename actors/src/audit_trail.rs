@@ -68,6 +68,9 @@ pub(crate) struct AuditTrail {
     /// Fields whose values are longer than they are, so that only a part of them is kept.
     #[serde(rename = "x", default, skip_serializing_if = "Vec::is_empty")]
     pub cut: Vec<String>,
+    /// Characters of each of these values, and of the part that is kept. Trails of earlier versions have none.
+    #[serde(rename = "l", default, skip_serializing_if = "Vec::is_empty")]
+    pub cut_chars: Vec<(usize, usize)>,
     /// Fields that the org keeps in another form than they were sent in, unchanged since.
     #[serde(rename = "z", default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<String>,
@@ -158,6 +161,7 @@ impl AuditTrail {
             shared: None,
             fields: Vec::new(),
             cut: Vec::new(),
+            cut_chars: Vec::new(),
             kept: Vec::new(),
             more_fields: 0,
         }
@@ -179,6 +183,7 @@ impl AuditTrail {
                 self.more_fields += 1;
             } else if self.cut.len() > 1 {
                 self.cut.pop();
+                self.cut_chars.truncate(self.cut.len());
             } else if self.kept.len() > 1 {
                 self.kept.pop();
             } else {

@@ -315,7 +315,12 @@ fn begun(subject: &Subject, fate: Fate, target: &str, key: &str, number: Seq) ->
         ));
     }
     if !trail.cut.is_empty() {
-        story.push(format!("Cut to the field's length: {}.", trail.cut.join(", ")));
+        let told = |(place, field): (usize, &String)| match trail.cut_chars.get(place) {
+            Some((from, to)) => format!("{field} (from {from} to {to} characters)"),
+            None => field.clone(),
+        };
+        let fields: Vec<String> = trail.cut.iter().enumerate().map(told).collect();
+        story.push(format!("Cut to the field's length: {}.", fields.join(", ")));
     }
     (chapter.sync, chapter.event_id) = (trail.sync, trail.event_id);
     if chapter.target.is_empty() {

@@ -7,7 +7,7 @@ use orgpipe_salesforce::oauth::Flow;
 use secrecy::{ExposeSecret as _, SecretString};
 use toml::{Table, Value};
 
-use super::{AdminSettings, Config, Environment, OrgText, Problem, Sources, load, resolve, tables};
+use super::{AdminSettings, Config, Environment, OrgText, Problem, Sources, load, mapped, resolve, tables};
 
 const EXAMPLE: &str = include_str!("../../config/example.toml");
 const ONE_ORG: &str = include_str!("../../config/one-org.toml");
@@ -171,6 +171,13 @@ fn the_example_shows_every_key() {
         }
         let shown: BTreeSet<&str> = found.iter().flat_map(|table| table.keys()).map(String::as_str).collect();
         assert_eq!(shown, keys.iter().copied().collect(), "[{place}]");
+    }
+}
+
+#[test]
+fn the_example_tells_of_every_key_of_a_value() {
+    for key in mapped::KEYS {
+        assert!(EXAMPLE.lines().any(|line| line.starts_with(&format!("#   {key} "))), "{key}");
     }
 }
 

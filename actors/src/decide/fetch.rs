@@ -58,9 +58,9 @@ pub(super) struct Children {
 }
 
 impl Children {
-    /// None, as known at the same time: each is found by its external ID.
-    pub(super) fn without_rows(&self) -> Self {
-        Self { rows: Vec::new(), ended: self.ended }
+    /// Those of another mapping for the same records, as known at the same time: only records that are targets themselves.
+    pub(super) fn of(&self, job: &Job) -> Self {
+        Self { rows: itself(job), ended: self.ended }
     }
 }
 
@@ -71,6 +71,8 @@ pub(super) struct ByExternalId {
     pub rows: Vec<Row>,
     /// External IDs that the org refuses to be asked about, and why.
     pub refused: BTreeMap<String, RecordProblem>,
+    /// How many were looked for by queries.
+    pub looked_for: usize,
 }
 
 impl Fetcher {
@@ -192,7 +194,7 @@ impl Fetcher {
         let identity = Identity::of(&target.describe, field);
         let here = Existing::new(&found, field, identity);
         let missing: Vec<String> = keys.into_iter().filter(|key| here.find(key) == Match::None).collect();
-        let mut refused = BTreeMap::new();
+        let (mut refused, looked_for) = (BTreeMap::new(), missing.len());
         if !missing.is_empty() {
             let literal = |key: &String| if identity.is_number() { identity.key(key) } else { quote(key) };
             let literals: Vec<String> = missing.iter().map(literal).collect();
@@ -202,7 +204,7 @@ impl Fetcher {
             let by_literal = |key: &String| Some((key.clone(), selected.refused.get(&literal(key))?.clone()));
             refused = missing.iter().filter_map(by_literal).collect();
         }
-        Ok(ByExternalId { rows: found, refused })
+        Ok(ByExternalId { rows: found, refused, looked_for })
     }
 
     /// When these records were created, those that are there.

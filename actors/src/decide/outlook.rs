@@ -24,8 +24,8 @@ pub(crate) struct Outlook {
     pub changes: Vec<PlannedChange>,
     /// Records for which nothing would be written.
     pub ends: Vec<PlannedEnd>,
-    /// Records of the target that were looked for.
-    pub matched: usize,
+    /// Records of the target that were looked for by queries; none if none was wanted.
+    pub looked_for: Option<usize>,
 }
 
 /// How a record of the target would be written.
@@ -124,7 +124,7 @@ pub struct SharedKeyOf {
 impl Outlook {
     /// Of a verdict about records of this mapping.
     pub(super) fn of(mapping: &Mapping, verdict: &Verdict) -> Self {
-        let Verdict { settle, existing, matched, .. } = verdict;
+        let Verdict { settle, existing, looked_for, .. } = verdict;
         let existing: BTreeMap<String, &Row> =
             existing.iter().filter_map(|row| Some((id_of(row)?, row))).collect();
         let changes = settle.changes.iter().filter_map(|change| planned(mapping, change, &existing));
@@ -144,7 +144,7 @@ impl Outlook {
         Self {
             changes: changes.collect(),
             ends: unchanged.chain(no_data).chain(dead).collect(),
-            matched: *matched,
+            looked_for: *looked_for,
         }
     }
 
@@ -285,7 +285,7 @@ mod tests {
     }
 
     fn outlook(settle: Settle, existing: Vec<Row>) -> Outlook {
-        let verdict = Verdict { settle, again: Vec::new(), existing, matched: 1 };
+        let verdict = Verdict { settle, again: Vec::new(), existing, looked_for: Some(1) };
         Outlook::of(&org().syncs[0].mapping, &verdict)
     }
 

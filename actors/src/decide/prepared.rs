@@ -90,8 +90,8 @@ pub(super) struct Verdict {
     pub again: Vec<NewRequest>,
     /// What the org holds of the wanted records of the target.
     pub existing: Vec<Row>,
-    /// How many of those were wanted.
-    pub matched: usize,
+    /// How many of those were looked for by queries; none if none was wanted.
+    pub looked_for: Option<usize>,
 }
 
 impl PreparedBatch {
@@ -132,7 +132,7 @@ impl PreparedBatch {
     pub(super) fn looked(&self) -> Option<Looked> {
         let Some(Rest { job, known: Some((children, answers)), .. }) = &self.rest else { return None };
         let (job, settle) = (job.clone(), self.settle.clone());
-        Some(Looked { job, settle, children: children.without_rows(), answers: answers.clone() })
+        Some(Looked { job, settle, children: children.clone(), answers: answers.clone() })
     }
 
     /// The records of another batch as this sync sees them, if nothing has to be read or asked for it that is not known.
@@ -152,7 +152,8 @@ impl PreparedBatch {
             return Ok(None);
         }
         let (calls, now_ms) = (fetcher.reserve(&job, 0).await?, org.clock.now_ms());
-        let rest = Some(Rest { job, now_ms, hasher, calls, known: Some((children, answers)) });
+        let known = Some((children.of(&job), answers));
+        let rest = Some(Rest { job, now_ms, hasher, calls, known });
         Ok(Some(Self { label: None, requests: BTreeSet::new(), settle, rest }))
     }
 
@@ -169,9 +170,9 @@ impl PreparedBatch {
     /// Compares with what the org holds.
     pub(super) async fn decide(self, org: &OrgContext, fetcher: &Fetcher) -> Result<Verdict, StepError> {
         let Self { mut settle, rest, .. } = self;
-        let (mut again, mut existing, mut matched) = (Vec::new(), Vec::new(), 0);
+        let (mut again, mut existing, mut looked_for) = (Vec::new(), Vec::new(), None);
         let Some(Rest { mut job, now_ms, hasher, calls, known }) = rest else {
-            return Ok(Verdict { settle, again, existing, matched });
+            return Ok(Verdict { settle, again, existing, looked_for });
         };
         let asked = std::mem::take(&mut job.asked);
         let batch = batch(org, &job, now_ms, &hasher);
@@ -182,7 +183,7 @@ impl PreparedBatch {
                 let before = shared_keys::stored(org).await?;
                 let mut sharing = Sharing::new(before.clone(), batch.mapping.sync(), &settle);
                 let wanted = (wanted, children, &mut sharing);
-                (existing, matched) =
+                (existing, looked_for) =
                     match_and_diff(org, fetcher, &calls, batch, wanted, &mut settle).await?;
                 let (shared, left) = sharing.end();
                 if shared != before {
@@ -195,7 +196,7 @@ impl PreparedBatch {
         if let Some(gap) = &job.gap {
             count(org, gap, calls.made(), &mut settle).await?;
         }
-        Ok(Verdict { settle, again, existing, matched })
+        Ok(Verdict { settle, again, existing, looked_for })
     }
 }
 
@@ -232,7 +233,7 @@ fn batch<'a>(org: &'a OrgContext, job: &'a Job, now_ms: UnixMs, hasher: &'a Hash
     }
 }
 
-/// Decides about wanted records; gives back what the org holds of them, and how many they are.
+/// Decides about wanted records; gives back what the org holds of them, and how many were looked for by queries.
 async fn match_and_diff(
     org: &OrgContext,
     fetcher: &Fetcher,
@@ -240,9 +241,9 @@ async fn match_and_diff(
     batch: Batch<'_>,
     (wanted, children, sharing): (Vec<verdict::Wanted>, Children, &mut Sharing),
     settle: &mut Settle,
-) -> Result<(Vec<Row>, usize), StepError> {
+) -> Result<(Vec<Row>, Option<usize>), StepError> {
     if wanted.is_empty() {
-        return Ok((Vec::new(), 0));
+        return Ok((Vec::new(), None));
     }
     let mapping = batch.mapping;
     let target = fetcher.target(calls, mapping.target()).await?;
@@ -250,15 +251,14 @@ async fn match_and_diff(
     let wanted = verdict::fitting(batch, wanted, &target.describe, settle);
     sharing.answered(&wanted, identity);
     if wanted.is_empty() {
-        return Ok((Vec::new(), 0));
+        return Ok((Vec::new(), None));
     }
     let keys: Vec<String> = wanted.iter().map(|wanted| wanted.desired.key.clone()).collect();
-    let matched = keys.len();
     // Before the query: a change that ends in between makes us write too much, never too little.
     let folded: Vec<String> = keys.iter().map(|key| identity.key(key)).collect();
     let open = org.store.open_changes(mapping.target(), folded).await?;
     let found = fetcher.existing(calls, mapping, &target, keys, children).await?;
-    let ByExternalId { rows: found, refused } = found;
+    let ByExternalId { rows: found, refused, looked_for } = found;
     let wanted = verdict::without(batch, wanted, &refused, settle);
     let existing = Existing::new(&found, mapping.key_field(), identity);
     let wanted = verdict::still_there(batch, wanted, &existing, settle);
@@ -269,7 +269,7 @@ async fn match_and_diff(
     let differing = verdict::differing_keys(batch, &wanted, &existing, &open, &target.describe);
     let remembered = Remembered::read(org, mapping.target(), differing).await?;
     verdict::compare(batch, wanted, &existing, (&open, &remembered), &target.describe, settle);
-    Ok((found, matched))
+    Ok((found, Some(looked_for)))
 }
 
 /// Says whose each wanted record is, and settles those who get nothing of it. Gives back what is to be compared.

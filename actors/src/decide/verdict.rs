@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use orgpipe_reconcile::{
     Desired, Operation, RecordProblem, Row,
     describe::Describe,
-    diff::{Cut, Diff, all_fields, check_external_id, cut_fields, diff, receipts},
+    diff::{Diff, all_fields, check_external_id, cut_fields, diff, receipts},
     identity::Identity,
     lookup,
     matching::{Existing, Match},
@@ -281,9 +281,10 @@ pub(super) fn compare(
     for Wanted { desired, mut records, .. } in wanted {
         let key = identity.key(&desired.key);
         let compared = fields(batch, &desired, existing, (open.get(&key), &remembered.of(&key)), describe);
-        let cut: Vec<String> = cut_fields(&desired, describe).iter().map(told).collect();
+        let cut = cut_fields(&desired, describe);
         for record in &mut records {
-            record.trail.cut.clone_from(&cut);
+            record.trail.cut = cut.iter().map(|cut| cut.field.clone()).collect();
+            record.trail.cut_chars = cut.iter().map(|cut| (cut.from_chars, cut.to_chars)).collect();
             match &compared {
                 Ok(Compared { found, differing, own_form, .. }) => {
                     record.trail.found = Some(found.clone());
@@ -417,11 +418,6 @@ fn fields(
             Compared { found, differing, fields, target_id, own_form }
         }
     })
-}
-
-/// What of a value is written, without the value.
-fn told(cut: &Cut) -> String {
-    format!("{} (from {} to {} characters)", cut.field, cut.from_chars, cut.to_chars)
 }
 
 /// These fields, and those that only the open changes have: another sync's, which are lost if it takes their place.

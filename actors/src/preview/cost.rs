@@ -53,7 +53,11 @@ impl PreviewCost {
         // A record that is read by its ID is read with what hangs on it, if the sync matches by that.
         let relates =
             sides().filter(|sync| records.is_none() && sync.mapping.parent_field().is_some()).count();
-        let matches = sides().count() * (1 + count.div_ceil(KEYS_MAX));
+        // A record that is the target itself is not looked for.
+        let matches = |sync: &SyncSettings| {
+            if sync.mapping.is_record_itself() { 1 } else { 1 + count.div_ceil(KEYS_MAX) }
+        };
+        let matches: usize = sides().map(matches).sum();
         let looks = sides().take(if shares { 1 } else { 2 });
         let lookups: usize = looks.map(|sync| count.div_ceil(sync.lookup_max())).sum();
         Self { api_calls: (counts + reads + relates + matches) as u64, lookups: lookups as u64 }
@@ -126,12 +130,10 @@ impl WholeRun {
         let sample = outlook.records();
         let all = |part: u64| if sample == 0 { 0 } else { (part * total).div_ceil(sample) };
         let writes = all(outlook.changes.len() as u64);
-        // What is written onto the record itself is read with it.
-        let matched = if sync.mapping.is_record_itself() { 0 } else { outlook.matched as u64 };
-        let matching_calls = all(matched).div_ceil(KEYS_MAX as u64);
+        let matching_calls = all(outlook.looked_for.unwrap_or(0) as u64).div_ceil(KEYS_MAX as u64);
         let reading_calls = pages(total, refresh.bulk_from);
         let writing_calls = writing(writes, limits.bulk_from, limits.strategy);
-        let preparing_calls = 1 + u64::from(describes && outlook.matched > 0);
+        let preparing_calls = 1 + u64::from(describes && outlook.looked_for.is_some());
         let api_calls = preparing_calls + reading_calls + matching_calls + writing_calls;
         let count = usize::try_from(writes).unwrap_or(usize::MAX);
         let writes_by = match route::route(count, limits.bulk_from, limits.strategy) {

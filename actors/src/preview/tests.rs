@@ -95,7 +95,7 @@ fn however_large_the_records_are_what_is_told_is_not() {
     let one = change(1, PlannedWrite::Update, &fields);
     let changes: Vec<PlannedChange> = (0..15).map(|_| one.clone()).collect();
     let ends = (0..15).map(|n| end(n, dead(&format!("{n} {}", "y".repeat(100_000)))));
-    let outlook = Outlook { changes, ends: ends.collect(), matched: 15 };
+    let outlook = Outlook { changes, ends: ends.collect(), looked_for: Some(15) };
     let other = Outlook::default();
     let answer = json!([told(&outlook), PreviewDifference::between(&outlook, &other)]).to_string();
     assert!(answer.len() < 1_000_000, "{}", answer.len());
@@ -109,7 +109,7 @@ fn what_differs_between_two_mappings_is_told_by_record_and_field() {
             change(2, PlannedWrite::Update, &[("A__c", json!(1))]),
         ],
         ends: vec![end(3, PlannedNothing::Unchanged), end(4, PlannedNothing::NoData(None))],
-        matched: 3,
+        looked_for: Some(3),
     };
     let proposed = Outlook {
         changes: vec![
@@ -118,7 +118,7 @@ fn what_differs_between_two_mappings_is_told_by_record_and_field() {
             change(3, PlannedWrite::Update, &[("C__c", Value::Null)]),
         ],
         ends: vec![end(4, dead("it is empty"))],
-        matched: 3,
+        looked_for: Some(3),
     };
     let difference = PreviewDifference::between(&running, &proposed);
     assert_eq!((difference.same, difference.different), (1, 3));
@@ -164,8 +164,8 @@ fn what_all_take_is_reckoned_from_what_a_sample_takes() {
         let unchanged = (0..unchanged).map(|n| end(n, PlannedNothing::Unchanged));
         let unasked = (0..unasked).map(|n| end(n, PlannedNothing::NoData(Some(Nothing::NoKeys))));
         let ends = unchanged.chain(unasked).collect();
-        let matched = writes + parts[1];
-        let outlook = Outlook { changes: changes.collect(), ends, matched };
+        let looked_for = Some(writes + parts[1]).filter(|wanted| *wanted > 0);
+        let outlook = Outlook { changes: changes.collect(), ends, looked_for };
         WholeRun::of(Basis { sync, refresh, limits, total, describes }, &outlook, &budget(0, 0))
     };
     // Total, the sample's writes, unchanged and unasked, whether the target is described; then the calls to prepare, read,
@@ -273,7 +273,7 @@ proptest! {
         let planned = ends.iter().enumerate().map(|(n, (kind, units))| {
             PlannedEnd { units: *units, ..end(n + 100, kind.clone()) }
         });
-        let outlook = Outlook { changes: changes.collect(), ends: planned.collect(), matched: 0 };
+        let outlook = Outlook { changes: changes.collect(), ends: planned.collect(), looked_for: None };
         let counts = told(&outlook).counts;
         prop_assert_eq!(counts.records, counts.written + counts.unchanged + counts.no_data + counts.dead_letters);
         prop_assert_eq!(counts.creates + counts.updates, writes.len() as u64);

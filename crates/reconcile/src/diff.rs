@@ -98,7 +98,7 @@ fn content_hash(desired: &Desired, describe: &Describe) -> Result<String, Record
         content.insert(&field.name, prepare(field, value, desired.overlong.get(name).copied())?.value);
     }
     let text = serde_json::to_string(&content).expect("JSON values are written as JSON");
-    Ok(Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(format!("{:x}", Sha256::digest(text)))
 }
 
 /// A field whose value is longer than it is, so that only a part of it is written.

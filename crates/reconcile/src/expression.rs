@@ -16,33 +16,25 @@ use serde_json::Value;
 
 use crate::row::Row;
 
+mod cel_type;
 mod convert;
 mod cost;
+mod flaw;
 mod functions;
 mod term;
 mod types;
+mod variables;
 
-pub use types::Type;
+pub use cel_type::Type;
+pub use flaw::{Failure, Flaw};
 
 use term::Term;
+use variables::{ANSWER, NOW, ORG, RECORD};
 
 /// Characters of an expression.
 pub const CHARS_MAX: usize = 2_000;
 /// Steps that one expression may take for one record: some 50 ms.
 pub const STEPS_MAX: u64 = 1_000_000;
-/// Levels of brackets, calls and operators around each other. The evaluator takes some 4 KB of stack for each.
-const DEPTH_MAX: usize = 60;
-
-/// The customer's record: the fields that the expression names.
-const RECORD: &str = "record";
-/// One object of what the vendor answered.
-const ANSWER: &str = "answer";
-/// The org's name in the settings.
-const ORG: &str = "org";
-/// The time of the decision.
-const NOW: &str = "now";
-const VARIABLES: [&str; 4] = [RECORD, ANSWER, ORG, NOW];
-
 /// The path of a value as a whole.
 const WHOLE: &[&[String]] = &[&[]];
 
@@ -67,36 +59,6 @@ struct Compiled {
     record_paths: Vec<String>,
     /// Members of the answer that it takes; an empty path is the whole.
     answer_paths: Vec<Vec<String>>,
-}
-
-/// What is wrong with an expression.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Flaw {
-    /// What is wrong.
-    pub message: String,
-    /// What to do.
-    pub hint: String,
-}
-
-impl Flaw {
-    fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: hint.into() }
-    }
-}
-
-/// Why an expression has no value for a record. Never holds a value of the record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// What went wrong.
-    pub message: String,
-    /// What to do.
-    pub hint: String,
-}
-
-impl Failure {
-    fn new(message: impl Into<String>, hint: &str) -> Self {
-        Self { message: message.into(), hint: hint.to_owned() }
-    }
 }
 
 /// Everything an expression may take.
@@ -163,30 +125,39 @@ impl Expression {
 
     /// Its value for one record.
     pub fn value(&self, given: Given<'_>) -> Result<Value, Failure> {
-        let Compiled { expr, term, record_paths, answer_paths, .. } = self.compiled.as_ref();
+        let Compiled { expr, record_paths, .. } = self.compiled.as_ref();
         let record = convert::record(given.record, record_paths).map_err(|path| {
             let hint = format!("Check that `{path}` exists and that the integration user may read it.");
             Failure::new(format!("the record was read without `{path}`"), &hint)
         })?;
-        let taken: Vec<&[String]> = answer_paths.iter().map(Vec::as_slice).collect();
-        let sizes = [
-            (RECORD, cost::Size::of(&record, WHOLE)),
-            (ANSWER, cost::Size::of(given.answer, &taken)),
-            (ORG, cost::Size::of_text(given.org)),
-            (NOW, cost::Size::one()),
-        ];
-        if cost::steps(term, &sizes) > STEPS_MAX {
+        if self.steps(&record, given) > STEPS_MAX {
             let hint =
                 "Let the expression go through less of the answer, or let your API answer the value itself.";
             return Err(Failure::new("its expression would take too long for what is answered", hint));
         }
         let mut context = Context::with_env(Arc::clone(&ENV));
         context.add_variable_from_value(RECORD, convert::cel(&record, WHOLE));
-        context.add_variable_from_value(ANSWER, convert::cel(given.answer, &taken));
+        context.add_variable_from_value(ANSWER, convert::cel(given.answer, &self.taken()));
         context.add_variable_from_value(ORG, given.org.to_owned());
         context.add_variable_from_value(NOW, cel::Value::Timestamp(given.now.fixed_offset()));
         let value = cel::Value::resolve(expr, &context).map_err(|error| failure(&error))?;
         convert::json(value)
+    }
+
+    /// The members of the answer that it takes.
+    fn taken(&self) -> Vec<&[String]> {
+        self.compiled.answer_paths.iter().map(Vec::as_slice).collect()
+    }
+
+    /// The most steps that it takes for one record, of which these fields are read.
+    fn steps(&self, record: &Value, given: Given<'_>) -> u64 {
+        let sizes = [
+            (RECORD, cost::Size::of(record, WHOLE)),
+            (ANSWER, cost::Size::of(given.answer, &self.taken())),
+            (ORG, cost::Size::of_text(given.org)),
+            (NOW, cost::Size::of_instant()),
+        ];
+        cost::steps(&self.compiled.term, &sizes)
     }
 }
 

@@ -56,12 +56,11 @@ fn may_hold(kind: Kind, result: Type) -> bool {
         (_, Type::Any | Type::Null) => true,
         (Kind::Unsupported, _) | (_, Type::Map | Type::Duration) => false,
         (Kind::MultiPicklist, _) | (_, Type::String) => true,
-        (_, Type::List) => false,
+        (Kind::Time | Kind::Reference, _) | (_, Type::List) => false,
         (Kind::Text | Kind::TextArea | Kind::ExactText | Kind::Picklist, _) => true,
         (Kind::Checkbox, result) => matches!(result, Type::Bool | Type::Int | Type::Uint),
         (Kind::Int | Kind::Number, result) => matches!(result, Type::Int | Type::Uint | Type::Double),
         (Kind::Date | Kind::DateTime, result) => result == Type::Timestamp,
-        (Kind::Time | Kind::Reference, _) => false,
     }
 }
 

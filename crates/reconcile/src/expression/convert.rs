@@ -9,7 +9,7 @@ use cel::{Value as CelValue, objects::Key};
 use chrono::{SecondsFormat, Utc};
 use serde_json::{Map, Number, Value};
 
-use super::{Failure, cost::taken};
+use super::{cost::taken, flaw::Failure};
 use crate::row::{self, Row};
 
 /// Doubles up to this one hold every whole number.

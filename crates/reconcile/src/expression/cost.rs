@@ -15,6 +15,9 @@ use super::term::{Each, Term};
 /// Steps for one node of the tree: the evaluator takes as long for it as for copying so many bytes.
 const NODE_STEPS: u64 = 10;
 
+/// Bytes of `2026-01-31T13:05:00.123456789+00:00`.
+const INSTANT_BYTES: u64 = 35;
+
 /// How large a value is at most, and what is within it, level by level: itself, its members, their members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Size(Vec<Level>);
@@ -29,12 +32,17 @@ struct Level {
 }
 
 impl Size {
-    pub(super) fn one() -> Self {
+    fn one() -> Self {
         Self::of_bytes(0)
     }
 
     pub(super) fn of_text(text: &str) -> Self {
         Self::of_bytes(text.len() as u64)
+    }
+
+    /// A date and time, as it is written.
+    pub(super) fn of_instant() -> Self {
+        Self::of_bytes(INSTANT_BYTES)
     }
 
     fn of_bytes(bytes: u64) -> Self {
@@ -94,7 +102,7 @@ impl Size {
         self.0.get(level).copied().unwrap_or_default()
     }
 
-    fn bytes(&self) -> u64 {
+    pub(super) fn bytes(&self) -> u64 {
         self.level(0).bytes
     }
 

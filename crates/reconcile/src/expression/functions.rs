@@ -5,7 +5,7 @@
 
 use cel::common::ast::operators as op;
 
-use super::types::Type::{self, Any, Bool, Double, Duration, Int, List, Map, String, Timestamp, Uint};
+use super::cel_type::Type::{self, Any, Bool, Double, Duration, Int, List, Map, String, Timestamp, Uint};
 
 /// One way to call an operator or a function.
 #[derive(Clone, Copy, Debug)]

@@ -8,7 +8,10 @@ use cel::{
     common::ast::{ComprehensionExpr, EntryExpr, Expr, LiteralValue, operators},
 };
 
-use super::{DEPTH_MAX, Flaw, VARIABLES, types::Type};
+use super::{cel_type::Type, flaw::Flaw, variables::VARIABLES};
+
+/// Levels of brackets, calls and operators around each other. The evaluator takes some 4 KB of stack for each.
+const DEPTH_MAX: usize = 60;
 
 /// One part of an expression, with the parts within it.
 #[derive(Clone, Debug, PartialEq)]

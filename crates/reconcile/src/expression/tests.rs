@@ -203,7 +203,6 @@ fn no_expression_is_too_deep_for_the_stack() {
 #[test]
 fn what_would_take_too_long_is_not_begun() {
     let list = |n: usize| Value::Array((0..n).map(|n| json!(n)).collect());
-    let start = std::time::Instant::now();
     for (source, is_refused) in [
         ("answer.list.map(x, x + 1)[0]", false),
         ("answer.list.map(x, answer.list.map(y, x * y))[0][0]", true),
@@ -222,7 +221,6 @@ fn what_would_take_too_long_is_not_begun() {
     }
     let doubling = format!("['ab']{}[0].size()", ".map(x, x + x)".repeat(40));
     assert!(value(&doubling, json!({}), &json!({})).unwrap_err().message.contains("too long"));
-    assert!(start.elapsed().as_secs() < 10);
 }
 
 /// Pieces of expressions: most of what they make cannot be read, some is compiled, and of that some has a value.
@@ -301,11 +299,16 @@ fn source() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
     #[test]
-    fn nothing_that_is_written_ends_in_a_panic(source in source()) {
+    fn nothing_that_is_written_ends_in_a_panic_or_comes_to_more_than_was_said(source in source()) {
         if let Ok(expression) = Expression::new(&source) {
             let record = row(json!({ "Name": "n", "x": null }));
             let answer = json!({ "x": 5, "list": [1, "a", null, 2.5], "text": "ünï" });
-            _ = expression.value(Given { record: &record, answer: &answer, org: "acme", now: DateTime::UNIX_EPOCH });
+            let given = Given { record: &record, answer: &answer, org: "acme", now: DateTime::UNIX_EPOCH };
+            if let Ok(value) = expression.value(given) {
+                let record = convert::record(&record, expression.record_paths()).unwrap();
+                let size = cost::Size::of(&value, WHOLE).bytes();
+                prop_assert!(expression.steps(&record, given) >= size, "{source} comes to {size} bytes");
+            }
         }
     }
 }

@@ -2,83 +2,18 @@
 //!
 //! Here: one pass over the tree. What the record and the answer hold is not known, so it fits everywhere.
 
-use std::fmt;
-
 use cel::common::ast::operators as op;
 
 use super::{
-    Flaw, NOW, ORG, VARIABLES,
+    cel_type::Type,
+    flaw::Flaw,
     functions::{self, ALL, MACROS, Overload},
     term::{Each, Term},
+    variables::{NOW, ORG, VARIABLES},
 };
 
 /// Names further apart than this are not taken for misspellings of each other.
 const EDITS_MAX: usize = 2;
-
-/// What a value is, in the language's own words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Type {
-    /// Not known before there is a record.
-    Any,
-    /// Nothing.
-    Null,
-    /// True or false.
-    Bool,
-    /// A whole number of 64 bits.
-    Int,
-    /// One that is never negative.
-    Uint,
-    /// A floating-point number.
-    Double,
-    /// Text.
-    String,
-    /// An instant.
-    Timestamp,
-    /// A span of time.
-    Duration,
-    /// A list of anything.
-    List,
-    /// Values by key.
-    Map,
-}
-
-impl fmt::Display for Type {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Any => "any value",
-            Self::Null => "null",
-            Self::Bool => "bool",
-            Self::Int => "int",
-            Self::Uint => "uint",
-            Self::Double => "double",
-            Self::String => "string",
-            Self::Timestamp => "timestamp",
-            Self::Duration => "duration",
-            Self::List => "list",
-            Self::Map => "map",
-        })
-    }
-}
-
-impl Type {
-    fn may_be(self, other: Self) -> bool {
-        self == other || self == Self::Any || other == Self::Any
-    }
-
-    fn is_number(self) -> bool {
-        matches!(self, Self::Int | Self::Uint | Self::Double)
-    }
-
-    fn is_ordered(self) -> bool {
-        self.is_number()
-            || matches!(self, Self::Any | Self::Bool | Self::String | Self::Timestamp | Self::Duration)
-    }
-
-    /// Whether two values of these types can be equal.
-    fn is_like(self, other: Self) -> bool {
-        self.may_be(other) || self.is_number() && other.is_number()
-    }
-}
 
 /// What the expression comes to, and everything that cannot work.
 pub(super) fn check(term: &Term) -> (Type, Vec<Flaw>) {
@@ -118,7 +53,9 @@ impl<'t> Checker<'t> {
                 if *is_asked_for { Type::Bool } else { Type::Any }
             }
             Term::List(members) => {
-                members.iter().for_each(|member| _ = self.of(member));
+                for member in members {
+                    self.of(member);
+                }
                 Type::List
             }
             Term::Map(entries) => {

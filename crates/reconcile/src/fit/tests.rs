@@ -5,17 +5,18 @@ use serde_json::json;
 use super::*;
 use crate::{ValueSpec, describe::Describe};
 
-fn field(json: Value) -> Field {
+fn field(json: &Value) -> Field {
     let describe = json!({ "fields": [json] });
     Describe::from_json(describe.as_object().unwrap()).unwrap().field("F__c").unwrap().clone()
 }
 
 #[test]
 fn what_a_field_cannot_keep_is_told_before_there_is_a_record() {
-    let of =
-        |kind: &str| field(json!({ "name": "F__c", "type": kind, "length": 20, "precision": 5, "scale": 0 }));
-    let key = field(json!({ "name": "F__c", "type": "string", "length": 80, "externalId": true }));
-    let code = field(json!({ "name": "F__c", "type": "string", "length": 2 }));
+    let of = |kind: &str| {
+        field(&json!({ "name": "F__c", "type": kind, "length": 20, "precision": 5, "scale": 0 }))
+    };
+    let key = field(&json!({ "name": "F__c", "type": "string", "length": 80, "externalId": true }));
+    let code = field(&json!({ "name": "F__c", "type": "string", "length": 2 }));
     let empty = ValueSpec::default;
     let constant = |value: Value| ValueSpec { value: Some(value), ..empty() };
     let cel = |cel: &str| ValueSpec { cel: Some(cel.into()), ..empty() };

@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::*;
 
-fn map(entries: &[(&str, Value)]) -> Option<BTreeMap<String, Value>> {
-    Some(entries.iter().map(|(text, value)| ((*text).to_owned(), value.clone())).collect())
+fn map(entries: &[(&str, Value)]) -> BTreeMap<String, Value> {
+    entries.iter().map(|(text, value)| ((*text).to_owned(), value.clone())).collect()
 }
 
 #[test]
@@ -20,7 +20,7 @@ fn every_problem_of_a_value_is_told_with_its_key_and_a_hint() {
         (
             ValueSpec {
                 default: Some(json!(1)),
-                map: map(&[]),
+                map: Some(map(&[])),
                 otherwise: Some(json!(1)),
                 ..constant.clone()
             },
@@ -45,7 +45,12 @@ fn a_value_is_mapped_by_its_text_and_an_empty_one_takes_the_default() {
     let plain = FieldSource::new(&"/x".into()).unwrap();
     let spec = ValueSpec {
         default: Some(json!("none")),
-        map: map(&[("DE", json!("Germany")), ("5", json!("five")), ("true", json!(1)), ("1.5", json!(2))]),
+        map: Some(map(&[
+            ("DE", json!("Germany")),
+            ("5", json!("five")),
+            ("true", json!(1)),
+            ("1.5", json!(2)),
+        ])),
         ..ValueSpec::from("/x")
     };
     let mapped = FieldSource::new(&spec).unwrap();
@@ -83,7 +88,7 @@ fn a_value_is_mapped_by_its_text_and_an_empty_one_takes_the_default() {
 #[test]
 fn only_the_plain_id_of_the_record_is_its_id() {
     assert!(ValueSpec::from("$id").is_record_id() && FieldSource::new(&"$id".into()).unwrap().is_record_id());
-    let mapped = ValueSpec { map: map(&[("a", json!("b"))]), ..ValueSpec::from("$Id") };
+    let mapped = ValueSpec { map: Some(map(&[("a", json!("b"))])), ..ValueSpec::from("$Id") };
     assert!(!mapped.is_record_id() && !FieldSource::new(&mapped).unwrap().is_record_id());
 }
 
