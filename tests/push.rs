@@ -360,6 +360,12 @@ async fn data_in_the_push_saves_the_look_up_and_null_is_looked_up() {
     let asked: Vec<String> =
         rig.simulator.vendor().requests().into_iter().flat_map(|asked| asked.ids).collect();
     assert_eq!(asked, [ids[0].clone()]);
+
+    // A record with two of the target ends once.
+    let two = json!([[answer(&key(0), 60), answer(&key(70), 61)]]);
+    let number = push(&rig, json!({ "sync": "accounts", "external_ids": [key(0)], "data": two })).await;
+    through(&rig, number, &json!({ "found": 1, "written": 1 })).await;
+    assert_eq!((holds(&rig, "acme", 0), holds(&rig, "acme", 70)), (Some(60.0), Some(61.0)));
 }
 
 #[actix_rt::test]

@@ -209,6 +209,15 @@ fn told(row: &LedgerRow, hint: &str) -> Chapter {
     chapter
 }
 
+/// The fields that were cut; how much of them is not known of trails of earlier versions.
+fn cut(trail: &AuditTrail) -> Vec<String> {
+    let told = |(place, field): (usize, &String)| match trail.cut_chars.get(place) {
+        Some((from, to)) => format!("{field} (from {from} to {to} characters)"),
+        None => field.clone(),
+    };
+    trail.cut.iter().enumerate().map(told).collect()
+}
+
 /// What the trail tells, up to what is to be written.
 fn begun(subject: &Subject, fate: Fate, target: &str, key: &str, number: Seq) -> Chapter {
     let mut chapter = Chapter {
@@ -315,12 +324,7 @@ fn begun(subject: &Subject, fate: Fate, target: &str, key: &str, number: Seq) ->
         ));
     }
     if !trail.cut.is_empty() {
-        let told = |(place, field): (usize, &String)| match trail.cut_chars.get(place) {
-            Some((from, to)) => format!("{field} (from {from} to {to} characters)"),
-            None => field.clone(),
-        };
-        let fields: Vec<String> = trail.cut.iter().enumerate().map(told).collect();
-        story.push(format!("Cut to the field's length: {}.", fields.join(", ")));
+        story.push(format!("Cut to the field's length: {}.", cut(&trail).join(", ")));
     }
     (chapter.sync, chapter.event_id) = (trail.sync, trail.event_id);
     if chapter.target.is_empty() {

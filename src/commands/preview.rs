@@ -108,6 +108,15 @@ fn lines(preview: &Value) -> Vec<String> {
     } else {
         lines.extend(counts(&[("runs now", &running["counts"]), ("new", &proposed["counts"])]));
         lines.extend(difference(&preview["difference"]));
+        let selected = [running, proposed].map(|side| &side["whole"]["records"]);
+        if selected[0] != selected[1] && selected.iter().all(|records| records.is_u64()) {
+            lines.push(String::new());
+            lines.push(format!(
+                "by the new settings a refresh reads {}, and {} now; these are of those that it reads now",
+                count(selected[1], "record"),
+                selected[0]
+            ));
+        }
         lines.push(String::new());
         lines.push("by the new settings:".to_owned());
         lines.extend(told(proposed));
@@ -334,8 +343,10 @@ mod tests {
             { "record": "001D", "running": { "ends": ["dead_letter"], "keys": [], "reason": "it is empty" },
               "proposed": { "ends": ["update"], "keys": ["K1"], "reason": null },
               "fields": [{ "field": "Name__c", "proposed": null }, { "field": "Count__c", "running": 1, "proposed": 2 }] }] });
+        preview["proposed"]["whole"]["records"] = json!(1);
         let told = lines(&preview).join("\n");
         for part in [
+            "by the new settings a refresh reads 1 record, and 100 now; these are of those",
             "runs now       new",
             "  update                         3         4",
             "19 records end alike, 1 do not\n    Name__c would be written otherwise for 1",

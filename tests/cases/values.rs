@@ -69,7 +69,7 @@ fn options() -> OrgOptions {
     OrgOptions { flow: false, custom_fields, ..OrgOptions::named("acme") }
 }
 
-fn settings(text: String) -> String {
+fn settings(text: &str) -> String {
     let key =
         "external_id = { field = \"Key__c\", from = { cel = \"answer.key.lowerAscii() + '-' + org\" } }";
     text.replace("target = \"Enrichment__c\"", &format!("target = \"{TARGET}\""))
@@ -81,7 +81,7 @@ fn settings(text: String) -> String {
 }
 
 async fn rig() -> Rig {
-    let mut rig = Rig::with(vec![options()], settings).await;
+    let mut rig = Rig::with(vec![options()], |text| settings(&text)).await;
     rig.start().await;
     rig.subscribed("acme").await;
     rig

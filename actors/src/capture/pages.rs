@@ -178,26 +178,26 @@ async fn select_all(org: &OrgContext, select: &Select) -> Result<(Vec<Row>, u64,
     Ok((rows, calls, read_ms, false))
 }
 
-/// The first records of what a run over all reads, at most a page of them, with these fields as well.
+/// The first records of what a run over all reads, at most a page of them, with these fields as well; and when reading began.
 pub(crate) async fn first(
     org: &OrgContext,
     sync: &SyncSettings,
     more_fields: &[String],
     condition: &str,
     records_max: usize,
-) -> Result<Vec<Row>, StepError> {
+) -> Result<(Vec<Row>, UnixMs), StepError> {
     let cursor = Cursor::all();
     let readable = readable(org, Lane::Refresh, sync).await?;
     let select = statement(&readable, condition, &cursor).fields(more_fields.iter().cloned());
     let read = select_all(org, &in_a_url(&select.limit(records_max.min(PAGE)), &cursor)).await;
-    let (mut rows, ..) = read.inspect_err(|error| {
+    let (mut rows, _, read_ms, _) = read.inspect_err(|error| {
         // Where it is for want of one of the others nothing is wrong with the sync.
         if more_fields.is_empty() {
             blame(org, &sync.name, error);
         }
     })?;
     rows.iter_mut().for_each(without_type);
-    Ok(rows)
+    Ok((rows, read_ms))
 }
 
 /// Counts what a run over all would read; none if the org does not say.

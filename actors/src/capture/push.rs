@@ -235,7 +235,12 @@ impl RecordFinder {
         let (target, field) = (mapping.target(), mapping.key_field());
         let mut step =
             FoundStep { found: FoundRecords::new(), refused: Vec::new(), place, read_ms: UnixMs(0) };
-        let Some(link) = mapping.links().next().filter(|_| !items.is_empty()) else { return Ok(step) };
+        let Some(link) = mapping.links().next() else {
+            let message =
+                "a push by external IDs finds nothing, as the sync writes no `$Id` to its target any more";
+            tracing::warn!(org = org.id(), sync = sync.name, items = items.len(), "{message}");
+            return Ok(step);
+        };
         let look = async {
             let identity = self.identity(target, field, &items).await?;
             let read_ms = org.clock.now_ms();
@@ -287,7 +292,8 @@ impl RecordFinder {
         let PushWindow { items, place } = window;
         let (none, refused) = (FoundRecords::new(), Vec::new());
         let Some(select) = select else {
-            // Keys that the settings do not have any more find nothing.
+            let message = "a push by keys finds nothing, as the sync has none of its keys any more";
+            tracing::warn!(org = org.id(), sync = sync.name, items = items.len(), "{message}");
             return Ok(Some(FoundStep { found: none, refused, place, read_ms: org.clock.now_ms() }));
         };
         let look = async { (org.clock.now_ms(), self.page(&select).await) };

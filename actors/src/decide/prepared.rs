@@ -338,12 +338,15 @@ fn ask_again(job: &Job, event_id: &str, left: BTreeSet<String>, now_ms: UnixMs) 
     if left.is_empty() {
         return None;
     }
-    let live = job.origin == Origin::Live;
+    let origin = match job.origin {
+        Origin::Live | Origin::Push => job.origin,
+        Origin::Refresh | Origin::Heal | Origin::Retry | Origin::Orphan => Origin::Refresh,
+    };
     let records = u32::try_from(left.len()).unwrap_or(u32::MAX);
     let entry = RequestEntry {
         v: 1,
         sync: job.sync.name.clone(),
-        origin: if live { Origin::Live } else { Origin::Refresh },
+        origin,
         ids: left.into_iter().collect(),
         rows: None,
         pushed: Vec::new(),
@@ -351,7 +354,7 @@ fn ask_again(job: &Job, event_id: &str, left: BTreeSet<String>, now_ms: UnixMs) 
         correlation_id: None,
         received_ms: now_ms,
     };
-    let lane = if live { Lane::Live } else { Lane::Refresh };
+    let lane = if origin == Origin::Refresh { Lane::Refresh } else { Lane::Live };
     Some(NewRequest { lane, records, body: pack(&entry) })
 }
 

@@ -41,8 +41,8 @@ pub(crate) struct Trial {
 /// Records to try it on.
 #[derive(Clone, Debug)]
 pub(crate) enum Sample {
-    /// As a page of a refresh brings them.
-    Rows(Vec<Row>),
+    /// As a page of a refresh brings them, and when it was begun to be read.
+    Rows(Vec<Row>, UnixMs),
     /// One, by its ID of 18 characters.
     Record(String),
 }
@@ -101,14 +101,18 @@ impl Trial {
     }
 }
 
-/// The records as if a refresh had asked for them now.
+/// The records as if a refresh had asked for them.
 fn job(sync: &Arc<SyncSettings>, sample: &Sample, now_ms: UnixMs) -> Job {
+    let asked_ms = match sample {
+        Sample::Rows(_, read_ms) => *read_ms,
+        Sample::Record(_) => now_ms,
+    };
     let asked = |id: String, row: Option<Row>| {
         let trail = AuditTrail::new(&sync.name, Origin::Refresh, EVENT, None);
-        Asked { id, units: 1, row, pushes: Vec::new(), given: None, since_ms: now_ms, trail }
+        Asked { id, units: 1, row, pushes: Vec::new(), given: None, since_ms: asked_ms, trail }
     };
     let asked = match sample {
-        Sample::Rows(rows) => {
+        Sample::Rows(rows, _) => {
             rows.iter().filter_map(|row| Some(asked(id_of(row)?, Some(row.clone())))).collect()
         }
         Sample::Record(id) => vec![asked(id.clone(), None)],
@@ -117,7 +121,7 @@ fn job(sync: &Arc<SyncSettings>, sample: &Sample, now_ms: UnixMs) -> Job {
         sync: Arc::clone(sync),
         origin: Origin::Refresh,
         gap: None,
-        received_ms: now_ms,
+        received_ms: asked_ms,
         requests: Vec::new(),
         asked,
         hidden_keys: Vec::new(),

@@ -29,8 +29,8 @@ use crate::{
 const ORGS_AT_ONCE: usize = 32;
 /// How long a look counts as one of these: orgs that do not answer hold up no others.
 const TURN_MAX: Duration = Duration::from_millis(500);
-/// Bodies that are kept in memory, so that the orgs of one push read it once.
-const BODIES_MAX: usize = 4;
+/// Bytes of the bodies that are kept in memory, so that the orgs of one push read it once.
+const BODIES_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// The log, shared by all orgs.
 #[derive(Debug)]
@@ -48,11 +48,21 @@ struct LogInMemory {
     /// By org and sync.
     places: BTreeMap<String, BTreeMap<String, PushPlace>>,
     /// The ones read last.
-    bodies: VecDeque<(Seq, Arc<PushBody>)>,
+    bodies: VecDeque<HeldBody>,
+    /// Their bytes, as they are stored.
+    bodies_bytes: usize,
     /// Pushes and items that were accepted.
     accepted: (u64, u64),
     /// Pushes that every org has read to their end.
     read: BTreeSet<Seq>,
+}
+
+/// What a push asks about, in memory.
+#[derive(Debug)]
+struct HeldBody {
+    number: Seq,
+    bytes: usize,
+    body: Arc<PushBody>,
 }
 
 /// One push of the log.
@@ -174,8 +184,8 @@ impl PushLog {
 
     /// What a push asks about.
     pub(crate) async fn body(&self, number: Seq) -> Result<Arc<PushBody>, StoreError> {
-        let held =
-            self.lock().bodies.iter().find(|(held, _)| *held == number).map(|(_, body)| Arc::clone(body));
+        let is_it = |held: &&HeldBody| held.number == number;
+        let held = self.lock().bodies.iter().find(is_it).map(|held| Arc::clone(&held.body));
         if let Some(body) = held {
             return Ok(body);
         }
@@ -185,11 +195,14 @@ impl PushLog {
             tracing::error!(push = number.0, "what a push asks about cannot be read: {error}");
             PushBody { items: PushItems::ExternalIds(Vec::new()), data: Vec::new() }
         });
-        let body = Arc::new(body);
+        let (body, bytes) = (Arc::new(body), stored.body.len());
         let mut known = self.lock();
-        known.bodies.push_back((number, Arc::clone(&body)));
-        if known.bodies.len() > BODIES_MAX {
-            known.bodies.pop_front();
+        known.bodies.push_back(HeldBody { number, bytes, body: Arc::clone(&body) });
+        known.bodies_bytes += bytes;
+        while known.bodies_bytes > BODIES_BYTES_MAX
+            && let Some(oldest) = known.bodies.pop_front()
+        {
+            known.bodies_bytes -= oldest.bytes;
         }
         Ok(body)
     }
@@ -280,7 +293,8 @@ impl LogInMemory {
         for number in numbers {
             self.pushes.remove(number);
             self.read.remove(number);
-            self.bodies.retain(|(held, _)| held != number);
+            self.bodies.retain(|held| held.number != *number);
         }
+        self.bodies_bytes = self.bodies.iter().map(|held| held.bytes).sum();
     }
 }

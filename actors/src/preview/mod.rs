@@ -145,12 +145,12 @@ async fn look(org: &OrgContext, plan: &Plan) -> Result<Preview, StepError> {
         PreviewedRecords::First(count) => {
             count_both(&mut running, &mut proposed).await;
             sample.asked = *count;
-            let rows = rows(running.as_ref(), proposed.as_ref(), *count).await?;
-            Sample::Rows(rows)
+            let (rows, read_ms) = rows(running.as_ref(), proposed.as_ref(), *count).await?;
+            Sample::Rows(rows, read_ms)
         }
     };
     sample.read = match &records {
-        Sample::Rows(rows) => rows.len(),
+        Sample::Rows(rows, _) => rows.len(),
         Sample::Record(_) => 1,
     };
     sample.total = running.as_ref().or(proposed.as_ref()).and_then(|side| side.total);
@@ -194,9 +194,13 @@ async fn count_both(running: &mut Option<Side>, proposed: &mut Option<Side>) {
     }
 }
 
-/// The first records of what the running sync reads, with the fields of both if the org has them all.
-async fn rows(running: Option<&Side>, proposed: Option<&Side>, count: usize) -> Result<Vec<Row>, StepError> {
-    let Some(side) = running.or(proposed) else { return Ok(Vec::new()) };
+/// The first records of what the running sync reads, with the fields of both if the org has them all; and when they were read.
+async fn rows(
+    running: Option<&Side>,
+    proposed: Option<&Side>,
+    count: usize,
+) -> Result<(Vec<Row>, UnixMs), StepError> {
+    let Some(side) = running.or(proposed) else { return Ok((Vec::new(), UnixMs::EPOCH)) };
     let more = match (running, proposed) {
         (Some(_), Some(proposed)) => proposed.sync.mapping.read_fields(),
         _ => Vec::new(),

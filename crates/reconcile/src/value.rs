@@ -65,10 +65,8 @@ impl ValueSpec {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldSource {
     /// As it was written.
-    spec: ValueSpec,
+    spec: Box<ValueSpec>,
     source: Source,
-    default: Option<Value>,
-    map: Option<ValueMap>,
     overlong: Option<Overlong>,
 }
 
@@ -116,13 +114,6 @@ pub enum Overlong {
     Truncate,
     /// The record is a dead letter.
     Refuse,
-}
-
-/// What is written instead of a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct ValueMap {
-    by_text: BTreeMap<String, Value>,
-    otherwise: Option<Value>,
 }
 
 /// One thing wrong with a value.
@@ -178,9 +169,7 @@ impl FieldSource {
         };
         match source {
             Some(source) if problems.is_empty() => {
-                let otherwise = spec.otherwise.clone();
-                let map = spec.map.clone().map(|by_text| ValueMap { by_text, otherwise });
-                Ok(Self { spec: spec.clone(), source, default: spec.default.clone(), map, overlong })
+                Ok(Self { spec: Box::new(spec.clone()), source, overlong })
             }
             _ => Err(problems),
         }
@@ -207,17 +196,17 @@ impl FieldSource {
             Source::Constant(value) => Some(("value", value)),
             Source::Record(_) | Source::Answer(_) | Source::Meta(_) | Source::Expression(_) => None,
         };
-        let mapped = self.map.iter().flat_map(|map| map.by_text.values()).map(|value| ("map", value));
-        let otherwise =
-            self.map.iter().filter_map(|map| map.otherwise.as_ref()).map(|value| ("otherwise", value));
-        let default = self.default.iter().map(|value| ("default", value));
+        let ValueSpec { default, map, otherwise, .. } = self.spec.as_ref();
+        let mapped = map.iter().flatten().map(|(_, value)| ("map", value));
+        let otherwise = otherwise.iter().map(|value| ("otherwise", value));
+        let default = default.iter().map(|value| ("default", value));
         constant.into_iter().chain(default).chain(mapped).chain(otherwise).collect()
     }
 
     /// What an expression comes to, if its value is what is written.
     pub fn expression_result(&self) -> Option<Type> {
         match &self.source {
-            Source::Expression(expression) if self.map.is_none() => Some(expression.result()),
+            Source::Expression(expression) if self.spec.map.is_none() => Some(expression.result()),
             _ => None,
         }
     }
@@ -250,34 +239,31 @@ impl FieldSource {
 
     /// Whether it is the ID of the customer's record as it is.
     pub fn is_record_id(&self) -> bool {
-        matches!(&self.source, Source::Record(path) if path.eq_ignore_ascii_case("Id")) && self.map.is_none()
+        self.spec.is_record_id()
     }
 
     /// What is written for a value; none = the field is left alone. Default and map's values are written as they stand.
     pub fn finish(&self, value: Option<Value>) -> Result<Option<Value>, Unmapped> {
-        match (value, &self.map) {
-            (value, _) if value.as_ref().is_none_or(row::is_empty) => Ok(self.default.clone().or(value)),
-            (Some(value), Some(map)) => map.apply(value).map(Some),
+        match (value, &self.spec.map) {
+            (value, _) if value.as_ref().is_none_or(row::is_empty) => Ok(self.spec.default.clone().or(value)),
+            (Some(value), Some(map)) => self.mapped(map, value).map(Some),
             (value, _) => Ok(value),
         }
     }
-}
 
-impl ValueMap {
     /// A list, as of a multi-select picklist, is looked up member by member.
-    fn apply(&self, value: Value) -> Result<Value, Unmapped> {
+    fn mapped(&self, map: &BTreeMap<String, Value>, value: Value) -> Result<Value, Unmapped> {
+        let one = |value: &Value| {
+            let found = text(value).and_then(|text| map.get(&text));
+            found.or(self.spec.otherwise.as_ref()).cloned().ok_or(Unmapped)
+        };
         match value {
             Value::Array(members) => {
-                let members = members.into_iter().filter(|member| !row::is_empty(member));
-                Ok(Value::Array(members.map(|member| self.one(&member)).collect::<Result<_, _>>()?))
+                let members = members.iter().filter(|member| !row::is_empty(member));
+                members.map(one).collect::<Result<_, _>>().map(Value::Array)
             }
-            value => self.one(&value),
+            value => one(&value),
         }
-    }
-
-    fn one(&self, value: &Value) -> Result<Value, Unmapped> {
-        let found = text(value).and_then(|text| self.by_text.get(&text));
-        found.or(self.otherwise.as_ref()).cloned().ok_or(Unmapped)
     }
 }
 

@@ -1,5 +1,6 @@
 //! One cause, one finding: the facts of a sound org, malformed one by one.
 
+use orgpipe_reconcile::{FieldSource, ValueSpec};
 use orgpipe_salesforce::{
     error::ApiError,
     failure::CallError,
@@ -59,6 +60,37 @@ fn denied(description: &str) -> Result<Identity, LoginError> {
 #[test]
 fn a_sound_org_has_no_finding() {
     assert_eq!(findings(&needs(), &sound()), []);
+}
+
+#[test]
+fn what_a_field_cannot_keep_of_what_the_settings_say_is_told_with_the_sync() {
+    let field = |name: &str, kind: &str| json!({"name": name, "type": kind, "length": 5, "createable": true, "updateable": true, "externalId": true});
+    let fields = [
+        field("External_Id__c", "string"),
+        field("Account__c", "reference"),
+        field("Employee_Count__c", "date"),
+    ];
+    let row = json!({"createable": true, "updateable": true, "fields": fields});
+    let mut facts = sound();
+    let object = ObjectFacts::of(row.as_object().expect("an object"));
+    facts.objects.insert("Enrichment__c".to_owned(), Some(object));
+    assert_eq!(findings(&needs(), &facts), [], "an answer may hold a date");
+    let mut needs = needs();
+    let spec = ValueSpec { cel: Some("size(answer.x)".to_owned()), ..ValueSpec::default() };
+    let source = FieldSource::new(&spec).expect("a right value");
+    let need = needs.objects.get_mut("Enrichment__c").expect("the target");
+    need.values.push(("accounts".to_owned(), "Employee_Count__c".to_owned(), source));
+    let found = findings(&needs, &facts);
+    let [
+        Finding {
+            severity: Severity::Error, topic: Topic::Value, subject, message, grantable: false, ..
+        },
+    ] = found.as_slice()
+    else {
+        panic!("{found:?}")
+    };
+    assert_eq!(subject, "Enrichment__c.Employee_Count__c");
+    assert!(message.contains("`fields.Employee_Count__c.cel` of sync accounts comes to a int"), "{message}");
 }
 
 #[test]

@@ -138,6 +138,22 @@ impl Level {
     }
 }
 
+/// Bytes of what is taken of a value, without looking at its levels; an empty path is the whole.
+pub(super) fn bytes(value: &Value, paths: &[&[String]]) -> u64 {
+    const WHOLE: &[&[String]] = &[&[]];
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 1,
+        Value::String(text) => 1 + text.len() as u64,
+        Value::Array(members) => members.iter().map(|member| 1 + bytes(member, WHOLE)).sum(),
+        Value::Object(members) if paths.iter().any(|path| path.is_empty()) => {
+            members.iter().map(|(name, member)| 1 + name.len() as u64 + bytes(member, WHOLE)).sum()
+        }
+        Value::Object(members) => taken(paths)
+            .filter_map(|(name, behind)| Some(1 + name.len() as u64 + bytes(members.get(name)?, &behind)))
+            .sum(),
+    }
+}
+
 /// The names that paths begin with, each once, with what follows behind it.
 pub(super) fn taken<'p>(paths: &'p [&'p [String]]) -> impl Iterator<Item = (&'p String, Vec<&'p [String]>)> {
     let firsts: BTreeSet<&String> = paths.iter().filter_map(|path| path.first()).collect();

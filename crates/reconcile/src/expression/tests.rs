@@ -219,6 +219,10 @@ fn what_would_take_too_long_is_not_begun() {
         let refused = found.as_ref().is_err_and(|failure| failure.message.contains("too long"));
         assert_eq!(refused, is_refused, "{source}: {found:?}");
     }
+    let large = json!({ "text": "a".repeat(1_100_000), "other": 1 });
+    let found = |source| value(source, json!({}), &large);
+    assert!(found("has(answer.text)").unwrap_err().message.contains("too long"));
+    assert_eq!(found("answer.other + 1"), Ok(json!(2)), "what it does not take costs nothing");
     let doubling = format!("['ab']{}[0].size()", ".map(x, x + x)".repeat(40));
     assert!(value(&doubling, json!({}), &json!({})).unwrap_err().message.contains("too long"));
 }
