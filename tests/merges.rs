@@ -137,7 +137,8 @@ async fn a_merge_that_keeps_the_losers_key_is_live_by_event_and_by_change_data_c
 
 #[actix_rt::test]
 async fn accounts_of_one_key_share_an_enrichment_which_moves_to_the_master() {
-    let rig = rig(acme(), |text| text).await;
+    let first = "target = \"Enrichment__c\"\non_shared_key = \"first\"";
+    let rig = rig(acme(), |text| text.replace("target = \"Enrichment__c\"", first)).await;
     let org = rig.org("acme");
     knows(&rig, 1, "K1", 7);
     let loser = org.create("Account", account(1)).expect("an account");

@@ -75,6 +75,7 @@ async fn stays(setting: &str, events: &[&[usize]], owner: usize, is_killed: bool
     assert_eq!(held(&rig), expected, "{setting} {events:?}");
     refresh(&rig, &mut asked).await;
     rig.org("acme").clear_writes();
+    let letters = rig.view("acme").await["records"]["dead_letters"].clone();
     for round in 0..3 {
         refresh(&rig, &mut asked).await;
         if round == 1 && is_killed {
@@ -85,6 +86,8 @@ async fn stays(setting: &str, events: &[&[usize]], owner: usize, is_killed: bool
     }
     assert_eq!(rig.org("acme").writes(), [], "{setting} {events:?}: it is stable");
     assert_eq!(held(&rig), expected, "{setting} {events:?}");
+    let after = rig.view("acme").await["records"]["dead_letters"].clone();
+    assert_eq!(after, letters, "{setting} {events:?}: no refresh makes another letter of the same two");
 
     // Nothing of the other one is written, nor is it ever unchanged; the owner goes on being written.
     let other = 1 - owner;

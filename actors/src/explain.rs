@@ -256,6 +256,7 @@ fn begun(subject: &Subject, fate: Fate, target: &str, key: &str, number: Seq) ->
         story.push(answered(answer, trail.nothing));
     }
     let key = trail.key.as_deref().unwrap_or(key);
+    let is_anothers = matches!(trail.shared, Some(SharedWith::Yields(_)));
     let found = |id: &String| {
         if id == key {
             "It is written onto the record itself".to_owned()
@@ -286,7 +287,7 @@ fn begun(subject: &Subject, fate: Fate, target: &str, key: &str, number: Seq) ->
         }
         Some(Found::One(id)) => story.push(format!("{}.", found(id))),
         // Nothing is written for a record that yields to another one.
-        Some(Found::Open) if fate == Fate::NoData => {}
+        Some(Found::Open) if fate == Fate::NoData || is_anothers => {}
         Some(Found::Open) => story.push(format!(
             "An earlier change of `{key}` was still under way, so all fields are written without comparing."
         )),
@@ -344,7 +345,11 @@ fn shared_key(shared: &SharedWith, fate: Fate) -> String {
             "Record {other} was answered with the same key; the record of the target belongs to this one. {hint}"
         ),
         SharedWith::Yields(other) => {
-            let so = if fate == Fate::NoData { ", so nothing was written for this one" } else { "" };
+            let so = if matches!(fate, Fate::NoData | Fate::DeadLetter) {
+                ", so nothing was written for this one"
+            } else {
+                ""
+            };
             format!("It belongs to record {other}, which was answered with the same key{so}. {hint}")
         }
     }

@@ -30,10 +30,16 @@ pub struct Forecast {
 
 impl Forecast {
     /// For so many records, in an org with so many calls a day if that is known. `by_bulk`: from so many on they are read
-    /// by a Bulk query.
+    /// by a Bulk query. `itself`: they are the targets themselves, so that nothing is matched.
     #[expect(clippy::cast_precision_loss, reason = "call counts stay far below 2^52")]
-    pub(crate) fn new(sync: &str, records: u64, by_bulk: u64, limits: Limits, day: Option<u64>) -> Self {
-        let calls = reading(records, by_bulk);
+    pub(crate) fn new(
+        sync: &str,
+        (records, itself): (u64, bool),
+        by_bulk: u64,
+        limits: Limits,
+        day: Option<u64>,
+    ) -> Self {
+        let calls = reading(records, itself, by_bulk);
         let more = writing(records, limits.bulk_from, limits.strategy);
         let part = day
             .filter(|day| *day > 0)
@@ -56,8 +62,9 @@ impl Forecast {
 }
 
 /// A describe, the reading, a query for so many that are matched.
-fn reading(records: u64, by_bulk: u64) -> u64 {
-    1 + pages(records, by_bulk) + records.div_ceil(KEYS_MAX as u64)
+fn reading(records: u64, itself: bool, by_bulk: u64) -> u64 {
+    let matched = if itself { 0 } else { records };
+    1 + pages(records, by_bulk) + matched.div_ceil(KEYS_MAX as u64)
 }
 
 /// A query for each page and one behind the last full one, or what a Bulk query takes.
@@ -93,9 +100,11 @@ mod tests {
     #[test]
     fn a_forecast_is_one_sentence() {
         let limits = Limits { bulk_from: 10, strategy: Strategy::Count, ..org().limits };
-        let of = |records, day| Forecast::new("accounts", records, 100_000, limits, day);
+        let of = |records, day| Forecast::new("accounts", (records, false), 100_000, limits, day);
         let forecast = of(20_000, Some(100_000));
         assert_eq!(forecast.calls, Some(112));
+        let itself = Forecast::new("accounts", (20_000, true), 100_000, limits, None);
+        assert_eq!(itself.calls, Some(12), "a describe and the pages");
         assert_eq!(
             forecast.sentence,
             "a refresh of accounts reads 20,000 records and will take about 112 calls, 0.1 % of the day; up to 16 more \

@@ -415,7 +415,8 @@ impl Service {
             forecasts.push(match counted.and_then(|reply| Ok(query::page(&reply)?)) {
                 Ok(page) => {
                     let day = org.api.budget().await.allowed;
-                    Forecast::new(&sync.name, page.total, refresh.bulk_from, limits, day)
+                    let records = (page.total, sync.mapping.is_record_itself());
+                    Forecast::new(&sync.name, records, refresh.bulk_from, limits, day)
                 }
                 Err(error) => Forecast::unknown(&sync.name, &error.to_string()),
             });

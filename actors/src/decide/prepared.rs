@@ -301,10 +301,7 @@ async fn give(
         });
         let found = existing.find(&wanted.desired.key);
         let given = sharing.give(batch.on_shared_key, wanted, holder);
-        for record in given.yielding {
-            verdict::yielded(batch, record, (&given.key, &given.owner), &found, settle);
-        }
-        own.extend(given.own);
+        own.extend(verdict::given(batch, given, &found, settle));
     }
     Ok(own)
 }

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    batch::{Asked, Batch},
-    verdict::Wanted,
+    batch::Batch,
+    verdict::{Given, Wanted},
 };
 use crate::{
     audit_trail::{AuditTrail, SharedWith},
@@ -166,6 +166,8 @@ impl Sharing {
         let claims: Vec<Claim> = all.iter().map(Claim::of).collect();
         let owner = owner(on, &claims, holder.as_ref());
         let ids = claims.iter().map(|claim| claim.record.clone());
+        let before = self.shared.find(&self.sync, &key).filter(|known| known.holder == owner);
+        let told = before.map(|known| known.others.clone()).unwrap_or_default();
         if claims.iter().any(|claim| claim.record != owner) {
             let holder = holder.map(|holder| holder.record);
             self.shared.note(&self.sync, &key, &owner, ids.chain(holder));
@@ -182,7 +184,7 @@ impl Sharing {
             record.trail.shared = Some(SharedWith::Yields(owner.clone()));
             yielding.push(record);
         }
-        Given { key, owner, own, yielding }
+        Given { key, owner, own, yielding, told }
     }
 
     /// What is to be remembered, and the records that have to be asked again.
@@ -205,19 +207,6 @@ impl Claim {
     fn of(wanted: &Wanted) -> Self {
         Self { record: wanted.desired.source_id.clone(), created_ms: wanted.created_ms }
     }
-}
-
-/// What became of a wanted record.
-#[derive(Debug)]
-pub(super) struct Given {
-    /// As the queue spells it.
-    pub key: String,
-    /// Whose it is.
-    pub owner: String,
-    /// What is to be compared and written; none if it is another's, who is not in the batch.
-    pub own: Option<Wanted>,
-    /// The others of the batch, for whom nothing is written.
-    pub yielding: Vec<Asked>,
 }
 
 /// Whose a record of the target is: of those of the batch who want it, in the order in which they were asked for, and the one

@@ -3,7 +3,7 @@
 //! Here: from the vendor's answer to what is wanted, and from what the org holds to what is written. Not here: records
 //! that have lost their own (`orphans`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use orgpipe_reconcile::{
     Desired, Operation, RecordProblem, Row,
@@ -43,6 +43,21 @@ pub(super) struct Wanted {
     pub created_ms: Option<UnixMs>,
     /// What others of the batch would have of it: they were answered with the same key.
     pub rivals: Vec<Wanted>,
+}
+
+/// What became of a wanted record.
+#[derive(Debug)]
+pub(super) struct Given {
+    /// As the queue spells it.
+    pub key: String,
+    /// Whose it is.
+    pub owner: String,
+    /// What is to be compared and written; none if it is another's, who is not in the batch.
+    pub own: Option<Wanted>,
+    /// The others of the batch, for whom nothing is written.
+    pub yielding: Vec<Asked>,
+    /// Those of whom it was known before that it is not theirs but this owner's.
+    pub told: BTreeSet<String>,
 }
 
 impl Wanted {
@@ -299,33 +314,40 @@ pub(super) fn compare(
     }
 }
 
-/// Settles a record whose key belongs to another one, by what the sync says of those. `key` is as the queue spells it.
-pub(super) fn yielded(
+/// Settles the records whose key belongs to another one, by what the sync says of those; gives back what is to be compared.
+pub(super) fn given(
     batch: Batch<'_>,
-    mut record: Asked,
-    (key, holder): (&str, &str),
+    given: Given,
     found: &Match<'_>,
     settle: &mut Settle,
-) {
-    record.trail.target(key);
-    record.trail.found = match found {
-        Match::One(row) => id_of(row).map(Found::One),
-        Match::None | Match::Many(_) => Some(Found::Open),
-    };
-    match batch.on_shared_key {
-        OnSharedKey::DeadLetter => {
-            let message = format!(
-                "{} {} was answered with the external ID that {holder} has, to which the record of the target belongs",
-                batch.mapping.object(),
-                record.id
-            );
-            let hint = "Merge the two records, or let your API answer a key of its own for each, and retry the letter; or \
-                        set `on_shared_key` of the sync to \"first\" or \"newest\".";
-            let problem = RecordProblem::new(batch.mapping.key_field(), message, hint);
+) -> Option<Wanted> {
+    let Given { key, owner, own, yielding, told } = given;
+    for mut record in yielding {
+        record.trail.target(&key);
+        record.trail.found = match found {
+            Match::One(row) => id_of(row).map(Found::One),
+            Match::None | Match::Many(_) => Some(Found::Open),
+        };
+        // There is a letter already, or there was until somebody discarded it; a refresh makes no other one.
+        let again = lane(batch.origin) == Lane::Refresh && told.contains(&record.id);
+        if batch.on_shared_key == OnSharedKey::DeadLetter && !again {
+            let problem = not_the_owner(batch, &record.id, &owner);
             settle.dead.push(dead(batch, record.subject(), &problem));
+        } else {
+            settle.no_data.push(record.subject());
         }
-        OnSharedKey::First | OnSharedKey::Newest => settle.no_data.push(record.subject()),
     }
+    own
+}
+
+fn not_the_owner(batch: Batch<'_>, record: &str, owner: &str) -> RecordProblem {
+    let object = batch.mapping.object();
+    let message = format!(
+        "{object} {record} was answered with the external ID that {owner} has, to which the record of the target belongs"
+    );
+    let hint = "Merge the two records, or let your API answer a key of its own for each, and retry the letter; or set \
+                `on_shared_key` of the sync to \"first\" or \"newest\".";
+    RecordProblem::new(batch.mapping.key_field(), message, hint)
 }
 
 /// What a comparison came to.
@@ -565,15 +587,12 @@ mod tests {
         let wanted = wanted(batch, asked, &answers, &mut settle);
         let wanted = fitting(batch, wanted, &describe(), &mut settle);
         let mut sharing = Sharing::new(SharedKeys::default(), "accounts", &settle);
-        let mut given = Vec::new();
+        let mut own = Vec::new();
         for wanted in wanted {
             let one = sharing.give(batch.on_shared_key, wanted, None);
-            for record in one.yielding {
-                yielded(batch, record, (&one.key, &one.owner), &Match::None, &mut settle);
-            }
-            given.extend(one.own);
+            own.extend(given(batch, one, &Match::None, &mut settle));
         }
-        let wanted = given;
+        let wanted = own;
         let existing = Existing::new(existing, "External_Id__c", Identity::default());
         compare(batch, wanted, &existing, (open, &Remembered::default()), &describe(), &mut settle);
         settle
