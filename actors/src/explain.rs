@@ -8,7 +8,7 @@ use orgpipe_store::{Change, End, Lane, LedgerRow, Request, Seq, StoreError, Subj
 use serde::Serialize;
 
 use crate::{
-    audit_trail::{AuditTrail, FieldDiff, Found, Nothing, SharedWith},
+    audit_trail::{Answered, AuditTrail, FieldDiff, Found, Nothing, SharedWith},
     clock::time,
     org::{context::OrgContext, writes::BulkJobStatus},
     queue_entry::{Origin, RequestEntry, unpack},
@@ -253,15 +253,7 @@ fn begun(subject: &Subject, fate: Fate, target: &str, key: &str, number: Seq) ->
         Some(Nothing::Unknown) | None => {}
     }
     if let Some(answer) = &trail.answer {
-        let known =
-            if trail.nothing == Some(Nothing::Unknown) { "that it knows nothing about it" } else { "data" };
-        let (at, hash, parent) = (time_text(answer.at_ms), &answer.hash, &answer.parent);
-        story.push(match answer.push {
-            Some(push) => {
-                format!("Push {push} brought {known} at {at} (hash {hash}), so your API was not asked.")
-            }
-            None => format!("Your API answered {known} at {at} (hash {hash}, traceparent …-{parent}-01)."),
-        });
+        story.push(answered(answer, trail.nothing));
     }
     let key = trail.key.as_deref().unwrap_or(key);
     story.extend(matched(&trail, fate, key));
@@ -334,6 +326,19 @@ fn matched(trail: &AuditTrail, fate: Fate, key: &str) -> Option<String> {
     }
 }
 
+/// What was answered about the record, and by whom.
+fn answered(answer: &Answered, nothing: Option<Nothing>) -> String {
+    let known = if nothing == Some(Nothing::Unknown) { "that it knows nothing about it" } else { "data" };
+    let Answered { hash, at_ms, parent, push } = answer;
+    let at = time_text(*at_ms);
+    match push {
+        Some(push) => {
+            format!("Push {push} brought {known} at {at} (hash {hash}), so your API was not asked.")
+        }
+        None => format!("Your API answered {known} at {at} (hash {hash}, traceparent …-{parent}-01)."),
+    }
+}
+
 fn shared_key(shared: &SharedWith, fate: Fate) -> String {
     let hint = "Merge the two, or let your API answer a key of its own for each.";
     match shared {
@@ -389,7 +394,6 @@ fn times(tries: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit_trail::Answered;
 
     fn trail() -> AuditTrail {
         let mut trail = AuditTrail::new("accounts", Origin::Live, "uuid-1", Some("join"));
