@@ -209,6 +209,21 @@ fn told(row: &LedgerRow, hint: &str) -> Chapter {
     chapter
 }
 
+/// Why there was nothing to compare, where the answer does not say it.
+fn nothing(nothing: Nothing) -> Option<&'static str> {
+    match nothing {
+        Nothing::Gone => Some(
+            "The record is not in the org (deleted, or merged into another one), or the integration user may not see it.",
+        ),
+        Nothing::Converted => Some(
+            "The lead has been converted: the account it became is asked for by itself, and nothing may refer to the lead \
+             any more.",
+        ),
+        Nothing::NoKeys => Some("None of the sync's keys had a value, so your API was not asked."),
+        Nothing::Unknown => None,
+    }
+}
+
 /// The fields that were cut; how much of them is not known of trails of earlier versions.
 fn cut(trail: &AuditTrail) -> Vec<String> {
     let told = |(place, field): (usize, &String)| match trail.cut_chars.get(place) {
@@ -236,22 +251,7 @@ fn begun(subject: &Subject, fate: Fate, target: &str, key: &str, number: Seq) ->
     let Ok(trail) = unpack::<AuditTrail>(&subject.trail) else { return chapter };
     let story = &mut chapter.story;
     story.push(asked(&trail, subject.asked_ms));
-    match trail.nothing {
-        Some(Nothing::Gone) => {
-            let gone = "The record is not in the org (deleted, or merged into another one), or the integration user \
-                        may not see it.";
-            story.push(gone.to_owned());
-        }
-        Some(Nothing::Converted) => {
-            let converted = "The lead has been converted: the account it became is asked for by itself, and nothing \
-                             may refer to the lead any more.";
-            story.push(converted.to_owned());
-        }
-        Some(Nothing::NoKeys) => {
-            story.push("None of the sync's keys had a value, so your API was not asked.".to_owned());
-        }
-        Some(Nothing::Unknown) | None => {}
-    }
+    story.extend(trail.nothing.and_then(nothing).map(str::to_owned));
     if let Some(answer) = &trail.answer {
         story.push(answered(answer, trail.nothing));
     }
