@@ -71,6 +71,17 @@ fn live_changes_linger_by_strategy_unless_the_file_says_otherwise() {
 }
 
 #[test]
+fn a_value_that_takes_now_is_a_warning_told_once() {
+    let plain = "\nIndustry__c = \"/industry\"\n";
+    let cel = "\nIndustry__c = { cel = \"answer.industry + string(now.getFullYear())\" }\n";
+    assert!(EXAMPLE.contains(plain));
+    let warnings = read(&EXAMPLE.replacen(plain, cel, 1)).unwrap().warnings;
+    let [warning] = warnings.as_slice() else { panic!("{warnings:?}") };
+    assert!(warning.message.contains("`fields.Industry__c` takes `now`"), "{warning:?}");
+    assert!(warning.hint.contains("$meta.synced_at"), "{warning:?}");
+}
+
+#[test]
 fn the_example_means_what_it_says() {
     let Config { admin, connect, orgs_left_out, warnings, settings } = read(EXAMPLE).unwrap();
     let AdminSettings { listen, hosts, certificate, behind_proxy } = admin;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use orgpipe_actors::settings::{OnDeleted, OnRefusedField, OnSharedKey, RefreshSettings, SyncSettings};
 use orgpipe_reconcile::{
-    Mapping, MappingSpec, Operation, ValueSpec,
+    FieldSource, Mapping, MappingSpec, Operation, ValueSpec,
     lookup::RECORDS_MAX,
     mapping::{MappingProblem, Matching},
 };
@@ -95,6 +95,7 @@ pub(super) fn all(
     }
     let mut seen = BTreeMap::new();
     let syncs: Vec<_> = tables.iter().map(|table| check(table, namespaces, &mut seen, report)).collect();
+    tables.iter().for_each(|table| warn_of_now(table, report));
     for (sync, message, hint) in disagreements(&syncs.iter().collect::<Vec<_>>()) {
         let refresh = tables[sync].refresh.as_ref();
         if let Some((section, written)) =
@@ -104,6 +105,17 @@ pub(super) fn all(
         }
     }
     syncs
+}
+
+/// A value that differs with the time makes a record differ, though nothing else has changed.
+fn warn_of_now(table: &SyncTable<'_>, report: &mut Report<'_>) {
+    for (field, value) in table.fields.iter().flatten() {
+        if FieldSource::new(&value.spec).is_ok_and(|source| source.takes_now()) {
+            let message = "takes `now`: each refresh that finds it at another value writes the record";
+            let hint = "For the time of the last write map `$meta.synced_at`, which is no reason to write.";
+            table.section.warn(report, value.line, &format!("fields.{field}"), message, hint);
+        }
+    }
 }
 
 fn check(
