@@ -275,7 +275,11 @@ async fn a_record_that_may_not_be_changed_is_a_letter_though_none_may_be_made() 
     let expected = json!({ "records_in": 2, "written": 1, "dead_letters": 1, "open": 0 });
     rig.ledger("acme", expected).await;
     assert_eq!((employees(&rig, &ids[0]), employees(&rig, &ids[1])), (Value::Null, json!(7)));
-    assert_eq!(calls(&rig).iter().filter(|call| **call == "describe").count(), 1, "the object is in no doubt");
+    assert_eq!(
+        calls(&rig).iter().filter(|call| **call == "describe").count(),
+        1,
+        "the object is in no doubt"
+    );
 }
 
 /// A field that goes or comes back in the org is in quarantine both for reading and for writing, and the rest goes on.
