@@ -364,6 +364,7 @@ mod tests {
                 operation,
                 target_id: None,
                 fields: Row::new(),
+                receipts: Vec::new(),
                 fingerprint: String::new(),
                 source_id: source_id.into(),
                 origin,
