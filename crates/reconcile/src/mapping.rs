@@ -181,6 +181,11 @@ impl Mapping {
         self.operation
     }
 
+    /// Whether records of the target are made.
+    pub fn makes(&self) -> bool {
+        self.operation == Operation::Upsert
+    }
+
     /// The target's lookup to the customer's record, namespace applied, if the target is read by it.
     pub fn parent_field(&self) -> Option<&str> {
         self.parent_field.as_deref()
