@@ -103,7 +103,9 @@ pub(crate) async fn story(org: &OrgContext, record: &str, limit: usize) -> Resul
     // In the order of the flow: what moves on meanwhile is told twice rather than not at all.
     let waiting = org.store.counts().await?.open_ingress;
     let head = org.store.ingress_head(u64::MAX).await?;
-    let searched = head.iter().map(|request| u64::from(request.records)).sum();
+    let searched: u64 = head.iter().map(|request| u64::from(request.records)).sum();
+    // Some may have come in since they were counted.
+    let waiting = waiting.max(searched);
     let changes = org.store.changes_of(&record, CHANGES_MAX).await?;
     let rows = org.store.rows(&record, limit).await?;
     let jobs = org.board.status().bulk_jobs;
@@ -256,43 +258,7 @@ fn begun(subject: &Subject, fate: Fate, target: &str, key: &str, number: Seq) ->
         story.push(answered(answer, trail.nothing));
     }
     let key = trail.key.as_deref().unwrap_or(key);
-    let is_anothers = matches!(trail.shared, Some(SharedWith::Yields(_)));
-    let found = |id: &String| {
-        if id == key {
-            "It is written onto the record itself".to_owned()
-        } else {
-            format!("The record with the key `{key}` is {id}")
-        }
-    };
-    match &trail.found {
-        Some(Found::None) if trail.fields.is_empty() => {
-            story.push(format!("No record of the target has the key `{key}`, and none is made."));
-        }
-        Some(Found::None) => {
-            story.push(format!("No record of the target has the key `{key}`: it is created."));
-        }
-        Some(Found::One(id)) if fate == Fate::Unchanged && trail.origin == Origin::Orphan => {
-            story.push(format!(
-                "The record with the key `{key}` is {id}: it has its own record again, or nothing is left."
-            ));
-        }
-        Some(Found::One(id)) if fate == Fate::Unchanged => {
-            let all = "which held all of it";
-            let how = if trail.kept.is_empty() {
-                String::new()
-            } else {
-                ", as far as the org keeps it as it was sent".to_owned()
-            };
-            story.push(format!("{}, {all}{how}.", found(id)));
-        }
-        Some(Found::One(id)) => story.push(format!("{}.", found(id))),
-        // Nothing is written for a record that yields to another one.
-        Some(Found::Open) if fate == Fate::NoData || is_anothers => {}
-        Some(Found::Open) => story.push(format!(
-            "An earlier change of `{key}` was still under way, so all fields are written without comparing."
-        )),
-        None => {}
-    }
+    story.extend(matched(&trail, fate, key));
     story.extend(trail.shared.as_ref().map(|shared| shared_key(shared, fate)));
     if trail.origin == Origin::Orphan
         && trail.fields.is_empty()
@@ -323,6 +289,43 @@ fn begun(subject: &Subject, fate: Fate, target: &str, key: &str, number: Seq) ->
         chapter.key = trail.key.unwrap_or_default();
     }
     chapter
+}
+
+/// What the org held of the wanted record.
+fn matched(trail: &AuditTrail, fate: Fate, key: &str) -> Option<String> {
+    let is_anothers = matches!(trail.shared, Some(SharedWith::Yields(_)));
+    let found = |id: &String| {
+        if id == key {
+            "It is written onto the record itself".to_owned()
+        } else {
+            format!("The record with the key `{key}` is {id}")
+        }
+    };
+    match &trail.found {
+        Some(Found::None) if trail.fields.is_empty() => {
+            Some(format!("No record of the target has the key `{key}`, and none is made."))
+        }
+        Some(Found::None) => Some(format!("No record of the target has the key `{key}`: it is created.")),
+        Some(Found::One(id)) if fate == Fate::Unchanged && trail.origin == Origin::Orphan => Some(format!(
+            "The record with the key `{key}` is {id}: it has its own record again, or nothing is left."
+        )),
+        Some(Found::One(id)) if fate == Fate::Unchanged => {
+            let all = "which held all of it";
+            let how = if trail.kept.is_empty() {
+                String::new()
+            } else {
+                ", as far as the org keeps it as it was sent".to_owned()
+            };
+            Some(format!("{}, {all}{how}.", found(id)))
+        }
+        Some(Found::One(id)) => Some(format!("{}.", found(id))),
+        // Nothing is written for a record that yields to another one.
+        Some(Found::Open) if fate == Fate::NoData || is_anothers => None,
+        Some(Found::Open) => Some(format!(
+            "An earlier change of `{key}` was still under way, so all fields are written without comparing."
+        )),
+        None => None,
+    }
 }
 
 /// What was answered about the record, and by whom.
