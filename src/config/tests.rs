@@ -332,6 +332,37 @@ fn what_an_org_has_otherwise_is_laid_over_the_sync_key_by_key() {
 }
 
 #[test]
+fn what_else_is_written_to_a_record_that_is_the_target_itself_has_to_agree_with_it() {
+    let onto = "[[sync]]\nname = \"onto\"\nchannel = \"/event/Sync_Request__e\"\nobject = \"Account\"\nmatch = \"id\"\n\
+                keys = { domain = \"Website\" }\n[sync.fields]\nIndustry = \"/industry\"\n";
+    let beside = |target: &str, refresh: &str| {
+        format!(
+            "[[sync]]\nname = \"beside\"\nchannel = \"/event/Sync_Request__e\"\nobject = \"Contact\"\n\
+             target = \"{target}\"\nexternal_id = {{ field = \"Key__c\", from = \"/key\" }}\n\
+             keys = {{ mail = \"Email\" }}\n{refresh}[sync.fields]\nContact__c = \"$Id\"\n"
+        )
+    };
+    let told = |target: &str, refresh: &str| {
+        let at = ONE_ORG.find("[[sync]]").unwrap();
+        let org = ONE_ORG.find("[[org]]").unwrap();
+        let text = format!("{}{onto}{}{}", &ONE_ORG[..at], beside(target, refresh), &ONE_ORG[org..]);
+        let problems = read(&text).err().unwrap_or_default();
+        problems.iter().map(|problem| problem.message.clone()).collect::<Vec<_>>().join("\n")
+    };
+    let (spelt, disagrees) =
+        ("name one object as `Account` and as `account`", "`refresh.on_deleted` differs from that");
+    for (target, refresh, expected) in [
+        ("Account", "", None),
+        ("account", "", Some(spelt)),
+        ("Account", "refresh = { on_deleted = \"delete\" }\n", Some(disagrees)),
+    ] {
+        let told = told(target, refresh);
+        assert_eq!(told.is_empty(), expected.is_none(), "{target} {refresh}: {told}");
+        assert!(expected.is_none_or(|part| told.contains(part)), "{target} {refresh}: {told}");
+    }
+}
+
+#[test]
 fn an_org_of_the_store_may_have_a_sync_otherwise_and_a_mistake_leaves_out_it_alone() {
     let header = "[org.sync.account_enrichment.fields]";
     let right = stored("wayne", &format!("{header}\nWebsite__c = false"));

@@ -179,7 +179,12 @@ impl PreparedBatch {
         match known {
             Some((children, answers)) => {
                 let event_id = asked.first().map(|asked| asked.trail.event_id.clone()).unwrap_or_default();
-                let wanted = verdict::wanted(batch, asked, &answers, &mut settle);
+                let mut wanted = Vec::new();
+                for record in asked {
+                    wanted.extend(verdict::wanted(batch, vec![record], &answers, &mut settle));
+                    // Expressions may take their time for each, and the thread is not this batch's alone.
+                    tokio::task::yield_now().await;
+                }
                 let before = shared_keys::stored(org).await?;
                 let mut sharing = Sharing::new(before.clone(), batch.mapping.sync(), &settle);
                 let wanted = (wanted, children, &mut sharing);
@@ -319,7 +324,7 @@ async fn holder(
         Match::One(row) => Some(row),
         Match::None | Match::Many(_) => None,
     };
-    Ok(match shared_keys::hangs_on(batch, found, open.get(&key), sharing.remembered(&key)) {
+    Ok(match shared_keys::hangs_on(batch.mapping, found, open.get(&key), sharing.remembered(&key)) {
         Some(holder) if sharing.is_answered(&holder) => {
             Some(holder).filter(|holder| sharing.claims(holder, &key))
         }

@@ -243,6 +243,21 @@ pub(super) fn written_twice(syncs: &[SyncSettings]) -> Option<String> {
     })
 }
 
+/// Changes of one record find each other by the target as it is spelt; a sync that is written onto the record itself takes that
+/// from its `object`, where another may have named it otherwise.
+pub(super) fn spelt_twice(syncs: &[SyncSettings]) -> Option<String> {
+    let itself = syncs.iter().filter(|sync| sync.mapping.is_record_itself());
+    let mut pairs = itself.flat_map(|one| syncs.iter().map(move |other| (one, other)));
+    pairs.find_map(|(one, other)| {
+        let (target, spelt) = (one.mapping.target(), other.mapping.target());
+        let twice = target != spelt && target.eq_ignore_ascii_case(spelt);
+        let (one, other) = (&one.name, &other.name);
+        twice.then(|| {
+            format!("the syncs \"{one}\" and \"{other}\" name one object as `{target}` and as `{spelt}`")
+        })
+    })
+}
+
 fn refresh_settings(table: &RefreshTable<'_>, report: &mut Report<'_>) -> Option<RefreshSettings> {
     let section = &table.section;
     let condition = table.condition.as_ref().map(|written| condition(section, written, report));
@@ -292,12 +307,10 @@ pub(super) fn disagreements(syncs: &[&CheckedSync]) -> Vec<(usize, &'static str,
         let parts = sync.parts.as_ref()?;
         let of = parts.refresh.as_ref().map(|refresh| refresh.on_deleted).unwrap_or_default();
         let linked = parts.spec.fields.values().any(ValueSpec::is_record_id);
-        Some((
-            parts.spec.target.to_ascii_lowercase(),
-            of,
-            linked,
-            parts.spec.object.eq_ignore_ascii_case(&parts.spec.target) || parts.spec.matching == Matching::Id,
-        ))
+        // By its ID a record is written onto itself, and the settings need not name it a second time.
+        let itself = parts.spec.matching == Matching::Id;
+        let target = if itself { &parts.spec.object } else { &parts.spec.target };
+        Some((target.to_ascii_lowercase(), of, linked, parts.spec.object.eq_ignore_ascii_case(target)))
     };
     let all: Vec<_> = syncs.iter().filter_map(|sync| parts(sync)).collect();
     let mut found = Vec::new();
