@@ -3,13 +3,13 @@
 //! Here: the body, the query and the answers. Not here: which items and orgs there may be (`Service`), finding the records
 //! (`orgpipe_actors`).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use actix_web::{
     HttpMessage as _, HttpRequest, HttpResponse,
     http::{
         StatusCode,
-        header::{self, HeaderName},
+        header::{self, HeaderName, HeaderValue},
     },
     web::{Data, Path, Payload, Query},
 };
@@ -18,6 +18,7 @@ use orgpipe_reconcile::lookup;
 use orgpipe_store::{Seq, StoreError};
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
+use tokio::{sync::Semaphore, time};
 
 use super::query::{NoQuery, Object};
 
@@ -27,6 +28,11 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const LIMITS: (usize, usize) = (100, 1_000);
 /// Seconds until somebody may ask again who was told that too much waits.
 const RETRY_AFTER_SECS: u32 = 60;
+/// Pushes that are read and stored at the same time: each takes some times its bytes of memory.
+const TURNS_MAX: usize = 8;
+static TURNS: Semaphore = Semaphore::const_new(TURNS_MAX);
+/// How long the body of one may take to come.
+const BODY_MAX: Duration = Duration::from_mins(1);
 
 /// What has changed.
 #[derive(Debug, Deserialize)]
@@ -55,6 +61,10 @@ pub(super) async fn add(
     payload: Payload,
     _: Query<NoQuery>,
 ) -> HttpResponse {
+    let Ok(_turn) = TURNS.try_acquire() else {
+        let what = format!("{TURNS_MAX} pushes are being taken in, and no more at the same time");
+        return refused_early(StatusCode::SERVICE_UNAVAILABLE, &what, "Push again shortly.");
+    };
     let new = match read(&request, payload).await {
         Ok(new) => new,
         Err(refused) => return refused,
@@ -89,12 +99,17 @@ async fn read(request: &HttpRequest, payload: Payload) -> Result<NewPush, HttpRe
         let what = "the body must be JSON, and say so by `Content-Type: application/json`";
         return Err(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, what, CORRECT));
     }
-    let bytes = match payload.to_bytes_limited(PUSH_BYTES_MAX).await {
+    let Ok(read) = time::timeout(BODY_MAX, payload.to_bytes_limited(PUSH_BYTES_MAX)).await else {
+        let what = format!("the body did not come within {} seconds", BODY_MAX.as_secs());
+        return Err(refused_early(StatusCode::REQUEST_TIMEOUT, &what, CORRECT));
+    };
+    let bytes = match read {
         Ok(Ok(bytes)) => bytes,
         Ok(Err(_)) => return Err(refused(StatusCode::BAD_REQUEST, "the body cannot be read", CORRECT)),
         Err(_) => {
             let what = format!("the body is larger than the {PUSH_BYTES_MAX} bytes that are read");
-            return Err(refused(StatusCode::PAYLOAD_TOO_LARGE, &what, "Send the items with several pushes."));
+            let hint = "Send the items with several pushes.";
+            return Err(refused_early(StatusCode::PAYLOAD_TOO_LARGE, &what, hint));
         }
     };
     let Object(body) = serde_json::from_slice::<Object<ChangeBody>>(&bytes).map_err(|cause| {
@@ -169,12 +184,16 @@ fn problem(error: &PushError) -> HttpResponse {
     refused(status, &error.to_string(), &error.hint().unwrap_or_default())
 }
 
+/// Before the body was read to its end.
+fn refused_early(status: StatusCode, what: &str, hint: &str) -> HttpResponse {
+    let mut answer = refused(status, what, hint);
+    // What was not read would be taken for the next request.
+    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
 fn refused(status: StatusCode, what: &str, hint: &str) -> HttpResponse {
     let mut answer = HttpResponse::build(status);
-    if status == StatusCode::PAYLOAD_TOO_LARGE {
-        // What was not read would be taken for the next request.
-        answer.insert_header((header::CONNECTION, "close"));
-    }
     if status == StatusCode::SERVICE_UNAVAILABLE {
         answer.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECS.to_string()));
     }

@@ -167,9 +167,12 @@ impl RecordFinder {
                 self.waits.reset(&sync.name);
                 return Ok(Next::Again);
             }
-            // A queue that is full by now is no trouble of the store's.
-            Err(StepError::Store(StoreError::Full { .. })) => return Ok(Next::After(LOOK_AGAIN)),
-            Err(StepError::Store(error)) => return Err(error),
+            // A queue that is full by now and a step that is too large are the sync's own trouble, not the store's.
+            Err(StepError::Store(error))
+                if !matches!(error, StoreError::Full { .. } | StoreError::TooLarge { .. }) =>
+            {
+                return Err(error);
+            }
             Err(error) => error,
         };
         let org = &self.org;
@@ -239,6 +242,8 @@ impl RecordFinder {
             let message =
                 "a push by external IDs finds nothing, as the sync writes no `$Id` to its target any more";
             tracing::warn!(org = org.id(), sync = sync.name, items = items.len(), "{message}");
+            let problem = push_statement::no_lookup(mapping);
+            step.refused = items.into_iter().map(|one| (one, problem.clone())).collect();
             return Ok(step);
         };
         let look = async {
@@ -286,14 +291,21 @@ impl RecordFinder {
     ) -> Result<Option<FoundStep>, StepError> {
         let org = Arc::clone(&self.org);
         let read = readable(&org, Priority::Live, sync).await?;
-        let (mapping, within) = (&sync.mapping, from.within.as_ref());
+        // A key whose field cannot be read is neither asked with nor compared.
+        let (mapping, within) = (&read.mapping, from.within.as_ref());
         let items_max = within.map_or(self.keys_max, |within| within.items);
-        let (window, select) = push_statement::by_key_field(mapping, &read.mapping, waiting, from, items_max);
+        let (window, select) = push_statement::by_key_field(mapping, waiting, from, items_max);
         let PushWindow { items, place } = window;
         let (none, refused) = (FoundRecords::new(), Vec::new());
         let Some(select) = select else {
-            let message = "a push by keys finds nothing, as the sync has none of its keys any more";
+            let message =
+                "items of a push find nothing, as the sync lacks a key of theirs or it cannot be read";
             tracing::warn!(org = org.id(), sync = sync.name, items = items.len(), "{message}");
+            let told = |one: PushedItem| {
+                let problem = push_statement::missing_key(&sync.mapping, mapping, &one.item);
+                (one, problem)
+            };
+            let refused = items.into_iter().map(told).collect();
             return Ok(Some(FoundStep { found: none, refused, place, read_ms: org.clock.now_ms() }));
         };
         let look = async { (org.clock.now_ms(), self.page(&select).await) };

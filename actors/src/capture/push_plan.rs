@@ -27,6 +27,9 @@ use crate::{
 /// Bytes of the rows and data in one request, whatever its number of records: well below what the store takes for one.
 const REQUEST_BYTES_MAX: usize = BODY_BYTES_MAX / 2;
 
+/// Bytes of the data that one step gives its records; those of one record alone have room in a request.
+const STEP_DATA_BYTES_MAX: usize = REQUEST_BYTES_MAX;
+
 /// Characters of an item that name its dead letter.
 const KEY_CHARS_MAX: usize = 200;
 
@@ -156,21 +159,25 @@ pub(super) fn by_external_id(
             places.entry(identity.key(external_id)).or_default().push(one);
         }
     }
-    let mut found = FoundRecords::new();
+    let (mut found, mut room) = (FoundRecords::new(), STEP_DATA_BYTES_MAX);
     for target in rows {
         let record = row::get(target, link).and_then(Value::as_str).and_then(id::canonical);
         let external_id = matching::external_id(target, field);
         let (Some(record), Some(external_id)) = (record, external_id) else { continue };
         for one in places.get(&identity.key(&external_id)).into_iter().flatten() {
-            add(&mut found, record.clone(), None, &one.pushed);
+            add(&mut found, &mut room, record.clone(), None, &one.pushed);
         }
     }
     found
 }
 
-/// The field that an item's records are asked for by: that of its first key, as the mapping has them.
+/// The field that an item's records are asked for by: that of its first key, as the mapping has them. None if the mapping
+/// lacks one of its keys: by the others alone it would find records that are not meant.
 pub(super) fn field_of<'m>(mapping: &'m Mapping, item: &Item) -> Option<(&'m str, String)> {
     let Item::Keys(keys) = item else { return None };
+    if !keys.keys().all(|key| mapping.keys().iter().any(|(known, _)| known == key)) {
+        return None;
+    }
     let (key, field) = mapping.keys().iter().find(|(key, _)| keys.contains_key(key))?;
     let literal = match &keys[key] {
         Value::String(text) => quote(text.trim()),
@@ -181,7 +188,7 @@ pub(super) fn field_of<'m>(mapping: &'m Mapping, item: &Item) -> Option<(&'m str
 
 /// Those of the items whose keys all have the values of a row.
 pub(super) fn by_keys(mapping: &Mapping, items: &[PushedItem], rows: Vec<Row>) -> FoundRecords {
-    let mut found = FoundRecords::new();
+    let (mut found, mut room) = (FoundRecords::new(), STEP_DATA_BYTES_MAX);
     for record in rows {
         let Some(id) = pages::id_of(&record).as_deref().and_then(id::canonical) else { continue };
         let fits = |one: &&PushedItem| match &one.item {
@@ -192,7 +199,7 @@ pub(super) fn by_keys(mapping: &Mapping, items: &[PushedItem], rows: Vec<Row>) -
             Item::ExternalId(_) | Item::RecordId(_) => false,
         };
         for one in items.iter().filter(fits) {
-            add(&mut found, id.clone(), Some(&record), &one.pushed);
+            add(&mut found, &mut room, id.clone(), Some(&record), &one.pushed);
         }
     }
     found
@@ -212,25 +219,31 @@ fn same(held: Option<&Value>, asked: &Value) -> bool {
 
 /// The records that are named themselves.
 pub(super) fn by_record_id(items: &[PushedItem]) -> FoundRecords {
-    let mut found = FoundRecords::new();
+    let (mut found, mut room) = (FoundRecords::new(), STEP_DATA_BYTES_MAX);
     for one in items {
         if let Item::RecordId(id) = &one.item {
-            add(&mut found, id.clone(), None, &one.pushed);
+            add(&mut found, &mut room, id.clone(), None, &one.pushed);
         }
     }
     found
 }
 
-/// A record that several items lead to has the data of all of them, if each has some.
-fn add(found: &mut FoundRecords, record: String, row: Option<&Row>, pushed: &PushedRecord) {
+/// A record that several items lead to has the data of all of them, if each has some. What has no room is looked up, with all
+/// that comes after it.
+fn add(found: &mut FoundRecords, room: &mut usize, record: String, row: Option<&Row>, pushed: &PushedRecord) {
+    let data = pushed.data.as_ref().filter(|_| *room > 0).filter(|data| {
+        *room = room.saturating_sub(data.data.iter().map(pages::bytes_of).sum::<usize>() + 1);
+        *room > 0
+    });
     let Some((_, known)) = found.get_mut(&record) else {
-        found.insert(record, (row.cloned(), pushed.clone()));
+        let pushed = PushedRecord { by: pushed.by.clone(), data: data.cloned() };
+        found.insert(record, (row.cloned(), pushed));
         return;
     };
     known.by.extend(&pushed.by);
     known.by.sort_unstable();
     known.by.dedup();
-    known.data = known.data.take().zip(pushed.data.as_ref()).map(|(mut data, more)| {
+    known.data = known.data.take().zip(data).map(|(mut data, more)| {
         data.data.extend(more.data.iter().cloned());
         PushedData { push: data.push.max(more.push), at_ms: data.at_ms.min(more.at_ms), ..data }
     });
@@ -329,7 +342,7 @@ fn letter(sync: &SyncSettings, one: PushedItem, problem: &RecordProblem, now_ms:
     NewDead {
         subject: Subject { record: key.clone(), units, asked_ms: now_ms, trail, pushes },
         key,
-        reason: format!("the org refuses to be asked about it: {problem}"),
+        reason: format!("nothing can be found by it: {problem}"),
         hint: format!("{} Then push it again, and discard the letter.", problem.hint),
         body: pack(&entry),
         at_ms: now_ms,

@@ -231,7 +231,12 @@ fn add(job: &mut Job, places: &mut BTreeMap<String, usize>, entry: RequestEntry,
             asked.given = given;
         } else {
             places.insert(id.clone(), job.asked.len());
-            job.asked.push(Asked { id, units, row, pushes, given, since_ms, trail: trail.clone() });
+            let mut trail = trail.clone();
+            // The newest push that asked for this record, not for any of the request.
+            if let Some(newest) = pushes.iter().max().filter(|_| origin == Origin::Push) {
+                trail.event_id = newest.to_string();
+            }
+            job.asked.push(Asked { id, units, row, pushes, given, since_ms, trail });
         }
     }
     // Rows of a refresh without an ID cannot be: they are counted as records without data.
@@ -331,6 +336,22 @@ mod tests {
         let units: Vec<u32> = job.asked.iter().map(|asked| asked.units).collect();
         assert_eq!(units, [2, 1]);
         assert!(settle.dead.is_empty());
+    }
+
+    #[test]
+    fn a_record_is_told_with_the_push_that_asked_for_it_not_with_another_of_its_request() {
+        let org = org();
+        let pushed = |by: &[u64]| PushedRecord { by: by.iter().copied().map(Seq).collect(), data: None };
+        let mut head = request(1, "accounts", Origin::Push, &[A, B]);
+        let entry: RequestEntry = unpack(&head.body).expect("readable");
+        let pushed = vec![pushed(&[3]), pushed(&[3, 8])];
+        head.body = pack(&RequestEntry { pushed, event_id: "8".into(), ..entry });
+        head.records = 3;
+        let mut settle = Settle::default();
+        let job =
+            take(&org.syncs, &[&head], SupersededUpTo::nothing(), UnixMs(9), &mut settle).expect("a batch");
+        let events: Vec<&str> = job.asked.iter().map(|asked| asked.trail.event_id.as_str()).collect();
+        assert_eq!(events, ["3", "8"]);
     }
 
     #[test]

@@ -9,7 +9,11 @@
 //!
 //! Invariant: a push is answered only after it is on disk, and the same key finds it for as long as it is kept.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use orgpipe_store::{BODY_BYTES_MAX, PushCounts, Seq, StoreError, UnixMs};
 
@@ -19,9 +23,10 @@ use super::{
     push_view::{AcceptedPush, OrgPush, PushNumbers, PushTally, PushView},
 };
 use crate::{
+    capture::refresh,
     failpoint::Point,
     org::{context::OrgContext, push_log::Logged},
-    push::{NewPush, PUSH_ITEMS_MAX, PushBody, PushHead, PushItems, PushProblem},
+    push::{NewPush, PUSH_ITEMS_MAX, PushBody, PushHead, PushItems, PushKind, PushProblem},
     queue_entry::pack,
     settings::SyncSettings,
     supervise::supervisor::Pushed,
@@ -31,6 +36,8 @@ use crate::{
 const KEPT_MAX: PushesKept = PushesKept { pushes: 10_000, bytes: 64 * 1024 * 1024, counts: 200_000 };
 /// How long a push is kept. An org that has not read it by then refreshes the sync instead.
 const KEPT: Duration = Duration::from_hours(7 * 24);
+/// How long an org has at least to read a push. After that it makes room where some is needed, and the org refreshes the sync.
+const PATIENCE: Duration = Duration::from_hours(1);
 /// How often it is looked which are too old.
 const LOOK: Duration = Duration::from_mins(1);
 /// Orgs that are told of one push.
@@ -60,11 +67,16 @@ impl Service {
     /// # Errors
     /// It asks for what there is not, or too much waits; nothing is stored then.
     pub async fn push(&self, new: NewPush) -> Result<AcceptedPush, PushError> {
-        self.push_within(new, KEPT_MAX).await
+        self.push_within(new, KEPT_MAX, PATIENCE).await
     }
 
-    /// The same with so much that is kept at most.
-    pub(super) async fn push_within(&self, new: NewPush, max: PushesKept) -> Result<AcceptedPush, PushError> {
+    /// The same with so much that is kept at most, and for so long at least for orgs that are behind.
+    pub(super) async fn push_within(
+        &self,
+        new: NewPush,
+        max: PushesKept,
+        patience: Duration,
+    ) -> Result<AcceptedPush, PushError> {
         let new = new.checked()?;
         let writer = self.pushes.write().await;
         // As the orgs were then: the same push is the same, whatever has become of them since.
@@ -80,7 +92,7 @@ impl Service {
         let first = orgs.first().cloned();
         let names = orgs.iter().map(|org| org.id().to_owned()).collect();
         let (head, body) = new.stored(names, self.clock.now_ms());
-        let remove = self.make_room(&head, &body, max).await?;
+        let remove = self.make_room(&head, &body, max, patience).await?;
         let pass = |point| first.iter().for_each(|org| org.pass(point));
         pass(Point::BeforeAccept);
         let told = head.clone();
@@ -102,8 +114,6 @@ impl Service {
 
     /// The orgs that a push is for, if each of them can find its records.
     fn orgs_of(&self, new: &NewPush) -> Result<Vec<Arc<OrgContext>>, PushError> {
-        let sync_of =
-            |org: &OrgContext| org.settings.syncs.iter().find(|sync| sync.name == new.sync).cloned();
         let named = match &new.orgs {
             None => self.orgs.all(),
             Some(names) => {
@@ -114,11 +124,16 @@ impl Service {
             }
         };
         let mut orgs = Vec::with_capacity(named.len());
+        // Most orgs have the same keys, and the items are held against them once.
+        let mut checked: BTreeSet<Vec<String>> = BTreeSet::new();
         for org in named {
-            match sync_of(&org) {
+            match org.settings.syncs.iter().find(|sync| sync.name == new.sync) {
                 Some(sync) => {
-                    check_items(org.id(), &sync, &new.items)?;
-                    orgs.push(org);
+                    let keys = sync.mapping.keys().iter().map(|(key, _)| key.clone()).collect();
+                    if checked.insert(keys) || new.items.kind() != PushKind::Keys {
+                        check_items(org.id(), sync, &new.items)?;
+                    }
+                    orgs.push(Arc::clone(&org));
                 }
                 None if new.orgs.is_none() => {}
                 None => {
@@ -141,12 +156,14 @@ impl Service {
         }
     }
 
-    /// The oldest pushes that are through, as many as have to go for this one.
+    /// The oldest pushes that are through, as many as have to go for this one. If that is not enough, the oldest of those that
+    /// orgs have had the time to read: these orgs read all records of the sync instead.
     async fn make_room(
         &self,
         head: &PushHead,
         body: &PushBody,
         max: PushesKept,
+        patience: Duration,
     ) -> Result<Vec<Seq>, PushError> {
         let (head_bytes, body_bytes) = (pack(head).len(), pack(body).len());
         if head_bytes.max(body_bytes) > BODY_BYTES_MAX {
@@ -158,20 +175,40 @@ impl Service {
             bytes: all.iter().map(|(_, logged)| logged.bytes).sum(),
             counts: self.store.push_counts_kept().await?,
         };
-        let mut remove = Vec::new();
+        let (mut remove, mut behind) = (Vec::new(), Vec::new());
+        let behind_ms = head.at_ms.saturating_sub(patience);
         for (number, logged) in all {
             if left.fits(bytes, max) {
                 break;
             }
+            let searching = self.searching(number, &logged.head);
+            if !searching.is_empty() {
+                let refreshes = searching.values().all(|org| refreshes(org, &logged.head.sync));
+                if refreshes && logged.head.at_ms <= behind_ms {
+                    behind.push((number, logged, searching));
+                }
+                continue;
+            }
             let counted = self.store.push_counts(number).await?;
-            let is_open =
-                counted.iter().any(|(org, counts)| self.orgs.get(org).is_some() && counts.open() > 0);
-            if is_open || !self.searching(number, &logged.head).is_empty() {
+            if counted.iter().any(|(org, counts)| self.orgs.get(org).is_some() && counts.open() > 0) {
                 continue;
             }
             left.pushes -= 1;
             left.bytes -= logged.bytes;
             left.counts = left.counts.saturating_sub(counted.len() as u64);
+            remove.push(number);
+        }
+        for (number, logged, searching) in behind {
+            if left.fits(bytes, max) {
+                break;
+            }
+            let counted = self.store.push_counts(number).await?.len();
+            if !self.make_up_to_all(number, &logged.head, searching).await {
+                continue;
+            }
+            left.pushes -= 1;
+            left.bytes -= logged.bytes;
+            left.counts = left.counts.saturating_sub(counted as u64);
             remove.push(number);
         }
         if left.fits(bytes, max) {
@@ -270,11 +307,8 @@ impl Service {
             if logged.head.at_ms >= oldest_ms {
                 continue;
             }
-            let mut all = true;
-            for org in self.searching(number, &logged.head).into_values() {
-                all &= self.make_up_for(&org, number, &logged.head.sync).await;
-            }
-            if all {
+            let searching = self.searching(number, &logged.head);
+            if self.make_up_to_all(number, &logged.head, searching).await {
                 gone.push(number);
             }
         }
@@ -284,31 +318,56 @@ impl Service {
         Ok(())
     }
 
-    /// False if it has to be tried again.
+    /// Has the orgs that have not read a push read all records of its sync instead. False if it has to be tried again.
+    async fn make_up_to_all(
+        &self,
+        number: Seq,
+        head: &PushHead,
+        searching: BTreeMap<String, Arc<OrgContext>>,
+    ) -> bool {
+        let mut all = true;
+        for org in searching.into_values() {
+            all &= self.make_up_for(&org, number, &head.sync).await;
+        }
+        all
+    }
+
+    /// An org that is parked or down finds the refresh when it starts. False if it has to be tried again.
     async fn make_up_for(&self, org: &OrgContext, push: Seq, sync: &str) -> bool {
-        let org = org.id();
-        let refreshes = self.orgs.get(org).is_some_and(|org| {
-            org.settings.syncs.iter().any(|known| known.name == sync && known.refresh.is_some())
-        });
-        if !refreshes {
+        let push = push.0;
+        if !refreshes(org, sync) {
             let message =
-                "a push has waited for 7 days and is forgotten; its sync has no `refresh` to make up for it";
-            tracing::error!(org, push = push.0, sync, "{message}");
+                "a push that was not read in time is forgotten; its sync has no `refresh` to make up for it";
+            tracing::error!(org = org.id(), push, sync, "{message}");
             return true;
         }
-        match self.refresh(org, Some(sync), false).await {
-            Ok(_) => {
+        let made_up = match self.refresh(org.id(), Some(sync), false).await {
+            Ok(_) => Ok(()),
+            Err(_) => refresh::begin(org, sync, false).await,
+        };
+        match made_up {
+            Ok(()) => {
                 let message =
-                    "a push has waited for 7 days and is forgotten; all records of its sync are read instead";
-                tracing::warn!(org, push = push.0, sync, "{message}");
+                    "a push that was not read in time is forgotten; all records of its sync are read instead";
+                tracing::warn!(org = org.id(), push, sync, "{message}");
                 true
             }
             Err(error) => {
-                tracing::error!(org, push = push.0, sync, "a push that is too old stays: {error}");
+                tracing::error!(
+                    org = org.id(),
+                    push,
+                    sync,
+                    "a push that was not read in time stays: {error}"
+                );
                 false
             }
         }
     }
+}
+
+/// Whether all records of a sync can be read instead of those that a push leads to.
+fn refreshes(org: &OrgContext, sync: &str) -> bool {
+    org.settings.syncs.iter().any(|known| known.name == sync && known.refresh.is_some())
 }
 
 fn has_sync(org: &OrgContext, sync: &str) -> bool {

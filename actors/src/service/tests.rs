@@ -185,20 +185,37 @@ async fn a_push_that_no_org_reads_is_forgotten_in_the_end_and_all_is_refreshed_i
 
 #[actix::test]
 async fn pushes_that_are_through_make_room_and_those_that_wait_do_not() {
+    const HOUR: Duration = Duration::from_hours(1);
     let folder = folder();
     let service = Service::start(settings(folder.path(), &["acme"])).await.expect("it starts");
     let max = PushesKept { pushes: 2, bytes: 10_000, counts: 10 };
-    let one = service.push_within(external_ids(&["a"]), max).await.expect("room").number;
-    let two = service.push_within(external_ids(&["b"]), max).await.expect("room").number;
-    let third = service.push_within(external_ids(&["c"]), max).await.expect_err("both wait");
+    let one = service.push_within(external_ids(&["a"]), max, HOUR).await.expect("room").number;
+    let two = service.push_within(external_ids(&["b"]), max, HOUR).await.expect("room").number;
+    let third = service.push_within(external_ids(&["c"]), max, HOUR).await.expect_err("both wait");
     assert!(matches!(third, PushError::TooMany { waiting: 2, .. }) && third.hint().is_some(), "{third}");
     service.pushes.passed("acme", "accounts", PushPlace { number: one, item: 1, within: None });
-    service.push_within(external_ids(&["c"]), max).await.expect("the first makes room");
+    service.push_within(external_ids(&["c"]), max, HOUR).await.expect("the first makes room");
     assert!(service.pushed(one).await.is_err() && service.pushed(two).await.is_ok());
     let long = "x".repeat(900);
     service.pushes.passed("acme", "accounts", PushPlace { number: two, item: 1, within: None });
     let few = PushesKept { bytes: 1_000, ..max };
-    let full = service.push_within(external_ids(&[&long]), few).await.expect_err("too many bytes");
+    let full = service.push_within(external_ids(&[&long]), few, HOUR).await.expect_err("too many bytes");
     assert!(matches!(full, PushError::TooMany { .. }), "{full}");
+    service.drain(Duration::from_millis(100)).await.expect("it closes");
+}
+
+#[actix::test]
+async fn a_push_that_an_org_does_not_read_stops_no_others_for_long() {
+    let folder = folder();
+    let service = Service::start(settings(folder.path(), &["acme"])).await.expect("it starts");
+    let max = PushesKept { pushes: 1, bytes: 10_000, counts: 10 };
+    let hour = Duration::from_hours(1);
+    let one = service.push_within(external_ids(&["a"]), max, hour).await.expect("room").number;
+    service.push_within(external_ids(&["b"]), max, hour).await.expect_err("the org has an hour to read it");
+    let run = async || store(&service, "acme").bytes(Position::Run("accounts")).await.expect("a store");
+    assert!(run().await.is_none() && service.pushed(one).await.is_ok());
+    service.push_within(external_ids(&["b"]), max, Duration::ZERO).await.expect("the first makes room");
+    assert!(matches!(service.pushed(one).await, Err(PushError::Unknown(_))));
+    assert!(run().await.is_some(), "all records are read instead");
     service.drain(Duration::from_millis(100)).await.expect("it closes");
 }

@@ -172,3 +172,26 @@ fn a_record_that_several_items_lead_to_has_the_data_of_all_or_is_looked_up() {
         assert_eq!(by[A].1.data.clone().map(|data| data.data), expected);
     }
 }
+
+#[test]
+fn an_item_with_a_key_that_the_sync_lacks_is_not_asked_about_by_the_others() {
+    let org = org();
+    let all = [keys(1, json!([{ "domain": "acme.com", "country": "DE" }, { "country": "DE" }]))];
+    let PushWindow { items, .. } = window(&all, &place(0, 0), 9);
+    for one in &items {
+        assert_eq!(field_of(&org.syncs[0].mapping, &one.item), None, "{}", one.item.name());
+    }
+}
+
+#[test]
+fn data_that_has_no_room_in_a_step_is_looked_up() {
+    let long = json!("x".repeat(REQUEST_BYTES_MAX / 4));
+    let all = [waiting(1, PushItems::ExternalIds(vec!["a".into()]), vec![Some(vec![long])])];
+    let PushWindow { items, .. } = window(&all, &place(0, 0), 9);
+    let target =
+        |n: u32| row(json!({ "Id": "a00000000000001", "K": "a", "Account__c": format!("001{n:012}AAA") }));
+    let rows: Vec<Row> = (0..2_000).map(target).collect();
+    let found = by_external_id(&items, &rows, ("K", "Account__c"), Identity::default());
+    let brought = found.values().filter(|(_, pushed)| pushed.data.is_some()).count();
+    assert_eq!((found.len(), brought), (2_000, 3), "all are found, and few bring what was pushed");
+}
