@@ -97,7 +97,7 @@ fn refresh(refresh: &RefreshSettings) -> Value {
     })
 }
 
-/// The lines in which [`json`] is told: one for each key, those that the org has otherwise marked.
+/// The lines in which what [`json()`] gives is told: one for each key, those that the org has otherwise marked.
 pub(crate) fn lines(org: &str, sync: &Value) -> Vec<String> {
     let own: Vec<&str> = sync["own"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let mut told: Vec<(String, String)> = Vec::new();

@@ -160,7 +160,8 @@ async fn a_refresh_by_a_bulk_query_compares_each_type_and_the_second_writes_noth
         unique: false,
         computed: false,
     });
-    let lines: String = kinds.iter().map(|(name, ..)| format!("{name} = \"/{name}\"\n")).collect();
+    let lines: Vec<String> = kinds.iter().map(|(name, ..)| format!("{name} = \"/{name}\"\n")).collect();
+    let lines = lines.concat();
     let org = OrgOptions { custom_fields: custom_fields.to_vec(), ..org() };
     let rig = rig(org, |text| {
         text.replace("refresh = { ", "refresh = { bulk_from = 2, ")

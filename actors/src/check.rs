@@ -332,6 +332,33 @@ mod tests {
     }
 
     #[test]
+    fn what_a_field_cannot_keep_is_named_with_its_key() {
+        use orgpipe_reconcile::{Mapping, MappingSpec, ValueSpec};
+        let org = crate::settings::tests::org();
+        let constant = ValueSpec { value: Some(json!("many")), ..ValueSpec::default() };
+        let spec = MappingSpec {
+            sync: "accounts".into(),
+            object: "Account".into(),
+            keys: [("domain".to_owned(), "Website".to_owned())].into(),
+            target: "Enrichment__c".into(),
+            external_id_field: "External_Id__c".into(),
+            external_id_from: "/key".into(),
+            fields: [("Employee_Count__c".to_owned(), constant)].into(),
+            ..MappingSpec::default()
+        };
+        let mapping = Mapping::new(spec).expect("a right mapping");
+        let sync = SyncSettings { mapping, ..SyncSettings::clone(&org.syncs[0]) };
+        let json = json!({ "name": "Enrichment__c", "fields": [
+            { "name": "External_Id__c", "type": "string", "externalId": true },
+            { "name": "Employee_Count__c", "type": "double" }] });
+        let describe = Describe::from_json(json.as_object().expect("an object")).expect("a describe");
+        let problems = missing("org acme", &sync, &describe);
+        let [CheckProblem { message, .. }] = problems.as_slice() else { panic!("{problems:?}") };
+        let expected = "`value` of Employee_Count__c has \"many\", which Employee_Count__c does not keep";
+        assert!(message.starts_with(expected), "{message}");
+    }
+
+    #[test]
     fn every_field_that_is_missing_or_locked_is_named() {
         let org = crate::settings::tests::org();
         let Value::Object(json) = json!({ "name": "Enrichment__c", "fields": [

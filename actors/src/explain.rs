@@ -8,7 +8,7 @@ use orgpipe_store::{Change, End, Lane, LedgerRow, Request, Seq, StoreError, Subj
 use serde::Serialize;
 
 use crate::{
-    audit_trail::{AuditTrail, FieldDiff, Found, Nothing, SharedWith},
+    audit_trail::{Answered, AuditTrail, FieldDiff, Found, Nothing, SharedWith},
     clock::time,
     org::{context::OrgContext, writes::BulkJobStatus},
     queue_entry::{Origin, RequestEntry, unpack},
@@ -209,6 +209,21 @@ fn told(row: &LedgerRow, hint: &str) -> Chapter {
     chapter
 }
 
+/// Why there was nothing to compare, where the answer does not say it.
+fn nothing(nothing: Nothing) -> Option<&'static str> {
+    match nothing {
+        Nothing::Gone => Some(
+            "The record is not in the org (deleted, or merged into another one), or the integration user may not see it.",
+        ),
+        Nothing::Converted => Some(
+            "The lead has been converted: the account it became is asked for by itself, and nothing may refer to the lead \
+             any more.",
+        ),
+        Nothing::NoKeys => Some("None of the sync's keys had a value, so your API was not asked."),
+        Nothing::Unknown => None,
+    }
+}
+
 /// The fields that were cut; how much of them is not known of trails of earlier versions.
 fn cut(trail: &AuditTrail) -> Vec<String> {
     let told = |(place, field): (usize, &String)| match trail.cut_chars.get(place) {
@@ -236,71 +251,12 @@ fn begun(subject: &Subject, fate: Fate, target: &str, key: &str, number: Seq) ->
     let Ok(trail) = unpack::<AuditTrail>(&subject.trail) else { return chapter };
     let story = &mut chapter.story;
     story.push(asked(&trail, subject.asked_ms));
-    match trail.nothing {
-        Some(Nothing::Gone) => {
-            let gone = "The record is not in the org (deleted, or merged into another one), or the integration user \
-                        may not see it.";
-            story.push(gone.to_owned());
-        }
-        Some(Nothing::Converted) => {
-            let converted = "The lead has been converted: the account it became is asked for by itself, and nothing \
-                             may refer to the lead any more.";
-            story.push(converted.to_owned());
-        }
-        Some(Nothing::NoKeys) => {
-            story.push("None of the sync's keys had a value, so your API was not asked.".to_owned());
-        }
-        Some(Nothing::Unknown) | None => {}
-    }
+    story.extend(trail.nothing.and_then(nothing).map(str::to_owned));
     if let Some(answer) = &trail.answer {
-        let known =
-            if trail.nothing == Some(Nothing::Unknown) { "that it knows nothing about it" } else { "data" };
-        let (at, hash, parent) = (time_text(answer.at_ms), &answer.hash, &answer.parent);
-        story.push(match answer.push {
-            Some(push) => {
-                format!("Push {push} brought {known} at {at} (hash {hash}), so your API was not asked.")
-            }
-            None => format!("Your API answered {known} at {at} (hash {hash}, traceparent …-{parent}-01)."),
-        });
+        story.push(answered(answer, trail.nothing));
     }
     let key = trail.key.as_deref().unwrap_or(key);
-    let is_anothers = matches!(trail.shared, Some(SharedWith::Yields(_)));
-    let found = |id: &String| {
-        if id == key {
-            "It is written onto the record itself".to_owned()
-        } else {
-            format!("The record with the key `{key}` is {id}")
-        }
-    };
-    match &trail.found {
-        Some(Found::None) if trail.fields.is_empty() => {
-            story.push(format!("No record of the target has the key `{key}`, and none is made."));
-        }
-        Some(Found::None) => {
-            story.push(format!("No record of the target has the key `{key}`: it is created."));
-        }
-        Some(Found::One(id)) if fate == Fate::Unchanged && trail.origin == Origin::Orphan => {
-            story.push(format!(
-                "The record with the key `{key}` is {id}: it has its own record again, or nothing is left."
-            ));
-        }
-        Some(Found::One(id)) if fate == Fate::Unchanged => {
-            let all = "which held all of it";
-            let how = if trail.kept.is_empty() {
-                String::new()
-            } else {
-                ", as far as the org keeps it as it was sent".to_owned()
-            };
-            story.push(format!("{}, {all}{how}.", found(id)));
-        }
-        Some(Found::One(id)) => story.push(format!("{}.", found(id))),
-        // Nothing is written for a record that yields to another one.
-        Some(Found::Open) if fate == Fate::NoData || is_anothers => {}
-        Some(Found::Open) => story.push(format!(
-            "An earlier change of `{key}` was still under way, so all fields are written without comparing."
-        )),
-        None => {}
-    }
+    story.extend(matched(&trail, fate, key));
     story.extend(trail.shared.as_ref().map(|shared| shared_key(shared, fate)));
     if trail.origin == Origin::Orphan
         && trail.fields.is_empty()
@@ -331,6 +287,56 @@ fn begun(subject: &Subject, fate: Fate, target: &str, key: &str, number: Seq) ->
         chapter.key = trail.key.unwrap_or_default();
     }
     chapter
+}
+
+/// What the org held of the wanted record.
+fn matched(trail: &AuditTrail, fate: Fate, key: &str) -> Option<String> {
+    let is_anothers = matches!(trail.shared, Some(SharedWith::Yields(_)));
+    let found = |id: &String| {
+        if id == key {
+            "It is written onto the record itself".to_owned()
+        } else {
+            format!("The record with the key `{key}` is {id}")
+        }
+    };
+    match &trail.found {
+        Some(Found::None) if trail.fields.is_empty() => {
+            Some(format!("No record of the target has the key `{key}`, and none is made."))
+        }
+        Some(Found::None) => Some(format!("No record of the target has the key `{key}`: it is created.")),
+        Some(Found::One(id)) if fate == Fate::Unchanged && trail.origin == Origin::Orphan => Some(format!(
+            "The record with the key `{key}` is {id}: it has its own record again, or nothing is left."
+        )),
+        Some(Found::One(id)) if fate == Fate::Unchanged => {
+            let all = "which held all of it";
+            let how = if trail.kept.is_empty() {
+                String::new()
+            } else {
+                ", as far as the org keeps it as it was sent".to_owned()
+            };
+            Some(format!("{}, {all}{how}.", found(id)))
+        }
+        Some(Found::One(id)) => Some(format!("{}.", found(id))),
+        // Nothing is written for a record that yields to another one.
+        Some(Found::Open) if fate == Fate::NoData || is_anothers => None,
+        Some(Found::Open) => Some(format!(
+            "An earlier change of `{key}` was still under way, so all fields are written without comparing."
+        )),
+        None => None,
+    }
+}
+
+/// What was answered about the record, and by whom.
+fn answered(answer: &Answered, nothing: Option<Nothing>) -> String {
+    let known = if nothing == Some(Nothing::Unknown) { "that it knows nothing about it" } else { "data" };
+    let Answered { hash, at_ms, parent, push } = answer;
+    let at = time_text(*at_ms);
+    match push {
+        Some(push) => {
+            format!("Push {push} brought {known} at {at} (hash {hash}), so your API was not asked.")
+        }
+        None => format!("Your API answered {known} at {at} (hash {hash}, traceparent …-{parent}-01)."),
+    }
 }
 
 fn shared_key(shared: &SharedWith, fate: Fate) -> String {
@@ -388,7 +394,6 @@ fn times(tries: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit_trail::Answered;
 
     fn trail() -> AuditTrail {
         let mut trail = AuditTrail::new("accounts", Origin::Live, "uuid-1", Some("join"));

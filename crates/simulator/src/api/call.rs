@@ -16,7 +16,7 @@ pub(crate) struct Call {
     pub(crate) query: Vec<(String, String)>,
     pub(crate) content_type: String,
     pub(crate) query_options: String,
-    pub(crate) call_options: String,
+    pub(crate) options: String,
     pub(crate) if_modified_since: String,
     pub(crate) body: bytes::Bytes,
 }
@@ -49,7 +49,7 @@ impl Call {
     /// What change events name as the origin of what the call writes: the API, its version and what the client calls itself.
     /// Source: Change Data Capture Developer Guide "ChangeEventHeader Fields", REST guide "Call Options Header".
     pub(crate) fn origin(&self, api: &str) -> String {
-        let options = self.call_options.split(',').filter_map(|option| option.trim().split_once('='));
+        let options = self.options.split(',').filter_map(|option| option.trim().split_once('='));
         let client =
             options.filter(|(name, _)| name.trim() == "client").map(|(_, value)| value.trim()).next();
         let client = client.map(|client| format!(";client={client}")).unwrap_or_default();
@@ -114,7 +114,7 @@ mod tests {
             ("client=a", "com/salesforce/api/rest/66.0;client=a"),
             ("defaultNamespace=n, client=b", "com/salesforce/api/rest/66.0;client=b"),
         ] {
-            options.clone_into(&mut call.call_options);
+            options.clone_into(&mut call.options);
             assert_eq!(call.origin("rest"), origin);
         }
     }

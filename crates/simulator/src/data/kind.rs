@@ -95,6 +95,7 @@ pub enum FieldKind {
 
 /// A field beyond the standard ones and the package's; its object is made if there is none of that name.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "they are Salesforce's own flags")]
 pub struct CustomField {
     /// API name of the object; a new one ends in `__c`, a new event in `__e`.
     pub object: String,

@@ -131,7 +131,7 @@ fn rest(org: &Org, request: &HttpRequest, path: &str, body: Bytes) -> api::Handl
         let mut call = Call::new(request.method().as_str(), path, request.query_string(), body);
         call.content_type = header(request, CONTENT_TYPE.as_str()).unwrap_or_default().to_lowercase();
         header(request, "Sforce-Query-Options").unwrap_or_default().clone_into(&mut call.query_options);
-        header(request, "Sforce-Call-Options").unwrap_or_default().clone_into(&mut call.call_options);
+        header(request, "Sforce-Call-Options").unwrap_or_default().clone_into(&mut call.options);
         header(request, "If-Modified-Since").unwrap_or_default().clone_into(&mut call.if_modified_since);
         return api::handle(org, &mut state, &call, token);
     }
