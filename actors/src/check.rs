@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, future::ready, stream};
-use orgpipe_reconcile::{describe::Describe, fit::misfits, lookup, value::ValueProblem};
+use orgpipe_reconcile::{describe::Describe, fit::misfits, lookup, mapping::TargetKey, value::ValueProblem};
 use orgpipe_salesforce::{
     failure::CallError,
     http::HttpClient,
@@ -276,12 +276,17 @@ fn missing(place: &str, sync: &SyncSettings, describe: &Describe) -> Vec<CheckPr
         let message = format!("the integration user lacks {right} on {target}: nothing can be written");
         problems.push(CheckProblem::new(place, message, hint));
     }
+    let told = |name: &str, misfit: ValueProblem| {
+        CheckProblem::new(place, format!("`{}` of {name} {}", misfit.key, misfit.message), misfit.hint)
+    };
+    if let TargetKey::ExternalId { field, from } = sync.mapping.key()
+        && let Some(found) = describe.field(field)
+    {
+        problems.extend(misfits(from, found).into_iter().map(|misfit| told(field, misfit)));
+    }
     for (name, source) in sync.mapping.fields() {
         let misfits = describe.field(name).map(|field| misfits(source, field)).unwrap_or_default();
-        let told = |misfit: ValueProblem| {
-            CheckProblem::new(place, format!("`{}` of {name} {}", misfit.key, misfit.message), misfit.hint)
-        };
-        problems.extend(misfits.into_iter().map(told));
+        problems.extend(misfits.into_iter().map(|misfit| told(name, misfit)));
         match describe.field(name) {
             Some(field) if (field.createable || !creates) && field.updateable => {}
             Some(field) if field.computed => problems.push(CheckProblem::new(

@@ -103,7 +103,9 @@ pub(crate) async fn story(org: &OrgContext, record: &str, limit: usize) -> Resul
     // In the order of the flow: what moves on meanwhile is told twice rather than not at all.
     let waiting = org.store.counts().await?.open_ingress;
     let head = org.store.ingress_head(u64::MAX).await?;
-    let searched = head.iter().map(|request| u64::from(request.records)).sum();
+    let searched: u64 = head.iter().map(|request| u64::from(request.records)).sum();
+    // Some may have come in since they were counted.
+    let waiting = waiting.max(searched);
     let changes = org.store.changes_of(&record, CHANGES_MAX).await?;
     let rows = org.store.rows(&record, limit).await?;
     let jobs = org.board.status().bulk_jobs;

@@ -114,6 +114,9 @@ pub(crate) struct ChangeEntry {
     pub target_id: Option<String>,
     /// The fields that differ, external ID not among them; `null` empties a field.
     pub fields: Row,
+    /// Those of the fields that only tell of the write: without another field there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub receipts: Vec<String>,
     /// What is remembered of the record's other fields, by the look that it was decided with; as `Fingerprint` writes it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub fingerprint: String,

@@ -126,6 +126,7 @@ mod tests {
             operation: Operation::Upsert,
             target_id: None,
             fields: Row::new(),
+            receipts: Vec::new(),
             fingerprint: String::new(),
             source_id: A.into(),
             origin: Origin::Refresh,

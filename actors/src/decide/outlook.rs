@@ -280,6 +280,7 @@ mod tests {
             operation: orgpipe_reconcile::Operation::Upsert,
             target_id: target_id.map(str::to_owned),
             fields,
+            receipts: Vec::new(),
             fingerprint: String::new(),
             source_id: "001A".into(),
             origin: Origin::Refresh,

@@ -1,8 +1,8 @@
-//! Deciding about many records without holding up the thread.
+//! Comparing many records without holding up the thread.
 //!
 //! Here: going through them in parts. Not here: what is done with them (`verdict`).
 
-/// Records that are mapped or compared in one go: an expression may take a while, and others work on the same thread.
+/// Records that are compared in one go: an answer may have thousands of fields, and others work on the same thread.
 const IN_ONE_GO: usize = 25;
 
 /// Does something with all of these, some at a time; between these parts others on this thread go on.

@@ -188,9 +188,12 @@ impl PreparedBatch {
         match known {
             Some((children, answers)) => {
                 let event_id = asked.first().map(|asked| asked.trail.event_id.clone()).unwrap_or_default();
-                let mut wanted = Vec::with_capacity(asked.len());
-                in_parts(asked, |part| wanted.extend(verdict::wanted(batch, part, &answers, &mut settle)))
-                    .await;
+                let mut wanted = Vec::new();
+                for record in asked {
+                    wanted.extend(verdict::wanted(batch, vec![record], &answers, &mut settle));
+                    // Expressions may take their time for each, and the thread is not this batch's alone.
+                    tokio::task::yield_now().await;
+                }
                 let before = shared_keys::stored(org).await?;
                 let mut sharing = Sharing::new(before.clone(), batch.mapping.sync(), &settle);
                 let wanted = (wanted, children, &mut sharing);

@@ -463,6 +463,8 @@ pub(super) fn change(
     let lane = lane(batch.origin);
     let key = identity.key(&desired.key);
     let target = batch.mapping.target().to_owned();
+    let is_receipt = |field: &&String| desired.receipts.keys().any(|name| name.eq_ignore_ascii_case(field));
+    let receipts = fields.keys().filter(is_receipt).cloned().collect();
     // A number is named as one in the requests that carry the external ID in their body.
     if let Some(number) = identity.number(&desired.key).filter(|_| operation == Operation::Upsert) {
         fields.insert(batch.mapping.key_field().to_owned(), Value::Number(number));
@@ -476,6 +478,7 @@ pub(super) fn change(
         operation,
         target_id,
         fields,
+        receipts,
         fingerprint: fingerprint.to_text(),
         source_id: desired.source_id,
         origin: batch.origin,

@@ -59,6 +59,13 @@ impl Outgoing {
         }
     }
 
+    /// Whether nothing is left to write of a record that is there: what only tells of the write is no reason for one.
+    pub(super) fn is_spent(&self) -> bool {
+        let ChangeEntry { external_id_field, fields, receipts, target_id, .. } = &self.entry;
+        target_id.is_some()
+            && fields.keys().all(|field| field == external_id_field || receipts.contains(field))
+    }
+
     /// What is to be remembered of it.
     pub(super) fn tried(&self) -> Tried {
         let mut hasher = DefaultHasher::new();

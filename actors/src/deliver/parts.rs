@@ -118,6 +118,7 @@ mod tests {
             operation,
             target_id: None,
             fields: Row::new(),
+            receipts: Vec::new(),
             fingerprint: String::new(),
             source_id: format!("{parent:04}"),
             origin: Origin::Live,

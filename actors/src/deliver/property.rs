@@ -383,6 +383,7 @@ fn outgoing((seq, record): (u64, &Record)) -> Outgoing {
         operation: Operation::Upsert,
         target_id: None,
         fields: Row::new(),
+        receipts: Vec::new(),
         fingerprint: String::new(),
         source_id: format!("{:04}", seq % 40),
         origin: Origin::Live,

@@ -194,8 +194,7 @@ fn of_rows(part: Vec<Outgoing>, rows: Vec<RowResult>, known: Circumstances<'_>) 
                 ends.outcomes.push((change.seq, outcome::written(&change.left_out)));
             }
             RowResult::Failed(error) if leave_out(&mut change, &error, known) => {
-                // Of a record that is there nothing may be left to write.
-                if change.entry.fields.is_empty() && change.entry.target_id.is_some() {
+                if change.is_spent() {
                     ends.outcomes.push((change.seq, outcome::written(&change.left_out)));
                 } else {
                     again.push(change);
@@ -302,5 +301,57 @@ impl Ends {
         }
         let (reason, hint) = (outcome::reason(error, &error.fields), error.hint().unwrap_or_default());
         self.waits.insert(error.code.clone(), Problem::new(reason, hint));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::deliver::resend::Resend;
+
+    fn change(target_id: Value, fields: Value, receipts: Value) -> Outgoing {
+        let entry = json!({
+            "v": 1, "sync": "s", "target": "T", "external_id_field": "X", "external_id": "5", "source_id": "001",
+            "origin": "refresh", "received_ms": 1, "target_id": target_id, "fields": fields, "receipts": receipts,
+        });
+        let entry = serde_json::from_value(entry).expect("an entry");
+        Outgoing { seq: Seq(1), attempts: 0, resend: Resend::default(), entry, left_out: Vec::new() }
+    }
+
+    #[test]
+    fn without_a_refused_field_what_only_tells_of_the_write_is_not_written() {
+        let is_there = || json!("a00000000000001AAA");
+        let told = || json!(["Hash__c", "Synced__c"]);
+        for (change, is_again) in [
+            (change(is_there(), json!({ "A__c": 1, "Hash__c": "h", "Synced__c": "s" }), told()), false),
+            // The external ID is among the fields where it is a number.
+            (change(is_there(), json!({ "A__c": 1, "X": 5, "Synced__c": "s" }), told()), false),
+            (change(is_there(), json!({ "A__c": 1 }), json!([])), false),
+            (change(is_there(), json!({ "A__c": 1, "B__c": 2, "Synced__c": "s" }), told()), true),
+            (change(Value::Null, json!({ "A__c": 1, "Synced__c": "s" }), told()), true),
+            // An older version did not say which of them tell of the write.
+            (change(is_there(), json!({ "A__c": 1, "Synced__c": "s" }), json!([])), true),
+        ] {
+            let refused = ApiError {
+                status: 400,
+                code: "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST".to_owned(),
+                message: String::new(),
+                fields: vec!["A__c".to_owned()],
+            };
+            let known = Circumstances {
+                moment: Moment { now_ms: UnixMs(1), jitter: 0.0 },
+                closed: false,
+                reached: Reached::Others,
+                slow: false,
+                may_leave_out: &|_, _| true,
+            };
+            let told = format!("{:?}", change.entry);
+            let ends = ends(vec![change], Ok(vec![RowResult::Failed(refused)]), known);
+            assert_eq!(ends.again.len(), usize::from(is_again), "{told}");
+            let in_part = matches!(ends.outcomes.as_slice(), [(_, Outcome::WrittenInPart { .. })]);
+            assert_eq!(in_part, !is_again, "{told}: {:?}", ends.outcomes);
+        }
     }
 }

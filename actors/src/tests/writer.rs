@@ -52,6 +52,7 @@ async fn decide_in(scene: &Scene, lane: Lane, keys: &[&str]) -> Settled {
             external_id: (*key).into(),
             target_id: None,
             fields: json!({ "Employee_Count__c": 7 }).as_object().expect("an object").clone(),
+            receipts: Vec::new(),
             source_id: "001000000000001AAA".into(),
             origin: Origin::Live,
             received_ms: now_ms,

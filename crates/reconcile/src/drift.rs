@@ -121,7 +121,8 @@ impl Unfit {
 pub fn remaining(mapping: &Mapping, unread: &BTreeSet<String>) -> Result<Mapping, Unfit> {
     let object = mapping.object().to_owned();
     if let TargetKey::ExternalId { from, .. } = mapping.key()
-        && let Some(field) = from.record_paths().iter().find(|path| unread.contains(*path))
+        && let Some(field) =
+            from.record_paths().iter().find(|path| unread.iter().any(|gone| gone.eq_ignore_ascii_case(path)))
     {
         return Err(Unfit::ExternalId { object, field: field.clone() });
     }

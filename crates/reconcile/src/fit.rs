@@ -7,12 +7,16 @@ use serde_json::Value;
 use crate::{
     describe::{Field, Kind},
     expression::Type,
+    plan::STATUS,
     stored::{may_be_cut, prepare},
     value::{FieldSource, Meta, Overlong, ValueProblem},
 };
 
 /// Characters of `$meta.content_hash`.
 const HASH_CHARS: usize = 64;
+
+/// Characters of a correlation ID: most are UUIDs, as those of Salesforce's events all are.
+const CORRELATION_ID_CHARS: usize = 36;
 
 /// Everything that the field cannot keep of what may be written to it.
 pub fn misfits(source: &FieldSource, field: &Field) -> Vec<ValueProblem> {
@@ -31,8 +35,10 @@ pub fn misfits(source: &FieldSource, field: &Field) -> Vec<ValueProblem> {
     if let Some((_, what)) = comes_to.filter(|(result, _)| !tells(field.kind, *result)) {
         let message = format!("is {what}, which {} does not keep", field.name);
         problems.push(problem("from", message, "Map it to a field for texts, or for a date and time."));
-    } else if source.meta() == Some(Meta::ContentHash) && field.length > 0 && field.length < HASH_CHARS {
-        let message = format!("has {HASH_CHARS} characters, and {} takes {}", field.name, field.length);
+    } else if let Some(chars) =
+        chars_of(source, field).filter(|chars| field.length > 0 && field.length < *chars)
+    {
+        let message = format!("has {chars} characters, and {} takes {}", field.name, field.length);
         problems.push(problem("from", message, "Give the field more characters in Setup."));
     }
     if source.overlong() == Some(Overlong::Truncate) && !may_be_cut(field) {
@@ -42,6 +48,17 @@ pub fn misfits(source: &FieldSource, field: &Field) -> Vec<ValueProblem> {
         problems.push(problem("overlong", message, hint));
     }
     problems
+}
+
+/// Characters that a field must take of what is told of the decision, if it is told whole.
+fn chars_of(source: &FieldSource, field: &Field) -> Option<usize> {
+    let is_whole = !may_be_cut(field) || source.overlong() == Some(Overlong::Refuse);
+    match source.meta()? {
+        Meta::ContentHash => Some(HASH_CHARS),
+        Meta::CorrelationId => is_whole.then_some(CORRELATION_ID_CHARS),
+        Meta::Status => is_whole.then_some(STATUS.len()),
+        Meta::SyncedAt => None,
+    }
 }
 
 fn literal(key: &'static str, value: &Value, field: &Field) -> Option<ValueProblem> {

@@ -5,11 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
+    expression::{Expression, Type},
     name::{is_api_name, is_namespace, is_path, namespaced},
     operation::Operation,
     row::{self, Row},
     system::{self, ID},
-    value::{FieldSource, ValueSpec},
+    value::{FieldSource, Source, ValueSpec},
 };
 
 /// One sync as the operator wrote it; nothing is checked yet.
@@ -316,6 +317,9 @@ impl Problems {
         let field = namespaced(&spec.namespace, &spec.external_id_field);
         let from = self.source("external_id.from", &spec.external_id_from);
         self.check_external_id_from(&spec.external_id_from);
+        if let Some(Source::Expression(expression)) = from.as_ref().map(FieldSource::source) {
+            self.check_external_id_cel(expression);
+        }
         let key = from.map(|from| TargetKey::ExternalId { field, from });
         (namespaced(&spec.namespace, &spec.target), key)
     }
@@ -401,6 +405,16 @@ impl Problems {
         if let Some(from) = spec.from.as_ref().filter(|from| from.starts_with("$meta.")) {
             self.add("external_id.from", format!("`{from}` is another one each time"), hint);
         }
+        for (key, is_written) in
+            [("default", spec.default.is_some()), ("otherwise", spec.otherwise.is_some())]
+        {
+            if is_written {
+                let message =
+                    "is the same for all records that have no other, and an external ID tells them apart";
+                let hint = "Remove it: a record without an external ID makes a dead letter.";
+                self.add(format!("external_id.from.{key}"), message, hint);
+            }
+        }
         if spec.overlong.is_some() {
             let hint = "Remove it: an external ID that is too long makes a dead letter.";
             self.add(
@@ -408,6 +422,24 @@ impl Problems {
                 "is for texts that may be cut, and an external ID never is",
                 hint,
             );
+        }
+    }
+
+    /// An expression that makes one record of the target out of many, a new one each time, or none.
+    fn check_external_id_cel(&mut self, expression: &Expression) {
+        let place = "external_id.from.cel";
+        if expression.takes_now() {
+            let hint = "Leave `now` out: with each refresh there would be a new record.";
+            self.add(place, "takes `now`, and an external ID stays the same", hint);
+        }
+        if !expression.tells_records_apart() {
+            let hint = "Let it take something of the answer or the record, such as `answer.key`.";
+            self.add(place, "is the same for all records, which it shall tell apart", hint);
+        }
+        let result = expression.result();
+        if !matches!(result, Type::Any | Type::String | Type::Int | Type::Uint | Type::Double) {
+            let hint = "Let it come to a text or a whole number that identifies the record.";
+            self.add(place, format!("comes to a {result}, which is no external ID"), hint);
         }
     }
 

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// What `$meta.status` says of a record that is written: it is what the vendor answered.
-const STATUS: &str = "Current";
+pub(crate) const STATUS: &str = "Current";
 
 /// What is known of a decision beside record and answer.
 #[derive(Clone, Copy, Debug)]

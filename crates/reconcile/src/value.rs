@@ -242,16 +242,30 @@ impl FieldSource {
         self.spec.is_record_id()
     }
 
+    /// Whether it is worked out with the time of the decision.
+    pub fn takes_now(&self) -> bool {
+        matches!(&self.source, Source::Expression(expression) if expression.takes_now())
+    }
+
     /// What is written for a value; none = the field is left alone. Default and map's values are written as they stand.
     pub fn finish(&self, value: Option<Value>) -> Result<Option<Value>, Unmapped> {
         match (value, &self.spec.map) {
-            (value, _) if value.as_ref().is_none_or(row::is_empty) => Ok(self.spec.default.clone().or(value)),
+            (value, _) if value.as_ref().is_none_or(is_empty) => Ok(self.spec.default.clone().or(value)),
             (Some(value), Some(map)) => self.mapped(map, value).map(Some),
             (value, _) => Ok(value),
         }
     }
 
-    /// A list, as of a multi-select picklist, is looked up member by member.
+    /// Whether a text of the record is one of several values, of which the map has at least one.
+    fn are_several(&self, map: &BTreeMap<String, Value>, text: &str) -> bool {
+        matches!(self.source, Source::Record(_))
+            && !map.contains_key(text)
+            && text.contains(';')
+            && text.split(';').any(|member| map.contains_key(member.trim()))
+    }
+
+    /// A list, as of a multi-select picklist, is looked up member by member; so is a text of a record that is one, as
+    /// Salesforce answers it.
     fn mapped(&self, map: &BTreeMap<String, Value>, value: Value) -> Result<Value, Unmapped> {
         let one = |value: &Value| {
             let found = text(value).and_then(|text| map.get(&text));
@@ -262,8 +276,21 @@ impl FieldSource {
                 let members = members.iter().filter(|member| !row::is_empty(member));
                 members.map(one).collect::<Result<_, _>>().map(Value::Array)
             }
+            Value::String(several) if self.are_several(map, &several) => {
+                let members = several.split(';').map(str::trim).filter(|member| !member.is_empty());
+                let found = members.map(|member| one(&Value::from(member))).collect::<Result<Vec<_>, _>>()?;
+                Ok(Value::String(found.iter().filter_map(text).collect::<Vec<_>>().join(";")))
+            }
             value => one(&value),
         }
+    }
+}
+
+/// Whether nothing is in it.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Array(members) => members.iter().all(row::is_empty),
+        value => row::is_empty(value),
     }
 }
 

@@ -131,7 +131,7 @@ fn mapping(fields: BTreeMap<String, ValueSpec>) -> Mapping {
         keys: [("domain".to_owned(), "Website".to_owned())].into(),
         target: "Thing__c".into(),
         external_id_field: "Key__c".into(),
-        external_id_from: ValueSpec { cel: Some("'K-' + org".into()), ..ValueSpec::default() },
+        external_id_from: ValueSpec { cel: Some("'K-' + record.Website".into()), ..ValueSpec::default() },
         fields,
         ..MappingSpec::default()
     };

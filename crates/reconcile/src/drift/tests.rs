@@ -62,7 +62,7 @@ fn what_cannot_be_read_is_neither_asked_with_nor_written_and_without_a_key_nothi
     assert_eq!(left.target_fields(), ["acmeco__Account__c", "acmeco__Employee_Count__c"]);
     let none = remaining(&mapping, &unread(&["Website", "Phone"])).unwrap_err();
     assert!(none.to_string().contains("Account has no Website, Phone"), "{none}");
-    let by_number = MappingSpec { external_id_from: "$AccountNumber".into(), ..two };
+    let by_number = MappingSpec { external_id_from: "$accountNumber".into(), ..two };
     let mapping = Mapping::new(by_number).unwrap();
     assert!(remaining(&mapping, &unread(&["AccountNumber"])).is_err());
     assert!(remaining(&mapping, &unread(&["Website"])).is_ok());

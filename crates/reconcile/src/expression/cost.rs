@@ -239,7 +239,8 @@ fn call(name: &str, args: &[Bound]) -> Bound {
     // What the function itself does, and what it comes to.
     let (work, size) = match (name, sizes.as_slice()) {
         (op::CONDITIONAL, [_, then, otherwise]) => (0, then.or(otherwise)),
-        (op::INDEX, [of, at]) => (at.bytes(), of.member()),
+        // An index that is no whole number ends in an error that holds a copy of the list.
+        (op::INDEX, [of, at]) => (at.bytes().saturating_add(of.bytes()), of.member()),
         (op::ADD, [one, other]) => (given, one.and(other)),
         ("indexOf" | "lastIndexOf", [text, part]) => {
             (given.saturating_add(text.bytes().saturating_mul(part.bytes())), Size::one())
@@ -259,7 +260,24 @@ fn call(name: &str, args: &[Bound]) -> Bound {
             let bytes = list.bytes().saturating_add(list.members().saturating_mul(between.bytes()));
             (given.saturating_add(bytes), Size::of_bytes(bytes))
         }
-        // Comparisons and methods go through what they are given once, and come to no more than that; a number as a text
+        (
+            op::EQUALS
+            | op::NOT_EQUALS
+            | op::LESS
+            | op::LESS_EQUALS
+            | op::GREATER
+            | op::GREATER_EQUALS
+            | op::LOGICAL_AND
+            | op::LOGICAL_OR
+            | op::LOGICAL_NOT
+            | op::IN
+            | "size"
+            | "contains"
+            | "startsWith"
+            | "endsWith",
+            _,
+        ) => (given, Size::one()),
+        // Conversions and methods go through what they are given once, and come to no more than that; a number as a text
         // has at most some 330 characters.
         _ => (given, Size::of_bytes(given.saturating_add(400))),
     };

@@ -149,6 +149,16 @@ impl<'t> Checker<'t> {
                 }
                 Type::Bool
             }
+            // Whether a number of the answer is an int is for the answer to say: what works for 1234.5 fails for 1234.
+            (
+                op::ADD | op::SUBSTRACT | op::MULTIPLY | op::DIVIDE,
+                [Type::Any, Type::Double] | [Type::Double, Type::Any],
+            ) => {
+                let name = functions::shown(name);
+                let message = format!("calculates by `{name}` with a double and a value that may be an int");
+                self.flaw(message, "Make both doubles, such as `double(answer.number) / 1000.0`.");
+                Type::Double
+            }
             _ => self.overloaded(name, is_method, &given),
         }
     }

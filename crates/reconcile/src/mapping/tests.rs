@@ -104,6 +104,20 @@ fn an_external_id_tells_records_apart_and_is_never_cut() {
         ("$meta.content_hash".into(), "external_id.from"),
         (cut, "external_id.from.overlong"),
         (cel("answer."), "external_id.from.cel"),
+        (cel("answer.key + string(now)"), "external_id.from.cel"),
+        (cel("org + '/x'"), "external_id.from.cel"),
+        (cel("answer.x > 1"), "external_id.from.cel"),
+        (cel("answer.x.split(',')"), "external_id.from.cel"),
+        (cel("timestamp(answer.x)"), "external_id.from.cel"),
+        (ValueSpec { default: Some("K".into()), ..ValueSpec::from("/key") }, "external_id.from.default"),
+        (
+            ValueSpec {
+                map: Some([("a".to_owned(), "A".into())].into()),
+                otherwise: Some("K".into()),
+                ..ValueSpec::from("/key")
+            },
+            "external_id.from.otherwise",
+        ),
     ] {
         let problems = from(value).unwrap_err();
         assert_eq!(problems.iter().map(|problem| problem.key.as_str()).collect::<Vec<_>>(), [key]);

@@ -60,6 +60,13 @@ fn a_value_is_mapped_by_its_text_and_an_empty_one_takes_the_default() {
         (Some(json!(null)), Ok(Some(json!(null))), Ok(Some(json!("none"))), Ok(Some(json!(null)))),
         (Some(json!(" ")), Ok(Some(json!(" "))), Ok(Some(json!("none"))), Ok(Some(json!(" ")))),
         (Some(json!([])), Ok(Some(json!([]))), Ok(Some(json!("none"))), Ok(Some(json!([])))),
+        (
+            Some(json!([null, " "])),
+            Ok(Some(json!([null, " "]))),
+            Ok(Some(json!("none"))),
+            Ok(Some(json!([null, " "]))),
+        ),
+        (Some(json!("DE;5")), Ok(Some(json!("DE;5"))), Err(Unmapped), Ok(Some(json!("?")))),
         (Some(json!("DE")), Ok(Some(json!("DE"))), Ok(Some(json!("Germany"))), Ok(Some(json!("Germany")))),
         (Some(json!("de")), Ok(Some(json!("de"))), Err(Unmapped), Ok(Some(json!("?")))),
         (Some(json!(5)), Ok(Some(json!(5))), Ok(Some(json!("five"))), Ok(Some(json!("five")))),
@@ -83,6 +90,22 @@ fn a_value_is_mapped_by_its_text_and_an_empty_one_takes_the_default() {
         assert_eq!(mapped.finish(value.clone()), by_map, "{value:?}");
         assert_eq!(other.finish(value.clone()), or_otherwise, "{value:?}");
     }
+}
+
+#[test]
+fn of_a_record_a_text_of_several_values_is_mapped_one_by_one() {
+    let spec = ValueSpec {
+        map: Some(map(&[("a", json!("Alpha")), ("b", json!(2)), ("x;y", json!("both"))])),
+        ..ValueSpec::from("$Tags__c")
+    };
+    let found = |spec: &ValueSpec, text: &str| FieldSource::new(spec).unwrap().finish(Some(json!(text)));
+    assert_eq!(found(&spec, "a"), Ok(Some(json!("Alpha"))));
+    assert_eq!(found(&spec, "b; a;"), Ok(Some(json!("2;Alpha"))));
+    assert_eq!(found(&spec, "x;y"), Ok(Some(json!("both"))), "the whole comes first");
+    assert_eq!(found(&spec, "a;c"), Err(Unmapped));
+    let other = ValueSpec { otherwise: Some(json!("?")), ..spec };
+    assert_eq!(found(&other, "a;c"), Ok(Some(json!("Alpha;?"))));
+    assert_eq!(found(&other, "c;d"), Ok(Some(json!("?"))), "a text like any other");
 }
 
 #[test]
