@@ -4,7 +4,7 @@
 mod support;
 
 use orgpipe_simulator::{
-    CustomField, FieldKind, FieldRight, LoggedCall, ObjectRight, OrgOptions, Profile, Right, Row,
+    CustomField, FieldKind, FieldRight, LoggedCall, ObjectRight, OrgOptions, Profile, Right, Row, RowFault,
 };
 use serde_json::{Value, json};
 use support::{Rig, account, answer, domain, eventually, request};
@@ -254,6 +254,31 @@ async fn the_trouble_of_one_record_stays_with_that_record() {
     assert!(
         letters.contains("2 objects for the record") && letters.contains("NumberOfEmployees"),
         "{letters}"
+    );
+}
+
+/// Create is not needed where no record is made: one that sharing keeps from us is that record's letter, and says nothing of the object.
+#[actix_rt::test]
+async fn a_record_that_may_not_be_changed_is_a_letter_though_none_may_be_made() {
+    let rig = rig(org(), |text| text).await;
+    rig.org("acme").take_right(Right::Object("Account".to_owned(), ObjectRight::Create));
+    let ids: Vec<String> = (0..2).map(|n| create(&rig, n, 7)).collect();
+    rig.simulator.vendor().set_answer(&domain(0), Some(json!({ "employees": 7, "industry": "Banking" })));
+    rig.org("acme").refuse_row(RowFault {
+        key: "Banking".to_owned(),
+        code: "INSUFFICIENT_ACCESS_OR_READONLY".to_owned(),
+        message: "insufficient access rights on object id".to_owned(),
+        fields: Vec::new(),
+        count: 9,
+    });
+    rig.org("acme").publish("Sync_Request__e", request(&ids));
+    let expected = json!({ "records_in": 2, "written": 1, "dead_letters": 1, "open": 0 });
+    rig.ledger("acme", expected).await;
+    assert_eq!((employees(&rig, &ids[0]), employees(&rig, &ids[1])), (Value::Null, json!(7)));
+    assert_eq!(
+        calls(&rig).iter().filter(|call| **call == "describe").count(),
+        1,
+        "the object is in no doubt"
     );
 }
 

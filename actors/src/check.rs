@@ -268,11 +268,14 @@ fn missing(place: &str, sync: &SyncSettings, describe: &Describe) -> Vec<CheckPr
             )),
         }
     }
-    // Nothing is made of a record that is written onto itself.
-    let creates = !sync.mapping.is_record_itself();
-    let may = if creates { describe.may_create() && describe.may_update() } else { describe.may_update() };
-    if !may {
-        let right = if creates { "Create and Edit" } else { "Edit" };
+    let creates = sync.mapping.makes();
+    let lacking = match (creates && !describe.may_create(), !describe.may_update()) {
+        (false, false) => None,
+        (true, true) => Some("Create and Edit"),
+        (true, false) => Some("Create"),
+        (false, true) => Some("Edit"),
+    };
+    if let Some(right) = lacking {
         let message = format!("the integration user lacks {right} on {target}: nothing can be written");
         problems.push(CheckProblem::new(place, message, hint));
     }
@@ -295,7 +298,7 @@ fn missing(place: &str, sync: &SyncSettings, describe: &Describe) -> Vec<CheckPr
                 "Take it out of `fields` of the sync, or map a field of your own.",
             )),
             // Where the object is closed, so are its fields.
-            Some(_) if !may => {}
+            Some(_) if lacking.is_some() => {}
             Some(_) => problems.push(CheckProblem::new(
                 place,
                 format!("{target}.{name} may not be written by the integration user"),
@@ -313,9 +316,38 @@ fn missing(place: &str, sync: &SyncSettings, describe: &Describe) -> Vec<CheckPr
 
 #[cfg(test)]
 mod tests {
+    use orgpipe_reconcile::Operation;
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn only_the_rights_that_are_needed_and_missing_are_named() {
+        for (operation, create, update, lacking) in [
+            (Operation::Upsert, true, true, None),
+            (Operation::Upsert, false, true, Some("lacks Create on Enrichment__c")),
+            (Operation::Upsert, true, false, Some("lacks Edit on Enrichment__c")),
+            (Operation::Upsert, false, false, Some("lacks Create and Edit on Enrichment__c")),
+            (Operation::Update, false, true, None),
+            (Operation::Update, false, false, Some("lacks Edit on Enrichment__c")),
+        ] {
+            let sync = &crate::settings::tests::org_that(operation).syncs[0];
+            let json =
+                json!({ "name": "Enrichment__c", "createable": create, "updateable": update, "fields": [] });
+            let describe = Describe::from_json(json.as_object().expect("an object")).expect("readable");
+            let problems = missing("sync", sync, &describe);
+            let told: Vec<&str> = problems
+                .iter()
+                .map(|one| one.message.as_str())
+                .filter(|told| told.contains("lacks"))
+                .collect();
+            assert_eq!(told.len(), usize::from(lacking.is_some()), "{told:?}");
+            assert!(
+                told.iter().all(|told| lacking.is_some_and(|lacking| told.contains(lacking))),
+                "{told:?}"
+            );
+        }
+    }
 
     #[test]
     fn a_name_that_is_not_there_leads_to_the_one_that_is_meant() {

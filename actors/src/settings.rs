@@ -281,6 +281,11 @@ impl OrgSettings {
         known.is_some_and(|sync| sync.on_refused_field == OnRefusedField::LeaveOut)
     }
 
+    /// Whether any of the syncs makes records of a target.
+    pub(crate) fn makes(&self, target: &str) -> bool {
+        self.syncs.iter().any(|sync| sync.mapping.target() == target && sync.mapping.makes())
+    }
+
     /// The fields of a target that hold the ID of the record that each of its records was made for, in any of the syncs.
     pub(crate) fn links(&self, target: &str) -> Vec<String> {
         let syncs = self.syncs.iter().filter(|sync| sync.mapping.target() == target);
@@ -299,6 +304,11 @@ pub(crate) mod tests {
 
     /// An org with one sync, `accounts`, for the tests of this crate.
     pub(crate) fn org() -> OrgSettings {
+        org_that(Operation::Upsert)
+    }
+
+    /// The same, whose sync does this to records of the target that differ.
+    pub(crate) fn org_that(operation: Operation) -> OrgSettings {
         let pairs = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
             pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
         };
@@ -312,7 +322,7 @@ pub(crate) mod tests {
             fields: [("Account__c", "$Id"), ("Employee_Count__c", "/employees")]
                 .map(|(field, from)| (field.to_owned(), from.into()))
                 .into(),
-            operation: Operation::Upsert,
+            operation,
             matching: orgpipe_reconcile::mapping::Matching::ExternalId,
             namespace: String::new(),
         })

@@ -71,6 +71,17 @@ fn live_changes_linger_by_strategy_unless_the_file_says_otherwise() {
 }
 
 #[test]
+fn a_value_that_takes_now_is_a_warning_told_once() {
+    let plain = "\nIndustry__c = \"/industry\"\n";
+    let cel = "\nIndustry__c = { cel = \"answer.industry + string(now.getFullYear())\" }\n";
+    assert!(EXAMPLE.contains(plain));
+    let warnings = read(&EXAMPLE.replacen(plain, cel, 1)).unwrap().warnings;
+    let [warning] = warnings.as_slice() else { panic!("{warnings:?}") };
+    assert!(warning.message.contains("`fields.Industry__c` takes `now`"), "{warning:?}");
+    assert!(warning.hint.contains("$meta.synced_at"), "{warning:?}");
+}
+
+#[test]
 fn the_example_means_what_it_says() {
     let Config { admin, connect, orgs_left_out, warnings, settings } = read(EXAMPLE).unwrap();
     let AdminSettings { listen, hosts, certificate, behind_proxy } = admin;
@@ -329,6 +340,37 @@ fn what_an_org_has_otherwise_is_laid_over_the_sync_key_by_key() {
     assert_eq!((own.condition, own.schedule.as_deref()), (None, Some("0 4 * * *")));
     assert_eq!((own.changes, own.window), (plain_refresh.changes, plain_refresh.window));
     assert_eq!(with(&format!("{header}refresh = false")).refresh, None);
+}
+
+#[test]
+fn what_else_is_written_to_a_record_that_is_the_target_itself_has_to_agree_with_it() {
+    let onto = "[[sync]]\nname = \"onto\"\nchannel = \"/event/Sync_Request__e\"\nobject = \"Account\"\nmatch = \"id\"\n\
+                keys = { domain = \"Website\" }\n[sync.fields]\nIndustry = \"/industry\"\n";
+    let beside = |target: &str, refresh: &str| {
+        format!(
+            "[[sync]]\nname = \"beside\"\nchannel = \"/event/Sync_Request__e\"\nobject = \"Contact\"\n\
+             target = \"{target}\"\nexternal_id = {{ field = \"Key__c\", from = \"/key\" }}\n\
+             keys = {{ mail = \"Email\" }}\n{refresh}[sync.fields]\nContact__c = \"$Id\"\n"
+        )
+    };
+    let told = |target: &str, refresh: &str| {
+        let at = ONE_ORG.find("[[sync]]").unwrap();
+        let org = ONE_ORG.find("[[org]]").unwrap();
+        let text = format!("{}{onto}{}{}", &ONE_ORG[..at], beside(target, refresh), &ONE_ORG[org..]);
+        let problems = read(&text).err().unwrap_or_default();
+        problems.iter().map(|problem| problem.message.clone()).collect::<Vec<_>>().join("\n")
+    };
+    let (spelt, disagrees) =
+        ("name one object as `Account` and as `account`", "`refresh.on_deleted` differs from that");
+    for (target, refresh, expected) in [
+        ("Account", "", None),
+        ("account", "", Some(spelt)),
+        ("Account", "refresh = { on_deleted = \"delete\" }\n", Some(disagrees)),
+    ] {
+        let told = told(target, refresh);
+        assert_eq!(told.is_empty(), expected.is_none(), "{target} {refresh}: {told}");
+        assert!(expected.is_none_or(|part| told.contains(part)), "{target} {refresh}: {told}");
+    }
 }
 
 #[test]

@@ -336,7 +336,7 @@ async fn holder(
         Match::One(row) => Some(row),
         Match::None | Match::Many(_) => None,
     };
-    Ok(match shared_keys::hangs_on(batch, found, open.get(&key), sharing.remembered(&key)) {
+    Ok(match shared_keys::hangs_on(batch.mapping, found, open.get(&key), sharing.remembered(&key)) {
         Some(holder) if sharing.is_answered(&holder) => {
             Some(holder).filter(|holder| sharing.claims(holder, &key))
         }

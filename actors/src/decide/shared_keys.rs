@@ -8,20 +8,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orgpipe_reconcile::{id, identity::Identity, row};
+use orgpipe_reconcile::{Mapping, id, identity::Identity, row};
 use orgpipe_store::{Change, End, LedgerRow, Settle, StoreError, UnixMs};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{
-    batch::Batch,
-    verdict::{Given, Wanted},
-};
+use super::verdict::{Given, Wanted};
 use crate::{
     audit_trail::{AuditTrail, SharedWith},
     org::{context::OrgContext, store::Position},
     problem::Problem,
-    queue_entry::{ChangeEntry, Row, unpack},
+    queue_entry::{ChangeEntry, Origin, Row, unpack},
     settings::OnSharedKey,
 };
 
@@ -232,18 +229,24 @@ pub(crate) async fn stored(org: &OrgContext) -> Result<SharedKeys, StoreError> {
 /// The record that the wanted one hangs on, or will by the changes on egress. Without a lookup to the record nobody could tell
 /// but by what is `remembered`.
 pub(super) fn hangs_on(
-    batch: Batch<'_>,
+    mapping: &Mapping,
     found: Option<&Row>,
     open: Option<&Vec<Vec<u8>>>,
     remembered: Option<&str>,
 ) -> Option<String> {
+    let sync = mapping.sync();
     let entries = open.into_iter().flatten().rev().filter_map(|body| unpack::<ChangeEntry>(body).ok());
-    let by_change =
-        entries.filter(|entry| entry.sync == batch.mapping.sync()).map(|entry| entry.source_id).next();
-    by_change.or_else(|| match batch.mapping.links().next() {
+    // What is done about a record of the target that has lost its own is made for nobody, and names the target itself.
+    let of_sync = |entry: &ChangeEntry| entry.sync == sync && entry.origin != Origin::Orphan;
+    let by_change = entries.filter(of_sync).map(|entry| entry.source_id).next();
+    by_change.or_else(|| match mapping.links().next() {
         Some(link) => row::get(found?, link).and_then(Value::as_str).and_then(id::canonical),
         None => remembered.map(str::to_owned),
     })
+}
+
+fn yields(trail: &AuditTrail) -> bool {
+    matches!(trail.shared, Some(SharedWith::Yields(_)))
 }
 
 /// Whether the record was answered with this key the last time that the sync asked for it: what the ledger and what is
@@ -255,7 +258,11 @@ pub(super) fn still_claims(rows: &[LedgerRow], changes: &[Change], sync: &str, k
         let key = match row.end {
             End::Written | End::Superseded => Some(row.key.clone()),
             End::Unchanged => trail.key,
-            End::NoData | End::Dead | End::Retried | End::Discarded => None,
+            // What was refused once, or could not be compared, still hangs on the record for which it was wanted.
+            End::Dead | End::Retried | End::Discarded if yields(&trail) => None,
+            End::Dead | End::Retried | End::Discarded if row.target.is_empty() => trail.key,
+            End::Dead | End::Retried | End::Discarded => Some(row.key.clone()),
+            End::NoData => None,
         };
         Some((row.subject.asked_ms, key))
     });
@@ -270,10 +277,11 @@ pub(super) fn still_claims(rows: &[LedgerRow], changes: &[Change], sync: &str, k
 
 #[cfg(test)]
 mod tests {
+    use orgpipe_reconcile::Operation;
     use orgpipe_store::{Seq, Subject};
 
     use super::*;
-    use crate::queue_entry::Origin;
+    use crate::queue_entry::pack;
 
     fn set(names: &[&str]) -> BTreeSet<String> {
         names.iter().map(|name| (*name).to_owned()).collect()
@@ -343,6 +351,40 @@ mod tests {
     }
 
     #[test]
+    fn what_is_done_about_a_record_without_its_own_makes_nobody_its_holder() {
+        let org = crate::settings::tests::org();
+        let mapping = &org.syncs[0].mapping;
+        let entry = |origin, source_id: &str, operation| {
+            pack(&ChangeEntry {
+                v: 1,
+                sync: "accounts".into(),
+                target: "Enrichment__c".into(),
+                external_id_field: "External_Id__c".into(),
+                external_id: "one".into(),
+                operation,
+                target_id: None,
+                fields: Row::new(),
+                receipts: Vec::new(),
+                fingerprint: String::new(),
+                source_id: source_id.into(),
+                origin,
+                gap: None,
+                received_ms: UnixMs(5),
+            })
+        };
+        for operation in [Operation::Update, Operation::Delete] {
+            let orphan = entry(Origin::Orphan, "a0X000000000001AAA", operation);
+            let own = entry(Origin::Live, "001000000000001AAA", Operation::Upsert);
+            let of = |open: &[&Vec<u8>]| {
+                let open: Vec<Vec<u8>> = open.iter().map(|entry| (*entry).clone()).collect();
+                hangs_on(mapping, None, Some(&open), None)
+            };
+            assert_eq!(of(&[&orphan]), None, "{operation:?}");
+            assert_eq!(of(&[&own, &orphan]).as_deref(), Some("001000000000001AAA"), "{operation:?}");
+        }
+    }
+
+    #[test]
     fn a_record_claims_the_keys_of_its_last_answer_and_no_others() {
         let rows = [
             row("leads", End::Written, 9, "elsewhere"),
@@ -353,8 +395,18 @@ mod tests {
         for (key, claims) in [("one", true), ("two", true), ("before", false), ("elsewhere", false)] {
             assert_eq!(still_claims(&rows, &[], "accounts", key), claims, "{key}");
         }
-        let dead = [row("accounts", End::Dead, 9, "one"), row("accounts", End::Written, 8, "one")];
-        assert!(!still_claims(&dead, &[], "accounts", "one"), "nothing is written for it any more");
+        let before = row("accounts", End::Written, 8, "one");
+        for end in [End::Dead, End::Retried, End::Discarded] {
+            let refused = LedgerRow { target: "Enrichment__c".into(), ..row("accounts", end, 9, "one") };
+            let uncompared = LedgerRow { key: "letter".into(), ..row("accounts", end, 9, "one") };
+            let mut yielded = row("accounts", end, 9, "one");
+            let mut trail: AuditTrail = unpack(&yielded.subject.trail).expect("a trail");
+            trail.shared = Some(SharedWith::Yields("001B".into()));
+            yielded.subject.trail = trail.pack();
+            for (last, claims) in [(refused, true), (uncompared, true), (yielded, false)] {
+                assert_eq!(still_claims(&[last, before.clone()], &[], "accounts", "one"), claims, "{end:?}");
+            }
+        }
         let nothing = [row("accounts", End::NoData, 9, "one")];
         assert!(!still_claims(&nothing, &[], "accounts", "one"));
         assert!(!still_claims(&[], &[], "accounts", "one"));

@@ -89,7 +89,7 @@ impl Needs {
             }
             let written = needs.objects.entry(mapping.target().to_owned()).or_default();
             (written.edit, written.view_all) = (true, true);
-            written.create |= !mapping.is_record_itself();
+            written.create |= mapping.makes();
             if let Some(field) = mapping.external_id_field() {
                 written.external_id = Some(field.to_owned());
             }
@@ -172,6 +172,9 @@ mod tests {
         ] {
             assert_eq!(acme.is_packaged(name), packaged, "{name}");
         }
+        let update = crate::settings::tests::org_that(orgpipe_reconcile::Operation::Update);
+        let target = &Needs::of(&update).objects["Enrichment__c"];
+        assert_eq!((target.edit, target.create), (true, false), "none is made");
         let paths = [("Owner.Email", "OwnerId"), ("Parent__r.Name", "Parent__c"), ("Website", "Website")];
         assert!(paths.iter().all(|(path, field)| first_field(path) == *field));
     }

@@ -19,7 +19,7 @@ use orgpipe_salesforce::{error::ErrorClass, failure::CallError, rest::describe};
 use super::{
     api::gate::Reservation,
     context::OrgContext,
-    schemas::{FreshDescribe, Quarantined, Target},
+    schemas::{FreshDescribe, Quarantined, Target, lacks_right},
     step_error::StepError,
 };
 use crate::{priority::Priority, settings::SyncSettings};
@@ -103,7 +103,8 @@ fn tell(org: &OrgContext, entered: &[Quarantined], left: &[Quarantined], done: &
 /// done just now. Where it cannot be asked, the right may be missing.
 pub(crate) async fn is_closed(org: &OrgContext, priority: Priority, object: &str) -> bool {
     let now = org.clock.monotonic();
-    match org.schemas.closed(object) {
+    let makes = org.settings.makes(object);
+    match org.schemas.closed(object, makes) {
         Some((closed, read)) if now < read + RIGHTS_BELIEVED => return closed,
         Some(_) | None => {}
     }
@@ -114,7 +115,7 @@ pub(crate) async fn is_closed(org: &OrgContext, priority: Priority, object: &str
         Err(error) => Err(error),
     };
     match looked {
-        Ok(Target { describe, .. }) => !describe.may_create() || !describe.may_update(),
+        Ok(Target { describe, .. }) => lacks_right(&describe, makes),
         Err(error) => {
             tracing::warn!(org = org.id(), object, "the rights on it are in doubt: {error}");
             true
@@ -124,7 +125,7 @@ pub(crate) async fn is_closed(org: &OrgContext, priority: Priority, object: &str
 
 /// Looks once more at a target that was closed to the running user when it was described last.
 pub(crate) async fn look_at_closed(org: &OrgContext, priority: Priority, object: &str) {
-    if org.schemas.closed(object).is_some_and(|(closed, _)| closed) {
+    if org.schemas.closed(object, org.settings.makes(object)).is_some_and(|(closed, _)| closed) {
         is_closed(org, priority, object).await;
     }
 }
@@ -148,7 +149,7 @@ pub(crate) async fn describe_target(
         .map_err(|cause| StepError::Unusable { object: object.to_owned(), cause })?;
     let syncs = org.settings.syncs.iter().filter(|sync| sync.mapping.target() == object);
     let mut drift: Vec<(String, Drift)> = syncs.flat_map(|sync| drifted(&sync.mapping, &describe)).collect();
-    if !describe.may_create() && !describe.may_update() {
+    if !describe.may_update() && !(org.settings.makes(object) && describe.may_create()) {
         // Nothing of the object may be written, which says nothing about its fields: they stay in what waits.
         drift.retain(|(_, drift)| *drift != Drift::ReadOnly);
     }

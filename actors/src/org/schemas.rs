@@ -190,11 +190,12 @@ impl Schemas {
         self.known().fresh(object, now)
     }
 
-    /// Whether the running user lacks a right on the target, and when that was described (time since start).
-    pub(super) fn closed(&self, object: &str) -> Option<(bool, Duration)> {
+    /// Whether the running user lacks a right on the target, and when that was described (time since start). `makes`: whether
+    /// records of it are made.
+    pub(super) fn closed(&self, object: &str, makes: bool) -> Option<(bool, Duration)> {
         let known = self.known();
         let Entry { target, read, .. } = known.targets.get(object)?;
-        Some((!target.describe.may_create() || !target.describe.may_update(), *read))
+        Some((lacks_right(&target.describe, makes), *read))
     }
 
     /// An error blames the target's schema.
@@ -240,6 +241,11 @@ impl Schemas {
     pub(super) fn known(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a right is missing without which nothing can be written; Create is needed only where records are made.
+pub(super) fn lacks_right(describe: &Describe, makes: bool) -> bool {
+    !describe.may_update() || (makes && !describe.may_create())
 }
 
 /// What is known of the objects that the syncs read. Pure: time is an argument.
@@ -343,6 +349,25 @@ mod tests {
             (entered.len(), left.len(), target.writes("F__c"), known.quarantined.len()),
             (0, 1, true, 0)
         );
+    }
+
+    #[test]
+    fn a_target_of_which_no_records_are_made_is_open_without_the_right_to_create() {
+        for (create, update, closed, closed_to_makers) in
+            [(false, true, false, true), (true, true, false, false), (true, false, true, true)]
+        {
+            let json = serde_json::json!({ "name": "A__c", "createable": create, "updateable": update, "fields": [] });
+            let describe = Describe::from_json(json.as_object().expect("an object")).expect("readable");
+            let schemas = Schemas::default();
+            let fresh = FreshDescribe { describe, last_modified: None };
+            schemas.known().take("A__c", fresh, vec![], secs(0), UnixMs(5));
+            let told = [false, true].map(|makes| schemas.closed("A__c", makes));
+            assert_eq!(
+                told,
+                [Some((closed, secs(0))), Some((closed_to_makers, secs(0)))],
+                "{create} {update}"
+            );
+        }
     }
 
     #[test]

@@ -69,8 +69,8 @@ pub struct Ourselves<'a> {
 
 /// Reads a change event's payload. `watch`: fields of the object whose change matters, empty = all.
 ///
-/// Our own write is one by our client or our user that changed only fields which the sync itself writes; it is passed over,
-/// so that no loop can start. Whatever cannot be told apart for sure is asked for: that costs a look-up, the other error would
+/// Our own write is one by our user, and by our client where one is named, that changed only fields which the sync itself
+/// writes; it is passed over, so that no loop can start. While our user is not known, our client alone is enough. Whatever cannot be told apart for sure is asked for: that costs a look-up, the other error would
 /// cost data.
 pub fn parse_change(
     payload: &Row,
@@ -140,8 +140,11 @@ fn client(origin: &str) -> Option<&str> {
 fn is_own(header: &Map<String, Value>, mapping: &Mapping, ourselves: Ourselves<'_>) -> bool {
     let text = |name| header.get(name).and_then(Value::as_str);
     let user = text("commitUser").and_then(id::canonical);
-    let same_user = user.is_some() && user == ourselves.user.and_then(id::canonical);
-    let same_client = text("changeOrigin").and_then(client) == Some(ourselves.client);
+    let client = text("changeOrigin").and_then(client);
+    let ours = match user.zip(ourselves.user.and_then(id::canonical)) {
+        Some((user, ours)) => user == ours && client.is_none_or(|client| client == ourselves.client),
+        None => client == Some(ourselves.client),
+    };
     let written = |name: &FieldName| {
         let fields = mapping.fields().iter().map(|(field, _)| field.as_str());
         fields
@@ -149,8 +152,7 @@ fn is_own(header: &Map<String, Value>, mapping: &Mapping, ourselves: Ourselves<'
             .chain(SYSTEM_FIELDS)
             .any(|own| own.eq_ignore_ascii_case(&name.flat))
     };
-    (same_user || same_client)
-        && mapping.target().eq_ignore_ascii_case(mapping.object())
+    ours && mapping.target().eq_ignore_ascii_case(mapping.object())
         && changed(header).is_some_and(|fields| fields.iter().all(written))
 }
 

@@ -5,12 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    expression::{Expression, Type},
     name::{is_api_name, is_namespace, is_path, namespaced},
     operation::Operation,
     row::{self, Row},
     system::{self, ID},
-    value::{FieldSource, Source, ValueSpec},
+    value::{FieldSource, ValueSpec},
 };
 
 /// One sync as the operator wrote it; nothing is checked yet.
@@ -182,6 +181,11 @@ impl Mapping {
         self.operation
     }
 
+    /// Whether records of the target are made.
+    pub fn makes(&self) -> bool {
+        self.operation == Operation::Upsert
+    }
+
     /// The target's lookup to the customer's record, namespace applied, if the target is read by it.
     pub fn parent_field(&self) -> Option<&str> {
         self.parent_field.as_deref()
@@ -317,8 +321,8 @@ impl Problems {
         let field = namespaced(&spec.namespace, &spec.external_id_field);
         let from = self.source("external_id.from", &spec.external_id_from);
         self.check_external_id_from(&spec.external_id_from);
-        if let Some(Source::Expression(expression)) = from.as_ref().map(FieldSource::source) {
-            self.check_external_id_cel(expression);
+        for flaw in from.iter().flat_map(FieldSource::flaws_as_external_id) {
+            self.add(format!("external_id.from.{}", flaw.key), flaw.message, flaw.hint);
         }
         let key = from.map(|from| TargetKey::ExternalId { field, from });
         (namespaced(&spec.namespace, &spec.target), key)
@@ -422,24 +426,6 @@ impl Problems {
                 "is for texts that may be cut, and an external ID never is",
                 hint,
             );
-        }
-    }
-
-    /// An expression that makes one record of the target out of many, a new one each time, or none.
-    fn check_external_id_cel(&mut self, expression: &Expression) {
-        let place = "external_id.from.cel";
-        if expression.takes_now() {
-            let hint = "Leave `now` out: with each refresh there would be a new record.";
-            self.add(place, "takes `now`, and an external ID stays the same", hint);
-        }
-        if !expression.tells_records_apart() {
-            let hint = "Let it take something of the answer or the record, such as `answer.key`.";
-            self.add(place, "is the same for all records, which it shall tell apart", hint);
-        }
-        let result = expression.result();
-        if !matches!(result, Type::Any | Type::String | Type::Int | Type::Uint | Type::Double) {
-            let hint = "Let it come to a text or a whole number that identifies the record.";
-            self.add(place, format!("comes to a {result}, which is no external ID"), hint);
         }
     }
 

@@ -247,6 +247,26 @@ impl FieldSource {
         matches!(&self.source, Source::Expression(expression) if expression.takes_now())
     }
 
+    /// What is wrong with an expression as an external ID: one record of the target out of many, a new one each time, or none.
+    pub fn flaws_as_external_id(&self) -> Vec<ValueProblem> {
+        let Source::Expression(expression) = &self.source else { return Vec::new() };
+        let mut flaws = Vec::new();
+        if expression.takes_now() {
+            let hint = "Leave `now` out: with each refresh there would be a new record.";
+            flaws.push(problem("cel", "takes `now`, and an external ID stays the same", hint));
+        }
+        if !expression.tells_records_apart() {
+            let hint = "Let it take something of the answer or the record, such as `answer.key`.";
+            flaws.push(problem("cel", "is the same for all records, which it shall tell apart", hint));
+        }
+        let result = expression.result();
+        if !matches!(result, Type::Any | Type::String | Type::Int | Type::Uint | Type::Double) {
+            let hint = "Let it come to a text or a whole number that identifies the record.";
+            flaws.push(problem("cel", format!("comes to a {result}, which is no external ID"), hint));
+        }
+        flaws
+    }
+
     /// What is written for a value; none = the field is left alone. Default and map's values are written as they stand.
     pub fn finish(&self, value: Option<Value>) -> Result<Option<Value>, Unmapped> {
         match (value, &self.spec.map) {

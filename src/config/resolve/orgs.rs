@@ -260,6 +260,11 @@ impl<'a> Orgs<'a> {
             let hint = "Take the field out of one of them, as each would undo what the other has written.";
             section.say(report, section.line, &message, hint);
         }
+        if let Some(message) = sync::spelt_twice(&syncs) {
+            right = false;
+            let hint = "Spell it in both as Salesforce does, so that what they write to one record is known to be of one.";
+            section.say(report, section.line, &message, hint);
+        }
         right.then(|| reading_along(syncs))
     }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use orgpipe_actors::settings::{OnDeleted, OnRefusedField, OnSharedKey, RefreshSettings, SyncSettings};
 use orgpipe_reconcile::{
-    Mapping, MappingSpec, Operation, ValueSpec,
+    FieldSource, Mapping, MappingSpec, Operation, ValueSpec,
     lookup::RECORDS_MAX,
     mapping::{MappingProblem, Matching},
 };
@@ -95,6 +95,7 @@ pub(super) fn all(
     }
     let mut seen = BTreeMap::new();
     let syncs: Vec<_> = tables.iter().map(|table| check(table, namespaces, &mut seen, report)).collect();
+    tables.iter().for_each(|table| warn_of_now(table, report));
     for (sync, message, hint) in disagreements(&syncs.iter().collect::<Vec<_>>()) {
         let refresh = tables[sync].refresh.as_ref();
         if let Some((section, written)) =
@@ -104,6 +105,17 @@ pub(super) fn all(
         }
     }
     syncs
+}
+
+/// A value that differs with the time makes a record differ, though nothing else has changed.
+fn warn_of_now(table: &SyncTable<'_>, report: &mut Report<'_>) {
+    for (field, value) in table.fields.iter().flatten() {
+        if FieldSource::new(&value.spec).is_ok_and(|source| source.takes_now()) {
+            let message = "takes `now`: each refresh that finds it at another value writes the record";
+            let hint = "For the time of the last write map `$meta.synced_at`, which is no reason to write.";
+            table.section.warn(report, value.line, &format!("fields.{field}"), message, hint);
+        }
+    }
 }
 
 fn check(
@@ -243,6 +255,21 @@ pub(super) fn written_twice(syncs: &[SyncSettings]) -> Option<String> {
     })
 }
 
+/// Changes of one record find each other by the target as it is spelt; a sync that is written onto the record itself takes that
+/// from its `object`, where another may have named it otherwise.
+pub(super) fn spelt_twice(syncs: &[SyncSettings]) -> Option<String> {
+    let itself = syncs.iter().filter(|sync| sync.mapping.is_record_itself());
+    let mut pairs = itself.flat_map(|one| syncs.iter().map(move |other| (one, other)));
+    pairs.find_map(|(one, other)| {
+        let (target, spelt) = (one.mapping.target(), other.mapping.target());
+        let twice = target != spelt && target.eq_ignore_ascii_case(spelt);
+        let (one, other) = (&one.name, &other.name);
+        twice.then(|| {
+            format!("the syncs \"{one}\" and \"{other}\" name one object as `{target}` and as `{spelt}`")
+        })
+    })
+}
+
 fn refresh_settings(table: &RefreshTable<'_>, report: &mut Report<'_>) -> Option<RefreshSettings> {
     let section = &table.section;
     let condition = table.condition.as_ref().map(|written| condition(section, written, report));
@@ -292,12 +319,10 @@ pub(super) fn disagreements(syncs: &[&CheckedSync]) -> Vec<(usize, &'static str,
         let parts = sync.parts.as_ref()?;
         let of = parts.refresh.as_ref().map(|refresh| refresh.on_deleted).unwrap_or_default();
         let linked = parts.spec.fields.values().any(ValueSpec::is_record_id);
-        Some((
-            parts.spec.target.to_ascii_lowercase(),
-            of,
-            linked,
-            parts.spec.object.eq_ignore_ascii_case(&parts.spec.target) || parts.spec.matching == Matching::Id,
-        ))
+        // By its ID a record is written onto itself, and the settings need not name it a second time.
+        let itself = parts.spec.matching == Matching::Id;
+        let target = if itself { &parts.spec.object } else { &parts.spec.target };
+        Some((target.to_ascii_lowercase(), of, linked, parts.spec.object.eq_ignore_ascii_case(target)))
     };
     let all: Vec<_> = syncs.iter().filter_map(|sync| parts(sync)).collect();
     let mut found = Vec::new();

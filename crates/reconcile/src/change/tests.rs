@@ -158,26 +158,43 @@ fn fields_that_were_emptied_or_sent_as_a_difference_have_changed_too() {
     }
 }
 
+/// Another vendor's orgpipe names itself as ours does, and another tool may work as our user.
 #[test]
-fn a_write_by_our_client_is_our_own_whoever_the_user_is_but_only_of_our_own_fields() {
+fn a_write_is_our_own_by_user_and_client_and_only_of_our_own_fields() {
     let ours = json!(["Employee_Count__c", "LastModifiedDate"]);
     let mixed = json!(["Employee_Count__c", "Phone"]);
     let origin = "com/salesforce/api/rest/66.0;client=orgpipe";
-    let rows: &[(&str, &Value, bool)] = &[
-        (origin, &ours, false),
-        ("com/salesforce/api/bulkapi/66.0;client=orgpipe/", &ours, false),
-        (origin, &mixed, true),
-        ("com/salesforce/api/rest/66.0;client=orgpipes", &ours, true),
-        ("com/salesforce/api/soap/66.0;client=SfdcInternalAPI/", &ours, true),
-        ("com/salesforce/api/rest/66.0", &ours, true),
-        ("", &ours, true),
+    let bulk = "com/salesforce/api/bulkapi/66.0;client=orgpipe/";
+    let longer = "com/salesforce/api/rest/66.0;client=orgpipes";
+    let soap = "com/salesforce/api/soap/66.0;client=SfdcInternalAPI/";
+    let unnamed = "com/salesforce/api/rest/66.0";
+    let (us, other) = (Some(OURS), "005000000000009AAA");
+    let rows: &[(&str, Option<&str>, &str, &Value, bool)] = &[
+        (OURS, us, origin, &ours, false),
+        (OURS, us, bulk, &ours, false),
+        (OURS, us, unnamed, &ours, false),
+        (OURS, us, "", &ours, false),
+        (OURS, us, origin, &mixed, true),
+        (OURS, us, longer, &ours, true),
+        (OURS, us, soap, &ours, true),
+        (other, us, origin, &ours, true),
+        (other, us, unnamed, &ours, true),
+        (OURS, None, origin, &ours, false),
+        (OURS, None, bulk, &ours, false),
+        (OURS, None, longer, &ours, true),
+        (OURS, None, "", &ours, true),
+        (OURS, None, origin, &mixed, true),
     ];
-    for (origin, changed, asked) in rows {
+    for (by, user, origin, changed, asked) in rows {
         let mut header = header("UPDATE", &["0015000000Gv7qJ"]);
         (header["changeOrigin"], header["changedFields"]) = (json!(origin), (*changed).clone());
-        let request = read(&header, "Account", &[]).expect("readable");
-        assert_eq!(request != ChangeRequest::Nothing, *asked, "{origin} {changed}");
-        let elsewhere = read(&header, "Enrichment__c", &[]).expect("readable");
-        assert_ne!(elsewhere, ChangeRequest::Nothing, "{origin} {changed}");
+        header["commitUser"] = (*by).into();
+        let payload = json!({ "ChangeEventHeader": header });
+        let payload = payload.as_object().expect("an object");
+        for (target, asked) in [("Account", *asked), ("Enrichment__c", true)] {
+            let us = Ourselves { user: *user, client: "orgpipe" };
+            let request = parse_change(payload, &mapping(target), &[], us).expect("readable");
+            assert_eq!(request != ChangeRequest::Nothing, asked, "{by} {user:?} {origin} {changed} {target}");
+        }
     }
 }
