@@ -47,6 +47,11 @@ fn id(rig: &Rig, n: usize) -> String {
     row["Id"].as_str().expect("an ID").to_owned()
 }
 
+/// The settings as the file has them.
+fn settings(rig: &Rig) -> String {
+    std::fs::read_to_string(rig.folder.path().join("orgpipe.toml")).expect("the settings")
+}
+
 async fn asked(rig: &Rig, org: &str, body: &Value) -> (u16, Value) {
     let url = format!("{}/api/v1/orgs/{org}/preview", rig.admin);
     let reply = rig.http.post(url).json(body).send().await.expect("an answer");
@@ -147,7 +152,13 @@ async fn a_sample_of_ten_thousand_records_writes_nothing_and_tells_what_all_will
     for (key, value) in expected.as_object().expect("an object") {
         assert_eq!(whole[key], *value, "{key}: {whole}");
     }
+    let calls = counted(&rig);
     refreshed(&rig).await;
+    let (made, foretold) = (counted(&rig) - calls, whole["api_calls"].as_u64().expect("a number"));
+    assert!(
+        (foretold / 2..=foretold * 2).contains(&made),
+        "{made} calls, by the size of the batches: {whole}"
+    );
     rig.ledger("acme", json!({ "written": 9_000, "no_data": 1_000, "dead_letters": 0 })).await;
 }
 
@@ -275,6 +286,29 @@ async fn new_settings_are_compared_with_those_that_run() {
     assert!(rig.org("acme").writes().is_empty());
     assert_eq!(standing(&rig).await, before);
 
+    // What they name is not looked at: secrets that are not there yet, and files of this machine.
+    let elsewhere = new.replace("key_file = \"jwt.key\"", "key_file = \"/dev/zero\"").replace(
+        "listen = \"127.0.0.1:0\"",
+        "listen = \"127.0.0.1:0\"\norgs_dir = \"/dev\"\nvault_key_env = \"NOT_SET_YET\"\n\
+         tls = { cert_file = \"/dev/zero\", key_file = \"/dev/zero\" }",
+    );
+    let tokens = ["one", "two"].map(|id| {
+        format!(
+            "[[org]]\nid = \"{id}\"\nlogin_url = \"https://login.salesforce.com\"\nauth = {{ flow = \"refresh_token\", \
+             client_id = \"app\", refresh_token_env = \"TOKEN_{}\" }}\n",
+            id.to_uppercase()
+        )
+    });
+    let elsewhere = elsewhere + &tokens.concat();
+    let preview = previewed(&rig, json!({ "sync": "accounts", "settings": elsewhere })).await;
+    assert_eq!(counts(&preview["proposed"])["written"], 20, "{preview}");
+
+    // Another selection: the records are those of the sync that runs, so what is told of all is no more than an estimate.
+    let fewer = running.replace("Website != null", "Website != 'x'");
+    let preview = previewed(&rig, json!({ "sync": "accounts", "settings": fewer })).await;
+    let exact = ["running", "proposed"].map(|side| preview[side]["whole"]["exact"].clone());
+    assert_eq!(exact, [true, false], "{preview}");
+
     // A field that the org does not have is left out, and nobody else hears of it.
     let odd = running
         .replace("Industry__c = \"/industry\"", "Industry__c = \"/industry\"\nPhone__c = \"$Nothing__c\"");
@@ -327,6 +361,32 @@ async fn new_settings_are_compared_with_those_that_run() {
         .replace("Account__c = \"$Id\"", "Lead__c = \"$Id\"");
     let (status, told) = asked(&rig, "acme", &json!({ "sync": "accounts", "settings": object })).await;
     assert!(status == 409 && told["error"].to_string().contains("read Lead"), "{status} {told}");
+}
+
+#[actix_rt::test]
+async fn the_time_that_passes_between_both_mappings_is_no_difference() {
+    let org = OrgOptions { flow: false, ..OrgOptions::named("acme") };
+    let mut rig = Rig::slow(vec![org], Duration::from_millis(1_100), |text| {
+        let fields = "Industry__c = { cel = \"now\" }\nPhone__c = \"$meta.synced_at\"";
+        text.replace("Industry__c = \"/industry\"", fields)
+    })
+    .await;
+    filled(&rig, 3);
+    rig.start().await;
+    rig.subscribed("acme").await;
+    // With the same questions, which are asked once, and with others.
+    let other = settings(&rig)
+        .replace("keys = { domain = \"Website\" }", "keys = { domain = \"Website\", name = \"Name\" }");
+    for (settings, asked) in [(settings(&rig), 1), (other, 2)] {
+        rig.simulator.vendor().clear_requests();
+        let preview = previewed(&rig, json!({ "sync": "accounts", "settings": settings })).await;
+        assert_eq!(rig.simulator.vendor().requests().len(), asked);
+        let difference = &preview["difference"];
+        assert_eq!((&difference["same"], &difference["different"]), (&json!(3), &json!(0)), "{difference}");
+        let fields = preview["running"]["creates"][0]["fields"].as_array().expect("fields");
+        let set: Vec<&Value> = fields.iter().filter(|field| field["set_when_written"] == true).collect();
+        assert!(set.len() == 1 && set[0]["field"] == "Phone__c", "{fields:?}");
+    }
 }
 
 #[actix_rt::test]

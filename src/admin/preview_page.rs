@@ -201,7 +201,7 @@ fn told(preview: &Preview) -> Option<ToldPreview> {
             ("update", counts.updates),
             ("unchanged", counts.unchanged),
             ("no data", counts.no_data),
-            ("dead letters", counts.dead_letters),
+            ("dead letters", counts.letters),
         ],
         whole: whole.iter().flat_map(all).collect(),
         changes: creates.iter().chain(updates).map(change).collect(),
@@ -228,7 +228,8 @@ fn change(change: &PlannedChange) -> ToldChange {
     };
     let fields = change.fields.iter().map(|field| {
         let cut = field.cut.as_ref().map(|cut| format!(" (cut {cut})")).unwrap_or_default();
-        (field.field.clone(), value(&field.before), format!("{}{cut}", value(&field.after)))
+        let set = if field.set_when_written { " (set when written)" } else { "" };
+        (field.field.clone(), value(&field.before), format!("{}{cut}{set}", value(&field.after)))
     });
     ToldChange {
         title: format!("{write} {} for {}", change.key, change.records.join(", ")),

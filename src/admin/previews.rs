@@ -67,7 +67,7 @@ pub(super) async fn post(
     let proposed = match text {
         None => None,
         Some(text) => {
-            // They name files and variables of this machine, which are read.
+            // They are settings, which are for nobody else; nothing that they name is read.
             if let Err(denied) = caller.check(Role::Admin) {
                 return denied.answer(false);
             }

@@ -139,7 +139,7 @@ fn counts(columns: &[(&str, &Value)]) -> Vec<String> {
         ("unchanged", "unchanged", true),
         ("no record to change", "absent", false),
         ("no data", "no_data", true),
-        ("dead letters", "dead_letters", true),
+        ("dead letters", "letters", true),
         ("shared keys", "shared_keys", false),
         ("behind an open change", "behind", false),
     ];
@@ -191,7 +191,8 @@ fn change(change: &Value) -> Vec<String> {
         let name = text(&field["field"]);
         let cut =
             field["cut"].as_str().map(|cut| format!("  (cut {})", output::part(cut))).unwrap_or_default();
-        lines.push(format!("    {name}: {} → {}{cut}", value(&field["before"]), value(&field["after"])));
+        let set = if field["set_when_written"] == true { "  (set when written)" } else { "" };
+        lines.push(format!("    {name}: {} → {}{cut}{set}", value(&field["before"]), value(&field["after"])));
     }
     lines
 }
@@ -295,7 +296,7 @@ mod tests {
     use super::*;
 
     fn counts_of(updates: u64) -> Value {
-        json!({ "creates": 1, "updates": updates, "unchanged": 7, "no_data": 1, "dead_letters": 2, "absent": 0, "behind": 0,
+        json!({ "creates": 1, "updates": updates, "unchanged": 7, "no_data": 1, "dead_letters": 2, "letters": 2, "absent": 0, "behind": 0,
             "shared_keys": 0 })
     }
 

@@ -41,7 +41,8 @@ const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sources {
     text: String,
-    orgs: Vec<(PathBuf, String)>,
+    /// Of the folder of orgs, by file.
+    pub(crate) orgs: Vec<(PathBuf, String)>,
 }
 
 /// An org that is kept elsewhere, as it would stand in a file of its own.

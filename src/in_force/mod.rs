@@ -111,7 +111,9 @@ impl SettingsFile {
         Ok(problems.iter().map(|problem| format!("{}. {}", problem.message, problem.hint)).collect())
     }
 
-    /// A sync of an org as other settings would have it: they are read as a reload reads the file, and not put to work.
+    /// A sync of an org as other settings would have it: they are checked as a reload checks the file, and not put to work.
+    /// Nothing of this machine is read for it, neither secrets nor files; where they name a folder of orgs, those in force stand
+    /// for what is in it.
     pub(crate) async fn proposed(
         &self,
         service: &Service,
@@ -121,9 +123,9 @@ impl SettingsFile {
     ) -> Result<Arc<SyncSettings>, ProposalError> {
         // Told by this name, and beside the file, so that relative paths lead where a reload would have them.
         let file = self.file.with_file_name("the new settings");
-        let stored = stored(service).await?.0;
+        let (stored, orgs) = (stored(service).await?.0, self.sources().orgs);
         let config = aside(move || {
-            let environment = Environment::of_process();
+            let environment = Environment::of_texts(&orgs);
             let sources = config::with_orgs(text, &file, &environment)?;
             config::resolve(&sources, &file, &environment, &stored)
         });

@@ -266,7 +266,7 @@ impl Fetcher {
         let described = describe::parse(&reply)?;
         let name = described
             .and_then(|described| Describe::child_relationship(&described.row, mapping.target(), field));
-        if name.is_none() {
+        if name.is_none() && !self.org.is_aside {
             tracing::warn!(
                 org = self.org.id(),
                 sync = job.sync.name,

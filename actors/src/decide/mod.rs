@@ -15,6 +15,7 @@ mod lookup;
 mod orphans;
 pub(crate) mod outlook;
 mod own_form;
+mod parts;
 mod prepared;
 pub(crate) mod preview;
 mod scheduler;

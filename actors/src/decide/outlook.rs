@@ -76,6 +76,9 @@ pub struct PlannedField {
     /// How much of the value is cut off, if it is longer than the field.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cut: Option<String>,
+    /// Whether it is set along with the others when they are written, so that `after` is what it would be set to now.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub set_when_written: bool,
 }
 
 /// A record for which nothing would be written.
@@ -190,7 +193,8 @@ fn planned(
     let fields = entry.fields.into_iter().filter(|(name, _)| mapped(name)).map(|(field, after)| {
         let before = before.and_then(|row| row::get(row, &field)).cloned().unwrap_or(Value::Null);
         let cut = cut.get(&field).cloned();
-        PlannedField { field, before, after, cut }
+        let set_when_written = is_receipt(mapping, &field);
+        PlannedField { field, before, after, cut, set_when_written }
     });
     Some(PlannedChange {
         write,
@@ -202,6 +206,12 @@ fn planned(
         units: units(&change.subjects),
         shared: trails.iter().filter_map(|(record, trail)| shared(record, trail)).collect(),
     })
+}
+
+/// Whether the mapping sets a field by `$meta`.
+fn is_receipt(mapping: &Mapping, field: &str) -> bool {
+    let mut fields = mapping.fields().iter();
+    fields.any(|(name, source)| source.meta().is_some() && name.eq_ignore_ascii_case(field))
 }
 
 fn ended(subject: &Subject, end: impl FnOnce(Option<&AuditTrail>) -> PlannedNothing) -> PlannedEnd {
@@ -310,6 +320,7 @@ mod tests {
                 before,
                 after,
                 cut: (field == "Industry__c").then(|| "from 2 to 1 characters".to_owned()),
+                set_when_written: false,
             };
             let expected =
                 [field("Employee_Count__c", before, json!(9)), field("Industry__c", Value::Null, json!("x"))];

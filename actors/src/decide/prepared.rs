@@ -27,6 +27,7 @@ use super::{
     lookup::{Lookups, Pace},
     orphans::{self, Orphans},
     own_form::Remembered,
+    parts::in_parts,
     shared_keys::{self, Claim, Sharing},
     verdict,
     waiting::Label,
@@ -67,7 +68,7 @@ struct Rest {
     hasher: Arc<Hasher>,
     calls: Calls,
     /// `None` for records that are not looked up.
-    known: Option<(Children, BTreeMap<String, Answer>)>,
+    known: Option<(Children, Arc<BTreeMap<String, Answer>>)>,
 }
 
 /// What was read and answered for a batch, for another one.
@@ -78,7 +79,7 @@ pub(super) struct Looked {
     /// Those ends.
     settle: Settle,
     children: Children,
-    answers: BTreeMap<String, Answer>,
+    answers: Arc<BTreeMap<String, Answer>>,
 }
 
 /// What a batch comes to. Nothing has happened yet: that is for whoever has it.
@@ -123,7 +124,7 @@ impl PreparedBatch {
             let answers =
                 lookups.ask(batch(org, &job, now_ms, &hasher), pace, &mut asked, &mut settle).await?;
             job.asked = asked;
-            (calls, Some((children, answers)))
+            (calls, Some((children, Arc::new(answers))))
         };
         Ok(Self { label, requests, settle, rest: Some(Rest { job, now_ms, hasher, calls, known }) })
     }
@@ -132,7 +133,7 @@ impl PreparedBatch {
     pub(super) fn looked(&self) -> Option<Looked> {
         let Some(Rest { job, known: Some((children, answers)), .. }) = &self.rest else { return None };
         let (job, settle) = (job.clone(), self.settle.clone());
-        Some(Looked { job, settle, children: children.clone(), answers: answers.clone() })
+        Some(Looked { job, settle, children: children.clone(), answers: Arc::clone(answers) })
     }
 
     /// The records of another batch as this sync sees them, if nothing has to be read or asked for it that is not known.
@@ -155,6 +156,14 @@ impl PreparedBatch {
         let known = Some((children.of(&job), answers));
         let rest = Some(Rest { job, now_ms, hasher, calls, known });
         Ok(Some(Self { label: None, requests: BTreeSet::new(), settle, rest }))
+    }
+
+    /// To be decided as if it were this time.
+    pub(super) fn at(mut self, now_ms: UnixMs) -> Self {
+        if let Some(rest) = &mut self.rest {
+            rest.now_ms = now_ms;
+        }
+        self
     }
 
     /// What its requests belong to; `None` if nobody can read them.
@@ -273,7 +282,10 @@ async fn match_and_diff(
     }
     let differing = verdict::differing_keys(batch, &wanted, &existing, &open, &target.describe);
     let remembered = Remembered::read(org, mapping.target(), differing).await?;
-    verdict::compare(batch, wanted, &existing, (&open, &remembered), &target.describe, settle);
+    in_parts(wanted, |part| {
+        verdict::compare(batch, part, &existing, (&open, &remembered), &target.describe, settle);
+    })
+    .await;
     Ok((found, Some(looked_for)))
 }
 

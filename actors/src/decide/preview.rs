@@ -50,6 +50,17 @@ pub(crate) enum Sample {
 /// What was read and answered for a trial, for another one.
 pub(crate) struct KnownAnswers(Option<Looked>);
 
+/// Whether a trial shares what is read and answered with another one.
+#[derive(Clone, Copy)]
+pub(crate) enum SharedAnswers<'a> {
+    /// There is no other one.
+    Alone,
+    /// Another one follows.
+    Kept,
+    /// Another one knows them already.
+    Known(&'a KnownAnswers),
+}
+
 impl Trial {
     /// Of a sync by an org's context of its own.
     pub(crate) fn new(org: Arc<OrgContext>, sync: Arc<SyncSettings>, hasher: Arc<Hasher>) -> Self {
@@ -57,15 +68,16 @@ impl Trial {
         Self { org, sync, hasher, fetcher, lookups }
     }
 
-    /// What would become of these records. `known`: what another trial knows of them.
+    /// What would become of these records at this time.
     pub(crate) async fn decide(
         &self,
         sample: &Sample,
-        known: Option<&KnownAnswers>,
+        now_ms: UnixMs,
+        answers: SharedAnswers<'_>,
     ) -> Result<(Outlook, KnownAnswers), StepError> {
         let mut tries = 1;
         loop {
-            match self.decide_once(sample, known.and_then(|known| known.0.as_ref())).await {
+            match self.decide_once(sample, now_ms, answers).await {
                 Err(error) if error.class() == Some(ErrorClass::Schema) && tries < TRIES_MAX => {
                     // As the ingest does: what is gone is found out by describing it, and left out.
                     self.fetcher.doubt();
@@ -80,23 +92,25 @@ impl Trial {
     async fn decide_once(
         &self,
         sample: &Sample,
-        looked: Option<&Looked>,
+        now_ms: UnixMs,
+        answers: SharedAnswers<'_>,
     ) -> Result<(Outlook, KnownAnswers), StepError> {
         let (org, hasher) = (&self.org, Arc::clone(&self.hasher));
-        let shared = match looked {
-            Some(looked) => {
+        let shared = match answers {
+            SharedAnswers::Known(KnownAnswers(Some(looked))) => {
                 PreparedBatch::of_known(org, &self.fetcher, &self.sync, looked, Arc::clone(&hasher)).await?
             }
-            None => None,
+            SharedAnswers::Known(KnownAnswers(None)) | SharedAnswers::Kept | SharedAnswers::Alone => None,
         };
         let prepared = if let Some(prepared) = shared {
             prepared
         } else {
-            let job = (Some(job(&self.sync, sample, org.clock.now_ms())), Settle::default());
+            let job = (Some(job(&self.sync, sample, now_ms)), Settle::default());
             PreparedBatch::read(org, (&self.fetcher, &self.lookups), None, job, hasher, 0).await?
         };
-        let known = KnownAnswers(prepared.looked());
-        let verdict = prepared.decide(org, &self.fetcher).await?;
+        let keeps = matches!(answers, SharedAnswers::Kept);
+        let known = KnownAnswers(if keeps { prepared.looked() } else { None });
+        let verdict = prepared.at(now_ms).decide(org, &self.fetcher).await?;
         Ok((Outlook::of(&self.sync.mapping, &verdict), known))
     }
 }

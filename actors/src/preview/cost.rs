@@ -87,7 +87,7 @@ fn same_questions(running: &SyncSettings, proposed: &SyncSettings) -> bool {
 pub struct WholeRun {
     /// Records that the refresh would read.
     pub records: u64,
-    /// Whether all of them were in the sample, so that nothing is estimated.
+    /// Whether nothing is estimated: all of them were in the sample, they are one batch, and no Bulk job writes them.
     pub exact: bool,
     /// Records of the target that would be made or changed.
     pub writes: u64,
@@ -121,12 +121,14 @@ pub(super) struct Basis<'a> {
     pub total: u64,
     /// Whether the target is to be described first.
     pub describes: bool,
+    /// Whether the sample is of the records that it reads itself.
+    pub is_own_sample: bool,
 }
 
 impl WholeRun {
     /// Estimated from a sample of records.
     pub(super) fn of(basis: Basis<'_>, outlook: &Outlook, budget: &BudgetView) -> Self {
-        let Basis { sync, refresh, limits, total, describes } = basis;
+        let Basis { sync, refresh, limits, total, describes, is_own_sample } = basis;
         let sample = outlook.records();
         let all = |part: u64| if sample == 0 { 0 } else { (part * total).div_ceil(sample) };
         let writes = all(outlook.changes.len() as u64);
@@ -136,14 +138,16 @@ impl WholeRun {
         let preparing_calls = 1 + u64::from(describes && outlook.looked_for.is_some());
         let api_calls = preparing_calls + reading_calls + matching_calls + writing_calls;
         let count = usize::try_from(writes).unwrap_or(usize::MAX);
-        let writes_by = match route::route(count, limits.bulk_from, limits.strategy) {
+        let lane = route::route(count, limits.bulk_from, limits.strategy);
+        let (is_one_batch, by_bulk) = (total <= sync.lookup_max() as u64, matches!(lane, WriteLane::Bulk));
+        let writes_by = match lane {
             WriteLane::One => "one",
             WriteLane::Collections => "collections",
             WriteLane::Bulk => "bulk",
         };
         Self {
             records: total,
-            exact: sample == total,
+            exact: is_own_sample && sample == total && is_one_batch && !by_bulk,
             writes,
             preparing_calls,
             reading_calls,

@@ -22,7 +22,8 @@ pub struct PreviewDifference {
     pub same: u64,
     /// Records that do not.
     pub different: u64,
-    /// Fields that would be written otherwise, or by one of the two only, and of how many records.
+    /// Fields that would be written otherwise, or by one of the two only, and of how many records. Those that `$meta` sets are
+    /// not compared: they are no reason to write.
     pub fields: BTreeMap<String, u64>,
     /// Some of the records that do not end alike.
     pub records: Vec<DifferentRecord>,
@@ -134,7 +135,7 @@ fn by_record(outlook: &Outlook) -> BTreeMap<&str, Whole<'_>> {
             let whole = records.entry(record).or_default();
             whole.outlook.ends.insert(end);
             whole.outlook.keys.insert(cut(&change.key, TEXT_CHARS_MAX));
-            let fields = change.fields.iter();
+            let fields = change.fields.iter().filter(|field| !field.set_when_written);
             whole
                 .fields
                 .extend(fields.map(|field| ((change.key.as_str(), field.field.as_str()), &field.after)));

@@ -30,7 +30,7 @@ use crate::{
     capture::pages,
     decide::{
         outlook::Outlook,
-        preview::{KnownAnswers, Sample, Trial},
+        preview::{KnownAnswers, Sample, SharedAnswers, Trial},
     },
     org::{api::gate::BudgetView, context::OrgContext, step_error::StepError},
     queue_entry::Row,
@@ -104,19 +104,30 @@ impl Side {
     async fn decide(
         &self,
         hasher: &Arc<Hasher>,
-        sample: &Sample,
-        known: Option<&KnownAnswers>,
+        (sample, now_ms): (&Sample, UnixMs),
+        answers: SharedAnswers<'_>,
     ) -> Result<(Outlook, KnownAnswers), StepError> {
         let trial = Trial::new(Arc::clone(&self.org), Arc::clone(&self.sync), Arc::clone(hasher));
-        trial.decide(sample, known).await
+        trial.decide(sample, now_ms, answers).await
     }
 
-    /// What is told of it. `org`: as the service has it.
-    fn told(&self, org: &OrgContext, outlook: &Outlook, budget: &BudgetView) -> PreviewSide {
+    /// What is told of it. `org`: as the service has it; `is_own_sample`: whether these are
+    /// records that it reads itself.
+    fn told(
+        &self,
+        org: &OrgContext,
+        outlook: &Outlook,
+        is_own_sample: bool,
+        budget: &BudgetView,
+    ) -> PreviewSide {
         let whole = self.sync.refresh.as_ref().zip(self.total).map(|(refresh, total)| {
             let describes = org.schemas.fresh(self.sync.mapping.target(), org.clock.monotonic()).is_none();
             let limits = org.settings.limits;
-            WholeRun::of(Basis { sync: &self.sync, refresh, limits, total, describes }, outlook, budget)
+            WholeRun::of(
+                Basis { sync: &self.sync, refresh, limits, total, describes, is_own_sample },
+                outlook,
+                budget,
+            )
         });
         PreviewSide::of(outlook, self.org.schemas.all_quarantined(), whole)
     }
@@ -154,17 +165,23 @@ async fn look(org: &OrgContext, plan: &Plan) -> Result<Preview, StepError> {
         Sample::Record(_) => 1,
     };
     sample.total = running.as_ref().or(proposed.as_ref()).and_then(|side| side.total);
-    let (mut outlooks, mut known) = ([None, None], None);
+    // Both at the same time, so that they do not differ by that.
+    let (mut outlooks, mut known, at) = ([None, None], None, (&records, org.clock.now_ms()));
+    let first = if proposed.is_some() { SharedAnswers::Kept } else { SharedAnswers::Alone };
     for (side, outlook) in [&running, &proposed].into_iter().zip(&mut outlooks) {
         if let Some(side) = side {
-            let (found, looked) = side.decide(&hasher, &records, known.as_ref()).await?;
+            let answers = known.as_ref().map_or(first, SharedAnswers::Known);
+            let (found, looked) = side.decide(&hasher, at, answers).await?;
             (*outlook, known) = (Some(found), Some(looked));
         }
     }
     let budget = org.api.budget().await;
-    let told = |side: &Option<Side>, outlook: &Option<Outlook>| {
-        side.as_ref().zip(outlook.as_ref()).map(|(side, outlook)| side.told(org, outlook, &budget))
+    let told = |side: &Option<Side>, outlook: &Option<Outlook>, is_own_sample: bool| {
+        let both = side.as_ref().zip(outlook.as_ref());
+        both.map(|(side, outlook)| side.told(org, outlook, is_own_sample, &budget))
     };
+    // The records are the first ones of the sync that runs, if there is one.
+    let same = same_selection(plan.running.as_deref(), plan.proposed.as_deref());
     let [of_running, of_proposed] = &outlooks;
     let both = of_running.as_ref().zip(of_proposed.as_ref());
     Ok(Preview {
@@ -173,8 +190,8 @@ async fn look(org: &OrgContext, plan: &Plan) -> Result<Preview, StepError> {
         at_ms: org.clock.now_ms(),
         cost: plan.cost(),
         sample,
-        running: told(&running, of_running),
-        proposed: told(&proposed, of_proposed),
+        running: told(&running, of_running, true),
+        proposed: told(&proposed, of_proposed, same),
         difference: both.map(|(running, proposed)| PreviewDifference::between(running, proposed)),
         budget,
     })

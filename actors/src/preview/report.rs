@@ -68,6 +68,8 @@ pub struct PreviewCounts {
     pub no_data: u64,
     /// Records that cannot be written.
     pub dead_letters: u64,
+    /// Letters that would come of it: of each object that a record was answered, where one cannot be written.
+    pub letters: u64,
     /// Records of the target that would be made.
     pub creates: u64,
     /// Records of the target that would be changed.
@@ -149,7 +151,10 @@ fn counts(outlook: &Outlook) -> PreviewCounts {
                 counts.absent += end.units;
             }
             PlannedNothing::NoData(_) => counts.no_data += end.units,
-            PlannedNothing::Dead { .. } => counts.dead_letters += end.units,
+            PlannedNothing::Dead { .. } => {
+                counts.dead_letters += end.units;
+                counts.letters += 1;
+            }
         }
     }
     counts
@@ -207,6 +212,7 @@ fn told_change(change: &PlannedChange) -> PlannedChange {
         before: told_value(&field.before),
         after: told_value(&field.after),
         cut: field.cut.clone(),
+        set_when_written: field.set_when_written,
     };
     PlannedChange {
         key: cut(&change.key, VALUE_CHARS_MAX),

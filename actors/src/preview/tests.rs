@@ -29,6 +29,7 @@ fn change(n: usize, write: PlannedWrite, fields: &[(&str, Value)]) -> PlannedCha
         before: Value::Null,
         after: after.clone(),
         cut: None,
+        set_when_written: false,
     });
     PlannedChange {
         write,
@@ -166,7 +167,8 @@ fn what_all_take_is_reckoned_from_what_a_sample_takes() {
         let ends = unchanged.chain(unasked).collect();
         let looked_for = Some(writes + parts[1]).filter(|wanted| *wanted > 0);
         let outlook = Outlook { changes: changes.collect(), ends, looked_for };
-        WholeRun::of(Basis { sync, refresh, limits, total, describes }, &outlook, &budget(0, 0))
+        let basis = Basis { sync, refresh, limits, total, describes, is_own_sample: true };
+        WholeRun::of(basis, &outlook, &budget(0, 0))
     };
     // Total, the sample's writes, unchanged and unasked, whether the target is described; then the calls to prepare, read,
     // match and write, the writes, the look-ups, and by what is written.
@@ -188,8 +190,56 @@ fn what_all_take_is_reckoned_from_what_a_sample_takes() {
         );
         assert_eq!(found, calls, "{total} {parts:?}: {whole:?}");
         assert_eq!(whole.api_calls, found.iter().sum::<u64>());
-        assert_eq!(whole.exact, parts.iter().sum::<usize>() as u64 == total, "{total} {parts:?}");
     }
+}
+
+#[test]
+fn what_is_told_of_all_is_exact_only_if_they_are_one_batch_that_was_looked_at() {
+    let org = org();
+    let (sync, limits) = (&org.syncs[0], Limits { bulk_from: 50, strategy: Strategy::Count, ..org.limits });
+    let refresh = sync.refresh.as_ref().expect("a refresh");
+    // All records, those of the sample, how many of these are written, and whether the refresh reads the same ones.
+    for (total, sample, writes, is_own_sample, exact) in [
+        (100, 100, 49, true, true),
+        (101, 100, 1, true, false),
+        (101, 101, 1, true, false),
+        (100, 100, 50, true, false),
+        (100, 100, 1, false, false),
+    ] {
+        let changes = (0..writes).map(|n| change(n, PlannedWrite::Create, &[]));
+        let ends = (writes..sample).map(|n| end(n, PlannedNothing::Unchanged));
+        let outlook = Outlook { changes: changes.collect(), ends: ends.collect(), looked_for: Some(sample) };
+        let basis = Basis { sync, refresh, limits, total, describes: false, is_own_sample };
+        let whole = WholeRun::of(basis, &outlook, &budget(0, 0));
+        assert_eq!(whole.exact, exact, "{sample} of {total}, {writes} written, {is_own_sample}");
+    }
+}
+
+#[test]
+fn what_is_set_when_written_is_no_difference() {
+    let with = |value: &str, industry: &str| {
+        let fields = [("Industry__c", json!(industry)), ("Synced__c", json!(value))];
+        let mut change = change(1, PlannedWrite::Update, &fields);
+        change.fields[1].set_when_written = true;
+        Outlook { changes: vec![change], ..Outlook::default() }
+    };
+    let difference = PreviewDifference::between(&with("10:00:00", "x"), &with("10:00:01", "x"));
+    assert_eq!((difference.same, difference.different), (1, 0));
+    let difference = PreviewDifference::between(&with("10:00:00", "x"), &with("10:00:01", "y"));
+    assert_eq!(difference.fields, BTreeMap::from([("Industry__c".to_owned(), 1)]));
+}
+
+#[test]
+fn each_object_of_an_answer_that_cannot_be_written_is_a_letter() {
+    let beside = PlannedEnd { units: 0, ..end(1, dead("it is empty")) };
+    let outlook = Outlook {
+        changes: vec![change(1, PlannedWrite::Create, &[])],
+        ends: vec![beside],
+        ..Outlook::default()
+    };
+    let side = told(&outlook);
+    assert_eq!((side.counts.records, side.counts.dead_letters, side.counts.letters), (1, 0, 1));
+    assert_eq!(side.dead_letters[0].count, 1);
 }
 
 #[test]
@@ -197,7 +247,7 @@ fn what_is_left_of_the_day_is_told() {
     let org = org();
     let sync = &org.syncs[0];
     let refresh = sync.refresh.as_ref().expect("a refresh");
-    let basis = Basis { sync, refresh, limits: org.limits, total: 1, describes: false };
+    let basis = Basis { sync, refresh, limits: org.limits, total: 1, describes: false, is_own_sample: true };
     for (budget, part) in [
         (budget(0, 0), "of the 20,000 calls that are left to refreshes today, of 100,000"),
         (budget(19_999, 30_000), "2 calls, and 1 are left to refreshes today"),

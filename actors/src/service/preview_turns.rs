@@ -9,8 +9,8 @@ use std::{
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Previews at a time: each holds the records of its sample.
-const AT_ONCE_MAX: usize = 4;
+/// Previews at a time: each holds the records of its sample, and all that was answered about them.
+const AT_ONCE_MAX: usize = 2;
 
 /// Those under way. Clones are the same.
 #[derive(Clone, Debug)]

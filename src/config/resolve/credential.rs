@@ -97,7 +97,7 @@ pub(super) fn credential(
             }
             let secret = files.read.entry((path, named.kind)).or_insert_with(|| {
                 let text = environment.secret_file(folder, &written.value).map_err(Unusable::from);
-                text.and_then(|text| checked(named.kind, text))
+                text.and_then(|text| checked(named.kind, text, environment))
             });
             secret
                 .clone()
@@ -107,7 +107,7 @@ pub(super) fn credential(
         (_, false) => {
             let written = section.demand(report, env, variable, named.missing)?;
             let secret = environment.variable(&written.value).map_err(Unusable::from);
-            let secret = secret.and_then(|text| checked(named.kind, text));
+            let secret = secret.and_then(|text| checked(named.kind, text, environment));
             secret.map_err(|why| section.problem(report, written.line, env, &why.message, why.hint)).ok()
         }
     }
@@ -136,8 +136,10 @@ fn warn_if_open(
     }
 }
 
-fn checked(kind: Kind, text: SecretString) -> Result<SecretString, Unusable> {
+fn checked(kind: Kind, text: SecretString, environment: &Environment) -> Result<SecretString, Unusable> {
     match kind {
+        // Something stands for it.
+        Kind::PrivateKey if !environment.looks() => Ok(text),
         Kind::Word => Ok(one_word(text)?),
         Kind::PrivateKey => {
             let key = pem(&text);

@@ -29,8 +29,8 @@ pub(super) fn resolve(
     report: &mut Report<'_>,
 ) -> Option<AdminSettings> {
     let certificate = match table.and_then(|table| table.tls.as_ref()) {
-        None => Some(None),
-        Some(tls) => certificate(tls, folder, environment, report).map(Some),
+        Some(tls) if environment.looks() => certificate(tls, folder, environment, report).map(Some),
+        Some(_) | None => Some(None),
     };
     let behind_proxy =
         table.and_then(|table| table.behind_proxy.as_ref()).is_some_and(|written| written.value);
