@@ -256,12 +256,13 @@ pub(super) fn still_claims(rows: &[LedgerRow], changes: &[Change], sync: &str, k
     let ended = rows.iter().filter_map(|row| {
         let trail = trail(&row.subject.trail)?;
         let key = match row.end {
-            End::Written | End::Superseded => Some(row.key.clone()),
             End::Unchanged => trail.key,
             // What was refused once, or could not be compared, still hangs on the record for which it was wanted.
             End::Dead | End::Retried | End::Discarded if yields(&trail) => None,
             End::Dead | End::Retried | End::Discarded if row.target.is_empty() => trail.key,
-            End::Dead | End::Retried | End::Discarded => Some(row.key.clone()),
+            End::Written | End::Superseded | End::Dead | End::Retried | End::Discarded => {
+                Some(row.key.clone())
+            }
             End::NoData => None,
         };
         Some((row.subject.asked_ms, key))

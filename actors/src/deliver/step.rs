@@ -311,7 +311,7 @@ mod tests {
     use super::*;
     use crate::deliver::resend::Resend;
 
-    fn change(target_id: Value, fields: Value, receipts: Value) -> Outgoing {
+    fn change(target_id: &Value, fields: &Value, receipts: &Value) -> Outgoing {
         let entry = json!({
             "v": 1, "sync": "s", "target": "T", "external_id_field": "X", "external_id": "5", "source_id": "001",
             "origin": "refresh", "received_ms": 1, "target_id": target_id, "fields": fields, "receipts": receipts,
@@ -322,17 +322,16 @@ mod tests {
 
     #[test]
     fn without_a_refused_field_what_only_tells_of_the_write_is_not_written() {
-        let is_there = || json!("a00000000000001AAA");
-        let told = || json!(["Hash__c", "Synced__c"]);
+        let (is_there, told) = (&json!("a00000000000001AAA"), &json!(["Hash__c", "Synced__c"]));
         for (change, is_again) in [
-            (change(is_there(), json!({ "A__c": 1, "Hash__c": "h", "Synced__c": "s" }), told()), false),
+            (change(is_there, &json!({ "A__c": 1, "Hash__c": "h", "Synced__c": "s" }), told), false),
             // The external ID is among the fields where it is a number.
-            (change(is_there(), json!({ "A__c": 1, "X": 5, "Synced__c": "s" }), told()), false),
-            (change(is_there(), json!({ "A__c": 1 }), json!([])), false),
-            (change(is_there(), json!({ "A__c": 1, "B__c": 2, "Synced__c": "s" }), told()), true),
-            (change(Value::Null, json!({ "A__c": 1, "Synced__c": "s" }), told()), true),
+            (change(is_there, &json!({ "A__c": 1, "X": 5, "Synced__c": "s" }), told), false),
+            (change(is_there, &json!({ "A__c": 1 }), &json!([])), false),
+            (change(is_there, &json!({ "A__c": 1, "B__c": 2, "Synced__c": "s" }), told), true),
+            (change(&Value::Null, &json!({ "A__c": 1, "Synced__c": "s" }), told), true),
             // An older version did not say which of them tell of the write.
-            (change(is_there(), json!({ "A__c": 1, "Synced__c": "s" }), json!([])), true),
+            (change(is_there, &json!({ "A__c": 1, "Synced__c": "s" }), &json!([])), true),
         ] {
             let refused = ApiError {
                 status: 400,
@@ -347,11 +346,11 @@ mod tests {
                 slow: false,
                 may_leave_out: &|_, _| true,
             };
-            let told = format!("{:?}", change.entry);
+            let entry = format!("{:?}", change.entry);
             let ends = ends(vec![change], Ok(vec![RowResult::Failed(refused)]), known);
-            assert_eq!(ends.again.len(), usize::from(is_again), "{told}");
+            assert_eq!(ends.again.len(), usize::from(is_again), "{entry}");
             let in_part = matches!(ends.outcomes.as_slice(), [(_, Outcome::WrittenInPart { .. })]);
-            assert_eq!(in_part, !is_again, "{told}: {:?}", ends.outcomes);
+            assert_eq!(in_part, !is_again, "{entry}: {:?}", ends.outcomes);
         }
     }
 }

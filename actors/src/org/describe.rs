@@ -149,7 +149,8 @@ pub(crate) async fn describe_target(
         .map_err(|cause| StepError::Unusable { object: object.to_owned(), cause })?;
     let syncs = org.settings.syncs.iter().filter(|sync| sync.mapping.target() == object);
     let mut drift: Vec<(String, Drift)> = syncs.flat_map(|sync| drifted(&sync.mapping, &describe)).collect();
-    if !describe.may_update() && !(org.settings.makes(object) && describe.may_create()) {
+    let may_write = describe.may_update() || org.settings.makes(object) && describe.may_create();
+    if !may_write {
         // Nothing of the object may be written, which says nothing about its fields: they stay in what waits.
         drift.retain(|(_, drift)| *drift != Drift::ReadOnly);
     }

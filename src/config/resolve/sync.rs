@@ -95,7 +95,9 @@ pub(super) fn all(
     }
     let mut seen = BTreeMap::new();
     let syncs: Vec<_> = tables.iter().map(|table| check(table, namespaces, &mut seen, report)).collect();
-    tables.iter().for_each(|table| warn_of_now(table, report));
+    for table in tables {
+        warn_of_now(table, report);
+    }
     for (sync, message, hint) in disagreements(&syncs.iter().collect::<Vec<_>>()) {
         let refresh = tables[sync].refresh.as_ref();
         if let Some((section, written)) =
