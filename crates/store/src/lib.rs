@@ -69,7 +69,7 @@ pub use crate::{
     },
     commits::Commits,
     error::StoreError,
-    ledger::Counts,
+    ledger::{Counts, KeptCounts},
     options::{Durability, Options, Room},
     reads::{Read, Reads},
     seq::Seq,
