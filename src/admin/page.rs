@@ -128,7 +128,7 @@ fn row(org: &OrgView) -> PageRow {
 /// Why the org is in trouble: the first part of it, or each of its deaf channels.
 fn notes(org: &OrgView) -> Vec<String> {
     match org.status.trouble() {
-        Some((Part::Stream, why)) if why.state == State::Waiting => {
+        Some((Part::Events, why)) if why.state == State::Waiting => {
             let channels = org.status.subscription.channels.iter();
             let deaf = channels.filter(|(_, channel)| channel.state == State::Waiting);
             deaf.take(NOTES_MAX).map(|(name, channel)| channel_note(name, channel)).collect()
