@@ -52,11 +52,7 @@ struct PageRow {
     notes: Vec<String>,
 }
 
-pub(super) async fn show(
-    service: Data<Service>,
-    viewer: ReqData<Viewer>,
-    _: Query<NoQuery>,
-) -> HttpResponse {
+pub(super) async fn show(service: Data<Service>, viewer: ReqData<Viewer>, _: Query<NoQuery>) -> HttpResponse {
     let mut orgs = service.orgs().await;
     let total = orgs.len();
     // Trouble first, so that it is seen even among thousands.
