@@ -88,7 +88,7 @@ async fn the_settings_say_for_which_orgs_there_are_metrics_and_a_reload_changes_
     {
         let settings = rig.settings().replace("[source]", &format!("metrics = {{ {wanted} }}\n\n[source]"));
         rig.write("orgpipe.toml", &settings);
-        let (status, said) = rig.post("/api/v1/reload").await;
+        let (status, said) = rig.post("reload").await;
         assert_eq!((status, &said["exchanged"]), (200, &serde_json::json!(["service.metrics"])), "{said}");
         assert_eq!(count(&rig).await, expected);
     }
