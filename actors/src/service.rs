@@ -9,6 +9,7 @@ mod connect;
 mod examinations;
 mod fleet;
 pub(crate) mod fleet_view;
+mod health;
 mod in_force;
 pub(crate) mod org_numbers;
 mod preview_turns;

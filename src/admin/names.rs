@@ -75,12 +75,12 @@ mod tests {
         for one in Priority::ALL {
             same(one, priority(one));
         }
-        for one in [BreakerState::Closed, BreakerState::Open, BreakerState::HalfOpen] {
-            same(one, breaker(one));
-        }
         use State::{Draining, Parked, Paused, Running, Starting, Stopped, Waiting};
         for one in [Starting, Running, Waiting, Parked, Draining, Paused, Stopped] {
             same(one, state(one));
+        }
+        for one in [BreakerState::Closed, BreakerState::Open, BreakerState::HalfOpen] {
+            same(one, breaker(one));
         }
     }
 }
