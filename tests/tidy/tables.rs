@@ -62,6 +62,7 @@ const ACTORS: &[Layer] = &[
             "sealing",
             "settings",
             "severity",
+            "trace",
         ],
         &[],
     ),

@@ -17,6 +17,7 @@ use crate::{
     clock::Clock,
     failpoint::{Failpoints, Point},
     settings::OrgSettings,
+    trace::Sampling,
     vendor::shared::{Shared, VendorClients},
 };
 
@@ -45,6 +46,8 @@ pub(crate) struct OrgContext {
     pub board: Arc<Board>,
     /// Time and chance.
     pub clock: Clock,
+    /// How many of the traces of its work are told.
+    pub sampling: Sampling,
     /// Where tests let it fail.
     pub failpoints: Failpoints,
     /// It is for a look at the org: what it finds out is told to whoever looks, and not in the log.
@@ -67,6 +70,7 @@ impl OrgContext {
             gaps: Mutex::default(),
             board: Arc::default(),
             clock: self.clock,
+            sampling: Sampling::NONE,
             failpoints: Failpoints::default(),
             is_aside: true,
         }

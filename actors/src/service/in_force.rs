@@ -16,6 +16,7 @@ use crate::{
         push_log::PushLog, schemas::Schemas, status::Board, store::OrgStore,
     },
     settings::{OrgSettings, Settings},
+    trace::Sampling,
     vendor::shared::Shared,
 };
 
@@ -37,6 +38,7 @@ pub(super) struct Common {
     pub(super) queue_max: u64,
     pub(super) grants: Grants,
     pub(super) clock: Clock,
+    pub(super) sampling: Sampling,
 }
 
 impl Common {
@@ -63,6 +65,7 @@ impl Common {
             gaps: Mutex::default(),
             board,
             clock: self.clock,
+            sampling: self.sampling,
             failpoints,
             is_aside: false,
         })

@@ -17,6 +17,7 @@ use crate::{
     push::{NewPush, PushItems, PushPlace},
     sealing::{self, SealingKey},
     settings::{Settings, SourceSettings, VaultKey, tests::org},
+    trace::Sampling,
 };
 
 fn settings(folder: &Path, orgs: &[&str]) -> Settings {
@@ -47,6 +48,7 @@ fn settings(folder: &Path, orgs: &[&str]) -> Settings {
         },
         webhook: None,
         orgs: orgs.collect(),
+        traces: Sampling::NONE,
         failpoints: Failpoints::default(),
     }
 }

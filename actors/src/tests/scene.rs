@@ -26,6 +26,7 @@ use crate::{
     },
     sealing,
     settings::{OrgSettings, SourceSettings, tests::org},
+    trace::Sampling,
     vendor::{
         lookup::LookupClient,
         shared::{Shared, VendorClients},
@@ -106,6 +107,7 @@ impl Scene {
             gaps: tokio::sync::Mutex::default(),
             board,
             clock,
+            sampling: Sampling::NONE,
             failpoints,
             is_aside: false,
         };

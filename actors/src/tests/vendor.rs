@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_util::future::{FutureExt as _, LocalBoxFuture};
 use serde_json::{Value, json};
 
-use crate::vendor::lookup::{LookupTransport, Miss};
+use crate::vendor::lookup::{LookupTransport, Miss, TraceHeaders};
 
 /// How long an answer takes.
 const LOOK_UP: Duration = Duration::from_millis(20);
@@ -76,7 +76,7 @@ impl FakeVendor {
 }
 
 impl LookupTransport for FakeVendor {
-    fn post(&self, body: String, _: String) -> LocalBoxFuture<'_, Result<Bytes, Miss>> {
+    fn post(&self, body: String, _: TraceHeaders) -> LocalBoxFuture<'_, Result<Bytes, Miss>> {
         self.answer(body).boxed_local()
     }
 }

@@ -17,6 +17,7 @@ use orgpipe_salesforce::{
 use orgpipe_store::StoreError;
 use secrecy::SecretString;
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
 use super::{
     gate::{BudgetView, Gate, Permit, Reservation, Reserved},
@@ -33,6 +34,7 @@ use crate::{
     },
     priority::Priority,
     settings::OrgSettings,
+    trace::spans,
 };
 
 /// How long it is believed what the org said of the API versions that it serves.
@@ -305,10 +307,14 @@ impl OrgApi {
         let in_flight = self.gate.enter(priority, permit).await?;
         let (token, version) = (&session.token, &self.settings.api_version);
         let asked = self.clock.monotonic();
-        let reply = match each {
-            Some(each) => self.transport.download(token, version, call, each).await?,
-            None => self.transport.send(token, version, call).await?,
+        let span = spans::salesforce(call, token.instance_url.host_str());
+        let sent = match each {
+            Some(each) => self.transport.download(token, version, call, each).instrument(span.clone()).await,
+            None => self.transport.send(token, version, call).instrument(span.clone()).await,
         };
+        let reply = sent.inspect_err(|_| spans::failed(&span, "unanswered"))?;
+        spans::answered(&span, reply.status);
+        drop(span);
         self.time.told(reply.header("date"), asked);
         if reply.is_success() {
             self.vault.let_in(session.generation);
