@@ -15,7 +15,7 @@
 //!
 //! Layers, from the bottom; none imports upward or sideways (`tests/tidy` holds it):
 //!
-//! 1. leaves beside this file: clock, retry, failpoint, settings, contract, queue entries, audit trail, fingerprint, priority, problem,
+//! 1. leaves beside this file: clock, retry, failpoint, settings, contract, queue entries, audit trail, fingerprint, measure, priority, problem,
 //!    push, receipt, sealing, severity, trace
 //! 2. `runtime/`: how actors run, whatever they do
 //! 3. `vendor/`: the vendor's look-up API and webhook
@@ -26,6 +26,7 @@
 
 pub mod clock;
 pub mod contract;
+pub mod measure;
 pub mod sealing;
 pub mod settings;
 
@@ -94,6 +95,7 @@ pub use receipt::{GapReason, Receipt};
 pub use runtime::watchdog::ThreadStatus;
 pub use service::{
     Drained, Ledger, OrgView, Replayed, RoomView, Service, StartError,
+    fleet_view::{Fleet, FleetRefresh, FleetRow, FleetTotals, StateCounts},
     push_error::PushError,
     push_view::{AcceptedPush, OrgPush, PushNumbers, PushTally, PushView},
     reload::{Left, Reloaded},
@@ -102,3 +104,4 @@ pub use service::{
 pub use severity::Severity;
 pub use supervise::supervisor::OrgError;
 pub use trace::Sampling;
+pub use vendor::lookup::BreakerState;

@@ -1,12 +1,14 @@
 //! The running service as the program sees it.
 //!
 //! Here: start, look, refresh, drain, and the commands of an operator about an org. In `service/`: `connect` (what customers
-//! grant), `in_force` (the settings it runs on), `previews` (what a sync would do), `pushes` (what the vendor says has changed),
+//! grant), `fleet` (all orgs at once), `in_force` (the settings it runs on), `previews` (what a sync would do), `pushes` (what the vendor says has changed),
 //! `reload` (others), `tree` (what runs). Not here: dead letters (`dead_letters`), and what an org does with a command
 //! (`supervise`).
 
 mod connect;
 mod examinations;
+mod fleet;
+pub(crate) mod fleet_view;
 mod in_force;
 mod preview_turns;
 mod previews;
@@ -26,12 +28,15 @@ use actix_rt::{Arbiter, ArbiterHandle};
 use orgpipe_salesforce::{
     failure::CallError, http::HttpClient, limits::LOGIN_TIMEOUT, rest::query, soql::Select,
 };
-use orgpipe_store::{Counts, Durability, Options, Reads, RegistryWrite, Room, Store, StoreError, UnixMs};
+use orgpipe_store::{
+    Commits, Counts, Durability, Options, Reads, RegistryWrite, Room, Store, StoreError, UnixMs,
+};
 use serde::Serialize;
 use tokio::sync::{Mutex, Semaphore, watch};
 
 use self::{
     examinations::Examinations,
+    fleet::LastFleet,
     in_force::{Common, InForce},
     preview_turns::PreviewTurns,
 };
@@ -42,6 +47,7 @@ use crate::{
     doctor::{self, Report},
     explain::{self, Story},
     forecast::Forecast,
+    measure::{Measures, MeasuresView, OrgMeasures, OrgMeasuresView},
     org::memory::MemoryBudget,
     org::{
         api::gate::BudgetView,
@@ -64,7 +70,7 @@ use crate::{
         org_actor::{OrgActor, OrgCommand, Replay, ReplayError},
         supervisor::{Drain, Find, OrgError, Supervisor},
     },
-    vendor::shared::Shared,
+    vendor::{lookup::BreakerState, shared::Shared},
 };
 
 /// How often the store is asked whether it is still there.
@@ -199,12 +205,14 @@ pub struct Service {
     pushes: Arc<PushLog>,
     in_force: Arc<Mutex<InForce>>,
     grants: Grants,
+    measures: Arc<Measures>,
     clock: Clock,
     started_ms: UnixMs,
     doctors: Arc<Semaphore>,
     examinations: Examinations,
     preview_turns: PreviewTurns,
     http: HttpClient,
+    last_fleet: Arc<LastFleet>,
 }
 
 impl Service {
@@ -233,7 +241,8 @@ impl Service {
             },
         });
         let http = HttpClient::new()?;
-        let shared = Arc::new(Shared::new(&settings, clock)?);
+        let measures = Arc::new(Measures::default());
+        let shared = Arc::new(Shared::new(&settings, Arc::clone(&measures), clock)?);
         let pushes = Arc::new(PushLog::new(store.clone()));
         pushes.load().await?;
         let (memory, queue_max) = (MemoryBudget::default(), settings.queue_max);
@@ -250,7 +259,8 @@ impl Service {
         };
         let directory = Arc::new(Directory::default());
         for org in &settings.orgs {
-            directory.put(common.context(org, Arc::default(), settings.failpoints.clone()));
+            let counted = Arc::new(OrgMeasures::new(Arc::clone(&measures)));
+            directory.put(common.context(org, Arc::default(), counted, settings.failpoints.clone()));
         }
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let arbiters: Vec<ArbiterHandle> = (0..cores).map(|_| Arbiter::new().handle()).collect();
@@ -269,12 +279,14 @@ impl Service {
             pushes,
             in_force,
             grants,
+            measures,
             doctors,
             examinations: Examinations::default(),
             preview_turns: PreviewTurns::default(),
             http,
             clock,
             started_ms,
+            last_fleet: Arc::default(),
         };
         actix_rt::spawn(service.clone().forget_old_pushes());
         Ok(service)
@@ -357,6 +369,26 @@ impl Service {
     /// How often the store was read since it was opened.
     pub fn store_reads(&self) -> Reads {
         self.store.reads()
+    }
+
+    /// How long the store's commits took since it was opened.
+    pub fn store_commits(&self) -> Commits {
+        self.store.commits()
+    }
+
+    /// What was counted over all orgs since the service started.
+    pub fn measures(&self) -> MeasuresView {
+        self.measures.view()
+    }
+
+    /// What was counted of one org since the service started.
+    pub fn org_measures(&self, id: &str) -> Option<OrgMeasuresView> {
+        Some(self.orgs.get(id)?.measures.view())
+    }
+
+    /// Whether the vendor's API is asked now; none once the service stops.
+    pub async fn breaker_state(&self) -> BreakerState {
+        self.in_force.lock().await.common.shared.clients().lookup.breaker_state()
     }
 
     /// Room on the disk of the data directory.

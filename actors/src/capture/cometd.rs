@@ -80,7 +80,7 @@ impl CometdActor {
     }
 
     fn feed(&mut self, input: Input, context: &mut Context<Self>) {
-        self.org.pass(Point::Stream);
+        self.org.pass(Point::Events);
         let Some(session) = self.session.take() else { return };
         let clock = self.org.clock;
         let (session, actions) = step(session, input, clock.monotonic(), clock.jitter());
@@ -203,6 +203,7 @@ impl CometdActor {
             let input = match stored {
                 Ok(appended) => {
                     let now_ms = actor.org.clock.now_ms();
+                    actor.org.measures.events(news.iter().map(|(_, events, _)| events).sum());
                     actor.org.board.subscription(now_ms, |all| {
                         for (channel, events, position_ms) in news {
                             all.stored(&channel, events, position_ms, now_ms);

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     clock::Clock,
     failpoint::{Failpoints, Point},
+    measure::OrgMeasures,
     settings::OrgSettings,
     trace::Sampling,
     vendor::shared::{Shared, VendorClients},
@@ -44,6 +45,8 @@ pub(crate) struct OrgContext {
     pub gaps: Mutex<()>,
     /// What an operator sees.
     pub board: Arc<Board>,
+    /// What is counted of it.
+    pub measures: Arc<OrgMeasures>,
     /// Time and chance.
     pub clock: Clock,
     /// How many of the traces of its work are told.
@@ -69,6 +72,7 @@ impl OrgContext {
             schemas: Schemas::default(),
             gaps: Mutex::default(),
             board: Arc::default(),
+            measures: Arc::new(OrgMeasures::new(Arc::default())),
             clock: self.clock,
             sampling: Sampling::NONE,
             failpoints: Failpoints::default(),

@@ -9,30 +9,11 @@
 //!
 //! All are of the level `error`: a span is there wherever a line may be written that belongs to it.
 
-use orgpipe_salesforce::call::{Call, Method, VERSION_MARK};
+use orgpipe_salesforce::call::{Call, Method};
 use orgpipe_store::UnixMs;
 use tracing::{Span, field::Empty};
 
 use super::TraceContext;
-
-/// Words of Salesforce's paths. Whatever else stands there names records, jobs or objects.
-const PATH_WORDS: &[&str] = &[
-    "services",
-    "data",
-    "query",
-    "queryAll",
-    "jobs",
-    "ingest",
-    "composite",
-    "sobjects",
-    "limits",
-    "describe",
-    "results",
-    "batches",
-    "successfulResults",
-    "failedResults",
-    "unprocessedrecords",
-];
 
 /// All that one part of an org does.
 pub(crate) fn part(org: &str, part: &'static str) -> Span {
@@ -120,18 +101,18 @@ pub(crate) fn run(org: &str, name: (&str, &str), root: TraceContext, since_ms: U
     )
 }
 
-/// A call to an org's API, within the step that makes it.
+/// A call to an org's API, of which the path may name records, within the step that makes it.
 pub(crate) fn salesforce(call: &Call, host: Option<&str>) -> Span {
-    let (method, path) = (method(call.method), template(&call.path));
+    let (method, kind) = (method(call.method), call.kind.name());
     tracing::error_span!(
         "salesforce",
-        otel.name = %format_args!("{method} {path}"),
+        otel.name = %format_args!("salesforce {kind}"),
         otel.kind = "client",
         peer.service = "salesforce",
         http.request.method = method,
         http.response.status_code = Empty,
         server.address = host,
-        url.template = path,
+        orgpipe.call = kind,
         "error.type" = Empty,
     )
 }
@@ -180,42 +161,5 @@ fn method(method: Method) -> &'static str {
         Method::Patch => "PATCH",
         Method::Put => "PUT",
         Method::Delete => "DELETE",
-    }
-}
-
-/// A path without what it names.
-fn template(path: &str) -> String {
-    let path = path.split_once('?').map_or(path, |(path, _)| path);
-    let word = |part: &str| {
-        if part.is_empty() || part == VERSION_MARK || PATH_WORDS.contains(&part) {
-            part.to_owned()
-        } else {
-            "{}".to_owned()
-        }
-    };
-    path.split('/').map(word).collect::<Vec<_>>().join("/")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_is_told_without_what_it_names() {
-        for (path, told) in [
-            ("/services/data/{v}/query", "/services/data/{v}/query"),
-            ("/services/data/{v}/query?q=SELECT+Name", "/services/data/{v}/query"),
-            (
-                "/services/data/{v}/sobjects/Enrichment__c/External_Id__c/acme%20inc",
-                "/services/data/{v}/sobjects/{}/{}/{}",
-            ),
-            (
-                "/services/data/{v}/jobs/ingest/7505g00000/batches",
-                "/services/data/{v}/jobs/ingest/{}/batches",
-            ),
-            ("/services/data/", "/services/data/"),
-        ] {
-            assert_eq!(template(path), told);
-        }
     }
 }

@@ -5,17 +5,22 @@
 //!
 //! Invariant: a call is answered only after the commit that makes its answer true.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+    sync::Arc,
+};
 
 use crate::{
     commands::{
         Append, Appended, Change, Claimed, DeadLetter, End, Head, Job, Lane, LedgerRow, OpenChanges,
         Progress, Push, PushCounts, PushWrite, RegistryWrite, Request, Resolve, Retry, Settle, Settled,
     },
+    commits::Commits,
     disk::{Disk, SledDisk},
     engine::Engine,
     error::StoreError,
-    ledger::Counts,
+    ledger::{Counts, KeptCounts},
     memory::MemoryDisk,
     options::{Options, Room},
     reads::{Read, ReadCounters, Reads},
@@ -71,6 +76,11 @@ impl Store {
     /// How often the store was read since it was opened. Costs no way to the thread, and is answered after a failure, too.
     pub fn reads(&self) -> Reads {
         self.reads.now()
+    }
+
+    /// How long commits took since it was opened, and how many calls shared one. Answered as [`Store::reads`] is.
+    pub fn commits(&self) -> Commits {
+        self.worker.commits()
     }
 
     /// A call that reads: counted, whatever comes of it.
@@ -306,6 +316,11 @@ impl Store {
     /// Every org that records have come in for, whether anybody still asks for it or not.
     pub async fn orgs(&self) -> Result<Vec<(String, Counts)>, StoreError> {
         self.read(Read::Orgs, |engine| Ok(engine.orgs())).await
+    }
+
+    /// The counts of the same orgs by name, with the dead letters that are kept of each: one look at all of them.
+    pub async fn ledgers(&self) -> Result<HashMap<String, KeptCounts>, StoreError> {
+        self.read(Read::Orgs, |engine| Ok(engine.ledgers())).await
     }
 
     /// Removes all that is stored of an org, its counts too, and gives what they were; none if nothing was. In one
