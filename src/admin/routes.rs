@@ -16,11 +16,11 @@ use serde_json::json;
 
 use super::{
     access::{Caller, Denied},
-    changes, commands, dead_letters, login, metrics, orgs, page, preview_page, previews, reload, stored_orgs,
-    token_commands,
+    changes, commands, dead_letters, live, login, metrics, orgs, page, preview_page, previews, probes, reload,
+    stored_orgs, token_commands,
     tokens::Role,
 };
-use crate::{connect::handlers as connect, dashboard::assets};
+use crate::{connect::handlers as connect, dashboard::{assets, fleet}};
 
 /// Who may ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +78,8 @@ const fn send(path: &'static str, who: Who, to: fn() -> Route) -> Rule {
 /// All there are. Where two fit a path, the first one answers.
 #[rustfmt::skip]
 pub(super) const RULES: &[Rule] = &[
-    get("/healthz", Anyone, || web::to(|| async { "alive\n" })),
+    get("/healthz", Anyone, || web::to(probes::alive)),
+    get("/readyz", Anyone, || web::to(probes::ready)),
     // The looks of pages, which people who are not logged in see, too.
     get("/assets/{name}", Anyone, || web::to(assets::serve)),
     get("/login", Anyone, || web::to(login::show)),
@@ -89,7 +90,9 @@ pub(super) const RULES: &[Rule] = &[
     post("/connect/{link}/check", Anyone, || web::to(connect::check)),
     get("/oauth/callback", Anyone, || web::to(connect::answer)),
     post("/logout", With(Read), || web::to(login::log_out)),
-    get("/", With(Read), || web::to(page::show)),
+    get("/", With(Read), || web::to(fleet::show)),
+    // Who listens is asked anew for as long as the stream lasts.
+    get("/live", With(Read), || web::to(live::open)),
     post("/orgs/{org}/doctor", With(Operate), || web::to(page::examine)),
     get("/orgs/{org}/preview", With(Operate), || web::to(preview_page::show)),
     send("/orgs/{org}/preview", With(Operate), || web::to(preview_page::post)),
