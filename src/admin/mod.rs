@@ -18,6 +18,7 @@ mod orgs;
 mod page;
 mod preview_page;
 mod previews;
+mod probes;
 mod query;
 mod reload;
 mod routes;
