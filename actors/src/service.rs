@@ -260,6 +260,7 @@ impl Service {
             queue_max,
             grants: grants.clone(),
             clock,
+            sampling: settings.traces,
         };
         let directory = Arc::new(Directory::default());
         for org in &settings.orgs {

@@ -64,6 +64,7 @@ const ACTORS: &[Layer] = &[
             "sealing",
             "settings",
             "severity",
+            "trace",
         ],
         &[],
     ),
@@ -197,6 +198,6 @@ const PROGRAM: &[Layer] = &[
 
 const XTASK: &[Layer] = &[
     layer("step", &["step"], &[]),
-    layer("checks", &["deny", "leaks"], &["step"]),
+    layer("checks", &["deny", "leaks", "vendor"], &["step"]),
     layer("crate", &["main"], &[ANY]),
 ];
