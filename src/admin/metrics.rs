@@ -25,6 +25,30 @@ type Labels = Vec<(&'static str, String)>;
 type Counters = Family<Labels, Counter>;
 type Gauges = Family<Labels, Gauge<f64, AtomicU64>>;
 
+/// Whether the process lives
+///
+/// The only path that is answered under any name in `Host`.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    operation_id = "alive",
+    tag = "service",
+    responses((status = 200, description = "It does.", content_type = "text/plain", body = String))
+)]
+pub(super) async fn alive() -> &'static str {
+    "alive\n"
+}
+
+/// Metrics for Prometheus
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "getMetrics",
+    tag = "service",
+    responses(
+        (status = 200, description = "OpenMetrics text.", content_type = "application/openmetrics-text", body = String),
+    )
+)]
 pub(super) async fn show(service: Data<Service>, _: Query<NoQuery>) -> HttpResponse {
     let reads = service.store_reads();
     let pushes = service.push_numbers();

@@ -8,6 +8,7 @@ mod access;
 mod changes;
 mod commands;
 mod dead_letters;
+mod document;
 mod guard;
 mod login;
 mod login_page;
@@ -17,6 +18,7 @@ mod orgs;
 mod page;
 mod preview_page;
 mod previews;
+mod problem;
 mod query;
 mod reload;
 mod routes;
@@ -36,6 +38,7 @@ use orgpipe_actors::Service;
 
 use self::{
     access::{Access, CookieRule},
+    document::Document,
     guard::Hosts,
     tokens::Tokens,
 };
@@ -92,6 +95,11 @@ impl AdminError {
     }
 }
 
+/// What the admin API is.
+pub(crate) fn document() -> Document {
+    Document::of(routes::served())
+}
+
 /// Takes the address, before any org is logged in to: another orgpipe may have it, and the same orgs.
 pub(crate) fn listener(settings: &SettingsFile) -> Result<TcpListener, AdminError> {
     let address = settings.admin.listen;
@@ -118,6 +126,7 @@ pub(crate) async fn start(
     let names = Hosts { names, beyond_loopback: !listen.ip().is_loopback() };
     let onboarding = Onboarding::new(service.clone(), settings.clone()).await;
     let door = web::Data::new(Door::new(onboarding, service.clock()));
+    let document = web::Data::new(document());
     let url = url(address, tls.is_some(), behind_proxy, hosts.first().map(String::as_str));
     let server = HttpServer::new(move || {
         let (service, settings) = (web::Data::new(service.clone()), web::Data::new(settings.clone()));
@@ -126,6 +135,7 @@ pub(crate) async fn start(
             .app_data(settings)
             .app_data(access.clone())
             .app_data(door.clone())
+            .app_data(document.clone())
             .app_data(web::Data::new(names.clone()))
             .app_data(query::queries())
             .app_data(query::paths())

@@ -16,7 +16,7 @@ use orgpipe_actors::{
 };
 use orgpipe_store::UnixMs;
 
-use super::{names, orgs::problem, query::NoQuery};
+use super::{names, orgs::problem, problem::Refusal, query::NoQuery};
 use crate::dashboard::shell::{self, Place, Shell, Viewer};
 
 /// Rows of the table; an API call gives all of them.
@@ -52,11 +52,17 @@ struct PageRow {
     notes: Vec<String>,
 }
 
-pub(super) async fn show(
-    service: Data<Service>,
-    viewer: ReqData<Viewer>,
-    _: Query<NoQuery>,
-) -> HttpResponse {
+/// The dashboard
+#[utoipa::path(
+    get,
+    path = "/",
+    operation_id = "dashboard",
+    tag = "pages",
+    responses(
+        (status = 200, description = "A page that keeps itself up to date.", content_type = "text/html", body = String),
+    )
+)]
+pub(super) async fn show(service: Data<Service>, viewer: ReqData<Viewer>, _: Query<NoQuery>) -> HttpResponse {
     let mut orgs = service.orgs().await;
     let total = orgs.len();
     // Trouble first, so that it is seen even among thousands.
@@ -72,7 +78,25 @@ pub(super) async fn show(
     shell::page(StatusCode::OK, &page)
 }
 
-/// Examines an org and shows the page again, with what was found.
+/// The dashboard's button: examine an org
+#[utoipa::path(
+    post,
+    path = "/orgs/{org}/doctor",
+    operation_id = "examineFromPage",
+    tag = "pages",
+    responses(
+        (status = 303, description = "To the dashboard, with what was found.", headers(("Location" = String))),
+        (status = 404, description = "There is no such org.", body = Refusal),
+        (
+            status = 429,
+            description = "The org was examined a moment ago; or too many wrong tokens were tried.",
+            body = Refusal,
+            headers(("Retry-After" = u64, description = "Seconds."))
+        ),
+        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = Refusal),
+        (status = 500, description = "Something failed inside.", body = Refusal),
+    )
+)]
 pub(super) async fn examine(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
     match service.doctor(&org).await {
         Ok(_) => HttpResponse::SeeOther().insert_header(("Location", "/")).finish(),
