@@ -15,7 +15,7 @@
 //!
 //! Layers, from the bottom; none imports upward or sideways (`tests/tidy` holds it):
 //!
-//! 1. leaves beside this file: clock, retry, failpoint, settings, contract, queue entries, audit trail, fingerprint, priority, problem,
+//! 1. leaves beside this file: clock, retry, failpoint, settings, contract, queue entries, audit trail, fingerprint, measure, priority, problem,
 //!    push, receipt, sealing, severity
 //! 2. `runtime/`: how actors run, whatever they do
 //! 3. `vendor/`: the vendor's look-up API and webhook
@@ -26,6 +26,7 @@
 
 pub mod clock;
 pub mod contract;
+pub mod measure;
 pub mod sealing;
 pub mod settings;
 
@@ -101,3 +102,4 @@ pub use service::{
 };
 pub use severity::Severity;
 pub use supervise::supervisor::OrgError;
+pub use vendor::lookup::BreakerState;

@@ -28,7 +28,9 @@ use actix_rt::{Arbiter, ArbiterHandle};
 use orgpipe_salesforce::{
     failure::CallError, http::HttpClient, limits::LOGIN_TIMEOUT, rest::query, soql::Select,
 };
-use orgpipe_store::{Counts, Durability, Options, Reads, RegistryWrite, Room, Store, StoreError, UnixMs};
+use orgpipe_store::{
+    Commits, Counts, Durability, Options, Reads, RegistryWrite, Room, Store, StoreError, UnixMs,
+};
 use serde::Serialize;
 use tokio::sync::{Mutex, Semaphore, watch};
 use utoipa::ToSchema;
@@ -46,6 +48,7 @@ use crate::{
     doctor::{self, Report},
     explain::{self, Story},
     forecast::Forecast,
+    measure::{Measures, MeasuresView, OrgMeasures, OrgMeasuresView},
     org::memory::MemoryBudget,
     org::{
         api::gate::BudgetView,
@@ -68,7 +71,7 @@ use crate::{
         org_actor::{OrgActor, OrgCommand, Replay, ReplayError},
         supervisor::{Drain, Find, OrgError, Supervisor},
     },
-    vendor::shared::Shared,
+    vendor::{lookup::BreakerState, shared::Shared},
 };
 
 /// How often the store is asked whether it is still there.
@@ -203,6 +206,7 @@ pub struct Service {
     pushes: Arc<PushLog>,
     in_force: Arc<Mutex<InForce>>,
     grants: Grants,
+    measures: Arc<Measures>,
     clock: Clock,
     started_ms: UnixMs,
     doctors: Arc<Semaphore>,
@@ -238,7 +242,8 @@ impl Service {
             },
         });
         let http = HttpClient::new()?;
-        let shared = Arc::new(Shared::new(&settings, clock)?);
+        let measures = Arc::new(Measures::default());
+        let shared = Arc::new(Shared::new(&settings, Arc::clone(&measures), clock)?);
         let pushes = Arc::new(PushLog::new(store.clone()));
         pushes.load().await?;
         let (memory, queue_max) = (MemoryBudget::default(), settings.queue_max);
@@ -254,7 +259,8 @@ impl Service {
         };
         let directory = Arc::new(Directory::default());
         for org in &settings.orgs {
-            directory.put(common.context(org, Arc::default(), settings.failpoints.clone()));
+            let counted = Arc::new(OrgMeasures::new(Arc::clone(&measures)));
+            directory.put(common.context(org, Arc::default(), counted, settings.failpoints.clone()));
         }
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let arbiters: Vec<ArbiterHandle> = (0..cores).map(|_| Arbiter::new().handle()).collect();
@@ -273,6 +279,7 @@ impl Service {
             pushes,
             in_force,
             grants,
+            measures,
             doctors,
             examinations: Examinations::default(),
             preview_turns: PreviewTurns::default(),
@@ -362,6 +369,26 @@ impl Service {
     /// How often the store was read since it was opened.
     pub fn store_reads(&self) -> Reads {
         self.store.reads()
+    }
+
+    /// How long the store's commits took since it was opened.
+    pub fn store_commits(&self) -> Commits {
+        self.store.commits()
+    }
+
+    /// What was counted over all orgs since the service started.
+    pub fn measures(&self) -> MeasuresView {
+        self.measures.view()
+    }
+
+    /// What was counted of one org since the service started.
+    pub fn org_measures(&self, id: &str) -> Option<OrgMeasuresView> {
+        Some(self.orgs.get(id)?.measures.view())
+    }
+
+    /// Whether the vendor's API is asked now; none once the service stops.
+    pub async fn breaker_state(&self) -> BreakerState {
+        self.in_force.lock().await.common.shared.clients().lookup.breaker_state()
     }
 
     /// Room on the disk of the data directory.

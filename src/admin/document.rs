@@ -23,13 +23,16 @@ use utoipa::{
 };
 
 use super::{
-    changes, commands, dead_letters, login, metrics, orgs, page, preview_page, previews,
+    changes, commands, dead_letters, live, login, metrics, orgs, page, preview_page, previews,
     problem::{Refusal, RefusedSettings},
     query::NoQuery,
     reload, stored_orgs, token_commands,
     tokens::Role,
 };
-use crate::{connect::handlers as connect, dashboard::assets};
+use crate::{
+    connect::handlers as connect,
+    dashboard::{assets, fleet},
+};
 
 /// What is said at its beginning.
 const ABOUT: &str = "\
@@ -74,7 +77,8 @@ pub(super) struct ServedPath {
         connect::begin,
         connect::check,
         connect::answer,
-        page::show,
+        fleet::show,
+        live::open,
         page::examine,
         preview_page::show,
         preview_page::post,

@@ -10,6 +10,7 @@ mod commands;
 mod dead_letters;
 mod document;
 mod guard;
+mod live;
 mod login;
 mod login_page;
 mod metrics;
@@ -35,11 +36,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use actix_web::{App, HttpServer, dev::ServerHandle, middleware::from_fn, web};
 use orgpipe_actors::Service;
+use tokio::sync::watch;
 
 use self::{
     access::{Access, CookieRule},
     document::Document,
     guard::Hosts,
+    live::Streams,
     tokens::Tokens,
 };
 pub(crate) use self::{
@@ -59,6 +62,8 @@ pub(crate) struct Admin {
     /// The token that was made because there was none.
     pub(crate) first: Option<FirstToken>,
     handle: ServerHandle,
+    /// Ends the streams of pages that are open.
+    stop_streams: watch::Sender<bool>,
 }
 
 /// Why it is not served.
@@ -128,6 +133,8 @@ pub(crate) async fn start(
     let door = web::Data::new(Door::new(onboarding, service.clock()));
     let document = web::Data::new(document());
     let url = url(address, tls.is_some(), behind_proxy, hosts.first().map(String::as_str));
+    let (stop_streams, stop) = watch::channel(false);
+    let streams = web::Data::new(Streams::new(stop));
     let server = HttpServer::new(move || {
         let (service, settings) = (web::Data::new(service.clone()), web::Data::new(settings.clone()));
         App::new()
@@ -136,6 +143,7 @@ pub(crate) async fn start(
             .app_data(access.clone())
             .app_data(door.clone())
             .app_data(document.clone())
+            .app_data(streams.clone())
             .app_data(web::Data::new(names.clone()))
             .app_data(query::queries())
             .app_data(query::paths())
@@ -155,12 +163,14 @@ pub(crate) async fn start(
     let server = server.map_err(failed)?.run();
     let handle = server.handle();
     actix_rt::spawn(server);
-    Ok(Admin { url, first, handle })
+    Ok(Admin { url, first, handle, stop_streams })
 }
 
 impl Admin {
     /// Stops listening; answers under way are finished.
     pub(crate) async fn stop(self) {
+        // Nobody is left to be told if all have gone.
+        let _ = self.stop_streams.send(true);
         self.handle.stop(true).await;
     }
 }

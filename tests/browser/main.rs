@@ -1,4 +1,4 @@
-//! What a real browser does: pages of others that try to give commands, and customers who connect their orgs.
+//! What a real browser does: pages of others that try to give commands, customers who connect their orgs, and the dashboard.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -6,5 +6,7 @@ mod support;
 mod attack;
 mod chromium;
 mod connect;
+mod fleet;
 mod foreign;
+mod look;
 mod webdriver;
