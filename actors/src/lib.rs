@@ -95,8 +95,10 @@ pub use runtime::watchdog::ThreadStatus;
 pub use service::{
     Drained, Ledger, OrgView, Replayed, RoomView, Service, StartError,
     fleet_view::{Fleet, FleetRefresh, FleetRow, FleetTotals, StateCounts},
+    org_numbers::{ChannelNumbers, OrgNumbers},
     push_error::PushError,
     push_view::{AcceptedPush, OrgPush, PushNumbers, PushTally, PushView},
+    readiness::NotReady,
     reload::{Left, Reloaded},
     tree::{OrgNode, ThreadNode, Tree},
 };

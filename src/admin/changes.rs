@@ -22,7 +22,7 @@ use tokio::{sync::Semaphore, time};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    problem::Refusal,
+    problem::ApiError,
     query::{NoQuery, Object},
 };
 
@@ -100,13 +100,13 @@ pub(super) struct LatestQuery {
     ),
     responses(
         (status = 202, description = "It is on disk.", body = AcceptedPush),
-        (status = 408, description = "The body did not come within a minute.", body = Refusal),
-        (status = 409, description = "The `Idempotency-Key` came with another push before.", body = Refusal),
-        (status = 422, description = "There is no such org, sync or key, or the sync's target has no lookup that leads from an external ID to a record.", body = Refusal),
+        (status = 408, description = "The body did not come within a minute.", body = ApiError),
+        (status = 409, description = "The `Idempotency-Key` came with another push before.", body = ApiError),
+        (status = 422, description = "There is no such org, sync or key, or the sync's target has no lookup that leads from an external ID to a record.", body = ApiError),
         (
             status = 503,
             description = "Too much waits, too many pushes are being taken in at this moment, or the disk is nearly full: nothing was taken in.",
-            body = Refusal,
+            body = ApiError,
             headers(("Retry-After" = u64, description = "Seconds."))
         ),
     )
@@ -139,7 +139,7 @@ pub(super) async fn add(
     tag = "pushes",
     responses(
         (status = 200, description = "Its records by how they ended.", body = PushView),
-        (status = 404, description = "There is no such push: it never was, is older than 7 days, or made room for newer ones.", body = Refusal),
+        (status = 404, description = "There is no such push: it never was, is older than 7 days, or made room for newer ones.", body = ApiError),
     )
 )]
 pub(super) async fn show(service: Data<Service>, number: Path<u64>, _: Query<NoQuery>) -> HttpResponse {
@@ -273,5 +273,5 @@ fn refused(status: StatusCode, what: &str, hint: &str) -> HttpResponse {
     if status == StatusCode::SERVICE_UNAVAILABLE {
         answer.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECS.to_string()));
     }
-    answer.json(Refusal { error: what.to_owned(), hint: hint.to_owned() })
+    answer.json(ApiError { error: what.to_owned(), hint: hint.to_owned() })
 }

@@ -16,7 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     orgs::problem,
-    problem::{Refusal, refused},
+    problem::{ApiError, Commanded, refused},
     query::NoQuery,
 };
 
@@ -53,16 +53,6 @@ pub(super) struct ReplayQuery {
     from: String,
     /// Of this channel, if the org has several.
     channel: Option<String>,
-}
-
-/// A command to an org that was taken.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Commanded {
-    /// The org.
-    pub(super) org: String,
-    /// What follows of it, as a sentence, where something is to be known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) consequence: Option<String>,
 }
 
 /// An org of which nothing is stored any more.
@@ -106,7 +96,7 @@ pub(super) struct ReplayBegun {
     tag = "orgs",
     responses(
         (status = 202, description = "It pauses.", body = Commanded),
-        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = Refusal),
+        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = ApiError),
     )
 )]
 pub(super) async fn pause(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
@@ -123,7 +113,7 @@ pub(super) async fn pause(service: Data<Service>, org: Path<String>, _: Query<No
     tag = "orgs",
     responses(
         (status = 202, description = "It starts.", body = Commanded),
-        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = Refusal),
+        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = ApiError),
     )
 )]
 pub(super) async fn resume(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
@@ -138,7 +128,7 @@ pub(super) async fn resume(service: Data<Service>, org: Path<String>, _: Query<N
     tag = "orgs",
     responses(
         (status = 202, description = "They start.", body = Commanded),
-        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = Refusal),
+        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = ApiError),
     )
 )]
 pub(super) async fn restart(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
@@ -154,7 +144,7 @@ pub(super) async fn restart(service: Data<Service>, org: Path<String>, _: Query<
     params(DrainQuery),
     responses(
         (status = 202, description = "Nothing new is taken in.", body = Commanded),
-        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = Refusal),
+        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = ApiError),
     )
 )]
 pub(super) async fn drain(
@@ -177,8 +167,8 @@ pub(super) async fn drain(
     tag = "orgs",
     responses(
         (status = 202, description = "It is gone.", body = Purged),
-        (status = 409, description = "As things stand it cannot be done.", body = Refusal),
-        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = Refusal),
+        (status = 409, description = "As things stand it cannot be done.", body = ApiError),
+        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = ApiError),
     )
 )]
 pub(super) async fn purge(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
@@ -203,8 +193,8 @@ pub(super) async fn purge(service: Data<Service>, org: Path<String>, _: Query<No
     params(RefreshQuery),
     responses(
         (status = 202, description = "The syncs that are refreshed.", body = RefreshBegun),
-        (status = 409, description = "As things stand it cannot be done.", body = Refusal),
-        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = Refusal),
+        (status = 409, description = "As things stand it cannot be done.", body = ApiError),
+        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = ApiError),
     )
 )]
 pub(super) async fn refresh(
@@ -227,8 +217,8 @@ pub(super) async fn refresh(
     params(ReplayQuery),
     responses(
         (status = 202, description = "From where.", body = ReplayBegun),
-        (status = 409, description = "As things stand it cannot be done.", body = Refusal),
-        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = Refusal),
+        (status = 409, description = "As things stand it cannot be done.", body = ApiError),
+        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = ApiError),
     )
 )]
 pub(super) async fn replay(

@@ -21,7 +21,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     access::Caller,
     orgs,
-    problem::{Refusal, refused},
+    problem::{ApiError, refused},
     query::NoQuery,
     tokens::Role,
 };
@@ -273,8 +273,8 @@ pub(super) async fn audit(
     tag = "dead letters",
     responses(
         (status = 202, description = "Done.", body = ActedOnLetters),
-        (status = 409, description = "As things stand it cannot be done.", body = Refusal),
-        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = Refusal),
+        (status = 409, description = "As things stand it cannot be done.", body = ApiError),
+        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = ApiError),
     )
 )]
 pub(super) async fn retry(
@@ -294,7 +294,7 @@ pub(super) async fn retry(
     tag = "dead letters",
     responses(
         (status = 202, description = "Done.", body = ActedOnLetters),
-        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = Refusal),
+        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = ApiError),
     )
 )]
 pub(super) async fn discard(
@@ -330,7 +330,7 @@ async fn one(
     params(ManyQuery),
     responses(
         (status = 202, description = "Done, and what could not be.", body = ActedOnLetters),
-        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = Refusal),
+        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = ApiError),
     )
 )]
 pub(super) async fn retry_many(
@@ -351,7 +351,7 @@ pub(super) async fn retry_many(
     params(ManyQuery),
     responses(
         (status = 202, description = "Done.", body = ActedOnLetters),
-        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = Refusal),
+        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = ApiError),
     )
 )]
 pub(super) async fn discard_many(

@@ -23,8 +23,8 @@ use utoipa::{
 };
 
 use super::{
-    changes, commands, dead_letters, live, login, metrics, orgs, page, preview_page, previews,
-    problem::{Refusal, RefusedSettings},
+    changes, commands, dead_letters, live, login, metrics, orgs, page, preview_page, previews, probes,
+    problem::{ApiError, RefusedSettings},
     query::NoQuery,
     reload, stored_orgs, token_commands,
     tokens::Role,
@@ -82,7 +82,8 @@ pub(super) struct ServedPath {
         page::examine,
         preview_page::show,
         preview_page::post,
-        metrics::alive,
+        probes::alive,
+        probes::ready,
         metrics::show,
         show,
         orgs::tree,
@@ -119,7 +120,7 @@ pub(super) struct ServedPath {
         dead_letters::discard_many,
         previews::post,
     ),
-    components(schemas(Refusal, RefusedSettings)),
+    components(schemas(ApiError, RefusedSettings)),
     tags(
         (name = "service", description = "The process, its metrics and its settings."),
         (name = "orgs", description = "The customers' orgs: what they are at, and commands to them."),
@@ -314,7 +315,7 @@ fn refusal(about: &str) -> Response {
 }
 
 fn refusal_content() -> Content {
-    ContentBuilder::new().schema(Some(Ref::from_schema_name("Refusal"))).build()
+    ContentBuilder::new().schema(Some(Ref::from_schema_name("ApiError"))).build()
 }
 
 fn login_page() -> Response {

@@ -27,7 +27,7 @@ use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use utoipa::IntoParams;
 
-use super::{access::Access, problem::Refusal, tokens::Role};
+use super::{access::Access, problem::ApiError, tokens::Role};
 use crate::dashboard::assets::ASSETS;
 
 /// Streams at a time; each page that is seen has one.
@@ -113,11 +113,11 @@ fn hashed(rows: &[FleetRow]) -> u64 {
     params(LiveQuery),
     responses(
         (status = 200, description = "The stream.", content_type = "text/event-stream", body = String),
-        (status = 406, description = "The request does not accept a stream of events.", body = Refusal),
+        (status = 406, description = "The request does not accept a stream of events.", body = ApiError),
         (
             status = 503,
             description = "As many pages are open as are kept up to date.",
-            body = Refusal,
+            body = ApiError,
             headers(("Retry-After" = u64, description = "Seconds."))
         ),
     )

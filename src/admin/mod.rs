@@ -19,6 +19,7 @@ mod orgs;
 mod page;
 mod preview_page;
 mod previews;
+mod probes;
 mod problem;
 mod query;
 mod reload;

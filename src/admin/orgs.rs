@@ -15,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     names,
-    problem::{Refusal, refused},
+    problem::{ApiError, refused},
     query::NoQuery,
     stored_orgs::{self, StoredOrgView},
 };
@@ -181,7 +181,7 @@ pub(super) async fn explain(
     tag = "orgs",
     responses(
         (status = 200, description = "As it is now.", body = LimitsView),
-        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = Refusal),
+        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = ApiError),
     )
 )]
 pub(super) async fn limits(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
@@ -208,10 +208,10 @@ pub(super) async fn limits(service: Data<Service>, org: Path<String>, _: Query<N
         (
             status = 429,
             description = "The org was examined a moment ago; or too many wrong tokens were tried.",
-            body = Refusal,
+            body = ApiError,
             headers(("Retry-After" = u64, description = "Seconds."))
         ),
-        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = Refusal),
+        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = ApiError),
     )
 )]
 pub(super) async fn doctor(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
@@ -257,7 +257,7 @@ pub(super) fn problem(error: &OrgError) -> HttpResponse {
             let hint = "Each examination takes a login and API calls of the org; ask again then.";
             return HttpResponse::TooManyRequests()
                 .insert_header((header::RETRY_AFTER, wait_secs.to_string()))
-                .json(Refusal { error: error.to_string(), hint: hint.to_owned() });
+                .json(ApiError { error: error.to_string(), hint: hint.to_owned() });
         }
         OrgError::WhichChannel { .. } => (StatusCode::CONFLICT, "Give its name as `channel`."),
         OrgError::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Look into orgpipe's log."),

@@ -9,7 +9,7 @@ use actix_web::{
 };
 use orgpipe_actors::Service;
 
-use super::{orgs::problem, problem::Refusal, query::NoQuery};
+use super::{orgs::problem, problem::ApiError, query::NoQuery};
 
 /// The dashboard's button: examine an org
 #[utoipa::path(
@@ -19,15 +19,15 @@ use super::{orgs::problem, problem::Refusal, query::NoQuery};
     tag = "pages",
     responses(
         (status = 303, description = "To the dashboard, with what was found.", headers(("Location" = String))),
-        (status = 404, description = "There is no such org.", body = Refusal),
+        (status = 404, description = "There is no such org.", body = ApiError),
         (
             status = 429,
             description = "The org was examined a moment ago; or too many wrong tokens were tried.",
-            body = Refusal,
+            body = ApiError,
             headers(("Retry-After" = u64, description = "Seconds."))
         ),
-        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = Refusal),
-        (status = 500, description = "Something failed inside.", body = Refusal),
+        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = ApiError),
+        (status = 500, description = "Something failed inside.", body = ApiError),
     )
 )]
 pub(super) async fn examine(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{orgs, previews, problem::Refusal, query::NoQuery};
+use super::{orgs, previews, problem::ApiError, query::NoQuery};
 use crate::dashboard::shell::{self, Shell, Viewer};
 
 #[derive(Template)]
@@ -72,7 +72,7 @@ pub(super) struct PreviewForm {
     tag = "pages",
     responses(
         (status = 200, description = "The form.", content_type = "text/html", body = String),
-        (status = 404, description = "There is no such org.", body = Refusal),
+        (status = 404, description = "There is no such org.", body = ApiError),
     )
 )]
 pub(super) async fn show(
@@ -95,11 +95,11 @@ pub(super) async fn show(
     request_body(content = PreviewForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "What it would do.", content_type = "text/html", body = String),
-        (status = 400, description = "The page, with why there is no preview; where there is no such org, that alone.", content((String = "text/html"), (Refusal = "application/json"))),
-        (status = 404, description = "The page, with why there is no preview; where there is no such org, that alone.", content((String = "text/html"), (Refusal = "application/json"))),
-        (status = 409, description = "The page, with why there is no preview; where there is no such org, that alone.", content((String = "text/html"), (Refusal = "application/json"))),
-        (status = 503, description = "The page, with why there is no preview; where there is no such org, that alone.", content((String = "text/html"), (Refusal = "application/json"))),
-        (status = 500, description = "The page, with why there is no preview; where there is no such org, that alone.", content((String = "text/html"), (Refusal = "application/json"))),
+        (status = 400, description = "The page, with why there is no preview; where there is no such org, that alone.", content((String = "text/html"), (ApiError = "application/json"))),
+        (status = 404, description = "The page, with why there is no preview; where there is no such org, that alone.", content((String = "text/html"), (ApiError = "application/json"))),
+        (status = 409, description = "The page, with why there is no preview; where there is no such org, that alone.", content((String = "text/html"), (ApiError = "application/json"))),
+        (status = 503, description = "The page, with why there is no preview; where there is no such org, that alone.", content((String = "text/html"), (ApiError = "application/json"))),
+        (status = 500, description = "The page, with why there is no preview; where there is no such org, that alone.", content((String = "text/html"), (ApiError = "application/json"))),
     )
 )]
 pub(super) async fn post(

@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 use super::{
     access::Caller,
     orgs,
-    problem::{Refusal, RefusedSettings, refused},
+    problem::{ApiError, RefusedSettings, refused},
     query::{LargeObject, NoQuery},
     tokens::Role,
 };
@@ -81,9 +81,9 @@ pub(super) enum PreviewAnswer {
     request_body(content = PreviewBody, example = json!({ "sync": "accounts", "sample": 200 })),
     responses(
         (status = 200, description = "What it would do; with `cost_only`, what that takes.", body = PreviewAnswer),
-        (status = 409, description = "As things stand it cannot be done.", body = Refusal),
+        (status = 409, description = "As things stand it cannot be done.", body = ApiError),
         (status = 422, description = "The new settings have problems, or do not have the org or the sync.", body = RefusedSettings),
-        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = Refusal),
+        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = ApiError),
     )
 )]
 pub(super) async fn post(

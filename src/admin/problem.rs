@@ -1,6 +1,6 @@
-//! What is answered instead of what was asked for.
+//! What several handlers answer: that a command was taken, or why nothing was done.
 //!
-//! Here: the one form that all refusals have. Not here: their words (the handlers), and who is let in at all (`access`).
+//! Here: the one form that all of these have. Not here: their words (the handlers), and who is let in at all (`access`).
 
 use actix_web::{HttpResponse, http::StatusCode};
 use serde::Serialize;
@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 /// Why something was not done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub(crate) struct Refusal {
+pub(crate) struct ApiError {
     /// What is wrong, as a sentence.
     pub(crate) error: String,
     /// What to do about it; empty if there is nothing to do.
@@ -26,7 +26,17 @@ pub(crate) struct RefusedSettings {
     pub(crate) problems: Vec<String>,
 }
 
+/// A command to an org that was taken.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Commanded {
+    /// The org.
+    pub(super) org: String,
+    /// What follows of it, as a sentence, where something is to be known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) consequence: Option<String>,
+}
+
 /// An answer that something was not done.
 pub(super) fn refused(status: StatusCode, error: impl Into<String>, hint: impl Into<String>) -> HttpResponse {
-    HttpResponse::build(status).json(Refusal { error: error.into(), hint: hint.into() })
+    HttpResponse::build(status).json(ApiError { error: error.into(), hint: hint.into() })
 }

@@ -18,7 +18,7 @@ use super::{
     access::{Caller, Denied},
     changes, commands, dead_letters,
     document::{self, ServedPath},
-    live, login, metrics, orgs, page, preview_page, previews, reload, stored_orgs, token_commands,
+    live, login, metrics, orgs, page, preview_page, previews, probes, reload, stored_orgs, token_commands,
     tokens::Role,
 };
 use crate::{
@@ -82,7 +82,8 @@ const fn send(path: &'static str, who: Who, to: fn() -> Route) -> Rule {
 /// All there are. Where two fit a path, the first one answers.
 #[rustfmt::skip]
 pub(super) const RULES: &[Rule] = &[
-    get("/healthz", Anyone, || web::to(metrics::alive)),
+    get("/healthz", Anyone, || web::to(probes::alive)),
+    get("/readyz", Anyone, || web::to(probes::ready)),
     // The looks of pages, which people who are not logged in see, too.
     get("/assets/{name}", Anyone, || web::to(assets::serve)),
     get("/login", Anyone, || web::to(login::show)),

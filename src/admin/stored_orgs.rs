@@ -18,8 +18,7 @@ use utoipa::ToSchema;
 
 use super::{
     access::Caller,
-    commands::Commanded,
-    problem::{Refusal, refused},
+    problem::{ApiError, Commanded, refused},
     query::{NoQuery, Object},
 };
 use crate::{
@@ -111,8 +110,8 @@ pub(super) struct StoredOrgView {
     request_body(content = NewOrg, example = json!({ "id": "acme", "namespace": "acmeco" })),
     responses(
         (status = 201, description = "It is kept; one that needs no consent runs.", body = AddedOrg),
-        (status = 409, description = "As things stand it cannot be done.", body = Refusal),
-        (status = 422, description = "The settings do not take it; each problem stands in `error`.", body = Refusal),
+        (status = 409, description = "As things stand it cannot be done.", body = ApiError),
+        (status = 422, description = "The settings do not take it; each problem stands in `error`.", body = ApiError),
     )
 )]
 pub(super) async fn add(
@@ -204,8 +203,8 @@ fn has_null(value: &Value) -> bool {
     request_body(content = InviteBody, example = json!({ "days": 7 })),
     responses(
         (status = 201, description = "The link; it ends the one of before.", body = InvitedOrg),
-        (status = 409, description = "As things stand it cannot be done.", body = Refusal),
-        (status = 422, description = "The settings do not take it; each problem stands in `error`.", body = Refusal),
+        (status = 409, description = "As things stand it cannot be done.", body = ApiError),
+        (status = 422, description = "The settings do not take it; each problem stands in `error`.", body = ApiError),
     )
 )]
 pub(super) async fn invite(
@@ -251,7 +250,7 @@ pub(super) async fn invite(
     tag = "orgs",
     responses(
         (status = 200, description = "It stops.", body = Commanded),
-        (status = 409, description = "As things stand it cannot be done.", body = Refusal),
+        (status = 409, description = "As things stand it cannot be done.", body = ApiError),
     )
 )]
 pub(super) async fn remove(

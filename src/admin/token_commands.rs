@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::{
     access::Access,
-    problem::{Refusal, refused},
+    problem::{ApiError, refused},
     query::{NoQuery, Object},
     tokens::{Role, Token, TokenError},
 };
@@ -92,7 +92,7 @@ pub(super) async fn list(access: Data<Access>, _: Query<NoQuery>) -> HttpRespons
     request_body(content = NewToken, example = json!({ "name": "grafana", "role": "read" })),
     responses(
         (status = 201, description = "The token; it is told this once.", body = MadeToken),
-        (status = 409, description = "As things stand it cannot be done.", body = Refusal),
+        (status = 409, description = "As things stand it cannot be done.", body = ApiError),
     )
 )]
 pub(super) async fn add(
@@ -117,7 +117,7 @@ pub(super) async fn add(
     tag = "tokens",
     responses(
         (status = 200, description = "It is good for nothing now.", body = RevokedToken),
-        (status = 409, description = "As things stand it cannot be done.", body = Refusal),
+        (status = 409, description = "As things stand it cannot be done.", body = ApiError),
     )
 )]
 pub(super) async fn revoke(access: Data<Access>, name: Path<String>, _: Query<NoQuery>) -> HttpResponse {
