@@ -66,7 +66,7 @@ pub(super) struct LoginForm {
 )]
 pub(super) async fn show(access: Data<Access>, query: Query<LoginQuery>) -> HttpResponse {
     let Some(token) = &query.token else { return page(HttpResponse::Ok(), "") };
-    match access.log_in(token) {
+    match access.log_in(token).await {
         Ok(cookie) => {
             let mut answer = HttpResponse::Ok();
             answer.cookie(cookie);
@@ -101,7 +101,7 @@ pub(super) async fn show(access: Data<Access>, query: Query<LoginQuery>) -> Http
     )
 )]
 pub(super) async fn post(access: Data<Access>, form: Form<LoginForm>, _: Query<NoQuery>) -> HttpResponse {
-    match access.log_in(form.token.trim()) {
+    match access.log_in(form.token.trim()).await {
         Ok(cookie) => {
             HttpResponse::SeeOther().cookie(cookie).insert_header((header::LOCATION, DASHBOARD)).finish()
         }
@@ -124,7 +124,7 @@ pub(super) async fn post(access: Data<Access>, form: Form<LoginForm>, _: Query<N
     )
 )]
 pub(super) async fn log_out(access: Data<Access>, request: HttpRequest, _: Query<NoQuery>) -> HttpResponse {
-    let cookie = access.end_session(request.headers());
+    let cookie = access.end_session(request.headers()).await;
     HttpResponse::SeeOther().cookie(cookie).insert_header((header::LOCATION, "/login")).finish()
 }
 

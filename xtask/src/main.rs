@@ -6,6 +6,7 @@
 mod deny;
 mod leaks;
 mod step;
+mod vendor;
 
 use std::{
     path::{Path, PathBuf},
@@ -45,12 +46,13 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["test"] => return test(),
+        ["vendor"] => return if vendor::fetch() { ExitCode::SUCCESS } else { ExitCode::FAILURE },
         ["leaks", folder] => {
             return if leaks::check(Path::new(folder)) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         }
         _ => {}
     }
-    eprintln!("usage: cargo xtask test | leaks FOLDER");
+    eprintln!("usage: cargo xtask test | vendor | leaks FOLDER");
     ExitCode::from(2)
 }
 
