@@ -9,6 +9,7 @@ mod connect;
 mod examinations;
 mod fleet;
 pub(crate) mod fleet_view;
+mod health;
 mod in_force;
 pub(crate) mod org_numbers;
 mod preview_turns;
@@ -260,6 +261,7 @@ impl Service {
             queue_max,
             grants: grants.clone(),
             clock,
+            sampling: settings.traces,
         };
         let directory = Arc::new(Directory::default());
         for org in &settings.orgs {
