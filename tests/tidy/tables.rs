@@ -64,6 +64,7 @@ const ACTORS: &[Layer] = &[
             "sealing",
             "settings",
             "severity",
+            "trace",
         ],
         &[],
     ),
