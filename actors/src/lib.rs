@@ -15,20 +15,22 @@
 //!
 //! Layers, from the bottom; none imports upward or sideways (`tests/tidy` holds it):
 //!
-//! 1. leaves beside this file: clock, retry, failpoint, settings, contract, queue entries, audit trail, fingerprint, priority, problem,
+//! 1. leaves beside this file: alert kinds, clock, retry, failpoint, settings, contract, queue entries, audit trail, fingerprint, priority, problem,
 //!    push, receipt, sealing, severity
 //! 2. `runtime/`: how actors run, whatever they do
 //! 3. `vendor/`: the vendor's look-up API and webhook
 //! 4. `org/`: what the parts of one org share, and the messages between them; `org/api/`: the one way to its API
 //! 5. `capture/`, `decide/`, `deliver/`: the flow
 //! 6. `supervise/`: who runs
-//! 7. beside this file again: service, forecast, dead letters, explain, doctor, preview, check, key rotation
+//! 7. beside this file again: service, alerts, forecast, dead letters, explain, doctor, preview, check, key rotation
 
 pub mod clock;
 pub mod contract;
 pub mod sealing;
 pub mod settings;
 
+mod alert_kind;
+mod alerts;
 mod audit_trail;
 mod capture;
 mod check;
@@ -58,6 +60,8 @@ mod vendor;
 #[cfg(test)]
 mod tests;
 
+pub use alert_kind::{AlertKind, AlertSeverity};
+pub use alerts::{Alert, AlertKey};
 pub use capture::replay::{NoReplayPosition, ReplayFrom};
 pub use check::{CheckProblem, check};
 pub use dead_letters::{

@@ -1,10 +1,11 @@
 //! The running service as the program sees it.
 //!
-//! Here: start, look, refresh, drain, and the commands of an operator about an org. In `service/`: `connect` (what customers
+//! Here: start, look, refresh, drain, and the commands of an operator about an org. In `service/`: `alerts` (what is wrong), `connect` (what customers
 //! grant), `in_force` (the settings it runs on), `previews` (what a sync would do), `pushes` (what the vendor says has changed),
 //! `reload` (others), `tree` (what runs). Not here: dead letters (`dead_letters`), and what an org does with a command
 //! (`supervise`).
 
+mod alerts;
 mod connect;
 mod examinations;
 mod in_force;
@@ -36,6 +37,7 @@ use self::{
     preview_turns::PreviewTurns,
 };
 use crate::{
+    alerts::Alerts,
     capture::{gap_recovery, replay::ReplayFrom},
     clock::Clock,
     decide::shared_keys,
@@ -64,7 +66,7 @@ use crate::{
         org_actor::{OrgActor, OrgCommand, Replay, ReplayError},
         supervisor::{Drain, Find, OrgError, Supervisor},
     },
-    vendor::shared::Shared,
+    vendor::{lookup::LookupStand, shared::Shared},
 };
 
 /// How often the store is asked whether it is still there.
@@ -196,6 +198,7 @@ pub struct Service {
     store: Store,
     watchdog: Arc<Watchdog>,
     orgs: Arc<Directory>,
+    alerts: Arc<Alerts>,
     pushes: Arc<PushLog>,
     in_force: Arc<Mutex<InForce>>,
     grants: Grants,
@@ -256,6 +259,7 @@ impl Service {
         let watchdog = Watchdog::start(&arbiters, clock).map_err(StartError::Watchdog)?;
         let supervisor = Supervisor::new(arbiters, Arc::clone(&watchdog), Arc::clone(&directory));
         let (supervisor, ended) = spawn_root(supervisor);
+        let alerts = Arc::new(Alerts::new(settings.alerts.clone()));
         let in_force = Arc::new(Mutex::new(InForce { settings, common }));
         let started_ms = clock.now_ms();
         let doctors = Arc::new(Semaphore::new(DOCTORS_MAX));
@@ -265,6 +269,7 @@ impl Service {
             store,
             watchdog,
             orgs: directory,
+            alerts,
             pushes,
             in_force,
             grants,
@@ -276,6 +281,7 @@ impl Service {
             started_ms,
         };
         actix_rt::spawn(service.clone().forget_old_pushes());
+        actix_rt::spawn(service.clone().watch_alerts());
         Ok(service)
     }
 
@@ -356,6 +362,11 @@ impl Service {
     /// How often the store was read since it was opened.
     pub fn store_reads(&self) -> Reads {
         self.store.reads()
+    }
+
+    /// How the vendor's look-up API does.
+    async fn lookup_stand(&self) -> LookupStand {
+        self.in_force.lock().await.common.shared.clients().lookup.stand()
     }
 
     /// Room on the disk of the data directory.
@@ -502,6 +513,7 @@ impl Service {
     /// `patience`, by at most 35 seconds: with rotation its answer, once it is stored, is the only way back into the org.
     pub async fn drain(&self, patience: Duration) -> Result<Drained, StoreError> {
         self.grants.close();
+        self.alerts.close();
         let ended = async {
             if self.supervisor.send(Drain).await.is_err() {
                 return;

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, net::SocketAddr, path::Path, time::Duration};
 
 use orgpipe_actors::{
     Failpoints,
-    settings::{Settings, SourceSettings},
+    settings::{AlertSettings, Settings, SourceSettings},
 };
 use reqwest::{
     Client, Method, RequestBuilder, Response,
@@ -50,6 +50,7 @@ impl Served {
             refreshes_max: 1,
             source,
             webhook: None,
+            alerts: AlertSettings::default(),
             orgs: Vec::new(),
             failpoints: Failpoints::default(),
         };

@@ -21,7 +21,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use orgpipe_actors::{
     Failpoints,
-    settings::{Settings, SourceSettings, VaultKey, WebhookSettings},
+    settings::{AlertSettings, Settings, SourceSettings, VaultKey, WebhookSettings},
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -135,6 +135,7 @@ pub(super) fn config(
             refreshes_max: service.refreshes_max,
             source,
             webhook,
+            alerts: AlertSettings::default(),
             orgs: resolved.into_iter().collect::<Option<Vec<_>>>()?,
             failpoints: Failpoints::default(),
         },

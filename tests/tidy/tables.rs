@@ -48,6 +48,7 @@ const ACTORS: &[Layer] = &[
     layer(
         "leaves",
         &[
+            "alert_kind",
             "audit_trail",
             "clock",
             "contract",
@@ -85,6 +86,7 @@ const ACTORS: &[Layer] = &[
     layer(
         "top",
         &[
+            "alerts",
             "check",
             "dead_letters",
             "doctor",

@@ -80,6 +80,18 @@ pub struct OrgStatus {
     pub doctor: Option<Examined>,
     /// What is wrong although every part runs.
     pub warnings: Vec<Warning>,
+    /// Why the login was refused, if it will be again until somebody has done something.
+    #[serde(skip)]
+    pub(crate) refused: Option<RefusedLogin>,
+}
+
+/// Who can do something about a login that is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RefusedLogin {
+    /// Somebody in the customer's org: it lets orgpipe in no more.
+    ByCustomer,
+    /// Whoever keeps the settings, or Salesforce.
+    Otherwise,
 }
 
 /// Something that somebody should look at, and that holds up nothing.
@@ -173,6 +185,16 @@ impl Board {
     /// All that is noted.
     pub(crate) fn status(&self) -> OrgStatus {
         self.lock().clone()
+    }
+
+    /// What `look` takes of it, without a copy of all; it should not take long, as the org's actors wait for it.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&OrgStatus) -> T) -> T {
+        look(&self.lock())
+    }
+
+    /// The login was refused, for this reason; none: it works, or fails in a way that passes by itself.
+    pub(crate) fn refused_login(&self, refused: Option<RefusedLogin>) {
+        self.lock().refused = refused;
     }
 
     /// Notes something about the subscription; its part follows from its channels.

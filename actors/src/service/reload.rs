@@ -60,7 +60,10 @@ impl Service {
             failpoints: old.failpoints.clone(),
             ..settings
         };
-        let exchanged = common.shared.exchange(old, &settings, common.clock)?;
+        let mut exchanged = common.shared.exchange(old, &settings, common.clock)?;
+        if self.alerts.exchange(&settings.alerts) {
+            exchanged.push("alerts");
+        }
         let mut reloaded = Reloaded { exchanged, needs_restart, ..Reloaded::default() };
         let known: BTreeMap<&str, &Arc<OrgSettings>> =
             old.orgs.iter().map(|org| (org.id.as_str(), org)).collect();

@@ -16,7 +16,7 @@ use crate::{
     },
     push::{NewPush, PushItems, PushPlace},
     sealing::{self, SealingKey},
-    settings::{Settings, SourceSettings, VaultKey, tests::org},
+    settings::{AlertSettings, Settings, SourceSettings, VaultKey, tests::org},
 };
 
 fn settings(folder: &Path, orgs: &[&str]) -> Settings {
@@ -46,6 +46,7 @@ fn settings(folder: &Path, orgs: &[&str]) -> Settings {
             timeout: Duration::from_secs(1),
         },
         webhook: None,
+        alerts: AlertSettings::default(),
         orgs: orgs.collect(),
         failpoints: Failpoints::default(),
     }

@@ -94,6 +94,19 @@ impl LookupError {
     }
 }
 
+/// How the API does, as all orgs see it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LookupStand {
+    /// Host and port, without path or query.
+    pub host: String,
+    /// It has answered, or failed, since the client was made.
+    pub is_known: bool,
+    /// It is left alone since then, as it failed several times in a row.
+    pub down_since_ms: Option<UnixMs>,
+    /// What happened the last time that it failed, as a clause.
+    pub what: String,
+}
+
 /// A 200 answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LookupAnswer {
@@ -175,12 +188,17 @@ impl LookupClient {
             }
             Err(Miss::Failed(what)) => {
                 let times = Times { begun, now: self.clock.monotonic() };
-                let retry_in = self.breaker().failed_on_a_call(times, jitter);
+                let mut breaker = self.breaker();
+                breaker.what.clone_from(&what);
+                let retry_in = breaker.failed_on_a_call(times, jitter);
                 Err(LookupError::Failed { host: self.host(), what, retry_in })
             }
             Err(Miss::Down { what, asked }) => {
                 let times = Times { begun, now: self.clock.monotonic() };
-                let wait = self.breaker().failed(times, asked, jitter);
+                let mut breaker = self.breaker();
+                breaker.what.clone_from(&what);
+                let wait = breaker.failed(times, asked, jitter);
+                drop(breaker);
                 Err(self.down(&what, wait))
             }
         }
@@ -191,8 +209,22 @@ impl LookupClient {
         let jitter = self.clock.jitter();
         // It began and ended at the same time as far as anybody can tell, so it is an outage's next step.
         let now = self.clock.monotonic();
-        let retry_in = self.breaker().failed_on_a_call(Times { begun: now, now }, jitter);
+        let mut breaker = self.breaker();
+        breaker.what.clone_from(&what);
+        let retry_in = breaker.failed_on_a_call(Times { begun: now, now }, jitter);
         LookupError::Failed { host: self.host(), what, retry_in }
+    }
+
+    /// How it does.
+    pub(crate) fn stand(&self) -> LookupStand {
+        let breaker = self.breaker();
+        let ago = |since: Duration| self.clock.monotonic().saturating_sub(since);
+        LookupStand {
+            host: self.host(),
+            is_known: breaker.is_known,
+            down_since_ms: breaker.down_since().map(|since| self.clock.now_ms().saturating_sub(ago(since))),
+            what: breaker.what.clone(),
+        }
     }
 
     fn down(&self, what: &str, retry_in: Duration) -> LookupError {
@@ -356,12 +388,24 @@ struct Breaker {
     /// When the last step of the outage began, and until when it waits.
     step: Option<(Duration, Duration)>,
     delays: Delays,
+    /// When the first of these failures was (time since start).
+    first: Option<Duration>,
+    /// It was asked.
+    is_known: bool,
+    /// What happened the last time that it failed.
+    what: String,
 }
 
 impl Breaker {
     fn closed() -> Self {
         let delays = Delays::new(OPEN.0, OPEN.1);
-        Self { failures: 0, open_until: None, probing: false, step: None, delays }
+        let (first, is_known, what) = (None, false, String::new());
+        Self { failures: 0, open_until: None, probing: false, step: None, delays, first, is_known, what }
+    }
+
+    /// Since when it fails, once it has failed so often that it is left alone.
+    fn down_since(&self) -> Option<Duration> {
+        self.first.filter(|_| self.failures >= FAILURES_MAX)
     }
 
     /// Once the time has passed one caller may probe, for `probe` at most; the others ask soon what it has found.
@@ -381,6 +425,7 @@ impl Breaker {
 
     fn worked(&mut self) {
         (self.failures, self.open_until, self.probing, self.step) = (0, None, false, None);
+        (self.first, self.is_known) = (None, true);
         self.delays.reset();
     }
 
@@ -395,7 +440,8 @@ impl Breaker {
     /// How long the caller should wait. What the API itself asks for holds for everybody.
     fn failed(&mut self, Times { begun, now }: Times, asked: Option<Duration>, jitter: f64) -> Duration {
         self.failures = self.failures.saturating_add(1);
-        self.probing = false;
+        (self.probing, self.is_known) = (false, true);
+        self.first.get_or_insert(now);
         let until = match self.step {
             Some((at, until)) if begun <= at => until,
             _ => {
