@@ -1,13 +1,16 @@
 //! The running service as the program sees it.
 //!
-//! Here: start, look, refresh, drain, and the commands of an operator about an org. In `service/`: `alerts` (what is wrong), `connect` (what customers
-//! grant), `in_force` (the settings it runs on), `previews` (what a sync would do), `pushes` (what the vendor says has changed),
+//! Here: start, look, refresh, drain, and the commands of an operator about an org. In `service/`: `alerts` (what is wrong),
+//! `connect` (what customers grant), `fleet` (all orgs at once), `in_force` (the settings it runs on), `previews` (what a sync
+//! would do), `pushes` (what the vendor says has changed),
 //! `reload` (others), `tree` (what runs). Not here: dead letters (`dead_letters`), and what an org does with a command
 //! (`supervise`).
 
 mod alerts;
 mod connect;
 mod examinations;
+mod fleet;
+pub(crate) mod fleet_view;
 mod in_force;
 mod preview_turns;
 mod previews;
@@ -33,6 +36,7 @@ use tokio::sync::{Mutex, Semaphore, watch};
 
 use self::{
     examinations::Examinations,
+    fleet::LastFleet,
     in_force::{Common, InForce},
     preview_turns::PreviewTurns,
 };
@@ -208,6 +212,7 @@ pub struct Service {
     examinations: Examinations,
     preview_turns: PreviewTurns,
     http: HttpClient,
+    last_fleet: Arc<LastFleet>,
 }
 
 impl Service {
@@ -279,6 +284,7 @@ impl Service {
             http,
             clock,
             started_ms,
+            last_fleet: Arc::default(),
         };
         actix_rt::spawn(service.clone().forget_old_pushes());
         actix_rt::spawn(service.clone().watch_alerts());

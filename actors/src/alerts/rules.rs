@@ -110,7 +110,7 @@ pub(super) fn org_is_known(alert: &Alert, facts: &OrgFacts<'_>) -> bool {
         }
         AlertKind::EventChannelDown | AlertKind::NoEvent => {
             let channel = facts.status.subscription.channels.get(&alert.subject);
-            runs(Part::Stream) && channel.is_none_or(|channel| channel.state != State::Starting)
+            runs(Part::Events) && channel.is_none_or(|channel| channel.state != State::Starting)
         }
         AlertKind::GapOpen => runs(Part::Refresh),
         AlertKind::BudgetPaused => facts.budget.is_known || settled,
@@ -250,7 +250,7 @@ fn silent(
 fn waiting(facts: &OrgFacts<'_>, excused: bool, lookup_down: bool, found: &mut Found<'_>) {
     for (name, part) in facts.status.parts.iter().filter(|(_, part)| part.state == State::Waiting) {
         let kind = match name {
-            Part::Stream => continue,
+            Part::Events => continue,
             _ if excused => continue,
             Part::Ingest if lookup_down => continue,
             Part::Refresh => AlertKind::RefreshStuck,
@@ -354,7 +354,7 @@ fn is_in_trouble(part: &PartStatus) -> bool {
 fn part_name(part: Part) -> &'static str {
     match part {
         Part::Login => "login",
-        Part::Stream => "events",
+        Part::Events => "events",
         Part::Refresh => "refresh",
         Part::Push => "push",
         Part::Ingest => "ingest",
@@ -363,7 +363,7 @@ fn part_name(part: Part) -> &'static str {
 }
 
 fn of_name(name: &str) -> Option<Part> {
-    [Part::Login, Part::Stream, Part::Refresh, Part::Push, Part::Ingest, Part::Writer]
+    [Part::Login, Part::Events, Part::Refresh, Part::Push, Part::Ingest, Part::Writer]
         .into_iter()
         .find(|part| part_name(*part) == name)
 }

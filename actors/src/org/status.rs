@@ -202,7 +202,7 @@ impl Board {
         let mut status = self.lock();
         note(&mut status.subscription);
         let (state, problem) = status.subscription.summary();
-        set(&mut status, Part::Stream, state, problem.as_ref(), now_ms);
+        set(&mut status, Part::Events, state, problem.as_ref(), now_ms);
     }
 
     /// Notes what a part is at, where nothing is wrong.

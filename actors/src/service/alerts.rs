@@ -36,13 +36,16 @@ impl Service {
 
     async fn watch(self) {
         let mut tracker = Tracker::default();
-        while !self.alerts.is_closed() {
+        loop {
+            actix_rt::time::sleep(LOOK).await;
+            if self.alerts.is_closed() {
+                return;
+            }
             if let Err(error) = self.look_for_alerts(&mut tracker).await {
                 // The store is gone or closed, and with it the service.
                 tracing::debug!("alerts are not looked for any more: {error}");
                 return;
             }
-            actix_rt::time::sleep(LOOK).await;
         }
     }
 

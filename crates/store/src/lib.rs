@@ -67,7 +67,7 @@ pub use crate::{
         units,
     },
     error::StoreError,
-    ledger::Counts,
+    ledger::{Counts, KeptCounts},
     options::{Durability, Options, Room},
     reads::{Read, Reads},
     seq::Seq,

@@ -75,7 +75,7 @@ fn each_trouble_of_a_part_has_its_kind_its_reason_and_its_next_step() {
     use AlertSeverity::{Critical, Warning};
     for (part, state, expected) in [
         (Part::Writer, State::Parked, (OrgParked, "writer", Critical)),
-        (Part::Stream, State::Parked, (OrgParked, "events", Critical)),
+        (Part::Events, State::Parked, (OrgParked, "events", Critical)),
         (Part::Ingest, State::Waiting, (OrgWaiting, "ingest", Critical)),
         (Part::Login, State::Waiting, (OrgWaiting, "login", Critical)),
         (Part::Refresh, State::Waiting, (RefreshStuck, "refresh", Warning)),
