@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use crate::{
     clock::Clock,
+    measure::OrgMeasures,
     org::{api::client::OrgApi, status::Board, step_error::StepError},
     priority::Priority,
     problem::{Hint as _, Problem},
@@ -78,7 +79,7 @@ pub async fn check(settings: &Settings) -> Vec<CheckProblem> {
 async fn source(settings: &Settings, clock: Clock) -> Option<CheckProblem> {
     let org = settings.orgs.first()?;
     let sync = org.syncs.first()?;
-    let source = match LookupClient::new(settings.source.clone(), clock) {
+    let source = match LookupClient::new(settings.source.clone(), Arc::default(), clock) {
         Ok(source) => source,
         Err(error) => {
             return Some(CheckProblem::new(
@@ -100,7 +101,9 @@ async fn source(settings: &Settings, clock: Clock) -> Option<CheckProblem> {
 
 async fn org(settings: Arc<OrgSettings>, http: HttpClient, clock: Clock) -> Vec<CheckProblem> {
     let place = format!("org {}", settings.id);
-    let api = OrgApi::new(Arc::clone(&settings), Arc::new(http), Arc::new(Board::default()), None, clock);
+    let measures = Arc::new(OrgMeasures::new(Arc::default()));
+    let board = Arc::new(Board::default());
+    let api = OrgApi::new(Arc::clone(&settings), Arc::new(http), board, measures, None, clock);
     if let Err(error) = api.session(None).await {
         return vec![CheckProblem::call(&place, &error)];
     }

@@ -15,7 +15,8 @@
 //!
 //! Layers, from the bottom; none imports upward or sideways (`tests/tidy` holds it):
 //!
-//! 1. leaves beside this file: alert kinds, clock, retry, failpoint, settings, contract, queue entries, audit trail, fingerprint, priority, problem,
+//! 1. leaves beside this file: alert kinds, clock, retry, failpoint, settings, contract, queue entries, audit trail,
+//!    fingerprint, measure, priority, problem,
 //!    push, receipt, sealing, severity
 //! 2. `runtime/`: how actors run, whatever they do
 //! 3. `vendor/`: the vendor's look-up API and webhook
@@ -26,6 +27,7 @@
 
 pub mod clock;
 pub mod contract;
+pub mod measure;
 pub mod sealing;
 pub mod settings;
 
@@ -61,7 +63,7 @@ mod vendor;
 mod tests;
 
 pub use alert_kind::{AlertKind, AlertSeverity};
-pub use alerts::{Alert, AlertKey};
+pub use alerts::{Alert, AlertKey, ReceiverView};
 pub use capture::replay::{NoReplayPosition, ReplayFrom};
 pub use check::{CheckProblem, check};
 pub use dead_letters::{
@@ -98,6 +100,7 @@ pub use runtime::watchdog::ThreadStatus;
 pub use service::{
     Drained, Ledger, OrgView, Replayed, RoomView, Service, StartError,
     fleet_view::{Fleet, FleetRefresh, FleetRow, FleetTotals, StateCounts},
+    notify::Tested,
     push_error::PushError,
     push_view::{AcceptedPush, OrgPush, PushNumbers, PushTally, PushView},
     reload::{Left, Reloaded},
@@ -105,3 +108,4 @@ pub use service::{
 };
 pub use severity::Severity;
 pub use supervise::supervisor::OrgError;
+pub use vendor::lookup::BreakerState;

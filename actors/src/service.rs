@@ -1,7 +1,7 @@
 //! The running service as the program sees it.
 //!
 //! Here: start, look, refresh, drain, and the commands of an operator about an org. In `service/`: `alerts` (what is wrong),
-//! `connect` (what customers grant), `fleet` (all orgs at once), `in_force` (the settings it runs on), `previews` (what a sync
+//! `connect` (what customers grant), `fleet` (all orgs at once), `in_force` (the settings it runs on), `notify` (telling others what is wrong), `previews` (what a sync
 //! would do), `pushes` (what the vendor says has changed),
 //! `reload` (others), `tree` (what runs). Not here: dead letters (`dead_letters`), and what an org does with a command
 //! (`supervise`).
@@ -12,6 +12,7 @@ mod examinations;
 mod fleet;
 pub(crate) mod fleet_view;
 mod in_force;
+pub(crate) mod notify;
 mod preview_turns;
 mod previews;
 pub(crate) mod push_error;
@@ -30,7 +31,9 @@ use actix_rt::{Arbiter, ArbiterHandle};
 use orgpipe_salesforce::{
     failure::CallError, http::HttpClient, limits::LOGIN_TIMEOUT, rest::query, soql::Select,
 };
-use orgpipe_store::{Counts, Durability, Options, Reads, RegistryWrite, Room, Store, StoreError, UnixMs};
+use orgpipe_store::{
+    Commits, Counts, Durability, Options, Reads, RegistryWrite, Room, Store, StoreError, UnixMs,
+};
 use serde::Serialize;
 use tokio::sync::{Mutex, Semaphore, watch};
 
@@ -48,6 +51,7 @@ use crate::{
     doctor::{self, Report},
     explain::{self, Story},
     forecast::Forecast,
+    measure::{Measures, MeasuresView, OrgMeasures, OrgMeasuresView},
     org::memory::MemoryBudget,
     org::{
         api::gate::BudgetView,
@@ -70,7 +74,10 @@ use crate::{
         org_actor::{OrgActor, OrgCommand, Replay, ReplayError},
         supervisor::{Drain, Find, OrgError, Supervisor},
     },
-    vendor::{lookup::LookupStand, shared::Shared},
+    vendor::{
+        lookup::{BreakerState, LookupStand},
+        shared::Shared,
+    },
 };
 
 /// How often the store is asked whether it is still there.
@@ -206,6 +213,7 @@ pub struct Service {
     pushes: Arc<PushLog>,
     in_force: Arc<Mutex<InForce>>,
     grants: Grants,
+    measures: Arc<Measures>,
     clock: Clock,
     started_ms: UnixMs,
     doctors: Arc<Semaphore>,
@@ -241,7 +249,8 @@ impl Service {
             },
         });
         let http = HttpClient::new()?;
-        let shared = Arc::new(Shared::new(&settings, clock)?);
+        let measures = Arc::new(Measures::default());
+        let shared = Arc::new(Shared::new(&settings, Arc::clone(&measures), clock)?);
         let pushes = Arc::new(PushLog::new(store.clone()));
         pushes.load().await?;
         let (memory, queue_max) = (MemoryBudget::default(), settings.queue_max);
@@ -257,14 +266,15 @@ impl Service {
         };
         let directory = Arc::new(Directory::default());
         for org in &settings.orgs {
-            directory.put(common.context(org, Arc::default(), settings.failpoints.clone()));
+            let counted = Arc::new(OrgMeasures::new(Arc::clone(&measures)));
+            directory.put(common.context(org, Arc::default(), counted, settings.failpoints.clone()));
         }
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let arbiters: Vec<ArbiterHandle> = (0..cores).map(|_| Arbiter::new().handle()).collect();
         let watchdog = Watchdog::start(&arbiters, clock).map_err(StartError::Watchdog)?;
         let supervisor = Supervisor::new(arbiters, Arc::clone(&watchdog), Arc::clone(&directory));
         let (supervisor, ended) = spawn_root(supervisor);
-        let alerts = Arc::new(Alerts::new(settings.alerts.clone()));
+        let alerts = Arc::new(Alerts::new(settings.alerts.clone(), settings.failpoints.clone())?);
         let in_force = Arc::new(Mutex::new(InForce { settings, common }));
         let started_ms = clock.now_ms();
         let doctors = Arc::new(Semaphore::new(DOCTORS_MAX));
@@ -278,6 +288,7 @@ impl Service {
             pushes,
             in_force,
             grants,
+            measures,
             doctors,
             examinations: Examinations::default(),
             preview_turns: PreviewTurns::default(),
@@ -373,6 +384,26 @@ impl Service {
     /// How the vendor's look-up API does.
     async fn lookup_stand(&self) -> LookupStand {
         self.in_force.lock().await.common.shared.clients().lookup.stand()
+    }
+
+    /// How long the store's commits took since it was opened.
+    pub fn store_commits(&self) -> Commits {
+        self.store.commits()
+    }
+
+    /// What was counted over all orgs since the service started.
+    pub fn measures(&self) -> MeasuresView {
+        self.measures.view()
+    }
+
+    /// What was counted of one org since the service started.
+    pub fn org_measures(&self, id: &str) -> Option<OrgMeasuresView> {
+        Some(self.orgs.get(id)?.measures.view())
+    }
+
+    /// Whether the vendor's API is asked now; none once the service stops.
+    pub async fn breaker_state(&self) -> BreakerState {
+        self.in_force.lock().await.common.shared.clients().lookup.breaker_state()
     }
 
     /// Room on the disk of the data directory.

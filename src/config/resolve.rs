@@ -5,6 +5,7 @@
 //!
 //! Invariant: a check that fails is in the report; `None` alone never explains anything.
 
+mod alerts;
 mod channel;
 mod connect;
 mod credential;
@@ -21,7 +22,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use orgpipe_actors::{
     Failpoints,
-    settings::{AlertSettings, Settings, SourceSettings, VaultKey, WebhookSettings},
+    settings::{Settings, SourceSettings, VaultKey, WebhookSettings},
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -91,6 +92,9 @@ pub(super) fn config(
         Some(table) => connect::connect(table, folder, environment, report).map(Some),
         None => Some(None),
     };
+    let connect_url = connect.as_ref().and_then(Option::as_ref).map(|connect| &connect.base_url);
+    let from = alerts::From { folder, environment };
+    let alerts = alerts::alerts(tables.alerts.as_ref(), &tables.notify, connect_url, from, report);
     if tables.orgs.is_empty() && files.is_empty() && tables.connect.is_none() {
         let hint = "Write `[[org]]` with `id` and `auth`, once for each customer's org, or `[connect]` to invite them.";
         report.warn_at(None, "there is no org", hint);
@@ -118,7 +122,8 @@ pub(super) fn config(
             }
         }
     }
-    let (admin, service, source, webhook, connect) = (admin?, service?, source?, webhook?, connect?);
+    let (admin, service, source) = (admin?, service?, source?);
+    let (webhook, connect, alerts) = (webhook?, connect?, alerts?);
     Some(Config {
         admin,
         connect,
@@ -135,7 +140,7 @@ pub(super) fn config(
             refreshes_max: service.refreshes_max,
             source,
             webhook,
-            alerts: AlertSettings::default(),
+            alerts,
             orgs: resolved.into_iter().collect::<Option<Vec<_>>>()?,
             failpoints: Failpoints::default(),
         },

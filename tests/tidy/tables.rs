@@ -20,6 +20,7 @@ pub(crate) struct Crate {
 
 pub(crate) const CRATES: &[Crate] = &[
     Crate { package: "orgpipe-actors", folder: "actors/src", layers: ACTORS, exceptions: &[] },
+    Crate { package: "orgpipe-measure", folder: "crates/measure/src", layers: MEASURE, exceptions: &[] },
     Crate {
         package: "orgpipe-reconcile",
         folder: "crates/reconcile/src",
@@ -54,6 +55,7 @@ const ACTORS: &[Layer] = &[
             "contract",
             "failpoint",
             "fingerprint",
+            "measure",
             "priority",
             "problem",
             "push",
@@ -102,6 +104,9 @@ const ACTORS: &[Layer] = &[
 ];
 
 const BELOW_THE_FLOW: &[&str] = &["leaves", "runtime", "vendor", "org", "org/api", "org as a whole"];
+
+const MEASURE: &[Layer] =
+    &[layer("instruments", &["histogram", "stopwatch"], &[]), layer("crate", &["lib"], &[ANY])];
 
 const RECONCILE: &[Layer] = &[
     layer(
@@ -158,7 +163,7 @@ const SIMULATOR: &[Layer] = &[
 
 /// `offline` works on a directory that no service has open; it goes around the engine.
 const STORE: &[Layer] = &[
-    layer("commands", &["commands", "error", "ledger", "options", "reads", "seq", "unix_ms"], &[]),
+    layer("commands", &["commands", "commits", "error", "ledger", "options", "reads", "seq", "unix_ms"], &[]),
     layer("bytes", &["entry", "frame", "keys", "sizes", "step"], &["commands"]),
     layer("disk", &["disk", "files", "memory", "superblock"], &["commands", "bytes"]),
     layer(

@@ -9,7 +9,7 @@
 //! Here: the states, pure; time is an argument. Not here: what is wrong (`rules`), telling others (`outbox`).
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     time::Duration,
 };
 
@@ -36,7 +36,7 @@ enum Phase {
 
 impl Tracker {
     /// These stood when the process ended.
-    pub(super) fn restore(&mut self, alerts: impl IntoIterator<Item = Alert>) {
+    pub(crate) fn restore(&mut self, alerts: impl IntoIterator<Item = Alert>) {
         for alert in alerts {
             self.0.entry(alert.key()).or_insert(Tracked { alert, phase: Phase::Standing });
         }
@@ -67,6 +67,12 @@ impl Tracker {
                 self.0.entry(key).or_insert(left);
             }
         }
+    }
+
+    /// Kinds of which some have to hold for longer before they stand.
+    pub(super) fn held(&self) -> BTreeSet<AlertKind> {
+        let held = self.0.values().filter(|tracked| matches!(tracked.phase, Phase::Held(_)));
+        held.map(|tracked| tracked.alert.kind).collect()
     }
 
     /// Those that stand, worst first.
@@ -113,8 +119,7 @@ fn hold(kind: AlertKind, settings: &AlertSettings) -> Duration {
         AlertKind::OrgWaiting
         | AlertKind::EventChannelDown
         | AlertKind::WritesWaiting
-        | AlertKind::RefreshStuck
-        | AlertKind::NotifyFailing => settings.waiting,
+        | AlertKind::RefreshStuck => settings.waiting,
         _ => settings.hold,
     }
 }

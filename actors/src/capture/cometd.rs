@@ -196,6 +196,7 @@ impl CometdActor {
             let input = match stored {
                 Ok(appended) => {
                     let now_ms = actor.org.clock.now_ms();
+                    actor.org.measures.events(news.iter().map(|(_, events, _)| events).sum());
                     actor.org.board.subscription(now_ms, |all| {
                         for (channel, events, position_ms) in news {
                             all.stored(&channel, events, position_ms, now_ms);

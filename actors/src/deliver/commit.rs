@@ -77,10 +77,15 @@ impl Commit {
         let by = finished_job.as_ref().map_or_else(|| "REST".to_owned(), |job| format!("Bulk job {job}"));
         let at_ms = org.clock.now_ms();
         let changes = self.window.borrow_mut().take(outcomes.iter().map(|(seq, _)| *seq));
+        let events = self.sending.borrow().events_written(&outcomes);
         let fingerprints = self.sending.borrow_mut().ended(&outcomes, org.api.time().now_ms());
         org.pass(Point::BeforeC);
         org.store.resolve(Resolve { outcomes, finished_job, at_ms, by, changes, fingerprints }).await?;
         org.pass(Point::AfterC);
+        let now_ms = org.clock.now_ms();
+        for event_ms in events {
+            org.measures.written(now_ms.since(event_ms));
+        }
         if let Some(received_ms) = received_ms.filter(|_| written > 0) {
             org.board.written(received_ms, org.clock.now_ms());
         }

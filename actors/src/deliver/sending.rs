@@ -14,7 +14,7 @@ use super::outgoing::Outgoing;
 use crate::{
     audit_trail::Hasher,
     fingerprint::Fingerprint,
-    queue_entry::{ChangeEntry, JobEntry, unpack},
+    queue_entry::{ChangeEntry, JobEntry, Origin, unpack},
 };
 
 /// The changes in flight, by number.
@@ -27,6 +27,8 @@ struct Remembering {
     before: Fingerprint,
     /// With what is sent.
     after: Fingerprint,
+    /// When the event came that asked for it, if one did.
+    event_ms: Option<UnixMs>,
 }
 
 impl Remembering {
@@ -36,7 +38,8 @@ impl Remembering {
             Operation::Delete => Fingerprint::default(),
             Operation::Upsert | Operation::Update => before.clone().sent(hasher, &entry.fields),
         };
-        Self { before, after }
+        let event_ms = (entry.origin == Origin::Live).then_some(entry.received_ms);
+        Self { before, after, event_ms }
     }
 }
 
@@ -64,6 +67,14 @@ impl Sending {
         for number in numbers {
             self.0.remove(number);
         }
+    }
+
+    /// When the events came whose records are written with these outcomes; to be asked before they have `ended`.
+    pub(super) fn events_written(&self, outcomes: &[(Seq, Outcome)]) -> Vec<UnixMs> {
+        let is_written =
+            |outcome: &Outcome| matches!(outcome, Outcome::Written | Outcome::WrittenInPart { .. });
+        let written = outcomes.iter().filter(|(_, outcome)| is_written(outcome));
+        written.filter_map(|(number, _)| self.0.get(number)?.event_ms).collect()
     }
 
     /// What commit C stores for these. `now_ms`: by the org's clock.

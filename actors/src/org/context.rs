@@ -16,6 +16,7 @@ use super::{
 use crate::{
     clock::Clock,
     failpoint::{Failpoints, Point},
+    measure::OrgMeasures,
     settings::OrgSettings,
     vendor::shared::{Shared, VendorClients},
 };
@@ -43,6 +44,8 @@ pub(crate) struct OrgContext {
     pub gaps: Mutex<()>,
     /// What an operator sees.
     pub board: Arc<Board>,
+    /// What is counted of it.
+    pub measures: Arc<OrgMeasures>,
     /// Time and chance.
     pub clock: Clock,
     /// Where tests let it fail.
@@ -66,6 +69,7 @@ impl OrgContext {
             schemas: Schemas::default(),
             gaps: Mutex::default(),
             board: Arc::default(),
+            measures: Arc::new(OrgMeasures::new(Arc::default())),
             clock: self.clock,
             failpoints: Failpoints::default(),
             is_aside: true,

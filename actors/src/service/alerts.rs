@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use orgpipe_store::StoreError;
 
 use super::{RoomView, Service};
-use crate::alerts::{Alert, DiskFacts, ProcessFacts, Tracker};
+use crate::alerts::{Alert, DiskFacts, FailingReceiver, ProcessFacts, Tracker};
 
 /// From one look to the next.
 const LOOK: Duration = Duration::from_secs(1);
@@ -36,6 +36,10 @@ impl Service {
 
     async fn watch(self) {
         let mut tracker = Tracker::default();
+        if let Err(error) = self.load_receivers(&mut tracker).await {
+            tracing::debug!("alerts are not looked for: {error}");
+            return;
+        }
         loop {
             actix_rt::time::sleep(LOOK).await;
             if self.alerts.is_closed() {
@@ -53,10 +57,16 @@ impl Service {
         let letters = self.store.ledgers().await?.into_iter();
         let letters = letters.map(|(org, kept)| (org, kept.dead_letters)).collect();
         let (process, orgs) = (self.process_facts().await, self.orgs.all());
-        if !self.alerts.is_closed() {
-            self.alerts.look(tracker, &orgs, &letters, &process, self.clock.monotonic());
+        if self.alerts.is_closed() {
+            return Ok(());
         }
-        Ok(())
+        let look = self.alerts.look(tracker, &orgs, &letters, &process, self.clock.monotonic());
+        self.tell(&look, &self.alerts.settings()).await
+    }
+
+    fn failing_receivers(&self) -> Vec<FailingReceiver> {
+        let (receivers, patience) = (self.alerts.receivers(), self.alerts.settings().waiting);
+        receivers.iter().filter_map(|one| one.failing(patience, self.clock.now_ms())).collect()
     }
 
     async fn process_facts(&self) -> ProcessFacts {
@@ -66,7 +76,7 @@ impl Service {
             lookup: self.lookup_stand().await,
             disk: DiskFacts { is_known: free_bytes.is_some(), is_full, warning },
             threads: self.threads(),
-            receivers: Vec::new(),
+            receivers: self.failing_receivers(),
             up: self.clock.monotonic(),
             now_ms: self.clock.now_ms(),
         }

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::{Ledger, Service, StartError, in_force::InForce};
 use crate::{
+    measure::OrgMeasures,
     settings::{OrgSettings, Settings},
     supervise::supervisor::{Change, OrgError},
 };
@@ -77,8 +78,11 @@ impl Service {
                 Some(_) => reloaded.changed.push(org.id.clone()),
                 None => reloaded.added.push(org.id.clone()),
             }
-            let board = self.orgs.get(&org.id).map(|org| Arc::clone(&org.board)).unwrap_or_default();
-            change.start.push(common.context(org, board, settings.failpoints.clone()));
+            let (board, measures) = match self.orgs.get(&org.id) {
+                Some(known) => (Arc::clone(&known.board), Arc::clone(&known.measures)),
+                None => (Arc::default(), Arc::new(OrgMeasures::new(Arc::clone(&self.measures)))),
+            };
+            change.start.push(common.context(org, board, measures, settings.failpoints.clone()));
         }
         let stay: BTreeSet<&str> = settings.orgs.iter().map(|org| org.id.as_str()).collect();
         change.remove = known.keys().filter(|id| !stay.contains(*id)).map(|id| (*id).to_owned()).collect();

@@ -25,11 +25,13 @@ use orgpipe_salesforce::http::body::{BodyBudget, BodyTooLarge};
 use orgpipe_store::UnixMs;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use secrecy::ExposeSecret as _;
+use serde::Serialize;
 use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::{
     clock::{Clock, moment},
+    measure::{LookupEnd, Measures},
     priority::Priority,
     retry::Delays,
     settings::SourceSettings,
@@ -126,18 +128,28 @@ pub(crate) struct LookupClient {
     slots_of_others: Semaphore,
     rate: RateLimiter<NotKeyed, InMemoryState, Clock, NoOpMiddleware<Duration>>,
     breaker: Mutex<Breaker>,
+    measures: Arc<Measures>,
     clock: Clock,
 }
 
 impl LookupClient {
     /// A way to the API over HTTP; nothing is sent yet. Fails only if the TLS library cannot start.
-    pub(crate) fn new(settings: SourceSettings, clock: Clock) -> Result<Self, reqwest::Error> {
+    pub(crate) fn new(
+        settings: SourceSettings,
+        measures: Arc<Measures>,
+        clock: Clock,
+    ) -> Result<Self, reqwest::Error> {
         let transport = Arc::new(HttpLookup::new(&settings, clock)?);
-        Ok(Self::over(transport, settings, clock))
+        Ok(Self::over(transport, settings, measures, clock))
     }
 
     /// A way to the API over this transport.
-    pub(crate) fn over(transport: Arc<dyn LookupTransport>, settings: SourceSettings, clock: Clock) -> Self {
+    pub(crate) fn over(
+        transport: Arc<dyn LookupTransport>,
+        settings: SourceSettings,
+        measures: Arc<Measures>,
+        clock: Clock,
+    ) -> Self {
         let per_second = NonZeroU32::new(settings.requests_per_second).unwrap_or(NonZeroU32::MIN);
         let slots = settings.concurrent_max.max(1) as usize;
         Self {
@@ -147,8 +159,15 @@ impl LookupClient {
             breaker: Mutex::new(Breaker::closed()),
             settings,
             transport,
+            measures,
             clock,
         }
+    }
+
+    /// Whether the API is asked now.
+    pub(crate) fn breaker_state(&self) -> BreakerState {
+        let now = self.clock.monotonic();
+        self.breaker().state(now)
     }
 
     /// Calls that would find a slot at once, also if they are not for live requests.
@@ -168,6 +187,7 @@ impl LookupClient {
         let _slot = self.slots.acquire().await.map_err(stopping)?;
         let begun = self.clock.monotonic();
         if let Err(wait) = self.breaker().admit(begun, self.settings.timeout) {
+            self.measures.lookups.held_back();
             return Err(self.down("it failed several times in a row, so it is left alone for a while", wait));
         }
         while let Err(refused) = self.rate.check() {
@@ -175,7 +195,10 @@ impl LookupClient {
         }
         let trace = self.clock.unique_id().replace('-', "");
         let parent = &trace[..PARENT_DIGITS];
+        let sent = self.clock.monotonic();
         let answer = self.transport.post(body, format!("00-{trace}-{parent}-01")).await;
+        let end = answer.as_ref().map_or_else(Miss::end, |_| LookupEnd::Ok);
+        self.measures.lookups.ended(end, self.clock.monotonic().saturating_sub(sent));
         let jitter = self.clock.jitter();
         match answer {
             Ok(body) => {
@@ -186,14 +209,14 @@ impl LookupClient {
                 self.breaker().worked();
                 Err(LookupError::Refused { host: self.host(), status })
             }
-            Err(Miss::Failed(what)) => {
+            Err(Miss::Failed { what, .. }) => {
                 let times = Times { begun, now: self.clock.monotonic() };
                 let mut breaker = self.breaker();
                 breaker.what.clone_from(&what);
                 let retry_in = breaker.failed_on_a_call(times, jitter);
                 Err(LookupError::Failed { host: self.host(), what, retry_in })
             }
-            Err(Miss::Down { what, asked }) => {
+            Err(Miss::Down { what, asked, .. }) => {
                 let times = Times { begun, now: self.clock.monotonic() };
                 let mut breaker = self.breaker();
                 breaker.what.clone_from(&what);
@@ -206,6 +229,7 @@ impl LookupClient {
 
     /// The answer could be read as HTTP but not as a look-up's answer: the API failed on this call.
     pub(crate) fn answered_rubbish(&self, what: String) -> LookupError {
+        self.measures.lookups.unusable();
         let jitter = self.clock.jitter();
         // It began and ended at the same time as far as anybody can tell, so it is an outage's next step.
         let now = self.clock.monotonic();
@@ -248,14 +272,30 @@ pub(crate) enum Miss {
     /// The API refused the batch with this status, and would again.
     Refused(u16),
     /// The API failed on this call, and what happened: that may be one record's fault.
-    Failed(String),
+    Failed {
+        /// What happened.
+        what: String,
+        /// The same as a class.
+        end: LookupEnd,
+    },
     /// It may work later.
     Down {
         /// What happened.
         what: String,
+        /// The same as a class.
+        end: LookupEnd,
         /// How long the API asks to be left alone.
         asked: Option<Duration>,
     },
+}
+
+impl Miss {
+    fn end(&self) -> LookupEnd {
+        match self {
+            Self::Refused(_) => LookupEnd::Refused,
+            Self::Failed { end, .. } | Self::Down { end, .. } => *end,
+        }
+    }
 }
 
 /// How look-ups reach the API: over HTTP, or in tests to one that is made up.
@@ -297,45 +337,56 @@ impl HttpLookup {
     async fn exchange(&self, body: String, traceparent: String) -> Result<Bytes, Miss> {
         let request = self.http.post(self.url.clone()).header("traceparent", traceparent).body(body);
         let broken = |cause: reqwest::Error| {
-            let reached = !cause.is_connect();
+            let end = match () {
+                () if cause.is_connect() => LookupEnd::Unreachable,
+                () if cause.is_timeout() => LookupEnd::Timeout,
+                () => LookupEnd::Broken,
+            };
             let what = sentence(&cause.without_url());
             // What ends in mid-call may have met a record that stops the API.
-            if reached { Miss::Failed(what) } else { Miss::Down { what, asked: None } }
+            match end {
+                LookupEnd::Unreachable => Miss::Down { what, end, asked: None },
+                _ => Miss::Failed { what, end },
+            }
         };
         let mut reply = request.send().await.map_err(broken)?;
         let status = reply.status().as_u16();
         let asked = reply.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let asked = asked.and_then(|text| wait_in(text, self.clock.now_ms()));
+        let end = LookupEnd::of_status(status);
         match status {
             200 => {}
             401 | 403 => {
                 let what = format!(
                     "it answered status {status}, so look at the token that `source.token_env` names"
                 );
-                return Err(Miss::Down { what, asked });
+                return Err(Miss::Down { what, end, asked });
             }
             // Not the records' fault, whatever they are.
             404 | 405 | 410 => {
                 let what = format!("it answered status {status}, so look at `source.url`");
-                return Err(Miss::Down { what, asked });
+                return Err(Miss::Down { what, end, asked });
             }
             // The API's own failure, and how a proxy tells of a process that ended or hung (RFC 9110, section 15.6).
             500 | 502 | 504 if asked.is_none() => {
-                return Err(Miss::Failed(format!("it answered status {status}")));
+                return Err(Miss::Failed { what: format!("it answered status {status}"), end });
             }
             408 | 429 | 300..=399 | 500.. => {
-                return Err(Miss::Down { what: format!("it answered status {status}"), asked });
+                return Err(Miss::Down { what: format!("it answered status {status}"), end, asked });
             }
             400..=499 => return Err(Miss::Refused(status)),
-            _ => return Err(Miss::Down { what: format!("it answered status {status}, not 200"), asked }),
+            _ => {
+                return Err(Miss::Down { what: format!("it answered status {status}, not 200"), end, asked });
+            }
         }
         let mut body = self.bodies.body(ANSWER_BYTES_MAX);
         while let Some(part) = reply.chunk().await.map_err(broken)? {
             body.push(&part).await.map_err(|limit| {
-                Miss::Failed(match limit {
+                let what = match limit {
                     BodyTooLarge::Bytes(most) => format!("its answer is larger than {most} bytes"),
                     BodyTooLarge::Values(most) => format!("its answer has more than {most} values"),
-                })
+                };
+                Miss::Failed { what, end: LookupEnd::Broken }
             })?;
         }
         Ok(body.done())
@@ -358,13 +409,25 @@ fn sentence(cause: &dyn std::error::Error) -> String {
 }
 
 /// `Retry-After` as seconds or as a date (RFC 9110, section 10.2.3).
-fn wait_in(retry_after: &str, now_ms: UnixMs) -> Option<Duration> {
+pub(crate) fn wait_in(retry_after: &str, now_ms: UnixMs) -> Option<Duration> {
     let text = retry_after.trim();
     let wait = text.parse().ok().map(Duration::from_secs).or_else(|| {
         let date = DateTime::parse_from_rfc2822(text).ok()?;
         Some(moment(&date)?.since(now_ms))
     });
     wait.map(|wait| wait.min(RETRY_AFTER_MAX))
+}
+
+/// Whether the vendor's API is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BreakerState {
+    /// It is.
+    Closed,
+    /// It has failed several times in a row, or asked for it: it is left alone for a while.
+    Open,
+    /// The next call, or the one that is under way, finds out whether it is back.
+    HalfOpen,
 }
 
 /// When a call began, and when it failed (times since the start).
@@ -420,6 +483,15 @@ impl Breaker {
                 Ok(())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// What a caller would meet now.
+    fn state(&self, now: Duration) -> BreakerState {
+        match self.open_until {
+            Some(until) if now < until && !self.probing => BreakerState::Open,
+            Some(_) if self.failures >= FAILURES_MAX => BreakerState::HalfOpen,
+            _ => BreakerState::Closed,
         }
     }
 
@@ -479,11 +551,16 @@ mod tests {
             breaker.failed(at(second), None, 1.0);
             assert_eq!(breaker.admit(secs(second), PROBE), Ok(()));
         }
+        assert_eq!(breaker.state(secs(4)), BreakerState::Closed);
         assert_eq!(breaker.failed(at(5), None, 1.0), secs(2));
+        assert_eq!(breaker.state(secs(6)), BreakerState::Open);
+        assert_eq!(breaker.state(secs(7)), BreakerState::HalfOpen, "nobody has asked yet");
         assert_eq!(breaker.admit(secs(6), PROBE), Err(secs(1)));
         assert_eq!(breaker.admit(secs(7), PROBE), Ok(()), "the probe");
         assert_eq!(breaker.admit(secs(7), PROBE), Err(secs(1)), "only one");
+        assert_eq!(breaker.state(secs(7)), BreakerState::HalfOpen, "it is under way");
         breaker.worked();
+        assert_eq!(breaker.state(secs(7)), BreakerState::Closed);
         assert_eq!(breaker.admit(secs(7), PROBE), Ok(()));
     }
 

@@ -24,6 +24,7 @@
 
 mod append;
 mod commands;
+mod commits;
 mod disk;
 mod egress;
 mod engine;
@@ -66,6 +67,7 @@ pub use crate::{
         RegistryWrite, Request, Resolve, Retry, Settle, Settled, Subject, TEXT_BYTES_MAX, TRAIL_BYTES_MAX,
         units,
     },
+    commits::Commits,
     error::StoreError,
     ledger::{Counts, KeptCounts},
     options::{Durability, Options, Room},
