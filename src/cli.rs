@@ -35,6 +35,9 @@ pub(crate) struct LogArgs {
     /// How a line of the log looks
     #[arg(long, global = true, env = "ORGPIPE_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     pub(crate) log_format: LogFormat,
+    /// Lines of one kind about one org within a minute; further ones are counted instead, and 0 has all written
+    #[arg(long, global = true, env = "ORGPIPE_LOG_REPEATS", default_value_t = 20, value_name = "LINES")]
+    pub(crate) log_repeats: u64,
 }
 
 /// How a line of the log looks.
@@ -93,12 +96,18 @@ pub(crate) enum Command {
     DeadLetters(DeadLettersArgs),
     /// Show what runs in the running service: threads, orgs and their parts, since when, restarts and reasons
     Tree(TreeArgs),
+    /// Show what is wrong now, worst first, each with the next step (asks the running service)
+    Alerts(AlertsArgs),
+    /// List those who are told about alerts, or send them a test (asks the running service)
+    Notify(NotifyArgs),
     /// Give out, list and revoke the tokens that the running service is asked with; make a new one if all are lost
     Tokens(TokensArgs),
     /// Check, measure, compact, export or import the data directory while no service runs
     Store(StoreArgs),
     /// Change the key that seals what customers have granted, while no service runs
     Vault(VaultArgs),
+    /// Print the document of the admin API (OpenAPI 3.1), as the running service has it at /api/v1/openapi.json
+    Openapi,
     /// Show orgpipe at work on simulated orgs; needs no Salesforce and no settings
     Demo(DemoArgs),
     /// Run simulated Salesforce orgs and a look-up API on loopback, to rehearse your own settings
@@ -162,6 +171,42 @@ pub(crate) struct DoctorArgs {
 /// A reload of the settings.
 #[derive(Args, Debug)]
 pub(crate) struct ReloadArgs {
+    /// The running service
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
+}
+
+/// What is wrong now.
+#[derive(Args, Debug)]
+pub(crate) struct AlertsArgs {
+    /// The running service
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
+}
+
+/// Who is told about alerts.
+#[derive(Args, Debug)]
+pub(crate) struct NotifyArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) action: NotifyAction,
+}
+
+/// What to do about those who are told.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NotifyAction {
+    /// Show who is told, when they took something last, what waits, and the last error
+    List(AlertsArgs),
+    /// Send one of them, or each, a test, and say what it answered
+    Test(NotifyTestArgs),
+}
+
+/// A test of those who are told.
+#[derive(Args, Debug)]
+pub(crate) struct NotifyTestArgs {
+    /// Its name in the settings; left out: each of them
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
     /// The running service
     #[command(flatten)]
     pub(crate) service: ServiceArgs,

@@ -3,9 +3,10 @@
 //! Here: the two lists, with the names that settings, messages and pages use. Not here: when there is one (`alerts/rules.rs`).
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What an alert is about. The names are stable: settings and receivers know them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AlertKind {
     /// A part of the org ended too often and stays down.
@@ -101,7 +102,7 @@ impl AlertKind {
 }
 
 /// How much an alert matters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AlertSeverity {
     /// Good to know; nothing has to be done at once.

@@ -16,8 +16,7 @@
 //! Layers, from the bottom; none imports upward or sideways (`tests/tidy` holds it):
 //!
 //! 1. leaves beside this file: alert kinds, clock, retry, failpoint, settings, contract, queue entries, audit trail,
-//!    fingerprint, measure, priority, problem,
-//!    push, receipt, sealing, severity
+//!    fingerprint, measure, priority, problem, push, receipt, sealing, severity, trace
 //! 2. `runtime/`: how actors run, whatever they do
 //! 3. `vendor/`: the vendor's look-up API and webhook
 //! 4. `org/`: what the parts of one org share, and the messages between them; `org/api/`: the one way to its API
@@ -57,6 +56,7 @@ mod runtime;
 mod service;
 mod severity;
 mod supervise;
+mod trace;
 mod vendor;
 
 #[cfg(test)]
@@ -101,11 +101,14 @@ pub use service::{
     Drained, Ledger, OrgView, Replayed, RoomView, Service, StartError,
     fleet_view::{Fleet, FleetRefresh, FleetRow, FleetTotals, StateCounts},
     notify::Tested,
+    org_numbers::{ChannelNumbers, OrgNumbers},
     push_error::PushError,
     push_view::{AcceptedPush, OrgPush, PushNumbers, PushTally, PushView},
+    readiness::NotReady,
     reload::{Left, Reloaded},
     tree::{OrgNode, ThreadNode, Tree},
 };
 pub use severity::Severity;
 pub use supervise::supervisor::OrgError;
+pub use trace::Sampling;
 pub use vendor::lookup::BreakerState;

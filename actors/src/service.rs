@@ -11,13 +11,16 @@ mod connect;
 mod examinations;
 mod fleet;
 pub(crate) mod fleet_view;
+mod health;
 mod in_force;
 pub(crate) mod notify;
+pub(crate) mod org_numbers;
 mod preview_turns;
 mod previews;
 pub(crate) mod push_error;
 pub(crate) mod push_view;
 pub(crate) mod pushes;
+pub(crate) mod readiness;
 pub(crate) mod reload;
 pub(crate) mod tree;
 
@@ -36,12 +39,14 @@ use orgpipe_store::{
 };
 use serde::Serialize;
 use tokio::sync::{Mutex, Semaphore, watch};
+use utoipa::ToSchema;
 
 use self::{
     examinations::Examinations,
     fleet::LastFleet,
     in_force::{Common, InForce},
     preview_turns::PreviewTurns,
+    readiness::ServicePhase,
 };
 use crate::{
     alerts::Alerts,
@@ -121,7 +126,7 @@ impl StartError {
 }
 
 /// One org at this moment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct OrgView {
     /// The operator's name for it.
     pub id: String,
@@ -132,12 +137,12 @@ pub struct OrgView {
     pub state: crate::State,
     /// Its API calls, and what waits for them.
     pub budget: BudgetView,
-    /// The ledger; `None` when the store has stopped.
+    /// The ledger; null when the store has stopped.
     pub records: Option<Ledger>,
 }
 
 /// Where the records of one org have ended; `records_in` is the sum of all others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Ledger {
     /// Asked for by events and refreshes.
     pub records_in: u64,
@@ -170,9 +175,9 @@ impl From<Counts> for Ledger {
 }
 
 /// Room on the disk of the data directory.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RoomView {
-    /// Bytes free; `None` if the system does not tell.
+    /// Bytes free; null if the system does not tell.
     pub free_bytes: Option<u64>,
     /// Bytes that must stay free.
     pub free_bytes_min: u64,
@@ -181,7 +186,7 @@ pub struct RoomView {
 }
 
 /// A channel whose position was set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Replayed {
     /// The channel's name.
     pub channel: String,
@@ -213,6 +218,7 @@ pub struct Service {
     pushes: Arc<PushLog>,
     in_force: Arc<Mutex<InForce>>,
     grants: Grants,
+    phase: ServicePhase,
     measures: Arc<Measures>,
     clock: Clock,
     started_ms: UnixMs,
@@ -263,6 +269,7 @@ impl Service {
             queue_max,
             grants: grants.clone(),
             clock,
+            sampling: settings.traces,
         };
         let directory = Arc::new(Directory::default());
         for org in &settings.orgs {
@@ -288,6 +295,7 @@ impl Service {
             pushes,
             in_force,
             grants,
+            phase: ServicePhase::default(),
             measures,
             doctors,
             examinations: Examinations::default(),
@@ -549,6 +557,7 @@ impl Service {
     /// No refresh token is exchanged from now on, whoever asks. An exchange that is under way is waited for also beyond
     /// `patience`, by at most 35 seconds: with rotation its answer, once it is stored, is the only way back into the org.
     pub async fn drain(&self, patience: Duration) -> Result<Drained, StoreError> {
+        self.phase.drain();
         self.grants.close();
         self.alerts.close();
         let ended = async {

@@ -17,7 +17,7 @@ use orgpipe_salesforce::oauth::Login;
 use secrecy::{ExposeSecret, SecretString};
 
 pub use self::alerts::{AlertSettings, ReceiverKind, ReceiverSettings};
-use crate::{failpoint::Failpoints, sealing::SealingKey};
+use crate::{failpoint::Failpoints, sealing::SealingKey, trace::Sampling};
 
 /// Everything the service needs to start.
 #[derive(Clone, Debug)]
@@ -46,6 +46,8 @@ pub struct Settings {
     pub alerts: AlertSettings,
     /// One entry per customer's org.
     pub orgs: Vec<Arc<OrgSettings>>,
+    /// How many of the traces are told.
+    pub traces: Sampling,
     /// Where tests let it fail; empty in earnest.
     pub failpoints: Failpoints,
 }

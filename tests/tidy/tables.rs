@@ -65,6 +65,7 @@ const ACTORS: &[Layer] = &[
             "sealing",
             "settings",
             "severity",
+            "trace",
         ],
         &[],
     ),
@@ -192,13 +193,13 @@ const PROGRAM: &[Layer] = &[
     layer(
         "commands",
         &["commands"],
-        &["config", "effective", "in force", "admin", "command line", "terminal"],
+        &["config", "effective", "in force", "words", "admin", "command line", "terminal"],
     ),
     layer("crate", &["main"], &[ANY]),
 ];
 
 const XTASK: &[Layer] = &[
     layer("step", &["step"], &[]),
-    layer("checks", &["deny", "leaks"], &["step"]),
+    layer("checks", &["deny", "leaks", "vendor"], &["step"]),
     layer("crate", &["main"], &[ANY]),
 ];

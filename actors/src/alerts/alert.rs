@@ -6,11 +6,12 @@ use std::cmp::Reverse;
 
 use orgpipe_store::UnixMs;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::alert_kind::{AlertKind, AlertSeverity};
 
 /// Something that is wrong now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Alert {
     /// What it is about.
     pub kind: AlertKind,

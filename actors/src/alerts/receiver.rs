@@ -9,6 +9,7 @@ use std::{
 
 use orgpipe_store::UnixMs;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{facts::FailingReceiver, outbox::Outbox};
 use crate::settings::ReceiverSettings;
@@ -40,7 +41,7 @@ struct Health {
 }
 
 /// A receiver as shown.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ReceiverView {
     /// Its name in the settings.
     pub name: String,

@@ -16,6 +16,7 @@ use orgpipe_store::{RegistryWrite, StoreError};
 use reqwest::header::RETRY_AFTER;
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Service;
 use crate::{
@@ -37,7 +38,7 @@ const QUEUED: &str = "notify_queue";
 const ANSWER_BYTES: usize = 200;
 
 /// What a receiver answered to a test.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Tested {
     /// Its name in the settings.
     pub name: String,

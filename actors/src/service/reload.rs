@@ -10,6 +10,7 @@ use std::{
 
 use orgpipe_store::StoreError;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Ledger, Service, StartError, in_force::InForce};
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
 };
 
 /// What other settings came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Reloaded {
     /// Orgs that are new.
     pub added: Vec<String>,
@@ -36,7 +37,7 @@ pub struct Reloaded {
 }
 
 /// An org that is not in the settings any more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Left {
     /// The name it had.
     pub id: String,
@@ -58,6 +59,7 @@ impl Service {
             cache_bytes: old.cache_bytes,
             ledger_days: old.ledger_days,
             queue_max: old.queue_max,
+            traces: old.traces,
             failpoints: old.failpoints.clone(),
             ..settings
         };
@@ -127,6 +129,7 @@ fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("service.cache_mb", old.cache_bytes != new.cache_bytes),
         ("service.ledger_days", old.ledger_days != new.ledger_days),
         ("service.queue_max", old.queue_max != new.queue_max),
+        ("service.traces", old.traces != new.traces),
     ];
     keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
 }

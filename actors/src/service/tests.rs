@@ -18,6 +18,7 @@ use crate::{
     push::{NewPush, PushItems, PushPlace},
     sealing::{self, SealingKey},
     settings::{AlertSettings, Settings, SourceSettings, VaultKey, tests::org},
+    trace::Sampling,
 };
 
 fn settings(folder: &Path, orgs: &[&str]) -> Settings {
@@ -49,6 +50,7 @@ fn settings(folder: &Path, orgs: &[&str]) -> Settings {
         webhook: None,
         alerts: AlertSettings::default(),
         orgs: orgs.collect(),
+        traces: Sampling::NONE,
         failpoints: Failpoints::default(),
     }
 }

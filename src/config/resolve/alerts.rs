@@ -55,7 +55,11 @@ pub(super) fn alerts(
     Some(AlertSettings { receivers: receivers.into_iter().collect::<Option<_>>()?, ..settings? })
 }
 
-fn thresholds(table: &AlertsTable<'_>, default: AlertSettings, report: &mut Report<'_>) -> Option<AlertSettings> {
+fn thresholds(
+    table: &AlertsTable<'_>,
+    default: AlertSettings,
+    report: &mut Report<'_>,
+) -> Option<AlertSettings> {
     let own_url = match table.base_url.as_ref().filter(|written| !written.value.is_empty()) {
         Some(written) => Some(base_url(&table.section, report, "base_url", written)?),
         None => None,
@@ -113,7 +117,9 @@ fn receiver(
             ReceiverKind::PagerDuty => {
                 "Name the environment variable that holds the integration's routing key, or its file: `secret_file`."
             }
-            _ => "Name the environment variable that holds what messages are signed with, or its file: `secret_file`.",
+            _ => {
+                "Name the environment variable that holds what messages are signed with, or its file: `secret_file`."
+            }
         },
     };
     let secret = match kind {
@@ -153,7 +159,13 @@ fn address(
     };
     if named.is_written(section) {
         if let Some(written) = &table.url {
-            section.problem(report, written.line, "url", "stands beside one that is named", "Keep one of them.");
+            section.problem(
+                report,
+                written.line,
+                "url",
+                "stands beside one that is named",
+                "Keep one of them.",
+            );
             return None;
         }
         let secret = credential(section, named, from.folder, from.environment, files, report)?;
