@@ -23,7 +23,8 @@ use utoipa::{
 };
 
 use super::{
-    alerts, changes, commands, dead_letters, live, login, metrics, orgs, page, preview_page, previews, probes,
+    alerts, changes, commands, dead_letters, live, login, metrics, orgs, page, preview_page, previews,
+    probes,
     problem::{ApiError, RefusedSettings},
     query::NoQuery,
     reload, stored_orgs, token_commands,

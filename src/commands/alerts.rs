@@ -54,7 +54,11 @@ fn test(args: &NotifyTestArgs) -> Result<ExitCode, ExitCode> {
         let taken = answer.body["taken"] == true;
         all_taken &= taken;
         let how = if taken { "took it" } else { "did NOT take it" };
-        output::line(&format!("{}: {how}: {}", output::part(&name), output::part(text(&answer.body, "what"))));
+        output::line(&format!(
+            "{}: {how}: {}",
+            output::part(&name),
+            output::part(text(&answer.body, "what"))
+        ));
     }
     Ok(if all_taken { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -84,8 +88,10 @@ fn lines(body: &Value) -> Vec<String> {
 fn receivers(body: &Value) -> Vec<String> {
     let line = |one: &Value| {
         let number = |key: &str| one[key].as_u64().unwrap_or_default();
-        let last = if one["last_sent_ms"].is_null() { "never".to_owned() } else { time(&one["last_sent_ms"]) };
-        let error = one["error"].as_str().map(|error| format!("; {}", output::part(error))).unwrap_or_default();
+        let last =
+            if one["last_sent_ms"].is_null() { "never".to_owned() } else { time(&one["last_sent_ms"]) };
+        let error =
+            one["error"].as_str().map(|error| format!("; {}", output::part(error))).unwrap_or_default();
         let (name, kind) = (output::part(text(one, "name")), text(one, "kind"));
         format!("{name} ({kind}): last taken {last}, {} waiting{error}", number("waiting"))
     };

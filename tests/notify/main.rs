@@ -31,10 +31,9 @@ fn notify(name: &str, kind: &str, rest: &str) -> String {
 /// A rig whose service is not started yet.
 async fn rig(orgs: &[&str], alerts: &str) -> Rig {
     let orgs = orgs.iter().map(|name| OrgOptions { flow: false, ..OrgOptions::named(name) }).collect();
-    let mut rig = Rig::with(orgs, |text| {
-        text.replace("[[sync]]", &format!("[alerts]\n{AT_ONCE}\n{alerts}\n[[sync]]"))
-    })
-    .await;
+    let mut rig =
+        Rig::with(orgs, |text| text.replace("[[sync]]", &format!("[alerts]\n{AT_ONCE}\n{alerts}\n[[sync]]")))
+            .await;
     rig.variables.push(("ALERTS_SECRET", SECRET.to_owned()));
     rig
 }
@@ -84,7 +83,8 @@ fn stages(receiver: &Receiver) -> BTreeMap<String, Vec<String>> {
         if !seen.contains(&one.body["id"]) {
             seen.push(one.body["id"].clone());
             let kind = one.body["data"]["kind"].as_str().unwrap_or_default().to_owned();
-            let stage = one.body["type"].as_str().and_then(|name| name.rsplit('.').next()).unwrap_or_default();
+            let stage =
+                one.body["type"].as_str().and_then(|name| name.rsplit('.').next()).unwrap_or_default();
             stages.entry(kind).or_default().push(stage.to_owned());
         }
     }
@@ -143,7 +143,8 @@ async fn an_outage_of_the_look_up_api_is_told_once_to_each_kind_of_receiver_and_
     assert_eq!(paged[0].body["routing_key"], "a-routing-key");
 
     let written = eventually("both texts", async || {
-        let written = of(&slack, |body| body["text"].as_str().is_some_and(|text| text.contains("your API at")));
+        let written =
+            of(&slack, |body| body["text"].as_str().is_some_and(|text| text.contains("your API at")));
         (written.len() >= 2).then_some(written)
     })
     .await;
