@@ -23,7 +23,7 @@ use utoipa::{
 };
 
 use super::{
-    alerts, changes, commands, dead_letters, live, login, metrics, orgs, page, preview_page, previews,
+    alerts, changes, commands, dead_letters, live, login, metrics, orgs, preview_page, previews,
     probes,
     problem::{ApiError, RefusedSettings},
     query::NoQuery,
@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     connect::handlers as connect,
-    dashboard::{assets, fleet},
+    dashboard::{assets, fleet, lookup, org, process},
 };
 
 /// What is said at its beginning.
@@ -80,7 +80,17 @@ pub(super) struct ServedPath {
         connect::answer,
         fleet::show,
         live::open,
-        page::examine,
+        lookup::show,
+        process::show,
+        org::overview::show,
+        org::forecast::post,
+        org::letters::show,
+        org::letters::post,
+        org::record::show,
+        org::doctor::show,
+        org::doctor::post,
+        org::mapping::show,
+        org::audit::show,
         preview_page::show,
         preview_page::post,
         probes::alive,

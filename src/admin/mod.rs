@@ -17,7 +17,6 @@ mod login_page;
 mod metrics;
 pub(crate) mod names;
 mod orgs;
-mod page;
 mod preview_page;
 mod previews;
 mod probes;

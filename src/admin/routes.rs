@@ -18,12 +18,12 @@ use super::{
     access::{Caller, Denied},
     alerts, changes, commands, dead_letters,
     document::{self, ServedPath},
-    live, login, metrics, orgs, page, preview_page, previews, probes, reload, stored_orgs, token_commands,
+    live, login, metrics, orgs, preview_page, previews, probes, reload, stored_orgs, token_commands,
     tokens::Role,
 };
 use crate::{
     connect::handlers as connect,
-    dashboard::{assets, fleet},
+    dashboard::{assets, fleet, lookup, org, process},
 };
 
 /// Who may ask.
@@ -97,7 +97,18 @@ pub(super) const RULES: &[Rule] = &[
     get("/", With(Read), || web::to(fleet::show)),
     // Who listens is asked anew for as long as the stream lasts.
     get("/live", With(Read), || web::to(live::open)),
-    post("/orgs/{org}/doctor", With(Operate), || web::to(page::examine)),
+    get("/lookup", With(Read), || web::to(lookup::show)),
+    get("/process", With(Read), || web::to(process::show)),
+    get("/orgs/{org}", With(Read), || web::to(org::overview::show)),
+    post("/orgs/{org}/forecast", With(Operate), || web::to(org::forecast::post)),
+    get("/orgs/{org}/dead-letters", With(Read), || web::to(org::letters::show)),
+    send("/orgs/{org}/dead-letters", With(Operate), || web::to(org::letters::post)),
+    // What an org said about a record may have values of it.
+    get("/orgs/{org}/records", With(Operate), || web::to(org::record::show)),
+    get("/orgs/{org}/doctor", With(Read), || web::to(org::doctor::show)),
+    post("/orgs/{org}/doctor", With(Operate), || web::to(org::doctor::post)),
+    get("/orgs/{org}/mapping", With(Read), || web::to(org::mapping::show)),
+    get("/orgs/{org}/audit", With(Read), || web::to(org::audit::show)),
     get("/orgs/{org}/preview", With(Operate), || web::to(preview_page::show)),
     send("/orgs/{org}/preview", With(Operate), || web::to(preview_page::post)),
     get("/metrics", With(Read), || web::to(metrics::show)),

@@ -34,7 +34,6 @@ pub(crate) struct Viewer {
 }
 
 /// The parts of the dashboard, as they stand in its navigation.
-#[allow(dead_code, reason = "their pages are being made")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     /// All orgs, and the pages below each.

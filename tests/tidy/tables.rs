@@ -185,7 +185,7 @@ const PROGRAM: &[Layer] = &[
     layer("effective", &["effective"], &[]),
     layer("in force", &["in_force"], &["config"]),
     layer("words", &["admin/names"], &[]),
-    layer("dashboard", &["dashboard"], &["words"]),
+    layer("dashboard", &["dashboard"], &["effective", "words"]),
     layer("connect", &["connect"], &["config", "in force", "dashboard"]),
     layer("admin", &["admin"], &["config", "effective", "in force", "words", "dashboard", "connect"]),
     layer("command line", &["cli"], &["admin"]),

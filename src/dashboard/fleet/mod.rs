@@ -6,7 +6,7 @@
 mod query;
 mod row;
 mod tiles;
-mod wrong;
+pub(super) mod wrong;
 
 #[cfg(test)]
 mod samples;

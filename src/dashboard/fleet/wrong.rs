@@ -136,6 +136,12 @@ pub(crate) fn of_fleet(fleet: &Fleet) -> Vec<Wrong> {
     disk.into_iter().chain(fleet.rows.iter().flat_map(of_row)).collect()
 }
 
+/// What is wrong in one of them.
+pub(crate) fn of_org(fleet: &Fleet, id: &str) -> Vec<Wrong> {
+    let row = fleet.rows.binary_search_by(|row| row.id.as_str().cmp(id));
+    row.map(|at| of_row(&fleet.rows[at])).unwrap_or_default()
+}
+
 fn of_row(row: &FleetRow) -> Vec<Wrong> {
     let wrong = |severity, of_many, all, summary: String, hint: &str| Wrong {
         severity,
