@@ -10,8 +10,8 @@ use crate::{
 };
 
 /// Keys as WebDriver names them.
-const TAB: &str = "\u{e004}";
-const ENTER: &str = "\u{e007}";
+pub(crate) const TAB: &str = "\u{e004}";
+pub(crate) const ENTER: &str = "\u{e007}";
 
 /// A row of the table by its org.
 fn row(org: &str) -> String {
@@ -19,13 +19,13 @@ fn row(org: &str) -> String {
 }
 
 /// Logs the browser in, at the page of all orgs.
-async fn log_in(rig: &Rig, browser: &Browser) {
+pub(crate) async fn log_in(rig: &Rig, browser: &Browser) {
     browser.open(&format!("{}/login?token={}", rig.admin, rig.first_token())).await;
     browser.element("#fleet").await;
     live(browser).await;
 }
 
-async fn live(browser: &Browser) {
+pub(crate) async fn live(browser: &Browser) {
     browser.element("body[data-connection=live]").await;
 }
 
@@ -66,7 +66,7 @@ fn event(rig: &Rig, org: &str, n: usize) {
 }
 
 /// Waits until the texts of a selector fit.
-async fn shows(browser: &Browser, css: &str, fits: impl Fn(&[String]) -> bool) {
+pub(crate) async fn shows(browser: &Browser, css: &str, fits: impl Fn(&[String]) -> bool) {
     let mut last = Vec::new();
     let came = in_time(async || {
         last = browser.texts(css).await;
@@ -202,7 +202,7 @@ async fn two_thousand_orgs_are_filtered_sorted_searched_and_paged() {
 }
 
 /// Presses Tab until the focus is on an element of this selector.
-async fn tab_to(browser: &Browser, css: &str) {
+pub(crate) async fn tab_to(browser: &Browser, css: &str) {
     for _ in 0..120 {
         browser.driver.type_keys(TAB).await.expect("a key");
         let script = "return document.activeElement.matches(arguments[0])";
