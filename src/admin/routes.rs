@@ -19,6 +19,7 @@ use super::{
     changes, commands, dead_letters, login, metrics, orgs, page, preview_page, previews, reload, stored_orgs,
     token_commands,
     tokens::Role,
+    views,
 };
 use crate::{connect::handlers as connect, dashboard::assets};
 
@@ -94,6 +95,9 @@ pub(super) const RULES: &[Rule] = &[
     get("/orgs/{org}/preview", With(Operate), || web::to(preview_page::show)),
     send("/orgs/{org}/preview", With(Operate), || web::to(preview_page::post)),
     get("/metrics", With(Read), || web::to(metrics::show)),
+    get("/api/v1/history", With(Read), || web::to(views::history)),
+    get("/api/v1/lookup", With(Read), || web::to(views::lookup)),
+    get("/api/v1/process", With(Read), || web::to(views::process)),
     get("/api/v1/tree", With(Read), || web::to(orgs::tree)),
     post("/api/v1/reload", With(Operate), || web::to(reload::post)),
     get("/api/v1/changes", With(Read), || web::to(changes::list)),
@@ -113,6 +117,7 @@ pub(super) const RULES: &[Rule] = &[
     get("/api/v1/orgs/{org}/dead-letters/{number}", With(Read), || web::to(dead_letters::show)),
     post("/api/v1/orgs/{org}/dead-letters/{number}/retry", With(Operate), || web::to(dead_letters::retry)),
     post("/api/v1/orgs/{org}/dead-letters/{number}/discard", With(Operate), || web::to(dead_letters::discard)),
+    get("/api/v1/orgs/{org}/history", With(Read), || web::to(views::org_history)),
     get("/api/v1/orgs/{org}/syncs", With(Read), || web::to(orgs::syncs)),
     get("/api/v1/orgs/{org}/receipts", With(Read), || web::to(orgs::receipts)),
     // What an org said about a record may have values of it.
