@@ -9,6 +9,7 @@ mod changes;
 mod commands;
 mod dead_letters;
 mod guard;
+mod live;
 mod login;
 mod login_page;
 mod metrics;
@@ -34,10 +35,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use actix_web::{App, HttpServer, dev::ServerHandle, middleware::from_fn, web};
 use orgpipe_actors::Service;
+use tokio::sync::watch;
 
 use self::{
     access::{Access, CookieRule},
     guard::Hosts,
+    live::Streams,
     tokens::Tokens,
 };
 pub(crate) use self::{
@@ -57,6 +60,8 @@ pub(crate) struct Admin {
     /// The token that was made because there was none.
     pub(crate) first: Option<FirstToken>,
     handle: ServerHandle,
+    /// Ends the streams of pages that are open.
+    stop_streams: watch::Sender<bool>,
 }
 
 /// Why it is not served.
@@ -120,6 +125,8 @@ pub(crate) async fn start(
     let onboarding = Onboarding::new(service.clone(), settings.clone()).await;
     let door = web::Data::new(Door::new(onboarding, service.clock()));
     let url = url(address, tls.is_some(), behind_proxy, hosts.first().map(String::as_str));
+    let (stop_streams, stop) = watch::channel(false);
+    let streams = web::Data::new(Streams::new(stop));
     let server = HttpServer::new(move || {
         let (service, settings) = (web::Data::new(service.clone()), web::Data::new(settings.clone()));
         App::new()
@@ -127,6 +134,7 @@ pub(crate) async fn start(
             .app_data(settings)
             .app_data(access.clone())
             .app_data(door.clone())
+            .app_data(streams.clone())
             .app_data(web::Data::new(names.clone()))
             .app_data(query::queries())
             .app_data(query::paths())
@@ -146,12 +154,14 @@ pub(crate) async fn start(
     let server = server.map_err(failed)?.run();
     let handle = server.handle();
     actix_rt::spawn(server);
-    Ok(Admin { url, first, handle })
+    Ok(Admin { url, first, handle, stop_streams })
 }
 
 impl Admin {
     /// Stops listening; answers under way are finished.
     pub(crate) async fn stop(self) {
+        // Nobody is left to be told if all have gone.
+        let _ = self.stop_streams.send(true);
         self.handle.stop(true).await;
     }
 }

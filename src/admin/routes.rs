@@ -16,12 +16,12 @@ use serde_json::json;
 
 use super::{
     access::{Caller, Denied},
-    changes, commands, dead_letters, login, metrics, orgs, page, preview_page, previews, reload, stored_orgs,
+    changes, commands, dead_letters, live, login, metrics, orgs, page, preview_page, previews, reload, stored_orgs,
     token_commands,
     tokens::Role,
     views,
 };
-use crate::{connect::handlers as connect, dashboard::assets};
+use crate::{connect::handlers as connect, dashboard::{assets, fleet}};
 
 /// Who may ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +90,9 @@ pub(super) const RULES: &[Rule] = &[
     post("/connect/{link}/check", Anyone, || web::to(connect::check)),
     get("/oauth/callback", Anyone, || web::to(connect::answer)),
     post("/logout", With(Read), || web::to(login::log_out)),
-    get("/", With(Read), || web::to(page::show)),
+    get("/", With(Read), || web::to(fleet::show)),
+    // Who listens is asked anew for as long as the stream lasts.
+    get("/live", With(Read), || web::to(live::open)),
     post("/orgs/{org}/doctor", With(Operate), || web::to(page::examine)),
     get("/orgs/{org}/preview", With(Operate), || web::to(preview_page::show)),
     send("/orgs/{org}/preview", With(Operate), || web::to(preview_page::post)),

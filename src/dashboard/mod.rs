@@ -8,5 +8,7 @@
 //! step: `assets` has files as they are served.
 
 pub(crate) mod assets;
+pub(crate) mod fleet;
 pub(crate) mod shell;
+mod spark;
 pub(crate) mod words;

@@ -202,7 +202,7 @@ const PROGRAM: &[Layer] = &[
     layer(
         "commands",
         &["commands"],
-        &["config", "effective", "in force", "admin", "command line", "terminal"],
+        &["config", "effective", "in force", "words", "admin", "command line", "terminal"],
     ),
     layer("crate", &["main"], &[ANY]),
 ];
