@@ -2,7 +2,6 @@
 
 mod support;
 
-use reqwest::StatusCode;
 use serde_json::{Value, json};
 use support::{Rig, account, answer, domain, eventually, request};
 
