@@ -15,7 +15,7 @@ async fn ledger(rig: &Rig, expected: Value) {
     rig.ledger("acme", expected).await;
     let metrics = rig.http.get(format!("{}/metrics", rig.admin)).send().await.expect("an answer");
     let metrics = metrics.text().await.expect("text");
-    assert!(metrics.contains("orgpipe_ledger_imbalance{org=\"acme\"} 0.0"), "{metrics}");
+    assert!(metrics.contains("orgpipe_org_ledger_imbalance{org=\"acme\"} 0.0"), "{metrics}");
 }
 
 /// Publishes a sync request for a new account; gives its record ID.

@@ -98,8 +98,10 @@ pub use service::{
     Drained, Ledger, OrgView, Replayed, RoomView, Service, StartError,
     views::{Latency, LookupView, ProcessView, StoreView},
     fleet_view::{Fleet, FleetRefresh, FleetRow, FleetTotals, StateCounts},
+    org_numbers::{ChannelNumbers, OrgNumbers},
     push_error::PushError,
     push_view::{AcceptedPush, OrgPush, PushNumbers, PushTally, PushView},
+    readiness::NotReady,
     reload::{Left, Reloaded},
     tree::{OrgNode, ThreadNode, Tree},
 };

@@ -12,11 +12,13 @@ mod fleet;
 pub(crate) mod fleet_view;
 mod history;
 mod in_force;
+pub(crate) mod org_numbers;
 mod preview_turns;
 mod previews;
 pub(crate) mod push_error;
 pub(crate) mod push_view;
 pub(crate) mod pushes;
+pub(crate) mod readiness;
 pub(crate) mod reload;
 pub(crate) mod tree;
 pub(crate) mod views;
@@ -43,6 +45,7 @@ use self::{
     history::HistoryKeeper,
     in_force::{Common, InForce},
     preview_turns::PreviewTurns,
+    readiness::ServicePhase,
 };
 use crate::{
     capture::{gap_recovery, replay::ReplayFrom},
@@ -209,6 +212,7 @@ pub struct Service {
     pushes: Arc<PushLog>,
     in_force: Arc<Mutex<InForce>>,
     grants: Grants,
+    phase: ServicePhase,
     measures: Arc<Measures>,
     clock: Clock,
     started_ms: UnixMs,
@@ -286,6 +290,7 @@ impl Service {
             pushes,
             in_force,
             grants,
+            phase: ServicePhase::default(),
             measures,
             doctors,
             examinations: Examinations::default(),
@@ -544,6 +549,7 @@ impl Service {
     /// No refresh token is exchanged from now on, whoever asks. An exchange that is under way is waited for also beyond
     /// `patience`, by at most 35 seconds: with rotation its answer, once it is stored, is the only way back into the org.
     pub async fn drain(&self, patience: Duration) -> Result<Drained, StoreError> {
+        self.phase.drain();
         self.grants.close();
         let ended = async {
             if self.supervisor.send(Drain).await.is_err() {

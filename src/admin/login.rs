@@ -44,7 +44,7 @@ pub(super) struct LoginForm {
 /// Shows the page, or logs in by the link.
 pub(super) async fn show(access: Data<Access>, query: Query<LoginQuery>) -> HttpResponse {
     let Some(token) = &query.token else { return page(HttpResponse::Ok(), "") };
-    match access.log_in(token) {
+    match access.log_in(token).await {
         Ok(cookie) => {
             let mut answer = HttpResponse::Ok();
             answer.cookie(cookie);
@@ -56,7 +56,7 @@ pub(super) async fn show(access: Data<Access>, query: Query<LoginQuery>) -> Http
 
 /// Logs in by the form.
 pub(super) async fn post(access: Data<Access>, form: Form<LoginForm>, _: Query<NoQuery>) -> HttpResponse {
-    match access.log_in(form.token.trim()) {
+    match access.log_in(form.token.trim()).await {
         Ok(cookie) => {
             HttpResponse::SeeOther().cookie(cookie).insert_header((header::LOCATION, DASHBOARD)).finish()
         }
@@ -66,7 +66,7 @@ pub(super) async fn post(access: Data<Access>, form: Form<LoginForm>, _: Query<N
 
 /// Ends the session.
 pub(super) async fn log_out(access: Data<Access>, request: HttpRequest, _: Query<NoQuery>) -> HttpResponse {
-    let cookie = access.end_session(request.headers());
+    let cookie = access.end_session(request.headers()).await;
     HttpResponse::SeeOther().cookie(cookie).insert_header((header::LOCATION, "/login")).finish()
 }
 

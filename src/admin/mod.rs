@@ -18,6 +18,7 @@ mod orgs;
 mod page;
 mod preview_page;
 mod previews;
+mod probes;
 mod query;
 mod reload;
 mod routes;
@@ -45,6 +46,7 @@ use self::{
 };
 pub(crate) use self::{
     commands::DRAIN_SECS,
+    sessions::SESSION_KIND,
     tokens::{FirstToken, Role, TOKEN_KIND, TokenError, reset},
 };
 use crate::{
@@ -117,7 +119,8 @@ pub(crate) async fn start(
     // Last of all that may fail: a token that was made must be told.
     let (tokens, first) = Tokens::load(service.clone(), &settings.data_dir).await?;
     let cookies = CookieRule::new(address.port(), behind_proxy || tls.is_some());
-    let access = web::Data::new(Access::new(tokens, cookies, service.clock()));
+    let access = Access::load(tokens, cookies, service.clone()).await.map_err(TokenError::Store)?;
+    let access = web::Data::new(access);
     let connect = settings.connect();
     let own = connect.as_ref().and_then(|connect| connect.base_url.domain());
     let names = hosts.iter().cloned().chain(own.map(str::to_owned)).collect();

@@ -4,7 +4,7 @@
 //!
 //! Invariant: they are the words of the API.
 
-use orgpipe_actors::{Part, Priority, State};
+use orgpipe_actors::{BreakerState, Part, Priority, State};
 
 /// A state as operators read it.
 pub(crate) fn state(state: State) -> &'static str {
@@ -40,6 +40,15 @@ pub(crate) fn priority(priority: Priority) -> &'static str {
     }
 }
 
+/// What the breaker before the vendor's API is at, as operators read it.
+pub(crate) fn breaker(state: BreakerState) -> &'static str {
+    match state {
+        BreakerState::Closed => "closed",
+        BreakerState::Open => "open",
+        BreakerState::HalfOpen => "half_open",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde::Serialize;
@@ -65,6 +74,9 @@ mod tests {
         }
         for one in Priority::ALL {
             same(one, priority(one));
+        }
+        for one in [BreakerState::Closed, BreakerState::Open, BreakerState::HalfOpen] {
+            same(one, breaker(one));
         }
         use State::{Draining, Parked, Paused, Running, Starting, Stopped, Waiting};
         for one in [Starting, Running, Waiting, Parked, Draining, Paused, Stopped] {

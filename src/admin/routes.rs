@@ -16,8 +16,8 @@ use serde_json::json;
 
 use super::{
     access::{Caller, Denied},
-    changes, commands, dead_letters, live, login, metrics, orgs, page, preview_page, previews, reload, stored_orgs,
-    token_commands,
+    changes, commands, dead_letters, live, login, metrics, orgs, page, preview_page, previews, probes, reload,
+    stored_orgs, token_commands,
     tokens::Role,
     views,
 };
@@ -79,7 +79,8 @@ const fn send(path: &'static str, who: Who, to: fn() -> Route) -> Rule {
 /// All there are. Where two fit a path, the first one answers.
 #[rustfmt::skip]
 pub(super) const RULES: &[Rule] = &[
-    get("/healthz", Anyone, || web::to(|| async { "alive\n" })),
+    get("/healthz", Anyone, || web::to(probes::alive)),
+    get("/readyz", Anyone, || web::to(probes::ready)),
     // The looks of pages, which people who are not logged in see, too.
     get("/assets/{name}", Anyone, || web::to(assets::serve)),
     get("/login", Anyone, || web::to(login::show)),

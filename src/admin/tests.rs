@@ -19,7 +19,7 @@ use super::{
     routes::{RULES, Rule, Who},
     *,
 };
-use crate::config::Config;
+use crate::config::{Config, MetricsSettings, PerOrg};
 
 /// A service without orgs, and its admin API.
 struct Served {
@@ -54,7 +54,13 @@ impl Served {
             failpoints: Failpoints::default(),
         };
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        let admin = AdminSettings { listen, hosts: Vec::new(), certificate: None, behind_proxy: false };
+        let admin = AdminSettings {
+            listen,
+            hosts: Vec::new(),
+            certificate: None,
+            behind_proxy: false,
+            metrics: MetricsSettings { per_org: PerOrg::All, orgs_max: 1_000 },
+        };
         let config = Config {
             admin,
             connect: None,

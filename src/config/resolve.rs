@@ -10,6 +10,7 @@ mod connect;
 mod credential;
 mod listen;
 mod login;
+mod metrics;
 mod modes;
 mod orgs;
 mod package;

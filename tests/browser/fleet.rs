@@ -1,11 +1,12 @@
 //! The page of all orgs, with 3 and with 2,000: live, filtered, by keyboard, on a phone, and when its connection is lost.
 
+use futures_util::{StreamExt as _, stream};
 use orgpipe_simulator::OrgOptions;
 use serde_json::{Value, json};
 
 use crate::{
     chromium::{Browser, in_time},
-    support::{Rig, account, answer, domain, eventually, request},
+    support::{Rig, account, answer, domain, eventually, free_port, request},
 };
 
 /// Keys as WebDriver names them.
@@ -28,11 +29,17 @@ async fn live(browser: &Browser) {
     browser.element("body[data-connection=live]").await;
 }
 
-/// Three orgs that run, each with a record.
+/// Three orgs that run.
 async fn three() -> Rig {
+    three_at(0).await
+}
+
+/// The same, with the dashboard at a port.
+async fn three_at(port: u16) -> Rig {
     let names = ["acme", "globex", "initech"];
     let orgs = names.map(|name| OrgOptions { flow: false, ..OrgOptions::named(name) });
-    let mut rig = Rig::with(orgs.into(), |text| text).await;
+    let listen = format!("listen = \"127.0.0.1:{port}\"");
+    let mut rig = Rig::with(orgs.into(), |text| text.replace("listen = \"127.0.0.1:0\"", &listen)).await;
     for name in &names[1..] {
         rig.write_secret(&format!("{name}.key"), rig.org(name).private_key_pem());
     }
@@ -118,7 +125,10 @@ async fn a_fleet_without_an_org_says_what_to_do() {
     browser.quit().await;
 }
 
-/// One org that runs, and so many that cannot be reached.
+/// Orgs that are left trying, where there are many.
+const UNREACHED_MAX: usize = 120;
+
+/// One org that runs, some that cannot be reached, and paused ones: so many of both.
 async fn many(orgs: usize) -> Rig {
     let org = OrgOptions { flow: false, ..OrgOptions::named("acme") };
     let mut rig = Rig::with(vec![org], |mut text| {
@@ -133,6 +143,12 @@ async fn many(orgs: usize) -> Rig {
     .await;
     rig.start_logged("error").await;
     rig.subscribed("acme").await;
+    // Most are paused, so that the machine of a test is not busy with logins alone.
+    let paused = stream::iter(UNREACHED_MAX..orgs).map(|n| {
+        let rig = &rig;
+        async move { rig.order(&format!("customer-{n:04}"), "pause").await }
+    });
+    paused.buffer_unordered(8).collect::<Vec<()>>().await;
     rig
 }
 
@@ -142,7 +158,7 @@ async fn two_thousand_orgs_are_filtered_sorted_searched_and_paged() {
     let browser = Browser::start().await;
     log_in(&rig, &browser).await;
     shows(&browser, "#state-all .number", |texts| texts == ["2\u{202f}001"]).await;
-    browser.element("#state-waiting").await;
+    shows(&browser, "#state-waiting .number", |texts| texts == ["120"]).await;
     browser.run("window.same = true").await;
     // The worst first, so that the one that runs is on the last page; and one line tells of all that are alike.
     assert_eq!(browser.texts("table.fleet tbody tr").await.len(), 50);
@@ -228,7 +244,7 @@ async fn all_of_it_is_used_by_the_keyboard_alone() {
 
 #[actix_rt::test]
 async fn a_lost_connection_is_told_and_mended_by_itself() {
-    let mut rig = three().await;
+    let mut rig = three_at(free_port()).await;
     let browser = Browser::start().await;
     log_in(&rig, &browser).await;
     browser.online(false).await;
@@ -252,6 +268,12 @@ async fn a_lost_connection_is_told_and_mended_by_itself() {
     let stopped = tokio::time::timeout(std::time::Duration::from_secs(9), rig.terminate()).await;
     assert!(stopped.expect("it stops").success());
     browser.says("Connection to orgpipe lost").await;
+    // Whoever is logged in still is when it has been started again.
+    rig.start().await;
+    live(&browser).await;
+    rig.order("globex", "pause").await;
+    let state = format!("{} .badge", row("globex"));
+    shows(&browser, &state, |texts| texts == ["paused"]).await;
     browser.quit().await;
 }
 

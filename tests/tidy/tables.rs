@@ -209,6 +209,6 @@ const PROGRAM: &[Layer] = &[
 
 const XTASK: &[Layer] = &[
     layer("step", &["step"], &[]),
-    layer("checks", &["deny", "leaks"], &["step"]),
+    layer("checks", &["deny", "leaks", "vendor"], &["step"]),
     layer("crate", &["main"], &[ANY]),
 ];

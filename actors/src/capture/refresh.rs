@@ -128,6 +128,7 @@ impl Refresh {
         self.org.pass(Point::Refresh);
         if !std::mem::replace(&mut self.shown, true) {
             gap_recovery::show(&self.org).await?;
+            self.show_finished().await?;
         }
         let ahead = self.ahead().await?.is_some();
         let healed = if let Some(wait) = self.waits.left(GAPS, self.org.clock.monotonic()) {
@@ -151,6 +152,16 @@ impl Refresh {
             next = next.sooner(stepped);
         }
         Ok(next)
+    }
+
+    /// Tells when each sync's refresh ended last, which may be before this process began.
+    async fn show_finished(&self) -> Result<(), StoreError> {
+        for sync in self.org.settings.syncs.iter().filter(|sync| sync.refresh.is_some()) {
+            if let Some(at_ms) = self.org.store.moment(Position::RefreshFinished(&sync.name)).await? {
+                self.org.board.refreshed(&sync.name, at_ms);
+            }
+        }
+        Ok(())
     }
 
     /// What failed waits by itself.
@@ -388,9 +399,12 @@ impl Refresh {
             Some(started_ms) => until.moment(started_ms),
             None => until.cleared(),
         };
-        let positions = vec![Position::Run(&sync.name).cleared(), until];
+        let now_ms = self.org.clock.now_ms();
+        let finished = Position::RefreshFinished(&sync.name).moment(now_ms);
+        let positions = vec![Position::Run(&sync.name).cleared(), until, finished];
         self.commit(Append { positions, requests, ..Append::default() }).await?;
         self.org.board.refreshing(&sync.name, None);
+        self.org.board.refreshed(&sync.name, now_ms);
         Ok(Next::Again)
     }
 

@@ -122,19 +122,19 @@ impl CallEnd {
 
 /// The instruments of one kind.
 #[derive(Debug)]
-struct Kind {
+struct KindMeasures {
     duration: Histogram,
     ends: [AtomicU64; CallEnd::ALL.len()],
 }
 
 /// The instruments, by kind.
 #[derive(Debug)]
-pub(super) struct CallMeasures([Kind; CallKind::ALL.len()]);
+pub(super) struct CallMeasures([KindMeasures; CallKind::ALL.len()]);
 
 impl Default for CallMeasures {
     fn default() -> Self {
         let ends = || std::array::from_fn(|_| AtomicU64::new(0));
-        Self(std::array::from_fn(|_| Kind { duration: Histogram::new(SECONDS), ends: ends() }))
+        Self(std::array::from_fn(|_| KindMeasures { duration: Histogram::new(SECONDS), ends: ends() }))
     }
 }
 
@@ -147,7 +147,7 @@ impl CallMeasures {
     }
 
     pub(super) fn view(&self) -> Vec<CallsView> {
-        let view = |(kind, counted): (CallKind, &Kind)| CallsView {
+        let view = |(kind, counted): (CallKind, &KindMeasures)| CallsView {
             kind,
             duration: counted.duration.view(),
             ends: std::array::from_fn(|end| counted.ends[end].load(Ordering::Relaxed)),

@@ -64,6 +64,8 @@ pub struct OrgStatus {
     pub subscription: Subscription,
     /// Refreshes under way, by the name of their sync.
     pub refreshes: BTreeMap<String, Reading>,
+    /// When a refresh ended last, by the name of its sync.
+    pub refreshed: BTreeMap<String, UnixMs>,
     /// Gaps in the event stream that are being recovered.
     pub open_gaps: usize,
     /// What was done about the last gap.
@@ -208,6 +210,7 @@ impl Board {
         let mut status = self.lock();
         status.subscription.channels.clear();
         status.refreshes.clear();
+        status.refreshed.clear();
     }
 
     /// The doctor was there.
@@ -261,6 +264,11 @@ impl Board {
             Some(reading) => drop(status.refreshes.insert(sync.to_owned(), reading)),
             None => drop(status.refreshes.remove(sync)),
         }
+    }
+
+    /// A refresh of a sync ended then.
+    pub(crate) fn refreshed(&self, sync: &str, at_ms: UnixMs) {
+        self.lock().refreshed.insert(sync.to_owned(), at_ms);
     }
 
     /// So many gaps are open; a receipt replaces the last one.

@@ -68,7 +68,9 @@ struct FleetPage {
 }
 
 struct Chip {
+    /// As the address has it.
     name: &'static str,
+    label: &'static str,
     kind: &'static str,
     number: String,
     href: String,
@@ -153,6 +155,11 @@ fn chips(fleet: &Fleet, query: &FleetQuery) -> Vec<Chip> {
         let (number, is_chosen) = (kept.count(fleet), kept == query.kept);
         (number > 0 || is_chosen || kept == Kept::All).then(|| Chip {
             name: if kept == Kept::All { "all" } else { kept.name() },
+            label: match kept {
+                Kept::All => "all",
+                Kept::Letters => "with dead letters",
+                Kept::State(_) => kept.name(),
+            },
             kind: kept.kind(),
             number: words::count(number),
             href: query.keeping(kept).href(),

@@ -6,7 +6,10 @@ use orgpipe_actors::{FleetRow, State};
 use orgpipe_store::UnixMs;
 
 use super::query::{budget_share, position_share};
-use crate::{admin::names, dashboard::words};
+use crate::{
+    admin::names,
+    dashboard::{marked::Marked, words},
+};
 
 /// From which lag on somebody may want to look, and should: milliseconds.
 const LAG_MS: (u64, u64) = (60_000, 600_000);
@@ -30,7 +33,9 @@ pub(crate) struct RowView {
     pub(crate) id: String,
     pub(crate) state: &'static str,
     /// Why it is in that state; empty if there is nothing to say.
-    pub(crate) note: String,
+    pub(crate) note: Marked,
+    /// The same as plain text.
+    pub(crate) note_title: String,
     pub(crate) lag: String,
     pub(crate) lag_kind: &'static str,
     pub(crate) queue: String,
@@ -48,10 +53,12 @@ impl RowView {
             lag if lag >= LAG_MS.0 => "some",
             _ => "",
         };
+        let said = note(row);
         Self {
             id: row.id.clone(),
             state: names::state(row.state),
-            note: note(row),
+            note: Marked::of(&said),
+            note_title: said,
             lag: row.lag_ms.map(words::millis).unwrap_or_default(),
             lag_kind,
             queue: words::count(row.open),
@@ -67,7 +74,7 @@ impl RowView {
 fn note(row: &FleetRow) -> String {
     if !row.note.is_empty() && row.state != State::Paused {
         let part = row.part.map(names::part).unwrap_or_default();
-        return if part.is_empty() { row.note.clone() } else { format!("{part}: {}", row.note) };
+        return if row.note.contains(part) { row.note.clone() } else { format!("{part}: {}", row.note) };
     }
     if let Some(wait) = row.waits.first() {
         return format!("{} waits: {}", names::priority(wait.work), wait.why);
@@ -146,20 +153,20 @@ mod tests {
     fn a_row_says_what_matters_most_and_colours_what_is_a_reason_to_look() {
         let mut org = row("acme");
         let view = RowView::new(&org, NOW);
-        assert_eq!((view.note.as_str(), view.lag.as_str(), view.lag_kind), ("", "", ""));
+        assert_eq!((view.note_title.as_str(), view.lag.as_str(), view.lag_kind), ("", "", ""));
         assert!(view.position.is_none() && view.budget.is_none() && view.event.is_none());
 
         org.warnings = vec![Warning { note: "a row is locked".into(), hint: "Wait.".into() }];
         (org.position_age_secs, org.lag_ms) = (Some(216_000), Some(75_000));
         (org.ours, org.share) = (40, 100);
         let view = RowView::new(&org, NOW);
-        assert_eq!((view.note.as_str(), view.lag.as_str(), view.lag_kind), ("a row is locked", "1 min 15 s", "some"));
+        assert_eq!((view.note_title.as_str(), view.lag.as_str(), view.lag_kind), ("a row is locked", "1 min 15 s", "some"));
         let position = view.position.expect("known");
         assert_eq!((position.percent, position.kind, position.text.as_str()), (83, "bad", "2 d"));
         let budget = view.budget.expect("known");
         assert_eq!((budget.percent, budget.kind, budget.text.as_str()), (40, "", "40 %"));
 
         (org.state, org.part, org.note) = (State::Parked, Some(Part::Login), "the key is refused".into());
-        assert_eq!(RowView::new(&org, NOW).note, "login: the key is refused");
+        assert_eq!(RowView::new(&org, NOW).note_title, "login: the key is refused");
     }
 }

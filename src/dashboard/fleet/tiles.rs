@@ -29,7 +29,7 @@ pub(crate) fn tiles(fleet: &Fleet) -> Vec<Tile> {
         tile("Events", words::short(totals.events), "", "since the start".to_owned()),
         tile("Written", words::short(totals.records.written), "", "ever".to_owned()),
         Tile {
-            kind: if letters > 0 { "bad" } else { "" },
+            kind: if letters > 0 { "some" } else { "" },
             ..tile("Dead letters", words::short(letters), "", in_orgs(totals.orgs_with_dead_letters))
         },
         tile("Under way", words::short(totals.records.open), "", "records".to_owned()),

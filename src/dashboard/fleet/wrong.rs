@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 use orgpipe_actors::{Fleet, FleetRow, State};
 use orgpipe_store::UnixMs;
 
-use crate::{admin::names, dashboard::words};
+use crate::{
+    admin::names,
+    dashboard::{marked::Marked, words},
+};
 
 /// Lines of one kind that are told by themselves; of more, one line tells of all.
 const ALIKE_MAX: usize = 3;
@@ -47,8 +50,8 @@ pub(crate) enum Weight {
 pub(crate) struct Line {
     pub(crate) severity: &'static str,
     pub(crate) org: String,
-    pub(crate) summary: String,
-    pub(crate) hint: String,
+    pub(crate) summary: Marked,
+    pub(crate) hint: Marked,
     /// Since when: for machines, and for people.
     pub(crate) since: Option<(String, String)>,
     pub(crate) next: (&'static str, String),
@@ -88,7 +91,7 @@ pub(crate) fn lines(wrong: &[Wrong], now: UnixMs) -> Vec<Line> {
         lines.push(Line {
             severity: weight.name(),
             org: String::new(),
-            summary: format!("{} {of_many}.", words::count(alike.len() as u64)),
+            summary: Marked::of(&format!("{} {of_many}.", words::count(alike.len() as u64))),
             hint: common_hint(&alike),
             since: since.map(|at| (words::machine_time(at), words::ago(at, now))),
             next: ("Show them", alike[0].all.to_owned()),
@@ -100,17 +103,17 @@ pub(crate) fn lines(wrong: &[Wrong], now: UnixMs) -> Vec<Line> {
 }
 
 /// What to do, if it is the same for all.
-fn common_hint(alike: &[&Wrong]) -> String {
+fn common_hint(alike: &[&Wrong]) -> Marked {
     let first = &alike[0].hint;
-    if alike.iter().all(|one| one.hint == *first) { first.clone() } else { String::new() }
+    if alike.iter().all(|one| one.hint == *first) { Marked::of(first) } else { Marked::default() }
 }
 
 fn line(wrong: &Wrong, now: UnixMs) -> Line {
     Line {
         severity: wrong.severity.name(),
         org: wrong.org.clone().unwrap_or_default(),
-        summary: words::sentence(&wrong.summary),
-        hint: wrong.hint.clone(),
+        summary: Marked::of(&words::sentence(&wrong.summary)),
+        hint: Marked::of(&wrong.hint),
         since: wrong.since_ms.map(|at| (words::machine_time(at), words::ago(at, now))),
         next: wrong.next.clone(),
         named: Vec::new(),
@@ -145,7 +148,7 @@ fn of_row(row: &FleetRow) -> Vec<Wrong> {
         next: ("Open the org", format!("/orgs/{}", row.id)),
     };
     let part = row.part.map(names::part).unwrap_or_default();
-    let said = format!("{part}: {}", row.note);
+    let said = if row.note.contains(part) { row.note.clone() } else { format!("{part}: {}", row.note) };
     let state = match row.state {
         State::Parked => Some((Weight::Critical, "orgs are parked", "/?state=parked")),
         State::Waiting => Some((Weight::Warning, "orgs try something again", "/?state=waiting")),
@@ -183,8 +186,8 @@ mod tests {
         let lines = lines(&of_fleet(&fleet), fleet.at_ms);
         assert_eq!(lines.len(), 2);
         assert_eq!((lines[0].severity, lines[0].org.as_str()), ("critical", "org-27"));
-        assert_eq!(lines[1].summary, "25 orgs try something again.");
-        assert_eq!((lines[1].hint.as_str(), lines[1].named.len(), lines[1].more), ("Wait.", 20, 5));
+        assert_eq!(lines[1].summary, Marked::of("25 orgs try something again."));
+        assert_eq!((lines[1].hint.clone(), lines[1].named.len(), lines[1].more), (Marked::of("Wait."), 20, 5));
         assert_eq!(lines[1].next.1, "/?state=waiting");
     }
 }
