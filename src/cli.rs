@@ -35,6 +35,9 @@ pub(crate) struct LogArgs {
     /// How a line of the log looks
     #[arg(long, global = true, env = "ORGPIPE_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     pub(crate) log_format: LogFormat,
+    /// Lines of one kind about one org within a minute; further ones are counted instead, and 0 has all written
+    #[arg(long, global = true, env = "ORGPIPE_LOG_REPEATS", default_value_t = 20, value_name = "LINES")]
+    pub(crate) log_repeats: u64,
 }
 
 /// How a line of the log looks.

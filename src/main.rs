@@ -59,7 +59,11 @@ fn main() -> ExitCode {
         return output::failure(&error, None);
     }
     match telemetry::init(&cli.log, filter) {
-        Ok(()) => commands::dispatch(cli.command),
+        Ok(()) => {
+            let exit = commands::dispatch(cli.command);
+            telemetry::end();
+            exit
+        }
         Err(error) => output::failure(&error, None),
     }
 }

@@ -24,7 +24,8 @@ use crate::{
     problem::{Hint as _, Problem},
     queue_entry::Row,
     settings::{OrgSettings, Settings, SyncSettings},
-    vendor::lookup::{ANSWER_BYTES_MAX, LookupClient},
+    trace::TraceContext,
+    vendor::lookup::{ANSWER_BYTES_MAX, LookupCall, LookupClient},
 };
 
 /// Orgs asked at a time.
@@ -90,7 +91,9 @@ async fn source(settings: &Settings, clock: Clock) -> Option<CheckProblem> {
         }
     };
     let record = Row::from_iter([("Id".to_owned(), Value::String(NO_RECORD.to_owned()))]);
-    match source.ask(Priority::Live, lookup::body(&sync.mapping, &org.id, &[record]).to_string()).await {
+    let body = lookup::body(&sync.mapping, &org.id, &[record]).to_string();
+    let trace = TraceContext::of_nobody(clock);
+    match source.ask(Priority::Live, LookupCall { body, records: 1, trace, correlation_id: None }).await {
         Ok(answer) => {
             let problem = lookup::parse(&answer.body, ANSWER_BYTES_MAX).err()?;
             Some(CheckProblem::new("", problem.to_string(), problem.hint()))

@@ -16,7 +16,7 @@
 //! Layers, from the bottom; none imports upward or sideways (`tests/tidy` holds it):
 //!
 //! 1. leaves beside this file: clock, retry, failpoint, settings, contract, queue entries, audit trail, fingerprint, history, measure, priority, problem,
-//!    push, receipt, sealing, severity
+//!    push, receipt, sealing, severity, trace
 //! 2. `runtime/`: how actors run, whatever they do
 //! 3. `vendor/`: the vendor's look-up API and webhook
 //! 4. `org/`: what the parts of one org share, and the messages between them; `org/api/`: the one way to its API
@@ -55,6 +55,7 @@ mod runtime;
 mod service;
 mod severity;
 mod supervise;
+mod trace;
 mod vendor;
 
 #[cfg(test)]
@@ -107,4 +108,5 @@ pub use service::{
 };
 pub use severity::Severity;
 pub use supervise::supervisor::OrgError;
+pub use trace::Sampling;
 pub use vendor::lookup::BreakerState;

@@ -10,6 +10,7 @@ mod connect;
 mod examinations;
 mod fleet;
 pub(crate) mod fleet_view;
+mod health;
 mod history;
 mod in_force;
 pub(crate) mod org_numbers;
@@ -266,6 +267,7 @@ impl Service {
             queue_max,
             grants: grants.clone(),
             clock,
+            sampling: settings.traces,
         };
         let directory = Arc::new(Directory::default());
         for org in &settings.orgs {

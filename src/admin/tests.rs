@@ -51,6 +51,7 @@ impl Served {
             source,
             webhook: None,
             orgs: Vec::new(),
+            traces: orgpipe_actors::Sampling::NONE,
             failpoints: Failpoints::default(),
         };
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));

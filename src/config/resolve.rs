@@ -21,7 +21,7 @@ mod vault;
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use orgpipe_actors::{
-    Failpoints,
+    Failpoints, Sampling,
     settings::{Settings, SourceSettings, VaultKey, WebhookSettings},
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -137,6 +137,7 @@ pub(super) fn config(
             source,
             webhook,
             orgs: resolved.into_iter().collect::<Option<Vec<_>>>()?,
+            traces: Sampling::NONE,
             failpoints: Failpoints::default(),
         },
     })

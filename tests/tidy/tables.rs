@@ -65,6 +65,7 @@ const ACTORS: &[Layer] = &[
             "sealing",
             "settings",
             "severity",
+            "trace",
         ],
         &[],
     ),

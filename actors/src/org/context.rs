@@ -18,6 +18,7 @@ use crate::{
     failpoint::{Failpoints, Point},
     measure::OrgMeasures,
     settings::OrgSettings,
+    trace::Sampling,
     vendor::shared::{Shared, VendorClients},
 };
 
@@ -48,6 +49,8 @@ pub(crate) struct OrgContext {
     pub measures: Arc<OrgMeasures>,
     /// Time and chance.
     pub clock: Clock,
+    /// How many of the traces of its work are told.
+    pub sampling: Sampling,
     /// Where tests let it fail.
     pub failpoints: Failpoints,
     /// It is for a look at the org: what it finds out is told to whoever looks, and not in the log.
@@ -71,6 +74,7 @@ impl OrgContext {
             board: Arc::default(),
             measures: Arc::new(OrgMeasures::new(Arc::default())),
             clock: self.clock,
+            sampling: Sampling::NONE,
             failpoints: Failpoints::default(),
             is_aside: true,
         }

@@ -17,6 +17,7 @@ use crate::{
         push_log::PushLog, schemas::Schemas, status::Board, store::OrgStore,
     },
     settings::{OrgSettings, Settings},
+    trace::Sampling,
     vendor::shared::Shared,
 };
 
@@ -38,6 +39,7 @@ pub(super) struct Common {
     pub(super) queue_max: u64,
     pub(super) grants: Grants,
     pub(super) clock: Clock,
+    pub(super) sampling: Sampling,
 }
 
 impl Common {
@@ -67,6 +69,7 @@ impl Common {
             board,
             measures,
             clock: self.clock,
+            sampling: self.sampling,
             failpoints,
             is_aside: false,
         })

@@ -58,6 +58,7 @@ impl Service {
             cache_bytes: old.cache_bytes,
             ledger_days: old.ledger_days,
             queue_max: old.queue_max,
+            traces: old.traces,
             failpoints: old.failpoints.clone(),
             ..settings
         };
@@ -126,6 +127,7 @@ fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("service.cache_mb", old.cache_bytes != new.cache_bytes),
         ("service.ledger_days", old.ledger_days != new.ledger_days),
         ("service.queue_max", old.queue_max != new.queue_max),
+        ("service.traces", old.traces != new.traces),
     ];
     keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
 }

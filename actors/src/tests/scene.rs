@@ -27,6 +27,7 @@ use crate::{
     },
     sealing,
     settings::{OrgSettings, SourceSettings, tests::org},
+    trace::Sampling,
     vendor::{
         lookup::LookupClient,
         shared::{Shared, VendorClients},
@@ -116,6 +117,7 @@ impl Scene {
             board,
             measures,
             clock,
+            sampling: Sampling::NONE,
             failpoints,
             is_aside: false,
         };

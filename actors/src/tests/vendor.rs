@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     measure::LookupEnd,
-    vendor::lookup::{LookupTransport, Miss},
+    vendor::lookup::{LookupTransport, Miss, TraceHeaders},
 };
 
 /// How long an answer takes.
@@ -86,7 +86,7 @@ impl FakeVendor {
 }
 
 impl LookupTransport for FakeVendor {
-    fn post(&self, body: String, _: String) -> LocalBoxFuture<'_, Result<Bytes, Miss>> {
+    fn post(&self, body: String, _: TraceHeaders) -> LocalBoxFuture<'_, Result<Bytes, Miss>> {
         self.answer(body).boxed_local()
     }
 }

@@ -30,6 +30,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 use url::Url;
 
 use crate::{
@@ -38,6 +39,7 @@ use crate::{
     priority::Priority,
     retry::Delays,
     settings::SourceSettings,
+    trace::{TraceContext, spans},
 };
 
 /// Bytes of an answer that are read at most.
@@ -50,8 +52,10 @@ const FAILURES_MAX: u32 = 5;
 const OPEN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(2));
 /// Shortest wait after a failure.
 const WAIT_MIN: Duration = Duration::from_millis(50);
-/// Digits of the second ID in `traceparent`, which names the call (W3C Trace Context, "parent-id").
-const PARENT_DIGITS: usize = 16;
+/// Where the trace is told that a call belongs to (W3C Trace Context).
+const TRACEPARENT: &str = "traceparent";
+/// Where the correlation IDs are told of the events that a call is made for.
+const CORRELATION_ID: &str = "x-correlation-id";
 /// Longest wait the API may ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 
@@ -97,6 +101,19 @@ impl LookupError {
             Self::Refused { .. } => "Look into the API's log for the reason.",
         }
     }
+}
+
+/// A batch to be looked up.
+#[derive(Clone, Debug)]
+pub(crate) struct LookupCall {
+    /// As JSON.
+    pub body: String,
+    /// In it.
+    pub records: usize,
+    /// The step that asks.
+    pub trace: TraceContext,
+    /// Of the events that are the reason, with commas between.
+    pub correlation_id: Option<String>,
 }
 
 /// A 200 answer.
@@ -213,7 +230,11 @@ impl LookupClient {
     }
 
     /// Posts a batch and gives back the 200 answer.
-    pub(crate) async fn ask(&self, priority: Priority, body: String) -> Result<LookupAnswer, LookupError> {
+    pub(crate) async fn ask(
+        &self,
+        priority: Priority,
+        call: LookupCall,
+    ) -> Result<LookupAnswer, LookupError> {
         let stopping = |_| self.down("the service is stopping", OPEN.1);
         let waits = LookupWait::new(&self.waiting);
         let _other = match priority {
@@ -232,17 +253,24 @@ impl LookupClient {
             tokio::time::sleep(refused.wait_time_from(self.clock.monotonic())).await;
         }
         drop(waits);
-        let trace = self.clock.unique_id().replace('-', "");
-        let parent = &trace[..PARENT_DIGITS];
+        let LookupCall { body, records, trace, correlation_id } = call;
+        let own = trace.child(self.clock);
+        let span = spans::vendor(&self.host(), "look-up", own, trace, Some(records as u64));
+        let headers = TraceHeaders { traceparent: own.traceparent(), correlation_id };
         let sent = self.clock.monotonic();
-        let answer = self.transport.post(body, format!("00-{trace}-{parent}-01")).await;
+        let answer = self.transport.post(body, headers).instrument(span.clone()).await;
         let end = answer.as_ref().map_or_else(Miss::end, |_| LookupEnd::Ok);
+        match &answer {
+            Ok(_) => spans::answered(&span, 200),
+            Err(Miss::Refused(status)) => spans::answered(&span, *status),
+            Err(Miss::Failed { .. } | Miss::Down { .. }) => spans::failed(&span, end.name()),
+        }
         self.measures.lookups.ended(end, self.clock.monotonic().saturating_sub(sent));
         let jitter = self.clock.jitter();
         match answer {
             Ok(body) => {
                 self.breaker().worked();
-                Ok(LookupAnswer { body, parent: parent.to_owned() })
+                Ok(LookupAnswer { body, parent: own.span.to_string() })
             }
             Err(Miss::Refused(status)) => {
                 self.breaker().worked();
@@ -309,6 +337,15 @@ pub(crate) enum Miss {
     },
 }
 
+/// What a call tells of where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TraceHeaders {
+    /// The call itself.
+    pub traceparent: String,
+    /// Of the events that are its reason; not sent where a header cannot carry it.
+    pub correlation_id: Option<String>,
+}
+
 impl Miss {
     fn end(&self) -> LookupEnd {
         match self {
@@ -321,7 +358,7 @@ impl Miss {
 /// How look-ups reach the API: over HTTP, or in tests to one that is made up.
 pub(crate) trait LookupTransport: Debug + Send + Sync {
     /// Posts a batch and gives back the body of the 200 answer.
-    fn post(&self, body: String, traceparent: String) -> LocalBoxFuture<'_, Result<Bytes, Miss>>;
+    fn post(&self, body: String, headers: TraceHeaders) -> LocalBoxFuture<'_, Result<Bytes, Miss>>;
 }
 
 /// Over HTTP.
@@ -354,8 +391,13 @@ impl HttpLookup {
         Ok(Self { http, bodies, url: settings.url.clone(), clock })
     }
 
-    async fn exchange(&self, body: String, traceparent: String) -> Result<Bytes, Miss> {
-        let request = self.http.post(self.url.clone()).header("traceparent", traceparent).body(body);
+    async fn exchange(&self, body: String, headers: TraceHeaders) -> Result<Bytes, Miss> {
+        let mut request =
+            self.http.post(self.url.clone()).header(TRACEPARENT, headers.traceparent).body(body);
+        let correlation_id = headers.correlation_id.and_then(|id| HeaderValue::from_str(&id).ok());
+        if let Some(id) = correlation_id {
+            request = request.header(CORRELATION_ID, id);
+        }
         let broken = |cause: reqwest::Error| {
             let end = match () {
                 () if cause.is_connect() => LookupEnd::Unreachable,
@@ -414,8 +456,8 @@ impl HttpLookup {
 }
 
 impl LookupTransport for HttpLookup {
-    fn post(&self, body: String, traceparent: String) -> LocalBoxFuture<'_, Result<Bytes, Miss>> {
-        self.exchange(body, traceparent).boxed_local()
+    fn post(&self, body: String, headers: TraceHeaders) -> LocalBoxFuture<'_, Result<Bytes, Miss>> {
+        self.exchange(body, headers).boxed_local()
     }
 }
 

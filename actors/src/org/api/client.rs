@@ -17,6 +17,7 @@ use orgpipe_salesforce::{
 use orgpipe_store::StoreError;
 use secrecy::SecretString;
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
 use super::{
     gate::{BudgetView, Gate, Permit, Reservation, Reserved},
@@ -34,6 +35,7 @@ use crate::{
     },
     priority::Priority,
     settings::OrgSettings,
+    trace::spans,
 };
 
 /// How long it is believed what the org said of the API versions that it serves.
@@ -314,10 +316,16 @@ impl OrgApi {
         let in_flight = self.gate.enter(priority, permit).await?;
         let (token, version) = (&session.token, &self.settings.api_version);
         let asked = self.clock.monotonic();
+        let span = spans::salesforce(call, token.instance_url.host_str());
         let answer = match each {
-            Some(each) => self.transport.download(token, version, call, each).await,
-            None => self.transport.send(token, version, call).await,
+            Some(each) => self.transport.download(token, version, call, each).instrument(span.clone()).await,
+            None => self.transport.send(token, version, call).instrument(span.clone()).await,
         };
+        match &answer {
+            Ok(reply) => spans::answered(&span, reply.status),
+            Err(_) => spans::failed(&span, "unanswered"),
+        }
+        drop(span);
         self.measures.called(call.kind, CallEnd::of(&answer), self.took(asked));
         let reply = answer?;
         self.time.told(reply.header("date"), asked);
