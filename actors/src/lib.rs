@@ -16,7 +16,7 @@
 //! Layers, from the bottom; none imports upward or sideways (`tests/tidy` holds it):
 //!
 //! 1. leaves beside this file: alert kinds, clock, retry, failpoint, settings, contract, queue entries, audit trail,
-//!    fingerprint, measure, priority, problem, push, receipt, sealing, severity, trace
+//!    fingerprint, history, measure, priority, problem, push, receipt, sealing, severity, trace
 //! 2. `runtime/`: how actors run, whatever they do
 //! 3. `vendor/`: the vendor's look-up API and webhook
 //! 4. `org/`: what the parts of one org share, and the messages between them; `org/api/`: the one way to its API
@@ -43,6 +43,7 @@ mod explain;
 mod failpoint;
 mod fingerprint;
 mod forecast;
+mod history;
 mod key_rotation;
 mod org;
 mod preview;
@@ -74,6 +75,7 @@ pub use doctor::{Finding, PermissionSet, Report, Topic};
 pub use explain::{Chapter, Fate, Story};
 pub use failpoint::{Failpoints, NoFailpoint};
 pub use forecast::Forecast;
+pub use history::chart::{History, HistoryPoint, HistorySpan};
 pub use key_rotation::{KeyRotation, RotationError, rotate_vault_key};
 pub use org::api::gate::{BudgetView, BudgetWait};
 pub use org::{
@@ -99,6 +101,7 @@ pub use receipt::{GapReason, Receipt};
 pub use runtime::watchdog::ThreadStatus;
 pub use service::{
     Drained, Ledger, OrgView, Replayed, RoomView, Service, StartError,
+    views::{Latency, LookupView, ProcessView, StoreView},
     fleet_view::{Fleet, FleetRefresh, FleetRow, FleetTotals, StateCounts},
     notify::Tested,
     org_numbers::{ChannelNumbers, OrgNumbers},

@@ -1,7 +1,7 @@
 //! The running service as the program sees it.
 //!
 //! Here: start, look, refresh, drain, and the commands of an operator about an org. In `service/`: `alerts` (what is wrong),
-//! `connect` (what customers grant), `fleet` (all orgs at once), `in_force` (the settings it runs on), `notify` (telling others what is wrong), `previews` (what a sync
+//! `connect` (what customers grant), `fleet` (all orgs at once), `history` (what all of them did), `in_force` (the settings it runs on), `notify` (telling others what is wrong), `previews` (what a sync
 //! would do), `pushes` (what the vendor says has changed),
 //! `reload` (others), `tree` (what runs). Not here: dead letters (`dead_letters`), and what an org does with a command
 //! (`supervise`).
@@ -12,6 +12,7 @@ mod examinations;
 mod fleet;
 pub(crate) mod fleet_view;
 mod health;
+mod history;
 mod in_force;
 pub(crate) mod notify;
 pub(crate) mod org_numbers;
@@ -23,11 +24,12 @@ pub(crate) mod pushes;
 pub(crate) mod readiness;
 pub(crate) mod reload;
 pub(crate) mod tree;
+pub(crate) mod views;
 
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{path::Path, sync::Arc, thread, time::Duration};
 
 use actix::Addr;
 use actix_rt::{Arbiter, ArbiterHandle};
@@ -44,6 +46,7 @@ use utoipa::ToSchema;
 use self::{
     examinations::Examinations,
     fleet::LastFleet,
+    history::HistoryKeeper,
     in_force::{Common, InForce},
     preview_turns::PreviewTurns,
     readiness::ServicePhase,
@@ -227,6 +230,8 @@ pub struct Service {
     preview_turns: PreviewTurns,
     http: HttpClient,
     last_fleet: Arc<LastFleet>,
+    history: Arc<HistoryKeeper>,
+    data_dir: Arc<Path>,
 }
 
 impl Service {
@@ -259,6 +264,7 @@ impl Service {
         let shared = Arc::new(Shared::new(&settings, Arc::clone(&measures), clock)?);
         let pushes = Arc::new(PushLog::new(store.clone()));
         pushes.load().await?;
+        let history = Arc::new(HistoryKeeper::new(store.orgs().await?));
         let (memory, queue_max) = (MemoryBudget::default(), settings.queue_max);
         let common = Common {
             store: store.clone(),
@@ -282,6 +288,7 @@ impl Service {
         let supervisor = Supervisor::new(arbiters, Arc::clone(&watchdog), Arc::clone(&directory));
         let (supervisor, ended) = spawn_root(supervisor);
         let alerts = Arc::new(Alerts::new(settings.alerts.clone(), settings.failpoints.clone())?);
+        let data_dir = Arc::from(settings.data_dir.as_path());
         let in_force = Arc::new(Mutex::new(InForce { settings, common }));
         let started_ms = clock.now_ms();
         let doctors = Arc::new(Semaphore::new(DOCTORS_MAX));
@@ -304,9 +311,12 @@ impl Service {
             clock,
             started_ms,
             last_fleet: Arc::default(),
+            history,
+            data_dir,
         };
         actix_rt::spawn(service.clone().forget_old_pushes());
         actix_rt::spawn(service.clone().watch_alerts());
+        actix_rt::spawn(service.clone().keep_history());
         Ok(service)
     }
 
@@ -577,6 +587,9 @@ impl Service {
             );
         }
         let orgs = self.orgs().await;
+        if let Err(error) = self.count_history().await {
+            tracing::error!("the history lacks the last minute: {error}");
+        }
         self.store.close().await?;
         Ok(Drained { in_time: in_time && rested, orgs })
     }

@@ -29,6 +29,7 @@ mod sessions;
 mod stored_orgs;
 mod token_commands;
 mod tokens;
+mod views;
 
 #[cfg(test)]
 mod tests;

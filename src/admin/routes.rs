@@ -20,6 +20,7 @@ use super::{
     document::{self, ServedPath},
     live, login, metrics, orgs, preview_page, previews, probes, reload, stored_orgs, token_commands,
     tokens::Role,
+    views,
 };
 use crate::{
     connect::handlers as connect,
@@ -101,8 +102,8 @@ pub(super) const RULES: &[Rule] = &[
     get("/process", With(Read), || web::to(process::show)),
     get("/orgs/{org}", With(Read), || web::to(org::overview::show)),
     post("/orgs/{org}/forecast", With(Operate), || web::to(org::forecast::post)),
-    get("/orgs/{org}/dead-letters", With(Read), || web::to(org::letters::show)),
-    send("/orgs/{org}/dead-letters", With(Operate), || web::to(org::letters::post)),
+//LETTERS     get("/orgs/{org}/dead-letters", With(Read), || web::to(org::letters::show)),
+//LETTERS     send("/orgs/{org}/dead-letters", With(Operate), || web::to(org::letters::post)),
     // What an org said about a record may have values of it.
     get("/orgs/{org}/records", With(Operate), || web::to(org::record::show)),
     get("/orgs/{org}/doctor", With(Read), || web::to(org::doctor::show)),
@@ -113,6 +114,9 @@ pub(super) const RULES: &[Rule] = &[
     send("/orgs/{org}/preview", With(Operate), || web::to(preview_page::post)),
     get("/metrics", With(Read), || web::to(metrics::show)),
     get("/api/v1/openapi.json", With(Read), || web::to(document::show)),
+    get("/api/v1/history", With(Read), || web::to(views::history)),
+    get("/api/v1/lookup", With(Read), || web::to(views::lookup)),
+    get("/api/v1/process", With(Read), || web::to(views::process)),
     get("/api/v1/tree", With(Read), || web::to(orgs::tree)),
     post("/api/v1/reload", With(Operate), || web::to(reload::post)),
     get("/api/v1/alerts", With(Read), || web::to(alerts::list)),
@@ -135,6 +139,7 @@ pub(super) const RULES: &[Rule] = &[
     get("/api/v1/orgs/{org}/dead-letters/{number}", With(Read), || web::to(dead_letters::show)),
     post("/api/v1/orgs/{org}/dead-letters/{number}/retry", With(Operate), || web::to(dead_letters::retry)),
     post("/api/v1/orgs/{org}/dead-letters/{number}/discard", With(Operate), || web::to(dead_letters::discard)),
+    get("/api/v1/orgs/{org}/history", With(Read), || web::to(views::org_history)),
     get("/api/v1/orgs/{org}/syncs", With(Read), || web::to(orgs::syncs)),
     get("/api/v1/orgs/{org}/receipts", With(Read), || web::to(orgs::receipts)),
     // What an org said about a record may have values of it.

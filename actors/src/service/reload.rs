@@ -112,6 +112,8 @@ impl Service {
             return Err(OrgError::InUse(id.to_owned()));
         }
         self.pushes.write().await.leave_out(id).await?;
+        // First, so that it can be purged again if this breaks off.
+        self.forget_history(id).await?;
         let counts = self.store.forget(id).await?.ok_or_else(|| OrgError::Unknown(id.to_owned()))?;
         let ledger = Ledger::from(counts);
         tracing::warn!(org = id, ?ledger, "an operator had all removed that was stored of it");

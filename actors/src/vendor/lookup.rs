@@ -9,7 +9,10 @@
 use std::{
     fmt::Debug,
     num::NonZeroU32,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -26,6 +29,7 @@ use orgpipe_store::UnixMs;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
+use utoipa::ToSchema;
 use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 use url::Url;
@@ -135,6 +139,38 @@ pub(crate) struct LookupAnswer {
     pub parent: String,
 }
 
+/// Who asks the API now, and who may.
+#[derive(Clone, Debug)]
+pub(crate) struct LookupTurns {
+    /// Host and port.
+    pub host: String,
+    /// Look-ups that have a slot.
+    pub in_flight: u64,
+    /// Those that wait for a slot or for the rate.
+    pub waiting: u64,
+    /// Slots.
+    pub concurrent_max: u64,
+    /// Look-ups a second at most.
+    pub requests_per_second: u32,
+}
+
+/// Counts among those that wait until it is dropped.
+#[derive(Debug)]
+struct LookupWait<'a>(&'a AtomicU64);
+
+impl<'a> LookupWait<'a> {
+    fn new(waiting: &'a AtomicU64) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for LookupWait<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// The vendor's API as all orgs share it.
 #[derive(Debug)]
 pub(crate) struct LookupClient {
@@ -143,6 +179,8 @@ pub(crate) struct LookupClient {
     slots: Semaphore,
     /// Fewer, for all but live requests: so that those find a slot.
     slots_of_others: Semaphore,
+    /// Look-ups that wait for their turn.
+    waiting: AtomicU64,
     rate: RateLimiter<NotKeyed, InMemoryState, Clock, NoOpMiddleware<Duration>>,
     breaker: Mutex<Breaker>,
     measures: Arc<Measures>,
@@ -172,6 +210,7 @@ impl LookupClient {
         Self {
             slots: Semaphore::new(slots),
             slots_of_others: Semaphore::new((slots - slots / 4).max(1)),
+            waiting: AtomicU64::new(0),
             rate: RateLimiter::direct_with_clock(Quota::per_second(per_second), clock),
             breaker: Mutex::new(Breaker::closed()),
             settings,
@@ -192,6 +231,18 @@ impl LookupClient {
         self.slots_of_others.available_permits().min(self.slots.available_permits())
     }
 
+    /// How many have their turn, and how many wait for it.
+    pub(crate) fn turns(&self) -> LookupTurns {
+        let slots = self.settings.concurrent_max.max(1) as usize;
+        LookupTurns {
+            host: self.host(),
+            in_flight: (slots - self.slots.available_permits().min(slots)) as u64,
+            waiting: self.waiting.load(Ordering::Relaxed),
+            concurrent_max: slots as u64,
+            requests_per_second: self.settings.requests_per_second,
+        }
+    }
+
     /// Posts a batch and gives back the 200 answer.
     pub(crate) async fn ask(
         &self,
@@ -199,6 +250,7 @@ impl LookupClient {
         call: LookupCall,
     ) -> Result<LookupAnswer, LookupError> {
         let stopping = |_| self.down("the service is stopping", OPEN.1);
+        let waits = LookupWait::new(&self.waiting);
         let _other = match priority {
             Priority::Live => None,
             Priority::Heal | Priority::Refresh => {
@@ -214,6 +266,7 @@ impl LookupClient {
         while let Err(refused) = self.rate.check() {
             tokio::time::sleep(refused.wait_time_from(self.clock.monotonic())).await;
         }
+        drop(waits);
         let LookupCall { body, records, trace, correlation_id } = call;
         let own = trace.child(self.clock);
         let span = spans::vendor(&self.host(), "look-up", own, trace, Some(records as u64));
@@ -461,7 +514,7 @@ pub(crate) fn wait_in(retry_after: &str, now_ms: UnixMs) -> Option<Duration> {
 }
 
 /// Whether the vendor's API is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BreakerState {
     /// It is.

@@ -33,6 +33,31 @@ pub const REGISTRY_VALUES_MAX: usize = 100_000;
 /// Bytes of all values of the registry.
 pub const REGISTRY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// Bytes of one value of the history; larger ones are refused.
+pub const HISTORY_VALUE_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of all values of the history with their keys. Whoever writes them keeps far below.
+pub const HISTORY_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Where a value of the history stands: by level, then moment, then name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HistoryKey {
+    /// How fine it is, as its owner says.
+    pub level: u8,
+    /// What it begins with, in minutes since 1970.
+    pub start: u32,
+    /// Tells several of the same moment apart; may be empty.
+    pub name: String,
+}
+
+/// What changes about the history, in one commit: first some go, then others are set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HistoryWrite {
+    /// Those that go.
+    pub remove: Vec<HistoryKey>,
+    /// Those that are set, in the place of what stood there.
+    pub put: Vec<(HistoryKey, Vec<u8>)>,
+}
+
 /// What is asked of several orgs at once: one value, however many they are. Both parts are opaque here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Push {

@@ -15,8 +15,8 @@ use std::{
 
 use crate::{
     commands::{
-        Append, Appended, Change, Claimed, DeadLetter, End, Push, PushWrite, RegistryWrite, Resolve, Retry,
-        Settle, Settled,
+        Append, Appended, Change, Claimed, DeadLetter, End, HistoryWrite, Push, PushWrite, RegistryWrite,
+        Resolve, Retry, Settle, Settled,
     },
     disk::Disk,
     egress::Flight,
@@ -282,6 +282,17 @@ impl Engine {
         let mut writes = Vec::new();
         let mut step = Step { org: "", mark: &mut self.index.mark, writes: &mut writes };
         self.index.registry.write(&mut step, changes)?;
+        let mark = step.mark.encode();
+        step.put(&Key::Mark, &mark);
+        self.take(writes);
+        Ok(())
+    }
+
+    /// Taken also while the disk is nearly full: it is little, and told when it matters most.
+    pub(crate) fn write_history(&mut self, write: HistoryWrite) -> Result<(), StoreError> {
+        let mut writes = Vec::new();
+        let mut step = Step { org: "", mark: &mut self.index.mark, writes: &mut writes };
+        self.index.history.write(&mut step, write)?;
         let mark = step.mark.encode();
         step.put(&Key::Mark, &mark);
         self.take(writes);

@@ -15,9 +15,9 @@ use crate::{
 /// Attempts of a change that its three bytes hold; more count as so many.
 const ATTEMPTS_STORED_MAX: u32 = 0x00ff_ffff;
 
-/// Format of the database as a whole. The one before had no pushes, which a program of that time would not know, the one
-/// before that no registry, and the one before that no fingerprints.
-pub(crate) const FORMAT: u32 = 5;
+/// Format of the database as a whole. The one before had no history, which a program of that time would not know, the one
+/// before that no pushes, the one before that no registry, and the one before that no fingerprints.
+pub(crate) const FORMAT: u32 = 6;
 /// The oldest that is read as it is; opened by the service, it becomes the one of today.
 const FORMAT_OLDEST: u32 = 2;
 
@@ -300,6 +300,8 @@ pub(crate) struct Mark {
     pub(crate) pushes: u64,
     /// What orgs have counted for them, over all orgs.
     pub(crate) push_counts: u64,
+    /// Values of the history.
+    pub(crate) history: u64,
 }
 
 impl Mark {
@@ -310,6 +312,7 @@ impl Mark {
             .u64(self.registered)
             .u64(self.pushes)
             .u64(self.push_counts)
+            .u64(self.history)
             .done()
     }
 
@@ -320,7 +323,9 @@ impl Mark {
         let registered = if reader.is_empty() { 0 } else { reader.u64()? };
         // Up to format 4 there were no pushes.
         let (pushes, push_counts) = if reader.is_empty() { (0, 0) } else { (reader.u64()?, reader.u64()?) };
-        let mark = Self { sequence, orgs, registered, pushes, push_counts };
+        // Up to format 5 there was no history.
+        let history = if reader.is_empty() { 0 } else { reader.u64()? };
+        let mark = Self { sequence, orgs, registered, pushes, push_counts, history };
         reader.end()?;
         Some(mark)
     }

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::{
     commands::{
-        Change, DeadLetter, HEAD_BYTES_MAX, Head, Job, Lane, LedgerRow, OpenChanges, Progress, PushCounts,
-        Request,
+        Change, DeadLetter, HEAD_BYTES_MAX, Head, HistoryKey, Job, Lane, LedgerRow, OpenChanges, Progress,
+        PushCounts, Request,
     },
     engine::Engine,
     entry::{StoredPage, StoredRequest},
@@ -132,6 +132,18 @@ impl Engine {
             return Ok(None);
         }
         self.must_read(&Key::Registered { kind, name }, |value| Some(value.to_vec())).map(Some)
+    }
+
+    /// The values of these keys, where there are any.
+    pub(crate) fn history(&mut self, keys: &[HistoryKey]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let known = |engine: &Self, key: &HistoryKey| engine.index.history.has(key);
+        let values = keys.iter().map(|key| {
+            if !known(self, key) {
+                return Ok(None);
+            }
+            self.must_read(&key.key(), |value| Some(value.to_vec())).map(Some)
+        });
+        values.collect()
     }
 
     pub(crate) fn jobs(&mut self, org: &str) -> Result<Vec<Job>, StoreError> {

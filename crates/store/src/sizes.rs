@@ -4,8 +4,8 @@
 
 use crate::{
     commands::{
-        Append, BODY_BYTES_MAX, FINGERPRINT_BYTES_MAX, NAME_BYTES_MAX, NewDead, Push,
-        REGISTRY_VALUE_BYTES_MAX, RegistryWrite, Settle, Subject, TEXT_BYTES_MAX, TRAIL_BYTES_MAX,
+        Append, BODY_BYTES_MAX, FINGERPRINT_BYTES_MAX, HISTORY_VALUE_BYTES_MAX, NAME_BYTES_MAX, NewDead,
+        Push, REGISTRY_VALUE_BYTES_MAX, RegistryWrite, Settle, Subject, TEXT_BYTES_MAX, TRAIL_BYTES_MAX,
     },
     error::StoreError,
     seq::Seq,
@@ -96,6 +96,12 @@ pub(crate) fn settle(org: &str, settle: &Settle) -> Result<(), StoreError> {
 pub(crate) fn push(push: &Push) -> Result<(), StoreError> {
     body("", &push.head)?;
     body("", &push.body)
+}
+
+/// A value of the history, with its name.
+pub(crate) fn history(name: &str, value: &[u8]) -> Result<(), StoreError> {
+    at_most(name, "name of a value of the history", name.len(), NAME_BYTES_MAX)?;
+    at_most(name, "value of the history", value.len(), HISTORY_VALUE_BYTES_MAX)
 }
 
 /// A value of the registry, with its kind and name.

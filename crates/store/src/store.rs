@@ -13,8 +13,9 @@ use std::{
 
 use crate::{
     commands::{
-        Append, Appended, Change, Claimed, DeadLetter, End, Head, Job, Lane, LedgerRow, OpenChanges,
-        Progress, Push, PushCounts, PushWrite, RegistryWrite, Request, Resolve, Retry, Settle, Settled,
+        Append, Appended, Change, Claimed, DeadLetter, End, Head, HistoryKey, HistoryWrite, Job, Lane,
+        LedgerRow, OpenChanges, Progress, Push, PushCounts, PushWrite, RegistryWrite, Request, Resolve,
+        Retry, Settle, Settled,
     },
     commits::Commits,
     disk::{Disk, SledDisk},
@@ -28,6 +29,9 @@ use crate::{
     thread::Worker,
     unix_ms::UnixMs,
 };
+
+/// Values of the history read in one call.
+const HISTORY_READ_MAX: usize = 64;
 
 /// The handle. Clones share one thread. Dropping the last one commits what waits and blocks until the thread has ended;
 /// `close` first where that must not block.
@@ -279,6 +283,29 @@ impl Store {
     /// [`StoreError::RegistryValue`] for one that is too large, [`StoreError::RegistryFull`] if there would be too many.
     pub async fn register(&self, writes: Vec<RegistryWrite>) -> Result<(), StoreError> {
         self.worker.call(move |engine| engine.register(&writes)).await
+    }
+
+    /// Sets and removes values of the history, in one commit. Taken also while the disk is nearly full.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`], [`StoreError::HistoryFull`]
+    pub async fn write_history(&self, write: HistoryWrite) -> Result<(), StoreError> {
+        self.worker.call(move |engine| engine.write_history(write)).await
+    }
+
+    /// Where the history has values, in order, with the bytes that each takes with its key.
+    pub async fn history_keys(&self) -> Result<Vec<(HistoryKey, u64)>, StoreError> {
+        self.read(Read::History, |engine| Ok(engine.index.history.all())).await
+    }
+
+    /// The values of the history at these places, none where there is none. Not all in one go, so that nobody waits long.
+    pub async fn history(&self, keys: Vec<HistoryKey>) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let mut values = Vec::with_capacity(keys.len());
+        for some in keys.chunks(HISTORY_READ_MAX) {
+            let some = some.to_vec();
+            values.extend(self.read(Read::History, move |engine| engine.history(&some)).await?);
+        }
+        Ok(values)
     }
 
     /// Adds a push, removes others, or both in one commit. Gives back the number of the new one.

@@ -3,6 +3,7 @@
 mod commits;
 mod damage;
 mod fingerprints;
+mod history;
 mod memory;
 mod model;
 mod offline;

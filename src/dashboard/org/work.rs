@@ -93,8 +93,8 @@ pub(crate) struct RunLine {
 }
 
 /// The syncs that can be refreshed.
-pub(crate) fn refreshes(org: &OrgView, syncs: &[SyncSettings], now: UnixMs) -> Vec<RefreshLine> {
-    let line = |sync: &SyncSettings| {
+pub(crate) fn refreshes(org: &OrgView, syncs: &[std::sync::Arc<SyncSettings>], now: UnixMs) -> Vec<RefreshLine> {
+    let line = |sync: &std::sync::Arc<SyncSettings>| {
         let refresh = sync.refresh.as_ref()?;
         let schedule = refresh.schedule.clone().unwrap_or_default();
         let run = org.status.refreshes.get(&sync.name).map(|reading| run(reading, now));

@@ -316,7 +316,7 @@ impl RowLine {
 /// no line of their own.
 pub(super) fn line(key: Key<'_>, payload: &[u8]) -> Option<Line> {
     Some(match key {
-        Key::Format | Key::Mark => return None,
+        Key::Format | Key::Mark | Key::History { .. } => return None,
         Key::Ledger { org } => {
             let Counts { records_in, written, unchanged, no_data, superseded, dead, .. } =
                 Ledger::decode(payload)?.counts;
