@@ -60,7 +60,10 @@ mod vendor;
 #[cfg(test)]
 mod tests;
 
-pub use capture::replay::{NoReplayPosition, ReplayFrom};
+pub use capture::{
+    refresh_commands::{RefreshPlan, RefreshWish},
+    replay::{NoReplayPosition, ReplayFrom},
+};
 pub use check::{CheckProblem, check};
 pub use dead_letters::{
     ACTED_ON_MAX, ActedOn, DeadLetterAction, DeadLetterCommand, DeadLetterError, DeadLetterFilter,

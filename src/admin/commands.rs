@@ -10,7 +10,7 @@ use actix_web::{
     http::StatusCode,
     web::{Data, Path, Query},
 };
-use orgpipe_actors::{OrgError, ReplayFrom, Service};
+use orgpipe_actors::{OrgError, RefreshWish, ReplayFrom, Service};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -26,6 +26,13 @@ pub(super) struct RefreshQuery {
     sync: Option<String>,
     #[serde(default)]
     changed: bool,
+}
+
+/// `?sync=NAME`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RefreshWishQuery {
+    sync: Option<String>,
 }
 
 /// `?deadline_secs=N`
@@ -90,6 +97,44 @@ pub(super) async fn refresh(
 ) -> HttpResponse {
     match service.refresh(&org, query.sync.as_deref(), query.changed).await {
         Ok(syncs) => answer(Ok(()), json!({ "org": *org, "syncs": syncs })),
+        Err(error) => problem(&error),
+    }
+}
+
+pub(super) async fn pause_refresh(
+    service: Data<Service>,
+    org: Path<String>,
+    query: Query<RefreshWishQuery>,
+) -> HttpResponse {
+    wish(&service, &org, &query, RefreshWish::Pause).await
+}
+
+pub(super) async fn resume_refresh(
+    service: Data<Service>,
+    org: Path<String>,
+    query: Query<RefreshWishQuery>,
+) -> HttpResponse {
+    wish(&service, &org, &query, RefreshWish::Resume).await
+}
+
+pub(super) async fn cancel_refresh(
+    service: Data<Service>,
+    org: Path<String>,
+    query: Query<RefreshWishQuery>,
+) -> HttpResponse {
+    wish(&service, &org, &query, RefreshWish::Cancel).await
+}
+
+async fn wish(service: &Service, org: &str, query: &RefreshWishQuery, wish: RefreshWish) -> HttpResponse {
+    let consequence = match wish {
+        RefreshWish::Pause => {
+            "No page is read and none begins by schedule until it is resumed, also after a restart; what was read goes on."
+        }
+        RefreshWish::Resume => "It goes on where it was; one that has become due begins.",
+        RefreshWish::Cancel => "A run under way ends where it is; what was read goes on, and the schedule stays.",
+    };
+    match service.refresh_wish(org, query.sync.as_deref(), wish).await {
+        Ok(syncs) => answer(Ok(()), json!({ "org": org, "syncs": syncs, "consequence": consequence })),
         Err(error) => problem(&error),
     }
 }

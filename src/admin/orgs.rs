@@ -94,6 +94,14 @@ pub(super) async fn doctor(service: Data<Service>, org: Path<String>, _: Query<N
     }
 }
 
+/// What is planned for each sync's refresh.
+pub(super) async fn refreshes(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
+    match service.refreshes(&org).await {
+        Ok(refreshes) => HttpResponse::Ok().json(json!({ "refreshes": refreshes })),
+        Err(error) => problem(&error),
+    }
+}
+
 pub(super) async fn receipts(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
     match service.receipts(&org).await {
         Ok(receipts) => HttpResponse::Ok().json(json!({ "receipts": receipts })),
