@@ -12,6 +12,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use orgpipe_store::{StoreError, UnixMs};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{bulk_pages, run::Run, schedule};
 use crate::{
@@ -38,7 +39,7 @@ pub enum RefreshWish {
 }
 
 /// What is planned for one sync's refresh.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RefreshPlan {
     /// Name of the sync.
     pub sync: String,

@@ -12,12 +12,13 @@ use std::{
 };
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// How long orgs that have not said anything yet count as a start that goes on.
 const START_MAX: Duration = Duration::from_mins(2);
 
 /// Why the service is not ready.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NotReady {
     /// It has just started, and not every org has said what it is at.
