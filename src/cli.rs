@@ -267,6 +267,15 @@ pub(crate) struct RefreshArgs {
     /// Stay until the refresh is through, and show how far it is
     #[arg(long)]
     pub(crate) wait: bool,
+    /// Begin none: let it rest instead, also by schedule and after a restart, until it is resumed
+    #[arg(long, group = "wish", conflicts_with_all = ["changed", "wait"])]
+    pub(crate) pause: bool,
+    /// Begin none: let one that is paused go on
+    #[arg(long, group = "wish", conflicts_with_all = ["changed", "wait"])]
+    pub(crate) resume: bool,
+    /// Begin none: end the one under way where it is
+    #[arg(long, group = "wish", conflicts_with_all = ["changed", "wait"])]
+    pub(crate) cancel: bool,
     /// The running service
     #[command(flatten)]
     pub(crate) service: ServiceArgs,

@@ -65,7 +65,10 @@ mod tests;
 
 pub use alert_kind::{AlertKind, AlertSeverity};
 pub use alerts::{Alert, AlertKey, ReceiverView};
-pub use capture::replay::{NoReplayPosition, ReplayFrom};
+pub use capture::{
+    refresh_commands::{RefreshPlan, RefreshWish},
+    replay::{NoReplayPosition, ReplayFrom},
+};
 pub use check::{CheckProblem, check};
 pub use dead_letters::{
     ACTED_ON_MAX, ActedOn, DeadLetterAction, DeadLetterCommand, DeadLetterError, DeadLetterFilter,

@@ -53,7 +53,11 @@ use self::{
 };
 use crate::{
     alerts::Alerts,
-    capture::{gap_recovery, replay::ReplayFrom},
+    capture::{
+        gap_recovery,
+        refresh_commands::{self, RefreshPlan, RefreshWish},
+        replay::ReplayFrom,
+    },
     clock::Clock,
     decide::shared_keys,
     doctor::{self, Report},
@@ -76,7 +80,7 @@ use crate::{
         watchdog::{ThreadStatus, Watchdog},
     },
     sealing::key_file::{self, KeyFileError},
-    settings::{OrgSettings, Settings, VaultKey},
+    settings::{OrgSettings, Settings, SyncSettings, VaultKey},
     supervise::{
         directory::Directory,
         org_actor::{OrgActor, OrgCommand, Replay, ReplayError},
@@ -498,18 +502,39 @@ impl Service {
         sync: Option<&str>,
         changed: bool,
     ) -> Result<Vec<String>, OrgError> {
+        let syncs = self.refreshable(id, sync)?;
+        self.command(id, false, OrgCommand::Refresh { syncs: syncs.clone(), changed }).await?;
+        Ok(syncs)
+    }
+
+    /// Lets the refresh of one sync, or of all that can be refreshed, rest, go on or end; a pause also over a restart. Gives
+    /// back their names.
+    pub async fn refresh_wish(
+        &self,
+        id: &str,
+        sync: Option<&str>,
+        wish: RefreshWish,
+    ) -> Result<Vec<String>, OrgError> {
+        let syncs = self.refreshable(id, sync)?;
+        self.command(id, false, OrgCommand::RefreshWish { syncs: syncs.clone(), wish }).await?;
+        Ok(syncs)
+    }
+
+    /// What is planned for each sync that can be refreshed: schedules, the next run, whether it is paused, and how far it is.
+    pub async fn refreshes(&self, id: &str) -> Result<Vec<RefreshPlan>, OrgError> {
+        Ok(refresh_commands::plans(&*self.known(id)?).await?)
+    }
+
+    /// The sync, or all of them, that can be refreshed.
+    fn refreshable(&self, id: &str, sync: Option<&str>) -> Result<Vec<String>, OrgError> {
         let org = self.known(id)?;
-        let syncs: Vec<String> = org
-            .settings
-            .syncs
-            .iter()
-            .filter(|known| known.refresh.is_some() && sync.is_none_or(|sync| known.name == sync))
-            .map(|sync| sync.name.clone())
-            .collect();
+        let fits = |known: &&Arc<SyncSettings>| {
+            known.refresh.is_some() && sync.is_none_or(|sync| known.name == sync)
+        };
+        let syncs: Vec<String> = org.settings.syncs.iter().filter(fits).map(|sync| sync.name.clone()).collect();
         if syncs.is_empty() {
             return Err(OrgError::NothingToRefresh { org: id.to_owned(), sync: sync.map(str::to_owned) });
         }
-        self.command(id, false, OrgCommand::Refresh { syncs: syncs.clone(), changed }).await?;
         Ok(syncs)
     }
 

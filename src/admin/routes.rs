@@ -156,6 +156,10 @@ pub(super) const RULES: &[Rule] = &[
     post("/api/v1/orgs/{org}/remove", With(Admin), || web::to(stored_orgs::remove)),
     post("/api/v1/orgs/{org}/purge", With(Admin), || web::to(commands::purge)),
     post("/api/v1/orgs/{org}/refresh", With(Operate), || web::to(commands::refresh)),
+    get("/api/v1/orgs/{org}/refreshes", With(Read), || web::to(orgs::refreshes)),
+    post("/api/v1/orgs/{org}/refresh/pause", With(Operate), || web::to(commands::pause_refresh)),
+    post("/api/v1/orgs/{org}/refresh/resume", With(Operate), || web::to(commands::resume_refresh)),
+    post("/api/v1/orgs/{org}/refresh/cancel", With(Operate), || web::to(commands::cancel_refresh)),
     post("/api/v1/orgs/{org}/replay", With(Operate), || web::to(commands::replay)),
 ];
 

@@ -65,6 +65,8 @@ pub struct OrgStatus {
     pub subscription: Subscription,
     /// Refreshes under way, by the name of their sync.
     pub refreshes: BTreeMap<String, Reading>,
+    /// Syncs whose refresh an operator has paused, with the time.
+    pub paused_refreshes: BTreeMap<String, UnixMs>,
     /// When a refresh ended last, by the name of its sync.
     pub refreshed: BTreeMap<String, UnixMs>,
     /// Gaps in the event stream that are being recovered.
@@ -282,6 +284,25 @@ impl Board {
             Some(reading) => drop(status.refreshes.insert(sync.to_owned(), reading)),
             None => drop(status.refreshes.remove(sync)),
         }
+    }
+
+    /// An operator has paused a sync's refresh then; `None`: it is not paused any more.
+    pub(crate) fn refresh_paused(&self, sync: &str, since_ms: Option<UnixMs>) {
+        let mut status = self.lock();
+        match since_ms {
+            Some(since_ms) => drop(status.paused_refreshes.insert(sync.to_owned(), since_ms)),
+            None => drop(status.paused_refreshes.remove(sync)),
+        }
+    }
+
+    /// The refreshes of these syncs are paused, and no others.
+    pub(crate) fn paused_refreshes(&self, paused: BTreeMap<String, UnixMs>) {
+        self.lock().paused_refreshes = paused;
+    }
+
+    /// Since when a sync's refresh is paused.
+    pub(crate) fn refresh_paused_since(&self, sync: &str) -> Option<UnixMs> {
+        self.lock().paused_refreshes.get(sync).copied()
     }
 
     /// A refresh of a sync ended then.

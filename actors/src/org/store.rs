@@ -39,6 +39,8 @@ pub(crate) enum Position<'a> {
     RefreshStarted(&'a str),
     /// When a refresh of what has changed was started last.
     ChangesStarted(&'a str),
+    /// Since when an operator has a sync's refresh paused; cleared while it is not.
+    RefreshPaused(&'a str),
     /// Changes of a sync's records from then on are not read yet, by the org's clock: when the last run
     /// began that ended.
     RefreshedUntil(&'a str),
@@ -90,6 +92,7 @@ impl Position<'_> {
             Self::Run(sync) => return format!("refresh {sync}"),
             Self::RefreshStarted(sync) => return format!("refresh-started {sync}"),
             Self::ChangesStarted(sync) => return format!("changes-started {sync}"),
+            Self::RefreshPaused(sync) => return format!("refresh-paused {sync}"),
             Self::RefreshedUntil(sync) => return format!("refreshed-until {sync}"),
             Self::RefreshFinished(sync) => return format!("refresh-finished {sync}"),
             Self::Pushed(sync) => return format!("pushed {sync}"),
