@@ -8,6 +8,7 @@ use askama::Template;
 use crate::dashboard::{
     assets::{ASSETS, Assets},
     shell::plain,
+    words,
 };
 
 #[derive(Template)]
@@ -22,7 +23,7 @@ struct LoginPage<'p> {
 
 /// The page to log in on, with what is wrong.
 pub(super) fn page(answer: HttpResponseBuilder, wrong: &str) -> HttpResponse {
-    plain(answer, &LoginPage { assets: &ASSETS, is_in: false, wrong })
+    plain(answer, &LoginPage { assets: &ASSETS, is_in: false, wrong: &words::sentence(wrong) })
 }
 
 /// The page that goes on to the dashboard by itself.

@@ -217,7 +217,10 @@
   const chosen = () => document.documentElement.dataset.theme ?? "system";
   const themeNames = { system: "Auto", light: "Light", dark: "Dark" };
   const label = () => {
-    theme.textContent = themeNames[chosen()];
+    const wide = document.createElement("span");
+    wide.className = "wide";
+    wide.textContent = "Theme: ";
+    theme.replaceChildren(wide, themeNames[chosen()]);
     theme.setAttribute("aria-label", `Theme: ${themeNames[chosen()]}`);
     theme.title = theme.getAttribute("aria-label");
   };
@@ -252,6 +255,16 @@
     bytes: (n) => (n === null ? "–" : `${short(n)}B`),
   };
 
+  // The time of day, and the date where days are apart.
+  function moment(at, step) {
+    const date = new Date(at * 1_000);
+    const two = (n) => String(n).padStart(2, "0");
+    const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+    if (step >= 86_400) return day.slice(5);
+    const time = `${two(date.getHours())}:${two(date.getMinutes())}`;
+    return time === "00:00" ? day.slice(5) : time;
+  }
+
   function colour(name) {
     const probe = document.createElement("i");
     probe.className = "hidden";
@@ -278,7 +291,7 @@
       height: Number(box.dataset.height ?? 180),
       cursor: { drag: { x: false, y: false } },
       scales: { y: { range: (_, min, max) => [Math.min(0, min ?? 0), max > 0 ? max * 1.08 : 1] } },
-      axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map(told) }],
+      axes: [{ ...axis, values: (_, ticks, __, ___, step) => ticks.map((at) => moment(at, step)) }, { ...axis, size: 64, values: (_, ticks) => ticks.map(told) }],
       series: [{ value: (_, at) => (at === null ? "–" : new Date(at * 1_000).toLocaleString([], { hourCycle: "h23" })) },
         ...series.map((one, n) => ({
           label: one.name,
