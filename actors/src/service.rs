@@ -461,9 +461,15 @@ impl Service {
         })?;
         let turn = self.doctors.acquire().await;
         let report = doctor::examine(&org, &self.http).await;
+        begun.found(&report);
         drop((turn, begun));
         org.board.examined(Examined { at_ms: report.at_ms, worst: report.worst, note: report.sentence() });
         Ok(report)
+    }
+
+    /// What the doctor found in an org the last time since the service started.
+    pub fn doctor_report(&self, id: &str) -> Option<Arc<Report>> {
+        self.examinations.last(id)
     }
 
     /// The whole story of a record, with at most `limit` of what has ended. Reads the org's ledger.

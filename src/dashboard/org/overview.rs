@@ -97,7 +97,7 @@ pub(crate) async fn show(
         Ok(receipts) => receipts,
         Err(error) => return absent(&viewer, &error),
     };
-    let syncs = service.settings_of(&org).map(|settings| settings.syncs.clone()).unwrap_or_default();
+    let plans = service.refreshes(&org).await.unwrap_or_default();
     let fleet = service.fleet().await;
     let span = charts::span(&query.span);
     let charts = service.history(Some(&org), span).await.map(|history| charts::of_history(&history)).unwrap_or_default();
@@ -117,7 +117,7 @@ pub(crate) async fn show(
         spans: charts::links(&format!("/orgs/{}", view.id), span),
         charts,
         budget: work::budget(&view.budget),
-        refreshes: work::refreshes(&view, &syncs, now),
+        refreshes: work::refreshes(&plans, now),
         may_operate: viewer.may_operate,
         jobs: jobs(&view, now),
         open_gaps: view.status.open_gaps,

@@ -2,7 +2,7 @@
 //!
 //! Here: what stands in each line; pure. Not here: where the numbers come from (`orgpipe_actors`).
 
-use orgpipe_actors::{BudgetView, OrgView, Reading, Receipt, settings::SyncSettings};
+use orgpipe_actors::{BudgetView, OrgView, Reading, Receipt, RefreshPlan};
 use orgpipe_store::UnixMs;
 
 use super::parts::{colour, moment};
@@ -75,9 +75,12 @@ pub(crate) fn budget(budget: &BudgetView) -> BudgetLines {
 /// A sync's refresh.
 pub(crate) struct RefreshLine {
     pub(crate) sync: String,
-    /// When it runs by itself.
-    pub(crate) schedule: String,
+    /// Its badge and its word.
+    pub(crate) badge: (&'static str, &'static str),
+    /// When it runs by itself, and when it ended last.
+    pub(crate) facts: String,
     pub(crate) run: Option<RunLine>,
+    pub(crate) is_paused: bool,
 }
 
 /// A run under way.
@@ -93,14 +96,31 @@ pub(crate) struct RunLine {
 }
 
 /// The syncs that can be refreshed.
-pub(crate) fn refreshes(org: &OrgView, syncs: &[std::sync::Arc<SyncSettings>], now: UnixMs) -> Vec<RefreshLine> {
-    let line = |sync: &std::sync::Arc<SyncSettings>| {
-        let refresh = sync.refresh.as_ref()?;
-        let schedule = refresh.schedule.clone().unwrap_or_default();
-        let run = org.status.refreshes.get(&sync.name).map(|reading| run(reading, now));
-        Some(RefreshLine { sync: sync.name.clone(), schedule, run })
+pub(crate) fn refreshes(plans: &[RefreshPlan], now: UnixMs) -> Vec<RefreshLine> {
+    plans.iter().map(|plan| refresh(plan, now)).collect()
+}
+
+fn refresh(plan: &RefreshPlan, now: UnixMs) -> RefreshLine {
+    let badge = match (&plan.reading, plan.paused_ms) {
+        (_, Some(_)) => ("paused", "paused"),
+        (Some(reading), None) if !reading.waits.is_empty() => ("waiting", "waiting"),
+        (Some(_), None) => ("running", "reading"),
+        (None, None) => ("stopped", "not running"),
     };
-    syncs.iter().filter_map(line).collect()
+    let facts = [
+        plan.schedule.as_ref().map(|schedule| format!("all by `{schedule}`")),
+        plan.changes.as_ref().map(|schedule| format!("changes by `{schedule}`")),
+        plan.next_ms.map(|at| format!("next {}", words::moment(at))),
+        plan.finished_ms.map(|at| format!("ended last {}", words::ago(at, now))),
+        plan.paused_ms.map(|at| format!("paused {}", words::ago(at, now))),
+    ];
+    RefreshLine {
+        sync: plan.sync.clone(),
+        badge,
+        facts: facts.into_iter().flatten().collect::<Vec<_>>().join(", "),
+        run: plan.reading.as_ref().map(|reading| run(reading, now)),
+        is_paused: plan.paused_ms.is_some(),
+    }
 }
 
 fn run(reading: &Reading, now: UnixMs) -> RunLine {
