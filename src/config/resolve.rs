@@ -15,6 +15,7 @@ mod modes;
 mod orgs;
 mod package;
 mod sync;
+mod traces;
 mod value;
 mod vault;
 
@@ -80,6 +81,10 @@ pub(super) fn config(
 ) -> Option<Config> {
     let admin = listen::resolve(tables.service.as_ref(), folder, environment, report);
     let service = service(tables.service.as_ref(), folder, environment, report);
+    let traces = match tables.service.as_ref().and_then(|table| table.traces.as_ref()) {
+        Some(table) => traces::traces(table, folder, environment, report).map(Some),
+        None => Some(None),
+    };
     let source = source(tables.source.as_ref(), environment, report);
     let webhook = match &tables.webhook {
         Some(table) => webhook(table, environment, report).map(Some),
@@ -120,6 +125,7 @@ pub(super) fn config(
         }
     }
     let (admin, service, source, webhook, connect) = (admin?, service?, source?, webhook?, connect?);
+    let traces = traces?;
     Some(Config {
         admin,
         connect,
@@ -137,9 +143,10 @@ pub(super) fn config(
             source,
             webhook,
             orgs: resolved.into_iter().collect::<Option<Vec<_>>>()?,
-            traces: Sampling::NONE,
+            traces: traces.as_ref().map_or(Sampling::NONE, |traces| Sampling::ratio(traces.sample_ratio)),
             failpoints: Failpoints::default(),
         },
+        traces,
     })
 }
 
