@@ -102,6 +102,8 @@ pub(crate) enum Command {
     Store(StoreArgs),
     /// Change the key that seals what customers have granted, while no service runs
     Vault(VaultArgs),
+    /// Print the document of the admin API (OpenAPI 3.1), as the running service has it at /api/v1/openapi.json
+    Openapi,
     /// Show orgpipe at work on simulated orgs; needs no Salesforce and no settings
     Demo(DemoArgs),
     /// Run simulated Salesforce orgs and a look-up API on loopback, to rehearse your own settings

@@ -52,6 +52,7 @@ fn main() -> ExitCode {
         | Command::Store(_)
         | Command::Vault(_)
         | Command::Explain(_)
+        | Command::Openapi
         | Command::Demo(_) => "off",
     };
     if let Some(folder) = Environment::of_process().transcripts()

@@ -11,6 +11,7 @@ mod again;
 
 use orgpipe_store::{DeadLetter, End, LedgerRow, Retry, Seq, StoreError, UnixMs};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use self::again::again;
 use crate::{org::messages::Wakeup, problem::Problem, service::Service, supervise::supervisor::OrgError};
@@ -23,7 +24,7 @@ const BY_CHARS_MAX: usize = 100;
 const PAGE: usize = 100;
 
 /// What an operator has done about a dead letter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeadLetterAction {
     /// Ask for its records anew.
@@ -33,7 +34,7 @@ pub enum DeadLetterAction {
 }
 
 /// A command that was carried out for one record of a dead letter.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct DeadLetterCommand {
     /// When.
     pub at_ms: UnixMs,

@@ -9,6 +9,7 @@ mod connect;
 mod examinations;
 mod fleet;
 pub(crate) mod fleet_view;
+mod health;
 mod in_force;
 pub(crate) mod org_numbers;
 mod preview_turns;
@@ -35,6 +36,7 @@ use orgpipe_store::{
 };
 use serde::Serialize;
 use tokio::sync::{Mutex, Semaphore, watch};
+use utoipa::ToSchema;
 
 use self::{
     examinations::Examinations,
@@ -117,7 +119,7 @@ impl StartError {
 }
 
 /// One org at this moment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct OrgView {
     /// The operator's name for it.
     pub id: String,
@@ -128,12 +130,12 @@ pub struct OrgView {
     pub state: crate::State,
     /// Its API calls, and what waits for them.
     pub budget: BudgetView,
-    /// The ledger; `None` when the store has stopped.
+    /// The ledger; null when the store has stopped.
     pub records: Option<Ledger>,
 }
 
 /// Where the records of one org have ended; `records_in` is the sum of all others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Ledger {
     /// Asked for by events and refreshes.
     pub records_in: u64,
@@ -166,9 +168,9 @@ impl From<Counts> for Ledger {
 }
 
 /// Room on the disk of the data directory.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RoomView {
-    /// Bytes free; `None` if the system does not tell.
+    /// Bytes free; null if the system does not tell.
     pub free_bytes: Option<u64>,
     /// Bytes that must stay free.
     pub free_bytes_min: u64,
@@ -177,7 +179,7 @@ pub struct RoomView {
 }
 
 /// A channel whose position was set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Replayed {
     /// The channel's name.
     pub channel: String,

@@ -25,8 +25,9 @@ use orgpipe_store::UnixMs;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use utoipa::IntoParams;
 
-use super::{access::Access, tokens::Role};
+use super::{access::Access, problem::ApiError, tokens::Role};
 use crate::dashboard::assets::ASSETS;
 
 /// Streams at a time; each page that is seen has one.
@@ -41,9 +42,11 @@ const EVENT_STREAM: &str = "text/event-stream";
 const RETRY_AFTER_SECS: u32 = 10;
 
 /// `?org=ID`
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LiveQuery {
+    /// Only of this org.
     org: Option<String>,
 }
 
@@ -84,7 +87,8 @@ fn hashed(rows: &[FleetRow]) -> u64 {
     rows.len().hash(&mut hasher);
     for row in rows {
         let records = row.records.unwrap_or_default();
-        (&row.id, row.state as u8, &row.note, row.open, row.dead_letters_kept, row.restarts).hash(&mut hasher);
+        (&row.id, row.state as u8, &row.note, row.open, row.dead_letters_kept, row.restarts)
+            .hash(&mut hasher);
         (row.lag_ms, row.last_written_ms.map(|at| at.0), row.events, row.channels_deaf).hash(&mut hasher);
         (row.last_event_ms.map(|at| at.0), row.api_used, row.ours, row.calls).hash(&mut hasher);
         (records.records_in, records.written, records.unchanged, records.dead_letters).hash(&mut hasher);
@@ -97,7 +101,27 @@ fn hashed(rows: &[FleetRow]) -> u64 {
     hasher.finish()
 }
 
-/// Opens one.
+/// Tell when what a page shows has changed
+///
+/// A stream of server-sent events, for requests that accept `text/event-stream`: `hello` with the build of the pages, `changed` at
+/// most once a second, `beat` when nothing was said for 10 s, `out` when the caller may look no more. It ends with the service.
+#[utoipa::path(
+    get,
+    path = "/live",
+    operation_id = "live",
+    tag = "pages",
+    params(LiveQuery),
+    responses(
+        (status = 200, description = "The stream.", content_type = "text/event-stream", body = String),
+        (status = 406, description = "The request does not accept a stream of events.", body = ApiError),
+        (
+            status = 503,
+            description = "As many pages are open as are kept up to date.",
+            body = ApiError,
+            headers(("Retry-After" = u64, description = "Seconds."))
+        ),
+    )
+)]
 pub(super) async fn open(
     request: HttpRequest,
     query: Query<LiveQuery>,

@@ -87,6 +87,20 @@ impl Collector for Scrape {
     }
 }
 
+/// Metrics for Prometheus
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "getMetrics",
+    tag = "service",
+    responses(
+        (
+            status = 200,
+            description = "As `Accept` prefers. config/METRICS.md describes every metric.",
+            content((String = "text/plain"), (String = "application/openmetrics-text"))
+        ),
+    )
+)]
 pub(super) async fn show(
     request: HttpRequest,
     service: Data<Service>,

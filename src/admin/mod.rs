@@ -8,6 +8,7 @@ mod access;
 mod changes;
 mod commands;
 mod dead_letters;
+mod document;
 mod guard;
 mod live;
 mod login;
@@ -19,6 +20,7 @@ mod page;
 mod preview_page;
 mod previews;
 mod probes;
+mod problem;
 mod query;
 mod reload;
 mod routes;
@@ -39,6 +41,7 @@ use tokio::sync::watch;
 
 use self::{
     access::{Access, CookieRule},
+    document::Document,
     guard::Hosts,
     live::Streams,
     tokens::Tokens,
@@ -99,6 +102,11 @@ impl AdminError {
     }
 }
 
+/// What the admin API is.
+pub(crate) fn document() -> Document {
+    Document::of(routes::served())
+}
+
 /// Takes the address, before any org is logged in to: another orgpipe may have it, and the same orgs.
 pub(crate) fn listener(settings: &SettingsFile) -> Result<TcpListener, AdminError> {
     let address = settings.admin.listen;
@@ -126,6 +134,7 @@ pub(crate) async fn start(
     let names = Hosts { names, beyond_loopback: !listen.ip().is_loopback() };
     let onboarding = Onboarding::new(service.clone(), settings.clone()).await;
     let door = web::Data::new(Door::new(onboarding, service.clock()));
+    let document = web::Data::new(document());
     let url = url(address, tls.is_some(), behind_proxy, hosts.first().map(String::as_str));
     let (stop_streams, stop) = watch::channel(false);
     let streams = web::Data::new(Streams::new(stop));
@@ -136,6 +145,7 @@ pub(crate) async fn start(
             .app_data(settings)
             .app_data(access.clone())
             .app_data(door.clone())
+            .app_data(document.clone())
             .app_data(streams.clone())
             .app_data(web::Data::new(names.clone()))
             .app_data(query::queries())

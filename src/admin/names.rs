@@ -61,6 +61,8 @@ mod tests {
 
     #[test]
     fn a_thing_is_called_in_the_api_as_it_is_elsewhere() {
+        use State::{Draining, Parked, Paused, Running, Starting, Stopped, Waiting};
+
         for (one, word) in [
             (Part::Login, "login"),
             (Part::Events, "events"),
@@ -75,12 +77,11 @@ mod tests {
         for one in Priority::ALL {
             same(one, priority(one));
         }
-        for one in [BreakerState::Closed, BreakerState::Open, BreakerState::HalfOpen] {
-            same(one, breaker(one));
-        }
-        use State::{Draining, Parked, Paused, Running, Starting, Stopped, Waiting};
         for one in [Starting, Running, Waiting, Parked, Draining, Paused, Stopped] {
             same(one, state(one));
+        }
+        for one in [BreakerState::Closed, BreakerState::Open, BreakerState::HalfOpen] {
+            same(one, breaker(one));
         }
     }
 }

@@ -8,30 +8,55 @@ use actix_web::{
 };
 use orgpipe_actors::{NotReady, Service};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::query::NoQuery;
 
 /// Whether the service does its work.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Readiness {
+    /// It does.
     ready: bool,
     /// Why not; empty if it is.
     reasons: Vec<Reason>,
 }
 
-#[derive(Debug, Serialize)]
+/// A reason why not.
+#[derive(Debug, Serialize, ToSchema)]
 struct Reason {
+    /// By name.
     reason: NotReady,
     /// As a sentence.
     what: &'static str,
 }
 
-/// The process lives and answers: who hears nothing starts it afresh.
+/// Whether the process lives
+///
+/// Who hears nothing starts it afresh. It is answered under any name in `Host`.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    operation_id = "alive",
+    tag = "service",
+    responses((status = 200, description = "It does.", content_type = "text/plain", body = String))
+)]
 pub(super) async fn alive() -> &'static str {
     "alive\n"
 }
 
-/// 200 if the service does its work, else 503 with the reasons.
+/// Whether the service does its work
+///
+/// For load balancers and orchestrators; like `/healthz` it is answered under any name in `Host`. No org is named.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    operation_id = "ready",
+    tag = "service",
+    responses(
+        (status = 200, description = "It does.", body = Readiness),
+        (status = 503, description = "It does not, for these reasons.", body = Readiness),
+    )
+)]
 pub(super) async fn ready(service: Data<Service>, _: Query<NoQuery>) -> HttpResponse {
     let reasons: Vec<Reason> = service
         .not_ready()

@@ -16,11 +16,15 @@ use serde_json::json;
 
 use super::{
     access::{Caller, Denied},
-    changes, commands, dead_letters, live, login, metrics, orgs, page, preview_page, previews, probes, reload,
-    stored_orgs, token_commands,
+    changes, commands, dead_letters,
+    document::{self, ServedPath},
+    live, login, metrics, orgs, page, preview_page, previews, probes, reload, stored_orgs, token_commands,
     tokens::Role,
 };
-use crate::{connect::handlers as connect, dashboard::{assets, fleet}};
+use crate::{
+    connect::handlers as connect,
+    dashboard::{assets, fleet},
+};
 
 /// Who may ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +101,7 @@ pub(super) const RULES: &[Rule] = &[
     get("/orgs/{org}/preview", With(Operate), || web::to(preview_page::show)),
     send("/orgs/{org}/preview", With(Operate), || web::to(preview_page::post)),
     get("/metrics", With(Read), || web::to(metrics::show)),
+    get("/api/v1/openapi.json", With(Read), || web::to(document::show)),
     get("/api/v1/tree", With(Read), || web::to(orgs::tree)),
     post("/api/v1/reload", With(Operate), || web::to(reload::post)),
     get("/api/v1/changes", With(Read), || web::to(changes::list)),
@@ -134,6 +139,19 @@ pub(super) const RULES: &[Rule] = &[
     post("/api/v1/orgs/{org}/refresh", With(Operate), || web::to(commands::refresh)),
     post("/api/v1/orgs/{org}/replay", With(Operate), || web::to(commands::replay)),
 ];
+
+/// All there are, as the document tells them.
+pub(super) fn served() -> impl Iterator<Item = ServedPath> {
+    RULES.iter().map(|rule| ServedPath {
+        method: rule.method(),
+        path: rule.path,
+        role: match rule.who {
+            Anyone => None,
+            With(role) => Some(role),
+        },
+        reads_body: rule.body == Body::Read,
+    })
+}
 
 /// Whether that may be asked for without a token.
 pub(super) fn is_open(method: &Method, path: &str) -> bool {

@@ -11,6 +11,7 @@ use askama::Template;
 use orgpipe_actors::{Report, Severity};
 use orgpipe_salesforce::oauth::error::LoginError;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::onboarding::{ConnectError, Connection, Done, Invited};
 use crate::dashboard::{
@@ -56,11 +57,13 @@ enum Content {
 }
 
 /// `kind=production|sandbox|domain&domain=ADDRESS`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Choice {
+    /// `production`, `sandbox` or `domain`.
     #[serde(default)]
     kind: String,
+    /// With `domain`: the org's address.
     #[serde(default)]
     domain: String,
 }

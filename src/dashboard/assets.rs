@@ -94,7 +94,19 @@ impl Assets {
     }
 }
 
-/// Serves one.
+/// A style sheet, script or picture of the pages
+///
+/// Its name has the hash of what is in it, so that it can be kept for ever.
+#[utoipa::path(
+    get,
+    path = "/assets/{name}",
+    operation_id = "getAsset",
+    tag = "pages",
+    responses(
+        (status = 200, description = "The file.", content((String = "text/css"), (String = "text/javascript"), (String = "image/svg+xml"))),
+        (status = 404, description = "There is no such file.", content_type = "text/plain", body = String),
+    )
+)]
 pub(crate) async fn serve(request: HttpRequest, name: Path<String>) -> HttpResponse {
     let Some(asset) = ASSETS.all().into_iter().find(|asset| asset.name == *name) else {
         return HttpResponse::NotFound()

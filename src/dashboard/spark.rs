@@ -87,6 +87,10 @@ mod tests {
         let mut values = vec![Some(0.0); 1_440];
         values[700] = Some(9.0);
         let spark = Spark::of(&values).expect("a line");
-        assert!(spark.line.matches('L').count() < POINTS_MAX && spark.line.contains(" 1.0"), "{}", spark.line);
+        assert!(
+            spark.line.matches('L').count() < POINTS_MAX && spark.line.contains(" 1.0"),
+            "{}",
+            spark.line
+        );
     }
 }

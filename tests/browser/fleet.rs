@@ -174,7 +174,8 @@ async fn two_thousand_orgs_are_filtered_sorted_searched_and_paged() {
     shows(&browser, "table.fleet tbody th", |orgs| orgs.first().is_some_and(|org| org == "acme")).await;
     assert!(browser.has("th[aria-sort=ascending]").await);
     browser.click("#after").await;
-    shows(&browser, "table.fleet tbody th", |orgs| orgs.first().is_some_and(|org| org == "customer-0049")).await;
+    shows(&browser, "table.fleet tbody th", |orgs| orgs.first().is_some_and(|org| org == "customer-0049"))
+        .await;
     browser.says("51–100 of 2\u{202f}001 orgs").await;
     let address = browser.driver.current_url().await.expect("an address");
     assert_eq!(address.query(), Some("sort=org&page=2"));
@@ -182,7 +183,8 @@ async fn two_thousand_orgs_are_filtered_sorted_searched_and_paged() {
     browser.run("window.same = true; history.back()").await;
     shows(&browser, "table.fleet tbody th", |orgs| orgs.first().is_some_and(|org| org == "acme")).await;
     browser.open(address.as_str()).await;
-    shows(&browser, "table.fleet tbody th", |orgs| orgs.first().is_some_and(|org| org == "customer-0049")).await;
+    shows(&browser, "table.fleet tbody th", |orgs| orgs.first().is_some_and(|org| org == "customer-0049"))
+        .await;
 
     browser.write("#q", "R-01").await;
     shows(&browser, "table.fleet tbody th", |orgs| orgs.len() == 50 && orgs[0] == "customer-0100").await;
@@ -252,7 +254,17 @@ async fn a_lost_connection_is_told_and_mended_by_itself() {
     browser.look("fleet-lost").await;
     browser.online(true).await;
     live(&browser).await;
-    assert!(!browser.driver.find(".banner").await.expect("a banner").text().await.expect("a text").contains("lost"));
+    assert!(
+        !browser
+            .driver
+            .find(".banner")
+            .await
+            .expect("a banner")
+            .text()
+            .await
+            .expect("a text")
+            .contains("lost")
+    );
 
     // What happened meanwhile is seen, and all that is said on the console is that nobody answered.
     browser.online(false).await;

@@ -11,6 +11,7 @@ use std::{
 use orgpipe_salesforce::limits::ApiUsage;
 use orgpipe_store::UnixMs;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
     desired::DesiredState,
@@ -22,7 +23,7 @@ use super::{
 use crate::{problem::Problem, receipt::Receipt, severity::Severity};
 
 /// One part as shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PartStatus {
     /// What it is at.
     pub state: State,
@@ -39,7 +40,7 @@ pub struct PartStatus {
 }
 
 /// Everything noted about one org.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct OrgStatus {
     /// What an operator wants of it.
     #[serde(flatten)]
@@ -85,7 +86,7 @@ pub struct OrgStatus {
 }
 
 /// Something that somebody should look at, and that holds up nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Warning {
     /// What is wrong, as a sentence without a final stop.
     pub note: String,
@@ -100,7 +101,7 @@ impl From<Problem> for Warning {
 }
 
 /// An examination, in short.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Examined {
     /// When.
     pub at_ms: UnixMs,
@@ -111,7 +112,7 @@ pub struct Examined {
 }
 
 /// How far a refresh is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Reading {
     /// Only what has changed is read.
     pub changed: bool,

@@ -1,6 +1,6 @@
 //! Whether the service does its work: what a load balancer or an orchestrator asks.
 //!
-//! Here: the reasons why not, pure, and asking for what they follow from. Not here: trouble of single orgs, which is no reason to
+//! Here: the reasons why not, pure. Not here: asking for what they follow from (`health`), trouble of single orgs, which is no reason to
 //! take the service away from the others; no org is named here, as anybody may ask.
 
 use std::{
@@ -12,14 +12,13 @@ use std::{
 };
 
 use serde::Serialize;
-
-use super::Service;
+use utoipa::ToSchema;
 
 /// How long orgs that have not said anything yet count as a start that goes on.
 const START_MAX: Duration = Duration::from_mins(2);
 
 /// Why the service is not ready.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NotReady {
     /// It has just started, and not every org has said what it is at.
@@ -54,16 +53,18 @@ impl NotReady {
 
 /// What it follows from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct ReadyFacts {
-    started: bool,
-    draining: bool,
-    store_answers: bool,
-    disk_has_room: bool,
-    supervisor_up: bool,
-    threads_up: bool,
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+pub(super) struct ReadyFacts {
+    pub(super) started: bool,
+    pub(super) draining: bool,
+    pub(super) store_answers: bool,
+    pub(super) disk_has_room: bool,
+    pub(super) supervisor_up: bool,
+    pub(super) threads_up: bool,
 }
 
-fn reasons(facts: ReadyFacts) -> Vec<NotReady> {
+/// Why it is not ready, all of it.
+pub(super) fn reasons(facts: ReadyFacts) -> Vec<NotReady> {
     let all = [
         (!facts.started, NotReady::Starting),
         (facts.draining, NotReady::Draining),
@@ -88,31 +89,17 @@ impl ServicePhase {
         self.draining.store(true, Ordering::Relaxed);
     }
 
+    /// Whether it stops.
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
     /// Whether the start is over: once every org has said what it is at, or after a while. It stays so.
-    fn started(&self, orgs_starting: u64, age: Duration) -> bool {
+    pub(super) fn started(&self, orgs_starting: u64, age: Duration) -> bool {
         if orgs_starting == 0 || age >= START_MAX {
             self.started.store(true, Ordering::Relaxed);
         }
         self.started.load(Ordering::Relaxed)
-    }
-}
-
-impl Service {
-    /// Why the service is not ready; nothing if it is.
-    pub async fn not_ready(&self) -> Vec<NotReady> {
-        let fleet = self.fleet().await;
-        let room = self.store.room().await;
-        let states = fleet.totals.states;
-        reasons(ReadyFacts {
-            started: self.phase.started(states.starting + states.stopped, self.clock.monotonic()),
-            draining: self.phase.draining.load(Ordering::Relaxed),
-            disk_has_room: room.as_ref().map_or(true, |room| {
-                room.free_bytes.is_none_or(|free_bytes| free_bytes >= room.free_bytes_min)
-            }),
-            store_answers: room.is_ok(),
-            supervisor_up: self.supervisor.connected(),
-            threads_up: self.watchdog.status().iter().all(|thread| thread.note.is_empty()),
-        })
     }
 }
 

@@ -10,6 +10,7 @@ use std::{
 
 use orgpipe_store::StoreError;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Ledger, Service, StartError, in_force::InForce};
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
 };
 
 /// What other settings came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Reloaded {
     /// Orgs that are new.
     pub added: Vec<String>,
@@ -36,7 +37,7 @@ pub struct Reloaded {
 }
 
 /// An org that is not in the settings any more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Left {
     /// The name it had.
     pub id: String,

@@ -174,7 +174,7 @@ mod tests {
             let found = of(millis).view().quantile(part);
             match (found, quantile) {
                 (Some(found), Some(quantile)) => {
-                    assert!((found - quantile).abs() < 1e-9, "{found} {quantile}")
+                    assert!((found - quantile).abs() < 1e-9, "{found} {quantile}");
                 }
                 _ => assert_eq!(found, quantile, "{millis:?}"),
             }

@@ -17,7 +17,7 @@ use super::{
 use crate::config::{
     contents::ConnectApp,
     reader::Section,
-    report::{SettingLine, Report, closest},
+    report::{Report, SettingLine, closest},
     secrets::Environment,
     tables::{LimitsTable, OrgBasicsTable, OrgTable, SyncTable},
 };

@@ -9,7 +9,7 @@ mod tiles;
 mod wrong;
 
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -93,7 +93,23 @@ struct Pager {
     after: Option<String>,
 }
 
-/// Shows it.
+/// The dashboard
+#[utoipa::path(
+    get,
+    path = "/",
+    operation_id = "dashboard",
+    tag = "pages",
+    params(FleetAddress),
+    responses(
+        (
+            status = 200,
+            description = "The page of all orgs.",
+            content_type = "text/html",
+            body = String,
+            headers(("HX-Replace-Url" = String, description = "The address of what is shown, for a search."))
+        ),
+    )
+)]
 pub(crate) async fn show(
     request: HttpRequest,
     service: Data<Service>,
@@ -191,7 +207,9 @@ fn told(shown: usize, fitting: usize, page: usize) -> String {
         (0, _) => "no org".to_owned(),
         (1, 1) => "1 org".to_owned(),
         (shown, fitting) if shown == fitting => format!("{} orgs", count(fitting)),
-        (shown, fitting) => format!("{}–{} of {} orgs", count(first), count(first + shown - 1), count(fitting)),
+        (shown, fitting) => {
+            format!("{}–{} of {} orgs", count(first), count(first + shown - 1), count(fitting))
+        }
     }
 }
 
@@ -233,9 +251,11 @@ mod tests {
 
     #[test]
     fn a_page_of_very_many_orgs_stays_small() {
-        let mut rows: Vec<_> = (0..5_000).map(|n| row(&format!("customer-with-a-long-name-{n:05}"))).collect();
+        let mut rows: Vec<_> =
+            (0..5_000).map(|n| row(&format!("customer-with-a-long-name-{n:05}"))).collect();
         for org in &mut rows {
-            (org.state, org.note) = (State::Waiting, "the login was refused and is tried again in 5 min".into());
+            (org.state, org.note) =
+                (State::Waiting, "the login was refused and is tried again in 5 min".into());
             (org.position_age_secs, org.share, org.lag_ms) = (Some(7_000), 100, Some(1_234));
             org.last_event_ms = Some(orgpipe_store::UnixMs(1_772_373_000_000));
         }

@@ -7,6 +7,7 @@ use std::cmp::{Ordering, Reverse};
 use orgpipe_actors::{Fleet, FleetRow, State};
 use serde::Deserialize;
 use url::form_urlencoded::byte_serialize;
+use utoipa::IntoParams;
 
 use crate::admin::names;
 
@@ -17,17 +18,23 @@ const SEARCH_CHARS_MAX: usize = 100;
 
 /// `?state=STATE&q=TEXT&sort=COLUMN&order=asc|desc&page=N`, as somebody has written it. A value that is not understood counts as
 /// if it were not there, so that an old address still shows something.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FleetAddress {
+    /// Only orgs in this state, or `dead-letters`. What is no such word counts as none.
     #[serde(default)]
     state: String,
+    /// Only orgs with this in their name.
     #[serde(default)]
     q: String,
+    /// The column: org, state, lag, queue, position, budget, dead-letters or event.
     #[serde(default)]
     sort: String,
+    /// `asc` or `desc`.
     #[serde(default)]
     order: String,
+    /// From 1, of 50 orgs each.
     #[serde(default)]
     page: String,
 }
@@ -161,8 +168,12 @@ impl Column {
             Self::State => ("State", "The worst of its parts' states"),
             Self::Lag => ("Lag", "From the arrival of the last written event to its write"),
             Self::Queue => ("Queue", "Records under way"),
-            Self::Position => ("Position", "Age of the oldest position in the events, of the time Salesforce keeps them"),
-            Self::Budget => ("API budget", "API calls of ours in the last 24 hours, of those that may be ours"),
+            Self::Position => {
+                ("Position", "Age of the oldest position in the events, of the time Salesforce keeps them")
+            }
+            Self::Budget => {
+                ("API budget", "API calls of ours in the last 24 hours, of those that may be ours")
+            }
             Self::Letters => ("Dead letters", "Records that could not be written, and are kept"),
             Self::LastEvent => ("Last event", "When the last event was stored"),
         }
@@ -257,7 +268,8 @@ impl FleetQuery {
     pub(crate) fn fields_beside_search(&self) -> Vec<(&'static str, String)> {
         let order = (self.descending != self.sort.is_descending_at_first())
             .then(|| ("order", if self.descending { "desc" } else { "asc" }.to_owned()));
-        let sort = (self.sort != Column::State || order.is_some()).then(|| ("sort", self.sort.name().to_owned()));
+        let sort =
+            (self.sort != Column::State || order.is_some()).then(|| ("sort", self.sort.name().to_owned()));
         let kept = (self.kept != Kept::All).then(|| ("state", self.kept.name().to_owned()));
         kept.into_iter().chain(sort).chain(order).collect()
     }
@@ -315,7 +327,9 @@ mod tests {
     }
 
     fn read(address: &str) -> FleetAddress {
-        actix_web::web::Query::<FleetAddress>::from_query(address).expect("every address is read").into_inner()
+        actix_web::web::Query::<FleetAddress>::from_query(address)
+            .expect("every address is read")
+            .into_inner()
     }
 
     #[test]

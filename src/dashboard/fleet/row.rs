@@ -110,7 +110,8 @@ fn budget(row: &FleetRow) -> Option<Meter> {
     if share < 0.0 {
         return None;
     }
-    let mut title = format!("{} of {} calls that may be ours", words::count(row.ours), words::count(row.share));
+    let mut title =
+        format!("{} of {} calls that may be ours", words::count(row.ours), words::count(row.share));
     if let (Some(used), Some(allowed)) = (row.api_used, row.api_allowed) {
         title += &format!("; all of the org: {} of {}", words::count(used), words::count(allowed));
     }

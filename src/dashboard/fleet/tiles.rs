@@ -33,7 +33,12 @@ pub(crate) fn tiles(fleet: &Fleet) -> Vec<Tile> {
             ..tile("Dead letters", words::short(letters), "", in_orgs(totals.orgs_with_dead_letters))
         },
         tile("Under way", words::short(totals.records.open), "", "records".to_owned()),
-        tile("Longest lag", totals.lag_ms_max.map_or_else(|| "–".to_owned(), words::millis), "", "of the last ones".to_owned()),
+        tile(
+            "Longest lag",
+            totals.lag_ms_max.map_or_else(|| "–".to_owned(), words::millis),
+            "",
+            "of the last ones".to_owned(),
+        ),
         Tile {
             kind: if used >= 0.8 { "some" } else { "" },
             ..tile("API budget", words::percent(used), "", budget(fleet))

@@ -164,7 +164,13 @@ fn of_row(row: &FleetRow) -> Vec<Wrong> {
     });
     let fields = (!row.quarantined.is_empty()).then(|| {
         let what = format!("{} fields are in quarantine", row.quarantined.len());
-        wrong(Weight::Warning, "orgs have fields in quarantine", "/", what, "Give the integration user the fields.")
+        wrong(
+            Weight::Warning,
+            "orgs have fields in quarantine",
+            "/",
+            what,
+            "Give the integration user the fields.",
+        )
     });
     state.into_iter().chain(waits).chain(fields).collect()
 }
