@@ -13,6 +13,7 @@ mod in_force;
 
 mod output;
 mod telemetry;
+mod traces;
 mod transcript;
 
 use std::process::ExitCode;

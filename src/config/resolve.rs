@@ -16,6 +16,7 @@ mod modes;
 mod orgs;
 mod package;
 mod sync;
+mod traces;
 mod value;
 mod vault;
 
@@ -81,6 +82,10 @@ pub(super) fn config(
 ) -> Option<Config> {
     let admin = listen::resolve(tables.service.as_ref(), folder, environment, report);
     let service = service(tables.service.as_ref(), folder, environment, report);
+    let traces = match tables.service.as_ref().and_then(|table| table.traces.as_ref()) {
+        Some(table) => traces::traces(table, folder, environment, report).map(Some),
+        None => Some(None),
+    };
     let source = source(tables.source.as_ref(), environment, report);
     let webhook = match &tables.webhook {
         Some(table) => webhook(table, environment, report).map(Some),
@@ -125,6 +130,7 @@ pub(super) fn config(
     }
     let (admin, service, source) = (admin?, service?, source?);
     let (webhook, connect, alerts) = (webhook?, connect?, alerts?);
+    let traces = traces?;
     Some(Config {
         admin,
         connect,
@@ -143,9 +149,10 @@ pub(super) fn config(
             webhook,
             alerts,
             orgs: resolved.into_iter().collect::<Option<Vec<_>>>()?,
-            traces: Sampling::NONE,
+            traces: traces.as_ref().map_or(Sampling::NONE, |traces| Sampling::ratio(traces.sample_ratio)),
             failpoints: Failpoints::default(),
         },
+        traces,
     })
 }
 

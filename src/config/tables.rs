@@ -55,6 +55,9 @@ const HOLD_SECS: RangeInclusive<u32> = 0..=3_600;
 const GROUP_FROM: RangeInclusive<u32> = 1..=40;
 const LINGER_MILLIS: RangeInclusive<u32> = 10..=10_000;
 
+/// Seconds for a batch of spans.
+const TRACES_TIMEOUT_SECS: RangeInclusive<u32> = 1..=60;
+
 /// A table's place in the file, and its keys.
 pub(super) type Keys = (&'static str, &'static [&'static str]);
 
@@ -78,9 +81,12 @@ const SERVICE: Keys = (
         "free_min_mb",
         "queue_max",
         "refreshes_max",
+        "traces",
     ],
 );
 const METRICS: Keys = ("service.metrics", &["per_org", "orgs_max"]);
+const TRACES: Keys =
+    ("service.traces", &["endpoint", "headers_env", "headers_file", "sample_ratio", "timeout_secs"]);
 const TLS: Keys = ("service.tls", &["cert_file", "key_file"]);
 const SOURCE: Keys =
     ("source", &["url", "token_env", "requests_per_second", "concurrent_max", "timeout_secs"]);
@@ -193,6 +199,7 @@ pub(super) const ALL: &[Keys] = &[
     TOP,
     SERVICE,
     TLS,
+    TRACES,
     SOURCE,
     WEBHOOK,
     ALERTS,
@@ -242,6 +249,18 @@ pub(super) struct ServiceTable<'t> {
     pub(super) free_min_mb: Option<Written<u32>>,
     pub(super) queue_max: Option<Written<u32>>,
     pub(super) refreshes_max: Option<Written<u32>>,
+    pub(super) traces: Option<TracesTable<'t>>,
+}
+
+/// `traces` of the service.
+#[derive(Debug)]
+pub(super) struct TracesTable<'t> {
+    pub(super) section: Section<'t>,
+    pub(super) endpoint: Option<Written<String>>,
+    pub(super) headers_env: Option<Written<String>>,
+    pub(super) headers_file: Option<Written<String>>,
+    pub(super) sample_ratio: Option<Written<f64>>,
+    pub(super) timeout_secs: Option<Written<u32>>,
 }
 
 /// `metrics` of the service.
@@ -499,6 +518,17 @@ fn service<'t>(section: Section<'t>, report: &mut Report<'_>) -> ServiceTable<'t
         free_min_mb: section.whole(report, "free_min_mb", FREE_MIN_MB),
         queue_max: section.whole(report, "queue_max", QUEUE_MAX),
         refreshes_max: section.whole(report, "refreshes_max", REFRESHES_MAX),
+        traces: section.section(report, "traces").map(|section| {
+            section.allow(TRACES.1, headers, report);
+            TracesTable {
+                endpoint: section.text(report, "endpoint"),
+                headers_env: section.text(report, "headers_env"),
+                headers_file: section.text(report, "headers_file"),
+                sample_ratio: section.share(report, "sample_ratio"),
+                timeout_secs: section.whole(report, "timeout_secs", TRACES_TIMEOUT_SECS),
+                section,
+            }
+        }),
         section,
     }
 }
@@ -731,6 +761,12 @@ fn gone(key: &str) -> Option<String> {
     let instead = "The admin API asks for a token by now. Write `behind_proxy = true` where a proxy in front of it speaks TLS, \
                    or `tls = { cert_file = \"…\", key_file = \"…\" }`; with one of them `listen` may be any address.";
     (key == "listen_beyond_loopback").then(|| instead.to_owned())
+}
+
+/// A hint for headers written into the file.
+fn headers(key: &str) -> Option<String> {
+    let hint = "Headers may be secrets, so they do not stand in this file; write `headers_env = \"TRACES_HEADERS\"` instead.";
+    (key == "headers").then(|| hint.to_owned())
 }
 
 /// A hint for a secret written into the file.

@@ -195,17 +195,22 @@ const STORE: &[Layer] = &[
 const PROGRAM: &[Layer] = &[
     layer("config", &["config"], &[]),
     layer("effective", &["effective"], &[]),
+    layer("traces", &["traces"], &["config"]),
     layer("in force", &["in_force"], &["config"]),
     layer("words", &["admin/names"], &[]),
     layer("dashboard", &["dashboard"], &["effective", "words"]),
     layer("connect", &["connect"], &["config", "in force", "dashboard"]),
-    layer("admin", &["admin"], &["config", "effective", "in force", "words", "dashboard", "connect"]),
+    layer(
+        "admin",
+        &["admin"],
+        &["config", "effective", "traces", "in force", "words", "dashboard", "connect"],
+    ),
     layer("command line", &["cli"], &["admin"]),
-    layer("terminal", &["output", "telemetry", "transcript"], &["config", "command line"]),
+    layer("terminal", &["output", "telemetry", "transcript"], &["config", "traces", "command line"]),
     layer(
         "commands",
         &["commands"],
-        &["config", "effective", "in force", "words", "admin", "command line", "terminal"],
+        &["config", "effective", "traces", "in force", "words", "admin", "command line", "terminal"],
     ),
     layer("crate", &["main"], &[ANY]),
 ];

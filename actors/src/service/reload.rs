@@ -131,7 +131,6 @@ fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("service.cache_mb", old.cache_bytes != new.cache_bytes),
         ("service.ledger_days", old.ledger_days != new.ledger_days),
         ("service.queue_max", old.queue_max != new.queue_max),
-        ("service.traces", old.traces != new.traces),
     ];
     keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
 }
