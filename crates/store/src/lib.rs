@@ -14,7 +14,7 @@
 //!
 //! `store.rs` is the handle and `commands.rs` has the data of its calls. `thread.rs` groups calls into commits, `engine.rs`
 //! carries them out: commands by `append.rs`, `settle.rs` and `resolve.rs`, questions by `queries.rs`. Per org, `org.rs`,
-//! `egress.rs`, `ledger.rs`, `rows.rs`, `fingerprints.rs` and `pushes.rs` are what is known in memory, and `registry.rs` is what
+//! `egress.rs`, `ledger.rs`, `letters.rs`, `rows.rs`, `fingerprints.rs` and `pushes.rs` are what is known in memory, and `registry.rs` is what
 //! belongs to no org; `index.rs` rebuilds it at opening. `entry.rs`,
 //! `frame.rs` and `keys.rs` say how an entry looks on disk, and `disk.rs` is the only file that knows the database.
 //! `offline` is what is done to a database that no service has open. Not here: what a body means.
@@ -24,6 +24,7 @@
 
 mod append;
 mod commands;
+mod dead_letter;
 mod disk;
 mod egress;
 mod engine;
@@ -35,6 +36,7 @@ mod frame;
 mod index;
 mod keys;
 mod ledger;
+mod letters;
 mod memory;
 pub mod offline;
 mod options;
@@ -59,12 +61,15 @@ mod tests;
 
 pub use crate::{
     commands::{
-        Append, Appended, BODY_BYTES_MAX, Change, Claimed, DEAD_LETTERS_MAX, DeadLetter, End,
+        Append, Appended, BODY_BYTES_MAX, Change, Claimed, End,
         FINGERPRINT_BYTES_MAX, FINGERPRINTS_BYTES_MAX, Fingerprint, HEAD_BYTES_MAX, Head, Job, Lane,
         LedgerRow, NAME_BYTES_MAX, NewChange, NewDead, NewRequest, OpenChanges, Outcome, Progress, Push,
         PushCounts, PushWrite, REGISTRY_BYTES_MAX, REGISTRY_VALUE_BYTES_MAX, REGISTRY_VALUES_MAX,
-        RegistryWrite, Request, Resolve, Retry, Settle, Settled, Subject, TEXT_BYTES_MAX, TRAIL_BYTES_MAX,
+        RegistryWrite, Request, Resolve, Settle, Settled, Subject, TEXT_BYTES_MAX, TRAIL_BYTES_MAX,
         units,
+    },
+    dead_letter::{
+        DEAD_LETTERS_MAX, DeadLetter, LETTER_ERRORS_MAX, LETTER_GROUPS_MAX, LetterError, LetterGroup, Mended, ReasonKey, Retry,
     },
     error::StoreError,
     ledger::Counts,
