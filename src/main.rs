@@ -7,6 +7,7 @@ mod cli;
 mod commands;
 mod config;
 mod connect;
+mod dashboard;
 mod effective;
 mod in_force;
 

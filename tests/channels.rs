@@ -63,7 +63,7 @@ async fn a_channel_that_is_refused_is_visible_with_reason_and_hint_and_the_other
     rig.ledger("acme", json!({ "records_in": 1, "written": 1 })).await;
 
     let view = rig.view("acme").await;
-    assert_eq!(view["parts"]["stream"]["state"], "waiting", "one deaf channel is enough: {view}");
+    assert_eq!(view["parts"]["events"]["state"], "waiting", "one deaf channel is enough: {view}");
     let subscription = &view["subscription"];
     let live = &subscription["channels"]["/event/Sync_Request__e"];
     assert_eq!((&live["events"], &live["retention_secs"]), (&json!(1), &json!(72 * 3600)));

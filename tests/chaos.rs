@@ -10,7 +10,7 @@ use support::{Rig, eventually, load::Load};
 
 /// Both orgs take changes; the failpoints are in the first one only.
 const ORGS: [&str; 2] = ["acme", "calm"];
-const PARTS: [&str; 5] = ["stream", "refresh", "push", "ingest", "writer"];
+const PARTS: [&str; 5] = ["events", "refresh", "push", "ingest", "writer"];
 /// Changes of which the latency is taken.
 const MEASURED: usize = 25;
 
@@ -54,8 +54,8 @@ async fn whatever_panics_only_its_org_notices_and_goes_on_from_disk() {
     assert_eq!(rig.terminate().await.code(), Some(0));
 
     // Each actor at its birth, at a message, and at a message soon after; each point between commits once.
-    let failpoints = "stream/acme=panic@1;refresh/acme=panic@1;push/acme=panic@1;ingest/acme=panic@1;writer/acme=panic@1;\
-                      stream/acme=panic@9;ingest/acme=panic@5;writer/acme=panic@7;org/acme=panic@6;org/acme=panic@20;\
+    let failpoints = "events/acme=panic@1;refresh/acme=panic@1;push/acme=panic@1;ingest/acme=panic@1;writer/acme=panic@1;\
+                      events/acme=panic@9;ingest/acme=panic@5;writer/acme=panic@7;org/acme=panic@6;org/acme=panic@20;\
                       before-a/acme=panic@2;after-a/acme=panic@4;before-b/acme=panic@3;after-b/acme=panic@6;\
                       before-c/acme=panic@2;after-c/acme=panic@4";
     rig.start_failing(failpoints).await;

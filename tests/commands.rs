@@ -45,11 +45,11 @@ async fn a_paused_org_stays_paused_over_a_restart_and_goes_on_where_it_was() {
     assert!(said.contains("keeps them for 72 hours"), "{said}");
     let view = eventually("all parts paused", async || {
         let view = state(&rig, "paused").await;
-        let down = ["stream", "refresh", "ingest", "writer"];
+        let down = ["events", "refresh", "ingest", "writer"];
         down.into_iter().all(|part| view["parts"][part]["state"] == "paused").then_some(view)
     })
     .await;
-    assert_eq!(view["parts"]["stream"]["hint"], "Start it again with: orgpipe org resume acme");
+    assert_eq!(view["parts"]["events"]["hint"], "Start it again with: orgpipe org resume acme");
 
     rig.kill().await;
     rig.org("acme").clear_calls();

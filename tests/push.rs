@@ -63,7 +63,7 @@ async fn through(rig: &Rig, number: u64, expected: &Value) -> Value {
         Some(view(rig, number).await).filter(|view| view["done"] == true)
     })
     .await;
-    for end in ["found", "written", "unchanged", "no_data", "superseded", "dead", "open"] {
+    for end in ["found", "written", "unchanged", "no_data", "superseded", "dead_letters", "open"] {
         let expected = expected.get(end).and_then(Value::as_u64).unwrap_or_default();
         assert_eq!(view[end], expected, "{end} of {view}");
         let orgs = view["orgs"].as_array().into_iter().flatten();
@@ -179,7 +179,7 @@ async fn killed_anywhere_between_the_push_and_its_writes_nothing_is_lost_and_the
         let (status, said) = send(&rig, &body, Some(point)).await;
         assert_eq!((status, said["repeated"] == true), (202, point != "before-accept"), "{point}: {said}");
         let number = said["number"].as_u64().expect("a number");
-        through(&rig, number, &json!({ "found": 30, "written": 28, "no_data": 1, "dead": 1 })).await;
+        through(&rig, number, &json!({ "found": 30, "written": 28, "no_data": 1, "dead_letters": 1 })).await;
         for n in 0..28 {
             assert_eq!(holds(&rig, "acme", n), Some(f64::from(round)), "{n} after {point}");
         }
@@ -277,7 +277,7 @@ async fn keys_and_record_ids_find_their_records_and_every_end_is_counted() {
         .chain([json!({ "domain": domain(0).to_uppercase() })])
         .collect();
     let number = push(&rig, json!({ "sync": "accounts", "keys": keys })).await;
-    let expected = json!({ "found": 5, "written": 2, "unchanged": 1, "no_data": 1, "dead": 1 });
+    let expected = json!({ "found": 5, "written": 2, "unchanged": 1, "no_data": 1, "dead_letters": 1 });
     through(&rig, number, &expected).await;
     assert_eq!((holds(&rig, "acme", 0), holds(&rig, "acme", 9)), (Some(6.0), Some(6.0)));
 
@@ -310,7 +310,7 @@ async fn one_item_that_the_org_refuses_is_a_dead_letter_and_the_others_go_on() {
     let keys = [json!(domain(0)), json!(7), json!(domain(1)), json!(domain(2))]
         .map(|domain| json!({ "domain": domain }));
     let number = push(&rig, json!({ "sync": "accounts", "keys": keys })).await;
-    through(&rig, number, &json!({ "found": 4, "written": 3, "dead": 1 })).await;
+    through(&rig, number, &json!({ "found": 4, "written": 3, "dead_letters": 1 })).await;
     let letters = ordered(&rig, &["dead-letters", "list", "acme"]).await;
     assert!(letters.contains("key domain=7") && letters.contains("nothing can be found by it"), "{letters}");
 }

@@ -23,7 +23,7 @@ pub(crate) enum Point {
     /// A message to the org's actor.
     Org,
     /// An input of the subscription.
-    Stream,
+    Events,
     /// A step of the refresh.
     Refresh,
     /// A step of the ingest.
@@ -84,7 +84,7 @@ const BLOCK: Duration = Duration::from_secs(2);
 const NAMES: &[(&str, Point)] = &[
     ("supervisor", Point::Supervisor),
     ("org", Point::Org),
-    ("stream", Point::Stream),
+    ("events", Point::Events),
     ("refresh", Point::Refresh),
     ("ingest", Point::Ingest),
     ("writer", Point::Writer),

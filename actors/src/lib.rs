@@ -93,6 +93,7 @@ pub use receipt::{GapReason, Receipt};
 pub use runtime::watchdog::ThreadStatus;
 pub use service::{
     Drained, Ledger, OrgView, Replayed, RoomView, Service, StartError,
+    fleet_view::{Fleet, FleetRefresh, FleetRow, FleetTotals, StateCounts},
     push_error::PushError,
     push_view::{AcceptedPush, OrgPush, PushNumbers, PushTally, PushView},
     reload::{Left, Reloaded},

@@ -1,12 +1,14 @@
 //! The running service as the program sees it.
 //!
 //! Here: start, look, refresh, drain, and the commands of an operator about an org. In `service/`: `connect` (what customers
-//! grant), `in_force` (the settings it runs on), `previews` (what a sync would do), `pushes` (what the vendor says has changed),
+//! grant), `fleet` (all orgs at once), `in_force` (the settings it runs on), `previews` (what a sync would do), `pushes` (what the vendor says has changed),
 //! `reload` (others), `tree` (what runs). Not here: dead letters (`dead_letters`), and what an org does with a command
 //! (`supervise`).
 
 mod connect;
 mod examinations;
+mod fleet;
+pub(crate) mod fleet_view;
 mod in_force;
 mod preview_turns;
 mod previews;
@@ -32,6 +34,7 @@ use tokio::sync::{Mutex, Semaphore, watch};
 
 use self::{
     examinations::Examinations,
+    fleet::LastFleet,
     in_force::{Common, InForce},
     preview_turns::PreviewTurns,
 };
@@ -205,6 +208,7 @@ pub struct Service {
     examinations: Examinations,
     preview_turns: PreviewTurns,
     http: HttpClient,
+    last_fleet: Arc<LastFleet>,
 }
 
 impl Service {
@@ -274,6 +278,7 @@ impl Service {
             http,
             clock,
             started_ms,
+            last_fleet: Arc::default(),
         };
         actix_rt::spawn(service.clone().forget_old_pushes());
         Ok(service)

@@ -31,6 +31,7 @@ use super::{
     sessions::{SESSION, Sessions},
     tokens::{Role, Tokens},
 };
+use crate::dashboard::shell::Viewer;
 
 /// Wrong tokens that are answered in a row, and each minute after that.
 const WRONG_IN_A_ROW: NonZeroU32 = NonZeroU32::new(10).expect("not zero");
@@ -57,6 +58,17 @@ impl Caller {
             return Ok(());
         }
         Err(Denied::Role { name: self.name.clone(), role: self.role, needed })
+    }
+
+    /// As pages know them.
+    pub(super) fn viewer(&self) -> Viewer {
+        Viewer {
+            name: self.name.clone(),
+            role: self.role.name(),
+            may_operate: self.check(Role::Operate).is_ok(),
+            may_administer: self.check(Role::Admin).is_ok(),
+            by_cookie: self.by_cookie,
+        }
     }
 }
 

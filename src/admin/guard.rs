@@ -80,6 +80,7 @@ pub(super) async fn guard(
     match look(&request) {
         Ok(caller) => {
             if let Some(caller) = caller {
+                request.extensions_mut().insert(caller.viewer());
                 request.extensions_mut().insert(caller);
             }
             Ok(next.call(request).await?.map_into_left_body())
@@ -191,12 +192,12 @@ fn is_ours(host: &str, hosts: &Hosts) -> bool {
     }
 }
 
-/// What browsers may do with any answer: show it, and send its forms back to where it came from.
+/// What browsers may do with any answer: show it. A page says itself what more it may (`dashboard`).
 pub(super) fn headers() -> DefaultHeaders {
     DefaultHeaders::new()
         .add((
             header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+            "default-src 'none'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'",
         ))
         .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .add((header::REFERRER_POLICY, "same-origin"))

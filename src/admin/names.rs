@@ -1,6 +1,8 @@
 //! States and parts in an operator's words.
 //!
 //! Here: the words, which the page, the metrics and the command line share. Not here: what they mean (`orgpipe_actors`).
+//!
+//! Invariant: they are the words of the API.
 
 use orgpipe_actors::{Part, Priority, State};
 
@@ -21,10 +23,10 @@ pub(crate) fn state(state: State) -> &'static str {
 pub(crate) fn part(part: Part) -> &'static str {
     match part {
         Part::Login => "login",
-        Part::Stream => "events",
+        Part::Events => "events",
         Part::Refresh => "refresh",
         Part::Push => "push",
-        Part::Ingest => "look-up",
+        Part::Ingest => "ingest",
         Part::Writer => "writer",
     }
 }
@@ -32,8 +34,41 @@ pub(crate) fn part(part: Part) -> &'static str {
 /// What calls are for, as operators read it.
 pub(crate) fn priority(priority: Priority) -> &'static str {
     match priority {
-        Priority::Live => "live work",
-        Priority::Heal => "healing",
+        Priority::Live => "live",
+        Priority::Heal => "heal",
         Priority::Refresh => "refresh",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Serialize;
+
+    use super::*;
+
+    fn same(value: impl Serialize, word: &str) {
+        assert_eq!(serde_json::to_value(value).expect("JSON"), word);
+    }
+
+    #[test]
+    fn a_thing_is_called_in_the_api_as_it_is_elsewhere() {
+        for (one, word) in [
+            (Part::Login, "login"),
+            (Part::Events, "events"),
+            (Part::Refresh, "refresh"),
+            (Part::Push, "push"),
+            (Part::Ingest, "ingest"),
+            (Part::Writer, "writer"),
+        ] {
+            assert_eq!(part(one), word);
+            same(one, word);
+        }
+        for one in Priority::ALL {
+            same(one, priority(one));
+        }
+        use State::{Draining, Parked, Paused, Running, Starting, Stopped, Waiting};
+        for one in [Starting, Running, Waiting, Parked, Draining, Paused, Stopped] {
+            same(one, state(one));
+        }
     }
 }

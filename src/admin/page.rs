@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use actix_web::{
     HttpResponse,
+    http::StatusCode,
     web::{Data, Path, Query, ReqData},
 };
 use askama::Template;
@@ -15,7 +16,8 @@ use orgpipe_actors::{
 };
 use orgpipe_store::UnixMs;
 
-use super::{access::Caller, names, orgs::problem, query::NoQuery, tokens::Role};
+use super::{names, orgs::problem, query::NoQuery};
+use crate::dashboard::shell::{self, Place, Shell, Viewer};
 
 /// Rows of the table; an API call gives all of them.
 const ROWS_MAX: usize = 500;
@@ -23,58 +25,9 @@ const ROWS_MAX: usize = 500;
 const NOTES_MAX: usize = 10;
 
 #[derive(Template)]
-#[template(
-    ext = "html",
-    source = r#"<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="refresh" content="2">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>orgpipe</title>
-<style>
-:root { color-scheme: light dark; font: 15px/1.45 system-ui, sans-serif }
-body { margin: 2rem auto; max-width: 76rem; padding: 0 1rem }
-header { display: flex; gap: .8rem; align-items: baseline }
-header span { margin-left: auto; opacity: .75 }
-h1 { font-size: 1.3rem; margin: 0 0 .2rem }
-p { margin: 0 0 1.2rem; opacity: .75 }
-table { border-collapse: collapse; width: 100% }
-th, td { text-align: right; padding: .4rem .6rem; border-bottom: 1px solid #8884; white-space: nowrap }
-th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) { text-align: left }
-td { font-variant-numeric: tabular-nums }
-td.note { text-align: left; white-space: normal; opacity: .85; border-bottom: 1px solid #8884 }
-@media (max-width: 56rem) {
-  thead { display: none } table, tbody, tr { display: block } tr { border-bottom: 1px solid #8884; padding: .4rem 0 }
-  td, td.note { display: inline-block; border: 0; padding: .1rem .8rem .1rem 0 } td:empty { display: none }
-  td[data-name]::before { content: attr(data-name) " "; opacity: .6 } td:first-child { font-weight: 600 }
-}
-.running { color: #1a7f37 } .waiting, .starting, .draining, .paused { color: #b25e00 } .parked { color: #c92a2a; font-weight: 600 }
-</style>
-</head>
-<body>
-<header><h1>orgpipe</h1><span>{{ who }}</span>{% if by_cookie %}<form method="post" action="/logout"><button>log out</button></form>{% endif %}</header>
-<p>{{ total }} org{% if total != 1 %}s{% endif %}{% if hidden > 0 %}, the first {{ rows.len() }} shown; GET /api/v1/orgs has them all{% endif %}</p>
-{% for warning in warnings %}<p class="parked">{{ warning }}</p>
-{% endfor %}{% if !left.is_empty() %}<p>Not in the settings any more, and what is stored of them stays: {{ left }}</p>
-{% endif %}<table>
-<thead><tr><th>org</th><th>state</th><th>in</th><th>written</th><th>unchanged</th><th>no data</th><th>superseded</th><th>dead</th><th>open</th><th>lag</th><th>API calls</th><th></th></tr></thead>
-<tbody>
-{% for row in rows %}<tr><td>{{ row.id }}</td><td class="{{ row.state }}">{{ row.state }}</td><td data-name="in">{{ row.records_in }}</td><td data-name="written">{{ row.written }}</td><td data-name="unchanged">{{ row.unchanged }}</td><td data-name="no data">{{ row.no_data }}</td><td data-name="superseded">{{ row.superseded }}</td><td data-name="dead">{{ row.dead }}</td><td data-name="open">{{ row.open }}</td><td{% if !row.lag.is_empty() %} data-name="lag"{% endif %}>{{ row.lag }}</td><td{% if !row.calls.is_empty() %} data-name="API calls"{% endif %}>{{ row.calls }}</td><td>{% if may_operate %}<form method="post" action="/orgs/{{ row.id }}/doctor"><button>examine</button></form> <a href="/orgs/{{ row.id }}/preview">preview</a>{% endif %}</td></tr>
-{% for note in row.notes %}<tr><td></td><td class="note" colspan="11">{{ note }}</td></tr>
-{% endfor %}{% endfor %}</tbody>
-</table>
-</body>
-</html>
-"#
-)]
+#[template(path = "fleet.html")]
 struct Page {
-    /// The token's name and role.
-    who: String,
-    /// Whether a session can be ended.
-    by_cookie: bool,
-    /// Whether the caller may give commands.
-    may_operate: bool,
+    shell: Shell,
     total: usize,
     hidden: usize,
     /// What is wrong with threads and the disk.
@@ -99,7 +52,11 @@ struct PageRow {
     notes: Vec<String>,
 }
 
-pub(super) async fn show(service: Data<Service>, caller: ReqData<Caller>, _: Query<NoQuery>) -> HttpResponse {
+pub(super) async fn show(
+    service: Data<Service>,
+    viewer: ReqData<Viewer>,
+    _: Query<NoQuery>,
+) -> HttpResponse {
     let mut orgs = service.orgs().await;
     let total = orgs.len();
     // Trouble first, so that it is seen even among thousands.
@@ -110,13 +67,9 @@ pub(super) async fn show(service: Data<Service>, caller: ReqData<Caller>, _: Que
     let threads = threads.map(|thread| format!("thread {}: {}", thread.name, thread.note));
     let warnings = threads.chain(service.room().await.warning).collect();
     let left = left(&service.left().await.unwrap_or_default());
-    let who = format!("{} ({})", caller.name, caller.role.name());
-    let (may_operate, hidden) = (caller.check(Role::Operate).is_ok(), total - orgs.len());
-    let page = Page { who, by_cookie: caller.by_cookie, may_operate, total, hidden, warnings, left, rows };
-    match page.render() {
-        Ok(html) => HttpResponse::Ok().content_type("text/html; charset=utf-8").body(html),
-        Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
-    }
+    let shell = Shell::new(&viewer, Place::Fleet);
+    let page = Page { shell, total, hidden: total - orgs.len(), warnings, left, rows };
+    shell::page(StatusCode::OK, &page)
 }
 
 /// Examines an org and shows the page again, with what was found.
@@ -175,7 +128,7 @@ fn row(org: &OrgView) -> PageRow {
 /// Why the org is in trouble: the first part of it, or each of its deaf channels.
 fn notes(org: &OrgView) -> Vec<String> {
     match org.status.trouble() {
-        Some((Part::Stream, why)) if why.state == State::Waiting => {
+        Some((Part::Events, why)) if why.state == State::Waiting => {
             let channels = org.status.subscription.channels.iter();
             let deaf = channels.filter(|(_, channel)| channel.state == State::Waiting);
             deaf.take(NOTES_MAX).map(|(name, channel)| channel_note(name, channel)).collect()
@@ -287,9 +240,7 @@ mod tests {
             notes: vec!["login: <b>refused</b>".into()],
         };
         let html = Page {
-            who: "<u>jo</u>".into(),
-            by_cookie: true,
-            may_operate: true,
+            shell: Shell::new(&Viewer { name: "<u>jo</u>".into(), ..Viewer::default() }, Place::Fleet),
             total: 1,
             hidden: 0,
             warnings: vec!["<i>full</i>".into()],

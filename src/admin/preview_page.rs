@@ -5,7 +5,7 @@
 use actix_web::{
     Error, HttpResponse,
     http::StatusCode,
-    web::{Data, Form, Path, Query},
+    web::{Data, Form, Path, Query, ReqData},
 };
 use askama::Template;
 use orgpipe_actors::{
@@ -16,57 +16,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{orgs, previews, query::NoQuery};
+use crate::dashboard::shell::{self, Shell, Viewer};
 
 #[derive(Template)]
-#[template(
-    ext = "html",
-    source = r#"<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>orgpipe: preview of {{ org }}</title>
-<style>
-:root { color-scheme: light dark; font: 15px/1.45 system-ui, sans-serif }
-body { margin: 2rem auto; max-width: 76rem; padding: 0 1rem }
-h1 { font-size: 1.3rem } h2 { font-size: 1.05rem; margin: 1.6rem 0 .3rem }
-form { display: flex; flex-wrap: wrap; gap: .8rem; align-items: end; margin: 1rem 0 }
-label { display: block; font-size: .85rem } input, select, button { font: inherit; padding: .3rem }
-table { border-collapse: collapse; width: 100% }
-th, td { text-align: left; padding: .25rem .6rem .25rem 0; border-bottom: 1px solid #8884; vertical-align: top; overflow-wrap: anywhere }
-dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); gap: .6rem }
-dt { opacity: .7; font-size: .85rem } dd { margin: 0; font-size: 1.3rem; font-variant-numeric: tabular-nums }
-.wrong { color: #c92a2a } .note { opacity: .8 }
-</style>
-</head>
-<body>
-<p><a href="/">orgpipe</a></p>
-<h1>Preview of {{ org }}</h1>
-<p class="note">Reads records, looks them up in your API and compares them with what the org holds, as a refresh does. Writes nothing.</p>
-<form method="post" action="/orgs/{{ org }}/preview">
-<div><label for="sync">sync</label><select id="sync" name="sync">{% for (name, cost) in syncs %}<option value="{{ name }}"{% if *name == sync %} selected{% endif %}>{{ name }}: {{ cost }}</option>{% endfor %}</select></div>
-<div><label for="sample">first records, 1 to {{ sample_max }}</label><input id="sample" name="sample" type="number" min="1" max="{{ sample_max }}" value="{{ sample }}"></div>
-<div><label for="record">or one record, by its ID</label><input id="record" name="record" value="{{ record }}"></div>
-<button>Preview</button>
-</form>
-{% if !wrong.is_empty() %}<p class="wrong" role="alert">{{ wrong }}</p>
-{% endif %}{% if let Some(told) = told %}<p>{{ told.what }}</p>
-<dl>{% for (name, count) in told.counts %}<div><dt>{{ name }}</dt><dd>{{ count }}</dd></div>{% endfor %}</dl>
-{% for note in told.whole %}<p>{{ note }}</p>
-{% endfor %}{% for change in told.changes %}<h2>{{ change.title }}</h2>
-<table><thead><tr><th>field</th><th>before</th><th>after</th></tr></thead><tbody>
-{% for field in change.fields %}<tr><td>{{ field.0 }}</td><td>{{ field.1 }}</td><td>{{ field.2 }}</td></tr>
-{% endfor %}</tbody></table>
-{% endfor %}{% if !told.letters.is_empty() %}<h2>Dead letters</h2>
-<table><thead><tr><th>records</th><th>reason</th><th>what to do</th></tr></thead><tbody>
-{% for letter in told.letters %}<tr><td>{{ letter.0 }}</td><td>{{ letter.1 }}</td><td>{{ letter.2 }}</td></tr>
-{% endfor %}</tbody></table>
-{% endif %}{% for note in told.notes %}<p class="note">{{ note }}</p>
-{% endfor %}{% endif %}</body>
-</html>
-"#
-)]
+#[template(path = "preview.html")]
 struct PreviewPage {
+    shell: Shell,
     org: String,
     /// Each sync, and what a preview of the usual size takes.
     syncs: Vec<(String, String)>,
@@ -109,20 +64,26 @@ pub(super) struct PreviewForm {
 }
 
 /// Shows the form.
-pub(super) async fn show(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
-    page(&service, &org, PreviewForm::default(), StatusCode::OK, Ok(None))
+pub(super) async fn show(
+    service: Data<Service>,
+    viewer: ReqData<Viewer>,
+    org: Path<String>,
+    _: Query<NoQuery>,
+) -> HttpResponse {
+    page(&service, &viewer, &org, PreviewForm::default(), StatusCode::OK, Ok(None))
 }
 
 /// Looks, and shows what it came to.
 pub(super) async fn post(
     service: Data<Service>,
+    viewer: ReqData<Viewer>,
     org: Path<String>,
     form: Result<Form<PreviewForm>, Error>,
     _: Query<NoQuery>,
 ) -> HttpResponse {
     let Ok(Form(form)) = form else {
         let wrong = Err("The form must have the fields `sync`, `sample` and `record`.".to_owned());
-        return page(&service, &org, PreviewForm::default(), StatusCode::BAD_REQUEST, wrong);
+        return page(&service, &viewer, &org, PreviewForm::default(), StatusCode::BAD_REQUEST, wrong);
     };
     let records = match (form.record.trim(), form.sample.trim()) {
         ("", "") => Some(PreviewedRecords::First(SAMPLE)),
@@ -131,21 +92,22 @@ pub(super) async fn post(
     };
     let Some(records) = records else {
         let wrong = format!("The number of records must be one from 1 to {SAMPLE_MAX}.");
-        return page(&service, &org, form, StatusCode::BAD_REQUEST, Err(wrong));
+        return page(&service, &viewer, &org, form, StatusCode::BAD_REQUEST, Err(wrong));
     };
     let request = PreviewRequest { sync: form.sync.clone(), records, proposed: None };
     match service.preview(&org, request).await {
-        Ok(preview) => page(&service, &org, form, StatusCode::OK, Ok(told(&preview))),
+        Ok(preview) => page(&service, &viewer, &org, form, StatusCode::OK, Ok(told(&preview))),
         Err(error) => {
             let status = previews::problem(&error).status();
             let wrong = format!("{}. {}", sentence(&error.to_string()), error.hint());
-            page(&service, &org, form, status, Err(wrong))
+            page(&service, &viewer, &org, form, status, Err(wrong))
         }
     }
 }
 
 fn page(
     service: &Service,
+    viewer: &Viewer,
     org: &str,
     form: PreviewForm,
     status: StatusCode,
@@ -166,6 +128,7 @@ fn page(
         Err(wrong) => (None, wrong),
     };
     let page = PreviewPage {
+        shell: Shell::of_org(viewer, org),
         org: org.to_owned(),
         syncs: costs.into_iter().map(cost).collect(),
         sync: form.sync,
@@ -175,10 +138,7 @@ fn page(
         wrong,
         told,
     };
-    match page.render() {
-        Ok(html) => HttpResponse::build(status).content_type("text/html; charset=utf-8").body(html),
-        Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
-    }
+    shell::page(status, &page)
 }
 
 fn told(preview: &Preview) -> Option<ToldPreview> {
@@ -278,6 +238,7 @@ mod tests {
             notes: vec![text.clone()],
         };
         let page = PreviewPage {
+            shell: Shell::of_org(&Viewer::default(), "acme"),
             org: "acme".to_owned(),
             syncs: vec![(text.clone(), text.clone())],
             sync: text.clone(),

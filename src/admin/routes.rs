@@ -20,7 +20,7 @@ use super::{
     token_commands,
     tokens::Role,
 };
-use crate::connect::handlers as connect;
+use crate::{connect::handlers as connect, dashboard::assets};
 
 /// Who may ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +79,8 @@ const fn send(path: &'static str, who: Who, to: fn() -> Route) -> Rule {
 #[rustfmt::skip]
 pub(super) const RULES: &[Rule] = &[
     get("/healthz", Anyone, || web::to(|| async { "alive\n" })),
+    // The looks of pages, which people who are not logged in see, too.
+    get("/assets/{name}", Anyone, || web::to(assets::serve)),
     get("/login", Anyone, || web::to(login::show)),
     send("/login", Anyone, || web::to(login::post)),
     // The link is what lets a customer in.

@@ -101,7 +101,7 @@ fn number_of(view: &Value, key: &str) -> u64 {
 }
 
 /// What became of records, in the order of a line.
-const ENDS: [&str; 7] = ["found", "written", "unchanged", "no_data", "superseded", "dead", "open"];
+const ENDS: [&str; 7] = ["found", "written", "unchanged", "no_data", "superseded", "dead_letters", "open"];
 
 /// One push, org by org.
 fn shown(view: &Value) -> String {

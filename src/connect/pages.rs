@@ -1,86 +1,27 @@
 //! What a customer's admin sees: one plain page per step.
 //!
-//! Here: texts and looks. Not here: what happened (`onboarding`). Nothing on these pages is of another customer, and no word
+//! Here: what stands where. Not here: what happened (`onboarding`), texts around it (`dashboard/templates/connect.html`). Nothing on these pages is of another customer, and no word
 //! of anybody's is markup.
 
-use actix_web::{HttpResponse, HttpResponseBuilder, http::StatusCode};
+use actix_web::{
+    HttpResponse, HttpResponseBuilder,
+    http::{StatusCode, header},
+};
 use askama::Template;
 use orgpipe_actors::{Report, Severity};
 use orgpipe_salesforce::oauth::error::LoginError;
 use serde::Deserialize;
 
 use super::onboarding::{ConnectError, Connection, Done, Invited};
+use crate::dashboard::{
+    assets::{ASSETS, Assets},
+    shell::PLAIN_POLICY,
+};
 
 #[derive(Template)]
-#[template(
-    ext = "html",
-    source = r#"<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-{% if let Content::Going { page } = body %}<meta http-equiv="refresh" content="0; url={{ page }}">
-{% endif %}<title>{{ title }}</title>
-<style>
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
-body { margin: 8vh auto 4rem; max-width: 38rem; padding: 0 1.2rem }
-h1 { font-size: 1.45rem; margin: 0 0 .6rem; line-height: 1.25 }
-p { margin: 0 0 1rem } .quiet { opacity: .7; font-size: .9rem }
-fieldset { border: 1px solid #8886; border-radius: .5rem; padding: .8rem 1rem 1rem; margin: 0 0 1rem }
-label { display: block; margin: .35rem 0 } label.block { margin-top: .7rem }
-input[type=text] { font: inherit; width: 100%; box-sizing: border-box; padding: .45rem; margin-top: .3rem }
-button { font: inherit; padding: .5rem 1.2rem; border-radius: .4rem; border: 1px solid #0b5cab; background: #0b5cab; color: #fff; cursor: pointer }
-button.plain { background: none; color: inherit; border-color: #8888 }
-.good { border-left: .3rem solid #1a7f37 } .bad { border-left: .3rem solid #c92a2a } .some { border-left: .3rem solid #b25e00 }
-.good, .bad, .some { padding: .1rem 0 .1rem .9rem; margin: 0 0 1.2rem } .good p, .bad p, .some p { margin: .35rem 0 }
-ul { padding-left: 1.2rem } li { margin: 0 0 .8rem } li span { display: block; opacity: .8 }
-code { font-size: .92em }
-</style>
-</head>
-<body>
-<main>
-{% match body %}
-{% when Content::Start with { login_host, connected, kind, domain, wrong } %}<h1>Connect your Salesforce org with {{ vendor }}</h1>
-{% if !wrong.0.is_empty() %}<div class="bad" role="alert"><p><strong>{{ wrong.0|safe }}.</strong> {{ wrong.1|safe }}</p></div>
-{% endif %}{% match connected %}{% when Connection::Never %}{% when Connection::Stands %}<p>This org is connected already. Connect it again only if you were asked to.</p>
-{% when Connection::Lost %}<p>This org was connected, and the access was taken back or has expired. Please connect it again.</p>
-{% endmatch %}<p>{{ vendor }} keeps its data up to date in your org. On the next page, which is Salesforce's own, you log in and allow that. {{ vendor }} never sees your password, and you can take it back at any time (Setup, Connected Apps OAuth Usage).</p>
-<form method="post" action="{{ action }}">
-{% if let Some(login_host) = login_host %}<p>You will log in at <code>{{ login_host }}</code>.</p>
-{% else %}<fieldset>
-<legend>Which org?</legend>
-<label><input type="radio" name="kind" value="production"{% if kind != "sandbox" && kind != "domain" %} checked{% endif %}> Production, or Developer Edition</label>
-<label><input type="radio" name="kind" value="sandbox"{% if kind == "sandbox" %} checked{% endif %}> A sandbox</label>
-<label><input type="radio" name="kind" value="domain"{% if kind == "domain" %} checked{% endif %}> By its address:</label>
-<label class="block" for="domain">My Domain, or the address of any page of the org
-<input type="text" id="domain" name="domain" value="{{ domain }}" autocomplete="off" spellcheck="false" placeholder="https://acme.my.salesforce.com"></label>
-</fieldset>
-{% endif %}<p><button>Go to Salesforce</button></p>
-</form>
-<p class="quiet">Log in as the user that {{ vendor }} is to work as: what it may see and change in your org is what that user may. You need no password of ours.</p>
-{% when Content::Going with { page } %}<h1>On to Salesforce</h1>
-<p>If nothing happens, <a href="{{ page }}">go on to Salesforce's page</a>.</p>
-{% when Content::Done with { org_id, findings, asked, again_secs } %}<h1>{% if findings.is_empty() %}Your org is connected{% else %}Your org is connected, and something is missing{% endif %}</h1>
-{% if findings.is_empty() && *asked %}<div class="good" role="status"><p>All that {{ vendor }} needs is there. You can close this page.</p></div>
-{% else if let Some(secs) = again_secs %}<div class="some" role="status"><p>We looked at your org a moment ago. Please look again in {{ secs }} seconds.</p></div>
-<form method="post" action="{{ action }}/check"><p><button>Look again</button></p></form>
-{% else if findings.is_empty() %}<div class="good" role="status"><p>It takes a little longer to look whether all is there; {{ vendor }} sees the result. You can close this page.</p></div>
-{% else %}<div class="some" role="status"><p>Please mend this in your org, then look again. Nothing is lost meanwhile.</p></div>
-<ul>
-{% for finding in findings %}<li><strong>{{ finding.0|safe }}.</strong><span>{{ finding.1|safe }}</span></li>
-{% endfor %}</ul>
-<form method="post" action="{{ action }}/check"><p><button>Look again</button></p></form>
-{% endif %}<p class="quiet">Salesforce org {{ org_id }}.</p>
-{% when Content::Failed with { heading, what, hint, again } %}<h1>{{ heading }}</h1>
-<div class="bad" role="alert"><p><strong>{{ what|safe }}.</strong> {{ hint|safe }}</p></div>
-{% if *again %}<form method="get" action="{{ action }}"><p><button class="plain">Try again</button></p></form>
-{% endif %}{% endmatch %}
-</main>
-</body>
-</html>
-"#
-)]
+#[template(path = "connect.html")]
 struct ConnectPage<'p> {
+    assets: &'static Assets,
     title: &'p str,
     vendor: &'p str,
     /// Where the forms lead.
@@ -211,7 +152,7 @@ impl Pages<'_> {
     }
 
     fn html(self, title: &str, body: Content) -> String {
-        let page = ConnectPage { title, vendor: self.vendor, action: self.action, body };
+        let page = ConnectPage { assets: &ASSETS, title, vendor: self.vendor, action: self.action, body };
         // Only what cannot be written into a text fails, and nothing here is of that kind.
         page.render().unwrap_or_else(|error| error.to_string())
     }
@@ -219,7 +160,10 @@ impl Pages<'_> {
 
 /// A page as an answer.
 pub(super) fn html(answer: &mut HttpResponseBuilder, html: String) -> HttpResponse {
-    answer.content_type("text/html; charset=utf-8").body(html)
+    answer
+        .content_type("text/html; charset=utf-8")
+        .insert_header((header::CONTENT_SECURITY_POLICY, PLAIN_POLICY))
+        .body(html)
 }
 
 /// What it comes to. An org may well be connected when a page is shown once more.

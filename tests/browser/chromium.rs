@@ -1,12 +1,9 @@
 //! A browser that a test drives: Debian's chromium behind its chromedriver, without a window, with a profile of its own.
 //!
-//! Here: starting it, and pictures of what it shows. Not here: which pages it opens (the tests).
+//! Here: starting it, finding, clicking and typing. Not here: pictures and judgements of what it shows (`look`), which pages it
+//! opens (the tests).
 
-use std::{
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::Duration,
-};
+use std::{process::Stdio, time::Duration};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -20,8 +17,6 @@ use crate::{
     webdriver::{Answer, Element, WebDriver},
 };
 
-/// The windows in which pages are looked at: that of a laptop, and that of a phone.
-const WINDOWS: [(u32, u32, bool); 2] = [(1_280, 800, false), (390, 844, true)];
 /// A name of somebody else that leads to this machine, as after DNS rebinding.
 pub(crate) const FOREIGN_HOST: &str = "evil.example";
 /// How long a page may take to come, and how often it is looked for.
@@ -135,25 +130,7 @@ impl Browser {
         .await;
     }
 
-    /// Takes pictures of the page in all windows, for people to look at; fails if a page is wider than a window.
-    pub(crate) async fn look(&self, name: &str) {
-        for (width, height, mobile) in WINDOWS {
-            let metrics =
-                json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile });
-            self.cdp("Emulation.setDeviceMetricsOverride", metrics).await;
-            let picture = self.driver.screenshot().await.expect("a picture");
-            let path = screenshots().join(format!("{name}-{width}x{height}.png"));
-            std::fs::write(path, picture).expect("written");
-            let wide = self.run("return document.documentElement.scrollWidth").await;
-            assert!(
-                wide.as_u64() <= Some(width.into()),
-                "{name} is {wide} px wide in a window of {width} px"
-            );
-        }
-        self.cdp("Emulation.clearDeviceMetricsOverride", json!({})).await;
-    }
-
-    async fn cdp(&self, method: &str, parameters: Value) {
+    pub(crate) async fn cdp(&self, method: &str, parameters: Value) {
         self.driver.cdp(method, parameters).await.expect("a command of the browser");
     }
 
@@ -164,21 +141,13 @@ impl Browser {
 }
 
 /// Whether it becomes true in time.
-async fn in_time(mut condition: impl AsyncFnMut() -> bool) -> bool {
+pub(crate) async fn in_time(mut condition: impl AsyncFnMut() -> bool) -> bool {
     let becomes = async {
         while !condition().await {
             actix_rt::time::sleep(LOOK).await;
         }
     };
     tokio::time::timeout(PATIENCE, becomes).await.is_ok()
-}
-
-/// Where the pictures are: `screenshots` in cargo's target folder.
-fn screenshots() -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("a folder");
-    let folder = target.join("screenshots");
-    std::fs::create_dir_all(&folder).expect("a folder");
-    folder
 }
 
 /// Starts a chromedriver on a port that is free; gives its address.

@@ -1,4 +1,4 @@
-//! What a real browser does: pages of others that try to give commands, and customers who connect their orgs.
+//! What a real browser does: pages of others that try to give commands, customers who connect their orgs, and the dashboard.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -7,4 +7,5 @@ mod attack;
 mod chromium;
 mod connect;
 mod foreign;
+mod look;
 mod webdriver;

@@ -36,7 +36,9 @@ impl WebDriver {
     pub(crate) async fn new(address: &str, options: Value) -> Answer<Self> {
         let http = Client::builder().no_proxy().timeout(ANSWER).build().map_err(|cause| cause.to_string())?;
         let starting = Self { http, session: format!("{address}/session") };
-        let wanted = json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options } } });
+        let logged = json!({ "browser": "ALL" });
+        let always = json!({ "goog:chromeOptions": options, "goog:loggingPrefs": logged });
+        let wanted = json!({ "capabilities": { "alwaysMatch": always } });
         let begun = starting.command(Method::POST, "", wanted).await?;
         let id = begun["sessionId"].as_str().ok_or("there is no session")?;
         Ok(Self { session: format!("{}/{id}", starting.session), http: starting.http })
@@ -125,6 +127,21 @@ impl WebDriver {
     /// A command of chromium's own (Chrome DevTools Protocol).
     pub(crate) async fn cdp(&self, method: &str, parameters: Value) -> Answer<Value> {
         self.post("/goog/cdp/execute", json!({ "cmd": method, "params": parameters })).await
+    }
+
+    /// What the browser has said on its console since the last time: level and text.
+    pub(crate) async fn console(&self) -> Answer<Vec<(String, String)>> {
+        let lines = self.post("/se/log", json!({ "type": "browser" })).await?;
+        let text = |line: &Value, key: &str| line[key].as_str().unwrap_or_default().to_owned();
+        let lines = lines.as_array().into_iter().flatten();
+        Ok(lines.map(|line| (text(line, "level"), text(line, "message"))).collect())
+    }
+
+    /// Types into whatever has the focus.
+    pub(crate) async fn type_keys(&self, text: &str) -> Answer<()> {
+        let found = self.get("/element/active").await?;
+        let name = found[ELEMENT].as_str().ok_or("nothing has the focus")?.to_owned();
+        Element { driver: self, name }.send_keys(text).await
     }
 
     /// Ends the browser.

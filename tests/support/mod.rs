@@ -286,7 +286,7 @@ auth = {{ flow = "jwt", client_id = "{}", username = "{}", key_file = "jwt.key" 
     /// Waits until the events of an org are subscribed to.
     pub(crate) async fn subscribed(&self, org: &str) {
         eventually("the subscription", async || {
-            (self.view(org).await["parts"]["stream"]["state"] == "running").then_some(())
+            (self.view(org).await["parts"]["events"]["state"] == "running").then_some(())
         })
         .await;
     }

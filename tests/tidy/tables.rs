@@ -176,8 +176,10 @@ const PROGRAM: &[Layer] = &[
     layer("config", &["config"], &[]),
     layer("effective", &["effective"], &[]),
     layer("in force", &["in_force"], &["config"]),
-    layer("connect", &["connect"], &["config", "in force"]),
-    layer("admin", &["admin"], &["config", "effective", "in force", "connect"]),
+    layer("words", &["admin/names"], &[]),
+    layer("dashboard", &["dashboard"], &["words"]),
+    layer("connect", &["connect"], &["config", "in force", "dashboard"]),
+    layer("admin", &["admin"], &["config", "effective", "in force", "words", "dashboard", "connect"]),
     layer("command line", &["cli"], &["admin"]),
     layer("terminal", &["output", "telemetry", "transcript"], &["config", "command line"]),
     layer(

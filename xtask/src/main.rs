@@ -72,6 +72,15 @@ const INSTALL_PACKAGE_CHECKS: Step = Step {
     env: &[],
 };
 
+/// What judges the pages in the browser's tests.
+const BROWSER_JUDGES: &str = "tests/browser";
+
+const INSTALL_BROWSER_JUDGES: Step = Step {
+    name: "judges of pages",
+    command: &["npm", "ci", "--prefix", BROWSER_JUDGES, "--no-audit", "--no-fund", "--loglevel=error"],
+    env: &[],
+};
+
 const PACKAGE: &[Step] = &[
     Step {
         name: "Salesforce package",
@@ -160,7 +169,11 @@ fn set_up() -> bool {
         let has = changed(folder.join("node_modules/.package-lock.json"));
         has.is_some() && has >= changed(folder.join("package-lock.json"))
     };
-    let missing = [(JUDGES, &INSTALL_JUDGES), (PACKAGE_CHECKS, &INSTALL_PACKAGE_CHECKS)];
+    let missing = [
+        (JUDGES, &INSTALL_JUDGES),
+        (PACKAGE_CHECKS, &INSTALL_PACKAGE_CHECKS),
+        (BROWSER_JUDGES, &INSTALL_BROWSER_JUDGES),
+    ];
     !has("npm") || missing.into_iter().all(|(folder, install)| installed(folder) || run(install))
 }
 

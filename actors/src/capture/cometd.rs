@@ -77,7 +77,7 @@ impl CometdActor {
     }
 
     fn feed(&mut self, input: Input, context: &mut Context<Self>) {
-        self.org.pass(Point::Stream);
+        self.org.pass(Point::Events);
         let Some(session) = self.session.take() else { return };
         let clock = self.org.clock;
         let (session, actions) = step(session, input, clock.monotonic(), clock.jitter());

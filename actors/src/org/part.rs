@@ -12,7 +12,7 @@ pub enum Part {
     /// The login by OAuth.
     Login,
     /// The event subscription.
-    Stream,
+    Events,
     /// Scheduled and demanded reading.
     Refresh,
     /// Finding the records that the vendor pushes.

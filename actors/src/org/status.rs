@@ -175,12 +175,17 @@ impl Board {
         self.lock().clone()
     }
 
+    /// What `look` takes of it, without a copy of all; it should not take long, as the org's actors wait for it.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&OrgStatus) -> T) -> T {
+        look(&self.lock())
+    }
+
     /// Notes something about the subscription; its part follows from its channels.
     pub(crate) fn subscription(&self, now_ms: UnixMs, note: impl FnOnce(&mut Subscription)) {
         let mut status = self.lock();
         note(&mut status.subscription);
         let (state, problem) = status.subscription.summary();
-        set(&mut status, Part::Stream, state, problem.as_ref(), now_ms);
+        set(&mut status, Part::Events, state, problem.as_ref(), now_ms);
     }
 
     /// Notes what a part is at, where nothing is wrong.

@@ -43,7 +43,7 @@ pub struct PushTally {
     /// A later request for the same record took its place.
     pub superseded: u64,
     /// It cannot be written; see the dead letter.
-    pub dead: u64,
+    pub dead_letters: u64,
     /// Still under way.
     pub open: u64,
 }
@@ -56,7 +56,7 @@ impl PushTally {
         self.unchanged += counts.unchanged;
         self.no_data += counts.no_data;
         self.superseded += counts.superseded;
-        self.dead += counts.dead;
+        self.dead_letters += counts.dead;
         self.open += counts.open();
     }
 }

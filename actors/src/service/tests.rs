@@ -3,6 +3,7 @@
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use orgpipe_salesforce::oauth::{Flow, Login};
+use orgpipe_store::Read;
 use secrecy::{ExposeSecret as _, SecretString};
 use tempfile::TempDir;
 
@@ -218,4 +219,23 @@ async fn a_push_that_an_org_does_not_read_stops_no_others_for_long() {
     assert!(matches!(service.pushed(one).await, Err(PushError::Unknown(_))));
     assert!(run().await.is_some(), "all records are read instead");
     service.drain(Duration::from_millis(100)).await.expect("it closes");
+}
+
+#[actix::test]
+async fn all_orgs_are_looked_at_once_for_all_who_ask_within_a_second() {
+    let folder = folder();
+    let service = Service::start(settings(folder.path(), &["acme", "globex"])).await.expect("it starts");
+    let (one, other) = tokio::join!(service.fleet(), service.fleet());
+    assert!(Arc::ptr_eq(&one, &other), "one is made for both");
+    let ids: Vec<&str> = one.rows.iter().map(|row| row.id.as_str()).collect();
+    assert_eq!((ids, one.totals.orgs), (vec!["acme", "globex"], 2));
+    assert_eq!(one.rows[0].records, Some(crate::Ledger::default()));
+    let reads = service.store_reads();
+    service.make_fleet().await;
+    let reads = service.store_reads().since(&reads);
+    assert_eq!((reads.of(Read::Orgs), reads.of(Read::Counts)), (1, 0), "one call for the counts of all");
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert!(!Arc::ptr_eq(&one, &service.fleet().await), "it is too old");
+    service.drain(Duration::from_millis(100)).await.expect("it closes");
+    assert!(service.make_fleet().await.rows[0].records.is_none(), "the store is closed");
 }

@@ -47,9 +47,9 @@ use crate::{
 };
 
 /// Parts in the order of the flow; each is an actor.
-const PARTS: [Part; 5] = [Part::Stream, Part::Refresh, Part::Push, Part::Ingest, Part::Writer];
+const PARTS: [Part; 5] = [Part::Events, Part::Refresh, Part::Push, Part::Ingest, Part::Writer];
 /// Those that take something in.
-const TAKING: [Part; 3] = [Part::Stream, Part::Refresh, Part::Push];
+const TAKING: [Part; 3] = [Part::Events, Part::Refresh, Part::Push];
 /// How often a drain looks whether nothing is open any more.
 const DRAIN_LOOK: Duration = Duration::from_millis(250);
 
@@ -178,7 +178,7 @@ impl OrgActor {
     fn wanted(&self, part: Part) -> bool {
         match &self.phase {
             Phase::Following => self.desired.lets_run(part),
-            Phase::Repositioning { .. } => part != Part::Stream && self.desired.lets_run(part),
+            Phase::Repositioning { .. } => part != Part::Events && self.desired.lets_run(part),
             Phase::OrgChanged(_) | Phase::Recording | Phase::Stopping => false,
         }
     }
@@ -199,9 +199,9 @@ impl OrgActor {
                 other => life.state = other,
             }
         }
-        let (stream, any) = (self.runs(Part::Stream), PARTS.into_iter().any(|part| self.runs(part)));
+        let (events, any) = (self.runs(Part::Events), PARTS.into_iter().any(|part| self.runs(part)));
         match &mut self.phase {
-            Phase::Repositioning { waiting, .. } if !stream => {
+            Phase::Repositioning { waiting, .. } if !events => {
                 for waits in waiting.drain(..) {
                     // Whoever asked may have gone.
                     let _ = waits.send(());
@@ -434,7 +434,7 @@ fn start(org: &Arc<OrgContext>, part: Part, context: &mut Context<OrgActor>) -> 
     let link = OrgLink::new(&context.address(), org.failpoints.clone(), org.id());
     let org = Arc::clone(org);
     match part {
-        Part::Stream => Some(child(part, context, move || CometdActor::new(org, link)).1),
+        Part::Events => Some(child(part, context, move || CometdActor::new(org, link)).1),
         Part::Refresh => Some(child(part, context, move || RefreshTimer::new(org, link)).1),
         Part::Push => Some(child(part, context, move || PushActor::new(org, link)).1),
         Part::Ingest => {

@@ -307,7 +307,7 @@ impl Supervisor {
                 tracing::error!(org = id, "the org's actor {exit}; it ended too often and is parked");
                 let hint = format!("Report this as a bug; start it again with: orgpipe org resume {id}");
                 let problem = Problem::new(format!("the org's actor {exit}, too often to go on"), hint);
-                for part in [Part::Stream, Part::Refresh, Part::Push, Part::Ingest, Part::Writer] {
+                for part in [Part::Events, Part::Refresh, Part::Push, Part::Ingest, Part::Writer] {
                     shared.board.trouble(part, State::Parked, &problem, now_ms);
                 }
             }

@@ -42,6 +42,15 @@ impl Counts {
     }
 }
 
+/// Where an org's records are, with what is kept of those that ended as dead letters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeptCounts {
+    /// Where the records are.
+    pub counts: Counts,
+    /// Dead letters that are kept: neither retried, discarded nor fallen out at the end.
+    pub dead_letters: u64,
+}
+
 /// What is stored per org: the counts, and how many entries there must be. At opening, the entries found are held
 /// against it, because a damaged database may open with some of them missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -72,7 +72,7 @@ pub use crate::{
         DEAD_LETTERS_MAX, DeadLetter, LETTER_ERRORS_MAX, LETTER_GROUPS_MAX, LetterError, LetterGroup, Mended, ReasonKey, Retry,
     },
     error::StoreError,
-    ledger::Counts,
+    ledger::{Counts, KeptCounts},
     options::{Durability, Options, Room},
     reads::{Read, Reads},
     seq::Seq,

@@ -3,7 +3,7 @@
 //! Here: the calls that change nothing on disk and nothing in the queues. Not here: reading an entry (`engine.rs`), which
 //! changes are taken (`engine.rs`, `egress.rs`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::{
     commands::{
@@ -16,7 +16,7 @@ use crate::{
     error::StoreError,
     fingerprints,
     keys::Key,
-    ledger::Counts,
+    ledger::{Counts, KeptCounts},
     seq::Seq,
     sizes,
     unix_ms::UnixMs,
@@ -150,6 +150,16 @@ impl Engine {
         let mut orgs: Vec<_> = stored.map(|(org, found)| (org.clone(), found.ledger.counts)).collect();
         orgs.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         orgs
+    }
+
+    /// The counts of the same orgs, with the dead letters that are kept of each.
+    pub(crate) fn ledgers(&self) -> HashMap<String, KeptCounts> {
+        let stored = self.index.orgs.iter().filter(|(_, found)| found.has_anything());
+        let kept = stored.map(|(org, found)| {
+            let dead_letters = found.dead.len() as u64;
+            (org.clone(), KeptCounts { counts: found.ledger.counts, dead_letters })
+        });
+        kept.collect()
     }
 
     /// Numbers of all pushes, oldest first.

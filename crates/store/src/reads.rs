@@ -24,7 +24,7 @@ pub enum Read {
     Changes,
     /// [`Store::jobs`](crate::Store::jobs)
     Jobs,
-    /// [`Store::orgs`](crate::Store::orgs)
+    /// [`Store::orgs`](crate::Store::orgs) and [`Store::ledgers`](crate::Store::ledgers)
     Orgs,
     /// [`Store::counts`](crate::Store::counts)
     Counts,

@@ -5,7 +5,11 @@
 //!
 //! Invariant: a call is answered only after the commit that makes its answer true.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+    sync::Arc,
+};
 
 use crate::{
     commands::{
@@ -16,7 +20,7 @@ use crate::{
     disk::{Disk, SledDisk},
     engine::Engine,
     error::StoreError,
-    ledger::Counts,
+    ledger::{Counts, KeptCounts},
     memory::MemoryDisk,
     options::{Options, Room},
     reads::{Read, ReadCounters, Reads},
@@ -307,6 +311,11 @@ impl Store {
     /// Every org that records have come in for, whether anybody still asks for it or not.
     pub async fn orgs(&self) -> Result<Vec<(String, Counts)>, StoreError> {
         self.read(Read::Orgs, |engine| Ok(engine.orgs())).await
+    }
+
+    /// The counts of the same orgs by name, with the dead letters that are kept of each: one look at all of them.
+    pub async fn ledgers(&self) -> Result<HashMap<String, KeptCounts>, StoreError> {
+        self.read(Read::Orgs, |engine| Ok(engine.ledgers())).await
     }
 
     /// Removes all that is stored of an org, its counts too, and gives what they were; none if nothing was. In one

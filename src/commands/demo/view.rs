@@ -18,12 +18,12 @@ pub(super) fn table(orgs: &[OrgView]) -> String {
     table.load_preset(presets::NOTHING).set_style(TableComponent::HeaderLines, '─').set_header([
         "org",
         "state",
-        "in",
+        "records in",
         "written",
         "unchanged",
         "no data",
         "superseded",
-        "dead",
+        "dead letters",
         "open",
         "lag",
         "API calls",
@@ -66,7 +66,7 @@ pub(super) fn summary(orgs: &[OrgView]) -> String {
     let sign = if records_in == ends { "=" } else { "≠" };
     let calls: u64 = orgs.iter().map(|org| org.status.calls).sum();
     format!(
-        "events in       {records_in:>8}\n\
+        "records in      {records_in:>8}\n\
          written         {written:>8}\n\
          unchanged       {unchanged:>8}\n\
          no data         {no_data:>8}\n\

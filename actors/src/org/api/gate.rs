@@ -9,7 +9,7 @@ use std::{
     num::NonZeroU32,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -47,8 +47,10 @@ pub(crate) struct Gate {
     budget: Arc<Mutex<Budget>>,
     /// `None`: what is counted ends with the process.
     store: Option<OrgStore>,
-    /// Held while the count is read or stored; true once it has been read.
-    keeping: tokio::sync::Mutex<bool>,
+    /// Held while the count is read or stored.
+    keeping: tokio::sync::Mutex<()>,
+    /// The count has been read, or there is none to read.
+    is_read: AtomicBool,
     throttle: Mutex<Throttle>,
     slots: Slots,
     /// One fewer, for all but live calls: so that those find a slot.
@@ -157,7 +159,8 @@ impl Gate {
         let most = Speed { per_second: limits.requests_per_second, at_once: limits.concurrent_max };
         Self {
             budget: Arc::new(Mutex::new(Budget::new(limits))),
-            keeping: tokio::sync::Mutex::new(store.is_none()),
+            keeping: tokio::sync::Mutex::default(),
+            is_read: AtomicBool::new(store.is_none()),
             store,
             throttle: Mutex::new(Throttle::new(most)),
             slots: Slots::new(most.at_once),
@@ -263,12 +266,16 @@ impl Gate {
     /// Reads what is stored, once; with `write`, puts the calls set aside on disk before the first of them is made.
     async fn keep(&self, write: bool) -> Result<(), StepError> {
         let Some(store) = &self.store else { return Ok(()) };
-        let mut read = self.keeping.lock().await;
-        if !*read {
+        if !write && self.is_read.load(Ordering::Acquire) {
+            // Whoever only looks does not wait for another's commit.
+            return Ok(());
+        }
+        let _keeping = self.keeping.lock().await;
+        if !self.is_read.load(Ordering::Acquire) {
             if let Some(stored) = store.bytes(Position::ApiCalls).await? {
                 lock(&self.budget).load(&stored);
             }
-            *read = true;
+            self.is_read.store(true, Ordering::Release);
         }
         if write {
             let to_store = lock(&self.budget).to_store(self.clock.now_ms());
