@@ -10,8 +10,8 @@ use actix_web::{
     http::StatusCode,
     web::{Data, Path, Query, ReqData},
 };
-use orgpipe_actors::{ACTED_ON_MAX, DeadLetterAction, DeadLetterError, DeadLetterFilter, Service};
-use orgpipe_store::Seq;
+use orgpipe_actors::{ACTED_ON_MAX, ActedOn, DeadLetterAction, DeadLetterError, DeadLetterFilter, Service};
+use orgpipe_store::{DeadLetter, LetterError, ReasonKey, Seq, UnixMs};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -22,11 +22,17 @@ const LIMIT: usize = 100;
 /// Records named of one dead letter.
 const RECORDS_MAX: usize = 100;
 
-/// `?reason=TEXT&before=N&limit=N`
+/// Reasons told of what a command would be about.
+const REASONS_MAX: usize = 100;
+/// Records asked about at a time.
+const RETRIED_MAX: usize = 500;
+
+/// `?reason=TEXT&group=KEY&before=N&limit=N`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
     reason: Option<String>,
+    group: Option<String>,
     before: Option<u64>,
     limit: Option<usize>,
 }
@@ -39,11 +45,23 @@ pub(super) struct ShowQuery {
     values: bool,
 }
 
-/// `?reason=TEXT|all=true&before=N&limit=N`
+/// `?records=ID,ID&since_ms=N`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RetriedQuery {
+    records: String,
+    #[serde(default)]
+    since_ms: u64,
+}
+
+/// `?reason=TEXT|group=KEY|all=true&before=N&limit=N&dry_run=true`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ManyQuery {
     reason: Option<String>,
+    group: Option<String>,
+    #[serde(default)]
+    dry_run: bool,
     #[serde(default)]
     all: bool,
     before: Option<u64>,
@@ -51,24 +69,70 @@ pub(super) struct ManyQuery {
 }
 
 pub(super) async fn list(service: Data<Service>, org: Path<String>, query: Query<ListQuery>) -> HttpResponse {
-    let ListQuery { reason, before, limit } = query.into_inner();
-    let filter = DeadLetterFilter { reason, before: before.map(Seq), limit: limit.unwrap_or(LIMIT) };
+    let ListQuery { reason, group, before, limit } = query.into_inner();
+    let Some(group) = group_of(group) else { return no_group() };
+    let filter = DeadLetterFilter { reason, group, before: before.map(Seq), limit: limit.unwrap_or(LIMIT) };
     match service.dead_letters(&org, &filter).await {
         Ok(letters) => {
-            let letters: Vec<Value> = letters
-                .iter()
-                .map(|letter| {
-                    let named: Vec<&str> =
-                        letter.subjects.iter().take(RECORDS_MAX).map(|subject| subject.record.as_str()).collect();
-                    json!({ "number": letter.seq, "at_ms": letter.at_ms, "target": letter.target, "key": letter.key,
-                            "records": letter.records(), "record_ids": named, "attempts": letter.attempts,
-                            "reason": letter.reason, "hint": letter.hint })
-                })
-                .collect();
+            let letters: Vec<Value> = letters.iter().map(in_list).collect();
             HttpResponse::Ok().json(json!({ "dead_letters": letters }))
         }
         Err(error) => problem(&error),
     }
+}
+
+/// By sync and reason.
+pub(super) async fn groups(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
+    match service.dead_letter_groups(&org).await {
+        Ok(groups) => {
+            let groups: Vec<Value> = groups
+                .iter()
+                .map(|group| {
+                    json!({ "key": group.key.to_string(), "sync": group.sample.sync, "target": group.sample.target,
+                            "reason": group.sample.reason, "hint": group.sample.hint, "letters": group.letters,
+                            "records": group.records, "count": group.count, "first_ms": group.first_ms,
+                            "last_ms": group.last_ms, "sample": in_list(&group.sample) })
+                })
+                .collect();
+            HttpResponse::Ok().json(json!({ "groups": groups }))
+        }
+        Err(error) => problem(&error),
+    }
+}
+
+/// How records ended that were asked for by retries.
+pub(super) async fn retried(
+    service: Data<Service>,
+    org: Path<String>,
+    query: Query<RetriedQuery>,
+) -> HttpResponse {
+    let RetriedQuery { records, since_ms } = query.into_inner();
+    let records = records.split(',').map(str::trim).filter(|record| !record.is_empty());
+    let records = records.take(RETRIED_MAX).map(str::to_owned).collect();
+    match service.retried(&org, records, UnixMs(since_ms)).await {
+        Ok(records) => HttpResponse::Ok().json(json!({ "records": records })),
+        Err(error) => problem(&error),
+    }
+}
+
+/// A letter as a list has it, and what one alone begins with.
+fn in_list(letter: &DeadLetter) -> Value {
+    let named: Vec<&str> =
+        letter.subjects.iter().take(RECORDS_MAX).map(|subject| subject.record.as_str()).collect();
+    let mut value = of_letter(letter);
+    value["record_ids"] = json!(named);
+    value
+}
+
+fn of_letter(letter: &DeadLetter) -> Value {
+    let error = |LetterError { code, message, fields }: &LetterError| {
+        json!({ "code": code, "message": message, "fields": fields })
+    };
+    let errors: Vec<Value> = letter.errors.iter().map(error).collect();
+    json!({ "number": letter.seq, "sync": letter.sync, "first_ms": letter.first_ms, "last_ms": letter.last_ms,
+            "count": letter.count, "target": letter.target, "key": letter.key, "records": letter.records(),
+            "attempts": letter.attempts, "reason": letter.reason, "hint": letter.hint, "errors": errors,
+            "group": letter.reason_key().to_string() })
 }
 
 pub(super) async fn show(
@@ -94,9 +158,8 @@ pub(super) async fn show(
                             "trail": text_or_json(&subject.trail) })
                 })
                 .collect();
-            let mut answer = json!({ "number": letter.seq, "at_ms": letter.at_ms, "target": letter.target,
-                "key": letter.key, "records": letter.records(), "attempts": letter.attempts,
-                "reason": letter.reason, "hint": letter.hint, "subjects": subjects });
+            let mut answer = of_letter(&letter);
+            answer["subjects"] = json!(subjects);
             if query.values {
                 answer["values"] = text_or_json(&letter.body);
             }
@@ -112,7 +175,7 @@ pub(super) async fn audit(
     query: Query<ListQuery>,
 ) -> HttpResponse {
     match service.dead_letter_commands(&org, query.limit.unwrap_or(LIMIT)).await {
-        Ok(commands) => HttpResponse::Ok().json(json!({ "orders": commands })),
+        Ok(commands) => HttpResponse::Ok().json(json!({ "commands": commands })),
         Err(error) => problem(&error),
     }
 }
@@ -142,7 +205,7 @@ async fn one(
     act: DeadLetterAction,
 ) -> HttpResponse {
     match service.act_on_dead_letter(&org, Seq(number), act, &caller.name).await {
-        Ok(()) => HttpResponse::Accepted().json(json!({ "org": org, "done": [number], "refused": [] })),
+        Ok(acted) => done(&org, &acted),
         Err(error) => problem(&error),
     }
 }
@@ -172,25 +235,61 @@ async fn many(
     caller: &Caller,
     act: DeadLetterAction,
 ) -> HttpResponse {
-    let ManyQuery { reason, all, before, limit } = query;
-    if reason.is_some() == all {
-        let hint = "Give `reason=TEXT` for those whose reason contains the text, or `all=true`.";
+    let ManyQuery { reason, group, dry_run, all, before, limit } = query;
+    if usize::from(reason.is_some()) + usize::from(group.is_some()) + usize::from(all) != 1 {
+        let hint = "Give `reason=TEXT` for those whose reason contains the text, `group=KEY` for those of one group, or \
+                    `all=true`.";
         let body = json!({ "error": "it is not said which dead letters are meant", "hint": hint });
         return HttpResponse::build(StatusCode::BAD_REQUEST).json(body);
     }
-    let filter = DeadLetterFilter { reason, before: before.map(Seq), limit: limit.unwrap_or(ACTED_ON_MAX) };
+    let Some(group) = group_of(group) else { return no_group() };
+    let limit = limit.unwrap_or(ACTED_ON_MAX);
+    let filter = DeadLetterFilter { reason, group, before: before.map(Seq), limit };
+    if dry_run {
+        return would(service, org, &filter).await;
+    }
     match service.act_on_dead_letters(org, &filter, act, &caller.name).await {
-        Ok(acted) => {
-            let refused: Vec<Value> = acted
-                .refused
-                .iter()
-                .map(|(number, reason)| json!({ "number": number, "reason": reason }))
-                .collect();
-            HttpResponse::Accepted()
-                .json(json!({ "org": org, "done": acted.done, "refused": refused, "before": acted.before }))
+        Ok(acted) => done(org, &acted),
+        Err(error) => problem(&error),
+    }
+}
+
+/// What a command would be about.
+async fn would(service: &Service, org: &str, filter: &DeadLetterFilter) -> HttpResponse {
+    match service.meant(org, filter).await {
+        Ok(meant) => {
+            let reasons = meant.reasons.iter().take(REASONS_MAX);
+            let reasons: Vec<Value> =
+                reasons.map(|(reason, letters)| json!({ "reason": reason, "letters": letters })).collect();
+            HttpResponse::Ok().json(json!({ "org": org, "letters": meant.letters, "records": meant.records,
+                "reasons": reasons, "newest": meant.newest, "before": meant.before }))
         }
         Err(error) => problem(&error),
     }
+}
+
+fn done(org: &str, acted: &ActedOn) -> HttpResponse {
+    let numbers: Vec<Seq> = acted.done.iter().map(|(number, _)| *number).collect();
+    let asked = acted.done.iter().filter(|(_, records)| !records.is_empty());
+    let asked: Vec<Value> =
+        asked.map(|(number, records)| json!({ "number": number, "records": records })).collect();
+    let refused = acted.refused.iter();
+    let refused: Vec<Value> =
+        refused.map(|(number, reason)| json!({ "number": number, "reason": reason })).collect();
+    HttpResponse::Accepted().json(json!({ "org": org, "at_ms": acted.at_ms, "done": numbers, "asked": asked,
+        "refused": refused, "before": acted.before }))
+}
+
+/// None if that is no key; none within if none is given.
+#[allow(clippy::option_option, reason = "a key that is none and no key are two things")]
+fn group_of(group: Option<String>) -> Option<Option<ReasonKey>> {
+    group.map_or(Some(None), |group| group.parse().ok().map(Some))
+}
+
+fn no_group() -> HttpResponse {
+    let hint = "Give the `key` of a group as `GET /api/v1/orgs/{org}/dead-letters/groups` tells it.";
+    let body = json!({ "error": "`group` is no key of a group", "hint": hint });
+    HttpResponse::build(StatusCode::BAD_REQUEST).json(body)
 }
 
 /// What is kept as JSON is shown as such.

@@ -107,6 +107,8 @@ pub(super) const RULES: &[Rule] = &[
     get("/api/v1/orgs/{org}", With(Read), || web::to(orgs::one)),
     get("/api/v1/orgs/{org}/dead-letters", With(Read), || web::to(dead_letters::list)),
     get("/api/v1/orgs/{org}/dead-letters/audit", With(Read), || web::to(dead_letters::audit)),
+    get("/api/v1/orgs/{org}/dead-letters/groups", With(Read), || web::to(dead_letters::groups)),
+    get("/api/v1/orgs/{org}/dead-letters/retried", With(Read), || web::to(dead_letters::retried)),
     post("/api/v1/orgs/{org}/dead-letters/retry", With(Operate), || web::to(dead_letters::retry_many)),
     post("/api/v1/orgs/{org}/dead-letters/discard", With(Operate), || web::to(dead_letters::discard_many)),
     // With `values=true` it takes the role `operate`.

@@ -27,6 +27,8 @@ struct Remembering {
     before: Fingerprint,
     /// With what is sent.
     after: Fingerprint,
+    /// Name of the sync that it is of.
+    sync: String,
 }
 
 impl Remembering {
@@ -36,7 +38,7 @@ impl Remembering {
             Operation::Delete => Fingerprint::default(),
             Operation::Upsert | Operation::Update => before.clone().sent(hasher, &entry.fields),
         };
-        Self { before, after }
+        Self { before, after, sync: entry.sync.clone() }
     }
 }
 
@@ -64,6 +66,12 @@ impl Sending {
         for number in numbers {
             self.0.remove(number);
         }
+    }
+
+    /// Which sync each of these is of, as far as that is known. To be asked before `ended`.
+    pub(super) fn syncs(&self, outcomes: &[(Seq, Outcome)]) -> Vec<(Seq, String)> {
+        let one = |(seq, _): &(Seq, Outcome)| Some((*seq, self.0.get(seq)?.sync.clone()));
+        outcomes.iter().filter_map(one).collect()
     }
 
     /// What commit C stores for these. `now_ms`: by the org's clock.
@@ -142,7 +150,10 @@ mod tests {
     fn what_was_sent_is_remembered_once_it_is_written_and_no_other_field() {
         let hasher = Hasher::new(b"secret");
         let again = || Outcome::Retry { due_ms: None, reason: String::new(), resend: 0, counted: true };
-        let dead = || Outcome::Dead { reason: String::new(), hint: String::new(), at_ms: UnixMs(0) };
+        let dead = || {
+            let (reason, hint, errors) = (String::new(), String::new(), Vec::new());
+            Outcome::Dead { reason, hint, errors, at_ms: UnixMs(0) }
+        };
         let mut sending = Sending::default();
         let mut stripped = unpack_one(&change(&hasher, 2, "upsert")).expect("readable");
         stripped.entry.fields.remove("Size__c");

@@ -156,7 +156,7 @@ impl Engine {
     pub(crate) fn ledgers(&self) -> HashMap<String, KeptCounts> {
         let stored = self.index.orgs.iter().filter(|(_, found)| found.has_anything());
         let kept = stored.map(|(org, found)| {
-            let dead_letters = found.dead.len() as u64;
+            let dead_letters = found.letters.standing() as u64;
             (org.clone(), KeptCounts { counts: found.ledger.counts, dead_letters })
         });
         kept.collect()
@@ -221,11 +221,6 @@ impl Engine {
             })
         });
         read.collect()
-    }
-
-    /// How many letters stand, per org.
-    pub(crate) fn letters_kept(&self, org: &str) -> u64 {
-        self.index.orgs.get(org).map_or(0, |found| found.letters.standing() as u64)
     }
 
     /// Rows that are wanted, newest first, from a number of pages before the given one. The second answer is where to

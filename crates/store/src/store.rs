@@ -375,12 +375,6 @@ impl Store {
         self.read(Read::DeadLetters, move |engine| engine.letter_groups(&org)).await
     }
 
-    /// How many dead letters stand. Reads nothing from disk.
-    pub async fn letters_kept(&self, org: &str) -> Result<u64, StoreError> {
-        let org = org.to_owned();
-        self.read(Read::DeadLetters, move |engine| Ok(engine.letters_kept(&org))).await
-    }
-
     /// One dead letter.
     ///
     /// # Errors
