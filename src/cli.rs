@@ -35,6 +35,9 @@ pub(crate) struct LogArgs {
     /// How a line of the log looks
     #[arg(long, global = true, env = "ORGPIPE_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     pub(crate) log_format: LogFormat,
+    /// Lines of one kind about one org within a minute; further ones are counted instead, and 0 has all written
+    #[arg(long, global = true, env = "ORGPIPE_LOG_REPEATS", default_value_t = 20, value_name = "LINES")]
+    pub(crate) log_repeats: u64,
 }
 
 /// How a line of the log looks.
@@ -99,6 +102,8 @@ pub(crate) enum Command {
     Store(StoreArgs),
     /// Change the key that seals what customers have granted, while no service runs
     Vault(VaultArgs),
+    /// Print the document of the admin API (OpenAPI 3.1), as the running service has it at /api/v1/openapi.json
+    Openapi,
     /// Show orgpipe at work on simulated orgs; needs no Salesforce and no settings
     Demo(DemoArgs),
     /// Run simulated Salesforce orgs and a look-up API on loopback, to rehearse your own settings

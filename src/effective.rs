@@ -2,13 +2,15 @@
 //!
 //! Here: as JSON under the keys of the settings, and as lines of text. Not here: how it comes about (`config`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use orgpipe_actors::settings::{
     DayWindow, EventShape, OnDeleted, OnRefusedField, OnSharedKey, RefreshSettings, SyncSettings,
 };
 use orgpipe_reconcile::{EventFields, Operation, mapping::TargetKey};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 /// The keys in the order in which they are read: what is taken, what is made of it, when.
 const ORDER: [&str; 12] = [
@@ -26,46 +28,89 @@ const ORDER: [&str; 12] = [
     "refresh",
 ];
 
-/// The sync under the keys of the settings; names of objects and fields with the org's namespace, as the org knows them. `own`
-/// names the keys that this org has otherwise than the sync says for all.
-pub(crate) fn json(sync: &SyncSettings) -> Value {
-    let mapping = &sync.mapping;
-    let fields: Map<String, Value> =
-        mapping.fields().iter().map(|(field, source)| (field.clone(), source.spec().written())).collect();
-    let external_id = match mapping.key() {
-        TargetKey::ExternalId { field, from } => json!({ "field": field, "from": from.spec().written() }),
-        TargetKey::RecordId => Value::Null,
-    };
-    json!({
-        "name": sync.name,
-        "channel": sync.channel,
-        "event": event(&sync.event),
-        "object": mapping.object(),
-        "keys": mapping.keys().iter().cloned().collect::<BTreeMap<_, _>>(),
-        "target": mapping.target(),
-        "external_id": external_id,
-        "match": match mapping.key() {
-            TargetKey::RecordId => "id",
-            TargetKey::ExternalId { .. } if mapping.parent_field().is_some() => "relationship",
-            TargetKey::ExternalId { .. } => "external_id",
-        },
-        "write": match mapping.operation() {
-            Operation::Upsert => "upsert",
-            Operation::Update | Operation::Delete => "update",
-        },
-        "on_refused_field": match sync.on_refused_field {
-            OnRefusedField::DeadLetter => "dead_letter",
-            OnRefusedField::LeaveOut => "leave_out",
-        },
-        "on_shared_key": match sync.on_shared_key {
-            OnSharedKey::DeadLetter => "dead_letter",
-            OnSharedKey::First => "first",
-            OnSharedKey::Newest => "newest",
-        },
-        "fields": fields,
-        "refresh": sync.refresh.as_ref().map(refresh),
-        "own": sync.own,
-    })
+/// The sync under the keys of the settings; names of objects and fields with the org's namespace, as the org knows them. A value
+/// is a text as in the settings, or a table.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(crate) struct EffectiveSync {
+    name: String,
+    channel: String,
+    #[schema(value_type = BTreeMap<String, Value>)]
+    event: Value,
+    object: String,
+    keys: BTreeMap<String, String>,
+    target: String,
+    #[schema(value_type = Option<BTreeMap<String, Value>>)]
+    external_id: Option<Value>,
+    /// How its record of the target is found: `id`, `relationship` or `external_id`.
+    #[serde(rename = "match")]
+    found_by: &'static str,
+    write: &'static str,
+    on_refused_field: &'static str,
+    on_shared_key: &'static str,
+    #[schema(value_type = BTreeMap<String, Value>)]
+    fields: Map<String, Value>,
+    refresh: Option<EffectiveRefresh>,
+    /// Keys that this org has otherwise than the sync says for all.
+    own: BTreeSet<String>,
+}
+
+/// When it is refreshed, and how.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+struct EffectiveRefresh {
+    #[serde(rename = "where")]
+    condition: Option<String>,
+    schedule: Option<String>,
+    changes: Option<String>,
+    window: Option<String>,
+    batch: usize,
+    bulk_from: u64,
+    on_deleted: &'static str,
+}
+
+impl EffectiveSync {
+    /// The sync as its org has it.
+    pub(crate) fn of(sync: &SyncSettings) -> Self {
+        let mapping = &sync.mapping;
+        let fields = mapping.fields().iter().map(|(field, source)| (field.clone(), source.spec().written()));
+        let (external_id, found_by) = match mapping.key() {
+            TargetKey::RecordId => (None, "id"),
+            TargetKey::ExternalId { field, from } => {
+                let by = if mapping.parent_field().is_some() { "relationship" } else { "external_id" };
+                (Some(json!({ "field": field, "from": from.spec().written() })), by)
+            }
+        };
+        Self {
+            name: sync.name.clone(),
+            channel: sync.channel.clone(),
+            event: event(&sync.event),
+            object: mapping.object().to_owned(),
+            keys: mapping.keys().iter().cloned().collect(),
+            target: mapping.target().to_owned(),
+            external_id,
+            found_by,
+            write: match mapping.operation() {
+                Operation::Upsert => "upsert",
+                Operation::Update | Operation::Delete => "update",
+            },
+            on_refused_field: match sync.on_refused_field {
+                OnRefusedField::DeadLetter => "dead_letter",
+                OnRefusedField::LeaveOut => "leave_out",
+            },
+            on_shared_key: match sync.on_shared_key {
+                OnSharedKey::DeadLetter => "dead_letter",
+                OnSharedKey::First => "first",
+                OnSharedKey::Newest => "newest",
+            },
+            fields: fields.collect(),
+            refresh: sync.refresh.as_ref().map(refresh),
+            own: sync.own.clone(),
+        }
+    }
+
+    /// The same as JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::to_value(self).expect("plain values become JSON")
+    }
 }
 
 fn event(event: &EventShape) -> Value {
@@ -77,7 +122,7 @@ fn event(event: &EventShape) -> Value {
     }
 }
 
-fn refresh(refresh: &RefreshSettings) -> Value {
+fn refresh(refresh: &RefreshSettings) -> EffectiveRefresh {
     let window = refresh
         .window
         .map(|DayWindow { from, to }| format!("{}-{}", from.format("%H:%M"), to.format("%H:%M")));
@@ -86,18 +131,18 @@ fn refresh(refresh: &RefreshSettings) -> Value {
         OnDeleted::Clear => "clear",
         OnDeleted::Delete => "delete",
     };
-    json!({
-        "where": refresh.condition,
-        "schedule": refresh.schedule,
-        "changes": refresh.changes,
-        "window": window,
-        "batch": refresh.batch,
-        "bulk_from": refresh.bulk_from,
-        "on_deleted": on_deleted,
-    })
+    EffectiveRefresh {
+        condition: refresh.condition.clone(),
+        schedule: refresh.schedule.clone(),
+        changes: refresh.changes.clone(),
+        window,
+        batch: refresh.batch,
+        bulk_from: refresh.bulk_from,
+        on_deleted,
+    }
 }
 
-/// The lines in which what [`json()`] gives is told: one for each key, those that the org has otherwise marked.
+/// The lines in which what [`EffectiveSync::json`] gives is told: one for each key, those that the org has otherwise marked.
 pub(crate) fn lines(org: &str, sync: &Value) -> Vec<String> {
     let own: Vec<&str> = sync["own"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let mut told: Vec<(String, String)> = Vec::new();

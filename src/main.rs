@@ -51,6 +51,7 @@ fn main() -> ExitCode {
         | Command::Store(_)
         | Command::Vault(_)
         | Command::Explain(_)
+        | Command::Openapi
         | Command::Demo(_) => "off",
     };
     if let Some(folder) = Environment::of_process().transcripts()
@@ -59,7 +60,11 @@ fn main() -> ExitCode {
         return output::failure(&error, None);
     }
     match telemetry::init(&cli.log, filter) {
-        Ok(()) => commands::dispatch(cli.command),
+        Ok(()) => {
+            let exit = commands::dispatch(cli.command);
+            telemetry::end();
+            exit
+        }
         Err(error) => output::failure(&error, None),
     }
 }

@@ -1,20 +1,40 @@
 //! The log: level and format.
 //!
-//! Here: setting it up once. Not here: results of commands (`output`), which never go through the log.
+//! Here: setting it up once. Not here: how a line looks (`lines`), which lines are held back (`repeats`), the spans that are
+//! sent to a collector (`traces`), results of commands (`output`), which never go through the log.
 //!
 //! Invariant: an event is one line, whatever an org or your API has put into a text; only a filter that names them has
 //! libraries tell what they store and send.
 
-use std::fmt::Write as _;
+mod lines;
+mod repeats;
 
-use std::io::{self, IsTerminal, Write};
+use std::{
+    fmt::Write as _,
+    io::{self, IsTerminal, Write},
+    sync::OnceLock,
+    thread,
+    time::Duration,
+};
 
-use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, Layer, filter::FilterExt as _, fmt, layer::SubscriberExt, util::SubscriberInitExt,
+};
 
+use self::{
+    lines::{Lines, SpanFields},
+    repeats::RepeatFilter,
+};
 use crate::{
     cli::{LogArgs, LogFormat},
     transcript,
 };
+
+/// How often it is looked whether there are lines to be told of that were held back.
+const LOOK_FOR_REPEATS: Duration = Duration::from_secs(1);
+
+/// What holds lines back, and how the lines about those look.
+static REPEATS: OnceLock<(RepeatFilter, Lines)> = OnceLock::new();
 
 /// Libraries that tell at `debug` and `trace` what is stored and sent: records, and tokens.
 const QUIET: &str = "sled=info,hyper=info,hyper_util=info,reqwest=info,h2=info,rustls=info,actix_http=info,\
@@ -32,6 +52,9 @@ pub(crate) enum TelemetryError {
         #[source]
         cause: tracing_subscriber::filter::ParseError,
     },
+    /// There can be no further thread.
+    #[error("the thread of the log cannot be started")]
+    Thread(#[source] io::Error),
     /// Set up twice in one process.
     #[error("the log is set up already")]
     Twice(#[source] tracing_subscriber::util::TryInitError),
@@ -45,12 +68,18 @@ pub(crate) fn init(args: &LogArgs, default: &str) -> Result<(), TelemetryError> 
     // A closed standard error must not end the service, hence no complaints about failed writes.
     let colours = matches!(args.log_format, LogFormat::Text) && std::io::stderr().is_terminal();
     let writer = move || OneLine { to: io::stderr(), colours };
-    let lines = fmt::layer().with_writer(writer).with_ansi(colours).log_internal_errors(false);
-    let lines = match args.log_format {
-        LogFormat::Text => lines.boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    let form = Lines { json: matches!(args.log_format, LogFormat::Json) };
+    let lines = fmt::layer()
+        .with_writer(writer)
+        .with_ansi(colours)
+        .log_internal_errors(false)
+        .fmt_fields(SpanFields)
+        .event_format(form);
+    let lines = match repeats(args.log_repeats, form)? {
+        Some(repeats) => lines.with_filter(filter.and(repeats)).boxed(),
+        None => lines.with_filter(filter).boxed(),
     };
-    let registry = tracing_subscriber::registry().with(lines.with_filter(filter));
+    let registry = tracing_subscriber::registry().with(lines);
     match transcript::log_file() {
         None => registry.try_init(),
         Some(file) => {
@@ -64,6 +93,34 @@ pub(crate) fn init(args: &LogArgs, default: &str) -> Result<(), TelemetryError> 
     // By this it is known that nothing was held back.
     tracing::trace!("the log begins");
     Ok(())
+}
+
+/// What holds lines back; none if all are to be written.
+fn repeats(lines_max: u64, form: Lines) -> Result<Option<&'static RepeatFilter>, TelemetryError> {
+    if lines_max == 0 {
+        return Ok(None);
+    }
+    let (repeats, _) = REPEATS.get_or_init(|| (RepeatFilter::new(lines_max), form));
+    let tell = || {
+        loop {
+            thread::sleep(LOOK_FOR_REPEATS);
+            tell_repeats(false);
+        }
+    };
+    thread::Builder::new().name("orgpipe-log".to_owned()).spawn(tell).map_err(TelemetryError::Thread)?;
+    Ok(Some(repeats))
+}
+
+/// Writes what was held back and not told yet. To be called at the end.
+pub(crate) fn end() {
+    tell_repeats(true);
+}
+
+fn tell_repeats(all: bool) {
+    let Some((repeats, form)) = REPEATS.get() else { return };
+    for held_back in repeats.over(all) {
+        let _ = OneLine { to: io::stderr(), colours: false }.write(held_back.line(*form).as_bytes());
+    }
 }
 
 /// The filter with what keeps libraries quiet, unless all are asked for less than that anyway.

@@ -40,6 +40,15 @@ async fn quarantined(rig: &Rig, fields: &[&str]) -> Value {
     .await
 }
 
+/// Waits until the metrics have this line: they may tell what was true a second ago.
+async fn metric(rig: &Rig, line: &str) {
+    eventually(line, async || {
+        let metrics = rig.http.get(format!("{}/metrics", rig.admin)).send().await.expect("an answer");
+        metrics.text().await.expect("text").lines().any(|found| found == line).then_some(())
+    })
+    .await;
+}
+
 #[actix_rt::test]
 async fn a_field_that_vanishes_is_left_out_loudly_and_comes_back_by_itself() {
     let mut rig = Rig::acme(false).await;
@@ -57,10 +66,11 @@ async fn a_field_that_vanishes_is_left_out_loudly_and_comes_back_by_itself() {
     rig.ledger("acme", json!({ "written": 4, "dead_letters": 0, "open": 0 })).await;
     let all = quarantined(&rig, &["Industry__c"]).await;
     assert!(all[0]["why"].as_str().is_some_and(|why| why.contains("no such field")), "{all}");
-    let metrics = rig.http.get(format!("{}/metrics", rig.admin)).send().await.expect("an answer");
-    let metrics = metrics.text().await.expect("text");
-    let line = r#"orgpipe_quarantined_field{org="acme",object="Enrichment__c",field="Industry__c"} 1.0"#;
-    assert!(metrics.lines().any(|found| found == line), "{metrics}");
+    metric(
+        &rig,
+        r#"orgpipe_org_quarantined_field{org="acme",object="Enrichment__c",field="Industry__c"} 1.0"#,
+    )
+    .await;
     let page = rig.http.get(&rig.admin).send().await.expect("an answer").text().await.expect("text");
     assert!(page.contains("Enrichment__c.Industry__c is not written"), "{page}");
 
@@ -168,9 +178,7 @@ async fn a_field_that_cannot_be_read_any_more_is_left_out_of_the_question_and_of
     assert_eq!((&all[0]["object"], &all[0]["access"]), (&json!("Account"), &json!("read")));
     let page = rig.http.get(&rig.admin).send().await.expect("an answer").text().await.expect("text");
     assert!(page.contains("Account.Phone is not read"), "{page}");
-    let metrics = rig.http.get(format!("{}/metrics", rig.admin)).send().await.expect("an answer");
-    let line = r#"orgpipe_quarantined_field{org="acme",object="Account",field="Phone"} 1.0"#;
-    assert!(metrics.text().await.expect("text").lines().any(|found| found == line));
+    metric(&rig, r#"orgpipe_org_quarantined_field{org="acme",object="Account",field="Phone"} 1.0"#).await;
     assert_eq!(asked_with(&rig), ["domain"]);
 
     // A refresh reads its pages without them, too.

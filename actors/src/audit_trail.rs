@@ -11,7 +11,10 @@ use orgpipe_store::{Seq, TRAIL_BYTES_MAX, UnixMs};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::queue_entry::{Origin, pack};
+use crate::{
+    queue_entry::{Origin, pack},
+    trace::Cause,
+};
 
 /// Bytes kept of a name that somebody else chose: the sync, the event, its correlation ID, the key.
 const NAME_BYTES_MAX: usize = 100;
@@ -164,6 +167,15 @@ impl AuditTrail {
             cut_chars: Vec::new(),
             kept: Vec::new(),
             more_fields: 0,
+        }
+    }
+
+    /// What it was asked for by.
+    pub(crate) fn cause(&self) -> Cause<'_> {
+        Cause {
+            origin: self.origin,
+            event_id: &self.event_id,
+            correlation_id: self.correlation_id.as_deref(),
         }
     }
 

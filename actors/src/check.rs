@@ -18,12 +18,14 @@ use serde_json::Value;
 
 use crate::{
     clock::Clock,
+    measure::OrgMeasures,
     org::{api::client::OrgApi, status::Board, step_error::StepError},
     priority::Priority,
     problem::{Hint as _, Problem},
     queue_entry::Row,
     settings::{OrgSettings, Settings, SyncSettings},
-    vendor::lookup::{ANSWER_BYTES_MAX, LookupClient},
+    trace::TraceContext,
+    vendor::lookup::{ANSWER_BYTES_MAX, LookupCall, LookupClient},
 };
 
 /// Orgs asked at a time.
@@ -78,7 +80,7 @@ pub async fn check(settings: &Settings) -> Vec<CheckProblem> {
 async fn source(settings: &Settings, clock: Clock) -> Option<CheckProblem> {
     let org = settings.orgs.first()?;
     let sync = org.syncs.first()?;
-    let source = match LookupClient::new(settings.source.clone(), clock) {
+    let source = match LookupClient::new(settings.source.clone(), Arc::default(), clock) {
         Ok(source) => source,
         Err(error) => {
             return Some(CheckProblem::new(
@@ -89,7 +91,9 @@ async fn source(settings: &Settings, clock: Clock) -> Option<CheckProblem> {
         }
     };
     let record = Row::from_iter([("Id".to_owned(), Value::String(NO_RECORD.to_owned()))]);
-    match source.ask(Priority::Live, lookup::body(&sync.mapping, &org.id, &[record]).to_string()).await {
+    let body = lookup::body(&sync.mapping, &org.id, &[record]).to_string();
+    let trace = TraceContext::of_nobody(clock);
+    match source.ask(Priority::Live, LookupCall { body, records: 1, trace, correlation_id: None }).await {
         Ok(answer) => {
             let problem = lookup::parse(&answer.body, ANSWER_BYTES_MAX).err()?;
             Some(CheckProblem::new("", problem.to_string(), problem.hint()))
@@ -100,7 +104,9 @@ async fn source(settings: &Settings, clock: Clock) -> Option<CheckProblem> {
 
 async fn org(settings: Arc<OrgSettings>, http: HttpClient, clock: Clock) -> Vec<CheckProblem> {
     let place = format!("org {}", settings.id);
-    let api = OrgApi::new(Arc::clone(&settings), Arc::new(http), Arc::new(Board::default()), None, clock);
+    let measures = Arc::new(OrgMeasures::new(Arc::default()));
+    let board = Arc::new(Board::default());
+    let api = OrgApi::new(Arc::clone(&settings), Arc::new(http), board, measures, None, clock);
     if let Err(error) = api.session(None).await {
         return vec![CheckProblem::call(&place, &error)];
     }

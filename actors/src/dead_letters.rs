@@ -17,6 +17,7 @@ use orgpipe_store::{
     DeadLetter, End, LedgerRow, LetterGroup, NewRequest, ReasonKey, Retry, Seq, StoreError, UnixMs,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use self::again::again;
 pub use self::retried::{RetriedEnd, RetriedRecord};
@@ -36,7 +37,7 @@ const BY_CHARS_MAX: usize = 100;
 const PAGE: usize = 100;
 
 /// What was done about a dead letter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeadLetterAction {
     /// Ask for its records anew.
@@ -48,7 +49,7 @@ pub enum DeadLetterAction {
 }
 
 /// A command that was carried out for one record of a dead letter.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct DeadLetterCommand {
     /// When.
     pub at_ms: UnixMs,

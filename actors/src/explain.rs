@@ -6,6 +6,7 @@
 use orgpipe_reconcile::id;
 use orgpipe_store::{Change, DeadLetter, End, Lane, LedgerRow, Request, Seq, StoreError, Subject, UnixMs};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     audit_trail::{Answered, AuditTrail, FieldDiff, Found, Nothing, SharedWith},
@@ -18,7 +19,7 @@ use crate::{
 const CHANGES_MAX: usize = 100;
 
 /// All that is known of a record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Story {
     /// The operator's name for the org.
     pub org: String,
@@ -35,7 +36,7 @@ pub struct Story {
 }
 
 /// One time that the record was asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Chapter {
     /// What it came to.
     pub fate: Fate,
@@ -53,14 +54,14 @@ pub struct Chapter {
     pub target: String,
     /// External ID of the record of the target; as `target`.
     pub key: String,
-    /// Number of the request, the change or the dead letter; [`Seq::MIN`], which is 0, if there was none of them.
+    /// Number of the request, the change or the dead letter; 0 if there was none of them.
     pub number: Seq,
     /// The story, in sentences.
     pub story: Vec<String>,
 }
 
 /// What became of a request for a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fate {
     /// It waits for its look-up.

@@ -8,6 +8,7 @@ use orgpipe_reconcile::{
     route::{self, Strategy},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     capture::{bulk_pages, pages::PAGE},
@@ -16,11 +17,11 @@ use crate::{
 };
 
 /// One sync's refresh, as it would be now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Forecast {
     /// Name of the sync.
     pub sync: String,
-    /// Records it would read; `None` if the org does not say.
+    /// Records it would read; null if the org does not say.
     pub records: Option<u64>,
     /// API calls it would take if nothing has changed.
     pub calls: Option<u64>,

@@ -15,8 +15,8 @@
 //!
 //! Layers, from the bottom; none imports upward or sideways (`tests/tidy` holds it):
 //!
-//! 1. leaves beside this file: clock, retry, failpoint, settings, contract, queue entries, audit trail, fingerprint, priority, problem,
-//!    push, receipt, sealing, severity
+//! 1. leaves beside this file: clock, retry, failpoint, settings, contract, queue entries, audit trail, fingerprint, measure, priority, problem,
+//!    push, receipt, sealing, severity, trace
 //! 2. `runtime/`: how actors run, whatever they do
 //! 3. `vendor/`: the vendor's look-up API and webhook
 //! 4. `org/`: what the parts of one org share, and the messages between them; `org/api/`: the one way to its API
@@ -26,6 +26,7 @@
 
 pub mod clock;
 pub mod contract;
+pub mod measure;
 pub mod sealing;
 pub mod settings;
 
@@ -53,6 +54,7 @@ mod runtime;
 mod service;
 mod severity;
 mod supervise;
+mod trace;
 mod vendor;
 
 #[cfg(test)]
@@ -95,10 +97,14 @@ pub use runtime::watchdog::ThreadStatus;
 pub use service::{
     Drained, Ledger, OrgView, Replayed, RoomView, Service, StartError,
     fleet_view::{Fleet, FleetRefresh, FleetRow, FleetTotals, StateCounts},
+    org_numbers::{ChannelNumbers, OrgNumbers},
     push_error::PushError,
     push_view::{AcceptedPush, OrgPush, PushNumbers, PushTally, PushView},
+    readiness::NotReady,
     reload::{Left, Reloaded},
     tree::{OrgNode, ThreadNode, Tree},
 };
 pub use severity::Severity;
 pub use supervise::supervisor::OrgError;
+pub use trace::Sampling;
+pub use vendor::lookup::BreakerState;

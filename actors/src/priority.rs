@@ -5,11 +5,12 @@
 
 use orgpipe_store::Lane;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::queue_entry::Origin;
 
 /// What calls are for, the most urgent first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {
     /// A change of the moment.

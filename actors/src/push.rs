@@ -15,6 +15,7 @@ use orgpipe_salesforce::soql::fits_literal;
 use orgpipe_store::{BODY_BYTES_MAX, Seq, UnixMs};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::{problem::Hint, queue_entry::pack};
 
@@ -92,7 +93,7 @@ pub(crate) struct PushBody {
 }
 
 /// Which list a push has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PushKind {
     /// External IDs of the target.

@@ -5,11 +5,12 @@
 
 use orgpipe_store::UnixMs;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::clock::time;
 
 /// Why events may be missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GapReason {
     /// Salesforce does not know the replay ID any more: it expired, or the org was moved.
@@ -39,7 +40,7 @@ impl GapReason {
 }
 
 /// What was done about one gap.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Receipt {
     /// Unique name of the gap.
     pub id: String,

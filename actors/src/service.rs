@@ -9,12 +9,15 @@ mod connect;
 mod examinations;
 mod fleet;
 pub(crate) mod fleet_view;
+mod health;
 mod in_force;
+pub(crate) mod org_numbers;
 mod preview_turns;
 mod previews;
 pub(crate) mod push_error;
 pub(crate) mod push_view;
 pub(crate) mod pushes;
+pub(crate) mod readiness;
 pub(crate) mod reload;
 pub(crate) mod tree;
 
@@ -28,15 +31,19 @@ use actix_rt::{Arbiter, ArbiterHandle};
 use orgpipe_salesforce::{
     failure::CallError, http::HttpClient, limits::LOGIN_TIMEOUT, rest::query, soql::Select,
 };
-use orgpipe_store::{Counts, Durability, Options, Reads, RegistryWrite, Room, Store, StoreError, UnixMs};
+use orgpipe_store::{
+    Commits, Counts, Durability, Options, Reads, RegistryWrite, Room, Store, StoreError, UnixMs,
+};
 use serde::Serialize;
 use tokio::sync::{Mutex, Semaphore, watch};
+use utoipa::ToSchema;
 
 use self::{
     examinations::Examinations,
     fleet::LastFleet,
     in_force::{Common, InForce},
     preview_turns::PreviewTurns,
+    readiness::ServicePhase,
 };
 use crate::{
     capture::{gap_recovery, replay::ReplayFrom},
@@ -45,6 +52,7 @@ use crate::{
     doctor::{self, Report},
     explain::{self, Story},
     forecast::Forecast,
+    measure::{Measures, MeasuresView, OrgMeasures, OrgMeasuresView},
     org::memory::MemoryBudget,
     org::{
         api::gate::BudgetView,
@@ -67,7 +75,7 @@ use crate::{
         org_actor::{OrgActor, OrgCommand, Replay, ReplayError},
         supervisor::{Drain, Find, OrgError, Supervisor},
     },
-    vendor::shared::Shared,
+    vendor::{lookup::BreakerState, shared::Shared},
 };
 
 /// How often the store is asked whether it is still there.
@@ -111,7 +119,7 @@ impl StartError {
 }
 
 /// One org at this moment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct OrgView {
     /// The operator's name for it.
     pub id: String,
@@ -122,12 +130,12 @@ pub struct OrgView {
     pub state: crate::State,
     /// Its API calls, and what waits for them.
     pub budget: BudgetView,
-    /// The ledger; `None` when the store has stopped.
+    /// The ledger; null when the store has stopped.
     pub records: Option<Ledger>,
 }
 
 /// Where the records of one org have ended; `records_in` is the sum of all others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Ledger {
     /// Asked for by events and refreshes.
     pub records_in: u64,
@@ -160,9 +168,9 @@ impl From<Counts> for Ledger {
 }
 
 /// Room on the disk of the data directory.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RoomView {
-    /// Bytes free; `None` if the system does not tell.
+    /// Bytes free; null if the system does not tell.
     pub free_bytes: Option<u64>,
     /// Bytes that must stay free.
     pub free_bytes_min: u64,
@@ -171,7 +179,7 @@ pub struct RoomView {
 }
 
 /// A channel whose position was set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Replayed {
     /// The channel's name.
     pub channel: String,
@@ -202,6 +210,8 @@ pub struct Service {
     pushes: Arc<PushLog>,
     in_force: Arc<Mutex<InForce>>,
     grants: Grants,
+    phase: ServicePhase,
+    measures: Arc<Measures>,
     clock: Clock,
     started_ms: UnixMs,
     doctors: Arc<Semaphore>,
@@ -237,7 +247,8 @@ impl Service {
             },
         });
         let http = HttpClient::new()?;
-        let shared = Arc::new(Shared::new(&settings, clock)?);
+        let measures = Arc::new(Measures::default());
+        let shared = Arc::new(Shared::new(&settings, Arc::clone(&measures), clock)?);
         let pushes = Arc::new(PushLog::new(store.clone()));
         pushes.load().await?;
         let (memory, queue_max) = (MemoryBudget::default(), settings.queue_max);
@@ -250,10 +261,12 @@ impl Service {
             queue_max,
             grants: grants.clone(),
             clock,
+            sampling: settings.traces,
         };
         let directory = Arc::new(Directory::default());
         for org in &settings.orgs {
-            directory.put(common.context(org, Arc::default(), settings.failpoints.clone()));
+            let counted = Arc::new(OrgMeasures::new(Arc::clone(&measures)));
+            directory.put(common.context(org, Arc::default(), counted, settings.failpoints.clone()));
         }
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let arbiters: Vec<ArbiterHandle> = (0..cores).map(|_| Arbiter::new().handle()).collect();
@@ -272,6 +285,8 @@ impl Service {
             pushes,
             in_force,
             grants,
+            phase: ServicePhase::default(),
+            measures,
             doctors,
             examinations: Examinations::default(),
             preview_turns: PreviewTurns::default(),
@@ -361,6 +376,26 @@ impl Service {
     /// How often the store was read since it was opened.
     pub fn store_reads(&self) -> Reads {
         self.store.reads()
+    }
+
+    /// How long the store's commits took since it was opened.
+    pub fn store_commits(&self) -> Commits {
+        self.store.commits()
+    }
+
+    /// What was counted over all orgs since the service started.
+    pub fn measures(&self) -> MeasuresView {
+        self.measures.view()
+    }
+
+    /// What was counted of one org since the service started.
+    pub fn org_measures(&self, id: &str) -> Option<OrgMeasuresView> {
+        Some(self.orgs.get(id)?.measures.view())
+    }
+
+    /// Whether the vendor's API is asked now; none once the service stops.
+    pub async fn breaker_state(&self) -> BreakerState {
+        self.in_force.lock().await.common.shared.clients().lookup.breaker_state()
     }
 
     /// Room on the disk of the data directory.
@@ -506,6 +541,7 @@ impl Service {
     /// No refresh token is exchanged from now on, whoever asks. An exchange that is under way is waited for also beyond
     /// `patience`, by at most 35 seconds: with rotation its answer, once it is stored, is the only way back into the org.
     pub async fn drain(&self, patience: Duration) -> Result<Drained, StoreError> {
+        self.phase.drain();
         self.grants.close();
         let ended = async {
             if self.supervisor.send(Drain).await.is_err() {

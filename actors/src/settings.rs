@@ -14,7 +14,7 @@ use orgpipe_reconcile::{
 use orgpipe_salesforce::oauth::Login;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::{failpoint::Failpoints, sealing::SealingKey};
+use crate::{failpoint::Failpoints, sealing::SealingKey, trace::Sampling};
 
 /// Everything the service needs to start.
 #[derive(Clone, Debug)]
@@ -41,6 +41,8 @@ pub struct Settings {
     pub webhook: Option<WebhookSettings>,
     /// One entry per customer's org.
     pub orgs: Vec<Arc<OrgSettings>>,
+    /// How many of the traces are told.
+    pub traces: Sampling,
     /// Where tests let it fail; empty in earnest.
     pub failpoints: Failpoints,
 }

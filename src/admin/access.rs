@@ -21,14 +21,15 @@ use governor::{
     middleware::NoOpMiddleware,
     state::{InMemoryState, NotKeyed},
 };
-use orgpipe_actors::clock::Clock;
+use orgpipe_actors::{Service, clock::Clock};
+use orgpipe_store::StoreError;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use super::{
     login_page,
     secret::{self, SecretHash},
-    sessions::{SESSION, Sessions},
+    sessions::{SESSION, SESSION_KIND, Sessions},
     tokens::{Role, Tokens},
 };
 use crate::dashboard::shell::Viewer;
@@ -173,6 +174,7 @@ pub(super) struct Access {
     cookies: CookieRule,
     wrong: Limiter,
     clock: Clock,
+    service: Service,
 }
 
 impl fmt::Debug for Access {
@@ -182,10 +184,13 @@ impl fmt::Debug for Access {
 }
 
 impl Access {
-    pub(super) fn new(tokens: Tokens, cookies: CookieRule, clock: Clock) -> Self {
+    /// With the sessions that are stored.
+    pub(super) async fn load(tokens: Tokens, cookies: CookieRule, service: Service) -> Result<Self, StoreError> {
+        let clock = service.clock();
         let quota = Quota::per_minute(WRONG_PER_MINUTE).allow_burst(WRONG_IN_A_ROW);
         let wrong = RateLimiter::direct_with_clock(quota, clock);
-        Self { tokens, sessions: Sessions::default(), cookies, wrong, clock }
+        let sessions = Sessions::stored(service.registry(SESSION_KIND).await?, clock.now_ms());
+        Ok(Self { tokens, sessions, cookies, wrong, clock, service })
     }
 
     /// Who sends a request with these headers. A token that is there counts, whatever cookie comes beside it.
@@ -198,7 +203,7 @@ impl Access {
             };
         }
         let session = self.cookies.value(headers);
-        let token = session.and_then(|value| self.sessions.token(value, self.clock.monotonic()));
+        let token = session.and_then(|value| self.sessions.token(value, self.clock.now_ms()));
         let token = token.and_then(|hash| self.tokens.find(&hash)).ok_or(Denied::NoToken)?;
         Ok(Caller { name: token.name, role: token.role, token: token.hash, by_cookie: true })
     }
@@ -227,18 +232,25 @@ impl Access {
     }
 
     /// Begins a session for the owner of a token; gives the cookie that it is told by.
-    pub(super) fn log_in(&self, token: &str) -> Result<Cookie<'static>, Denied> {
+    pub(super) async fn log_in(&self, token: &str) -> Result<Cookie<'static>, Denied> {
         let caller = self.owner(token)?;
         let value = secret::random("").map_err(|error| Denied::NoSession(error.to_string()))?;
-        self.sessions.begin(caller.token, value.expose_secret(), self.clock.monotonic());
+        let writes = self.sessions.begin(caller.token, value.expose_secret(), self.clock.now_ms());
+        if let Err(error) = self.service.register(writes).await {
+            // On a full disk one must be able to look, too.
+            tracing::warn!("a session is not stored, and will end with this process: {error}");
+        }
         tracing::info!(by = caller.name, "a browser was logged in to the dashboard");
         Ok(self.cookies.cookie(value.expose_secret(), SESSION))
     }
 
     /// Ends the session that a request comes with; gives the cookie that takes its cookie away.
-    pub(super) fn end_session(&self, headers: &HeaderMap) -> Cookie<'static> {
-        if let Some(value) = self.cookies.value(headers) {
-            self.sessions.end(value);
+    pub(super) async fn end_session(&self, headers: &HeaderMap) -> Cookie<'static> {
+        let writes = self.cookies.value(headers).map(|value| self.sessions.end(value)).unwrap_or_default();
+        if !writes.is_empty()
+            && let Err(error) = self.service.register(writes).await
+        {
+            tracing::warn!("that a session was ended is not stored: {error}");
         }
         self.cookies.cookie("", Duration::ZERO)
     }

@@ -13,14 +13,18 @@ use actix_web::{
     },
     web::{Data, Path, Payload, Query},
 };
-use orgpipe_actors::{NewPush, PUSH_BYTES_MAX, PushError, PushItems, Service};
+use orgpipe_actors::{AcceptedPush, NewPush, PUSH_BYTES_MAX, PushError, PushItems, PushView, Service};
 use orgpipe_reconcile::lookup;
 use orgpipe_store::{Seq, StoreError};
-use serde::Deserialize;
-use serde_json::{Value, json, value::RawValue};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, value::RawValue};
 use tokio::{sync::Semaphore, time};
+use utoipa::{IntoParams, ToSchema};
 
-use super::query::{NoQuery, Object};
+use super::{
+    problem::ApiError,
+    query::{NoQuery, Object},
+};
 
 /// The header by which a repeated request is known as such.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -34,27 +38,79 @@ static TURNS: Semaphore = Semaphore::const_new(TURNS_MAX);
 /// How long the body of one may take to come.
 const BODY_MAX: Duration = Duration::from_mins(1);
 
-/// What has changed.
-#[derive(Debug, Deserialize)]
+/// What has changed: exactly one of `external_ids`, `keys` and `record_ids`, with 1 to 10,000 items; `org` or `orgs`, or neither
+/// to mean all orgs that have the sync.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ChangeBody {
+    /// `name` of the sync in the settings.
     sync: String,
+    /// External IDs of records of the sync's target.
+    #[schema(min_items = 1, max_items = 10000)]
     external_ids: Option<Vec<String>>,
+    /// Keys of the sync with their values: all of an item are those of one record.
+    #[schema(min_items = 1, max_items = 10000)]
     keys: Option<Vec<BTreeMap<String, Value>>>,
+    /// IDs of records of one org, 15 or 18 characters.
+    #[schema(min_items = 1, max_items = 10000)]
     record_ids: Option<Vec<String>>,
+    /// Only in this org.
     org: Option<String>,
+    /// Only in these orgs.
+    #[schema(min_items = 1)]
     orgs: Option<Vec<String>>,
+    /// What a look-up would answer about each item, in order, or null to have it looked up.
+    #[schema(value_type = Option<Vec<Value>>)]
     data: Option<Vec<Option<Box<RawValue>>>>,
 }
 
+/// The latest pushes.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct PushList {
+    /// The newest first, without what is told org by org.
+    changes: Vec<PushView>,
+}
+
 /// `?limit=N`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LatestQuery {
+    /// At most so many; 100 unless told, and never more than 1,000.
     limit: Option<usize>,
 }
 
-/// Takes a push in: answered once it is on disk.
+/// Say that your data has changed
+///
+/// In each org the records are found, then looked up, compared and written, before all that is not of the moment. It is answered
+/// once it is on disk.
+#[utoipa::path(
+    post,
+    path = "/api/v1/changes",
+    operation_id = "pushChanges",
+    tag = "pushes",
+    params((
+        "Idempotency-Key" = Option<String>,
+        Header,
+        description = "The same key with the same body again is the same push, for as long as it is kept: 1 to 255 visible characters.",
+    )),
+    request_body(
+        content = ChangeBody,
+        example = json!({ "sync": "account_enrichment", "external_ids": ["acme.com", "globex.com"] })
+    ),
+    responses(
+        (status = 202, description = "It is on disk.", body = AcceptedPush),
+        (status = 408, description = "The body did not come within a minute.", body = ApiError),
+        (status = 409, description = "The `Idempotency-Key` came with another push before.", body = ApiError),
+        (status = 422, description = "There is no such org, sync or key, or the sync's target has no lookup that leads from an external ID to a record.", body = ApiError),
+        (
+            status = 503,
+            description = "Too much waits, too many pushes are being taken in at this moment, or the disk is nearly full: nothing was taken in.",
+            body = ApiError,
+            headers(("Retry-After" = u64, description = "Seconds."))
+        ),
+    )
+)]
 pub(super) async fn add(
     service: Data<Service>,
     request: HttpRequest,
@@ -75,7 +131,17 @@ pub(super) async fn add(
     }
 }
 
-/// One push, org by org.
+/// What became of a push, org by org
+#[utoipa::path(
+    get,
+    path = "/api/v1/changes/{number}",
+    operation_id = "getPush",
+    tag = "pushes",
+    responses(
+        (status = 200, description = "Its records by how they ended.", body = PushView),
+        (status = 404, description = "There is no such push: it never was, is older than 7 days, or made room for newer ones.", body = ApiError),
+    )
+)]
 pub(super) async fn show(service: Data<Service>, number: Path<u64>, _: Query<NoQuery>) -> HttpResponse {
     match service.pushed(Seq(*number)).await {
         Ok(push) => HttpResponse::Ok().json(push),
@@ -83,10 +149,20 @@ pub(super) async fn show(service: Data<Service>, number: Path<u64>, _: Query<NoQ
     }
 }
 
-/// The newest ones.
+/// The latest pushes, newest first
+#[utoipa::path(
+    get,
+    path = "/api/v1/changes",
+    operation_id = "listPushes",
+    tag = "pushes",
+    params(LatestQuery),
+    responses(
+        (status = 200, description = "Without what is told org by org.", body = PushList),
+    )
+)]
 pub(super) async fn list(service: Data<Service>, query: Query<LatestQuery>) -> HttpResponse {
     match service.pushes(query.limit.unwrap_or(LIMITS.0).min(LIMITS.1)).await {
-        Ok(pushes) => HttpResponse::Ok().json(json!({ "changes": pushes })),
+        Ok(pushes) => HttpResponse::Ok().json(PushList { changes: pushes }),
         Err(error) => problem(&error.into()),
     }
 }
@@ -197,5 +273,5 @@ fn refused(status: StatusCode, what: &str, hint: &str) -> HttpResponse {
     if status == StatusCode::SERVICE_UNAVAILABLE {
         answer.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECS.to_string()));
     }
-    answer.json(json!({ "error": what, "hint": hint }))
+    answer.json(ApiError { error: what.to_owned(), hint: hint.to_owned() })
 }

@@ -10,53 +10,143 @@ use actix_web::{
     http::StatusCode,
     web::{Data, Path, Query},
 };
-use orgpipe_actors::{OrgError, ReplayFrom, Service};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use orgpipe_actors::{Ledger, OrgError, ReplayFrom, Replayed, Service};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
-use super::{orgs::problem, query::NoQuery};
+use super::{
+    orgs::problem,
+    problem::{ApiError, Commanded, refused},
+    query::NoQuery,
+};
 
 /// How long a drain goes on when no deadline is given, and at most, in seconds.
 pub(crate) const DRAIN_SECS: (u64, u64) = (3_600, 7 * 86_400);
 
 /// `?sync=NAME&changed=true`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RefreshQuery {
+    /// Of this sync only.
     sync: Option<String>,
+    /// Only what has changed since the last one.
     #[serde(default)]
     changed: bool,
 }
 
 /// `?deadline_secs=N`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DrainQuery {
+    /// It pauses after so many seconds in any case; an hour unless told, a week at most.
     deadline_secs: Option<u64>,
 }
 
 /// `?from=PLACE&channel=NAME`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReplayQuery {
+    /// `earliest`, `latest`, or a replay ID.
     from: String,
+    /// Of this channel, if the org has several.
     channel: Option<String>,
 }
 
+/// An org of which nothing is stored any more.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Purged {
+    /// The org.
+    org: String,
+    /// Its records as they were.
+    records: Ledger,
+    /// What follows of it, as a sentence.
+    consequence: String,
+}
+
+/// A refresh that was begun.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RefreshBegun {
+    /// The org.
+    org: String,
+    /// The syncs that are refreshed.
+    syncs: Vec<String>,
+}
+
+/// Events that are delivered once more.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ReplayBegun {
+    /// The org.
+    org: String,
+    /// The channel.
+    channel: String,
+    /// The position before: the replay ID it would have gone on behind.
+    before: Option<String>,
+    /// What follows of it, as a sentence.
+    consequence: String,
+}
+
+/// Pause an org
+#[utoipa::path(
+    post,
+    path = "/api/v1/orgs/{org}/pause",
+    operation_id = "pauseOrg",
+    tag = "orgs",
+    responses(
+        (status = 202, description = "It pauses.", body = Commanded),
+        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = ApiError),
+    )
+)]
 pub(super) async fn pause(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
     let consequence =
         "Events wait at Salesforce, which keeps them for 72 hours; what is queued stays on disk.";
-    answer(service.pause(&org).await, json!({ "org": *org, "consequence": consequence }))
+    answer(service.pause(&org).await, &org, Some(consequence.to_owned()))
 }
 
+/// Resume an org that is paused or parked
+#[utoipa::path(
+    post,
+    path = "/api/v1/orgs/{org}/resume",
+    operation_id = "resumeOrg",
+    tag = "orgs",
+    responses(
+        (status = 202, description = "It starts.", body = Commanded),
+        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = ApiError),
+    )
+)]
 pub(super) async fn resume(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
-    answer(service.resume(&org).await, json!({ "org": *org }))
+    answer(service.resume(&org).await, &org, None)
 }
 
+/// Start an org's actors afresh
+#[utoipa::path(
+    post,
+    path = "/api/v1/orgs/{org}/restart",
+    operation_id = "restartOrg",
+    tag = "orgs",
+    responses(
+        (status = 202, description = "They start.", body = Commanded),
+        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = ApiError),
+    )
+)]
 pub(super) async fn restart(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
-    answer(service.restart(&org).await, json!({ "org": *org }))
+    answer(service.restart(&org).await, &org, None)
 }
 
+/// Finish what is queued, then pause
+#[utoipa::path(
+    post,
+    path = "/api/v1/orgs/{org}/drain",
+    operation_id = "drainOrg",
+    tag = "orgs",
+    params(DrainQuery),
+    responses(
+        (status = 202, description = "Nothing new is taken in.", body = Commanded),
+        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = ApiError),
+    )
+)]
 pub(super) async fn drain(
     service: Data<Service>,
     org: Path<String>,
@@ -66,10 +156,21 @@ pub(super) async fn drain(
     let consequence = format!(
         "Nothing new is taken in; once nothing is open, or after {secs} s, the org is paused until it is resumed."
     );
-    let done = service.drain_org(&org, Duration::from_secs(secs)).await;
-    answer(done, json!({ "org": *org, "consequence": consequence }))
+    answer(service.drain_org(&org, Duration::from_secs(secs)).await, &org, Some(consequence))
 }
 
+/// Delete all that is stored of an org that is gone from the settings
+#[utoipa::path(
+    post,
+    path = "/api/v1/orgs/{org}/purge",
+    operation_id = "purgeOrg",
+    tag = "orgs",
+    responses(
+        (status = 202, description = "It is gone.", body = Purged),
+        (status = 409, description = "As things stand it cannot be done.", body = ApiError),
+        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = ApiError),
+    )
+)]
 pub(super) async fn purge(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
     match service.purge(&org).await {
         Ok(records) => {
@@ -77,23 +178,49 @@ pub(super) async fn purge(service: Data<Service>, org: Path<String>, _: Query<No
                 "All that was stored of it is gone, with {} open records and {} dead letters. If it comes back, it begins anew.",
                 records.open, records.dead_letters
             );
-            answer(Ok(()), json!({ "org": *org, "records": records, "consequence": consequence }))
+            HttpResponse::Accepted().json(Purged { org: org.into_inner(), records, consequence })
         }
         Err(error) => problem(&error),
     }
 }
 
+/// Refresh an org
+#[utoipa::path(
+    post,
+    path = "/api/v1/orgs/{org}/refresh",
+    operation_id = "refreshOrg",
+    tag = "orgs",
+    params(RefreshQuery),
+    responses(
+        (status = 202, description = "The syncs that are refreshed.", body = RefreshBegun),
+        (status = 409, description = "As things stand it cannot be done.", body = ApiError),
+        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = ApiError),
+    )
+)]
 pub(super) async fn refresh(
     service: Data<Service>,
     org: Path<String>,
     query: Query<RefreshQuery>,
 ) -> HttpResponse {
     match service.refresh(&org, query.sync.as_deref(), query.changed).await {
-        Ok(syncs) => answer(Ok(()), json!({ "org": *org, "syncs": syncs })),
+        Ok(syncs) => HttpResponse::Accepted().json(RefreshBegun { org: org.into_inner(), syncs }),
         Err(error) => problem(&error),
     }
 }
 
+/// Have events delivered once more
+#[utoipa::path(
+    post,
+    path = "/api/v1/orgs/{org}/replay",
+    operation_id = "replayEvents",
+    tag = "orgs",
+    params(ReplayQuery),
+    responses(
+        (status = 202, description = "From where.", body = ReplayBegun),
+        (status = 409, description = "As things stand it cannot be done.", body = ApiError),
+        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = ApiError),
+    )
+)]
 pub(super) async fn replay(
     service: Data<Service>,
     org: Path<String>,
@@ -103,22 +230,20 @@ pub(super) async fn replay(
         Ok(from) => from,
         Err(error) => {
             let hint = "A replay ID stands in the log and in the answer to an earlier replay.";
-            let body = json!({ "error": format!("{error}"), "hint": hint });
-            return HttpResponse::build(StatusCode::BAD_REQUEST).json(body);
+            return refused(StatusCode::BAD_REQUEST, error.to_string(), hint);
         }
     };
     match service.replay(&org, query.channel.as_deref(), from).await {
-        Ok(done) => answer(
-            Ok(()),
-            json!({ "org": *org, "channel": done.channel, "before": done.before, "consequence": done.consequence }),
-        ),
+        Ok(Replayed { channel, before, consequence }) => {
+            HttpResponse::Accepted().json(ReplayBegun { org: org.into_inner(), channel, before, consequence })
+        }
         Err(error) => problem(&error),
     }
 }
 
-fn answer(done: Result<(), OrgError>, body: Value) -> HttpResponse {
+fn answer(done: Result<(), OrgError>, org: &str, consequence: Option<String>) -> HttpResponse {
     match done {
-        Ok(()) => HttpResponse::Accepted().json(body),
+        Ok(()) => HttpResponse::Accepted().json(Commanded { org: org.to_owned(), consequence }),
         Err(error) => problem(&error),
     }
 }

@@ -30,7 +30,7 @@ use super::{
 };
 
 /// Where it is told whether the process lives.
-const ALIVE: &str = "/healthz";
+const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 /// What a browser accepts when it shows a page.
 const HTML: &[u8] = b"text/html";
 
@@ -119,8 +119,8 @@ impl Stopped {
 /// Who asks, if it must be somebody.
 fn look(request: &ServiceRequest) -> Result<Option<Caller>, Stopped> {
     let (method, headers, path) = (request.method(), request.headers(), request.path());
-    // Whether the process lives is nobody's secret, and who asks for it may use any name.
-    if path == ALIVE {
+    // Whether the service lives and works is nobody's secret, and who asks for it may use any name.
+    if PROBES.contains(&path) {
         return Ok(None);
     }
     let hosts = request.app_data::<Data<Hosts>>().cloned().unwrap_or_default();

@@ -15,6 +15,7 @@ use actix_web::{
     web::{Data, Form, FormConfig, Query},
 };
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     access::Access,
@@ -28,23 +29,44 @@ const FORM_BYTES_MAX: usize = 4 * 1024;
 const DASHBOARD: &str = "/";
 
 /// `?token=TOKEN`
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LoginQuery {
+    /// Logs in by a link, as the first start tells one.
     token: Option<String>,
 }
 
 /// `token=TOKEN`
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LoginForm {
+    /// A token.
     token: String,
 }
 
-/// Shows the page, or logs in by the link.
+/// The page to log in on; or logs in by the link
+#[utoipa::path(
+    get,
+    path = "/login",
+    operation_id = "loginPage",
+    tag = "pages",
+    params(LoginQuery),
+    responses(
+        (status = 200, description = "The page; with a token that is right, one that goes on to the dashboard, and a cookie.", content_type = "text/html", body = String),
+        (status = 401, description = "The token is not known: the page again.", content_type = "text/html", body = String),
+        (
+            status = 429,
+            description = "Too many wrong tokens were tried; who has a right one never waits.",
+            content_type = "text/html",
+            body = String,
+            headers(("Retry-After" = u64, description = "Seconds."))
+        ),
+    )
+)]
 pub(super) async fn show(access: Data<Access>, query: Query<LoginQuery>) -> HttpResponse {
     let Some(token) = &query.token else { return page(HttpResponse::Ok(), "") };
-    match access.log_in(token) {
+    match access.log_in(token).await {
         Ok(cookie) => {
             let mut answer = HttpResponse::Ok();
             answer.cookie(cookie);
@@ -54,9 +76,32 @@ pub(super) async fn show(access: Data<Access>, query: Query<LoginQuery>) -> Http
     }
 }
 
-/// Logs in by the form.
+/// Log a browser in
+#[utoipa::path(
+    post,
+    path = "/login",
+    operation_id = "login",
+    tag = "pages",
+    request_body(content = LoginForm, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (
+            status = 303,
+            description = "To the dashboard, with a cookie.",
+            headers(("Location" = String), ("Set-Cookie" = String))
+        ),
+        (status = 400, description = "The form cannot be read: the page again.", content_type = "text/html", body = String),
+        (status = 401, description = "The token is not known: the page again.", content_type = "text/html", body = String),
+        (
+            status = 429,
+            description = "Too many wrong tokens were tried; who has a right one never waits.",
+            content_type = "text/html",
+            body = String,
+            headers(("Retry-After" = u64, description = "Seconds."))
+        ),
+    )
+)]
 pub(super) async fn post(access: Data<Access>, form: Form<LoginForm>, _: Query<NoQuery>) -> HttpResponse {
-    match access.log_in(form.token.trim()) {
+    match access.log_in(form.token.trim()).await {
         Ok(cookie) => {
             HttpResponse::SeeOther().cookie(cookie).insert_header((header::LOCATION, DASHBOARD)).finish()
         }
@@ -64,9 +109,22 @@ pub(super) async fn post(access: Data<Access>, form: Form<LoginForm>, _: Query<N
     }
 }
 
-/// Ends the session.
+/// Log a browser out
+#[utoipa::path(
+    post,
+    path = "/logout",
+    operation_id = "logout",
+    tag = "pages",
+    responses(
+        (
+            status = 303,
+            description = "To the page to log in on.",
+            headers(("Location" = String), ("Set-Cookie" = String))
+        ),
+    )
+)]
 pub(super) async fn log_out(access: Data<Access>, request: HttpRequest, _: Query<NoQuery>) -> HttpResponse {
-    let cookie = access.end_session(request.headers());
+    let cookie = access.end_session(request.headers()).await;
     HttpResponse::SeeOther().cookie(cookie).insert_header((header::LOCATION, "/login")).finish()
 }
 

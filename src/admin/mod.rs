@@ -8,7 +8,9 @@ mod access;
 mod changes;
 mod commands;
 mod dead_letters;
+mod document;
 mod guard;
+mod live;
 mod login;
 mod login_page;
 mod metrics;
@@ -17,6 +19,8 @@ mod orgs;
 mod page;
 mod preview_page;
 mod previews;
+mod probes;
+mod problem;
 mod query;
 mod reload;
 mod routes;
@@ -33,14 +37,18 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use actix_web::{App, HttpServer, dev::ServerHandle, middleware::from_fn, web};
 use orgpipe_actors::Service;
+use tokio::sync::watch;
 
 use self::{
     access::{Access, CookieRule},
+    document::Document,
     guard::Hosts,
+    live::Streams,
     tokens::Tokens,
 };
 pub(crate) use self::{
     commands::DRAIN_SECS,
+    sessions::SESSION_KIND,
     tokens::{FirstToken, Role, TOKEN_KIND, TokenError, reset},
 };
 use crate::{
@@ -56,6 +64,8 @@ pub(crate) struct Admin {
     /// The token that was made because there was none.
     pub(crate) first: Option<FirstToken>,
     handle: ServerHandle,
+    /// Ends the streams of pages that are open.
+    stop_streams: watch::Sender<bool>,
 }
 
 /// Why it is not served.
@@ -92,6 +102,11 @@ impl AdminError {
     }
 }
 
+/// What the admin API is.
+pub(crate) fn document() -> Document {
+    Document::of(routes::served())
+}
+
 /// Takes the address, before any org is logged in to: another orgpipe may have it, and the same orgs.
 pub(crate) fn listener(settings: &SettingsFile) -> Result<TcpListener, AdminError> {
     let address = settings.admin.listen;
@@ -111,14 +126,18 @@ pub(crate) async fn start(
     // Last of all that may fail: a token that was made must be told.
     let (tokens, first) = Tokens::load(service.clone(), &settings.data_dir).await?;
     let cookies = CookieRule::new(address.port(), behind_proxy || tls.is_some());
-    let access = web::Data::new(Access::new(tokens, cookies, service.clock()));
+    let access = Access::load(tokens, cookies, service.clone()).await.map_err(TokenError::Store)?;
+    let access = web::Data::new(access);
     let connect = settings.connect();
     let own = connect.as_ref().and_then(|connect| connect.base_url.domain());
     let names = hosts.iter().cloned().chain(own.map(str::to_owned)).collect();
     let names = Hosts { names, beyond_loopback: !listen.ip().is_loopback() };
     let onboarding = Onboarding::new(service.clone(), settings.clone()).await;
     let door = web::Data::new(Door::new(onboarding, service.clock()));
+    let document = web::Data::new(document());
     let url = url(address, tls.is_some(), behind_proxy, hosts.first().map(String::as_str));
+    let (stop_streams, stop) = watch::channel(false);
+    let streams = web::Data::new(Streams::new(stop));
     let server = HttpServer::new(move || {
         let (service, settings) = (web::Data::new(service.clone()), web::Data::new(settings.clone()));
         App::new()
@@ -126,6 +145,8 @@ pub(crate) async fn start(
             .app_data(settings)
             .app_data(access.clone())
             .app_data(door.clone())
+            .app_data(document.clone())
+            .app_data(streams.clone())
             .app_data(web::Data::new(names.clone()))
             .app_data(query::queries())
             .app_data(query::paths())
@@ -145,12 +166,14 @@ pub(crate) async fn start(
     let server = server.map_err(failed)?.run();
     let handle = server.handle();
     actix_rt::spawn(server);
-    Ok(Admin { url, first, handle })
+    Ok(Admin { url, first, handle, stop_streams })
 }
 
 impl Admin {
     /// Stops listening; answers under way are finished.
     pub(crate) async fn stop(self) {
+        // Nobody is left to be told if all have gone.
+        let _ = self.stop_streams.send(true);
         self.handle.stop(true).await;
     }
 }

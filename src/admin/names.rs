@@ -4,7 +4,7 @@
 //!
 //! Invariant: they are the words of the API.
 
-use orgpipe_actors::{Part, Priority, State};
+use orgpipe_actors::{BreakerState, Part, Priority, State};
 
 /// A state as operators read it.
 pub(crate) fn state(state: State) -> &'static str {
@@ -40,6 +40,15 @@ pub(crate) fn priority(priority: Priority) -> &'static str {
     }
 }
 
+/// What the breaker before the vendor's API is at, as operators read it.
+pub(crate) fn breaker(state: BreakerState) -> &'static str {
+    match state {
+        BreakerState::Closed => "closed",
+        BreakerState::Open => "open",
+        BreakerState::HalfOpen => "half_open",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde::Serialize;
@@ -52,6 +61,8 @@ mod tests {
 
     #[test]
     fn a_thing_is_called_in_the_api_as_it_is_elsewhere() {
+        use State::{Draining, Parked, Paused, Running, Starting, Stopped, Waiting};
+
         for (one, word) in [
             (Part::Login, "login"),
             (Part::Events, "events"),
@@ -66,9 +77,11 @@ mod tests {
         for one in Priority::ALL {
             same(one, priority(one));
         }
-        use State::{Draining, Parked, Paused, Running, Starting, Stopped, Waiting};
         for one in [Starting, Running, Waiting, Parked, Draining, Paused, Stopped] {
             same(one, state(one));
+        }
+        for one in [BreakerState::Closed, BreakerState::Open, BreakerState::HalfOpen] {
+            same(one, breaker(one));
         }
     }
 }

@@ -7,23 +7,80 @@ use actix_web::{
     http::{StatusCode, header},
     web::{Data, Path, Query},
 };
-use orgpipe_actors::{OrgError, Service, State};
-use serde::Deserialize;
-use serde_json::json;
+use orgpipe_actors::{
+    BudgetView, Forecast, Left, OrgError, OrgView, Receipt, Report, RoomView, Service, State, Story, Tree,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
-use super::{names, query::NoQuery, stored_orgs};
-use crate::{effective, in_force::SettingsFile};
+use super::{
+    names,
+    problem::{ApiError, refused},
+    query::NoQuery,
+    stored_orgs::{self, StoredOrgView},
+};
+use crate::{effective::EffectiveSync, in_force::SettingsFile};
 
 /// Requests that have ended, told of one record when no number is asked for, and at most.
 const CHAPTERS: (usize, usize) = (20, 1_000);
 
 /// `?limit=N`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LimitQuery {
+    /// Requests that have ended, told at most; 20 unless told, and never more than 1,000.
     limit: Option<usize>,
 }
 
+/// All orgs, and the disk.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct OrgList {
+    /// Those that are worked for.
+    orgs: Vec<OrgView>,
+    /// Gone from the settings, with what is stored of them still.
+    left: Vec<Left>,
+    /// Kept in the store, or connected by a customer.
+    stored: Vec<StoredOrgView>,
+    /// The disk of the data directory.
+    data: RoomView,
+}
+
+/// The syncs of an org.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SyncList {
+    /// One for each.
+    syncs: Vec<EffectiveSync>,
+}
+
+/// The API calls of an org.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct LimitsView {
+    /// Those of the last 24 hours.
+    budget: BudgetView,
+    /// What waits, as sentences.
+    waits: Vec<String>,
+    /// What a refresh of each sync would take.
+    forecasts: Vec<Forecast>,
+}
+
+/// Gaps in the events that were healed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ReceiptList {
+    /// The newest first.
+    receipts: Vec<Receipt>,
+}
+
+/// All orgs
+#[utoipa::path(
+    get,
+    path = "/api/v1/orgs",
+    operation_id = "listOrgs",
+    tag = "orgs",
+    responses(
+        (status = 200, description = "Those of the settings; those of which something is stored still; and the disk.", body = OrgList),
+    )
+)]
 pub(super) async fn list(
     service: Data<Service>,
     settings: Data<SettingsFile>,
@@ -34,13 +91,33 @@ pub(super) async fn list(
     let data = service.room().await;
     let stored = stored_orgs::all(&service, &settings).await.unwrap_or_default();
     let orgs = service.orgs().await;
-    HttpResponse::Ok().json(json!({ "orgs": orgs, "left": left, "stored": stored, "data": data }))
+    HttpResponse::Ok().json(OrgList { orgs, left, stored, data })
 }
 
+/// The threads, the orgs on them, and their parts
+#[utoipa::path(
+    get,
+    path = "/api/v1/tree",
+    operation_id = "getTree",
+    tag = "service",
+    responses(
+        (status = 200, description = "As it is now.", body = Tree),
+    )
+)]
 pub(super) async fn tree(service: Data<Service>, _: Query<NoQuery>) -> HttpResponse {
     HttpResponse::Ok().json(service.tree().await)
 }
 
+/// One org
+#[utoipa::path(
+    get,
+    path = "/api/v1/orgs/{org}",
+    operation_id = "getOrg",
+    tag = "orgs",
+    responses(
+        (status = 200, description = "What it is at.", body = OrgView),
+    )
+)]
 pub(super) async fn one(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
     match service.org(&org).await {
         Some(view) => HttpResponse::Ok().json(view),
@@ -48,18 +125,39 @@ pub(super) async fn one(service: Data<Service>, org: Path<String>, _: Query<NoQu
     }
 }
 
-/// The syncs as this org has them.
+/// The syncs as this org has them, under the keys of the settings
+#[utoipa::path(
+    get,
+    path = "/api/v1/orgs/{org}/syncs",
+    operation_id = "listSyncs",
+    tag = "orgs",
+    responses(
+        (status = 200, description = "One for each.", body = SyncList),
+    )
+)]
 pub(super) async fn syncs(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
     match service.settings_of(&org) {
         Some(settings) => {
-            let syncs: Vec<_> = settings.syncs.iter().map(|sync| effective::json(sync)).collect();
-            HttpResponse::Ok().json(json!({ "syncs": syncs }))
+            let syncs = settings.syncs.iter().map(|sync| EffectiveSync::of(sync)).collect();
+            HttpResponse::Ok().json(SyncList { syncs })
         }
         None => problem(&OrgError::Unknown(org.into_inner())),
     }
 }
 
-/// The whole story of one record.
+/// The story of one record
+///
+/// Values are never shown: `#…` stands for one, and equal marks for equal values of a field.
+#[utoipa::path(
+    get,
+    path = "/api/v1/orgs/{org}/records/{record}",
+    operation_id = "explainRecord",
+    tag = "records",
+    params(LimitQuery),
+    responses(
+        (status = 200, description = "What was asked for, answered, decided and written.", body = Story),
+    )
+)]
 pub(super) async fn explain(
     service: Data<Service>,
     path: Path<(String, String)>,
@@ -73,7 +171,19 @@ pub(super) async fn explain(
     }
 }
 
-/// The org's API calls, and what a refresh would take of them. A POST, as the answer takes API calls itself.
+/// The org's API calls, and what a refresh would take of them
+///
+/// A POST, as the answer takes API calls of the org itself.
+#[utoipa::path(
+    post,
+    path = "/api/v1/orgs/{org}/limits",
+    operation_id = "forecastLimits",
+    tag = "orgs",
+    responses(
+        (status = 200, description = "As it is now.", body = LimitsView),
+        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = ApiError),
+    )
+)]
 pub(super) async fn limits(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
     let forecasts = match service.forecasts(&org).await {
         Ok(forecasts) => forecasts,
@@ -81,12 +191,29 @@ pub(super) async fn limits(service: Data<Service>, org: Path<String>, _: Query<N
     };
     let Some(view) = service.org(&org).await else { return problem(&OrgError::Unknown(org.into_inner())) };
     let waiting = view.status.parts.iter().filter(|(_, part)| part.state == State::Waiting);
-    let waits: Vec<String> =
-        waiting.map(|(part, why)| format!("{}: {}", names::part(*part), why.note)).collect();
-    HttpResponse::Ok().json(json!({ "budget": view.budget, "waits": waits, "forecasts": forecasts }))
+    let waits = waiting.map(|(part, why)| format!("{}: {}", names::part(*part), why.note)).collect();
+    HttpResponse::Ok().json(LimitsView { budget: view.budget, waits, forecasts })
 }
 
-/// What the org lacks of all that its syncs need. A POST, as the answer takes a login and API calls.
+/// What an org lacks of all that its syncs need
+///
+/// A POST, as the answer takes a login and API calls of the org itself.
+#[utoipa::path(
+    post,
+    path = "/api/v1/orgs/{org}/doctor",
+    operation_id = "examineOrg",
+    tag = "orgs",
+    responses(
+        (status = 200, description = "What was found.", body = Report),
+        (
+            status = 429,
+            description = "The org was examined a moment ago; or too many wrong tokens were tried.",
+            body = ApiError,
+            headers(("Retry-After" = u64, description = "Seconds."))
+        ),
+        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = ApiError),
+    )
+)]
 pub(super) async fn doctor(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
     match service.doctor(&org).await {
         Ok(report) => HttpResponse::Ok().json(report),
@@ -94,9 +221,19 @@ pub(super) async fn doctor(service: Data<Service>, org: Path<String>, _: Query<N
     }
 }
 
+/// Gaps in the events that were healed, newest first
+#[utoipa::path(
+    get,
+    path = "/api/v1/orgs/{org}/receipts",
+    operation_id = "listReceipts",
+    tag = "orgs",
+    responses(
+        (status = 200, description = "One for each.", body = ReceiptList),
+    )
+)]
 pub(super) async fn receipts(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
     match service.receipts(&org).await {
-        Ok(receipts) => HttpResponse::Ok().json(json!({ "receipts": receipts })),
+        Ok(receipts) => HttpResponse::Ok().json(ReceiptList { receipts }),
         Err(error) => problem(&error),
     }
 }
@@ -120,10 +257,10 @@ pub(super) fn problem(error: &OrgError) -> HttpResponse {
             let hint = "Each examination takes a login and API calls of the org; ask again then.";
             return HttpResponse::TooManyRequests()
                 .insert_header((header::RETRY_AFTER, wait_secs.to_string()))
-                .json(json!({ "error": error.to_string(), "hint": hint }));
+                .json(ApiError { error: error.to_string(), hint: hint.to_owned() });
         }
         OrgError::WhichChannel { .. } => (StatusCode::CONFLICT, "Give its name as `channel`."),
         OrgError::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Look into orgpipe's log."),
     };
-    HttpResponse::build(status).json(json!({ "error": error.to_string(), "hint": hint }))
+    refused(status, error.to_string(), hint)
 }

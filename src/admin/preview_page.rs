@@ -14,8 +14,9 @@ use orgpipe_actors::{
 };
 use serde::Deserialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
-use super::{orgs, previews, query::NoQuery};
+use super::{orgs, previews, problem::ApiError, query::NoQuery};
 use crate::dashboard::shell::{self, Shell, Viewer};
 
 #[derive(Template)]
@@ -53,7 +54,7 @@ struct ToldChange {
 }
 
 /// What the form sends.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PreviewForm {
     sync: String,
@@ -63,7 +64,17 @@ pub(super) struct PreviewForm {
     record: String,
 }
 
-/// Shows the form.
+/// The page of an org's previews, with what each takes
+#[utoipa::path(
+    get,
+    path = "/orgs/{org}/preview",
+    operation_id = "previewPage",
+    tag = "pages",
+    responses(
+        (status = 200, description = "The form.", content_type = "text/html", body = String),
+        (status = 404, description = "There is no such org.", body = ApiError),
+    )
+)]
 pub(super) async fn show(
     service: Data<Service>,
     viewer: ReqData<Viewer>,
@@ -73,7 +84,24 @@ pub(super) async fn show(
     page(&service, &viewer, &org, PreviewForm::default(), StatusCode::OK, Ok(None))
 }
 
-/// Looks, and shows what it came to.
+/// What a sync would do, as a page
+///
+/// As `POST /api/v1/orgs/{org}/preview`. What is refused is told on the page, with the same status.
+#[utoipa::path(
+    post,
+    path = "/orgs/{org}/preview",
+    operation_id = "previewFromPage",
+    tag = "pages",
+    request_body(content = PreviewForm, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "What it would do.", content_type = "text/html", body = String),
+        (status = 400, description = "The page, with why there is no preview; where there is no such org, that alone.", content((String = "text/html"), (ApiError = "application/json"))),
+        (status = 404, description = "The page, with why there is no preview; where there is no such org, that alone.", content((String = "text/html"), (ApiError = "application/json"))),
+        (status = 409, description = "The page, with why there is no preview; where there is no such org, that alone.", content((String = "text/html"), (ApiError = "application/json"))),
+        (status = 503, description = "The page, with why there is no preview; where there is no such org, that alone.", content((String = "text/html"), (ApiError = "application/json"))),
+        (status = 500, description = "The page, with why there is no preview; where there is no such org, that alone.", content((String = "text/html"), (ApiError = "application/json"))),
+    )
+)]
 pub(super) async fn post(
     service: Data<Service>,
     viewer: ReqData<Viewer>,

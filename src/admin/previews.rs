@@ -10,14 +10,16 @@ use actix_web::{
     web::{Data, Path, Query, ReqData},
 };
 use orgpipe_actors::{
-    PreviewError, PreviewRequest, PreviewedRecords, SAMPLE, Service, settings::SyncSettings,
+    Preview, PreviewCost, PreviewError, PreviewRequest, PreviewedRecords, SAMPLE, Service,
+    settings::SyncSettings,
 };
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     access::Caller,
     orgs,
+    problem::{ApiError, RefusedSettings, refused},
     query::{LargeObject, NoQuery},
     tokens::Role,
 };
@@ -27,25 +29,63 @@ use crate::in_force::{ProposalError, SettingsFile};
 const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// What is to be looked at.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PreviewBody {
     /// Name of the sync.
     sync: String,
-    /// So many records, the first ones that a refresh would read.
+    /// So many records, the first ones that a refresh would read; 200 unless told.
     #[serde(default)]
+    #[schema(minimum = 1, maximum = 2000)]
     sample: Option<usize>,
-    /// This record alone.
+    /// This record alone, by its ID of 15 or 18 characters; excludes `sample`.
     #[serde(default)]
     record: Option<String>,
-    /// The text of other settings, to be compared with those that run.
+    /// The text of another settings file, to be compared with the one that runs; nothing of it is taken but the sync.
     #[serde(default)]
     settings: Option<String>,
-    /// Only what it takes.
+    /// Say only what it takes.
     #[serde(default)]
     cost_only: bool,
 }
 
+/// What a preview would take.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct PreviewCostOnly {
+    /// The org.
+    org: String,
+    /// What it takes.
+    cost: PreviewCost,
+}
+
+/// What is answered: the one or the other.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum PreviewAnswer {
+    /// What it would do.
+    Whole(Box<Preview>),
+    /// With `cost_only`: what that takes.
+    Cost(PreviewCostOnly),
+}
+
+/// What a sync would do with some records, and what it would take for all
+///
+/// Reads records, looks them up, matches and compares them as a refresh does, with API calls of the org and calls of your API,
+/// which are counted like others; writes nothing. The answer has values of records. One preview of an org at a time. With
+/// `settings` it takes the role `admin`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/orgs/{org}/preview",
+    operation_id = "previewSync",
+    tag = "records",
+    request_body(content = PreviewBody, example = json!({ "sync": "accounts", "sample": 200 })),
+    responses(
+        (status = 200, description = "What it would do; with `cost_only`, what that takes.", body = PreviewAnswer),
+        (status = 409, description = "As things stand it cannot be done.", body = ApiError),
+        (status = 422, description = "The new settings have problems, or do not have the org or the sync.", body = RefusedSettings),
+        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = ApiError),
+    )
+)]
 pub(super) async fn post(
     service: Data<Service>,
     settings: Data<SettingsFile>,
@@ -57,9 +97,8 @@ pub(super) async fn post(
     let LargeObject(PreviewBody { sync, sample, record, settings: text, cost_only }) = body;
     let records = match (sample, record) {
         (Some(_), Some(_)) => {
-            let hint = "Leave one of the two out.";
-            let body = json!({ "error": "`sample` and `record` exclude each other", "hint": hint });
-            return HttpResponse::BadRequest().json(body);
+            let what = "`sample` and `record` exclude each other";
+            return refused(StatusCode::BAD_REQUEST, what, "Leave one of the two out.");
         }
         (None, Some(record)) => PreviewedRecords::One(record),
         (sample, None) => PreviewedRecords::First(sample.unwrap_or(SAMPLE)),
@@ -80,12 +119,14 @@ pub(super) async fn post(
     let request = PreviewRequest { sync, records, proposed };
     if cost_only {
         return match service.preview_cost(&org, request) {
-            Ok(cost) => HttpResponse::Ok().json(json!({ "org": *org, "cost": cost })),
+            Ok(cost) => {
+                HttpResponse::Ok().json(PreviewAnswer::Cost(PreviewCostOnly { org: org.into_inner(), cost }))
+            }
             Err(error) => problem(&error),
         };
     }
     match service.preview(&org, request).await {
-        Ok(preview) => HttpResponse::Ok().json(preview),
+        Ok(preview) => HttpResponse::Ok().json(PreviewAnswer::Whole(Box::new(preview))),
         Err(error) => problem(&error),
     }
 }
@@ -104,9 +145,8 @@ async fn proposed(
             }
             ProposalError::NotRead | ProposalError::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        let (hint, problems) = (error.hint(), error.problems());
-        let body = json!({ "error": error.to_string(), "hint": hint, "problems": problems });
-        HttpResponse::build(status).json(body)
+        let (hint, problems) = (error.hint().to_owned(), error.problems());
+        HttpResponse::build(status).json(RefusedSettings { error: error.to_string(), hint, problems })
     })
 }
 
@@ -121,5 +161,5 @@ pub(super) fn problem(error: &PreviewError) -> HttpResponse {
         }
         PreviewError::TooSlow { .. } | PreviewError::Failed { .. } => StatusCode::SERVICE_UNAVAILABLE,
     };
-    HttpResponse::build(status).json(json!({ "error": error.to_string(), "hint": error.hint() }))
+    refused(status, error.to_string(), error.hint())
 }

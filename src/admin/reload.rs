@@ -7,12 +7,23 @@ use actix_web::{
     http::StatusCode,
     web::{Data, Query},
 };
-use orgpipe_actors::Service;
-use serde_json::json;
+use orgpipe_actors::{Reloaded, Service};
 
-use super::query::NoQuery;
+use super::{problem::RefusedSettings, query::NoQuery};
 use crate::in_force::{ReloadError, SettingsFile, reload};
 
+/// Read the settings file again
+#[utoipa::path(
+    post,
+    path = "/api/v1/reload",
+    operation_id = "reload",
+    tag = "service",
+    responses(
+        (status = 200, description = "What is different now.", body = Reloaded),
+        (status = 422, description = "The file has problems; nothing was changed.", body = RefusedSettings),
+        (status = 500, description = "The settings cannot be put to work; nothing was changed.", body = RefusedSettings),
+    )
+)]
 pub(super) async fn post(
     service: Data<Service>,
     settings: Data<SettingsFile>,
@@ -25,9 +36,9 @@ pub(super) async fn post(
                 ReloadError::Problems(_) => StatusCode::UNPROCESSABLE_ENTITY,
                 ReloadError::Start(_) | ReloadError::NotRead => StatusCode::INTERNAL_SERVER_ERROR,
             };
-            let hint = error.hint();
-            let body = json!({ "error": error.to_string(), "hint": hint.unwrap_or_default(), "problems": error.problems() });
-            HttpResponse::build(status).json(body)
+            let hint = error.hint().unwrap_or_default();
+            let (error, problems) = (error.to_string(), error.problems());
+            HttpResponse::build(status).json(RefusedSettings { error, hint, problems })
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Here: bodies and answers. Not here: what an invitation is (`connect`), the other commands about orgs (`commands`).
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use actix_web::{
     HttpResponse,
@@ -11,18 +11,21 @@ use actix_web::{
 };
 use orgpipe_actors::Service;
 use orgpipe_salesforce::oauth::login_host;
-use serde::Deserialize;
+use orgpipe_store::UnixMs;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use super::{
     access::Caller,
+    problem::{ApiError, Commanded, refused},
     query::{NoQuery, Object},
 };
 use crate::{
     connect::{InviteError, handlers::Door, is_loopback},
     in_force::{
         SettingsFile,
-        stored_org::{RecordError, StoredOrg, WEB_SERVER},
+        stored_org::{Connected, RecordError, StoredOrg, WEB_SERVER},
     },
 };
 
@@ -32,18 +35,85 @@ const DAY_HOURS: u64 = 24;
 const DAYS: std::ops::RangeInclusive<u32> = 1..=90;
 
 /// How a customer is invited.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct InviteBody {
     /// Where the customer logs in: an address of the org; without it the customer chooses.
     #[serde(default)]
     login_url: Option<String>,
-    /// For how many days the link is good.
+    /// For how many days the link is good; without it as `connect.link_days` says.
     #[serde(default)]
+    #[schema(minimum = 1, maximum = 90)]
     days: Option<u32>,
 }
 
-/// Adds an org with the keys of an `[[org]]` table; without `auth` a customer connects it.
+/// An org with the keys of an `[[org]]` table of the settings (config/example.toml); without `auth` a customer connects it.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "it describes a table, which is read as one")]
+pub(super) struct NewOrg {
+    /// Your name for it.
+    id: String,
+    /// The other keys.
+    #[schema(additional_properties)]
+    #[serde(flatten)]
+    others: BTreeMap<String, Value>,
+}
+
+/// An org that was added.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AddedOrg {
+    /// Its name.
+    org: String,
+    /// A customer has to connect it.
+    by_consent: bool,
+}
+
+/// A link by which a customer connects an org.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct InvitedOrg {
+    /// The org's name.
+    org: String,
+    /// The link; it ends the one of before.
+    #[schema(format = "uri")]
+    link: String,
+    /// Good until then.
+    until_ms: Option<UnixMs>,
+}
+
+/// An org that is kept in the store, or connected by a customer.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct StoredOrgView {
+    /// Its name.
+    id: String,
+    /// Why it is not worked for.
+    problems: Vec<String>,
+    /// It stands in a settings file. This and what follows is null if what is stored of it cannot be read.
+    in_file: Option<bool>,
+    /// Who added it: the name of a token.
+    by: Option<String>,
+    /// When.
+    added_ms: Option<UnixMs>,
+    /// A customer connects it.
+    by_consent: Option<bool>,
+    /// The link's end, if there is one.
+    invited_until_ms: Option<UnixMs>,
+    /// As whom it was connected.
+    connected: Option<Connected>,
+}
+
+/// Add an org, kept in the store
+#[utoipa::path(
+    post,
+    path = "/api/v1/orgs",
+    operation_id = "addOrg",
+    tag = "orgs",
+    request_body(content = NewOrg, example = json!({ "id": "acme", "namespace": "acmeco" })),
+    responses(
+        (status = 201, description = "It is kept; one that needs no consent runs.", body = AddedOrg),
+        (status = 409, description = "As things stand it cannot be done.", body = ApiError),
+        (status = 422, description = "The settings do not take it; each problem stands in `error`.", body = ApiError),
+    )
+)]
 pub(super) async fn add(
     service: Data<Service>,
     settings: Data<SettingsFile>,
@@ -84,7 +154,7 @@ pub(super) async fn add(
         let hint = "The org is stored, and starts once that is mended.";
         return refused(StatusCode::CONFLICT, &error.to_string(), hint);
     }
-    HttpResponse::Created().json(json!({ "org": id, "by_consent": org.is_by_consent() }))
+    HttpResponse::Created().json(AddedOrg { org: id, by_consent: org.is_by_consent() })
 }
 
 /// What an org of the store may not have. Its secrets are named by whoever may add orgs, and go to its login host: so that must be
@@ -122,7 +192,21 @@ fn has_null(value: &Value) -> bool {
     }
 }
 
-/// Makes a link by which a customer connects an org.
+/// Make a link by which a customer connects an org
+///
+/// An org that is not there is added.
+#[utoipa::path(
+    post,
+    path = "/api/v1/orgs/{org}/invite",
+    operation_id = "inviteOrg",
+    tag = "orgs",
+    request_body(content = InviteBody, example = json!({ "days": 7 })),
+    responses(
+        (status = 201, description = "The link; it ends the one of before.", body = InvitedOrg),
+        (status = 409, description = "As things stand it cannot be done.", body = ApiError),
+        (status = 422, description = "The settings do not take it; each problem stands in `error`.", body = ApiError),
+    )
+)]
 pub(super) async fn invite(
     door: Data<Door>,
     caller: ReqData<Caller>,
@@ -146,13 +230,29 @@ pub(super) async fn invite(
     match door.onboarding().invite(&id, login_url.as_ref(), &caller.name, life, door.chance()).await {
         Ok((org, link)) => {
             let until_ms = org.invitation.map(|invitation| invitation.until_ms);
-            HttpResponse::Created().json(json!({ "org": *id, "link": link, "until_ms": until_ms }))
+            HttpResponse::Created().json(InvitedOrg {
+                org: id.into_inner(),
+                link: link.to_string(),
+                until_ms,
+            })
         }
         Err(error) => problem(&error),
     }
 }
 
-/// Removes an org from the store: it stops, and what is stored of its records stays until it is purged.
+/// Remove an org from the store
+///
+/// It stops, and what is stored of its records stays until it is purged.
+#[utoipa::path(
+    post,
+    path = "/api/v1/orgs/{org}/remove",
+    operation_id = "removeOrg",
+    tag = "orgs",
+    responses(
+        (status = 200, description = "It stops.", body = Commanded),
+        (status = 409, description = "As things stand it cannot be done.", body = ApiError),
+    )
+)]
 pub(super) async fn remove(
     service: Data<Service>,
     settings: Data<SettingsFile>,
@@ -178,30 +278,40 @@ pub(super) async fn remove(
     }
     let consequence = "It stops. What is stored of its records stays until `orgpipe org purge`; the customer's consent stays \
                        until they take it back in their org.";
-    HttpResponse::Ok().json(json!({ "org": *id, "consequence": consequence }))
+    HttpResponse::Ok().json(Commanded { org: id.into_inner(), consequence: Some(consequence.to_owned()) })
 }
 
 /// What is told of the orgs of the store, beside what runs.
-pub(super) async fn all(service: &Service, settings: &SettingsFile) -> Result<Vec<Value>, RecordError> {
+pub(super) async fn all(
+    service: &Service,
+    settings: &SettingsFile,
+) -> Result<Vec<StoredOrgView>, RecordError> {
     let left_out = settings.left_out();
-    let told = |org: StoredOrg| {
-        json!({
-            "id": org.id,
-            "in_file": org.table.is_none(),
-            "by": org.by,
-            "added_ms": org.added_ms,
-            "by_consent": org.is_by_consent(),
-            "invited_until_ms": org.invitation.map(|invitation| invitation.until_ms),
-            "connected": org.connected,
-            "problems": left_out.get(&org.id).cloned().unwrap_or_default(),
-        })
+    let problems = |id: &str| left_out.get(id).cloned().unwrap_or_default();
+    let view = |org: StoredOrg| StoredOrgView {
+        problems: problems(&org.id),
+        in_file: Some(org.table.is_none()),
+        by_consent: Some(org.is_by_consent()),
+        by: Some(org.by),
+        added_ms: Some(org.added_ms),
+        invited_until_ms: org.invitation.map(|invitation| invitation.until_ms),
+        connected: org.connected,
+        id: org.id,
     };
-    let unreadable =
-        |id: &str| json!({ "id": id, "problems": left_out.get(id).cloned().unwrap_or_default() });
-    let stored = StoredOrg::all(service).await?.into_iter().map(|org| match org {
-        Ok(org) => told(org),
-        Err(RecordError::Unreadable { id, .. }) => unreadable(&id),
-        Err(RecordError::Store(_)) => Value::Null,
+    let unreadable = |id: String| StoredOrgView {
+        problems: problems(&id),
+        id,
+        in_file: None,
+        by: None,
+        added_ms: None,
+        by_consent: None,
+        invited_until_ms: None,
+        connected: None,
+    };
+    let stored = StoredOrg::all(service).await?.into_iter().filter_map(|org| match org {
+        Ok(org) => Some(view(org)),
+        Err(RecordError::Unreadable { id, .. }) => Some(unreadable(id)),
+        Err(RecordError::Store(_)) => None,
     });
     Ok(stored.collect())
 }
@@ -216,8 +326,4 @@ fn problem(error: &InviteError) -> HttpResponse {
         InviteError::Record(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
     refused(status, &error.to_string(), error.hint())
-}
-
-fn refused(status: StatusCode, what: &str, hint: &str) -> HttpResponse {
-    HttpResponse::build(status).json(json!({ "error": what, "hint": hint }))
 }

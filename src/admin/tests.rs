@@ -19,7 +19,7 @@ use super::{
     routes::{RULES, Rule, Who},
     *,
 };
-use crate::config::Config;
+use crate::config::{Config, MetricsSettings, PerOrg};
 
 /// A service without orgs, and its admin API.
 struct Served {
@@ -51,10 +51,17 @@ impl Served {
             source,
             webhook: None,
             orgs: Vec::new(),
+            traces: orgpipe_actors::Sampling::NONE,
             failpoints: Failpoints::default(),
         };
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        let admin = AdminSettings { listen, hosts: Vec::new(), certificate: None, behind_proxy: false };
+        let admin = AdminSettings {
+            listen,
+            hosts: Vec::new(),
+            certificate: None,
+            behind_proxy: false,
+            metrics: MetricsSettings { per_org: PerOrg::All, orgs_max: 1_000 },
+        };
         let config = Config {
             admin,
             connect: None,
@@ -169,8 +176,7 @@ async fn each_path_is_answered_to_the_roles_of_its_line_and_to_nobody_else() {
 /// The contract for users, from which the tests of the whole take the paths that they walk.
 #[test]
 fn the_contract_lists_exactly_the_paths_that_are_served_and_what_they_take() {
-    let contract: Value =
-        serde_json::from_str(include_str!("../../config/admin-openapi.json")).expect("JSON");
+    let contract: Value = serde_json::from_str(&document().0).expect("JSON");
     let mut listed = BTreeSet::new();
     for (path, methods) in contract["paths"].as_object().expect("paths") {
         for (method, operation) in methods.as_object().expect("methods") {
@@ -200,6 +206,29 @@ fn the_contract_lists_exactly_the_paths_that_are_served_and_what_they_take() {
         (rule.method().to_string(), rule.path.to_owned(), role.to_owned(), rule.reads_body())
     });
     assert_eq!(listed, served.collect());
+}
+
+/// Each line of the copy that is kept is the code's, and each operation has a name and a summary of its own.
+#[test]
+fn the_copy_of_the_document_is_what_the_code_says() {
+    let Document(text) = document();
+    let kept = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config/admin-openapi.json"));
+    let kept = kept.expect("the copy");
+    let differs = kept.lines().zip(text.lines()).find(|(kept, line)| kept != line);
+    assert!(
+        differs.is_none() && kept.lines().count() == text.lines().count(),
+        "{differs:?}; make it anew: cargo run -- openapi > config/admin-openapi.json"
+    );
+    let document: Value = serde_json::from_str(&text).expect("JSON");
+    let operations = document["paths"].as_object().expect("paths").values().filter_map(Value::as_object);
+    let operations: Vec<&Value> = operations.flat_map(serde_json::Map::values).collect();
+    let names: BTreeSet<&str> = operations.iter().filter_map(|one| one["operationId"].as_str()).collect();
+    assert_eq!(names.len(), operations.len(), "{names:?}");
+    for operation in operations {
+        let summary = operation["summary"].as_str().unwrap_or_default();
+        assert!(!summary.is_empty() && !summary.ends_with('.'), "{operation}");
+        assert_eq!(operation["tags"].as_array().map(Vec::len), Some(1), "{operation}");
+    }
 }
 
 #[actix_rt::test]

@@ -7,34 +7,94 @@ use actix_web::{
     http::StatusCode,
     web::{Data, Json, Path, Query},
 };
+use orgpipe_store::UnixMs;
 use secrecy::ExposeSecret as _;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     access::Access,
+    problem::{ApiError, refused},
     query::{NoQuery, Object},
-    tokens::{Role, TokenError},
+    tokens::{Role, Token, TokenError},
 };
 
 /// A token that is wanted.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewToken {
+    /// Under which what its owner does is remembered.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._@-]+$")]
     name: String,
+    /// What it lets its owner do.
     role: Role,
 }
 
-pub(super) async fn list(access: Data<Access>, _: Query<NoQuery>) -> HttpResponse {
-    let tokens: Vec<Value> = access
-        .tokens
-        .all()
-        .iter()
-        .map(|token| json!({ "name": token.name, "role": token.role, "created_ms": token.created_ms }))
-        .collect();
-    HttpResponse::Ok().json(json!({ "tokens": tokens }))
+/// A token, without what it is told by.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TokenView {
+    /// Under which what its owner does is remembered.
+    name: String,
+    /// What it lets its owner do.
+    role: Role,
+    /// When it was made.
+    created_ms: UnixMs,
 }
 
+/// The tokens there are.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TokenList {
+    /// By name.
+    tokens: Vec<TokenView>,
+}
+
+/// A token that was made.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct MadeToken {
+    /// Under which what its owner does is remembered.
+    name: String,
+    /// What it lets its owner do.
+    role: Role,
+    /// What its owner has to show. It is told this once: only its hash is kept.
+    #[schema(pattern = "^op_[0-9a-f]{64}$")]
+    token: String,
+}
+
+/// A token that is good for nothing now.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RevokedToken {
+    /// Its name.
+    name: String,
+}
+
+/// The tokens there are
+#[utoipa::path(
+    get,
+    path = "/api/v1/tokens",
+    operation_id = "listTokens",
+    tag = "tokens",
+    responses(
+        (status = 200, description = "All, without what they are told by.", body = TokenList),
+    )
+)]
+pub(super) async fn list(access: Data<Access>, _: Query<NoQuery>) -> HttpResponse {
+    let all = access.tokens.all().into_iter();
+    let view = |token: Token| TokenView { name: token.name, role: token.role, created_ms: token.created_ms };
+    HttpResponse::Ok().json(TokenList { tokens: all.map(view).collect() })
+}
+
+/// Make a token
+#[utoipa::path(
+    post,
+    path = "/api/v1/tokens",
+    operation_id = "addToken",
+    tag = "tokens",
+    request_body(content = NewToken, example = json!({ "name": "grafana", "role": "read" })),
+    responses(
+        (status = 201, description = "The token; it is told this once.", body = MadeToken),
+        (status = 409, description = "As things stand it cannot be done.", body = ApiError),
+    )
+)]
 pub(super) async fn add(
     access: Data<Access>,
     new: Json<Object<NewToken>>,
@@ -42,16 +102,27 @@ pub(super) async fn add(
 ) -> HttpResponse {
     let Object(NewToken { name, role }) = new.into_inner();
     match access.tokens.add(&name, role).await {
-        // Told this once: only its hash is kept.
-        Ok(secret) => HttpResponse::Created()
-            .json(json!({ "name": name, "role": role, "token": secret.expose_secret() })),
+        Ok(secret) => {
+            HttpResponse::Created().json(MadeToken { name, role, token: secret.expose_secret().to_owned() })
+        }
         Err(error) => problem(&error),
     }
 }
 
+/// Revoke a token and end its sessions
+#[utoipa::path(
+    post,
+    path = "/api/v1/tokens/{name}/revoke",
+    operation_id = "revokeToken",
+    tag = "tokens",
+    responses(
+        (status = 200, description = "It is good for nothing now.", body = RevokedToken),
+        (status = 409, description = "As things stand it cannot be done.", body = ApiError),
+    )
+)]
 pub(super) async fn revoke(access: Data<Access>, name: Path<String>, _: Query<NoQuery>) -> HttpResponse {
     match access.tokens.revoke(&name).await {
-        Ok(()) => HttpResponse::Ok().json(json!({ "name": *name })),
+        Ok(()) => HttpResponse::Ok().json(RevokedToken { name: name.into_inner() }),
         Err(error) => problem(&error),
     }
 }
@@ -65,6 +136,5 @@ fn problem(error: &TokenError) -> HttpResponse {
             StatusCode::INTERNAL_SERVER_ERROR
         }
     };
-    let hint = error.hint().unwrap_or_default();
-    HttpResponse::build(status).json(json!({ "error": error.to_string(), "hint": hint }))
+    refused(status, error.to_string(), error.hint().unwrap_or_default())
 }

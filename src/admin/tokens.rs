@@ -18,6 +18,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 use tokio::sync::Mutex;
+use utoipa::ToSchema;
 
 use super::secret::{self, NoChance, SecretHash};
 
@@ -33,7 +34,7 @@ const TOKENS_MAX: usize = 1_000;
 const NAME_CHARS_MAX: usize = 64;
 
 /// What a token lets its owner do; each lets do what those before it do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Role {
     /// Look at everything but the values of records.

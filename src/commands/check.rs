@@ -11,7 +11,8 @@ use orgpipe_salesforce::oauth::Flow;
 use crate::{
     cli::CheckArgs,
     config::{self, Config, Environment},
-    effective, output,
+    effective::{self, EffectiveSync},
+    output,
 };
 
 /// Checks the settings and prints what they mean.
@@ -107,7 +108,7 @@ struct NoOrg(String);
 fn show_mappings(config: &Config, org: &str) -> Result<(), NoOrg> {
     let known = config.settings.orgs.iter().find(|known| known.id == org);
     for sync in &known.ok_or_else(|| NoOrg(org.to_owned()))?.syncs {
-        for line in effective::lines(org, &effective::json(sync)) {
+        for line in effective::lines(org, &EffectiveSync::of(sync).json()) {
             output::line(&line);
         }
     }

@@ -8,6 +8,7 @@ mod demo;
 mod doctor;
 mod explain;
 mod limits;
+mod openapi;
 mod org;
 mod orgs;
 mod preview;
@@ -48,6 +49,7 @@ pub(crate) fn dispatch(command: Command) -> ExitCode {
         Command::Tokens(args) => tokens::run(&args),
         Command::Store(args) => store::run(&args),
         Command::Vault(args) => vault::run(&args),
+        Command::Openapi => openapi::run(),
         Command::Demo(args) => demo::run(&args),
         Command::Simulate(args) => simulate::run(&args),
     }

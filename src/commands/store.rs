@@ -12,7 +12,7 @@ use orgpipe_store::{
 };
 
 use crate::{
-    admin::TOKEN_KIND,
+    admin::{SESSION_KIND, TOKEN_KIND},
     cli::{DataDirArgs, StoreAction, StoreArgs},
     config::{self, Environment},
     output,
@@ -20,7 +20,7 @@ use crate::{
 
 /// What an export has only if it is asked for: everything that lets somebody in, and what would tell from a hash which value
 /// it is of.
-const SECRETS: LeftOut<'static> = LeftOut { positions: &SECRET_POSITIONS, kinds: &[TOKEN_KIND] };
+const SECRETS: LeftOut<'static> = LeftOut { positions: &SECRET_POSITIONS, kinds: &[TOKEN_KIND, SESSION_KIND] };
 
 /// What follows from that for whoever imports it.
 const WITHOUT_SECRETS: &[&str] = &[

@@ -65,4 +65,26 @@ pub(crate) struct AdminSettings {
     pub(crate) certificate: Option<Certificate>,
     /// Whether a proxy in front of them speaks TLS.
     pub(crate) behind_proxy: bool,
+    /// How much the metrics tell.
+    pub(crate) metrics: MetricsSettings,
+}
+
+/// For which orgs there are metrics of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MetricsSettings {
+    /// Which.
+    pub(crate) per_org: PerOrg,
+    /// Of these at most so many.
+    pub(crate) orgs_max: u32,
+}
+
+/// Which orgs have metrics of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PerOrg {
+    /// All.
+    All,
+    /// Those that somebody should look at.
+    Trouble,
+    /// None.
+    None,
 }

@@ -39,12 +39,12 @@ impl fmt::Display for Problem {
 
 /// Where something stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct SettingLine {
     file: PathBuf,
     line: usize,
 }
 
-impl Place {
+impl SettingLine {
     /// The place in words, for a report on the same file or another.
     pub(super) fn told(&self, report: &Report<'_>) -> String {
         match self.line_in(report) {
@@ -86,8 +86,8 @@ impl<'t> Report<'t> {
     }
 
     /// A line of this file.
-    pub(super) fn place(&self, line: usize) -> Place {
-        Place { file: self.file.to_owned(), line }
+    pub(super) fn place(&self, line: usize) -> SettingLine {
+        SettingLine { file: self.file.to_owned(), line }
     }
 
     /// Notes a problem on a line.

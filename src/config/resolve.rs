@@ -10,6 +10,7 @@ mod connect;
 mod credential;
 mod listen;
 mod login;
+mod metrics;
 mod modes;
 mod orgs;
 mod package;
@@ -20,7 +21,7 @@ mod vault;
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use orgpipe_actors::{
-    Failpoints,
+    Failpoints, Sampling,
     settings::{Settings, SourceSettings, VaultKey, WebhookSettings},
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -136,6 +137,7 @@ pub(super) fn config(
             source,
             webhook,
             orgs: resolved.into_iter().collect::<Option<Vec<_>>>()?,
+            traces: Sampling::NONE,
             failpoints: Failpoints::default(),
         },
     })

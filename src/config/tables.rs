@@ -14,6 +14,8 @@ use super::{
 };
 
 /// Megabytes of the store's page cache.
+/// Orgs with metrics of their own.
+const METRICS_ORGS_MAX: RangeInclusive<u32> = 1..=100_000;
 const CACHE_MB: RangeInclusive<u32> = 8..=65_536;
 /// Days for which the ledger's rows are kept.
 const LEDGER_DAYS: RangeInclusive<u32> = 1..=3_650;
@@ -57,6 +59,7 @@ const SERVICE: Keys = (
         "listen",
         "tls",
         "behind_proxy",
+        "metrics",
         "hosts",
         "durability",
         "cache_mb",
@@ -66,6 +69,7 @@ const SERVICE: Keys = (
         "refreshes_max",
     ],
 );
+const METRICS: Keys = ("service.metrics", &["per_org", "orgs_max"]);
 const TLS: Keys = ("service.tls", &["cert_file", "key_file"]);
 const SOURCE: Keys =
     ("source", &["url", "token_env", "requests_per_second", "concurrent_max", "timeout_secs"]);
@@ -188,6 +192,7 @@ pub(super) struct ServiceTable<'t> {
     pub(super) listen: Option<Written<String>>,
     pub(super) tls: Option<TlsTable<'t>>,
     pub(super) behind_proxy: Option<Written<bool>>,
+    pub(super) metrics: Option<MetricsTable<'t>>,
     pub(super) hosts: Option<Vec<Written<String>>>,
     pub(super) durability: Option<Written<String>>,
     pub(super) cache_mb: Option<Written<u32>>,
@@ -195,6 +200,14 @@ pub(super) struct ServiceTable<'t> {
     pub(super) free_min_mb: Option<Written<u32>>,
     pub(super) queue_max: Option<Written<u32>>,
     pub(super) refreshes_max: Option<Written<u32>>,
+}
+
+/// `metrics` of the service.
+#[derive(Debug)]
+pub(super) struct MetricsTable<'t> {
+    pub(super) section: Section<'t>,
+    pub(super) per_org: Option<Written<String>>,
+    pub(super) orgs_max: Option<Written<u32>>,
 }
 
 /// `tls` of the service.
@@ -394,6 +407,14 @@ fn service<'t>(section: Section<'t>, report: &mut Report<'_>) -> ServiceTable<'t
             }
         }),
         behind_proxy: section.flag(report, "behind_proxy"),
+        metrics: section.section(report, "metrics").map(|section| {
+            section.allow(METRICS.1, secret, report);
+            MetricsTable {
+                per_org: section.text(report, "per_org"),
+                orgs_max: section.whole(report, "orgs_max", METRICS_ORGS_MAX),
+                section,
+            }
+        }),
         hosts: section.texts(report, "hosts"),
         durability: section.text(report, "durability"),
         cache_mb: section.whole(report, "cache_mb", CACHE_MB),

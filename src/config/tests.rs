@@ -7,7 +7,10 @@ use orgpipe_salesforce::oauth::Flow;
 use secrecy::{ExposeSecret as _, SecretString};
 use toml::{Table, Value};
 
-use super::{AdminSettings, Config, Environment, OrgText, Problem, Sources, load, mapped, resolve, tables};
+use super::{
+    AdminSettings, Config, Environment, MetricsSettings, OrgText, PerOrg, Problem, Sources, load, mapped,
+    resolve, tables,
+};
 
 const EXAMPLE: &str = include_str!("../../config/example.toml");
 const ONE_ORG: &str = include_str!("../../config/one-org.toml");
@@ -84,7 +87,8 @@ fn a_value_that_takes_now_is_a_warning_told_once() {
 #[test]
 fn the_example_means_what_it_says() {
     let Config { admin, connect, orgs_left_out, warnings, settings } = read(EXAMPLE).unwrap();
-    let AdminSettings { listen, hosts, certificate, behind_proxy } = admin;
+    let AdminSettings { listen, hosts, certificate, behind_proxy, metrics } = admin;
+    assert_eq!(metrics, MetricsSettings { per_org: PerOrg::All, orgs_max: 1_000 });
     assert!(hosts.is_empty() && certificate.is_some() && !behind_proxy);
     assert!(warnings.is_empty() && orgs_left_out.is_empty());
     let connect = connect.unwrap();

@@ -115,7 +115,24 @@ impl Closed {
     }
 }
 
-/// Shows where a link leads.
+/// Where a customer's link leads
+#[utoipa::path(
+    get,
+    path = "/connect/{link}",
+    operation_id = "openLink",
+    tag = "connect",
+    responses(
+        (status = 200, description = "The page on which the customer chooses the org.", content_type = "text/html", body = String),
+        (status = 404, description = "The link is none, has expired, or was replaced; or no customer can connect here.", content((String = "text/html"), (String = "text/plain"))),
+        (
+            status = 429,
+            description = "Too many requests at the moment.",
+            content_type = "text/plain",
+            body = String,
+            headers(("Retry-After" = u64, description = "Seconds."))
+        ),
+    )
+)]
 pub(crate) async fn show(door: Data<Door>, link: Path<String>) -> HttpResponse {
     let settings = match door.enter(Some(&link)) {
         Ok(settings) => settings,
@@ -128,7 +145,30 @@ pub(crate) async fn show(door: Data<Door>, link: Path<String>) -> HttpResponse {
     }
 }
 
-/// Begins a consent.
+/// Go on to Salesforce's page
+#[utoipa::path(
+    post,
+    path = "/connect/{link}",
+    operation_id = "beginConsent",
+    tag = "connect",
+    request_body(content = Choice, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "A page that goes on to Salesforce's, and a cookie for the way back.", content_type = "text/html", body = String),
+        (status = 400, description = "The form cannot be read.", content_type = "text/html", body = String),
+        (status = 404, description = "The link is none, has expired, or was replaced; or no customer can connect here.", content((String = "text/html"), (String = "text/plain"))),
+        (status = 409, description = "Salesforce, or the admin there, said no; or it is another org than the link is for.", content_type = "text/html", body = String),
+        (status = 422, description = "The address is none of Salesforce's: the page again.", content_type = "text/html", body = String),
+        (
+            status = 429,
+            description = "Too many requests at the moment.",
+            content_type = "text/plain",
+            body = String,
+            headers(("Retry-After" = u64, description = "Seconds."))
+        ),
+        (status = 500, description = "Something went wrong on this side.", content_type = "text/html", body = String),
+        (status = 503, description = "The org cannot be asked at the moment.", content_type = "text/html", body = String),
+    )
+)]
 pub(crate) async fn begin(
     door: Data<Door>,
     link: Path<String>,
@@ -157,7 +197,27 @@ pub(crate) async fn begin(
     }
 }
 
-/// Looks once more what a connected org lacks.
+/// Look once more what a connected org lacks
+#[utoipa::path(
+    post,
+    path = "/connect/{link}/check",
+    operation_id = "lookAgain",
+    tag = "connect",
+    responses(
+        (status = 200, description = "What is missing, if anything is.", content_type = "text/html", body = String),
+        (status = 404, description = "The link is none, has expired, or was replaced; or no customer can connect here.", content((String = "text/html"), (String = "text/plain"))),
+        (status = 409, description = "Salesforce, or the admin there, said no; or it is another org than the link is for.", content_type = "text/html", body = String),
+        (
+            status = 429,
+            description = "Too many requests at the moment.",
+            content_type = "text/plain",
+            body = String,
+            headers(("Retry-After" = u64, description = "Seconds."))
+        ),
+        (status = 500, description = "Something went wrong on this side.", content_type = "text/html", body = String),
+        (status = 503, description = "The org cannot be asked at the moment.", content_type = "text/html", body = String),
+    )
+)]
 pub(crate) async fn check(door: Data<Door>, link: Path<String>) -> HttpResponse {
     let settings = match door.enter(Some(&link)) {
         Ok(settings) => settings,
@@ -170,7 +230,34 @@ pub(crate) async fn check(door: Data<Door>, link: Path<String>) -> HttpResponse 
     }
 }
 
-/// Takes what Salesforce sends a browser back with.
+/// Where Salesforce sends the customer's browser back to
+#[utoipa::path(
+    get,
+    path = "/oauth/callback",
+    operation_id = "callback",
+    tag = "connect",
+    params(
+        ("code" = Option<String>, Query, description = "Of the web server flow."),
+        ("state" = Option<String>, Query, description = "As it was asked with."),
+        ("error" = Option<String>, Query, description = "Why there is no code."),
+        ("error_description" = Option<String>, Query, description = "The same, as a sentence."),
+    ),
+    responses(
+        (status = 200, description = "The org is connected; what is missing, if anything is.", content_type = "text/html", body = String),
+        (status = 400, description = "It is no answer of Salesforce's, or belongs to no request of this browser.", content_type = "text/html", body = String),
+        (status = 404, description = "The link is none, has expired, or was replaced; or no customer can connect here.", content((String = "text/html"), (String = "text/plain"))),
+        (status = 409, description = "Salesforce, or the admin there, said no; or it is another org than the link is for.", content_type = "text/html", body = String),
+        (
+            status = 429,
+            description = "Too many requests at the moment.",
+            content_type = "text/plain",
+            body = String,
+            headers(("Retry-After" = u64, description = "Seconds."))
+        ),
+        (status = 500, description = "Something went wrong on this side.", content_type = "text/html", body = String),
+        (status = 503, description = "The org cannot be asked at the moment.", content_type = "text/html", body = String),
+    )
+)]
 pub(crate) async fn answer(door: Data<Door>, request: HttpRequest) -> HttpResponse {
     let callback = match callback(request.query_string()) {
         Ok(callback) => callback,

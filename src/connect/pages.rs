@@ -11,10 +11,12 @@ use askama::Template;
 use orgpipe_actors::{Report, Severity};
 use orgpipe_salesforce::oauth::error::LoginError;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::onboarding::{ConnectError, Connection, Done, Invited};
 use crate::dashboard::{
     assets::{ASSETS, Assets},
+    marked::Marked,
     shell::PLAIN_POLICY,
 };
 
@@ -35,34 +37,33 @@ enum Content {
         connected: Connection,
         kind: String,
         domain: String,
-        wrong: (Markup, Markup),
+        wrong: (Marked, Marked),
     },
     Going {
         page: String,
     },
     Done {
         org_id: String,
-        findings: Vec<(Markup, Markup)>,
+        findings: Vec<(Marked, Marked)>,
         asked: bool,
         again_secs: Option<u64>,
     },
     Failed {
         heading: &'static str,
-        what: Markup,
-        hint: Markup,
+        what: Marked,
+        hint: Marked,
         again: bool,
     },
 }
 
-/// What `marked` has made.
-type Markup = String;
-
 /// `kind=production|sandbox|domain&domain=ADDRESS`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Choice {
+    /// `production`, `sandbox` or `domain`.
     #[serde(default)]
     kind: String,
+    /// With `domain`: the org's address.
     #[serde(default)]
     domain: String,
 }
@@ -99,7 +100,7 @@ impl Pages<'_> {
         let login_host = invited.login.as_ref().map(|login| login.host().to_owned());
         let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
         let wrong = wrong
-            .map(|error| (marked(&sentence(&error.to_string())), marked(&error.hint())))
+            .map(|error| (Marked::of(&sentence(&error.to_string())), Marked::of(&error.hint())))
             .unwrap_or_default();
         let Choice { kind, domain } = choice.clone();
         let title = format!("Connect with {}", self.vendor);
@@ -142,7 +143,7 @@ impl Pages<'_> {
             | ConnectError::Record(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let again = !self.action.is_empty() && !matches!(error, ConnectError::Link(_));
-        let (what, hint) = (marked(&sentence(&told(error))), marked(&error.hint()));
+        let (what, hint) = (Marked::of(&sentence(&told(error))), Marked::of(&error.hint()));
         let heading = heading(error);
         self.page(status, heading, Content::Failed { heading, what, hint, again })
     }
@@ -183,21 +184,6 @@ fn heading(error: &ConnectError) -> &'static str {
     }
 }
 
-/// As markup in which nothing of the text is any: what stands between two backticks is code.
-fn marked(text: &str) -> Markup {
-    let escaped = askama::filters::escape(text, askama::filters::Html).map(|text| text.to_string());
-    // Writing into a text does not fail.
-    let escaped = escaped.unwrap_or_default();
-    let parts: Vec<&str> = escaped.split('`').collect();
-    if parts.len().is_multiple_of(2) {
-        return escaped;
-    }
-    let mark = |(at, part): (usize, &&str)| {
-        if at % 2 == 1 { format!("<code>{part}</code>") } else { (*part).to_owned() }
-    };
-    parts.iter().enumerate().map(mark).collect()
-}
-
 /// What a customer's admin is told: of our own troubles, only that there are some.
 fn told(error: &ConnectError) -> String {
     match error {
@@ -214,9 +200,9 @@ fn told(error: &ConnectError) -> String {
 }
 
 /// What the customer's admin can mend.
-fn findings(report: &Report) -> Vec<(Markup, Markup)> {
+fn findings(report: &Report) -> Vec<(Marked, Marked)> {
     let worth = report.findings.iter().filter(|finding| finding.severity > Severity::Note);
-    worth.map(|finding| (marked(&sentence(&finding.message)), marked(&finding.fix))).collect()
+    worth.map(|finding| (Marked::of(&sentence(&finding.message)), Marked::of(&finding.fix))).collect()
 }
 
 /// With a capital letter, and without its final stop.
@@ -250,18 +236,6 @@ mod tests {
             for tag in ["<b>", "<i>", "<u>", "<script>"] {
                 assert!(!html.contains(tag), "{tag}: {html}");
             }
-        }
-    }
-
-    #[test]
-    fn what_stands_between_backticks_is_code() {
-        for (text, html) in [
-            ("`a<b`: no, `c`", "<code>a&#60;b</code>: no, <code>c</code>"),
-            ("an odd ` one", "an odd ` one"),
-            ("none", "none"),
-            ("", ""),
-        ] {
-            assert_eq!(marked(text), html, "{text}");
         }
     }
 

@@ -94,10 +94,24 @@ impl Assets {
     }
 }
 
-/// Serves one.
+/// A style sheet, script or picture of the pages
+///
+/// Its name has the hash of what is in it, so that it can be kept for ever.
+#[utoipa::path(
+    get,
+    path = "/assets/{name}",
+    operation_id = "getAsset",
+    tag = "pages",
+    responses(
+        (status = 200, description = "The file.", content((String = "text/css"), (String = "text/javascript"), (String = "image/svg+xml"))),
+        (status = 404, description = "There is no such file.", content_type = "text/plain", body = String),
+    )
+)]
 pub(crate) async fn serve(request: HttpRequest, name: Path<String>) -> HttpResponse {
     let Some(asset) = ASSETS.all().into_iter().find(|asset| asset.name == *name) else {
-        return HttpResponse::NotFound().content_type("text/plain; charset=utf-8").body("there is no such file\n");
+        return HttpResponse::NotFound()
+            .content_type("text/plain; charset=utf-8")
+            .body("there is no such file\n");
     };
     let mut answer = HttpResponse::Ok();
     answer
@@ -129,7 +143,8 @@ mod tests {
     #[test]
     fn files_of_others_are_those_that_are_listed() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/dashboard/assets/vendor");
-        let read = |name: &str| std::fs::read(folder.join(name)).unwrap_or_else(|cause| panic!("{name}: {cause}"));
+        let read =
+            |name: &str| std::fs::read(folder.join(name)).unwrap_or_else(|cause| panic!("{name}: {cause}"));
         let listed: Value = serde_json::from_slice(&read("vendor.json")).expect("JSON");
         let mut names = vec!["vendor.json".to_owned()];
         for package in listed.as_array().expect("a list") {
@@ -137,10 +152,11 @@ mod tests {
             assert!(["0BSD", "MIT"].contains(&licence), "{package}");
             for file in package["files"].as_array().expect("a list") {
                 let name = file["to"].as_str().expect("a name");
-                let hash = digest(&SHA256, &read(name)).as_ref().iter().fold(String::new(), |mut hash, byte| {
-                    let _ = write!(hash, "{byte:02x}");
-                    hash
-                });
+                let hash =
+                    digest(&SHA256, &read(name)).as_ref().iter().fold(String::new(), |mut hash, byte| {
+                        let _ = write!(hash, "{byte:02x}");
+                        hash
+                    });
                 assert_eq!(file["sha256"], hash, "{name}: `cargo xtask vendor` fetches what is listed");
                 names.push(name.to_owned());
             }
@@ -161,7 +177,9 @@ mod tests {
 
     #[test]
     fn what_is_packed_is_sent_to_whoever_takes_it() {
-        for (accepts, taken) in [("gzip, br", true), ("br;q=1, gzip;q=0.5", true), ("gzip;q=0", false), ("br", false)] {
+        for (accepts, taken) in
+            [("gzip, br", true), ("br;q=1, gzip;q=0.5", true), ("gzip;q=0", false), ("br", false)]
+        {
             let mut headers = HeaderMap::new();
             headers.insert(header::ACCEPT_ENCODING, header::HeaderValue::from_static(accepts));
             assert_eq!(takes_packed(&headers), taken, "{accepts}");

@@ -114,7 +114,13 @@ struct FailedPage<'p> {
 }
 
 /// There is no such thing, or it cannot be shown; `what` and `hint` are sentences.
-pub(crate) fn failed(viewer: &Viewer, status: StatusCode, heading: &str, what: &str, hint: &str) -> HttpResponse {
+pub(crate) fn failed(
+    viewer: &Viewer,
+    status: StatusCode,
+    heading: &str,
+    what: &str,
+    hint: &str,
+) -> HttpResponse {
     page(status, &FailedPage { shell: Shell::new(viewer, Place::Fleet), heading, what, hint })
 }
 
@@ -131,7 +137,10 @@ mod tests {
         assert_eq!(answer.status(), 404);
         let html = answer.into_body().try_into_bytes().expect("a body");
         let html = String::from_utf8(html.to_vec()).expect("text");
-        assert!(!["<u>", "<i>", "<b>", "<s>", "style=", " onclick"].iter().any(|markup| html.contains(markup)), "{html}");
+        assert!(
+            !["<u>", "<i>", "<b>", "<s>", "style=", " onclick"].iter().any(|markup| html.contains(markup)),
+            "{html}"
+        );
         assert!(html.matches("<script").count() == html.matches("<script src=\"/assets/").count(), "{html}");
     }
 }

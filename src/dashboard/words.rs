@@ -169,7 +169,9 @@ mod tests {
     fn moments_are_told_from_now() {
         let now = UnixMs(1_772_373_731_000);
         let before = |secs: u64| UnixMs(now.0 - secs * 1_000);
-        for (secs, text) in [(1, "now"), (59, "59 s ago"), (61, "1 min ago"), (7_300, "2 h ago"), (90_000, "1 d ago")] {
+        for (secs, text) in
+            [(1, "now"), (59, "59 s ago"), (61, "1 min ago"), (7_300, "2 h ago"), (90_000, "1 d ago")]
+        {
             assert_eq!(ago(before(secs), now), text);
         }
         assert_eq!(moment(now), "2026-03-01 14:02:11 UTC");

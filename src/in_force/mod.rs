@@ -22,7 +22,9 @@ use self::{
     stored_org::{RecordError, StoredOrg},
     tls::Shown,
 };
-use crate::config::{self, AdminSettings, Config, ConnectSettings, Environment, OrgText, Problem, Sources};
+use crate::config::{
+    self, AdminSettings, Config, ConnectSettings, Environment, MetricsSettings, OrgText, Problem, Sources,
+};
 
 /// The settings of the running service, and where they come from. Clones are the same.
 #[derive(Clone, Debug)]
@@ -46,6 +48,7 @@ struct Current {
     /// The texts that were accepted last.
     sources: Sources,
     connect: Option<ConnectSettings>,
+    metrics: MetricsSettings,
     /// Orgs of the store that are left out, and why.
     left_out: BTreeMap<String, Vec<String>>,
 }
@@ -56,7 +59,8 @@ impl SettingsFile {
         let Config { admin, connect, settings, .. } = config;
         let (file, data_dir) = (file.to_owned(), settings.data_dir.clone());
         let shown = admin.certificate.clone().map(Shown::new);
-        let current = Current { sources, connect: connect.clone(), left_out: BTreeMap::new() };
+        let (connect, metrics) = (connect.clone(), admin.metrics);
+        let current = Current { sources, connect, metrics, left_out: BTreeMap::new() };
         let (current, admin) = (Arc::new(RwLock::new(current)), admin.clone());
         Self { file, admin, shown, data_dir, current, turn: Arc::default(), changing: Arc::default() }
     }
@@ -64,6 +68,11 @@ impl SettingsFile {
     /// How customers connect their orgs now, if they can.
     pub(crate) fn connect(&self) -> Option<ConnectSettings> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).connect.clone()
+    }
+
+    /// How much the metrics tell now.
+    pub(crate) fn metrics(&self) -> MetricsSettings {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).metrics
     }
 
     /// Why orgs of the store are left out, by name.
@@ -177,7 +186,7 @@ impl SettingsFile {
             left_out.insert(id.clone(), problems);
         }
         let mut reloaded = service.reload(config.settings).await?;
-        let AdminSettings { listen, hosts, certificate, behind_proxy } = config.admin;
+        let AdminSettings { listen, hosts, certificate, behind_proxy, metrics } = config.admin;
         let old = &self.admin;
         let has_tls = certificate.is_some();
         if let (Some(shown), Some(certificate)) = (&self.shown, certificate) {
@@ -191,7 +200,10 @@ impl SettingsFile {
         ];
         reloaded.needs_restart.extend(keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key));
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        *current = Current { sources, connect: config.connect, left_out };
+        if current.metrics != metrics {
+            reloaded.exchanged.push("service.metrics");
+        }
+        *current = Current { sources, connect: config.connect, metrics, left_out };
         Ok(reloaded)
     }
 }

@@ -6,6 +6,7 @@ use orgpipe_actors::Service;
 use orgpipe_store::{RegistryWrite, StoreError, UnixMs};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use url::Url;
 
@@ -54,7 +55,7 @@ pub(crate) struct Invitation {
 }
 
 /// As whom the org was connected.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Connected {
     /// The Salesforce org, 18 characters.
     pub(crate) org_id: String,

@@ -196,8 +196,8 @@ async fn the_own_page_gives_the_same_commands() {
     browser.look("dashboard").await;
 
     let calls = rig.org("acme").token_calls();
-    browser.click("form[action='/orgs/acme/doctor'] button").await;
-    browser.says("examined 20").await;
+    browser.submit("/orgs/acme/doctor").await;
+    browser.element("#fleet").await;
     assert!(rig.org("acme").token_calls() > calls, "the doctor has logged in");
     browser.look("dashboard-examined").await;
 
@@ -213,7 +213,7 @@ async fn the_own_page_gives_the_same_commands() {
     browser.submit(&format!("/api/v1/orgs/acme/dead-letters/{letter}/discard")).await;
     eventually("the discard", async || {
         let audit = get(&rig, "orgs/acme/dead-letters/audit").await;
-        (audit["orders"][0]["by"] == "first").then_some(())
+        (audit["commands"][0]["by"] == "first").then_some(())
     })
     .await;
     back().await;

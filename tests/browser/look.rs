@@ -45,7 +45,8 @@ impl Browser {
         let shot = self.driver.cdp("Page.captureScreenshot", json!({ "captureBeyondViewport": true })).await;
         let shot = shot.expect("a picture");
         let picture = STANDARD.decode(shot["data"].as_str().unwrap_or_default());
-        std::fs::write(screenshots().join(format!("{name}.png")), picture.expect("a picture")).expect("written");
+        std::fs::write(screenshots().join(format!("{name}.png")), picture.expect("a picture"))
+            .expect("written");
     }
 
     /// The page is not wider than this window of `width` pixels.
@@ -72,7 +73,8 @@ impl Browser {
 
     /// Whether there is a network between the browser and the service.
     pub(crate) async fn online(&self, is: bool) {
-        let conditions = json!({ "offline": !is, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });
+        let conditions =
+            json!({ "offline": !is, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });
         self.cdp("Network.enable", json!({})).await;
         self.cdp("Network.emulateNetworkConditions", conditions).await;
     }

@@ -6,6 +6,7 @@ mod support;
 mod attack;
 mod chromium;
 mod connect;
+mod fleet;
 mod foreign;
 mod look;
 mod webdriver;

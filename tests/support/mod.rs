@@ -269,6 +269,11 @@ auth = {{ flow = "jwt", client_id = "{}", username = "{}", key_file = "jwt.key" 
         assert!(told.success());
     }
 
+    /// Of the service, while it runs.
+    pub(crate) fn process_id(&self) -> u32 {
+        self.child.as_ref().and_then(Child::id).expect("running")
+    }
+
     /// The most memory that the service has had so far.
     pub(crate) fn peak_memory_mb(&self) -> u64 {
         let id = self.child.as_ref().and_then(Child::id).expect("running");

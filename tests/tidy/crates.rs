@@ -6,11 +6,12 @@ use serde_json::Value;
 
 /// Crate → the crates of ours it may import, whatever the kind of dependency.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("orgpipe-measure", &[]),
     ("orgpipe-reconcile", &[]),
     ("orgpipe-salesforce", &[]),
-    ("orgpipe-store", &[]),
+    ("orgpipe-store", &["orgpipe-measure"]),
     ("orgpipe-simulator", &[]),
-    ("orgpipe-actors", &["orgpipe-reconcile", "orgpipe-salesforce", "orgpipe-store"]),
+    ("orgpipe-actors", &["orgpipe-measure", "orgpipe-reconcile", "orgpipe-salesforce", "orgpipe-store"]),
     (
         "orgpipe",
         &["orgpipe-actors", "orgpipe-reconcile", "orgpipe-salesforce", "orgpipe-simulator", "orgpipe-store"],
@@ -20,6 +21,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 
 /// Crates that a pure or low crate must never depend on.
 const NEVER: &[(&str, &[&str])] = &[
+    ("orgpipe-measure", &["actix", "actix-rt", "tokio", "reqwest", "sled", "prometheus-client"]),
     ("orgpipe-reconcile", &["actix", "actix-rt", "tokio", "reqwest", "sled"]),
     ("orgpipe-store", &["reqwest", "actix"]),
 ];

@@ -20,6 +20,7 @@ pub(crate) struct Crate {
 
 pub(crate) const CRATES: &[Crate] = &[
     Crate { package: "orgpipe-actors", folder: "actors/src", layers: ACTORS, exceptions: &[] },
+    Crate { package: "orgpipe-measure", folder: "crates/measure/src", layers: MEASURE, exceptions: &[] },
     Crate {
         package: "orgpipe-reconcile",
         folder: "crates/reconcile/src",
@@ -53,6 +54,7 @@ const ACTORS: &[Layer] = &[
             "contract",
             "failpoint",
             "fingerprint",
+            "measure",
             "priority",
             "problem",
             "push",
@@ -62,6 +64,7 @@ const ACTORS: &[Layer] = &[
             "sealing",
             "settings",
             "severity",
+            "trace",
         ],
         &[],
     ),
@@ -100,6 +103,9 @@ const ACTORS: &[Layer] = &[
 ];
 
 const BELOW_THE_FLOW: &[&str] = &["leaves", "runtime", "vendor", "org", "org/api", "org as a whole"];
+
+const MEASURE: &[Layer] =
+    &[layer("instruments", &["histogram", "stopwatch"], &[]), layer("crate", &["lib"], &[ANY])];
 
 const RECONCILE: &[Layer] = &[
     layer(
@@ -156,7 +162,7 @@ const SIMULATOR: &[Layer] = &[
 
 /// `offline` works on a directory that no service has open; it goes around the engine.
 const STORE: &[Layer] = &[
-    layer("commands", &["commands", "error", "ledger", "options", "reads", "seq", "unix_ms"], &[]),
+    layer("commands", &["commands", "commits", "error", "ledger", "options", "reads", "seq", "unix_ms"], &[]),
     layer("bytes", &["entry", "frame", "keys", "sizes", "step"], &["commands"]),
     layer("disk", &["disk", "files", "memory", "superblock"], &["commands", "bytes"]),
     layer(
@@ -185,13 +191,13 @@ const PROGRAM: &[Layer] = &[
     layer(
         "commands",
         &["commands"],
-        &["config", "effective", "in force", "admin", "command line", "terminal"],
+        &["config", "effective", "in force", "words", "admin", "command line", "terminal"],
     ),
     layer("crate", &["main"], &[ANY]),
 ];
 
 const XTASK: &[Layer] = &[
     layer("step", &["step"], &[]),
-    layer("checks", &["deny", "leaks"], &["step"]),
+    layer("checks", &["deny", "leaks", "vendor"], &["step"]),
     layer("crate", &["main"], &[ANY]),
 ];

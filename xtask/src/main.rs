@@ -6,6 +6,7 @@
 mod deny;
 mod leaks;
 mod step;
+mod vendor;
 
 use std::{
     path::{Path, PathBuf},
@@ -45,12 +46,13 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["test"] => return test(),
+        ["vendor"] => return if vendor::fetch() { ExitCode::SUCCESS } else { ExitCode::FAILURE },
         ["leaks", folder] => {
             return if leaks::check(Path::new(folder)) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         }
         _ => {}
     }
-    eprintln!("usage: cargo xtask test | leaks FOLDER");
+    eprintln!("usage: cargo xtask test | vendor | leaks FOLDER");
     ExitCode::from(2)
 }
 
@@ -126,6 +128,29 @@ fn set_up_browser() -> bool {
     false
 }
 
+/// The Prometheus that judges metrics, rules and the dashboard in `tests/prometheus`.
+const PROMETHEUS: [&str; 2] = ["prometheus", "promtool"];
+
+const INSTALL_PROMETHEUS: Step = Step {
+    name: "Prometheus",
+    command: &["sh", "-c", INSTALL_PROMETHEUS_SCRIPT],
+    env: &[("DEBIAN_FRONTEND", "noninteractive")],
+};
+
+/// Debian's package starts a server of its own where there is systemd; the tests start theirs at other ports.
+const INSTALL_PROMETHEUS_SCRIPT: &str = "if [ \"$(id -u)\" != 0 ]; then as='sudo -n'; fi; \
+    $as apt-get update -qq && $as apt-get install -y -qq --no-install-recommends prometheus";
+
+/// Brings it; without it its tests say that they were skipped, and fail under CI.
+fn set_up_prometheus() {
+    if !PROMETHEUS.into_iter().all(has) && !(has("apt-get") && run(&INSTALL_PROMETHEUS)) {
+        eprintln!(
+            "Prometheus could not be installed: run `apt-get install prometheus` as root, or bring `prometheus` and `promtool` \
+             in another way."
+        );
+    }
+}
+
 /// What holds the admin API against its contract, beside its test.
 const CONTRACT_JUDGE: &str = "tests/hostile/.venv/bin/st";
 
@@ -162,6 +187,7 @@ fn set_up() -> bool {
         return false;
     }
     set_up_contract_judge();
+    set_up_prometheus();
     // What npm has installed says from when it is; with other versions asked for since, it is installed again.
     let changed = |path: PathBuf| std::fs::metadata(path).and_then(|file| file.modified()).ok();
     let installed = |folder: &str| {

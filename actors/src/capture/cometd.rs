@@ -25,11 +25,12 @@ use orgpipe_salesforce::{
     failure::CallError,
 };
 use orgpipe_store::{Appended, StoreError, UnixMs};
+use tracing::{Instrument as _, Span};
 
 use super::{
     continuity::{Continuity, LastTwo, Mark},
     gap_recovery,
-    requests::{self, position_ms},
+    requests::{self, AskingEvent, position_ms},
 };
 use crate::{
     failpoint::Point,
@@ -42,8 +43,10 @@ use crate::{
         subscription::Subscription,
     },
     problem::Problem,
+    queue_entry::Origin,
     receipt::GapReason,
     runtime::worker::{Stop, Wake},
+    trace::{Cause, TraceContext, spans},
 };
 
 /// Time for taking leave of Salesforce, half as long again for an answer: less than the 10 s after which a container that
@@ -179,6 +182,7 @@ impl CometdActor {
         came.append.positions.extend(last_two);
         // Channels with a gap of which the session knows nothing.
         let gaps: Vec<String> = came.overflows.keys().chain(&broken).cloned().collect();
+        let events = event_spans(&org, &came.events);
         let commit = async move {
             org.pass(Point::BeforeA);
             if !broken.is_empty() {
@@ -190,12 +194,16 @@ impl CometdActor {
             }
             let stored = org.store.append(came.append).await;
             org.pass(Point::AfterA);
+            // Each of them has been received once it is on disk.
+            drop(events);
             stored
         };
+        let commit = commit.instrument(spans::part(self.org.id(), "events"));
         context.spawn(commit.into_actor(self).map(move |stored, actor, context| {
             let input = match stored {
                 Ok(appended) => {
                     let now_ms = actor.org.clock.now_ms();
+                    actor.org.measures.events(news.iter().map(|(_, events, _)| events).sum());
                     actor.org.board.subscription(now_ms, |all| {
                         for (channel, events, position_ms) in news {
                             all.stored(&channel, events, position_ms, now_ms);
@@ -322,6 +330,21 @@ impl CometdActor {
             Report::Unasked { input } => tracing::debug!(org, input, "an answer nobody waits for any more"),
         }
     }
+}
+
+/// The beginnings of the traces of events that are told.
+fn event_spans(org: &OrgContext, events: &[AskingEvent]) -> Vec<Span> {
+    if !org.sampling.is_on() {
+        return Vec::new();
+    }
+    let spans = events.iter().filter_map(|event| {
+        let AskingEvent { channel, id, correlation_id } = event;
+        let correlation_id = correlation_id.as_deref();
+        let cause = Cause { origin: Origin::Live, event_id: id, correlation_id };
+        let root = TraceContext::root(org.id(), cause, org.sampling);
+        root.sampled.then(|| spans::event(org.id(), channel, id, root, correlation_id))
+    });
+    spans.collect()
 }
 
 /// Where a channel without a position starts. The first time with new events: what was published before a customer was

@@ -30,6 +30,11 @@ use crate::{
     queue_entry::{ChangeEntry, Origin, Tally, unpack},
     receipt::{GapReason, Receipt},
     runtime::worker::Next,
+    trace::{
+        Cause, TraceContext,
+        spans::{self, About},
+        steps::Traces,
+    },
 };
 
 /// After this time without a word a channel is past retention: as long as Salesforce keeps events, less an hour for getting
@@ -218,7 +223,10 @@ pub(super) async fn advance(org: &OrgContext, link: &OrgLink, ahead: bool) -> Re
         RecoveryPhase::Reading(_) if ahead => Ok(Next::After(LOOK_AGAIN)),
         RecoveryPhase::Reading(open) => {
             let mut open = open.clone();
-            read(org, link, gap.clone(), &mut open).await?;
+            let cause = Cause { origin: Origin::Heal, event_id: &gap.id, correlation_id: None };
+            let about = About { org: org.id(), name: ("read", "gap"), sync: None, records: None };
+            let step = Traces::of(org.id(), org.sampling, [cause]).step(org.clock, about);
+            step.try_work(read(org, link, gap.clone(), &mut open), StepError::kind).await?;
             Ok(Next::Again)
         }
         RecoveryPhase::Deciding(None) => {
@@ -329,8 +337,15 @@ async fn sign_off(org: &OrgContext, gap: &Gap) -> Result<(), StoreError> {
         vec![Position::Gaps.json(&gaps), Position::Receipts.json(&receipts), Position::GapTally.cleared()];
     org.store.put(positions).await?;
     tracing::info!(org = org.id(), gap = receipt.id, read = gap.read, "{}", receipt.sentence());
+    drop(spans::run(org.id(), ("heal", "gap"), root(org, &gap.id), gap.to_ms, gap.read));
     org.board.gaps(gaps.len(), Some(receipt));
     Ok(())
+}
+
+/// The trace of what a gap is read for.
+fn root(org: &OrgContext, gap: &str) -> TraceContext {
+    let cause = Cause { origin: Origin::Heal, event_id: gap, correlation_id: None };
+    TraceContext::root(org.id(), cause, org.sampling)
 }
 
 /// Posts the oldest receipt that the webhook does not have yet. True if there was one.
@@ -338,7 +353,7 @@ pub(super) async fn post(org: &OrgContext) -> Result<bool, PostError> {
     let Some(webhook) = org.vendor().webhook else { return Ok(false) };
     let all = receipts(org).await?;
     let Some(receipt) = all.iter().find(|receipt| !receipt.posted) else { return Ok(false) };
-    webhook.post(org.id(), receipt).await?;
+    webhook.post(org.id(), receipt, root(org, &receipt.id).child(org.clock)).await?;
     let _alone = org.gaps.lock().await;
     let mut all = receipts(org).await?;
     for known in all.iter_mut().filter(|known| known.id == receipt.id) {

@@ -18,6 +18,7 @@ use actix::{Actor, Context, Handler};
 use orgpipe_reconcile::{RecordProblem, identity::Identity, matching::KEYS_MAX};
 use orgpipe_salesforce::{error::ErrorClass, rest::query, soql::Select};
 use orgpipe_store::{Seq, StoreError, UnixMs};
+use tracing::Instrument as _;
 
 use super::{
     pages,
@@ -39,10 +40,15 @@ use crate::{
     priority::Priority,
     problem::Problem,
     push::{PushHead, PushKind, PushPart, PushPlace},
-    queue_entry::Row,
+    queue_entry::{Origin, Row},
     retry::Delays,
     runtime::worker::{self, Next, Steps, Stop, Wake, Work, Worker},
     settings::SyncSettings,
+    trace::{
+        Cause, TraceContext,
+        spans::{self, About},
+        steps::Traces,
+    },
 };
 
 /// Items that one step asks for.
@@ -204,14 +210,31 @@ impl RecordFinder {
             items += head.items - if *number == from.number { from.item.min(head.items) } else { 0 };
             waiting.push((*number, Arc::clone(head), org.pushes.body(*number).await?));
         }
+        let numbers: Vec<String> = waiting.iter().map(|(number, ..)| number.to_string()).collect();
+        let causes = numbers.iter().map(|number| push(number));
+        let name = ("find", sync.name.as_str());
+        let about = About { org: org.id(), name, sync: Some(&sync.name), records: Some(items as u64) };
+        let step = Traces::of(org.id(), org.sampling, causes).step(org.clock, about);
+        step.try_work(self.take_in(sync, kind, &waiting, &from), StepError::kind).await
+    }
+
+    /// The same of some pushes of one kind.
+    async fn take_in(
+        &mut self,
+        sync: &SyncSettings,
+        kind: PushKind,
+        waiting: &[WaitingPush],
+        from: &PushPlace,
+    ) -> Result<(), StepError> {
+        let org = Arc::clone(&self.org);
         let step = match kind {
-            PushKind::ExternalIds => self.by_external_ids(sync, &waiting, &from).await?,
-            PushKind::Keys => match self.by_keys(sync, &waiting, &from).await? {
+            PushKind::ExternalIds => self.by_external_ids(sync, waiting, from).await?,
+            PushKind::Keys => match self.by_keys(sync, waiting, from).await? {
                 Some(step) => step,
                 None => return Ok(()),
             },
             PushKind::RecordIds => {
-                let PushWindow { items, place } = push_plan::window(&waiting, &from, ITEMS_MAX);
+                let PushWindow { items, place } = push_plan::window(waiting, from, ITEMS_MAX);
                 let (found, refused) = (push_plan::by_record_id(&items), Vec::new());
                 FoundStep { found, refused, place, read_ms: org.clock.now_ms() }
             }
@@ -221,6 +244,13 @@ impl RecordFinder {
         org.pass(Point::BeforePush);
         let appended = org.store.append(append).await?;
         org.pass(Point::AfterPush);
+        for (number, head, _) in waiting {
+            if place.is_behind(*number, head.items) {
+                // The trace's first span, told now that it has an end.
+                let root = TraceContext::root(org.id(), push(&number.to_string()), org.sampling);
+                drop(spans::run(org.id(), ("push", &sync.name), root, head.at_ms, head.items as u64));
+            }
+        }
         org.pushes.passed(org.id(), &sync.name, place);
         self.link.arrived(appended).await;
         Ok(())
@@ -386,9 +416,15 @@ fn refused(
     items.into_iter().filter_map(told).collect()
 }
 
+/// What a push's requests are asked for by.
+fn push(number: &str) -> Cause<'_> {
+    Cause { origin: Origin::Push, event_id: number, correlation_id: None }
+}
+
 impl Work for RecordFinder {
     async fn step(mut self) -> (Self, Next) {
-        let next = match Box::pin(self.advance()).await {
+        let part = spans::part(self.org.id(), "push");
+        let next = match Box::pin(self.advance()).instrument(part).await {
             Ok(next) => {
                 self.delays.reset();
                 let now_ms = self.org.clock.now_ms();

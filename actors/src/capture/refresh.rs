@@ -14,6 +14,7 @@ use std::{str::FromStr as _, sync::Arc, time::Duration};
 use actix::{Actor, Context, Handler};
 use croner::Cron;
 use orgpipe_store::{Append, NewRequest, StoreError, UnixMs};
+use tracing::Instrument as _;
 
 use super::{
     bulk_pages::{self, JobStep, QueryJob},
@@ -39,6 +40,11 @@ use crate::{
     retry::Delays,
     runtime::worker::{self, Next, Steps, Stop, Wake, Work, Worker},
     settings::{RefreshSettings, SyncSettings},
+    trace::{
+        Cause, TraceContext,
+        spans::{self, About},
+        steps::Traces,
+    },
 };
 
 /// No further page while so many records wait for their look-up: as many as are looked up while one is read.
@@ -128,6 +134,7 @@ impl Refresh {
         self.org.pass(Point::Refresh);
         if !std::mem::replace(&mut self.shown, true) {
             gap_recovery::show(&self.org).await?;
+            self.show_finished().await?;
         }
         let ahead = self.ahead().await?.is_some();
         let healed = if let Some(wait) = self.waits.left(GAPS, self.org.clock.monotonic()) {
@@ -151,6 +158,16 @@ impl Refresh {
             next = next.sooner(stepped);
         }
         Ok(next)
+    }
+
+    /// Tells when each sync's refresh ended last, which may be before this process began.
+    async fn show_finished(&self) -> Result<(), StoreError> {
+        for sync in self.org.settings.syncs.iter().filter(|sync| sync.refresh.is_some()) {
+            if let Some(at_ms) = self.org.store.moment(Position::RefreshFinished(&sync.name)).await? {
+                self.org.board.refreshed(&sync.name, at_ms);
+            }
+        }
+        Ok(())
     }
 
     /// What failed waits by itself.
@@ -187,11 +204,17 @@ impl Refresh {
         if waits.is_some() {
             return Ok(Next::After(LOOK_AGAIN));
         }
-        match (run.orphans.clone(), run.job.clone()) {
-            (Some(after), _) => self.orphans(sync, refresh, run, &after).await,
-            (None, Some(job)) => self.bulk_page(sync, refresh, run, job).await,
-            (None, None) => self.page(sync, refresh, run).await,
-        }
+        let about =
+            About { org: org.id(), name: ("read", &sync.name), sync: Some(&sync.name), records: None };
+        let step = Traces::of(org.id(), org.sampling, [cause(&run)]).step(org.clock, about);
+        let read = async move {
+            match (run.orphans.clone(), run.job.clone()) {
+                (Some(after), _) => self.orphans(sync, refresh, run, &after).await,
+                (None, Some(job)) => self.bulk_page(sync, refresh, run, job).await,
+                (None, None) => self.page(sync, refresh, run).await,
+            }
+        };
+        step.try_work(read, StepError::kind).await
     }
 
     /// What reading has to wait for, so that the queues stay short and leave room for live events.
@@ -388,9 +411,15 @@ impl Refresh {
             Some(started_ms) => until.moment(started_ms),
             None => until.cleared(),
         };
-        let positions = vec![Position::Run(&sync.name).cleared(), until];
+        let now_ms = self.org.clock.now_ms();
+        let finished = Position::RefreshFinished(&sync.name).moment(now_ms);
+        let positions = vec![Position::Run(&sync.name).cleared(), until, finished];
         self.commit(Append { positions, requests, ..Append::default() }).await?;
         self.org.board.refreshing(&sync.name, None);
+        self.org.board.refreshed(&sync.name, now_ms);
+        let root = TraceContext::root(self.org.id(), cause(run), self.org.sampling);
+        // The trace's first span, told now that it has an end.
+        drop(spans::run(self.org.id(), ("refresh", &sync.name), root, run.started_ms, run.records));
         Ok(Next::Again)
     }
 
@@ -459,6 +488,11 @@ pub(crate) async fn begin(org: &OrgContext, sync: &str, changed: bool) -> Result
     org.store.put(positions).await
 }
 
+/// What the run's requests are asked for by.
+fn cause(run: &Run) -> Cause<'_> {
+    Cause { origin: Origin::Refresh, event_id: &run.id, correlation_id: None }
+}
+
 /// Where it is stored when a run over all records, or over what has `changed`, was started last.
 fn started(sync: &str, changed: bool) -> Position<'_> {
     if changed { Position::ChangesStarted(sync) } else { Position::RefreshStarted(sync) }
@@ -466,7 +500,8 @@ fn started(sync: &str, changed: bool) -> Position<'_> {
 
 impl Work for Refresh {
     async fn step(mut self) -> (Self, Next) {
-        let next = match self.advance().await {
+        let part = spans::part(self.org.id(), "refresh");
+        let next = match self.advance().instrument(part).await {
             Ok(next) => {
                 self.delays.reset();
                 let now_ms = self.org.clock.now_ms();

@@ -59,14 +59,41 @@ pub(super) fn published_ms(event: &Event) -> Option<UnixMs> {
     })
 }
 
+/// An event that asks for records, as its trace names it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct AskingEvent {
+    /// Where it came.
+    pub channel: String,
+    /// Its ID.
+    pub id: String,
+    /// Its correlation ID, if it has one.
+    pub correlation_id: Option<String>,
+}
+
 /// What one answer's events come to.
 #[derive(Debug, Default)]
 pub(super) struct Came {
+    /// Events that ask for records.
+    pub events: Vec<AskingEvent>,
     /// Requests, unreadable events as dead letters, and the channels' new positions.
     pub(super) append: Append,
     /// Channels on which any record may have changed since then (none = nobody knows): too many
     /// changes for change events. To be noted before `append` is stored.
     pub(super) overflows: BTreeMap<String, Option<UnixMs>>,
+}
+
+impl Came {
+    /// An event asks for records, perhaps of several syncs.
+    fn asks(&mut self, channel: &str, id: String, correlation_id: Option<&str>) {
+        let event = AskingEvent {
+            channel: channel.to_owned(),
+            id,
+            correlation_id: correlation_id.map(str::to_owned),
+        };
+        if self.events.last() != Some(&event) {
+            self.events.push(event);
+        }
+    }
 }
 
 /// Reads one answer's events. `own_user`: the ID of the user that orgpipe works as; `org_now_ms`: the time by the org's clock.
@@ -225,6 +252,9 @@ impl Reader<'_> {
     fn take(&self, sync: &SyncSettings, asked: AskedOfSync, event: &Event, came: &mut Came) -> Vec<Problem> {
         match asked {
             AskedOfSync::Records { ids, bad, correlation_id } => {
+                if !ids.is_empty() {
+                    came.asks(self.channel, name(event), correlation_id.as_deref());
+                }
                 for ids in ids.chunks(RECORDS_MAX) {
                     let entry = RequestEntry {
                         v: 1,

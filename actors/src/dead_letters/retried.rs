@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use orgpipe_store::{End, LedgerRow, Seq, StoreError, UnixMs};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     audit_trail::AuditTrail,
@@ -18,7 +19,7 @@ use crate::{
 const ROWS_MAX: usize = 10_000;
 
 /// A record that was asked for by a retry.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RetriedRecord {
     /// Its ID.
     pub record: String,
@@ -27,7 +28,7 @@ pub struct RetriedRecord {
 }
 
 /// How such a record ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RetriedEnd {
     /// What it came to.
     pub fate: Fate,

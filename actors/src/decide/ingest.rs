@@ -17,6 +17,7 @@ use futures_util::future::{OptionFuture, join};
 use orgpipe_reconcile::lookup;
 use orgpipe_salesforce::error::ErrorClass;
 use orgpipe_store::{Append, Seq, Settle, StoreError};
+use tracing::Instrument as _;
 
 use super::{
     batch::{self, Job},
@@ -42,6 +43,7 @@ use crate::{
     queue_entry::Origin,
     retry::{Delays, until},
     runtime::worker::{self, LOOK_AGAIN, Next, Steps, Stop, Wake, Work, Worker},
+    trace::spans,
 };
 
 /// Look-ups of one batch that are under way together, at most: as many as the vendor's API has room for.
@@ -263,6 +265,13 @@ impl Ingest {
 
     /// Decides a batch: point B.
     async fn decide(&self, prepared: PreparedBatch) -> Result<(), StepError> {
+        match prepared.deciding(&self.org) {
+            Some(step) => step.try_work(self.settle(prepared), StepError::kind).await,
+            None => self.settle(prepared).await,
+        }
+    }
+
+    async fn settle(&self, prepared: PreparedBatch) -> Result<(), StepError> {
         let (org, live) = (&self.org, prepared.is_live());
         let requests = prepared.requests.clone();
         let Verdict { mut settle, again, .. } = prepared.decide(org, &self.fetcher).await?;
@@ -327,7 +336,8 @@ impl Ingest {
 
 impl Work for Ingest {
     async fn step(mut self) -> (Self, Next) {
-        let next = match Box::pin(self.advance()).await {
+        let part = spans::part(self.org.id(), "ingest");
+        let next = match Box::pin(self.advance()).instrument(part).await {
             Ok(next) => {
                 self.delays.reset();
                 if self.scheduler.is_clear() {

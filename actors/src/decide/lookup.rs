@@ -29,7 +29,8 @@ use super::{
 use crate::{
     org::{context::OrgContext, culprit::problem, step_error::StepError},
     queue_entry::Row,
-    vendor::lookup::{ANSWER_BYTES_MAX, LookupAnswer, LookupError},
+    trace::steps::StepSpan,
+    vendor::lookup::{ANSWER_BYTES_MAX, LookupAnswer, LookupCall, LookupError},
 };
 
 /// Failures of the API in a row until the witness is asked: fewer than open the breaker that all orgs share, as some records
@@ -66,7 +67,7 @@ impl Lookups {
     /// one whose part of an answer cannot be read, and is taken out of `asked`.
     pub(super) async fn ask(
         &self,
-        batch: Batch<'_>,
+        (batch, step): (Batch<'_>, &StepSpan),
         pace: Pace,
         asked: &mut Vec<Asked>,
         settle: &mut Settle,
@@ -82,7 +83,8 @@ impl Lookups {
             .filter(|row| lookup::has_keys(batch.mapping, row) && !lookup::is_converted(batch.mapping, row))
             .collect();
         let (answers, refused) = (pushed, BTreeMap::new());
-        let mut inquiry = Inquiry { org: &self.org, witnesses: &self.witnesses, batch, answers, refused };
+        let (org, witnesses) = (&self.org, &self.witnesses);
+        let mut inquiry = Inquiry { org, witnesses, batch, step, answers, refused };
         let suspects = inquiry.ask_all(pace, &rows).await?;
         inquiry.ask_alone(suspects).await?;
         let Inquiry { answers, refused, .. } = inquiry;
@@ -99,6 +101,8 @@ struct Inquiry<'a> {
     org: &'a OrgContext,
     witnesses: &'a RefCell<BTreeMap<String, Rc<Row>>>,
     batch: Batch<'a>,
+    /// Within which the calls are made.
+    step: &'a StepSpan,
     answers: BTreeMap<String, Answer>,
     refused: BTreeMap<String, RecordProblem>,
 }
@@ -106,7 +110,7 @@ struct Inquiry<'a> {
 impl Inquiry<'_> {
     /// Asks about all of them, and in halves where that fails; gives back those about which the API fails alone.
     async fn ask_all<'r>(&mut self, pace: Pace, rows: &'r [&'r Row]) -> Result<Vec<Suspect<'r>>, StepError> {
-        let (org, batch) = (self.org, self.batch);
+        let (org, batch, step) = (self.org, self.batch, self.step);
         let size = (pace.records_max >> pace.tries.min(usize::BITS - 1)).max(1);
         let mut waiting: VecDeque<&[&Row]> = rows.chunks(size).collect();
         // Not always the same ones first, so that those that the API answers get their turn.
@@ -121,7 +125,7 @@ impl Inquiry<'_> {
                 && under_way.len() < room
                 && let Some(part) = waiting.pop_front()
             {
-                under_way.push(call(org, batch, part));
+                under_way.push(call(org, (batch, step), part));
             }
             // The others go on: one of them may be the one that finds out that the API is back.
             let Some((part, answer)) = under_way.next().await else {
@@ -167,7 +171,7 @@ impl Inquiry<'_> {
             for group in asked.chunks(FAILURES_MAX) {
                 self.ask_witness(group[0].1.clone()).await?;
                 tokio::time::sleep(ALONE_WAIT).await;
-                let calls = group.iter().map(|(part, _)| call(self.org, self.batch, part));
+                let calls = group.iter().map(|(part, _)| call(self.org, (self.batch, self.step), part));
                 for (part, answer) in join_all(calls).await {
                     match answer {
                         Ok(found) => self.add(part, found),
@@ -191,7 +195,7 @@ impl Inquiry<'_> {
     /// later one is no record's fault.
     async fn ask_witness(&self, error: LookupError) -> Result<(), StepError> {
         let Some(witness) = self.witness() else { return Err(error.into()) };
-        match call(self.org, self.batch, &[&*witness]).await.1 {
+        match call(self.org, (self.batch, self.step), &[&*witness]).await.1 {
             Ok(_) | Err(NoAnswer::Refused(_)) => Ok(()),
             Err(NoAnswer::Down(error)) => Err(error.into()),
             Err(NoAnswer::Failed(error)) => {
@@ -255,12 +259,18 @@ type Answers = Vec<(String, Result<Answer, RecordProblem>)>;
 /// One call.
 async fn call<'a>(
     org: &OrgContext,
-    batch: Batch<'_>,
+    (batch, step): (Batch<'_>, &StepSpan),
     part: &'a [&'a Row],
 ) -> (&'a [&'a Row], Result<Answers, NoAnswer>) {
     let body = lookup::body(batch.mapping, org.id(), part.iter().copied()).to_string();
     let client = org.vendor().lookup;
-    let answer = match client.ask(batch.origin.into(), body).await {
+    let asked = LookupCall {
+        body,
+        records: part.len(),
+        trace: step.context,
+        correlation_id: step.correlation_id.clone(),
+    };
+    let answer = match client.ask(batch.origin.into(), asked).await {
         Ok(LookupAnswer { body, parent }) => {
             let mended = mended(&body);
             let body = mended.as_deref().map_or(&*body, str::as_bytes);

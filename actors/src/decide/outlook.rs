@@ -10,6 +10,7 @@ use orgpipe_reconcile::{Mapping, row};
 use orgpipe_store::{NewChange, Subject, units};
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::{batch::id_of, prepared::Verdict};
 use crate::{
@@ -29,7 +30,7 @@ pub(crate) struct Outlook {
 }
 
 /// How a record of the target would be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PlannedWrite {
     /// There is none yet.
@@ -41,7 +42,7 @@ pub enum PlannedWrite {
 }
 
 /// A record of the target that would be written.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct PlannedChange {
     /// How.
     pub write: PlannedWrite,
@@ -65,7 +66,7 @@ pub struct PlannedChange {
 }
 
 /// A field that would be written.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct PlannedField {
     /// Its name.
     pub field: String,
@@ -116,7 +117,7 @@ pub(crate) enum PlannedNothing {
 }
 
 /// A record that was answered with the key of another one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SharedKeyOf {
     /// By ID.
     pub record: String,

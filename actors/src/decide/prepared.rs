@@ -43,6 +43,10 @@ use crate::{
     },
     queue_entry::{Origin, RequestEntry, Row, Tally, pack},
     settings::{OnSharedKey, SyncSettings},
+    trace::{
+        spans::About,
+        steps::{StepSpan, Traces},
+    },
 };
 
 /// Rows and changes of a record that are looked at for the key it was answered with last: an answer may name many.
@@ -58,6 +62,8 @@ pub(super) struct PreparedBatch {
     settle: Settle,
     /// What is to be decided still.
     rest: Option<Rest>,
+    /// The traces of what asked for them.
+    traces: Traces,
 }
 
 /// Records and what is known of them.
@@ -68,8 +74,11 @@ struct Rest {
     hasher: Arc<Hasher>,
     calls: Calls,
     /// `None` for records that are not looked up.
-    known: Option<(Children, Arc<BTreeMap<String, Answer>>)>,
+    known: Option<Known>,
 }
+
+/// Targets that were read with the records, and what the vendor's API answered.
+type Known = (Children, Arc<BTreeMap<String, Answer>>);
 
 /// What was read and answered for a batch, for another one.
 #[derive(Clone, Debug)]
@@ -107,26 +116,47 @@ impl PreparedBatch {
     ) -> Result<Self, StepError> {
         let numbers = settle.requests.iter().chain(job.iter().flat_map(|job| &job.requests));
         let requests = numbers.copied().collect();
-        let Some(mut job) = job else { return Ok(Self { label, requests, settle, rest: None }) };
+        let Some(mut job) = job else {
+            let traces = Traces::unasked(org.id());
+            return Ok(Self { label, requests, settle, rest: None, traces });
+        };
         settle.requests.append(&mut job.requests);
+        let traces = Traces::of(org.id(), org.sampling, job.asked.iter().map(|asked| asked.trail.cause()));
+        let about = about(org, "look up", &job);
+        let step = traces.step(org.clock, about);
+        let read =
+            Self::read_records(org, (fetcher, lookups), (&mut job, &mut settle), (&hasher, tries), &step);
+        let (calls, known, now_ms) = step.try_work(read, StepError::kind).await?;
+        let rest = Some(Rest { job, now_ms, hasher, calls, known });
+        Ok(Self { label, requests, settle, rest, traces })
+    }
+
+    /// The calls of that, and what they brought.
+    async fn read_records(
+        org: &OrgContext,
+        (fetcher, lookups): (&Fetcher, &Lookups),
+        (job, settle): (&mut Job, &mut Settle),
+        (hasher, tries): (&Hasher, u32),
+        step: &StepSpan,
+    ) -> Result<(Calls, Option<Known>, UnixMs), StepError> {
         let sync = Arc::clone(&job.sync);
-        as_readable(org, &mut job).await?;
+        as_readable(org, job).await?;
         let now_ms = org.clock.now_ms();
         let (calls, known) = if job.origin == Origin::Orphan {
-            (fetcher.reserve_for_orphans(&job, tries).await?, None)
+            (fetcher.reserve_for_orphans(job, tries).await?, None)
         } else {
-            let calls = fetcher.reserve(&job, tries).await?;
+            let calls = fetcher.reserve(job, tries).await?;
             let (children, refused) =
-                fetcher.records(&calls, &mut job).await.inspect_err(|error| blame(org, &sync.name, error))?;
+                fetcher.records(&calls, job).await.inspect_err(|error| blame(org, &sync.name, error))?;
             let mut asked = std::mem::take(&mut job.asked);
-            verdict::dead_letters(batch(org, &job, now_ms, &hasher), &refused, &mut asked, &mut settle);
+            verdict::dead_letters(batch(org, job, now_ms, hasher), &refused, &mut asked, settle);
             let pace = Pace { records_max: job.sync.lookup_max(), tries };
-            let answers =
-                lookups.ask(batch(org, &job, now_ms, &hasher), pace, &mut asked, &mut settle).await?;
+            let batch = batch(org, job, now_ms, hasher);
+            let answers = lookups.ask((batch, step), pace, &mut asked, settle).await?;
             job.asked = asked;
             (calls, Some((children, Arc::new(answers))))
         };
-        Ok(Self { label, requests, settle, rest: Some(Rest { job, now_ms, hasher, calls, known }) })
+        Ok((calls, known, now_ms))
     }
 
     /// What is known of its records; none if nothing was looked up.
@@ -155,7 +185,14 @@ impl PreparedBatch {
         let (calls, now_ms) = (fetcher.reserve(&job, 0).await?, org.clock.now_ms());
         let known = Some((children.of(&job), answers));
         let rest = Some(Rest { job, now_ms, hasher, calls, known });
-        Ok(Some(Self { label: None, requests: BTreeSet::new(), settle, rest }))
+        let traces = Traces::unasked(org.id());
+        Ok(Some(Self { label: None, requests: BTreeSet::new(), settle, rest, traces }))
+    }
+
+    /// The step in which it is decided.
+    pub(super) fn deciding(&self, org: &OrgContext) -> Option<StepSpan> {
+        let Rest { job, .. } = self.rest.as_ref()?;
+        Some(self.traces.step(org.clock, about(org, "decide", job)))
     }
 
     /// To be decided as if it were this time.
@@ -212,6 +249,12 @@ impl PreparedBatch {
         }
         Ok(Verdict { settle, again, existing, looked_for })
     }
+}
+
+/// What a step with these records is about.
+fn about<'a>(org: &'a OrgContext, what: &'static str, job: &'a Job) -> About<'a> {
+    let sync = &job.sync.name;
+    About { org: org.id(), name: (what, sync), sync: Some(sync), records: Some(job.asked.len() as u64) }
 }
 
 /// The job without what cannot be read now; a row that lacks something of the rest is to be read once more.

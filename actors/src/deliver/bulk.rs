@@ -29,7 +29,7 @@ use orgpipe_store::{Job, Outcome, Seq, StoreError, UnixMs};
 use super::{
     job::{OpenJob, Progress},
     outcome::{self, Moment},
-    outgoing::{Outgoing, Tried, fields_of, unpack_one},
+    outgoing::{self, Outgoing, Tried, fields_of, unpack_one},
     step::{self, EndedJob},
 };
 use crate::{
@@ -43,6 +43,7 @@ use crate::{
     },
     priority::Priority,
     queue_entry::{JobEntry, pack, unpack},
+    trace::steps::Traces,
 };
 
 /// Rows of one job: one batch as Salesforce cuts it (Bulk API 2.0 Guide, "How Requests Are Processed").
@@ -103,6 +104,7 @@ pub(super) struct Opened {
 
 /// A stored job, after a restart. Its changes are tried again if its body cannot be read.
 pub(super) fn resume(job: Job, org: &OrgContext) -> Result<OpenJob, Vec<(Seq, Outcome)>> {
+    let traces = outgoing::traces(org, &job.changes);
     // One that cannot be read any more was sent all the same.
     let changes: Vec<Outgoing> = job.changes.iter().filter_map(|change| unpack_one(change).ok()).collect();
     match unpack::<JobEntry>(&job.body) {
@@ -123,6 +125,7 @@ pub(super) fn resume(job: Job, org: &OrgContext) -> Result<OpenJob, Vec<(Seq, Ou
                 looks: 0,
                 unread: 0,
                 progress: Progress::new(opened_ms),
+                traces,
             })
         }
         Err(problem) => {
@@ -138,7 +141,7 @@ pub(super) fn resume(job: Job, org: &OrgContext) -> Result<OpenJob, Vec<(Seq, Ou
 /// Opens a job for changes of one target and operation, uploads them and lets it run. `known`: jobs that run already.
 pub(super) async fn open(
     org: &OrgContext,
-    priority: Priority,
+    (priority, traces): (Priority, &Traces),
     mut changes: Vec<Outgoing>,
     known: &[OpenJob],
 ) -> Result<Opened, StepError> {
@@ -233,6 +236,7 @@ pub(super) async fn open(
         looks: 0,
         unread: 0,
         progress: Progress::new(opened_ms),
+        traces: traces.clone(),
     };
     // From here on a failure is found by looking at the job: one that is still open is aborted and its rows retried.
     match upload(org, &open, data).await {

@@ -79,11 +79,16 @@ impl Commit {
         let changes = self.window.borrow_mut().take(outcomes.iter().map(|(seq, _)| *seq));
         let outcomes = self.without_values(outcomes, &changes).await?;
         let syncs = self.sending.borrow().syncs(&outcomes);
+        let events = self.sending.borrow().events_written(&outcomes);
         let fingerprints = self.sending.borrow_mut().ended(&outcomes, org.api.time().now_ms());
         org.pass(Point::BeforeC);
         let resolve = Resolve { outcomes, finished_job, at_ms, by, changes, fingerprints, syncs };
         org.store.resolve(resolve).await?;
         org.pass(Point::AfterC);
+        let now_ms = org.clock.now_ms();
+        for event_ms in events {
+            org.measures.written(now_ms.since(event_ms));
+        }
         if let Some(received_ms) = received_ms.filter(|_| written > 0) {
             org.board.written(received_ms, org.clock.now_ms());
         }

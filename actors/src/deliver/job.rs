@@ -13,9 +13,13 @@ use orgpipe_store::{Seq, UnixMs};
 
 use super::outgoing::Tried;
 use crate::{
-    org::{api::gate::Reservation, writes::BulkJobStatus},
+    org::{api::gate::Reservation, context::OrgContext, writes::BulkJobStatus},
     priority::Priority,
     queue_entry::JobEntry,
+    trace::{
+        spans::About,
+        steps::{StepSpan, Traces},
+    },
 };
 
 /// Time that a job of one row may stand.
@@ -57,6 +61,8 @@ pub(super) struct OpenJob {
     pub unread: u32,
     /// How far it was when it was looked at last.
     pub progress: Progress,
+    /// The traces of what asked for its changes.
+    pub traces: Traces,
 }
 
 /// How far a job is.
@@ -110,6 +116,13 @@ impl OpenJob {
     /// A time that is to come, from a clock that was set back since, counts as now.
     fn stood(&self, now_ms: UnixMs) -> Duration {
         now_ms.since(self.progress.since_ms)
+    }
+
+    /// The step in which it is looked at.
+    pub(super) fn looking(&self, org: &OrgContext) -> StepSpan {
+        let records = Some(self.changes.len() as u64);
+        let about = About { org: org.id(), name: ("look at Bulk job of", &self.target), sync: None, records };
+        self.traces.step(org.clock, about)
     }
 
     /// What an operator is told of it. `full`: no further job may be opened beside it.
@@ -166,6 +179,7 @@ mod tests {
             looks: 0,
             unread: 0,
             progress: Progress::new(UnixMs(1_000)),
+            traces: Traces::unasked("acme"),
         }
     }
 

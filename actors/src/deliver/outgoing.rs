@@ -9,7 +9,12 @@ use orgpipe_reconcile::Operation;
 use orgpipe_store::{Change, Outcome, Seq, UnixMs};
 
 use super::resend::Resend;
-use crate::queue_entry::{ChangeEntry, Unreadable, unpack};
+use crate::{
+    audit_trail::AuditTrail,
+    org::context::OrgContext,
+    queue_entry::{ChangeEntry, Unreadable, unpack},
+    trace::steps::{CAUSES_MAX, Traces},
+};
 
 /// A change unpacked for sending.
 #[derive(Clone, Debug)]
@@ -84,6 +89,15 @@ pub(super) fn fields_of(changes: &[Outgoing]) -> Vec<String> {
         }
     }
     fields
+}
+
+/// The traces of what asked for changes.
+pub(super) fn traces<'a>(org: &OrgContext, changes: impl IntoIterator<Item = &'a Change>) -> Traces {
+    // While no trace is told the first stands for all.
+    let looked_at = if org.sampling.is_on() { CAUSES_MAX } else { 1 };
+    let subjects = changes.into_iter().flat_map(|change| &change.subjects).take(looked_at);
+    let trails: Vec<AuditTrail> = subjects.filter_map(|subject| unpack(&subject.trail).ok()).collect();
+    Traces::of(org.id(), org.sampling, trails.iter().map(AuditTrail::cause))
 }
 
 /// Unpacks one change.

@@ -15,6 +15,7 @@ use orgpipe_salesforce::{
     rest::{RowResult, collections, upsert, versions},
 };
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use super::{outgoing::Outgoing, resend::Way};
 use crate::{
@@ -69,10 +70,11 @@ impl UnderWay {
         let (number, since) = (self.last, org.clock.monotonic());
         self.unanswered.insert(number, Unanswered { since, records: part.len() });
         let org = Arc::clone(org);
-        self.calls.spawn_local(async move {
+        let call = async move {
             let answer = send(&org, priority, &part).await;
             (number, AnsweredWrite { part, answer, since, priority })
-        });
+        };
+        self.calls.spawn_local(call.in_current_span());
     }
 
     /// The next answer, if one comes within this time.

@@ -14,7 +14,7 @@ use super::outgoing::Outgoing;
 use crate::{
     audit_trail::Hasher,
     fingerprint::Fingerprint,
-    queue_entry::{ChangeEntry, JobEntry, unpack},
+    queue_entry::{ChangeEntry, JobEntry, Origin, unpack},
 };
 
 /// The changes in flight, by number.
@@ -29,6 +29,8 @@ struct Remembering {
     after: Fingerprint,
     /// Name of the sync that it is of.
     sync: String,
+    /// When the event came that asked for it, if one did.
+    event_ms: Option<UnixMs>,
 }
 
 impl Remembering {
@@ -38,7 +40,8 @@ impl Remembering {
             Operation::Delete => Fingerprint::default(),
             Operation::Upsert | Operation::Update => before.clone().sent(hasher, &entry.fields),
         };
-        Self { before, after, sync: entry.sync.clone() }
+        let event_ms = (entry.origin == Origin::Live).then_some(entry.received_ms);
+        Self { before, after, event_ms, sync: entry.sync.clone() }
     }
 }
 
@@ -72,6 +75,14 @@ impl Sending {
     pub(super) fn syncs(&self, outcomes: &[(Seq, Outcome)]) -> Vec<(Seq, String)> {
         let one = |(seq, _): &(Seq, Outcome)| Some((*seq, self.0.get(seq)?.sync.clone()));
         outcomes.iter().filter_map(one).collect()
+    }
+
+    /// When the events came whose records are written with these outcomes; to be asked before they have `ended`.
+    pub(super) fn events_written(&self, outcomes: &[(Seq, Outcome)]) -> Vec<UnixMs> {
+        let is_written =
+            |outcome: &Outcome| matches!(outcome, Outcome::Written | Outcome::WrittenInPart { .. });
+        let written = outcomes.iter().filter(|(_, outcome)| is_written(outcome));
+        written.filter_map(|(number, _)| self.0.get(number)?.event_ms).collect()
     }
 
     /// What commit C stores for these. `now_ms`: by the org's clock.

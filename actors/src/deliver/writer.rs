@@ -21,12 +21,13 @@ use std::{
 use actix::{Actor, Context, Handler, MessageResult};
 
 use orgpipe_store::{Change, Lane, Outcome, Seq, UnixMs};
+use tracing::Instrument as _;
 
 use super::{
     bulk::{self, Look},
     commit::Commit,
     job::OpenJob,
-    outgoing::{Outgoing, unpack_all},
+    outgoing::{Outgoing, traces, unpack_all},
     parts::{Carrier, Routes, parts},
     send::{Made, Sender},
     window::{BYTES_MAX, ChangeWindow},
@@ -45,6 +46,10 @@ use crate::{
     problem::Problem,
     retry::{Delays, until},
     runtime::worker::{self, LOOK_AGAIN, Next, Steps, Stop, Wake, Work, Worker},
+    trace::{
+        spans::{self, About},
+        steps::Traces,
+    },
 };
 
 /// Bulk jobs of one org under way at a time.
@@ -233,14 +238,16 @@ impl Writer {
                 place += 1;
                 continue;
             }
-            match bulk::look(&self.org, job).await {
+            let step = job.looking(&self.org);
+            match step.try_work(bulk::look(&self.org, job), StepError::kind).await {
                 Ok(Look::Running) => place += 1,
                 Ok(Look::Ended(ended)) => {
                     if ended.limited > 1 {
                         let now = self.org.clock.monotonic();
                         self.sender.pace.answered(ended.limited, ended.limited, now);
                     }
-                    self.commit.resolve(ended.outcomes, Some(job.id.clone()), ended.received_ms).await?;
+                    let end = self.commit.resolve(ended.outcomes, Some(job.id.clone()), ended.received_ms);
+                    step.try_work(end, StepError::kind).await?;
                     jobs.remove(place);
                 }
                 Err(StepError::Store(error)) => return Err(error.into()),
@@ -315,14 +322,19 @@ impl Writer {
     }
 
     /// The changes of these numbers, from the window or, where they are not in it, from disk.
-    async fn outgoing(&self, numbers: &[Seq]) -> Result<(Vec<Outgoing>, Vec<(Seq, Outcome)>), StepError> {
+    async fn outgoing(
+        &self,
+        numbers: &[Seq],
+    ) -> Result<(Vec<Outgoing>, Vec<(Seq, Outcome)>, Traces), StepError> {
         let missing = self.window.borrow().missing(numbers);
         let read = if missing.is_empty() { Vec::new() } else { self.org.store.changes(missing).await? };
         let mut window = self.window.borrow_mut();
         window.keep(&read);
         let read: BTreeMap<Seq, &Change> = read.iter().map(|change| (change.seq, change)).collect();
-        let changes = numbers.iter().filter_map(|seq| window.get(*seq).or_else(|| read.get(seq).copied()));
-        Ok(unpack_all(changes, self.org.clock.now_ms()))
+        let changes = || numbers.iter().filter_map(|seq| window.get(*seq).or_else(|| read.get(seq).copied()));
+        let traces = traces(&self.org, changes());
+        let (outgoing, unreadable) = unpack_all(changes(), self.org.clock.now_ms());
+        Ok((outgoing, unreadable, traces))
     }
 
     /// Sends the changes of these numbers. What could not be sent is put back.
@@ -342,12 +354,30 @@ impl Writer {
         left: &mut BTreeSet<Seq>,
         bulk: bool,
     ) -> Result<Made, StepError> {
-        let (mut outgoing, unreadable) = self.outgoing(numbers).await?;
+        let (outgoing, unreadable, traces) = self.outgoing(numbers).await?;
         if !unreadable.is_empty() {
             let ended: BTreeSet<Seq> = unreadable.iter().map(|(seq, _)| *seq).collect();
             self.commit.resolve(unreadable, None, None).await?;
             left.retain(|seq| !ended.contains(seq));
         }
+        let Some(target) = outgoing.first().map(|first| first.entry.target.clone()) else {
+            return Ok(Made::All);
+        };
+        let org = Arc::clone(&self.org);
+        let records = Some(outgoing.len() as u64);
+        let about = About { org: org.id(), name: ("write", &target), sync: None, records };
+        let step = traces.step(org.clock, about);
+        step.try_work(self.send_all(outgoing, left, bulk, &traces), StepError::kind).await
+    }
+
+    /// The same of changes that can be read.
+    async fn send_all(
+        &mut self,
+        mut outgoing: Vec<Outgoing>,
+        left: &mut BTreeSet<Seq>,
+        bulk: bool,
+        traces: &Traces,
+    ) -> Result<Made, StepError> {
         // The most urgent of them speaks for all, as they share the calls.
         let urgent = outgoing.iter().map(|change| Priority::from(change.entry.origin)).min();
         let priority = urgent.unwrap_or(Priority::Refresh);
@@ -370,7 +400,7 @@ impl Writer {
                 continue;
             }
             if part.carrier == Carrier::Bulk && jobs.len() < JOBS_MAX {
-                let opened = bulk::open(&self.org, priority, by_rest, jobs).await?;
+                let opened = bulk::open(&self.org, (priority, traces), by_rest, jobs).await?;
                 for seq in opened.job.iter().flat_map(|job| job.changes.iter()) {
                     left.remove(seq);
                 }
@@ -406,7 +436,8 @@ fn given_up() -> Outcome {
 
 impl Work for Writer {
     async fn step(mut self) -> (Self, Next) {
-        let next = match self.advance().await {
+        let part = spans::part(self.org.id(), "writer");
+        let next = match self.advance().instrument(part).await {
             Ok(next) => {
                 self.delays.reset();
                 self.org.board.running(Part::Writer, self.org.clock.now_ms());

@@ -3,11 +3,12 @@
 //! Here: the values. Not here: which findings there are (`diagnosis`), and the words about what to do (`fixes`).
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::severity::Severity;
 
 /// What a finding is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Topic {
     /// The org, or Salesforce's login host, does not answer.
@@ -67,7 +68,7 @@ impl Topic {
 }
 
 /// Something an operator should know, and what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Finding {
     /// How much it matters.
     pub severity: Severity,

@@ -16,6 +16,7 @@ mod probe;
 use orgpipe_salesforce::http::HttpClient;
 use orgpipe_store::UnixMs;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{org::context::OrgContext, severity::Severity};
 
@@ -25,7 +26,7 @@ pub use self::{
 };
 
 /// What came of an examination.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Report {
     /// The operator's name for the org.
     pub org: String,

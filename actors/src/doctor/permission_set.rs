@@ -7,6 +7,7 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
     facts::Facts,
@@ -23,7 +24,7 @@ const API_NAME: &str = "Orgpipe_API_Access";
 const ALWAYS: [&str; 6] = ["Id", "Name", "OwnerId", "Company", "LastName", "IsConverted"];
 
 /// A permission set to deploy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PermissionSet {
     /// Name of its file, in the folder `permissionsets` of a project.
     pub file: String,

@@ -16,7 +16,9 @@ use super::{
 use crate::{
     clock::Clock,
     failpoint::{Failpoints, Point},
+    measure::OrgMeasures,
     settings::OrgSettings,
+    trace::Sampling,
     vendor::shared::{Shared, VendorClients},
 };
 
@@ -43,8 +45,12 @@ pub(crate) struct OrgContext {
     pub gaps: Mutex<()>,
     /// What an operator sees.
     pub board: Arc<Board>,
+    /// What is counted of it.
+    pub measures: Arc<OrgMeasures>,
     /// Time and chance.
     pub clock: Clock,
+    /// How many of the traces of its work are told.
+    pub sampling: Sampling,
     /// Where tests let it fail.
     pub failpoints: Failpoints,
     /// It is for a look at the org: what it finds out is told to whoever looks, and not in the log.
@@ -66,7 +72,9 @@ impl OrgContext {
             schemas: Schemas::default(),
             gaps: Mutex::default(),
             board: Arc::default(),
+            measures: Arc::new(OrgMeasures::new(Arc::default())),
             clock: self.clock,
+            sampling: Sampling::NONE,
             failpoints: Failpoints::default(),
             is_aside: true,
         }

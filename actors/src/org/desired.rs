@@ -7,11 +7,12 @@
 
 use orgpipe_store::UnixMs;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::part::Part;
 
 /// What an operator wants of an org.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "wish", rename_all = "snake_case")]
 pub enum DesiredState {
     /// Everything runs.

@@ -4,9 +4,10 @@
 //! (`src/admin/names.rs`).
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Parts of an org, in the order of the flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
     /// The login by OAuth.
@@ -24,7 +25,7 @@ pub enum Part {
 }
 
 /// What a part is at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Nothing heard yet.

@@ -18,6 +18,7 @@ use std::{
 use orgpipe_reconcile::{Row, describe::Describe, drift::Drift};
 use orgpipe_store::UnixMs;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// How long a describe is trusted. An error that blames the schema ends that at once.
 pub(crate) const TRUST: Duration = Duration::from_hours(1);
@@ -25,7 +26,7 @@ pub(crate) const TRUST: Duration = Duration::from_hours(1);
 pub(crate) const TRUST_IN_QUARANTINE: Duration = Duration::from_mins(5);
 
 /// What cannot be done with a field in quarantine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Access {
     /// It is a field of a sync's own object.
@@ -35,7 +36,7 @@ pub enum Access {
 }
 
 /// A field that is not written or not read, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Quarantined {
     /// API name of the object.
     pub object: String,

@@ -11,6 +11,7 @@ use std::{
 use orgpipe_salesforce::limits::ApiUsage;
 use orgpipe_store::UnixMs;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
     desired::DesiredState,
@@ -22,7 +23,7 @@ use super::{
 use crate::{problem::Problem, receipt::Receipt, severity::Severity};
 
 /// One part as shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PartStatus {
     /// What it is at.
     pub state: State,
@@ -39,7 +40,7 @@ pub struct PartStatus {
 }
 
 /// Everything noted about one org.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct OrgStatus {
     /// What an operator wants of it.
     #[serde(flatten)]
@@ -64,6 +65,8 @@ pub struct OrgStatus {
     pub subscription: Subscription,
     /// Refreshes under way, by the name of their sync.
     pub refreshes: BTreeMap<String, Reading>,
+    /// When a refresh ended last, by the name of its sync.
+    pub refreshed: BTreeMap<String, UnixMs>,
     /// Gaps in the event stream that are being recovered.
     pub open_gaps: usize,
     /// What was done about the last gap.
@@ -83,7 +86,7 @@ pub struct OrgStatus {
 }
 
 /// Something that somebody should look at, and that holds up nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Warning {
     /// What is wrong, as a sentence without a final stop.
     pub note: String,
@@ -98,7 +101,7 @@ impl From<Problem> for Warning {
 }
 
 /// An examination, in short.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Examined {
     /// When.
     pub at_ms: UnixMs,
@@ -109,7 +112,7 @@ pub struct Examined {
 }
 
 /// How far a refresh is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Reading {
     /// Only what has changed is read.
     pub changed: bool,
@@ -208,6 +211,7 @@ impl Board {
         let mut status = self.lock();
         status.subscription.channels.clear();
         status.refreshes.clear();
+        status.refreshed.clear();
     }
 
     /// The doctor was there.
@@ -261,6 +265,11 @@ impl Board {
             Some(reading) => drop(status.refreshes.insert(sync.to_owned(), reading)),
             None => drop(status.refreshes.remove(sync)),
         }
+    }
+
+    /// A refresh of a sync ended then.
+    pub(crate) fn refreshed(&self, sync: &str, at_ms: UnixMs) {
+        self.lock().refreshed.insert(sync.to_owned(), at_ms);
     }
 
     /// So many gaps are open; a receipt replaces the last one.

@@ -139,6 +139,22 @@ impl StepError {
         }
     }
 
+    /// The same in a word, for traces.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Store(_) => "store",
+            Self::Lookup(_) => "look-up",
+            Self::Unfit { .. } | Self::Unusable { .. } => "unusable",
+            Self::WaitingForQuota { .. } => "budget",
+            Self::ShuttingDown => "stopping",
+            Self::Call(_)
+            | Self::VersionGone { .. }
+            | Self::NoGrant(_)
+            | Self::TokenRefused
+            | Self::OtherOrg => self.class().map_or("other", class_name),
+        }
+    }
+
     /// What Salesforce said, if it refused the call.
     pub(crate) fn refusal(&self) -> Option<&ApiError> {
         match self {
@@ -190,5 +206,18 @@ impl Hint for StepError {
                 Some("Check the target's API name and the integration user's permissions.".to_owned())
             }
         }
+    }
+}
+/// A class in a word.
+fn class_name(class: ErrorClass) -> &'static str {
+    match class {
+        ErrorClass::Auth => "auth",
+        ErrorClass::DailyLimit => "daily-limit",
+        ErrorClass::Concurrency => "concurrency",
+        ErrorClass::Transient => "transient",
+        ErrorClass::Schema => "schema",
+        ErrorClass::Record => "record",
+        ErrorClass::Org => "org",
+        ErrorClass::Bug => "bug",
     }
 }

@@ -42,6 +42,8 @@ pub(crate) enum Position<'a> {
     /// Changes of a sync's records from then on are not read yet, by the org's clock: when the last run
     /// began that ended.
     RefreshedUntil(&'a str),
+    /// When a run of a sync's refresh ended last.
+    RefreshFinished(&'a str),
     /// How far the pushes of a sync have been read: JSON of a place.
     Pushed(&'a str),
     /// Gaps in the events, oldest first: JSON.
@@ -89,6 +91,7 @@ impl Position<'_> {
             Self::RefreshStarted(sync) => return format!("refresh-started {sync}"),
             Self::ChangesStarted(sync) => return format!("changes-started {sync}"),
             Self::RefreshedUntil(sync) => return format!("refreshed-until {sync}"),
+            Self::RefreshFinished(sync) => return format!("refresh-finished {sync}"),
             Self::Pushed(sync) => return format!("pushed {sync}"),
             Self::Gaps => "gaps",
             Self::Receipts => "receipts",

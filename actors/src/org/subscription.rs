@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use orgpipe_salesforce::{cometd::Fault, limits::EVENT_RETENTION};
 use orgpipe_store::UnixMs;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::part::State;
 use crate::problem::Problem;
 
 /// The subscription of one org. Counters start with the service.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct Subscription {
     /// Sessions that Salesforce agreed to.
     pub handshakes: u64,
@@ -25,7 +26,7 @@ pub struct Subscription {
 }
 
 /// One channel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ChannelStatus {
     /// Running: Salesforce agreed to deliver it in the session that lives. Waiting: it is disconnected; the note says why.
     pub state: State,
@@ -39,7 +40,7 @@ pub struct ChannelStatus {
     pub events: u64,
     /// When the last of them was stored.
     pub last_event_ms: Option<UnixMs>,
-    /// When the event at the stored position was published; `None` before the first.
+    /// When the event at the stored position was published; null before the first.
     pub position_ms: Option<UnixMs>,
     /// How old that is. Past `retention_secs` Salesforce may not know the position any more, which counts only when
     /// the channel is subscribed to anew.

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use orgpipe_store::{Seq, UnixMs};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{clock::time, problem::Problem};
 
 /// A Bulk job under way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct BulkJobStatus {
     /// Salesforce's ID.
     pub id: String,
@@ -37,7 +38,7 @@ pub struct BulkJobStatus {
 }
 
 /// A refusal that somebody else has to mend, and that records wait for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct WriteWait {
     /// Salesforce's code.
     pub code: String,
@@ -54,7 +55,7 @@ pub struct WriteWait {
 }
 
 /// A call that writes and has not been answered for long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct UnansweredWrite {
     /// Records in it.
     pub records: u64,

@@ -7,6 +7,7 @@ use orgpipe_reconcile::{
     route::{self, WriteLane},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     decide::outlook::Outlook,
@@ -17,7 +18,7 @@ use crate::{
 };
 
 /// What a preview takes at most, unless something goes wrong on the way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PreviewCost {
     /// API calls of the org.
     pub api_calls: u64,
@@ -83,7 +84,7 @@ fn same_questions(running: &SyncSettings, proposed: &SyncSettings) -> bool {
 }
 
 /// What a refresh of all the records would take, as far as a sample tells.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct WholeRun {
     /// Records that the refresh would read.
     pub records: u64,

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::report::{EXAMPLES_MAX, cut, told_value};
 use crate::decide::outlook::{Outlook, PlannedNothing, PlannedWrite};
@@ -16,7 +17,7 @@ const FIELDS_MAX: usize = 100;
 const TEXT_CHARS_MAX: usize = 200;
 
 /// How two mappings differ for the records of a sample.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct PreviewDifference {
     /// Records that end alike, with the same values.
     pub same: u64,
@@ -30,7 +31,7 @@ pub struct PreviewDifference {
 }
 
 /// One record that two mappings would treat differently.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct DifferentRecord {
     /// By ID.
     pub record: String,
@@ -43,7 +44,7 @@ pub struct DifferentRecord {
 }
 
 /// What would become of one record.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct RecordOutlook {
     /// `create`, `update`, `behind`, `unchanged`, `absent`, `no_data` or `dead_letter`; several if the answer has several
     /// records of the target.
@@ -55,7 +56,7 @@ pub struct RecordOutlook {
 }
 
 /// A field that two mappings would write differently.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct DifferentField {
     /// Its name.
     pub field: String,

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use orgpipe_salesforce::error::ErrorClass;
 use orgpipe_store::UnixMs;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use self::cost::{Basis, same_selection};
 pub(crate) use self::plan::{Plan, stands, usual_cost};
@@ -38,7 +39,7 @@ use crate::{
 };
 
 /// What a sync would do.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Preview {
     /// The operator's name for the org.
     pub org: String,
@@ -61,7 +62,7 @@ pub struct Preview {
 }
 
 /// The records of a preview, as they were read.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PreviewSample {
     /// The record that was asked for; none: the first ones.
     pub record: Option<String>,

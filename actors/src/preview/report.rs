@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::cost::WholeRun;
 use crate::{
@@ -29,7 +30,7 @@ const VALUE_CHARS_MAX: usize = 200;
 const REASON_CHARS_MAX: usize = 1_000;
 
 /// What one mapping would do with the records of a sample.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct PreviewSide {
     /// How many of each.
     pub counts: PreviewCounts,
@@ -54,7 +55,7 @@ pub struct PreviewSide {
 }
 
 /// How many records of each kind. `records` is the sum of `written`, `unchanged`, `no_data` and `dead_letters`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PreviewCounts {
     /// Records of the sample.
     pub records: u64,
@@ -81,7 +82,7 @@ pub struct PreviewCounts {
 }
 
 /// Records that would be dead letters for the same reason.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PlannedLetters {
     /// What is wrong.
     pub reason: String,

@@ -19,6 +19,7 @@ use std::{
 
 use actix::ArbiterHandle;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::spawn::here;
 use crate::clock::Clock;
@@ -33,7 +34,7 @@ const GIVE_UP: Duration = Duration::from_mins(1);
 const EXIT: i32 = 70;
 
 /// A thread that actors run on, as an operator sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ThreadStatus {
     /// `main`, or `orgs 1` and so on.
     pub name: String,

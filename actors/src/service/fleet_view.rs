@@ -5,6 +5,7 @@
 
 use orgpipe_store::{KeptCounts, UnixMs};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Ledger, RoomView};
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
 };
 
 /// All orgs at one moment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Fleet {
     /// When.
     pub at_ms: UnixMs,
@@ -35,7 +36,7 @@ pub struct Fleet {
 }
 
 /// One org among all.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct FleetRow {
     /// The operator's name for it.
     pub id: String,
@@ -103,7 +104,7 @@ pub struct FleetRow {
 }
 
 /// A refresh under way.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct FleetRefresh {
     /// The sync's name.
     pub sync: String,
@@ -113,7 +114,7 @@ pub struct FleetRefresh {
 }
 
 /// Orgs by state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct StateCounts {
     /// Nothing heard yet.
     pub starting: u64,
@@ -132,7 +133,7 @@ pub struct StateCounts {
 }
 
 /// All orgs together.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FleetTotals {
     /// How many there are.
     pub orgs: u64,

@@ -11,11 +11,13 @@ use tokio::sync::Mutex;
 use crate::{
     clock::Clock,
     failpoint::Failpoints,
+    measure::OrgMeasures,
     org::{
         api::client::OrgApi, context::OrgContext, grant_store::Grants, memory::MemoryBudget,
         push_log::PushLog, schemas::Schemas, status::Board, store::OrgStore,
     },
     settings::{OrgSettings, Settings},
+    trace::Sampling,
     vendor::shared::Shared,
 };
 
@@ -37,20 +39,23 @@ pub(super) struct Common {
     pub(super) queue_max: u64,
     pub(super) grants: Grants,
     pub(super) clock: Clock,
+    pub(super) sampling: Sampling,
 }
 
 impl Common {
-    /// An org of these settings that notes on this board.
+    /// An org of these settings that notes on this board and counts on these instruments.
     pub(super) fn context(
         &self,
         org: &Arc<OrgSettings>,
         board: Arc<Board>,
+        measures: Arc<OrgMeasures>,
         failpoints: Failpoints,
     ) -> Arc<OrgContext> {
         let store = OrgStore::new(self.store.clone(), &org.id);
         let grants = self.grants.of(store.clone(), failpoints.clone());
         let http = Arc::new(self.http.clone());
-        let api = OrgApi::new(Arc::clone(org), http, Arc::clone(&board), Some(grants), self.clock);
+        let (noted, counted) = (Arc::clone(&board), Arc::clone(&measures));
+        let api = OrgApi::new(Arc::clone(org), http, noted, counted, Some(grants), self.clock);
         Arc::new(OrgContext {
             settings: Arc::clone(org),
             store,
@@ -62,7 +67,9 @@ impl Common {
             schemas: Schemas::default(),
             gaps: Mutex::default(),
             board,
+            measures,
             clock: self.clock,
+            sampling: self.sampling,
             failpoints,
             is_aside: false,
         })

@@ -4,11 +4,12 @@
 
 use orgpipe_store::{PushCounts, Seq, UnixMs};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::push::{PushHead, PushKind};
 
 /// A push that is on disk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AcceptedPush {
     /// Its number.
     pub number: Seq,
@@ -30,7 +31,7 @@ impl AcceptedPush {
 }
 
 /// What became of the records that a push asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PushTally {
     /// Records that were found; the sum of all that follow.
     pub found: u64,
@@ -62,7 +63,7 @@ impl PushTally {
 }
 
 /// A push in one org.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct OrgPush {
     /// The org.
     pub org: String,
@@ -74,7 +75,7 @@ pub struct OrgPush {
 }
 
 /// A push as shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PushView {
     /// Its number.
     pub number: Seq,
@@ -101,7 +102,7 @@ pub struct PushView {
 }
 
 /// What waits of the pushes, and what came since the service started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PushNumbers {
     /// Pushes that are kept.
     pub kept: usize,

@@ -10,15 +10,17 @@ use std::{
 
 use orgpipe_store::StoreError;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Ledger, Service, StartError, in_force::InForce};
 use crate::{
+    measure::OrgMeasures,
     settings::{OrgSettings, Settings},
     supervise::supervisor::{Change, OrgError},
 };
 
 /// What other settings came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Reloaded {
     /// Orgs that are new.
     pub added: Vec<String>,
@@ -35,7 +37,7 @@ pub struct Reloaded {
 }
 
 /// An org that is not in the settings any more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Left {
     /// The name it had.
     pub id: String,
@@ -57,6 +59,7 @@ impl Service {
             cache_bytes: old.cache_bytes,
             ledger_days: old.ledger_days,
             queue_max: old.queue_max,
+            traces: old.traces,
             failpoints: old.failpoints.clone(),
             ..settings
         };
@@ -74,8 +77,11 @@ impl Service {
                 Some(_) => reloaded.changed.push(org.id.clone()),
                 None => reloaded.added.push(org.id.clone()),
             }
-            let board = self.orgs.get(&org.id).map(|org| Arc::clone(&org.board)).unwrap_or_default();
-            change.start.push(common.context(org, board, settings.failpoints.clone()));
+            let (board, measures) = match self.orgs.get(&org.id) {
+                Some(known) => (Arc::clone(&known.board), Arc::clone(&known.measures)),
+                None => (Arc::default(), Arc::new(OrgMeasures::new(Arc::clone(&self.measures)))),
+            };
+            change.start.push(common.context(org, board, measures, settings.failpoints.clone()));
         }
         let stay: BTreeSet<&str> = settings.orgs.iter().map(|org| org.id.as_str()).collect();
         change.remove = known.keys().filter(|id| !stay.contains(*id)).map(|id| (*id).to_owned()).collect();
@@ -120,6 +126,7 @@ fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("service.cache_mb", old.cache_bytes != new.cache_bytes),
         ("service.ledger_days", old.ledger_days != new.ledger_days),
         ("service.queue_max", old.queue_max != new.queue_max),
+        ("service.traces", old.traces != new.traces),
     ];
     keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
 }

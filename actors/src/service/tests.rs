@@ -18,6 +18,7 @@ use crate::{
     push::{NewPush, PushItems, PushPlace},
     sealing::{self, SealingKey},
     settings::{Settings, SourceSettings, VaultKey, tests::org},
+    trace::Sampling,
 };
 
 fn settings(folder: &Path, orgs: &[&str]) -> Settings {
@@ -48,6 +49,7 @@ fn settings(folder: &Path, orgs: &[&str]) -> Settings {
         },
         webhook: None,
         orgs: orgs.collect(),
+        traces: Sampling::NONE,
         failpoints: Failpoints::default(),
     }
 }

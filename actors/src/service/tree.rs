@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use orgpipe_store::UnixMs;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Service;
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
 };
 
 /// Everything that runs, and everything that should.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Tree {
     /// When this was true.
     pub now_ms: UnixMs,
@@ -32,7 +33,7 @@ pub struct Tree {
 }
 
 /// One thread.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ThreadNode {
     /// How it does.
     #[serde(flatten)]
@@ -42,7 +43,7 @@ pub struct ThreadNode {
 }
 
 /// One org.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct OrgNode {
     /// The operator's name for it.
     pub id: String,

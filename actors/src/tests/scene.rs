@@ -13,6 +13,7 @@ use super::{org::FakeOrg, vendor::FakeVendor};
 use crate::{
     clock::Clock,
     failpoint::Failpoints,
+    measure::OrgMeasures,
     org::{
         api::client::OrgApi,
         context::OrgContext,
@@ -26,6 +27,7 @@ use crate::{
     },
     sealing,
     settings::{OrgSettings, SourceSettings, tests::org},
+    trace::Sampling,
     vendor::{
         lookup::LookupClient,
         shared::{Shared, VendorClients},
@@ -81,10 +83,18 @@ impl Scene {
         let settings = Arc::new(settings);
         let (org, vendor) = (Arc::new(FakeOrg::default()), Arc::new(FakeVendor::default()));
         let board = Arc::new(Board::default());
+        let measures = Arc::new(OrgMeasures::default());
         let transport = Arc::clone(&org);
         let grants = Grants::new(sealing::tests::key());
         let own = Some(grants.of(store.clone(), failpoints.clone()));
-        let api = OrgApi::new(Arc::clone(&settings), transport, Arc::clone(&board), own, clock);
+        let api = OrgApi::new(
+            Arc::clone(&settings),
+            transport,
+            Arc::clone(&board),
+            Arc::clone(&measures),
+            own,
+            clock,
+        );
         let source = SourceSettings {
             url: "https://api.example.com/v1/lookup".parse().expect("a URL"),
             token: None,
@@ -92,7 +102,7 @@ impl Scene {
             concurrent_max: 16,
             timeout: Duration::from_secs(30),
         };
-        let lookup = Arc::new(LookupClient::over(Arc::clone(&vendor) as _, source, clock));
+        let lookup = Arc::new(LookupClient::over(Arc::clone(&vendor) as _, source, Arc::default(), clock));
         let clients = VendorClients { lookup, webhook: None, pages: Arc::new(Semaphore::new(4)) };
         let context = OrgContext {
             settings,
@@ -105,7 +115,9 @@ impl Scene {
             schemas: Schemas::default(),
             gaps: tokio::sync::Mutex::default(),
             board,
+            measures,
             clock,
+            sampling: Sampling::NONE,
             failpoints,
             is_aside: false,
         };

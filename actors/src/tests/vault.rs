@@ -190,7 +190,7 @@ fn by_app(scene: &Scene, client_id: &str) -> OrgApi {
     let settings = Arc::new(OrgSettings { login, ..(*scene.context.settings).clone() });
     let (board, clock) = (Arc::clone(&scene.context.board), scene.context.clock);
     let grants = scene.grants.of(scene.context.store.clone(), Failpoints::default());
-    OrgApi::new(settings, scene.org.clone(), board, Some(grants), clock)
+    OrgApi::new(settings, scene.org.clone(), board, Arc::default(), Some(grants), clock)
 }
 
 #[actix::test]
@@ -341,7 +341,7 @@ async fn without_its_key_a_grant_is_not_used_and_not_replaced() {
     grants.look().await.expect_err("another key");
     let settings = Arc::clone(&scene.context.settings);
     let (board, clock) = (Arc::clone(&scene.context.board), scene.context.clock);
-    let api = OrgApi::new(settings, scene.org.clone(), board, Some(grants), clock);
+    let api = OrgApi::new(settings, scene.org.clone(), board, Arc::default(), Some(grants), clock);
     let error = api.session(None).await.expect_err("no token");
     let hint = error.hint().unwrap_or_default();
     assert!(

@@ -13,7 +13,10 @@ use bytes::Bytes;
 use futures_util::future::{FutureExt as _, LocalBoxFuture};
 use serde_json::{Value, json};
 
-use crate::vendor::lookup::{LookupTransport, Miss};
+use crate::{
+    measure::LookupEnd,
+    vendor::lookup::{LookupTransport, Miss, TraceHeaders},
+};
 
 /// How long an answer takes.
 const LOOK_UP: Duration = Duration::from_millis(20);
@@ -53,7 +56,11 @@ impl FakeVendor {
     async fn answer(&self, body: String) -> Result<Bytes, Miss> {
         tokio::time::sleep(LOOK_UP).await;
         if self.down.load(Ordering::SeqCst) {
-            return Err(Miss::Down { what: "it answered status 503".to_owned(), asked: None });
+            return Err(Miss::Down {
+                what: "it answered status 503".to_owned(),
+                end: LookupEnd::ServerError,
+                asked: None,
+            });
         }
         let asked: Value = serde_json::from_str(&body).expect("a look-up is JSON");
         let employees = self.employees.load(Ordering::SeqCst);
@@ -62,7 +69,10 @@ impl FakeVendor {
         let poison = self.poison.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let status = |record: &Value| record["keys"]["domain"].as_str().and_then(|domain| poison.get(domain));
         match records.iter().find_map(status) {
-            Some(status @ 500..) => return Err(Miss::Failed(format!("it answered status {status}"))),
+            Some(status @ 500..) => {
+                let what = format!("it answered status {status}");
+                return Err(Miss::Failed { what, end: LookupEnd::ServerError });
+            }
             Some(status) => return Err(Miss::Refused(*status)),
             None => {}
         }
@@ -76,7 +86,7 @@ impl FakeVendor {
 }
 
 impl LookupTransport for FakeVendor {
-    fn post(&self, body: String, _: String) -> LocalBoxFuture<'_, Result<Bytes, Miss>> {
+    fn post(&self, body: String, _: TraceHeaders) -> LocalBoxFuture<'_, Result<Bytes, Miss>> {
         self.answer(body).boxed_local()
     }
 }

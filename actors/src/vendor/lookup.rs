@@ -25,14 +25,18 @@ use orgpipe_salesforce::http::body::{BodyBudget, BodyTooLarge};
 use orgpipe_store::UnixMs;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use secrecy::ExposeSecret as _;
+use serde::Serialize;
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 use url::Url;
 
 use crate::{
     clock::{Clock, moment},
+    measure::{LookupEnd, Measures},
     priority::Priority,
     retry::Delays,
     settings::SourceSettings,
+    trace::{TraceContext, spans},
 };
 
 /// Bytes of an answer that are read at most.
@@ -45,8 +49,10 @@ const FAILURES_MAX: u32 = 5;
 const OPEN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(2));
 /// Shortest wait after a failure.
 const WAIT_MIN: Duration = Duration::from_millis(50);
-/// Digits of the second ID in `traceparent`, which names the call (W3C Trace Context, "parent-id").
-const PARENT_DIGITS: usize = 16;
+/// Where the trace is told that a call belongs to (W3C Trace Context).
+const TRACEPARENT: &str = "traceparent";
+/// Where the correlation IDs are told of the events that a call is made for.
+const CORRELATION_ID: &str = "x-correlation-id";
 /// Longest wait the API may ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 
@@ -94,6 +100,19 @@ impl LookupError {
     }
 }
 
+/// A batch to be looked up.
+#[derive(Clone, Debug)]
+pub(crate) struct LookupCall {
+    /// As JSON.
+    pub body: String,
+    /// In it.
+    pub records: usize,
+    /// The step that asks.
+    pub trace: TraceContext,
+    /// Of the events that are the reason, with commas between.
+    pub correlation_id: Option<String>,
+}
+
 /// A 200 answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LookupAnswer {
@@ -113,18 +132,28 @@ pub(crate) struct LookupClient {
     slots_of_others: Semaphore,
     rate: RateLimiter<NotKeyed, InMemoryState, Clock, NoOpMiddleware<Duration>>,
     breaker: Mutex<Breaker>,
+    measures: Arc<Measures>,
     clock: Clock,
 }
 
 impl LookupClient {
     /// A way to the API over HTTP; nothing is sent yet. Fails only if the TLS library cannot start.
-    pub(crate) fn new(settings: SourceSettings, clock: Clock) -> Result<Self, reqwest::Error> {
+    pub(crate) fn new(
+        settings: SourceSettings,
+        measures: Arc<Measures>,
+        clock: Clock,
+    ) -> Result<Self, reqwest::Error> {
         let transport = Arc::new(HttpLookup::new(&settings, clock)?);
-        Ok(Self::over(transport, settings, clock))
+        Ok(Self::over(transport, settings, measures, clock))
     }
 
     /// A way to the API over this transport.
-    pub(crate) fn over(transport: Arc<dyn LookupTransport>, settings: SourceSettings, clock: Clock) -> Self {
+    pub(crate) fn over(
+        transport: Arc<dyn LookupTransport>,
+        settings: SourceSettings,
+        measures: Arc<Measures>,
+        clock: Clock,
+    ) -> Self {
         let per_second = NonZeroU32::new(settings.requests_per_second).unwrap_or(NonZeroU32::MIN);
         let slots = settings.concurrent_max.max(1) as usize;
         Self {
@@ -134,8 +163,15 @@ impl LookupClient {
             breaker: Mutex::new(Breaker::closed()),
             settings,
             transport,
+            measures,
             clock,
         }
+    }
+
+    /// Whether the API is asked now.
+    pub(crate) fn breaker_state(&self) -> BreakerState {
+        let now = self.clock.monotonic();
+        self.breaker().state(now)
     }
 
     /// Calls that would find a slot at once, also if they are not for live requests.
@@ -144,7 +180,11 @@ impl LookupClient {
     }
 
     /// Posts a batch and gives back the 200 answer.
-    pub(crate) async fn ask(&self, priority: Priority, body: String) -> Result<LookupAnswer, LookupError> {
+    pub(crate) async fn ask(
+        &self,
+        priority: Priority,
+        call: LookupCall,
+    ) -> Result<LookupAnswer, LookupError> {
         let stopping = |_| self.down("the service is stopping", OPEN.1);
         let _other = match priority {
             Priority::Live => None,
@@ -155,30 +195,41 @@ impl LookupClient {
         let _slot = self.slots.acquire().await.map_err(stopping)?;
         let begun = self.clock.monotonic();
         if let Err(wait) = self.breaker().admit(begun, self.settings.timeout) {
+            self.measures.lookups.held_back();
             return Err(self.down("it failed several times in a row, so it is left alone for a while", wait));
         }
         while let Err(refused) = self.rate.check() {
             tokio::time::sleep(refused.wait_time_from(self.clock.monotonic())).await;
         }
-        let trace = self.clock.unique_id().replace('-', "");
-        let parent = &trace[..PARENT_DIGITS];
-        let answer = self.transport.post(body, format!("00-{trace}-{parent}-01")).await;
+        let LookupCall { body, records, trace, correlation_id } = call;
+        let own = trace.child(self.clock);
+        let span = spans::vendor(&self.host(), "look-up", own, trace, Some(records as u64));
+        let headers = TraceHeaders { traceparent: own.traceparent(), correlation_id };
+        let sent = self.clock.monotonic();
+        let answer = self.transport.post(body, headers).instrument(span.clone()).await;
+        let end = answer.as_ref().map_or_else(Miss::end, |_| LookupEnd::Ok);
+        match &answer {
+            Ok(_) => spans::answered(&span, 200),
+            Err(Miss::Refused(status)) => spans::answered(&span, *status),
+            Err(Miss::Failed { .. } | Miss::Down { .. }) => spans::failed(&span, end.name()),
+        }
+        self.measures.lookups.ended(end, self.clock.monotonic().saturating_sub(sent));
         let jitter = self.clock.jitter();
         match answer {
             Ok(body) => {
                 self.breaker().worked();
-                Ok(LookupAnswer { body, parent: parent.to_owned() })
+                Ok(LookupAnswer { body, parent: own.span.to_string() })
             }
             Err(Miss::Refused(status)) => {
                 self.breaker().worked();
                 Err(LookupError::Refused { host: self.host(), status })
             }
-            Err(Miss::Failed(what)) => {
+            Err(Miss::Failed { what, .. }) => {
                 let times = Times { begun, now: self.clock.monotonic() };
                 let retry_in = self.breaker().failed_on_a_call(times, jitter);
                 Err(LookupError::Failed { host: self.host(), what, retry_in })
             }
-            Err(Miss::Down { what, asked }) => {
+            Err(Miss::Down { what, asked, .. }) => {
                 let times = Times { begun, now: self.clock.monotonic() };
                 let wait = self.breaker().failed(times, asked, jitter);
                 Err(self.down(&what, wait))
@@ -188,6 +239,7 @@ impl LookupClient {
 
     /// The answer could be read as HTTP but not as a look-up's answer: the API failed on this call.
     pub(crate) fn answered_rubbish(&self, what: String) -> LookupError {
+        self.measures.lookups.unusable();
         let jitter = self.clock.jitter();
         // It began and ended at the same time as far as anybody can tell, so it is an outage's next step.
         let now = self.clock.monotonic();
@@ -216,20 +268,45 @@ pub(crate) enum Miss {
     /// The API refused the batch with this status, and would again.
     Refused(u16),
     /// The API failed on this call, and what happened: that may be one record's fault.
-    Failed(String),
+    Failed {
+        /// What happened.
+        what: String,
+        /// The same as a class.
+        end: LookupEnd,
+    },
     /// It may work later.
     Down {
         /// What happened.
         what: String,
+        /// The same as a class.
+        end: LookupEnd,
         /// How long the API asks to be left alone.
         asked: Option<Duration>,
     },
 }
 
+/// What a call tells of where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TraceHeaders {
+    /// The call itself.
+    pub traceparent: String,
+    /// Of the events that are its reason; not sent where a header cannot carry it.
+    pub correlation_id: Option<String>,
+}
+
+impl Miss {
+    fn end(&self) -> LookupEnd {
+        match self {
+            Self::Refused(_) => LookupEnd::Refused,
+            Self::Failed { end, .. } | Self::Down { end, .. } => *end,
+        }
+    }
+}
+
 /// How look-ups reach the API: over HTTP, or in tests to one that is made up.
 pub(crate) trait LookupTransport: Debug + Send + Sync {
     /// Posts a batch and gives back the body of the 200 answer.
-    fn post(&self, body: String, traceparent: String) -> LocalBoxFuture<'_, Result<Bytes, Miss>>;
+    fn post(&self, body: String, headers: TraceHeaders) -> LocalBoxFuture<'_, Result<Bytes, Miss>>;
 }
 
 /// Over HTTP.
@@ -262,48 +339,64 @@ impl HttpLookup {
         Ok(Self { http, bodies, url: settings.url.clone(), clock })
     }
 
-    async fn exchange(&self, body: String, traceparent: String) -> Result<Bytes, Miss> {
-        let request = self.http.post(self.url.clone()).header("traceparent", traceparent).body(body);
+    async fn exchange(&self, body: String, headers: TraceHeaders) -> Result<Bytes, Miss> {
+        let mut request =
+            self.http.post(self.url.clone()).header(TRACEPARENT, headers.traceparent).body(body);
+        let correlation_id = headers.correlation_id.and_then(|id| HeaderValue::from_str(&id).ok());
+        if let Some(id) = correlation_id {
+            request = request.header(CORRELATION_ID, id);
+        }
         let broken = |cause: reqwest::Error| {
-            let reached = !cause.is_connect();
+            let end = match () {
+                () if cause.is_connect() => LookupEnd::Unreachable,
+                () if cause.is_timeout() => LookupEnd::Timeout,
+                () => LookupEnd::Broken,
+            };
             let what = sentence(&cause.without_url());
             // What ends in mid-call may have met a record that stops the API.
-            if reached { Miss::Failed(what) } else { Miss::Down { what, asked: None } }
+            match end {
+                LookupEnd::Unreachable => Miss::Down { what, end, asked: None },
+                _ => Miss::Failed { what, end },
+            }
         };
         let mut reply = request.send().await.map_err(broken)?;
         let status = reply.status().as_u16();
         let asked = reply.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let asked = asked.and_then(|text| wait_in(text, self.clock.now_ms()));
+        let end = LookupEnd::of_status(status);
         match status {
             200 => {}
             401 | 403 => {
                 let what = format!(
                     "it answered status {status}, so look at the token that `source.token_env` names"
                 );
-                return Err(Miss::Down { what, asked });
+                return Err(Miss::Down { what, end, asked });
             }
             // Not the records' fault, whatever they are.
             404 | 405 | 410 => {
                 let what = format!("it answered status {status}, so look at `source.url`");
-                return Err(Miss::Down { what, asked });
+                return Err(Miss::Down { what, end, asked });
             }
             // The API's own failure, and how a proxy tells of a process that ended or hung (RFC 9110, section 15.6).
             500 | 502 | 504 if asked.is_none() => {
-                return Err(Miss::Failed(format!("it answered status {status}")));
+                return Err(Miss::Failed { what: format!("it answered status {status}"), end });
             }
             408 | 429 | 300..=399 | 500.. => {
-                return Err(Miss::Down { what: format!("it answered status {status}"), asked });
+                return Err(Miss::Down { what: format!("it answered status {status}"), end, asked });
             }
             400..=499 => return Err(Miss::Refused(status)),
-            _ => return Err(Miss::Down { what: format!("it answered status {status}, not 200"), asked }),
+            _ => {
+                return Err(Miss::Down { what: format!("it answered status {status}, not 200"), end, asked });
+            }
         }
         let mut body = self.bodies.body(ANSWER_BYTES_MAX);
         while let Some(part) = reply.chunk().await.map_err(broken)? {
             body.push(&part).await.map_err(|limit| {
-                Miss::Failed(match limit {
+                let what = match limit {
                     BodyTooLarge::Bytes(most) => format!("its answer is larger than {most} bytes"),
                     BodyTooLarge::Values(most) => format!("its answer has more than {most} values"),
-                })
+                };
+                Miss::Failed { what, end: LookupEnd::Broken }
             })?;
         }
         Ok(body.done())
@@ -311,8 +404,8 @@ impl HttpLookup {
 }
 
 impl LookupTransport for HttpLookup {
-    fn post(&self, body: String, traceparent: String) -> LocalBoxFuture<'_, Result<Bytes, Miss>> {
-        self.exchange(body, traceparent).boxed_local()
+    fn post(&self, body: String, headers: TraceHeaders) -> LocalBoxFuture<'_, Result<Bytes, Miss>> {
+        self.exchange(body, headers).boxed_local()
     }
 }
 
@@ -333,6 +426,18 @@ fn wait_in(retry_after: &str, now_ms: UnixMs) -> Option<Duration> {
         Some(moment(&date)?.since(now_ms))
     });
     wait.map(|wait| wait.min(RETRY_AFTER_MAX))
+}
+
+/// Whether the vendor's API is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BreakerState {
+    /// It is.
+    Closed,
+    /// It has failed several times in a row, or asked for it: it is left alone for a while.
+    Open,
+    /// The next call, or the one that is under way, finds out whether it is back.
+    HalfOpen,
 }
 
 /// When a call began, and when it failed (times since the start).
@@ -376,6 +481,15 @@ impl Breaker {
                 Ok(())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// What a caller would meet now.
+    fn state(&self, now: Duration) -> BreakerState {
+        match self.open_until {
+            Some(until) if now < until && !self.probing => BreakerState::Open,
+            Some(_) if self.failures >= FAILURES_MAX => BreakerState::HalfOpen,
+            _ => BreakerState::Closed,
         }
     }
 
@@ -433,11 +547,16 @@ mod tests {
             breaker.failed(at(second), None, 1.0);
             assert_eq!(breaker.admit(secs(second), PROBE), Ok(()));
         }
+        assert_eq!(breaker.state(secs(4)), BreakerState::Closed);
         assert_eq!(breaker.failed(at(5), None, 1.0), secs(2));
+        assert_eq!(breaker.state(secs(6)), BreakerState::Open);
+        assert_eq!(breaker.state(secs(7)), BreakerState::HalfOpen, "nobody has asked yet");
         assert_eq!(breaker.admit(secs(6), PROBE), Err(secs(1)));
         assert_eq!(breaker.admit(secs(7), PROBE), Ok(()), "the probe");
         assert_eq!(breaker.admit(secs(7), PROBE), Err(secs(1)), "only one");
+        assert_eq!(breaker.state(secs(7)), BreakerState::HalfOpen, "it is under way");
         breaker.worked();
+        assert_eq!(breaker.state(secs(7)), BreakerState::Closed);
         assert_eq!(breaker.admit(secs(7), PROBE), Ok(()));
     }
 

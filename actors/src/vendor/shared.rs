@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use super::{lookup::LookupClient, webhook::Webhook};
 use crate::{
     clock::Clock,
+    measure::Measures,
     settings::{Settings, SourceSettings, WebhookSettings},
 };
 
@@ -26,27 +27,36 @@ pub(crate) struct VendorClients {
 
 /// The clients, to be exchanged.
 #[derive(Debug)]
-pub(crate) struct Shared(RwLock<VendorClients>);
+pub(crate) struct Shared {
+    clients: RwLock<VendorClients>,
+    /// What all clients count on, one after the other.
+    measures: Arc<Measures>,
+}
 
 impl Shared {
     /// Nothing is sent yet. Fails only if the TLS library cannot start.
-    pub(crate) fn new(settings: &Settings, clock: Clock) -> Result<Self, reqwest::Error> {
-        Ok(Self(RwLock::new(VendorClients {
-            lookup: lookup_client(&settings.source, clock)?,
+    pub(crate) fn new(
+        settings: &Settings,
+        measures: Arc<Measures>,
+        clock: Clock,
+    ) -> Result<Self, reqwest::Error> {
+        let clients = RwLock::new(VendorClients {
+            lookup: lookup_client(&settings.source, &measures, clock)?,
             webhook: webhook(settings.webhook.as_ref())?,
             pages: turns(settings),
-        })))
+        });
+        Ok(Self { clients, measures })
     }
 
     /// Clients that are made up.
     #[cfg(test)]
     pub(crate) fn over(clients: VendorClients) -> Self {
-        Self(RwLock::new(clients))
+        Self { clients: RwLock::new(clients), measures: Arc::default() }
     }
 
     /// The clients as they are now.
     pub(crate) fn clients(&self) -> VendorClients {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.clients.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Exchanges what differs between these settings, and gives the names of their tables and keys. With an error,
@@ -59,7 +69,7 @@ impl Shared {
     ) -> Result<Vec<&'static str>, reqwest::Error> {
         let (mut vendor, mut exchanged) = (self.clients(), Vec::new());
         if old.source != new.source {
-            vendor.lookup = lookup_client(&new.source, clock)?;
+            vendor.lookup = lookup_client(&new.source, &self.measures, clock)?;
             exchanged.push("source");
         }
         if old.webhook != new.webhook {
@@ -70,13 +80,17 @@ impl Shared {
             vendor.pages = turns(new);
             exchanged.push("service.refreshes_max");
         }
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = vendor;
+        *self.clients.write().unwrap_or_else(PoisonError::into_inner) = vendor;
         Ok(exchanged)
     }
 }
 
-fn lookup_client(settings: &SourceSettings, clock: Clock) -> Result<Arc<LookupClient>, reqwest::Error> {
-    LookupClient::new(settings.clone(), clock).map(Arc::new)
+fn lookup_client(
+    settings: &SourceSettings,
+    measures: &Arc<Measures>,
+    clock: Clock,
+) -> Result<Arc<LookupClient>, reqwest::Error> {
+    LookupClient::new(settings.clone(), Arc::clone(measures), clock).map(Arc::new)
 }
 
 fn webhook(settings: Option<&WebhookSettings>) -> Result<Option<Arc<Webhook>>, reqwest::Error> {

@@ -8,7 +8,7 @@ use reqwest::header::{AUTHORIZATION, HeaderValue};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use crate::{receipt::Receipt, settings::WebhookSettings};
+use crate::{receipt::Receipt, settings::WebhookSettings, trace::TraceContext};
 
 /// How long one post may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -42,11 +42,17 @@ impl Webhook {
         Ok(Self { settings, http })
     }
 
-    /// Posts a receipt; it may arrive twice, and its `id` tells.
-    pub(crate) async fn post(&self, org: &str, receipt: &Receipt) -> Result<(), WebhookError> {
+    /// Posts a receipt, in that trace; it may arrive twice, and its `id` tells.
+    pub(crate) async fn post(
+        &self,
+        org: &str,
+        receipt: &Receipt,
+        trace: TraceContext,
+    ) -> Result<(), WebhookError> {
         let event =
             json!({ "type": "gap_closed", "org": org, "text": receipt.sentence(), "receipt": receipt });
-        let mut request = self.http.post(self.settings.url.clone()).json(&event);
+        let request = self.http.post(self.settings.url.clone()).header("traceparent", trace.traceparent());
+        let mut request = request.json(&event);
         if let Some(token) = &self.settings.token
             && let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
         {

@@ -2,12 +2,15 @@
 //!
 //! Here: what every protocol in this crate returns and reads. Not here: sending (`http/client.rs`).
 
+mod kind;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
+pub use self::kind::CallKind;
 use crate::limits::{ApiUsage, SMALL_REPLY_BYTES_MAX};
 
 /// Where the version stands in a path; the client puts `v66.0` there.
@@ -50,6 +53,8 @@ pub enum Body {
 /// One request to an org's API, without the host and without the token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
+    /// What it is for.
+    pub kind: CallKind,
     /// The HTTP method.
     pub method: Method,
     /// Starts with `/`, relative to the instance URL, percent-encoded; [`VERSION_MARK`] stands for the version.
@@ -72,12 +77,13 @@ pub struct Call {
 
 impl Call {
     /// A read: no body, repeatable, one API call, a small answer.
-    pub(crate) fn get(path: impl Into<String>, timeout: Duration) -> Self {
-        Self::new(Method::Get, path, Body::None, timeout, true)
+    pub(crate) fn get(kind: CallKind, path: impl Into<String>, timeout: Duration) -> Self {
+        Self::new(kind, Method::Get, path, Body::None, timeout, true)
     }
 
     /// Any other request that counts as one API call.
     pub(crate) fn new(
+        kind: CallKind,
         method: Method,
         path: impl Into<String>,
         body: Body,
@@ -86,6 +92,7 @@ impl Call {
     ) -> Self {
         let path = path.into();
         Self {
+            kind,
             method,
             path,
             query: Vec::new(),

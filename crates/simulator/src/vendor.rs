@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,10 @@ pub struct LoggedLookup {
     pub ids: Vec<String>,
     /// Names of the keys that the first of them was asked with.
     pub keys: Vec<String>,
+    /// The header `traceparent`; empty if there was none.
+    pub traceparent: String,
+    /// The header `X-Correlation-ID`; empty if there was none.
+    pub correlation_id: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -173,7 +177,7 @@ impl VendorHandle {
 
 /// Answers any request to the vendor's port.
 pub(crate) async fn entry(
-    request: actix_web::HttpRequest,
+    request: HttpRequest,
     body: Bytes,
     vendor: web::Data<VendorHandle>,
 ) -> HttpResponse {
@@ -185,7 +189,7 @@ pub(crate) async fn entry(
         Ok(lookup) => lookup,
         Err(error) => return HttpResponse::BadRequest().json(json!({"error": error.to_string()})),
     };
-    let response = answer(&mut vendor.state(), &lookup);
+    let response = answer(&mut vendor.state(), &lookup, &request);
     if !vendor.answer_after.is_zero() {
         actix_rt::time::sleep(vendor.answer_after).await;
     }
@@ -193,10 +197,10 @@ pub(crate) async fn entry(
     response
 }
 
-fn answer(state: &mut VendorState, lookup: &Lookup) -> HttpResponse {
+fn answer(state: &mut VendorState, lookup: &Lookup, request: &HttpRequest) -> HttpResponse {
     state.at_once.0 += 1;
     state.at_once.1 = state.at_once.1.max(state.at_once.0);
-    log(state, lookup);
+    log(state, lookup, request);
     if let Some(status) = failing(state) {
         let mut response =
             HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE));
@@ -233,7 +237,11 @@ fn answer(state: &mut VendorState, lookup: &Lookup) -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").body(body)
 }
 
-fn log(state: &mut VendorState, lookup: &Lookup) {
+fn log(state: &mut VendorState, lookup: &Lookup, request: &HttpRequest) {
+    let header = |name: &str| {
+        let value = request.headers().get(name).and_then(|value| value.to_str().ok());
+        value.unwrap_or_default().to_owned()
+    };
     if state.requests.len() >= REQUESTS_MAX {
         state.requests.pop_front();
     }
@@ -243,6 +251,8 @@ fn log(state: &mut VendorState, lookup: &Lookup) {
         object: lookup.object.clone(),
         ids: lookup.records.iter().map(|asked| asked.id.clone()).collect(),
         keys: lookup.records.iter().take(1).flat_map(|asked| asked.keys.keys().cloned()).collect(),
+        traceparent: header("traceparent"),
+        correlation_id: header("x-correlation-id"),
     });
 }
 

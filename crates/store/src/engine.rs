@@ -138,24 +138,26 @@ impl Engine {
         self.bytes
     }
 
-    /// Writes what waits, and waits until it is safe.
-    pub(crate) fn commit(&mut self) {
+    /// Writes what waits, and waits until it is safe. Whether there was anything to be written, and it was.
+    pub(crate) fn commit(&mut self) -> bool {
         self.bytes = 0;
         if self.poison.is_some() {
-            return;
+            return false;
         }
         if let Some(path) = self.disk.gone() {
             tracing::error!(path = %path.display(), "the database is gone; the store answers no more calls");
             self.poison = Some(Poison::Gone(path));
-            return;
+            return false;
         }
         if self.waiting.is_empty() {
-            return;
+            return false;
         }
         if let Err(cause) = self.disk.commit(self.waiting.drain().collect()) {
             tracing::error!(cause, "a commit failed; the store answers no more calls");
             self.poison = Some(Poison::Commit(cause));
+            return false;
         }
+        true
     }
 
     /// Room on the disk.

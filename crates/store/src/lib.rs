@@ -24,6 +24,7 @@
 
 mod append;
 mod commands;
+mod commits;
 mod dead_letter;
 mod disk;
 mod egress;
@@ -68,6 +69,7 @@ pub use crate::{
         RegistryWrite, Request, Resolve, Settle, Settled, Subject, TEXT_BYTES_MAX, TRAIL_BYTES_MAX,
         units,
     },
+    commits::Commits,
     dead_letter::{
         DEAD_LETTERS_MAX, DeadLetter, LETTER_ERRORS_MAX, LETTER_GROUPS_MAX, LetterError, LetterGroup, Mended, ReasonKey, Retry,
     },

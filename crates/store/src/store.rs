@@ -16,6 +16,7 @@ use crate::{
         Append, Appended, Change, Claimed, End, Head, Job, Lane, LedgerRow, OpenChanges, Progress, Push,
         PushCounts, PushWrite, RegistryWrite, Request, Resolve, Settle, Settled,
     },
+    commits::Commits,
     dead_letter::{DeadLetter, LetterGroup, ReasonKey, Retry},
     disk::{Disk, SledDisk},
     engine::Engine,
@@ -76,6 +77,11 @@ impl Store {
     /// How often the store was read since it was opened. Costs no way to the thread, and is answered after a failure, too.
     pub fn reads(&self) -> Reads {
         self.reads.now()
+    }
+
+    /// How long commits took since it was opened, and how many calls shared one. Answered as [`Store::reads`] is.
+    pub fn commits(&self) -> Commits {
+        self.worker.commits()
     }
 
     /// A call that reads: counted, whatever comes of it.

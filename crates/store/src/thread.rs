@@ -11,15 +11,17 @@
 use std::{
     fmt,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread::{Builder, JoinHandle},
 };
 
+use orgpipe_measure::Stopwatch;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
+    commits::{CommitCounters, Commits},
     engine::{Engine, Poison},
     error::StoreError,
 };
@@ -48,27 +50,36 @@ pub(crate) struct Worker {
     closed: AtomicBool,
     /// Why a commit failed; closed when the thread ends.
     failure: watch::Receiver<Option<Poison>>,
+    commits: Arc<CommitCounters>,
 }
 
 impl Worker {
     pub(crate) fn start(engine: Engine) -> Result<Self, StoreError> {
         let (sender, inbox) = mpsc::channel(CALLS_WAITING_MAX);
         let (tell, failure) = watch::channel(None);
-        let thread = Builder::new().name("store".to_owned()).spawn(move || run(engine, inbox, &tell));
+        let commits = Arc::new(CommitCounters::default());
+        let count = Arc::clone(&commits);
+        let thread = Builder::new().name("store".to_owned()).spawn(move || run(engine, inbox, &tell, &count));
         let thread = thread.map_err(|source| StoreError::File {
             doing: "start",
             path: "the store's thread".into(),
             source,
         })?;
         let closed = AtomicBool::new(false);
-        Ok(Self { inline: None, sender: Some(sender), thread: Some(thread), closed, failure })
+        Ok(Self { inline: None, sender: Some(sender), thread: Some(thread), closed, failure, commits })
     }
 
     /// No thread: each call is carried out and committed on the caller's.
     pub(crate) fn inline(engine: Engine) -> Self {
         let (_, failure) = watch::channel(None);
         let closed = AtomicBool::new(false);
-        Self { inline: Some(Mutex::new(engine)), sender: None, thread: None, closed, failure }
+        let commits = Arc::default();
+        Self { inline: Some(Mutex::new(engine)), sender: None, thread: None, closed, failure, commits }
+    }
+
+    /// How long commits took so far.
+    pub(crate) fn commits(&self) -> Commits {
+        self.commits.now()
     }
 
     /// Has something done on the thread; the answer comes after the commit.
@@ -89,7 +100,7 @@ impl Worker {
             return Err(StoreError::Closed);
         }
         if let Some(engine) = &self.inline {
-            carry_out(engine, Box::new(work));
+            carry_out(engine, Box::new(work), &self.commits);
             return answer.await.map_err(|_| StoreError::Ended)?;
         }
         if !self.send(Message::Work(Box::new(work))).await {
@@ -149,14 +160,27 @@ impl Drop for Worker {
 }
 
 /// On the calling thread, in a commit of its own.
-fn carry_out(engine: &Mutex<Engine>, work: Work) {
+fn carry_out(engine: &Mutex<Engine>, work: Work, count: &CommitCounters) {
     let mut engine = engine.lock().unwrap_or_else(PoisonError::into_inner);
     let answer = work(&mut engine);
-    engine.commit();
+    commit(&mut engine, 1, count);
     answer(&engine);
 }
 
-fn run(mut engine: Engine, mut inbox: mpsc::Receiver<Message>, tell: &watch::Sender<Option<Poison>>) {
+/// Commits what these calls wrote, if they did.
+fn commit(engine: &mut Engine, calls: usize, count: &CommitCounters) {
+    let watch = Stopwatch::start();
+    if engine.commit() {
+        count.committed(watch.elapsed(), calls);
+    }
+}
+
+fn run(
+    mut engine: Engine,
+    mut inbox: mpsc::Receiver<Message>,
+    tell: &watch::Sender<Option<Poison>>,
+    count: &CommitCounters,
+) {
     let mut closer = None;
     let mut answers: Vec<Answer> = Vec::new();
     while let Some(first) = inbox.blocking_recv() {
@@ -172,7 +196,7 @@ fn run(mut engine: Engine, mut inbox: mpsc::Receiver<Message>, tell: &watch::Sen
             let room = answers.len() < COMMIT_CALLS_MAX && engine.bytes() < COMMIT_BYTES_MAX;
             next = if room { inbox.try_recv().ok() } else { None };
         }
-        engine.commit();
+        commit(&mut engine, answers.len(), count);
         if let Some(poison) = engine.poison() {
             tell.send_replace(Some(poison.clone()));
         }

@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use super::value::host_names;
+use super::{metrics, value::host_names};
 use crate::config::{
     certificate::Certificate,
     contents::AdminSettings,
@@ -35,7 +35,8 @@ pub(super) fn resolve(
     let behind_proxy =
         table.and_then(|table| table.behind_proxy.as_ref()).is_some_and(|written| written.value);
     let (listen, hosts) = (listen(table, report), hosts(table, report));
-    Some(AdminSettings { listen: listen?, hosts: hosts?, certificate: certificate?, behind_proxy })
+    let metrics = metrics::resolve(table.and_then(|table| table.metrics.as_ref()), report)?;
+    Some(AdminSettings { listen: listen?, hosts: hosts?, certificate: certificate?, behind_proxy, metrics })
 }
 
 /// The address; beyond loopback only where tokens do not travel in clear.

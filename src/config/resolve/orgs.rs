@@ -17,7 +17,7 @@ use super::{
 use crate::config::{
     contents::ConnectApp,
     reader::Section,
-    report::{Place, Report, closest},
+    report::{Report, SettingLine, closest},
     secrets::Environment,
     tables::{LimitsTable, OrgBasicsTable, OrgTable, SyncTable},
 };
@@ -97,8 +97,8 @@ impl OrgBasics {
 #[derive(Default)]
 struct Seen {
     /// By the name in lower case.
-    ids: BTreeMap<String, Place>,
-    logins: BTreeMap<String, Place>,
+    ids: BTreeMap<String, SettingLine>,
+    logins: BTreeMap<String, SettingLine>,
 }
 
 /// What all orgs are read with.
@@ -128,7 +128,7 @@ impl<'a> Orgs<'a> {
     }
 
     /// Where an org of this name was written, if it was.
-    pub(super) fn place_of(&self, id: &str) -> Option<&Place> {
+    pub(super) fn place_of(&self, id: &str) -> Option<&SettingLine> {
         self.seen.ids.get(&id.to_lowercase())
     }
 

@@ -115,7 +115,7 @@
   async function ask() {
     const leave = new AbortController();
     try {
-      const answer = await fetch(body.dataset.watch, { signal: leave.signal, cache: "no-store" });
+      const answer = await fetch(body.dataset.watch, { headers: { Accept: "text/event-stream" }, signal: leave.signal, cache: "no-store" });
       leave.abort();
       if (answer.status === 401 || answer.status === 403) return state("out");
       if (answer.status === 503) {
@@ -214,7 +214,12 @@
   const theme = byId("theme");
   const themes = ["system", "light", "dark"];
   const chosen = () => document.documentElement.dataset.theme ?? "system";
-  const label = () => { theme.textContent = `Theme: ${chosen()}`; };
+  const themeNames = { system: "Auto", light: "Light", dark: "Dark" };
+  const label = () => {
+    theme.textContent = themeNames[chosen()];
+    theme.setAttribute("aria-label", `Theme: ${themeNames[chosen()]}`);
+    theme.title = theme.getAttribute("aria-label");
+  };
   theme.hidden = false;
   label();
   theme.addEventListener("click", () => {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use orgpipe_salesforce::{
-    call::{Call, Reply},
+    call::{Call, CallKind, Reply},
     cometd::{Answer, Failure},
     error::{ApiError, ErrorClass, errors_in},
     oauth::Token,
@@ -17,14 +17,16 @@ use orgpipe_salesforce::{
 use orgpipe_store::StoreError;
 use secrecy::SecretString;
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
 use super::{
     gate::{BudgetView, Gate, Permit, Reservation, Reserved},
     transport::{Each, Post, Transport},
-    vault::{Session, Vault},
+    vault::{Session, Told, Vault},
 };
 use crate::{
     clock::Clock,
+    measure::{CallEnd, OrgMeasures},
     org::{
         grant_store::GrantStore,
         org_time::OrgTime,
@@ -33,6 +35,7 @@ use crate::{
     },
     priority::Priority,
     settings::OrgSettings,
+    trace::spans,
 };
 
 /// How long it is believed what the org said of the API versions that it serves.
@@ -46,6 +49,7 @@ pub(crate) struct OrgApi {
     gate: Gate,
     vault: Arc<Vault>,
     board: Arc<Board>,
+    measures: Arc<OrgMeasures>,
     clock: Clock,
     /// By the org's own clock, as its answers tell.
     time: Arc<OrgTime>,
@@ -69,22 +73,25 @@ impl OrgApi {
         settings: Arc<OrgSettings>,
         transport: Arc<dyn Transport>,
         board: Arc<Board>,
+        measures: Arc<OrgMeasures>,
         grants: Option<GrantStore>,
         clock: Clock,
     ) -> Self {
         let store = grants.as_ref().map(|grants| grants.store.clone());
         let gate = Gate::new(settings.limits, store, clock);
         let time = Arc::new(OrgTime::new(clock));
+        let told = Told { board: Arc::clone(&board), measures: Arc::clone(&measures) };
         let (vault_settings, vault_transport) = (Arc::clone(&settings), Arc::clone(&transport));
-        let vault =
-            Vault::new(vault_settings, vault_transport, Arc::clone(&board), grants, clock, Arc::clone(&time));
+        let vault = Vault::new(vault_settings, vault_transport, told, grants, clock, Arc::clone(&time));
         let (vault, versions) = (Arc::new(vault), std::sync::Mutex::default());
-        Self { settings, transport, gate, vault, board, clock, time, versions }
+        Self { settings, transport, gate, vault, board, measures, clock, time, versions }
     }
 
     /// Posts a message of the event subscription: these count as no API calls.
     pub(crate) async fn post_cometd(&self, session: &Session, post: Post<'_>) -> Result<Answer, Failure> {
+        let (kind, asked) = (CallKind::of_cometd(post.suffix), self.clock.monotonic());
         let answer = self.transport.post_cometd(&session.token, &self.settings.api_version, post).await;
+        self.measures.called(kind, CallEnd::of_cometd(&answer), self.took(asked));
         if answer.is_ok() {
             self.vault.let_in(session.generation);
         }
@@ -294,6 +301,10 @@ impl OrgApi {
         Ok(())
     }
 
+    fn took(&self, asked: Duration) -> Duration {
+        self.clock.monotonic().saturating_sub(asked)
+    }
+
     async fn send(
         &self,
         session: &Session,
@@ -305,10 +316,18 @@ impl OrgApi {
         let in_flight = self.gate.enter(priority, permit).await?;
         let (token, version) = (&session.token, &self.settings.api_version);
         let asked = self.clock.monotonic();
-        let reply = match each {
-            Some(each) => self.transport.download(token, version, call, each).await?,
-            None => self.transport.send(token, version, call).await?,
+        let span = spans::salesforce(call, token.instance_url.host_str());
+        let answer = match each {
+            Some(each) => self.transport.download(token, version, call, each).instrument(span.clone()).await,
+            None => self.transport.send(token, version, call).instrument(span.clone()).await,
         };
+        match &answer {
+            Ok(reply) => spans::answered(&span, reply.status),
+            Err(_) => spans::failed(&span, "unanswered"),
+        }
+        drop(span);
+        self.measures.called(call.kind, CallEnd::of(&answer), self.took(asked));
+        let reply = answer?;
         self.time.told(reply.header("date"), asked);
         if reply.is_success() {
             self.vault.let_in(session.generation);

@@ -23,6 +23,7 @@ use orgpipe_salesforce::limits::ApiUsage;
 use orgpipe_store::UnixMs;
 use serde::Serialize;
 use tokio::sync::Notify;
+use utoipa::ToSchema;
 
 use super::{
     budget::{Admission, Budget},
@@ -120,9 +121,9 @@ pub(crate) enum Reserved {
 }
 
 /// One org's budget as shown.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct BudgetView {
-    /// The org's API calls of 24 hours; `None` until Salesforce has told.
+    /// The org's API calls of 24 hours; null until Salesforce has told.
     pub allowed: Option<u64>,
     /// Used of them by everybody, as told last, with ours since.
     pub used: Option<u64>,
@@ -143,7 +144,7 @@ pub struct BudgetView {
 }
 
 /// Work that stands still for want of calls.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct BudgetWait {
     /// What kind of work.
     pub work: Priority,

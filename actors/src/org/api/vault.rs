@@ -29,6 +29,7 @@ use super::transport::{LoginAnswer, Transport};
 use crate::{
     clock::Clock,
     failpoint::Point,
+    measure::{CallEnd, CallKind, OrgMeasures},
     org::{
         grant::{Exchange, Grant},
         grant_store::{GrantError, GrantStore},
@@ -70,9 +71,16 @@ pub(crate) struct Vault {
     let_in: AtomicU64,
     /// The org that the login leads to while that is another one than before: until then there is no session.
     other_org: watch::Sender<Option<String>>,
-    board: Arc<Board>,
+    told: Told,
     clock: Clock,
     time: Arc<OrgTime>,
+}
+
+/// Where it is told what a login came to.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) board: Arc<Board>,
+    pub(super) measures: Arc<OrgMeasures>,
 }
 
 /// Held across a login, so that there is one at a time.
@@ -123,7 +131,7 @@ impl Vault {
     pub(super) fn new(
         settings: Arc<OrgSettings>,
         transport: Arc<dyn Transport>,
-        board: Arc<Board>,
+        told: Told,
         grants: Option<GrantStore>,
         clock: Clock,
         time: Arc<OrgTime>,
@@ -137,7 +145,7 @@ impl Vault {
             useless: Delays::new(USELESS_WAITS.0, USELESS_WAITS.1),
         };
         let (let_in, other_org) = (AtomicU64::new(0), watch::Sender::new(None));
-        Self { settings, transport, grants, state: Mutex::new(state), let_in, other_org, board, clock, time }
+        Self { settings, transport, grants, state: Mutex::new(state), let_in, other_org, told, clock, time }
     }
 
     /// The current session; a new one if there is none or if `refused` is the current one's generation.
@@ -289,7 +297,7 @@ impl Vault {
                 let session = Session { token, generation: state.logins };
                 (state.session, state.failed) = (Some(session.clone()), None);
                 state.reset_waits();
-                self.board.running(Part::Login, self.clock.now_ms());
+                self.told.board.running(Part::Login, self.clock.now_ms());
                 tracing::info!(org = %self.settings.id, "logged in");
                 Ok(session)
             }
@@ -318,7 +326,7 @@ impl Vault {
         let wait_secs = wait.map(|wait| wait.as_secs_f32());
         tracing::warn!(org = %self.settings.id, wait_secs, "{problem}");
         let part = if wait.is_some() { State::Waiting } else { State::Parked };
-        self.board.trouble(Part::Login, part, &problem, self.clock.now_ms());
+        self.told.board.trouble(Part::Login, part, &problem, self.clock.now_ms());
         error
     }
 
@@ -368,6 +376,10 @@ impl Vault {
         loop {
             let asked = self.clock.monotonic();
             let answer = self.transport.login(attempts.login(), self.time.now_secs()).await;
+            if let Some(end) = CallEnd::of_login(&answer.token) {
+                let took = self.clock.monotonic().saturating_sub(asked);
+                self.told.measures.called(CallKind::Token, end, took);
+            }
             self.time.told(answer.date.as_deref(), asked);
             let Err(error) = &answer.token else { return answer };
             match attempts.refused(error) {
@@ -392,7 +404,7 @@ impl Vault {
             return Ok(());
         }
         let error = StepError::OtherOrg;
-        self.board.trouble(Part::Login, State::Waiting, &Problem::from(&error), self.clock.now_ms());
+        self.told.board.trouble(Part::Login, State::Waiting, &Problem::from(&error), self.clock.now_ms());
         self.other_org.send_replace(Some(token.org_id.clone()));
         Err(error)
     }

@@ -9,7 +9,7 @@ use chrono::DateTime;
 use serde_json::{Value, json};
 
 use crate::{
-    call::{Body, Call, Method, Reply, VERSION_MARK, json_body, local_path, segment},
+    call::{Body, Call, CallKind, Method, Reply, VERSION_MARK, json_body, local_path, segment},
     error::ApiError,
     failure::CallError,
     limits::{SMALL_TIMEOUT, TRANSFER_TIMEOUT, WRITE_REPLY_BYTES_MAX},
@@ -120,32 +120,40 @@ pub fn create(object: &str, operation: Operation<'_>) -> Call {
         Operation::Delete => "delete",
     });
     let path = format!("/services/data/{VERSION_MARK}/jobs/ingest");
-    Call::new(Method::Post, path, json_body(&body), SMALL_TIMEOUT, false)
+    Call::new(CallKind::BulkCreate, Method::Post, path, json_body(&body), SMALL_TIMEOUT, false)
 }
 
 /// Uploads the file, once: Salesforce refuses a second upload. After a lost answer look at the job instead.
 pub fn upload(content_url: &str, csv: Bytes) -> Call {
-    Call::new(Method::Put, local_path(content_url), Body::Csv(csv), TRANSFER_TIMEOUT, false)
+    Call::new(
+        CallKind::BulkUpload,
+        Method::Put,
+        local_path(content_url),
+        Body::Csv(csv),
+        TRANSFER_TIMEOUT,
+        false,
+    )
 }
 
 /// Says that the upload is complete, which starts the work.
 pub fn close(id: &str) -> Call {
-    set_state(path_of(id), "UploadComplete")
+    set_state(CallKind::BulkEnd, path_of(id), "UploadComplete")
 }
 
 /// Stops a job; what is written stays written.
 pub fn abort(id: &str) -> Call {
-    set_state(path_of(id), "Aborted")
+    set_state(CallKind::BulkEnd, path_of(id), "Aborted")
 }
 
 /// Asks where the job stands; an API call like any other, so ask sparingly ([`super::poll_delay`]).
 pub fn status(id: &str) -> Call {
-    Call::get(path_of(id), SMALL_TIMEOUT)
+    Call::get(CallKind::BulkPoll, path_of(id), SMALL_TIMEOUT)
 }
 
 /// Asks for all jobs of the org, up to 1,000 a page, in no order (BULKDOC, "Get All Job Info").
 pub fn list() -> Call {
-    let mut call = Call::get(format!("/services/data/{VERSION_MARK}/jobs/ingest"), SMALL_TIMEOUT);
+    let mut call =
+        Call::get(CallKind::BulkPoll, format!("/services/data/{VERSION_MARK}/jobs/ingest"), SMALL_TIMEOUT);
     call.answer_bytes_max = WRITE_REPLY_BYTES_MAX;
     call.query.push(("jobType".to_owned(), "V2Ingest".to_owned()));
     call
@@ -153,7 +161,7 @@ pub fn list() -> Call {
 
 /// Asks for a further page.
 pub fn list_next(link: &str) -> Call {
-    Call::get(local_path(link), SMALL_TIMEOUT)
+    Call::get(CallKind::BulkPoll, local_path(link), SMALL_TIMEOUT)
 }
 
 /// Reads a page of them, and where the next one is.
@@ -182,7 +190,7 @@ pub fn results(id: &str, kind: ResultKind) -> Call {
         ResultKind::Failed => "failedResults",
         ResultKind::Unprocessed => "unprocessedrecords",
     };
-    let mut call = Call::get(format!("{}/{name}/", path_of(id)), TRANSFER_TIMEOUT);
+    let mut call = Call::get(CallKind::BulkResult, format!("{}/{name}/", path_of(id)), TRANSFER_TIMEOUT);
     call.headers.push(("accept", "text/csv".to_owned()));
     call
 }
@@ -213,8 +221,8 @@ fn path_of(id: &str) -> String {
 }
 
 /// Asks for a state of the job, ingest or query, at this path.
-pub(super) fn set_state(path: String, state: &str) -> Call {
-    Call::new(Method::Patch, path, json_body(&json!({"state": state})), SMALL_TIMEOUT, false)
+pub(super) fn set_state(kind: CallKind, path: String, state: &str) -> Call {
+    Call::new(kind, Method::Patch, path, json_body(&json!({"state": state})), SMALL_TIMEOUT, false)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::job::set_state;
 use crate::{
     Row,
-    call::{Body, Call, Method, Reply, VERSION_MARK, json_body, segment},
+    call::{Body, Call, CallKind, Method, Reply, VERSION_MARK, json_body, segment},
     failure::CallError,
     limits::{SMALL_TIMEOUT, TRANSFER_TIMEOUT},
 };
@@ -45,28 +45,28 @@ pub fn create(soql: &str) -> Call {
         "operation": "query", "query": soql, "contentType": "CSV", "columnDelimiter": "COMMA", "lineEnding": "LF",
     });
     let path = format!("/services/data/{VERSION_MARK}/jobs/query");
-    Call::new(Method::Post, path, json_body(&body), SMALL_TIMEOUT, false)
+    Call::new(CallKind::BulkQueryCreate, Method::Post, path, json_body(&body), SMALL_TIMEOUT, false)
 }
 
 /// Asks where the job stands; an API call like any other.
 pub fn status(id: &str) -> Call {
-    Call::get(path_of(id), SMALL_TIMEOUT)
+    Call::get(CallKind::BulkQueryPoll, path_of(id), SMALL_TIMEOUT)
 }
 
 /// Stops a job that has not ended.
 pub fn abort(id: &str) -> Call {
-    set_state(path_of(id), "Aborted")
+    set_state(CallKind::BulkQueryEnd, path_of(id), "Aborted")
 }
 
 /// Deletes a job that has ended, with its results; otherwise Salesforce keeps both for seven days.
 pub fn delete(id: &str) -> Call {
-    Call::new(Method::Delete, path_of(id), Body::None, SMALL_TIMEOUT, true)
+    Call::new(CallKind::BulkQueryEnd, Method::Delete, path_of(id), Body::None, SMALL_TIMEOUT, true)
 }
 
 /// Fetches a page of at most so many records, with the version that the job was created with: another one is answered
 /// with 409 (BULKDOC, "Get Results for a Query Job"). `locator`: of the page before; none for the first.
 pub fn results(id: &str, locator: Option<&str>, records_max: usize) -> Call {
-    let mut call = Call::get(format!("{}/results", path_of(id)), TRANSFER_TIMEOUT);
+    let mut call = Call::get(CallKind::BulkQueryResult, format!("{}/results", path_of(id)), TRANSFER_TIMEOUT);
     call.query.push(("maxRecords".to_owned(), records_max.to_string()));
     call.query.extend(locator.map(|locator| ("locator".to_owned(), locator.to_owned())));
     call.headers.push(("accept", "text/csv".to_owned()));

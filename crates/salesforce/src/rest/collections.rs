@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{RowResult, row_result, written_fields};
 use crate::{
     Row,
-    call::{Body, Call, Method, Reply, VERSION_MARK, json_body, segment},
+    call::{Body, Call, CallKind, Method, Reply, VERSION_MARK, json_body, segment},
     failure::CallError,
     limits::{
         QUERY_TIMEOUT, REPLY_BYTES_MAX, WRITE_REPLY_BYTES_MAX, WRITE_TIMEOUT, WRITE_TIMEOUT_PER_RECORD,
@@ -26,7 +26,8 @@ pub fn upsert(object: &str, field: &str, rows: &[(&str, &Row)]) -> Call {
     let path =
         format!("/services/data/{VERSION_MARK}/composite/sobjects/{}/{}", segment(object), segment(field));
     let body = json!({"allOrNone": false, "records": records});
-    let call = Call::new(Method::Patch, path, json_body(&body), timeout(rows.len()), true);
+    let call =
+        Call::new(CallKind::Collections, Method::Patch, path, json_body(&body), timeout(rows.len()), true);
     Call { answer_bytes_max: WRITE_REPLY_BYTES_MAX, ..call }
 }
 
@@ -36,7 +37,7 @@ pub fn upsert(object: &str, field: &str, rows: &[(&str, &Row)]) -> Call {
 pub fn retrieve(object: &str, ids: &[String], fields: &[String]) -> Call {
     let path = format!("/services/data/{VERSION_MARK}/composite/sobjects/{}", segment(object));
     let body = json_body(&json!({"ids": ids, "fields": fields}));
-    let call = Call::new(Method::Post, path, body, QUERY_TIMEOUT, true);
+    let call = Call::new(CallKind::Retrieve, Method::Post, path, body, QUERY_TIMEOUT, true);
     Call { answer_bytes_max: REPLY_BYTES_MAX, ..call }
 }
 
@@ -62,7 +63,8 @@ pub fn update(object: &str, rows: &[(&str, &Row)]) -> Call {
     let records: Vec<Value> = rows.iter().map(|(id, row)| record(object, "id", id, row)).collect();
     let path = format!("/services/data/{VERSION_MARK}/composite/sobjects");
     let body = json!({"allOrNone": false, "records": records});
-    let call = Call::new(Method::Patch, path, json_body(&body), timeout(rows.len()), true);
+    let call =
+        Call::new(CallKind::Collections, Method::Patch, path, json_body(&body), timeout(rows.len()), true);
     Call { answer_bytes_max: WRITE_REPLY_BYTES_MAX, ..call }
 }
 
@@ -70,7 +72,8 @@ pub fn update(object: &str, rows: &[(&str, &Row)]) -> Call {
 /// already fails with `ENTITY_IS_DELETED`.
 pub fn delete(ids: &[&str]) -> Call {
     let path = format!("/services/data/{VERSION_MARK}/composite/sobjects");
-    let mut call = Call::new(Method::Delete, path, Body::None, timeout(ids.len()), true);
+    let mut call =
+        Call::new(CallKind::Collections, Method::Delete, path, Body::None, timeout(ids.len()), true);
     call.answer_bytes_max = WRITE_REPLY_BYTES_MAX;
     call.query = vec![("ids".to_owned(), ids.join(",")), ("allOrNone".to_owned(), "false".to_owned())];
     call

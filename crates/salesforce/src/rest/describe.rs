@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{
     Row,
-    call::{Call, Reply, VERSION_MARK, segment},
+    call::{Call, CallKind, Reply, VERSION_MARK, segment},
     failure::CallError,
     limits::{DESCRIBE_REPLY_BYTES_MAX, SMALL_TIMEOUT},
 };
@@ -36,7 +36,8 @@ struct Named {
 
 /// Asks for all objects that the running user may see (RESTDOC `resources_describeGlobal`).
 pub fn objects() -> Call {
-    let call = Call::get(format!("/services/data/{VERSION_MARK}/sobjects"), SMALL_TIMEOUT);
+    let call =
+        Call::get(CallKind::Describe, format!("/services/data/{VERSION_MARK}/sobjects"), SMALL_TIMEOUT);
     Call { answer_bytes_max: DESCRIBE_REPLY_BYTES_MAX, ..call }
 }
 
@@ -51,7 +52,7 @@ pub fn names(reply: &Reply) -> Result<Vec<String>, CallError> {
 /// they have changed since (RESTDOC `intro_rest_conditional_requests`).
 pub fn describe(object: &str, last_modified: Option<&str>) -> Call {
     let path = format!("/services/data/{VERSION_MARK}/sobjects/{}/describe", segment(object));
-    let mut call = Call::get(path, SMALL_TIMEOUT);
+    let mut call = Call::get(CallKind::Describe, path, SMALL_TIMEOUT);
     call.answer_bytes_max = DESCRIBE_REPLY_BYTES_MAX;
     call.headers.extend(last_modified.map(|time| ("If-Modified-Since", time.to_owned())));
     call

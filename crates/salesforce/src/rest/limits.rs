@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::{
-    call::{Call, Reply, VERSION_MARK},
+    call::{Call, CallKind, Reply, VERSION_MARK},
     failure::CallError,
     limits::{ApiUsage, SMALL_TIMEOUT},
 };
@@ -35,7 +35,7 @@ fn allowance<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Allowa
 /// Asks for the limits; itself an API call, and the running user needs "View Setup and Configuration" (RESTDOC
 /// `resources_limits`).
 pub fn limits() -> Call {
-    Call::get(format!("/services/data/{VERSION_MARK}/limits"), SMALL_TIMEOUT)
+    Call::get(CallKind::Limits, format!("/services/data/{VERSION_MARK}/limits"), SMALL_TIMEOUT)
 }
 
 /// The day's API calls. Other keys come and go with edition and version; they are passed over.

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{
     Row,
-    call::{Call, Reply, VERSION_MARK, local_path},
+    call::{Call, CallKind, Reply, VERSION_MARK, local_path},
     failure::CallError,
     limits::{QUERY_TIMEOUT, REPLY_BYTES_MAX},
 };
@@ -27,7 +27,7 @@ pub struct Page {
 
 /// Asks for the first page.
 pub fn query(soql: &str) -> Call {
-    let mut call = Call::get(format!("/services/data/{VERSION_MARK}/query"), QUERY_TIMEOUT);
+    let mut call = Call::get(CallKind::Query, format!("/services/data/{VERSION_MARK}/query"), QUERY_TIMEOUT);
     call.answer_bytes_max = REPLY_BYTES_MAX;
     call.query.push(("q".to_owned(), soql.to_owned()));
     call
@@ -40,12 +40,13 @@ pub fn query_all(soql: &str) -> Call {
 
 /// Asks for the first page of what the Tooling API knows, such as installed packages.
 pub fn tooling(soql: &str) -> Call {
-    Call { path: format!("/services/data/{VERSION_MARK}/tooling/query"), ..query(soql) }
+    let path = format!("/services/data/{VERSION_MARK}/tooling/query");
+    Call { kind: CallKind::ToolingQuery, path, ..query(soql) }
 }
 
 /// Asks for a further page, by the [`Page::next`] of the one before.
 pub fn next(url: &str) -> Call {
-    Call { answer_bytes_max: REPLY_BYTES_MAX, ..Call::get(local_path(url), QUERY_TIMEOUT) }
+    Call { answer_bytes_max: REPLY_BYTES_MAX, ..Call::get(CallKind::Query, local_path(url), QUERY_TIMEOUT) }
 }
 
 /// Reads a page.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{RowResult, row_result, written_fields};
 use crate::{
     Row,
-    call::{Call, Method, Reply, VERSION_MARK, json_body, segment},
+    call::{Call, CallKind, Method, Reply, VERSION_MARK, json_body, segment},
     error::{ApiError, ErrorClass, errors_in},
     failure::CallError,
     limits::{QUERY_URL_BYTES_MAX, WRITE_TIMEOUT},
@@ -29,7 +29,14 @@ pub fn one(object: &str, field: &str, external_id: &str, row: &Row) -> Option<Ca
         segment(external_id)
     );
     let body: Row = written_fields(row, field).map(|(name, value)| (name.clone(), value.clone())).collect();
-    Some(Call::new(Method::Patch, path, json_body(&Value::Object(body)), WRITE_TIMEOUT, true))
+    Some(Call::new(
+        CallKind::Upsert,
+        Method::Patch,
+        path,
+        json_body(&Value::Object(body)),
+        WRITE_TIMEOUT,
+        true,
+    ))
 }
 
 /// What became of the record; an error is about the whole request, so that any other record would fare the same.

@@ -5,14 +5,14 @@
 use serde_json::Value;
 
 use crate::{
-    call::{Call, Reply},
+    call::{Call, CallKind, Reply},
     failure::CallError,
     limits::SMALL_TIMEOUT,
 };
 
 /// Asks for the versions; costs no API call (RESTDOC `resources_versions`).
 pub fn versions() -> Call {
-    Call { cost: 0, ..Call::get("/services/data/", SMALL_TIMEOUT) }
+    Call { cost: 0, ..Call::get(CallKind::Versions, "/services/data/", SMALL_TIMEOUT) }
 }
 
 /// Versions such as `66.0`, in Salesforce's order: oldest first.
