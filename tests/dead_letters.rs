@@ -3,8 +3,8 @@
 
 mod support;
 
-use serde_json::{Value, json};
 use orgpipe_simulator::RowFault;
+use serde_json::{Value, json};
 use support::{
     Rig, account, answer,
     cli::{order, order_as, ordered, reachable},
@@ -184,9 +184,15 @@ async fn the_same_refusal_is_one_letter_over_refreshes_and_kills_until_the_recor
     }
     let letter = newest(&rig).await;
     let error = &letter["errors"][0];
-    assert_eq!((&error["message"], &error["fields"]), (&json!("… employees of … are too many"), &json!(["Employee_Count__c"])));
+    assert_eq!(
+        (&error["message"], &error["fields"]),
+        (&json!("… employees of … are too many"), &json!(["Employee_Count__c"]))
+    );
     let groups = ask(&rig, "/groups").await["groups"].clone();
-    assert_eq!((&groups[0]["letters"], &groups[0]["count"], &groups[0]["sample"]["number"]), (&json!(1), &json!(3), &first["number"]));
+    assert_eq!(
+        (&groups[0]["letters"], &groups[0]["count"], &groups[0]["sample"]["number"]),
+        (&json!(1), &json!(3), &first["number"])
+    );
 
     // A retry that is refused again is the same letter.
     let group = groups[0]["key"].as_str().expect("a key").to_owned();
@@ -198,14 +204,21 @@ async fn the_same_refusal_is_one_letter_over_refreshes_and_kills_until_the_recor
     let letter = newest(&rig).await;
     assert_eq!((&letter["number"], &letter["count"]), (&first["number"], &json!(4)));
     let ends = ask(&rig, &format!("/retried?records={record}&since_ms={}", done["at_ms"])).await;
-    assert_eq!((&ends["records"][0]["end"]["fate"], &ends["records"][0]["end"]["letter"]), (&json!("dead_letter"), &first["number"]), "{ends}");
+    assert_eq!(
+        (&ends["records"][0]["end"]["fate"], &ends["records"][0]["end"]["letter"]),
+        (&json!("dead_letter"), &first["number"]),
+        "{ends}"
+    );
 
     // It is written by itself, and the letter is needed no more.
     ordered(&rig, &["refresh", "acme", "--wait"]).await;
     ledger(&rig, json!({ "records_in": 5, "dead_letters": 4, "written": 1, "open": 0 })).await;
     assert_eq!(ask(&rig, "").await["dead_letters"], json!([]));
     let commands = ask(&rig, "/audit").await["commands"].clone();
-    assert_eq!((&commands[0]["act"], &commands[0]["letter"], &commands[1]["act"]), (&json!("close"), &first["number"], &json!("retry")));
+    assert_eq!(
+        (&commands[0]["act"], &commands[0]["letter"], &commands[1]["act"]),
+        (&json!("close"), &first["number"], &json!("retry"))
+    );
     let said = ordered(&rig, &["explain", "acme", &record]).await;
     assert!(said.contains("has been written since") && !said.contains("54321 employees"), "{said}");
 }

@@ -331,7 +331,9 @@ impl Service {
                 let retry = Retry { letter: number, requests, by: by.clone(), at_ms };
                 org.store.retry_dead_letter(retry).await?;
             }
-            DeadLetterAction::Discard | DeadLetterAction::Close => org.store.discard_letter(number, &by, at_ms).await?,
+            DeadLetterAction::Discard | DeadLetterAction::Close => {
+                org.store.discard_letter(number, &by, at_ms).await?
+            }
         }
         tracing::info!(
             org = id,
@@ -383,8 +385,11 @@ mod tests {
             body,
         };
         for (reason, taken) in [(None, true), (Some("it ended"), true), (Some("other"), false)] {
-            let filter =
-                DeadLetterFilter { group: None, reason: reason.map(str::to_owned), ..DeadLetterFilter::default() };
+            let filter = DeadLetterFilter {
+                group: None,
+                reason: reason.map(str::to_owned),
+                ..DeadLetterFilter::default()
+            };
             assert_eq!(filter.takes(&letter), taken, "{reason:?}");
         }
     }

@@ -63,8 +63,8 @@ mod tests;
 pub use capture::replay::{NoReplayPosition, ReplayFrom};
 pub use check::{CheckProblem, check};
 pub use dead_letters::{
-    ACTED_ON_MAX, ActedOn, DeadLetterAction, DeadLetterCommand, DeadLetterError, DeadLetterFilter, Meant, RetriedEnd,
-    RetriedRecord,
+    ACTED_ON_MAX, ActedOn, DeadLetterAction, DeadLetterCommand, DeadLetterError, DeadLetterFilter, Meant,
+    RetriedEnd, RetriedRecord,
 };
 pub use decide::outlook::{PlannedChange, PlannedField, PlannedWrite, SharedKeyOf};
 pub use doctor::{Finding, PermissionSet, Report, Topic};

@@ -69,7 +69,13 @@ fn of_salesforce(error: &Value) -> Option<String> {
     if code.is_empty() || message.is_empty() {
         return None;
     }
-    let fields: Vec<String> = error["fields"].as_array().into_iter().flatten().filter_map(Value::as_str).map(output::part).collect();
+    let fields: Vec<String> = error["fields"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(output::part)
+        .collect();
     let fields = if fields.is_empty() { String::new() } else { format!(" ({})", fields.join(", ")) };
     Some(format!("The org says: \u{201c}{message}\u{201d}{fields}"))
 }

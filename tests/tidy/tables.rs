@@ -162,12 +162,38 @@ const SIMULATOR: &[Layer] = &[
 
 /// `offline` works on a directory that no service has open; it goes around the engine.
 const STORE: &[Layer] = &[
-    layer("commands", &["commands", "commits", "error", "ledger", "options", "reads", "seq", "unix_ms"], &[]),
+    layer(
+        "commands",
+        &[
+            "commands",
+            "commits",
+            "dead_letter",
+            "error",
+            "ledger",
+            "options",
+            "reads",
+            "refusal",
+            "seq",
+            "unix_ms",
+        ],
+        &[],
+    ),
     layer("bytes", &["entry", "frame", "keys", "sizes", "step"], &["commands"]),
     layer("disk", &["disk", "files", "memory", "superblock"], &["commands", "bytes"]),
     layer(
         "org",
-        &["append", "egress", "fingerprints", "org", "pushes", "registry", "resolve", "rows", "settle"],
+        &[
+            "append",
+            "egress",
+            "fingerprints",
+            "letters",
+            "org",
+            "pushes",
+            "registry",
+            "resolve",
+            "rows",
+            "settle",
+        ],
         &["commands", "bytes"],
     ),
     layer("index", &["index"], &["commands", "bytes", "disk", "org"]),

@@ -16,9 +16,7 @@ use orgpipe_reconcile::{
     row, stored,
     system::{CREATED_AT, ID},
 };
-use orgpipe_store::{
-    Lane, LetterError, Mended, NewChange, NewDead, OpenChanges, Settle, Subject, UnixMs,
-};
+use orgpipe_store::{Lane, LetterError, Mended, NewChange, NewDead, OpenChanges, Settle, Subject, UnixMs};
 use serde_json::Value;
 
 use super::{

@@ -9,7 +9,8 @@ use std::{collections::BTreeMap, str::FromStr, sync::Arc};
 
 use orgpipe_store::{
     Append, Appended, Change, Claimed, Counts, DeadLetter, Head, Job, Lane, LedgerRow, LetterGroup,
-    OpenChanges, Progress, ReasonKey, Request, Resolve, Retry, Seq, Settle, Settled, Store, StoreError, UnixMs,
+    OpenChanges, Progress, ReasonKey, Request, Resolve, Retry, Seq, Settle, Settled, Store, StoreError,
+    UnixMs,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::Mutex;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    dead_letter::{LetterError, Mended},
+    refusal::{LetterError, Mended},
     seq::Seq,
     unix_ms::UnixMs,
 };

@@ -7,6 +7,7 @@ use std::{fmt, num::ParseIntError, str::FromStr};
 
 use crate::{
     commands::{NewRequest, Subject, units},
+    refusal::LetterError,
     seq::Seq,
     unix_ms::UnixMs,
 };
@@ -14,14 +15,6 @@ use crate::{
 /// Dead letters kept per org; the one that was not seen for longest makes room. The count of dead records is not reduced by
 /// that.
 pub const DEAD_LETTERS_MAX: usize = 10_000;
-/// Errors kept of a letter.
-pub const LETTER_ERRORS_MAX: usize = 20;
-/// Fields named by one error.
-pub(crate) const ERROR_FIELDS_MAX: usize = 50;
-/// Bytes of a field's name or a code in an error.
-pub(crate) const ERROR_NAME_BYTES_MAX: usize = 255;
-/// Bytes of an error's text.
-pub(crate) const ERROR_TEXT_BYTES_MAX: usize = 1_000;
 /// Records named by a letter; of more the newest.
 pub(crate) const LETTER_SUBJECTS_MAX: usize = 1_000;
 /// Groups in one answer.
@@ -30,42 +23,6 @@ pub const LETTER_GROUPS_MAX: usize = 200;
 /// Letters and digits of a record ID of Salesforce's, of which so many are digits at least.
 const ID_CHARS: [usize; 2] = [15, 18];
 const ID_DIGITS_MIN: usize = 5;
-
-/// One thing that is wrong with a record, as whoever refused it said. Without the record's values: whoever gives it here has
-/// taken them out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LetterError {
-    /// The code of whoever refused it; empty if it was refused by ourselves.
-    pub code: String,
-    /// Its text.
-    pub message: String,
-    /// The fields that it blames.
-    pub fields: Vec<String>,
-}
-
-impl LetterError {
-    /// As much of it as is kept.
-    pub(crate) fn bounded(self) -> Self {
-        let Self { code, message, mut fields } = self;
-        fields.truncate(ERROR_FIELDS_MAX);
-        let fields = fields.into_iter().map(|field| beginning(field, ERROR_NAME_BYTES_MAX)).collect();
-        Self {
-            code: beginning(code, ERROR_NAME_BYTES_MAX),
-            message: beginning(message, ERROR_TEXT_BYTES_MAX),
-            fields,
-        }
-    }
-}
-
-/// As many of them as are kept.
-pub(crate) fn bounded(errors: Vec<LetterError>) -> Vec<LetterError> {
-    errors.into_iter().take(LETTER_ERRORS_MAX).map(LetterError::bounded).collect()
-}
-
-fn beginning(mut text: String, bytes_max: usize) -> String {
-    text.truncate(text.floor_char_boundary(bytes_max));
-    text
-}
 
 /// A record, or several that are written as one, that cannot be written, and why. The same refusal that comes again is the
 /// same letter.
@@ -182,18 +139,6 @@ pub struct Retry {
     pub at_ms: UnixMs,
 }
 
-/// What is as its sync wants it, so that letters about it are needed no more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mended {
-    /// The sync.
-    pub sync: String,
-    /// The record that it was asked for.
-    pub record: String,
-    /// The record of the target, by target and key; none if nothing is to be written for `record` at all, so that all of its
-    /// letters go.
-    pub key: Option<(String, String)>,
-}
-
 /// A reason without what may differ when the same comes again: numbers and record IDs.
 pub(crate) fn cause(reason: &str) -> String {
     let mut cause = String::with_capacity(reason.len());
@@ -232,11 +177,27 @@ mod tests {
     #[test]
     fn a_reason_is_the_same_whatever_its_numbers_and_records_are() {
         for (one, other, is_same) in [
-            ("`N__c`: the value has 93 characters, the field takes 80", "`N__c`: the value has 120 characters, the field takes 80", true),
+            (
+                "`N__c`: the value has 93 characters, the field takes 80",
+                "`N__c`: the value has 120 characters, the field takes 80",
+                true,
+            ),
             ("no whole answer to a call of 37 records", "no whole answer to a call of 4 records", true),
-            ("Account 0015000000Gv7qJAAR was answered with the ID that 0015000000Gv7qKAAR has", "Account 0015000000Gv7qLAAR was answered with the ID that 0015000000Gv7qMAAR has", true),
-            ("Salesforce refused it with STRING_TOO_LONG (A1__c)", "Salesforce refused it with STRING_TOO_LONG (A2__c)", false),
-            ("Salesforce refused it with STRING_TOO_LONG (A__c)", "Salesforce refused it with INVALID_EMAIL_ADDRESS (A__c)", false),
+            (
+                "Account 0015000000Gv7qJAAR was answered with the ID that 0015000000Gv7qKAAR has",
+                "Account 0015000000Gv7qLAAR was answered with the ID that 0015000000Gv7qMAAR has",
+                true,
+            ),
+            (
+                "Salesforce refused it with STRING_TOO_LONG (A1__c)",
+                "Salesforce refused it with STRING_TOO_LONG (A2__c)",
+                false,
+            ),
+            (
+                "Salesforce refused it with STRING_TOO_LONG (A__c)",
+                "Salesforce refused it with INVALID_EMAIL_ADDRESS (A__c)",
+                false,
+            ),
             ("`Größe 5`: x", "`Größe 7`: x", true),
             ("", "x", false),
         ] {

@@ -191,9 +191,10 @@ impl Engine {
         sizes::positions(org, &settle.positions)?;
         let replaced = self.index.orgs.get(org).map(|found| found.replaced_by(&settle)).unwrap_or_default();
         let stored = self.stored(replaced)?;
-        let letters = self.index.orgs.get(org).map(|found| {
-            &found.letters.of_refusals(&settle.dead) | &found.letters.of_mended(&settle.mended)
-        });
+        let letters =
+            self.index.orgs.get(org).map(|found| {
+                &found.letters.of_refusals(&settle.dead) | &found.letters.of_mended(&settle.mended)
+            });
         self.take_up(org, letters.unwrap_or_default())?;
         self.step(org, |found, step| found.settle(step, settle, stored))
     }

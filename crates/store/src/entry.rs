@@ -6,9 +6,10 @@
 
 use crate::{
     commands::{Change, End, Lane, LedgerRow, Push, PushCounts, Request, Subject},
-    dead_letter::{DeadLetter, LetterError},
+    dead_letter::DeadLetter,
     frame::{Reader, Writer},
     ledger::{Counts, Ledger},
+    refusal::LetterError,
     seq::Seq,
     unix_ms::UnixMs,
 };
@@ -120,7 +121,8 @@ pub(crate) struct StoredDeadLetter {
 
 impl StoredDeadLetter {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let DeadLetter { seq: _, sync, first_ms, last_ms, count, subjects, target, key, reason, .. } = &self.letter;
+        let DeadLetter { seq: _, sync, first_ms, last_ms, count, subjects, target, key, reason, .. } =
+            &self.letter;
         let DeadLetter { hint, errors, attempts, body, seen, retried, .. } = &self.letter;
         let writer = Writer::default()
             .text(&self.org)
@@ -425,8 +427,16 @@ fn lane(code: u8) -> Option<Lane> {
     }
 }
 
-const ENDS: [End; 8] =
-    [End::Written, End::Unchanged, End::NoData, End::Superseded, End::Dead, End::Retried, End::Discarded, End::Closed];
+const ENDS: [End; 8] = [
+    End::Written,
+    End::Unchanged,
+    End::NoData,
+    End::Superseded,
+    End::Dead,
+    End::Retried,
+    End::Discarded,
+    End::Closed,
+];
 
 fn end_code(end: End) -> u8 {
     match end {

@@ -14,15 +14,17 @@
 //! Invariant: of the letters that stand, no two are of one sync, target, record and reason.
 //! Invariant: a letter goes by itself only for what was decided after it was seen last.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use crate::{
     commands::NewDead,
-    dead_letter::{
-        DEAD_LETTERS_MAX, DeadLetter, LETTER_SUBJECTS_MAX, Mended, ReasonKey, cause, hash,
-    },
+    dead_letter::{DEAD_LETTERS_MAX, DeadLetter, LETTER_SUBJECTS_MAX, ReasonKey, cause, hash},
     entry::StoredDeadLetter,
     keys::Key,
+    refusal::Mended,
     seq::Seq,
     step::Step,
     unix_ms::UnixMs,
@@ -74,7 +76,13 @@ pub(crate) struct Group {
 
 /// What a letter, or a refusal, is looked for by.
 fn identity(sync: &str, target: &str, name: &str, reason: &str) -> u64 {
-    hash(["identity", sync, target, name, &cause(reason)])
+    hash(["identity", sync, target, name, &told_by(sync, target, reason)])
+}
+
+/// By what of its reason a letter is told from others of its record. Of an event there is a letter for each bad entry, so
+/// the numbers of those count.
+fn told_by<'a>(sync: &str, target: &str, reason: &'a str) -> Cow<'a, str> {
+    if sync.is_empty() && target.is_empty() { Cow::Borrowed(reason) } else { Cow::Owned(cause(reason)) }
 }
 
 fn by_key(sync: &str, target: &str, key: &str) -> u64 {
@@ -213,7 +221,8 @@ impl Letters {
         let is_same = |other: &&DeadLetter| {
             (other.sync.is_empty() || other.sync == letter.sync)
                 && (&other.target, other.name()) == (&letter.target, letter.name())
-                && cause(&other.reason) == cause(&letter.reason)
+                && told_by(&other.sync, &other.target, &other.reason)
+                    == told_by(&other.sync, &other.target, &letter.reason)
         };
         match same.iter().filter_map(|seq| self.hand.get(seq)).find(is_same) {
             None => letter.seq = step.number(),

@@ -45,6 +45,7 @@ mod org;
 mod pushes;
 mod queries;
 mod reads;
+mod refusal;
 mod registry;
 mod resolve;
 mod rows;
@@ -62,21 +63,19 @@ mod tests;
 
 pub use crate::{
     commands::{
-        Append, Appended, BODY_BYTES_MAX, Change, Claimed, End,
-        FINGERPRINT_BYTES_MAX, FINGERPRINTS_BYTES_MAX, Fingerprint, HEAD_BYTES_MAX, Head, Job, Lane,
-        LedgerRow, NAME_BYTES_MAX, NewChange, NewDead, NewRequest, OpenChanges, Outcome, Progress, Push,
-        PushCounts, PushWrite, REGISTRY_BYTES_MAX, REGISTRY_VALUE_BYTES_MAX, REGISTRY_VALUES_MAX,
-        RegistryWrite, Request, Resolve, Settle, Settled, Subject, TEXT_BYTES_MAX, TRAIL_BYTES_MAX,
-        units,
+        Append, Appended, BODY_BYTES_MAX, Change, Claimed, End, FINGERPRINT_BYTES_MAX,
+        FINGERPRINTS_BYTES_MAX, Fingerprint, HEAD_BYTES_MAX, Head, Job, Lane, LedgerRow, NAME_BYTES_MAX,
+        NewChange, NewDead, NewRequest, OpenChanges, Outcome, Progress, Push, PushCounts, PushWrite,
+        REGISTRY_BYTES_MAX, REGISTRY_VALUE_BYTES_MAX, REGISTRY_VALUES_MAX, RegistryWrite, Request, Resolve,
+        Settle, Settled, Subject, TEXT_BYTES_MAX, TRAIL_BYTES_MAX, units,
     },
     commits::Commits,
-    dead_letter::{
-        DEAD_LETTERS_MAX, DeadLetter, LETTER_ERRORS_MAX, LETTER_GROUPS_MAX, LetterError, LetterGroup, Mended, ReasonKey, Retry,
-    },
+    dead_letter::{DEAD_LETTERS_MAX, DeadLetter, LETTER_GROUPS_MAX, LetterGroup, ReasonKey, Retry},
     error::StoreError,
     ledger::{Counts, KeptCounts},
     options::{Durability, Options, Room},
     reads::{Read, Reads},
+    refusal::{LETTER_ERRORS_MAX, LetterError, Mended},
     seq::Seq,
     store::Store,
     unix_ms::UnixMs,

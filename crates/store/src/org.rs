@@ -14,13 +14,14 @@ use std::{
 
 use crate::{
     commands::{Change, End, Lane, LedgerRow, NewDead, Progress, Subject, units},
-    dead_letter::{self, DeadLetter, Mended},
+    dead_letter::DeadLetter,
     egress::Egress,
     fingerprints::Fingerprints,
     keys::Key,
     ledger::Ledger,
     letters::Letters,
     pushes::PushLedger,
+    refusal::{self, Mended},
     rows::Rows,
     seq::Seq,
     sizes::cut,
@@ -203,7 +204,7 @@ impl Org {
         let letter = DeadLetter {
             reason: cut(letter.reason),
             hint: cut(letter.hint),
-            errors: dead_letter::bounded(letter.errors),
+            errors: refusal::bounded(letter.errors),
             ..letter
         };
         let (subjects, attempts, at_ms) = (letter.subjects.clone(), letter.attempts, letter.last_ms);

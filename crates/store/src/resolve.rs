@@ -10,13 +10,14 @@ use std::{
 
 use crate::{
     commands::{Change, End, Outcome, Resolve, Subject, units},
-    dead_letter::{DeadLetter, Mended},
+    dead_letter::DeadLetter,
     egress::Flight,
     entry::{StoredChange, encode_numbers},
     error::StoreError,
     fingerprints,
     keys::Key,
     org::{Ended, Org},
+    refusal::Mended,
     seq::Seq,
     sizes::cut,
     step::Step,

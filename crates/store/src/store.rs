@@ -371,7 +371,8 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {
         let org = org.to_owned();
-        self.read(Read::DeadLetters, move |engine| engine.dead_letters(&org, Some(group), before, limit)).await
+        self.read(Read::DeadLetters, move |engine| engine.dead_letters(&org, Some(group), before, limit))
+            .await
     }
 
     /// Dead letters that stand, by sync and reason, the largest group first, at most
@@ -440,7 +441,8 @@ impl Store {
         let (mut rows, mut before) = (Vec::new(), Some(Seq::MAX));
         while let Some(page) = before.filter(|_| rows.len() < limit) {
             let (org, wanted) = (org.to_owned(), wanted.clone());
-            let (found, older) = self.read(Read::Rows, move |engine| engine.rows(&org, wanted, page, since_ms)).await?;
+            let (found, older) =
+                self.read(Read::Rows, move |engine| engine.rows(&org, wanted, page, since_ms)).await?;
             rows.extend(found);
             before = older;
         }

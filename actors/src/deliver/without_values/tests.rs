@@ -13,28 +13,58 @@ fn values(fields: Value) -> Values {
 
 fn cut(fields: Value, message: &str) -> String {
     let fields_blamed = vec!["Other_Name".to_owned()];
-    values(fields).cut(LetterError { code: "X".into(), message: message.into(), fields: fields_blamed }).message
+    values(fields)
+        .cut(LetterError { code: "X".into(), message: message.into(), fields: fields_blamed })
+        .message
 }
 
 #[test]
 fn what_salesforce_says_stays_and_the_values_go() {
     for (fields, message, expected) in [
-        (json!({ "N__c": "abcdef" }), "N: data value too large: abcdef (max length=5)", "N: data value too large: … (max length=5)"),
+        (
+            json!({ "N__c": "abcdef" }),
+            "N: data value too large: abcdef (max length=5)",
+            "N: data value too large: … (max length=5)",
+        ),
         // A value that was not sent as it is shown.
-        (json!({}), "N: data value too large: from a flow (max length=255)", "N: data value too large: … (max length=255)"),
-        (json!({ "I__c": "US" }), "I: bad value for restricted picklist field: US", "I: bad value for restricted picklist field: …"),
+        (
+            json!({}),
+            "N: data value too large: from a flow (max length=255)",
+            "N: data value too large: … (max length=255)",
+        ),
+        (
+            json!({ "I__c": "US" }),
+            "I: bad value for restricted picklist field: US",
+            "I: bad value for restricted picklist field: …",
+        ),
         (json!({}), "Email: invalid email address: jo@x.example", "Email: invalid email address: …"),
         (json!({ "C__c": 42 }), "it may not be 42 or 43", "it may not be … or 43"),
         (json!({ "C__c": 1_234_567.5 }), "1,234,567.50 is too much, 1.2345675E6 is", "… is too much, … is"),
-        (json!({ "D__c": "2026-01-31" }), "Sat Jan 31 00:00:00 GMT 2026 is late", "Sat Jan 31 … GMT … is late"),
-        (json!({ "Account__c": "001000000000001AAA" }), "invalid cross reference id: 001000000000001aaa", "invalid cross reference id: …"),
+        (
+            json!({ "D__c": "2026-01-31" }),
+            "Sat Jan 31 00:00:00 GMT 2026 is late",
+            "Sat Jan 31 … GMT … is late",
+        ),
+        (
+            json!({ "Account__c": "001000000000001AAA" }),
+            "invalid cross reference id: 001000000000001aaa",
+            "invalid cross reference id: …",
+        ),
         // Another record's ID is no value.
-        (json!({}), "duplicate value found: External_Id__c duplicates value on record with id: a0X000000000001AAA", "duplicate value found: External_Id__c duplicates value on record with id: a0X000000000001AAA"),
+        (
+            json!({}),
+            "duplicate value found: External_Id__c duplicates value on record with id: a0X000000000001AAA",
+            "duplicate value found: External_Id__c duplicates value on record with id: a0X000000000001AAA",
+        ),
         (json!({}), "duplicate for acme-77", "duplicate for …"),
         (json!({ "L__c": "one;two;three" }), "TWO is no entry", "… is no entry"),
         (json!({ "N__c": "a\nb long line\nc" }), "b long line is wrong", "…is wrong"),
         (json!({ "N__c": "Tom & \"Co\"" }), "Tom &amp; &quot;Co&quot; is wrong", "… is wrong"),
-        (json!({}), "No such column 'N__c' on 'Other_Name', but 'secret'", "No such column 'N__c' on 'Other_Name', but '…'"),
+        (
+            json!({}),
+            "No such column 'N__c' on 'Other_Name', but 'secret'",
+            "No such column 'N__c' on 'Other_Name', but '…'",
+        ),
         (json!({}), "the customer's rule isn't met", "the customer's rule isn't met"),
         (json!({ "B__c": true }), "true is no reason", "true is no reason"),
     ] {

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     commands::{Change, End, Lane, LedgerRow, Push, PushCounts, Request, Subject},
-    dead_letter::{DeadLetter, LETTER_ERRORS_MAX, LetterError},
+    dead_letter::DeadLetter,
     entry::{
         StoredChange, StoredDeadLetter, StoredPage, StoredRequest, decode_numbers, decode_push_counts,
         due_read, due_stored, encode_numbers, encode_push_counts, encode_row, number_read, number_stored,
@@ -24,6 +24,7 @@ use crate::{
     frame,
     keys::Key,
     ledger::{Counts, Ledger},
+    refusal::{LETTER_ERRORS_MAX, LetterError},
     seq::Seq,
     sizes,
     step::Write,
@@ -575,7 +576,19 @@ pub(super) fn entry(of: Line) -> Option<Write> {
             let change = Change { seq, lane, target, key, subjects, attempts, last_reason, resend, body };
             (Key::Change(seq).bytes(), StoredChange { org, due_ms: due_read(due_ms), change }.encode())
         }
-        Line::DeadLetter { org, seq, at_ms, target, key, reason, hint, attempts, subjects: of, body, more } => {
+        Line::DeadLetter {
+            org,
+            seq,
+            at_ms,
+            target,
+            key,
+            reason,
+            hint,
+            attempts,
+            subjects: of,
+            body,
+            more,
+        } => {
             let (subjects, body) = (subjects(of)?, body.bytes()?);
             let more = more.unwrap_or_else(|| MoreOfLetter {
                 sync: String::new(),

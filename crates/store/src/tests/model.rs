@@ -84,11 +84,18 @@ impl Model {
         self.end(subjects.clone(), End::Dead);
         self.tick += 1;
         let (commit, seen, target) = (self.commit, self.tick, target.to_owned());
-        self.letters.retain(|other| {
-            !(other.is_at(&target, &key) && other.retried && other.reason != reason)
-        });
+        self.letters.retain(|other| !(other.is_at(&target, &key) && other.retried && other.reason != reason));
         let same = |other: &&mut ModelLetter| other.is_at(&target, &key) && other.reason == reason;
-        let new = ModelLetter { target: target.clone(), key: key.clone(), subjects, count: 1, reason: reason.clone(), retried: false, seen, commit };
+        let new = ModelLetter {
+            target: target.clone(),
+            key: key.clone(),
+            subjects,
+            count: 1,
+            reason: reason.clone(),
+            retried: false,
+            seen,
+            commit,
+        };
         let Some(known) = self.letters.iter_mut().find(same) else { return self.letters.push(new) };
         let before = known.clone();
         *known = new;
@@ -132,8 +139,7 @@ impl Model {
     /// The letter that is so many from the end goes; for a retry a request of one record comes.
     pub(super) fn remove_letter(&mut self, from_end: usize, retry: Option<Vec<u8>>, subjects: &[Subject]) {
         self.commit += 1;
-        let standing: Vec<usize> =
-            (0..self.letters.len()).filter(|at| !self.letters[*at].retried).collect();
+        let standing: Vec<usize> = (0..self.letters.len()).filter(|at| !self.letters[*at].retried).collect();
         let at = standing[standing.len() - 1 - from_end];
         if retry.is_some() {
             (self.letters[at].retried, self.letters[at].commit) = (true, self.commit);

@@ -15,8 +15,8 @@ use super::{
     request, subject, wait,
 };
 use crate::{
-    Append, Appended, Change, End, Lane, Mended, NewDead, OpenChanges, Outcome, RegistryWrite, Resolve, Retry, Seq, Settle,
-    Store, StoreError, UnixMs,
+    Append, Appended, Change, End, Lane, Mended, NewDead, OpenChanges, Outcome, RegistryWrite, Resolve,
+    Retry, Seq, Settle, Store, StoreError, UnixMs,
 };
 
 const ORGS: [&str; 2] = ["acme", "acme2"];
