@@ -110,10 +110,16 @@ async fn on_a_disk_that_gets_full_events_wait_and_come_when_there_is_room() {
         view.contains("the events could not be stored").then_some(())
     })
     .await;
-    let metrics = get(&rig, "/metrics").await;
-    let free =
-        metrics.lines().find_map(|line| line.strip_prefix("orgpipe_data_free_bytes ")).expect("a metric");
-    assert!(free.parse::<f64>().expect("a number") < 11.0 * 1024.0 * 1024.0, "{free}");
+    eventually("the metrics to tell it", async || {
+        let metrics = get(&rig, "/metrics").await;
+        let free = metrics.lines().find_map(|line| line.strip_prefix("orgpipe_data_free_bytes "))?;
+        (free.parse::<f64>().ok()? < 11.0 * 1024.0 * 1024.0).then_some(())
+    })
+    .await;
+    let ready = rig.http.get(format!("{}/readyz", rig.admin)).send().await.expect("an answer");
+    assert_eq!(ready.status(), 503);
+    let ready: Value = ready.json().await.expect("JSON");
+    assert_eq!((&ready["ready"], &ready["reasons"][0]["reason"]), (&false.into(), &"disk".into()), "{ready}");
     assert!(
         data(&rig).await["warning"].as_str().is_some_and(|text| text.contains("Nothing more is taken in"))
     );

@@ -72,7 +72,8 @@ pub(crate) async fn work(rig: &Rig, number: usize) {
     }
 }
 
-fn publish(rig: &Rig, org: &str, number: usize) {
+/// A new record of this number, and the event about it.
+pub(crate) fn publish(rig: &Rig, org: &str, number: usize) {
     rig.simulator.vendor().set_answer(&domain(number), Some(answer(&format!("K{number}"), 10)));
     let id = rig.org(org).create("Account", account(number)).expect("an account");
     rig.org(org).publish("Sync_Request__e", request(&[id]));

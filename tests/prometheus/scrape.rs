@@ -67,6 +67,91 @@ async fn a_scrape_is_valid_in_both_formats_and_tells_what_is_documented_and_noth
     }
 }
 
+/// The value of a sample; none if it is not told.
+fn value(text: &str, sample: &str) -> Option<f64> {
+    text.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' ')?.parse().ok())
+}
+
+#[actix_rt::test]
+async fn what_the_service_does_is_counted() {
+    let rig = scene::busy().await;
+    let (_, text) = scrape(&rig, "*/*").await;
+    let mut missing = Vec::new();
+    // At least so many; each is taken away by taking out one line that records.
+    for (sample, least) in [
+        ("orgpipe_events_total", 2.0),
+        ("orgpipe_org_events_total{org=\"acme\"}", 1.0),
+        ("orgpipe_event_to_written_seconds_count", 2.0),
+        ("orgpipe_records_ended_total{end=\"written\"}", 2.0),
+        ("orgpipe_lookup_duration_seconds_count", 2.0),
+        ("orgpipe_lookups_total{result=\"ok\"}", 2.0),
+        ("orgpipe_salesforce_calls_total{kind=\"token\",result=\"ok\"}", 3.0),
+        ("orgpipe_salesforce_calls_total{kind=\"cometd_handshake\",result=\"ok\"}", 3.0),
+        ("orgpipe_salesforce_calls_total{kind=\"cometd_subscribe\",result=\"ok\"}", 3.0),
+        ("orgpipe_salesforce_calls_total{kind=\"query\",result=\"ok\"}", 2.0),
+        ("orgpipe_salesforce_calls_total{kind=\"describe\",result=\"ok\"}", 1.0),
+        ("orgpipe_salesforce_call_duration_seconds_count{kind=\"query\"}", 2.0),
+        ("orgpipe_org_salesforce_calls_total{org=\"acme\"}", 5.0),
+        ("orgpipe_store_commit_duration_seconds_count", 5.0),
+        ("orgpipe_store_commit_calls_count", 5.0),
+        ("orgpipe_org_last_refresh_timestamp_seconds{org=\"acme\",sync=\"accounts\"}", 1.0e9),
+        ("orgpipe_org_budget_paused{org=\"initech\",work=\"refresh\"}", 1.0),
+        ("orgpipe_quarantined_fields", 1.0),
+        ("process_start_time_seconds", 1.0e9),
+        ("process_resident_memory_bytes", 1.0e6),
+        ("orgpipe_build_info{version=\"0.1.0\",os=\"linux\",arch=\"x86_64\"}", 1.0),
+    ] {
+        if sample.contains("x86_64") && !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+            continue;
+        }
+        let found = value(&text, sample);
+        if found.is_none_or(|found| found < least) {
+            missing.push(format!("{sample}: {found:?}, and it should be {least} at least"));
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+    assert!(value(&text, "orgpipe_event_to_written_seconds_sum").is_some_and(|sum| sum < 3_600.0));
+    assert_eq!(value(&text, "orgpipe_ledger_imbalance"), Some(0.0));
+}
+
+/// An API that fails opens the breaker; one that answers what nobody can use is told apart from it.
+#[actix_rt::test]
+async fn look_ups_are_counted_by_how_they_end_and_the_breaker_is_told() {
+    let orgs = ["acme", "globex"].map(|name| OrgOptions { flow: false, ..OrgOptions::named(name) });
+    let mut rig = Rig::with(orgs.to_vec(), |text| text).await;
+    rig.start().await;
+    rig.subscribed("acme").await;
+    rig.subscribed("globex").await;
+    let told = async |sample: &str, least: f64| {
+        eventually(sample, async || {
+            value(&scrape(&rig, "*/*").await.1, sample).filter(|found| *found >= least).map(drop)
+        })
+        .await;
+    };
+    told("orgpipe_lookup_breaker_state{state=\"closed\"}", 1.0).await;
+    rig.simulator.vendor().fail_next(503, 1_000);
+    scene::publish(&rig, "acme", 0);
+    told("orgpipe_lookups_total{result=\"server_error\"}", 5.0).await;
+    told("orgpipe_lookup_breaker_state{state=\"open\"}", 1.0).await;
+    // The org that has asked waits by itself; one that comes while the API is left alone is held back.
+    let mut number = 100;
+    eventually("a look-up that is held back", async || {
+        scene::publish(&rig, "globex", number);
+        number += 1;
+        let text = scrape(&rig, "*/*").await.1;
+        value(&text, "orgpipe_lookups_total{result=\"breaker_open\"}").filter(|found| *found >= 1.0).map(drop)
+    })
+    .await;
+    rig.simulator.vendor().fail_next(503, 0);
+    rig.ledger("acme", serde_json::json!({ "written": 1, "open": 0 })).await;
+    told("orgpipe_lookup_breaker_state{state=\"closed\"}", 1.0).await;
+    rig.simulator.vendor().answer_garbage(true);
+    scene::publish(&rig, "acme", 1);
+    told("orgpipe_lookup_unusable_answers_total", 1.0).await;
+    rig.simulator.vendor().answer_garbage(false);
+    rig.ledger("acme", serde_json::json!({ "written": 2, "open": 0 })).await;
+}
+
 #[actix_rt::test]
 async fn the_settings_say_for_which_orgs_there_are_metrics_and_a_reload_changes_it() {
     let orgs = ["acme", "globex"].map(|name| OrgOptions { flow: false, ..OrgOptions::named(name) });

@@ -184,3 +184,34 @@ fn of(one: &OrgNumbers) -> (&'static str, &str) {
 fn at<'o>(one: &'o OrgNumbers, channel: &'o ChannelNumbers) -> [(&'static str, &'o str); 2] {
     [of(one), ("channel", &channel.name)]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dashboard::fleet::samples::row;
+
+    #[test]
+    fn the_settings_choose_the_orgs_and_where_there_are_too_many_those_in_trouble_come_first() {
+        let rows: Vec<FleetRow> = ["a", "b", "c", "d"]
+            .map(|id| match id {
+                "b" => FleetRow { dead_letters_kept: 1, ..row(id) },
+                "d" => FleetRow { state: State::Parked, ..row(id) },
+                _ => row(id),
+            })
+            .into();
+        for (per_org, orgs_max, places) in [
+            (PerOrg::All, 10, vec![0, 1, 2, 3]),
+            (PerOrg::All, 3, vec![0, 1, 3]),
+            (PerOrg::All, 1, vec![1]),
+            (PerOrg::Trouble, 10, vec![1, 3]),
+            (PerOrg::Trouble, 1, vec![1]),
+            (PerOrg::None, 10, vec![]),
+        ] {
+            assert_eq!(
+                chosen(&rows, MetricsSettings { per_org, orgs_max }),
+                places,
+                "{per_org:?} {orgs_max}"
+            );
+        }
+    }
+}

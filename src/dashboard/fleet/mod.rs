@@ -9,7 +9,7 @@ mod tiles;
 mod wrong;
 
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 
 use actix_web::{
     HttpRequest, HttpResponse,
