@@ -332,7 +332,7 @@ impl Service {
                 org.store.retry_dead_letter(retry).await?;
             }
             DeadLetterAction::Discard | DeadLetterAction::Close => {
-                org.store.discard_letter(number, &by, at_ms).await?
+                org.store.discard_letter(number, &by, at_ms).await?;
             }
         }
         tracing::info!(

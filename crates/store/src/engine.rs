@@ -513,7 +513,7 @@ fn letters_of(org: &Org, resolve: &Resolve, stored: &BTreeMap<Seq, StoredChange>
         let sync = syncs.get(seq).copied().unwrap_or_default();
         match outcome {
             Outcome::Written | Outcome::WrittenInPart { .. } => {
-                numbers.extend(org.letters.of_mended(&written(sync.to_owned(), target, key, subjects)));
+                numbers.extend(org.letters.of_mended(&written(sync, target, key, subjects)));
             }
             Outcome::Dead { reason, .. } => {
                 numbers.extend(org.letters.of_refusal(sync, target, key, reason));

@@ -28,12 +28,12 @@ use crate::{
 const WRITTEN: &str = "it has been written since";
 
 /// What is as its sync wants it once a change is written; nothing is known of one whose sync is not.
-pub(crate) fn written(sync: String, target: &str, key: &str, subjects: &[Subject]) -> Vec<Mended> {
+pub(crate) fn written(sync: &str, target: &str, key: &str, subjects: &[Subject]) -> Vec<Mended> {
     if sync.is_empty() {
         return Vec::new();
     }
     let one = |subject: &Subject| Mended {
-        sync: sync.clone(),
+        sync: sync.to_owned(),
         record: subject.record.clone(),
         key: Some((target.to_owned(), key.to_owned())),
     };
@@ -123,7 +123,7 @@ impl Org {
                     Outcome::WrittenInPart { reason } => cut(reason),
                     _ => last_reason,
                 };
-                for mended in written(sync, &target, &key, &subjects) {
+                for mended in written(&sync, &target, &key, &subjects) {
                     self.close_letters(step, &mended, seq, (at_ms, WRITTEN, by));
                 }
                 let (end, target, key, reason) = (End::Written, &*target, &*key, &*reason);
