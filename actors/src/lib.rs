@@ -71,7 +71,8 @@ pub use capture::{
 };
 pub use check::{CheckProblem, check};
 pub use dead_letters::{
-    ACTED_ON_MAX, ActedOn, DeadLetterAction, DeadLetterCommand, DeadLetterError, DeadLetterFilter,
+    ACTED_ON_MAX, ActedOn, DeadLetterAction, DeadLetterCommand, DeadLetterError, DeadLetterFilter, Meant,
+    RetriedEnd, RetriedRecord,
 };
 pub use decide::outlook::{PlannedChange, PlannedField, PlannedWrite, SharedKeyOf};
 pub use doctor::{Finding, PermissionSet, Report, Topic};

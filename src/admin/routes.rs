@@ -102,8 +102,8 @@ pub(super) const RULES: &[Rule] = &[
     get("/process", With(Read), || web::to(process::show)),
     get("/orgs/{org}", With(Read), || web::to(org::overview::show)),
     post("/orgs/{org}/forecast", With(Operate), || web::to(org::forecast::post)),
-//LETTERS     get("/orgs/{org}/dead-letters", With(Read), || web::to(org::letters::show)),
-//LETTERS     send("/orgs/{org}/dead-letters", With(Operate), || web::to(org::letters::post)),
+    get("/orgs/{org}/dead-letters", With(Read), || web::to(org::letters::show)),
+    send("/orgs/{org}/dead-letters", With(Operate), || web::to(org::letters::post)),
     // What an org said about a record may have values of it.
     get("/orgs/{org}/records", With(Operate), || web::to(org::record::show)),
     get("/orgs/{org}/doctor", With(Read), || web::to(org::doctor::show)),
@@ -133,6 +133,8 @@ pub(super) const RULES: &[Rule] = &[
     get("/api/v1/orgs/{org}", With(Read), || web::to(orgs::one)),
     get("/api/v1/orgs/{org}/dead-letters", With(Read), || web::to(dead_letters::list)),
     get("/api/v1/orgs/{org}/dead-letters/audit", With(Read), || web::to(dead_letters::audit)),
+    get("/api/v1/orgs/{org}/dead-letters/groups", With(Read), || web::to(dead_letters::groups)),
+    get("/api/v1/orgs/{org}/dead-letters/retried", With(Read), || web::to(dead_letters::retried)),
     post("/api/v1/orgs/{org}/dead-letters/retry", With(Operate), || web::to(dead_letters::retry_many)),
     post("/api/v1/orgs/{org}/dead-letters/discard", With(Operate), || web::to(dead_letters::discard_many)),
     // With `values=true` it takes the role `operate`.

@@ -165,7 +165,22 @@ const SIMULATOR: &[Layer] = &[
 
 /// `offline` works on a directory that no service has open; it goes around the engine.
 const STORE: &[Layer] = &[
-    layer("commands", &["commands", "commits", "error", "ledger", "options", "reads", "seq", "unix_ms"], &[]),
+    layer(
+        "commands",
+        &[
+            "commands",
+            "commits",
+            "dead_letter",
+            "error",
+            "ledger",
+            "options",
+            "reads",
+            "refusal",
+            "seq",
+            "unix_ms",
+        ],
+        &[],
+    ),
     layer("bytes", &["entry", "frame", "keys", "sizes", "step"], &["commands"]),
     layer("disk", &["disk", "files", "memory", "superblock"], &["commands", "bytes"]),
     layer(
@@ -175,6 +190,7 @@ const STORE: &[Layer] = &[
             "egress",
             "fingerprints",
             "history",
+            "letters",
             "org",
             "pushes",
             "registry",

@@ -75,7 +75,6 @@ struct FoundOrg {
     changes: BTreeMap<Seq, Waiting>,
     jobs: BTreeSet<String>,
     lists: BTreeMap<String, Vec<Seq>>,
-    dead: BTreeSet<Seq>,
     pages: BTreeSet<Seq>,
 }
 
@@ -123,7 +122,7 @@ impl Rebuild {
             Key::DeadLetter(seq) => {
                 let stored = StoredDeadLetter::decode(seq, payload)?;
                 self.highest = self.highest.max(seq);
-                self.found(&stored.org).dead.insert(seq);
+                self.found(&stored.org).org.letters.restore(&stored.letter);
             }
             Key::Page(seq) => {
                 let StoredPage { org, last_ms, .. } = StoredPage::decode(payload)?;
@@ -230,7 +229,7 @@ impl Rebuild {
 
 impl FoundOrg {
     fn finish(self, name: &str) -> Result<Org, StoreError> {
-        let Self { mut org, mut changes, jobs, lists, dead, pages } = self;
+        let Self { mut org, mut changes, jobs, lists, pages } = self;
         for (id, list) in lists {
             let key = Key::JobChanges { org: name, id: &id };
             if !jobs.contains(&id) {
@@ -253,7 +252,6 @@ impl FoundOrg {
                 ));
             }
         }
-        org.dead = dead.into_iter().collect();
         org.newest_request = org.ingress.keys().map(|(_, seq)| *seq).max().unwrap_or_default();
         org.rows.pages = pages.into_iter().collect();
         check(name, &org, jobs.len() as u64)?;
@@ -270,7 +268,7 @@ fn check(name: &str, org: &Org, jobs: u64) -> Result<(), StoreError> {
         ("changes", changes, org.egress.len()),
         ("jobs", jobs_kept, jobs),
         ("lists of a job's changes", jobs_kept, org.jobs.len() as u64),
-        ("dead letters", dead_letters, org.dead.len() as u64),
+        ("dead letters", dead_letters, org.letters.stored() as u64),
         ("positions", positions, org.positions.len() as u64),
         ("pages of rows", pages, org.rows.pages.len() as u64),
         ("records in requests", counts.open_ingress, records),

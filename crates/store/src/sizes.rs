@@ -43,6 +43,11 @@ pub(crate) fn text(org: &str, text: &str) -> Result<(), StoreError> {
     at_most(org, "text", text.len(), TEXT_BYTES_MAX)
 }
 
+/// The errors of a letter.
+pub(crate) fn letter_errors(org: &str, errors: usize, errors_max: usize) -> Result<(), StoreError> {
+    at_most(org, "list of errors", errors, errors_max)
+}
+
 /// What led to a record's end.
 pub(crate) fn trail_bytes(org: &str, bytes: usize) -> Result<(), StoreError> {
     at_most(org, "trail", bytes, TRAIL_BYTES_MAX)
@@ -131,6 +136,7 @@ pub(crate) fn cut(mut text: String) -> String {
 
 fn dead(org: &str, dead: &[NewDead]) -> Result<(), StoreError> {
     dead.iter().try_for_each(|letter| {
+        name(org, "name of a sync", &letter.sync)?;
         subjects(org, std::slice::from_ref(&letter.subject))?;
         body(org, &letter.body)
     })

@@ -6,7 +6,7 @@
 pub(crate) mod audit;
 pub(crate) mod doctor;
 pub(crate) mod forecast;
-//LETTERS pub(crate) mod letters;
+pub(crate) mod letters;
 pub(crate) mod mapping;
 pub(crate) mod overview;
 mod parts;
