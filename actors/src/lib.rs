@@ -105,7 +105,6 @@ pub use receipt::{GapReason, Receipt};
 pub use runtime::watchdog::ThreadStatus;
 pub use service::{
     Drained, Ledger, OrgView, Replayed, RoomView, Service, StartError,
-    views::{Latency, LookupView, ProcessView, StoreView},
     fleet_view::{Fleet, FleetRefresh, FleetRow, FleetTotals, StateCounts},
     notify::Tested,
     org_numbers::{ChannelNumbers, OrgNumbers},
@@ -114,6 +113,7 @@ pub use service::{
     readiness::NotReady,
     reload::{Left, Reloaded},
     tree::{OrgNode, ThreadNode, Tree},
+    views::{Latency, LookupView, ProcessView, StoreView},
 };
 pub use severity::Severity;
 pub use supervise::supervisor::OrgError;

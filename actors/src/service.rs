@@ -537,7 +537,8 @@ impl Service {
         let fits = |known: &&Arc<SyncSettings>| {
             known.refresh.is_some() && sync.is_none_or(|sync| known.name == sync)
         };
-        let syncs: Vec<String> = org.settings.syncs.iter().filter(fits).map(|sync| sync.name.clone()).collect();
+        let syncs: Vec<String> =
+            org.settings.syncs.iter().filter(fits).map(|sync| sync.name.clone()).collect();
         if syncs.is_empty() {
             return Err(OrgError::NothingToRefresh { org: id.to_owned(), sync: sync.map(str::to_owned) });
         }

@@ -67,7 +67,6 @@ impl Caller {
             name: self.name.clone(),
             role: self.role.name(),
             may_operate: self.check(Role::Operate).is_ok(),
-            may_administer: self.check(Role::Admin).is_ok(),
             by_cookie: self.by_cookie,
         }
     }

@@ -297,7 +297,9 @@ async fn wish(service: &Service, org: &str, query: &RefreshWishQuery, wish: Refr
             "No page is read and none begins by schedule until it is resumed, also after a restart; what was read goes on."
         }
         RefreshWish::Resume => "It goes on where it was; one that has become due begins.",
-        RefreshWish::Cancel => "A run under way ends where it is; what was read goes on, and the schedule stays.",
+        RefreshWish::Cancel => {
+            "A run under way ends where it is; what was read goes on, and the schedule stays."
+        }
     };
     match service.refresh_wish(org, query.sync.as_deref(), wish).await {
         Ok(syncs) => {

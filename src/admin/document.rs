@@ -23,8 +23,7 @@ use utoipa::{
 };
 
 use super::{
-    alerts, changes, commands, dead_letters, live, login, metrics, orgs, preview_page, previews,
-    probes,
+    alerts, changes, commands, dead_letters, live, login, metrics, orgs, preview_page, previews, probes,
     problem::{ApiError, RefusedSettings},
     query::NoQuery,
     reload, stored_orgs, token_commands,

@@ -8,7 +8,8 @@ use actix_web::{
     web::{Data, Path, Query},
 };
 use orgpipe_actors::{
-    BudgetView, Forecast, Left, OrgError, OrgView, Receipt, RefreshPlan, Report, RoomView, Service, State, Story, Tree,
+    BudgetView, Forecast, Left, OrgError, OrgView, Receipt, RefreshPlan, Report, RoomView, Service, State,
+    Story, Tree,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};

@@ -69,6 +69,7 @@ impl Served {
             orgs_left_out: std::collections::BTreeMap::new(),
             warnings: Vec::new(),
             settings: settings.clone(),
+            traces: None,
         };
         let service = Service::start(settings).await.expect("it starts");
         let file =

@@ -89,7 +89,7 @@ fn a_value_that_takes_now_is_a_warning_told_once() {
 
 #[test]
 fn the_example_means_what_it_says() {
-    let Config { admin, connect, orgs_left_out, warnings, settings } = read(EXAMPLE).unwrap();
+    let Config { admin, connect, orgs_left_out, warnings, settings, .. } = read(EXAMPLE).unwrap();
     let AdminSettings { listen, hosts, certificate, behind_proxy, metrics } = admin;
     assert_eq!(metrics, MetricsSettings { per_org: PerOrg::All, orgs_max: 1_000 });
     assert!(hosts.is_empty() && certificate.is_some() && !behind_proxy);

@@ -108,7 +108,11 @@ fn counted(value: f64) -> String {
     words::count(whole(value))
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts are not negative, and small")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts are not negative, and small"
+)]
 fn whole(value: f64) -> u64 {
     value.max(0.0).round() as u64
 }
@@ -176,7 +180,12 @@ mod tests {
             lag_p95_ms: (n == 5).then_some(1_500),
             ..HistoryPoint::default()
         };
-        History { org: None, span: HistorySpan::Hour, step_secs: 60, points: (0..points).map(point).collect() }
+        History {
+            org: None,
+            span: HistorySpan::Hour,
+            step_secs: 60,
+            points: (0..points).map(point).collect(),
+        }
     }
 
     #[test]

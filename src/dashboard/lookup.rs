@@ -49,7 +49,12 @@ impl LookupPage {
         let failed = percent(view.failed, view.calls);
         let tiles = vec![
             ("Look-ups", count(view.calls), "since the service started".to_owned(), ""),
-            ("Failed", count(view.failed), format!("{failed} % of them"), if failed >= 5 { "bad" } else { "" }),
+            (
+                "Failed",
+                count(view.failed),
+                format!("{failed} % of them"),
+                if failed >= 5 { "bad" } else { "" },
+            ),
             ("Latency", secs(view.latency.p95_secs), "19 of 20 take no longer".to_owned(), ""),
             (
                 "Under way",
@@ -57,11 +62,17 @@ impl LookupPage {
                 format!("of {} at a time, {} a second", count(view.concurrent_max), view.requests_per_second),
                 "",
             ),
-            ("Waiting", count(view.waiting), "for their turn".to_owned(), if view.waiting > 0 { "some" } else { "" }),
+            (
+                "Waiting",
+                count(view.waiting),
+                "for their turn".to_owned(),
+                if view.waiting > 0 { "some" } else { "" },
+            ),
         ];
-        let ends = view.ends.iter().map(|(end, number)| {
-            (end.replace('_', " "), count(*number), percent(*number, view.calls))
-        });
+        let ends = view
+            .ends
+            .iter()
+            .map(|(end, number)| (end.replace('_', " "), count(*number), percent(*number, view.calls)));
         Self {
             shell: Shell::new(viewer, Place::Lookup),
             host: view.host.clone(),
@@ -88,7 +99,11 @@ fn percent(part: u64, whole: u64) -> u8 {
 fn breaker(state: BreakerState) -> (&'static str, &'static str, &'static str) {
     match state {
         BreakerState::Closed => ("ok", "asked", "It answers, so it is asked."),
-        BreakerState::HalfOpen => ("waiting", "tried", "It did not answer for a while. One look-up is sent to see whether it does again."),
+        BreakerState::HalfOpen => (
+            "waiting",
+            "tried",
+            "It did not answer for a while. One look-up is sent to see whether it does again.",
+        ),
         BreakerState::Open => (
             "error",
             "not asked",

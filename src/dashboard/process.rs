@@ -63,7 +63,12 @@ impl ProcessPage {
         let (store, data) = (&view.store, &view.data);
         let tiles = vec![
             ("Version", view.version.to_owned(), "of orgpipe".to_owned(), ""),
-            ("Uptime", words::seconds(view.uptime_secs), format!("since {}", words::moment(view.started_ms)), ""),
+            (
+                "Uptime",
+                words::seconds(view.uptime_secs),
+                format!("since {}", words::moment(view.started_ms)),
+                "",
+            ),
             ("Memory", bytes(view.memory_bytes), "held by the process".to_owned(), ""),
             ("Store", bytes(store.disk_bytes), "on disk".to_owned(), ""),
             (

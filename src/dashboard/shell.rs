@@ -27,8 +27,6 @@ pub(crate) struct Viewer {
     pub(crate) role: &'static str,
     /// Whether they may give commands.
     pub(crate) may_operate: bool,
-    /// Whether they may change tokens, and which orgs there are.
-    pub(crate) may_administer: bool,
     /// Whether there is a session that can be ended.
     pub(crate) by_cookie: bool,
 }

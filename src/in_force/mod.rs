@@ -23,8 +23,9 @@ use self::{
     tls::Shown,
 };
 use crate::config::{
-    self, AdminSettings, Config, ConnectSettings, Environment, MetricsSettings, OrgText, Problem, Sources, TraceSettings,
-    };
+    self, AdminSettings, Config, ConnectSettings, Environment, MetricsSettings, OrgText, Problem, Sources,
+    TraceSettings,
+};
 
 /// The settings of the running service, and where they come from. Clones are the same.
 #[derive(Clone, Debug)]

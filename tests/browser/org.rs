@@ -234,7 +234,8 @@ async fn whoever_may_only_read_sees_why_nothing_can_be_done_and_no_values() {
     browser.open(&format!("{}/login?token={token}", rig.admin)).await;
     live(&browser).await;
     open(&rig, &browser, "/orgs/acme").await;
-    let disabled = "return [...document.querySelectorAll('#main button')].every((one) => one.disabled && one.title)";
+    let disabled =
+        "return [...document.querySelectorAll('#main button')].every((one) => one.disabled && one.title)";
     assert_eq!(browser.run(disabled).await, json!(true));
     assert!(!browser.texts(".tabs a").await.contains(&"Records".to_owned()));
     open(&rig, &browser, "/orgs/acme/dead-letters").await;

@@ -92,7 +92,10 @@ async fn next(
         let last_ms = org.store.moment(started).await?.unwrap_or(now_ms).min(now_ms);
         let due = schedule::due(text, org.id(), org.settings.time_zone, time(last_ms), refresh.window);
         // One that has become due during a pause begins as soon as it may.
-        let due = due.and_then(|due| u64::try_from(due.timestamp_millis()).ok()).map(UnixMs).map(|due| due.max(now_ms));
+        let due = due
+            .and_then(|due| u64::try_from(due.timestamp_millis()).ok())
+            .map(UnixMs)
+            .map(|due| due.max(now_ms));
         soonest = match (soonest, due) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),

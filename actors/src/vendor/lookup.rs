@@ -29,10 +29,10 @@ use orgpipe_store::UnixMs;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
-use utoipa::ToSchema;
 use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 use url::Url;
+use utoipa::ToSchema;
 
 use crate::{
     clock::{Clock, moment},

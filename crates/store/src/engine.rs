@@ -15,7 +15,8 @@ use std::{
 
 use crate::{
     commands::{
-        Append, Appended, Change, Claimed, End, HistoryWrite, Outcome, Push, PushWrite, RegistryWrite, Resolve, Settle, Settled,
+        Append, Appended, Change, Claimed, End, HistoryWrite, Outcome, Push, PushWrite, RegistryWrite,
+        Resolve, Settle, Settled,
     },
     dead_letter::{DeadLetter, Retry},
     disk::Disk,

@@ -64,7 +64,12 @@ mod tests;
 
 pub use crate::{
     commands::{
-        Append, Appended, BODY_BYTES_MAX, Change, Claimed, End, FINGERPRINTS_BYTES_MAX, FINGERPRINT_BYTES_MAX, Fingerprint, HEAD_BYTES_MAX, HISTORY_BYTES_MAX, HISTORY_VALUE_BYTES_MAX, Head, HistoryKey, HistoryWrite, Job, Lane, LedgerRow, NAME_BYTES_MAX, NewChange, NewDead, NewRequest, OpenChanges, Outcome, Progress, Push, PushCounts, PushWrite, REGISTRY_BYTES_MAX, REGISTRY_VALUES_MAX, REGISTRY_VALUE_BYTES_MAX, RegistryWrite, Request, Resolve, Settle, Settled, Subject, TEXT_BYTES_MAX, TRAIL_BYTES_MAX, units,
+        Append, Appended, BODY_BYTES_MAX, Change, Claimed, End, FINGERPRINT_BYTES_MAX,
+        FINGERPRINTS_BYTES_MAX, Fingerprint, HEAD_BYTES_MAX, HISTORY_BYTES_MAX, HISTORY_VALUE_BYTES_MAX,
+        Head, HistoryKey, HistoryWrite, Job, Lane, LedgerRow, NAME_BYTES_MAX, NewChange, NewDead, NewRequest,
+        OpenChanges, Outcome, Progress, Push, PushCounts, PushWrite, REGISTRY_BYTES_MAX,
+        REGISTRY_VALUE_BYTES_MAX, REGISTRY_VALUES_MAX, RegistryWrite, Request, Resolve, Settle, Settled,
+        Subject, TEXT_BYTES_MAX, TRAIL_BYTES_MAX, units,
     },
     commits::Commits,
     dead_letter::{DEAD_LETTERS_MAX, DeadLetter, LETTER_GROUPS_MAX, LetterGroup, ReasonKey, Retry},

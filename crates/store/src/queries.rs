@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::{
     commands::{
-        Change, HEAD_BYTES_MAX, Head, HistoryKey, Job, Lane, LedgerRow, OpenChanges, Progress, PushCounts, Request,
+        Change, HEAD_BYTES_MAX, Head, HistoryKey, Job, Lane, LedgerRow, OpenChanges, Progress, PushCounts,
+        Request,
     },
     dead_letter::{DeadLetter, LETTER_GROUPS_MAX, LetterGroup, ReasonKey},
     engine::Engine,

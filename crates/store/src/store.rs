@@ -13,7 +13,8 @@ use std::{
 
 use crate::{
     commands::{
-        Append, Appended, Change, Claimed, End, Head, HistoryKey, HistoryWrite, Job, Lane, LedgerRow, OpenChanges, Progress, Push, PushCounts, PushWrite, RegistryWrite, Request, Resolve, Settle, Settled,
+        Append, Appended, Change, Claimed, End, Head, HistoryKey, HistoryWrite, Job, Lane, LedgerRow,
+        OpenChanges, Progress, Push, PushCounts, PushWrite, RegistryWrite, Request, Resolve, Settle, Settled,
     },
     commits::Commits,
     dead_letter::{DeadLetter, LetterGroup, ReasonKey, Retry},

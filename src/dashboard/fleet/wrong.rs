@@ -22,7 +22,7 @@ pub(crate) const LINES_MAX: usize = 8;
 /// Something that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Wrong {
-    /// How much it matters: `critical`, `warning` or `info`.
+    /// How much it matters: `critical` or `warning`.
     pub(crate) severity: Weight,
     /// What those that are alike have in common: what is wrong, behind their number.
     pub(crate) of_many: &'static str,
@@ -42,7 +42,6 @@ pub(crate) struct Wrong {
 pub(crate) enum Weight {
     Critical,
     Warning,
-    Info,
 }
 
 /// A line of the page.
@@ -66,7 +65,6 @@ impl Weight {
         match self {
             Self::Critical => "critical",
             Self::Warning => "warning",
-            Self::Info => "info",
         }
     }
 }

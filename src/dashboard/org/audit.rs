@@ -56,6 +56,7 @@ pub(crate) async fn show(service: Data<Service>, viewer: ReqData<Viewer>, org: P
         let act = match command.act {
             DeadLetterAction::Retry => "retried",
             DeadLetterAction::Discard => "threw away",
+            DeadLetterAction::Close => "had no more need of",
         };
         let what = format!("{act} dead letter {} (record {})", command.letter, command.record);
         AuditLine { at: moment(command.at_ms, now), by: command.by, what }

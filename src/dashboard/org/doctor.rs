@@ -90,7 +90,9 @@ pub(crate) async fn post(service: Data<Service>, viewer: ReqData<Viewer>, org: P
 }
 
 async fn answer(service: &Service, viewer: &Viewer, org: &str, refused: String) -> HttpResponse {
-    let Some(view) = service.org(org).await else { return absent(viewer, &OrgError::Unknown(org.to_owned())) };
+    let Some(view) = service.org(org).await else {
+        return absent(viewer, &OrgError::Unknown(org.to_owned()));
+    };
     let fleet = service.fleet().await;
     let report = service.doctor_report(org);
     let page = DoctorPage {
@@ -109,7 +111,8 @@ fn report_view(report: &Report, now: orgpipe_store::UnixMs) -> ReportView {
     fact("Salesforce org", report.org_id.clone());
     fact("Integration user", report.user_id.clone());
     fact("Package", report.package_version.clone());
-    let calls = report.api_calls.map(|(used, all)| format!("{} of {}", words::count(used), words::count(all)));
+    let calls =
+        report.api_calls.map(|(used, all)| format!("{} of {}", words::count(used), words::count(all)));
     fact("API calls of 24 hours", calls);
     let set = report.permission_set.as_ref();
     ReportView {

@@ -35,13 +35,19 @@ struct ForecastPiece {
         (status = 200, description = "What a refresh of each sync takes, as a piece of a page; also why that is not known.", content_type = "text/html", body = String),
     )
 )]
-pub(crate) async fn post(service: Data<Service>, _viewer: ReqData<Viewer>, org: Path<String>) -> HttpResponse {
+pub(crate) async fn post(
+    service: Data<Service>,
+    _viewer: ReqData<Viewer>,
+    org: Path<String>,
+) -> HttpResponse {
     let piece = match service.forecasts(&org).await {
         Ok(forecasts) => {
             let sentences = forecasts.iter().map(|forecast| words::sentence(&forecast.sentence)).collect();
             ForecastPiece { sentences, wrong: None }
         }
-        Err(error) => ForecastPiece { sentences: Vec::new(), wrong: Some(words::sentence(&error.to_string())) },
+        Err(error) => {
+            ForecastPiece { sentences: Vec::new(), wrong: Some(words::sentence(&error.to_string())) }
+        }
     };
     shell::page(StatusCode::OK, &piece)
 }

@@ -5,8 +5,6 @@
 //!
 //! Invariant: nothing of a record's values stands here.
 
-use std::collections::BTreeMap;
-
 use actix_web::{
     HttpResponse,
     http::StatusCode,
@@ -14,9 +12,9 @@ use actix_web::{
 };
 use askama::Template;
 use orgpipe_actors::{
-    ACTED_ON_MAX, ActedOn, DeadLetterAction, DeadLetterError, DeadLetterFilter, LetterGroup, OrgError, Service,
+    ACTED_ON_MAX, ActedOn, DeadLetterAction, DeadLetterError, DeadLetterFilter, OrgError, Service,
 };
-use orgpipe_store::{DeadLetter, ReasonKey, Seq, UnixMs};
+use orgpipe_store::{DeadLetter, LetterGroup, ReasonKey, Seq, UnixMs};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -55,8 +53,6 @@ struct LettersPage {
     here: String,
     groups: Vec<GroupView>,
     letters: Vec<LetterView>,
-    /// The group whose letters are shown.
-    chosen: String,
     older: Option<String>,
     may_operate: bool,
     /// What came of the form.
@@ -150,7 +146,8 @@ pub(crate) async fn post(
     let mut said = Vec::new();
     match &order.which {
         Which::Group(group) => {
-            let filter = DeadLetterFilter { group: Some(*group), limit: ACTED_ON_MAX, ..DeadLetterFilter::default() };
+            let filter =
+                DeadLetterFilter { group: Some(*group), limit: ACTED_ON_MAX, ..DeadLetterFilter::default() };
             match service.act_on_dead_letters(&org, &filter, order.act, &viewer.name).await {
                 Ok(all) => acted = all,
                 Err(error) => said.push(refusal(&error)),
@@ -182,10 +179,14 @@ fn refusal(error: &DeadLetterError) -> String {
 }
 
 fn told(act: DeadLetterAction, letters: usize) -> String {
-    let letters = if letters == 1 { "1 dead letter is".to_owned() } else { format!("{} dead letters are", words::count(letters as u64)) };
+    let letters = if letters == 1 {
+        "1 dead letter is".to_owned()
+    } else {
+        format!("{} dead letters are", words::count(letters as u64))
+    };
     match act {
         DeadLetterAction::Retry => format!("{letters} retried: their records are read and looked up anew."),
-        DeadLetterAction::Discard => format!("{letters} thrown away."),
+        DeadLetterAction::Discard | DeadLetterAction::Close => format!("{letters} thrown away."),
     }
 }
 
@@ -204,7 +205,8 @@ enum Which {
 
 impl Order {
     fn read(form: &[(String, String)]) -> Result<Self, String> {
-        let value = |name: &str| form.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str());
+        let value =
+            |name: &str| form.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str());
         let act = match value("act") {
             Some("retry") => DeadLetterAction::Retry,
             Some("discard") => DeadLetterAction::Discard,
@@ -235,7 +237,9 @@ async fn answer(
     said: Vec<String>,
     all_done: bool,
 ) -> HttpResponse {
-    let Some(view) = service.org(org).await else { return absent(viewer, &OrgError::Unknown(org.to_owned())) };
+    let Some(view) = service.org(org).await else {
+        return absent(viewer, &OrgError::Unknown(org.to_owned()));
+    };
     let groups = match service.dead_letter_groups(org).await {
         Ok(groups) => groups,
         Err(DeadLetterError::Org(error)) => return absent(viewer, &error),
@@ -248,7 +252,8 @@ async fn answer(
     let chosen = query.group.parse::<ReasonKey>().ok();
     let chosen = chosen.filter(|chosen| groups.iter().any(|group| group.key == *chosen));
     let before = query.before.map(Seq);
-    let filter = DeadLetterFilter { group: chosen, before, limit: LETTERS_MAX, ..DeadLetterFilter::default() };
+    let filter =
+        DeadLetterFilter { group: chosen, before, limit: LETTERS_MAX, ..DeadLetterFilter::default() };
     let letters = match chosen {
         Some(_) => service.dead_letters(org, &filter).await.unwrap_or_default(),
         None => Vec::new(),
@@ -267,7 +272,6 @@ async fn answer(
         },
         groups: groups.iter().map(|group| group_view(group, &path, chosen, now)).collect(),
         letters: letters.iter().map(|letter| letter_view(letter, now)).collect(),
-        chosen: key,
         older,
         may_operate: viewer.may_operate,
         said,
@@ -305,7 +309,8 @@ fn letter_view(letter: &DeadLetter, now: UnixMs) -> LetterView {
         message: error.message.clone(),
         fields: error.fields.join(", "),
     });
-    let name = if letter.key.is_empty() { records.first().cloned().unwrap_or_default() } else { letter.key.clone() };
+    let name =
+        if letter.key.is_empty() { records.first().cloned().unwrap_or_default() } else { letter.key.clone() };
     LetterView {
         number: letter.seq,
         name,
@@ -326,7 +331,8 @@ mod tests {
     use super::*;
 
     fn read(fields: &[(&str, &str)]) -> Result<(DeadLetterAction, Which), String> {
-        let form: Vec<_> = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let form: Vec<_> =
+            fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         Order::read(&form).map(|order| (order.act, order.which))
     }
 

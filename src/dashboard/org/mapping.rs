@@ -48,7 +48,10 @@ pub(crate) async fn show(service: Data<Service>, viewer: ReqData<Viewer>, org: P
     let page = MappingPage {
         shell: Shell::of_org(&viewer, &view.id),
         top: Top::new(&view, letters(&fleet, &view.id), Tab::Mapping, &viewer),
-        syncs: syncs.iter().map(|sync| (sync.name.clone(), effective::entries(&EffectiveSync::of(sync).json()))).collect(),
+        syncs: syncs
+            .iter()
+            .map(|sync| (sync.name.clone(), effective::entries(&EffectiveSync::of(sync).json())))
+            .collect(),
     };
     shell::page(StatusCode::OK, &page)
 }

@@ -100,7 +100,11 @@ pub(crate) async fn show(
     let plans = service.refreshes(&org).await.unwrap_or_default();
     let fleet = service.fleet().await;
     let span = charts::span(&query.span);
-    let charts = service.history(Some(&org), span).await.map(|history| charts::of_history(&history)).unwrap_or_default();
+    let charts = service
+        .history(Some(&org), span)
+        .await
+        .map(|history| charts::of_history(&history))
+        .unwrap_or_default();
     let now = fleet.at_ms;
     let top = Top::new(&view, letters(&fleet, &view.id), Tab::Overview, &viewer);
     let (root, nodes) = parts::tree(&view, now);

@@ -135,6 +135,7 @@ fn chapter(chapter: &Chapter) -> ChapterView {
         Fate::DeadLetter => ("bad", "dead letter", "error"),
         Fate::Retried => ("", "retried", "note"),
         Fate::Discarded => ("", "discarded", "stopped"),
+        Fate::Closed => ("good", "dead letter closed", "done"),
     };
     let mut about = vec![chapter.sync.clone()];
     if !chapter.target.is_empty() {

@@ -84,7 +84,11 @@ impl Top {
             name: tab.name(),
             href: format!("/orgs/{}{}", org.id, tab.path()),
             is_here: tab == here,
-            number: if tab == Tab::DeadLetters && letters > 0 { words::count(letters) } else { String::new() },
+            number: if tab == Tab::DeadLetters && letters > 0 {
+                words::count(letters)
+            } else {
+                String::new()
+            },
         };
         // What an org said about a record may have values of it.
         let tabs = Tab::ALL.into_iter().filter(|tab| *tab != Tab::Record || viewer.may_operate);

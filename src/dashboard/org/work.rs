@@ -124,9 +124,10 @@ fn refresh(plan: &RefreshPlan, now: UnixMs) -> RefreshLine {
 }
 
 fn run(reading: &Reading, now: UnixMs) -> RunLine {
-    let percent = reading.total.filter(|total| *total > 0).map(|total| {
-        u8::try_from(reading.records.saturating_mul(100) / total).unwrap_or(100).min(100)
-    });
+    let percent = reading
+        .total
+        .filter(|total| *total > 0)
+        .map(|total| u8::try_from(reading.records.saturating_mul(100) / total).unwrap_or(100).min(100));
     let told = match reading.total {
         Some(total) => format!("{} of {} read", words::count(reading.records), words::count(total)),
         None => format!("{} read", words::count(reading.records)),
