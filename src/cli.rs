@@ -96,6 +96,10 @@ pub(crate) enum Command {
     DeadLetters(DeadLettersArgs),
     /// Show what runs in the running service: threads, orgs and their parts, since when, restarts and reasons
     Tree(TreeArgs),
+    /// Show what is wrong now, worst first, each with the next step (asks the running service)
+    Alerts(AlertsArgs),
+    /// List those who are told about alerts, or send them a test (asks the running service)
+    Notify(NotifyArgs),
     /// Give out, list and revoke the tokens that the running service is asked with; make a new one if all are lost
     Tokens(TokensArgs),
     /// Check, measure, compact, export or import the data directory while no service runs
@@ -172,6 +176,42 @@ pub(crate) struct ReloadArgs {
     pub(crate) service: ServiceArgs,
 }
 
+/// What is wrong now.
+#[derive(Args, Debug)]
+pub(crate) struct AlertsArgs {
+    /// The running service
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
+}
+
+/// Who is told about alerts.
+#[derive(Args, Debug)]
+pub(crate) struct NotifyArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) action: NotifyAction,
+}
+
+/// What to do about those who are told.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NotifyAction {
+    /// Show who is told, when they took something last, what waits, and the last error
+    List(AlertsArgs),
+    /// Send one of them, or each, a test, and say what it answered
+    Test(NotifyTestArgs),
+}
+
+/// A test of those who are told.
+#[derive(Args, Debug)]
+pub(crate) struct NotifyTestArgs {
+    /// Its name in the settings; left out: each of them
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// The running service
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
+}
+
 /// The tree of what runs.
 #[derive(Args, Debug)]
 pub(crate) struct TreeArgs {
@@ -227,6 +267,15 @@ pub(crate) struct RefreshArgs {
     /// Stay until the refresh is through, and show how far it is
     #[arg(long)]
     pub(crate) wait: bool,
+    /// Begin none: let it rest instead, also by schedule and after a restart, until it is resumed
+    #[arg(long, group = "wish", conflicts_with_all = ["changed", "wait"])]
+    pub(crate) pause: bool,
+    /// Begin none: let one that is paused go on
+    #[arg(long, group = "wish", conflicts_with_all = ["changed", "wait"])]
+    pub(crate) resume: bool,
+    /// Begin none: end the one under way where it is
+    #[arg(long, group = "wish", conflicts_with_all = ["changed", "wait"])]
+    pub(crate) cancel: bool,
     /// The running service
     #[command(flatten)]
     pub(crate) service: ServiceArgs,

@@ -142,8 +142,18 @@ fn refresh(refresh: &RefreshSettings) -> EffectiveRefresh {
     }
 }
 
-/// The lines in which what [`EffectiveSync::json`] gives is told: one for each key, those that the org has otherwise marked.
-pub(crate) fn lines(org: &str, sync: &Value) -> Vec<String> {
+/// A key of a sync that is in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// As the settings have it; within a table with a dot.
+    pub(crate) key: String,
+    pub(crate) value: String,
+    /// This org has it otherwise than the sync says for all.
+    pub(crate) is_own: bool,
+}
+
+/// The keys of what [`EffectiveSync::json`] gives, in the order in which they are read.
+pub(crate) fn entries(sync: &Value) -> Vec<Entry> {
     let own: Vec<&str> = sync["own"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let mut told: Vec<(String, String)> = Vec::new();
     for key in ORDER {
@@ -162,13 +172,23 @@ pub(crate) fn lines(org: &str, sync: &Value) -> Vec<String> {
             told.push(((*key).to_owned(), "taken out".to_owned()));
         }
     }
-    let width = told.iter().map(|(key, _)| key.len()).max().unwrap_or_default();
+    let entry = |(key, value): (String, String)| {
+        let is_own = own.iter().any(|own| is_own(&key, own));
+        Entry { key, value, is_own }
+    };
+    told.into_iter().map(entry).collect()
+}
+
+/// The lines in which what [`EffectiveSync::json`] gives is told: one for each key, those that the org has otherwise marked.
+pub(crate) fn lines(org: &str, sync: &Value) -> Vec<String> {
+    let entries = entries(sync);
+    let width = entries.iter().map(|entry| entry.key.len()).max().unwrap_or_default();
     let head = format!("org {org}, sync {}", text(&sync["name"]));
-    let line = |(key, value): (String, String)| {
-        let mark = if own.iter().any(|own| is_own(&key, own)) { OTHERWISE } else { "" };
+    let line = |Entry { key, value, is_own }: Entry| {
+        let mark = if is_own { OTHERWISE } else { "" };
         format!("  {key:<width$}  {value}{mark}")
     };
-    std::iter::once(head).chain(told.into_iter().map(line)).collect()
+    std::iter::once(head).chain(entries.into_iter().map(line)).collect()
 }
 
 /// Behind what an org has otherwise.

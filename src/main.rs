@@ -13,6 +13,7 @@ mod in_force;
 
 mod output;
 mod telemetry;
+mod traces;
 mod transcript;
 
 use std::process::ExitCode;
@@ -47,6 +48,8 @@ fn main() -> ExitCode {
         | Command::Reload(_)
         | Command::DeadLetters(_)
         | Command::Tree(_)
+        | Command::Alerts(_)
+        | Command::Notify(_)
         | Command::Tokens(_)
         | Command::Store(_)
         | Command::Vault(_)

@@ -25,6 +25,8 @@ use self::{
     lines::{Lines, SpanFields},
     repeats::RepeatFilter,
 };
+#[cfg(feature = "otlp")]
+use crate::traces::layer::{OurSpans, SpanLayer};
 use crate::{
     cli::{LogArgs, LogFormat},
     transcript,
@@ -80,6 +82,8 @@ pub(crate) fn init(args: &LogArgs, default: &str) -> Result<(), TelemetryError> 
         None => lines.with_filter(filter).boxed(),
     };
     let registry = tracing_subscriber::registry().with(lines);
+    #[cfg(feature = "otlp")]
+    let registry = registry.with(SpanLayer::new().with_filter(OurSpans));
     match transcript::log_file() {
         None => registry.try_init(),
         Some(file) => {

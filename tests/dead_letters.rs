@@ -3,6 +3,7 @@
 
 mod support;
 
+use orgpipe_simulator::RowFault;
 use serde_json::{Value, json};
 use support::{
     Rig, account, answer,
@@ -144,7 +145,7 @@ async fn a_mended_record_is_written_by_a_retry_and_the_audit_says_who_ordered_it
 
     rig.kill().await;
     rig.start().await;
-    let orders = ask(&rig, "/audit").await["orders"].clone();
+    let orders = ask(&rig, "/audit").await["commands"].clone();
     let who: Vec<_> =
         orders.as_array().expect("a list").iter().map(|o| (&o["by"], &o["act"], &o["record"])).collect();
     let expected = [("kim", "discard", third), ("sam", "retry", first), ("jo", "retry", second)];
@@ -152,4 +153,72 @@ async fn a_mended_record_is_written_by_a_retry_and_the_audit_says_who_ordered_it
     assert_eq!(who, expected.each_ref().map(|(by, act, record)| (by, act, record)));
     let said = ordered(&rig, &["dead-letters", "audit", "acme", "--limit", "1"]).await;
     assert!(said.contains("discard of dead letter") && said.contains("by kim"), "{said}");
+}
+
+#[actix_rt::test]
+async fn the_same_refusal_is_one_letter_over_refreshes_and_kills_until_the_record_is_written() {
+    let mut rig = reachable(|text| text).await;
+    rig.start().await;
+    rig.subscribed("acme").await;
+    rig.simulator.vendor().set_answer(&domain(1), Some(answer("ACME-KEY-1", 54_321)));
+    let fault = RowFault {
+        key: "ACME-KEY-1".to_owned(),
+        code: "FIELD_CUSTOM_VALIDATION_EXCEPTION".to_owned(),
+        message: "54321 employees of acme-key-1 are too many".to_owned(),
+        fields: vec!["Employee_Count__c".to_owned()],
+        count: 4,
+    };
+    rig.org("acme").refuse_row(fault);
+    let record = publish(&rig, 1);
+    ledger(&rig, json!({ "records_in": 1, "dead_letters": 1 })).await;
+    let first = newest(&rig).await;
+    for time in 2..=3 {
+        ordered(&rig, &["refresh", "acme", "--wait"]).await;
+        ledger(&rig, json!({ "records_in": time, "dead_letters": time, "open": 0 })).await;
+        let list = ask(&rig, "").await["dead_letters"].clone();
+        assert_eq!((list.as_array().map(Vec::len), &list[0]["count"]), (Some(1), &json!(time)), "{list}");
+        assert_eq!((&list[0]["number"], &list[0]["first_ms"]), (&first["number"], &first["first_ms"]));
+        rig.kill().await;
+        rig.start().await;
+        rig.subscribed("acme").await;
+    }
+    let letter = newest(&rig).await;
+    let error = &letter["errors"][0];
+    assert_eq!(
+        (&error["message"], &error["fields"]),
+        (&json!("… employees of … are too many"), &json!(["Employee_Count__c"]))
+    );
+    let groups = ask(&rig, "/groups").await["groups"].clone();
+    assert_eq!(
+        (&groups[0]["letters"], &groups[0]["count"], &groups[0]["sample"]["number"]),
+        (&json!(1), &json!(3), &first["number"])
+    );
+
+    // A retry that is refused again is the same letter.
+    let group = groups[0]["key"].as_str().expect("a key").to_owned();
+    let (status, would) = post(&rig, &format!("/retry?group={group}&dry_run=true")).await;
+    assert_eq!((status, &would["letters"], &would["newest"]), (200, &json!(1), &first["number"]));
+    let (status, done) = post(&rig, &format!("/retry?group={group}")).await;
+    assert_eq!((status, &done["asked"][0]["records"]), (202, &json!([record])), "{done}");
+    ledger(&rig, json!({ "records_in": 4, "dead_letters": 4, "open": 0 })).await;
+    let letter = newest(&rig).await;
+    assert_eq!((&letter["number"], &letter["count"]), (&first["number"], &json!(4)));
+    let ends = ask(&rig, &format!("/retried?records={record}&since_ms={}", done["at_ms"])).await;
+    assert_eq!(
+        (&ends["records"][0]["end"]["fate"], &ends["records"][0]["end"]["letter"]),
+        (&json!("dead_letter"), &first["number"]),
+        "{ends}"
+    );
+
+    // It is written by itself, and the letter is needed no more.
+    ordered(&rig, &["refresh", "acme", "--wait"]).await;
+    ledger(&rig, json!({ "records_in": 5, "dead_letters": 4, "written": 1, "open": 0 })).await;
+    assert_eq!(ask(&rig, "").await["dead_letters"], json!([]));
+    let commands = ask(&rig, "/audit").await["commands"].clone();
+    assert_eq!(
+        (&commands[0]["act"], &commands[0]["letter"], &commands[1]["act"]),
+        (&json!("close"), &first["number"], &json!("retry"))
+    );
+    let said = ordered(&rig, &["explain", "acme", &record]).await;
+    assert!(said.contains("has been written since") && !said.contains("54321 employees"), "{said}");
 }

@@ -200,3 +200,36 @@ async fn a_refresh_leaves_room_for_live_events_when_nothing_can_be_written() {
     assert_eq!(org.rows("Enrichment__c").len(), COUNT + 1);
     rig.kill().await;
 }
+
+#[actix_rt::test]
+async fn a_pause_survives_a_kill_and_a_resume_reads_all() {
+    let mut rig = rig(|text| text).await;
+    unknown_accounts(&rig, 6);
+    let wish = async |rig: &Rig, word: &str| {
+        let url = format!("{}/api/v1/orgs/acme/refresh/{word}?sync=accounts", rig.admin);
+        let reply = rig.http.post(url).send().await.expect("an answer");
+        assert_eq!(reply.status(), 202);
+        reply.json::<Value>().await.expect("JSON")["syncs"].clone()
+    };
+    assert_eq!(wish(&rig, "pause").await, json!(["accounts"]));
+    begin(&rig, "?sync=accounts").await;
+    rig.kill().await;
+    rig.start().await;
+    let waits = eventually("the run is told", async || {
+        rig.view("acme").await["refreshes"]["accounts"]["waits"].as_str().map(str::to_owned)
+    })
+    .await;
+    assert_eq!(waits, "an operator to resume it");
+    let url = format!("{}/api/v1/orgs/acme/refreshes", rig.admin);
+    let plans: Value = rig.http.get(url).send().await.expect("an answer").json().await.expect("JSON");
+    assert!(plans["refreshes"][0]["paused_ms"].is_u64(), "{plans}");
+    assert_eq!(rig.view("acme").await["records"]["records_in"], 0);
+    wish(&rig, "resume").await;
+    rig.ledger("acme", json!({ "records_in": 6 })).await;
+    begin(&rig, "?sync=accounts").await;
+    wish(&rig, "cancel").await;
+    eventually("none is under way", async || {
+        rig.view("acme").await["refreshes"].as_object().is_some_and(serde_json::Map::is_empty).then_some(())
+    })
+    .await;
+}

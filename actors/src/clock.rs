@@ -43,6 +43,11 @@ impl Clock {
         UnixMs::EPOCH.saturating_add(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
     }
 
+    /// What time it is, as finely as the machine tells.
+    pub fn wall(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
     /// Unix time in seconds.
     pub fn now_secs(&self) -> i64 {
         secs(self.now_ms())

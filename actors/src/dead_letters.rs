@@ -5,16 +5,29 @@
 //!
 //! Invariant: a retry is a new request for the dead letter's records, which are read, looked up, matched and compared
 //! afresh, because what was to be written then may be wrong by now. The dead letter goes in the commit that takes the
-//! request in.
+//! request in, and is back, counted once more, if its record is refused again for the same reason.
 
 mod again;
+mod retried;
 
-use orgpipe_store::{DeadLetter, End, LedgerRow, Retry, Seq, StoreError, UnixMs};
+use std::collections::{BTreeMap, BTreeSet};
+
+use orgpipe_reconcile::id;
+use orgpipe_store::{
+    DeadLetter, End, LedgerRow, LetterGroup, NewRequest, ReasonKey, Retry, Seq, StoreError, UnixMs,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use self::again::again;
-use crate::{org::messages::Wakeup, problem::Problem, service::Service, supervise::supervisor::OrgError};
+pub use self::retried::{RetriedEnd, RetriedRecord};
+use crate::{
+    org::messages::Wakeup,
+    problem::Problem,
+    queue_entry::{RequestEntry, unpack},
+    service::Service,
+    supervise::supervisor::OrgError,
+};
 
 /// Dead letters that one command is about, at most: each is a commit of its own.
 pub const ACTED_ON_MAX: usize = 1_000;
@@ -23,7 +36,7 @@ const BY_CHARS_MAX: usize = 100;
 /// Dead letters read from the store at a time.
 const PAGE: usize = 100;
 
-/// What an operator has done about a dead letter.
+/// What was done about a dead letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeadLetterAction {
@@ -31,6 +44,8 @@ pub enum DeadLetterAction {
     Retry,
     /// Throw it away; its records stay counted as dead letters.
     Discard,
+    /// It went by itself, as its record has ended well since.
+    Close,
 }
 
 /// A command that was carried out for one record of a dead letter.
@@ -38,7 +53,7 @@ pub enum DeadLetterAction {
 pub struct DeadLetterCommand {
     /// When.
     pub at_ms: UnixMs,
-    /// Who gave it, as they said.
+    /// Who gave it, as they said; of a letter that went by itself what wrote its record, if something did.
     pub by: String,
     /// What it was.
     pub act: DeadLetterAction,
@@ -50,15 +65,21 @@ pub struct DeadLetterCommand {
     pub target: String,
     /// Which record of it.
     pub key: String,
+    /// Why it went by itself, to follow on "as".
+    pub reason: String,
 }
 
 impl From<LedgerRow> for DeadLetterCommand {
     fn from(row: LedgerRow) -> Self {
-        let LedgerRow { subject, end, ended_ms: at_ms, seq, target, key, by, .. } = row;
-        let act = if end == End::Retried { DeadLetterAction::Retry } else { DeadLetterAction::Discard };
+        let LedgerRow { subject, end, ended_ms: at_ms, seq, target, key, reason, by, .. } = row;
+        let act = match end {
+            End::Retried => DeadLetterAction::Retry,
+            End::Closed => DeadLetterAction::Close,
+            _ => DeadLetterAction::Discard,
+        };
         // Such a row always has the letter's number.
         let letter = seq.unwrap_or(Seq::MIN);
-        Self { at_ms, by, act, letter, record: subject.record, target, key }
+        Self { at_ms, by, act, letter, record: subject.record, target, key, reason }
     }
 }
 
@@ -67,6 +88,8 @@ impl From<LedgerRow> for DeadLetterCommand {
 pub struct DeadLetterFilter {
     /// Only those whose reason contains this text, whatever its case.
     pub reason: Option<String>,
+    /// Only those of one group.
+    pub group: Option<ReasonKey>,
     /// Only those with numbers below this one.
     pub before: Option<Seq>,
     /// At most so many, the newest; never more than [`ACTED_ON_MAX`].
@@ -83,11 +106,28 @@ impl DeadLetterFilter {
 /// What a command about many dead letters came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ActedOn {
-    /// Numbers of the dead letters that are gone by it.
-    pub done: Vec<Seq>,
+    /// When it began.
+    pub at_ms: UnixMs,
+    /// Numbers of the dead letters that are gone by it, with the records that were asked for instead.
+    pub done: Vec<(Seq, Vec<String>)>,
     /// Numbers of those that stay, and why.
     pub refused: Vec<(Seq, String)>,
     /// Where to go on, as `before`, if the command took all that it may.
+    pub before: Option<Seq>,
+}
+
+/// What a command about many dead letters would be about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Meant {
+    /// How many there are.
+    pub letters: usize,
+    /// Records in them.
+    pub records: u64,
+    /// By reason, with how many have it; the most frequent first.
+    pub reasons: Vec<(String, usize)>,
+    /// The highest number among them.
+    pub newest: Option<Seq>,
+    /// Where to go on, as `before`, if there may be more.
     pub before: Option<Seq>,
 }
 
@@ -158,7 +198,7 @@ impl Service {
         let (limit, mut before) = (filter.limit.min(ACTED_ON_MAX), filter.before.unwrap_or(Seq::MAX));
         let mut letters = Vec::new();
         while letters.len() < limit {
-            let page = org.store.dead_letters(before, PAGE).await?;
+            let page = org.store.dead_letters(filter.group, before, PAGE).await?;
             let Some(last) = page.last() else { break };
             before = last.seq;
             letters.extend(page.into_iter().filter(|letter| filter.takes(letter)));
@@ -171,6 +211,43 @@ impl Service {
     pub async fn dead_letter(&self, id: &str, number: Seq) -> Result<DeadLetter, DeadLetterError> {
         let org = self.known(id)?;
         Ok(org.store.dead_letter(number).await?)
+    }
+
+    /// Dead letters of an org by sync and reason, the largest group first.
+    pub async fn dead_letter_groups(&self, id: &str) -> Result<Vec<LetterGroup>, DeadLetterError> {
+        let org = self.known(id)?;
+        Ok(org.store.letter_groups().await?)
+    }
+
+    /// What a command about all dead letters that a filter takes would be about. Does nothing.
+    pub async fn meant(&self, id: &str, filter: &DeadLetterFilter) -> Result<Meant, DeadLetterError> {
+        let letters = self.dead_letters(id, filter).await?;
+        let full = letters.len() == filter.limit.min(ACTED_ON_MAX);
+        let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+        for letter in &letters {
+            *reasons.entry(&letter.reason).or_default() += 1;
+        }
+        let mut reasons: Vec<(String, usize)> =
+            reasons.into_iter().map(|(reason, letters)| (reason.to_owned(), letters)).collect();
+        reasons.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
+        Ok(Meant {
+            letters: letters.len(),
+            records: letters.iter().map(DeadLetter::records).sum(),
+            reasons,
+            newest: letters.first().map(|letter| letter.seq),
+            before: letters.last().map(|letter| letter.seq).filter(|_| full),
+        })
+    }
+
+    /// How records ended that were asked for by retries at `since_ms` or later.
+    pub async fn retried(
+        &self,
+        id: &str,
+        records: BTreeSet<String>,
+        since_ms: UnixMs,
+    ) -> Result<Vec<RetriedRecord>, DeadLetterError> {
+        let org = self.known(id)?;
+        Ok(retried::ends(&org.store, records, since_ms).await?)
     }
 
     /// What operators did about dead letters of an org, newest first: as far back as the ledger's rows go.
@@ -191,11 +268,12 @@ impl Service {
         number: Seq,
         act: DeadLetterAction,
         by: &str,
-    ) -> Result<(), DeadLetterError> {
+    ) -> Result<ActedOn, DeadLetterError> {
         let letter = self.dead_letter(id, number).await?;
-        self.act(id, &letter, act, by).await?;
+        let at_ms = self.known(id)?.clock.now_ms();
+        let records = self.act(id, &letter, act, by).await?;
         self.wake(id).await;
-        Ok(())
+        Ok(ActedOn { at_ms, done: vec![(number, records)], ..ActedOn::default() })
     }
 
     /// Retries or discards all dead letters that a filter takes, oldest first, each in a commit of its own.
@@ -209,10 +287,11 @@ impl Service {
         let letters = self.dead_letters(id, filter).await?;
         let full = letters.len() == filter.limit.min(ACTED_ON_MAX);
         let before = letters.last().map(|letter| letter.seq).filter(|_| full);
-        let mut acted = ActedOn { before, ..ActedOn::default() };
+        let at_ms = self.known(id)?.clock.now_ms();
+        let mut acted = ActedOn { at_ms, before, ..ActedOn::default() };
         for letter in letters.iter().rev() {
             match self.act(id, letter, act, by).await {
-                Ok(()) => acted.done.push(letter.seq),
+                Ok(records) => acted.done.push((letter.seq, records)),
                 // Someone else was faster: it is gone as well.
                 Err(DeadLetterError::Unknown { .. }) => {}
                 Err(DeadLetterError::CannotRetry { reason, .. }) => acted.refused.push((letter.seq, reason)),
@@ -231,14 +310,16 @@ impl Service {
         Ok(acted)
     }
 
+    /// Gives back the records that are asked for instead.
     async fn act(
         &self,
         id: &str,
         letter: &DeadLetter,
         act: DeadLetterAction,
         by: &str,
-    ) -> Result<(), DeadLetterError> {
+    ) -> Result<Vec<String>, DeadLetterError> {
         let org = self.known(id)?;
+        let mut records = Vec::new();
         let (number, at_ms) = (letter.seq, org.clock.now_ms());
         let by: String = by.chars().take(BY_CHARS_MAX).collect();
         match act {
@@ -246,10 +327,13 @@ impl Service {
                 let requests = again(&org.settings, letter, at_ms).map_err(|Problem { reason, hint }| {
                     DeadLetterError::CannotRetry { org: id.to_owned(), number, reason, hint }
                 })?;
+                records = asked(&requests);
                 let retry = Retry { letter: number, requests, by: by.clone(), at_ms };
                 org.store.retry_dead_letter(retry).await?;
             }
-            DeadLetterAction::Discard => org.store.discard_letter(number, &by, at_ms).await?,
+            DeadLetterAction::Discard | DeadLetterAction::Close => {
+                org.store.discard_letter(number, &by, at_ms).await?;
+            }
         }
         tracing::info!(
             org = id,
@@ -258,7 +342,7 @@ impl Service {
             by,
             "dead letter: {act:?} by an operator"
         );
-        Ok(())
+        Ok(records)
     }
 
     /// Tells the org that requests wait. An org that is down finds them when it starts.
@@ -267,6 +351,12 @@ impl Service {
             let _ = actor.try_send(Wakeup::Ingest);
         }
     }
+}
+
+/// The records that requests ask for.
+fn asked(requests: &[NewRequest]) -> Vec<String> {
+    let ids = requests.iter().filter_map(|request| unpack::<RequestEntry>(&request.body).ok());
+    ids.flat_map(|entry| entry.ids).map(|id| id::canonical(&id).unwrap_or(id)).collect()
 }
 
 #[cfg(test)]
@@ -279,7 +369,13 @@ mod tests {
         let (subjects, body) = (Vec::new(), Vec::new());
         let letter = DeadLetter {
             seq: Seq(9),
-            at_ms: UnixMs(5),
+            sync: String::new(),
+            first_ms: UnixMs(5),
+            last_ms: UnixMs(5),
+            count: 1,
+            errors: Vec::new(),
+            seen: Seq(9),
+            retried: false,
             subjects,
             target,
             key,
@@ -289,8 +385,11 @@ mod tests {
             body,
         };
         for (reason, taken) in [(None, true), (Some("it ended"), true), (Some("other"), false)] {
-            let filter =
-                DeadLetterFilter { reason: reason.map(str::to_owned), ..DeadLetterFilter::default() };
+            let filter = DeadLetterFilter {
+                group: None,
+                reason: reason.map(str::to_owned),
+                ..DeadLetterFilter::default()
+            };
             assert_eq!(filter.takes(&letter), taken, "{reason:?}");
         }
     }

@@ -4,7 +4,7 @@
 //! (`decide`, `deliver`), its form (`audit_trail`), how it is printed (`src/commands/explain.rs`).
 
 use orgpipe_reconcile::id;
-use orgpipe_store::{Change, End, Lane, LedgerRow, Request, Seq, StoreError, Subject, UnixMs};
+use orgpipe_store::{Change, DeadLetter, End, Lane, LedgerRow, Request, Seq, StoreError, Subject, UnixMs};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -82,6 +82,8 @@ pub enum Fate {
     Retried,
     /// An operator threw the dead letter away.
     Discarded,
+    /// The dead letter was needed no more.
+    Closed,
 }
 
 impl From<End> for Fate {
@@ -94,6 +96,7 @@ impl From<End> for Fate {
             End::Dead => Self::DeadLetter,
             End::Retried => Self::Retried,
             End::Discarded => Self::Discarded,
+            End::Closed => Self::Closed,
         }
     }
 }
@@ -118,13 +121,20 @@ pub(crate) async fn story(org: &OrgContext, record: &str, limit: usize) -> Resul
         let hint = match row.seq {
             // Letters make room for newer ones; the row then stands alone.
             Some(seq) if row.end == End::Dead => {
-                org.store.dead_letter(seq).await.map(|letter| letter.hint).ok()
+                org.store.dead_letter(seq).await.map(|letter| said(&letter)).ok()
             }
             _ => None,
         };
         ended.push(told(row, hint.as_deref().unwrap_or_default()));
     }
     Ok(Story { org: org.id().to_owned(), record, open, ended, waiting, searched })
+}
+
+/// What to do about a dead letter, behind what the org says of it.
+fn said(letter: &DeadLetter) -> String {
+    let words = letter.errors.iter().filter(|error| !error.code.is_empty() && !error.message.is_empty());
+    let words = words.map(|error| format!("The org says: \u{201c}{}\u{201d}.", error.message));
+    words.chain([letter.hint.clone()]).collect::<Vec<_>>().join(" ")
 }
 
 /// What waits for its look-up.
@@ -207,6 +217,7 @@ fn told(row: &LedgerRow, hint: &str) -> Chapter {
         }
         End::Retried => format!("{} had dead letter {number} tried again at {at}.", row.by),
         End::Discarded => format!("{} threw dead letter {number} away at {at}.", row.by),
+        End::Closed => format!("Dead letter {number} went at {at}, as {}.", row.reason),
     };
     chapter.story.push(last);
     chapter

@@ -72,6 +72,14 @@ pub(crate) enum Point {
     AfterGrant,
     /// The vault key is being changed, and an org's grant is about to be sealed by the next one.
     BeforeReseal,
+    /// Receivers are to be told of alerts and that is not stored.
+    BeforeNotify,
+    /// That is stored and nothing is sent.
+    AfterNotify,
+    /// A receiver has answered and that is not stored; the org is the receiver.
+    BeforeSent,
+    /// That is stored; the org is the receiver.
+    AfterSent,
     /// A message that carries requests.
     Arrived,
     /// A message that carries changes.
@@ -109,6 +117,10 @@ const NAMES: &[(&str, Point)] = &[
     ("before-grant", Point::BeforeGrant),
     ("after-grant", Point::AfterGrant),
     ("before-reseal", Point::BeforeReseal),
+    ("before-notify", Point::BeforeNotify),
+    ("after-notify", Point::AfterNotify),
+    ("before-sent", Point::BeforeSent),
+    ("after-sent", Point::AfterSent),
     ("arrived", Point::Arrived),
     ("decided", Point::Decided),
 ];

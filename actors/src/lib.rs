@@ -15,14 +15,14 @@
 //!
 //! Layers, from the bottom; none imports upward or sideways (`tests/tidy` holds it):
 //!
-//! 1. leaves beside this file: clock, retry, failpoint, settings, contract, queue entries, audit trail, fingerprint, measure, priority, problem,
-//!    push, receipt, sealing, severity, trace
+//! 1. leaves beside this file: alert kinds, clock, retry, failpoint, settings, contract, queue entries, audit trail,
+//!    fingerprint, history, measure, priority, problem, push, receipt, sealing, severity, trace
 //! 2. `runtime/`: how actors run, whatever they do
 //! 3. `vendor/`: the vendor's look-up API and webhook
 //! 4. `org/`: what the parts of one org share, and the messages between them; `org/api/`: the one way to its API
 //! 5. `capture/`, `decide/`, `deliver/`: the flow
 //! 6. `supervise/`: who runs
-//! 7. beside this file again: service, forecast, dead letters, explain, doctor, preview, check, key rotation
+//! 7. beside this file again: service, alerts, forecast, dead letters, explain, doctor, preview, check, key rotation
 
 pub mod clock;
 pub mod contract;
@@ -30,6 +30,8 @@ pub mod measure;
 pub mod sealing;
 pub mod settings;
 
+mod alert_kind;
+mod alerts;
 mod audit_trail;
 mod capture;
 mod check;
@@ -41,6 +43,7 @@ mod explain;
 mod failpoint;
 mod fingerprint;
 mod forecast;
+mod history;
 mod key_rotation;
 mod org;
 mod preview;
@@ -60,16 +63,23 @@ mod vendor;
 #[cfg(test)]
 mod tests;
 
-pub use capture::replay::{NoReplayPosition, ReplayFrom};
+pub use alert_kind::{AlertKind, AlertSeverity};
+pub use alerts::{Alert, AlertKey, ReceiverView};
+pub use capture::{
+    refresh_commands::{RefreshPlan, RefreshWish},
+    replay::{NoReplayPosition, ReplayFrom},
+};
 pub use check::{CheckProblem, check};
 pub use dead_letters::{
-    ACTED_ON_MAX, ActedOn, DeadLetterAction, DeadLetterCommand, DeadLetterError, DeadLetterFilter,
+    ACTED_ON_MAX, ActedOn, DeadLetterAction, DeadLetterCommand, DeadLetterError, DeadLetterFilter, Meant,
+    RetriedEnd, RetriedRecord,
 };
 pub use decide::outlook::{PlannedChange, PlannedField, PlannedWrite, SharedKeyOf};
 pub use doctor::{Finding, PermissionSet, Report, Topic};
 pub use explain::{Chapter, Fate, Story};
 pub use failpoint::{Failpoints, NoFailpoint};
 pub use forecast::Forecast;
+pub use history::chart::{History, HistoryPoint, HistorySpan};
 pub use key_rotation::{KeyRotation, RotationError, rotate_vault_key};
 pub use org::api::gate::{BudgetView, BudgetWait};
 pub use org::{
@@ -96,12 +106,14 @@ pub use runtime::watchdog::ThreadStatus;
 pub use service::{
     Drained, Ledger, OrgView, Replayed, RoomView, Service, StartError,
     fleet_view::{Fleet, FleetRefresh, FleetRow, FleetTotals, StateCounts},
+    notify::Tested,
     org_numbers::{ChannelNumbers, OrgNumbers},
     push_error::PushError,
     push_view::{AcceptedPush, OrgPush, PushNumbers, PushTally, PushView},
     readiness::NotReady,
     reload::{Left, Reloaded},
     tree::{OrgNode, ThreadNode, Tree},
+    views::{Latency, LookupView, ProcessView, StoreView},
 };
 pub use severity::Severity;
 pub use supervise::supervisor::OrgError;

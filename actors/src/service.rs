@@ -1,16 +1,20 @@
 //! The running service as the program sees it.
 //!
-//! Here: start, look, refresh, drain, and the commands of an operator about an org. In `service/`: `connect` (what customers
-//! grant), `fleet` (all orgs at once), `in_force` (the settings it runs on), `previews` (what a sync would do), `pushes` (what the vendor says has changed),
+//! Here: start, look, refresh, drain, and the commands of an operator about an org. In `service/`: `alerts` (what is wrong),
+//! `connect` (what customers grant), `fleet` (all orgs at once), `history` (what all of them did), `in_force` (the settings it runs on), `notify` (telling others what is wrong), `previews` (what a sync
+//! would do), `pushes` (what the vendor says has changed),
 //! `reload` (others), `tree` (what runs). Not here: dead letters (`dead_letters`), and what an org does with a command
 //! (`supervise`).
 
+mod alerts;
 mod connect;
 mod examinations;
 mod fleet;
 pub(crate) mod fleet_view;
 mod health;
+mod history;
 mod in_force;
+pub(crate) mod notify;
 pub(crate) mod org_numbers;
 mod preview_turns;
 mod previews;
@@ -20,11 +24,12 @@ pub(crate) mod pushes;
 pub(crate) mod readiness;
 pub(crate) mod reload;
 pub(crate) mod tree;
+pub(crate) mod views;
 
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{path::Path, sync::Arc, thread, time::Duration};
 
 use actix::Addr;
 use actix_rt::{Arbiter, ArbiterHandle};
@@ -41,12 +46,18 @@ use utoipa::ToSchema;
 use self::{
     examinations::Examinations,
     fleet::LastFleet,
+    history::HistoryKeeper,
     in_force::{Common, InForce},
     preview_turns::PreviewTurns,
     readiness::ServicePhase,
 };
 use crate::{
-    capture::{gap_recovery, replay::ReplayFrom},
+    alerts::Alerts,
+    capture::{
+        gap_recovery,
+        refresh_commands::{self, RefreshPlan, RefreshWish},
+        replay::ReplayFrom,
+    },
     clock::Clock,
     decide::shared_keys,
     doctor::{self, Report},
@@ -69,13 +80,16 @@ use crate::{
         watchdog::{ThreadStatus, Watchdog},
     },
     sealing::key_file::{self, KeyFileError},
-    settings::{OrgSettings, Settings, VaultKey},
+    settings::{OrgSettings, Settings, SyncSettings, VaultKey},
     supervise::{
         directory::Directory,
         org_actor::{OrgActor, OrgCommand, Replay, ReplayError},
         supervisor::{Drain, Find, OrgError, Supervisor},
     },
-    vendor::{lookup::BreakerState, shared::Shared},
+    vendor::{
+        lookup::{BreakerState, LookupStand},
+        shared::Shared,
+    },
 };
 
 /// How often the store is asked whether it is still there.
@@ -207,6 +221,7 @@ pub struct Service {
     store: Store,
     watchdog: Arc<Watchdog>,
     orgs: Arc<Directory>,
+    alerts: Arc<Alerts>,
     pushes: Arc<PushLog>,
     in_force: Arc<Mutex<InForce>>,
     grants: Grants,
@@ -219,6 +234,8 @@ pub struct Service {
     preview_turns: PreviewTurns,
     http: HttpClient,
     last_fleet: Arc<LastFleet>,
+    history: Arc<HistoryKeeper>,
+    data_dir: Arc<Path>,
 }
 
 impl Service {
@@ -251,6 +268,7 @@ impl Service {
         let shared = Arc::new(Shared::new(&settings, Arc::clone(&measures), clock)?);
         let pushes = Arc::new(PushLog::new(store.clone()));
         pushes.load().await?;
+        let history = Arc::new(HistoryKeeper::new(store.orgs().await?));
         let (memory, queue_max) = (MemoryBudget::default(), settings.queue_max);
         let common = Common {
             store: store.clone(),
@@ -273,6 +291,8 @@ impl Service {
         let watchdog = Watchdog::start(&arbiters, clock).map_err(StartError::Watchdog)?;
         let supervisor = Supervisor::new(arbiters, Arc::clone(&watchdog), Arc::clone(&directory));
         let (supervisor, ended) = spawn_root(supervisor);
+        let alerts = Arc::new(Alerts::new(settings.alerts.clone(), settings.failpoints.clone())?);
+        let data_dir = Arc::from(settings.data_dir.as_path());
         let in_force = Arc::new(Mutex::new(InForce { settings, common }));
         let started_ms = clock.now_ms();
         let doctors = Arc::new(Semaphore::new(DOCTORS_MAX));
@@ -282,6 +302,7 @@ impl Service {
             store,
             watchdog,
             orgs: directory,
+            alerts,
             pushes,
             in_force,
             grants,
@@ -294,8 +315,12 @@ impl Service {
             clock,
             started_ms,
             last_fleet: Arc::default(),
+            history,
+            data_dir,
         };
         actix_rt::spawn(service.clone().forget_old_pushes());
+        actix_rt::spawn(service.clone().watch_alerts());
+        actix_rt::spawn(service.clone().keep_history());
         Ok(service)
     }
 
@@ -378,6 +403,11 @@ impl Service {
         self.store.reads()
     }
 
+    /// How the vendor's look-up API does.
+    async fn lookup_stand(&self) -> LookupStand {
+        self.in_force.lock().await.common.shared.clients().lookup.stand()
+    }
+
     /// How long the store's commits took since it was opened.
     pub fn store_commits(&self) -> Commits {
         self.store.commits()
@@ -431,9 +461,15 @@ impl Service {
         })?;
         let turn = self.doctors.acquire().await;
         let report = doctor::examine(&org, &self.http).await;
+        begun.found(&report);
         drop((turn, begun));
         org.board.examined(Examined { at_ms: report.at_ms, worst: report.worst, note: report.sentence() });
         Ok(report)
+    }
+
+    /// What the doctor found in an org the last time since the service started.
+    pub fn doctor_report(&self, id: &str) -> Option<Arc<Report>> {
+        self.examinations.last(id)
     }
 
     /// The whole story of a record, with at most `limit` of what has ended. Reads the org's ledger.
@@ -472,18 +508,40 @@ impl Service {
         sync: Option<&str>,
         changed: bool,
     ) -> Result<Vec<String>, OrgError> {
+        let syncs = self.refreshable(id, sync)?;
+        self.command(id, false, OrgCommand::Refresh { syncs: syncs.clone(), changed }).await?;
+        Ok(syncs)
+    }
+
+    /// Lets the refresh of one sync, or of all that can be refreshed, rest, go on or end; a pause also over a restart. Gives
+    /// back their names.
+    pub async fn refresh_wish(
+        &self,
+        id: &str,
+        sync: Option<&str>,
+        wish: RefreshWish,
+    ) -> Result<Vec<String>, OrgError> {
+        let syncs = self.refreshable(id, sync)?;
+        self.command(id, false, OrgCommand::RefreshWish { syncs: syncs.clone(), wish }).await?;
+        Ok(syncs)
+    }
+
+    /// What is planned for each sync that can be refreshed: schedules, the next run, whether it is paused, and how far it is.
+    pub async fn refreshes(&self, id: &str) -> Result<Vec<RefreshPlan>, OrgError> {
+        Ok(refresh_commands::plans(&*self.known(id)?).await?)
+    }
+
+    /// The sync, or all of them, that can be refreshed.
+    fn refreshable(&self, id: &str, sync: Option<&str>) -> Result<Vec<String>, OrgError> {
         let org = self.known(id)?;
-        let syncs: Vec<String> = org
-            .settings
-            .syncs
-            .iter()
-            .filter(|known| known.refresh.is_some() && sync.is_none_or(|sync| known.name == sync))
-            .map(|sync| sync.name.clone())
-            .collect();
+        let fits = |known: &&Arc<SyncSettings>| {
+            known.refresh.is_some() && sync.is_none_or(|sync| known.name == sync)
+        };
+        let syncs: Vec<String> =
+            org.settings.syncs.iter().filter(fits).map(|sync| sync.name.clone()).collect();
         if syncs.is_empty() {
             return Err(OrgError::NothingToRefresh { org: id.to_owned(), sync: sync.map(str::to_owned) });
         }
-        self.command(id, false, OrgCommand::Refresh { syncs: syncs.clone(), changed }).await?;
         Ok(syncs)
     }
 
@@ -543,6 +601,7 @@ impl Service {
     pub async fn drain(&self, patience: Duration) -> Result<Drained, StoreError> {
         self.phase.drain();
         self.grants.close();
+        self.alerts.close();
         let ended = async {
             if self.supervisor.send(Drain).await.is_err() {
                 return;
@@ -560,6 +619,9 @@ impl Service {
             );
         }
         let orgs = self.orgs().await;
+        if let Err(error) = self.count_history().await {
+            tracing::error!("the history lacks the last minute: {error}");
+        }
         self.store.close().await?;
         Ok(Drained { in_time: in_time && rested, orgs })
     }

@@ -2,6 +2,8 @@
 //!
 //! Here: plain data. Not here: how an operator writes them (`src/config`), which also proves that they make sense.
 
+mod alerts;
+
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use chrono::NaiveTime;
@@ -14,6 +16,7 @@ use orgpipe_reconcile::{
 use orgpipe_salesforce::oauth::Login;
 use secrecy::{ExposeSecret, SecretString};
 
+pub use self::alerts::{AlertSettings, ReceiverKind, ReceiverSettings};
 use crate::{failpoint::Failpoints, sealing::SealingKey, trace::Sampling};
 
 /// Everything the service needs to start.
@@ -39,6 +42,8 @@ pub struct Settings {
     pub source: SourceSettings,
     /// Where receipts are posted, if anywhere.
     pub webhook: Option<WebhookSettings>,
+    /// When something is an alert, and who is told.
+    pub alerts: AlertSettings,
     /// One entry per customer's org.
     pub orgs: Vec<Arc<OrgSettings>>,
     /// How many of the traces are told.

@@ -67,7 +67,6 @@ impl Caller {
             name: self.name.clone(),
             role: self.role.name(),
             may_operate: self.check(Role::Operate).is_ok(),
-            may_administer: self.check(Role::Admin).is_ok(),
             by_cookie: self.by_cookie,
         }
     }
@@ -185,7 +184,11 @@ impl fmt::Debug for Access {
 
 impl Access {
     /// With the sessions that are stored.
-    pub(super) async fn load(tokens: Tokens, cookies: CookieRule, service: Service) -> Result<Self, StoreError> {
+    pub(super) async fn load(
+        tokens: Tokens,
+        cookies: CookieRule,
+        service: Service,
+    ) -> Result<Self, StoreError> {
         let clock = service.clock();
         let quota = Quota::per_minute(WRONG_PER_MINUTE).allow_burst(WRONG_IN_A_ROW);
         let wrong = RateLimiter::direct_with_clock(quota, clock);

@@ -10,7 +10,7 @@ use actix_web::{
     http::StatusCode,
     web::{Data, Path, Query},
 };
-use orgpipe_actors::{Ledger, OrgError, ReplayFrom, Replayed, Service};
+use orgpipe_actors::{Ledger, OrgError, RefreshWish, ReplayFrom, Replayed, Service};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -33,6 +33,15 @@ pub(super) struct RefreshQuery {
     /// Only what has changed since the last one.
     #[serde(default)]
     changed: bool,
+}
+
+/// `?sync=NAME`
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RefreshWishQuery {
+    /// Of this sync only.
+    sync: Option<String>,
 }
 
 /// `?deadline_secs=N`
@@ -73,6 +82,17 @@ pub(super) struct RefreshBegun {
     org: String,
     /// The syncs that are refreshed.
     syncs: Vec<String>,
+}
+
+/// Refreshes that were paused, resumed or ended.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RefreshChanged {
+    /// The org.
+    org: String,
+    /// The syncs whose refresh it is about.
+    syncs: Vec<String>,
+    /// What follows of it, as a sentence.
+    consequence: String,
 }
 
 /// Events that are delivered once more.
@@ -204,6 +224,88 @@ pub(super) async fn refresh(
 ) -> HttpResponse {
     match service.refresh(&org, query.sync.as_deref(), query.changed).await {
         Ok(syncs) => HttpResponse::Accepted().json(RefreshBegun { org: org.into_inner(), syncs }),
+        Err(error) => problem(&error),
+    }
+}
+
+/// Let an org's refreshes rest, also over a restart
+#[utoipa::path(
+    post,
+    path = "/api/v1/orgs/{org}/refresh/pause",
+    operation_id = "pauseRefresh",
+    tag = "orgs",
+    params(RefreshWishQuery),
+    responses(
+        (status = 202, description = "They rest.", body = RefreshChanged),
+        (status = 409, description = "As things stand it cannot be done.", body = ApiError),
+        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = ApiError),
+    )
+)]
+pub(super) async fn pause_refresh(
+    service: Data<Service>,
+    org: Path<String>,
+    query: Query<RefreshWishQuery>,
+) -> HttpResponse {
+    wish(&service, &org, &query, RefreshWish::Pause).await
+}
+
+/// Let refreshes that are paused go on
+#[utoipa::path(
+    post,
+    path = "/api/v1/orgs/{org}/refresh/resume",
+    operation_id = "resumeRefresh",
+    tag = "orgs",
+    params(RefreshWishQuery),
+    responses(
+        (status = 202, description = "They go on.", body = RefreshChanged),
+        (status = 409, description = "As things stand it cannot be done.", body = ApiError),
+        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = ApiError),
+    )
+)]
+pub(super) async fn resume_refresh(
+    service: Data<Service>,
+    org: Path<String>,
+    query: Query<RefreshWishQuery>,
+) -> HttpResponse {
+    wish(&service, &org, &query, RefreshWish::Resume).await
+}
+
+/// End the refreshes under way where they are
+#[utoipa::path(
+    post,
+    path = "/api/v1/orgs/{org}/refresh/cancel",
+    operation_id = "cancelRefresh",
+    tag = "orgs",
+    params(RefreshWishQuery),
+    responses(
+        (status = 202, description = "None is under way.", body = RefreshChanged),
+        (status = 409, description = "As things stand it cannot be done.", body = ApiError),
+        (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = ApiError),
+    )
+)]
+pub(super) async fn cancel_refresh(
+    service: Data<Service>,
+    org: Path<String>,
+    query: Query<RefreshWishQuery>,
+) -> HttpResponse {
+    wish(&service, &org, &query, RefreshWish::Cancel).await
+}
+
+async fn wish(service: &Service, org: &str, query: &RefreshWishQuery, wish: RefreshWish) -> HttpResponse {
+    let consequence = match wish {
+        RefreshWish::Pause => {
+            "No page is read and none begins by schedule until it is resumed, also after a restart; what was read goes on."
+        }
+        RefreshWish::Resume => "It goes on where it was; one that has become due begins.",
+        RefreshWish::Cancel => {
+            "A run under way ends where it is; what was read goes on, and the schedule stays."
+        }
+    };
+    match service.refresh_wish(org, query.sync.as_deref(), wish).await {
+        Ok(syncs) => {
+            let (org, consequence) = (org.to_owned(), consequence.to_owned());
+            HttpResponse::Accepted().json(RefreshChanged { org, syncs, consequence })
+        }
         Err(error) => problem(&error),
     }
 }

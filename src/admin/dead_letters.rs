@@ -11,9 +11,10 @@ use actix_web::{
     web::{Data, Path, Query, ReqData},
 };
 use orgpipe_actors::{
-    ACTED_ON_MAX, DeadLetterAction, DeadLetterCommand, DeadLetterError, DeadLetterFilter, Service,
+    ACTED_ON_MAX, ActedOn, DeadLetterAction, DeadLetterCommand, DeadLetterError, DeadLetterFilter,
+    RetriedRecord, Service,
 };
-use orgpipe_store::{DeadLetter, Seq, Subject, UnixMs};
+use orgpipe_store::{DeadLetter, LetterError, LetterGroup, ReasonKey, Seq, Subject, UnixMs};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
@@ -30,14 +31,20 @@ use super::{
 const LIMIT: usize = 100;
 /// Records named of one dead letter.
 const RECORDS_MAX: usize = 100;
+/// Reasons told of what a command would be about.
+const REASONS_MAX: usize = 100;
+/// Records asked about at a time.
+const RETRIED_MAX: usize = 500;
 
-/// `?reason=TEXT&before=N&limit=N`
+/// `?reason=TEXT&group=KEY&before=N&limit=N`
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
     /// Those whose reason has this text in it.
     reason: Option<String>,
+    /// Those of the group with this key.
+    group: Option<String>,
     /// Those with a lower number.
     before: Option<u64>,
     /// At most so many; 100 unless told.
@@ -54,16 +61,33 @@ pub(super) struct ShowQuery {
     values: bool,
 }
 
-/// `?reason=TEXT|all=true&before=N&limit=N`
+/// `?records=ID,ID&since_ms=N`
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RetriedQuery {
+    /// Record IDs, separated by commas; of more than 500 the first ones.
+    records: String,
+    /// When the retry began, as it answered.
+    #[serde(default)]
+    since_ms: u64,
+}
+
+/// `?reason=TEXT|group=KEY|all=true&before=N&limit=N&dry_run=true`
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ManyQuery {
     /// Those whose reason has this text in it.
     reason: Option<String>,
-    /// All of them; either this or `reason`.
+    /// Those of the group with this key.
+    group: Option<String>,
+    /// All of them; one of this, `reason` and `group`.
     #[serde(default)]
     all: bool,
+    /// Only say what would be done.
+    #[serde(default)]
+    dry_run: bool,
     /// Those with a lower number.
     before: Option<u64>,
     /// At most so many, the newest first; 1,000 unless told.
@@ -75,8 +99,14 @@ pub(super) struct ManyQuery {
 pub(super) struct DeadLetterView {
     /// By which it is asked for.
     number: Seq,
-    /// When it was given up.
-    at_ms: UnixMs,
+    /// Name of the sync; empty if it is of none.
+    sync: String,
+    /// When it was refused for the first time.
+    first_ms: UnixMs,
+    /// When it was refused last.
+    last_ms: UnixMs,
+    /// How often it was refused.
+    count: u64,
     /// The object that was to be written; empty if it did not come to that.
     target: String,
     /// The external ID.
@@ -89,19 +119,132 @@ pub(super) struct DeadLetterView {
     reason: String,
     /// What to do.
     hint: String,
+    /// All that was said about it last.
+    errors: Vec<LetterErrorView>,
+    /// Key of the group that it belongs to.
+    group: String,
+}
+
+/// One thing that is wrong with a record.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct LetterErrorView {
+    /// Salesforce's code; empty for what orgpipe itself refused.
+    code: String,
+    /// What was said; values of the record are cut out: `…`.
+    message: String,
+    /// The fields that are blamed.
+    fields: Vec<String>,
+}
+
+impl From<&LetterError> for LetterErrorView {
+    fn from(error: &LetterError) -> Self {
+        let LetterError { code, message, fields } = error.clone();
+        Self { code, message, fields }
+    }
+}
+
+/// Dead letters of one sync that have the same reason.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct DeadLetterGroup {
+    /// By which they are retried or discarded.
+    key: String,
+    /// Name of the sync; empty if they are of none.
+    sync: String,
+    /// The object that was to be written; empty if it did not come to that.
+    target: String,
+    /// What is wrong.
+    reason: String,
+    /// What to do.
+    hint: String,
+    /// How many there are.
+    letters: u64,
+    /// How many records they stand for.
+    records: u64,
+    /// How often they were refused, all together.
+    count: u64,
+    /// When the first was refused for the first time.
+    first_ms: UnixMs,
+    /// When one was refused last.
+    last_ms: UnixMs,
+    /// The one that was refused last.
+    sample: ListedDeadLetter,
+}
+
+impl From<&LetterGroup> for DeadLetterGroup {
+    fn from(group: &LetterGroup) -> Self {
+        let DeadLetter { sync, target, reason, hint, .. } = &group.sample;
+        Self {
+            key: group.key.to_string(),
+            sync: sync.clone(),
+            target: target.clone(),
+            reason: reason.clone(),
+            hint: hint.clone(),
+            letters: group.letters,
+            records: group.records,
+            count: group.count,
+            first_ms: group.first_ms,
+            last_ms: group.last_ms,
+            sample: (&group.sample).into(),
+        }
+    }
+}
+
+/// Dead letters of an org by sync and reason.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct DeadLetterGroups {
+    /// The largest first, at most 200.
+    groups: Vec<DeadLetterGroup>,
+}
+
+/// What became of records that were asked for by retries.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RetriedRecords {
+    /// One for each.
+    records: Vec<RetriedRecord>,
+}
+
+/// What a command would be about.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct WouldAct {
+    /// The org.
+    org: String,
+    /// How many dead letters.
+    letters: usize,
+    /// How many records they stand for.
+    records: u64,
+    /// By reason, the most frequent first, at most 100.
+    reasons: Vec<ReasonCount>,
+    /// The highest number among them.
+    newest: Option<Seq>,
+    /// Where to go on; null when there are no more.
+    before: Option<Seq>,
+}
+
+/// How many dead letters have a reason.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ReasonCount {
+    /// What is wrong.
+    reason: String,
+    /// How many.
+    letters: usize,
 }
 
 impl From<&DeadLetter> for DeadLetterView {
     fn from(letter: &DeadLetter) -> Self {
         Self {
             number: letter.seq,
-            at_ms: letter.at_ms,
+            sync: letter.sync.clone(),
+            first_ms: letter.first_ms,
+            last_ms: letter.last_ms,
+            count: letter.count,
             target: letter.target.clone(),
             key: letter.key.clone(),
             records: letter.records(),
             attempts: letter.attempts,
             reason: letter.reason.clone(),
             hint: letter.hint.clone(),
+            errors: letter.errors.iter().map(LetterErrorView::from).collect(),
+            group: letter.reason_key().to_string(),
         }
     }
 }
@@ -114,6 +257,13 @@ pub(super) struct ListedDeadLetter {
     letter: DeadLetterView,
     /// IDs of its records, at most 100.
     record_ids: Vec<String>,
+}
+
+impl From<&DeadLetter> for ListedDeadLetter {
+    fn from(letter: &DeadLetter) -> Self {
+        let named = letter.subjects.iter().take(RECORDS_MAX).map(|subject| subject.record.clone());
+        Self { letter: letter.into(), record_ids: named.collect() }
+    }
 }
 
 /// Dead letters of an org.
@@ -154,12 +304,25 @@ pub(super) struct SubjectView {
 pub(super) struct ActedOnLetters {
     /// The org.
     org: String,
+    /// When it began: `since_ms` for how retried records end.
+    at_ms: UnixMs,
     /// Numbers of dead letters.
     done: Vec<Seq>,
+    /// Of a retry: the records that are asked for instead.
+    asked: Vec<AskedAgain>,
     /// Those about which it could not be done.
     refused: Vec<RefusedLetter>,
     /// Give it as `before` for the next ones; null when there are no more.
     before: Option<Seq>,
+}
+
+/// The records that are asked for in the place of a dead letter.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AskedAgain {
+    /// Its number.
+    number: Seq,
+    /// Their IDs.
+    records: Vec<String>,
 }
 
 /// A dead letter about which nothing was done.
@@ -175,7 +338,7 @@ pub(super) struct RefusedLetter {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct DeadLetterCommands {
     /// One for each record of a dead letter, the newest first.
-    orders: Vec<DeadLetterCommand>,
+    commands: Vec<DeadLetterCommand>,
 }
 
 /// The dead letters of an org, newest first
@@ -190,16 +353,59 @@ pub(super) struct DeadLetterCommands {
     )
 )]
 pub(super) async fn list(service: Data<Service>, org: Path<String>, query: Query<ListQuery>) -> HttpResponse {
-    let ListQuery { reason, before, limit } = query.into_inner();
-    let filter = DeadLetterFilter { reason, before: before.map(Seq), limit: limit.unwrap_or(LIMIT) };
+    let ListQuery { reason, group, before, limit } = query.into_inner();
+    let Ok(group) = group.map(|key| key.parse::<ReasonKey>()).transpose() else { return no_group() };
+    let filter = DeadLetterFilter { reason, group, before: before.map(Seq), limit: limit.unwrap_or(LIMIT) };
     match service.dead_letters(&org, &filter).await {
         Ok(letters) => {
-            let listed = letters.iter().map(|letter| {
-                let named = letter.subjects.iter().take(RECORDS_MAX).map(|subject| subject.record.clone());
-                ListedDeadLetter { letter: letter.into(), record_ids: named.collect() }
-            });
+            let listed = letters.iter().map(ListedDeadLetter::from);
             HttpResponse::Ok().json(DeadLetterList { dead_letters: listed.collect() })
         }
+        Err(error) => problem(&error),
+    }
+}
+
+/// The dead letters of an org by sync and reason, the largest group first
+#[utoipa::path(
+    get,
+    path = "/api/v1/orgs/{org}/dead-letters/groups",
+    operation_id = "listDeadLetterGroups",
+    tag = "dead letters",
+    responses(
+        (status = 200, description = "Without values of records.", body = DeadLetterGroups),
+    )
+)]
+pub(super) async fn groups(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
+    match service.dead_letter_groups(&org).await {
+        Ok(groups) => {
+            let groups = groups.iter().map(DeadLetterGroup::from).collect();
+            HttpResponse::Ok().json(DeadLetterGroups { groups })
+        }
+        Err(error) => problem(&error),
+    }
+}
+
+/// How records ended that were asked for by retries
+#[utoipa::path(
+    get,
+    path = "/api/v1/orgs/{org}/dead-letters/retried",
+    operation_id = "listRetriedRecords",
+    tag = "dead letters",
+    params(RetriedQuery),
+    responses(
+        (status = 200, description = "One for each record.", body = RetriedRecords),
+    )
+)]
+pub(super) async fn retried(
+    service: Data<Service>,
+    org: Path<String>,
+    query: Query<RetriedQuery>,
+) -> HttpResponse {
+    let RetriedQuery { records, since_ms } = query.into_inner();
+    let records = records.split(',').map(str::trim).filter(|record| !record.is_empty());
+    let records = records.take(RETRIED_MAX).map(str::to_owned).collect();
+    match service.retried(&org, records, UnixMs(since_ms)).await {
+        Ok(records) => HttpResponse::Ok().json(RetriedRecords { records }),
         Err(error) => problem(&error),
     }
 }
@@ -260,7 +466,7 @@ pub(super) async fn audit(
     query: Query<ListQuery>,
 ) -> HttpResponse {
     match service.dead_letter_commands(&org, query.limit.unwrap_or(LIMIT)).await {
-        Ok(commands) => HttpResponse::Ok().json(DeadLetterCommands { orders: commands }),
+        Ok(commands) => HttpResponse::Ok().json(DeadLetterCommands { commands }),
         Err(error) => problem(&error),
     }
 }
@@ -313,10 +519,7 @@ async fn one(
     act: DeadLetterAction,
 ) -> HttpResponse {
     match service.act_on_dead_letter(&org, Seq(number), act, &caller.name).await {
-        Ok(()) => {
-            let (done, refused) = (vec![Seq(number)], Vec::new());
-            HttpResponse::Accepted().json(ActedOnLetters { org, done, refused, before: None })
-        }
+        Ok(acted) => done(org, acted),
         Err(error) => problem(&error),
     }
 }
@@ -329,6 +532,7 @@ async fn one(
     tag = "dead letters",
     params(ManyQuery),
     responses(
+        (status = 200, description = "With `dry_run`: what would be done.", body = WouldAct),
         (status = 202, description = "Done, and what could not be.", body = ActedOnLetters),
         (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = ApiError),
     )
@@ -350,6 +554,7 @@ pub(super) async fn retry_many(
     tag = "dead letters",
     params(ManyQuery),
     responses(
+        (status = 200, description = "With `dry_run`: what would be done.", body = WouldAct),
         (status = 202, description = "Done.", body = ActedOnLetters),
         (status = 503, description = "Not now: the service stops, or the org is busy or parked.", body = ApiError),
     )
@@ -370,25 +575,53 @@ async fn many(
     caller: &Caller,
     act: DeadLetterAction,
 ) -> HttpResponse {
-    let ManyQuery { reason, all, before, limit } = query;
-    if reason.is_some() == all {
-        let hint = "Give `reason=TEXT` for those whose reason contains the text, or `all=true`.";
+    let ManyQuery { reason, group, all, dry_run, before, limit } = query;
+    if usize::from(reason.is_some()) + usize::from(group.is_some()) + usize::from(all) != 1 {
+        let hint = "Give `reason=TEXT` for those whose reason contains the text, `group=KEY` for those of one group, or \
+                    `all=true`.";
         return refused(StatusCode::BAD_REQUEST, "it is not said which dead letters are meant", hint);
     }
-    let filter = DeadLetterFilter { reason, before: before.map(Seq), limit: limit.unwrap_or(ACTED_ON_MAX) };
+    let Ok(group) = group.map(|key| key.parse::<ReasonKey>()).transpose() else { return no_group() };
+    let limit = limit.unwrap_or(ACTED_ON_MAX);
+    let filter = DeadLetterFilter { reason, group, before: before.map(Seq), limit };
+    if dry_run {
+        return would(service, org, &filter).await;
+    }
     match service.act_on_dead_letters(org, &filter, act, &caller.name).await {
-        Ok(acted) => {
-            let refused = acted.refused.into_iter().map(|(number, reason)| RefusedLetter { number, reason });
-            let (org, refused) = (org.to_owned(), refused.collect());
-            HttpResponse::Accepted().json(ActedOnLetters {
-                org,
-                done: acted.done,
-                refused,
-                before: acted.before,
+        Ok(acted) => done(org.to_owned(), acted),
+        Err(error) => problem(&error),
+    }
+}
+
+async fn would(service: &Service, org: &str, filter: &DeadLetterFilter) -> HttpResponse {
+    match service.meant(org, filter).await {
+        Ok(meant) => {
+            let reasons = meant.reasons.into_iter().take(REASONS_MAX);
+            HttpResponse::Ok().json(WouldAct {
+                org: org.to_owned(),
+                letters: meant.letters,
+                records: meant.records,
+                reasons: reasons.map(|(reason, letters)| ReasonCount { reason, letters }).collect(),
+                newest: meant.newest,
+                before: meant.before,
             })
         }
         Err(error) => problem(&error),
     }
+}
+
+fn done(org: String, acted: ActedOn) -> HttpResponse {
+    let ActedOn { at_ms, done, refused, before } = acted;
+    let numbers = done.iter().map(|(number, _)| *number).collect();
+    let asked = done.into_iter().filter(|(_, records)| !records.is_empty());
+    let asked = asked.map(|(number, records)| AskedAgain { number, records }).collect();
+    let refused = refused.into_iter().map(|(number, reason)| RefusedLetter { number, reason }).collect();
+    HttpResponse::Accepted().json(ActedOnLetters { org, at_ms, done: numbers, asked, refused, before })
+}
+
+fn no_group() -> HttpResponse {
+    let hint = "Give the `key` of a group as `GET /api/v1/orgs/{org}/dead-letters/groups` tells it.";
+    refused(StatusCode::BAD_REQUEST, "`group` is no key of a group", hint)
 }
 
 /// What is kept as JSON is shown as such.

@@ -5,6 +5,7 @@
 //! Here: the server. Not here: decisions; a handler is one question to the service and its answer as JSON or HTML.
 
 mod access;
+mod alerts;
 mod changes;
 mod commands;
 mod dead_letters;
@@ -16,7 +17,6 @@ mod login_page;
 mod metrics;
 pub(crate) mod names;
 mod orgs;
-mod page;
 mod preview_page;
 mod previews;
 mod probes;
@@ -29,6 +29,7 @@ mod sessions;
 mod stored_orgs;
 mod token_commands;
 mod tokens;
+mod views;
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,8 @@ use actix_web::{
     web::{Data, Path, Query},
 };
 use orgpipe_actors::{
-    BudgetView, Forecast, Left, OrgError, OrgView, Receipt, Report, RoomView, Service, State, Story, Tree,
+    BudgetView, Forecast, Left, OrgError, OrgView, Receipt, RefreshPlan, Report, RoomView, Service, State,
+    Story, Tree,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -62,6 +63,13 @@ pub(super) struct LimitsView {
     waits: Vec<String>,
     /// What a refresh of each sync would take.
     forecasts: Vec<Forecast>,
+}
+
+/// What is planned for the refreshes of an org.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RefreshPlans {
+    /// One for each sync that can be refreshed.
+    refreshes: Vec<RefreshPlan>,
 }
 
 /// Gaps in the events that were healed.
@@ -217,6 +225,23 @@ pub(super) async fn limits(service: Data<Service>, org: Path<String>, _: Query<N
 pub(super) async fn doctor(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
     match service.doctor(&org).await {
         Ok(report) => HttpResponse::Ok().json(report),
+        Err(error) => problem(&error),
+    }
+}
+
+/// What is planned for each sync's refresh
+#[utoipa::path(
+    get,
+    path = "/api/v1/orgs/{org}/refreshes",
+    operation_id = "listRefreshes",
+    tag = "orgs",
+    responses(
+        (status = 200, description = "One for each sync that can be refreshed.", body = RefreshPlans),
+    )
+)]
+pub(super) async fn refreshes(service: Data<Service>, org: Path<String>, _: Query<NoQuery>) -> HttpResponse {
+    match service.refreshes(&org).await {
+        Ok(refreshes) => HttpResponse::Ok().json(RefreshPlans { refreshes }),
         Err(error) => problem(&error),
     }
 }

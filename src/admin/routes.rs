@@ -16,14 +16,15 @@ use serde_json::json;
 
 use super::{
     access::{Caller, Denied},
-    changes, commands, dead_letters,
+    alerts, changes, commands, dead_letters,
     document::{self, ServedPath},
-    live, login, metrics, orgs, page, preview_page, previews, probes, reload, stored_orgs, token_commands,
+    live, login, metrics, orgs, preview_page, previews, probes, reload, stored_orgs, token_commands,
     tokens::Role,
+    views,
 };
 use crate::{
     connect::handlers as connect,
-    dashboard::{assets, fleet},
+    dashboard::{assets, fleet, lookup, org, process},
 };
 
 /// Who may ask.
@@ -97,13 +98,30 @@ pub(super) const RULES: &[Rule] = &[
     get("/", With(Read), || web::to(fleet::show)),
     // Who listens is asked anew for as long as the stream lasts.
     get("/live", With(Read), || web::to(live::open)),
-    post("/orgs/{org}/doctor", With(Operate), || web::to(page::examine)),
+    get("/lookup", With(Read), || web::to(lookup::show)),
+    get("/process", With(Read), || web::to(process::show)),
+    get("/orgs/{org}", With(Read), || web::to(org::overview::show)),
+    post("/orgs/{org}/forecast", With(Operate), || web::to(org::forecast::post)),
+    get("/orgs/{org}/dead-letters", With(Read), || web::to(org::letters::show)),
+    send("/orgs/{org}/dead-letters", With(Operate), || web::to(org::letters::post)),
+    // What an org said about a record may have values of it.
+    get("/orgs/{org}/records", With(Operate), || web::to(org::record::show)),
+    get("/orgs/{org}/doctor", With(Read), || web::to(org::doctor::show)),
+    post("/orgs/{org}/doctor", With(Operate), || web::to(org::doctor::post)),
+    get("/orgs/{org}/mapping", With(Read), || web::to(org::mapping::show)),
+    get("/orgs/{org}/audit", With(Read), || web::to(org::audit::show)),
     get("/orgs/{org}/preview", With(Operate), || web::to(preview_page::show)),
     send("/orgs/{org}/preview", With(Operate), || web::to(preview_page::post)),
     get("/metrics", With(Read), || web::to(metrics::show)),
     get("/api/v1/openapi.json", With(Read), || web::to(document::show)),
+    get("/api/v1/history", With(Read), || web::to(views::history)),
+    get("/api/v1/lookup", With(Read), || web::to(views::lookup)),
+    get("/api/v1/process", With(Read), || web::to(views::process)),
     get("/api/v1/tree", With(Read), || web::to(orgs::tree)),
     post("/api/v1/reload", With(Operate), || web::to(reload::post)),
+    get("/api/v1/alerts", With(Read), || web::to(alerts::list)),
+    get("/api/v1/notify", With(Read), || web::to(alerts::receivers)),
+    post("/api/v1/notify/{name}/test", With(Operate), || web::to(alerts::test)),
     get("/api/v1/changes", With(Read), || web::to(changes::list)),
     send("/api/v1/changes", With(Operate), || web::to(changes::add)),
     get("/api/v1/changes/{number}", With(Read), || web::to(changes::show)),
@@ -115,12 +133,15 @@ pub(super) const RULES: &[Rule] = &[
     get("/api/v1/orgs/{org}", With(Read), || web::to(orgs::one)),
     get("/api/v1/orgs/{org}/dead-letters", With(Read), || web::to(dead_letters::list)),
     get("/api/v1/orgs/{org}/dead-letters/audit", With(Read), || web::to(dead_letters::audit)),
+    get("/api/v1/orgs/{org}/dead-letters/groups", With(Read), || web::to(dead_letters::groups)),
+    get("/api/v1/orgs/{org}/dead-letters/retried", With(Read), || web::to(dead_letters::retried)),
     post("/api/v1/orgs/{org}/dead-letters/retry", With(Operate), || web::to(dead_letters::retry_many)),
     post("/api/v1/orgs/{org}/dead-letters/discard", With(Operate), || web::to(dead_letters::discard_many)),
     // With `values=true` it takes the role `operate`.
     get("/api/v1/orgs/{org}/dead-letters/{number}", With(Read), || web::to(dead_letters::show)),
     post("/api/v1/orgs/{org}/dead-letters/{number}/retry", With(Operate), || web::to(dead_letters::retry)),
     post("/api/v1/orgs/{org}/dead-letters/{number}/discard", With(Operate), || web::to(dead_letters::discard)),
+    get("/api/v1/orgs/{org}/history", With(Read), || web::to(views::org_history)),
     get("/api/v1/orgs/{org}/syncs", With(Read), || web::to(orgs::syncs)),
     get("/api/v1/orgs/{org}/receipts", With(Read), || web::to(orgs::receipts)),
     // What an org said about a record may have values of it.
@@ -137,6 +158,10 @@ pub(super) const RULES: &[Rule] = &[
     post("/api/v1/orgs/{org}/remove", With(Admin), || web::to(stored_orgs::remove)),
     post("/api/v1/orgs/{org}/purge", With(Admin), || web::to(commands::purge)),
     post("/api/v1/orgs/{org}/refresh", With(Operate), || web::to(commands::refresh)),
+    get("/api/v1/orgs/{org}/refreshes", With(Read), || web::to(orgs::refreshes)),
+    post("/api/v1/orgs/{org}/refresh/pause", With(Operate), || web::to(commands::pause_refresh)),
+    post("/api/v1/orgs/{org}/refresh/resume", With(Operate), || web::to(commands::resume_refresh)),
+    post("/api/v1/orgs/{org}/refresh/cancel", With(Operate), || web::to(commands::cancel_refresh)),
     post("/api/v1/orgs/{org}/replay", With(Operate), || web::to(commands::replay)),
 ];
 

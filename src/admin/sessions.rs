@@ -68,7 +68,8 @@ impl Sessions {
         for hash in &gone {
             all.remove(hash);
         }
-        let (hash, session) = (SecretHash::of(cookie), Session { token, until_ms: now.saturating_add(SESSION) });
+        let (hash, session) =
+            (SecretHash::of(cookie), Session { token, until_ms: now.saturating_add(SESSION) });
         all.insert(hash, session);
         gone.into_iter().map(removal).chain([session.write(hash)]).collect()
     }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, net::SocketAddr, path::Path, time::Duration};
 
 use orgpipe_actors::{
     Failpoints,
-    settings::{Settings, SourceSettings},
+    settings::{AlertSettings, Settings, SourceSettings},
 };
 use reqwest::{
     Client, Method, RequestBuilder, Response,
@@ -50,6 +50,7 @@ impl Served {
             refreshes_max: 1,
             source,
             webhook: None,
+            alerts: AlertSettings::default(),
             orgs: Vec::new(),
             traces: orgpipe_actors::Sampling::NONE,
             failpoints: Failpoints::default(),
@@ -68,6 +69,7 @@ impl Served {
             orgs_left_out: std::collections::BTreeMap::new(),
             warnings: Vec::new(),
             settings: settings.clone(),
+            traces: None,
         };
         let service = Service::start(settings).await.expect("it starts");
         let file =

@@ -19,7 +19,7 @@ use crate::{
 pub(crate) fn run(args: &DeadLettersArgs) -> ExitCode {
     let done = match &args.action {
         DeadLettersAction::List(args) => list(args, "dead-letters", "dead_letters", &letter),
-        DeadLettersAction::Audit(args) => list(args, "dead-letters/audit", "orders", &command),
+        DeadLettersAction::Audit(args) => list(args, "dead-letters/audit", "commands", &command),
         DeadLettersAction::Show(args) => show(args),
         DeadLettersAction::Retry(args) => act_on(args, "retry"),
         DeadLettersAction::Discard(args) => act_on(args, "discard"),
@@ -50,19 +50,34 @@ fn list(
 }
 
 fn letter(letter: &Value) -> String {
-    format!(
-        "{}  {}  {}{}\n    {}. {}",
-        letter["number"],
-        time(&letter["at_ms"]),
-        letter["target"]
-            .as_str()
-            .filter(|target| !target.is_empty())
-            .map(|t| format!("{} ", output::part(t)))
-            .unwrap_or_default(),
-        text(letter, "key"),
-        text(letter, "reason"),
-        text(letter, "hint")
-    )
+    let target = text(letter, "target");
+    let target = if target.is_empty() { target } else { format!("{target} ") };
+    let (first, last) = (time(&letter["first_ms"]), time(&letter["last_ms"]));
+    let when = match letter["count"].as_u64().unwrap_or(1) {
+        1 => last,
+        count => format!("{last} ({count} times since {first})"),
+    };
+    let said = letter["errors"].as_array().into_iter().flatten().filter_map(of_salesforce);
+    let said: String = said.map(|said| format!("\n    {said}")).collect();
+    let (key, reason, hint) = (text(letter, "key"), text(letter, "reason"), text(letter, "hint"));
+    format!("{}  {when}  {target}{key}\n    {reason}.{said}\n    {hint}", letter["number"])
+}
+
+/// What Salesforce says of a record, with the fields.
+fn of_salesforce(error: &Value) -> Option<String> {
+    let (code, message) = (text(error, "code"), text(error, "message"));
+    if code.is_empty() || message.is_empty() {
+        return None;
+    }
+    let fields: Vec<String> = error["fields"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(output::part)
+        .collect();
+    let fields = if fields.is_empty() { String::new() } else { format!(" ({})", fields.join(", ")) };
+    Some(format!("The org says: \u{201c}{message}\u{201d}{fields}"))
 }
 
 fn command(command: &Value) -> String {

@@ -2,6 +2,7 @@
 //!
 //! Here: which command is which file. Not here: what may be typed (`cli`), how a result looks (`output`).
 
+mod alerts;
 mod check;
 mod dead_letters;
 mod demo;
@@ -46,6 +47,8 @@ pub(crate) fn dispatch(command: Command) -> ExitCode {
         Command::Reload(args) => reload::run(&args),
         Command::DeadLetters(args) => dead_letters::run(&args),
         Command::Tree(args) => tree::run(&args),
+        Command::Alerts(args) => alerts::run(&args),
+        Command::Notify(args) => alerts::notify(&args),
         Command::Tokens(args) => tokens::run(&args),
         Command::Store(args) => store::run(&args),
         Command::Vault(args) => vault::run(&args),

@@ -1,4 +1,4 @@
-//! `orgpipe refresh ORG`: asks the running service to read the records of an org again.
+//! `orgpipe refresh ORG`: asks the running service to read the records of an org again, or to let that rest, go on or end.
 //!
 //! Here: the question, and with `--wait` how far it is. Not here: reading (`orgpipe_actors`).
 
@@ -24,15 +24,30 @@ pub(crate) fn run(args: &RefreshArgs) -> ExitCode {
     }
 }
 
+/// What is wanted of the refresh instead of beginning one: the word of the path, and what has been done.
+fn wish(args: &RefreshArgs) -> Option<(&'static str, &'static str)> {
+    match (args.pause, args.resume, args.cancel) {
+        (true, ..) => Some(("pause", "paused")),
+        (_, true, _) => Some(("resume", "resumed")),
+        (.., true) => Some(("cancel", "cancelled")),
+        _ => None,
+    }
+}
+
 async fn refresh(running: &Running, args: &RefreshArgs) -> Result<String, CommandError> {
     let org = args.org.as_str();
+    if let Some((word, done)) = wish(args) {
+        let query: Vec<(&str, &str)> = args.sync.as_deref().map(|sync| ("sync", sync)).into_iter().collect();
+        let answer = running.post(&["orgs", org, "refresh", word], &query).await?;
+        let consequence = answer["consequence"].as_str().unwrap_or_default();
+        return Ok(format!("org {org}: refresh of {} {done}. {consequence}", names(&answer)));
+    }
     let before = if args.wait { running.get(&["orgs", org], &[]).await? } else { Value::Null };
     let sync = args.sync.as_deref().map(|sync| ("sync", sync));
     let changed = args.changed.then_some(("changed", "true"));
     let query: Vec<(&str, &str)> = sync.into_iter().chain(changed).collect();
     let answer = running.post(&["orgs", org, "refresh"], &query).await?;
-    let names = answer["syncs"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    let syncs = names.collect::<Vec<_>>().join(", ");
+    let syncs = names(&answer);
     if !args.wait {
         return Ok(format!("org {org}: refresh of {syncs} begun; status on {}", running.url()));
     }
@@ -42,6 +57,11 @@ async fn refresh(running: &Running, args: &RefreshArgs) -> Result<String, Comman
     let ends = ["written", "unchanged", "no_data", "superseded", "dead_letters"];
     let ends = ends.map(|key| format!("{} {}", more(key), key.replace('_', " "))).join(", ");
     Ok(format!("org {org}: refresh of {syncs} is through: {} records, {ends}", more("records_in")))
+}
+
+fn names(answer: &Value) -> String {
+    let names = answer["syncs"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    names.collect::<Vec<_>>().join(", ")
 }
 
 /// Until all is read, and all that had come in by then is through.

@@ -14,7 +14,7 @@ use crate::{
     cli::RunArgs,
     config::{self, Config, Environment},
     in_force::{SettingsFile, reload_and_log},
-    output,
+    output, traces,
 };
 
 /// How long a drain may take; what is not done then is done again at the next start. With the second for the admin API
@@ -49,7 +49,12 @@ pub(crate) fn run(args: &RunArgs) -> ExitCode {
         }
         Err(error) => return output::failure(&error, None),
     }
-    actix_rt::System::new().block_on(async {
+    if let Some(settings) = &config.traces
+        && let Err(error) = traces::begin(settings)
+    {
+        return output::failure(&error, None);
+    }
+    let exit = actix_rt::System::new().block_on(async {
         let settings = SettingsFile::new(&args.config, sources, &config);
         let (service, admin) = match start(config, settings.clone()).await {
             Ok(running) => running,
@@ -74,7 +79,9 @@ pub(crate) fn run(args: &RunArgs) -> ExitCode {
             Ok(_) => ExitCode::SUCCESS,
             Err(exit) => exit,
         }
-    })
+    });
+    traces::end();
+    exit
 }
 
 /// Starts service and admin API; a failure is printed and comes back as the exit code.

@@ -20,7 +20,8 @@ use crate::{
 
 /// What an export has only if it is asked for: everything that lets somebody in, and what would tell from a hash which value
 /// it is of.
-const SECRETS: LeftOut<'static> = LeftOut { positions: &SECRET_POSITIONS, kinds: &[TOKEN_KIND, SESSION_KIND] };
+const SECRETS: LeftOut<'static> =
+    LeftOut { positions: &SECRET_POSITIONS, kinds: &[TOKEN_KIND, SESSION_KIND] };
 
 /// What follows from that for whoever imports it.
 const WITHOUT_SECRETS: &[&str] = &[
@@ -49,6 +50,7 @@ fn act(args: &StoreArgs) -> Result<ExitCode, ExitCode> {
                 "{} of the service as a whole",
                 count(survey.registered, "value", "values")
             ));
+            output::line(&format!("{} of short history", size(survey.history_bytes)));
             output::line(&format!(
                 "{} of data in files of {}",
                 size(survey.live_bytes),
@@ -68,13 +70,18 @@ fn act(args: &StoreArgs) -> Result<ExitCode, ExitCode> {
         StoreAction::Export(args) => {
             let left_out = if args.with_secrets { LeftOut::default() } else { SECRETS };
             let exported = offline::export(&dir(&args.from)?, &args.file, &left_out);
-            let Exported { entries, left_out, lost } = done(exported)?;
+            let Exported { entries, left_out, history, lost } = done(exported)?;
             output::line(&format!("{entries} entries in {}", args.file.display()));
             if left_out > 0 {
                 output::line(&format!(
                     "{} left out: refresh tokens, keys of hashes, admin tokens; `--with-secrets` keeps them",
                     count(left_out, "secret is", "secrets are")
                 ));
+            }
+            if history > 0 {
+                output::line(
+                    "the service's short history is left out: it is no work that would go on elsewhere",
+                );
             }
             listed("could not be read", lost)
         }

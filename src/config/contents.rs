@@ -15,6 +15,8 @@ use super::{certificate::Certificate, report::Problem};
 pub(crate) struct Config {
     /// What the admin API and the dashboard run on.
     pub(crate) admin: AdminSettings,
+    /// Where traces are sent, if anywhere.
+    pub(crate) traces: Option<TraceSettings>,
     /// How customers connect their orgs themselves, if they can.
     pub(crate) connect: Option<ConnectSettings>,
     /// Orgs of the store that cannot be worked for, and why.
@@ -23,6 +25,33 @@ pub(crate) struct Config {
     pub(crate) warnings: Vec<Problem>,
     /// What the actors run on.
     pub(crate) settings: Settings,
+}
+
+/// Where traces are sent.
+#[derive(Clone, Debug)]
+pub(crate) struct TraceSettings {
+    /// The collector's address for traces.
+    pub(crate) endpoint: Url,
+    /// Names and values of headers that are sent with them.
+    pub(crate) headers: Vec<(String, SecretString)>,
+    /// How many of all are sent, above 0 to 1.
+    pub(crate) sample_ratio: f64,
+    /// How long the collector may take for a batch.
+    pub(crate) timeout: Duration,
+}
+
+impl PartialEq for TraceSettings {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { endpoint, sample_ratio, timeout, .. } = self;
+        let headers = |one: &Self| {
+            let header =
+                |(name, value): &(String, SecretString)| (name.clone(), value.expose_secret().to_owned());
+            one.headers.iter().map(header).collect::<Vec<_>>()
+        };
+        (endpoint, timeout) == (&other.endpoint, &other.timeout)
+            && sample_ratio.to_bits() == other.sample_ratio.to_bits()
+            && headers(self) == headers(other)
+    }
 }
 
 /// How customers connect their orgs themselves.

@@ -24,7 +24,7 @@ use toml::{Spanned, de::DeTable};
 
 pub(crate) use self::{
     certificate::Certificate,
-    contents::{AdminSettings, Config, ConnectApp, ConnectSettings, MetricsSettings, PerOrg},
+    contents::{AdminSettings, Config, ConnectApp, ConnectSettings, MetricsSettings, PerOrg, TraceSettings},
     report::Problem,
     secrets::Environment,
 };

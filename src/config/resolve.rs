@@ -5,6 +5,7 @@
 //!
 //! Invariant: a check that fails is in the report; `None` alone never explains anything.
 
+mod alerts;
 mod channel;
 mod connect;
 mod credential;
@@ -15,6 +16,7 @@ mod modes;
 mod orgs;
 mod package;
 mod sync;
+mod traces;
 mod value;
 mod vault;
 
@@ -80,6 +82,10 @@ pub(super) fn config(
 ) -> Option<Config> {
     let admin = listen::resolve(tables.service.as_ref(), folder, environment, report);
     let service = service(tables.service.as_ref(), folder, environment, report);
+    let traces = match tables.service.as_ref().and_then(|table| table.traces.as_ref()) {
+        Some(table) => traces::traces(table, folder, environment, report).map(Some),
+        None => Some(None),
+    };
     let source = source(tables.source.as_ref(), environment, report);
     let webhook = match &tables.webhook {
         Some(table) => webhook(table, environment, report).map(Some),
@@ -92,6 +98,9 @@ pub(super) fn config(
         Some(table) => connect::connect(table, folder, environment, report).map(Some),
         None => Some(None),
     };
+    let connect_url = connect.as_ref().and_then(Option::as_ref).map(|connect| &connect.base_url);
+    let from = alerts::From { folder, environment };
+    let alerts = alerts::alerts(tables.alerts.as_ref(), &tables.notify, connect_url, from, report);
     if tables.orgs.is_empty() && files.is_empty() && tables.connect.is_none() {
         let hint = "Write `[[org]]` with `id` and `auth`, once for each customer's org, or `[connect]` to invite them.";
         report.warn_at(None, "there is no org", hint);
@@ -119,7 +128,9 @@ pub(super) fn config(
             }
         }
     }
-    let (admin, service, source, webhook, connect) = (admin?, service?, source?, webhook?, connect?);
+    let (admin, service, source) = (admin?, service?, source?);
+    let (webhook, connect, alerts) = (webhook?, connect?, alerts?);
+    let traces = traces?;
     Some(Config {
         admin,
         connect,
@@ -136,10 +147,12 @@ pub(super) fn config(
             refreshes_max: service.refreshes_max,
             source,
             webhook,
+            alerts,
             orgs: resolved.into_iter().collect::<Option<Vec<_>>>()?,
-            traces: Sampling::NONE,
+            traces: traces.as_ref().map_or(Sampling::NONE, |traces| Sampling::ratio(traces.sample_ratio)),
             failpoints: Failpoints::default(),
         },
+        traces,
     })
 }
 

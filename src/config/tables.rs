@@ -43,12 +43,26 @@ const ORG_CONCURRENT_MAX: RangeInclusive<u32> = 1..=25;
 const BULK_FROM: RangeInclusive<u32> = 2..=10_000;
 /// Days for which an invitation is good.
 const LINK_DAYS: RangeInclusive<u32> = 1..=90;
+/// Kept dead letters that are no alert yet.
+const DEAD_LETTERS_MAX: RangeInclusive<u32> = 0..=100_000_000;
+/// Hours for which a channel may be silent; 0 is for ever.
+const NO_EVENT_HOURS: RangeInclusive<u32> = 0..=8_760;
+/// Minutes for which a part may fail.
+const WAITING_MINUTES: RangeInclusive<u32> = 0..=1_440;
+/// Seconds for which something has to be wrong, or right again.
+const HOLD_SECS: RangeInclusive<u32> = 0..=3_600;
+/// Alerts of a kind that are told in one message.
+const GROUP_FROM: RangeInclusive<u32> = 1..=40;
 const LINGER_MILLIS: RangeInclusive<u32> = 10..=10_000;
+
+/// Seconds for a batch of spans.
+const TRACES_TIMEOUT_SECS: RangeInclusive<u32> = 1..=60;
 
 /// A table's place in the file, and its keys.
 pub(super) type Keys = (&'static str, &'static [&'static str]);
 
-const TOP: Keys = ("", &["service", "source", "webhook", "connect", "sync", "org_defaults", "org"]);
+const TOP: Keys =
+    ("", &["service", "source", "webhook", "alerts", "notify", "connect", "sync", "org_defaults", "org"]);
 const SERVICE: Keys = (
     "service",
     &[
@@ -67,13 +81,43 @@ const SERVICE: Keys = (
         "free_min_mb",
         "queue_max",
         "refreshes_max",
+        "traces",
     ],
 );
 const METRICS: Keys = ("service.metrics", &["per_org", "orgs_max"]);
+const TRACES: Keys =
+    ("service.traces", &["endpoint", "headers_env", "headers_file", "sample_ratio", "timeout_secs"]);
 const TLS: Keys = ("service.tls", &["cert_file", "key_file"]);
 const SOURCE: Keys =
     ("source", &["url", "token_env", "requests_per_second", "concurrent_max", "timeout_secs"]);
 const WEBHOOK: Keys = ("webhook", &["url", "token_env"]);
+const ALERTS: Keys = (
+    "alerts",
+    &[
+        "base_url",
+        "dead_letters_max",
+        "no_event_hours",
+        "waiting_minutes",
+        "hold_secs",
+        "clear_secs",
+        "group_from",
+    ],
+);
+const NOTIFY: Keys = (
+    "notify",
+    &[
+        "name",
+        "kind",
+        "url",
+        "url_env",
+        "url_file",
+        "secret_env",
+        "secret_file",
+        "alerts",
+        "orgs",
+        "severity_min",
+    ],
+);
 const CONNECT: Keys =
     ("connect", &["base_url", "vendor", "client_id", "client_secret_env", "client_secret_file", "link_days"]);
 const SYNC: Keys = (
@@ -155,8 +199,11 @@ pub(super) const ALL: &[Keys] = &[
     TOP,
     SERVICE,
     TLS,
+    TRACES,
     SOURCE,
     WEBHOOK,
+    ALERTS,
+    NOTIFY,
     CONNECT,
     SYNC,
     EVENT,
@@ -175,6 +222,8 @@ pub(super) struct Tables<'t> {
     pub(super) service: Option<ServiceTable<'t>>,
     pub(super) source: Option<SourceTable<'t>>,
     pub(super) webhook: Option<WebhookTable<'t>>,
+    pub(super) alerts: Option<AlertsTable<'t>>,
+    pub(super) notify: Vec<NotifyTable<'t>>,
     pub(super) connect: Option<ConnectTable<'t>>,
     pub(super) syncs: Vec<SyncTable<'t>>,
     pub(super) org_defaults: Option<OrgBasicsTable<'t>>,
@@ -200,6 +249,18 @@ pub(super) struct ServiceTable<'t> {
     pub(super) free_min_mb: Option<Written<u32>>,
     pub(super) queue_max: Option<Written<u32>>,
     pub(super) refreshes_max: Option<Written<u32>>,
+    pub(super) traces: Option<TracesTable<'t>>,
+}
+
+/// `traces` of the service.
+#[derive(Debug)]
+pub(super) struct TracesTable<'t> {
+    pub(super) section: Section<'t>,
+    pub(super) endpoint: Option<Written<String>>,
+    pub(super) headers_env: Option<Written<String>>,
+    pub(super) headers_file: Option<Written<String>>,
+    pub(super) sample_ratio: Option<Written<f64>>,
+    pub(super) timeout_secs: Option<Written<u32>>,
 }
 
 /// `metrics` of the service.
@@ -235,6 +296,35 @@ pub(super) struct WebhookTable<'t> {
     pub(super) section: Section<'t>,
     pub(super) url: Option<Written<String>>,
     pub(super) token_env: Option<Written<String>>,
+}
+
+/// `[alerts]`.
+#[derive(Debug)]
+pub(super) struct AlertsTable<'t> {
+    pub(super) section: Section<'t>,
+    pub(super) base_url: Option<Written<String>>,
+    pub(super) dead_letters_max: Option<Written<u32>>,
+    pub(super) no_event_hours: Option<Written<u32>>,
+    pub(super) waiting_minutes: Option<Written<u32>>,
+    pub(super) hold_secs: Option<Written<u32>>,
+    pub(super) clear_secs: Option<Written<u32>>,
+    pub(super) group_from: Option<Written<u32>>,
+}
+
+/// `[[notify]]`.
+#[derive(Debug)]
+pub(super) struct NotifyTable<'t> {
+    pub(super) section: Section<'t>,
+    pub(super) name: Option<Written<String>>,
+    pub(super) kind: Option<Written<String>>,
+    pub(super) url: Option<Written<String>>,
+    pub(super) url_env: Option<Written<String>>,
+    pub(super) url_file: Option<Written<String>>,
+    pub(super) secret_env: Option<Written<String>>,
+    pub(super) secret_file: Option<Written<String>>,
+    pub(super) alerts: Option<Vec<Written<String>>>,
+    pub(super) orgs: Option<Vec<Written<String>>>,
+    pub(super) severity_min: Option<Written<String>>,
 }
 
 /// `[connect]`.
@@ -375,6 +465,12 @@ impl<'t> Tables<'t> {
             service: top.section(report, "service").map(|section| service(section, report)),
             source: top.section(report, "source").map(|section| source(section, report)),
             webhook: top.section(report, "webhook").map(|section| webhook(section, report)),
+            alerts: top.section(report, "alerts").map(|section| alerts(section, report)),
+            notify: top
+                .sections(report, "notify", "name")
+                .into_iter()
+                .map(|section| notify(section, report))
+                .collect(),
             connect: top.section(report, "connect").map(|section| connect(section, report)),
             syncs: top
                 .sections(report, "sync", "name")
@@ -422,6 +518,17 @@ fn service<'t>(section: Section<'t>, report: &mut Report<'_>) -> ServiceTable<'t
         free_min_mb: section.whole(report, "free_min_mb", FREE_MIN_MB),
         queue_max: section.whole(report, "queue_max", QUEUE_MAX),
         refreshes_max: section.whole(report, "refreshes_max", REFRESHES_MAX),
+        traces: section.section(report, "traces").map(|section| {
+            section.allow(TRACES.1, headers, report);
+            TracesTable {
+                endpoint: section.text(report, "endpoint"),
+                headers_env: section.text(report, "headers_env"),
+                headers_file: section.text(report, "headers_file"),
+                sample_ratio: section.share(report, "sample_ratio"),
+                timeout_secs: section.whole(report, "timeout_secs", TRACES_TIMEOUT_SECS),
+                section,
+            }
+        }),
         section,
     }
 }
@@ -441,6 +548,44 @@ fn source<'t>(section: Section<'t>, report: &mut Report<'_>) -> SourceTable<'t> 
 fn webhook<'t>(section: Section<'t>, report: &mut Report<'_>) -> WebhookTable<'t> {
     section.allow(WEBHOOK.1, secret, report);
     WebhookTable { url: section.text(report, "url"), token_env: section.text(report, "token_env"), section }
+}
+
+fn alerts<'t>(section: Section<'t>, report: &mut Report<'_>) -> AlertsTable<'t> {
+    section.allow(ALERTS.1, nothing, report);
+    AlertsTable {
+        base_url: section.text(report, "base_url"),
+        dead_letters_max: section.whole(report, "dead_letters_max", DEAD_LETTERS_MAX),
+        no_event_hours: section.whole(report, "no_event_hours", NO_EVENT_HOURS),
+        waiting_minutes: section.whole(report, "waiting_minutes", WAITING_MINUTES),
+        hold_secs: section.whole(report, "hold_secs", HOLD_SECS),
+        clear_secs: section.whole(report, "clear_secs", HOLD_SECS),
+        group_from: section.whole(report, "group_from", GROUP_FROM),
+        section,
+    }
+}
+
+fn notify<'t>(section: Section<'t>, report: &mut Report<'_>) -> NotifyTable<'t> {
+    section.allow(NOTIFY.1, notify_secret, report);
+    NotifyTable {
+        name: section.text(report, "name"),
+        kind: section.text(report, "kind"),
+        url: section.text(report, "url"),
+        url_env: section.text(report, "url_env"),
+        url_file: section.text(report, "url_file"),
+        secret_env: section.text(report, "secret_env"),
+        secret_file: section.text(report, "secret_file"),
+        alerts: section.texts(report, "alerts"),
+        orgs: section.texts(report, "orgs"),
+        severity_min: section.text(report, "severity_min"),
+        section,
+    }
+}
+
+/// A hint for a secret that stands in the file.
+fn notify_secret(key: &str) -> Option<String> {
+    matches!(key, "secret" | "key" | "routing_key" | "token").then(|| {
+        "Secrets do not stand in this file; write `secret_env = \"PAGERDUTY_KEY\"` instead.".to_owned()
+    })
 }
 
 fn connect<'t>(section: Section<'t>, report: &mut Report<'_>) -> ConnectTable<'t> {
@@ -618,6 +763,12 @@ fn gone(key: &str) -> Option<String> {
     (key == "listen_beyond_loopback").then(|| instead.to_owned())
 }
 
+/// A hint for headers written into the file.
+fn headers(key: &str) -> Option<String> {
+    let hint = "Headers may be secrets, so they do not stand in this file; write `headers_env = \"TRACES_HEADERS\"` instead.";
+    (key == "headers").then(|| hint.to_owned())
+}
+
 /// A hint for a secret written into the file.
 fn secret(key: &str) -> Option<String> {
     let instead = match key {
@@ -635,6 +786,7 @@ fn plural(key: &str) -> Option<String> {
     match key {
         "syncs" => Some("Write `[[sync]]`, once for each sync.".to_owned()),
         "orgs" => Some("Write `[[org]]`, once for each org.".to_owned()),
+        "alert" => Some("Write `[alerts]`.".to_owned()),
         _ => None,
     }
 }

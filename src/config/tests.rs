@@ -15,7 +15,10 @@ use super::{
 const EXAMPLE: &str = include_str!("../../config/example.toml");
 const ONE_ORG: &str = include_str!("../../config/one-org.toml");
 const KEY: &str = include_str!("../../tests/data/throwaway-key.pem");
-const SECRETS: [(&str, &str); 9] = [
+const SECRETS: [(&str, &str); 12] = [
+    ("ALERTS_SECRET", "hidden-alerts-secret"),
+    ("SLACK_URL", "https://hooks.slack.example.com/hidden-slack"),
+    ("PAGERDUTY_KEY", "hidden-routing-key"),
     ("WEBHOOK_TOKEN", "hidden-webhook"),
     ("VAULT_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
     ("SOURCE_TOKEN", "hidden-token"),
@@ -86,7 +89,7 @@ fn a_value_that_takes_now_is_a_warning_told_once() {
 
 #[test]
 fn the_example_means_what_it_says() {
-    let Config { admin, connect, orgs_left_out, warnings, settings } = read(EXAMPLE).unwrap();
+    let Config { admin, connect, orgs_left_out, warnings, settings, .. } = read(EXAMPLE).unwrap();
     let AdminSettings { listen, hosts, certificate, behind_proxy, metrics } = admin;
     assert_eq!(metrics, MetricsSettings { per_org: PerOrg::All, orgs_max: 1_000 });
     assert!(hosts.is_empty() && certificate.is_some() && !behind_proxy);

@@ -8,8 +8,12 @@
 //! step: `assets` has files as they are served.
 
 pub(crate) mod assets;
+mod charts;
 pub(crate) mod fleet;
+pub(crate) mod lookup;
 pub(crate) mod marked;
+pub(crate) mod org;
+pub(crate) mod process;
 pub(crate) mod shell;
 mod spark;
 pub(crate) mod words;

@@ -27,14 +27,11 @@ pub(crate) struct Viewer {
     pub(crate) role: &'static str,
     /// Whether they may give commands.
     pub(crate) may_operate: bool,
-    /// Whether they may change tokens, and which orgs there are.
-    pub(crate) may_administer: bool,
     /// Whether there is a session that can be ended.
     pub(crate) by_cookie: bool,
 }
 
 /// The parts of the dashboard, as they stand in its navigation.
-#[allow(dead_code, reason = "their pages are being made")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     /// All orgs, and the pages below each.

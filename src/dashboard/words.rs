@@ -63,6 +63,16 @@ pub(crate) fn millis(millis: u64) -> String {
     }
 }
 
+/// A fraction of seconds or more, such as `0.4 ms`, `340 ms` or `2.4 s`.
+pub(crate) fn duration(secs: f64) -> String {
+    if secs < 0.01 {
+        return format!("{:.1} ms", secs * 1_000.0);
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "durations are not negative")]
+    let whole = (secs * 1_000.0).round() as u64;
+    millis(whole)
+}
+
 /// Seconds in the two largest units, such as `45 s`, `2 min 5 s`, `3 h 20 min` or `2 d 4 h`.
 pub(crate) fn seconds(secs: u64) -> String {
     let two = |large: u64, unit: &str, small: u64, lesser: &str| match small {

@@ -24,6 +24,7 @@ use self::{
 };
 use crate::config::{
     self, AdminSettings, Config, ConnectSettings, Environment, MetricsSettings, OrgText, Problem, Sources,
+    TraceSettings,
 };
 
 /// The settings of the running service, and where they come from. Clones are the same.
@@ -37,6 +38,8 @@ pub(crate) struct SettingsFile {
     /// The folder of the store; the first token is written beside it.
     pub(crate) data_dir: PathBuf,
     current: Arc<RwLock<Current>>,
+    /// Where traces are sent since the start.
+    traces: Option<TraceSettings>,
     /// Held from reading the file to having put it to work, so that the last one read is the one in force.
     turn: Arc<Mutex<()>>,
     changing: Arc<Mutex<()>>,
@@ -62,7 +65,8 @@ impl SettingsFile {
         let (connect, metrics) = (connect.clone(), admin.metrics);
         let current = Current { sources, connect, metrics, left_out: BTreeMap::new() };
         let (current, admin) = (Arc::new(RwLock::new(current)), admin.clone());
-        Self { file, admin, shown, data_dir, current, turn: Arc::default(), changing: Arc::default() }
+        let (traces, turn, changing) = (config.traces.clone(), Arc::default(), Arc::default());
+        Self { file, admin, traces, shown, data_dir, current, turn, changing }
     }
 
     /// How customers connect their orgs now, if they can.
@@ -197,6 +201,7 @@ impl SettingsFile {
             ("service.hosts", hosts != old.hosts),
             ("service.tls", has_tls != self.shown.is_some()),
             ("service.behind_proxy", behind_proxy != old.behind_proxy),
+            ("service.traces", config.traces != self.traces),
         ];
         reloaded.needs_restart.extend(keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key));
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);

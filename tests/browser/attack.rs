@@ -213,7 +213,7 @@ async fn the_own_page_gives_the_same_commands() {
     browser.submit(&format!("/api/v1/orgs/acme/dead-letters/{letter}/discard")).await;
     eventually("the discard", async || {
         let audit = get(&rig, "orgs/acme/dead-letters/audit").await;
-        (audit["orders"][0]["by"] == "first").then_some(())
+        (audit["commands"][0]["by"] == "first").then_some(())
     })
     .await;
     back().await;

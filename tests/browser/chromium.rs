@@ -28,7 +28,7 @@ const SCRIPT: Duration = Duration::from_mins(1);
 pub(crate) struct Browser {
     /// Dropped first: it ends the browser, and the browser uses the others.
     pub(crate) driver: WebDriver,
-    _profile: TempDir,
+    profile: TempDir,
     _chromedriver: Child,
 }
 
@@ -55,7 +55,7 @@ impl Browser {
         let driver = WebDriver::new(&address, json!({ "args": arguments })).await;
         let driver = driver.unwrap_or_else(|cause| missing("chromium", &cause));
         driver.set_script_timeout(SCRIPT).await.expect("a timeout");
-        Self { driver, _profile: profile, _chromedriver: chromedriver }
+        Self { driver, profile, _chromedriver: chromedriver }
     }
 
     pub(crate) async fn open(&self, url: &str) {
@@ -137,6 +137,24 @@ impl Browser {
     /// Ends it. One that is dropped ends as well, but takes its time.
     pub(crate) async fn quit(self) {
         self.driver.quit().await.expect("an end");
+    }
+}
+
+impl Drop for Browser {
+    /// A test that fails ends chromedriver, and that leaves its browser behind. No other process has this profile.
+    fn drop(&mut self) {
+        let profile = self.profile.path().display().to_string();
+        let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        for process in processes {
+            let command = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+            let number = process.file_name().to_str().and_then(|name| name.parse().ok());
+            if String::from_utf8_lossy(&command).contains(&profile)
+                && let Some(process) = number.and_then(rustix::process::Pid::from_raw)
+            {
+                // It may have ended meanwhile.
+                let _ = rustix::process::kill_process(process, rustix::process::Signal::KILL);
+            }
+        }
     }
 }
 

@@ -9,4 +9,5 @@ mod connect;
 mod fleet;
 mod foreign;
 mod look;
+mod org;
 mod webdriver;

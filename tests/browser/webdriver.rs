@@ -145,7 +145,7 @@ impl WebDriver {
     }
 
     /// Ends the browser.
-    pub(crate) async fn quit(self) -> Answer<()> {
+    pub(crate) async fn quit(&self) -> Answer<()> {
         self.command(Method::DELETE, "", Value::Null).await.map(drop)
     }
 }

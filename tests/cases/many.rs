@@ -168,7 +168,9 @@ async fn letters(rig: &Rig) -> BTreeMap<usize, (String, String)> {
     let text = |letter: &Value, name: &str| letter[name].as_str().unwrap_or_default().to_owned();
     let one = |letter: &Value| {
         let n = letter["record_ids"].as_array().into_iter().flatten().find_map(number);
-        (n.unwrap_or_else(|| panic!("no account: {letter}")), (text(letter, "reason"), text(letter, "hint")))
+        let said = letter["errors"].as_array().into_iter().flatten().map(|error| text(error, "message"));
+        let reason = [text(letter, "reason")].into_iter().chain(said).collect::<Vec<_>>().join(" ");
+        (n.unwrap_or_else(|| panic!("no account: {letter}")), (reason, text(letter, "hint")))
     };
     listed["dead_letters"].as_array().expect("a list").iter().map(one).collect()
 }

@@ -67,6 +67,49 @@ pub(crate) const WRONG: &[(&str, &str, &str, &str, &str)] = &[
         "Write `[[org]]`, once",
     ),
     ("[service]", "[org]", "", "not TOML", ""),
+    // Alerts.
+    (
+        "[[sync]]",
+        "[alerts]\nhold_secs = 9999\n[[sync]]",
+        "hold_secs",
+        "alerts: `hold_secs` must be a whole number from 0 to 3600",
+        "",
+    ),
+    (
+        "[[sync]]",
+        "[[notify]]\nname = \"x\"\nkind = \"slak\"\n[[sync]]",
+        "kind",
+        "notify \"x\": `kind` has `slak`, which is no kind of receiver",
+        "Did you mean \"slack\"?",
+    ),
+    (
+        "[[sync]]",
+        "[[notify]]\nname = \"x\"\nkind = \"slack\"\nurl = \"https://hooks.slack.com/hidden-pasted\"\n[[sync]]",
+        "url",
+        "`url` holds a secret",
+        "`url_env`, `url_file`",
+    ),
+    (
+        "[[sync]]",
+        "[[notify]]\nname = \"x\"\nkind = \"pagerduty\"\n[[sync]]",
+        "[[notify]]",
+        "`secret_env` is missing",
+        "routing key",
+    ),
+    (
+        "[[sync]]",
+        "[[notify]]\nname = \"x\"\nkind = \"webhook\"\nsecret_env = \"SOURCE_TOKEN\"\nurl = \"http://ops.example.com\"\n[[sync]]",
+        "url",
+        "`url` starts with http://",
+        "https://",
+    ),
+    (
+        "[[sync]]",
+        "[[notify]]\nname = \"x\"\nkind = \"pagerduty\"\nsecret_env = \"SOURCE_TOKEN\"\nalerts = [\"org_parkd\"]\n[[sync]]",
+        "alerts",
+        "`alerts` has `org_parkd`, which is no kind of alert",
+        "Did you mean \"org_parked\"?",
+    ),
     // Service.
     (
         "data_dir = \"data\"",

@@ -312,6 +312,12 @@ auth = {{ flow = "jwt", client_id = "{}", username = "{}", key_file = "jwt.key" 
         assert_eq!(number("records_in"), ends.into_iter().map(number).sum::<u64>(), "{last}");
     }
 
+    /// Asks for a path of the admin API.
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let url = format!("{}/api/v1/{path}", self.admin);
+        self.http.get(url).send().await.expect("an answer").json().await.expect("JSON")
+    }
+
     /// Posts to a path of the admin API: the status, and the answer.
     pub(crate) async fn post(&self, path: &str) -> (u16, Value) {
         let url = format!("{}/api/v1/{path}", self.admin);

@@ -49,11 +49,13 @@ const ACTORS: &[Layer] = &[
     layer(
         "leaves",
         &[
+            "alert_kind",
             "audit_trail",
             "clock",
             "contract",
             "failpoint",
             "fingerprint",
+            "history",
             "measure",
             "priority",
             "problem",
@@ -88,6 +90,7 @@ const ACTORS: &[Layer] = &[
     layer(
         "top",
         &[
+            "alerts",
             "check",
             "dead_letters",
             "doctor",
@@ -162,12 +165,39 @@ const SIMULATOR: &[Layer] = &[
 
 /// `offline` works on a directory that no service has open; it goes around the engine.
 const STORE: &[Layer] = &[
-    layer("commands", &["commands", "commits", "error", "ledger", "options", "reads", "seq", "unix_ms"], &[]),
+    layer(
+        "commands",
+        &[
+            "commands",
+            "commits",
+            "dead_letter",
+            "error",
+            "ledger",
+            "options",
+            "reads",
+            "refusal",
+            "seq",
+            "unix_ms",
+        ],
+        &[],
+    ),
     layer("bytes", &["entry", "frame", "keys", "sizes", "step"], &["commands"]),
     layer("disk", &["disk", "files", "memory", "superblock"], &["commands", "bytes"]),
     layer(
         "org",
-        &["append", "egress", "fingerprints", "org", "pushes", "registry", "resolve", "rows", "settle"],
+        &[
+            "append",
+            "egress",
+            "fingerprints",
+            "history",
+            "letters",
+            "org",
+            "pushes",
+            "registry",
+            "resolve",
+            "rows",
+            "settle",
+        ],
         &["commands", "bytes"],
     ),
     layer("index", &["index"], &["commands", "bytes", "disk", "org"]),
@@ -181,17 +211,22 @@ const STORE: &[Layer] = &[
 const PROGRAM: &[Layer] = &[
     layer("config", &["config"], &[]),
     layer("effective", &["effective"], &[]),
+    layer("traces", &["traces"], &["config"]),
     layer("in force", &["in_force"], &["config"]),
     layer("words", &["admin/names"], &[]),
-    layer("dashboard", &["dashboard"], &["words"]),
+    layer("dashboard", &["dashboard"], &["effective", "words"]),
     layer("connect", &["connect"], &["config", "in force", "dashboard"]),
-    layer("admin", &["admin"], &["config", "effective", "in force", "words", "dashboard", "connect"]),
+    layer(
+        "admin",
+        &["admin"],
+        &["config", "effective", "traces", "in force", "words", "dashboard", "connect"],
+    ),
     layer("command line", &["cli"], &["admin"]),
-    layer("terminal", &["output", "telemetry", "transcript"], &["config", "command line"]),
+    layer("terminal", &["output", "telemetry", "transcript"], &["config", "traces", "command line"]),
     layer(
         "commands",
         &["commands"],
-        &["config", "effective", "in force", "words", "admin", "command line", "terminal"],
+        &["config", "effective", "traces", "in force", "words", "admin", "command line", "terminal"],
     ),
     layer("crate", &["main"], &[ANY]),
 ];

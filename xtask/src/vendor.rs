@@ -38,9 +38,11 @@ fn fetch_all() -> Result<usize, String> {
         let name = format!("{}@{}", text("name"), text("version"));
         let archive = pack(&folder, &name, text("integrity"))?;
         for file in package["files"].as_array().into_iter().flatten() {
-            let (from, to) = (file["from"].as_str().unwrap_or_default(), file["to"].as_str().unwrap_or_default());
+            let (from, to) =
+                (file["from"].as_str().unwrap_or_default(), file["to"].as_str().unwrap_or_default());
             let inside = format!("package/{from}");
-            let taken = Command::new("tar").args(["-xzOf"]).arg(&archive).arg(&inside).output().map_err(told)?;
+            let taken =
+                Command::new("tar").args(["-xzOf"]).arg(&archive).arg(&inside).output().map_err(told)?;
             if !taken.status.success() {
                 return Err(format!("{name} has no file {from}"));
             }
@@ -53,14 +55,19 @@ fn fetch_all() -> Result<usize, String> {
 
 /// Fetches a package; gives the path of its archive, if it is the one that is listed.
 fn pack(folder: &Path, name: &str, integrity: &str) -> Result<PathBuf, String> {
-    let packed = Command::new("npm").args(["pack", name, "--json", "--pack-destination"]).arg(folder).output();
+    let packed =
+        Command::new("npm").args(["pack", name, "--json", "--pack-destination"]).arg(folder).output();
     let packed = packed.map_err(|cause| format!("npm: {cause}"))?;
     if !packed.status.success() {
         return Err(format!("npm pack {name}: {}", String::from_utf8_lossy(&packed.stderr)));
     }
-    let told: Value = serde_json::from_slice(&packed.stdout).map_err(|cause| format!("npm pack {name}: {cause}"))?;
+    let told: Value =
+        serde_json::from_slice(&packed.stdout).map_err(|cause| format!("npm pack {name}: {cause}"))?;
     if told[0]["integrity"] != integrity {
-        return Err(format!("{name} is another one than is listed: its integrity is {}", told[0]["integrity"]));
+        return Err(format!(
+            "{name} is another one than is listed: its integrity is {}",
+            told[0]["integrity"]
+        ));
     }
     let file = told[0]["filename"].as_str().ok_or_else(|| format!("npm pack {name} names no file"))?;
     Ok(folder.join(file))

@@ -306,7 +306,7 @@ async fn save(org: &OrgContext, gap: Gap, mut append: Append) -> Result<Appended
 async fn sign_off(org: &OrgContext, gap: &Gap) -> Result<(), StoreError> {
     let tally = org.store.bytes(Position::GapTally).await?;
     let tally = Tally::of(&gap.id, tally.as_deref());
-    let letters = org.store.dead_letters(Seq::MAX, orgpipe_store::DEAD_LETTERS_MAX).await?;
+    let letters = org.store.dead_letters(None, Seq::MAX, orgpipe_store::DEAD_LETTERS_MAX).await?;
     let of_gap = |body: &[u8]| {
         unpack::<ChangeEntry>(body).is_ok_and(|change| change.gap.as_deref() == Some(gap.id.as_str()))
     };

@@ -1,6 +1,7 @@
 //! Capture: what asks for a sync, onto the ingress queue. Ends at commit A.
 //!
 //! Live: `cometd` subscribes, `requests` reads the events, `replay` sets where they go on. By query: `refresh` has the runs,
+//! `refresh_commands` what an operator wants of them,
 //! `schedule` says when one is due, `run` how far it is, `pages` and `bulk_pages` read, `orphans` looks for what is left
 //! over, `gap_recovery` reads a gap again, `push` finds what the vendor says has changed, as `push_plan` and
 //! `push_statement` have it, `waits` holds back what failed.
@@ -16,6 +17,7 @@ pub(crate) mod push;
 mod push_plan;
 mod push_statement;
 pub(crate) mod refresh;
+pub(crate) mod refresh_commands;
 pub(crate) mod replay;
 pub(crate) mod requests;
 mod run;

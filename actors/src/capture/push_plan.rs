@@ -341,9 +341,11 @@ fn letter(sync: &SyncSettings, one: PushedItem, problem: &RecordProblem, now_ms:
     };
     NewDead {
         subject: Subject { record: key.clone(), units, asked_ms: now_ms, trail, pushes },
+        sync: sync.name.clone(),
         key,
         reason: format!("nothing can be found by it: {problem}"),
         hint: format!("{} Then push it again, and discard the letter.", problem.hint),
+        errors: Vec::new(),
         body: pack(&entry),
         at_ms: now_ms,
     }

@@ -9,10 +9,9 @@
 //! Invariant: a run is a value in the store, not in memory, so a service killed in the middle reads at most one page
 //! twice.
 
-use std::{str::FromStr as _, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, Context, Handler};
-use croner::Cron;
 use orgpipe_store::{Append, NewRequest, StoreError, UnixMs};
 use tracing::Instrument as _;
 
@@ -20,6 +19,7 @@ use super::{
     bulk_pages::{self, JobStep, QueryJob},
     gap_recovery, orphans,
     pages::{self, Cursor, Page},
+    refresh_commands,
     run::Run,
     schedule,
     waits::{FailureTime, Waits},
@@ -32,6 +32,7 @@ use crate::{
         messages::OrgLink,
         org_time::window_start,
         part::{Part, State},
+        status::Reading,
         step_error::StepError,
         store::Position,
     },
@@ -108,7 +109,7 @@ pub(crate) struct Refresh {
     link: OrgLink,
     delays: Delays,
     waits: Waits,
-    /// Whether the board shows the gaps on disk.
+    /// Whether the board shows the gaps and the pauses on disk.
     shown: bool,
     /// Not before this time since the start is a receipt posted.
     post_at: Duration,
@@ -134,6 +135,7 @@ impl Refresh {
         self.org.pass(Point::Refresh);
         if !std::mem::replace(&mut self.shown, true) {
             gap_recovery::show(&self.org).await?;
+            refresh_commands::show(&self.org).await?;
             self.show_finished().await?;
         }
         let ahead = self.ahead().await?.is_some();
@@ -146,6 +148,11 @@ impl Refresh {
         let mut next = self.post().await.sooner(healed);
         let org = Arc::clone(&self.org);
         for sync in &org.settings.syncs {
+            if refresh_commands::paused_since(&org, &sync.name).is_some() {
+                self.waits.reset(&sync.name);
+                refresh_commands::show_run(&org, &sync.name).await?;
+                continue;
+            }
             if self.waits.left(&sync.name, org.clock.monotonic()).is_some() {
                 self.waits.asked(&sync.name, begun_ms(&org, &sync.name).await?);
             }
@@ -190,6 +197,8 @@ impl Refresh {
     async fn advance_sync(&self, sync: &SyncSettings) -> Result<Next, StepError> {
         let Some(refresh) = &sync.refresh else { return Ok(Next::Idle) };
         let Some(stored) = self.org.store.json::<Run>(Position::Run(&sync.name)).await? else {
+            // It may just have been ended by an operator.
+            self.org.board.refreshing(&sync.name, None);
             return self.wait_for_schedule(sync, refresh).await;
         };
         let (org, now_ms) = (&self.org, self.org.clock.now_ms());
@@ -250,9 +259,7 @@ impl Refresh {
         schedule: Option<&str>,
         changed: bool,
     ) -> Result<Next, StepError> {
-        let Some(cron) = schedule.and_then(|text| Cron::from_str(text).ok()) else {
-            return Ok(Next::Idle);
-        };
+        let Some(text) = schedule else { return Ok(Next::Idle) };
         let (org, now_ms) = (&self.org, self.org.clock.now_ms());
         let started = started(&sync.name, changed);
         let Some(last_ms) = org.store.moment(started).await? else {
@@ -272,9 +279,9 @@ impl Refresh {
             return Ok(Next::Again);
         }
         let zone = org.settings.time_zone;
-        let Some(due) = schedule::next_run(&cron, zone, time(last_ms)) else { return Ok(Next::Idle) };
-        let next = schedule::next_run(&cron, zone, due);
-        let due = due + schedule::spread(org.id(), due, next, refresh.window);
+        let Some(due) = schedule::due(text, org.id(), zone, time(last_ms), refresh.window) else {
+            return Ok(Next::Idle);
+        };
         let now = time(now_ms);
         if due > now {
             return Ok(Next::After((due - now).to_std().unwrap_or_default()));
@@ -414,8 +421,10 @@ impl Refresh {
         let now_ms = self.org.clock.now_ms();
         let finished = Position::RefreshFinished(&sync.name).moment(now_ms);
         let positions = vec![Position::Run(&sync.name).cleared(), until, finished];
-        self.commit(Append { positions, requests, ..Append::default() }).await?;
-        self.org.board.refreshing(&sync.name, None);
+        let append = Append { positions, requests, ..Append::default() };
+        if !self.commit(sync, run, None, append).await? {
+            return Ok(Next::Again);
+        }
         self.org.board.refreshed(&sync.name, now_ms);
         let root = TraceContext::root(self.org.id(), cause(run), self.org.sampling);
         // The trace's first span, told now that it has an end.
@@ -430,20 +439,37 @@ impl Refresh {
         run: Run,
         requests: Vec<NewRequest>,
     ) -> Result<Next, StepError> {
-        self.org.board.refreshing(&sync.name, Some(run.reading(self.org.clock.now_ms(), None)));
+        let reading = run.reading(self.org.clock.now_ms(), None);
         let positions = vec![Position::Run(&sync.name).json(&run)];
-        self.commit(Append { positions, requests, ..Append::default() }).await?;
+        self.commit(sync, &run, Some(reading), Append { positions, requests, ..Append::default() }).await?;
         Ok(Next::Again)
     }
 
-    /// Point A: the requests of a page, and where the run is behind it.
-    async fn commit(&self, append: Append) -> Result<(), StepError> {
+    /// Point A: the requests of a page, and where the run is behind it; nothing if the run was ended or replaced meanwhile.
+    async fn commit(
+        &self,
+        sync: &SyncSettings,
+        run: &Run,
+        reading: Option<Reading>,
+        append: Append,
+    ) -> Result<bool, StepError> {
         let org = &self.org;
+        let held = org.runs.lock().await;
+        if !refresh_commands::is_current(org, &sync.name, run).await? {
+            drop(held);
+            tracing::info!(org = org.id(), sync = sync.name, "a page is left out, as its refresh was ended");
+            if let Some(job) = &run.job {
+                bulk_pages::leave(org, job).await;
+            }
+            return Ok(false);
+        }
         org.pass(Point::BeforePage);
         let appended = org.store.append(append).await?;
+        org.board.refreshing(&sync.name, reading);
+        drop(held);
         org.pass(Point::AfterPage);
         self.link.arrived(appended).await;
-        Ok(())
+        Ok(true)
     }
 
     /// Posts receipts; a webhook that does not answer holds up nothing else.
@@ -472,6 +498,7 @@ impl Refresh {
 /// Starts a run of the sync over all records, or over what has `changed` since the last run began; the first one reads
 /// all. One that is under way goes on as it is, unless it reads changes and all is asked for.
 pub(crate) async fn begin(org: &OrgContext, sync: &str, changed: bool) -> Result<(), StoreError> {
+    let _held = org.runs.lock().await;
     let now_ms = org.clock.now_ms();
     let mut positions = vec![started(sync, changed).moment(now_ms)];
     let running = org.store.json::<Run>(Position::Run(sync)).await?;
@@ -482,7 +509,8 @@ pub(crate) async fn begin(org: &OrgContext, sync: &str, changed: bool) -> Result
         let since = window_start(until, org.api.time().now_ms()).filter(|_| changed);
         let cursor = since.map_or_else(Cursor::all, Cursor::changed_since);
         let run = Run::new(org.clock.unique_id(), cursor, now_ms);
-        org.board.refreshing(sync, Some(run.reading(now_ms, None)));
+        let waits = refresh_commands::paused_since(org, sync).map(|_| refresh_commands::WAITS);
+        org.board.refreshing(sync, Some(run.reading(now_ms, waits)));
         positions.push(Position::Run(sync).json(&run));
     }
     org.store.put(positions).await

@@ -290,9 +290,11 @@ impl Reader<'_> {
         let subject = Subject { record: key.clone(), units: 1, asked_ms: self.now_ms, trail, pushes };
         came.append.dead.push(NewDead {
             subject,
+            sync: String::new(),
             key,
             reason: problem.reason,
             hint: problem.hint.unwrap_or_default(),
+            errors: Vec::new(),
             body: kept(self.channel, &event.data),
             at_ms: self.now_ms,
         });

@@ -3,6 +3,8 @@
 //! Here: schedules, windows of the day and the spread over a fleet. Not here: the wait itself (`refresh`), what an operator
 //! may write (`src/config/resolve/value.rs`).
 
+use std::str::FromStr as _;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
@@ -13,6 +15,19 @@ use crate::settings::DayWindow;
 pub(super) fn next_run(schedule: &Cron, zone: Tz, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let local = after.with_timezone(&zone);
     schedule.find_next_occurrence(&local, false).ok().map(|next| next.with_timezone(&Utc))
+}
+
+/// When a run of this org begins that is the next one after `last`, by a schedule as it is written in the settings.
+pub(super) fn due(
+    schedule: &str,
+    org: &str,
+    zone: Tz,
+    last: DateTime<Utc>,
+    window: Option<DayWindow>,
+) -> Option<DateTime<Utc>> {
+    let cron = Cron::from_str(schedule).ok()?;
+    let due = next_run(&cron, zone, last)?;
+    Some(due + spread(org, due, next_run(&cron, zone, due), window))
 }
 
 /// How much later than its time a run begins in this org, so that a fleet with one schedule does not begin at once:
@@ -57,8 +72,6 @@ pub(super) fn open(window: Option<DayWindow>, zone: Tz, now: DateTime<Utc>) -> b
 
 #[cfg(test)]
 mod tests {
-    use std::str::FromStr as _;
-
     use chrono::NaiveTime;
 
     use super::*;

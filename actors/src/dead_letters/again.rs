@@ -105,7 +105,13 @@ mod tests {
         let (target, key, reason) = (String::new(), "key".into(), "Why it Ended".into());
         DeadLetter {
             seq: Seq(9),
-            at_ms: UnixMs(5),
+            sync: String::new(),
+            first_ms: UnixMs(5),
+            last_ms: UnixMs(5),
+            count: 1,
+            errors: Vec::new(),
+            seen: Seq(9),
+            retried: false,
             subjects,
             target,
             key,

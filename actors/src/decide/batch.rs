@@ -197,9 +197,11 @@ fn no_ids(entry: &mut RequestEntry, request: &Request, now_ms: UnixMs) -> Vec<Ne
                 trail: Vec::new(),
                 pushes,
             },
+            sync: entry.sync.clone(),
             key,
             reason: format!("what was asked for {}", fault.sentence()),
             hint: "Ask for the record again, by the ID that Salesforce gives it.".to_owned(),
+            errors: Vec::new(),
             body: pack(&RequestEntry { ids: vec![raw], rows: None, pushed: Vec::new(), ..entry.clone() }),
             at_ms: now_ms,
         }
@@ -257,9 +259,11 @@ fn dead_letter(settle: &mut Settle, request: &Request, reason: &str, hint: &str,
     let (units, trail) = (request.records, Vec::new());
     settle.dead.push(NewDead {
         subject: Subject { record: key.clone(), units, asked_ms: now_ms, trail, pushes: Vec::new() },
+        sync: String::new(),
         key,
         reason: reason.to_owned(),
         hint: hint.to_owned(),
+        errors: Vec::new(),
         body: request.body.clone(),
         at_ms: now_ms,
     });

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{
     batch::{Asked, Batch, text},
-    verdict::{Write, change, differing},
+    verdict::{Write, change, differing, nothing_to_write},
 };
 use crate::{
     audit_trail::{Found, Nothing},
@@ -47,7 +47,7 @@ pub(super) fn handle_deleted(
     for mut record in asked {
         let Some(row) = orphans.rows.get(&record.id) else {
             record.trail.nothing = Some(Nothing::Gone);
-            settle.no_data.push(record.subject());
+            nothing_to_write(batch, record, settle);
             continue;
         };
         let own = external_id(row, mapping.key_field()).unwrap_or_default();

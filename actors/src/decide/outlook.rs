@@ -335,6 +335,8 @@ mod tests {
         let yields = subject("001E", |trail| trail.shared = Some(SharedWith::Yields("001A".to_owned())));
         let dead = NewDead {
             subject: subject("001F", |_| {}),
+            sync: String::new(),
+            errors: Vec::new(),
             key: "Account 001F".into(),
             reason: "it is empty".into(),
             hint: "Mend it.".into(),

@@ -253,7 +253,8 @@ fn yields(trail: &AuditTrail) -> bool {
 /// open say.
 pub(super) fn still_claims(rows: &[LedgerRow], changes: &[Change], sync: &str, key: &str) -> bool {
     let trail = |bytes: &[u8]| unpack::<AuditTrail>(bytes).ok().filter(|trail| trail.sync == sync);
-    let ended = rows.iter().filter_map(|row| {
+    // That a letter went says nothing new of its record.
+    let ended = rows.iter().filter(|row| row.end != End::Closed).filter_map(|row| {
         let trail = trail(&row.subject.trail)?;
         let key = match row.end {
             End::Unchanged => trail.key,
@@ -263,7 +264,7 @@ pub(super) fn still_claims(rows: &[LedgerRow], changes: &[Change], sync: &str, k
             End::Written | End::Superseded | End::Dead | End::Retried | End::Discarded => {
                 Some(row.key.clone())
             }
-            End::NoData => None,
+            End::NoData | End::Closed => None,
         };
         Some((row.subject.asked_ms, key))
     });

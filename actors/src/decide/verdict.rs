@@ -16,7 +16,7 @@ use orgpipe_reconcile::{
     row, stored,
     system::{CREATED_AT, ID},
 };
-use orgpipe_store::{Lane, NewChange, NewDead, OpenChanges, Settle, Subject, UnixMs};
+use orgpipe_store::{Lane, LetterError, Mended, NewChange, NewDead, OpenChanges, Settle, Subject, UnixMs};
 use serde_json::Value;
 
 use super::{
@@ -108,7 +108,7 @@ pub(super) fn wanted(
             continue;
         }
         let Some(row) = row.filter(|_| record.trail.nothing.is_none()) else {
-            settle.no_data.push(record.subject());
+            nothing_to_write(batch, record, settle);
             continue;
         };
         if batch.mapping.is_record_itself() && data.len() > 1 {
@@ -244,7 +244,7 @@ pub(super) fn still_there(
     for one in wanted.extract_if(.., |one| is_gone(one)) {
         for mut record in one.everybody() {
             record.trail.nothing = Some(Nothing::Gone);
-            settle.no_data.push(record.subject());
+            nothing_to_write(batch, record, settle);
         }
     }
     wanted
@@ -307,7 +307,7 @@ pub(super) fn compare(
             }
             Ok(Compared { fields: None, own_form, .. }) => {
                 settle.fingerprints.extend(own_form.news(batch.mapping.target(), &key));
-                settle.unchanged.extend(subjects);
+                as_wanted(batch, &key, subjects, settle);
             }
             Err(problem) => settle.dead.extend(subjects.map(|subject| dead(batch, subject, &problem))),
         }
@@ -488,6 +488,38 @@ pub(super) fn change(
     NewChange { lane, target, key, subjects, body: pack(&entry) }
 }
 
+/// A record for which nothing is to be written, so that letters about it are needed no more.
+pub(super) fn nothing_to_write(batch: Batch<'_>, record: Asked, settle: &mut Settle) {
+    let (sync, subject) = (batch.mapping.sync().to_owned(), record.subject());
+    settle.mended.push(Mended { sync, record: subject.record.clone(), key: None });
+    settle.no_data.push(subject);
+}
+
+/// Records whose record of the target holds what is wanted.
+pub(super) fn as_wanted(
+    batch: Batch<'_>,
+    key: &str,
+    subjects: impl IntoIterator<Item = Subject>,
+    settle: &mut Settle,
+) {
+    for subject in subjects {
+        let (sync, target) = (batch.mapping.sync().to_owned(), batch.mapping.target().to_owned());
+        let (record, key) = (subject.record.clone(), Some((target, key.to_owned())));
+        settle.mended.push(Mended { sync, record, key });
+        settle.unchanged.push(subject);
+    }
+}
+
+/// What is wrong, field by field.
+fn errors(problem: &RecordProblem) -> Vec<LetterError> {
+    let one = |problem: &RecordProblem| LetterError {
+        code: String::new(),
+        message: problem.message.clone(),
+        fields: vec![problem.field.clone()],
+    };
+    problem.all().map(one).collect()
+}
+
 /// A record that cannot be written. What is kept of it is a request for it, to be tried again.
 pub(super) fn dead(batch: Batch<'_>, subject: Subject, problem: &RecordProblem) -> NewDead {
     let request = RequestEntry {
@@ -504,8 +536,10 @@ pub(super) fn dead(batch: Batch<'_>, subject: Subject, problem: &RecordProblem) 
     NewDead {
         key: format!("{} {}", batch.mapping.object(), subject.record),
         subject,
+        sync: batch.mapping.sync().to_owned(),
         reason: problem.to_string(),
-        hint: problem.hint.clone(),
+        hint: problem.hints(),
+        errors: errors(problem),
         body: pack(&request),
         at_ms: batch.now_ms,
     }

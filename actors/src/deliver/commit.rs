@@ -5,14 +5,15 @@
 
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
-use orgpipe_store::{Job, Outcome, Resolve, Seq, UnixMs};
+use orgpipe_store::{Change, Job, Outcome, Resolve, Seq, UnixMs};
 
-use super::{outgoing::Outgoing, sending::Sending, window::ChangeWindow};
+use super::{outgoing::Outgoing, sending::Sending, window::ChangeWindow, without_values::Values};
 use crate::{
     audit_trail::Hasher,
     failpoint::Point,
     org::{context::OrgContext, describe::describe_target, step_error::StepError},
     priority::Priority,
+    queue_entry::{ChangeEntry, unpack},
 };
 
 /// Gives changes of one org their end.
@@ -62,7 +63,6 @@ impl Commit {
         let written = outcomes.iter().filter(|(_, outcome)| is_written(outcome)).count();
         for (seq, outcome) in &outcomes {
             match outcome {
-                // The hint may repeat what the org's own rule says, and that may quote the record.
                 Outcome::Dead { reason, .. } => tracing::warn!(
                     org = org.id(),
                     change = seq.0,
@@ -77,10 +77,13 @@ impl Commit {
         let by = finished_job.as_ref().map_or_else(|| "REST".to_owned(), |job| format!("Bulk job {job}"));
         let at_ms = org.clock.now_ms();
         let changes = self.window.borrow_mut().take(outcomes.iter().map(|(seq, _)| *seq));
+        let outcomes = self.without_values(outcomes, &changes).await?;
+        let syncs = self.sending.borrow().syncs(&outcomes);
         let events = self.sending.borrow().events_written(&outcomes);
         let fingerprints = self.sending.borrow_mut().ended(&outcomes, org.api.time().now_ms());
         org.pass(Point::BeforeC);
-        org.store.resolve(Resolve { outcomes, finished_job, at_ms, by, changes, fingerprints }).await?;
+        let resolve = Resolve { outcomes, finished_job, at_ms, by, changes, fingerprints, syncs };
+        org.store.resolve(resolve).await?;
         org.pass(Point::AfterC);
         let now_ms = org.clock.now_ms();
         for event_ms in events {
@@ -90,6 +93,33 @@ impl Commit {
             org.board.written(received_ms, org.clock.now_ms());
         }
         Ok(())
+    }
+
+    /// What Salesforce said of records that are dead letters, without their values. Of a change that cannot be had nothing is
+    /// kept of it.
+    async fn without_values(
+        &self,
+        mut outcomes: Vec<(Seq, Outcome)>,
+        changes: &[Change],
+    ) -> Result<Vec<(Seq, Outcome)>, StepError> {
+        let says_something =
+            |outcome: &Outcome| matches!(outcome, Outcome::Dead { errors, .. } if !errors.is_empty());
+        let dead = outcomes.iter().filter(|(_, outcome)| says_something(outcome)).map(|(seq, _)| *seq);
+        let missing = dead.filter(|seq| changes.iter().all(|change| change.seq != *seq)).collect::<Vec<_>>();
+        let read = if missing.is_empty() { Vec::new() } else { self.org.store.changes(missing).await? };
+        for (seq, outcome) in &mut outcomes {
+            let Outcome::Dead { errors, .. } = outcome else { continue };
+            let change = changes.iter().chain(&read).find(|change| change.seq == *seq);
+            let entry = change.and_then(|change| unpack::<ChangeEntry>(&change.body).ok());
+            let values = entry.as_ref().map(Values::of);
+            for error in errors {
+                match &values {
+                    Some(values) => *error = values.cut(std::mem::take(error)),
+                    None => error.message.clear(),
+                }
+            }
+        }
+        Ok(outcomes)
     }
 
     /// Looks at the targets that an error blamed. Where fields are in quarantine since, what was put back goes out

@@ -23,4 +23,5 @@ mod send;
 mod sending;
 mod step;
 mod window;
+mod without_values;
 pub(crate) mod writer;

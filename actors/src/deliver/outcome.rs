@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use orgpipe_reconcile::Operation;
 use orgpipe_salesforce::error::{ApiError, ErrorClass};
-use orgpipe_store::{Outcome, UnixMs};
+use orgpipe_store::{LetterError, Outcome, UnixMs};
 
 use super::{
     group,
@@ -74,9 +74,9 @@ pub(super) fn of_error(error: &ApiError, sent: Sent<'_>, tried: Tried, moment: M
         return Outcome::Written;
     }
     let blamed = error.blamed(sent.fields);
-    let reason = reason(error, &blamed);
+    let reason = reasons(error, sent.fields);
     if error.is_lock() {
-        return lost_a_lock(&reason, sent.together, tried, moment);
+        return with_errors(lost_a_lock(&reason, sent.together, tried, moment), error, sent);
     }
     let key = sent.fields.first().map(String::as_str);
     if error.is_duplicate() && blamed.first().map(String::as_str) == key && tried.attempts < RACES_MAX {
@@ -96,10 +96,22 @@ pub(super) fn of_error(error: &ApiError, sent: Sent<'_>, tried: Tried, moment: M
         | ErrorClass::Bug
         | ErrorClass::Schema
         | ErrorClass::Org
-        | ErrorClass::DailyLimit => dead(&reason, hint(error), moment),
+        | ErrorClass::DailyLimit => dead(&reason, error.hint(), errors(error, sent.fields), moment),
         ErrorClass::Auth | ErrorClass::Concurrency | ErrorClass::Transient => {
-            counted(group::again(tried.resend, tried.attempts), &reason, sent.together, tried, moment)
+            let outcome =
+                counted(group::again(tried.resend, tried.attempts), &reason, sent.together, tried, moment);
+            with_errors(outcome, error, sent)
         }
+    }
+}
+
+/// A dead letter says what was said last.
+fn with_errors(outcome: Outcome, error: &ApiError, sent: Sent<'_>) -> Outcome {
+    match outcome {
+        Outcome::Dead { reason, hint, at_ms, .. } => {
+            Outcome::Dead { reason, hint, errors: errors(error, sent.fields), at_ms }
+        }
+        other => other,
     }
 }
 
@@ -201,7 +213,7 @@ fn counted(again: Resend, reason: &str, together: usize, tried: Tried, moment: M
         return retry(group::alone(again), reason, tried.attempts, moment);
     }
     let hint = format!("It was tried {ATTEMPTS_MAX} times; mend the cause, then refresh the record.");
-    dead(reason, Some(hint), moment)
+    dead(reason, Some(hint), Vec::new(), moment)
 }
 
 fn retry(again: Resend, reason: &str, attempts: u32, moment: Moment) -> Outcome {
@@ -224,24 +236,38 @@ fn put_back(wait: WaitFor, resend: Resend, reason: &str, moment: Moment) -> Outc
     Outcome::Retry { due_ms, reason: reason.to_owned(), resend: resend.stored(), counted: false }
 }
 
-fn dead(reason: &str, hint: Option<String>, moment: Moment) -> Outcome {
-    Outcome::Dead { reason: reason.to_owned(), hint: hint.unwrap_or_default(), at_ms: moment.now_ms }
+fn dead(reason: &str, hint: Option<String>, errors: Vec<LetterError>, moment: Moment) -> Outcome {
+    let (reason, hint) = (reason.to_owned(), hint.unwrap_or_default());
+    Outcome::Dead { reason, hint, errors, at_ms: moment.now_ms }
 }
 
-/// What to do, behind what the org's own rule says about it: a letter may hold that.
-fn hint(error: &ApiError) -> Option<String> {
-    let hint = error.hint();
-    match error.words_of_the_org() {
-        Some(words) => Some(format!("The org says: \u{201c}{words}\u{201d}. {}", hint.unwrap_or_default())),
-        None => hint,
-    }
+/// All that Salesforce says about the record, as it says it: `commit` takes the record's values out before anybody sees it.
+fn errors(error: &ApiError, fields: &[String]) -> Vec<LetterError> {
+    let one = |error: &ApiError| LetterError {
+        code: error.code.clone(),
+        message: error.message.clone(),
+        fields: error.blamed(fields),
+    };
+    error.all().map(one).collect()
+}
+
+/// Of all that is wrong with a record the codes and the fields, always in the same order.
+fn reasons(error: &ApiError, fields: &[String]) -> String {
+    let mut all: Vec<String> = error.all().map(|error| code(error, &error.blamed(fields))).collect();
+    all.sort();
+    all.dedup();
+    format!("Salesforce refused with {}", all.join("; "))
 }
 
 /// The code and the fields. Salesforce's text may quote the record, so it goes into the store only as far as it
 /// carries no values: names of fields.
 pub(super) fn reason(error: &ApiError, blamed: &[String]) -> String {
+    format!("Salesforce refused with {}", code(error, blamed))
+}
+
+fn code(error: &ApiError, blamed: &[String]) -> String {
     let fields = if blamed.is_empty() { String::new() } else { format!(" ({})", blamed.join(", ")) };
-    format!("Salesforce refused with `{}`{fields}", error.code)
+    format!("`{}`{fields}", error.code)
 }
 
 #[cfg(test)]

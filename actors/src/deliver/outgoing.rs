@@ -123,8 +123,10 @@ pub(super) fn unpack_all<'a>(
             Ok(change) => outgoing.push(change),
             Err(problem) => {
                 let hint = "Report this as a bug of orgpipe, with the version that ran before.".to_owned();
-                outcomes
-                    .push((change.seq, Outcome::Dead { reason: problem.to_string(), hint, at_ms: now_ms }));
+                outcomes.push((
+                    change.seq,
+                    Outcome::Dead { reason: problem.to_string(), hint, errors: Vec::new(), at_ms: now_ms },
+                ));
             }
         }
     }

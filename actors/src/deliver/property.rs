@@ -124,7 +124,13 @@ struct World {
 }
 
 fn error(status: u16, code: &str, message: &str) -> ApiError {
-    ApiError { status, code: code.to_owned(), message: message.to_owned(), fields: Vec::new() }
+    ApiError {
+        status,
+        code: code.to_owned(),
+        message: message.to_owned(),
+        fields: Vec::new(),
+        also: Vec::new(),
+    }
 }
 
 fn crash() -> ApiError {

@@ -27,6 +27,8 @@ struct Remembering {
     before: Fingerprint,
     /// With what is sent.
     after: Fingerprint,
+    /// Name of the sync that it is of.
+    sync: String,
     /// When the event came that asked for it, if one did.
     event_ms: Option<UnixMs>,
 }
@@ -39,7 +41,7 @@ impl Remembering {
             Operation::Upsert | Operation::Update => before.clone().sent(hasher, &entry.fields),
         };
         let event_ms = (entry.origin == Origin::Live).then_some(entry.received_ms);
-        Self { before, after, event_ms }
+        Self { before, after, event_ms, sync: entry.sync.clone() }
     }
 }
 
@@ -67,6 +69,12 @@ impl Sending {
         for number in numbers {
             self.0.remove(number);
         }
+    }
+
+    /// Which sync each of these is of, as far as that is known. To be asked before `ended`.
+    pub(super) fn syncs(&self, outcomes: &[(Seq, Outcome)]) -> Vec<(Seq, String)> {
+        let one = |(seq, _): &(Seq, Outcome)| Some((*seq, self.0.get(seq)?.sync.clone()));
+        outcomes.iter().filter_map(one).collect()
     }
 
     /// When the events came whose records are written with these outcomes; to be asked before they have `ended`.
@@ -153,7 +161,10 @@ mod tests {
     fn what_was_sent_is_remembered_once_it_is_written_and_no_other_field() {
         let hasher = Hasher::new(b"secret");
         let again = || Outcome::Retry { due_ms: None, reason: String::new(), resend: 0, counted: true };
-        let dead = || Outcome::Dead { reason: String::new(), hint: String::new(), at_ms: UnixMs(0) };
+        let dead = || {
+            let (reason, hint, errors) = (String::new(), String::new(), Vec::new());
+            Outcome::Dead { reason, hint, errors, at_ms: UnixMs(0) }
+        };
         let mut sending = Sending::default();
         let mut stripped = unpack_one(&change(&hasher, 2, "upsert")).expect("readable");
         stripped.entry.fields.remove("Size__c");

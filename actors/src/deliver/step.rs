@@ -338,6 +338,7 @@ mod tests {
                 code: "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST".to_owned(),
                 message: String::new(),
                 fields: vec!["A__c".to_owned()],
+                also: Vec::new(),
             };
             let known = Circumstances {
                 moment: Moment { now_ms: UnixMs(1), jitter: 0.0 },

@@ -43,6 +43,8 @@ pub(crate) struct OrgContext {
     pub schemas: Schemas,
     /// Guards the list of gaps in the events: the subscription adds to it, the refresh takes from it.
     pub gaps: Mutex<()>,
+    /// Guards the places of the refresh runs: an operator begins and ends runs, the refresh moves them on.
+    pub runs: Mutex<()>,
     /// What an operator sees.
     pub board: Arc<Board>,
     /// What is counted of it.
@@ -71,6 +73,7 @@ impl OrgContext {
             pushes: Arc::clone(&self.pushes),
             schemas: Schemas::default(),
             gaps: Mutex::default(),
+            runs: Mutex::default(),
             board: Arc::default(),
             measures: Arc::new(OrgMeasures::new(Arc::default())),
             clock: self.clock,

@@ -199,6 +199,11 @@ impl Schemas {
         Some((lacks_right(&target.describe, makes), *read))
     }
 
+    /// Whether the target has been described since the start.
+    pub(crate) fn is_described(&self, object: &str) -> bool {
+        self.known().targets.contains_key(object)
+    }
+
     /// An error blames the target's schema.
     pub(crate) fn doubt(&self, object: &str) {
         self.known().doubted.insert(object.to_owned());

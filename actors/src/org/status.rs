@@ -65,6 +65,8 @@ pub struct OrgStatus {
     pub subscription: Subscription,
     /// Refreshes under way, by the name of their sync.
     pub refreshes: BTreeMap<String, Reading>,
+    /// Syncs whose refresh an operator has paused, with the time.
+    pub paused_refreshes: BTreeMap<String, UnixMs>,
     /// When a refresh ended last, by the name of its sync.
     pub refreshed: BTreeMap<String, UnixMs>,
     /// Gaps in the event stream that are being recovered.
@@ -83,6 +85,18 @@ pub struct OrgStatus {
     pub doctor: Option<Examined>,
     /// What is wrong although every part runs.
     pub warnings: Vec<Warning>,
+    /// Why the login was refused, if it will be again until somebody has done something.
+    #[serde(skip)]
+    pub(crate) refused: Option<RefusedLogin>,
+}
+
+/// Who can do something about a login that is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RefusedLogin {
+    /// Somebody in the customer's org: it lets orgpipe in no more.
+    ByCustomer,
+    /// Whoever keeps the settings, or Salesforce.
+    Otherwise,
 }
 
 /// Something that somebody should look at, and that holds up nothing.
@@ -183,6 +197,11 @@ impl Board {
         look(&self.lock())
     }
 
+    /// The login was refused, for this reason; none: it works, or fails in a way that passes by itself.
+    pub(crate) fn refused_login(&self, refused: Option<RefusedLogin>) {
+        self.lock().refused = refused;
+    }
+
     /// Notes something about the subscription; its part follows from its channels.
     pub(crate) fn subscription(&self, now_ms: UnixMs, note: impl FnOnce(&mut Subscription)) {
         let mut status = self.lock();
@@ -265,6 +284,25 @@ impl Board {
             Some(reading) => drop(status.refreshes.insert(sync.to_owned(), reading)),
             None => drop(status.refreshes.remove(sync)),
         }
+    }
+
+    /// An operator has paused a sync's refresh then; `None`: it is not paused any more.
+    pub(crate) fn refresh_paused(&self, sync: &str, since_ms: Option<UnixMs>) {
+        let mut status = self.lock();
+        match since_ms {
+            Some(since_ms) => drop(status.paused_refreshes.insert(sync.to_owned(), since_ms)),
+            None => drop(status.paused_refreshes.remove(sync)),
+        }
+    }
+
+    /// The refreshes of these syncs are paused, and no others.
+    pub(crate) fn paused_refreshes(&self, paused: BTreeMap<String, UnixMs>) {
+        self.lock().paused_refreshes = paused;
+    }
+
+    /// Since when a sync's refresh is paused.
+    pub(crate) fn refresh_paused_since(&self, sync: &str) -> Option<UnixMs> {
+        self.lock().paused_refreshes.get(sync).copied()
     }
 
     /// A refresh of a sync ended then.

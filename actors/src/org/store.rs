@@ -8,8 +8,9 @@
 use std::{collections::BTreeMap, str::FromStr, sync::Arc};
 
 use orgpipe_store::{
-    Append, Appended, Change, Claimed, Counts, DeadLetter, Head, Job, Lane, LedgerRow, OpenChanges, Progress,
-    Request, Resolve, Retry, Seq, Settle, Settled, Store, StoreError, UnixMs,
+    Append, Appended, Change, Claimed, Counts, DeadLetter, Head, Job, Lane, LedgerRow, LetterGroup,
+    OpenChanges, Progress, ReasonKey, Request, Resolve, Retry, Seq, Settle, Settled, Store, StoreError,
+    UnixMs,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::Mutex;
@@ -39,6 +40,8 @@ pub(crate) enum Position<'a> {
     RefreshStarted(&'a str),
     /// When a refresh of what has changed was started last.
     ChangesStarted(&'a str),
+    /// Since when an operator has a sync's refresh paused; cleared while it is not.
+    RefreshPaused(&'a str),
     /// Changes of a sync's records from then on are not read yet, by the org's clock: when the last run
     /// began that ended.
     RefreshedUntil(&'a str),
@@ -90,6 +93,7 @@ impl Position<'_> {
             Self::Run(sync) => return format!("refresh {sync}"),
             Self::RefreshStarted(sync) => return format!("refresh-started {sync}"),
             Self::ChangesStarted(sync) => return format!("changes-started {sync}"),
+            Self::RefreshPaused(sync) => return format!("refresh-paused {sync}"),
             Self::RefreshedUntil(sync) => return format!("refreshed-until {sync}"),
             Self::RefreshFinished(sync) => return format!("refresh-finished {sync}"),
             Self::Pushed(sync) => return format!("pushed {sync}"),
@@ -333,10 +337,19 @@ impl OrgStore {
     /// Dead letters with numbers below the given one, newest first.
     pub(crate) async fn dead_letters(
         &self,
+        group: Option<ReasonKey>,
         before: Seq,
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {
-        self.store.dead_letters(&self.org, before, limit).await
+        match group {
+            Some(group) => self.store.dead_letters_of(&self.org, group, before, limit).await,
+            None => self.store.dead_letters(&self.org, before, limit).await,
+        }
+    }
+
+    /// Dead letters by sync and reason.
+    pub(crate) async fn letter_groups(&self) -> Result<Vec<LetterGroup>, StoreError> {
+        self.store.letter_groups(&self.org).await
     }
 
     /// One dead letter.
@@ -362,6 +375,16 @@ impl OrgStore {
     /// What the ledger remembers of a record, newest first.
     pub(crate) async fn rows(&self, record: &str, limit: usize) -> Result<Vec<LedgerRow>, StoreError> {
         self.store.rows(&self.org, record, limit).await
+    }
+
+    /// Rows that are wanted, newest first, about what ended at `since_ms` or later and perhaps some before.
+    pub(crate) async fn rows_that(
+        &self,
+        limit: usize,
+        since_ms: UnixMs,
+        wanted: impl Fn(&LedgerRow) -> bool + Clone + Send + 'static,
+    ) -> Result<Vec<LedgerRow>, StoreError> {
+        self.store.rows_that(&self.org, limit, since_ms, wanted).await
     }
 
     /// What operators did about dead letters, newest first.

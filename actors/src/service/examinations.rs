@@ -1,4 +1,4 @@
-//! When an org may be examined: one examination of it at a time, and not too many in a row.
+//! When an org may be examined: one examination of it at a time, and not too many in a row; and what came of the last one.
 //!
 //! Here: the rule, with time as an argument. Not here: examining (`doctor`), the calls that it takes (`org::api`).
 //!
@@ -9,6 +9,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
+
+use crate::doctor::Report;
 
 /// Examinations of an org that may come one right after the other.
 const IN_A_ROW_MAX: u32 = 6;
@@ -25,6 +27,8 @@ struct Turns {
     under_way: bool,
     /// When, as time since the start, none of the examinations in a row counts any more.
     rested: Duration,
+    /// What came of the last one; as long as the process lives.
+    report: Option<Arc<Report>>,
 }
 
 impl Turns {
@@ -56,6 +60,22 @@ impl Examinations {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.entry(org.to_owned()).or_default().begin(now)?;
         Ok(Examination { all: self.clone(), org: org.to_owned() })
+    }
+
+    /// What came of an org's last examination since the service started.
+    pub(crate) fn last(&self, org: &str) -> Option<Arc<Report>> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(org)?.report.clone()
+    }
+}
+
+impl Examination {
+    /// This came of it.
+    pub(crate) fn found(&self, report: &Report) {
+        let mut all = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turns) = all.get_mut(&self.org) {
+            turns.report = Some(Arc::new(report.clone()));
+        }
     }
 }
 

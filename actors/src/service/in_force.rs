@@ -66,6 +66,7 @@ impl Common {
             pushes: Arc::clone(&self.pushes),
             schemas: Schemas::default(),
             gaps: Mutex::default(),
+            runs: Mutex::default(),
             board,
             measures,
             clock: self.clock,

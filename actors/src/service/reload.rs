@@ -63,7 +63,10 @@ impl Service {
             failpoints: old.failpoints.clone(),
             ..settings
         };
-        let exchanged = common.shared.exchange(old, &settings, common.clock)?;
+        let mut exchanged = common.shared.exchange(old, &settings, common.clock)?;
+        if self.alerts.exchange(&settings.alerts) {
+            exchanged.push("alerts");
+        }
         let mut reloaded = Reloaded { exchanged, needs_restart, ..Reloaded::default() };
         let known: BTreeMap<&str, &Arc<OrgSettings>> =
             old.orgs.iter().map(|org| (org.id.as_str(), org)).collect();
@@ -109,6 +112,8 @@ impl Service {
             return Err(OrgError::InUse(id.to_owned()));
         }
         self.pushes.write().await.leave_out(id).await?;
+        // First, so that it can be purged again if this breaks off.
+        self.forget_history(id).await?;
         let counts = self.store.forget(id).await?.ok_or_else(|| OrgError::Unknown(id.to_owned()))?;
         let ledger = Ledger::from(counts);
         tracing::warn!(org = id, ?ledger, "an operator had all removed that was stored of it");
@@ -126,7 +131,6 @@ fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("service.cache_mb", old.cache_bytes != new.cache_bytes),
         ("service.ledger_days", old.ledger_days != new.ledger_days),
         ("service.queue_max", old.queue_max != new.queue_max),
-        ("service.traces", old.traces != new.traces),
     ];
     keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
 }

@@ -17,7 +17,7 @@ use crate::{
     },
     push::{NewPush, PushItems, PushPlace},
     sealing::{self, SealingKey},
-    settings::{Settings, SourceSettings, VaultKey, tests::org},
+    settings::{AlertSettings, Settings, SourceSettings, VaultKey, tests::org},
     trace::Sampling,
 };
 
@@ -48,6 +48,7 @@ fn settings(folder: &Path, orgs: &[&str]) -> Settings {
             timeout: Duration::from_secs(1),
         },
         webhook: None,
+        alerts: AlertSettings::default(),
         orgs: orgs.collect(),
         traces: Sampling::NONE,
         failpoints: Failpoints::default(),

@@ -26,6 +26,7 @@ use crate::{
         cometd::CometdActor,
         push::PushActor,
         refresh::{self, RefreshTimer},
+        refresh_commands::{self, RefreshWish},
         replay::ReplayFrom,
     },
     decide::ingest::IngestActor,
@@ -72,6 +73,13 @@ pub(crate) enum OrgCommand {
         syncs: Vec<String>,
         /// Only what has changed since the last time.
         changed: bool,
+    },
+    /// Let the refreshes of these syncs rest, go on, or end.
+    RefreshWish {
+        /// Names of syncs of this org.
+        syncs: Vec<String>,
+        /// Which of it.
+        wish: RefreshWish,
     },
 }
 
@@ -476,7 +484,10 @@ impl Actor for OrgActor {
         self.watch_for_another_org(context);
         self.use_grant(context);
         let org = Arc::clone(&self.org);
-        let read = async move { org.store.json(Position::DesiredState).await };
+        let read = async move {
+            refresh_commands::show(&org).await?;
+            org.store.json(Position::DesiredState).await
+        };
         // Until then no message is handled.
         context.wait(read.into_actor(self).map(|stored, actor, context| match stored {
             Ok(stored) => {
@@ -559,6 +570,12 @@ impl Handler<OrgCommand> for OrgActor {
                     }
                     Ok(())
                 }
+                OrgCommand::RefreshWish { syncs, wish } => {
+                    for sync in &syncs {
+                        refresh_commands::wish(&org, sync, wish).await?;
+                    }
+                    Ok(())
+                }
             }
         };
         Box::pin(store.into_actor(self).map(move |result, actor, context| {
@@ -570,7 +587,7 @@ impl Handler<OrgCommand> for OrgActor {
                     }
                     actor.follow(desired, context);
                 }
-                OrgCommand::Refresh { .. } => actor.wake(Part::Refresh),
+                OrgCommand::Refresh { .. } | OrgCommand::RefreshWish { .. } => actor.wake(Part::Refresh),
                 OrgCommand::Restart => {
                     actor.forgive_login(context);
                     actor.restart_parts(context);

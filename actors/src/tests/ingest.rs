@@ -157,7 +157,7 @@ async fn a_record_on_which_the_vendors_api_fails_is_one_letter_and_its_neighbour
         eventually("all are decided", async || (scene.counts().await.open_ingress == 0).then_some(())).await;
         assert!(scene.passed() < Duration::from_secs(10), "{status}: {:?}", scene.passed());
         assert_eq!((neighbour.came().changes.len(), scene.counts().await.dead), (99, 1), "{status}");
-        let letters = scene.context.store.dead_letters(Seq::MAX, 9).await.expect("a store");
+        let letters = scene.context.store.dead_letters(None, Seq::MAX, 9).await.expect("a store");
         assert!(letters[0].reason.contains(&status.to_string()), "{}", letters[0].reason);
         assert!(scene.vendor.asked().len() <= 20, "{status}: {:?}", scene.vendor.asked());
         tokio::time::resume();

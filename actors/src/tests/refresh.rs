@@ -9,7 +9,10 @@ use super::{
     scene::{NOON_MS, Neighbour, Scene, eventually},
 };
 use crate::{
-    capture::refresh::{self, RefreshTimer},
+    capture::{
+        refresh::{self, RefreshTimer},
+        refresh_commands::{self, RefreshWish},
+    },
     failpoint::Failpoints,
     runtime::worker::Stop,
     settings::OrgSettings,
@@ -60,4 +63,55 @@ async fn a_run_that_is_stopped_goes_on_behind_its_last_stored_page() {
     let pages = |asked: &Asked| matches!(asked, Asked::Query { soql } if !soql.contains("COUNT()"));
     assert_eq!(scene.org.count(pages), 3);
     assert_eq!(neighbour.came().requests.len(), 45);
+}
+
+#[actix::test]
+async fn a_paused_run_reads_nothing_until_it_is_resumed_also_by_a_fresh_timer() {
+    let scene = Scene::new();
+    scene.accounts(4_500);
+    let neighbour = Neighbour::default();
+    let (_address, link) = neighbour.started(&scene);
+    let org = &scene.context;
+    refresh::begin(org, "accounts", false).await.expect("a store");
+    refresh_commands::wish(org, "accounts", RefreshWish::Pause).await.expect("a store");
+    // What is only noted in memory is gone after a restart.
+    org.board.paused_refreshes(std::collections::BTreeMap::new());
+    let timer = RefreshTimer::new(org.clone(), link).start();
+    tokio::time::sleep(Duration::from_hours(24 * 3)).await;
+    assert_eq!(scene.counts().await.records_in, 0, "it is paused");
+    let plan = refresh_commands::plans(org).await.expect("a store").remove(0);
+    assert!(plan.paused_ms.is_some(), "{plan:?}");
+    let reading = plan.reading.expect("a run is under way");
+    assert_eq!((reading.records, reading.waits.as_str()), (0, "an operator to resume it"));
+    refresh_commands::wish(org, "accounts", RefreshWish::Resume).await.expect("a store");
+    timer.send(crate::runtime::worker::Wake).await.expect("it lives");
+    eventually("it has read all", async || (scene.counts().await.records_in == 4_500).then_some(())).await;
+    let plan = refresh_commands::plans(org).await.expect("a store").remove(0);
+    assert_eq!(plan.paused_ms, None);
+}
+
+#[actix::test]
+async fn a_cancelled_run_ends_where_it_is_and_the_next_one_reads_all() {
+    let scene = Scene::new();
+    scene.accounts(4_500);
+    let neighbour = Neighbour::default();
+    let (_address, link) = neighbour.started(&scene);
+    let org = &scene.context;
+    refresh::begin(org, "accounts", false).await.expect("a store");
+    let timer = RefreshTimer::new(org.clone(), link).start();
+    eventually("a page is stored", async || (scene.counts().await.records_in >= 2_000).then_some(())).await;
+    refresh_commands::wish(org, "accounts", RefreshWish::Cancel).await.expect("a store");
+    timer.send(crate::runtime::worker::Wake).await.expect("it lives");
+    tokio::time::sleep(Duration::from_hours(1)).await;
+    let read = scene.counts().await.records_in;
+    assert!(read < 4_500, "{read}");
+    assert!(org.board.status().refreshes.is_empty(), "none is under way");
+    let plan = refresh_commands::plans(org).await.expect("a store").remove(0);
+    assert_eq!(plan.finished_ms, None, "it did not come to its end");
+    refresh::begin(org, "accounts", false).await.expect("a store");
+    timer.send(crate::runtime::worker::Wake).await.expect("it lives");
+    eventually("all are read again", async || {
+        (scene.counts().await.records_in == read + 4_500).then_some(())
+    })
+    .await;
 }

@@ -114,6 +114,7 @@ impl Scene {
             pushes: Arc::new(PushLog::new(whole)),
             schemas: Schemas::default(),
             gaps: tokio::sync::Mutex::default(),
+            runs: tokio::sync::Mutex::default(),
             board,
             measures,
             clock,

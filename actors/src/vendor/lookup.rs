@@ -9,7 +9,10 @@
 use std::{
     fmt::Debug,
     num::NonZeroU32,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -29,6 +32,7 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 use url::Url;
+use utoipa::ToSchema;
 
 use crate::{
     clock::{Clock, moment},
@@ -100,6 +104,19 @@ impl LookupError {
     }
 }
 
+/// How the API does, as all orgs see it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LookupStand {
+    /// Host and port, without path or query.
+    pub host: String,
+    /// It has answered, or failed, since the client was made.
+    pub is_known: bool,
+    /// It is left alone since then, as it failed several times in a row.
+    pub down_since_ms: Option<UnixMs>,
+    /// What happened the last time that it failed, as a clause.
+    pub what: String,
+}
+
 /// A batch to be looked up.
 #[derive(Clone, Debug)]
 pub(crate) struct LookupCall {
@@ -122,6 +139,38 @@ pub(crate) struct LookupAnswer {
     pub parent: String,
 }
 
+/// Who asks the API now, and who may.
+#[derive(Clone, Debug)]
+pub(crate) struct LookupTurns {
+    /// Host and port.
+    pub host: String,
+    /// Look-ups that have a slot.
+    pub in_flight: u64,
+    /// Those that wait for a slot or for the rate.
+    pub waiting: u64,
+    /// Slots.
+    pub concurrent_max: u64,
+    /// Look-ups a second at most.
+    pub requests_per_second: u32,
+}
+
+/// Counts among those that wait until it is dropped.
+#[derive(Debug)]
+struct LookupWait<'a>(&'a AtomicU64);
+
+impl<'a> LookupWait<'a> {
+    fn new(waiting: &'a AtomicU64) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for LookupWait<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// The vendor's API as all orgs share it.
 #[derive(Debug)]
 pub(crate) struct LookupClient {
@@ -130,6 +179,8 @@ pub(crate) struct LookupClient {
     slots: Semaphore,
     /// Fewer, for all but live requests: so that those find a slot.
     slots_of_others: Semaphore,
+    /// Look-ups that wait for their turn.
+    waiting: AtomicU64,
     rate: RateLimiter<NotKeyed, InMemoryState, Clock, NoOpMiddleware<Duration>>,
     breaker: Mutex<Breaker>,
     measures: Arc<Measures>,
@@ -159,6 +210,7 @@ impl LookupClient {
         Self {
             slots: Semaphore::new(slots),
             slots_of_others: Semaphore::new((slots - slots / 4).max(1)),
+            waiting: AtomicU64::new(0),
             rate: RateLimiter::direct_with_clock(Quota::per_second(per_second), clock),
             breaker: Mutex::new(Breaker::closed()),
             settings,
@@ -179,6 +231,18 @@ impl LookupClient {
         self.slots_of_others.available_permits().min(self.slots.available_permits())
     }
 
+    /// How many have their turn, and how many wait for it.
+    pub(crate) fn turns(&self) -> LookupTurns {
+        let slots = self.settings.concurrent_max.max(1) as usize;
+        LookupTurns {
+            host: self.host(),
+            in_flight: (slots - self.slots.available_permits().min(slots)) as u64,
+            waiting: self.waiting.load(Ordering::Relaxed),
+            concurrent_max: slots as u64,
+            requests_per_second: self.settings.requests_per_second,
+        }
+    }
+
     /// Posts a batch and gives back the 200 answer.
     pub(crate) async fn ask(
         &self,
@@ -186,6 +250,7 @@ impl LookupClient {
         call: LookupCall,
     ) -> Result<LookupAnswer, LookupError> {
         let stopping = |_| self.down("the service is stopping", OPEN.1);
+        let waits = LookupWait::new(&self.waiting);
         let _other = match priority {
             Priority::Live => None,
             Priority::Heal | Priority::Refresh => {
@@ -201,6 +266,7 @@ impl LookupClient {
         while let Err(refused) = self.rate.check() {
             tokio::time::sleep(refused.wait_time_from(self.clock.monotonic())).await;
         }
+        drop(waits);
         let LookupCall { body, records, trace, correlation_id } = call;
         let own = trace.child(self.clock);
         let span = spans::vendor(&self.host(), "look-up", own, trace, Some(records as u64));
@@ -226,12 +292,17 @@ impl LookupClient {
             }
             Err(Miss::Failed { what, .. }) => {
                 let times = Times { begun, now: self.clock.monotonic() };
-                let retry_in = self.breaker().failed_on_a_call(times, jitter);
+                let mut breaker = self.breaker();
+                breaker.what.clone_from(&what);
+                let retry_in = breaker.failed_on_a_call(times, jitter);
                 Err(LookupError::Failed { host: self.host(), what, retry_in })
             }
             Err(Miss::Down { what, asked, .. }) => {
                 let times = Times { begun, now: self.clock.monotonic() };
-                let wait = self.breaker().failed(times, asked, jitter);
+                let mut breaker = self.breaker();
+                breaker.what.clone_from(&what);
+                let wait = breaker.failed(times, asked, jitter);
+                drop(breaker);
                 Err(self.down(&what, wait))
             }
         }
@@ -243,8 +314,22 @@ impl LookupClient {
         let jitter = self.clock.jitter();
         // It began and ended at the same time as far as anybody can tell, so it is an outage's next step.
         let now = self.clock.monotonic();
-        let retry_in = self.breaker().failed_on_a_call(Times { begun: now, now }, jitter);
+        let mut breaker = self.breaker();
+        breaker.what.clone_from(&what);
+        let retry_in = breaker.failed_on_a_call(Times { begun: now, now }, jitter);
         LookupError::Failed { host: self.host(), what, retry_in }
+    }
+
+    /// How it does.
+    pub(crate) fn stand(&self) -> LookupStand {
+        let breaker = self.breaker();
+        let ago = |since: Duration| self.clock.monotonic().saturating_sub(since);
+        LookupStand {
+            host: self.host(),
+            is_known: breaker.is_known,
+            down_since_ms: breaker.down_since().map(|since| self.clock.now_ms().saturating_sub(ago(since))),
+            what: breaker.what.clone(),
+        }
     }
 
     fn down(&self, what: &str, retry_in: Duration) -> LookupError {
@@ -419,7 +504,7 @@ fn sentence(cause: &dyn std::error::Error) -> String {
 }
 
 /// `Retry-After` as seconds or as a date (RFC 9110, section 10.2.3).
-fn wait_in(retry_after: &str, now_ms: UnixMs) -> Option<Duration> {
+pub(crate) fn wait_in(retry_after: &str, now_ms: UnixMs) -> Option<Duration> {
     let text = retry_after.trim();
     let wait = text.parse().ok().map(Duration::from_secs).or_else(|| {
         let date = DateTime::parse_from_rfc2822(text).ok()?;
@@ -429,7 +514,7 @@ fn wait_in(retry_after: &str, now_ms: UnixMs) -> Option<Duration> {
 }
 
 /// Whether the vendor's API is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BreakerState {
     /// It is.
@@ -461,12 +546,24 @@ struct Breaker {
     /// When the last step of the outage began, and until when it waits.
     step: Option<(Duration, Duration)>,
     delays: Delays,
+    /// When the first of these failures was (time since start).
+    first: Option<Duration>,
+    /// It was asked.
+    is_known: bool,
+    /// What happened the last time that it failed.
+    what: String,
 }
 
 impl Breaker {
     fn closed() -> Self {
         let delays = Delays::new(OPEN.0, OPEN.1);
-        Self { failures: 0, open_until: None, probing: false, step: None, delays }
+        let (first, is_known, what) = (None, false, String::new());
+        Self { failures: 0, open_until: None, probing: false, step: None, delays, first, is_known, what }
+    }
+
+    /// Since when it fails, once it has failed so often that it is left alone.
+    fn down_since(&self) -> Option<Duration> {
+        self.first.filter(|_| self.failures >= FAILURES_MAX)
     }
 
     /// Once the time has passed one caller may probe, for `probe` at most; the others ask soon what it has found.
@@ -495,6 +592,7 @@ impl Breaker {
 
     fn worked(&mut self) {
         (self.failures, self.open_until, self.probing, self.step) = (0, None, false, None);
+        (self.first, self.is_known) = (None, true);
         self.delays.reset();
     }
 
@@ -509,7 +607,8 @@ impl Breaker {
     /// How long the caller should wait. What the API itself asks for holds for everybody.
     fn failed(&mut self, Times { begun, now }: Times, asked: Option<Duration>, jitter: f64) -> Duration {
         self.failures = self.failures.saturating_add(1);
-        self.probing = false;
+        (self.probing, self.is_known) = (false, true);
+        self.first.get_or_insert(now);
         let until = match self.step {
             Some((at, until)) if begun <= at => until,
             _ => {

@@ -33,18 +33,10 @@ pub enum Diff {
 
 /// Compares as Salesforce stores, by the org's describe. A field missing in `existing` counts as null.
 pub fn diff(desired: &Desired, existing: Option<&Row>, describe: &Describe) -> Result<Diff, RecordProblem> {
-    let mut changed = Row::new();
-    for (name, value) in &desired.fields {
-        let field = describe.field(name).ok_or_else(|| unknown(name, describe))?;
-        let prepared = prepare(field, value, desired.overlong.get(name).copied())?;
-        let sent = match existing {
-            None => created(field, prepared)?,
-            Some(record) => updated(field, prepared, row::get(record, name).unwrap_or(&Value::Null))?,
-        };
-        if let Some(value) = sent {
-            changed.insert(field.name.clone(), value);
-        }
-    }
+    let changed = of_all(desired, describe, |field, prepared| match existing {
+        None => created(field, prepared),
+        Some(record) => updated(field, prepared, row::get(record, &field.name).unwrap_or(&Value::Null)),
+    })?;
     Ok(match existing {
         None => Diff::Create(changed),
         Some(_) if changed.is_empty() => Diff::Unchanged,
@@ -55,19 +47,36 @@ pub fn diff(desired: &Desired, existing: Option<&Row>, describe: &Describe) -> R
 /// All mapped fields as they must be written when what the org holds is not known yet, because another write to the
 /// same record is on its way. Null clears a field.
 pub fn all_fields(desired: &Desired, describe: &Describe) -> Result<Row, RecordProblem> {
-    let mut fields = Row::new();
-    for (name, value) in &desired.fields {
-        let field = describe.field(name).ok_or_else(|| unknown(name, describe))?;
-        let value = prepare(field, value, desired.overlong.get(name).copied())?.value;
+    of_all(desired, describe, |field, Prepared { value, .. }| {
         if value.is_null() && !field.nillable {
             return Err(required(field));
         }
         if !field.updateable {
             return Err(locked(field, "changed"));
         }
-        fields.insert(field.name.clone(), value);
+        Ok(Some(value))
+    })
+}
+
+/// What is sent of each mapped field; or what is wrong with all that cannot be sent.
+fn of_all(
+    desired: &Desired,
+    describe: &Describe,
+    sent: impl Fn(&Field, Prepared) -> Result<Option<Value>, RecordProblem>,
+) -> Result<Row, RecordProblem> {
+    let (mut fields, mut problems) = (Row::new(), Vec::new());
+    for (name, value) in &desired.fields {
+        let field = describe.field(name).ok_or_else(|| unknown(name, describe));
+        let prepared = field.and_then(|field| {
+            let prepared = prepare(field, value, desired.overlong.get(name).copied())?;
+            Ok((field, sent(field, prepared)?))
+        });
+        match prepared {
+            Ok((field, value)) => fields.extend(value.map(|value| (field.name.clone(), value))),
+            Err(problem) => problems.push(problem),
+        }
     }
-    Ok(fields)
+    RecordProblem::together(problems).map_or(Ok(fields), Err)
 }
 
 /// What is written along with at least one of the fields: how the record came to be written. By itself it is no reason to

@@ -65,7 +65,7 @@ impl Desired {
 
 /// Why one record cannot be written; no other record is touched by it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{field}`: {message}")]
+#[error("{}", self.sentence())]
 pub struct RecordProblem {
     /// The field concerned.
     pub field: String,
@@ -73,12 +73,42 @@ pub struct RecordProblem {
     pub message: String,
     /// What to do.
     pub hint: String,
+    /// What else is wrong with the same record, field by field.
+    pub also: Vec<RecordProblem>,
 }
 
 impl RecordProblem {
     /// A problem with a field.
     pub fn new(field: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { field: field.to_owned(), message: message.into(), hint: hint.into() }
+        Self { field: field.to_owned(), message: message.into(), hint: hint.into(), also: Vec::new() }
+    }
+
+    /// Several problems of one record as one; none if there is none.
+    pub fn together(problems: Vec<Self>) -> Option<Self> {
+        let mut problems = problems.into_iter();
+        let first = problems.next()?;
+        Some(Self { also: problems.collect(), ..first })
+    }
+
+    /// It, and what else is wrong.
+    pub fn all(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.also)
+    }
+
+    /// What to do about all of it.
+    pub fn hints(&self) -> String {
+        let mut hints: Vec<&str> = Vec::new();
+        for problem in self.all().filter(|problem| !problem.hint.is_empty()) {
+            if !hints.contains(&problem.hint.as_str()) {
+                hints.push(&problem.hint);
+            }
+        }
+        hints.join(" ")
+    }
+
+    fn sentence(&self) -> String {
+        let one = |problem: &Self| format!("`{}`: {}", problem.field, problem.message);
+        self.all().map(one).collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -100,13 +130,20 @@ impl Mapping {
             TargetKey::RecordId => source_id.clone(),
         };
         let (mut fields, mut receipts, mut overlong) = (Row::new(), BTreeMap::new(), BTreeMap::new());
+        let mut problems = Vec::new();
         for (field, source) in self.fields() {
             overlong.extend(source.overlong().map(|overlong| (field.clone(), overlong)));
             if let Some(meta) = source.meta() {
                 receipts.insert(field.clone(), receipt(meta, decision));
-            } else if let Some(value) = pick(field, source, given)? {
-                fields.insert(field.clone(), value);
+                continue;
             }
+            match pick(field, source, given) {
+                Ok(value) => fields.extend(value.map(|value| (field.clone(), value))),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if let Some(problem) = RecordProblem::together(problems) {
+            return Err(problem);
         }
         Ok(Desired { key, fields, receipts, overlong, source_id })
     }

@@ -14,6 +14,8 @@ use crate::{call::Reply, mend, text::one_line};
 
 /// Characters of a message we keep; validation texts are the customer's and unbounded.
 const MESSAGE_CHARS_MAX: usize = 1_000;
+/// Errors kept of one record beside the first.
+const ALSO_MAX: usize = 50;
 
 /// What to do about a failure (RESTDOC `errorcodes`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,9 +50,23 @@ pub struct ApiError {
     pub message: String,
     /// Fields Salesforce blames.
     pub fields: Vec<String>,
+    /// What else is wrong with the same record, in the order in which Salesforce says so.
+    pub also: Vec<ApiError>,
 }
 
 impl ApiError {
+    /// The first of several errors about one record, with the others; none if there is none.
+    pub(crate) fn first_of(errors: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let mut errors = errors.into_iter();
+        let first = errors.next()?;
+        Some(Self { also: errors.take(ALSO_MAX).collect(), ..first })
+    }
+
+    /// It, and what else is wrong.
+    pub fn all(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.also)
+    }
+
     /// Reads one error object: request form (`errorCode`), record form (`statusCode`), OAuth form (`error`) or the
     /// form of the first Bulk API (`exceptionCode`). RESTDOC `errorcodes`.
     pub fn from_json(status: u16, value: &Value) -> Option<Self> {
@@ -65,7 +81,7 @@ impl ApiError {
         let fields = names.into_iter().flatten().filter_map(Value::as_str).map(one_line).collect();
         let code = code.filter(|code| !code.trim().is_empty()).map_or_else(|| http_code(status), shorten);
         let message = shorten(without_statement(message.unwrap_or_default()));
-        Some(Self { status, code, message, fields })
+        Some(Self { status, code, message, fields, also: Vec::new() })
     }
 
     /// Reads an error given as one text: `CODE:message:fields --` of a record in a Bulk result file, or
@@ -83,12 +99,14 @@ impl ApiError {
             None => (rest, ""),
         };
         let fields = fields.split([',', ' ']).filter(|field| !field.is_empty()).map(one_line).collect();
-        Self { status, code: code.trim().to_owned(), message: shorten(message), fields }
+        let code = code.trim().to_owned();
+        Self { status, code, message: shorten(message), fields, also: Vec::new() }
     }
 
     /// An error from an answer that has no code of its own.
     pub(crate) fn bare(status: u16, message: &str) -> Self {
-        Self { status, code: http_code(status), message: shorten(message), fields: Vec::new() }
+        let (code, message) = (http_code(status), shorten(message));
+        Self { status, code, message, fields: Vec::new(), also: Vec::new() }
     }
 
     /// True if the answer named no code, so that [`ApiError::code`] only repeats the status.
@@ -135,11 +153,12 @@ fn error_in_text(status: u16, body: &str) -> ApiError {
     let word =
         text.len() <= 64 && text.contains('_') && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if word {
-        return ApiError { status, code: text.to_owned(), message: String::new(), fields: Vec::new() };
+        return ApiError { code: text.to_owned(), message: String::new(), ..ApiError::bare(status, "") };
     }
     if let Some(code) = xml_text(text, "exceptionCode") {
         let message = xml_text(text, "exceptionMessage").unwrap_or_default();
-        return ApiError { status, code: shorten(code), message: shorten(message), fields: Vec::new() };
+        let (code, message) = (shorten(code), shorten(message));
+        return ApiError { code, message, ..ApiError::bare(status, "") };
     }
     if text.starts_with('<') {
         let title = xml_text(text, "title").or_else(|| xml_text(text, "faultstring")).unwrap_or("no title");

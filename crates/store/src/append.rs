@@ -3,7 +3,8 @@
 //! Here: how much may be open, and what taking in changes. Not here: what is too large to be stored (`sizes.rs`).
 
 use crate::{
-    commands::{Append, Appended, DeadLetter, End, NewRequest, Request, Retry},
+    commands::{Append, Appended, End, NewRequest, Request},
+    dead_letter::{DeadLetter, Retry},
     entry::StoredRequest,
     error::StoreError,
     keys::Key,
@@ -35,7 +36,7 @@ impl Org {
         Ok(appended)
     }
 
-    /// An operator has the letter tried again: it goes, and what is to be done instead comes in anew.
+    /// An operator has the letter tried again: it stands no more, and what is to be done instead comes in anew.
     pub(crate) fn retry_dead_letter(
         &mut self,
         step: &mut Step<'_>,

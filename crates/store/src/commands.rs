@@ -5,7 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::{seq::Seq, unix_ms::UnixMs};
+use crate::{
+    refusal::{LetterError, Mended},
+    seq::Seq,
+    unix_ms::UnixMs,
+};
 
 /// Bytes of one body; larger ones are refused.
 pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -13,8 +17,6 @@ pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const NAME_BYTES_MAX: usize = 1_024;
 /// Bytes kept of a reason or a hint; the rest is cut off, at a character's end.
 pub const TEXT_BYTES_MAX: usize = 2_000;
-/// Dead letters kept per org; the oldest make room. The count of dead records is not reduced by that.
-pub const DEAD_LETTERS_MAX: usize = 10_000;
 /// Bytes of bodies in one answer of `ingress_head`, except that one request is always given.
 pub const HEAD_BYTES_MAX: usize = 8 * 1024 * 1024;
 
@@ -32,6 +34,31 @@ pub const REGISTRY_VALUE_BYTES_MAX: usize = 64 * 1024;
 pub const REGISTRY_VALUES_MAX: usize = 100_000;
 /// Bytes of all values of the registry.
 pub const REGISTRY_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Bytes of one value of the history; larger ones are refused.
+pub const HISTORY_VALUE_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of all values of the history with their keys. Whoever writes them keeps far below.
+pub const HISTORY_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Where a value of the history stands: by level, then moment, then name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HistoryKey {
+    /// How fine it is, as its owner says.
+    pub level: u8,
+    /// What it begins with, in minutes since 1970.
+    pub start: u32,
+    /// Tells several of the same moment apart; may be empty.
+    pub name: String,
+}
+
+/// What changes about the history, in one commit: first some go, then others are set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HistoryWrite {
+    /// Those that go.
+    pub remove: Vec<HistoryKey>,
+    /// Those that are set, in the place of what stood there.
+    pub put: Vec<(HistoryKey, Vec<u8>)>,
+}
 
 /// What is asked of several orgs at once: one value, however many they are. Both parts are opaque here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -205,6 +232,8 @@ pub enum End {
     Retried,
     /// An operator threw its dead letter away. The record's end is the row before it; this one counts nothing.
     Discarded,
+    /// Its dead letter was needed no more, as it ended well since. This row counts nothing.
+    Closed,
 }
 
 /// What the ledger remembers of one record. There is one row per subject, written in the commit that ends it.
@@ -235,12 +264,16 @@ pub struct LedgerRow {
 pub struct NewDead {
     /// The record, with all units that end here.
     pub subject: Subject,
+    /// Name of the sync; empty if it belongs to none.
+    pub sync: String,
     /// Which record it is, for the operator.
     pub key: String,
     /// Why it ended, as a sentence.
     pub reason: String,
     /// What to do about it; may be empty.
     pub hint: String,
+    /// What is wrong, one by one, without the record's values.
+    pub errors: Vec<LetterError>,
     /// What is needed to try again; opaque here.
     pub body: Vec<u8>,
     /// When.
@@ -266,6 +299,8 @@ pub struct Settle {
     pub positions: Vec<(String, Vec<u8>)>,
     /// What is remembered from then on of records of a target.
     pub fingerprints: Vec<Fingerprint>,
+    /// What is found to be as it should, so that dead letters about it are needed no more.
+    pub mended: Vec<Mended>,
     /// When this was decided.
     pub at_ms: UnixMs,
 }
@@ -347,6 +382,9 @@ pub struct Resolve {
     /// By the number of a change that has an outcome here: what is remembered from then on of the record that it is for.
     /// Empty: nothing.
     pub fingerprints: Vec<(Seq, Vec<u8>)>,
+    /// By the number of a change that has an outcome here: name of the sync that it is of. What is written ends the dead
+    /// letters about it of that sync; without a name it ends none.
+    pub syncs: Vec<(Seq, String)>,
 }
 
 /// What became of one change.
@@ -381,6 +419,8 @@ pub enum Outcome {
         reason: String,
         /// What to do about it; may be empty.
         hint: String,
+        /// What is wrong, one by one, without the record's values.
+        errors: Vec<LetterError>,
         /// When.
         at_ms: UnixMs,
     },
@@ -409,49 +449,6 @@ pub struct Job {
     pub body: Vec<u8>,
     /// Its changes that have no outcome yet, oldest first.
     pub changes: Vec<Change>,
-}
-
-/// One record, or several, that ended badly.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeadLetter {
-    /// Its number; rises over all orgs and is never given twice.
-    pub seq: Seq,
-    /// When.
-    pub at_ms: UnixMs,
-    /// Records that ended here.
-    pub subjects: Vec<Subject>,
-    /// Where to it would have gone; empty if it ended before that was known.
-    pub target: String,
-    /// Which record it is.
-    pub key: String,
-    /// Why it ended, as a sentence.
-    pub reason: String,
-    /// What to do about it; may be empty.
-    pub hint: String,
-    /// How often it had been put back before.
-    pub attempts: u32,
-    /// What is needed to try again; opaque here.
-    pub body: Vec<u8>,
-}
-
-impl DeadLetter {
-    /// Records that ended here.
-    pub fn records(&self) -> u64 {
-        units(&self.subjects)
-    }
-}
-
-/// An operator's order to try a dead letter again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Retry {
-    /// Number of the letter.
-    pub letter: Seq,
-    /// What to do instead: counted as come in anew.
-    pub requests: Vec<NewRequest>,
-    /// Who orders it.
-    pub by: String,
-    /// When.
-    pub at_ms: UnixMs,
 }
 
 /// Records that the subjects stand for.

@@ -7,7 +7,7 @@
 //! Invariant: after a failed commit nothing is answered from memory any more, because the disk may say otherwise.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -15,9 +15,10 @@ use std::{
 
 use crate::{
     commands::{
-        Append, Appended, Change, Claimed, DeadLetter, End, Push, PushWrite, RegistryWrite, Resolve, Retry,
-        Settle, Settled,
+        Append, Appended, Change, Claimed, End, HistoryWrite, Outcome, Push, PushWrite, RegistryWrite,
+        Resolve, Settle, Settled,
     },
+    dead_letter::{DeadLetter, Retry},
     disk::Disk,
     egress::Flight,
     entry::{FORMAT, Mark, StoredChange, StoredDeadLetter},
@@ -29,6 +30,7 @@ use crate::{
     options::{Options, Room},
     org::Org,
     reads::ReadCounters,
+    resolve::written,
     seq::Seq,
     sizes,
     step::{Step, Write},
@@ -178,6 +180,8 @@ impl Engine {
         if !append.requests.is_empty() || !append.dead.is_empty() {
             self.check_room()?;
         }
+        let letters = self.index.orgs.get(org).map(|found| found.letters.of_refusals(&append.dead));
+        self.take_up(org, letters.unwrap_or_default())?;
         let depth_max = self.depth_max;
         self.step(org, |found, step| found.append(step, append, depth_max))
     }
@@ -187,6 +191,11 @@ impl Engine {
         sizes::positions(org, &settle.positions)?;
         let replaced = self.index.orgs.get(org).map(|found| found.replaced_by(&settle)).unwrap_or_default();
         let stored = self.stored(replaced)?;
+        let letters =
+            self.index.orgs.get(org).map(|found| {
+                &found.letters.of_refusals(&settle.dead) | &found.letters.of_mended(&settle.mended)
+            });
+        self.take_up(org, letters.unwrap_or_default())?;
         self.step(org, |found, step| found.settle(step, settle, stored))
     }
 
@@ -241,6 +250,8 @@ impl Engine {
         }
         named.retain(|seq| !stored.contains_key(seq));
         stored.extend(self.stored(named)?);
+        let letters = self.index.orgs.get(org).map(|found| letters_of(found, &resolve, &stored));
+        self.take_up(org, letters.unwrap_or_default())?;
         self.step(org, |found, step| {
             found.resolve(step, resolve, stored);
             Ok(())
@@ -282,6 +293,17 @@ impl Engine {
         let mut writes = Vec::new();
         let mut step = Step { org: "", mark: &mut self.index.mark, writes: &mut writes };
         self.index.registry.write(&mut step, changes)?;
+        let mark = step.mark.encode();
+        step.put(&Key::Mark, &mark);
+        self.take(writes);
+        Ok(())
+    }
+
+    /// Taken also while the disk is nearly full: it is little, and told when it matters most.
+    pub(crate) fn write_history(&mut self, write: HistoryWrite) -> Result<(), StoreError> {
+        let mut writes = Vec::new();
+        let mut step = Step { org: "", mark: &mut self.index.mark, writes: &mut writes };
+        self.index.history.write(&mut step, write)?;
         let mark = step.mark.encode();
         step.put(&Key::Mark, &mark);
         self.take(writes);
@@ -350,6 +372,7 @@ impl Engine {
         retry.requests.iter().try_for_each(|request| sizes::body(org, &request.body))?;
         self.check_room()?;
         let letter = self.dead_letter(org, retry.letter)?;
+        self.take_up(org, BTreeSet::from([retry.letter]))?;
         let depth_max = self.depth_max;
         self.step(org, |found, step| found.retry_dead_letter(step, letter, retry, depth_max))
     }
@@ -362,6 +385,7 @@ impl Engine {
         at_ms: UnixMs,
     ) -> Result<(), StoreError> {
         let letter = self.dead_letter(org, seq)?;
+        self.take_up(org, BTreeSet::new())?;
         self.step(org, |found, step| {
             found.remove_dead_letter(step, letter, End::Discarded, at_ms, by);
             Ok(())
@@ -370,6 +394,15 @@ impl Engine {
 
     pub(crate) fn letter(&mut self, seq: Seq) -> Result<DeadLetter, StoreError> {
         Ok(self.must_read(&Key::DeadLetter(seq), |payload| StoredDeadLetter::decode(seq, payload))?.letter)
+    }
+
+    /// Has the letters at hand that the command under way may change.
+    fn take_up(&mut self, org: &str, numbers: BTreeSet<Seq>) -> Result<(), StoreError> {
+        let letters = numbers.into_iter().map(|seq| self.letter(seq)).collect::<Result<_, _>>()?;
+        if let Some(found) = self.index.orgs.get_mut(org) {
+            found.letters.take_up(letters);
+        }
+        Ok(())
     }
 
     fn stored(&mut self, numbers: Vec<Seq>) -> Result<BTreeMap<Seq, StoredChange>, StoreError> {
@@ -389,6 +422,7 @@ impl Engine {
         let mut step = Step { org: name, mark: &mut self.index.mark, writes: &mut writes };
         let answer = decide(org, &mut step)?;
         let touched = org.rows.write(&mut step);
+        org.letters.write(&mut step);
         org.pushes.write(&mut step);
         org.ledger.pages = org.rows.pages.len() as u64;
         if org.ledger != ledger {
@@ -474,4 +508,29 @@ impl Engine {
         let payload = frame::open(&bytes, &value).map_err(|what| StoreError::damaged(key, what))?;
         Ok(Some(payload.to_vec()))
     }
+}
+
+/// Numbers of the letters that a resolve may change.
+fn letters_of(org: &Org, resolve: &Resolve, stored: &BTreeMap<Seq, StoredChange>) -> BTreeSet<Seq> {
+    if org.letters.stored() == 0 {
+        return BTreeSet::new();
+    }
+    let syncs: HashMap<Seq, &str> = resolve.syncs.iter().map(|(seq, sync)| (*seq, sync.as_str())).collect();
+    let mut numbers = BTreeSet::new();
+    for (seq, outcome) in &resolve.outcomes {
+        let Some(StoredChange { change: Change { target, key, subjects, .. }, .. }) = stored.get(seq) else {
+            continue;
+        };
+        let sync = syncs.get(seq).copied().unwrap_or_default();
+        match outcome {
+            Outcome::Written | Outcome::WrittenInPart { .. } => {
+                numbers.extend(org.letters.of_mended(&written(sync, target, key, subjects)));
+            }
+            Outcome::Dead { reason, .. } => {
+                numbers.extend(org.letters.of_refusal(sync, target, key, reason));
+            }
+            Outcome::Retry { .. } | Outcome::Superseded { .. } => {}
+        }
+    }
+    numbers
 }

@@ -5,9 +5,11 @@
 //! A new field needs a new `FORMAT` and a step from the old one.
 
 use crate::{
-    commands::{Change, DeadLetter, End, Lane, LedgerRow, Push, PushCounts, Request, Subject},
+    commands::{Change, End, Lane, LedgerRow, Push, PushCounts, Request, Subject},
+    dead_letter::DeadLetter,
     frame::{Reader, Writer},
     ledger::{Counts, Ledger},
+    refusal::LetterError,
     seq::Seq,
     unix_ms::UnixMs,
 };
@@ -15,9 +17,9 @@ use crate::{
 /// Attempts of a change that its three bytes hold; more count as so many.
 const ATTEMPTS_STORED_MAX: u32 = 0x00ff_ffff;
 
-/// Format of the database as a whole. The one before had no pushes, which a program of that time would not know, the one
-/// before that no registry, and the one before that no fingerprints.
-pub(crate) const FORMAT: u32 = 5;
+/// Format of the database as a whole. The one before had no history, which a program of that time would not know, and dead letters
+/// that said less; the one before that no pushes, the one before that no registry, and the one before that no fingerprints.
+pub(crate) const FORMAT: u32 = 6;
 /// The oldest that is read as it is; opened by the service, it becomes the one of today.
 const FORMAT_OLDEST: u32 = 2;
 
@@ -119,25 +121,38 @@ pub(crate) struct StoredDeadLetter {
 
 impl StoredDeadLetter {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let DeadLetter { seq: _, at_ms, subjects, target, key, reason, hint, attempts, body } = &self.letter;
+        let DeadLetter { seq: _, sync, first_ms, last_ms, count, subjects, target, key, reason, .. } =
+            &self.letter;
+        let DeadLetter { hint, errors, attempts, body, seen, retried, .. } = &self.letter;
         let writer = Writer::default()
             .text(&self.org)
-            .u64(at_ms.0)
+            .u64(last_ms.0)
             .text(target)
             .text(key)
             .text(reason)
             .text(hint)
             .u32(*attempts)
             .bytes(body);
-        write_subjects(writer, subjects).done()
+        let writer = write_subjects(writer, subjects)
+            .short_bytes(sync.as_bytes())
+            .short(first_ms.0)
+            .short(*count)
+            .short(seen.0)
+            .u8(u8::from(*retried))
+            .short(errors.len() as u64);
+        errors.iter().fold(writer, write_error).done()
     }
 
     pub(crate) fn decode(seq: Seq, payload: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(payload);
         let org = reader.text()?;
-        let letter = DeadLetter {
+        let at_ms = UnixMs(reader.u64()?);
+        let mut letter = DeadLetter {
             seq,
-            at_ms: UnixMs(reader.u64()?),
+            sync: String::new(),
+            first_ms: at_ms,
+            last_ms: at_ms,
+            count: 1,
             target: reader.text()?,
             key: reader.text()?,
             reason: reader.text()?,
@@ -145,10 +160,35 @@ impl StoredDeadLetter {
             attempts: reader.u32()?,
             body: reader.bytes()?,
             subjects: read_subjects(&mut reader)?,
+            errors: Vec::new(),
+            seen: seq,
+            retried: false,
         };
+        // Up to format 5 a letter said no more.
+        if !reader.is_empty() {
+            letter.sync = reader.short_text()?;
+            letter.first_ms = UnixMs(reader.short()?);
+            letter.count = reader.short()?;
+            letter.seen = Seq(reader.short()?);
+            letter.retried = reader.u8()? == 1;
+            letter.errors = (0..reader.short()?).map(|_| read_error(&mut reader)).collect::<Option<_>>()?;
+        }
         reader.end()?;
         Some(Self { org, letter })
     }
+}
+
+fn write_error(writer: Writer, error: &LetterError) -> Writer {
+    let LetterError { code, message, fields } = error;
+    let writer =
+        writer.short_bytes(code.as_bytes()).short_bytes(message.as_bytes()).short(fields.len() as u64);
+    fields.iter().fold(writer, |writer, field| writer.short_bytes(field.as_bytes()))
+}
+
+fn read_error(reader: &mut Reader<'_>) -> Option<LetterError> {
+    let (code, message) = (reader.short_text()?, reader.short_text()?);
+    let fields = (0..reader.short()?).map(|_| reader.short_text()).collect::<Option<_>>()?;
+    Some(LetterError { code, message, fields })
 }
 
 impl Ledger {
@@ -300,6 +340,8 @@ pub(crate) struct Mark {
     pub(crate) pushes: u64,
     /// What orgs have counted for them, over all orgs.
     pub(crate) push_counts: u64,
+    /// Values of the history.
+    pub(crate) history: u64,
 }
 
 impl Mark {
@@ -310,6 +352,7 @@ impl Mark {
             .u64(self.registered)
             .u64(self.pushes)
             .u64(self.push_counts)
+            .u64(self.history)
             .done()
     }
 
@@ -320,7 +363,9 @@ impl Mark {
         let registered = if reader.is_empty() { 0 } else { reader.u64()? };
         // Up to format 4 there were no pushes.
         let (pushes, push_counts) = if reader.is_empty() { (0, 0) } else { (reader.u64()?, reader.u64()?) };
-        let mark = Self { sequence, orgs, registered, pushes, push_counts };
+        // Up to format 5 there was no history.
+        let history = if reader.is_empty() { 0 } else { reader.u64()? };
+        let mark = Self { sequence, orgs, registered, pushes, push_counts, history };
         reader.end()?;
         Some(mark)
     }
@@ -387,8 +432,16 @@ fn lane(code: u8) -> Option<Lane> {
     }
 }
 
-const ENDS: [End; 7] =
-    [End::Written, End::Unchanged, End::NoData, End::Superseded, End::Dead, End::Retried, End::Discarded];
+const ENDS: [End; 8] = [
+    End::Written,
+    End::Unchanged,
+    End::NoData,
+    End::Superseded,
+    End::Dead,
+    End::Retried,
+    End::Discarded,
+    End::Closed,
+];
 
 fn end_code(end: End) -> u8 {
     match end {
@@ -399,6 +452,7 @@ fn end_code(end: End) -> u8 {
         End::Dead => 4,
         End::Retried => 5,
         End::Discarded => 6,
+        End::Closed => 7,
     }
 }
 
@@ -450,9 +504,11 @@ mod tests {
             let stored = StoredRequest { org: org.clone(), request };
             prop_assert_eq!(StoredRequest::decode(change.seq, &stored.encode()), Some(stored));
             let letter = DeadLetter {
-                seq: change.seq, at_ms: due_ms, subjects: change.subjects.clone(), target: change.target.clone(),
+                seq: change.seq, sync: org.clone(), first_ms: UnixMs(n[0]), last_ms: due_ms, count: n[1],
+                subjects: change.subjects.clone(), target: change.target.clone(),
                 key: change.key.clone(), reason: change.last_reason.clone(), hint: org.clone(),
-                attempts: change.attempts, body: change.body.clone(),
+                errors: vec![LetterError { code: org.clone(), message: change.key.clone(), fields: vec![org.clone(); 2] }; (n[2] % 3) as usize],
+                attempts: change.attempts, body: change.body.clone(), seen: Seq(n[3]), retried: n[4] % 2 == 1,
             };
             let stored = StoredDeadLetter { org: org.clone(), letter };
             prop_assert_eq!(StoredDeadLetter::decode(change.seq, &stored.encode()), Some(stored));

@@ -227,6 +227,14 @@ pub enum StoreError {
         /// The limit.
         bytes_max: usize,
     },
+    /// The history would hold too much.
+    #[error("the history would take {bytes} bytes, and takes {bytes_max} at most")]
+    HistoryFull {
+        /// Bytes that there would be.
+        bytes: u64,
+        /// The limit.
+        bytes_max: u64,
+    },
     /// The registry would hold too much.
     #[error(
         "the registry would hold {values} values of {bytes} bytes in all, and takes {values_max} of {bytes_max}"
@@ -328,6 +336,7 @@ impl StoreError {
             Self::UnknownPush { .. } => {
                 "It has been forgotten, as it is too old or made room for newer ones. List those that are kept.".to_owned()
             }
+            Self::HistoryFull { .. } => "Look into orgpipe's log: it is to keep far below.".to_owned(),
             Self::RegistryFull { .. } => "Remove what is no longer needed, such as old tokens.".to_owned(),
             Self::Unbalanced { .. }
             | Self::UnknownRequest { .. }
@@ -373,6 +382,7 @@ impl StoreError {
             | Self::UnknownPush { .. }
             | Self::TooLarge { .. }
             | Self::RegistryValue { .. }
+            | Self::HistoryFull { .. }
             | Self::RegistryFull { .. } => false,
         }
     }

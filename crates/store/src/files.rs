@@ -123,6 +123,14 @@ pub(crate) fn remove_dir(dir: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// Bytes of the files of the database in a data directory, whoever has it open. Blocks for the disk.
+///
+/// # Errors
+/// There is none, or it cannot be looked at.
+pub fn database_bytes(dir: &Path) -> Result<u64, StoreError> {
+    bytes_in(&dir.join(DATABASE))
+}
+
 /// Bytes of all files of a database.
 pub(crate) fn bytes_in(dir: &Path) -> Result<u64, StoreError> {
     let mut bytes = 0;

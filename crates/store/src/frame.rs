@@ -14,7 +14,7 @@
 /// Version of the frame.
 const VERSION: u8 = 1;
 /// Bytes before the payload.
-const HEAD_BYTES: usize = 9;
+pub(crate) const HEAD_BYTES: usize = 9;
 
 /// Frames a payload for its key. Sizes are bounded long before (`sizes.rs`), so the length always fits.
 pub(crate) fn seal(key: &[u8], payload: &[u8]) -> Vec<u8> {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    commands::{Change, Push, units},
+    commands::{Change, HistoryKey, Push, units},
     disk::Disk,
     egress::{Flight, Waiting},
     entry::{
@@ -18,6 +18,7 @@ use crate::{
     },
     error::StoreError,
     frame::{self, Reader},
+    history::HistoryList,
     keys::Key,
     ledger::Ledger,
     org::Org,
@@ -33,6 +34,8 @@ pub(crate) struct Index {
     pub(crate) mark: Mark,
     /// What belongs to no org.
     pub(crate) registry: Registry,
+    /// What the service has done.
+    pub(crate) history: HistoryList,
     /// What is asked of several orgs at once, by number.
     pub(crate) pushes: BTreeSet<Seq>,
     /// All pages of rows, with their org and the time of their newest row.
@@ -58,6 +61,7 @@ pub(crate) struct Rebuild {
     format: Option<u32>,
     mark: Option<Mark>,
     registry: Registry,
+    history: HistoryList,
     pushes: BTreeSet<Seq>,
     pages: BTreeMap<Seq, (Arc<str>, UnixMs)>,
     highest: Seq,
@@ -71,7 +75,6 @@ struct FoundOrg {
     changes: BTreeMap<Seq, Waiting>,
     jobs: BTreeSet<String>,
     lists: BTreeMap<String, Vec<Seq>>,
-    dead: BTreeSet<Seq>,
     pages: BTreeSet<Seq>,
 }
 
@@ -119,7 +122,7 @@ impl Rebuild {
             Key::DeadLetter(seq) => {
                 let stored = StoredDeadLetter::decode(seq, payload)?;
                 self.highest = self.highest.max(seq);
-                self.found(&stored.org).dead.insert(seq);
+                self.found(&stored.org).org.letters.restore(&stored.letter);
             }
             Key::Page(seq) => {
                 let StoredPage { org, last_ms, .. } = StoredPage::decode(payload)?;
@@ -137,6 +140,10 @@ impl Rebuild {
                 self.found(org).org.fingerprints.restore(number, payload.len());
             }
             Key::Registered { kind, name } => self.registry.restore(kind, name, payload.len()),
+            Key::History { level, start, name } => {
+                let key = HistoryKey { level, start, name: name.to_owned() };
+                self.history.restore(key, payload.len());
+            }
             Key::Push(seq) => {
                 Push::decode(payload)?;
                 self.highest = self.highest.max(seq);
@@ -196,6 +203,12 @@ impl Rebuild {
                 format!("says there are {} registered values, but there are {registered}", mark.registered),
             ));
         }
+        let history = self.history.len();
+        if history != mark.history {
+            let what =
+                format!("says there are {} values of the history, but there are {history}", mark.history);
+            return Err(StoreError::damaged(&Key::Mark, what));
+        }
         let pushes = (self.pushes.len() as u64, self.orgs.values().map(|found| found.org.pushes.len()).sum());
         if pushes != (mark.pushes, mark.push_counts) {
             let what = format!(
@@ -208,14 +221,15 @@ impl Rebuild {
             let org = found.finish(&name)?;
             Ok((name, org))
         });
-        let (registry, pushes, pages) = (self.registry, self.pushes, self.pages);
-        Ok(Some(Index { orgs: orgs.collect::<Result<_, StoreError>>()?, mark, registry, pushes, pages }))
+        let (registry, history, pushes, pages) = (self.registry, self.history, self.pushes, self.pages);
+        let orgs = orgs.collect::<Result<_, StoreError>>()?;
+        Ok(Some(Index { orgs, mark, registry, history, pushes, pages }))
     }
 }
 
 impl FoundOrg {
     fn finish(self, name: &str) -> Result<Org, StoreError> {
-        let Self { mut org, mut changes, jobs, lists, dead, pages } = self;
+        let Self { mut org, mut changes, jobs, lists, pages } = self;
         for (id, list) in lists {
             let key = Key::JobChanges { org: name, id: &id };
             if !jobs.contains(&id) {
@@ -238,7 +252,6 @@ impl FoundOrg {
                 ));
             }
         }
-        org.dead = dead.into_iter().collect();
         org.newest_request = org.ingress.keys().map(|(_, seq)| *seq).max().unwrap_or_default();
         org.rows.pages = pages.into_iter().collect();
         check(name, &org, jobs.len() as u64)?;
@@ -255,7 +268,7 @@ fn check(name: &str, org: &Org, jobs: u64) -> Result<(), StoreError> {
         ("changes", changes, org.egress.len()),
         ("jobs", jobs_kept, jobs),
         ("lists of a job's changes", jobs_kept, org.jobs.len() as u64),
-        ("dead letters", dead_letters, org.dead.len() as u64),
+        ("dead letters", dead_letters, org.letters.stored() as u64),
         ("positions", positions, org.positions.len() as u64),
         ("pages of rows", pages, org.rows.pages.len() as u64),
         ("records in requests", counts.open_ingress, records),

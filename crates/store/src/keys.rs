@@ -8,11 +8,13 @@
 //! f NUMBER ORG                               what is remembered of a record of a target
 //! g LEN KIND NAME                            value of the registry
 //! q SEQ    c SEQ ORG                         push, what an org has counted for it
+//! h LEVEL START NAME                         value of the history
 //! x …                                        kept free for `disk.rs`
 //! ```
 //!
 //! SEQ is a u64, big-endian, out of one series for all orgs: appending at the end and removing at the front leaves no
-//! half-empty pages in the database, while keys that begin with the org did (measured). LEN is a u16.
+//! half-empty pages in the database, while keys that begin with the org did (measured). LEN is a u16, LEVEL
+//! a byte, START a u32, big-endian: of the history, too, the oldest goes first.
 //!
 //! Invariant: `parse` is the inverse of `bytes`.
 
@@ -37,6 +39,7 @@ pub(crate) enum Key<'a> {
     Registered { kind: &'a str, name: &'a str },
     Push(Seq),
     PushCounts { org: &'a str, push: Seq },
+    History { level: u8, start: u32, name: &'a str },
 }
 
 /// First byte of the keys of each kind, and what they are called together.
@@ -54,6 +57,7 @@ pub(crate) const KINDS: &[(u8, &str)] = &[
     (b'g', "the registered values"),
     (b'q', "the pushes"),
     (b'c', "the counts of pushes"),
+    (b'h', "the history"),
 ];
 
 const FORMAT: &[u8] = b"mformat";
@@ -80,6 +84,9 @@ impl<'a> Key<'a> {
             Self::Push(seq) => numbered(b'q', seq),
             Self::PushCounts { org, push } => {
                 [b"c", push.0.to_be_bytes().as_slice(), org.as_bytes()].concat()
+            }
+            Self::History { level, start, name } => {
+                [&[b'h', level], start.to_be_bytes().as_slice(), name.as_bytes()].concat()
             }
         }
     }
@@ -112,6 +119,12 @@ impl<'a> Key<'a> {
                 let (push, org) = rest.split_first_chunk::<8>()?;
                 Self::PushCounts { org: str::from_utf8(org).ok()?, push: Seq(u64::from_be_bytes(*push)) }
             }
+            b'h' => {
+                let (level, rest) = rest.split_first()?;
+                let (start, name) = rest.split_first_chunk::<4>()?;
+                let (level, start) = (*level, u32::from_be_bytes(*start));
+                Self::History { level, start, name: str::from_utf8(name).ok()? }
+            }
             _ => return None,
         })
     }
@@ -135,6 +148,9 @@ impl fmt::Display for Key<'_> {
             Self::Registered { kind, name } => write!(f, "the registered {kind} `{name}`"),
             Self::Push(seq) => write!(f, "push {seq}"),
             Self::PushCounts { org, push } => write!(f, "the counts of push {push} of org `{org}`"),
+            Self::History { level, start, name } => {
+                write!(f, "the history of level {level} from minute {start}, `{name}`")
+            }
         }
     }
 }
@@ -172,7 +188,7 @@ mod tests {
                 Key::Format, Key::Mark, Key::Ledger { org }, Key::Position { org, name }, Key::Request(seq),
                 Key::Change(seq), Key::DeadLetter(seq), Key::Page(seq), Key::Job { org, id }, Key::JobChanges { org, id },
                 Key::Fingerprint { org, number: seq.0 }, Key::Registered { kind: org, name },
-                Key::Push(seq), Key::PushCounts { org, push: seq },
+                Key::Push(seq), Key::PushCounts { org, push: seq }, Key::History { level: 1, start: 0x0102, name },
             ] {
                 let bytes = key.bytes();
                 prop_assert_eq!(Key::parse(&bytes), Some(key));

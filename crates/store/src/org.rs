@@ -8,18 +8,20 @@
 //! that is refused has changed nothing.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
 use crate::{
-    commands::{Change, DEAD_LETTERS_MAX, DeadLetter, End, Lane, LedgerRow, NewDead, Progress, Subject},
+    commands::{Change, End, Lane, LedgerRow, NewDead, Progress, Subject, units},
+    dead_letter::DeadLetter,
     egress::Egress,
-    entry::StoredDeadLetter,
     fingerprints::Fingerprints,
     keys::Key,
     ledger::Ledger,
+    letters::Letters,
     pushes::PushLedger,
+    refusal::{self, Mended},
     rows::Rows,
     seq::Seq,
     sizes::cut,
@@ -39,8 +41,7 @@ pub(crate) struct Org {
     pub(crate) egress: Egress,
     /// Per job its changes that have no outcome yet.
     pub(crate) jobs: BTreeMap<Arc<str>, BTreeSet<Seq>>,
-    /// Numbers of the dead letters that are kept, oldest first.
-    pub(crate) dead: VecDeque<Seq>,
+    pub(crate) letters: Letters,
     pub(crate) rows: Rows,
     pub(crate) fingerprints: Fingerprints,
     pub(crate) pushes: PushLedger,
@@ -84,7 +85,7 @@ impl Org {
         self.pushes.forget_all(step);
         let requests = self.ingress.keys().map(|(_, seq)| Key::Request(*seq));
         let changes = self.egress.after(Seq::MIN, usize::MAX).into_iter().map(Key::Change);
-        let letters = self.dead.iter().copied().map(Key::DeadLetter);
+        let letters = self.letters.numbers().map(Key::DeadLetter);
         let pages = self.rows.pages.iter().copied().map(Key::Page);
         for key in requests.chain(changes).chain(letters).chain(pages) {
             step.remove(&key);
@@ -177,40 +178,53 @@ impl Org {
     }
 
     pub(crate) fn add_new_dead_letter(&mut self, step: &mut Step<'_>, letter: NewDead) {
-        let NewDead { subject, key, reason, hint, body, at_ms } = letter;
-        let (seq, target, subjects) = (step.number(), String::new(), vec![subject]);
-        let letter =
-            DeadLetter { seq, at_ms, subjects, target, key: cut(key), reason, hint, attempts: 0, body };
+        let NewDead { subject, sync, key, reason, hint, errors, body, at_ms } = letter;
+        let letter = DeadLetter {
+            seq: Seq::MIN,
+            sync,
+            first_ms: at_ms,
+            last_ms: at_ms,
+            count: 1,
+            subjects: vec![subject],
+            target: String::new(),
+            key: cut(key),
+            reason,
+            hint,
+            errors,
+            attempts: 0,
+            body,
+            seen: Seq::MIN,
+            retried: false,
+        };
         self.add_dead_letter(step, letter, "");
     }
 
-    /// Adds a letter that has its number.
+    /// Its records end in a dead letter, which may be one that stands already.
     pub(crate) fn add_dead_letter(&mut self, step: &mut Step<'_>, letter: DeadLetter, by: &str) {
-        let seq = letter.seq;
-        self.ledger.counts.dead += letter.records();
-        let letter = DeadLetter { reason: cut(letter.reason), hint: cut(letter.hint), ..letter };
-        let DeadLetter { target, key, reason, .. } = &letter;
-        let tries = if target.is_empty() { 0 } else { letter.attempts.saturating_add(1) };
-        let (end, at_ms) = (End::Dead, letter.at_ms);
+        let letter = DeadLetter {
+            reason: cut(letter.reason),
+            hint: cut(letter.hint),
+            errors: refusal::bounded(letter.errors),
+            ..letter
+        };
+        let (subjects, attempts, at_ms) = (letter.subjects.clone(), letter.attempts, letter.last_ms);
+        let (target, key, reason) = (letter.target.clone(), letter.key.clone(), letter.reason.clone());
+        self.ledger.counts.dead += units(&subjects);
+        let seq = self.letters.add(step, letter);
+        let tries = if target.is_empty() { 0 } else { attempts.saturating_add(1) };
+        let (end, target, key, reason) = (End::Dead, &*target, &*key, &*reason);
         let ended = Ended { end, at_ms, seq: Some(seq), tries, target, key, reason, by };
-        self.add_rows(step, &ended, letter.subjects.clone());
-        let stored = StoredDeadLetter { org: step.org.to_owned(), letter };
-        step.put(&Key::DeadLetter(seq), &stored.encode());
-        self.dead.push_back(seq);
-        if self.dead.len() > DEAD_LETTERS_MAX
-            && let Some(oldest) = self.dead.pop_front()
-        {
-            step.remove(&Key::DeadLetter(oldest));
-        }
-        self.ledger.dead_letters = self.dead.len() as u64;
+        self.add_rows(step, &ended, subjects);
+        self.ledger.dead_letters = self.letters.stored() as u64;
     }
 
-    /// Is the letter kept?
+    /// Is the letter kept, and does it stand?
     pub(crate) fn has_letter(&self, seq: Seq) -> bool {
-        self.dead.binary_search(&seq).is_ok()
+        self.letters.stands(seq)
     }
 
-    /// The letter goes, by an operator's order. Its records stay counted as dead: that is how they ended.
+    /// The letter goes, by an operator's command: for good, or until it is known what came of its being retried. Its records
+    /// stay counted as dead: that is how they ended.
     pub(crate) fn remove_dead_letter(
         &mut self,
         step: &mut Step<'_>,
@@ -219,13 +233,39 @@ impl Org {
         at_ms: UnixMs,
         by: &str,
     ) {
+        if end == End::Retried {
+            self.letters.set_aside(letter.seq);
+        } else {
+            self.letters.remove(step, letter.seq);
+        }
+        self.ledger.dead_letters = self.letters.stored() as u64;
+        self.add_rows_about(step, letter, end, (at_ms, "", by));
+    }
+
+    /// Letters go that are needed no more by what was decided with numbers from `decided` on.
+    pub(crate) fn close_letters(
+        &mut self,
+        step: &mut Step<'_>,
+        mended: &Mended,
+        decided: Seq,
+        (at_ms, reason, by): (UnixMs, &str, &str),
+    ) {
+        for letter in self.letters.close(step, mended, decided) {
+            self.add_rows_about(step, letter, End::Closed, (at_ms, reason, by));
+        }
+        self.ledger.dead_letters = self.letters.stored() as u64;
+    }
+
+    fn add_rows_about(
+        &mut self,
+        step: &mut Step<'_>,
+        letter: DeadLetter,
+        end: End,
+        (at_ms, reason, by): (UnixMs, &str, &str),
+    ) {
         let DeadLetter { seq, subjects, target, key, attempts: tries, .. } = letter;
-        let (seq, target, key, reason) = (seq, &*target, &*key, "");
+        let (seq, target, key) = (Some(seq), &*target, &*key);
         let subjects = subjects.into_iter().map(|subject| Subject { units: 0, ..subject }).collect();
-        let ended = Ended { end, at_ms, seq: Some(seq), tries, target, key, reason, by };
-        self.add_rows(step, &ended, subjects);
-        step.remove(&Key::DeadLetter(seq));
-        self.dead.retain(|kept| *kept != seq);
-        self.ledger.dead_letters = self.dead.len() as u64;
+        self.add_rows(step, &Ended { end, at_ms, seq, tries, target, key, reason, by }, subjects);
     }
 }

@@ -61,7 +61,7 @@ impl PushLedger {
                 End::Superseded => counts.superseded += 1,
                 End::Dead => counts.dead += 1,
                 // The record has ended before.
-                End::Retried | End::Discarded => continue,
+                End::Retried | End::Discarded | End::Closed => continue,
             }
             self.touched.insert(*push);
         }

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::{
     commands::{
-        Change, DeadLetter, HEAD_BYTES_MAX, Head, Job, Lane, LedgerRow, OpenChanges, Progress, PushCounts,
+        Change, HEAD_BYTES_MAX, Head, HistoryKey, Job, Lane, LedgerRow, OpenChanges, Progress, PushCounts,
         Request,
     },
+    dead_letter::{DeadLetter, LETTER_GROUPS_MAX, LetterGroup, ReasonKey},
     engine::Engine,
     entry::{StoredPage, StoredRequest},
     error::StoreError,
@@ -134,6 +135,18 @@ impl Engine {
         self.must_read(&Key::Registered { kind, name }, |value| Some(value.to_vec())).map(Some)
     }
 
+    /// The values of these keys, where there are any.
+    pub(crate) fn history(&mut self, keys: &[HistoryKey]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let known = |engine: &Self, key: &HistoryKey| engine.index.history.has(key);
+        let values = keys.iter().map(|key| {
+            if !known(self, key) {
+                return Ok(None);
+            }
+            self.must_read(&key.key(), |value| Some(value.to_vec())).map(Some)
+        });
+        values.collect()
+    }
+
     pub(crate) fn jobs(&mut self, org: &str) -> Result<Vec<Job>, StoreError> {
         let jobs = self.index.orgs.get(org).map(|found| found.jobs.clone()).unwrap_or_default();
         let mut answer = Vec::with_capacity(jobs.len());
@@ -155,7 +168,7 @@ impl Engine {
     pub(crate) fn ledgers(&self) -> HashMap<String, KeptCounts> {
         let stored = self.index.orgs.iter().filter(|(_, found)| found.has_anything());
         let kept = stored.map(|(org, found)| {
-            let dead_letters = found.dead.len() as u64;
+            let dead_letters = found.letters.standing() as u64;
             (org.clone(), KeptCounts { counts: found.ledger.counts, dead_letters })
         });
         kept.collect()
@@ -196,24 +209,44 @@ impl Engine {
     pub(crate) fn dead_letters(
         &mut self,
         org: &str,
+        group: Option<ReasonKey>,
         before: Seq,
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {
         let Some(found) = self.index.orgs.get(org) else { return Ok(Vec::new()) };
-        let older = found.dead.iter().rev().copied().filter(|seq| *seq < before);
-        older.take(limit).collect::<Vec<_>>().into_iter().map(|seq| self.letter(seq)).collect()
+        let older: Vec<Seq> = found.letters.before(before, group).take(limit).collect();
+        older.into_iter().map(|seq| self.letter(seq)).collect()
+    }
+
+    /// Reads one letter of each group.
+    pub(crate) fn letter_groups(&mut self, org: &str) -> Result<Vec<LetterGroup>, StoreError> {
+        let groups = self.index.orgs.get(org).map(|found| found.letters.groups()).unwrap_or_default();
+        let read = groups.into_iter().take(LETTER_GROUPS_MAX).map(|group| {
+            Ok(LetterGroup {
+                key: group.key,
+                letters: group.letters,
+                records: group.records,
+                count: group.count,
+                first_ms: group.first_ms,
+                last_ms: group.last_ms,
+                sample: self.letter(group.newest)?,
+            })
+        });
+        read.collect()
     }
 
     /// Rows that are wanted, newest first, from a number of pages before the given one. The second answer is where to
-    /// go on; None if there is nothing older.
+    /// go on; None if there is nothing older. Pages whose newest row ended before `since_ms` are not read.
     pub(crate) fn rows(
         &mut self,
         org: &str,
         wanted: impl Fn(&LedgerRow) -> bool,
         before: Seq,
+        since_ms: UnixMs,
     ) -> Result<(Vec<LedgerRow>, Option<Seq>), StoreError> {
         let Some(found) = self.index.orgs.get(org) else { return Ok((Vec::new(), None)) };
-        let older = found.rows.pages.iter().rev().copied().filter(|seq| *seq < before);
+        let is_recent = |seq: &Seq| self.index.pages.get(seq).is_none_or(|(_, last_ms)| *last_ms >= since_ms);
+        let older = found.rows.pages.iter().rev().copied().filter(|seq| *seq < before).take_while(is_recent);
         let pages: Vec<Seq> = older.take(PAGES_READ_MAX + 1).collect();
         let more = pages.get(PAGES_READ_MAX - 1).copied().filter(|_| pages.len() > PAGES_READ_MAX);
         let mut rows = Vec::new();

@@ -46,11 +46,13 @@ pub enum Read {
     Registry,
     /// [`Store::pushes`](crate::Store::pushes), [`Store::push`](crate::Store::push) and what is counted for them
     Pushes,
+    /// [`Store::history`](crate::Store::history) and [`Store::history_keys`](crate::Store::history_keys)
+    History,
 }
 
 impl Read {
     /// Every kind, in the order of the enum.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Position,
         Self::IngressHead,
         Self::OpenChanges,
@@ -68,6 +70,7 @@ impl Read {
         Self::Fingerprints,
         Self::Registry,
         Self::Pushes,
+        Self::History,
     ];
 
     /// The name of the call, for instance as a label of a metric.
@@ -90,6 +93,7 @@ impl Read {
             Self::Fingerprints => "fingerprints",
             Self::Registry => "registry",
             Self::Pushes => "pushes",
+            Self::History => "history",
         }
     }
 }

@@ -4,23 +4,41 @@
 //! (`egress.rs`).
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
 use crate::{
-    commands::{Change, DeadLetter, End, Outcome, Resolve, units},
+    commands::{Change, End, Outcome, Resolve, Subject, units},
+    dead_letter::DeadLetter,
     egress::Flight,
     entry::{StoredChange, encode_numbers},
     error::StoreError,
     fingerprints,
     keys::Key,
     org::{Ended, Org},
+    refusal::Mended,
     seq::Seq,
     sizes::cut,
     step::Step,
     unix_ms::UnixMs,
 };
+
+/// Why a letter is needed no more.
+const WRITTEN: &str = "it has been written since";
+
+/// What is as its sync wants it once a change is written; nothing is known of one whose sync is not.
+pub(crate) fn written(sync: &str, target: &str, key: &str, subjects: &[Subject]) -> Vec<Mended> {
+    if sync.is_empty() {
+        return Vec::new();
+    }
+    let one = |subject: &Subject| Mended {
+        sync: sync.to_owned(),
+        record: subject.record.clone(),
+        key: Some((target.to_owned(), key.to_owned())),
+    };
+    subjects.iter().map(one).collect()
+}
 
 impl Org {
     /// Is every change in flight and named once, and is the job known? Names the changes, whose stored form
@@ -49,7 +67,8 @@ impl Org {
         resolve: Resolve,
         mut stored: BTreeMap<Seq, StoredChange>,
     ) {
-        let Resolve { outcomes, finished_job, at_ms, by, changes: _, fingerprints } = resolve;
+        let Resolve { outcomes, finished_job, at_ms, by, changes: _, fingerprints, syncs } = resolve;
+        let mut syncs: HashMap<Seq, String> = syncs.into_iter().collect();
         for (seq, bytes) in fingerprints {
             // Of a change that is not named nothing is known.
             if let Some(StoredChange { change, .. }) = stored.get(&seq) {
@@ -66,7 +85,8 @@ impl Org {
                 }
                 touched.insert(id);
             }
-            self.resolve_one(step, outcome, stored.remove(&seq), seq, (at_ms, &by));
+            let sync = syncs.remove(&seq).unwrap_or_default();
+            self.resolve_one(step, outcome, stored.remove(&seq), (seq, sync), (at_ms, &by));
         }
         if let Some(id) = finished_job {
             for seq in self.jobs.remove(id.as_str()).unwrap_or_default() {
@@ -88,7 +108,7 @@ impl Org {
         step: &mut Step<'_>,
         outcome: Outcome,
         stored: Option<StoredChange>,
-        seq: Seq,
+        (seq, sync): (Seq, String),
         (at_ms, by): (UnixMs, &str),
     ) {
         // `check_resolve` named it, so its stored form is here; without it, it must stay as it is.
@@ -103,6 +123,9 @@ impl Org {
                     Outcome::WrittenInPart { reason } => cut(reason),
                     _ => last_reason,
                 };
+                for mended in written(&sync, &target, &key, &subjects) {
+                    self.close_letters(step, &mended, seq, (at_ms, WRITTEN, by));
+                }
                 let (end, target, key, reason) = (End::Written, &*target, &*key, &*reason);
                 self.add_rows(
                     step,
@@ -130,10 +153,25 @@ impl Org {
                     subjects,
                 );
             }
-            Outcome::Dead { reason, hint, at_ms } => {
+            Outcome::Dead { reason, hint, errors, at_ms } => {
                 let Change { target, key, subjects, attempts, body, .. } = change;
-                let seq = step.number();
-                let letter = DeadLetter { seq, at_ms, subjects, target, key, reason, hint, attempts, body };
+                let letter = DeadLetter {
+                    seq: Seq::MIN,
+                    sync,
+                    first_ms: at_ms,
+                    last_ms: at_ms,
+                    count: 1,
+                    subjects,
+                    target,
+                    key,
+                    reason,
+                    hint,
+                    errors,
+                    attempts,
+                    body,
+                    seen: Seq::MIN,
+                    retried: false,
+                };
                 self.add_dead_letter(step, letter, by);
             }
         }

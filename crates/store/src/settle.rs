@@ -17,6 +17,10 @@ use crate::{
     unix_ms::UnixMs,
 };
 
+/// Why a letter is needed no more.
+const HELD: &str = "the org holds what was wanted";
+const NOTHING: &str = "there is nothing to write for the record any more";
+
 impl Org {
     /// Changes that a settle will replace, unless it is refused: `settle` needs their stored form.
     pub(crate) fn replaced_by(&self, settle: &Settle) -> Vec<Seq> {
@@ -31,7 +35,9 @@ impl Org {
         settle: Settle,
         mut stored: BTreeMap<Seq, StoredChange>,
     ) -> Result<Settled, StoreError> {
-        let Settle { requests, unchanged, no_data, dead, changes, at_ms, positions, fingerprints } = settle;
+        let Settle { requests, unchanged, no_data, dead, changes, at_ms, positions, fingerprints, mended } =
+            settle;
+        let decided = Seq(step.mark.sequence.0 + 1);
         let mut taken = BTreeMap::new();
         for seq in requests {
             let known =
@@ -61,12 +67,17 @@ impl Org {
             let ended = Ended { end, at_ms, seq: None, tries: 0, target: "", key: "", reason: "", by: "" };
             self.add_rows(step, &ended, subjects);
         }
-        for letter in dead {
-            self.add_new_dead_letter(step, letter);
-        }
         let mut settled = Settled::default();
         for change in changes {
             self.push(step, change, at_ms, &mut stored, &mut settled);
+        }
+        // Behind the changes, so that a letter has been seen later than what was decided with it: no write of those ends it.
+        for letter in dead {
+            self.add_new_dead_letter(step, letter);
+        }
+        for one in mended {
+            let why = if one.key.is_some() { HELD } else { NOTHING };
+            self.close_letters(step, &one, decided, (at_ms, why, ""));
         }
         settled.changes = stored.into_values().map(|stored| stored.change).collect();
         self.set_positions(step, positions);

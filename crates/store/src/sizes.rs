@@ -4,8 +4,8 @@
 
 use crate::{
     commands::{
-        Append, BODY_BYTES_MAX, FINGERPRINT_BYTES_MAX, NAME_BYTES_MAX, NewDead, Push,
-        REGISTRY_VALUE_BYTES_MAX, RegistryWrite, Settle, Subject, TEXT_BYTES_MAX, TRAIL_BYTES_MAX,
+        Append, BODY_BYTES_MAX, FINGERPRINT_BYTES_MAX, HISTORY_VALUE_BYTES_MAX, NAME_BYTES_MAX, NewDead,
+        Push, REGISTRY_VALUE_BYTES_MAX, RegistryWrite, Settle, Subject, TEXT_BYTES_MAX, TRAIL_BYTES_MAX,
     },
     error::StoreError,
     seq::Seq,
@@ -41,6 +41,11 @@ pub(crate) fn body_bytes(org: &str, bytes: usize) -> Result<(), StoreError> {
 /// A text for operators that has been cut already.
 pub(crate) fn text(org: &str, text: &str) -> Result<(), StoreError> {
     at_most(org, "text", text.len(), TEXT_BYTES_MAX)
+}
+
+/// The errors of a letter.
+pub(crate) fn letter_errors(org: &str, errors: usize, errors_max: usize) -> Result<(), StoreError> {
+    at_most(org, "list of errors", errors, errors_max)
 }
 
 /// What led to a record's end.
@@ -98,6 +103,12 @@ pub(crate) fn push(push: &Push) -> Result<(), StoreError> {
     body("", &push.body)
 }
 
+/// A value of the history, with its name.
+pub(crate) fn history(name: &str, value: &[u8]) -> Result<(), StoreError> {
+    at_most(name, "name of a value of the history", name.len(), NAME_BYTES_MAX)?;
+    at_most(name, "value of the history", value.len(), HISTORY_VALUE_BYTES_MAX)
+}
+
 /// A value of the registry, with its kind and name.
 pub(crate) fn registry(write: &RegistryWrite) -> Result<(), StoreError> {
     let RegistryWrite { kind, name, value } = write;
@@ -125,6 +136,7 @@ pub(crate) fn cut(mut text: String) -> String {
 
 fn dead(org: &str, dead: &[NewDead]) -> Result<(), StoreError> {
     dead.iter().try_for_each(|letter| {
+        name(org, "name of a sync", &letter.sync)?;
         subjects(org, std::slice::from_ref(&letter.subject))?;
         body(org, &letter.body)
     })

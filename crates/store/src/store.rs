@@ -13,10 +13,11 @@ use std::{
 
 use crate::{
     commands::{
-        Append, Appended, Change, Claimed, DeadLetter, End, Head, Job, Lane, LedgerRow, OpenChanges,
-        Progress, Push, PushCounts, PushWrite, RegistryWrite, Request, Resolve, Retry, Settle, Settled,
+        Append, Appended, Change, Claimed, End, Head, HistoryKey, HistoryWrite, Job, Lane, LedgerRow,
+        OpenChanges, Progress, Push, PushCounts, PushWrite, RegistryWrite, Request, Resolve, Settle, Settled,
     },
     commits::Commits,
+    dead_letter::{DeadLetter, LetterGroup, ReasonKey, Retry},
     disk::{Disk, SledDisk},
     engine::Engine,
     error::StoreError,
@@ -28,6 +29,9 @@ use crate::{
     thread::Worker,
     unix_ms::UnixMs,
 };
+
+/// Values of the history read in one call.
+const HISTORY_READ_MAX: usize = 64;
 
 /// The handle. Clones share one thread. Dropping the last one commits what waits and blocks until the thread has ended;
 /// `close` first where that must not block.
@@ -281,6 +285,29 @@ impl Store {
         self.worker.call(move |engine| engine.register(&writes)).await
     }
 
+    /// Sets and removes values of the history, in one commit. Taken also while the disk is nearly full.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`], [`StoreError::HistoryFull`]
+    pub async fn write_history(&self, write: HistoryWrite) -> Result<(), StoreError> {
+        self.worker.call(move |engine| engine.write_history(write)).await
+    }
+
+    /// Where the history has values, in order, with the bytes that each takes with its key.
+    pub async fn history_keys(&self) -> Result<Vec<(HistoryKey, u64)>, StoreError> {
+        self.read(Read::History, |engine| Ok(engine.index.history.all())).await
+    }
+
+    /// The values of the history at these places, none where there is none. Not all in one go, so that nobody waits long.
+    pub async fn history(&self, keys: Vec<HistoryKey>) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let mut values = Vec::with_capacity(keys.len());
+        for some in keys.chunks(HISTORY_READ_MAX) {
+            let some = some.to_vec();
+            values.extend(self.read(Read::History, move |engine| engine.history(&some)).await?);
+        }
+        Ok(values)
+    }
+
     /// Adds a push, removes others, or both in one commit. Gives back the number of the new one.
     ///
     /// # Errors
@@ -350,7 +377,7 @@ impl Store {
         self.read(Read::NextDue, move |engine| Ok(engine.next_due_ms(&org))).await
     }
 
-    /// Dead letters with numbers below the given one, newest first.
+    /// Dead letters that stand, with numbers below the given one, newest first.
     pub async fn dead_letters(
         &self,
         org: &str,
@@ -358,7 +385,27 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {
         let org = org.to_owned();
-        self.read(Read::DeadLetters, move |engine| engine.dead_letters(&org, before, limit)).await
+        self.read(Read::DeadLetters, move |engine| engine.dead_letters(&org, None, before, limit)).await
+    }
+
+    /// The same of one group.
+    pub async fn dead_letters_of(
+        &self,
+        org: &str,
+        group: ReasonKey,
+        before: Seq,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        let org = org.to_owned();
+        self.read(Read::DeadLetters, move |engine| engine.dead_letters(&org, Some(group), before, limit))
+            .await
+    }
+
+    /// Dead letters that stand, by sync and reason, the largest group first, at most
+    /// [`LETTER_GROUPS_MAX`](crate::LETTER_GROUPS_MAX). Reads one letter of each.
+    pub async fn letter_groups(&self, org: &str) -> Result<Vec<LetterGroup>, StoreError> {
+        let org = org.to_owned();
+        self.read(Read::DeadLetters, move |engine| engine.letter_groups(&org)).await
     }
 
     /// One dead letter.
@@ -370,7 +417,8 @@ impl Store {
         self.read(Read::DeadLetter, move |engine| engine.dead_letter(&org, seq)).await
     }
 
-    /// Takes a dead letter away and takes requests in for it, in one commit. Its records stay counted as dead, and
+    /// Sets a dead letter aside and takes requests in for it, in one commit: it stands no more, unless it is refused again for
+    /// the same reason. Its records stay counted as dead, and
     /// those of the requests count as come in; the ledger gets a row that says who ordered it.
     ///
     /// # Errors
@@ -398,25 +446,29 @@ impl Store {
     /// What the ledger remembers of a record, newest first. Reads the org's rows, not all of them in one go.
     pub async fn rows(&self, org: &str, record: &str, limit: usize) -> Result<Vec<LedgerRow>, StoreError> {
         let record = record.to_owned();
-        self.rows_that(org, limit, move |row| row.subject.record == record).await
+        self.rows_that(org, limit, UnixMs::EPOCH, move |row| row.subject.record == record).await
     }
 
-    /// What operators did about dead letters, newest first: the rows that end in [`End::Retried`] or
-    /// [`End::Discarded`], one per record. Reads the org's rows, not all of them in one go.
+    /// What was done about dead letters, newest first: the rows that end in [`End::Retried`], [`End::Discarded`] or
+    /// [`End::Closed`], one per record. Reads the org's rows, not all of them in one go.
     pub async fn dead_letter_commands(&self, org: &str, limit: usize) -> Result<Vec<LedgerRow>, StoreError> {
-        self.rows_that(org, limit, |row| matches!(row.end, End::Retried | End::Discarded)).await
+        let is_command = |row: &LedgerRow| matches!(row.end, End::Retried | End::Discarded | End::Closed);
+        self.rows_that(org, limit, UnixMs::EPOCH, is_command).await
     }
 
-    async fn rows_that(
+    /// Rows that are wanted, newest first, of pages whose newest row ended at `since_ms` or later.
+    pub async fn rows_that(
         &self,
         org: &str,
         limit: usize,
+        since_ms: UnixMs,
         wanted: impl Fn(&LedgerRow) -> bool + Clone + Send + 'static,
     ) -> Result<Vec<LedgerRow>, StoreError> {
         let (mut rows, mut before) = (Vec::new(), Some(Seq::MAX));
         while let Some(page) = before.filter(|_| rows.len() < limit) {
             let (org, wanted) = (org.to_owned(), wanted.clone());
-            let (found, older) = self.read(Read::Rows, move |engine| engine.rows(&org, wanted, page)).await?;
+            let (found, older) =
+                self.read(Read::Rows, move |engine| engine.rows(&org, wanted, page, since_ms)).await?;
             rows.extend(found);
             before = older;
         }

@@ -3,6 +3,7 @@
 mod commits;
 mod damage;
 mod fingerprints;
+mod history;
 mod memory;
 mod model;
 mod offline;
@@ -50,9 +51,11 @@ fn dead(records: u32, key: &str) -> NewDead {
     let (reason, hint) = ("it cannot be read".to_owned(), "Look at it.".to_owned());
     NewDead {
         subject: subject(key, records),
+        sync: String::new(),
         key: key.to_owned(),
         reason,
         hint,
+        errors: Vec::new(),
         body: b"raw".to_vec(),
         at_ms: UnixMs(7),
     }

@@ -92,6 +92,7 @@ mod table {
     pub(in super::super) const STORE_ENTRIES: Metric = counter("orgpipe_store_entries_read", &[], "Entries that were read and decoded for them");
     pub(in super::super) const COMMIT_DURATION: Metric = histogram("orgpipe_store_commit_duration_seconds", &[], "How long commits took, flush included");
     pub(in super::super) const COMMIT_CALLS: Metric = histogram("orgpipe_store_commit_calls", &[], "Calls answered behind one commit");
+    pub(in super::super) const TRACE_SPANS: Metric = counter("orgpipe_trace_spans", &["result"], "Spans for the collector of `service.traces`: sent, or lost, as it did not take them or there was no room");
     pub(in super::super) const THREAD_UP: Metric = gauge("orgpipe_thread_up", &["thread"], "1, or 0 while a thread stands still and all that runs on it waits");
     pub(in super::super) const THREAD_STALLS: Metric = counter("orgpipe_thread_stalls", &["thread"], "Times that a thread stood still for more than 250 ms");
     pub(in super::super) const THREAD_LONGEST: Metric = gauge("orgpipe_thread_longest_stall_seconds", &["thread"], "The longest of these since the service started");
@@ -144,7 +145,7 @@ mod table {
         &EVENTS, &EVENT_TO_WRITTEN, &RECORDS_IN, &RECORDS_ENDED, &RECORDS_OPEN, &IMBALANCE, &LETTERS_KEPT, &ORGS_WITH_LETTERS,
         &BUDGET_WAITING, &QUARANTINED, &REFRESHES, &GAPS, &PUSHES, &PUSH_ITEMS, &PUSHES_KEPT, &PUSHES_WAITING,
         &LOOKUP_DURATION, &LOOKUPS, &LOOKUPS_UNUSABLE, &BREAKER, &CALL_DURATION, &CALLS,
-        &FREE, &FREE_MIN, &STORE_READS, &STORE_ENTRIES, &COMMIT_DURATION, &COMMIT_CALLS,
+        &FREE, &FREE_MIN, &STORE_READS, &STORE_ENTRIES, &COMMIT_DURATION, &COMMIT_CALLS, &TRACE_SPANS,
         &THREAD_UP, &THREAD_STALLS, &THREAD_LONGEST, &THREAD_RESTARTS,
         &PROCESS_START, &PROCESS_CPU, &PROCESS_RESIDENT, &PROCESS_VIRTUAL, &PROCESS_FDS, &PROCESS_FDS_MAX, &PROCESS_THREADS,
         &ORG_STATE, &ORG_EVENTS, &ORG_RECORDS_IN, &ORG_RECORDS_ENDED, &ORG_RECORDS_OPEN, &ORG_IMBALANCE, &ORG_LETTERS_KEPT,

@@ -15,7 +15,10 @@ use super::{
     process::Process,
     writer::{Writer, moment, number, secs},
 };
-use crate::admin::names;
+use crate::{
+    admin::names,
+    traces::{self, SpanCounts},
+};
 
 /// What is told of the whole service.
 #[derive(Debug)]
@@ -116,7 +119,9 @@ impl Whole {
         )?;
         to.counters(&metric::STORE_ENTRIES, [([], self.reads.entries())])?;
         to.histograms(&metric::COMMIT_DURATION, [([], &self.commits.duration)])?;
-        to.histograms(&metric::COMMIT_CALLS, [([], &self.commits.calls)])
+        to.histograms(&metric::COMMIT_CALLS, [([], &self.commits.calls)])?;
+        let SpanCounts { sent, lost } = traces::counts();
+        to.counters(&metric::TRACE_SPANS, [([("result", "sent")], sent), ([("result", "lost")], lost)])
     }
 
     fn threads(&self, to: &mut Writer<'_>) -> Result {

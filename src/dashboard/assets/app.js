@@ -13,6 +13,7 @@
   Object.assign(Idiomorph.defaults.callbacks, {
     beforeAttributeUpdated: (name, node) => !(name === "open" && node.matches("details, dialog")),
     beforeNodeMorphed: (old, fresh) => {
+      if (old instanceof HTMLInputElement && old.type === "checkbox") fresh.checked = old.checked;
       if (!(old instanceof Element) || !old.matches("[data-chart]") || !fresh.dataset) return true;
       for (const name of ["data-chart", "aria-label"]) {
         if (fresh.hasAttribute(name)) old.setAttribute(name, fresh.getAttribute(name));

@@ -6,7 +6,7 @@
 mod query;
 mod row;
 mod tiles;
-mod wrong;
+pub(super) mod wrong;
 
 #[cfg(test)]
 pub(crate) mod samples;
@@ -20,7 +20,7 @@ use actix_web::{
     web::{Data, Query, ReqData},
 };
 use askama::Template;
-use orgpipe_actors::{Fleet, Left, Service};
+use orgpipe_actors::{Fleet, History, HistorySpan, Left, Service};
 
 use self::{
     query::{Column, FleetAddress, FleetQuery, Kept},
@@ -119,7 +119,8 @@ pub(crate) async fn show(
     let query = FleetQuery::of(&address);
     let fleet = service.fleet().await;
     let left = service.left().await.unwrap_or_default();
-    let page = FleetPage::new(&fleet, &left, &query, &viewer);
+    let day = service.history(None, HistorySpan::Day).await.ok();
+    let page = FleetPage::new(&fleet, &left, day.as_ref(), &query, &viewer);
     let href = page.here.clone();
     let mut answer = shell::page(StatusCode::OK, &page);
     let by = request.headers().get(ASKED_BY).map(HeaderValue::as_bytes);
@@ -132,7 +133,7 @@ pub(crate) async fn show(
 }
 
 impl FleetPage {
-    fn new(fleet: &Fleet, left: &[Left], query: &FleetQuery, viewer: &Viewer) -> Self {
+    fn new(fleet: &Fleet, left: &[Left], day: Option<&History>, query: &FleetQuery, viewer: &Viewer) -> Self {
         let chosen = query.choose(fleet);
         let mut lines = wrong::lines(&wrong::of_fleet(fleet), fleet.at_ms);
         let wrong_more = lines.split_off(lines.len().min(wrong::LINES_MAX));
@@ -151,7 +152,7 @@ impl FleetPage {
             orgs: fleet.totals.orgs,
             wrong: lines,
             wrong_more,
-            tiles: tiles::tiles(fleet),
+            tiles: tiles::tiles(fleet, day),
             chips: chips(fleet, query),
             search: query.search.clone(),
             kept: query.fields_beside_search(),
@@ -234,7 +235,7 @@ mod tests {
 
     fn page(fleet: &Fleet) -> String {
         let query = FleetQuery::of(&FleetAddress::default());
-        FleetPage::new(fleet, &[], &query, &Viewer::default()).render().expect("a page")
+        FleetPage::new(fleet, &[], None, &query, &Viewer::default()).render().expect("a page")
     }
 
     #[test]

@@ -161,7 +161,10 @@ mod tests {
         (org.position_age_secs, org.lag_ms) = (Some(216_000), Some(75_000));
         (org.ours, org.share) = (40, 100);
         let view = RowView::new(&org, NOW);
-        assert_eq!((view.note_title.as_str(), view.lag.as_str(), view.lag_kind), ("a row is locked", "1 min 15 s", "some"));
+        assert_eq!(
+            (view.note_title.as_str(), view.lag.as_str(), view.lag_kind),
+            ("a row is locked", "1 min 15 s", "some")
+        );
         let position = view.position.expect("known");
         assert_eq!((position.percent, position.kind, position.text.as_str()), (83, "bad", "2 d"));
         let budget = view.budget.expect("known");

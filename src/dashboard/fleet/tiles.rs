@@ -2,7 +2,7 @@
 //!
 //! Here: which numbers, and when one is a reason to look; pure. Not here: where they come from (`orgpipe_actors`).
 
-use orgpipe_actors::Fleet;
+use orgpipe_actors::{Fleet, History, HistoryPoint};
 
 use super::query::share;
 use crate::dashboard::{spark::Spark, words};
@@ -19,31 +19,47 @@ pub(crate) struct Tile {
     pub(crate) spark: Option<Spark>,
 }
 
-/// All of them.
-pub(crate) fn tiles(fleet: &Fleet) -> Vec<Tile> {
+/// All of them; `day` has the last 24 hours.
+pub(crate) fn tiles(fleet: &Fleet, day: Option<&History>) -> Vec<Tile> {
     let totals = &fleet.totals;
-    let tile = |name, value, unit, under| Tile { name, value, unit, under, kind: "", spark: None };
+    let tile = |name, value, under, number: fn(&HistoryPoint) -> Option<u64>| Tile {
+        name,
+        value,
+        unit: "",
+        under,
+        kind: "",
+        spark: day.and_then(|day| spark(day, number)),
+    };
     let letters = totals.dead_letters_kept;
     let used = share(totals.ours, totals.share);
     vec![
-        tile("Events", words::short(totals.events), "", "since the start".to_owned()),
-        tile("Written", words::short(totals.records.written), "", "ever".to_owned()),
+        tile("Events", words::short(totals.events), "since the start".to_owned(), |point| point.events),
+        tile("Written", words::short(totals.records.written), "ever".to_owned(), |point| point.written),
         Tile {
             kind: if letters > 0 { "some" } else { "" },
-            ..tile("Dead letters", words::short(letters), "", in_orgs(totals.orgs_with_dead_letters))
+            ..tile("Dead letters", words::short(letters), in_orgs(totals.orgs_with_dead_letters), |point| {
+                point.failed
+            })
         },
-        tile("Under way", words::short(totals.records.open), "", "records".to_owned()),
+        tile("Under way", words::short(totals.records.open), "records".to_owned(), |point| point.open),
         tile(
             "Longest lag",
             totals.lag_ms_max.map_or_else(|| "–".to_owned(), words::millis),
-            "",
             "of the last ones".to_owned(),
+            |point| point.lag_p95_ms,
         ),
         Tile {
             kind: if used >= 0.8 { "some" } else { "" },
-            ..tile("API budget", words::percent(used), "", budget(fleet))
+            ..tile("API budget", words::percent(used), budget(fleet), |point| point.calls)
         },
     ]
+}
+
+/// How a number went.
+#[expect(clippy::cast_precision_loss, reason = "it is drawn in 32 pixels")]
+fn spark(day: &History, number: fn(&HistoryPoint) -> Option<u64>) -> Option<Spark> {
+    let values: Vec<_> = day.points.iter().map(|point| number(point).map(|number| number as f64)).collect();
+    Spark::of(&values)
 }
 
 fn budget(fleet: &Fleet) -> String {

@@ -22,7 +22,7 @@ pub(crate) const LINES_MAX: usize = 8;
 /// Something that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Wrong {
-    /// How much it matters: `critical`, `warning` or `info`.
+    /// How much it matters: `critical` or `warning`.
     pub(crate) severity: Weight,
     /// What those that are alike have in common: what is wrong, behind their number.
     pub(crate) of_many: &'static str,
@@ -42,7 +42,6 @@ pub(crate) struct Wrong {
 pub(crate) enum Weight {
     Critical,
     Warning,
-    Info,
 }
 
 /// A line of the page.
@@ -66,7 +65,6 @@ impl Weight {
         match self {
             Self::Critical => "critical",
             Self::Warning => "warning",
-            Self::Info => "info",
         }
     }
 }
@@ -136,6 +134,12 @@ pub(crate) fn of_fleet(fleet: &Fleet) -> Vec<Wrong> {
     disk.into_iter().chain(fleet.rows.iter().flat_map(of_row)).collect()
 }
 
+/// What is wrong in one of them.
+pub(crate) fn of_org(fleet: &Fleet, id: &str) -> Vec<Wrong> {
+    let row = fleet.rows.binary_search_by(|row| row.id.as_str().cmp(id));
+    row.map(|at| of_row(&fleet.rows[at])).unwrap_or_default()
+}
+
 fn of_row(row: &FleetRow) -> Vec<Wrong> {
     let wrong = |severity, of_many, all, summary: String, hint: &str| Wrong {
         severity,
@@ -193,7 +197,10 @@ mod tests {
         assert_eq!(lines.len(), 2);
         assert_eq!((lines[0].severity, lines[0].org.as_str()), ("critical", "org-27"));
         assert_eq!(lines[1].summary, Marked::of("25 orgs try something again."));
-        assert_eq!((lines[1].hint.clone(), lines[1].named.len(), lines[1].more), (Marked::of("Wait."), 20, 5));
+        assert_eq!(
+            (lines[1].hint.clone(), lines[1].named.len(), lines[1].more),
+            (Marked::of("Wait."), 20, 5)
+        );
         assert_eq!(lines[1].next.1, "/?state=waiting");
     }
 }

@@ -49,7 +49,7 @@ fn sound() -> Facts {
 }
 
 fn refused(status: u16, code: &str, message: &str) -> ApiError {
-    ApiError { status, code: code.into(), message: message.into(), fields: Vec::new() }
+    ApiError { status, code: code.into(), message: message.into(), fields: Vec::new(), also: Vec::new() }
 }
 
 fn denied(description: &str) -> Result<Identity, LoginError> {

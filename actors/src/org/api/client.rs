@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tracing::Instrument as _;
 
 use super::{
-    gate::{BudgetView, Gate, Permit, Reservation, Reserved},
+    gate::{BudgetStand, BudgetView, Gate, Permit, Reservation, Reserved},
     transport::{Each, Post, Transport},
     vault::{Session, Told, Vault},
 };
@@ -152,6 +152,11 @@ impl OrgApi {
     /// The org's calls, ours, and what waits for them.
     pub(crate) async fn budget(&self) -> BudgetView {
         self.gate.view().await
+    }
+
+    /// What stands still for want of calls.
+    pub(crate) fn budget_stand(&self) -> BudgetStand {
+        self.gate.stand()
     }
 
     /// Sets aside the calls that a piece of work will take, before its first. Where that depends on how many others

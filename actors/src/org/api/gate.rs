@@ -154,6 +154,15 @@ pub struct BudgetWait {
     pub until_ms: UnixMs,
 }
 
+/// What of an org's work stands still for want of calls.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BudgetStand {
+    /// What stands still, and why.
+    pub waits: Vec<BudgetWait>,
+    /// Salesforce has told since the start how many calls are used.
+    pub is_known: bool,
+}
+
 impl Gate {
     /// A gate that knows what `store` holds; without one, what is counted ends with the process.
     pub(crate) fn new(limits: Limits, store: Option<OrgStore>, clock: Clock) -> Self {
@@ -247,10 +256,6 @@ impl Gate {
         let now_ms = self.clock.now_ms();
         let speed = lock(&self.throttle).speed();
         let budget = lock(&self.budget);
-        let wait = |work: Priority| {
-            let why: QuotaWait = budget.stands(work, 1, now_ms)?;
-            Some(BudgetWait { work, why: why.to_string(), until_ms: budget.again_at(why, now_ms) })
-        };
         BudgetView {
             allowed: budget.max(),
             used: budget.used(),
@@ -260,8 +265,14 @@ impl Gate {
             reserve: budget.reserve(),
             requests_per_second: speed.per_second,
             concurrent_max: speed.at_once,
-            waits: Priority::ALL.into_iter().filter_map(wait).collect(),
+            waits: waits(&budget, now_ms),
         }
+    }
+
+    /// What stands still, as far as it is known without a look at the store.
+    pub(crate) fn stand(&self) -> BudgetStand {
+        let budget = lock(&self.budget);
+        BudgetStand { waits: waits(&budget, self.clock.now_ms()), is_known: budget.used().is_some() }
     }
 
     /// Reads what is stored, once; with `write`, puts the calls set aside on disk before the first of them is made.
@@ -312,6 +323,14 @@ impl Gate {
         self.slots_of_others.resize(others(speed));
         self.changed.notify_waiters();
     }
+}
+
+fn waits(budget: &Budget, now_ms: UnixMs) -> Vec<BudgetWait> {
+    let wait = |work: Priority| {
+        let why: QuotaWait = budget.stands(work, 1, now_ms)?;
+        Some(BudgetWait { work, why: why.to_string(), until_ms: budget.again_at(why, now_ms) })
+    };
+    Priority::ALL.into_iter().filter_map(wait).collect()
 }
 
 fn quota(speed: Speed) -> Quota {

@@ -36,7 +36,7 @@ use crate::{
         identity,
         org_time::OrgTime,
         part::{Part, State},
-        status::Board,
+        status::{Board, RefusedLogin},
         step_error::StepError,
     },
     problem::Problem,
@@ -297,6 +297,7 @@ impl Vault {
                 let session = Session { token, generation: state.logins };
                 (state.session, state.failed) = (Some(session.clone()), None);
                 state.reset_waits();
+                self.told.board.refused_login(None);
                 self.told.board.running(Part::Login, self.clock.now_ms());
                 tracing::info!(org = %self.settings.id, "logged in");
                 Ok(session)
@@ -321,6 +322,7 @@ impl Vault {
 
     fn fail(&self, state: &mut VaultState, why: NoSession, wait: Option<Duration>) -> StepError {
         state.failed = Some((why.clone(), wait.map(|wait| self.clock.monotonic() + wait)));
+        self.told.board.refused_login(refused_login(&why));
         let error = StepError::from(why);
         let problem = Problem::from(&error);
         let wait_secs = wait.map(|wait| wait.as_secs_f32());
@@ -407,6 +409,21 @@ impl Vault {
         self.told.board.trouble(Part::Login, State::Waiting, &Problem::from(&error), self.clock.now_ms());
         self.other_org.send_replace(Some(token.org_id.clone()));
         Err(error)
+    }
+}
+
+/// Who has to act, where a login that fails will fail again.
+fn refused_login(why: &NoSession) -> Option<RefusedLogin> {
+    match why {
+        NoSession::Grant(_) => Some(RefusedLogin::ByCustomer),
+        NoSession::Login(error) => match error.class() {
+            LoginClass::Reauthorise | LoginClass::App | LoginClass::User => Some(RefusedLogin::ByCustomer),
+            LoginClass::Resign | LoginClass::Audience | LoginClass::Settings | LoginClass::Org => {
+                Some(RefusedLogin::Otherwise)
+            }
+            LoginClass::Transient | LoginClass::RateLimited => None,
+        },
+        NoSession::Useless => None,
     }
 }
 

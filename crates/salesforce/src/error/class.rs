@@ -99,6 +99,12 @@ impl ApiError {
     /// The fields of this row whose values were refused, of those that were sent: without them the rest of the row may go in.
     /// None where the row as a whole was judged, or where a value is missing.
     pub fn refused_fields(&self, fields: &[String]) -> Vec<String> {
+        let all = self.all().flat_map(|error| error.refused_alone(fields));
+        let all: Vec<String> = all.collect();
+        fields.iter().filter(|name| all.contains(name)).cloned().collect()
+    }
+
+    fn refused_alone(&self, fields: &[String]) -> Vec<String> {
         let of_value = match self.plain_code().as_str() {
             "INVALIDORNULLFORRESTRICTEDPICKLIST"
             | "FIELDINTEGRITYEXCEPTION"

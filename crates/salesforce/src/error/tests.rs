@@ -4,7 +4,7 @@ use super::*;
 use crate::call::tests::reply;
 
 fn error(status: u16, code: &str, message: &str) -> ApiError {
-    ApiError { status, code: code.into(), message: message.into(), fields: Vec::new() }
+    ApiError { status, code: code.into(), message: message.into(), fields: Vec::new(), also: Vec::new() }
 }
 
 #[test]

@@ -47,6 +47,7 @@ fn row_result(status: u16, element: &Value, created: bool) -> Option<RowResult> 
         return Some(RowResult::Written { id, created });
     }
     let errors = element.get("errors").and_then(Value::as_array);
-    let error = errors.into_iter().flatten().find_map(|error| ApiError::from_json(status, error));
+    let errors = errors.into_iter().flatten().filter_map(|error| ApiError::from_json(status, error));
+    let error = ApiError::first_of(errors);
     Some(RowResult::Failed(error.unwrap_or_else(|| ApiError::bare(status, "a failure without a reason"))))
 }

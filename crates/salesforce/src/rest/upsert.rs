@@ -41,7 +41,7 @@ pub fn one(object: &str, field: &str, external_id: &str, row: &Row) -> Option<Ca
 
 /// What became of the record; an error is about the whole request, so that any other record would fare the same.
 pub fn result(reply: &Reply) -> Result<RowResult, CallError> {
-    if let Some(error) = errors_in(reply).into_iter().next() {
+    if let Some(error) = ApiError::first_of(errors_in(reply)) {
         return if concerns_record(&error) { Ok(RowResult::Failed(error)) } else { Err(error.into()) };
     }
     if reply.body.trim_ascii().is_empty() && reply.status == 204 {

@@ -55,6 +55,8 @@ pub struct Exported {
     pub entries: u64,
     /// Entries that were left out on purpose.
     pub left_out: u64,
+    /// Values of the history: they are never in it, as what the service did at one place is no work for another.
+    pub history: u64,
     /// What could not be read, in sentences; it is in the file, too.
     pub lost: Vec<String>,
 }
@@ -75,6 +77,8 @@ pub fn export(dir: &Path, to: &Path, left_out: &LeftOut<'_>) -> Result<Exported,
     let head = Line::Head { orgpipe_export: VERSION, sequence, left_out: left_out.names() };
     write(&mut out, &head).map_err(failed)?;
     disk.each_readable(&mut |found| {
+        let is_history = |key| matches!(Key::parse(key), Some(Key::History { .. }));
+        exported.history += u64::from(found.as_ref().is_ok_and(|(key, _)| is_history(key)));
         let leave_out = found.as_ref().is_ok_and(|(key, _)| left_out.has(key));
         let lost = match found.and_then(|(key, value)| entry(key, value, &mut rebuild)) {
             Ok(Some(_)) if leave_out => {
@@ -116,12 +120,12 @@ fn sequence(disk: &SledDisk) -> Seq {
 fn entry(key: &[u8], value: &[u8], rebuild: &mut Rebuild) -> Result<Option<Line>, String> {
     rebuild.add(key, value).map_err(|problem| problem.to_string())?;
     let Some(parsed) = Key::parse(key) else { return Ok(None) };
-    let payload = frame::open(key, value)?;
-    match (parsed, line(parsed, payload)) {
-        (Key::Format | Key::Mark, _) => Ok(None),
-        (_, Some(line)) => Ok(Some(line)),
-        (_, None) => Err(format!("{parsed} does not have the fields it must have")),
+    if matches!(parsed, Key::Format | Key::Mark | Key::History { .. }) {
+        return Ok(None);
     }
+    let payload = frame::open(key, value)?;
+    let line = line(parsed, payload).map(Some);
+    line.ok_or_else(|| format!("{parsed} does not have the fields it must have"))
 }
 
 struct Checked<W> {

@@ -14,7 +14,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    commands::{Change, DeadLetter, End, Lane, LedgerRow, Push, PushCounts, Request, Subject},
+    commands::{Change, End, Lane, LedgerRow, Push, PushCounts, Request, Subject},
+    dead_letter::DeadLetter,
     entry::{
         StoredChange, StoredDeadLetter, StoredPage, StoredRequest, decode_numbers, decode_push_counts,
         due_read, due_stored, encode_numbers, encode_push_counts, encode_row, number_read, number_stored,
@@ -23,6 +24,7 @@ use crate::{
     frame,
     keys::Key,
     ledger::{Counts, Ledger},
+    refusal::{LETTER_ERRORS_MAX, LetterError},
     seq::Seq,
     sizes,
     step::Write,
@@ -30,7 +32,7 @@ use crate::{
 };
 
 /// Version of the file's form. Those before it can be read.
-pub(super) const VERSION: u32 = 4;
+pub(super) const VERSION: u32 = 5;
 
 /// One line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -81,6 +83,7 @@ pub(super) enum Line {
     DeadLetter {
         org: String,
         seq: Seq,
+        /// When it was seen last.
         at_ms: UnixMs,
         target: String,
         key: String,
@@ -89,6 +92,9 @@ pub(super) enum Line {
         attempts: u32,
         subjects: Vec<SubjectLine>,
         body: Bytes,
+        /// None: of a version whose letters said no more.
+        #[serde(default)]
+        more: Option<MoreOfLetter>,
     },
     Job {
         org: String,
@@ -166,6 +172,52 @@ pub(super) struct SubjectLine {
     pushes: Vec<Seq>,
 }
 
+/// What a letter says since format 6.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MoreOfLetter {
+    sync: String,
+    first_ms: UnixMs,
+    count: u64,
+    seen: Seq,
+    retried: bool,
+    errors: Vec<ErrorLine>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ErrorLine {
+    code: String,
+    message: String,
+    fields: Vec<String>,
+}
+
+impl MoreOfLetter {
+    fn check_sizes(&self, org: &str) -> Result<(), StoreError> {
+        sizes::name(org, "name of a sync", &self.sync)?;
+        sizes::letter_errors(org, self.errors.len(), LETTER_ERRORS_MAX)?;
+        self.errors.iter().try_for_each(|error| {
+            sizes::name(org, "code of an error", &error.code)?;
+            sizes::text(org, &error.message)?;
+            error.fields.iter().try_for_each(|field| sizes::name(org, "name of a field", field))
+        })
+    }
+}
+
+impl From<LetterError> for ErrorLine {
+    fn from(error: LetterError) -> Self {
+        let LetterError { code, message, fields } = error;
+        Self { code, message, fields }
+    }
+}
+
+impl From<ErrorLine> for LetterError {
+    fn from(error: ErrorLine) -> Self {
+        let ErrorLine { code, message, fields } = error;
+        Self { code, message, fields }.bounded()
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RowLine {
@@ -191,6 +243,7 @@ enum EndName {
     Dead,
     Retried,
     Discarded,
+    Closed,
 }
 
 impl From<Vec<u8>> for Bytes {
@@ -247,6 +300,7 @@ impl From<End> for EndName {
             End::Dead => Self::Dead,
             End::Retried => Self::Retried,
             End::Discarded => Self::Discarded,
+            End::Closed => Self::Closed,
         }
     }
 }
@@ -261,6 +315,7 @@ impl From<EndName> for End {
             EndName::Dead => Self::Dead,
             EndName::Retried => Self::Retried,
             EndName::Discarded => Self::Discarded,
+            EndName::Closed => Self::Closed,
         }
     }
 }
@@ -316,7 +371,7 @@ impl RowLine {
 /// no line of their own.
 pub(super) fn line(key: Key<'_>, payload: &[u8]) -> Option<Line> {
     Some(match key {
-        Key::Format | Key::Mark => return None,
+        Key::Format | Key::Mark | Key::History { .. } => return None,
         Key::Ledger { org } => {
             let Counts { records_in, written, unchanged, no_data, superseded, dead, .. } =
                 Ledger::decode(payload)?.counts;
@@ -350,9 +405,12 @@ pub(super) fn line(key: Key<'_>, payload: &[u8]) -> Option<Line> {
         }
         Key::DeadLetter(seq) => {
             let StoredDeadLetter { org, letter } = StoredDeadLetter::decode(seq, payload)?;
-            let DeadLetter { at_ms, subjects, target, key, reason, hint, attempts, body, .. } = letter;
+            let DeadLetter { sync, first_ms, last_ms: at_ms, count, seen, retried, errors, .. } = letter;
+            let DeadLetter { subjects, target, key, reason, hint, attempts, body, .. } = letter;
+            let errors = errors.into_iter().map(ErrorLine::from).collect();
+            let more = Some(MoreOfLetter { sync, first_ms, count, seen, retried, errors });
             let (subjects, body) = (lines(subjects), body.into());
-            Line::DeadLetter { org, seq, at_ms, target, key, reason, hint, attempts, subjects, body }
+            Line::DeadLetter { org, seq, at_ms, target, key, reason, hint, attempts, subjects, body, more }
         }
         Key::Job { org, id } => {
             Line::Job { org: org.to_owned(), id: id.to_owned(), body: payload.to_vec().into() }
@@ -418,8 +476,9 @@ impl Line {
                 subjects.iter().try_for_each(|subject| subject.check_sizes(org))?;
                 sizes::body_bytes(org, body.len())
             }
-            Self::DeadLetter { org, target, key, reason, hint, subjects, body, .. } => {
+            Self::DeadLetter { org, target, key, reason, hint, subjects, body, more, .. } => {
                 names(org, target, key)?;
+                more.iter().try_for_each(|more| more.check_sizes(org))?;
                 sizes::text(org, reason)?;
                 sizes::text(org, hint)?;
                 subjects.iter().try_for_each(|subject| subject.check_sizes(org))?;
@@ -459,9 +518,11 @@ impl Line {
             Self::Head { sequence, .. } => Some(sequence.0),
             Self::Request { seq, .. }
             | Self::Change { seq, .. }
-            | Self::DeadLetter { seq, .. }
             | Self::Push { seq, .. }
             | Self::Rows { seq, .. } => Some(seq.0),
+            Self::DeadLetter { seq, more, .. } => {
+                Some(more.as_ref().map_or(seq.0, |more| seq.0.max(more.seen.0).max(more.count)))
+            }
             Self::PushCounts { push, found, written, unchanged, no_data, superseded, dead, .. } => {
                 let all = [*found, *written, *unchanged, *no_data, *superseded, *dead];
                 Some(all.into_iter().fold(push.0, u64::saturating_add))
@@ -515,9 +576,47 @@ pub(super) fn entry(of: Line) -> Option<Write> {
             let change = Change { seq, lane, target, key, subjects, attempts, last_reason, resend, body };
             (Key::Change(seq).bytes(), StoredChange { org, due_ms: due_read(due_ms), change }.encode())
         }
-        Line::DeadLetter { org, seq, at_ms, target, key, reason, hint, attempts, subjects: of, body } => {
+        Line::DeadLetter {
+            org,
+            seq,
+            at_ms,
+            target,
+            key,
+            reason,
+            hint,
+            attempts,
+            subjects: of,
+            body,
+            more,
+        } => {
             let (subjects, body) = (subjects(of)?, body.bytes()?);
-            let letter = DeadLetter { seq, at_ms, subjects, target, key, reason, hint, attempts, body };
+            let more = more.unwrap_or_else(|| MoreOfLetter {
+                sync: String::new(),
+                first_ms: at_ms,
+                count: 1,
+                seen: seq,
+                retried: false,
+                errors: Vec::new(),
+            });
+            let MoreOfLetter { sync, first_ms, count, seen, retried, errors } = more;
+            let errors = errors.into_iter().map(LetterError::from).collect();
+            let letter = DeadLetter {
+                seq,
+                sync,
+                first_ms,
+                last_ms: at_ms,
+                count,
+                subjects,
+                target,
+                key,
+                reason,
+                hint,
+                errors,
+                attempts,
+                body,
+                seen,
+                retried,
+            };
             (Key::DeadLetter(seq).bytes(), StoredDeadLetter { org, letter }.encode())
         }
         Line::Job { org, id, body } => (Key::Job { org: &org, id: &id }.bytes(), body.bytes()?),

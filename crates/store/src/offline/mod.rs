@@ -11,6 +11,8 @@ mod import;
 mod line;
 mod survey;
 
+pub use crate::files::database_bytes;
+
 pub use self::{
     compact::{Compacted, compact},
     export::{Exported, LeftOut, export},

@@ -30,6 +30,8 @@ pub struct Survey {
     pub entries: u64,
     /// Bytes of their keys and values.
     pub live_bytes: u64,
+    /// Of these, the service's history.
+    pub history_bytes: u64,
     /// Bytes of the database's files.
     pub disk_bytes: u64,
     /// What is wrong, in sentences; empty if all is well.
@@ -84,6 +86,9 @@ pub fn survey(dir: &Path) -> Result<Survey, StoreError> {
             survey.entries += 1;
             survey.live_bytes += bytes;
             survey.registered += u64::from(matches!(Key::parse(key), Some(Key::Registered { .. })));
+            if matches!(Key::parse(key), Some(Key::History { .. })) {
+                survey.history_bytes += bytes;
+            }
             match rebuild.add(key, value) {
                 Err(problem) => survey.problem(problem.to_string()),
                 Ok(()) if !rows_are_whole(key, value) => {
@@ -136,14 +141,15 @@ fn count(orgs: &mut BTreeMap<String, OrgSurvey>, key: &[u8], value: &[u8], bytes
         | Key::Fingerprint { .. }
         | Key::Registered { .. }
         | Key::Push(_)
-        | Key::PushCounts { .. } => {}
+        | Key::PushCounts { .. }
+        | Key::History { .. } => {}
     }
 }
 
 /// Whose entry it is; None if it belongs to no org or cannot be decoded.
 fn owner(key: Key<'_>, payload: &[u8]) -> Option<String> {
     Some(match key {
-        Key::Format | Key::Mark | Key::Registered { .. } | Key::Push(_) => return None,
+        Key::Format | Key::Mark | Key::Registered { .. } | Key::Push(_) | Key::History { .. } => return None,
         Key::Ledger { org }
         | Key::Position { org, .. }
         | Key::Job { org, .. }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Append, Counts, End, Lane, Outcome, Seq, Settle, Subject, UnixMs};
+use crate::{Append, Counts, End, Lane, Mended, Outcome, Seq, Settle, Subject, UnixMs};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ModelFlight {
@@ -23,6 +23,25 @@ pub(super) struct ModelChange {
     pub(super) seq: Option<Seq>,
     due_ms: UnixMs,
     due_stored_ms: UnixMs,
+    made: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct ModelLetter {
+    pub(super) target: String,
+    pub(super) key: String,
+    pub(super) subjects: Vec<Subject>,
+    pub(super) count: u64,
+    reason: String,
+    retried: bool,
+    seen: u64,
+    commit: u64,
+}
+
+impl ModelLetter {
+    fn is_at(&self, target: &str, key: &str) -> bool {
+        self.target == target && self.key == key
+    }
 }
 
 #[derive(Debug, Default)]
@@ -30,8 +49,11 @@ pub(super) struct Model {
     pub(super) requests: Vec<(Lane, u64, Vec<u8>)>,
     pub(super) changes: Vec<ModelChange>,
     pub(super) jobs: BTreeMap<String, Vec<u8>>,
-    /// Records and key, oldest first.
-    pub(super) dead: Vec<(u64, String)>,
+    /// Oldest first, all of one sync.
+    letters: Vec<ModelLetter>,
+    /// Rises with each change and letter.
+    tick: u64,
+    commit: u64,
     pub(super) positions: BTreeMap<String, Vec<u8>>,
     pub(super) counts: Counts,
     /// Subject and end, oldest first.
@@ -44,6 +66,7 @@ pub(super) fn units(subjects: &[Subject]) -> u64 {
 
 impl Model {
     pub(super) fn append(&mut self, append: Append) {
+        self.commit += 1;
         self.positions.extend(append.positions);
         append.ended_positions.iter().for_each(|name| drop(self.positions.remove(name)));
         for request in append.requests {
@@ -52,14 +75,61 @@ impl Model {
         }
         for letter in append.dead {
             self.counts.records_in += u64::from(letter.subject.units);
-            self.dead_letter(vec![letter.subject], letter.key);
+            self.dead_letter(vec![letter.subject], "", letter.key, letter.reason);
         }
     }
 
-    fn dead_letter(&mut self, subjects: Vec<Subject>, key: String) {
+    fn dead_letter(&mut self, subjects: Vec<Subject>, target: &str, key: String, reason: String) {
         self.counts.dead += units(&subjects);
-        self.dead.push((units(&subjects), key));
-        self.end(subjects, End::Dead);
+        self.end(subjects.clone(), End::Dead);
+        self.tick += 1;
+        let (commit, seen, target) = (self.commit, self.tick, target.to_owned());
+        self.letters.retain(|other| !(other.is_at(&target, &key) && other.retried && other.reason != reason));
+        let same = |other: &&mut ModelLetter| other.is_at(&target, &key) && other.reason == reason;
+        let new = ModelLetter {
+            target: target.clone(),
+            key: key.clone(),
+            subjects,
+            count: 1,
+            reason: reason.clone(),
+            retried: false,
+            seen,
+            commit,
+        };
+        let Some(known) = self.letters.iter_mut().find(same) else { return self.letters.push(new) };
+        let before = known.clone();
+        *known = new;
+        known.count = before.count + u64::from(before.commit != commit);
+        if !before.retried {
+            let is_there = |subject: &Subject| known.subjects.iter().any(|new| new.record == subject.record);
+            let others: Vec<_> = before.subjects.into_iter().filter(|subject| !is_there(subject)).collect();
+            known.subjects.extend(others);
+        }
+    }
+
+    /// Those that stand.
+    pub(super) fn standing(&self) -> impl DoubleEndedIterator<Item = &ModelLetter> {
+        self.letters.iter().filter(|letter| !letter.retried)
+    }
+
+    fn close(&mut self, mended: &Mended, seen_before: u64) {
+        let commit = self.commit;
+        let goes = |letter: &ModelLetter| {
+            let is_meant = match &mended.key {
+                None => letter.subjects.iter().any(|subject| subject.record == mended.record),
+                Some((target, key)) => letter.is_at(target, key) || letter.is_at("", &mended.record),
+            };
+            is_meant && letter.seen < seen_before && letter.commit != commit
+        };
+        let gone: Vec<_> = self.letters.iter().filter(|letter| goes(letter)).cloned().collect();
+        self.letters.retain(|letter| !goes(letter));
+        // In the order in which the store looks for them: by key, then by record.
+        let by_key = gone.iter().filter(|letter| !letter.target.is_empty() || mended.key.is_none());
+        let early = gone.iter().filter(|letter| letter.target.is_empty() && mended.key.is_some());
+        for letter in by_key.chain(early).filter(|letter| !letter.retried) {
+            let none = letter.subjects.iter().map(|subject| Subject { units: 0, ..subject.clone() });
+            self.rows.extend(none.map(|subject| (subject, End::Closed)));
+        }
     }
 
     fn end(&mut self, subjects: Vec<Subject>, end: End) {
@@ -68,7 +138,14 @@ impl Model {
 
     /// The letter that is so many from the end goes; for a retry a request of one record comes.
     pub(super) fn remove_letter(&mut self, from_end: usize, retry: Option<Vec<u8>>, subjects: &[Subject]) {
-        self.dead.remove(self.dead.len() - 1 - from_end);
+        self.commit += 1;
+        let standing: Vec<usize> = (0..self.letters.len()).filter(|at| !self.letters[*at].retried).collect();
+        let at = standing[standing.len() - 1 - from_end];
+        if retry.is_some() {
+            (self.letters[at].retried, self.letters[at].commit) = (true, self.commit);
+        } else {
+            self.letters.remove(at);
+        }
         let end = if retry.is_some() { End::Retried } else { End::Discarded };
         let none = subjects.iter().map(|subject| Subject { units: 0, ..subject.clone() });
         self.rows.extend(none.map(|subject| (subject, end)));
@@ -93,14 +170,13 @@ impl Model {
     }
 
     pub(super) fn settle(&mut self, bodies: &[Vec<u8>], settle: Settle) {
+        self.commit += 1;
+        let begun = self.tick + 1;
         self.requests.retain(|request| !bodies.contains(&request.2));
         self.counts.unchanged += units(&settle.unchanged);
         self.counts.no_data += units(&settle.no_data);
         self.end(settle.unchanged, End::Unchanged);
         self.end(settle.no_data, End::NoData);
-        for letter in settle.dead {
-            self.dead_letter(vec![letter.subject], letter.key);
-        }
         for new in settle.changes {
             let (mut lane, mut kept) = (new.lane, Vec::new());
             for old in std::mem::take(&mut self.changes) {
@@ -114,6 +190,8 @@ impl Model {
                 }
             }
             let (flight, subjects) = (ModelFlight::Free, new.subjects);
+            self.tick += 1;
+            let made = self.tick;
             let (attempts, seq, due_ms, due_stored_ms) = (0, None, UnixMs::EPOCH, UnixMs::EPOCH);
             let (target, key, body) = (new.target, new.key, new.body);
             kept.push(ModelChange {
@@ -127,8 +205,15 @@ impl Model {
                 seq,
                 due_ms,
                 due_stored_ms,
+                made,
             });
             self.changes = kept;
+        }
+        for letter in settle.dead {
+            self.dead_letter(vec![letter.subject], "", letter.key, letter.reason);
+        }
+        for mended in settle.mended {
+            self.close(&mended, begun);
         }
     }
 
@@ -185,7 +270,7 @@ impl Model {
 
     pub(super) fn resolve(&mut self, seq: Seq, outcome: &Outcome) {
         let at = self.changes.iter().position(|waiting| waiting.seq == Some(seq)).expect("it was taken");
-        let ModelChange { target, key, subjects, .. } = self.changes[at].clone();
+        let ModelChange { target, key, subjects, made, .. } = self.changes[at].clone();
         let units = units(&subjects);
         let newer = self.changes[at + 1..].iter().any(|other| other.target == target && other.key == key);
         match outcome {
@@ -203,11 +288,21 @@ impl Model {
             }
             Outcome::Written | Outcome::WrittenInPart { .. } => {
                 self.counts.written += units;
+                for subject in &subjects {
+                    let key = Some((target.clone(), key.clone()));
+                    let mended = Mended { sync: String::new(), record: subject.record.clone(), key };
+                    self.close(&mended, made);
+                }
                 self.end(subjects, End::Written);
             }
-            Outcome::Dead { .. } => self.dead_letter(subjects, key),
+            Outcome::Dead { reason, .. } => self.dead_letter(subjects, &target, key, reason.clone()),
         }
         self.changes.remove(at);
+    }
+
+    /// Outcomes that follow are of a commit of their own.
+    pub(super) fn begin(&mut self) {
+        self.commit += 1;
     }
 
     pub(super) fn put_job(&mut self, id: &str, body: Vec<u8>, changes: &[Seq]) {

@@ -128,7 +128,7 @@ fn an_export_that_was_changed_or_cut_or_is_newer_is_refused_and_leaves_no_databa
     let join = |lines: &[&str]| lines.join("\n") + "\n";
     let mut swapped = lines.clone();
     swapped.swap(1, 2);
-    let newer = text.replacen("\"orgpipe_export\":4", "\"orgpipe_export\":5", 1);
+    let newer = text.replacen("\"orgpipe_export\":5", "\"orgpipe_export\":6", 1);
     let cases = [
         (join(&lines[..lines.len() - 1]), "the file is cut off"),
         (join(&lines[1..]), "line 1 of the export"),
@@ -137,7 +137,7 @@ fn an_export_that_was_changed_or_cut_or_is_newer_is_refused_and_leaves_no_databa
         (format!("{text}x"), "comes after the end"),
         (text[..text.len() / 2].to_owned(), "is cut off"),
         (text.replacen("\"base64\":\"", "\"base64\":\"?", 1), "no base64"),
-        (newer, "has version 5, and this orgpipe reads versions up to 4"),
+        (newer, "has version 6, and this orgpipe reads versions up to 5"),
         (String::new(), "is cut off"),
     ];
     for (text, expected) in cases {

@@ -15,8 +15,8 @@ use super::{
     request, subject, wait,
 };
 use crate::{
-    Append, Appended, Change, End, Lane, OpenChanges, Outcome, RegistryWrite, Resolve, Retry, Seq, Settle,
-    Store, StoreError, UnixMs,
+    Append, Appended, Change, End, Lane, Mended, NewDead, OpenChanges, Outcome, RegistryWrite, Resolve,
+    Retry, Seq, Settle, Store, StoreError, UnixMs,
 };
 
 const ORGS: [&str; 2] = ["acme", "acme2"];
@@ -153,6 +153,18 @@ impl World {
         format!("body {}", self.bodies)
     }
 
+    /// One of two reasons, of which the second has a number that is different each time.
+    fn reason(&mut self) -> String {
+        self.bodies += 1;
+        if self.bodies.is_multiple_of(3) { "it is locked".to_owned() } else { "too long".to_owned() }
+    }
+
+    /// A refusal of one of few records, so that the same comes again.
+    fn refusal(&mut self, records: u32) -> NewDead {
+        let reason = self.reason();
+        NewDead { sync: "s".to_owned(), reason, ..dead(records, RECORDS[2 + (self.bodies % 2) as usize]) }
+    }
+
     async fn run(&mut self, at: usize, call: Call) {
         match call {
             Call::Append { requests, dead: records, position, ended } => {
@@ -198,7 +210,7 @@ impl World {
         let lane = |live| if live { Lane::Live } else { Lane::Refresh };
         let requests: Vec<_> =
             requests.into_iter().map(|(live, records)| request(lane(live), records, &self.body())).collect();
-        let dead = (records > 0).then(|| dead(records, &self.body()));
+        let dead = (records > 0).then(|| self.refusal(records));
         let name = |value: u8| format!("channel {}", value % 3);
         let append = Append {
             positions: set.map(|value| (name(value), vec![value])).into_iter().collect(),
@@ -258,9 +270,17 @@ impl World {
             Settle { requests: head.iter().map(|request| request.seq).collect(), ..Settle::default() };
         for (nth, fate) in (0..records).zip(fates.iter().cycle()) {
             match fate {
-                Fate::Unchanged => settle.unchanged.push(subject(RECORDS[0], 1)),
-                Fate::NoData => settle.no_data.push(subject(RECORDS[1], 1)),
-                Fate::Dead => settle.dead.push(dead(1, &self.body())),
+                Fate::Unchanged => {
+                    settle.unchanged.push(subject(RECORDS[0], 1));
+                    let key = Some((TARGETS[0].to_owned(), "key 1".to_owned()));
+                    settle.mended.push(Mended { sync: "s".to_owned(), record: RECORDS[2].to_owned(), key });
+                }
+                Fate::NoData => {
+                    settle.no_data.push(subject(RECORDS[1], 1));
+                    let (sync, record) = ("s".to_owned(), RECORDS[2].to_owned());
+                    settle.mended.push(Mended { sync, record, key: None });
+                }
+                Fate::Dead => settle.dead.push(self.refusal(1)),
                 Fate::Change { live, target, key } => {
                     let lane = if *live { Lane::Live } else { Lane::Refresh };
                     let key = format!("key {}", (u64::from(*key) + nth) % 4);
@@ -311,7 +331,7 @@ impl World {
             if flying.is_empty() {
                 break;
             }
-            let (reason, hint) = ("UNABLE_TO_LOCK_ROW".to_owned(), String::new());
+            let (reason, hint) = (self.reason(), String::new());
             let outcome = match verdict {
                 Verdict::Written => Outcome::Written,
                 Verdict::WrittenInPart => Outcome::WrittenInPart { reason },
@@ -322,7 +342,7 @@ impl World {
                     counted,
                 },
                 Verdict::Superseded => Outcome::Superseded { reason },
-                Verdict::Dead => Outcome::Dead { reason, hint, at_ms: self.now_ms },
+                Verdict::Dead => Outcome::Dead { reason, hint, errors: Vec::new(), at_ms: self.now_ms },
             };
             outcomes.push((flying.remove(pick.index(flying.len())), outcome));
         }
@@ -343,8 +363,10 @@ impl World {
             by,
             changes,
             fingerprints: Vec::new(),
+            syncs: outcomes.iter().map(|(seq, _)| (*seq, "s".to_owned())).collect(),
         };
         self.store().resolve(ORGS[at], resolve).await.unwrap();
+        self.models[at].begin();
         for (seq, outcome) in outcomes {
             self.models[at].resolve(seq, &outcome);
         }
@@ -487,9 +509,23 @@ impl World {
         assert_eq!(counts, model.counts());
         assert_eq!(store.next_due_ms(org).await.unwrap(), model.next_due_ms());
         let letters = store.dead_letters(org, Seq::MAX, 5).await.unwrap();
-        let letters: Vec<_> = letters.into_iter().map(|letter| (letter.records(), letter.key)).collect();
-        assert_eq!(letters, model.dead.iter().rev().take(5).cloned().collect::<Vec<_>>());
-        let is_order = |end: &End| matches!(end, End::Retried | End::Discarded);
+        let letters: Vec<_> =
+            letters.into_iter().map(|one| (one.target, one.key, one.subjects, one.count)).collect();
+        let expected = model.standing().rev().take(5).cloned();
+        let expected: Vec<_> = expected.map(|one| (one.target, one.key, one.subjects, one.count)).collect();
+        assert_eq!(letters, expected);
+        let groups = store.letter_groups(org).await.unwrap();
+        let (letters, count) =
+            groups.iter().fold((0, 0), |(letters, count), one| (letters + one.letters, count + one.count));
+        let counted = model.standing().map(|letter| letter.count).sum::<u64>();
+        assert_eq!((letters, count), (model.standing().count() as u64, counted));
+        for group in groups {
+            let of = store.dead_letters_of(org, group.key, Seq::MAX, 999).await.unwrap();
+            assert_eq!(of.len() as u64, group.letters);
+            assert!(of.iter().all(|letter| letter.reason_key() == group.key && !letter.retried));
+            assert!(of.contains(&group.sample));
+        }
+        let is_order = |end: &End| matches!(end, End::Retried | End::Discarded | End::Closed);
         let orders = store.dead_letter_commands(org, 4).await.unwrap();
         let orders: Vec<_> = orders.into_iter().map(|row| (row.subject, row.end)).collect();
         let expected = model.rows.iter().rev().filter(|row| is_order(&row.1)).take(4);

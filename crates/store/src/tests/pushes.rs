@@ -95,7 +95,8 @@ fn every_end_of_a_record_is_counted_for_each_push_that_asked_for_it() {
         store.close().await.unwrap();
         let store = memory.open(OPTIONS).unwrap();
         let taken = store.egress_take("acme", UnixMs(0), 9).await.unwrap();
-        let lost = Outcome::Dead { reason: "no".into(), hint: String::new(), at_ms: UnixMs(9) };
+        let (reason, hint, errors) = ("no".into(), String::new(), Vec::new());
+        let lost = Outcome::Dead { reason, hint, errors, at_ms: UnixMs(9) };
         let outcomes = vec![(taken[0].seq, Outcome::Written), (taken[1].seq, lost)];
         store.resolve("acme", Resolve { outcomes, ..Resolve::default() }).await.unwrap();
         let letter = store.dead_letters("acme", Seq::MAX, 1).await.unwrap()[0].clone();

@@ -70,6 +70,7 @@ fn results_are_matched_whatever_their_order_and_quoting() {
         code: "UNABLE_TO_LOCK_ROW".into(),
         message: "unable to obtain exclusive access: 001a,001b".into(),
         fields: Vec::new(),
+        also: Vec::new(),
     };
     assert_eq!(
         rows.unwrap(),

@@ -1,0 +1,177 @@
+//! One receiver of alerts while the service runs: what it was told, and how it does.
+//!
+//! Here: its state in memory, and what of it is stored. Not here: what it is told (`outbox`), sending (`service/notify.rs`).
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use orgpipe_store::UnixMs;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{facts::FailingReceiver, outbox::Outbox};
+use crate::settings::ReceiverSettings;
+
+/// One receiver.
+#[derive(Debug)]
+pub(crate) struct Receiver {
+    settings: Mutex<Arc<ReceiverSettings>>,
+    /// Held from a change of it until that is on disk; not while something is sent.
+    pub outbox: tokio::sync::Mutex<Outbox>,
+    health: Mutex<Health>,
+}
+
+/// How it does.
+#[derive(Clone, Debug, Default)]
+struct Health {
+    /// Something is being sent.
+    busy: bool,
+    failures: u32,
+    /// What happened the last time, and whether only somebody can mend it; none if it was taken.
+    trouble: Option<(String, bool)>,
+    since_ms: UnixMs,
+    /// Time since the start.
+    next: Duration,
+    sent: u64,
+    dropped: u64,
+    waiting: usize,
+    sent_ms: Option<UnixMs>,
+}
+
+/// A receiver as shown.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ReceiverView {
+    /// Its name in the settings.
+    pub name: String,
+    /// How it is spoken to.
+    pub kind: &'static str,
+    /// Messages that it took since the service started.
+    pub sent: u64,
+    /// Messages that it refused as unfit since then, and that are not sent again.
+    pub dropped: u64,
+    /// Messages that wait.
+    pub waiting: usize,
+    /// When it took something last.
+    pub last_sent_ms: Option<UnixMs>,
+    /// Why the last try failed; none if it was taken.
+    pub error: Option<String>,
+    /// It will not pass by itself.
+    pub refuses: bool,
+}
+
+/// Under way; over when dropped, also by a panic.
+pub(crate) struct Sending(Arc<Receiver>);
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.0.health().busy = false;
+    }
+}
+
+impl Receiver {
+    /// With what was stored of it.
+    pub(crate) fn new(settings: ReceiverSettings, outbox: Outbox) -> Self {
+        let health = Health { waiting: outbox.waiting(), sent_ms: outbox.sent_ms, ..Health::default() };
+        let (settings, health) = (Mutex::new(Arc::new(settings)), Mutex::new(health));
+        Self { settings, outbox: tokio::sync::Mutex::new(outbox), health }
+    }
+
+    /// The settings in force.
+    pub(crate) fn settings(&self) -> Arc<ReceiverSettings> {
+        Arc::clone(&lock(&self.settings))
+    }
+
+    /// Other settings; what was wrong with the former ones may be mended.
+    pub(crate) fn exchange(&self, settings: &ReceiverSettings) {
+        let mut known = lock(&self.settings);
+        if **known != *settings {
+            *known = Arc::new(settings.clone());
+            let mut health = self.health();
+            (health.failures, health.next) = (0, Duration::ZERO);
+        }
+    }
+
+    /// Begins to send, if nothing is being sent and it is time.
+    pub(crate) fn begin(self: &Arc<Self>, now: Duration) -> Option<Sending> {
+        let mut health = self.health();
+        if health.busy || now < health.next {
+            return None;
+        }
+        health.busy = true;
+        drop(health);
+        Some(Sending(Arc::clone(self)))
+    }
+
+    /// So many messages wait.
+    pub(crate) fn waits(&self, outbox: &Outbox) {
+        let mut health = self.health();
+        (health.waiting, health.sent_ms) = (outbox.waiting(), outbox.sent_ms);
+    }
+
+    /// Something was taken.
+    pub(crate) fn taken(&self) {
+        let mut health = self.health();
+        (health.failures, health.next, health.trouble) = (0, Duration::ZERO, None);
+        health.sent += 1;
+    }
+
+    /// A message was refused as unfit.
+    pub(crate) fn dropped(&self) {
+        self.health().dropped += 1;
+    }
+
+    /// It failed; how often in a row.
+    pub(crate) fn failed(&self, why: String, for_good: bool, now_ms: UnixMs) -> u32 {
+        let mut health = self.health();
+        if health.trouble.as_ref().is_none_or(|(_, before)| *before != for_good) {
+            health.since_ms = now_ms;
+        }
+        health.failures = health.failures.saturating_add(1);
+        health.trouble = Some((why, for_good));
+        health.failures
+    }
+
+    /// Nothing is sent before then (time since the start).
+    pub(crate) fn next(&self, next: Duration) {
+        self.health().next = next;
+    }
+
+    /// That it is not reached, if so: at once where only somebody can mend it, else after `patience`.
+    pub(crate) fn failing(&self, patience: Duration, now_ms: UnixMs) -> Option<FailingReceiver> {
+        let health = self.health();
+        let (why, for_good) = health.trouble.clone()?;
+        let since_ms = health.since_ms;
+        let name = self.settings().name.clone();
+        (for_good || now_ms.since(since_ms) >= patience).then_some(FailingReceiver {
+            name,
+            why,
+            for_good,
+            since_ms,
+        })
+    }
+
+    /// For whoever asks.
+    pub(crate) fn view(&self) -> ReceiverView {
+        let (settings, health) = (self.settings(), self.health());
+        ReceiverView {
+            name: settings.name.clone(),
+            kind: settings.kind.name(),
+            sent: health.sent,
+            dropped: health.dropped,
+            waiting: health.waiting,
+            last_sent_ms: health.sent_ms,
+            error: health.trouble.as_ref().map(|(why, _)| why.clone()),
+            refuses: health.trouble.as_ref().is_some_and(|(_, for_good)| *for_good),
+        }
+    }
+
+    fn health(&self) -> MutexGuard<'_, Health> {
+        lock(&self.health)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,106 @@
+//! Messages on the wire.
+
+use std::collections::BTreeSet;
+
+use orgpipe_store::UnixMs;
+
+use super::*;
+use crate::{alert_kind::AlertKind, alerts::alert::Alert};
+
+fn receiver(kind: ReceiverKind, secret: &str) -> ReceiverSettings {
+    ReceiverSettings {
+        name: "on-call".into(),
+        kind,
+        url: "https://ops.example.com".to_owned().into(),
+        secret: Some(secret.to_owned().into()),
+        alerts: BTreeSet::new(),
+        orgs: BTreeSet::new(),
+        severity_min: AlertSeverity::Info,
+    }
+}
+
+fn message(action: Action) -> Message {
+    let alert = Alert {
+        kind: AlertKind::FieldQuarantined,
+        org: Some("acme".into()),
+        subject: "Enrichment__c.A__c".into(),
+        severity: AlertSeverity::Warning,
+        summary: "A & <B> are not written".into(),
+        hint: "Mend it.".into(),
+        since_ms: UnixMs(0),
+    };
+    Message::of("7f", action, UnixMs(1_500), &alert)
+}
+
+fn body(kind: ReceiverKind, action: Action) -> Value {
+    let base = "https://orgpipe.example.com".parse().expect("a URL");
+    let posting = posting(&receiver(kind, "key"), &message(action), Some(&base), 1_600_000_000);
+    serde_json::from_str(&posting.body).expect("JSON")
+}
+
+#[test]
+fn a_webhook_gets_a_cloud_event_that_is_signed_over_its_id_its_time_and_its_body() {
+    let event = body(ReceiverKind::Webhook, Action::Fired);
+    assert_eq!(event["specversion"], "1.0");
+    assert_eq!(event["id"], "7f.fired");
+    assert_eq!(event["type"], "dev.orgpipe.alert.fired");
+    assert_eq!(event["subject"], "field_quarantined/acme/Enrichment__c.A__c");
+    assert_eq!(event["time"], "1970-01-01T00:00:01.500Z");
+    assert_eq!(event["data"]["link"], "https://orgpipe.example.com/orgs/acme");
+    assert_eq!(event["data"]["since_ms"], 0);
+
+    // The example of the specification's reference implementation.
+    let secret = SecretString::from("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned());
+    let signed = signature(&secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, r#"{"test": 2432232314}"#);
+    assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+}
+
+#[test]
+fn slack_gets_text_without_markup_of_ours() {
+    let fired = body(ReceiverKind::Slack, Action::Fired);
+    assert_eq!(fired["text"], ":large_orange_circle: Warning: acme: A &amp; &lt;B&gt; are not written");
+    let section = fired["blocks"][0]["text"]["text"].as_str().expect("a text");
+    assert!(section.ends_with("*\nMend it."), "{section}");
+    let context = fired["blocks"][1]["elements"][0]["text"].as_str().expect("a text");
+    assert!(context.contains("<https://orgpipe.example.com/orgs/acme|open in orgpipe>"), "{context}");
+    let over = body(ReceiverKind::Slack, Action::Resolved);
+    assert!(over["text"].as_str().expect("a text").starts_with(":white_check_mark: Over: acme"));
+}
+
+#[test]
+fn pagerduty_gets_one_key_for_an_incident_from_its_trigger_to_its_end() {
+    let fired = body(ReceiverKind::PagerDuty, Action::Fired);
+    assert_eq!((&fired["routing_key"], &fired["event_action"]), (&json!("key"), &json!("trigger")));
+    assert_eq!(fired["payload"]["severity"], "warning");
+    assert_eq!(fired["payload"]["source"], "orgpipe.example.com");
+    assert_eq!(fired["payload"]["component"], "acme");
+    assert_eq!(fired["payload"]["class"], "field_quarantined");
+    let over = body(ReceiverKind::PagerDuty, Action::Resolved);
+    assert_eq!(over["event_action"], "resolve");
+    assert_eq!(over["dedup_key"], fired["dedup_key"]);
+    let mut long = message(Action::Fired);
+    long.alert.summary = "ä".repeat(2_000);
+    let sent = pagerduty(None, &long, None, None);
+    assert_eq!(sent["payload"]["summary"].as_str().map(|text| text.chars().count()), Some(1_024));
+}
+
+#[test]
+fn an_answer_says_whether_to_go_on_to_wait_or_to_give_up() {
+    for (status, verdict) in [
+        (202, Verdict::Taken),
+        (302, Verdict::Refused),
+        (400, Verdict::Unfit),
+        (401, Verdict::Refused),
+        (404, Verdict::Refused),
+        (429, Verdict::Later),
+        (503, Verdict::Later),
+    ] {
+        assert_eq!(Verdict::of(status), verdict, "{status}");
+    }
+    let secs = Duration::from_secs;
+    assert_eq!(wait(1, Verdict::Later, None, 1.0), secs(1));
+    assert_eq!(wait(3, Verdict::Later, Some(secs(90)), 1.0), secs(90), "as it asks");
+    assert_eq!(wait(99, Verdict::Later, None, 1.0), secs(300));
+    assert_eq!(wait(1, Verdict::Refused, None, 1.0), secs(60));
+    assert_eq!(wait(1, Verdict::Later, Some(secs(99_999)), 1.0), secs(3_600));
+}

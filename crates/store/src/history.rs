@@ -1,0 +1,90 @@
+//! What the service has done, as values by level, moment and name: which there are, and how large they are.
+//!
+//! Here: the list, and writing. Not here: what a value means, how many are kept for how long (whoever writes them), reading
+//! one (`queries.rs`).
+//!
+//! How many there are is part of the mark, and each commit gives a number, so that a value that is lost, be it with the end
+//! of the database's log, is missed at the next opening.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    commands::{HISTORY_BYTES_MAX, HistoryKey, HistoryWrite},
+    error::StoreError,
+    frame,
+    keys::Key,
+    sizes,
+    step::Step,
+};
+
+/// Which values there are.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HistoryList {
+    /// Size of each as it is stored, with its key.
+    sizes: BTreeMap<HistoryKey, u64>,
+    /// Bytes of all.
+    bytes: u64,
+}
+
+impl HistoryKey {
+    /// Bytes of a value of so many bytes, as it is stored with its key.
+    pub fn stored_bytes(&self, value: usize) -> u64 {
+        (self.key().bytes().len() + frame::HEAD_BYTES + value) as u64
+    }
+
+    /// As it is stored.
+    pub(crate) fn key(&self) -> Key<'_> {
+        Key::History { level: self.level, start: self.start, name: &self.name }
+    }
+}
+
+impl HistoryList {
+    /// One that was found on disk, with a payload of so many bytes.
+    pub(crate) fn restore(&mut self, key: HistoryKey, payload: usize) {
+        let bytes = key.stored_bytes(payload);
+        self.bytes += bytes - self.sizes.insert(key, bytes).unwrap_or(0);
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> u64 {
+        self.sizes.len() as u64
+    }
+
+    /// All of them in order, with their bytes.
+    pub(crate) fn all(&self) -> Vec<(HistoryKey, u64)> {
+        self.sizes.iter().map(|(key, bytes)| (key.clone(), *bytes)).collect()
+    }
+
+    /// Whether there is one of this key.
+    pub(crate) fn has(&self, key: &HistoryKey) -> bool {
+        self.sizes.contains_key(key)
+    }
+
+    /// Removes values and sets others.
+    ///
+    /// # Errors
+    /// One of them is too large, or all would be; then nothing is changed.
+    pub(crate) fn write(&mut self, step: &mut Step<'_>, write: HistoryWrite) -> Result<(), StoreError> {
+        write.put.iter().try_for_each(|(key, value)| sizes::history(&key.name, value))?;
+        let mut after = self.clone();
+        for key in &write.remove {
+            after.bytes -= after.sizes.remove(key).unwrap_or(0);
+        }
+        for (key, value) in &write.put {
+            after.restore(key.clone(), value.len());
+        }
+        if after.bytes > self.bytes && after.bytes > HISTORY_BYTES_MAX {
+            return Err(StoreError::HistoryFull { bytes: after.bytes, bytes_max: HISTORY_BYTES_MAX });
+        }
+        for key in &write.remove {
+            step.remove(&key.key());
+        }
+        for (key, value) in &write.put {
+            step.put(&key.key(), value);
+        }
+        *self = after;
+        step.mark.history = self.len();
+        step.number();
+        Ok(())
+    }
+}
