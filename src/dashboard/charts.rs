@@ -56,7 +56,7 @@ enum Together {
 /// A line of a chart.
 type Series = (&'static str, fn(&HistoryPoint) -> Option<f64>, Together);
 
-struct Kind {
+struct ChartKind {
     name: &'static str,
     told: &'static str,
     unit: &'static str,
@@ -69,8 +69,8 @@ fn number(value: Option<u64>) -> Option<f64> {
     value.map(|value| value as f64)
 }
 
-const KINDS: &[Kind] = &[
-    Kind {
+const KINDS: &[ChartKind] = &[
+    ChartKind {
         name: "Throughput",
         told: "records in each step of time",
         unit: "count",
@@ -81,21 +81,21 @@ const KINDS: &[Kind] = &[
             ("dead letters", |point| number(point.failed), Together::Sum),
         ],
     },
-    Kind {
+    ChartKind {
         name: "Lag",
         told: "from event to write, 95th percentile",
         unit: "ms",
         shown: |value| words::millis(whole(value)),
         series: &[("lag", |point| number(point.lag_p95_ms), Together::Largest)],
     },
-    Kind {
+    ChartKind {
         name: "API calls",
         told: "of ours in each step of time",
         unit: "count",
         shown: counted,
         series: &[("calls", |point| number(point.calls), Together::Sum)],
     },
-    Kind {
+    ChartKind {
         name: "Under way",
         told: "records at the end of each step of time",
         unit: "count",
@@ -125,7 +125,7 @@ pub(crate) fn of_history(history: &History) -> Vec<Chart> {
     KINDS.iter().map(|kind| chart(kind, &history.points)).collect()
 }
 
-fn chart(kind: &Kind, points: &[HistoryPoint]) -> Chart {
+fn chart(kind: &ChartKind, points: &[HistoryPoint]) -> Chart {
     let xs: Vec<u64> = points.iter().map(|point| point.at_ms.0 / 1_000).collect();
     let series: Vec<_> = kind
         .series
@@ -148,7 +148,7 @@ fn chart(kind: &Kind, points: &[HistoryPoint]) -> Chart {
 }
 
 /// Newest first.
-fn rows(kind: &Kind, points: &[HistoryPoint]) -> Vec<(String, Vec<String>)> {
+fn rows(kind: &ChartKind, points: &[HistoryPoint]) -> Vec<(String, Vec<String>)> {
     let some = points.len().div_ceil(ROWS_MAX).max(1);
     let row = |points: &[HistoryPoint]| {
         let values = kind.series.iter().map(|(_, value, together)| {

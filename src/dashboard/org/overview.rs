@@ -17,7 +17,7 @@ use super::{
     absent,
     parts::{self, Channel, Node, moment},
     top::{Tab, Top},
-    work::{self, BudgetLines, ReceiptLine, RefreshLine, Tile},
+    work::{self, BudgetLines, NumberTile, ReceiptLine, RefreshLine},
 };
 use crate::dashboard::{
     charts::{self, Chart, SpanLink},
@@ -35,7 +35,7 @@ const NOTES_MAX: usize = 20;
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(crate) struct SpanQuery {
+pub(crate) struct ChartSpan {
     #[serde(default)]
     span: String,
 }
@@ -48,7 +48,7 @@ struct Overview {
     here: String,
     at: (String, String),
     wrong: Vec<Line>,
-    tiles: Vec<Tile>,
+    tiles: Vec<NumberTile>,
     root: Node,
     nodes: Vec<Node>,
     channels: Vec<Channel>,
@@ -77,7 +77,7 @@ struct QuarantinedLine {
     path = "/orgs/{org}",
     operation_id = "orgPage",
     tag = "pages",
-    params(SpanQuery),
+    params(ChartSpan),
     responses(
         (status = 200, description = "The page of the org.", content_type = "text/html", body = String),
         (status = 404, description = "There is no such org.", content_type = "text/html", body = String),
@@ -88,7 +88,7 @@ pub(crate) async fn show(
     service: Data<Service>,
     viewer: ReqData<Viewer>,
     org: Path<String>,
-    query: Query<SpanQuery>,
+    query: Query<ChartSpan>,
 ) -> HttpResponse {
     let Some(view) = service.org(&org).await else {
         return absent(&viewer, &OrgError::Unknown(org.into_inner()));

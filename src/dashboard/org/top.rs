@@ -52,7 +52,7 @@ pub(crate) struct Top {
     pub(crate) id: String,
     pub(crate) state: &'static str,
     pub(crate) tabs: Vec<TabView>,
-    pub(crate) commands: Vec<Command>,
+    pub(crate) commands: Vec<CommandButton>,
     /// Why no command may be given; empty if they may.
     pub(crate) refused: &'static str,
 }
@@ -67,7 +67,7 @@ pub(crate) struct TabView {
 }
 
 /// Something an operator may do, as a button.
-pub(crate) struct Command {
+pub(crate) struct CommandButton {
     pub(crate) name: &'static str,
     pub(crate) href: String,
     /// What is asked first; empty if nothing is.
@@ -103,8 +103,8 @@ impl Top {
 }
 
 /// What makes sense in the state that the org is in.
-fn commands(org: &OrgView) -> Vec<Command> {
-    let command = |name, path, kind, question: &str, said: &str| Command {
+fn commands(org: &OrgView) -> Vec<CommandButton> {
+    let command = |name, path, kind, question: &str, said: &str| CommandButton {
         name,
         href: format!("/api/v1/orgs/{}/{path}", org.id),
         question: question.replace("{org}", &org.id),

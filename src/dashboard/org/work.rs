@@ -9,7 +9,7 @@ use super::parts::{colour, moment};
 use crate::{admin::names, dashboard::words};
 
 /// A number with its name.
-pub(crate) struct Tile {
+pub(crate) struct NumberTile {
     pub(crate) name: &'static str,
     pub(crate) value: String,
     pub(crate) under: String,
@@ -17,9 +17,9 @@ pub(crate) struct Tile {
 }
 
 /// Where the org's records are, and how fast.
-pub(crate) fn tiles(org: &OrgView, letters: u64) -> Vec<Tile> {
+pub(crate) fn tiles(org: &OrgView, letters: u64) -> Vec<NumberTile> {
     let records = org.records.unwrap_or_default();
-    let tile = |name, value: String, under: String, kind| Tile { name, value, under, kind };
+    let tile = |name, value: String, under: String, kind| NumberTile { name, value, under, kind };
     let count = words::count;
     let lag = org.status.last_lag_ms.map_or_else(|| "–".to_owned(), words::millis);
     vec![
