@@ -35,7 +35,7 @@ const MESSAGE_CHARS_MAX: usize = 300;
 const BY: &str = "by";
 
 /// A place in the program, and the org.
-type Kind = (Identifier, u64);
+type LineKind = (Identifier, u64);
 
 /// What is remembered of lines. Pure: the time is an argument.
 #[derive(Debug)]
@@ -142,7 +142,7 @@ fn thousands(number: u64) -> String {
 /// Holds lines back.
 #[derive(Debug)]
 pub(super) struct RepeatFilter {
-    repeats: Mutex<Repeats<Kind>>,
+    repeats: Mutex<Repeats<LineKind>>,
     clock: Clock,
 }
 
@@ -158,7 +158,7 @@ impl RepeatFilter {
         self.repeats().over(if all { now + WITHIN } else { now })
     }
 
-    fn repeats(&self) -> MutexGuard<'_, Repeats<Kind>> {
+    fn repeats(&self) -> MutexGuard<'_, Repeats<LineKind>> {
         self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

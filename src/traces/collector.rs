@@ -64,7 +64,7 @@ pub(super) fn start(settings: &TraceSettings) -> Result<(), TraceError> {
     let (spans, waiting) = mpsc::channel(QUEUE_MAX);
     let (ending, asked) = watch::channel(false);
     let (tell, ended) = blocking::channel();
-    let sender = Sender {
+    let sender = SpanSender {
         exporter: exporter(settings)?,
         timeout: settings.timeout,
         place: settings.endpoint.host_str().unwrap_or_default().to_owned(),
@@ -111,7 +111,7 @@ fn exporter(settings: &TraceSettings) -> Result<SpanExporter, TraceError> {
 }
 
 /// Sends spans, one batch after the other.
-struct Sender {
+struct SpanSender {
     exporter: SpanExporter,
     timeout: Duration,
     /// Host of the collector.
@@ -120,7 +120,7 @@ struct Sender {
     lost: u64,
 }
 
-impl Sender {
+impl SpanSender {
     async fn run(mut self, mut waiting: mpsc::Receiver<SpanData>, mut asked: watch::Receiver<bool>) {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         loop {

@@ -42,7 +42,7 @@ const ORGS_TOLD: usize = 10;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Outbox {
     /// Told by themselves, and not over.
-    told: Vec<Told>,
+    told: Vec<ToldAlert>,
     /// Told as groups, and not over.
     groups: BTreeMap<AlertKind, Group>,
     /// When alerts were told by themselves lately.
@@ -55,7 +55,7 @@ pub(crate) struct Outbox {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Told {
+struct ToldAlert {
     incident: String,
     alert: Alert,
 }
@@ -227,7 +227,7 @@ impl Outbox {
             }
             let incident = new_id();
             self.queue.push_back(Message::of(&incident, Action::Fired, now_ms, alert));
-            self.told.push(Told { incident, alert: short(alert) });
+            self.told.push(ToldAlert { incident, alert: short(alert) });
             self.lately.push((kind, now_ms));
         }
     }

@@ -62,9 +62,9 @@ pub struct ReceiverView {
 }
 
 /// Under way; over when dropped, also by a panic.
-pub(crate) struct Sending(Arc<Receiver>);
+pub(crate) struct AlertSending(Arc<Receiver>);
 
-impl Drop for Sending {
+impl Drop for AlertSending {
     fn drop(&mut self) {
         self.0.health().busy = false;
     }
@@ -94,14 +94,14 @@ impl Receiver {
     }
 
     /// Begins to send, if nothing is being sent and it is time.
-    pub(crate) fn begin(self: &Arc<Self>, now: Duration) -> Option<Sending> {
+    pub(crate) fn begin(self: &Arc<Self>, now: Duration) -> Option<AlertSending> {
         let mut health = self.health();
         if health.busy || now < health.next {
             return None;
         }
         health.busy = true;
         drop(health);
-        Some(Sending(Arc::clone(self)))
+        Some(AlertSending(Arc::clone(self)))
     }
 
     /// So many messages wait.

@@ -37,7 +37,7 @@ pub(crate) struct Posting {
 
 /// What an answer means for a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum ReplyVerdict {
     /// It was taken.
     Taken,
     /// It may be taken later.
@@ -48,7 +48,7 @@ pub(crate) enum Verdict {
     Refused,
 }
 
-impl Verdict {
+impl ReplyVerdict {
     /// By the status of an answer.
     pub(crate) fn of(status: u16) -> Self {
         match status {
@@ -227,10 +227,12 @@ fn others(message: &Message) -> String {
 }
 
 /// How long to wait after so many failures in a row; what the receiver asks for counts, within bounds.
-pub(crate) fn wait(failures: u32, verdict: Verdict, asked: Option<Duration>, jitter: f64) -> Duration {
+pub(crate) fn wait(failures: u32, verdict: ReplyVerdict, asked: Option<Duration>, jitter: f64) -> Duration {
     let (first, cap) = match verdict {
-        Verdict::Refused => (Duration::from_mins(1), Duration::from_mins(10)),
-        Verdict::Taken | Verdict::Later | Verdict::Unfit => (Duration::from_secs(1), Duration::from_mins(5)),
+        ReplyVerdict::Refused => (Duration::from_mins(1), Duration::from_mins(10)),
+        ReplyVerdict::Taken | ReplyVerdict::Later | ReplyVerdict::Unfit => {
+            (Duration::from_secs(1), Duration::from_mins(5))
+        }
     };
     let own = before_attempt(failures.saturating_sub(1), first, cap, jitter);
     own.max(asked.unwrap_or_default().min(Duration::from_hours(1)))

@@ -34,7 +34,7 @@ const SUBJECTS_MAX: usize = 20;
 
 /// What is wrong with one org.
 pub(super) fn of_org(facts: &OrgFacts<'_>, lookup_down: bool, settings: &AlertSettings) -> Vec<Alert> {
-    let mut found = Found { org: Some(facts.id), alerts: Vec::new() };
+    let mut found = FoundAlert { org: Some(facts.id), alerts: Vec::new() };
     if facts.status.desired == DesiredState::Run {
         let excused = login(facts, &mut found);
         parked(facts, &mut found);
@@ -55,7 +55,7 @@ pub(super) fn of_org(facts: &OrgFacts<'_>, lookup_down: bool, settings: &AlertSe
 
 /// What is wrong with the process.
 pub(super) fn of_process(facts: &ProcessFacts) -> Vec<Alert> {
-    let mut found = Found { org: None, alerts: Vec::new() };
+    let mut found = FoundAlert { org: None, alerts: Vec::new() };
     if let Some(since_ms) = facts.lookup.down_since_ms {
         let summary = format!("your API at {} does not answer: {}", facts.lookup.host, facts.lookup.what);
         let hint = "Look at the API's own log, and at `source.url`. Nothing is lost meanwhile: what asks for it waits.";
@@ -138,12 +138,12 @@ pub(super) fn process_is_known(alert: &Alert, facts: &ProcessFacts) -> bool {
 }
 
 /// The alerts found so far.
-struct Found<'a> {
+struct FoundAlert<'a> {
     org: Option<&'a str>,
     alerts: Vec<Alert>,
 }
 
-impl Found<'_> {
+impl FoundAlert<'_> {
     fn add(
         &mut self,
         kind: AlertKind,
@@ -161,7 +161,7 @@ impl Found<'_> {
 }
 
 /// Whether the login is refused, so that it excuses whatever else does not go on.
-fn login(facts: &OrgFacts<'_>, found: &mut Found<'_>) -> bool {
+fn login(facts: &OrgFacts<'_>, found: &mut FoundAlert<'_>) -> bool {
     let Some(part) = facts.status.parts.get(&Part::Login) else { return false };
     let kind = match facts.status.refused {
         _ if !is_in_trouble(part) => return false,
@@ -175,7 +175,7 @@ fn login(facts: &OrgFacts<'_>, found: &mut Found<'_>) -> bool {
     true
 }
 
-fn parked(facts: &OrgFacts<'_>, found: &mut Found<'_>) {
+fn parked(facts: &OrgFacts<'_>, found: &mut FoundAlert<'_>) {
     let parts = facts.status.parts.iter();
     for (name, part) in parts.filter(|(name, part)| **name != Part::Login && part.state == State::Parked) {
         let summary = format!("its part {} is parked: {}", part_name(*name), part.note);
@@ -191,7 +191,7 @@ fn parked(facts: &OrgFacts<'_>, found: &mut Found<'_>) {
 }
 
 /// The most urgent of what stands still says how bad it is.
-fn budget(facts: &OrgFacts<'_>, found: &mut Found<'_>) {
+fn budget(facts: &OrgFacts<'_>, found: &mut FoundAlert<'_>) {
     let Some(worst) = facts.budget.waits.first() else { return };
     let (what, severity) = match worst.work {
         Priority::Live => ("live changes stand still", AlertSeverity::Critical),
@@ -204,7 +204,7 @@ fn budget(facts: &OrgFacts<'_>, found: &mut Found<'_>) {
     found.add(AlertKind::BudgetPaused, "", severity, summary, hint, facts.now_ms);
 }
 
-fn channels(facts: &OrgFacts<'_>, excused: bool, settings: &AlertSettings, found: &mut Found<'_>) {
+fn channels(facts: &OrgFacts<'_>, excused: bool, settings: &AlertSettings, found: &mut FoundAlert<'_>) {
     for (name, channel) in &facts.status.subscription.channels {
         match channel.state {
             State::Waiting if !excused => down(name, channel, facts.now_ms, found),
@@ -214,7 +214,7 @@ fn channels(facts: &OrgFacts<'_>, excused: bool, settings: &AlertSettings, found
     }
 }
 
-fn down(name: &str, channel: &ChannelStatus, now_ms: UnixMs, found: &mut Found<'_>) {
+fn down(name: &str, channel: &ChannelStatus, now_ms: UnixMs, found: &mut FoundAlert<'_>) {
     let age_secs = channel.position_ms.map_or(0, |at| now_ms.since(at).as_secs());
     let late = age_secs * 2 > channel.retention_secs;
     let severity = if late { AlertSeverity::Critical } else { AlertSeverity::Warning };
@@ -231,7 +231,7 @@ fn silent(
     channel: &ChannelStatus,
     now_ms: UnixMs,
     settings: &AlertSettings,
-    found: &mut Found<'_>,
+    found: &mut FoundAlert<'_>,
 ) {
     let Some(longest) = settings.no_event else { return };
     let heard_ms = channel.last_event_ms.max(channel.position_ms).unwrap_or(channel.since_ms);
@@ -247,7 +247,7 @@ fn silent(
 }
 
 /// Parts that fail and try again; channels have their own alert.
-fn waiting(facts: &OrgFacts<'_>, excused: bool, lookup_down: bool, found: &mut Found<'_>) {
+fn waiting(facts: &OrgFacts<'_>, excused: bool, lookup_down: bool, found: &mut FoundAlert<'_>) {
     for (name, part) in facts.status.parts.iter().filter(|(_, part)| part.state == State::Waiting) {
         let kind = match name {
             Part::Events => continue,
@@ -262,7 +262,7 @@ fn waiting(facts: &OrgFacts<'_>, excused: bool, lookup_down: bool, found: &mut F
     }
 }
 
-fn writes(facts: &OrgFacts<'_>, found: &mut Found<'_>) {
+fn writes(facts: &OrgFacts<'_>, found: &mut FoundAlert<'_>) {
     for wait in &facts.status.write_waits {
         let summary = format!("records for {} wait: {}", wait.target, wait.code);
         let subject = format!("{} {}", wait.target, wait.code);
@@ -296,7 +296,7 @@ fn writes(facts: &OrgFacts<'_>, found: &mut Found<'_>) {
     }
 }
 
-fn gaps(facts: &OrgFacts<'_>, found: &mut Found<'_>) {
+fn gaps(facts: &OrgFacts<'_>, found: &mut FoundAlert<'_>) {
     if facts.status.open_gaps == 0 {
         return;
     }
@@ -308,7 +308,7 @@ fn gaps(facts: &OrgFacts<'_>, found: &mut Found<'_>) {
     found.add(AlertKind::GapOpen, "", AlertSeverity::Warning, summary, hint, facts.now_ms);
 }
 
-fn dead_letters(facts: &OrgFacts<'_>, settings: &AlertSettings, found: &mut Found<'_>) {
+fn dead_letters(facts: &OrgFacts<'_>, settings: &AlertSettings, found: &mut FoundAlert<'_>) {
     let kept = facts.dead_letters;
     if kept <= settings.dead_letters_max {
         return;
@@ -321,7 +321,7 @@ fn dead_letters(facts: &OrgFacts<'_>, settings: &AlertSettings, found: &mut Foun
     found.add(AlertKind::DeadLetters, "", AlertSeverity::Warning, summary, &hint, facts.now_ms);
 }
 
-fn quarantined(facts: &OrgFacts<'_>, found: &mut Found<'_>) {
+fn quarantined(facts: &OrgFacts<'_>, found: &mut FoundAlert<'_>) {
     for field in &facts.status.quarantined {
         let done = match field.access {
             Access::Read => "read",
@@ -334,7 +334,7 @@ fn quarantined(facts: &OrgFacts<'_>, found: &mut Found<'_>) {
     }
 }
 
-fn doctor(facts: &OrgFacts<'_>, found: &mut Found<'_>) {
+fn doctor(facts: &OrgFacts<'_>, found: &mut FoundAlert<'_>) {
     let Some(examined) = facts.status.doctor.as_ref().filter(|one| one.worst == Some(Severity::Error)) else {
         return;
     };

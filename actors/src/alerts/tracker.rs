@@ -23,12 +23,12 @@ pub(crate) struct Tracker(BTreeMap<AlertKey, Tracked>);
 #[derive(Debug)]
 struct Tracked {
     alert: Alert,
-    phase: Phase,
+    phase: AlertPhase,
 }
 
 /// Times count from the start of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum AlertPhase {
     Held(Duration),
     Standing,
     Clearing(Duration),
@@ -38,7 +38,7 @@ impl Tracker {
     /// These stood when the process ended.
     pub(crate) fn restore(&mut self, alerts: impl IntoIterator<Item = Alert>) {
         for alert in alerts {
-            self.0.entry(alert.key()).or_insert(Tracked { alert, phase: Phase::Standing });
+            self.0.entry(alert.key()).or_insert(Tracked { alert, phase: AlertPhase::Standing });
         }
     }
 
@@ -55,7 +55,7 @@ impl Tracker {
             let hold = hold(alert.kind, settings);
             let tracked = match before.remove(&alert.key()) {
                 Some(known) => known.still(alert, hold, now),
-                None => Tracked { alert, phase: Phase::Held(now) }.after(hold, now),
+                None => Tracked { alert, phase: AlertPhase::Held(now) }.after(hold, now),
             };
             // Of two with the same key the first, which came first, counts.
             if let Entry::Vacant(vacant) = self.0.entry(tracked.alert.key()) {
@@ -71,13 +71,13 @@ impl Tracker {
 
     /// Kinds of which some have to hold for longer before they stand.
     pub(super) fn held(&self) -> BTreeSet<AlertKind> {
-        let held = self.0.values().filter(|tracked| matches!(tracked.phase, Phase::Held(_)));
+        let held = self.0.values().filter(|tracked| matches!(tracked.phase, AlertPhase::Held(_)));
         held.map(|tracked| tracked.alert.kind).collect()
     }
 
     /// Those that stand, worst first.
     pub(super) fn standing(&self) -> Vec<Alert> {
-        let standing = self.0.values().filter(|tracked| !matches!(tracked.phase, Phase::Held(_)));
+        let standing = self.0.values().filter(|tracked| !matches!(tracked.phase, AlertPhase::Held(_)));
         let mut alerts: Vec<Alert> = standing.map(|tracked| tracked.alert.clone()).collect();
         sort(&mut alerts);
         alerts
@@ -88,14 +88,16 @@ impl Tracked {
     /// It is wrong as before, or in other words.
     fn still(self, alert: Alert, hold: Duration, now: Duration) -> Self {
         let since_ms = self.alert.since_ms.min(alert.since_ms);
-        let phase = if let Phase::Held(_) = self.phase { self.phase } else { Phase::Standing };
+        let phase = if let AlertPhase::Held(_) = self.phase { self.phase } else { AlertPhase::Standing };
         Self { alert: Alert { since_ms, ..alert }, phase }.after(hold, now)
     }
 
     /// It stands once it has held for long enough.
     fn after(self, hold: Duration, now: Duration) -> Self {
         match self.phase {
-            Phase::Held(from) if now.saturating_sub(from) >= hold => Self { phase: Phase::Standing, ..self },
+            AlertPhase::Held(from) if now.saturating_sub(from) >= hold => {
+                Self { phase: AlertPhase::Standing, ..self }
+            }
             _ => self,
         }
     }
@@ -103,12 +105,12 @@ impl Tracked {
     /// It is not wrong any more, as far as anybody knows; none: it is over.
     fn gone(self, is_known: &impl Fn(&Alert) -> bool, clear: Duration, now: Duration) -> Option<Self> {
         let phase = match self.phase {
-            Phase::Held(_) => return None,
-            _ if !is_known(&self.alert) => Phase::Standing,
-            Phase::Standing => Phase::Clearing(now),
-            Phase::Clearing(from) => Phase::Clearing(from),
+            AlertPhase::Held(_) => return None,
+            _ if !is_known(&self.alert) => AlertPhase::Standing,
+            AlertPhase::Standing => AlertPhase::Clearing(now),
+            AlertPhase::Clearing(from) => AlertPhase::Clearing(from),
         };
-        let over = matches!(phase, Phase::Clearing(from) if now.saturating_sub(from) >= clear);
+        let over = matches!(phase, AlertPhase::Clearing(from) if now.saturating_sub(from) >= clear);
         (!over).then_some(Self { phase, ..self })
     }
 }

@@ -40,7 +40,7 @@ pub(crate) struct Trial {
 
 /// Records to try it on.
 #[derive(Clone, Debug)]
-pub(crate) enum Sample {
+pub(crate) enum PreviewedSample {
     /// As a page of a refresh brings them, and when it was begun to be read.
     Rows(Vec<Row>, UnixMs),
     /// One, by its ID of 18 characters.
@@ -71,7 +71,7 @@ impl Trial {
     /// What would become of these records at this time.
     pub(crate) async fn decide(
         &self,
-        sample: &Sample,
+        sample: &PreviewedSample,
         now_ms: UnixMs,
         answers: SharedAnswers<'_>,
     ) -> Result<(Outlook, KnownAnswers), StepError> {
@@ -91,7 +91,7 @@ impl Trial {
 
     async fn decide_once(
         &self,
-        sample: &Sample,
+        sample: &PreviewedSample,
         now_ms: UnixMs,
         answers: SharedAnswers<'_>,
     ) -> Result<(Outlook, KnownAnswers), StepError> {
@@ -116,20 +116,20 @@ impl Trial {
 }
 
 /// The records as if a refresh had asked for them.
-fn job(sync: &Arc<SyncSettings>, sample: &Sample, now_ms: UnixMs) -> Job {
+fn job(sync: &Arc<SyncSettings>, sample: &PreviewedSample, now_ms: UnixMs) -> Job {
     let asked_ms = match sample {
-        Sample::Rows(_, read_ms) => *read_ms,
-        Sample::Record(_) => now_ms,
+        PreviewedSample::Rows(_, read_ms) => *read_ms,
+        PreviewedSample::Record(_) => now_ms,
     };
     let asked = |id: String, row: Option<Row>| {
         let trail = AuditTrail::new(&sync.name, Origin::Refresh, EVENT, None);
         Asked { id, units: 1, row, pushes: Vec::new(), given: None, since_ms: asked_ms, trail }
     };
     let asked = match sample {
-        Sample::Rows(rows, _) => {
+        PreviewedSample::Rows(rows, _) => {
             rows.iter().filter_map(|row| Some(asked(id_of(row)?, Some(row.clone())))).collect()
         }
-        Sample::Record(id) => vec![asked(id.clone(), None)],
+        PreviewedSample::Record(id) => vec![asked(id.clone(), None)],
     };
     Job {
         sync: Arc::clone(sync),

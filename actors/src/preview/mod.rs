@@ -31,7 +31,7 @@ use crate::{
     capture::pages,
     decide::{
         outlook::Outlook,
-        preview::{KnownAnswers, Sample, SharedAnswers, Trial},
+        preview::{KnownAnswers, PreviewedSample, SharedAnswers, Trial},
     },
     org::{api::gate::BudgetView, context::OrgContext, step_error::StepError},
     queue_entry::Row,
@@ -105,7 +105,7 @@ impl Side {
     async fn decide(
         &self,
         hasher: &Arc<Hasher>,
-        (sample, now_ms): (&Sample, UnixMs),
+        (sample, now_ms): (&PreviewedSample, UnixMs),
         answers: SharedAnswers<'_>,
     ) -> Result<(Outlook, KnownAnswers), StepError> {
         let trial = Trial::new(Arc::clone(&self.org), Arc::clone(&self.sync), Arc::clone(hasher));
@@ -152,18 +152,18 @@ async fn look(org: &OrgContext, plan: &Plan) -> Result<Preview, StepError> {
     let records = match &plan.records {
         PreviewedRecords::One(id) => {
             (sample.record, sample.asked) = (Some(id.clone()), 1);
-            Sample::Record(id.clone())
+            PreviewedSample::Record(id.clone())
         }
         PreviewedRecords::First(count) => {
             count_both(&mut running, &mut proposed).await;
             sample.asked = *count;
             let (rows, read_ms) = rows(running.as_ref(), proposed.as_ref(), *count).await?;
-            Sample::Rows(rows, read_ms)
+            PreviewedSample::Rows(rows, read_ms)
         }
     };
     sample.read = match &records {
-        Sample::Rows(rows, _) => rows.len(),
-        Sample::Record(_) => 1,
+        PreviewedSample::Rows(rows, _) => rows.len(),
+        PreviewedSample::Record(_) => 1,
     };
     sample.total = running.as_ref().or(proposed.as_ref()).and_then(|side| side.total);
     // Both at the same time, so that they do not differ by that.

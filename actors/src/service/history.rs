@@ -39,10 +39,10 @@ const CHORES_MAX: usize = 10_000;
 
 /// What is known of the history. One at a time counts, folds or looks.
 #[derive(Debug, Default)]
-pub(crate) struct HistoryKeeper(Mutex<Known>);
+pub(crate) struct HistoryKeeper(Mutex<KnownHistory>);
 
 #[derive(Debug, Default)]
-struct Known {
+struct KnownHistory {
     /// Where the store has values; none until it was asked.
     index: Option<HistoryIndex>,
     /// The counters of every org as they were last.
@@ -69,7 +69,7 @@ impl HistoryKeeper {
         let orgs = ledgers
             .into_iter()
             .map(|(org, counts)| (org, Counters { ledger: Ledger::from(counts), ..Counters::default() }));
-        Self(Mutex::new(Known { orgs: orgs.collect(), ..Known::default() }))
+        Self(Mutex::new(KnownHistory { orgs: orgs.collect(), ..KnownHistory::default() }))
     }
 }
 
@@ -112,7 +112,7 @@ impl Service {
     }
 
     /// Asks the store what it has, once.
-    async fn know_index(&self, known: &mut Known) -> Result<(), StoreError> {
+    async fn know_index(&self, known: &mut KnownHistory) -> Result<(), StoreError> {
         if known.index.is_none() {
             known.index = Some(self.store.history_keys().await?.into_iter().collect());
         }
@@ -125,7 +125,7 @@ impl Service {
     }
 
     /// What every org did since the last time, and all of them together.
-    async fn counted(&self, known: &mut Known, now: u32) -> Block {
+    async fn counted(&self, known: &mut KnownHistory, now: u32) -> Block {
         let (fleet, contexts) = (self.make_fleet().await, self.orgs.all());
         // Once an hour how things stand is told also of those where nothing happens.
         let all_stand = known.last.is_none_or(|last| last / 60 != now / 60);
@@ -164,7 +164,12 @@ impl Service {
     }
 
     /// Adds to what this minute has already, from before a restart.
-    async fn add_to_journal(&self, known: &mut Known, now: u32, block: Block) -> Result<(), StoreError> {
+    async fn add_to_journal(
+        &self,
+        known: &mut KnownHistory,
+        now: u32,
+        block: Block,
+    ) -> Result<(), StoreError> {
         let (key, index) = (Level::Journal.key(now, ""), known.index.get_or_insert_default());
         let mut all = Block::new();
         if index.contains_key(&key) {

@@ -22,8 +22,8 @@ use super::Service;
 use crate::{
     alert_kind::{AlertKind, AlertSeverity},
     alerts::{
-        Action, Alert, LookResult, Message, Outbox, Posting, Receiver, ReceiverView, Sending, Standing,
-        Tracker, Verdict, posting, wait,
+        Action, Alert, AlertSending, LookResult, Message, Outbox, Posting, Receiver, ReceiverView,
+        ReplyVerdict, Standing, Tracker, posting, wait,
     },
     failpoint::Point,
     settings::{AlertSettings, ReceiverSettings},
@@ -49,8 +49,8 @@ pub struct Tested {
 }
 
 /// What became of one post.
-struct Answer {
-    verdict: Verdict,
+struct TestAnswer {
+    verdict: ReplyVerdict,
     what: String,
     asked: Option<Duration>,
 }
@@ -78,15 +78,20 @@ impl Service {
         };
         let incident = self.clock.unique_id();
         let mut answer = self.post(&receiver, &Message::of(&incident, Action::Test, now_ms, &alert)).await;
-        if answer.verdict == Verdict::Taken && receiver.kind == crate::settings::ReceiverKind::PagerDuty {
+        if answer.verdict == ReplyVerdict::Taken && receiver.kind == crate::settings::ReceiverKind::PagerDuty
+        {
             // What a test triggers must not stay open.
             let over = Message::of(&incident, Action::Resolved, now_ms, &alert);
             let closed = self.post(&receiver, &over).await;
-            if closed.verdict != Verdict::Taken {
+            if closed.verdict != ReplyVerdict::Taken {
                 answer.what = format!("{}, but its end was not taken: {}", answer.what, closed.what);
             }
         }
-        Some(Tested { name: name.to_owned(), taken: answer.verdict == Verdict::Taken, what: answer.what })
+        Some(Tested {
+            name: name.to_owned(),
+            taken: answer.verdict == ReplyVerdict::Taken,
+            what: answer.what,
+        })
     }
 
     /// Takes over what is stored of the receivers, and makes stand what they were told.
@@ -165,17 +170,17 @@ impl Service {
     }
 
     /// Sends what waits, oldest first, until nothing does or something is not taken.
-    async fn send_all(self, receiver: Arc<Receiver>, sending: Sending) {
+    async fn send_all(self, receiver: Arc<Receiver>, sending: AlertSending) {
         let _sending = sending;
         loop {
             let Some(message) = receiver.outbox.lock().await.begin() else { return };
             let settings = receiver.settings();
             let answer = self.post(&settings, &message).await;
-            if self.alerts.is_closed() && answer.verdict != Verdict::Taken {
+            if self.alerts.is_closed() && answer.verdict != ReplyVerdict::Taken {
                 return;
             }
             self.alerts.failpoints.pass(Point::BeforeSent, &settings.name);
-            let sent_ms = (answer.verdict == Verdict::Taken).then(|| self.clock.now_ms());
+            let sent_ms = (answer.verdict == ReplyVerdict::Taken).then(|| self.clock.now_ms());
             if !self.settled(&receiver, &settings, &answer) {
                 return;
             }
@@ -193,16 +198,16 @@ impl Service {
     }
 
     /// Notes what became of a message; whether the next one may follow.
-    fn settled(&self, receiver: &Receiver, settings: &ReceiverSettings, answer: &Answer) -> bool {
+    fn settled(&self, receiver: &Receiver, settings: &ReceiverSettings, answer: &TestAnswer) -> bool {
         let name = settings.name.as_str();
         match answer.verdict {
-            Verdict::Taken => receiver.taken(),
-            Verdict::Unfit => {
+            ReplyVerdict::Taken => receiver.taken(),
+            ReplyVerdict::Unfit => {
                 receiver.dropped();
                 tracing::error!(receiver = name, "a message about an alert is given up: {}", answer.what);
             }
-            Verdict::Later | Verdict::Refused => {
-                let for_good = answer.verdict == Verdict::Refused;
+            ReplyVerdict::Later | ReplyVerdict::Refused => {
+                let for_good = answer.verdict == ReplyVerdict::Refused;
                 let failures = receiver.failed(answer.what.clone(), for_good, self.clock.now_ms());
                 let wait = wait(failures, answer.verdict, answer.asked, self.clock.jitter());
                 receiver.next(self.clock.monotonic() + wait);
@@ -225,7 +230,7 @@ impl Service {
     }
 
     /// One post.
-    async fn post(&self, receiver: &ReceiverSettings, message: &Message) -> Answer {
+    async fn post(&self, receiver: &ReceiverSettings, message: &Message) -> TestAnswer {
         let base_url = self.alerts.settings().base_url.clone();
         let Posting { headers, body } = posting(receiver, message, base_url.as_ref(), self.clock.now_secs());
         let mut request = self.alerts.http.post(receiver.url.expose_secret());
@@ -239,7 +244,7 @@ impl Service {
             Ok(reply) => reply,
             Err(error) => {
                 let what = format!("it does not answer: {}", innermost(&error.without_url()));
-                return Answer { verdict: Verdict::Later, what, asked: None };
+                return TestAnswer { verdict: ReplyVerdict::Later, what, asked: None };
             }
         };
         let status = reply.status().as_u16();
@@ -251,8 +256,8 @@ impl Service {
             said = said.replace(secret.expose_secret(), "…");
         }
         let colon = if said.is_empty() { "" } else { ": " };
-        Answer {
-            verdict: Verdict::of(status),
+        TestAnswer {
+            verdict: ReplyVerdict::of(status),
             what: format!("it answered status {status}{colon}{said}"),
             asked,
         }

@@ -87,20 +87,20 @@ fn pagerduty_gets_one_key_for_an_incident_from_its_trigger_to_its_end() {
 #[test]
 fn an_answer_says_whether_to_go_on_to_wait_or_to_give_up() {
     for (status, verdict) in [
-        (202, Verdict::Taken),
-        (302, Verdict::Refused),
-        (400, Verdict::Unfit),
-        (401, Verdict::Refused),
-        (404, Verdict::Refused),
-        (429, Verdict::Later),
-        (503, Verdict::Later),
+        (202, ReplyVerdict::Taken),
+        (302, ReplyVerdict::Refused),
+        (400, ReplyVerdict::Unfit),
+        (401, ReplyVerdict::Refused),
+        (404, ReplyVerdict::Refused),
+        (429, ReplyVerdict::Later),
+        (503, ReplyVerdict::Later),
     ] {
-        assert_eq!(Verdict::of(status), verdict, "{status}");
+        assert_eq!(ReplyVerdict::of(status), verdict, "{status}");
     }
     let secs = Duration::from_secs;
-    assert_eq!(wait(1, Verdict::Later, None, 1.0), secs(1));
-    assert_eq!(wait(3, Verdict::Later, Some(secs(90)), 1.0), secs(90), "as it asks");
-    assert_eq!(wait(99, Verdict::Later, None, 1.0), secs(300));
-    assert_eq!(wait(1, Verdict::Refused, None, 1.0), secs(60));
-    assert_eq!(wait(1, Verdict::Later, Some(secs(99_999)), 1.0), secs(3_600));
+    assert_eq!(wait(1, ReplyVerdict::Later, None, 1.0), secs(1));
+    assert_eq!(wait(3, ReplyVerdict::Later, Some(secs(90)), 1.0), secs(90), "as it asks");
+    assert_eq!(wait(99, ReplyVerdict::Later, None, 1.0), secs(300));
+    assert_eq!(wait(1, ReplyVerdict::Refused, None, 1.0), secs(60));
+    assert_eq!(wait(1, ReplyVerdict::Later, Some(secs(99_999)), 1.0), secs(3_600));
 }
