@@ -91,7 +91,7 @@ struct OpenSpan {
     context: SpanContext,
     parent: SpanId,
     start: SystemTime,
-    fields: SpanFields,
+    fields: SentFields,
 }
 
 impl<S> Layer<S> for SpanLayer
@@ -103,7 +103,7 @@ where
             return;
         }
         let Some(span) = context.span(id) else { return };
-        let mut fields = SpanFields::default();
+        let mut fields = SentFields::default();
         attributes.record(&mut fields);
         let place = match fields.trace {
             Some(trace) if fields.sampled => {
@@ -166,7 +166,7 @@ fn told(name: &'static str, open: OpenSpan, end_time: SystemTime) -> SpanData {
 
 /// What the fields of a span say.
 #[derive(Debug)]
-struct SpanFields {
+struct SentFields {
     name: Option<String>,
     kind: SpanKind,
     trace: Option<TraceId>,
@@ -179,7 +179,7 @@ struct SpanFields {
     attributes: Vec<KeyValue>,
 }
 
-impl Default for SpanFields {
+impl Default for SentFields {
     fn default() -> Self {
         Self {
             name: None,
@@ -196,7 +196,7 @@ impl Default for SpanFields {
     }
 }
 
-impl SpanFields {
+impl SentFields {
     /// OpenTelemetry's names for those that have others in the log.
     fn attribute(&mut self, name: &'static str, value: impl Into<Value>) {
         let name = match name {
@@ -240,7 +240,7 @@ fn link(text: &str) -> Option<Link> {
     Some(Link::new(context, Vec::new(), 0))
 }
 
-impl Visit for SpanFields {
+impl Visit for SentFields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.text(field.name(), &format!("{value:?}"));
     }

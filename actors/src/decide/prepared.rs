@@ -74,11 +74,11 @@ struct Rest {
     hasher: Arc<Hasher>,
     calls: Calls,
     /// `None` for records that are not looked up.
-    known: Option<Known>,
+    known: Option<KnownHere>,
 }
 
 /// Targets that were read with the records, and what the vendor's API answered.
-type Known = (Children, Arc<BTreeMap<String, Answer>>);
+type KnownHere = (Children, Arc<BTreeMap<String, Answer>>);
 
 /// What was read and answered for a batch, for another one.
 #[derive(Clone, Debug)]
@@ -138,7 +138,7 @@ impl PreparedBatch {
         (job, settle): (&mut Job, &mut Settle),
         (hasher, tries): (&Hasher, u32),
         step: &StepSpan,
-    ) -> Result<(Calls, Option<Known>, UnixMs), StepError> {
+    ) -> Result<(Calls, Option<KnownHere>, UnixMs), StepError> {
         let sync = Arc::clone(&job.sync);
         as_readable(org, job).await?;
         let now_ms = org.clock.now_ms();
