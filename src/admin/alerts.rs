@@ -75,11 +75,9 @@ pub(super) async fn receivers(service: Data<Service>, _: Query<NoQuery>) -> Http
     )
 )]
 pub(super) async fn test(service: Data<Service>, name: Path<String>, _: Query<NoQuery>) -> HttpResponse {
-    match service.test_receiver(&name).await {
-        Some(tested) => HttpResponse::Ok().json(tested),
-        None => {
-            let hint = "`orgpipe notify list` shows those of the settings.";
-            refused(StatusCode::NOT_FOUND, format!("there is no `[[notify]]` named `{name}`"), hint)
-        }
+    if let Some(tested) = service.test_receiver(&name).await {
+        return HttpResponse::Ok().json(tested);
     }
+    let hint = "`orgpipe notify list` shows those of the settings.";
+    refused(StatusCode::NOT_FOUND, format!("there is no `[[notify]]` named `{name}`"), hint)
 }

@@ -17,7 +17,9 @@ use crate::{
 pub(crate) fn run(args: &AlertsArgs) -> ExitCode {
     match running::get(&args.service, &["alerts"], &[]) {
         Ok(answer) => {
-            lines(&answer.body).iter().for_each(|line| output::line(line));
+            for line in lines(&answer.body) {
+                output::line(&line);
+            }
             ExitCode::SUCCESS
         }
         Err(exit) => exit,
@@ -28,7 +30,9 @@ pub(crate) fn run(args: &AlertsArgs) -> ExitCode {
 pub(crate) fn notify(args: &NotifyArgs) -> ExitCode {
     let done = match &args.action {
         NotifyAction::List(args) => running::get(&args.service, &["notify"], &[]).map(|answer| {
-            receivers(&answer.body).iter().for_each(|line| output::line(line));
+            for line in receivers(&answer.body) {
+                output::line(&line);
+            }
             ExitCode::SUCCESS
         }),
         NotifyAction::Test(args) => test(args),
@@ -38,12 +42,11 @@ pub(crate) fn notify(args: &NotifyArgs) -> ExitCode {
 
 /// Sends a test to one of them or to each; whether all took it is the exit code.
 fn test(args: &NotifyTestArgs) -> Result<ExitCode, ExitCode> {
-    let names: Vec<String> = match &args.name {
-        Some(name) => vec![name.clone()],
-        None => {
-            let answer = running::get(&args.service, &["notify"], &[])?;
-            items(&answer.body, "receivers").map(|one| text(one, "name").to_owned()).collect()
-        }
+    let names: Vec<String> = if let Some(name) = &args.name {
+        vec![name.clone()]
+    } else {
+        let answer = running::get(&args.service, &["notify"], &[])?;
+        items(&answer.body, "receivers").map(|one| text(one, "name").to_owned()).collect()
     };
     if names.is_empty() {
         output::line("nobody is told about alerts: the settings have no `[[notify]]`");

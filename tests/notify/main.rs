@@ -218,10 +218,48 @@ async fn a_receiver_that_was_down_is_told_once_it_is_back_and_one_that_refuses_i
 }
 
 #[actix_rt::test]
-async fn an_org_that_lets_nobody_in_and_a_field_that_is_locked_are_told_of_with_the_next_step() {
+async fn a_customer_who_lets_nobody_in_any_more_is_told_of_and_so_is_the_way_back() {
     let hook = Receiver::start(204);
-    let filter = "alerts = [\"reauthorization_needed\", \"login_refused\", \"field_quarantined\"]";
-    let mut rig = rig(&["acme"], &(webhook(&hook) + filter + "\n")).await;
+    let mut rig = rig(&["acme"], &(webhook(&hook) + "alerts = [\"reauthorization_needed\"]\n")).await;
+    let acme = rig.org("acme");
+    let consent = acme.grant_refresh_token(acme.username()).expect("such a user");
+    let settings = std::fs::read_to_string(rig.folder.path().join("orgpipe.toml")).expect("settings");
+    let jwt = settings.lines().find(|line| line.starts_with("auth = ")).expect("a login");
+    let granted = format!(
+        "auth = {{ flow = \"refresh_token\", client_id = \"{}\", client_secret_file = \"secret\", \
+         refresh_token_file = \"refresh.token\" }}",
+        acme.client_id()
+    );
+    rig.write("orgpipe.toml", &settings.replace(jwt, &granted));
+    rig.write_secret("secret", acme.client_secret());
+    rig.write_secret("refresh.token", &consent);
+    rig.start().await;
+    rig.subscribed("acme").await;
+    rig.org("acme").revoke_grants();
+    rig.org("acme").revoke_tokens();
+    rig.post("orgs/acme/limits").await;
+    let told_of = told(&hook, 1).await[0].body["data"].clone();
+    assert_eq!(
+        (&told_of["kind"], &told_of["severity"]),
+        (&json!("reauthorization_needed"), &json!("critical"))
+    );
+    assert!(told_of["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "{told_of}");
+    // A restart knows what was told, and that nobody has let it in again.
+    rig.kill().await;
+    rig.start().await;
+    stands(&rig, "reauthorization_needed", true).await;
+    assert_eq!(hook.ids().len(), 1);
+    rig.write("orgpipe.toml", &settings);
+    let (status, said) = rig.post("reload").await;
+    assert_eq!(status, 200, "{said}");
+    told(&hook, 2).await;
+    assert_eq!(stages(&hook)["reauthorization_needed"], ["fired", "resolved"]);
+}
+
+#[actix_rt::test]
+async fn a_field_that_is_locked_is_told_of_with_the_next_step() {
+    let hook = Receiver::start(204);
+    let mut rig = rig(&["acme"], &(webhook(&hook) + "alerts = [\"field_quarantined\"]\n")).await;
     rig.start().await;
     rig.subscribed("acme").await;
     let lock = Right::Field("Enrichment__c".into(), "Industry__c".into(), FieldRight::Edit);
@@ -236,7 +274,7 @@ async fn an_org_that_lets_nobody_in_and_a_field_that_is_locked_are_told_of_with_
 }
 
 #[actix_rt::test]
-async fn hundreds_of_orgs_at_once_are_one_message_and_one_end() {
+async fn many_orgs_at_once_are_few_messages_and_as_many_ends() {
     let hook = Receiver::start(204);
     let names: Vec<String> = (0..60).map(|n| format!("org-{n:02}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -246,7 +284,9 @@ async fn hundreds_of_orgs_at_once_are_one_message_and_one_end() {
     for name in &names {
         rig.subscribed(name).await;
     }
-    names.iter().for_each(|name| spoil(&rig, name));
+    for name in &names {
+        spoil(&rig, name);
+    }
     for name in &names {
         rig.ledger(name, json!({ "dead_letters": 1 })).await;
     }

@@ -69,7 +69,9 @@ pub(crate) fn posting(
 ) -> Posting {
     let link = base_url.and_then(|base| link(base, message));
     match receiver.kind {
-        ReceiverKind::Webhook => webhook(receiver.secret.as_ref(), message, base_url, link, now_secs),
+        ReceiverKind::Webhook => {
+            webhook(receiver.secret.as_ref(), message, base_url, link.as_deref(), now_secs)
+        }
         ReceiverKind::Slack => Posting { headers: Vec::new(), body: slack(message, link).to_string() },
         ReceiverKind::PagerDuty => {
             let body = pagerduty(receiver.secret.as_ref(), message, base_url, link);
@@ -91,7 +93,7 @@ fn webhook(
     secret: Option<&SecretString>,
     message: &Message,
     base_url: Option<&Url>,
-    link: Option<String>,
+    link: Option<&str>,
     now_secs: i64,
 ) -> Posting {
     let alert = &message.alert;

@@ -5,7 +5,7 @@
 //!
 //! One cause is one alert: an org whose login is refused is not also told of as one whose channels are down.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use orgpipe_store::UnixMs;
 
@@ -221,7 +221,7 @@ fn down(name: &str, channel: &ChannelStatus, now_ms: UnixMs, found: &mut FoundAl
     let mut summary = format!("{name} {}", channel.note);
     if late {
         let (age, kept) = (age_secs / 3_600, channel.retention_secs / 3_600);
-        summary += &format!("; its position is {age} h old, and Salesforce keeps events for {kept} h");
+        let _ = write!(summary, "; its position is {age} h old, and Salesforce keeps events for {kept} h");
     }
     found.add(AlertKind::EventChannelDown, name, severity, summary, &channel.hint, channel.since_ms);
 }

@@ -134,7 +134,7 @@ mod tests {
     use crate::alert_kind::AlertSeverity;
 
     fn settings() -> AlertSettings {
-        let (hold, clear) = (Duration::from_secs(10), Duration::from_secs(60));
+        let (hold, clear) = (Duration::from_secs(10), Duration::from_mins(1));
         AlertSettings { hold, clear, waiting: Duration::from_mins(10), ..AlertSettings::default() }
     }
 

@@ -184,7 +184,7 @@ fn address(
             None
         }
         (ReceiverKind::Slack, None) => {
-            section.demand::<()>(report, "url_env", None, named.missing);
+            section.problem(report, section.line, "url_env", "is missing", named.missing);
             None
         }
         (ReceiverKind::PagerDuty, None) if !section.has("url") => Some(SecretString::from(PAGERDUTY)),

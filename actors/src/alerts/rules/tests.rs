@@ -127,7 +127,7 @@ fn a_channel_is_told_of_when_it_is_down_the_more_so_the_older_its_position_and_w
             board.subscription(at, |subscription| {
                 subscription.wanted(CHANNEL, Some(at), at);
                 subscription.subscribed(CHANNEL, at);
-            })
+            });
         })
     };
     assert_eq!(silent(Duration::from_hours(71)), []);
