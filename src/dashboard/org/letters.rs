@@ -137,7 +137,8 @@ pub(crate) async fn post(
     form: Result<Form<Vec<(String, String)>>, Error>,
 ) -> HttpResponse {
     let Ok(form) = form else {
-        let (what, next) = ("The form cannot be read.", "Load the page of the dead letters and choose again.");
+        let (what, next) =
+            ("The form cannot be read.", "Load the page of the dead letters and choose again.");
         return shell::failed(&viewer, StatusCode::BAD_REQUEST, "Nothing was done", what, next);
     };
     let order = match Order::read(&form) {
