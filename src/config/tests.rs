@@ -89,7 +89,11 @@ fn a_value_that_takes_now_is_a_warning_told_once() {
 
 #[test]
 fn the_example_means_what_it_says() {
-    let Config { admin, connect, orgs_left_out, warnings, settings, .. } = read(EXAMPLE).unwrap();
+    let Config { admin, traces, connect, orgs_left_out, warnings, settings, .. } = read(EXAMPLE).unwrap();
+    let traces = traces.unwrap();
+    assert_eq!(traces.endpoint.as_str(), "http://localhost:4318/v1/traces");
+    assert_eq!((traces.headers.len(), traces.timeout.as_secs()), (0, 10));
+    assert_eq!((traces.sample_ratio, settings.traces), (0.01, orgpipe_actors::Sampling::ratio(0.01)));
     let AdminSettings { listen, hosts, certificate, behind_proxy, metrics } = admin;
     assert_eq!(metrics, MetricsSettings { per_org: PerOrg::All, orgs_max: 1_000 });
     assert!(hosts.is_empty() && certificate.is_some() && !behind_proxy);

@@ -235,7 +235,7 @@ mod tests {
         let step =
             tracing::error_span!("step", org = "other", sync = "accounts", trace_id = %"ab", records = 7);
         part.in_scope(|| {
-            step.in_scope(|| tracing::warn!(org = "acme", wait_secs = 1.5, why = ?"x", "it {}", "waits"))
+            step.in_scope(|| tracing::warn!(org = "acme", wait_secs = 1.5, why = ?"x", "it {}", "waits"));
         });
     }
 

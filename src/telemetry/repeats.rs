@@ -26,7 +26,7 @@ use tracing_subscriber::{
 use super::lines::Fields;
 
 /// For so long lines of a kind are counted together.
-pub(super) const WITHIN: Duration = Duration::from_secs(60);
+pub(super) const WITHIN: Duration = Duration::from_mins(1);
 /// Kinds that are counted at a time; lines of others are written all.
 const KINDS_MAX: usize = 2_000;
 /// Characters kept of the first line of a kind.

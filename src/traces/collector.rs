@@ -25,7 +25,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{LOST, SENT, TraceError};
+use super::outcome::{LOST, SENT, TraceError};
 use crate::config::TraceSettings;
 
 /// Spans that wait; some 500 bytes each.

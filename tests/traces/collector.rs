@@ -101,7 +101,7 @@ fn taken(span: Span) -> TakenSpan {
 }
 
 fn digits(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |digits, byte| digits + &format!("{byte:02x}"))
 }
 
 fn text(value: Option<AnyValue>) -> String {

@@ -215,7 +215,7 @@ impl RecordFinder {
         let name = ("find", sync.name.as_str());
         let about = About { org: org.id(), name, sync: Some(&sync.name), records: Some(items as u64) };
         let step = Traces::of(org.id(), org.sampling, causes).step(org.clock, about);
-        step.try_work(self.take_in(sync, kind, &waiting, &from), StepError::kind).await
+        step.try_work(Box::pin(self.take_in(sync, kind, &waiting, &from)), StepError::kind).await
     }
 
     /// The same of some pushes of one kind.

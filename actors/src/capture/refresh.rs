@@ -223,7 +223,7 @@ impl Refresh {
                 (None, None) => self.page(sync, refresh, run).await,
             }
         };
-        step.try_work(read, StepError::kind).await
+        step.try_work(Box::pin(read), StepError::kind).await
     }
 
     /// What reading has to wait for, so that the queues stay short and leave room for live events.

@@ -126,7 +126,7 @@ impl PreparedBatch {
         let step = traces.step(org.clock, about);
         let read =
             Self::read_records(org, (fetcher, lookups), (&mut job, &mut settle), (&hasher, tries), &step);
-        let (calls, known, now_ms) = step.try_work(read, StepError::kind).await?;
+        let (calls, known, now_ms) = step.try_work(Box::pin(read), StepError::kind).await?;
         let rest = Some(Rest { job, now_ms, hasher, calls, known });
         Ok(Self { label, requests, settle, rest, traces })
     }

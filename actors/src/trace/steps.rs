@@ -51,14 +51,12 @@ impl Traces {
                 continue;
             }
             let root = TraceContext::root(org, cause, sampling);
+            let new = known.insert(root.trace);
             if std::mem::take(&mut first) || root.sampled && !traces.lead.sampled {
                 traces.lead = root;
-            } else if root.sampled && root.trace != traces.lead.trace && !known.contains(&root.trace) {
-                if traces.others.len() < OTHERS_MAX {
-                    traces.others.push(root);
-                }
+            } else if new && root.sampled && traces.others.len() < OTHERS_MAX {
+                traces.others.push(root);
             }
-            known.insert(root.trace);
         }
         traces
     }

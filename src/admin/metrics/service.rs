@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     admin::names,
-    traces::{self, SpanCounts},
+    traces::outcome::{self, SpanCounts},
 };
 
 /// What is told of the whole service.
@@ -120,7 +120,7 @@ impl Whole {
         to.counters(&metric::STORE_ENTRIES, [([], self.reads.entries())])?;
         to.histograms(&metric::COMMIT_DURATION, [([], &self.commits.duration)])?;
         to.histograms(&metric::COMMIT_CALLS, [([], &self.commits.calls)])?;
-        let SpanCounts { sent, lost } = traces::counts();
+        let SpanCounts { sent, lost } = outcome::counts();
         to.counters(&metric::TRACE_SPANS, [([("result", "sent")], sent), ([("result", "lost")], lost)])
     }
 

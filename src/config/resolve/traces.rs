@@ -61,7 +61,7 @@ pub(super) fn traces(
 
 /// Spans have no secrets, so they may travel in clear; headers may not.
 fn endpoint_of(table: &TracesTable<'_>, written: &Written<String>, report: &mut Report<'_>) -> Option<Url> {
-    let bare = named(&table.headers_env).is_none() && named(&table.headers_file).is_none();
+    let bare = named(table.headers_env.as_ref()).is_none() && named(table.headers_file.as_ref()).is_none();
     let parsed = Url::parse(&written.value).ok().filter(|url| url.scheme() == "http" && bare);
     let plain = parsed.filter(|url| url.username().is_empty() && url.password().is_none());
     let mut url = match plain {
@@ -76,8 +76,8 @@ fn endpoint_of(table: &TracesTable<'_>, written: &Written<String>, report: &mut 
 }
 
 /// An empty name is none.
-fn named(written: &Option<Written<String>>) -> Option<&Written<String>> {
-    written.as_ref().filter(|written| !written.value.is_empty())
+fn named(written: Option<&Written<String>>) -> Option<&Written<String>> {
+    written.filter(|written| !written.value.is_empty())
 }
 
 /// The headers of the variable or the file that is named.
@@ -89,7 +89,7 @@ fn headers(
 ) -> Option<Vec<(String, SecretString)>> {
     let section = &table.section;
     let (key, written, read): (_, _, Result<SecretString, SecretProblem>) =
-        match (named(&table.headers_env), named(&table.headers_file)) {
+        match (named(table.headers_env.as_ref()), named(table.headers_file.as_ref())) {
             (None, None) => return Some(Vec::new()),
             (Some(written), Some(_)) => {
                 let hint = "Keep one of the two.";
