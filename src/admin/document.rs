@@ -239,13 +239,19 @@ fn complete(operation: &mut Operation, served: &ServedPath) {
     }
 }
 
-/// A query and a header leave out what is not said: there is no null in them.
+/// A query and a header leave out what is not said: there is no null in them. A number in them may be as large as it likes, and a
+/// format would say less.
 fn plain(parameter: &mut Parameter) {
     if let Some(RefOr::T(Schema::Object(object))) = &mut parameter.schema
         && let SchemaType::Array(types) = &object.schema_type
         && let [known] = types.iter().filter(|one| **one != Type::Null).collect::<Vec<_>>()[..]
     {
         object.schema_type = SchemaType::Type(known.clone());
+    }
+    if let Some(RefOr::T(Schema::Object(object))) = &mut parameter.schema
+        && object.schema_type == SchemaType::Type(Type::Integer)
+    {
+        object.format = None;
     }
 }
 

@@ -51,6 +51,7 @@ pub(super) struct PreviewBody {
 
 /// What a preview would take.
 #[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct PreviewCostOnly {
     /// The org.
     org: String,

@@ -222,9 +222,10 @@ fn attempts<'r>(
         attempts.push(attempt(spoil.name, Some(route), request));
     }
     for method in METHODS.iter().filter(|method| **method != route.method) {
-        let mut request = request(&path);
-        request.method = method.as_bytes().to_vec();
         let other = routes.iter().find(|other| other.path == route.path && other.method == *method);
+        let is_command = other.is_some_and(|other| is_command_of(other, caller));
+        let mut request = if is_command { request(&filled(route, &nobody(there))) } else { request(&path) };
+        request.method = method.as_bytes().to_vec();
         attempts.push(attempt(method, other.or(Some(route)), request));
     }
     for query in QUERIES {
@@ -268,6 +269,14 @@ fn filled(route: &Route, values: &There) -> String {
     route.filled(&values)
 }
 
+/// The same with an org that there is not.
+fn nobody(there: &There) -> There {
+    let org = |(name, value): &(&'static str, String)| {
+        (*name, if *name == "org" { "nobody".to_owned() } else { value.clone() })
+    };
+    there.iter().map(org).collect()
+}
+
 /// Whether a command of this path would be right for whoever may give it, so that it changes what others look at.
 fn is_command_of(route: &Route, caller: &Caller) -> bool {
     !route.is_read() && route.role.is_some() && caller.may(route)
@@ -290,10 +299,7 @@ async fn nothing_that_anybody_sends_breaks_tells_or_changes_what_it_must_not() {
         let of_interest = |route: &&Route| caller.name != ADMIN || route.body.as_deref() == Some(JSON);
         let all = routes.iter().filter(of_interest).flat_map(|route| {
             // Whoever may give a command gives it to an org that there is not: what is wrong is found all the same.
-            let mut there = there.clone();
-            if is_command_of(route, caller) {
-                there[0].1 = "nobody".to_owned();
-            }
+            let there = if is_command_of(route, caller) { nobody(&there) } else { there.clone() };
             attempts(&address, caller, &routes, route, &there)
         });
         judge.hold(caller, all).await;

@@ -6,7 +6,7 @@
 //! Invariant: nothing of a record's values stands here.
 
 use actix_web::{
-    HttpResponse,
+    Error, HttpResponse,
     http::StatusCode,
     web::{Data, Form, Path, Query, ReqData},
 };
@@ -124,6 +124,7 @@ pub(crate) async fn show(
     request_body(content = BTreeMap<String, String>, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "What came of it, and the dead letters that are left.", content_type = "text/html", body = String),
+        (status = 400, description = "The form or the query cannot be read.", content((String = "text/html"), (Object = "application/json"))),
         (status = 404, description = "There is no such org.", content_type = "text/html", body = String),
         (status = 500, description = "The store does not answer.", content_type = "text/html", body = String),
     )
@@ -133,8 +134,13 @@ pub(crate) async fn post(
     viewer: ReqData<Viewer>,
     org: Path<String>,
     query: Query<LettersQuery>,
-    form: Form<Vec<(String, String)>>,
+    form: Result<Form<Vec<(String, String)>>, Error>,
 ) -> HttpResponse {
+    let Ok(form) = form else {
+        let (what, next) =
+            ("The form cannot be read.", "Load the page of the dead letters and choose again.");
+        return shell::failed(&viewer, StatusCode::BAD_REQUEST, "Nothing was done", what, next);
+    };
     let order = match Order::read(&form) {
         Ok(order) => order,
         Err(why) => {
