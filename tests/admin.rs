@@ -85,7 +85,7 @@ async fn a_word_that_it_does_not_know_is_refused_with_those_it_knows() {
         assert!(said["error"].as_str().expect("a sentence").contains(known), "{path}: {said}");
         assert_ne!(said["hint"], "", "{path}");
     }
-    for path in ["/?page=2", "/metrics?org=acme", "/login?tokn=x", "/api/v1/tokens?name=x"] {
+    for path in ["/?pages=2", "/metrics?org=acme", "/login?tokn=x", "/api/v1/tokens?name=x"] {
         let (status, said) = answered(client.get(format!("{admin}{path}"))).await;
         assert!(status == 400 && said.contains("the query cannot be taken"), "{path}: {status} {said}");
     }

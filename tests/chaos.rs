@@ -51,7 +51,8 @@ async fn whatever_panics_only_its_org_notices_and_goes_on_from_disk() {
     }
     let alone = latency(&rig, &mut load).await;
     load.all_is_well(&rig).await;
-    assert_eq!(rig.terminate().await.code(), Some(0));
+    let code = rig.terminate().await.code();
+    assert_eq!(code, Some(0), "{}", rig.logged());
 
     // Each actor at its birth, at a message, and at a message soon after; each point between commits once.
     let failpoints = "events/acme=panic@1;refresh/acme=panic@1;push/acme=panic@1;ingest/acme=panic@1;writer/acme=panic@1;\
@@ -100,7 +101,8 @@ async fn what_panics_too_often_is_parked_with_the_reason_until_an_operator_resum
 
     rig.order("acme", "resume").await;
     load.all_is_well(&rig).await;
-    assert_eq!(rig.terminate().await.code(), Some(0));
+    let code = rig.terminate().await.code();
+    assert_eq!(code, Some(0), "{}", rig.logged());
 }
 
 #[actix_rt::test]

@@ -162,7 +162,8 @@ async fn each_right_that_is_missing_is_named_and_nothing_else_is() {
     }
     let status = rig.view("globex").await;
     assert_eq!(status["doctor"]["worst"], "error");
-    let page = rig.http.get(&rig.admin).send().await.expect("an answer").text().await.expect("text");
+    let page = rig.http.get(format!("{}/orgs/globex/doctor", rig.admin)).send().await.expect("an answer");
+    let page = page.text().await.expect("text");
     assert!(
         page.contains("1 error, 0 warnings; first: Salesforce refused with `REQUEST_LIMIT_EXCEEDED`"),
         "{page}"

@@ -104,8 +104,9 @@ pub use push::{
 pub use receipt::{GapReason, Receipt};
 pub use runtime::watchdog::ThreadStatus;
 pub use service::{
-    Drained, Ledger, OrgView, Replayed, RoomView, Service, StartError,
+    Drained, OrgView, Replayed, Service, StartError,
     fleet_view::{Fleet, FleetRefresh, FleetRow, FleetTotals, StateCounts},
+    ledger::{Ledger, RoomView},
     notify::Tested,
     org_numbers::{ChannelNumbers, OrgNumbers},
     push_error::PushError,

@@ -13,7 +13,10 @@ mod fleet;
 pub(crate) mod fleet_view;
 mod health;
 mod history;
+mod history_keeper;
 mod in_force;
+mod last_fleet;
+pub(crate) mod ledger;
 pub(crate) mod notify;
 pub(crate) mod org_numbers;
 mod preview_turns;
@@ -36,18 +39,17 @@ use actix_rt::{Arbiter, ArbiterHandle};
 use orgpipe_salesforce::{
     failure::CallError, http::HttpClient, limits::LOGIN_TIMEOUT, rest::query, soql::Select,
 };
-use orgpipe_store::{
-    Commits, Counts, Durability, Options, Reads, RegistryWrite, Room, Store, StoreError, UnixMs,
-};
+use orgpipe_store::{Commits, Durability, Options, Reads, RegistryWrite, Room, Store, StoreError, UnixMs};
 use serde::Serialize;
 use tokio::sync::{Mutex, Semaphore, watch};
 use utoipa::ToSchema;
 
 use self::{
     examinations::Examinations,
-    fleet::LastFleet,
-    history::HistoryKeeper,
+    history_keeper::HistoryKeeper,
     in_force::{Common, InForce},
+    last_fleet::LastFleet,
+    ledger::{Ledger, RoomView},
     preview_turns::PreviewTurns,
     readiness::ServicePhase,
 };
@@ -146,50 +148,6 @@ pub struct OrgView {
     pub budget: BudgetView,
     /// The ledger; null when the store has stopped.
     pub records: Option<Ledger>,
-}
-
-/// Where the records of one org have ended; `records_in` is the sum of all others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Ledger {
-    /// Asked for by events and refreshes.
-    pub records_in: u64,
-    /// In the org now.
-    pub written: u64,
-    /// The org held it already.
-    pub unchanged: u64,
-    /// The vendor knows nothing about it, or it is gone.
-    pub no_data: u64,
-    /// A later request for the same record took its place.
-    pub superseded: u64,
-    /// It cannot be written; see the reason.
-    pub dead_letters: u64,
-    /// Still under way.
-    pub open: u64,
-}
-
-impl From<Counts> for Ledger {
-    fn from(counts: Counts) -> Self {
-        Self {
-            records_in: counts.records_in,
-            written: counts.written,
-            unchanged: counts.unchanged,
-            no_data: counts.no_data,
-            superseded: counts.superseded,
-            dead_letters: counts.dead,
-            open: counts.open(),
-        }
-    }
-}
-
-/// Room on the disk of the data directory.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
-pub struct RoomView {
-    /// Bytes free; null if the system does not tell.
-    pub free_bytes: Option<u64>,
-    /// Bytes that must stay free.
-    pub free_bytes_min: u64,
-    /// What is wrong about it, with what to do, if anything.
-    pub warning: Option<String>,
 }
 
 /// A channel whose position was set.

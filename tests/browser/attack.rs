@@ -197,7 +197,7 @@ async fn the_own_page_gives_the_same_commands() {
 
     let calls = rig.org("acme").token_calls();
     browser.submit("/orgs/acme/doctor").await;
-    browser.element("#fleet").await;
+    browser.element("#examined").await;
     assert!(rig.org("acme").token_calls() > calls, "the doctor has logged in");
     browser.look("dashboard-examined").await;
 

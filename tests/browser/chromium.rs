@@ -80,6 +80,9 @@ impl Browser {
 
     pub(crate) async fn click(&self, css: &str) {
         let element = self.element(css).await;
+        // The head of the page stays where it is, and may hide what is at the edge.
+        let script = "document.querySelector(arguments[0])?.scrollIntoView({ block: 'center' })";
+        self.driver.execute(script, vec![json!(css)]).await.expect("a script");
         element.click().await.unwrap_or_else(|cause| panic!("{css}: {cause}"));
     }
 

@@ -147,10 +147,10 @@ async fn a_dead_letter_is_retried_by_a_click_and_all_of_a_reason_are_thrown_away
 
 #[actix_rt::test]
 async fn a_refresh_is_started_by_a_click_and_its_bar_moves() {
-    const RECORDS: usize = 2_000;
+    const RECORDS: usize = 8_000;
     // Slow enough to be seen.
     let rig = rig(|text| text.replace("requests_per_second = 100\n", "requests_per_second = 2\n")).await;
-    rig.org("acme").cut_pages(200);
+    rig.org("acme").cut_pages(500);
     for n in 0..RECORDS {
         rig.simulator.vendor().set_answer(&domain(n), None);
         rig.org("acme").create("Account", account(n)).expect("an account");

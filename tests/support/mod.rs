@@ -161,6 +161,8 @@ auth = {{ flow = "jwt", client_id = "{}", username = "{}", key_file = "jwt.key" 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_orgpipe"));
         command.args(arguments).kill_on_drop(true);
+        // Tests read the log line by line.
+        command.env("ORGPIPE_LOG_REPEATS", "0");
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         if matches!(arguments.first(), Some(&("run" | "check" | "store" | "vault"))) {
             command.arg("--config").arg(self.folder.path().join("orgpipe.toml"));

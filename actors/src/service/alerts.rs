@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use orgpipe_store::StoreError;
 
-use super::{RoomView, Service};
+use super::{Service, ledger::RoomView};
 use crate::alerts::{Alert, DiskFacts, FailingReceiver, ProcessFacts, Tracker};
 
 /// From one look to the next.

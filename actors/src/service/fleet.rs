@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::Mutex, task::yield_now};
+use tokio::task::yield_now;
 
 use super::{
     Service,
@@ -16,10 +16,6 @@ use super::{
 const AGE_MAX: Duration = Duration::from_secs(1);
 /// Orgs looked at in a row, before others of the thread have their turn.
 const ORGS_IN_A_ROW: usize = 256;
-
-/// The last one made, and when, as time since the start. Whoever finds it too old makes the next while the others wait.
-#[derive(Debug, Default)]
-pub(crate) struct LastFleet(Mutex<Option<(Duration, Arc<Fleet>)>>);
 
 impl Service {
     /// All orgs at this moment, or at most a second ago. Cheap to ask for: one is made for all who ask.

@@ -7,7 +7,7 @@ use orgpipe_store::{KeptCounts, UnixMs};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Ledger, RoomView};
+use super::ledger::{Ledger, RoomView};
 use crate::{
     org::{
         api::gate::{BudgetView, BudgetWait},

@@ -7,13 +7,16 @@
 //! minute; those of a service that starts begin with what the ledger says then. What a killed service did since the last full
 //! minute is not in its history; all else about it is.
 
-use std::{collections::HashMap, panic::AssertUnwindSafe, time::Duration};
+use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt as _;
-use orgpipe_store::{Counts, HistoryKey, HistoryWrite, StoreError, UnixMs};
-use tokio::{sync::Mutex, task::yield_now};
+use orgpipe_store::{HistoryKey, HistoryWrite, StoreError, UnixMs};
+use tokio::task::yield_now;
 
-use super::{Ledger, Service};
+use super::{
+    Service,
+    history_keeper::{Counters, KnownHistory},
+};
 use crate::{
     history::{
         Sample, api_class,
@@ -36,42 +39,6 @@ const ORGS_IN_A_ROW: usize = 256;
 const PERCENTILE: f64 = 0.95;
 /// Things to do about what is kept, in one minute: more than there ever should be.
 const CHORES_MAX: usize = 10_000;
-
-/// What is known of the history. One at a time counts, folds or looks.
-#[derive(Debug, Default)]
-pub(crate) struct HistoryKeeper(Mutex<KnownHistory>);
-
-#[derive(Debug, Default)]
-struct KnownHistory {
-    /// Where the store has values; none until it was asked.
-    index: Option<HistoryIndex>,
-    /// The counters of every org as they were last.
-    orgs: HashMap<String, Counters>,
-    lag: HistogramView,
-    /// The last minute that was counted.
-    last: Option<u32>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Counters {
-    ledger: Ledger,
-    events: u64,
-    calls: u64,
-    lag: HistogramView,
-    /// As it was told last.
-    open: u64,
-    api: u16,
-}
-
-impl HistoryKeeper {
-    /// Begins with what the ledgers say.
-    pub(crate) fn new(ledgers: Vec<(String, Counts)>) -> Self {
-        let orgs = ledgers
-            .into_iter()
-            .map(|(org, counts)| (org, Counters { ledger: Ledger::from(counts), ..Counters::default() }));
-        Self(Mutex::new(KnownHistory { orgs: orgs.collect(), ..KnownHistory::default() }))
-    }
-}
 
 impl Service {
     /// Counts once a minute as long as the service runs; a panic in it costs that minute.

@@ -12,7 +12,7 @@ use orgpipe_store::StoreError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Ledger, Service, StartError, in_force::InForce};
+use super::{Service, StartError, in_force::InForce, ledger::Ledger};
 use crate::{
     measure::OrgMeasures,
     settings::{OrgSettings, Settings},

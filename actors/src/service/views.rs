@@ -8,7 +8,7 @@ use orgpipe_store::{UnixMs, offline::database_bytes};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{RoomView, Service};
+use super::{Service, ledger::RoomView};
 use crate::{
     measure::{HistogramView, LookupEnd},
     runtime::watchdog::ThreadStatus,

@@ -42,7 +42,9 @@ impl HistoryList {
     /// One that was found on disk, with a payload of so many bytes.
     pub(crate) fn restore(&mut self, key: HistoryKey, payload: usize) {
         let bytes = key.stored_bytes(payload);
-        self.bytes += bytes - self.sizes.insert(key, bytes).unwrap_or(0);
+        let before = self.sizes.insert(key, bytes).unwrap_or(0);
+        // In this order: a value may be smaller than the one before it.
+        self.bytes = self.bytes + bytes - before;
     }
 
     /// How many there are.
@@ -86,5 +88,26 @@ impl HistoryList {
         step.mark.history = self.len();
         step.number();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::Mark;
+
+    #[test]
+    fn a_value_in_the_place_of_a_larger_one_leaves_fewer_bytes() {
+        let (mut list, mut mark, mut writes) = (HistoryList::default(), Mark::default(), Vec::new());
+        let mut step = Step { org: "", mark: &mut mark, writes: &mut writes };
+        let key = HistoryKey { level: 0, start: 7, name: "acme".to_owned() };
+        for bytes in [100, 10, 0, 40] {
+            let put = vec![(key.clone(), vec![1; bytes])];
+            list.write(&mut step, HistoryWrite { put, ..HistoryWrite::default() }).expect("there is room");
+            assert_eq!(list.all(), [(key.clone(), key.stored_bytes(bytes))]);
+            assert_eq!(list.bytes, key.stored_bytes(bytes));
+        }
+        list.write(&mut step, HistoryWrite { remove: vec![key], ..HistoryWrite::default() }).expect("it goes");
+        assert_eq!((list.bytes, list.len(), step.mark.history), (0, 0, 0));
     }
 }
