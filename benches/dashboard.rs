@@ -35,10 +35,11 @@ async fn main() {
     let mut rig = Rig::with(vec![acme], |text| {
         let mut text = text.replace("[source]", "metrics = { orgs_max = 100000 }\n\n[source]");
         for n in 0..orgs {
-            text += &format!(
+            let org = format!(
                 "\n[[org]]\nid = \"customer-{n:04}\"\nlogin_url = \"http://127.0.0.1:1\"\n\
                  auth = {{ flow = \"jwt\", client_id = \"app\", username = \"u@{n}.example\", key_file = \"jwt.key\" }}\n"
             );
+            text.push_str(&org);
         }
         text
     })
@@ -63,7 +64,7 @@ async fn measure(rig: &Rig, page: &str) {
     let (mut slowest, mut bytes) = (Duration::ZERO, 0);
     let idle = cpu(rig);
     actix_rt::time::sleep(APART * VIEWS).await;
-    let idle = cpu(rig) - idle;
+    let idle = cpu(rig).checked_sub(idle).unwrap();
     let busy = cpu(rig);
     for _ in 0..VIEWS {
         let began = Instant::now();
@@ -73,7 +74,7 @@ async fn measure(rig: &Rig, page: &str) {
         bytes = reply.bytes().await.expect("a page").len();
         actix_rt::time::sleep(APART.saturating_sub(began.elapsed())).await;
     }
-    let each = (cpu(rig) - busy).saturating_sub(idle) / VIEWS;
+    let each = cpu(rig).checked_sub(busy).unwrap().saturating_sub(idle) / VIEWS;
     let verdict = |fits: bool| if fits { "" } else { " (too much)" };
     println!(
         "{page}: first byte after at most {slowest:.0?}{}, {bytes} bytes{}, {each:.1?} of a processor for a view{}",

@@ -254,6 +254,7 @@ pub(crate) struct PreviewArgs {
 
 /// A refresh on demand.
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct RefreshArgs {
     /// The org's `id` in the settings
     #[arg(value_name = "ORG")]

@@ -558,14 +558,15 @@ async fn the_page_says_what_it_takes_and_shows_what_would_be_written() {
     let reply = rig.http.post(&url).form(&form).send().await.expect("an answer");
     let (status, page) = (reply.status(), reply.text().await.expect("a page"));
     for part in [
-        "<dt>create</dt><dd>3</dd>",
+        "<dt>create</dt><dd class=\"value\">3</dd>",
         "create K0 for",
-        "<td>Employee_Count__c</td><td>(empty)</td><td>10</td>",
+        "<td class=\"break\">Employee_Count__c</td><td class=\"break\">(empty)</td><td class=\"break\">10</td>",
     ] {
         assert!(status == 200 && page.contains(part), "{part} is not in {status}: {page}");
     }
-    let list = rig.http.get(&rig.admin).send().await.expect("an answer").text().await.expect("a page");
-    assert!(list.contains("href=\"/orgs/acme/preview\""), "{list}");
+    let org = rig.http.get(format!("{}/orgs/acme", rig.admin)).send().await.expect("an answer");
+    let org = org.text().await.expect("a page");
+    assert!(org.contains("href=\"/orgs/acme/preview\""), "{org}");
     let form = [("sync", "others"), ("sample", "200"), ("record", "")];
     let reply = rig.http.post(&url).form(&form).send().await.expect("an answer");
     let (status, page) = (reply.status(), reply.text().await.expect("a page"));

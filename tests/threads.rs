@@ -62,8 +62,9 @@ async fn a_thread_that_stands_still_is_named_and_goes_on() {
     })
     .await;
     assert_eq!(metric(&rig, "orgpipe_thread_up", &stalled).await, "0.0");
-    let page = rig.http.get(&rig.admin).send().await.expect("an answer").text().await.expect("text");
-    assert!(page.contains("it has stood still for"), "{page}");
+    let page = rig.http.get(format!("{}/process", rig.admin)).send().await.expect("an answer");
+    let page = page.text().await.expect("text");
+    assert!(page.contains("It has stood still for"), "{page}");
     load.all_is_well(&rig).await;
     let after = thread(&rig).await;
     assert_eq!((&after["note"], &after["restarts"]), (&"".into(), &0.into()), "{after}");

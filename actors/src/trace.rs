@@ -49,8 +49,8 @@ impl Sampling {
 
     fn tells(self, trace: u128) -> bool {
         // The last eight bytes without their lowest bit.
-        let [.., a, b, c, d, e, f, g, h] = trace.to_be_bytes();
-        u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 1 < self.below
+        let last = u64::try_from(trace & u128::from(u64::MAX)).unwrap_or(u64::MAX);
+        last >> 1 < self.below
     }
 }
 

@@ -186,8 +186,8 @@ impl Document {
             .description(Some(ABOUT))
             .license(Some(LicenseBuilder::new().name("MIT OR Apache-2.0").build()))
             .build();
-        let server = ServerBuilder::new().url("http://127.0.0.1:8787").description(Some("`service.listen`"));
-        document.servers = Some(vec![server.build()]);
+        let address = ServerBuilder::new().url("http://127.0.0.1:8787").description(Some("`service.listen`"));
+        document.servers = Some(vec![address.build()]);
         let components = document.components.get_or_insert_with(Components::new);
         for (name, response) in common_responses() {
             components.responses.insert(name.to_owned(), RefOr::T(response));

@@ -146,7 +146,7 @@ async fn proposed(
             }
             ProposalError::NotRead | ProposalError::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        let (hint, problems) = (error.hint().to_owned(), error.problems());
+        let (hint, problems) = (error.hint().clone(), error.problems());
         HttpResponse::build(status).json(RefusedSettings { error: error.to_string(), hint, problems })
     })
 }

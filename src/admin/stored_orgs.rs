@@ -152,7 +152,7 @@ pub(super) async fn add(
         && let Err(error) = settings.put_to_work(&service).await
     {
         let hint = "The org is stored, and starts once that is mended.";
-        return refused(StatusCode::CONFLICT, &error.to_string(), hint);
+        return refused(StatusCode::CONFLICT, error.to_string(), hint);
     }
     HttpResponse::Created().json(AddedOrg { org: id, by_consent: org.is_by_consent() })
 }
@@ -223,7 +223,7 @@ pub(super) async fn invite(
         Ok(url) => url,
         Err(error) => {
             let what = format!("`login_url` cannot be taken: {error}");
-            return refused(StatusCode::BAD_REQUEST, &what, &error.hint());
+            return refused(StatusCode::BAD_REQUEST, &what, error.hint());
         }
     };
     let life = days.map(|days| Duration::from_hours(DAY_HOURS * u64::from(days)));
@@ -274,7 +274,7 @@ pub(super) async fn remove(
     }
     if let Err(error) = settings.put_to_work(&service).await {
         let hint = "The org is removed, and stops once that is mended.";
-        return refused(StatusCode::CONFLICT, &error.to_string(), hint);
+        return refused(StatusCode::CONFLICT, error.to_string(), hint);
     }
     let consequence = "It stops. What is stored of its records stays until `orgpipe org purge`; the customer's consent stays \
                        until they take it back in their org.";
@@ -325,5 +325,5 @@ fn problem(error: &InviteError) -> HttpResponse {
         InviteError::Settings { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         InviteError::Record(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    refused(status, &error.to_string(), error.hint())
+    refused(status, error.to_string(), error.hint())
 }

@@ -58,7 +58,7 @@ fn letter(letter: &Value) -> String {
         count => format!("{last} ({count} times since {first})"),
     };
     let said = letter["errors"].as_array().into_iter().flatten().filter_map(of_salesforce);
-    let said: String = said.map(|said| format!("\n    {said}")).collect();
+    let said = said.fold(String::new(), |all, one| all + "\n    " + &one);
     let (key, reason, hint) = (text(letter, "key"), text(letter, "reason"), text(letter, "hint"));
     format!("{}  {when}  {target}{key}\n    {reason}.{said}\n    {hint}", letter["number"])
 }

@@ -175,8 +175,8 @@ mod tests {
     fn history(points: usize) -> History {
         let point = |n: usize| HistoryPoint {
             at_ms: UnixMs(60_000 * n as u64),
-            records_in: (n % 10 != 0).then_some(2),
-            written: (n % 10 != 0).then_some(1),
+            records_in: (!n.is_multiple_of(10)).then_some(2),
+            written: (!n.is_multiple_of(10)).then_some(1),
             lag_p95_ms: (n == 5).then_some(1_500),
             ..HistoryPoint::default()
         };

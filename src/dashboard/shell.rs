@@ -75,7 +75,7 @@ impl Shell {
     }
 
     /// The pages above one of an org's, by name and address, as `parts::crumbs` shows them.
-    pub(crate) fn trail(&self, org: &str) -> [(String, String); 2] {
+    pub(crate) fn trail(org: &str) -> [(String, String); 2] {
         [("Fleet".to_owned(), "/".to_owned()), (org.to_owned(), format!("/orgs/{org}"))]
     }
 }

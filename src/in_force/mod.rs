@@ -66,7 +66,7 @@ impl SettingsFile {
         let current = Current { sources, connect, metrics, left_out: BTreeMap::new() };
         let (current, admin) = (Arc::new(RwLock::new(current)), admin.clone());
         let (traces, turn, changing) = (config.traces.clone(), Arc::default(), Arc::default());
-        Self { file, admin, traces, shown, data_dir, current, turn, changing }
+        Self { file, admin, shown, data_dir, current, traces, turn, changing }
     }
 
     /// How customers connect their orgs now, if they can.

@@ -132,10 +132,11 @@ async fn many(orgs: usize) -> Rig {
     let mut text = std::fs::read_to_string(&path).expect("settings");
     let login = rig.org("acme").base_url();
     for n in 0..orgs {
-        text += &format!(
+        let org = format!(
             "\n[[org]]\nid = \"customer-{n:04}\"\nlogin_url = \"{login}\"\n\
              auth = {{ flow = \"jwt\", client_id = \"nobody\", username = \"u@{n}.example\", key_file = \"jwt.key\" }}\n"
         );
+        text.push_str(&org);
     }
     rig.write("orgpipe.toml", &text);
     rig.start_logged("error").await;

@@ -143,7 +143,11 @@ const INSTALL_PROMETHEUS_SCRIPT: &str = "if [ \"$(id -u)\" != 0 ]; then as='sudo
 
 /// Brings it; without it its tests say that they were skipped, and fail under CI.
 fn set_up_prometheus() {
-    if !PROMETHEUS.into_iter().all(has) && !(has("apt-get") && run(&INSTALL_PROMETHEUS)) {
+    let is_there = || PROMETHEUS.into_iter().all(has);
+    if !is_there() && has("apt-get") {
+        run(&INSTALL_PROMETHEUS);
+    }
+    if !is_there() {
         eprintln!(
             "Prometheus could not be installed: run `apt-get install prometheus` as root, or bring `prometheus` and `promtool` \
              in another way."

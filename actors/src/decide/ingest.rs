@@ -266,7 +266,7 @@ impl Ingest {
     /// Decides a batch: point B.
     async fn decide(&self, prepared: PreparedBatch) -> Result<(), StepError> {
         match prepared.deciding(&self.org) {
-            Some(step) => step.try_work(self.settle(prepared), StepError::kind).await,
+            Some(step) => step.try_work(Box::pin(self.settle(prepared)), StepError::kind).await,
             None => self.settle(prepared).await,
         }
     }

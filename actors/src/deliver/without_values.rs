@@ -183,7 +183,8 @@ fn mark_whole(message: &[char], text: &[char], keep: &mut [bool]) {
             continue;
         }
         let end = at + text.len();
-        let alone = !(at > 0 && is_of_word(&message[at - 1])) && !message.get(end).is_some_and(is_of_word);
+        let begins = at == 0 || !is_of_word(&message[at - 1]);
+        let alone = begins && !message.get(end).is_some_and(is_of_word);
         if text.len() >= VALUE_CHARS_MIN || alone {
             keep[at..end].fill(false);
         }

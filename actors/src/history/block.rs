@@ -104,28 +104,61 @@ struct BlockColumn {
 
 /// In this order, as later ones are told by earlier ones.
 const COLUMNS: [BlockColumn; 8] = [
-    BlockColumn { get: |one, _| one.events, set: |one, _, told| Some(one.events = told) },
+    BlockColumn {
+        get: |one, _| one.events,
+        set: |one, _, told| {
+            let _: () = one.events = told;
+            Some(())
+        },
+    },
     BlockColumn {
         get: |one, _| differs(one.records_in, one.events),
-        set: |one, _, told| Some(one.records_in = undiffers(told, one.events)),
+        set: |one, _, told| {
+            let _: () = one.records_in = undiffers(told, one.events);
+            Some(())
+        },
     },
     BlockColumn {
         get: |one, _| differs(one.written, one.records_in),
-        set: |one, _, told| Some(one.written = undiffers(told, one.records_in)),
+        set: |one, _, told| {
+            let _: () = one.written = undiffers(told, one.records_in);
+            Some(())
+        },
     },
-    BlockColumn { get: |one, _| one.failed, set: |one, _, told| Some(one.failed = told) },
-    BlockColumn { get: |one, _| one.calls, set: |one, _, told| Some(one.calls = told) },
+    BlockColumn {
+        get: |one, _| one.failed,
+        set: |one, _, told| {
+            let _: () = one.failed = told;
+            Some(())
+        },
+    },
+    BlockColumn {
+        get: |one, _| one.calls,
+        set: |one, _, told| {
+            let _: () = one.calls = told;
+            Some(())
+        },
+    },
     BlockColumn {
         get: |one, _| u64::from(one.lag),
-        set: |one, _, told| Some(one.lag = u8::try_from(told).ok()?),
+        set: |one, _, told| {
+            let _: () = one.lag = u8::try_from(told).ok()?;
+            Some(())
+        },
     },
     BlockColumn {
         get: |one, last| differs(one.open, last.open),
-        set: |one, last, told| Some(one.open = undiffers(told, last.open)),
+        set: |one, last, told| {
+            let _: () = one.open = undiffers(told, last.open);
+            Some(())
+        },
     },
     BlockColumn {
         get: |one, last| differs(u64::from(one.api), u64::from(last.api)),
-        set: |one, last, told| Some(one.api = u16::try_from(undiffers(told, u64::from(last.api))).ok()?),
+        set: |one, last, told| {
+            let _: () = one.api = u16::try_from(undiffers(told, u64::from(last.api))).ok()?;
+            Some(())
+        },
     },
 ];
 

@@ -326,10 +326,6 @@ mod tests {
             minutes >= 1 && quarters >= 24 && quarters + hours >= 14 * 24,
             "{minutes} {quarters} {hours}"
         );
-        eprintln!(
-            "kept: minutes of {minutes} h, quarters of {quarters} h, hours of {hours} h, {} bytes",
-            kept.bytes()
-        );
     }
 
     proptest! {

@@ -262,7 +262,9 @@ impl Service {
             }
             if level != Level::Journal {
                 for line in [&mut all, &mut one] {
-                    starts.iter().for_each(|start| line.cover(*start, level.value_mins()));
+                    for start in &starts {
+                        line.cover(*start, level.value_mins());
+                    }
                 }
             }
         }

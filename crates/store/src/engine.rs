@@ -300,7 +300,7 @@ impl Engine {
     }
 
     /// Taken also while the disk is nearly full: it is little, and told when it matters most.
-    pub(crate) fn write_history(&mut self, write: HistoryWrite) -> Result<(), StoreError> {
+    pub(crate) fn write_history(&mut self, write: &HistoryWrite) -> Result<(), StoreError> {
         let mut writes = Vec::new();
         let mut step = Step { org: "", mark: &mut self.index.mark, writes: &mut writes };
         self.index.history.write(&mut step, write)?;

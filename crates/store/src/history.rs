@@ -66,7 +66,7 @@ impl HistoryList {
     ///
     /// # Errors
     /// One of them is too large, or all would be; then nothing is changed.
-    pub(crate) fn write(&mut self, step: &mut Step<'_>, write: HistoryWrite) -> Result<(), StoreError> {
+    pub(crate) fn write(&mut self, step: &mut Step<'_>, write: &HistoryWrite) -> Result<(), StoreError> {
         write.put.iter().try_for_each(|(key, value)| sizes::history(&key.name, value))?;
         let mut after = self.clone();
         for key in &write.remove {
@@ -103,11 +103,12 @@ mod tests {
         let key = HistoryKey { level: 0, start: 7, name: "acme".to_owned() };
         for bytes in [100, 10, 0, 40] {
             let put = vec![(key.clone(), vec![1; bytes])];
-            list.write(&mut step, HistoryWrite { put, ..HistoryWrite::default() }).expect("there is room");
+            list.write(&mut step, &HistoryWrite { put, ..HistoryWrite::default() }).expect("there is room");
             assert_eq!(list.all(), [(key.clone(), key.stored_bytes(bytes))]);
             assert_eq!(list.bytes, key.stored_bytes(bytes));
         }
-        list.write(&mut step, HistoryWrite { remove: vec![key], ..HistoryWrite::default() }).expect("it goes");
+        list.write(&mut step, &HistoryWrite { remove: vec![key], ..HistoryWrite::default() })
+            .expect("it goes");
         assert_eq!((list.bytes, list.len(), step.mark.history), (0, 0, 0));
     }
 }

@@ -290,7 +290,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::TooLarge`], [`StoreError::HistoryFull`]
     pub async fn write_history(&self, write: HistoryWrite) -> Result<(), StoreError> {
-        self.worker.call(move |engine| engine.write_history(write)).await
+        self.worker.call(move |engine| engine.write_history(&write)).await
     }
 
     /// Where the history has values, in order, with the bytes that each takes with its key.

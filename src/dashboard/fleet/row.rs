@@ -113,7 +113,7 @@ fn budget(row: &FleetRow) -> Option<Meter> {
     let mut title =
         format!("{} of {} calls that may be ours", words::count(row.ours), words::count(row.share));
     if let (Some(used), Some(allowed)) = (row.api_used, row.api_allowed) {
-        title += &format!("; all of the org: {} of {}", words::count(used), words::count(allowed));
+        title = format!("{title}; all of the org: {} of {}", words::count(used), words::count(allowed));
     }
     Some(meter(share, words::percent(share), title))
 }

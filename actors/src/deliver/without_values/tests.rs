@@ -3,7 +3,7 @@ use serde_json::json;
 
 use super::*;
 
-fn values(fields: Value) -> Values {
+fn values(fields: &Value) -> Values {
     let entry = json!({
         "v": 1, "sync": "s", "target": "Enrichment__c", "external_id_field": "External_Id__c", "external_id": "ACME-77",
         "source_id": "001000000000001AAA", "origin": "live", "received_ms": 1, "fields": fields,
@@ -11,7 +11,7 @@ fn values(fields: Value) -> Values {
     Values::of(&serde_json::from_value(entry).expect("an entry"))
 }
 
-fn cut(fields: Value, message: &str) -> String {
+fn cut(fields: &Value, message: &str) -> String {
     let fields_blamed = vec!["Other_Name".to_owned()];
     values(fields)
         .cut(LetterError { code: "X".into(), message: message.into(), fields: fields_blamed })
@@ -68,10 +68,10 @@ fn what_salesforce_says_stays_and_the_values_go() {
         (json!({}), "the customer's rule isn't met", "the customer's rule isn't met"),
         (json!({ "B__c": true }), "true is no reason", "true is no reason"),
     ] {
-        assert_eq!(cut(fields, message), expected, "{message}");
+        assert_eq!(cut(&fields, message), expected, "{message}");
     }
     let long = "The quick brown fox jumps over the lazy dog";
-    let said = cut(json!({ "N__c": long }), "too long: The quick brown fo...");
+    let said = cut(&json!({ "N__c": long }), "too long: The quick brown fo...");
     assert!(!said.contains("quick") && said.starts_with("too long: "), "{said}");
 }
 
@@ -85,7 +85,7 @@ proptest! {
         prop_assume!(value.chars().count() >= VALUE_CHARS_MIN);
         let shown = if upper { value.to_uppercase() } else { value.clone() };
         let message = format!("{before}{shown}{between}{value}{other}");
-        let left = cut(json!({ "N__c": value.clone(), "M__c": other }), &message);
+        let left = cut(&json!({ "N__c": value.clone(), "M__c": other }), &message);
         let lowered = |text: &str| text.chars().map(lower).collect::<String>();
         prop_assert!(!lowered(&left).contains(&lowered(&value)), "{left:?} of {message:?}");
     }
@@ -94,13 +94,13 @@ proptest! {
     fn a_long_value_is_cut_from_its_beginning_on(value in "[a-zA-Z ]{60,90}", chars in 20..60_usize) {
         let value = value.trim().to_owned();
         let beginning: String = value.chars().take(chars).collect();
-        let left = cut(json!({ "N__c": value }), &format!("bad: {beginning}..."));
+        let left = cut(&json!({ "N__c": value }), &format!("bad: {beginning}..."));
         let piece: String = beginning.chars().take(PIECE_CHARS).collect();
         prop_assert!(piece.trim().len() < PIECE_CHARS || !left.contains(&piece), "{left:?}");
     }
 
     #[test]
     fn cutting_never_panics(message in ".{0,80}", value in ".{0,40}", number in any::<f64>()) {
-        cut(json!({ "N__c": value, "C__c": number, "L__c": ["a", null, { "b": 1 }] }), &message);
+        cut(&json!({ "N__c": value, "C__c": number, "L__c": ["a", null, { "b": 1 }] }), &message);
     }
 }

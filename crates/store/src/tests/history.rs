@@ -32,7 +32,7 @@ fn values_are_told_in_the_order_of_level_moment_and_name() {
     assert_eq!(wait(store.history(asked)).unwrap(), [Some(vec![1; 10]), None, Some(vec![2])]);
     let remove = vec![key(0, 7, ""), key(1, 60, "b"), key(5, 5, "none")];
     let put = vec![(key(1, 60, "b"), vec![9])];
-    wait(store.write_history(HistoryWrite { put, remove })).unwrap();
+    wait(store.write_history(HistoryWrite { remove, put })).unwrap();
     assert_eq!(keys(&store), [key(1, 60, ""), key(1, 60, "b")]);
     let bytes: u64 = wait(store.history_keys()).unwrap().iter().map(|(_, bytes)| bytes).sum();
     assert_eq!(bytes, 2 * (6 + 9) + 1 + 1, "keys, frames, a name and a value");

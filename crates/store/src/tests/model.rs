@@ -75,23 +75,23 @@ impl Model {
         }
         for letter in append.dead {
             self.counts.records_in += u64::from(letter.subject.units);
-            self.dead_letter(vec![letter.subject], "", letter.key, letter.reason);
+            self.dead_letter(vec![letter.subject], "", &letter.key, &letter.reason);
         }
     }
 
-    fn dead_letter(&mut self, subjects: Vec<Subject>, target: &str, key: String, reason: String) {
+    fn dead_letter(&mut self, subjects: Vec<Subject>, target: &str, key: &str, reason: &str) {
         self.counts.dead += units(&subjects);
         self.end(subjects.clone(), End::Dead);
         self.tick += 1;
         let (commit, seen, target) = (self.commit, self.tick, target.to_owned());
-        self.letters.retain(|other| !(other.is_at(&target, &key) && other.retried && other.reason != reason));
-        let same = |other: &&mut ModelLetter| other.is_at(&target, &key) && other.reason == reason;
+        self.letters.retain(|other| !(other.is_at(&target, key) && other.retried && other.reason != reason));
+        let same = |other: &&mut ModelLetter| other.is_at(&target, key) && other.reason == reason;
         let new = ModelLetter {
             target: target.clone(),
-            key: key.clone(),
+            key: key.to_owned(),
             subjects,
             count: 1,
-            reason: reason.clone(),
+            reason: reason.to_owned(),
             retried: false,
             seen,
             commit,
@@ -210,7 +210,7 @@ impl Model {
             self.changes = kept;
         }
         for letter in settle.dead {
-            self.dead_letter(vec![letter.subject], "", letter.key, letter.reason);
+            self.dead_letter(vec![letter.subject], "", &letter.key, &letter.reason);
         }
         for mended in settle.mended {
             self.close(&mended, begun);
@@ -295,7 +295,7 @@ impl Model {
                 }
                 self.end(subjects, End::Written);
             }
-            Outcome::Dead { reason, .. } => self.dead_letter(subjects, &target, key, reason.clone()),
+            Outcome::Dead { reason, .. } => self.dead_letter(subjects, &target, &key, reason),
         }
         self.changes.remove(at);
     }
