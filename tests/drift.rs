@@ -73,7 +73,7 @@ async fn a_field_that_vanishes_is_left_out_loudly_and_comes_back_by_itself() {
     .await;
     let page = rig.http.get(format!("{}/orgs/acme", rig.admin)).send().await.expect("an answer");
     let page = page.text().await.expect("text");
-    assert!(page.contains("Enrichment__c.Industry__c is not written"), "{page}");
+    assert!(page.contains("<strong>Enrichment__c.Industry__c</strong> is not written"), "{page}");
 
     // A describe is read at a start, too; else within five minutes while something is in quarantine.
     industry(&org, FieldRight::Read, true);
@@ -179,7 +179,7 @@ async fn a_field_that_cannot_be_read_any_more_is_left_out_of_the_question_and_of
     assert_eq!((&all[0]["object"], &all[0]["access"]), (&json!("Account"), &json!("read")));
     let page = rig.http.get(format!("{}/orgs/acme", rig.admin)).send().await.expect("an answer");
     let page = page.text().await.expect("text");
-    assert!(page.contains("Account.Phone is not read"), "{page}");
+    assert!(page.contains("<strong>Account.Phone</strong> is not read"), "{page}");
     metric(&rig, r#"orgpipe_org_quarantined_field{org="acme",object="Account",field="Phone"} 1.0"#).await;
     assert_eq!(asked_with(&rig), ["domain"]);
 

@@ -90,6 +90,29 @@ impl AlertKind {
         }
     }
 
+    /// What is wrong where there are many of it, behind their number: "20 orgs …".
+    pub fn of_many(self) -> &'static str {
+        match self {
+            Self::OrgParked => "parts of orgs are parked",
+            Self::ReauthorizationNeeded => "orgs let orgpipe in no more until their customers act",
+            Self::LoginRefused => "orgs refuse the login",
+            Self::OrgWaiting => "parts of orgs fail and are tried again",
+            Self::EventChannelDown => "event channels are not delivered",
+            Self::NoEvent => "event channels were silent for long",
+            Self::GapOpen => "orgs have gaps in their events",
+            Self::BudgetPaused => "kinds of work stand still for want of API calls",
+            Self::WritesWaiting => "writes stand until somebody mends something",
+            Self::RefreshStuck => "orgs have refreshes that fail",
+            Self::DeadLetters => "orgs have many dead letters",
+            Self::FieldQuarantined => "fields are not written or not read",
+            Self::DoctorError => "orgs were found not to work by the doctor",
+            Self::LookupDown => "look-up APIs do not answer",
+            Self::DiskLow => "disks get full",
+            Self::ThreadStalled => "threads stand still",
+            Self::NotifyFailing => "receivers of alerts are not reached",
+        }
+    }
+
     /// The kind of that name.
     pub fn of_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)

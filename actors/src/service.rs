@@ -15,7 +15,7 @@ mod health;
 mod history;
 mod history_keeper;
 mod in_force;
-mod last_fleet;
+mod last_made;
 pub(crate) mod ledger;
 pub(crate) mod notify;
 pub(crate) mod org_numbers;
@@ -46,9 +46,10 @@ use utoipa::ToSchema;
 
 use self::{
     examinations::Examinations,
+    fleet_view::Fleet,
     history_keeper::HistoryKeeper,
     in_force::{Common, InForce},
-    last_fleet::LastFleet,
+    last_made::LastMade,
     ledger::{Ledger, RoomView},
     preview_turns::PreviewTurns,
     readiness::ServicePhase,
@@ -65,6 +66,7 @@ use crate::{
     doctor::{self, Report},
     explain::{self, Story},
     forecast::Forecast,
+    history::chart::History,
     measure::{Measures, MeasuresView, OrgMeasures, OrgMeasuresView},
     org::memory::MemoryBudget,
     org::{
@@ -191,7 +193,8 @@ pub struct Service {
     examinations: Examinations,
     preview_turns: PreviewTurns,
     http: HttpClient,
-    last_fleet: Arc<LastFleet>,
+    last_fleet: Arc<LastMade<Fleet>>,
+    last_day: Arc<LastMade<History>>,
     history: Arc<HistoryKeeper>,
     data_dir: Arc<Path>,
 }
@@ -273,6 +276,7 @@ impl Service {
             clock,
             started_ms,
             last_fleet: Arc::default(),
+            last_day: Arc::default(),
             history,
             data_dir,
         };

@@ -20,7 +20,7 @@ use actix_web::{
     web::{Bytes, Data, Query},
 };
 use futures_util::stream;
-use orgpipe_actors::{Fleet, FleetRow, Service};
+use orgpipe_actors::{Alert, Fleet, FleetRow, Service};
 use orgpipe_store::UnixMs;
 use serde::Deserialize;
 use serde_json::json;
@@ -68,21 +68,22 @@ impl Streams {
     }
 
     /// A number that changes with what a page shows of an org, or of all.
-    fn shown(&self, fleet: &Fleet, org: Option<&str>) -> u64 {
+    fn shown(&self, fleet: &Fleet, wrong: &[Alert], org: Option<&str>) -> u64 {
         if let Some(org) = org {
+            let wrong = wrong.iter().filter(|alert| alert.org.as_deref() == Some(org));
             let row = fleet.rows.binary_search_by(|row| row.id.as_str().cmp(org)).ok();
-            return row.map_or(0, |at| hashed(&fleet.rows[at..=at]));
+            return row.map_or(0, |at| hashed(&fleet.rows[at..=at], wrong));
         }
         let mut last = self.fleet.lock().unwrap_or_else(PoisonError::into_inner);
         if last.0 != fleet.at_ms {
-            *last = (fleet.at_ms, hashed(&fleet.rows));
+            *last = (fleet.at_ms, hashed(&fleet.rows, wrong.iter()));
         }
         last.1
     }
 }
 
 /// What pages show of these orgs, but for what changes with time alone.
-fn hashed(rows: &[FleetRow]) -> u64 {
+fn hashed<'a>(rows: &[FleetRow], wrong: impl Iterator<Item = &'a Alert>) -> u64 {
     let mut hasher = DefaultHasher::new();
     rows.len().hash(&mut hasher);
     for row in rows {
@@ -97,6 +98,9 @@ fn hashed(rows: &[FleetRow]) -> u64 {
         for refresh in &row.refreshes {
             (&refresh.sync, refresh.reading.records, &refresh.reading.waits).hash(&mut hasher);
         }
+    }
+    for alert in wrong {
+        (alert.kind, alert.severity, &alert.org, &alert.subject, &alert.summary).hash(&mut hasher);
     }
     hasher.finish()
 }
@@ -217,6 +221,6 @@ impl Listener {
 
     async fn look(&self) -> u64 {
         let fleet = self.service.fleet().await;
-        self.streams.shown(&fleet, self.org.as_deref())
+        self.streams.shown(&fleet, &self.service.wrong_now(), self.org.as_deref())
     }
 }

@@ -235,7 +235,7 @@ impl Outbox {
 
 impl Group {
     fn message(&self, kind: AlertKind, action: Action, now_ms: UnixMs, orgs: Vec<String>) -> Message {
-        let summary = format!("{} {}", self.count, of_many(kind));
+        let summary = format!("{} {}", self.count, kind.of_many());
         let hint = "The Fleet page, or `orgpipe alerts`, shows each of them with its next step.".to_owned();
         let (org, subject) = (None, String::new());
         let (severity, since_ms) = (self.severity, self.since_ms);
@@ -259,29 +259,6 @@ fn wants(receiver: &ReceiverSettings, alert: &Alert) -> bool {
     let org = receiver.orgs.is_empty() || alert.org.as_ref().is_some_and(|org| receiver.orgs.contains(org));
     let itself = alert.kind == AlertKind::NotifyFailing && alert.subject == receiver.name;
     kind && org && !itself && alert.severity >= receiver.severity_min
-}
-
-/// What is wrong where there are many of it, behind their number: "20 orgs …".
-fn of_many(kind: AlertKind) -> &'static str {
-    match kind {
-        AlertKind::OrgParked => "parts of orgs are parked",
-        AlertKind::ReauthorizationNeeded => "orgs let orgpipe in no more until their customers act",
-        AlertKind::LoginRefused => "orgs refuse the login",
-        AlertKind::OrgWaiting => "parts of orgs have failed for long",
-        AlertKind::EventChannelDown => "event channels are not delivered",
-        AlertKind::NoEvent => "event channels were silent for long",
-        AlertKind::GapOpen => "orgs have gaps in their events",
-        AlertKind::BudgetPaused => "kinds of work stand still for want of API calls",
-        AlertKind::WritesWaiting => "writes stand until somebody mends something",
-        AlertKind::RefreshStuck => "orgs have refreshes that fail",
-        AlertKind::DeadLetters => "orgs have many dead letters",
-        AlertKind::FieldQuarantined => "fields are not written or not read",
-        AlertKind::DoctorError => "orgs were found not to work by the doctor",
-        AlertKind::LookupDown => "look-up APIs do not answer",
-        AlertKind::DiskLow => "disks get full",
-        AlertKind::ThreadStalled => "threads stand still",
-        AlertKind::NotifyFailing => "receivers of alerts are not reached",
-    }
 }
 
 #[cfg(test)]

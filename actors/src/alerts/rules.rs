@@ -18,7 +18,6 @@ use crate::{
     org::{
         desired::DesiredState,
         part::{Part, State},
-        schemas::Access,
         status::{PartStatus, RefusedLogin},
         subscription::ChannelStatus,
     },
@@ -323,12 +322,8 @@ fn dead_letters(facts: &OrgFacts<'_>, settings: &AlertSettings, found: &mut Foun
 
 fn quarantined(facts: &OrgFacts<'_>, found: &mut FoundAlert<'_>) {
     for field in &facts.status.quarantined {
-        let done = match field.access {
-            Access::Read => "read",
-            Access::Write => "written",
-        };
         let subject = format!("{}.{}", field.object, field.field);
-        let summary = format!("{subject} is not {done}: {}", field.why);
+        let summary = format!("{subject} is not {}: {}", field.access.done(), field.why);
         let (kind, severity) = (AlertKind::FieldQuarantined, AlertSeverity::Warning);
         found.add(kind, &subject, severity, summary, field.hint, field.since_ms);
     }

@@ -14,7 +14,10 @@ use std::{
 };
 
 use super::alert::{Alert, AlertKey, sort};
-use crate::{alert_kind::AlertKind, settings::AlertSettings};
+use crate::{
+    alert_kind::{AlertKind, AlertSeverity},
+    settings::AlertSettings,
+};
 
 /// What is wrong, was wrong a moment ago, or may be.
 #[derive(Debug, Default)]
@@ -82,9 +85,27 @@ impl Tracker {
         sort(&mut alerts);
         alerts
     }
+
+    /// What is wrong at this moment, worst first: what has not held for long enough is at most a warning.
+    pub(super) fn wrong_now(&self) -> Vec<Alert> {
+        let mut alerts: Vec<Alert> = self.0.values().filter_map(Tracked::wrong_now).collect();
+        sort(&mut alerts);
+        alerts
+    }
 }
 
 impl Tracked {
+    fn wrong_now(&self) -> Option<Alert> {
+        let alert = self.alert.clone();
+        match self.phase {
+            AlertPhase::Held(_) => {
+                Some(Alert { severity: alert.severity.min(AlertSeverity::Warning), ..alert })
+            }
+            AlertPhase::Standing => Some(alert),
+            AlertPhase::Clearing(_) => None,
+        }
+    }
+
     /// It is wrong as before, or in other words.
     fn still(self, alert: Alert, hold: Duration, now: Duration) -> Self {
         let since_ms = self.alert.since_ms.min(alert.since_ms);
@@ -131,7 +152,6 @@ mod tests {
     use orgpipe_store::UnixMs;
 
     use super::*;
-    use crate::alert_kind::AlertSeverity;
 
     fn settings() -> AlertSettings {
         let (hold, clear) = (Duration::from_secs(10), Duration::from_mins(1));

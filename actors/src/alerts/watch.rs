@@ -37,6 +37,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Alerts {
     settings: Mutex<Arc<AlertSettings>>,
     standing: Mutex<Arc<[Alert]>>,
+    /// What is wrong at this moment, whether it is an alert yet or not.
+    wrong_now: Mutex<Arc<[Alert]>>,
     receivers: Mutex<Receivers>,
     /// The way to receivers.
     pub http: reqwest::Client,
@@ -76,6 +78,7 @@ impl Alerts {
         Ok(Self {
             settings: Mutex::new(Arc::new(settings)),
             standing: Mutex::new(Arc::from([])),
+            wrong_now: Mutex::new(Arc::from([])),
             receivers: Mutex::default(),
             http,
             failpoints,
@@ -112,6 +115,11 @@ impl Alerts {
     /// Those that stand, worst first.
     pub(crate) fn standing(&self) -> Arc<[Alert]> {
         Arc::clone(&lock(&self.standing))
+    }
+
+    /// What was wrong at the last look, worst first.
+    pub(crate) fn wrong_now(&self) -> Arc<[Alert]> {
+        Arc::clone(&lock(&self.wrong_now))
     }
 
     /// Nothing follows any more from what is seen.
@@ -173,6 +181,7 @@ impl Alerts {
         };
         tracker.step(wrong, is_known, &settings, now);
         unsure.extend(tracker.held());
+        *lock(&self.wrong_now) = tracker.wrong_now().into();
         let alerts: Arc<[Alert]> = tracker.standing().into();
         *lock(&self.standing) = Arc::clone(&alerts);
         LookResult { alerts, unsure }

@@ -35,6 +35,16 @@ pub enum Access {
     Write,
 }
 
+impl Access {
+    /// What is not done with a field in quarantine.
+    pub fn done(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "written",
+        }
+    }
+}
+
 /// A field that is not written or not read, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Quarantined {

@@ -156,6 +156,9 @@ impl OrgStatus {
             DesiredState::Drain { .. } => return State::Draining,
             DesiredState::Pause => return State::Paused,
         }
+        if self.parts.is_empty() {
+            return State::Starting;
+        }
         let states = || self.parts.values().map(|part| part.state);
         [State::Parked, State::Waiting, State::Starting, State::Running]
             .into_iter()
@@ -387,7 +390,7 @@ mod tests {
     #[test]
     fn the_worst_part_speaks_for_the_org_and_since_moves_with_the_state() {
         let board = Board::default();
-        assert_eq!(board.status().worst(), State::Stopped);
+        assert_eq!(board.status().worst(), State::Starting);
         board.running(Part::Ingest, UnixMs(1));
         let problem = Problem::new("the login was refused", "look at the key");
         board.trouble(Part::Login, State::Waiting, &problem, UnixMs(2));

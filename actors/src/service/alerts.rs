@@ -21,6 +21,12 @@ impl Service {
         self.alerts.standing()
     }
 
+    /// What was wrong at the last look, at most a second ago and worst first: that which is an alert, and that which has not
+    /// held for long enough to be one, which is a warning at most.
+    pub fn wrong_now(&self) -> Arc<[Alert]> {
+        self.alerts.wrong_now()
+    }
+
     /// Looks until the service stops. A panic ends the watching for some seconds, and nothing else.
     pub(super) async fn watch_alerts(self) {
         loop {

@@ -7,7 +7,7 @@
 //! minute; those of a service that starts begin with what the ledger says then. What a killed service did since the last full
 //! minute is not in its history; all else about it is.
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
 use orgpipe_store::{HistoryKey, HistoryWrite, StoreError, UnixMs};
@@ -37,6 +37,8 @@ const MINUTE: Duration = Duration::from_mins(1);
 const ORGS_IN_A_ROW: usize = 256;
 /// Of the lags of a minute.
 const PERCENTILE: f64 = 0.95;
+/// How old what is told of the last day may be; its points are minutes.
+const DAY_AGE_MAX: Duration = Duration::from_secs(10);
 /// Things to do about what is kept, in one minute: more than there ever should be.
 const CHORES_MAX: usize = 10_000;
 
@@ -233,6 +235,20 @@ impl Service {
             step_secs: u64::from(step) * MINUTE.as_secs(),
             points,
         })
+    }
+
+    /// What the whole service did in the last 24 hours, or a little before: one is made for all who ask.
+    pub async fn last_day(&self) -> Result<Arc<History>, OrgError> {
+        let mut last = self.last_day.0.lock().await;
+        let now = self.clock.monotonic();
+        if let Some((made, day)) = &*last
+            && now.saturating_sub(*made) < DAY_AGE_MAX
+        {
+            return Ok(Arc::clone(day));
+        }
+        let day = Arc::new(self.history(None, HistorySpan::Day).await?);
+        *last = Some((now, Arc::clone(&day)));
+        Ok(day)
     }
 
     /// The samples of the whole service and of an org from a minute on, with some before.

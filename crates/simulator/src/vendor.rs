@@ -109,7 +109,9 @@ impl VendorHandle {
     /// From now on what is known of a record: `key` is its id, or any of the keys it is looked up by (a domain,
     /// case aside). `None`: nothing is known.
     pub fn set_answer(&self, key: &str, answer: Option<Value>) {
-        self.vendor.state().answers.insert(companies::plain(key), answer);
+        let (mut state, key) = (self.vendor.state(), companies::plain(key));
+        state.refused.remove(&key);
+        state.answers.insert(key, answer);
     }
 
     /// From now on what is answered as a record's `data`, byte for byte, valid JSON or not.

@@ -88,6 +88,10 @@
   }
 
   const refresh = () => htmx.trigger(body, "live");
+  // After a search the element has another address, which htmx would learn only a moment after it was drawn.
+  body.addEventListener("htmx:configRequest", ({ detail }) => {
+    if (detail.elt.hasAttribute("data-live")) detail.path = detail.elt.getAttribute("hx-get");
+  });
 
   function connect() {
     close();

@@ -20,7 +20,7 @@ use actix_web::{
     web::{Data, Query, ReqData},
 };
 use askama::Template;
-use orgpipe_actors::{Fleet, History, HistorySpan, Left, Service};
+use orgpipe_actors::{Alert, Fleet, History, Left, Service};
 
 use self::{
     query::{Column, FleetAddress, FleetQuery, Kept},
@@ -119,8 +119,8 @@ pub(crate) async fn show(
     let query = FleetQuery::of(&address);
     let fleet = service.fleet().await;
     let left = service.left().await.unwrap_or_default();
-    let day = service.history(None, HistorySpan::Day).await.ok();
-    let page = FleetPage::new(&fleet, &left, day.as_ref(), &query, &viewer);
+    let (wrong, day) = (service.wrong_now(), service.last_day().await.ok());
+    let page = FleetPage::new(&fleet, &wrong, &left, day.as_deref(), &query, &viewer);
     let href = page.here.clone();
     let mut answer = shell::page(StatusCode::OK, &page);
     let by = request.headers().get(ASKED_BY).map(HeaderValue::as_bytes);
@@ -133,9 +133,16 @@ pub(crate) async fn show(
 }
 
 impl FleetPage {
-    fn new(fleet: &Fleet, left: &[Left], day: Option<&History>, query: &FleetQuery, viewer: &Viewer) -> Self {
+    fn new(
+        fleet: &Fleet,
+        wrong: &[Alert],
+        left: &[Left],
+        day: Option<&History>,
+        query: &FleetQuery,
+        viewer: &Viewer,
+    ) -> Self {
         let chosen = query.choose(fleet);
-        let mut lines = wrong::lines(&wrong::of_fleet(fleet), fleet.at_ms);
+        let mut lines = wrong::lines(wrong, fleet.at_ms);
         let wrong_more = lines.split_off(lines.len().min(wrong::LINES_MAX));
         let now = fleet.at_ms;
         let on_page = |page: usize| query.on_page(page).href();
@@ -235,7 +242,7 @@ mod tests {
 
     fn page(fleet: &Fleet) -> String {
         let query = FleetQuery::of(&FleetAddress::default());
-        FleetPage::new(fleet, &[], None, &query, &Viewer::default()).render().expect("a page")
+        FleetPage::new(fleet, &[], &[], None, &query, &Viewer::default()).render().expect("a page")
     }
 
     #[test]

@@ -66,6 +66,8 @@ struct Overview {
 
 struct QuarantinedLine {
     field: String,
+    /// What is not done with it.
+    done: &'static str,
     why: String,
     hint: &'static str,
     since: (String, String),
@@ -105,14 +107,15 @@ pub(crate) async fn show(
         .await
         .map(|history| charts::of_history(&history))
         .unwrap_or_default();
-    let now = fleet.at_ms;
+    let (now, wrong) = (fleet.at_ms, service.wrong_now());
+    let of_this = wrong.iter();
     let top = Top::new(&view, letters(&fleet, &view.id), Tab::Overview, &viewer);
     let (root, nodes) = parts::tree(&view, now);
     let page = Overview {
         shell: Shell::of_org(&viewer, &view.id),
         here: format!("/orgs/{}?span={}", view.id, span.name()),
         at: (words::machine_time(now), words::moment(now)),
-        wrong: wrong::lines(&wrong::of_org(&fleet, &view.id), now),
+        wrong: wrong::lines(of_this.filter(|alert| alert.org.as_deref() == Some(&view.id)), now),
         tiles: work::tiles(&view, letters(&fleet, &view.id)),
         root,
         nodes,
@@ -151,7 +154,8 @@ fn jobs(org: &OrgView, now: UnixMs) -> Vec<(String, String, String, String)> {
 fn quarantined(fields: &[Quarantined], now: UnixMs) -> Vec<QuarantinedLine> {
     let line = |one: &Quarantined| QuarantinedLine {
         field: format!("{}.{}", one.object, one.field),
-        why: words::sentence(one.why),
+        done: one.access.done(),
+        why: format!("{}.", one.why),
         hint: one.hint,
         since: moment(one.since_ms, now),
     };
