@@ -17,6 +17,7 @@ mod push;
 mod refresh;
 mod rehearsal;
 mod reload;
+mod retried;
 mod run;
 mod running;
 mod simulate;
