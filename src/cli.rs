@@ -94,6 +94,10 @@ pub(crate) enum Command {
     Reload(ReloadArgs),
     /// List, show, retry or discard what could not be written (asks the running service)
     DeadLetters(DeadLettersArgs),
+    /// Show who gave which command, about one org or all, newest first (asks the running service)
+    ///
+    /// Each that was carried out, for as long as the ledger is kept, at most the last 10,000.
+    Audit(AuditArgs),
     /// Show what runs in the running service: threads, orgs and their parts, since when, restarts and reasons
     Tree(TreeArgs),
     /// Show what is wrong now, worst first, each with the next step (asks the running service)
@@ -207,6 +211,26 @@ pub(crate) struct NotifyTestArgs {
     /// Its name in the settings; left out: each of them
     #[arg(value_name = "NAME")]
     pub(crate) name: Option<String>,
+    /// The running service
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
+}
+
+/// Who gave which command.
+#[derive(Args, Debug)]
+pub(crate) struct AuditArgs {
+    /// The org's `id` in the settings; left out: all commands, also those that are about no org
+    #[arg(value_name = "ORG")]
+    pub(crate) org: Option<String>,
+    /// Only those with numbers below this one
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) before: Option<u64>,
+    /// At most so many, 1 to 1000
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = value_parser!(u64).range(1..=1_000))]
+    pub(crate) limit: u64,
+    /// Print them as JSON, as the admin API answers them
+    #[arg(long)]
+    pub(crate) json: bool,
     /// The running service
     #[command(flatten)]
     pub(crate) service: ServiceArgs,

@@ -23,7 +23,8 @@ use utoipa::{
 };
 
 use super::{
-    alerts, changes, commands, dead_letters, live, login, metrics, orgs, preview_page, previews, probes,
+    alerts, audit, changes, commands, dead_letters, live, login, metrics, orgs, preview_page, previews,
+    probes,
     problem::{ApiError, RefusedSettings},
     query::NoQuery,
     reload, stored_orgs, token_commands,
@@ -111,6 +112,8 @@ pub(super) struct ServedPath {
         orgs::doctor,
         orgs::limits,
         reload::post,
+        audit::list,
+        audit::of_org,
         alerts::list,
         alerts::receivers,
         alerts::test,
