@@ -110,6 +110,7 @@ pub(super) struct ServedPath {
         orgs::refreshes,
         orgs::explain,
         orgs::doctor,
+        orgs::last_examination,
         orgs::limits,
         reload::post,
         audit::list,

@@ -168,6 +168,7 @@ pub(super) const RULES: &[Rule] = &[
     post("/api/v1/orgs/{org}/resume", With(Operate), Does("resume"), || web::to(commands::resume)),
     post("/api/v1/orgs/{org}/restart", With(Operate), Does("restart"), || web::to(commands::restart)),
     post("/api/v1/orgs/{org}/drain", With(Operate), Does("drain"), || web::to(commands::drain)),
+    get("/api/v1/orgs/{org}/doctor", With(Read), || web::to(orgs::last_examination)),
     post("/api/v1/orgs/{org}/doctor", With(Operate), Does("examine"), || web::to(orgs::doctor)),
     // With `settings` it takes the role `admin`.
     send("/api/v1/orgs/{org}/preview", With(Operate), Asks, || web::to(previews::post)),
