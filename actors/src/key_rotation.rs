@@ -74,7 +74,7 @@ impl RotationError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Store(error) => return error.hint(),
+            Self::Store(error) | Self::NotKept(error) => return error.hint(),
             Self::File(error) => error.hint().to_owned(),
             Self::NoKey => "It is made when the service starts first; there is nothing to change.".to_owned(),
             Self::NoNext => {
@@ -84,7 +84,6 @@ impl RotationError {
             Self::SameKey => {
                 "Put another one, made by `openssl rand -base64 32`, into that variable.".to_owned()
             }
-            Self::NotKept(error) => return error.hint(),
             Self::OpensNothing { .. } => {
                 "Put back the key that this data directory was last used with, and change it then.".to_owned()
             }

@@ -73,15 +73,12 @@ impl Registry {
         }
         for RegistryWrite { kind, name, value } in writes {
             let key = Key::Registered { kind, name };
-            match value {
-                Some(value) => {
-                    step.put(&key, value);
-                    self.restore(kind, name, value.len());
-                }
-                None => {
-                    step.remove(&key);
-                    self.forget(kind, name);
-                }
+            if let Some(value) = value {
+                step.put(&key, value);
+                self.restore(kind, name, value.len());
+            } else {
+                step.remove(&key);
+                self.forget(kind, name);
             }
         }
         step.mark.registered = self.len();
