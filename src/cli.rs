@@ -94,6 +94,10 @@ pub(crate) enum Command {
     Reload(ReloadArgs),
     /// List, show, retry or discard what could not be written (asks the running service)
     DeadLetters(DeadLettersArgs),
+    /// Show who gave which command, about one org or all, newest first (asks the running service)
+    ///
+    /// Each that was carried out, for as long as the ledger is kept, at most the last 10,000.
+    Audit(AuditArgs),
     /// Show what runs in the running service: threads, orgs and their parts, since when, restarts and reasons
     Tree(TreeArgs),
     /// Show what is wrong now, worst first, each with the next step (asks the running service)
@@ -207,6 +211,26 @@ pub(crate) struct NotifyTestArgs {
     /// Its name in the settings; left out: each of them
     #[arg(value_name = "NAME")]
     pub(crate) name: Option<String>,
+    /// The running service
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
+}
+
+/// Who gave which command.
+#[derive(Args, Debug)]
+pub(crate) struct AuditArgs {
+    /// The org's `id` in the settings; left out: all commands, also those that are about no org
+    #[arg(value_name = "ORG")]
+    pub(crate) org: Option<String>,
+    /// Only those with numbers below this one
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) before: Option<u64>,
+    /// At most so many, 1 to 1000
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = value_parser!(u64).range(1..=1_000))]
+    pub(crate) limit: u64,
+    /// Print them as JSON, as the admin API answers them
+    #[arg(long)]
+    pub(crate) json: bool,
     /// The running service
     #[command(flatten)]
     pub(crate) service: ServiceArgs,
@@ -508,32 +532,47 @@ pub(crate) struct DeadLettersArgs {
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeadLettersAction {
-    /// List them, newest first
+    /// List them, newest first, or by reason
     List(DeadLettersListArgs),
     /// Show one
     Show(DeadLettersShowArgs),
     /// Ask for their records anew: read, look up, compare, write
     ///
     /// The records stay counted as dead letters and come in once more, so that the ledger adds up.
-    Retry(DeadLettersCommandArgs),
+    Retry(DeadLettersRetryArgs),
     /// Throw them away; their records stay counted as dead letters
-    Discard(DeadLettersCommandArgs),
+    Discard(DeadLettersDiscardArgs),
     /// Show who retried or discarded what, newest first
-    Audit(DeadLettersListArgs),
+    Audit(DeadLettersAuditArgs),
 }
 
-/// Which dead letters, or which commands about them.
+/// Which dead letters are listed.
 #[derive(Args, Debug)]
 pub(crate) struct DeadLettersListArgs {
     /// Which org
     #[command(flatten)]
     pub(crate) target: OrgTarget,
-    /// Only those whose reason contains this text, whatever its case (not for `audit`)
+    /// Only those whose reason contains this text, whatever its case
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
-    /// Only those with numbers below this one (not for `audit`)
+    /// By reason, the largest group first, each with its key; with a key, the letters of that group
+    #[arg(long, value_name = "KEY", num_args = 0..=1)]
+    #[expect(clippy::option_option, reason = "the option may be left out, and so may its value")]
+    pub(crate) group: Option<Option<String>>,
+    /// Only those with numbers below this one
     #[arg(long, value_name = "NUMBER")]
     pub(crate) before: Option<u64>,
+    /// At most so many, 1 to 1000
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = value_parser!(u64).range(1..=1_000))]
+    pub(crate) limit: u64,
+}
+
+/// Commands about dead letters.
+#[derive(Args, Debug)]
+pub(crate) struct DeadLettersAuditArgs {
+    /// Which org
+    #[command(flatten)]
+    pub(crate) target: OrgTarget,
     /// At most so many, 1 to 1000
     #[arg(long, default_value_t = 100, value_name = "N", value_parser = value_parser!(u64).range(1..=1_000))]
     pub(crate) limit: u64,
@@ -553,24 +592,52 @@ pub(crate) struct DeadLettersShowArgs {
     pub(crate) values: bool,
 }
 
-/// A command about dead letters.
+/// Which dead letters a command is about.
 #[derive(Args, Debug)]
-pub(crate) struct DeadLettersCommandArgs {
+pub(crate) struct DeadLettersWhichArgs {
     /// Which org
     #[command(flatten)]
     pub(crate) target: OrgTarget,
     /// Their numbers, as `list` shows them
-    #[arg(value_name = "NUMBER", required_unless_present_any = ["reason", "all"])]
+    #[arg(value_name = "NUMBER", required_unless_present_any = ["reason", "group", "all"])]
     pub(crate) numbers: Vec<u64>,
     /// All whose reason contains this text, whatever its case; at most 1000 at a time
-    #[arg(long, value_name = "TEXT", conflicts_with_all = ["numbers", "all"])]
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["numbers", "group", "all"])]
     pub(crate) reason: Option<String>,
+    /// All of the group with this key, as `list --group` shows it; at most 1000 at a time
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["numbers", "all"])]
+    pub(crate) group: Option<String>,
     /// All there are; at most 1000 at a time
     #[arg(long, conflicts_with = "numbers")]
     pub(crate) all: bool,
     /// Of those, only the ones with numbers below this one
     #[arg(long, value_name = "NUMBER", conflicts_with = "numbers")]
     pub(crate) before: Option<u64>,
+}
+
+/// A retry of dead letters.
+#[derive(Args, Debug)]
+pub(crate) struct DeadLettersRetryArgs {
+    /// Which ones
+    #[command(flatten)]
+    pub(crate) which: DeadLettersWhichArgs,
+    /// Stay until their records have ended, and say what came of each; exit code 1 if one is a dead letter again
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// With `--wait`, give up after so many seconds, with exit code 1; the records go on
+    #[arg(long, default_value_t = 600, value_name = "N", requires = "wait", value_parser = value_parser!(u64).range(1..=86_400))]
+    pub(crate) timeout_secs: u64,
+}
+
+/// Dead letters that are thrown away.
+#[derive(Args, Debug)]
+pub(crate) struct DeadLettersDiscardArgs {
+    /// Which ones
+    #[command(flatten)]
+    pub(crate) which: DeadLettersWhichArgs,
+    /// Do not ask first where several would go; needed where nobody can be asked
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 /// Tokens.

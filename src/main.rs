@@ -3,6 +3,7 @@
 //! Here: parse, set up the log, hand over. Not here: the work (`orgpipe_actors`).
 
 mod admin;
+mod audit_log;
 mod cli;
 mod commands;
 mod config;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         | Command::Orgs(_)
         | Command::Reload(_)
         | Command::DeadLetters(_)
+        | Command::Audit(_)
         | Command::Tree(_)
         | Command::Alerts(_)
         | Command::Notify(_)

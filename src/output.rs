@@ -39,6 +39,27 @@ pub(crate) fn is_terminal() -> bool {
     std::io::stdout().is_terminal()
 }
 
+/// Asks a question that is answered by yes or no; none if standard input is no terminal, so that nobody can be asked.
+///
+/// It is asked on standard error, as standard output may go to a file.
+pub(crate) fn confirmed(question: &str) -> Option<bool> {
+    let input = std::io::stdin();
+    if !input.is_terminal() {
+        return None;
+    }
+    let mut out = Copied(std::io::stderr().lock());
+    let _ = write!(out, "{} [y/N] ", printable(question));
+    let _ = out.flush();
+    let mut answer = String::new();
+    // The end of the input is no yes.
+    Some(input.read_line(&mut answer).is_ok() && is_yes(&answer))
+}
+
+fn is_yes(answer: &str) -> bool {
+    let answer = answer.trim();
+    answer.eq_ignore_ascii_case("y") || answer.eq_ignore_ascii_case("yes")
+}
+
 /// Prints several lines in the place of those printed by the last call, on a terminal.
 pub(crate) fn redraw(text: &str) {
     let lines = u16::try_from(text.lines().count()).unwrap_or(u16::MAX);
@@ -113,6 +134,13 @@ pub(crate) fn failure(error: &dyn Error, hint: Option<&str>) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Prints why arguments cannot be taken as they are, and what to do, and gives the exit code.
+pub(crate) fn wrong_arguments(what: &str, hint: &str) -> ExitCode {
+    let mut out = Copied(std::io::stderr().lock());
+    let _ = writeln!(out, "error: {}\n    {}", printable(what), printable(hint));
+    ExitCode::from(SETTINGS_ARE_WRONG)
+}
+
 /// A text of an org's or your API's as a part of one line.
 pub(crate) fn part(text: &str) -> String {
     printable(text).replace('\n', " ")
@@ -131,6 +159,13 @@ fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_yes_is_one() {
+        for (answer, yes) in [("y\n", true), (" YES \n", true), ("", false), ("\n", false), ("n\n", false)] {
+            assert_eq!(is_yes(answer), yes, "{answer:?}");
+        }
+    }
 
     #[test]
     fn a_terminal_is_not_steered_by_what_is_printed() {

@@ -7,7 +7,7 @@ use orgpipe_simulator::RowFault;
 use serde_json::{Value, json};
 use support::{
     Rig, account, answer,
-    cli::{order, order_as, ordered, reachable},
+    cli::{exit_code, order, order_as, ordered, reachable},
     domain, request,
 };
 
@@ -221,4 +221,87 @@ async fn the_same_refusal_is_one_letter_over_refreshes_and_kills_until_the_recor
     );
     let said = ordered(&rig, &["explain", "acme", &record]).await;
     assert!(said.contains("has been written since") && !said.contains("54321 employees"), "{said}");
+}
+
+/// Two accounts, of which the answers lack an external ID; gives the numbers of their letters by record, oldest first.
+async fn two_letters(rig: &Rig) -> [(String, String); 2] {
+    let mut letters = Vec::new();
+    for n in 1..=2 {
+        rig.simulator.vendor().set_answer(&domain(n), Some(json!({ "employees": 12_345 })));
+        let record = publish(rig, n);
+        ledger(rig, json!({ "records_in": n, "dead_letters": n })).await;
+        letters.push((newest(rig).await["number"].to_string(), record));
+    }
+    letters.try_into().expect("two of them")
+}
+
+#[actix_rt::test]
+async fn a_retry_that_is_waited_for_says_what_came_of_each_record() {
+    let mut rig = reachable(|text| text).await;
+    rig.start().await;
+    rig.subscribed("acme").await;
+    let [(first, mended), (second, refused)] = two_letters(&rig).await;
+    rig.simulator.vendor().set_answer(&domain(1), Some(answer("K1", 11)));
+
+    let retry = ["dead-letters", "retry", "acme", "--all", "--wait"];
+    let (code, said) = exit_code(&rig, &retry).await;
+    assert_eq!(code, Some(1), "one of them is a dead letter again: {said}");
+    assert!(said.contains(&format!("{first}: record {mended} written\n")), "{said}");
+    let again = format!("{second}: record {refused} is dead letter {second} again: ");
+    assert!(said.contains(&again) && said.contains("External_Id__c"), "{said}");
+    assert!(said.contains("2 records asked for anew: 1 dead letter again, 1 written\n"), "{said}");
+    assert!(rig.enrichment("acme", "K1").is_some(), "it was waited for");
+
+    // Nothing is written for an org that is paused, and the wait has an end.
+    rig.simulator.vendor().set_answer(&domain(2), Some(answer("K2", 22)));
+    ordered(&rig, &["org", "pause", "acme"]).await;
+    let retry = ["dead-letters", "retry", "acme", &second, "--wait", "--timeout-secs", "1"];
+    let (code, said) = exit_code(&rig, &retry).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains(&format!("{second}: record {refused} has not ended")), "{said}");
+    assert!(
+        said.contains("1 records have not ended within 1 s") && said.contains("orgpipe explain"),
+        "{said}"
+    );
+    ordered(&rig, &["org", "resume", "acme"]).await;
+    ledger(&rig, json!({ "records_in": 5, "dead_letters": 3, "written": 2, "open": 0 })).await;
+}
+
+#[actix_rt::test]
+async fn several_letters_are_thrown_away_only_if_somebody_says_so() {
+    let mut rig = reachable(|text| text).await;
+    rig.start().await;
+    rig.subscribed("acme").await;
+    let [(first, _), (second, _)] = two_letters(&rig).await;
+    let said = ordered(&rig, &["dead-letters", "list", "acme", "--group"]).await;
+    let key = said.split_whitespace().next().expect("a key").to_owned();
+    assert!(
+        said.contains("2 dead letters in accounts: 2 records\n    ") && said.contains("External_Id__c"),
+        "{said}"
+    );
+    let said = ordered(&rig, &["dead-letters", "list", "acme", "--group", &key, "--limit", "1"]).await;
+    assert!(said.starts_with(&second) && said.contains("External_Id__c"), "{said}");
+    let (code, said) = exit_code(&rig, &["dead-letters", "list", "acme", "--group", "other"]).await;
+    assert!(code == Some(1) && said.contains("`group` is no key of a group"), "{said}");
+
+    for which in [&["--all"][..], &["--group", &key], &["--reason", "external"], &[&first, &second]] {
+        let discard = [&["dead-letters", "discard", "acme"][..], which].concat();
+        let (code, said) = exit_code(&rig, &discard).await;
+        assert_eq!(code, Some(2), "{which:?}: {said}");
+        assert!(said.contains("2 dead letters would be thrown away") && said.contains("--yes"), "{said}");
+    }
+    assert_eq!(ask(&rig, "").await["dead_letters"].as_array().map(Vec::len), Some(2), "nothing was done");
+    // One is named on purpose, and nobody has to be asked about it.
+    ordered(&rig, &["dead-letters", "discard", "acme", &first]).await;
+    let before = ["dead-letters", "discard", "acme", "--all", "--before", &second];
+    let said = ordered(&rig, &before).await;
+    assert!(said.contains("discard of 0 dead letters"), "{said}");
+    let [_, _] = [publish(&rig, 1), publish(&rig, 1)];
+    ledger(&rig, json!({ "records_in": 4, "dead_letters": 4, "open": 0 })).await;
+    let said = ordered(&rig, &["dead-letters", "retry", "acme", "--group", &key]).await;
+    assert!(said.contains("retry of 3 dead letters"), "{said}");
+    ledger(&rig, json!({ "records_in": 7, "dead_letters": 7, "open": 0 })).await;
+    let said = ordered(&rig, &["dead-letters", "discard", "acme", "--group", &key, "--yes"]).await;
+    assert!(said.contains("discard of 3 dead letters"), "{said}");
+    assert_eq!(ask(&rig, "").await["dead_letters"], json!([]));
 }

@@ -42,7 +42,9 @@ async fn examined(rig: &Rig, org: &str) -> Value {
     let url = format!("{}/api/v1/orgs/{org}/doctor", rig.admin);
     let reply = rig.http.post(url).send().await.expect("an answer");
     assert_eq!(reply.status(), 200, "{org}");
-    reply.json().await.expect("JSON")
+    let report = reply.json().await.expect("JSON");
+    assert_eq!(rig.get(&format!("orgs/{org}/doctor")).await, report, "it is kept");
+    report
 }
 
 /// Severity, topic and subject of all findings that are more than notes.
@@ -88,6 +90,22 @@ fn deploy(org: &OrgHandle, xml: &str) {
         assert_eq!(values(block, "name"), ["ApiEnabled"]);
         org.give_right(Right::ApiEnabled);
     }
+}
+
+#[actix_rt::test]
+async fn what_was_found_last_is_told_without_asking_the_org() {
+    let mut rig = rig(&[("acme", "")], true).await;
+    rig.start().await;
+    for (org, expected) in [("acme", "was not examined since the service started"), ("nobody", "`nobody`")] {
+        let url = format!("{}/api/v1/orgs/{org}/doctor", rig.admin);
+        let reply = rig.http.get(url).send().await.expect("an answer");
+        assert_eq!(reply.status(), 404, "{org}");
+        let answer: Value = reply.json().await.expect("JSON");
+        assert!(answer["error"].as_str().is_some_and(|error| error.contains(expected)), "{answer}");
+        assert_ne!(answer["hint"], "", "{answer}");
+    }
+    let report = examined(&rig, "acme").await;
+    assert_eq!(rig.get("orgs/acme/doctor").await["at_ms"], report["at_ms"], "the org was not examined again");
 }
 
 #[actix_rt::test]

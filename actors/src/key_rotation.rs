@@ -13,7 +13,7 @@
 
 use std::path::Path;
 
-use orgpipe_store::{Store, StoreError};
+use orgpipe_store::{RegistryWrite, Store, StoreError};
 use serde::Serialize;
 
 use crate::{
@@ -65,13 +65,16 @@ pub enum RotationError {
         /// How many orgs have one.
         orgs: usize,
     },
+    /// It was changed, and what was to be kept of that is not.
+    #[error("the vault key was changed, but that is not kept in the audit: {0}")]
+    NotKept(#[source] StoreError),
 }
 
 impl RotationError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Store(error) => return error.hint(),
+            Self::Store(error) | Self::NotKept(error) => return error.hint(),
             Self::File(error) => error.hint().to_owned(),
             Self::NoKey => "It is made when the service starts first; there is nothing to change.".to_owned(),
             Self::NoNext => {
@@ -89,7 +92,8 @@ impl RotationError {
 }
 
 /// Changes the vault key of these settings' data directory. `next`: the next key where the present one comes from the
-/// environment; the operator gives it to the service afterwards. No service may run meanwhile.
+/// environment; the operator gives it to the service afterwards. `kept`: what is stored of it once it is done. No service may
+/// run meanwhile.
 ///
 /// # Errors
 /// A service has the data directory open, a key cannot be read or made, or the present key opens nothing of what is sealed;
@@ -97,6 +101,7 @@ impl RotationError {
 pub async fn rotate_vault_key(
     settings: &Settings,
     next: Option<SealingKey>,
+    kept: RegistryWrite,
 ) -> Result<KeyRotation, RotationError> {
     match (&settings.vault_key, &next) {
         (VaultKey::Given(_), None) => return Err(RotationError::NoNext),
@@ -114,8 +119,10 @@ pub async fn rotate_vault_key(
         (VaultKey::Given(_), None) => Err(RotationError::NoNext),
         (VaultKey::File(path), _) => in_file(&store, settings, path).await,
     };
+    let kept = if rotated.is_ok() { store.register(vec![kept]).await } else { Ok(()) };
     let closed = store.close().await;
     let rotation = rotated?;
+    kept.map_err(RotationError::NotKept)?;
     closed?;
     Ok(rotation)
 }

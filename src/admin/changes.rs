@@ -25,6 +25,7 @@ use super::{
     problem::ApiError,
     query::{NoQuery, Object},
 };
+use crate::audit_log::{self, nothing_done};
 
 /// The header by which a repeated request is known as such.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -126,7 +127,15 @@ pub(super) async fn add(
         Err(refused) => return refused,
     };
     match service.push(new).await {
-        Ok(accepted) => HttpResponse::Accepted().json(accepted),
+        // It was kept when it came first.
+        Ok(accepted) if accepted.repeated => nothing_done(HttpResponse::Accepted().json(accepted)),
+        Ok(accepted) => {
+            let AcceptedPush { number, sync, items, orgs, .. } = &accepted;
+            let numbers = [("number", number.0), ("items", *items as u64), ("orgs", *orgs as u64)];
+            let mut details = numbers.map(|(name, number)| (name, number.to_string())).to_vec();
+            details.push(("sync", sync.clone()));
+            audit_log::done(HttpResponse::Accepted().json(&accepted), &details)
+        }
         Err(error) => problem(&error),
     }
 }

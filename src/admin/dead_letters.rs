@@ -26,6 +26,7 @@ use super::{
     query::NoQuery,
     tokens::Role,
 };
+use crate::audit_log::{self, nothing_done};
 
 /// Dead letters answered when no number is asked for.
 const LIMIT: usize = 100;
@@ -597,14 +598,15 @@ async fn would(service: &Service, org: &str, filter: &DeadLetterFilter) -> HttpR
     match service.meant(org, filter).await {
         Ok(meant) => {
             let reasons = meant.reasons.into_iter().take(REASONS_MAX);
-            HttpResponse::Ok().json(WouldAct {
+            let would = WouldAct {
                 org: org.to_owned(),
                 letters: meant.letters,
                 records: meant.records,
                 reasons: reasons.map(|(reason, letters)| ReasonCount { reason, letters }).collect(),
                 newest: meant.newest,
                 before: meant.before,
-            })
+            };
+            nothing_done(HttpResponse::Ok().json(would))
         }
         Err(error) => problem(&error),
     }
@@ -612,11 +614,18 @@ async fn would(service: &Service, org: &str, filter: &DeadLetterFilter) -> HttpR
 
 fn done(org: String, acted: ActedOn) -> HttpResponse {
     let ActedOn { at_ms, done, refused, before } = acted;
+    let letters = done.len();
     let numbers = done.iter().map(|(number, _)| *number).collect();
     let asked = done.into_iter().filter(|(_, records)| !records.is_empty());
     let asked = asked.map(|(number, records)| AskedAgain { number, records }).collect();
     let refused = refused.into_iter().map(|(number, reason)| RefusedLetter { number, reason }).collect();
-    HttpResponse::Accepted().json(ActedOnLetters { org, at_ms, done: numbers, asked, refused, before })
+    let answer =
+        HttpResponse::Accepted().json(ActedOnLetters { org, at_ms, done: numbers, asked, refused, before });
+    if letters == 0 {
+        nothing_done(answer)
+    } else {
+        audit_log::done(answer, &[("letters", letters.to_string())])
+    }
 }
 
 fn no_group() -> HttpResponse {

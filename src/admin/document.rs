@@ -23,7 +23,8 @@ use utoipa::{
 };
 
 use super::{
-    alerts, changes, commands, dead_letters, live, login, metrics, orgs, preview_page, previews, probes,
+    alerts, audit, changes, commands, dead_letters, live, login, metrics, orgs, preview_page, previews,
+    probes,
     problem::{ApiError, RefusedSettings},
     query::NoQuery,
     reload, stored_orgs, token_commands,
@@ -109,8 +110,11 @@ pub(super) struct ServedPath {
         orgs::refreshes,
         orgs::explain,
         orgs::doctor,
+        orgs::last_examination,
         orgs::limits,
         reload::post,
+        audit::list,
+        audit::of_org,
         alerts::list,
         alerts::receivers,
         alerts::test,

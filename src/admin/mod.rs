@@ -6,6 +6,7 @@
 
 mod access;
 mod alerts;
+mod audit;
 mod changes;
 mod commands;
 mod dead_letters;
@@ -53,6 +54,7 @@ pub(crate) use self::{
     tokens::{FirstToken, Role, TOKEN_KIND, TokenError, reset},
 };
 use crate::{
+    audit_log::AuditLog,
     config::AdminSettings,
     connect::{Onboarding, handlers::Door},
     in_force::{SettingsFile, tls},
@@ -129,6 +131,8 @@ pub(crate) async fn start(
     let cookies = CookieRule::new(address.port(), behind_proxy || tls.is_some());
     let access = Access::load(tokens, cookies, service.clone()).await.map_err(TokenError::Store)?;
     let access = web::Data::new(access);
+    let audit = AuditLog::load(service.clone(), settings.ledger_days).await.map_err(TokenError::Store)?;
+    let audit = web::Data::new(audit);
     let connect = settings.connect();
     let own = connect.as_ref().and_then(|connect| connect.base_url.domain());
     let names = hosts.iter().cloned().chain(own.map(str::to_owned)).collect();
@@ -145,6 +149,7 @@ pub(crate) async fn start(
             .app_data(service)
             .app_data(settings)
             .app_data(access.clone())
+            .app_data(audit.clone())
             .app_data(door.clone())
             .app_data(document.clone())
             .app_data(streams.clone())

@@ -229,6 +229,35 @@ pub(super) async fn doctor(service: Data<Service>, org: Path<String>, _: Query<N
     }
 }
 
+/// What the doctor found in an org the last time
+///
+/// Asks the org nothing: `POST` examines it anew. It is kept for as long as the service runs.
+#[utoipa::path(
+    get,
+    path = "/api/v1/orgs/{org}/doctor",
+    operation_id = "getExamination",
+    tag = "orgs",
+    responses(
+        (status = 200, description = "What was found then; `at_ms` says when.", body = Report),
+        (status = 404, description = "There is no such org, or it was not examined since the service started.", body = ApiError),
+    )
+)]
+pub(super) async fn last_examination(
+    service: Data<Service>,
+    org: Path<String>,
+    _: Query<NoQuery>,
+) -> HttpResponse {
+    if service.settings_of(&org).is_none() {
+        return problem(&OrgError::Unknown(org.into_inner()));
+    }
+    if let Some(report) = service.doctor_report(&org) {
+        return HttpResponse::Ok().json(&*report);
+    }
+    let what = format!("org `{org}` was not examined since the service started");
+    let hint = format!("Examine it: `orgpipe doctor {org}`, or POST to the same path.");
+    refused(StatusCode::NOT_FOUND, what, hint)
+}
+
 /// What is planned for each sync's refresh
 #[utoipa::path(
     get,

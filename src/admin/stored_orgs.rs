@@ -22,6 +22,7 @@ use super::{
     query::{NoQuery, Object},
 };
 use crate::{
+    audit_log,
     connect::{InviteError, handlers::Door, is_loopback},
     in_force::{
         SettingsFile,
@@ -152,9 +153,10 @@ pub(super) async fn add(
         && let Err(error) = settings.put_to_work(&service).await
     {
         let hint = "The org is stored, and starts once that is mended.";
-        return refused(StatusCode::CONFLICT, error.to_string(), hint);
+        return audit_log::done(refused(StatusCode::CONFLICT, error.to_string(), hint), &[("org", id)]);
     }
-    HttpResponse::Created().json(AddedOrg { org: id, by_consent: org.is_by_consent() })
+    let answer = HttpResponse::Created().json(AddedOrg { org: id.clone(), by_consent: org.is_by_consent() });
+    audit_log::done(answer, &[("org", id)])
 }
 
 /// What an org of the store may not have. Its secrets are named by whoever may add orgs, and go to its login host: so that must be
@@ -274,7 +276,7 @@ pub(super) async fn remove(
     }
     if let Err(error) = settings.put_to_work(&service).await {
         let hint = "The org is removed, and stops once that is mended.";
-        return refused(StatusCode::CONFLICT, error.to_string(), hint);
+        return audit_log::done(refused(StatusCode::CONFLICT, error.to_string(), hint), &[]);
     }
     let consequence = "It stops. What is stored of its records stays until `orgpipe org purge`; the customer's consent stays \
                        until they take it back in their org.";

@@ -19,7 +19,10 @@ use super::{
     routes::{RULES, Rule, Who},
     *,
 };
-use crate::config::{Config, MetricsSettings, PerOrg};
+use crate::{
+    audit_log::{AUDIT_KIND, AuditLog, Deed},
+    config::{Config, MetricsSettings, PerOrg},
+};
 
 /// A service without orgs, and its admin API.
 struct Served {
@@ -280,6 +283,20 @@ async fn a_path_that_is_not_in_the_table_tells_nothing_without_a_token() {
         assert_eq!(status, 401, "{method} {path}");
     }
     served.end().await;
+}
+
+#[actix_rt::test]
+async fn a_command_that_cannot_be_stored_is_told_all_the_same_and_does_not_take_the_service_down() {
+    let served = Served::start().await;
+    let log = AuditLog::load(served.service.clone(), 30).await.expect("what is stored");
+    let deed = |command: &str| Deed { command: command.to_owned(), ..Deed::default() };
+    log.clone().keep(deed("stored")).await;
+    let service = served.service.clone();
+    served.end().await;
+    log.clone().keep(deed("not stored")).await;
+    assert!(service.registry(AUDIT_KIND).await.is_err(), "the store is closed");
+    let told: Vec<String> = log.entries(None, None, 10).into_iter().map(|entry| entry.command).collect();
+    assert_eq!(told, ["not stored", "stored"]);
 }
 
 #[test]

@@ -18,6 +18,7 @@ use super::{
     query::{NoQuery, Object},
     tokens::{Role, Token, TokenError},
 };
+use crate::audit_log;
 
 /// A token that is wanted.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -103,7 +104,9 @@ pub(super) async fn add(
     let Object(NewToken { name, role }) = new.into_inner();
     match access.tokens.add(&name, role).await {
         Ok(secret) => {
-            HttpResponse::Created().json(MadeToken { name, role, token: secret.expose_secret().to_owned() })
+            let details = [("name", name.clone()), ("role", role.name().to_owned())];
+            let token = secret.expose_secret().to_owned();
+            audit_log::done(HttpResponse::Created().json(MadeToken { name, role, token }), &details)
         }
         Err(error) => problem(&error),
     }

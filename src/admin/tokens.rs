@@ -21,6 +21,7 @@ use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
 use super::secret::{self, NoChance, SecretHash};
+use crate::audit_log;
 
 /// What the store's registry calls them.
 pub(crate) const TOKEN_KIND: &str = "admin token";
@@ -254,7 +255,8 @@ pub(crate) async fn reset(store: &Store, data_dir: &Path, now_ms: UnixMs) -> Res
     let stored = store.registry(TOKEN_KIND).await?;
     let (token, made) = first_token(data_dir, now_ms)?;
     let gone = stored.iter().map(|(name, _)| removal(name));
-    store.register(gone.chain([token.write()]).collect()).await?;
+    let kept = audit_log::without_service("reset tokens", now_ms);
+    store.register(gone.chain([token.write(), kept]).collect()).await?;
     Ok(made)
 }
 

@@ -3,6 +3,7 @@
 //! Here: which command is which file. Not here: what may be typed (`cli`), how a result looks (`output`).
 
 mod alerts;
+mod audit;
 mod check;
 mod dead_letters;
 mod demo;
@@ -17,6 +18,7 @@ mod push;
 mod refresh;
 mod rehearsal;
 mod reload;
+mod retried;
 mod run;
 mod running;
 mod simulate;
@@ -46,6 +48,7 @@ pub(crate) fn dispatch(command: Command) -> ExitCode {
         Command::Orgs(args) => orgs::run(&args),
         Command::Reload(args) => reload::run(&args),
         Command::DeadLetters(args) => dead_letters::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Tree(args) => tree::run(&args),
         Command::Alerts(args) => alerts::run(&args),
         Command::Notify(args) => alerts::notify(&args),

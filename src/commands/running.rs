@@ -40,6 +40,8 @@ pub(super) enum CommandError {
     WrongToken { url: String, from: String },
     #[error("{text}")]
     Refused { text: String, hint: String },
+    #[error("{what}")]
+    NotInTime { what: String, hint: String },
 }
 
 impl CommandError {
@@ -66,6 +68,7 @@ impl CommandError {
                  `orgpipe tokens reset --data-dir FOLDER`."
                     .to_owned()
             }
+            Self::NotInTime { hint, .. } => hint.clone(),
             Self::Refused { hint, .. } => return Some(hint.clone()).filter(|hint| !hint.is_empty()),
         })
     }

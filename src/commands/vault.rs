@@ -5,9 +5,10 @@
 
 use std::process::ExitCode;
 
-use orgpipe_actors::{KeyRotation, rotate_vault_key, settings::VaultKey};
+use orgpipe_actors::{KeyRotation, clock::Clock, rotate_vault_key, settings::VaultKey};
 
 use crate::{
+    audit_log,
     cli::{RotateKeyArgs, VaultAction, VaultArgs},
     config::{self, Environment},
     output,
@@ -28,7 +29,8 @@ fn rotate_key(args: &RotateKeyArgs) -> Result<ExitCode, ExitCode> {
     let next = args.next_key_env.as_deref().map(|name| environment.vault_key(name)).transpose();
     let next =
         next.map_err(|problem| output::failure(&NoNextKey(problem.to_string()), Some(&problem.hint())))?;
-    let rotated = actix_rt::System::new().block_on(rotate_vault_key(&settings, next));
+    let kept = audit_log::without_service("rotate vault key", Clock::start().now_ms());
+    let rotated = actix_rt::System::new().block_on(rotate_vault_key(&settings, next, kept));
     let rotation = rotated.map_err(|error| output::failure(&error, error.hint().as_deref()))?;
     for line in lines(&rotation, &settings.vault_key) {
         output::line(&line);

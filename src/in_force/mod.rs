@@ -37,6 +37,8 @@ pub(crate) struct SettingsFile {
     pub(crate) shown: Option<Shown>,
     /// The folder of the store; the first token is written beside it.
     pub(crate) data_dir: PathBuf,
+    /// For how long what was done is kept, since the start.
+    pub(crate) ledger_days: u32,
     current: Arc<RwLock<Current>>,
     /// Where traces are sent since the start.
     traces: Option<TraceSettings>,
@@ -60,13 +62,14 @@ impl SettingsFile {
     /// The file, its texts, and what they said at the start.
     pub(crate) fn new(file: &Path, sources: Sources, config: &Config) -> Self {
         let Config { admin, connect, settings, .. } = config;
-        let (file, data_dir) = (file.to_owned(), settings.data_dir.clone());
+        let (file, data_dir, ledger_days) =
+            (file.to_owned(), settings.data_dir.clone(), settings.ledger_days);
         let shown = admin.certificate.clone().map(Shown::new);
         let (connect, metrics) = (connect.clone(), admin.metrics);
         let current = Current { sources, connect, metrics, left_out: BTreeMap::new() };
         let (current, admin) = (Arc::new(RwLock::new(current)), admin.clone());
         let (traces, turn, changing) = (config.traces.clone(), Arc::default(), Arc::default());
-        Self { file, admin, shown, data_dir, current, traces, turn, changing }
+        Self { file, admin, shown, data_dir, ledger_days, current, traces, turn, changing }
     }
 
     /// How customers connect their orgs now, if they can.

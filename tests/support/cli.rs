@@ -1,6 +1,8 @@
 //! Orders to the running service by the real command line.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+use std::process::Stdio;
+
 use orgpipe_simulator::OrgOptions;
 use tokio::process::Command;
 
@@ -23,11 +25,22 @@ pub(crate) async fn order(rig: &Rig, arguments: &[&str]) -> (bool, String) {
     output(arguments, &mut rig.command(arguments)).await
 }
 
+/// The same with the exit code.
+pub(crate) async fn exit_code(rig: &Rig, arguments: &[&str]) -> (Option<i32>, String) {
+    ended(arguments, &mut rig.command(arguments)).await
+}
+
 async fn output(arguments: &[&str], command: &mut Command) -> (bool, String) {
-    let output = tokio::time::timeout(PATIENCE, command.output()).await;
+    let (code, text) = ended(arguments, command).await;
+    (code == Some(0), text)
+}
+
+async fn ended(arguments: &[&str], command: &mut Command) -> (Option<i32>, String) {
+    // Nobody is there to be asked, wherever the tests run.
+    let output = tokio::time::timeout(PATIENCE, command.stdin(Stdio::null()).output()).await;
     let output = output.unwrap_or_else(|_| panic!("{arguments:?} does not end")).expect("the command runs");
     let text = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8(text).expect("UTF-8"))
+    (output.status.code(), String::from_utf8(text).expect("UTF-8"))
 }
 
 /// The same for one that must be done.

@@ -214,19 +214,20 @@ const PROGRAM: &[Layer] = &[
     layer("traces", &["traces"], &["config"]),
     layer("in force", &["in_force"], &["config"]),
     layer("words", &["admin/names"], &[]),
-    layer("dashboard", &["dashboard"], &["effective", "words"]),
+    layer("audit", &["audit_log"], &[]),
+    layer("dashboard", &["dashboard"], &["effective", "words", "audit"]),
     layer("connect", &["connect"], &["config", "in force", "dashboard"]),
     layer(
         "admin",
         &["admin"],
-        &["config", "effective", "traces", "in force", "words", "dashboard", "connect"],
+        &["config", "effective", "traces", "in force", "words", "audit", "dashboard", "connect"],
     ),
     layer("command line", &["cli"], &["admin"]),
     layer("terminal", &["output", "telemetry", "transcript"], &["config", "traces", "command line"]),
     layer(
         "commands",
         &["commands"],
-        &["config", "effective", "traces", "in force", "words", "admin", "command line", "terminal"],
+        &["config", "effective", "traces", "in force", "words", "audit", "admin", "command line", "terminal"],
     ),
     layer("crate", &["main"], &[ANY]),
 ];

@@ -65,14 +65,7 @@ impl Registry {
         bytes_max: usize,
     ) -> Result<(), StoreError> {
         writes.iter().try_for_each(sizes::registry)?;
-        let mut after = self.clone();
-        for RegistryWrite { kind, name, value } in writes {
-            match value {
-                Some(value) => after.restore(kind, name, value.len()),
-                None => after.forget(kind, name),
-            }
-        }
-        let (values, bytes) = (after.sizes.len(), after.bytes);
+        let (values, bytes) = self.after(writes);
         // What is there may always shrink.
         let grows = values > self.sizes.len() || bytes > self.bytes;
         if grows && (values > values_max || bytes > bytes_max) {
@@ -80,15 +73,32 @@ impl Registry {
         }
         for RegistryWrite { kind, name, value } in writes {
             let key = Key::Registered { kind, name };
-            match value {
-                Some(value) => step.put(&key, value),
-                None => step.remove(&key),
+            if let Some(value) = value {
+                step.put(&key, value);
+                self.restore(kind, name, value.len());
+            } else {
+                step.remove(&key);
+                self.forget(kind, name);
             }
         }
-        *self = after;
         step.mark.registered = self.len();
         step.number();
         Ok(())
+    }
+
+    /// How many values there would be with these writes, and how many bytes. It takes no longer the more there are.
+    fn after(&self, writes: &[RegistryWrite]) -> (usize, usize) {
+        let mut last: BTreeMap<(&str, &str), Option<usize>> = BTreeMap::new();
+        for RegistryWrite { kind, name, value } in writes {
+            last.insert((kind, name), value.as_ref().map(Vec::len));
+        }
+        let (mut values, mut bytes) = (self.sizes.len(), self.bytes);
+        for ((kind, name), size) in last {
+            let before = self.sizes.get(&(kind.to_owned(), name.to_owned()));
+            values = values - usize::from(before.is_some()) + usize::from(size.is_some());
+            bytes = bytes - before.unwrap_or(&0) + size.unwrap_or(0);
+        }
+        (values, bytes)
     }
 
     fn forget(&mut self, kind: &str, name: &str) {

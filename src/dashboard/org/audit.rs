@@ -1,6 +1,6 @@
-//! Who gave which command about an org, newest first.
+//! Who gave which command about an org, and what was done about each record of a dead letter, newest first.
 //!
-//! Here: the page. Not here: what is remembered (`orgpipe_actors`).
+//! Here: the page. Not here: what is kept (`audit_log`, and of dead letters `orgpipe_actors`).
 
 use actix_web::{
     HttpResponse,
@@ -16,9 +16,12 @@ use super::{
     parts::moment,
     top::{Tab, Top},
 };
-use crate::dashboard::shell::{self, Shell, Viewer};
+use crate::{
+    audit_log::AuditLog,
+    dashboard::shell::{self, Shell, Viewer},
+};
 
-/// Commands about dead letters that are shown.
+/// Commands that are shown, and as many about dead letters.
 const COMMANDS_MAX: usize = 100;
 
 #[derive(Template)]
@@ -26,6 +29,7 @@ const COMMANDS_MAX: usize = 100;
 struct AuditPage {
     shell: Shell,
     top: Top,
+    commands: Vec<AuditLine>,
     letters: Vec<AuditLine>,
 }
 
@@ -46,13 +50,23 @@ struct AuditLine {
         (status = 404, description = "There is no such org.", content_type = "text/html", body = String),
     )
 )]
-pub(crate) async fn show(service: Data<Service>, viewer: ReqData<Viewer>, org: Path<String>) -> HttpResponse {
+pub(crate) async fn show(
+    service: Data<Service>,
+    log: Data<AuditLog>,
+    viewer: ReqData<Viewer>,
+    org: Path<String>,
+) -> HttpResponse {
     let Some(view) = service.org(&org).await else {
         return absent(&viewer, &OrgError::Unknown(org.into_inner()));
     };
-    let commands = service.dead_letter_commands(&org, COMMANDS_MAX).await.unwrap_or_default();
+    let acts = service.dead_letter_commands(&org, COMMANDS_MAX).await.unwrap_or_default();
     let (fleet, now) = (service.fleet().await, service.clock().now_ms());
-    let lines = commands.into_iter().map(|command| {
+    let commands = log.entries(Some(&view.id), None, COMMANDS_MAX).into_iter().map(|entry| AuditLine {
+        at: moment(entry.at_ms, now),
+        what: format!("{} ({})", entry.told(), entry.answered()),
+        by: entry.by,
+    });
+    let lines = acts.into_iter().map(|command| {
         let act = match command.act {
             DeadLetterAction::Retry => "retried",
             DeadLetterAction::Discard => "threw away",
@@ -64,6 +78,7 @@ pub(crate) async fn show(service: Data<Service>, viewer: ReqData<Viewer>, org: P
     let page = AuditPage {
         shell: Shell::of_org(&viewer, &view.id),
         top: Top::new(&view, letters(&fleet, &view.id), Tab::Audit, &viewer),
+        commands: commands.collect(),
         letters: lines.collect(),
     };
     shell::page(StatusCode::OK, &page)

@@ -16,9 +16,12 @@ use super::{
     parts::moment,
     top::{Tab, Top},
 };
-use crate::dashboard::{
-    shell::{self, Shell, Viewer},
-    words,
+use crate::{
+    audit_log::nothing_done,
+    dashboard::{
+        shell::{self, Shell, Viewer},
+        words,
+    },
 };
 
 #[derive(Template)]
@@ -83,7 +86,7 @@ pub(crate) async fn post(service: Data<Service>, viewer: ReqData<Viewer>, org: P
             HttpResponse::SeeOther().insert_header((header::LOCATION, page)).finish()
         }
         Err(error @ OrgError::TooSoon { .. }) => {
-            answer(&service, &viewer, &org, words::sentence(&error.to_string())).await
+            nothing_done(answer(&service, &viewer, &org, words::sentence(&error.to_string())).await)
         }
         Err(error) => absent(&viewer, &error),
     }

@@ -23,9 +23,12 @@ use super::{
     parts::moment,
     top::{Tab, Top},
 };
-use crate::dashboard::{
-    shell::{self, Shell, Viewer},
-    words,
+use crate::{
+    audit_log::{self, nothing_done},
+    dashboard::{
+        shell::{self, Shell, Viewer},
+        words,
+    },
 };
 
 /// Letters on a page.
@@ -145,7 +148,7 @@ pub(crate) async fn post(
         Ok(order) => order,
         Err(why) => {
             let said = vec![words::sentence(&why)];
-            return answer(&service, &viewer, &org, &query, said, false).await;
+            return nothing_done(answer(&service, &viewer, &org, &query, said, false).await);
         }
     };
     let mut acted = ActedOn::default();
@@ -177,7 +180,15 @@ pub(crate) async fn post(
     if acted.before.is_some() {
         said.push(format!("More than {ACTED_ON_MAX} were meant: do it once more for the others."));
     }
-    answer(&service, &viewer, &org, &query, said, all_done).await
+    let page = answer(&service, &viewer, &org, &query, said, all_done).await;
+    if acted.done.is_empty() {
+        return nothing_done(page);
+    }
+    let act = match order.act {
+        DeadLetterAction::Retry => "retry",
+        DeadLetterAction::Discard | DeadLetterAction::Close => "discard",
+    };
+    audit_log::done(page, &[("act", act.to_owned()), ("letters", acted.done.len().to_string())])
 }
 
 fn refusal(error: &DeadLetterError) -> String {
