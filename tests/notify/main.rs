@@ -306,3 +306,87 @@ async fn many_orgs_at_once_are_few_messages_and_as_many_ends() {
     eventually("each end", async || (incidents().0 == incidents().1).then_some(())).await;
     assert!(incidents().0 <= 12, "ten by themselves and a group, not 60: {:?}", incidents());
 }
+
+/// What happens to an org that is parked, to one whose calls are used up and which has missed events, to one that is silent,
+/// and to the disk: with a `kill -9` while each of them stands.
+#[actix_rt::test]
+async fn what_stands_is_told_once_and_its_end_once_over_kills() {
+    const BEHIND_SECS: i64 = 3 * 3_600;
+    let hook = Receiver::start(204);
+    let kinds = "[\"org_parked\", \"gap_open\", \"budget_paused\", \"no_event\", \"disk_low\"]";
+    let mut rig =
+        rig(&["parked", "poor", "silent"], &(webhook(&hook) + &format!("alerts = {kinds}\n"))).await;
+    let settings = std::fs::read_to_string(rig.folder.path().join("orgpipe.toml"))
+        .expect("settings")
+        .replace("clear_secs = 0", "clear_secs = 3\nno_event_hours = 2")
+        .replace("reserve = 0.0", "reserve = 0.4");
+    let ask = |rig: &Rig, org: &str, n: usize| {
+        rig.simulator.vendor().set_answer(&domain(n), Some(answer(&format!("K{n}"), 1)));
+        let id = rig.org(org).create("Account", account(n)).expect("an account");
+        rig.org(org).publish("Sync_Request__e", request(&[id]));
+    };
+    let both = ["fired", "resolved"];
+    let are = async |kind: &'static str, wanted: &[&str]| {
+        eventually(kind, async || {
+            let known = stages(&hook).remove(kind).unwrap_or_default();
+            assert!(known.len() <= wanted.len(), "{kind}: {known:?}");
+            (known == wanted).then_some(())
+        })
+        .await;
+    };
+
+    // As much as may be asked for: machines of tests have less than 2 TB free.
+    let full = settings.replace("data_dir = \"data\"", "data_dir = \"data\"\nfree_min_mb = 1000000");
+    rig.write("orgpipe.toml", &full);
+    rig.start().await;
+    are("disk_low", &both[..1]).await;
+    rig.kill().await;
+
+    rig.write("orgpipe.toml", &settings);
+    rig.start_failing("ingest/parked=panic@1-6").await;
+    for org in ["parked", "poor", "silent"] {
+        rig.subscribed(org).await;
+    }
+    ask(&rig, "parked", 1);
+    are("org_parked", &both[..1]).await;
+    rig.org("silent").set_clock_ahead(-BEHIND_SECS);
+    ask(&rig, "silent", 2);
+    ask(&rig, "poor", 3);
+    for org in ["poor", "silent"] {
+        rig.ledger(org, json!({ "written": 1 })).await;
+    }
+    are("disk_low", &both).await;
+    rig.org("silent").set_clock_ahead(0);
+    rig.kill().await;
+
+    ask(&rig, "poor", 4);
+    rig.org("poor").expire_events(0);
+    rig.org("poor").set_calls_used(14_000);
+    rig.start().await;
+    are("org_parked", &both).await;
+    for kind in ["gap_open", "budget_paused", "no_event"] {
+        are(kind, &both[..1]).await;
+    }
+    rig.kill().await;
+
+    rig.start().await;
+    for kind in ["gap_open", "budget_paused", "no_event"] {
+        stands(&rig, kind, true).await;
+    }
+    rig.org("poor").set_calls_used(0);
+    // It would look by itself in a minute or some.
+    for command in ["limits", "restart"] {
+        let (status, said) = rig.post(&format!("orgs/poor/{command}")).await;
+        assert!(status < 300, "{said}");
+    }
+    ask(&rig, "silent", 5);
+    for kind in ["org_parked", "gap_open", "budget_paused", "no_event", "disk_low"] {
+        are(kind, &both).await;
+    }
+    // Nothing comes after that.
+    rig.ledger("poor", json!({ "written": 2, "open": 0 })).await;
+    rig.terminate().await;
+    for (kind, known) in stages(&hook) {
+        assert_eq!(known, both, "{kind}");
+    }
+}

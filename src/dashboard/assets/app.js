@@ -279,6 +279,9 @@
     return found;
   }
 
+  // Where a number has none beside it no line is drawn, only a point.
+  const alone = (ys) => ys.flatMap((y, at) => (y != null && ys[at - 1] == null && ys[at + 1] == null ? [at] : []));
+
   function draw(box) {
     if (typeof uPlot === "undefined") return;
     const { unit, xs, series } = JSON.parse(box.dataset.chart);
@@ -302,7 +305,7 @@
           stroke: colour(`--series-${(n % 4) + 1}`),
           width: 1.5,
           dash: [[], [6, 3], [2, 3], [8, 3, 2, 3]][n % 4],
-          points: { show: false },
+          points: { show: true, size: 5, filter: (plot, at) => alone(plot.data[at]) },
           value: (_, y) => told(y),
         }))],
     }, data, box);

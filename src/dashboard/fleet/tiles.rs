@@ -20,6 +20,13 @@ pub(crate) struct Tile {
     pub(crate) spark: Option<Spark>,
 }
 
+impl Tile {
+    fn at_rate(self, per_sec: Option<f64>) -> Self {
+        let unit = if per_sec.is_some() { "/s" } else { "" };
+        Self { value: per_sec.map_or_else(|| "–".to_owned(), words::rate), unit, ..self }
+    }
+}
+
 /// All of them; `day` has the last 24 hours.
 pub(crate) fn tiles(fleet: &Fleet, day: Option<&History>) -> Vec<Tile> {
     let totals = &fleet.totals;
@@ -32,14 +39,13 @@ pub(crate) fn tiles(fleet: &Fleet, day: Option<&History>) -> Vec<Tile> {
         spark: day.and_then(|day| spark(day, number)),
     };
     let lately = day.map(|day| Lately::of(day, fleet.at_ms)).unwrap_or_default();
-    let rate = |secs: Option<f64>| secs.map_or_else(|| "–".to_owned(), words::rate);
     let letters = totals.dead_letters_kept;
     let used = share(totals.ours, totals.share);
     let events = format!("{} since the start", words::short(totals.events));
     let written = format!("{} ever", words::short(totals.records.written));
     vec![
-        Tile { unit: "/s", ..tile("Events", rate(lately.events_per_sec), events, |point| point.events) },
-        Tile { unit: "/s", ..tile("Written", rate(lately.written_per_sec), written, |point| point.written) },
+        tile("Events", String::new(), events, |point| point.events).at_rate(lately.events_per_sec),
+        tile("Written", String::new(), written, |point| point.written).at_rate(lately.written_per_sec),
         Tile {
             kind: if letters > 0 { "some" } else { "" },
             ..tile("Dead letters", words::short(letters), in_orgs(totals.orgs_with_dead_letters), |point| {

@@ -26,6 +26,7 @@ use super::{
 use crate::{
     audit_log::{self, nothing_done},
     dashboard::{
+        marked::Marked,
         shell::{self, Shell, Viewer},
         words,
     },
@@ -68,8 +69,8 @@ struct GroupView {
     id: String,
     href: String,
     is_chosen: bool,
-    reason: String,
-    hint: String,
+    reason: Marked,
+    hint: Marked,
     /// The sync, and what is written.
     about: String,
     letters: u64,
@@ -91,7 +92,7 @@ struct LetterView {
 
 struct ErrorView {
     code: String,
-    message: String,
+    message: Marked,
     fields: String,
 }
 
@@ -307,8 +308,8 @@ fn group_view(group: &LetterGroup, path: &str, chosen: Option<ReasonKey>, now: U
         // The chosen one is shut again.
         href: if is_chosen { path.to_owned() } else { format!("{path}?group={key}") },
         is_chosen,
-        reason: words::sentence(reason),
-        hint: hint.clone(),
+        reason: Marked::of(&words::sentence(reason)),
+        hint: Marked::of(hint),
         about: about.collect::<Vec<_>>().join(", "),
         letters: group.letters,
         letters_told: words::count(group.letters),
@@ -323,7 +324,7 @@ fn letter_view(letter: &DeadLetter, now: UnixMs) -> LetterView {
         letter.subjects.iter().take(SHOWN_MAX).map(|subject| subject.record.clone()).collect();
     let errors = letter.errors.iter().take(SHOWN_MAX).map(|error| ErrorView {
         code: error.code.clone(),
-        message: error.message.clone(),
+        message: Marked::of(&error.message),
         fields: error.fields.join(", "),
     });
     let name =
