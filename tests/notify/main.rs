@@ -373,12 +373,9 @@ async fn what_stands_is_told_once_and_its_end_once_over_kills() {
     for kind in ["gap_open", "budget_paused", "no_event"] {
         stands(&rig, kind, true).await;
     }
-    rig.org("poor").set_calls_used(0);
-    // It would look by itself in a minute or some.
-    for command in ["limits", "restart"] {
-        let (status, said) = rig.post(&format!("orgs/poor/{command}")).await;
-        assert!(status < 300, "{said}");
-    }
+    rig.write("orgpipe.toml", &settings.replace("reserve = 0.4", "reserve = 0.0"));
+    let (status, said) = rig.post("reload").await;
+    assert_eq!(status, 200, "{said}");
     ask(&rig, "silent", 5);
     for kind in ["org_parked", "gap_open", "budget_paused", "no_event", "disk_low"] {
         are(kind, &both).await;
