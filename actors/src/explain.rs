@@ -436,6 +436,7 @@ mod tests {
             tries,
             target: target.into(),
             key: if tries > 0 { "k1".into() } else { String::new() },
+            target_id: String::new(),
             reason: reason.into(),
             by: "REST".into(),
         }
