@@ -1,7 +1,10 @@
 //! The whole story of one record: who asked for it, what was answered, what differed, what was written or why nothing.
 //!
 //! Here: reading the ledger and what is still open, and telling it in sentences. Not here: what leaves the trail
-//! (`decide`, `deliver`), its form (`audit_trail`), how it is printed (`src/commands/explain.rs`).
+//! (`decide`, `deliver`), its form (`audit_trail`), which record is meant (`explain/find.rs`), how it is printed
+//! (`src/commands/explain.rs`).
+
+pub(crate) mod find;
 
 use orgpipe_reconcile::id;
 use orgpipe_store::{Change, DeadLetter, End, Lane, LedgerRow, Request, Seq, StoreError, Subject, UnixMs};
