@@ -78,7 +78,7 @@ pub use decide::outlook::{PlannedChange, PlannedField, PlannedWrite, SharedKeyOf
 pub use doctor::{Finding, PermissionSet, Report, Topic};
 pub use explain::{
     Chapter, Fate, Story,
-    find::{Candidate, FoundBy, FoundRecords},
+    find::{Candidate, FIND_CHARS_MAX, FoundBy, RecordSearch},
 };
 pub use failpoint::{Failpoints, NoFailpoint};
 pub use forecast::Forecast;

@@ -65,7 +65,7 @@ use crate::{
     doctor::{self, Report},
     explain::{
         self, Story,
-        find::{FoundRecords, find},
+        find::{RecordSearch, find},
     },
     forecast::Forecast,
     measure::{Measures, MeasuresView, OrgMeasures, OrgMeasuresView},
@@ -440,7 +440,7 @@ impl Service {
 
     /// The records that a text may mean: a record's own ID, that of the record written for it, or its external ID; with the story
     /// of the one that is meant. Reads the org's ledger.
-    pub async fn find_records(&self, id: &str, text: &str, limit: usize) -> Result<FoundRecords, OrgError> {
+    pub async fn find_records(&self, id: &str, text: &str, limit: usize) -> Result<RecordSearch, OrgError> {
         Ok(find(&*self.known(id)?, text, limit).await?)
     }
 

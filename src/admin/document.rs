@@ -108,6 +108,7 @@ pub(super) struct ServedPath {
         orgs::receipts,
         orgs::refreshes,
         orgs::explain,
+        orgs::find,
         orgs::doctor,
         orgs::limits,
         reload::post,

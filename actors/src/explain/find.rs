@@ -20,6 +20,8 @@ use crate::{
     queue_entry::{ChangeEntry, RequestEntry, unpack},
 };
 
+/// Characters of a text that is looked for: Salesforce's external IDs have up to 255.
+pub const FIND_CHARS_MAX: usize = 300;
 /// Rows of the ledger that are looked at, of those that fit; a record may have very many.
 const ROWS_MAX: usize = 2_000;
 /// Changes that are looked at, of those that fit.
@@ -29,7 +31,7 @@ const CANDIDATES_MAX: usize = 50;
 
 /// What a text leads to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct FoundRecords {
+pub struct RecordSearch {
     /// The operator's name for the org.
     pub org: String,
     /// What was looked for; 18 characters if it is a record ID.
@@ -186,7 +188,7 @@ impl Candidates {
 
 /// Finds the records that a text may mean, and tells the story of the one that is meant, with at most `limit` of what has
 /// ended.
-pub(crate) async fn find(org: &OrgContext, text: &str, limit: usize) -> Result<FoundRecords, StoreError> {
+pub(crate) async fn find(org: &OrgContext, text: &str, limit: usize) -> Result<RecordSearch, StoreError> {
     let needle = Needle::new(text);
     let mut candidates = Candidates::default();
     // In the order of the flow: what moves on meanwhile is found twice rather than not at all.
@@ -229,7 +231,7 @@ pub(crate) async fn find(org: &OrgContext, text: &str, limit: usize) -> Result<F
         None => None,
     };
     let (org, find) = (org.id().to_owned(), needle.text);
-    Ok(FoundRecords { org, find, candidates, more, waiting, searched, story })
+    Ok(RecordSearch { org, find, candidates, more, waiting, searched, story })
 }
 
 #[cfg(test)]
