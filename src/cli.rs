@@ -382,7 +382,9 @@ pub(crate) struct ExplainArgs {
     /// Which org
     #[command(flatten)]
     pub(crate) target: OrgTarget,
-    /// The ID of the customer's record, 15 or 18 characters
+    /// The ID of the customer's record or of the record written for it, 15 or 18 characters, or its external ID
+    ///
+    /// If it may mean several records, they are listed: name one of them by its ID.
     #[arg(value_name = "RECORD")]
     pub(crate) record: String,
     /// How many of its ends are told, newest first

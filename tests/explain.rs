@@ -39,6 +39,31 @@ fn publish(rig: &Rig, n: usize, known: Option<Value>) -> String {
     id
 }
 
+/// What a text leads to, as JSON.
+async fn found(rig: &Rig, text: &str) -> Value {
+    let url = format!("{}/api/v1/orgs/acme/records", rig.admin);
+    rig.http.get(url).query(&[("find", text)]).send().await.expect("an answer").json().await.expect("JSON")
+}
+
+/// The records that it may mean, with what the text is to each, by ID.
+fn candidates(found: &Value) -> Vec<(&str, &str)> {
+    let all = found["candidates"].as_array().unwrap_or_else(|| panic!("{found} has no list"));
+    let mut all: Vec<(&str, &str)> = all
+        .iter()
+        .map(|one| (one["record"].as_str().expect("an ID"), one["found_by"].as_str().expect("a word")))
+        .collect();
+    all.sort_unstable();
+    all
+}
+
+/// The page of records with this text looked for.
+async fn page(rig: &Rig, text: &str) -> String {
+    let url = format!("{}/orgs/acme/records", rig.admin);
+    let answer = rig.http.get(url).query(&[("find", text)]).send().await.expect("an answer");
+    assert_eq!(answer.status(), 200);
+    answer.text().await.expect("text")
+}
+
 fn holds(text: &str, parts: &[&str]) {
     for part in parts {
         assert!(text.contains(part), "{part} is not in {text}");
@@ -153,4 +178,86 @@ async fn open_and_superseded_changes_and_retries_are_told() {
     org.publish("Sync_Request__e", request(std::slice::from_ref(&locked)));
     rig.ledger("acme", json!({ "written": 2, "open": 0 })).await;
     holds(&told(&rig, &locked).await, &["after 3 tries: ", "Salesforce refused with `UNABLE_TO_LOCK_ROW`"]);
+}
+
+/// ID of the record of the target with this key.
+fn target(rig: &Rig, key: &str) -> String {
+    rig.enrichment("acme", key).expect("it was written")["Id"].as_str().expect("an ID").to_owned()
+}
+
+#[actix_rt::test]
+async fn a_created_record_is_found_by_its_id_by_that_of_its_target_and_by_its_key() {
+    let rig = rig().await;
+    let id = publish(&rig, 0, Some(answer("K0", 4_711)));
+    rig.ledger("acme", json!({ "records_in": 1, "written": 1 })).await;
+    let written = target(&rig, "K0");
+    let texts = [
+        (&id[..], "source_id"),
+        (&id[..15], "source_id"),
+        (&written, "target_id"),
+        (&written[..15], "target_id"),
+        ("K0", "key"),
+        (" k0 ", "key"),
+    ];
+    for (text, found_by) in texts {
+        let found = found(&rig, text).await;
+        assert_eq!(candidates(&found), [(id.as_str(), found_by)], "{text}");
+        let one = &found["candidates"][0];
+        assert_eq!((&one["syncs"], &one["fate"]), (&json!(["accounts"]), &json!("written")), "{text}");
+        assert_eq!(found["story"]["record"], json!(id), "{text}");
+        holds(&found["story"].to_string(), &[&format!("The record of the target is {written}.")]);
+    }
+    for text in [&written[..15], "K0"] {
+        holds(&told(&rig, text).await, &[&format!("org acme, record {id}\n\nwritten\n"), &written]);
+        holds(&page(&rig, text).await, &[&format!("Record {id}"), "class=\"timeline\"", &written]);
+    }
+
+    let many: Vec<String> = (10..22)
+        .map(|n| {
+            rig.simulator.vendor().set_answer(&domain(n), Some(answer(&format!("B{n}"), 1)));
+            rig.org("acme").create("Account", account(n)).expect("an account")
+        })
+        .collect();
+    rig.org("acme").publish("Sync_Request__e", request(&many));
+    rig.ledger("acme", json!({ "records_in": 13, "written": 13 })).await;
+    let found = found(&rig, &target(&rig, "B15")).await;
+    assert_eq!(candidates(&found), [(many[5].as_str(), "target_id")]);
+    holds(&found["story"].to_string(), &["by Bulk job "]);
+}
+
+#[actix_rt::test]
+async fn of_two_records_with_one_key_both_are_told_and_what_is_not_known_is_said() {
+    let rig = rig().await;
+    let first = publish(&rig, 0, Some(answer("BOTH", 4_711)));
+    rig.ledger("acme", json!({ "records_in": 1, "written": 1 })).await;
+    let second = publish(&rig, 1, Some(answer("BOTH", 4_711)));
+    rig.ledger("acme", json!({ "records_in": 2, "dead_letters": 1 })).await;
+    let written = target(&rig, "BOTH");
+    for (text, found_by) in [("BOTH", "key"), (written.as_str(), "target_id")] {
+        let found = found(&rig, text).await;
+        let mut both = [(first.as_str(), found_by), (second.as_str(), found_by)];
+        both.sort_unstable();
+        assert_eq!(candidates(&found), both, "{found}");
+        assert_eq!((&found["story"], &found["more"]), (&Value::Null, &json!(false)));
+        assert_eq!(found["candidates"][0]["record"], json!(second), "the newest first");
+        let text = told(&rig, text).await;
+        holds(&text, &["org acme, 2 records for ", &first, &second, "dead letter", "Name one of them"]);
+    }
+    let listed = page(&rig, "BOTH").await;
+    holds(&listed, &["2 records for", &format!("records?find={first}"), &format!("records?find={second}")]);
+    assert!(!listed.contains("class=\"timeline\""), "{listed}");
+    assert_eq!(candidates(&found(&rig, &first).await), [(first.as_str(), "source_id")]);
+
+    // A value is no way to a record, and what is not known is said.
+    for text in ["nobody", "4711", &domain(0), "Company 0", "a0X000000000999"] {
+        let found = found(&rig, text).await;
+        assert!(candidates(&found).is_empty() && found["story"].is_null(), "{text}: {found}");
+        holds(&told(&rig, text).await, &["Nothing is known of it", "external ID", "ledger_days"]);
+        holds(&page(&rig, text).await, &["Nothing is known of it", "ledger_days"]);
+    }
+    for text in [" ", &"x".repeat(301)] {
+        let url = format!("{}/api/v1/orgs/acme/records", rig.admin);
+        let answer = rig.http.get(url).query(&[("find", text)]).send().await.expect("an answer");
+        assert_eq!(answer.status(), 400);
+    }
 }

@@ -179,6 +179,24 @@ impl AuditTrail {
         }
     }
 
+    /// Whether it names this record of the target.
+    pub(crate) fn names(&self, key: &str) -> bool {
+        !key.is_empty() && self.key.as_deref() == Some(&key[..key.floor_char_boundary(NAME_BYTES_MAX)])
+    }
+
+    /// ID of the record of the target that the org held, if it held one.
+    pub(crate) fn found_id(&self) -> Option<&str> {
+        match self.found.as_ref()? {
+            Found::One(id) => Some(id),
+            Found::None | Found::Open => None,
+        }
+    }
+
+    /// What stands in the bytes of each trail that names this key or ID, and in hardly any other; never empty.
+    pub(crate) fn mark_of(name: &str) -> Vec<u8> {
+        pack(&short(name))
+    }
+
     /// Which record of the target is wanted, where no change follows that would tell.
     pub(crate) fn target(&mut self, key: &str) {
         self.key = Some(short(key));

@@ -1,7 +1,10 @@
 //! The whole story of one record: who asked for it, what was answered, what differed, what was written or why nothing.
 //!
 //! Here: reading the ledger and what is still open, and telling it in sentences. Not here: what leaves the trail
-//! (`decide`, `deliver`), its form (`audit_trail`), how it is printed (`src/commands/explain.rs`).
+//! (`decide`, `deliver`), its form (`audit_trail`), which record is meant (`explain/find.rs`), how it is printed
+//! (`src/commands/explain.rs`).
+
+pub(crate) mod find;
 
 use orgpipe_reconcile::id;
 use orgpipe_store::{Change, DeadLetter, End, Lane, LedgerRow, Request, Seq, StoreError, Subject, UnixMs};
@@ -220,6 +223,10 @@ fn told(row: &LedgerRow, hint: &str) -> Chapter {
         End::Closed => format!("Dead letter {number} went at {at}, as {}.", row.reason),
     };
     chapter.story.push(last);
+    let target_id = &row.target_id;
+    if !target_id.is_empty() && chapter.story.iter().all(|told| !told.contains(target_id)) {
+        chapter.story.push(format!("The record of the target is {target_id}."));
+    }
     chapter
 }
 
@@ -436,6 +443,7 @@ mod tests {
             tries,
             target: target.into(),
             key: if tries > 0 { "k1".into() } else { String::new() },
+            target_id: String::new(),
             reason: reason.into(),
             by: "REST".into(),
         }
@@ -514,6 +522,15 @@ mod tests {
             for part in parts {
                 assert!(text.contains(part), "{:?}: {part} is not in {text}", row.end);
             }
+        }
+        let named = |found: Option<Found>| {
+            let mut trail = trail();
+            trail.found = found;
+            let row = LedgerRow { target_id: "a0X".into(), ..row(End::Written, trail, "", 1) };
+            text(&row, "").matches("a0X").count()
+        };
+        for found in [None, Some(Found::None), Some(Found::Open), Some(Found::One("a0X".into()))] {
+            assert_eq!(named(found.clone()), 1, "{found:?}");
         }
         let mut bare = row(End::Dead, trail(), "unreadable", 0);
         bare.subject.trail = Vec::new();

@@ -76,7 +76,10 @@ pub use dead_letters::{
 };
 pub use decide::outlook::{PlannedChange, PlannedField, PlannedWrite, SharedKeyOf};
 pub use doctor::{Finding, PermissionSet, Report, Topic};
-pub use explain::{Chapter, Fate, Story};
+pub use explain::{
+    Chapter, Fate, Story,
+    find::{Candidate, FIND_CHARS_MAX, FoundBy, RecordSearch},
+};
 pub use failpoint::{Failpoints, NoFailpoint};
 pub use forecast::Forecast;
 pub use history::chart::{History, HistoryPoint, HistorySpan};

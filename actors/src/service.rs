@@ -64,7 +64,10 @@ use crate::{
     clock::Clock,
     decide::shared_keys,
     doctor::{self, Report},
-    explain::{self, Story},
+    explain::{
+        self, Story,
+        find::{RecordSearch, find},
+    },
     forecast::Forecast,
     history::chart::History,
     measure::{Measures, MeasuresView, OrgMeasures, OrgMeasuresView},
@@ -437,6 +440,12 @@ impl Service {
     /// The whole story of a record, with at most `limit` of what has ended. Reads the org's ledger.
     pub async fn explain(&self, id: &str, record: &str, limit: usize) -> Result<Story, OrgError> {
         Ok(explain::story(&*self.known(id)?, record, limit).await?)
+    }
+
+    /// The records that a text may mean: a record's own ID, that of the record written for it, or its external ID; with the story
+    /// of the one that is meant. Reads the org's ledger.
+    pub async fn find_records(&self, id: &str, text: &str, limit: usize) -> Result<RecordSearch, OrgError> {
+        Ok(find(&*self.known(id)?, text, limit).await?)
     }
 
     /// What a refresh of each sync would cost now. Counts the records, which takes one API call a sync.

@@ -109,6 +109,7 @@ pub(super) struct ServedPath {
         orgs::receipts,
         orgs::refreshes,
         orgs::explain,
+        orgs::find,
         orgs::doctor,
         orgs::last_examination,
         orgs::limits,

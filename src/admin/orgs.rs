@@ -8,8 +8,8 @@ use actix_web::{
     web::{Data, Path, Query},
 };
 use orgpipe_actors::{
-    BudgetView, Forecast, Left, OrgError, OrgView, Receipt, RefreshPlan, Report, RoomView, Service, State,
-    Story, Tree,
+    BudgetView, FIND_CHARS_MAX, Forecast, Left, OrgError, OrgView, Receipt, RecordSearch, RefreshPlan,
+    Report, RoomView, Service, State, Story, Tree,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -30,6 +30,18 @@ const CHAPTERS: (usize, usize) = (20, 1_000);
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LimitQuery {
+    /// Requests that have ended, told at most; 20 unless told, and never more than 1,000.
+    limit: Option<usize>,
+}
+
+/// `?find=TEXT&limit=N`
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FindRecordsQuery {
+    /// ID of the customer's record, or of the record written for it, of 15 or 18 characters; or the external ID by which the
+    /// two belong together. At most 300 characters.
+    find: String,
     /// Requests that have ended, told at most; 20 unless told, and never more than 1,000.
     limit: Option<usize>,
 }
@@ -175,6 +187,39 @@ pub(super) async fn explain(
     let limit = query.limit.unwrap_or(CHAPTERS.0).min(CHAPTERS.1);
     match service.explain(&org, &record, limit).await {
         Ok(story) => HttpResponse::Ok().json(story),
+        Err(error) => problem(&error),
+    }
+}
+
+/// Find a record by its ID, by the ID of the record written for it, or by its external ID
+///
+/// The story is that of the record that is meant: the only candidate, or the one whose own ID it is. Looked at are what is open
+/// and the rows that the ledger keeps of the last `ledger_days`. Values are no way to find a record.
+#[utoipa::path(
+    get,
+    path = "/api/v1/orgs/{org}/records",
+    operation_id = "findRecords",
+    tag = "records",
+    params(FindRecordsQuery),
+    responses(
+        (status = 200, description = "The records it may mean; none if nothing is known of it.", body = RecordSearch),
+        (status = 400, description = "There is nothing to look for, or it is too long.", body = ApiError),
+    )
+)]
+pub(super) async fn find(
+    service: Data<Service>,
+    org: Path<String>,
+    query: Query<FindRecordsQuery>,
+) -> HttpResponse {
+    let FindRecordsQuery { find, limit } = query.into_inner();
+    if find.trim().is_empty() || find.chars().count() > FIND_CHARS_MAX {
+        let what = format!("`find` takes 1 to {FIND_CHARS_MAX} characters");
+        let hint = "Give the ID of a record, of 15 or 18 characters, or an external ID, behind `find=`.";
+        return refused(StatusCode::BAD_REQUEST, what, hint);
+    }
+    let limit = limit.unwrap_or(CHAPTERS.0).min(CHAPTERS.1);
+    match service.find_records(&org, &find, limit).await {
+        Ok(found) => HttpResponse::Ok().json(found),
         Err(error) => problem(&error),
     }
 }

@@ -163,6 +163,7 @@ pub(super) const RULES: &[Rule] = &[
     get("/api/v1/orgs/{org}/syncs", With(Read), || web::to(orgs::syncs)),
     get("/api/v1/orgs/{org}/receipts", With(Read), || web::to(orgs::receipts)),
     // What an org said about a record may have values of it.
+    get("/api/v1/orgs/{org}/records", With(Operate), || web::to(orgs::find)),
     get("/api/v1/orgs/{org}/records/{record}", With(Operate), || web::to(orgs::explain)),
     post("/api/v1/orgs/{org}/pause", With(Operate), Does("pause"), || web::to(commands::pause)),
     post("/api/v1/orgs/{org}/resume", With(Operate), Does("resume"), || web::to(commands::resume)),

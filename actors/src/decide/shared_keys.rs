@@ -348,8 +348,8 @@ mod tests {
         };
         let (seq, tries, ended_ms) = (Some(Seq(1)), 1, UnixMs(asked_ms + 5));
         let texts = || String::new();
-        let (target, reason, by) = (texts(), texts(), texts());
-        LedgerRow { subject, end, ended_ms, seq, tries, target, key: key.into(), reason, by }
+        let (target, target_id, reason, by) = (texts(), texts(), texts(), texts());
+        LedgerRow { subject, end, ended_ms, seq, tries, target, key: key.into(), target_id, reason, by }
     }
 
     #[test]

@@ -27,6 +27,7 @@ use orgpipe_salesforce::{
 use orgpipe_store::{Job, Outcome, Seq, StoreError, UnixMs};
 
 use super::{
+    commit::CommittedEnds,
     job::{OpenJob, Progress},
     outcome::{self, Moment},
     outgoing::{self, Outgoing, Tried, fields_of, unpack_one},
@@ -84,7 +85,7 @@ pub(super) enum Look {
 #[derive(Debug)]
 pub(super) struct Ended {
     /// Row by row.
-    pub outcomes: Vec<(Seq, Outcome)>,
+    pub ends: CommittedEnds,
     /// When its oldest request came, if that is known.
     pub received_ms: Option<UnixMs>,
     /// Rows that failed of their transaction.
@@ -454,7 +455,7 @@ async fn results(
     let ends = step::ends_of_job(ended, rows);
     org.board.write_waits(&open.target, &ends.waits, ends.again_ms(), moment.now_ms);
     Ok(Look::Ended(Ended {
-        outcomes: ends.outcomes,
+        ends: CommittedEnds { outcomes: ends.outcomes, target_ids: ends.target_ids },
         received_ms: open.received_ms,
         limited: ends.limited.min(COLLECTIONS_MAX),
     }))
@@ -472,7 +473,8 @@ fn all_again(
         let tried = open.tried.get(seq).copied().unwrap_or_default();
         (*seq, end(why, open.entry.rows.len(), tried, moment))
     });
-    Look::Ended(Ended { outcomes: again.collect(), received_ms: open.received_ms, limited: 0 })
+    let ends = CommittedEnds::unnamed(again.collect());
+    Look::Ended(Ended { ends, received_ms: open.received_ms, limited: 0 })
 }
 
 fn tried_of(org: &OrgContext, changes: &[Outgoing]) -> HashMap<Seq, Tried> {

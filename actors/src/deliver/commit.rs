@@ -16,6 +16,22 @@ use crate::{
     queue_entry::{ChangeEntry, unpack},
 };
 
+/// What commit C stores of changes.
+#[derive(Debug, Default)]
+pub(super) struct CommittedEnds {
+    /// Their ends.
+    pub outcomes: Vec<(Seq, Outcome)>,
+    /// IDs of the records that were written, as far as the org named them.
+    pub target_ids: Vec<(Seq, String)>,
+}
+
+impl CommittedEnds {
+    /// Of changes that were not written, or of which no ID is known.
+    pub(super) fn unnamed(outcomes: Vec<(Seq, Outcome)>) -> Self {
+        Self { outcomes, target_ids: Vec::new() }
+    }
+}
+
 /// Gives changes of one org their end.
 #[derive(Clone)]
 pub(super) struct Commit {
@@ -52,11 +68,12 @@ impl Commit {
     /// Gives changes their end. `received_ms`: when the oldest of their requests came.
     pub(super) async fn resolve(
         &self,
-        outcomes: Vec<(Seq, Outcome)>,
+        ends: CommittedEnds,
         finished_job: Option<String>,
         received_ms: Option<UnixMs>,
     ) -> Result<(), StepError> {
         let org = &self.org;
+        let CommittedEnds { outcomes, target_ids } = ends;
         let outcomes = self.mended(outcomes).await;
         let is_written =
             |outcome: &Outcome| matches!(outcome, Outcome::Written | Outcome::WrittenInPart { .. });
@@ -82,7 +99,7 @@ impl Commit {
         let events = self.sending.borrow().events_written(&outcomes);
         let fingerprints = self.sending.borrow_mut().ended(&outcomes, org.api.time().now_ms());
         org.pass(Point::BeforeC);
-        let resolve = Resolve { outcomes, finished_job, at_ms, by, changes, fingerprints, syncs };
+        let resolve = Resolve { outcomes, finished_job, at_ms, by, changes, fingerprints, syncs, target_ids };
         org.store.resolve(resolve).await?;
         org.pass(Point::AfterC);
         let now_ms = org.clock.now_ms();

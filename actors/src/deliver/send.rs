@@ -20,7 +20,7 @@ use orgpipe_salesforce::error::ApiError;
 use orgpipe_store::{Outcome, Seq, UnixMs};
 
 use super::{
-    commit::Commit,
+    commit::{Commit, CommittedEnds},
     outcome::Moment,
     outgoing::Outgoing,
     pace::WritePace,
@@ -192,7 +192,8 @@ impl Sender {
             }
         }
         if !ends.outcomes.is_empty() {
-            self.commit.resolve(ends.outcomes, None, received_ms).await?;
+            let committed = CommittedEnds { outcomes: ends.outcomes, target_ids: ends.target_ids };
+            self.commit.resolve(committed, None, received_ms).await?;
         }
         let Some((numbers, error)) = ends.undecided else { return Ok(()) };
         self.commit.put_back(numbers).await?;

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use orgpipe_reconcile::route::COLLECTIONS_MAX;
+use orgpipe_reconcile::{id, route::COLLECTIONS_MAX};
 use orgpipe_salesforce::{
     bulk::BulkRow,
     error::{ApiError, ErrorClass},
@@ -57,6 +57,8 @@ pub(super) struct Circumstances<'a> {
 pub(super) struct Ends {
     /// Their ends.
     pub outcomes: Vec<(Seq, Outcome)>,
+    /// IDs of those records that were written, as far as they are known.
+    pub target_ids: Vec<(Seq, String)>,
     /// To be sent at once, each list by a call of its own.
     pub again: Vec<Vec<Outgoing>>,
     /// Undecided, and why.
@@ -190,11 +192,13 @@ fn of_rows(part: Vec<Outgoing>, rows: Vec<RowResult>, known: Circumstances<'_>) 
     let mut again = Vec::new();
     for (mut change, row) in part.into_iter().zip(rows) {
         match row {
-            RowResult::Written { .. } => {
+            RowResult::Written { id, .. } => {
+                ends.name(&change, &id);
                 ends.outcomes.push((change.seq, outcome::written(&change.left_out)));
             }
             RowResult::Failed(error) if leave_out(&mut change, &error, known) => {
                 if change.is_spent() {
+                    ends.name(&change, "");
                     ends.outcomes.push((change.seq, outcome::written(&change.left_out)));
                 } else {
                     again.push(change);
@@ -245,7 +249,10 @@ pub(super) fn ends_of_job(job: EndedJob<'_>, rows: Vec<BulkRow>) -> Ends {
     for ((seq, _), row) in entry.rows.iter().zip(rows) {
         let tried = tried.get(seq).copied().unwrap_or_default();
         let outcome = match row {
-            BulkRow::Written { .. } => Outcome::Written,
+            BulkRow::Written { id, .. } => {
+                ends.target_ids.extend(id::canonical(&id).map(|id| (*seq, id)));
+                Outcome::Written
+            }
             // Without the field by REST, where the sync says so.
             BulkRow::Failed(error) if tried.leaves_out && !error.refused_fields(fields).is_empty() => {
                 outcome::by_rest(&outcome::reason(&error, &error.fields), together, tried, moment)
@@ -286,6 +293,13 @@ fn leave_out(change: &mut Outgoing, error: &ApiError, known: Circumstances<'_>) 
 }
 
 impl Ends {
+    /// A change was written, to the record of this ID; an older version of the API does not say which.
+    fn name(&mut self, change: &Outgoing, id: &str) {
+        let known = change.entry.target_id.as_deref().unwrap_or_default();
+        let id = id::canonical(if id.is_empty() { known } else { id });
+        self.target_ids.extend(id.map(|id| (change.seq, id)));
+    }
+
     /// By when all of them have been sent again that wait without a try being counted; none if none waits.
     pub(super) fn again_ms(&self) -> Option<UnixMs> {
         let waits = |(_, outcome): &(Seq, Outcome)| match outcome {
@@ -352,6 +366,35 @@ mod tests {
             assert_eq!(ends.again.len(), usize::from(is_again), "{entry}");
             let in_part = matches!(ends.outcomes.as_slice(), [(_, Outcome::WrittenInPart { .. })]);
             assert_eq!(in_part, !is_again, "{entry}: {:?}", ends.outcomes);
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_named_as_the_org_names_it() {
+        let (short, long, known) = ("a00000000000002", "a00000000000002AAA", "a00000000000001AAA");
+        let written = |id: &str| RowResult::Written { id: id.to_owned(), created: true };
+        for (before, answered, expected) in [
+            (Value::Null, short, Some(long)),
+            (Value::Null, long, Some(long)),
+            (json!(known), long, Some(long)),
+            // Older versions of the API do not say it.
+            (json!(known), "", Some(known)),
+            (Value::Null, "", None),
+            (Value::Null, "no ID, but a value", None),
+        ] {
+            let change = change(&before, &json!({ "A__c": 1 }), &json!([]));
+            let known = Circumstances {
+                moment: Moment { now_ms: UnixMs(1), jitter: 0.0 },
+                closed: false,
+                reached: Reached::Others,
+                slow: false,
+                may_leave_out: &|_, _| true,
+            };
+            let ends = ends(vec![change], Ok(vec![written(answered)]), known);
+            assert_eq!(ends.outcomes, [(Seq(1), Outcome::Written)]);
+            let named = ends.target_ids.iter().map(|(seq, id)| (*seq, id.as_str())).collect::<Vec<_>>();
+            let expected = expected.map(|id| (Seq(1), id)).into_iter().collect::<Vec<_>>();
+            assert_eq!(named, expected, "{before} {answered}");
         }
     }
 }

@@ -25,7 +25,7 @@ use tracing::Instrument as _;
 
 use super::{
     bulk::{self, Look},
-    commit::Commit,
+    commit::{Commit, CommittedEnds},
     job::OpenJob,
     outgoing::{Outgoing, traces, unpack_all},
     parts::{Carrier, Routes, parts},
@@ -187,12 +187,14 @@ impl Writer {
             // A job holds changes of one org, and is of that one itself.
             if job.changes.iter().any(|change| superseded.covers(change.seq)) {
                 let outcomes = job.changes.iter().map(|change| (change.seq, given_up())).collect();
-                self.commit.resolve(outcomes, Some(id), None).await?;
+                self.commit.resolve(CommittedEnds::unnamed(outcomes), Some(id), None).await?;
                 continue;
             }
             match bulk::resume(job, org) {
                 Ok(job) => jobs.push(job),
-                Err(outcomes) => self.commit.resolve(outcomes, Some(id), None).await?,
+                Err(outcomes) => {
+                    self.commit.resolve(CommittedEnds::unnamed(outcomes), Some(id), None).await?;
+                }
             }
         }
         self.give_up(superseded).await?;
@@ -217,7 +219,7 @@ impl Writer {
             }
             let of_before = taken.iter().filter(|seq| superseded.covers(**seq));
             let outcomes = of_before.map(|seq| (*seq, given_up())).collect();
-            self.commit.resolve(outcomes, None, None).await?;
+            self.commit.resolve(CommittedEnds::unnamed(outcomes), None, None).await?;
         }
         Ok(org.store.release().await?)
     }
@@ -246,7 +248,7 @@ impl Writer {
                         let now = self.org.clock.monotonic();
                         self.sender.pace.answered(ended.limited, ended.limited, now);
                     }
-                    let end = self.commit.resolve(ended.outcomes, Some(job.id.clone()), ended.received_ms);
+                    let end = self.commit.resolve(ended.ends, Some(job.id.clone()), ended.received_ms);
                     step.try_work(end, StepError::kind).await?;
                     jobs.remove(place);
                 }
@@ -357,7 +359,7 @@ impl Writer {
         let (outgoing, unreadable, traces) = self.outgoing(numbers).await?;
         if !unreadable.is_empty() {
             let ended: BTreeSet<Seq> = unreadable.iter().map(|(seq, _)| *seq).collect();
-            self.commit.resolve(unreadable, None, None).await?;
+            self.commit.resolve(CommittedEnds::unnamed(unreadable), None, None).await?;
             left.retain(|seq| !ended.contains(seq));
         }
         let Some(target) = outgoing.first().map(|first| first.entry.target.clone()) else {

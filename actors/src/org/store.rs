@@ -392,6 +392,15 @@ impl OrgStore {
         self.store.dead_letter_commands(&self.org, limit).await
     }
 
+    /// Changes that are wanted of those that wait or are being written, oldest first.
+    pub(crate) async fn changes_that(
+        &self,
+        limit: usize,
+        wanted: impl Fn(&Change) -> bool + Clone + Send + 'static,
+    ) -> Result<Vec<Change>, StoreError> {
+        self.store.changes_that(&self.org, limit, wanted).await
+    }
+
     /// The changes made for a record that wait or are being written, oldest first.
     pub(crate) async fn changes_of(&self, record: &str, limit: usize) -> Result<Vec<Change>, StoreError> {
         self.store.changes_of(&self.org, record, limit).await

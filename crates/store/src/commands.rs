@@ -23,6 +23,9 @@ pub const HEAD_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes of a subject's trail; larger ones are refused.
 pub const TRAIL_BYTES_MAX: usize = 1_024;
 
+/// Bytes kept of what the record of a target is called there.
+pub const TARGET_ID_BYTES_MAX: usize = 64;
+
 /// Bytes of one fingerprint; larger ones are refused.
 pub const FINGERPRINT_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of all fingerprints of one org; some of those that are there make room for new ones.
@@ -253,6 +256,9 @@ pub struct LedgerRow {
     pub target: String,
     /// Which record of the target; the dead letter's name if there is no target.
     pub key: String,
+    /// What whoever was written to calls the record of the target; empty if that is the key, if it was not written, or if that is
+    /// not known.
+    pub target_id: String,
     /// Why it was put back last or ended badly, shortened; for a superseded one by what.
     pub reason: String,
     /// By what or by whom: as given with the resolve, or the operator.
@@ -385,6 +391,9 @@ pub struct Resolve {
     /// By the number of a change that has an outcome here: name of the sync that it is of. What is written ends the dead
     /// letters about it of that sync; without a name it ends none.
     pub syncs: Vec<(Seq, String)>,
+    /// By the number of a change that has an outcome here: what whoever was written to calls the record that it is for, for
+    /// the ledger's rows about what is written. At most [`TARGET_ID_BYTES_MAX`] of it are kept.
+    pub target_ids: Vec<(Seq, String)>,
 }
 
 /// What became of one change.

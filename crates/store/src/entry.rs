@@ -17,8 +17,8 @@ use crate::{
 /// Attempts of a change that its three bytes hold; more count as so many.
 const ATTEMPTS_STORED_MAX: u32 = 0x00ff_ffff;
 
-/// Format of the database as a whole. The one before had no history, which a program of that time would not know, and dead letters
-/// that said less; the one before that no pushes, the one before that no registry, and the one before that no fingerprints.
+/// Format of the database as a whole. The one before had no history, which a program of that time would not know, dead letters
+/// that said less, and rows that did not say what the record of the target is called; the one before that no pushes, the one before that no registry, and the one before that no fingerprints.
 pub(crate) const FORMAT: u32 = 6;
 /// The oldest that is read as it is; opened by the service, it becomes the one of today.
 const FORMAT_OLDEST: u32 = 2;
@@ -298,23 +298,29 @@ pub(crate) fn number_read(stored: Seq) -> Option<Seq> {
     Some(stored).filter(|seq| *seq > Seq::MIN)
 }
 
+/// Bit of the end's code in a row behind which it is told what the record of the target is called there. Rows of earlier
+/// versions do not have it.
+const NAMED: u8 = 0x80;
+
 /// A row, for a page.
 pub(crate) fn encode_row(row: &LedgerRow) -> Vec<u8> {
-    let LedgerRow { subject, end, ended_ms, seq, tries, target, key, reason, by } = row;
-    write_subject(Writer::default().u8(end_code(*end)), subject)
+    let LedgerRow { subject, end, ended_ms, seq, tries, target, key, target_id, reason, by } = row;
+    let named = if target_id.is_empty() { 0 } else { NAMED };
+    let writer = write_subject(Writer::default().u8(end_code(*end) | named), subject)
         .short(ended_ms.0)
         .short(number_stored(*seq).0)
         .short(u64::from(*tries))
         .short_bytes(target.as_bytes())
         .short_bytes(key.as_bytes())
         .short_bytes(reason.as_bytes())
-        .short_bytes(by.as_bytes())
-        .done()
+        .short_bytes(by.as_bytes());
+    if target_id.is_empty() { writer.done() } else { writer.short_bytes(target_id.as_bytes()).done() }
 }
 
 fn decode_row(reader: &mut Reader<'_>) -> Option<LedgerRow> {
-    let end = end(reader.u8()?)?;
-    Some(LedgerRow {
+    let code = reader.u8()?;
+    let end = end(code & !NAMED)?;
+    let mut row = LedgerRow {
         subject: read_subject(reader)?,
         end,
         ended_ms: UnixMs(reader.short()?),
@@ -322,9 +328,14 @@ fn decode_row(reader: &mut Reader<'_>) -> Option<LedgerRow> {
         tries: u32::try_from(reader.short()?).ok()?,
         target: reader.short_text()?,
         key: reader.short_text()?,
+        target_id: String::new(),
         reason: reader.short_text()?,
         by: reader.short_text()?,
-    })
+    };
+    if code & NAMED != 0 {
+        row.target_id = reader.short_text()?;
+    }
+    Some(row)
 }
 
 /// What must be in the database as a whole.
@@ -491,9 +502,9 @@ mod tests {
     }
 
     prop_compose! {
-        fn any_row()(change in any_change(), subject in any_subject(), code in 0..7_usize) -> LedgerRow {
+        fn any_row()(change in any_change(), subject in any_subject(), code in 0..8_usize, target_id in "(a0X)?") -> LedgerRow {
             let Change { seq, attempts: tries, target, key, last_reason: reason, .. } = change;
-            LedgerRow { ended_ms: UnixMs(seq.0), seq: number_read(seq), tries, end: ENDS[code], by: key.clone(), target, key, reason, subject }
+            LedgerRow { ended_ms: UnixMs(seq.0), seq: number_read(seq), tries, end: ENDS[code], by: key.clone(), target, key, target_id, reason, subject }
         }
     }
 
@@ -536,6 +547,15 @@ mod tests {
             let page = StoredPage::decode(&StoredPage::encode(&org, last_ms, &encoded)).expect("a page");
             prop_assert_eq!((&page.org, page.last_ms), (&org, last_ms));
             prop_assert_eq!(page.decode_rows(), Some(rows));
+        }
+
+        #[test]
+        fn a_row_without_a_name_of_the_target_is_stored_as_before_there_were_any(row in any_row()) {
+            let (unnamed, named) = (LedgerRow { target_id: String::new(), ..row.clone() }, LedgerRow { target_id: "a0X".into(), ..row });
+            let (short, long) = (encode_row(&unnamed), encode_row(&named));
+            prop_assert_eq!(short[0], end_code(unnamed.end));
+            prop_assert_eq!(&long[1..short.len()], &short[1..]);
+            prop_assert_eq!(&long[short.len()..], b"\x03a0X");
         }
 
         #[test]

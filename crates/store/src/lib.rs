@@ -69,7 +69,7 @@ pub use crate::{
         Head, HistoryKey, HistoryWrite, Job, Lane, LedgerRow, NAME_BYTES_MAX, NewChange, NewDead, NewRequest,
         OpenChanges, Outcome, Progress, Push, PushCounts, PushWrite, REGISTRY_BYTES_MAX,
         REGISTRY_VALUE_BYTES_MAX, REGISTRY_VALUES_MAX, RegistryWrite, Request, Resolve, Settle, Settled,
-        Subject, TEXT_BYTES_MAX, TRAIL_BYTES_MAX, units,
+        Subject, TARGET_ID_BYTES_MAX, TEXT_BYTES_MAX, TRAIL_BYTES_MAX, units,
     },
     commits::Commits,
     dead_letter::{DEAD_LETTERS_MAX, DeadLetter, LETTER_GROUPS_MAX, LetterGroup, ReasonKey, Retry},

@@ -58,6 +58,7 @@ pub(crate) struct Ended<'a> {
     pub(crate) tries: u32,
     pub(crate) target: &'a str,
     pub(crate) key: &'a str,
+    pub(crate) target_id: &'a str,
     pub(crate) reason: &'a str,
     pub(crate) by: &'a str,
 }
@@ -156,6 +157,7 @@ impl Org {
                 tries: ended.tries,
                 target: ended.target.to_owned(),
                 key: ended.key.to_owned(),
+                target_id: ended.target_id.to_owned(),
                 reason: ended.reason.to_owned(),
                 by: ended.by.to_owned(),
             };
@@ -173,7 +175,7 @@ impl Org {
         let Change { seq, target, key, subjects, attempts: tries, .. } = change;
         let (end, reason) = (End::Superseded, format!("change {newer} came after it"));
         let (seq, target, key, reason) = (Some(seq), &*target, &*key, &*reason);
-        let ended = Ended { end, at_ms, seq, tries, target, key, reason, by: "" };
+        let ended = Ended { end, at_ms, seq, tries, target, key, target_id: "", reason, by: "" };
         self.add_rows(step, &ended, subjects);
     }
 
@@ -213,7 +215,7 @@ impl Org {
         let seq = self.letters.add(step, letter);
         let tries = if target.is_empty() { 0 } else { attempts.saturating_add(1) };
         let (end, target, key, reason) = (End::Dead, &*target, &*key, &*reason);
-        let ended = Ended { end, at_ms, seq: Some(seq), tries, target, key, reason, by };
+        let ended = Ended { end, at_ms, seq: Some(seq), tries, target, key, target_id: "", reason, by };
         self.add_rows(step, &ended, subjects);
         self.ledger.dead_letters = self.letters.stored() as u64;
     }
@@ -266,6 +268,7 @@ impl Org {
         let DeadLetter { seq, subjects, target, key, attempts: tries, .. } = letter;
         let (seq, target, key) = (Some(seq), &*target, &*key);
         let subjects = subjects.into_iter().map(|subject| Subject { units: 0, ..subject }).collect();
-        self.add_rows(step, &Ended { end, at_ms, seq, tries, target, key, reason, by }, subjects);
+        let ended = Ended { end, at_ms, seq, tries, target, key, target_id: "", reason, by };
+        self.add_rows(step, &ended, subjects);
     }
 }

@@ -258,19 +258,18 @@ impl Engine {
         Ok((rows, more))
     }
 
-    /// Changes for a record that wait or are being written, oldest first, from a number of changes after the given
-    /// one. The second answer is where to go on.
-    pub(crate) fn changes_of(
+    /// Changes that are wanted of those that wait or are being written, oldest first, from a number of changes after the
+    /// given one. The second answer is where to go on.
+    pub(crate) fn changes_that(
         &mut self,
         org: &str,
-        record: &str,
+        wanted: impl Fn(&Change) -> bool,
         after: Seq,
     ) -> Result<(Vec<Change>, Option<Seq>), StoreError> {
         let Some(found) = self.index.orgs.get(org) else { return Ok((Vec::new(), None)) };
         let numbers = found.egress.after(after, PAGES_READ_MAX + 1);
         let more = numbers.get(PAGES_READ_MAX - 1).copied().filter(|_| numbers.len() > PAGES_READ_MAX);
         let changes = self.changes(numbers.into_iter().take(PAGES_READ_MAX))?;
-        let is_of = |change: &Change| change.subjects.iter().any(|subject| subject.record == record);
-        Ok((changes.into_iter().filter(is_of).collect(), more))
+        Ok((changes.into_iter().filter(wanted).collect(), more))
     }
 }

@@ -38,7 +38,7 @@ pub enum Read {
     DeadLetter,
     /// [`Store::rows`](crate::Store::rows) and [`Store::dead_letter_commands`](crate::Store::dead_letter_commands)
     Rows,
-    /// [`Store::changes_of`](crate::Store::changes_of)
+    /// [`Store::changes_of`](crate::Store::changes_of) and [`Store::changes_that`](crate::Store::changes_that)
     ChangesOf,
     /// [`Store::fingerprints`](crate::Store::fingerprints)
     Fingerprints,

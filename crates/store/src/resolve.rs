@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    commands::{Change, End, Outcome, Resolve, Subject, units},
+    commands::{Change, End, Outcome, Resolve, Subject, TARGET_ID_BYTES_MAX, units},
     dead_letter::DeadLetter,
     egress::Flight,
     entry::{StoredChange, encode_numbers},
@@ -23,6 +23,17 @@ use crate::{
     step::Step,
     unix_ms::UnixMs,
 };
+
+/// A change that has an outcome.
+struct ResolvedChange {
+    seq: Seq,
+    /// As it is stored, as far as that is known.
+    stored: Option<StoredChange>,
+    /// Name of the sync that it is of; empty if that is not known.
+    sync: String,
+    /// What the record that it is for is called where it was written to; empty if that is not known.
+    target_id: String,
+}
 
 /// Why a letter is needed no more.
 const WRITTEN: &str = "it has been written since";
@@ -67,8 +78,10 @@ impl Org {
         resolve: Resolve,
         mut stored: BTreeMap<Seq, StoredChange>,
     ) {
-        let Resolve { outcomes, finished_job, at_ms, by, changes: _, fingerprints, syncs } = resolve;
+        let Resolve { outcomes, finished_job, at_ms, by, changes: _, fingerprints, syncs, target_ids } =
+            resolve;
         let mut syncs: HashMap<Seq, String> = syncs.into_iter().collect();
+        let mut target_ids: HashMap<Seq, String> = target_ids.into_iter().collect();
         for (seq, bytes) in fingerprints {
             // Of a change that is not named nothing is known.
             if let Some(StoredChange { change, .. }) = stored.get(&seq) {
@@ -85,8 +98,13 @@ impl Org {
                 }
                 touched.insert(id);
             }
-            let sync = syncs.remove(&seq).unwrap_or_default();
-            self.resolve_one(step, outcome, stored.remove(&seq), (seq, sync), (at_ms, &by));
+            let change = ResolvedChange {
+                seq,
+                stored: stored.remove(&seq),
+                sync: syncs.remove(&seq).unwrap_or_default(),
+                target_id: target_ids.remove(&seq).unwrap_or_default(),
+            };
+            self.resolve_one(step, outcome, change, (at_ms, &by));
         }
         if let Some(id) = finished_job {
             for seq in self.jobs.remove(id.as_str()).unwrap_or_default() {
@@ -107,8 +125,7 @@ impl Org {
         &mut self,
         step: &mut Step<'_>,
         outcome: Outcome,
-        stored: Option<StoredChange>,
-        (seq, sync): (Seq, String),
+        ResolvedChange { seq, stored, sync, mut target_id }: ResolvedChange,
         (at_ms, by): (UnixMs, &str),
     ) {
         // `check_resolve` named it, so its stored form is here; without it, it must stay as it is.
@@ -126,12 +143,15 @@ impl Org {
                 for mended in written(&sync, &target, &key, &subjects) {
                     self.close_letters(step, &mended, seq, (at_ms, WRITTEN, by));
                 }
-                let (end, target, key, reason) = (End::Written, &*target, &*key, &*reason);
-                self.add_rows(
-                    step,
-                    &Ended { end, at_ms, seq: carried_by, tries, target, key, reason, by },
-                    subjects,
-                );
+                // The key is kept anyway.
+                if target_id == key {
+                    target_id.clear();
+                }
+                target_id.truncate(target_id.floor_char_boundary(TARGET_ID_BYTES_MAX));
+                let (end, seq) = (End::Written, carried_by);
+                let (target, key, target_id, reason) = (&*target, &*key, &*target_id, &*reason);
+                let ended = Ended { end, at_ms, seq, tries, target, key, target_id, reason, by };
+                self.add_rows(step, &ended, subjects);
             }
             Outcome::Retry { due_ms, reason, resend, counted } => {
                 let attempts = change.attempts.saturating_add(u32::from(counted));
@@ -146,12 +166,10 @@ impl Org {
             Outcome::Superseded { reason } => {
                 self.ledger.counts.superseded += units;
                 let Change { target, key, subjects, attempts: tries, .. } = change;
-                let (end, target, key, reason) = (End::Superseded, &*target, &*key, &*cut(reason));
-                self.add_rows(
-                    step,
-                    &Ended { end, at_ms, seq: carried_by, tries, target, key, reason, by: "" },
-                    subjects,
-                );
+                let (end, seq, reason) = (End::Superseded, carried_by, &*cut(reason));
+                let (target, key, target_id) = (&*target, &*key, "");
+                let ended = Ended { end, at_ms, seq, tries, target, key, target_id, reason, by: "" };
+                self.add_rows(step, &ended, subjects);
             }
             Outcome::Dead { reason, hint, errors, at_ms } => {
                 let Change { target, key, subjects, attempts, body, .. } = change;

@@ -64,7 +64,8 @@ impl Org {
         self.ledger.counts.unchanged += units(&unchanged);
         self.ledger.counts.no_data += units(&no_data);
         for (end, subjects) in [(End::Unchanged, unchanged), (End::NoData, no_data)] {
-            let ended = Ended { end, at_ms, seq: None, tries: 0, target: "", key: "", reason: "", by: "" };
+            let (seq, target, key, target_id, reason) = (None, "", "", "", "");
+            let ended = Ended { end, at_ms, seq, tries: 0, target, key, target_id, reason, by: "" };
             self.add_rows(step, &ended, subjects);
         }
         let mut settled = Settled::default();

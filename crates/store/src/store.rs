@@ -478,11 +478,24 @@ impl Store {
 
     /// The changes made for a record that wait or are being written, oldest first.
     pub async fn changes_of(&self, org: &str, record: &str, limit: usize) -> Result<Vec<Change>, StoreError> {
+        let record = record.to_owned();
+        let is_of = move |change: &Change| change.subjects.iter().any(|subject| subject.record == record);
+        self.changes_that(org, limit, is_of).await
+    }
+
+    /// Changes that are wanted of those that wait or are being written, oldest first. Reads the org's changes, not all of
+    /// them in one go.
+    pub async fn changes_that(
+        &self,
+        org: &str,
+        limit: usize,
+        wanted: impl Fn(&Change) -> bool + Clone + Send + 'static,
+    ) -> Result<Vec<Change>, StoreError> {
         let (mut changes, mut after) = (Vec::new(), Some(Seq::MIN));
         while let Some(seq) = after.filter(|_| changes.len() < limit) {
-            let (org, record) = (org.to_owned(), record.to_owned());
+            let (org, wanted) = (org.to_owned(), wanted.clone());
             let (found, newer) =
-                self.read(Read::ChangesOf, move |engine| engine.changes_of(&org, &record, seq)).await?;
+                self.read(Read::ChangesOf, move |engine| engine.changes_that(&org, wanted, seq)).await?;
             changes.extend(found);
             after = newer;
         }

@@ -1,6 +1,6 @@
-//! The story of a record as a timeline, found by any of its IDs.
+//! The story of a record as a timeline, found by its ID, by that of the record written for it, or by its external ID.
 //!
-//! Here: the page. Not here: finding and telling (`Service::explain`).
+//! Here: the page. Not here: finding and telling (`Service::find_records`).
 
 use actix_web::{
     HttpResponse,
@@ -8,7 +8,9 @@ use actix_web::{
     web::{Data, Path, Query, ReqData},
 };
 use askama::Template;
-use orgpipe_actors::{Chapter, Fate, OrgError, Service, Story};
+use orgpipe_actors::{
+    Candidate, Chapter, FIND_CHARS_MAX, Fate, FoundBy, OrgError, RecordSearch, Service, Story,
+};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -24,10 +26,8 @@ use crate::dashboard::{
 
 /// Requests that have ended, told of a record.
 const CHAPTERS_MAX: usize = 50;
-/// Characters of an ID that is looked for.
-const ID_CHARS_MAX: usize = 300;
 
-/// `?find=ID`
+/// `?find=TEXT`
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -42,15 +42,32 @@ struct RecordPage {
     shell: Shell,
     top: Top,
     find: String,
-    found: Option<StoryView>,
+    found: Option<FoundView>,
     wrong: String,
+}
+
+struct FoundView {
+    /// What was looked for.
+    find: String,
+    /// The records that may be meant, if they are several.
+    candidates: Vec<CandidateView>,
+    story: Option<StoryView>,
+    /// How far it was looked.
+    notes: Vec<String>,
+}
+
+struct CandidateView {
+    record: String,
+    found_by: &'static str,
+    syncs: String,
+    fate: &'static str,
+    badge: &'static str,
+    last: (String, String),
 }
 
 struct StoryView {
     title: String,
     chapters: Vec<ChapterView>,
-    /// How far it was looked.
-    notes: Vec<String>,
 }
 
 struct ChapterView {
@@ -74,7 +91,7 @@ struct ChapterView {
     tag = "pages",
     params(FindQuery),
     responses(
-        (status = 200, description = "The story of the record.", content_type = "text/html", body = String),
+        (status = 200, description = "The story of the record, or the records that may be meant.", content_type = "text/html", body = String),
         (status = 404, description = "There is no such org.", content_type = "text/html", body = String),
     )
 )]
@@ -89,11 +106,11 @@ pub(crate) async fn show(
     };
     let find = query.find.trim();
     let (mut found, mut wrong) = (None, String::new());
-    if find.chars().count() > ID_CHARS_MAX {
-        wrong = format!("No ID has more than {ID_CHARS_MAX} characters.");
+    if find.chars().count() > FIND_CHARS_MAX {
+        wrong = format!("No ID has more than {FIND_CHARS_MAX} characters.");
     } else if !find.is_empty() {
-        match service.explain(&org, find, CHAPTERS_MAX).await {
-            Ok(story) => found = Some(story_view(&story)),
+        match service.find_records(&org, find, CHAPTERS_MAX).await {
+            Ok(records) => found = Some(found_view(&records)),
             Err(error) => wrong = words::sentence(&error.to_string()),
         }
     }
@@ -101,31 +118,62 @@ pub(crate) async fn show(
     let page = RecordPage {
         shell: Shell::of_org(&viewer, &view.id),
         top: Top::new(&view, letters(&fleet, &view.id), Tab::Record, &viewer),
-        find: find.chars().take(ID_CHARS_MAX).collect(),
+        find: find.chars().take(FIND_CHARS_MAX).collect(),
         found,
         wrong,
     };
     shell::page(StatusCode::OK, &page)
 }
 
-fn story_view(story: &Story) -> StoryView {
+fn found_view(found: &RecordSearch) -> FoundView {
     let mut notes = Vec::new();
-    if story.searched < story.waiting {
+    if found.more {
+        notes.push("There are more: these are the records of which something is known last.".to_owned());
+    }
+    let waits = found.story.as_ref().map(|story| (story.waiting, story.searched));
+    let (waiting, searched) = waits.unwrap_or((found.waiting, found.searched));
+    if searched < waiting {
         notes.push(format!(
             "Of {} records that wait for their look-up, only the first {} were searched.",
-            words::count(story.waiting),
-            words::count(story.searched)
+            words::count(waiting),
+            words::count(searched)
         ));
     }
-    StoryView {
-        title: format!("Record {}", story.record),
-        chapters: story.open.iter().chain(&story.ended).map(chapter).collect(),
+    let several = found.candidates.len() > 1;
+    FoundView {
+        find: found.find.clone(),
+        candidates: found.candidates.iter().filter(|_| several).map(candidate).collect(),
+        story: found.story.as_ref().map(story_view),
         notes,
     }
 }
 
-fn chapter(chapter: &Chapter) -> ChapterView {
-    let (kind, fate, badge) = match chapter.fate {
+fn candidate(candidate: &Candidate) -> CandidateView {
+    let (_, fate, badge) = shown(candidate.fate);
+    CandidateView {
+        record: candidate.record.clone(),
+        found_by: match candidate.found_by {
+            FoundBy::SourceId => "its own ID",
+            FoundBy::TargetId => "ID of the record written for it",
+            FoundBy::Key => "external ID",
+        },
+        syncs: candidate.syncs.join(", "),
+        fate,
+        badge,
+        last: (words::machine_time(candidate.last_ms), words::moment(candidate.last_ms)),
+    }
+}
+
+fn story_view(story: &Story) -> StoryView {
+    StoryView {
+        title: format!("Record {}", story.record),
+        chapters: story.open.iter().chain(&story.ended).map(chapter).collect(),
+    }
+}
+
+/// The class of the mark of what became of a record, what it is called, and its badge.
+fn shown(fate: Fate) -> (&'static str, &'static str, &'static str) {
+    match fate {
         Fate::Waiting => ("some", "waits for its look-up", "waiting"),
         Fate::Writing => ("some", "being written", "starting"),
         Fate::Written => ("good", "written", "done"),
@@ -136,7 +184,11 @@ fn chapter(chapter: &Chapter) -> ChapterView {
         Fate::Retried => ("", "retried", "note"),
         Fate::Discarded => ("", "discarded", "stopped"),
         Fate::Closed => ("good", "dead letter closed", "done"),
-    };
+    }
+}
+
+fn chapter(chapter: &Chapter) -> ChapterView {
+    let (kind, fate, badge) = shown(chapter.fate);
     let mut about = vec![chapter.sync.clone()];
     if !chapter.target.is_empty() {
         about.push(format!("{} {}", chapter.target, chapter.key));

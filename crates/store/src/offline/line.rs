@@ -229,6 +229,9 @@ pub(super) struct RowLine {
     tries: u32,
     target: String,
     key: String,
+    /// None of a version that did not know it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    target_id: String,
     reason: String,
     by: String,
 }
@@ -353,17 +356,17 @@ fn subjects(lines: Vec<SubjectLine>) -> Option<Vec<Subject>> {
 
 impl From<LedgerRow> for RowLine {
     fn from(row: LedgerRow) -> Self {
-        let LedgerRow { subject, end, ended_ms, seq, tries, target, key, reason, by } = row;
-        let seq = number_stored(seq);
-        Self { subject: subject.into(), end: end.into(), ended_ms, seq, tries, target, key, reason, by }
+        let LedgerRow { subject, end, ended_ms, seq, tries, target, key, target_id, reason, by } = row;
+        let (subject, end, seq) = (subject.into(), end.into(), number_stored(seq));
+        Self { subject, end, ended_ms, seq, tries, target, key, target_id, reason, by }
     }
 }
 
 impl RowLine {
     fn row(self) -> Option<LedgerRow> {
-        let Self { subject, end, ended_ms, seq, tries, target, key, reason, by } = self;
+        let Self { subject, end, ended_ms, seq, tries, target, key, target_id, reason, by } = self;
         let (subject, end, seq) = (subject.subject()?, end.into(), number_read(seq));
-        Some(LedgerRow { subject, end, ended_ms, seq, tries, target, key, reason, by })
+        Some(LedgerRow { subject, end, ended_ms, seq, tries, target, key, target_id, reason, by })
     }
 }
 
@@ -505,6 +508,7 @@ impl Line {
             }
             Self::Rows { org, rows, .. } => rows.iter().try_for_each(|row| {
                 names(org, &row.target, &row.key)?;
+                sizes::name(org, "name of a record of the target", &row.target_id)?;
                 sizes::text(org, &row.reason)?;
                 sizes::body_bytes(org, row.by.len())?;
                 row.subject.check_sizes(org)

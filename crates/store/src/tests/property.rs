@@ -363,6 +363,7 @@ impl World {
             by,
             changes,
             fingerprints: Vec::new(),
+            target_ids: Vec::new(),
             syncs: outcomes.iter().map(|(seq, _)| (*seq, "s".to_owned())).collect(),
         };
         self.store().resolve(ORGS[at], resolve).await.unwrap();

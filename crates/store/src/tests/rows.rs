@@ -1,7 +1,10 @@
 //! The ledger's rows: what they say, how long they are kept, and that what keeps them stays small.
 
 use super::{OPTIONS, change, memory::Memory, request, subject, wait};
-use crate::{Append, End, Lane, Options, Outcome, Resolve, Settle, Store, UnixMs, keys::Key};
+use crate::{
+    Append, End, Lane, LedgerRow, Options, Outcome, Resolve, Seq, Settle, Store, TARGET_ID_BYTES_MAX, UnixMs,
+    keys::Key,
+};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
@@ -162,5 +165,84 @@ fn many_pages_are_read_in_several_calls() {
         let settle = Settle { requests: vec![head[0].seq], no_data, ..Settle::default() };
         store.settle("acme", settle).await.unwrap();
         assert_eq!(store.rows("acme", "first", 9).await.unwrap().len(), 1);
+    });
+}
+
+/// Takes in one request for each of these changes and stores them.
+async fn decide(store: &Store, changes: &[(&str, &[&str])]) -> Vec<Seq> {
+    let count = |(_, records): &(&str, &[&str])| u32::try_from(records.len()).expect("few");
+    let requests = vec![request(Lane::Live, changes.iter().map(count).sum(), "body")];
+    store.append("acme", Append { requests, ..Append::default() }).await.unwrap();
+    let head = store.ingress_head("acme", 1).await.unwrap();
+    let new = changes.iter().map(|(key, records)| {
+        let mut one = change(Lane::Live, "Enrichment__c", key, 0, "fields");
+        one.subjects = records.iter().map(|record| subject(record, 1)).collect();
+        one
+    });
+    let settle = Settle { requests: vec![head[0].seq], changes: new.collect(), ..Settle::default() };
+    store.settle("acme", settle).await.unwrap();
+    let taken = store.egress_take("acme", UnixMs(20), 9).await.unwrap();
+    taken.into_iter().map(|change| change.seq).collect()
+}
+
+#[test]
+fn a_written_row_says_what_the_record_of_the_target_is_called_also_after_a_start() {
+    let memory = Memory::default();
+    let store = memory.open(OPTIONS).unwrap();
+    let long = "x".repeat(2 * TARGET_ID_BYTES_MAX);
+    wait(async {
+        let taken = decide(
+            &store,
+            &[("one", &["001A", "001B"]), ("two", &["001C"]), ("three", &["001D"]), ("a0X4", &["001F"])],
+        )
+        .await;
+        let superseded = Outcome::Superseded { reason: "it is of another org".to_owned() };
+        let outcomes = vec![
+            (taken[0], Outcome::Written),
+            (taken[1], Outcome::WrittenInPart { reason: "without `A__c`".to_owned() }),
+            (taken[2], superseded),
+            (taken[3], Outcome::Written),
+        ];
+        let named = [
+            (taken[0], "a0X1"),
+            (taken[1], long.as_str()),
+            (taken[2], "a0X3"),
+            (taken[3], "a0X4"),
+            (Seq(999), "of no change"),
+        ];
+        let target_ids = named.map(|(seq, id)| (seq, id.to_owned())).to_vec();
+        store.resolve("acme", Resolve { outcomes, target_ids, ..Resolve::default() }).await.unwrap();
+        end_at(&store, "acme", "001E", UnixMs(1)).await;
+    });
+    drop(store);
+    let store = memory.open(OPTIONS).unwrap();
+    let cut = &long[..TARGET_ID_BYTES_MAX];
+    for (record, target_id) in
+        [("001A", "a0X1"), ("001B", "a0X1"), ("001C", cut), ("001D", ""), ("001F", ""), ("001E", "")]
+    {
+        let rows = wait(store.rows("acme", record, 9)).unwrap();
+        assert_eq!(
+            rows.iter().map(|row| row.target_id.as_str()).collect::<Vec<_>>(),
+            [target_id],
+            "{record}"
+        );
+    }
+    let wanted = |row: &LedgerRow| row.target_id == "a0X1";
+    let found = wait(store.rows_that("acme", 9, UnixMs::EPOCH, wanted)).unwrap();
+    let found: Vec<_> = found.iter().map(|row| row.subject.record.as_str()).collect();
+    assert_eq!(found, ["001B", "001A"], "newest first");
+}
+
+#[test]
+fn open_changes_are_found_by_whatever_is_wanted_of_them() {
+    let store = Memory::default().open(OPTIONS).unwrap();
+    wait(async {
+        decide(&store, &[("one", &["001A", "001B"]), ("two", &["001C"])]).await;
+        for (key, limit, found) in [("one", 9, 1), ("two", 9, 1), ("one", 0, 0), ("never", 9, 0)] {
+            let changes = store.changes_that("acme", limit, move |change| change.key == key).await.unwrap();
+            assert_eq!(changes.len(), found, "{key}");
+        }
+        assert_eq!(store.changes_that("acme", 9, |_| true).await.unwrap().len(), 2);
+        assert!(store.changes_that("nobody", 9, |_| true).await.unwrap().is_empty());
     });
 }
