@@ -20,6 +20,7 @@ use super::{
     top::{Tab, Top},
 };
 use crate::dashboard::{
+    marked::Marked,
     shell::{self, Shell, Viewer},
     words,
 };
@@ -78,7 +79,7 @@ struct ChapterView {
     asked: (String, String),
     ended: Option<(String, String)>,
     about: String,
-    story: Vec<String>,
+    story: Vec<Marked>,
     /// Whether the letter can be looked at.
     is_letter: bool,
 }
@@ -204,7 +205,7 @@ fn chapter(chapter: &Chapter) -> ChapterView {
         asked: time(chapter.asked_ms),
         ended: chapter.ended_ms.map(time),
         about: about.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", "),
-        story: chapter.story.clone(),
+        story: chapter.story.iter().map(|sentence| Marked::of(sentence)).collect(),
         is_letter: chapter.fate == Fate::DeadLetter,
     }
 }
