@@ -270,6 +270,7 @@ async fn a_record_that_may_not_be_changed_is_a_letter_though_none_may_be_made() 
         message: "insufficient access rights on object id".to_owned(),
         fields: Vec::new(),
         count: 9,
+        further: Vec::new(),
     });
     rig.org("acme").publish("Sync_Request__e", request(&ids));
     let expected = json!({ "records_in": 2, "written": 1, "dead_letters": 1, "open": 0 });

@@ -3,7 +3,7 @@
 
 mod support;
 
-use orgpipe_simulator::RowFault;
+use orgpipe_simulator::{RowError, RowFault};
 use serde_json::{Value, json};
 use support::{
     Rig, account, answer,
@@ -167,6 +167,7 @@ async fn the_same_refusal_is_one_letter_over_refreshes_and_kills_until_the_recor
         message: "54321 employees of acme-key-1 are too many".to_owned(),
         fields: vec!["Employee_Count__c".to_owned()],
         count: 4,
+        further: Vec::new(),
     };
     rig.org("acme").refuse_row(fault);
     let record = publish(&rig, 1);
@@ -221,6 +222,51 @@ async fn the_same_refusal_is_one_letter_over_refreshes_and_kills_until_the_recor
     );
     let said = ordered(&rig, &["explain", "acme", &record]).await;
     assert!(said.contains("has been written since") && !said.contains("54321 employees"), "{said}");
+}
+
+/// All that is wrong with a row stands in its letter; by Bulk API 2.0 as much as by REST.
+#[actix_rt::test]
+async fn salesforces_own_words_stand_in_a_letter_by_each_way_of_writing() {
+    for bulk_from in [1_000, 2] {
+        let mut rig = reachable(|text| {
+            let limits = format!("[org_defaults.limits]\nbulk_from = {bulk_from}\n");
+            text.replace("[org_defaults.limits]\n", &limits)
+        })
+        .await;
+        rig.start().await;
+        rig.subscribed("acme").await;
+        rig.simulator.vendor().set_answer(&domain(1), Some(answer("ACME-KEY-1", 54_321)));
+        rig.org("acme").refuse_row(RowFault {
+            key: "ACME-KEY-1".to_owned(),
+            code: "FIELD_CUSTOM_VALIDATION_EXCEPTION".to_owned(),
+            message: "54321: too many employees: see acme-key-1".to_owned(),
+            fields: vec!["Employee_Count__c".to_owned()],
+            count: 1,
+            further: vec![RowError {
+                code: "STRING_TOO_LONG".to_owned(),
+                message: "Industry: data value too large".to_owned(),
+                fields: vec!["Industry__c".to_owned()],
+            }],
+        });
+        rig.simulator.vendor().set_answer(&domain(2), Some(answer("K2", 7)));
+        let ids = [1, 2].map(|n| rig.org("acme").create("Account", account(n)).expect("an account"));
+        rig.org("acme").publish("Sync_Request__e", request(&ids));
+        ledger(&rig, json!({ "records_in": 2, "written": 1, "dead_letters": 1, "open": 0 })).await;
+        assert_eq!(rig.org("acme").jobs().is_empty(), bulk_from > 2);
+        let errors = newest(&rig).await["errors"].clone();
+        let first = json!({
+            "code": "FIELD_CUSTOM_VALIDATION_EXCEPTION",
+            "message": "…: too many employees: see …",
+            "fields": ["Employee_Count__c"],
+        });
+        let second = json!({
+            "code": "STRING_TOO_LONG",
+            "message": "Industry: data value too large",
+            "fields": ["Industry__c"],
+        });
+        let wanted = if bulk_from == 2 { json!([first]) } else { json!([first, second]) };
+        assert_eq!(errors, wanted, "bulk_from = {bulk_from}");
+    }
 }
 
 /// Two accounts, of which the answers lack an external ID; gives the numbers of their letters by record, oldest first.

@@ -112,7 +112,7 @@ pub struct ActedOn {
     pub done: Vec<(Seq, Vec<String>)>,
     /// Numbers of those that stay, and why.
     pub refused: Vec<(Seq, String)>,
-    /// Where to go on, as `before`, if the command took all that it may.
+    /// Where to go on, as `before`, if the command took all that it may, or could not try all.
     pub before: Option<Seq>,
 }
 
@@ -302,6 +302,8 @@ impl Service {
                 }
                 Err(error @ (DeadLetterError::Org(_) | DeadLetterError::Full(_))) => {
                     acted.refused.push((letter.seq, error.to_string()));
+                    // The newer ones were not tried.
+                    acted.before = letters.first().map(|newest| Seq(newest.seq.0.saturating_add(1)));
                     break;
                 }
             }

@@ -95,6 +95,11 @@ impl OrgMeasures {
         self.all.events.fetch_add(events, Ordering::Relaxed);
     }
 
+    /// Events stored, also under settings that have been replaced.
+    pub(crate) fn events_so_far(&self) -> u64 {
+        self.events.load(Ordering::Relaxed)
+    }
+
     /// A record was written so long after its event had come.
     pub(crate) fn written(&self, lag: Duration) {
         self.lag.record(lag);

@@ -37,6 +37,15 @@ const REASONS_MAX: usize = 100;
 /// Records asked about at a time.
 const RETRIED_MAX: usize = 500;
 
+/// `?limit=N`
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LetterAuditQuery {
+    /// At most so many; 100 unless told.
+    limit: Option<usize>,
+}
+
 /// `?reason=TEXT&group=KEY&before=N&limit=N`
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -456,7 +465,7 @@ pub(super) async fn show(
     path = "/api/v1/orgs/{org}/dead-letters/audit",
     operation_id = "auditDeadLetters",
     tag = "dead letters",
-    params(ListQuery),
+    params(LetterAuditQuery),
     responses(
         (status = 200, description = "One line for each record of a dead letter.", body = DeadLetterCommands),
     )
@@ -464,7 +473,7 @@ pub(super) async fn show(
 pub(super) async fn audit(
     service: Data<Service>,
     org: Path<String>,
-    query: Query<ListQuery>,
+    query: Query<LetterAuditQuery>,
 ) -> HttpResponse {
     match service.dead_letter_commands(&org, query.limit.unwrap_or(LIMIT)).await {
         Ok(commands) => HttpResponse::Ok().json(DeadLetterCommands { commands }),

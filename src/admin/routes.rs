@@ -244,6 +244,7 @@ async fn admit(
     }
     // A customer gives no commands, and the address of what one does is a secret.
     let command = caller.filter(|_| rule.who != Anyone && rule.method() != Method::GET);
+    let org = request.match_info().get("org").map(str::to_owned);
     let told = command.as_ref().map(|caller| (caller.name.clone(), request.path().to_owned()));
     let given = command.and_then(|caller| given(rule, &request, caller));
     let answer = next.call(request).await?;
@@ -252,7 +253,10 @@ async fn admit(
         && !status.is_client_error()
         && !status.is_server_error()
     {
-        tracing::info!(by, path, "a command was accepted");
+        match org {
+            Some(org) => tracing::info!(org, by, path, "a command was accepted"),
+            None => tracing::info!(by, path, "a command was accepted"),
+        }
     }
     if let Some(given) = given {
         let result = answer.response().extensions().get::<CommandResult>().cloned();

@@ -44,8 +44,12 @@ fn list(args: &DeadLettersListArgs) -> Result<ExitCode, ExitCode> {
     query.extend(args.reason.iter().map(|reason| ("reason", reason.as_str())));
     query.extend(args.group.iter().flatten().map(|group| ("group", group.as_str())));
     query.extend(before.iter().map(|before| ("before", before.as_str())));
-    let answer = running::get(service, &["orgs", org, "dead-letters"], &query)?;
-    lines(&answer.body["dead_letters"], &letter);
+    let found = running::get(service, &["orgs", org, "dead-letters"], &query)?.body["dead_letters"].take();
+    lines(&found, &letter);
+    let last = found.as_array().filter(|found| found.len() >= args.limit).and_then(|found| found.last());
+    if let Some(last) = last {
+        output::line(&format!("There may be more; go on with --before {}", last["number"]));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -171,6 +175,10 @@ fn discard(args: &DeadLettersDiscardArgs) -> Result<ExitCode, ExitCode> {
         let answer = running::post(&which.target.service, &path, &borrowed(&query))?.body;
         letters = answer["letters"].as_u64().unwrap_or_default();
         newest = answer["newest"].as_u64();
+        if letters == 0 {
+            output::line("none");
+            return Ok(ExitCode::SUCCESS);
+        }
     }
     if letters > 1 && !args.yes {
         match output::confirmed(&format!("Throw {letters} dead letters away? This cannot be taken back.")) {
@@ -236,7 +244,7 @@ fn act_on(
             output::line(&format!("{}: stays, as {}", one["number"], text(one, "reason")));
         }
         let letters = answer["done"].as_array().map_or(0, Vec::len);
-        output::line(&format!("{act} of {letters} dead letters ordered"));
+        output::line(&format!("{act} of {} ordered", told(letters as u64, "dead letter")));
         if let Some(before) = answer["before"].as_u64() {
             output::line(&format!("There may be more; go on with --before {before}"));
         }

@@ -63,7 +63,7 @@ pub(super) async fn wait(
     output::line(&sum(&retried, &ends));
     let open = retried.records.iter().filter(|(_, record)| !ends.contains_key(record)).count();
     if open > 0 {
-        let what = format!("{open} records have not ended within {timeout_secs} s");
+        let what = format!("records that have not ended within {timeout_secs} s: {open}");
         let hint = format!("They go on; `orgpipe explain {org} RECORD` tells how far one is.");
         return Err(CommandError::NotInTime { what, hint });
     }
@@ -139,7 +139,7 @@ fn sum(retried: &RetriedLetters, ends: &BTreeMap<String, Value>) -> String {
     let counts: Vec<String> = counts.iter().map(|(fate, count)| format!("{count} {fate}")).collect();
     match counts.as_slice() {
         [] => "no record is asked for anew".to_owned(),
-        counts => format!("{} records asked for anew: {}", retried.records.len(), counts.join(", ")),
+        counts => format!("records asked for anew: {}: {}", retried.records.len(), counts.join(", ")),
     }
 }
 

@@ -13,6 +13,8 @@ use crate::{cli::ServiceArgs, config::Environment, output};
 
 /// The service answers at once; what was asked of it goes on behind it. A replay first ends a poll under way.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// A command about many dead letters is as many commits.
+const COMMAND: Duration = Duration::from_mins(5);
 /// An examination of an org takes as long as its 20 calls do.
 const EXAMINATION: Duration = Duration::from_mins(5);
 
@@ -155,7 +157,7 @@ impl Running {
 
     /// Gives a command.
     pub(super) async fn post(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Value, CommandError> {
-        self.ask(Method::POST, path, query, (None, &[]), TIMEOUT).await
+        self.ask(Method::POST, path, query, (None, &[]), COMMAND).await
     }
 
     /// Gives a command with a body.

@@ -19,6 +19,12 @@ pub(crate) fn count(number: u64) -> String {
     text
 }
 
+/// A number of things, such as `1 record` or `2 records`.
+pub(crate) fn counted(number: u64, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {thing}{plural}", count(number))
+}
+
 /// A large number in three digits, such as `12.3k`; the whole one up to 9,999.
 pub(crate) fn short(number: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]

@@ -80,7 +80,7 @@ async fn three_orgs_are_seen_at_a_glance_and_changes_come_by_themselves() {
     let browser = Browser::start().await;
     log_in(&rig, &browser).await;
     shows(&browser, "table.fleet .badge", |states| states == ["running"; 3]).await;
-    browser.says("All orgs do what they should").await;
+    browser.says("Nothing needs attention").await;
     browser.look("fleet-3").await;
 
     // What happens is seen on the same page, which is never loaded again.

@@ -106,7 +106,14 @@ fn raw(rig: &Rig, n: usize, members: &str) {
 
 fn refused(rig: &Rig, n: usize, code: &str, message: &str) {
     let (code, message) = (code.to_owned(), message.to_owned());
-    rig.org("acme").refuse_row(RowFault { key: key(n), code, message, fields: Vec::new(), count: u32::MAX });
+    rig.org("acme").refuse_row(RowFault {
+        key: key(n),
+        code,
+        message,
+        fields: Vec::new(),
+        count: u32::MAX,
+        further: Vec::new(),
+    });
 }
 
 fn half_emoji(rig: &Rig, n: usize) {

@@ -45,7 +45,7 @@ fn publish(rig: &Rig, org: &str, numbers: std::ops::Range<usize>) -> Vec<String>
 fn refuse(org: &OrgHandle, key: &str, code: &str, message: &str, fields: &[&str], count: u32) {
     let fields = fields.iter().map(|&field| field.to_owned()).collect();
     let (key, code, message) = (key.to_owned(), code.to_owned(), message.to_owned());
-    org.refuse_row(RowFault { key, code, message, fields, count });
+    org.refuse_row(RowFault { key, code, message, fields, count, further: Vec::new() });
 }
 
 async fn get(rig: &Rig, path: &str) -> Value {

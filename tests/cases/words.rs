@@ -81,6 +81,7 @@ async fn what_the_orgs_own_rule_says_is_in_the_letter_and_not_in_the_log() {
             message: words.to_owned(),
             fields: vec!["Employee_Count__c".to_owned()],
             count: 99,
+            further: Vec::new(),
         };
         rig.org("acme").refuse_row(fault);
         let record = publish(&rig, n);

@@ -39,9 +39,6 @@ const AGE: &str =
     r#"orgpipe_org_channel_position_age_seconds{instance="a",org="acme",channel="/event/A__e"}"#;
 const RETENTION: &str =
     r#"orgpipe_org_channel_retention_seconds{instance="a",org="acme",channel="/event/A__e"}"#;
-const REFRESHED: &str =
-    r#"orgpipe_org_last_refresh_timestamp_seconds{instance="a",org="acme",sync="accounts"}"#;
-const REFRESHING: &str = r#"orgpipe_org_refreshes_running{instance="a",org="acme"}"#;
 
 const CASES: &[Case] = &[
     case("OrgpipeDown", 10, &[(UP, "0x60")], &[(UP, "1x8 0 1x60")]),
@@ -183,12 +180,6 @@ const CASES: &[Case] = &[
         20,
         &[(CHANNEL_UP, "0x60"), (AGE, "200000x60"), (RETENTION, "259200x60")],
         &[(CHANNEL_UP, "1x60"), (AGE, "250000x60"), (RETENTION, "259200x60")],
-    ),
-    slow(
-        "OrgpipeRefreshLate",
-        11_640,
-        &[(REFRESHED, "0x400"), (REFRESHING, "0x400")],
-        &[(REFRESHED, "0x400"), (REFRESHING, "1x400")],
     ),
 ];
 

@@ -163,6 +163,7 @@ async fn every_row_gets_its_reaction(limits: &str) -> Rig {
             message: (*message).to_owned(),
             fields: fields.into_iter().collect(),
             count: if *reaction == Again { 1 } else { 100 },
+            further: Vec::new(),
         });
     }
     let neighbours = 20;
@@ -241,7 +242,14 @@ async fn a_record_written_alone_gets_the_same_reaction() {
         let count = if *reaction == Again { 1 } else { 100 };
         let (key, code) = (format!("K{n}"), (*code).to_owned());
         let fields = fields.into_iter().collect();
-        org.refuse_row(RowFault { key, code: code.clone(), message: "x".to_owned(), fields, count });
+        org.refuse_row(RowFault {
+            key,
+            code: code.clone(),
+            message: "x".to_owned(),
+            fields,
+            count,
+            further: Vec::new(),
+        });
         org.publish("Sync_Request__e", request(&known(&rig, n, n + 1)));
         match reaction {
             Again => written += 1,

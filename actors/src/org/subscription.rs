@@ -109,6 +109,13 @@ impl Subscription {
         }
     }
 
+    /// Nobody listens any more, as the org is paused or its part has ended.
+    pub(crate) fn rests(&mut self, state: State, now_ms: UnixMs) {
+        for channel in self.channels.values_mut() {
+            channel.set(state, None, now_ms);
+        }
+    }
+
     /// Events of a channel are stored.
     pub(crate) fn stored(&mut self, channel: &str, events: u64, position_ms: Option<UnixMs>, now_ms: UnixMs) {
         let entry = self.channel(channel, now_ms);

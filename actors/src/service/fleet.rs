@@ -10,6 +10,7 @@ use tokio::task::yield_now;
 use super::{
     Service,
     fleet_view::{Fleet, FleetRow, FleetTotals},
+    ledger::Ledger,
 };
 
 /// How old the one that is given may be.
@@ -43,12 +44,14 @@ impl Service {
                 let (budget, skew) = (org.api.budget().await, org.api.time().skew());
                 let org_ms = org.api.time().now_ms();
                 let row = org.board.look(|status| FleetRow::new(org.id(), status, kept, budget, org_ms));
-                let row = row.with_skew(skew);
+                let row = FleetRow { events: org.measures.events_so_far(), ..row.with_skew(skew) };
                 totals.add(&row);
                 rows.push(row);
             }
             yield_now().await;
         }
-        Fleet { at_ms, started_ms: self.started_ms, rows, totals, room: self.room().await }
+        let stored = ledgers
+            .map(|kept| kept.values().fold(Ledger::default(), |all, one| all.and(Ledger::from(one.counts))));
+        Fleet { at_ms, started_ms: self.started_ms, rows, totals, stored, room: self.room().await }
     }
 }

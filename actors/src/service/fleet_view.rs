@@ -29,6 +29,9 @@ pub struct Fleet {
     pub started_ms: UnixMs,
     /// All of them together.
     pub totals: FleetTotals,
+    /// Where all records have ended whose orgs are stored, also those that are not in the settings any more; none when the
+    /// store does not answer.
+    pub stored: Option<Ledger>,
     /// Room on the disk of the data directory.
     pub room: RoomView,
     /// One for each, by name.

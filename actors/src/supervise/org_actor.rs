@@ -429,11 +429,16 @@ async fn store_desired(org: &OrgContext, desired: DesiredState) -> Result<(), St
 
 fn note_down(org: &OrgContext, part: Part, desired: DesiredState, stopping: bool) {
     let now_ms = org.clock.now_ms();
-    if stopping || desired == DesiredState::Run {
-        org.board.set(part, State::Stopped, now_ms);
+    let stops = stopping || desired == DesiredState::Run;
+    let state = if stops { State::Stopped } else { State::Paused };
+    if part == Part::Events {
+        org.board.subscription(now_ms, |all| all.rests(state, now_ms));
+    }
+    if stops {
+        org.board.set(part, state, now_ms);
     } else {
         let hint = format!("Start it again with: orgpipe org resume {}", org.id());
-        org.board.trouble(part, State::Paused, &Problem::new("an operator paused it", hint), now_ms);
+        org.board.trouble(part, state, &Problem::new("an operator paused it", hint), now_ms);
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Here: the answer and the usual error bodies. Not here: deciding on them.
 
+use std::iter;
+
 use serde_json::{Value, json};
 
 use crate::data::Refusal;
@@ -62,11 +64,15 @@ impl Answer {
             "INSUFFICIENT_ACCESS_OR_READONLY" | "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY" => 403,
             _ => 400,
         };
-        let mut error = json!({"message": refusal.message, "errorCode": refusal.code});
-        if !matches!(refusal.code.as_ref(), "JSON_PARSER_ERROR" | "INVALID_FIELD" | "NOT_FOUND") {
-            error["fields"] = json!(refusal.fields);
-        }
-        Self::json(status, &json!([error]))
+        let error = |one: &Refusal| {
+            let mut error = json!({"message": one.message, "errorCode": one.code});
+            if !matches!(one.code.as_ref(), "JSON_PARSER_ERROR" | "INVALID_FIELD" | "NOT_FOUND") {
+                error["fields"] = json!(one.fields);
+            }
+            error
+        };
+        let errors: Vec<Value> = iter::once(refusal).chain(&refusal.further).map(error).collect();
+        Self::json(status, &json!(errors))
     }
 
     pub(crate) fn soql(error: &SoqlError) -> Self {

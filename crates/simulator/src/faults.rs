@@ -54,6 +54,22 @@ pub struct RowFault {
     pub fields: Vec<String>,
     /// How many writes are refused.
     pub count: u32,
+    /// What is wrong with the record besides: more elements of the row's `errors`. In the failed rows of Bulk API 2.0 the
+    /// first alone stands, as nobody here knows how Salesforce writes several there.
+    #[serde(default)]
+    pub further: Vec<RowError>,
+}
+
+/// One of several things that are wrong with a record.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct RowError {
+    /// Salesforce's code.
+    pub code: String,
+    /// Salesforce's message.
+    pub message: String,
+    /// The fields it blames.
+    #[serde(default)]
+    pub fields: Vec<String>,
 }
 
 /// Transactions of more than so many records that a client writes are refused whole, as when the customer's automation runs
@@ -99,7 +115,11 @@ impl RowFaults {
         let fault = self.0.iter_mut().find(hit)?;
         fault.count -= 1;
         let refusal = Refusal::new(fault.code.clone(), fault.message.clone());
-        Some(Refusal { fields: fault.fields.clone(), ..refusal })
+        let further = fault.further.iter().map(|one| Refusal {
+            fields: one.fields.clone(),
+            ..Refusal::new(one.code.clone(), one.message.clone())
+        });
+        Some(Refusal { fields: fault.fields.clone(), further: further.collect(), ..refusal })
     }
 }
 

@@ -52,7 +52,7 @@ pub use cometd::{
     Wording, WrittenPart,
 };
 pub use data::{CustomField, FieldKind, WriteError};
-pub use faults::{ChunkFault, JobFault, RowFault};
+pub use faults::{ChunkFault, JobFault, RowError, RowFault};
 pub use handle::OrgHandle;
 pub use log::{LoggedCall, LoggedGrant, LoggedJob, LoggedLogin, LoggedWrite};
 pub use options::{AppStatus, LoginPolicy, Options, OrgOptions, PermittedUsers, Ports};

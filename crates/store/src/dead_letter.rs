@@ -122,6 +122,8 @@ pub struct LetterGroup {
     pub first_ms: UnixMs,
     /// When one of them was refused last.
     pub last_ms: UnixMs,
+    /// The highest number among them.
+    pub highest: Seq,
     /// The one that was refused last.
     pub sample: DeadLetter,
 }

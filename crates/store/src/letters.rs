@@ -69,6 +69,7 @@ pub(crate) struct Group {
     pub(crate) count: u64,
     pub(crate) first_ms: UnixMs,
     pub(crate) last_ms: UnixMs,
+    pub(crate) highest: Seq,
     /// The one that was seen last.
     pub(crate) newest: Seq,
     newest_seen: Seq,
@@ -147,10 +148,12 @@ impl Letters {
                 count: 0,
                 first_ms: known.first_ms,
                 last_ms: known.last_ms,
+                highest: *seq,
                 newest: *seq,
                 newest_seen: known.seen,
             });
             group.letters += 1;
+            group.highest = group.highest.max(*seq);
             group.records += known.records;
             group.count = group.count.saturating_add(known.count);
             group.first_ms = group.first_ms.min(known.first_ms);

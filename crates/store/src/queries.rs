@@ -229,6 +229,7 @@ impl Engine {
                 count: group.count,
                 first_ms: group.first_ms,
                 last_ms: group.last_ms,
+                highest: group.highest,
                 sample: self.letter(group.newest)?,
             })
         });

@@ -67,8 +67,10 @@ impl Whole {
         let totals = &fleet.totals;
         to.counters(&metric::EVENTS, [([], self.measures.events)])?;
         to.histograms(&metric::EVENT_TO_WRITTEN, [([], &self.measures.lag)])?;
-        to.counters(&metric::RECORDS_IN, [([], totals.records.records_in)])?;
-        let ends = ends(&totals.records).map(|(end, count)| ([("end", end)], count));
+        // Nothing is told rather than less than before, which would look like a restart.
+        let stored = fleet.stored.iter();
+        to.counters(&metric::RECORDS_IN, stored.clone().map(|stored| ([], stored.records_in)))?;
+        let ends = stored.flat_map(|stored| ends(stored).map(|(end, count)| ([("end", end)], count)));
         to.counters(&metric::RECORDS_ENDED, ends)?;
         for (metric, count) in [
             (&metric::RECORDS_OPEN, totals.records.open),

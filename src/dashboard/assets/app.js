@@ -9,9 +9,9 @@
   const byId = (id) => document.getElementById(id);
 
   // What stays as the reader left it when the page is brought up to date.
-  Idiomorph.defaults.ignoreActiveValue = true;
   Object.assign(Idiomorph.defaults.callbacks, {
-    beforeAttributeUpdated: (name, node) => !(name === "open" && node.matches("details, dialog")),
+    beforeAttributeUpdated: (name, node) =>
+      !(name === "open" && node.matches("details, dialog")) && !(name === "value" && node === document.activeElement),
     beforeNodeMorphed: (old, fresh) => {
       if (old instanceof HTMLInputElement && old.type === "checkbox") fresh.checked = old.checked;
       if (!(old instanceof Element) || !old.matches("[data-chart]") || !fresh.dataset) return true;
@@ -87,15 +87,20 @@
     silence = setTimeout(lost, SILENCE_MS);
   }
 
-  const refresh = () => htmx.trigger(body, "live");
+  // A page that is not live is loaded again, once there was time to read what came of the command.
+  const refresh = () => {
+    if (document.querySelector("[data-live]")) htmx.trigger(body, "live");
+    else setTimeout(() => location.reload(), 1_500);
+  };
   // After a search the element has another address, which htmx would learn only a moment after it was drawn.
   body.addEventListener("htmx:configRequest", ({ detail }) => {
     if (detail.elt.hasAttribute("data-live")) detail.path = detail.elt.getAttribute("hx-get");
+    // A command may wait for its turn at an org; what is only shown may not.
+    if (detail.verb !== "get") detail.timeout = 330_000;
   });
 
   function connect() {
     close();
-    const missed = body.dataset.connection !== "begins";
     const opened = new EventSource(body.dataset.watch);
     stream = opened;
     opened.addEventListener("hello", (event) => {
@@ -103,7 +108,8 @@
       if (body.dataset.build && event.data !== body.dataset.build) return location.reload();
       alive();
       state("live");
-      if (missed) refresh();
+      // What has changed since the page was drawn, or since the stream ended.
+      refresh();
     });
     opened.addEventListener("changed", () => { alive(); refresh(); });
     opened.addEventListener("beat", alive);
@@ -173,24 +179,29 @@
       if (teller) say(teller.dataset.said, "done");
       return refresh();
     }
+    if (!xhr.status) return say("No answer came: it is not known whether this was done. Look before you do it again.", "bad");
     let told = {};
-    try { told = JSON.parse(xhr.responseText); } catch { /* no answer, or no JSON */ }
-    const what = told.error ?? (xhr.status ? `the answer was ${xhr.status}` : "nobody answers");
-    say(`Not done: ${what}. ${told.hint ?? ""}`, "bad");
+    try { told = JSON.parse(xhr.responseText); } catch { /* no JSON */ }
+    say(`Not done: ${told.error ?? `the answer was ${xhr.status}`}. ${told.hint ?? ""}`, "bad");
   });
   body.addEventListener("htmx:sendError", (event) => {
     if (event.detail.requestConfig.verb === "get") lost();
   });
 
-  // A question before something that cannot be taken back (`hx-confirm`).
+  // A question before something that cannot be taken back: `hx-confirm` of a form, or `data-ask` of the button that sends it.
   body.addEventListener("htmx:confirm", (event) => {
-    if (!event.detail.question) return;
+    const button = event.detail.triggeringEvent?.submitter;
+    const question = event.detail.question || button?.dataset.ask;
+    if (!question) return;
     event.preventDefault();
     const dialog = byId("ask");
-    byId("question").textContent = event.detail.question;
+    byId("question").textContent = question;
     dialog.returnValue = "no";
     dialog.addEventListener("close", () => {
-      if (dialog.returnValue === "yes") event.detail.issueRequest(true);
+      if (dialog.returnValue !== "yes") return;
+      // htmx sends the name of the button that has the focus.
+      button?.focus();
+      event.detail.issueRequest(true);
     }, { once: true });
     dialog.showModal();
   });
@@ -207,7 +218,7 @@
   }
 
   setInterval(() => {
-    if (document.hidden || body.dataset.connection !== "live") return;
+    if (document.hidden || ["lost", "out", "rests"].includes(body.dataset.connection)) return;
     for (const time of document.querySelectorAll("time[data-ago]")) {
       const text = age(Date.parse(time.dateTime));
       if (time.textContent !== text) time.textContent = text;

@@ -56,6 +56,8 @@ struct FleetPage {
     /// State, number, address, and whether it is chosen.
     chips: Vec<Chip>,
     search: String,
+    /// Only orgs of one state, or with dead letters, are shown.
+    is_of_state: bool,
     /// What a form of the search keeps besides.
     kept: Vec<(&'static str, String)>,
     columns: Vec<ColumnView>,
@@ -162,6 +164,7 @@ impl FleetPage {
             tiles: tiles::tiles(fleet, day),
             chips: chips(fleet, query),
             search: query.search.clone(),
+            is_of_state: query.kept != Kept::All,
             kept: query.fields_beside_search(),
             columns: columns(query),
             told: told(chosen.rows.len(), chosen.fitting, chosen.page),

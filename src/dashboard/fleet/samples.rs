@@ -59,6 +59,7 @@ pub(crate) fn fleet(rows: &[FleetRow]) -> Fleet {
         at_ms: UnixMs(1_772_373_731_000),
         started_ms: UnixMs(1_772_370_000_000),
         totals,
+        stored: None,
         room: RoomView::default(),
         rows: rows.to_vec(),
     }

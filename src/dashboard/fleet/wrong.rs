@@ -2,6 +2,8 @@
 //!
 //! Here: lines of the page from what is wrong; pure. Not here: when something is wrong (`orgpipe_actors`).
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use orgpipe_actors::{Alert, AlertKind};
 use orgpipe_store::UnixMs;
 
@@ -17,6 +19,8 @@ pub(crate) const LINES_MAX: usize = 8;
 /// A line of the page.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Line {
+    /// The same for as long as it is about the same thing.
+    pub(crate) id: String,
     pub(crate) severity: &'static str,
     pub(crate) org: String,
     pub(crate) summary: Marked,
@@ -31,9 +35,14 @@ pub(crate) struct Line {
     pub(crate) more: usize,
 }
 
+/// The lines about one org: what is wrong is told one by one.
+pub(crate) fn lines_of_org(wrong: &[&Alert], now: UnixMs) -> Vec<Line> {
+    wrong.iter().map(|one| line(one, now)).collect()
+}
+
 /// The lines about these, which are given worst first and those of a kind together.
-pub(crate) fn lines<'a>(wrong: impl IntoIterator<Item = &'a Alert>, now: UnixMs) -> Vec<Line> {
-    let wrong: Vec<&Alert> = wrong.into_iter().collect();
+pub(crate) fn lines(wrong: &[Alert], now: UnixMs) -> Vec<Line> {
+    let wrong: Vec<&Alert> = wrong.iter().collect();
     let groups = wrong.chunk_by(|one, other| (one.severity, one.kind) == (other.severity, other.kind));
     let mut lines = Vec::new();
     for alike in groups {
@@ -56,6 +65,7 @@ fn about_many(alike: &[&Alert], now: UnixMs) -> Line {
     let hint = &alike[0].hint;
     let is_common = alike.iter().all(|one| one.hint == *hint);
     Line {
+        id: format!("wrong-{}-{}", kind.name(), severity.name()),
         severity: severity.name(),
         org: String::new(),
         summary: Marked::of(&format!("{} {}.", words::count(alike.len() as u64), kind.of_many())),
@@ -75,7 +85,10 @@ fn line(alert: &Alert, now: UnixMs) -> Line {
     } else {
         format!("{}.", alert.summary.trim_end_matches('.'))
     };
+    let mut subject = DefaultHasher::new();
+    alert.subject.hash(&mut subject);
     Line {
+        id: format!("wrong-{}-{org}-{:x}", alert.kind.name(), subject.finish()),
         severity: alert.severity.name(),
         summary: Marked::of(&summary),
         hint: Marked::of(&alert.hint),

@@ -73,8 +73,9 @@ struct GroupView {
     hint: Marked,
     /// The sync, and what is written.
     about: String,
-    letters: u64,
     letters_told: String,
+    /// The highest number among them.
+    newest: u64,
     told: String,
     last: (String, String),
 }
@@ -153,11 +154,15 @@ pub(crate) async fn post(
         }
     };
     let mut acted = ActedOn::default();
-    let mut said = Vec::new();
+    let (mut said, mut gone) = (Vec::new(), 0);
     match &order.which {
-        Which::Group(group) => {
-            let filter =
-                DeadLetterFilter { group: Some(*group), limit: ACTED_ON_MAX, ..DeadLetterFilter::default() };
+        Which::Group(group, before) => {
+            let filter = DeadLetterFilter {
+                group: Some(*group),
+                before: Some(*before),
+                limit: ACTED_ON_MAX,
+                ..DeadLetterFilter::default()
+            };
             match service.act_on_dead_letters(&org, &filter, order.act, &viewer.name).await {
                 Ok(all) => acted = all,
                 Err(error) => said.push(refusal(&error)),
@@ -168,7 +173,7 @@ pub(crate) async fn post(
                 match service.act_on_dead_letter(&org, *number, order.act, &viewer.name).await {
                     Ok(one) => acted.done.extend(one.done),
                     // Somebody else was faster: it is gone.
-                    Err(DeadLetterError::Unknown { .. }) => {}
+                    Err(DeadLetterError::Unknown { .. }) => gone += 1,
                     Err(error) => said.push(refusal(&error)),
                 }
             }
@@ -178,8 +183,11 @@ pub(crate) async fn post(
     said.extend(refused.map(|(number, why)| format!("Dead letter {number} stays: {}", words::sentence(why))));
     let all_done = said.is_empty();
     said.insert(0, told(order.act, acted.done.len()));
+    if gone > 0 {
+        said.push(format!("{} had gone already.", words::counted(gone, "dead letter")));
+    }
     if acted.before.is_some() {
-        said.push(format!("More than {ACTED_ON_MAX} were meant: do it once more for the others."));
+        said.push("There are more of them: do it once more for the others.".to_owned());
     }
     let page = answer(&service, &viewer, &org, &query, said, all_done).await;
     if acted.done.is_empty() {
@@ -197,11 +205,8 @@ fn refusal(error: &DeadLetterError) -> String {
 }
 
 fn told(act: DeadLetterAction, letters: usize) -> String {
-    let letters = if letters == 1 {
-        "1 dead letter is".to_owned()
-    } else {
-        format!("{} dead letters are", words::count(letters as u64))
-    };
+    let verb = if letters == 1 { "is" } else { "are" };
+    let letters = format!("{} {verb}", words::counted(letters as u64, "dead letter"));
     match act {
         DeadLetterAction::Retry => format!("{letters} retried: their records are read and looked up anew."),
         DeadLetterAction::Discard | DeadLetterAction::Close => format!("{letters} thrown away."),
@@ -217,7 +222,8 @@ struct Order {
 /// About which letters.
 #[derive(Debug, PartialEq, Eq)]
 enum Which {
-    Group(ReasonKey),
+    /// Those of a reason that had been drawn; a number that none of them has.
+    Group(ReasonKey, Seq),
     Chosen(Vec<Seq>),
 }
 
@@ -232,7 +238,10 @@ impl Order {
         };
         if let Some(group) = value("all") {
             let group = group.parse().map_err(|_| "there is no such group".to_owned())?;
-            return Ok(Self { act, which: Which::Group(group) });
+            let newest: Option<u64> = value("newest").and_then(|newest| newest.parse().ok());
+            let newest =
+                newest.ok_or_else(|| "the form does not say which letters it was about".to_owned())?;
+            return Ok(Self { act, which: Which::Group(group, Seq(newest.saturating_add(1))) });
         }
         let numbers = form.iter().filter(|(field, _)| field == "number");
         let numbers: Result<Vec<Seq>, _> = numbers.map(|(_, value)| value.parse().map(Seq)).collect();
@@ -311,9 +320,13 @@ fn group_view(group: &LetterGroup, path: &str, chosen: Option<ReasonKey>, now: U
         reason: Marked::of(&words::sentence(reason)),
         hint: Marked::of(hint),
         about: about.collect::<Vec<_>>().join(", "),
-        letters: group.letters,
-        letters_told: words::count(group.letters),
-        told: format!("{} records, refused {} times", words::count(group.records), words::count(group.count)),
+        letters_told: words::counted(group.letters, "dead letter"),
+        newest: group.highest.0,
+        told: format!(
+            "{}, refused {}",
+            words::counted(group.records, "record"),
+            words::counted(group.count, "time")
+        ),
         last: moment(group.last_ms, now),
         key,
     }
@@ -362,8 +375,8 @@ mod tests {
         );
         let group = ReasonKey::of("accounts", "too long");
         assert_eq!(
-            read(&[("act", "discard"), ("all", &group.to_string())]),
-            Ok((DeadLetterAction::Discard, Which::Group(group)))
+            read(&[("act", "discard"), ("all", &group.to_string()), ("newest", "9")]),
+            Ok((DeadLetterAction::Discard, Which::Group(group, Seq(10))))
         );
         for fields in [
             &[("act", "retry")][..],
@@ -371,6 +384,7 @@ mod tests {
             &[("number", "seven"), ("act", "retry")],
             &[("act", "burn"), ("number", "7")],
             &[("act", "retry"), ("all", "x")],
+            &[("act", "discard"), ("all", &group.to_string())],
         ] {
             assert!(read(fields).is_err(), "{fields:?}");
         }

@@ -8,7 +8,7 @@ use actix_web::{
     web::{Data, Path, Query, ReqData},
 };
 use askama::Template;
-use orgpipe_actors::{Fleet, OrgError, OrgView, Quarantined, Service};
+use orgpipe_actors::{Alert, Fleet, OrgError, OrgView, Quarantined, Service, Warning};
 use orgpipe_store::UnixMs;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -22,6 +22,7 @@ use super::{
 use crate::dashboard::{
     charts::{self, Chart, SpanLink},
     fleet::wrong::{self, Line},
+    marked::Marked,
     shell::{self, Shell, Viewer},
     words,
 };
@@ -48,6 +49,8 @@ struct Overview {
     here: String,
     at: (String, String),
     wrong: Vec<Line>,
+    /// What is odd although all parts run, with what to do.
+    warnings: Vec<(Marked, Marked)>,
     tiles: Vec<NumberTile>,
     root: Node,
     nodes: Vec<Node>,
@@ -108,14 +111,19 @@ pub(crate) async fn show(
         .map(|history| charts::of_history(&history))
         .unwrap_or_default();
     let (now, wrong) = (fleet.at_ms, service.wrong_now());
-    let of_this = wrong.iter();
+    let of_this: Vec<&Alert> = wrong.iter().filter(|alert| alert.org.as_deref() == Some(&view.id)).collect();
+    // What an alert tells with the same next step is not told twice.
+    let untold = |warning: &&Warning| !of_this.iter().any(|alert| alert.hint == warning.hint);
+    let warnings = view.status.warnings.iter().filter(untold).take(NOTES_MAX);
+    let warnings = warnings.map(warning).collect();
     let top = Top::new(&view, letters(&fleet, &view.id), Tab::Overview, &viewer);
     let (root, nodes) = parts::tree(&view, now);
     let page = Overview {
         shell: Shell::of_org(&viewer, &view.id),
         here: format!("/orgs/{}?span={}", view.id, span.name()),
         at: (words::machine_time(now), words::moment(now)),
-        wrong: wrong::lines(of_this.filter(|alert| alert.org.as_deref() == Some(&view.id)), now),
+        wrong: wrong::lines_of_org(&of_this, now),
+        warnings,
         tiles: work::tiles(&view, letters(&fleet, &view.id)),
         root,
         nodes,
@@ -149,6 +157,10 @@ fn jobs(org: &OrgView, now: UnixMs) -> Vec<(String, String, String, String)> {
         (format!("{} {}", job.target, job.id), state, far, words::ago(job.since_ms, now))
     };
     org.status.bulk_jobs.iter().take(NOTES_MAX).map(line).collect()
+}
+
+fn warning(warning: &Warning) -> (Marked, Marked) {
+    (Marked::of(&words::sentence(&warning.note)), Marked::of(&warning.hint))
 }
 
 fn quarantined(fields: &[Quarantined], now: UnixMs) -> Vec<QuarantinedLine> {

@@ -51,6 +51,8 @@ impl Tab {
 pub(crate) struct Top {
     pub(crate) id: String,
     pub(crate) state: &'static str,
+    /// An operator does not want it to run now.
+    pub(crate) rests: bool,
     pub(crate) tabs: Vec<TabView>,
     pub(crate) commands: Vec<CommandButton>,
     /// Why no command may be given; empty if they may.
@@ -95,6 +97,7 @@ impl Top {
         Self {
             id: org.id.clone(),
             state: names::state(org.state),
+            rests: org.status.desired != DesiredState::Run,
             tabs: tabs.map(tab).collect(),
             commands: commands(org),
             refused: if viewer.may_operate { "" } else { "It takes the role operate" },

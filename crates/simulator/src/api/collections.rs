@@ -3,6 +3,8 @@
 //! Here: the request's own rules and the list of results. Not here: what a write checks (`data`, `org/writes`).
 //! Source: REST guide "sObject Collections". A well-formed request answers 200 even if every record failed.
 
+use std::iter;
+
 use serde_json::{Value, json};
 
 use super::call::{Call, unreadable};
@@ -208,8 +210,9 @@ fn result(outcome: &RecordOutcome, wanted: &RecordWrite) -> Value {
             json!({"success": false, "errors": [{"statusCode": "DUPLICATE_EXTERNAL_ID", "message": message, "fields": []}]})
         }
         RecordOutcome::Refused(refusal) => {
-            let errors =
-                json!([{"statusCode": refusal.code, "message": refusal.message, "fields": refusal.fields}]);
+            let error =
+                |one: &Refusal| json!({"statusCode": one.code, "message": one.message, "fields": one.fields});
+            let errors: Vec<Value> = iter::once(refusal).chain(&refusal.further).map(error).collect();
             let id = wanted.row.iter().find(|(name, _)| name.eq_ignore_ascii_case("Id")).map(|(_, id)| id);
             match id.filter(|_| wanted.operation == WriteOperation::Update) {
                 Some(id) => json!({"id": id, "success": false, "errors": errors}),

@@ -14,6 +14,8 @@ pub(crate) struct Refusal {
     pub(crate) fields: Vec<String>,
     /// Set if the value was not of the field's type: REST refuses the whole request, Bulk only the row.
     pub(crate) wrong_type: Option<WrongType>,
+    /// What is wrong with the record besides.
+    pub(crate) further: Vec<Refusal>,
 }
 
 /// A value that is no value of the field's type.
@@ -26,7 +28,13 @@ pub(crate) struct WrongType {
 
 impl Refusal {
     pub(crate) fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into(), fields: Vec::new(), wrong_type: None }
+        Self {
+            code: code.into(),
+            message: message.into(),
+            fields: Vec::new(),
+            wrong_type: None,
+            further: Vec::new(),
+        }
     }
 
     pub(crate) fn on(mut self, field: &str) -> Self {
@@ -41,7 +49,13 @@ impl Refusal {
              required field at [line:1, column:1]"
         );
         let wrong_type = Some(WrongType { expected, value: value.to_owned() });
-        Self { code: "JSON_PARSER_ERROR".into(), message, fields: Vec::new(), wrong_type }
+        Self {
+            code: "JSON_PARSER_ERROR".into(),
+            message,
+            fields: Vec::new(),
+            wrong_type,
+            further: Vec::new(),
+        }
     }
 
     pub(crate) fn no_column(field: &str, object: &str) -> Self {
