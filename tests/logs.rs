@@ -35,6 +35,7 @@ fn publish_refused(rig: &Rig, n: usize, correlation_id: &str) {
         message: "no".to_owned(),
         fields: Vec::new(),
         count: 9,
+        further: Vec::new(),
     });
     let id = rig.org("acme").create("Account", account(n)).expect("an account");
     let mut event = request(std::slice::from_ref(&id));
