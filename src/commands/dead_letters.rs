@@ -46,7 +46,8 @@ fn list(args: &DeadLettersListArgs) -> Result<ExitCode, ExitCode> {
     query.extend(before.iter().map(|before| ("before", before.as_str())));
     let found = running::get(service, &["orgs", org, "dead-letters"], &query)?.body["dead_letters"].take();
     lines(&found, &letter);
-    let last = found.as_array().filter(|found| found.len() >= args.limit).and_then(|found| found.last());
+    let last =
+        found.as_array().filter(|found| found.len() as u64 >= args.limit).and_then(|found| found.last());
     if let Some(last) = last {
         output::line(&format!("There may be more; go on with --before {}", last["number"]));
     }
