@@ -177,7 +177,7 @@ fn discard(args: &DeadLettersDiscardArgs) -> Result<ExitCode, ExitCode> {
         letters = answer["letters"].as_u64().unwrap_or_default();
         newest = answer["newest"].as_u64();
         if letters == 0 {
-            output::line("none");
+            output::line("discard of 0 dead letters ordered");
             return Ok(ExitCode::SUCCESS);
         }
     }

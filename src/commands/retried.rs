@@ -139,7 +139,11 @@ fn sum(retried: &RetriedLetters, ends: &BTreeMap<String, Value>) -> String {
     let counts: Vec<String> = counts.iter().map(|(fate, count)| format!("{count} {fate}")).collect();
     match counts.as_slice() {
         [] => "no record is asked for anew".to_owned(),
-        counts => format!("records asked for anew: {}: {}", retried.records.len(), counts.join(", ")),
+        counts => {
+            let records = retried.records.len();
+            let plural = if records == 1 { "" } else { "s" };
+            format!("{records} record{plural} asked for anew: {}", counts.join(", "))
+        }
     }
 }
 

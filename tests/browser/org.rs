@@ -131,14 +131,21 @@ async fn a_dead_letter_is_retried_by_a_click_and_all_of_a_reason_are_thrown_away
     assert_eq!(browser.run("return window.same").await, json!(true), "the page was loaded again");
 
     // What cannot be taken back is asked first.
+    browser.click("#letters tbody tr:first-child input").await;
+    for (answered, left) in [("no", 2), ("yes", 1)] {
+        browser.click("#letters button[value=discard]").await;
+        browser.element("dialog[open]").await;
+        browser.click(&format!("dialog button[value={answered}]")).await;
+        shows(&browser, "#letters tbody tr", |rows| rows.len() == left).await;
+    }
+    browser.says("1 dead letter is thrown away").await;
     browser.click("section .head .danger").await;
     browser.element("dialog[open]").await;
     browser.look("org-dead-letters-ask").await;
     browser.click("dialog button[value=no]").await;
-    assert_eq!(browser.texts("#letters tbody tr").await.len(), 2, "nothing was done");
+    assert_eq!(browser.texts("#letters tbody tr").await.len(), 1, "nothing was done");
     browser.click("section .head .danger").await;
     browser.click("dialog[open] button[value=yes]").await;
-    browser.says("2 dead letters are thrown away").await;
     browser.says("No dead letters").await;
     browser.look("org-dead-letters-none").await;
     browser.is_quiet(&[]).await;
@@ -222,6 +229,20 @@ async fn an_org_is_paused_and_resumed_by_the_keyboard_alone() {
     tab_to(&browser, ".title .primary").await;
     browser.driver.type_keys(ENTER).await.expect("a key");
     shows(&browser, ".title .badge", |states| states == ["running"]).await;
+
+    // A button that has the focus says what it does, whatever the page has become.
+    browser.run("document.querySelector('#command-restart button').focus()").await;
+    rig.order("acme", "pause").await;
+    shows(&browser, ".title .badge", |states| states == ["paused"]).await;
+    let misnamed = "return [...document.querySelectorAll('.title form')].filter((form) => \
+        !form.action.endsWith(`/${form.querySelector('button').textContent.toLowerCase()}`)).length";
+    assert_eq!(browser.run(misnamed).await, 0);
+
+    // A page that does not follow by itself is loaded again after a command.
+    open(&rig, &browser, "/orgs/acme/mapping").await;
+    browser.click("#command-resume button").await;
+    browser.says("acme is resumed").await;
+    shows(&browser, ".title .badge", |states| states.first().is_some_and(|state| state != "paused")).await;
     browser.is_quiet(&[]).await;
     browser.quit().await;
 }

@@ -29,6 +29,7 @@
   const WAITS_MS = [1_000, 2_000, 4_000, 8_000, 10_000];
   const BUSY_MS = 10_000;
   const HIDDEN_MS = 5_000;
+  const AFTER_COMMAND_MS = 2_500;
   const words = { begins: "Connecting", live: "Live", lost: "Not connected", out: "Logged out", rests: "Paused", busy: "Every 10 s" };
   let stream = null;
   let failures = 0;
@@ -112,7 +113,7 @@
       refresh();
     });
     opened.addEventListener("changed", () => { alive(); refresh(); });
-    opened.addEventListener("beat", alive);
+    opened.addEventListener("beat", () => { alive(); refresh(); });
     opened.addEventListener("out", () => { close(); state("out"); });
     opened.addEventListener("error", () => {
       if (stream !== opened) return;
@@ -177,7 +178,10 @@
     const teller = elt.closest("[data-said]");
     if (successful) {
       if (teller) say(teller.dataset.said, "done");
-      return refresh();
+      refresh();
+      // What came and went between two looks of the server is not told as a change, and may be what was just drawn.
+      setTimeout(refresh, AFTER_COMMAND_MS);
+      return;
     }
     if (!xhr.status) return say("No answer came: it is not known whether this was done. Look before you do it again.", "bad");
     let told = {};
