@@ -253,10 +253,8 @@ async fn admit(
         && !status.is_client_error()
         && !status.is_server_error()
     {
-        match org {
-            Some(org) => tracing::info!(org, by, path, "a command was accepted"),
-            None => tracing::info!(by, path, "a command was accepted"),
-        }
+        // A field that is absent is left out of the line.
+        tracing::info!(org, by, path, "a command was accepted");
     }
     if let Some(given) = given {
         let result = answer.response().extensions().get::<CommandResult>().cloned();

@@ -13,7 +13,7 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
     pub(crate) fields: Vec<String>,
     /// Set if the value was not of the field's type: REST refuses the whole request, Bulk only the row.
-    pub(crate) wrong_type: Option<WrongType>,
+    pub(crate) wrong_type: Option<Box<WrongType>>,
     /// What is wrong with the record besides.
     pub(crate) further: Vec<Refusal>,
 }
@@ -48,7 +48,7 @@ impl Refusal {
             "Cannot deserialize instance of {expected} from {token} value {value} or request may be missing a \
              required field at [line:1, column:1]"
         );
-        let wrong_type = Some(WrongType { expected, value: value.to_owned() });
+        let wrong_type = Some(Box::new(WrongType { expected, value: value.to_owned() }));
         Self {
             code: "JSON_PARSER_ERROR".into(),
             message,
