@@ -121,6 +121,8 @@ pub(super) async fn show(
         commits: service.store_commits(),
         pushes: service.push_numbers(),
         process: Process::now(),
+        alerts: service.alerts(),
+        receivers: service.receivers(),
     };
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Scrape { whole, orgs: ScrapedOrgs { fleet, places, numbers } }));

@@ -40,6 +40,8 @@ const AGE: &str =
 const RETENTION: &str =
     r#"orgpipe_org_channel_retention_seconds{instance="a",org="acme",channel="/event/A__e"}"#;
 
+const NOTIFY: &str = r#"orgpipe_notify_failing{instance="a",receiver="ops"}"#;
+
 const CASES: &[Case] = &[
     case("OrgpipeDown", 10, &[(UP, "0x60")], &[(UP, "1x8 0 1x60")]),
     case(
@@ -73,6 +75,7 @@ const CASES: &[Case] = &[
         &[(r#"orgpipe_ledger_imbalance{instance="a"}"#, "0x3 -1x60")],
         &[(r#"orgpipe_ledger_imbalance{instance="a"}"#, "0x17 1 0x60")],
     ),
+    case("OrgpipeAlertsNotDelivered", 15, &[(NOTIFY, "1x60")], &[(NOTIFY, "1x8 0 1x60")]),
     case(
         "OrgpipeSlowCommits",
         30,

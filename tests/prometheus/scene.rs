@@ -21,6 +21,15 @@ external_id = { field = "External_Id__c", from = "/key" }
 Account__c = "$Id"
 "#;
 
+/// A receiver of alerts that nobody plays.
+const RECEIVER: &str = r#"
+[[notify]]
+name = "nobody"
+kind = "webhook"
+url = "http://127.0.0.1:9/"
+secret_env = "ALERTS_SECRET"
+"#;
+
 /// Org that writes.
 const WRITES: &str = "acme";
 /// Org with a field that may not be written.
@@ -33,9 +42,10 @@ pub(crate) async fn busy() -> Rig {
     let orgs = [WRITES, TROUBLED, USED_UP].map(|name| OrgOptions { flow: false, ..OrgOptions::named(name) });
     let mut rig = Rig::with(orgs.to_vec(), |text| {
         let text = text.replace("[org_defaults.limits]", &format!("{MISSING}\n[org_defaults.limits]"));
-        format!("{text}limits = {{ daily_share = 0.001 }}\n")
+        format!("{text}limits = {{ daily_share = 0.001 }}\n{RECEIVER}")
     })
     .await;
+    rig.variables.push(("ALERTS_SECRET", "secret-of-the-receiver".to_owned()));
     rig.start().await;
     for org in [WRITES, TROUBLED] {
         delivers(&rig, org).await;

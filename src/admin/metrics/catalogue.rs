@@ -78,6 +78,9 @@ mod table {
     pub(in super::super) const PUSH_ITEMS: Metric = counter("orgpipe_push_items", &[], "Items in them");
     pub(in super::super) const PUSHES_KEPT: Metric = gauge("orgpipe_pushes_kept", &[], "Pushes that are kept, with what became of them");
     pub(in super::super) const PUSHES_WAITING: Metric = gauge("orgpipe_pushes_waiting", &[], "Of these, those that an org has still to read");
+    pub(in super::super) const ALERTS: Metric = gauge("orgpipe_alerts", &["kind"], "Alerts that stand, by kind; `orgpipe alerts` and the dashboard show each with the next step");
+    pub(in super::super) const NOTIFY_FAILING: Metric = gauge("orgpipe_notify_failing", &["receiver"], "1 while a receiver of alerts does not take them, as of the last try");
+    pub(in super::super) const NOTIFY_WAITING: Metric = gauge("orgpipe_notify_messages_waiting", &["receiver"], "Messages that a receiver of alerts has still to take");
 
     pub(in super::super) const LOOKUP_DURATION: Metric = histogram("orgpipe_lookup_duration_seconds", &[], "How long calls to your look-up API took, however they ended");
     pub(in super::super) const LOOKUPS: Metric = counter("orgpipe_lookups", &["result"], "Look-ups by result; with `breaker_open` no call was made");
@@ -144,6 +147,7 @@ mod table {
         &BUILD_INFO, &READY, &ORGS, &ORGS_LEFT_OUT,
         &EVENTS, &EVENT_TO_WRITTEN, &RECORDS_IN, &RECORDS_ENDED, &RECORDS_OPEN, &IMBALANCE, &LETTERS_KEPT, &ORGS_WITH_LETTERS,
         &BUDGET_WAITING, &QUARANTINED, &REFRESHES, &GAPS, &PUSHES, &PUSH_ITEMS, &PUSHES_KEPT, &PUSHES_WAITING,
+        &ALERTS, &NOTIFY_FAILING, &NOTIFY_WAITING,
         &LOOKUP_DURATION, &LOOKUPS, &LOOKUPS_UNUSABLE, &BREAKER, &CALL_DURATION, &CALLS,
         &FREE, &FREE_MIN, &STORE_READS, &STORE_ENTRIES, &COMMIT_DURATION, &COMMIT_CALLS, &TRACE_SPANS,
         &THREAD_UP, &THREAD_STALLS, &THREAD_LONGEST, &THREAD_RESTARTS,

@@ -2,10 +2,10 @@
 //!
 //! Here: from what the service says of itself to samples. Not here: metrics of single orgs (`orgs`).
 
-use std::fmt::Result;
+use std::{fmt::Result, sync::Arc};
 
 use orgpipe_actors::{
-    BreakerState, Fleet, Ledger, PushNumbers, State, ThreadStatus,
+    Alert, AlertKind, BreakerState, Fleet, Ledger, PushNumbers, ReceiverView, State, ThreadStatus,
     measure::{CallEnd, LookupEnd, MeasuresView},
 };
 use orgpipe_store::{Commits, Read, Reads};
@@ -31,6 +31,8 @@ pub(super) struct Whole {
     pub(super) commits: Commits,
     pub(super) pushes: PushNumbers,
     pub(super) process: Process,
+    pub(super) alerts: Arc<[Alert]>,
+    pub(super) receivers: Vec<ReceiverView>,
 }
 
 const STATES: [State; 7] = [
@@ -56,6 +58,7 @@ impl Whole {
         to.gauges(&metric::ORGS, STATES.map(of_state))?;
         to.gauges(&metric::ORGS_LEFT_OUT, [([], number(left_out as u64))])?;
         self.flow(fleet, to)?;
+        self.alerts(to)?;
         self.vendor(to)?;
         self.salesforce(to)?;
         self.store(fleet, to)?;
@@ -88,6 +91,15 @@ impl Whole {
         to.gauges(&metric::IMBALANCE, [([], imbalance(&totals.records))])?;
         to.counters(&metric::PUSHES, [([], self.pushes.accepted)])?;
         to.counters(&metric::PUSH_ITEMS, [([], self.pushes.items)])
+    }
+
+    fn alerts(&self, to: &mut Writer<'_>) -> Result {
+        let standing = |kind| self.alerts.iter().filter(|alert| alert.kind == kind).count();
+        let alerts = AlertKind::ALL.map(|kind| ([("kind", kind.name())], number(standing(kind) as u64)));
+        to.gauges(&metric::ALERTS, alerts)?;
+        let receivers = || self.receivers.iter().map(|one| ([("receiver", one.name.as_str())], one));
+        to.gauges(&metric::NOTIFY_FAILING, receivers().map(|(of, one)| (of, flag(one.error.is_some()))))?;
+        to.gauges(&metric::NOTIFY_WAITING, receivers().map(|(of, one)| (of, number(one.waiting as u64))))
     }
 
     fn vendor(&self, to: &mut Writer<'_>) -> Result {
