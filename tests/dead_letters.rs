@@ -224,6 +224,39 @@ async fn the_same_refusal_is_one_letter_over_refreshes_and_kills_until_the_recor
     assert!(said.contains("has been written since") && !said.contains("54321 employees"), "{said}");
 }
 
+/// Before commit C nothing is known of the refusal, and behind it all: the letter is the same one, and is counted once.
+#[actix_rt::test]
+async fn a_kill_beside_commit_c_makes_neither_a_second_letter_nor_a_lost_one() {
+    for point in ["before-c", "after-c"] {
+        let mut rig = reachable(|text| text).await;
+        rig.simulator.vendor().set_answer(&domain(1), Some(answer("K1", 10)));
+        rig.org("acme").refuse_row(RowFault {
+            key: "K1".to_owned(),
+            code: "FIELD_CUSTOM_VALIDATION_EXCEPTION".to_owned(),
+            message: "not now".to_owned(),
+            fields: Vec::new(),
+            count: u32::MAX,
+            further: Vec::new(),
+        });
+        rig.start().await;
+        rig.subscribed("acme").await;
+        publish(&rig, 1);
+        ledger(&rig, json!({ "dead_letters": 1 })).await;
+        let first = newest(&rig).await;
+        rig.terminate().await;
+
+        rig.start_failing(&format!("{point}/acme=abort")).await;
+        rig.subscribed("acme").await;
+        post(&rig, &format!("/{}/retry", first["number"])).await;
+        rig.ended().await;
+        rig.start().await;
+        ledger(&rig, json!({ "records_in": 2, "dead_letters": 2, "open": 0 })).await;
+        let letters = ask(&rig, "").await["dead_letters"].clone();
+        assert_eq!(letters.as_array().map(Vec::len), Some(1), "{point}: {letters}");
+        assert_eq!((&letters[0]["number"], &letters[0]["count"]), (&first["number"], &json!(2)), "{point}");
+    }
+}
+
 /// All that is wrong with a row stands in its letter; by Bulk API 2.0 as much as by REST.
 #[actix_rt::test]
 async fn salesforces_own_words_stand_in_a_letter_by_each_way_of_writing() {
