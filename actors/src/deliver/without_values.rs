@@ -21,6 +21,8 @@ const CUT: char = '…';
 const VALUE_CHARS_MIN: usize = 3;
 /// Characters of a piece of a long value that is known again: Salesforce may show the beginning only.
 const PIECE_CHARS: usize = 8;
+/// Marks by which it is seen at once of most pieces of a value that they are not in a message: it has a thousand pieces at most.
+const PIECE_MARKS: usize = 1 << 16;
 /// Digits of a number that is no value of ours, and is cut all the same.
 const DIGITS_MIN: usize = 3;
 /// Characters of all values together that are looked for; a record with more has no messages.
@@ -44,7 +46,7 @@ const BEFORE_A_BOUND: &[&str] = &["max length=", "line:", "column:", "col "];
 /// The values of one record.
 #[derive(Debug)]
 pub(super) struct Values {
-    /// As they may be shown, in lower case.
+    /// As they may be shown, in lower case; sorted.
     texts: Vec<Vec<char>>,
     /// Names that may stand in quotes.
     names: Vec<String>,
@@ -97,12 +99,49 @@ impl Values {
         String::new()
     }
 
+    /// The message is short and the values may be long and many: so it is looked up here, and never searched for each of them.
     fn mark_values(&self, message: &[char], keep: &mut [bool]) {
-        for text in &self.texts {
-            if text.len() > PIECE_CHARS {
-                mark_pieces(message, text, keep);
+        for chars in 1..=PIECE_CHARS {
+            self.mark_whole(message, chars, keep);
+        }
+        self.mark_pieces(message, keep);
+    }
+
+    /// The values of so many characters, each as a whole.
+    fn mark_whole(&self, message: &[char], chars: usize, keep: &mut [bool]) {
+        let is_of_word = |c: &char| c.is_alphanumeric() || *c == '_';
+        for (at, window) in message.windows(chars).enumerate() {
+            let end = at + chars;
+            let begins = at == 0 || !is_of_word(&message[at - 1]);
+            let alone = begins && !message.get(end).is_some_and(is_of_word);
+            let is_value = || self.texts.binary_search_by(|text| text.as_slice().cmp(window)).is_ok();
+            if (chars >= VALUE_CHARS_MIN || alone) && is_value() {
+                keep[at..end].fill(false);
             }
-            mark_whole(message, text, keep);
+        }
+    }
+
+    /// All that a message and the longer values have in common, and so those values as a whole.
+    fn mark_pieces(&self, message: &[char], keep: &mut [bool]) {
+        let mut pieces: Vec<&[char]> = message.windows(PIECE_CHARS).collect();
+        pieces.sort_unstable();
+        pieces.dedup();
+        let mut may_be = vec![false; PIECE_MARKS];
+        for piece in &pieces {
+            may_be[mark_of(piece)] = true;
+        }
+        let mut known = vec![false; pieces.len()];
+        for text in self.texts.iter().filter(|text| text.len() > PIECE_CHARS) {
+            for window in text.windows(PIECE_CHARS).filter(|window| may_be[mark_of(window)]) {
+                if let Ok(place) = pieces.binary_search(&window) {
+                    known[place] = true;
+                }
+            }
+        }
+        for (at, window) in message.windows(PIECE_CHARS).enumerate() {
+            if pieces.binary_search(&window).is_ok_and(|place| known[place]) {
+                keep[at..at + PIECE_CHARS].fill(false);
+            }
         }
     }
 
@@ -176,30 +215,9 @@ fn lower(c: char) -> char {
     if c.is_whitespace() || c.is_control() { ' ' } else { c.to_lowercase().next().unwrap_or(c) }
 }
 
-fn mark_whole(message: &[char], text: &[char], keep: &mut [bool]) {
-    let is_of_word = |c: &char| c.is_alphanumeric() || *c == '_';
-    for (at, window) in message.windows(text.len()).enumerate() {
-        if window != text {
-            continue;
-        }
-        let end = at + text.len();
-        let begins = at == 0 || !is_of_word(&message[at - 1]);
-        let alone = begins && !message.get(end).is_some_and(is_of_word);
-        if text.len() >= VALUE_CHARS_MIN || alone {
-            keep[at..end].fill(false);
-        }
-    }
-}
-
-/// All that a message and a long value have in common.
-fn mark_pieces(message: &[char], text: &[char], keep: &mut [bool]) {
-    let mut pieces: Vec<&[char]> = text.windows(PIECE_CHARS).collect();
-    pieces.sort_unstable();
-    for (at, window) in message.windows(PIECE_CHARS).enumerate() {
-        if pieces.binary_search(&window).is_ok() {
-            keep[at..at + PIECE_CHARS].fill(false);
-        }
-    }
+/// The mark of a piece.
+fn mark_of(piece: &[char]) -> usize {
+    [0, 2, 5, 7].iter().fold(0, |mark: usize, at| mark * 31 + piece[*at] as usize) % PIECE_MARKS
 }
 
 fn mark_behind_templates(message: &[char], keep: &mut [bool]) {

@@ -75,6 +75,23 @@ fn what_salesforce_says_stays_and_the_values_go() {
     assert!(!said.contains("quick") && said.starts_with("too long: "), "{said}");
 }
 
+/// Of pieces that are in no message nearly all are told by their mark: what is left to be searched for is bounded.
+#[test]
+fn few_pieces_of_a_long_value_are_searched_for_in_a_message() {
+    let mut state = 1_u64;
+    let mut words = |count: usize| -> Vec<char> {
+        let letter = |_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            char::from(b"etaoinshrdlu "[usize::try_from(state >> 33).expect("31 bits") % 13])
+        };
+        (0..count).map(letter).collect()
+    };
+    let (message, text) = (words(1_000), words(32_000));
+    let marks: std::collections::HashSet<usize> = message.windows(PIECE_CHARS).map(mark_of).collect();
+    let searched = text.windows(PIECE_CHARS).filter(|window| marks.contains(&mark_of(window))).count();
+    assert!(searched < text.len() / 10, "{searched}");
+}
+
 proptest! {
     #[test]
     fn no_value_survives_in_a_message_that_repeats_it(
