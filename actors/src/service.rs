@@ -105,6 +105,8 @@ const STORE_LOOK: Duration = Duration::from_secs(1);
 const DOCTORS_MAX: usize = 4;
 /// How long a stop waits, beyond its patience, for token requests under way whose answers have to be stored.
 const TOKEN_REQUESTS_MAX: Duration = Duration::from_secs(35);
+/// How long a stop waits for the last minute of the history to be counted.
+const HISTORY_LAST_MAX: Duration = Duration::from_secs(10);
 const _: () = assert!(TOKEN_REQUESTS_MAX.as_secs() > LOGIN_TIMEOUT.as_secs());
 
 /// Why the service does not start.
@@ -197,6 +199,8 @@ pub struct Service {
     preview_turns: PreviewTurns,
     http: HttpClient,
     last_fleet: Arc<LastMade<Fleet>>,
+    /// Held by whoever reads what orgs had used of their calls before the start.
+    budget_reads: Arc<Semaphore>,
     last_day: Arc<LastMade<History>>,
     history: Arc<HistoryKeeper>,
     data_dir: Arc<Path>,
@@ -279,6 +283,7 @@ impl Service {
             clock,
             started_ms,
             last_fleet: Arc::default(),
+            budget_reads: Arc::new(Semaphore::new(1)),
             last_day: Arc::default(),
             history,
             data_dir,
@@ -590,9 +595,7 @@ impl Service {
             );
         }
         let orgs = self.orgs().await;
-        if let Err(error) = self.count_history().await {
-            tracing::error!("the history lacks the last minute: {error}");
-        }
+        self.count_last(HISTORY_LAST_MAX).await;
         self.store.close().await?;
         Ok(Drained { in_time: in_time && rested, orgs })
     }

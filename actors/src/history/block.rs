@@ -61,39 +61,62 @@ pub(crate) fn encode(block: &Block) -> Vec<u8> {
     packed.finish().unwrap_or_default()
 }
 
-/// What was encoded; none if these bytes are no block.
-pub(crate) fn decode(bytes: &[u8]) -> Option<Block> {
+/// What was encoded of the orgs that are wanted; none if these bytes are no block. The others are passed over and take no memory.
+pub(crate) fn decode(bytes: &[u8], wanted: impl Fn(&str) -> bool) -> Option<Block> {
     let (VERSION, packed) = bytes.split_first().map(|(version, packed)| (*version, packed))? else {
         return None;
     };
     let mut body = Vec::new();
     DeflateDecoder::new(packed).take(BODY_BYTES_MAX).read_to_end(&mut body).ok()?;
     let mut rest = body.as_slice();
-    let (mut names, mut all) = (Vec::new(), Vec::new());
+    let mut all = Vec::new();
     let mut before = Vec::new();
     for _ in 0..take(&mut rest)? {
         let (common, more) =
             (usize::try_from(take(&mut rest)?).ok()?, usize::try_from(take(&mut rest)?).ok()?);
         before.truncate(common);
         before.extend_from_slice(rest.split_off(..more)?);
-        names.push(String::from_utf8(before.clone()).ok()?);
+        let (name, samples) = (std::str::from_utf8(&before).ok()?, take(&mut rest)?);
+        if !wanted(name) {
+            skip(&mut rest, samples)?;
+            all.push(StoredSeries::Skipped(samples));
+            continue;
+        }
         let (mut series, mut slot) = (Series::new(), 0_u32);
-        for _ in 0..take(&mut rest)? {
+        for _ in 0..samples {
             slot = slot.checked_add(u32::try_from(take(&mut rest)?).ok()?)?;
             series.push((slot, Sample::default()));
         }
-        all.push(series);
+        all.push(StoredSeries::Wanted(name.to_owned(), series));
     }
     for column in COLUMNS {
         for series in &mut all {
             let mut last = Sample::default();
-            for (_, sample) in series.iter_mut() {
+            let series = match series {
+                StoredSeries::Wanted(_, series) => series,
+                StoredSeries::Skipped(samples) => {
+                    skip(&mut rest, *samples)?;
+                    continue;
+                }
+            };
+            for (_, sample) in series {
                 (column.set)(sample, &last, take(&mut rest)?)?;
                 last = *sample;
             }
         }
     }
-    rest.is_empty().then(|| names.into_iter().zip(all).collect())
+    let wanted = all.into_iter().filter_map(|series| match series {
+        StoredSeries::Wanted(name, series) => Some((name, series)),
+        StoredSeries::Skipped(_) => None,
+    });
+    rest.is_empty().then(|| wanted.collect())
+}
+
+/// A series while it is read.
+enum StoredSeries {
+    Wanted(String, Series),
+    /// So many samples.
+    Skipped(u64),
 }
 
 /// One number of a sample, told by what it differs from those known already.
@@ -192,6 +215,14 @@ fn take(from: &mut &[u8]) -> Option<u64> {
     None
 }
 
+/// Passes over so many numbers.
+fn skip(from: &mut &[u8], numbers: u64) -> Option<()> {
+    for _ in 0..numbers {
+        take(from)?;
+    }
+    Some(())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::{
@@ -211,17 +242,26 @@ mod tests {
     proptest! {
         #[test]
         fn every_block_is_read_back(block in any_block()) {
-            prop_assert_eq!(decode(&encode(&block)), Some(block));
+            prop_assert_eq!(decode(&encode(&block), |_| true), Some(block));
+        }
+
+        #[test]
+        fn of_a_block_only_what_is_wanted_is_read(block in any_block(), beginning in "[a-c]?") {
+            let is_wanted = |name: &str| name.starts_with(&beginning);
+            let wanted: Block = block.clone().into_iter().filter(|(name, _)| is_wanted(name)).collect();
+            prop_assert_eq!(decode(&encode(&block), is_wanted), Some(wanted));
         }
 
         #[test]
         fn reading_any_bytes_never_panics(mut bytes in vec(any::<u8>(), 0..200)) {
-            decode(&bytes);
+            decode(&bytes, |_| true);
             bytes.insert(0, VERSION);
-            decode(&bytes);
+            decode(&bytes, |_| true);
             let mut packed = DeflateEncoder::new(vec![VERSION], Compression::fast());
             packed.write_all(&bytes).expect("a vector");
-            decode(&packed.finish().expect("a vector"));
+            let packed = packed.finish().expect("a vector");
+            decode(&packed, |_| true);
+            decode(&packed, |_| false);
         }
     }
 }

@@ -96,18 +96,15 @@ pub(crate) fn keys_in(index: &HistoryIndex, level: Level, start: u32, mins: u32)
     index.range(range).map(|(key, _)| key.clone()).collect()
 }
 
-/// The next thing to do in minute `now`; none if all is as it should be.
-pub(crate) fn next(index: &HistoryIndex, now: u32, bytes_max: u64) -> Option<Chore> {
-    for level in Level::ALL {
-        // A clock that ran ahead.
-        let ahead = starts(index, level).last().filter(|start| *start > now.saturating_add(HOUR));
-        let old = |start: &u32| start.saturating_add(level.value_mins() + level.kept_mins()) <= now;
-        let gone = ahead.or_else(|| starts(index, level).next().filter(old));
-        if let Some(start) = gone {
-            return Some(Chore::Drop(level, start));
-        }
+/// The next thing to do in minute `now`; none if all is as it should be. `may_age`: a value may go because it is too old.
+///
+/// A clock may be wrong for a moment, and the next value is right again. So what is to come by this clock stays until its room is
+/// needed, and of what is too old only a little goes at a time, unless its room is needed, too.
+pub(crate) fn next(index: &HistoryIndex, now: u32, bytes_max: u64, may_age: bool) -> Option<Chore> {
+    let needs_room = index.values().sum::<u64>() > bytes_max;
+    if let Some(chore) = aged(index, now).filter(|_| may_age || needs_room) {
+        return Some(chore);
     }
-    let whole = |start: u32, level: Level| start / level.value_mins() * level.value_mins();
     let over = |start: u32, level: Level| whole(start, level).saturating_add(level.value_mins()) <= now;
     if let Some(first) = starts(index, Level::Journal).next().filter(|first| over(*first, Level::Minutes)) {
         let start = whole(first, Level::Minutes);
@@ -118,13 +115,44 @@ pub(crate) fn next(index: &HistoryIndex, now: u32, bytes_max: u64) -> Option<Cho
         let start = whole(first, Level::Quarters);
         return Some(Chore::Fold { from: Level::Minutes, to: Level::Quarters, start, keep: true });
     }
-    let bytes: u64 = index.values().sum();
-    if bytes > bytes_max { gives_way(index, now) } else { None }
+    if needs_room { ahead(index, now).or_else(|| gives_way(index, now)) } else { None }
+}
+
+/// Whether a chore is what only so many may be of at a time.
+pub(crate) fn is_aged(chore: Chore, now: u32) -> bool {
+    match chore {
+        Chore::Drop(level, start) => is_old(level, start, now),
+        Chore::Fold { .. } => false,
+    }
+}
+
+/// The first moment of a value of a level, of that which has this minute.
+fn whole(minute: u32, level: Level) -> u32 {
+    minute / level.value_mins() * level.value_mins()
+}
+
+fn is_old(level: Level, start: u32, now: u32) -> bool {
+    start.saturating_add(level.value_mins() + level.kept_mins()) <= now
+}
+
+/// What is older than anything is kept.
+fn aged(index: &HistoryIndex, now: u32) -> Option<Chore> {
+    Level::ALL.into_iter().find_map(|level| {
+        let first = starts(index, level).next().filter(|start| is_old(level, *start, now))?;
+        Some(Chore::Drop(level, first))
+    })
+}
+
+/// What is to come, of a clock that ran ahead.
+fn ahead(index: &HistoryIndex, now: u32) -> Option<Chore> {
+    Level::ALL.into_iter().find_map(|level| {
+        let last = starts(index, level).last().filter(|start| *start > now.saturating_add(HOUR))?;
+        Some(Chore::Drop(level, last))
+    })
 }
 
 fn has_quarters(index: &HistoryIndex, minute: u32) -> bool {
-    let mins = Level::Quarters.value_mins();
-    !keys_in(index, Level::Quarters, minute / mins * mins, 1).is_empty()
+    !keys_in(index, Level::Quarters, whole(minute, Level::Quarters), 1).is_empty()
 }
 
 /// What gives way first: minutes of which there are quarters, then the fineness of older quarters, then what is old.
@@ -164,6 +192,37 @@ pub(crate) fn fold(into: &mut Block, level: Level, start: u32, from: (Level, u32
             }
         }
     }
+}
+
+/// The moments of which values are read for points of `step` minutes from `from` to `until`, finest levels first but
+/// minutes before the journal; with some before, as how an org stands at the first point is told in the hour before it.
+///
+/// Minutes are left out where points are no finer than the quarters that there are of them, and what is coarser where there is
+/// something finer for all of it.
+pub(crate) fn needed(index: &HistoryIndex, from: u32, until: u32, step: u32) -> Vec<(Level, u32)> {
+    let first = from.saturating_sub(2 * HOUR);
+    let mut needed = Vec::new();
+    let mut covered: BTreeSet<u32> = BTreeSet::new();
+    for level in [Level::Minutes, Level::Journal, Level::Quarters, Level::Hours] {
+        let mins = level.value_mins();
+        for start in starts(index, level).filter(|start| *start < until && start.saturating_add(mins) > first)
+        {
+            let hours = (start.max(first) / HOUR..start.saturating_add(mins).min(until).div_ceil(HOUR))
+                .map(|hour| hour * HOUR);
+            let is_told = match level {
+                Level::Minutes => step >= Level::Quarters.sample_mins() && has_quarters(index, start),
+                Level::Journal => false,
+                Level::Quarters | Level::Hours => hours.clone().all(|hour| covered.contains(&hour)),
+            };
+            if !is_told {
+                needed.push((level, start));
+                if level != Level::Journal {
+                    covered.extend(hours);
+                }
+            }
+        }
+    }
+    needed
 }
 
 /// Splits a block into values: that of the whole service, then orgs by name, so many to a value.
@@ -223,14 +282,16 @@ mod tests {
         fn remove(&mut self, keys: &[HistoryKey]) -> Vec<(HistoryKey, Block)> {
             let read = keys.iter().map(|key| {
                 self.index.remove(key);
-                (key.clone(), decode(&self.values.remove(key).expect("a value")).expect("a block"))
+                (key.clone(), decode(&self.values.remove(key).expect("a value"), |_| true).expect("a block"))
             });
             read.collect()
         }
 
         /// Does all that is to be done; says how often the history was longer than it may be afterwards.
         fn tidy(&mut self, now: u32, bytes_max: u64) {
-            while let Some(chore) = next(&self.index, now, bytes_max) {
+            let mut aged = 0;
+            while let Some(chore) = next(&self.index, now, bytes_max, aged < AGED) {
+                aged += u32::from(is_aged(chore, now));
                 match chore {
                     Chore::Drop(level, start) => drop(self.remove(&keys_in(&self.index, level, start, 1))),
                     Chore::Fold { from, to, start, keep } => {
@@ -264,11 +325,13 @@ mod tests {
 
         fn sum(&self, level: Level, org: &str) -> Sample {
             let keys = self.index.keys().filter(|key| Level::of(key) == Some(level));
-            let blocks = keys.filter_map(|key| decode(&self.values[key])?.remove(org));
+            let blocks = keys.filter_map(|key| decode(&self.values[key], |_| true)?.remove(org));
             blocks.flatten().map(|(_, sample)| sample).fold(Sample::default(), Sample::then)
         }
     }
 
+    /// Values that may go at a time because they are too old.
+    const AGED: u32 = 2;
     /// Begins with a day.
     const BEGIN: u32 = 20_000 * DAY;
 
@@ -288,6 +351,71 @@ mod tests {
         assert_eq!(kept.mins(Level::Minutes), DAY);
         assert_eq!(kept.mins(Level::Quarters), 30 * DAY);
         assert_eq!((kept.mins(Level::Hours), kept.mins(Level::Journal)), (0, 9));
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_for_a_moment_takes_next_to_nothing() {
+        let mut kept = Kept::default();
+        let sample = Sample { events: 1, ..Sample::default() };
+        let end = BEGIN + 10 * DAY;
+        for hour in (BEGIN..end).step_by(60) {
+            kept.put(
+                Level::Minutes,
+                hour,
+                minute_of(["", "acme"].map(|org| (org.to_owned(), sample)).into_iter()),
+            );
+            kept.tidy(hour + 60, u64::MAX);
+        }
+        let moments = |kept: &Kept| Level::ALL.map(|level| starts(&kept.index, level).count());
+        let before = moments(&kept);
+        assert_eq!(before, [0, 24, 40, 0]);
+        kept.tidy(BEGIN, u64::MAX);
+        assert_eq!(moments(&kept), before, "a clock that is behind");
+        kept.tidy(end + 60 * DAY, u64::MAX);
+        assert_eq!(
+            moments(&kept).iter().sum::<usize>() + AGED as usize,
+            before.iter().sum::<usize>(),
+            "one that is ahead"
+        );
+        // What its room is needed for goes at once, the latest first.
+        let (bytes, last) = (kept.bytes(), starts(&kept.index, Level::Minutes).last());
+        kept.tidy(BEGIN, bytes - 1);
+        assert!(starts(&kept.index, Level::Minutes).last() < last, "{last:?}");
+        kept.tidy(end + 60 * DAY, 0);
+        assert!(kept.index.is_empty(), "the bound is what counts");
+    }
+
+    #[test]
+    fn only_levels_that_points_need_are_read() {
+        let mut kept = Kept::default();
+        let sample = Sample { events: 1, ..Sample::default() };
+        let end = BEGIN + 3 * DAY + 10;
+        for minute in
+            (BEGIN..end).filter(|minute| minute % 5 == 0 && !(BEGIN + DAY..BEGIN + DAY + 30).contains(minute))
+        {
+            kept.put(
+                Level::Journal,
+                minute,
+                minute_of(["", "acme"].map(|org| (org.to_owned(), sample)).into_iter()),
+            );
+            kept.tidy(minute + 1, u64::MAX);
+        }
+        // A clock that ran ahead.
+        kept.put(Level::Hours, BEGIN + 300 * DAY, minute_of([(String::new(), sample)].into_iter()));
+        let read = |mins: u32, step: u32| {
+            let needed = needed(&kept.index, end - mins, end, step);
+            Level::ALL.map(|level| needed.iter().filter(|(of, _)| *of == level).count())
+        };
+        assert_eq!(read(60, 1), [2, 3, 0, 0], "minutes of the hour before, too");
+        assert_eq!(read(DAY, 5), [2, 24, 1, 0], "quarters for what is older than the minutes");
+        assert_eq!(read(7 * DAY, 30), [2, 0, 12, 0]);
+        let day = keys_in(&kept.index, Level::Quarters, BEGIN + DAY, DAY);
+        for key in day {
+            kept.index.remove(&key);
+        }
+        kept.put(Level::Hours, BEGIN + DAY, minute_of([(String::new(), sample)].into_iter()));
+        let needed = needed(&kept.index, end - 7 * DAY, end, 30);
+        assert!(needed.contains(&(Level::Hours, BEGIN + DAY)), "{needed:?}");
     }
 
     /// Bytes for each org are what a thousand orgs would have each; all of them do something in every minute.
@@ -376,7 +504,7 @@ mod tests {
         assert_eq!(kept.index.len(), 5, "the whole service, and 200 orgs by 64");
         for org in orgs.iter().map(String::as_str).chain([""]) {
             let key = key_of(&kept.index, Level::Minutes, BEGIN, org).expect("a value");
-            assert!(decode(&kept.values[&key]).expect("a block").contains_key(org), "{org}");
+            assert!(decode(&kept.values[&key], |_| true).expect("a block").contains_key(org), "{org}");
         }
         assert_eq!(key_of(&kept.index, Level::Minutes, BEGIN, "a"), None, "before the first of them");
         assert_eq!(key_of(&kept.index, Level::Minutes, BEGIN + HOUR, ""), None);

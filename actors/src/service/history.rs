@@ -39,6 +39,11 @@ const ORGS_IN_A_ROW: usize = 256;
 const PERCENTILE: f64 = 0.95;
 /// How old what is told of the last day may be; its points are minutes.
 const DAY_AGE_MAX: Duration = Duration::from_secs(10);
+/// Moments whose values are read at a time, when the history is told.
+const MOMENTS_IN_A_READ: usize = 16;
+/// Moments of which values go in one minute because they are too old; there are two in an hour at most. A clock that is wrong is
+/// noticed before it has cost more than a few.
+const AGED_MAX: u32 = 2;
 /// Things to do about what is kept, in one minute: more than there ever should be.
 const CHORES_MAX: usize = 10_000;
 
@@ -59,25 +64,45 @@ impl Service {
     /// Counts what was done since the last time, and does what is to be done about what is kept.
     pub(super) async fn count_history(&self) -> Result<(), StoreError> {
         let mut known = self.history.0.lock().await;
-        self.know_index(&mut known).await?;
-        let now = minute(self.clock.now_ms());
-        let orgs = self.orgs.all().len();
-        let block = self.counted(&mut known, now).await;
-        // A clock that was set back says again what is told already.
-        if known.last.is_none_or(|last| now >= last) {
-            known.last = Some(now);
-            self.add_to_journal(&mut known, now, block).await?;
-        } else if known.last.is_some_and(|last| last - now > 60) {
-            known.last = None;
-        }
+        let now = self.count_minute(&mut known).await?;
+        let (bytes_max, mut aged) = (levels::bytes_max(self.orgs.all().len()), 0);
         for _ in 0..CHORES_MAX {
             let index = known.index.get_or_insert_default();
-            let Some(chore) = levels::next(index, now.saturating_add(1), levels::bytes_max(orgs)) else {
-                break;
-            };
+            let next = levels::next(index, now.saturating_add(1), bytes_max, aged < AGED_MAX);
+            // Whoever stops waits for nothing that the next start can do.
+            let Some(chore) = next.filter(|_| !self.phase.is_draining()) else { break };
+            aged += u32::from(levels::is_aged(chore, now.saturating_add(1)));
             self.do_chore(index, chore).await?;
         }
         Ok(())
+    }
+
+    /// The same for a service that stops: what was done since the last time, and nothing else. The history may be folded just
+    /// now, and is not waited for any longer than this.
+    pub(super) async fn count_last(&self, patience: Duration) {
+        let count = async {
+            let mut known = self.history.0.lock().await;
+            self.count_minute(&mut known).await
+        };
+        match actix_rt::time::timeout(patience, count).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::error!("the history lacks the last minute: {error}"),
+            Err(_) => {
+                tracing::error!("the history lacks the last minute: it was not counted within {patience:?}");
+            }
+        }
+    }
+
+    /// Counts what was done since the last time. Counters go on whatever the clock does, so a minute that was told already has
+    /// more to tell after a clock was set back.
+    async fn count_minute(&self, known: &mut KnownHistory) -> Result<u32, StoreError> {
+        known.told.forget();
+        self.know_index(known).await?;
+        let now = minute(self.clock.now_ms());
+        let block = self.counted(known, now).await;
+        known.last = Some(now);
+        self.add_to_journal(known, now, block).await?;
+        Ok(now)
     }
 
     /// Asks the store what it has, once.
@@ -181,18 +206,10 @@ impl Service {
         self.write_history(index, put, remove).await
     }
 
-    /// The values of these keys. One that nobody can read is told of once and counts as empty.
+    /// The values of these keys.
     async fn blocks(&self, keys: Vec<HistoryKey>) -> Result<Vec<Block>, StoreError> {
         let values = self.store.history(keys).await?;
-        let read = values.into_iter().map(|value| {
-            let value = value?;
-            let block = decode(&value);
-            if block.is_none() {
-                tracing::error!("a value of the history cannot be read; it is left out");
-            }
-            block
-        });
-        Ok(read.map(Option::unwrap_or_default).collect())
+        Ok(values.into_iter().map(|value| read_block(value, |_| true)).collect())
     }
 
     /// Writes, and notes what is there then.
@@ -224,17 +241,19 @@ impl Service {
         self.know_index(&mut known).await?;
         let now = minute(self.clock.now_ms());
         let end = known.last.filter(|last| now.saturating_sub(*last) < 2).unwrap_or(now).saturating_add(1);
+        if let Some(told) = known.told.find(end, org, span) {
+            return Ok(told);
+        }
         let (mins, step) = span.mins();
         let none = HistoryIndex::new();
         let index = known.index.as_ref().unwrap_or(&none);
-        let lines = self.timelines(index, end.saturating_sub(mins), org.unwrap_or_default()).await?;
+        let needed = levels::needed(index, end.saturating_sub(mins), end, step);
+        let lines = self.timelines(index, needed, org.unwrap_or_default()).await?;
         let points = points(span, end, &lines.0, &lines.1);
-        Ok(History {
-            org: org.map(str::to_owned),
-            span,
-            step_secs: u64::from(step) * MINUTE.as_secs(),
-            points,
-        })
+        let step_secs = u64::from(step) * MINUTE.as_secs();
+        let history = History { org: org.map(str::to_owned), span, step_secs, points };
+        known.told.keep(end, history.clone());
+        Ok(history)
     }
 
     /// What the whole service did in the last 24 hours, or a little before: one is made for all who ask.
@@ -251,36 +270,36 @@ impl Service {
         Ok(day)
     }
 
-    /// The samples of the whole service and of an org from a minute on, with some before.
+    /// The samples of the whole service and of an org in the values of these moments.
     async fn timelines(
         &self,
         index: &HistoryIndex,
-        from: u32,
+        moments: Vec<(Level, u32)>,
         org: &str,
     ) -> Result<(Timeline, Timeline), StoreError> {
         let (mut all, mut one) = (Timeline::default(), Timeline::default());
-        for level in [Level::Minutes, Level::Journal, Level::Quarters, Level::Hours] {
-            let first = from.saturating_sub(2 * level.value_mins());
-            let mut starts: Vec<u32> =
-                levels::keys_in(index, level, first, u32::MAX).into_iter().map(|key| key.start).collect();
-            starts.dedup();
-            let key = |start: &u32, name: &str| levels::key_of(index, level, *start, name);
-            let mut wanted: Vec<HistoryKey> =
-                starts.iter().flat_map(|start| [key(start, ""), key(start, org)]).flatten().collect();
-            wanted.dedup();
-            let read = self.blocks(wanted.clone()).await?;
-            for (key, block) in wanted.iter().zip(&read) {
-                for (line, name) in [(&mut all, ""), (&mut one, org)] {
-                    if let Some(series) = block.get(name) {
-                        line.add(level, key.start, series);
+        for of_level in moments.chunk_by(|(one, _), (other, _)| one == other) {
+            for some in of_level.chunks(MOMENTS_IN_A_READ) {
+                let keys = |(level, start): &(Level, u32)| {
+                    let mut keys = ["", org].map(|name| levels::key_of(index, *level, *start, name)).to_vec();
+                    keys.dedup();
+                    keys
+                };
+                let keys: Vec<HistoryKey> = some.iter().flat_map(keys).flatten().collect();
+                let values = self.store.history(keys.clone()).await?;
+                for (key, value) in keys.iter().zip(values) {
+                    let block = read_block(value, |name| name.is_empty() || name == org);
+                    for (line, name) in [(&mut all, ""), (&mut one, org)] {
+                        if let Some(series) = block.get(name) {
+                            line.add(some[0].0, key.start, series);
+                        }
                     }
+                    yield_now().await;
                 }
             }
-            if level != Level::Journal {
+            for (level, start) in of_level.iter().filter(|(level, _)| *level != Level::Journal) {
                 for line in [&mut all, &mut one] {
-                    for start in &starts {
-                        line.cover(*start, level.value_mins());
-                    }
+                    line.cover(*start, level.value_mins());
                 }
             }
         }
@@ -291,6 +310,7 @@ impl Service {
     pub(super) async fn forget_history(&self, org: &str) -> Result<(), StoreError> {
         let mut known = self.history.0.lock().await;
         known.orgs.remove(org);
+        known.told.forget();
         self.know_index(&mut known).await?;
         let index = known.index.get_or_insert_default();
         let (mut put, mut remove) = (Vec::new(), Vec::new());
@@ -342,6 +362,16 @@ impl Sample {
             ..self
         }
     }
+}
+
+/// Those that are wanted of a value. One that nobody can read is told of and counts as empty.
+fn read_block(value: Option<Vec<u8>>, wanted: impl Fn(&str) -> bool) -> Block {
+    let Some(value) = value else { return Block::new() };
+    let block = decode(&value, wanted);
+    if block.is_none() {
+        tracing::error!("a value of the history cannot be read; it is left out");
+    }
+    block.unwrap_or_default()
 }
 
 fn percentile(lag: &HistogramView) -> u8 {

@@ -5,11 +5,13 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 use orgpipe_salesforce::oauth::{Flow, Login};
 use orgpipe_store::Read;
 use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
 use tempfile::TempDir;
 
-use super::{Service, StartError, push_error::PushError, pushes::PushesKept};
+use super::{Service, StartError, fleet_view::Fleet, push_error::PushError, pushes::PushesKept};
 use crate::{
     failpoint::Failpoints,
+    history::{chart::HistorySpan, levels::Level},
     org::{
         grant::Grant,
         grant_store::GrantStore,
@@ -241,4 +243,99 @@ async fn all_orgs_are_looked_at_once_for_all_who_ask_within_a_second() {
     assert!(!Arc::ptr_eq(&one, &service.fleet().await), "it is too old");
     service.drain(Duration::from_millis(100)).await.expect("it closes");
     assert!(service.make_fleet().await.rows[0].records.is_none(), "the store is closed");
+}
+
+#[actix::test]
+async fn what_orgs_used_before_the_start_is_told_without_a_wait_for_the_store() {
+    let folder = folder();
+    let ids = ["acme", "globex"];
+    let service = Service::start(settings(folder.path(), &ids)).await.expect("it starts");
+    let hour = service.clock().now_ms().0 / 3_600_000;
+    for id in ids {
+        let used = json!({ "v": 1, "max": 1_000, "ours": [[hour, 5]] }).to_string().into_bytes();
+        store(&service, id).put(vec![Position::ApiCalls.bytes(used)]).await.expect("a store");
+        service.pause(id).await.expect("it rests after a restart, too");
+    }
+    service.drain(Duration::from_secs(5)).await.expect("it closes");
+    drop(service);
+    let service = Service::start(settings(folder.path(), &ids)).await.expect("it starts");
+    let ours = |fleet: &Fleet| fleet.rows.iter().map(|row| row.ours).collect::<Vec<_>>();
+    // Somebody reads already, and the fleet does not wait for them.
+    let turn = Arc::clone(&service.budget_reads).try_acquire_owned().expect("the first");
+    assert_eq!(ours(&service.make_fleet().await), [0, 0]);
+    drop(turn);
+    let mut told = Vec::new();
+    for _ in 0..100 {
+        told = ours(&service.make_fleet().await);
+        if told == [5, 5] {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(told, [5, 5]);
+    service.drain(Duration::from_millis(100)).await.expect("it closes");
+}
+
+/// All events that are told of an org in the last hour.
+async fn events(service: &Service, org: &str) -> u64 {
+    let history = service.history(Some(org), HistorySpan::Hour).await.expect("a history");
+    history.points.iter().filter_map(|point| point.events).sum()
+}
+
+#[actix::test]
+async fn a_clock_that_was_set_back_costs_no_minute_of_the_history() {
+    let folder = folder();
+    let service = Service::start(settings(folder.path(), &["acme"])).await.expect("it starts");
+    let measures = Arc::clone(&service.orgs.get("acme").expect("an org").measures);
+    service.count_history().await.expect("a store");
+    assert_eq!(events(&service, "acme").await, 0);
+    for _ in 0..2 {
+        measures.events(3);
+        if let Some(last) = &mut service.history.0.lock().await.last {
+            *last += 30;
+        }
+        service.count_history().await.expect("a store");
+    }
+    assert_eq!(events(&service, "acme").await, 6);
+    service.drain(Duration::from_millis(100)).await.expect("it closes");
+}
+
+#[actix::test]
+async fn a_history_is_read_once_for_all_who_ask_for_it_within_a_minute() {
+    let folder = folder();
+    let service = Service::start(settings(folder.path(), &["acme"])).await.expect("it starts");
+    service.count_history().await.expect("a store");
+    let reads = service.store_reads();
+    for _ in 0..3 {
+        events(&service, "acme").await;
+    }
+    let reads = service.store_reads().since(&reads).of(Read::History);
+    assert!(reads <= 1, "{reads}");
+    service.drain(Duration::from_millis(100)).await.expect("it closes");
+}
+
+#[actix::test]
+async fn a_stop_waits_for_the_history_only_so_long_and_does_not_tidy_it() {
+    let folder = folder();
+    let service = Service::start(settings(folder.path(), &["acme"])).await.expect("it starts");
+    service.count_history().await.expect("a store");
+    let old = Level::Journal.key(1, "");
+    let held = service.history.0.lock().await;
+    let counted = tokio::time::timeout(Duration::from_secs(5), service.count_last(Duration::from_millis(50)));
+    counted.await.expect("it gives up");
+    drop(held);
+    let stands = async || {
+        let known = service.history.0.lock().await;
+        known.index.as_ref().is_some_and(|index| index.contains_key(&old))
+    };
+    service.history.0.lock().await.index.get_or_insert_default().insert(old.clone(), 1);
+    service.count_last(Duration::from_secs(5)).await;
+    assert!(stands().await, "the next start has time for it");
+    service.count_history().await.expect("a store");
+    assert!(!stands().await, "it is too old");
+    service.history.0.lock().await.index.get_or_insert_default().insert(old.clone(), 1);
+    service.phase.drain();
+    service.count_history().await.expect("a store");
+    assert!(stands().await, "it stops");
+    service.drain(Duration::from_millis(100)).await.expect("it closes");
 }

@@ -154,6 +154,12 @@ impl OrgApi {
         self.gate.view().await
     }
 
+    /// The same without a look at the store, and whether all of it is known.
+    pub(crate) fn budget_so_far(&self) -> (BudgetView, bool) {
+        let is_known = self.gate.is_read();
+        (self.gate.view_so_far(), is_known)
+    }
+
     /// What stands still for want of calls.
     pub(crate) fn budget_stand(&self) -> BudgetStand {
         self.gate.stand()

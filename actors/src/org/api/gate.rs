@@ -253,6 +253,11 @@ impl Gate {
         if let Err(error) = self.keep(false).await {
             tracing::debug!("the stored count of calls was not read: {error}");
         }
+        self.view_so_far()
+    }
+
+    /// The same without a look at the store: none of what an earlier process counted until [`is_read`](Self::is_read).
+    pub(crate) fn view_so_far(&self) -> BudgetView {
         let now_ms = self.clock.now_ms();
         let speed = lock(&self.throttle).speed();
         let budget = lock(&self.budget);
@@ -269,6 +274,11 @@ impl Gate {
         }
     }
 
+    /// Whether what an earlier process counted is known.
+    pub(crate) fn is_read(&self) -> bool {
+        self.is_read.load(Ordering::Acquire)
+    }
+
     /// What stands still, as far as it is known without a look at the store.
     pub(crate) fn stand(&self) -> BudgetStand {
         let budget = lock(&self.budget);
@@ -278,12 +288,12 @@ impl Gate {
     /// Reads what is stored, once; with `write`, puts the calls set aside on disk before the first of them is made.
     async fn keep(&self, write: bool) -> Result<(), StepError> {
         let Some(store) = &self.store else { return Ok(()) };
-        if !write && self.is_read.load(Ordering::Acquire) {
+        if !write && self.is_read() {
             // Whoever only looks does not wait for another's commit.
             return Ok(());
         }
         let _keeping = self.keeping.lock().await;
-        if !self.is_read.load(Ordering::Acquire) {
+        if !self.is_read() {
             if let Some(stored) = store.bytes(Position::ApiCalls).await? {
                 lock(&self.budget).load(&stored);
             }
