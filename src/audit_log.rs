@@ -30,6 +30,8 @@ pub(crate) const PUSH: &str = "push changes";
 const ENTRIES_MAX: usize = 10_000;
 /// How many of them may be pushes: programs push all day long, and must not drive out what people did.
 const PUSHES_MAX: usize = 1_000;
+/// How many go with a new one because they are too old. A clock that is wrong for a moment must not take them all.
+const AGED_MAX: usize = 3;
 /// Characters of a detail and of an org's name; the rest is cut off.
 const DETAIL_CHARS_MAX: usize = 100;
 /// Details of one command.
@@ -235,7 +237,9 @@ impl KeptEntries {
         let mut writes = vec![entry.write()];
         all.push_back(entry);
         let since = now.saturating_sub(self.told_for);
-        while all.len() > ENTRIES_MAX || all.front().is_some_and(|oldest| oldest.at_ms < since) {
+        let too_many = all.len().saturating_sub(ENTRIES_MAX);
+        let aged = all.iter().take(AGED_MAX).take_while(|oldest| oldest.at_ms < since).count();
+        for _ in 0..too_many.max(aged) {
             writes.extend(all.pop_front().map(|oldest| oldest.removal()));
         }
         if all.back().is_some_and(|entry| entry.command == PUSH)
@@ -312,7 +316,23 @@ mod tests {
         let late = UnixMs(day + 100);
         assert_eq!(kept.page(None, None, usize::MAX, late).len(), ENTRIES_MAX - 95);
         apply(&mut registry, kept.add(deed("resume", "acme"), late));
-        assert_eq!(registry.len(), ENTRIES_MAX - 94, "what is too old goes with the next one");
+        assert_eq!(
+            registry.len(),
+            ENTRIES_MAX + 1 - AGED_MAX,
+            "a little of what is too old goes with the next one"
+        );
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_for_a_moment_takes_next_to_nothing() {
+        let (kept, mut registry) = (KeptEntries::new(Vec::new(), 30), BTreeMap::new());
+        for n in 0..100 {
+            apply(&mut registry, kept.add(deed("pause", "acme"), UnixMs(n)));
+        }
+        let years = UnixMs::EPOCH.saturating_add(Duration::from_hours(24 * 3_650));
+        apply(&mut registry, kept.add(deed("resume", "acme"), years));
+        assert_eq!(registry.len(), 101 - AGED_MAX);
+        assert_eq!(kept.page(None, None, usize::MAX, UnixMs(200)).len(), 101 - AGED_MAX, "it is right again");
     }
 
     #[test]
