@@ -224,3 +224,29 @@ impl Listener {
         self.streams.shown(&fleet, &self.service.wrong_now(), self.org.as_deref())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use orgpipe_actors::{FleetTotals, RoomView};
+
+    use super::*;
+
+    #[test]
+    fn rows_are_hashed_once_for_all_who_listen_and_again_with_the_next_look() {
+        let (_stop, stopped) = watch::channel(false);
+        let streams = Streams::new(stopped);
+        let fleet = |at_ms| Fleet {
+            at_ms: UnixMs(at_ms),
+            started_ms: UnixMs(0),
+            rows: Vec::new(),
+            totals: FleetTotals::default(),
+            stored: None,
+            room: RoomView::default(),
+        };
+        let shown = streams.shown(&fleet(1), &[], None);
+        let kept = shown.wrapping_add(1);
+        streams.fleet.lock().expect("nobody has panicked").1 = kept;
+        assert_eq!(streams.shown(&fleet(1), &[], None), kept, "it is not hashed again");
+        assert_eq!(streams.shown(&fleet(2), &[], None), shown);
+    }
+}
