@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::running::{CommandError, Running};
 use crate::output;
 
-/// How long nothing is asked after no record had ended.
+/// How long nothing is asked after no record had ended, or no answer came.
 const LOOK: Duration = Duration::from_millis(500);
 /// Records asked about at a time: an address of them fits into every server's limit.
 const RECORDS_AT_A_TIME: usize = 200;
@@ -43,61 +43,80 @@ impl RetriedLetters {
     }
 }
 
-/// Waits for at most so many seconds until all of these records have ended, and prints what came of each. Gives back whether all
-/// have ended, and none as a dead letter again.
+/// What is known of them by now.
+#[derive(Debug, Default)]
+struct RetriedEnds {
+    /// How those have ended that have, by record.
+    ends: BTreeMap<String, Value>,
+    /// Why the last question had no answer, if it had none.
+    trouble: Option<String>,
+}
+
+/// Waits for at most so many seconds until all of these records have ended, and prints what came of each, also where the service
+/// could not be asked to the end. Gives back whether all have ended, and none as a dead letter again.
 pub(super) async fn wait(
     running: &Running,
     org: &str,
     retried: RetriedLetters,
     timeout_secs: u64,
 ) -> Result<bool, CommandError> {
-    let mut ends = BTreeMap::new();
-    let waited = watch(running, org, &retried, &mut ends);
+    let since_ms = retried.since_ms.unwrap_or_default().to_string();
+    let ask = async |records: &str| {
+        let query = [("records", records), ("since_ms", since_ms.as_str())];
+        running.get(&["orgs", org, "dead-letters", "retried"], &query).await
+    };
+    let mut known = RetriedEnds::default();
+    let waited = watch(&retried, &mut known, ask);
     let in_time = actix_rt::time::timeout(Duration::from_secs(timeout_secs), waited).await;
-    if let Ok(watched) = in_time {
-        watched?;
-    }
+    let RetriedEnds { ends, trouble } = known;
     for (letter, record) in &retried.records {
         output::line(&line(*letter, record, ends.get(record)));
     }
     output::line(&sum(&retried, &ends));
+    if let Ok(watched) = in_time {
+        watched?;
+    }
     let open = retried.records.iter().filter(|(_, record)| !ends.contains_key(record)).count();
     if open > 0 {
-        let what = format!("records that have not ended within {timeout_secs} s: {open}");
+        let trouble = trouble.map(|trouble| format!("; the last question had no answer: {trouble}"));
+        let trouble = trouble.unwrap_or_default();
+        let what = format!("records that have not ended within {timeout_secs} s: {open}{trouble}");
         let hint = format!("They go on; `orgpipe explain {org} RECORD` tells how far one is.");
         return Err(CommandError::NotInTime { what, hint });
     }
     Ok(!ends.values().any(is_dead))
 }
 
-/// Asks until all have ended; `ends` has those that have, by record.
+/// Asks until all have ended. A question that has no answer is asked again: the service may be about to start anew.
 async fn watch(
-    running: &Running,
-    org: &str,
     retried: &RetriedLetters,
-    ends: &mut BTreeMap<String, Value>,
+    known: &mut RetriedEnds,
+    ask: impl AsyncFn(&str) -> Result<Value, CommandError>,
 ) -> Result<(), CommandError> {
-    let since_ms = retried.since_ms.unwrap_or_default().to_string();
     let mut open: VecDeque<&str> = retried.records.iter().map(|(_, record)| record.as_str()).collect();
     let bar = ProgressBar::new(open.len() as u64);
     let style = ProgressStyle::with_template("{spinner} {wide_bar} {pos}/{len} records have ended");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     while !open.is_empty() {
         let asked: Vec<&str> = open.drain(..open.len().min(RECORDS_AT_A_TIME)).collect();
-        let query = [("records", asked.join(",")), ("since_ms", since_ms.clone())];
-        let query = query.each_ref().map(|(key, value)| (*key, value.as_str()));
-        let answer = running.get(&["orgs", org, "dead-letters", "retried"], &query).await?;
-        let before = ends.len();
-        for one in answer["records"].as_array().into_iter().flatten() {
-            if let (Some(record), end @ Value::Object(_)) = (one["record"].as_str(), &one["end"]) {
-                ends.insert(record.to_owned(), end.clone());
+        let before = known.ends.len();
+        match ask(&asked.join(",")).await {
+            Ok(answer) => {
+                known.trouble = None;
+                for one in answer["records"].as_array().into_iter().flatten() {
+                    if let (Some(record), end @ Value::Object(_)) = (one["record"].as_str(), &one["end"]) {
+                        known.ends.insert(record.to_owned(), end.clone());
+                    }
+                }
             }
+            Err(error) if error.passes() => known.trouble = Some(error.to_string()),
+            Err(error) => return Err(error),
         }
-        let still = asked.into_iter().filter(|record| !ends.contains_key(*record));
+        let still = asked.into_iter().filter(|record| !known.ends.contains_key(*record));
         open.extend(still);
         bar.set_position((retried.records.len() - open.len()) as u64);
         bar.tick();
-        if ends.len() == before && !open.is_empty() {
+        if known.ends.len() == before && !open.is_empty() {
             actix_rt::time::sleep(LOOK).await;
         }
     }
@@ -149,9 +168,38 @@ fn sum(retried: &RetriedLetters, ends: &BTreeMap<String, Value>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use serde_json::json;
 
     use super::*;
+
+    fn refused(status: u16) -> CommandError {
+        CommandError::Refused { status, text: "no".to_owned(), hint: String::new() }
+    }
+
+    #[actix_rt::test]
+    async fn a_question_without_an_answer_is_asked_again_and_what_is_known_stays_known() {
+        let mut retried = RetriedLetters::default();
+        retried.add(&json!({ "at_ms": 9, "asked": [{ "number": 7, "records": ["001A", "001B"] }] }));
+        let told = |record: &str| json!({ "records": [{ "record": record, "end": { "fate": "written" } }] });
+        let answers = RefCell::new(VecDeque::from([
+            Err(refused(503)),
+            Ok(told("001A")),
+            Err(CommandError::NotOrgpipe { url: "http://x".to_owned(), status: 502 }),
+            Ok(told("001B")),
+        ]));
+        let mut known = RetriedEnds::default();
+        let ask = async |_: &str| answers.borrow_mut().pop_front().expect("nothing more is asked");
+        watch(&retried, &mut known, ask).await.expect("it is answered in the end");
+        assert_eq!((known.ends.len(), known.trouble), (2, None));
+
+        let answers = RefCell::new(VecDeque::from([Ok(told("001A")), Err(refused(500)), Err(refused(403))]));
+        let mut known = RetriedEnds::default();
+        let ask = async |_: &str| answers.borrow_mut().pop_front().expect("nothing more is asked");
+        watch(&retried, &mut known, ask).await.expect_err("it will not be allowed later");
+        assert_eq!((known.ends.len(), known.trouble.as_deref()), (1, Some("no")));
+    }
 
     #[test]
     fn each_record_is_told_with_its_letter_and_all_of_them_are_counted() {

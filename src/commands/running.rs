@@ -41,12 +41,27 @@ pub(super) enum CommandError {
     #[error("the service at {url} does not know the token of {from}")]
     WrongToken { url: String, from: String },
     #[error("{text}")]
-    Refused { text: String, hint: String },
+    Refused { status: u16, text: String, hint: String },
     #[error("{what}")]
     NotInTime { what: String, hint: String },
 }
 
 impl CommandError {
+    /// Whether the same question may have an answer soon: nobody was there, or the service or a proxy in between has trouble.
+    pub(super) fn passes(&self) -> bool {
+        match self {
+            Self::NotRunning { .. } => true,
+            Self::NotOrgpipe { status, .. } | Self::Refused { status, .. } => {
+                *status >= StatusCode::INTERNAL_SERVER_ERROR.as_u16()
+            }
+            Self::NoToken(_)
+            | Self::Authority { .. }
+            | Self::NotTrusted { .. }
+            | Self::WrongToken { .. }
+            | Self::NotInTime { .. } => false,
+        }
+    }
+
     /// What to do about it.
     fn hint(&self) -> Option<String> {
         Some(match self {
@@ -219,7 +234,7 @@ impl Running {
         }
         let problems = answer["problems"].as_array().into_iter().flatten().filter_map(Value::as_str);
         let lines: Vec<String> = [error].into_iter().chain(problems.map(str::to_owned)).collect();
-        Err(CommandError::Refused { text: lines.join("\n"), hint })
+        Err(CommandError::Refused { status: status.as_u16(), text: lines.join("\n"), hint })
     }
 
     fn unreachable(&self, cause: reqwest::Error) -> CommandError {
