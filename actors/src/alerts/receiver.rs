@@ -224,6 +224,20 @@ mod tests {
     }
 
     #[test]
+    fn what_was_taken_speaks_for_later_refusals_once_and_not_for_other_settings() {
+        let receiver = receiver();
+        assert!(!receiver.doubted(), "nothing was taken yet");
+        receiver.taken();
+        assert_eq!([receiver.doubted(), receiver.doubted()], [true, false]);
+        receiver.taken();
+        receiver.exchange(&ReceiverSettings {
+            secret: Some("other".to_owned().into()),
+            ..ReceiverSettings::clone(&receiver.settings())
+        });
+        assert!(!receiver.doubted());
+    }
+
+    #[test]
     fn a_clock_that_was_set_back_does_not_hide_trouble() {
         let receiver = receiver();
         receiver.failed("it does not answer".into(), false, UnixMs(86_400_000));

@@ -344,3 +344,51 @@ fn refused(receiver: &str, error: StoreError) -> Result<(), StoreError> {
         error => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use orgpipe_store::UnixMs;
+
+    use super::*;
+    use crate::settings::ReceiverKind;
+
+    #[test]
+    fn only_the_kinds_of_which_something_new_was_told_are_written() {
+        let settings = ReceiverSettings {
+            name: "ops".into(),
+            kind: ReceiverKind::Webhook,
+            url: "https://ops.example.com".to_owned().into(),
+            secret: None,
+            alerts: BTreeSet::new(),
+            orgs: BTreeSet::new(),
+            severity_min: AlertSeverity::Info,
+        };
+        let alert = |kind: AlertKind| Alert {
+            kind,
+            org: Some("acme".into()),
+            subject: String::new(),
+            severity: AlertSeverity::Warning,
+            summary: "it is wrong".into(),
+            hint: String::new(),
+            since_ms: UnixMs(1),
+        };
+        let (gap, parked) = (alert(AlertKind::GapOpen), alert(AlertKind::OrgParked));
+        let mut outbox = Outbox::default();
+        for (alerts, expected) in [
+            (vec![gap.clone()], vec![("ops/gap_open", true)]),
+            (vec![gap, parked.clone()], vec![("ops/org_parked", true)]),
+            (vec![parked], vec![("ops/gap_open", false)]),
+        ] {
+            let before = outbox.clone();
+            let standing = Standing { alerts: &alerts, unsure: &BTreeSet::new(), now_ms: UnixMs(2) };
+            outbox.update(&standing, &settings, 10, &mut || "7".to_owned() + &alerts.len().to_string());
+            let writes = changed("ops", &before, &outbox);
+            assert_eq!((writes[0].kind.as_str(), writes[1].kind.as_str()), (STORED, QUEUED));
+            let told: Vec<(&str, bool)> =
+                writes[2..].iter().map(|write| (write.name.as_str(), write.value.is_some())).collect();
+            assert_eq!(told, expected);
+        }
+    }
+}
