@@ -16,8 +16,10 @@ const TEXT_BYTES_MAX: usize = 300;
 pub(crate) enum Action {
     /// It is wrong.
     Fired,
-    /// Of a group: there are many more by now.
+    /// Of a group: there are many more by now, or one of them matters more.
     Grown,
+    /// It matters more by now.
+    Worsened,
     /// It is right again.
     Resolved,
     /// Somebody wants to see whether messages arrive.
@@ -30,6 +32,7 @@ impl Action {
         match self {
             Self::Fired => "fired",
             Self::Grown => "grown",
+            Self::Worsened => "worsened",
             Self::Resolved => "resolved",
             Self::Test => "test",
         }
@@ -57,6 +60,9 @@ pub(crate) struct Message {
     /// It may have been sent. What comes from disk may have been.
     #[serde(skip, default = "yes")]
     pub tried: bool,
+    /// It was refused, by itself or as all would be.
+    #[serde(skip)]
+    pub doubted: bool,
 }
 
 fn yes() -> bool {
@@ -66,8 +72,15 @@ fn yes() -> bool {
 impl Message {
     /// About one alert.
     pub(crate) fn of(incident: &str, action: Action, at_ms: UnixMs, alert: &Alert) -> Self {
+        let id = match action {
+            // It rises at most once to each.
+            Action::Worsened => format!("{incident}.{}.{}", action.name(), alert.severity.name()),
+            Action::Fired | Action::Grown | Action::Resolved | Action::Test => {
+                format!("{incident}.{}", action.name())
+            }
+        };
         Self {
-            id: format!("{incident}.{}", action.name()),
+            id,
             incident: incident.to_owned(),
             action,
             at_ms,
@@ -75,6 +88,7 @@ impl Message {
             count: 1,
             orgs: Vec::new(),
             tried: false,
+            doubted: false,
         }
     }
 }

@@ -28,6 +28,6 @@ pub(crate) use message::{Action, Message};
 pub(crate) use outbox::{Outbox, Standing};
 pub use receiver::ReceiverView;
 pub(crate) use receiver::{AlertSending, Receiver};
-pub(crate) use request::{Posting, ReplyVerdict, posting, wait};
+pub(crate) use request::{Posting, ReplyVerdict, posting, told_answer, wait};
 pub(crate) use tracker::Tracker;
 pub(crate) use watch::{Alerts, LookResult};

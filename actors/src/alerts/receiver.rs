@@ -35,6 +35,8 @@ struct Health {
     /// Time since the start.
     next: Duration,
     sent: u64,
+    /// It has taken something since the last refusal that may have been of one message or of all.
+    others_taken: bool,
     dropped: u64,
     waiting: usize,
     sent_ms: Option<UnixMs>,
@@ -89,7 +91,7 @@ impl Receiver {
         if **known != *settings {
             *known = Arc::new(settings.clone());
             let mut health = self.health();
-            (health.failures, health.next) = (0, Duration::ZERO);
+            (health.failures, health.next, health.others_taken) = (0, Duration::ZERO, false);
         }
     }
 
@@ -114,12 +116,22 @@ impl Receiver {
     pub(crate) fn taken(&self) {
         let mut health = self.health();
         (health.failures, health.next, health.trouble) = (0, Duration::ZERO, None);
+        health.others_taken = true;
         health.sent += 1;
     }
 
-    /// A message was refused as unfit.
-    pub(crate) fn dropped(&self) {
-        self.health().dropped += 1;
+    /// A message was refused as unfit, and so many are left. With none it is not known to be in trouble any more.
+    pub(crate) fn dropped(&self, left: usize) {
+        let mut health = self.health();
+        health.dropped += 1;
+        if left == 0 {
+            (health.failures, health.next, health.trouble) = (0, Duration::ZERO, None);
+        }
+    }
+
+    /// A message was refused, by itself or as all would be. Whether one was taken since that happened last.
+    pub(crate) fn doubted(&self) -> bool {
+        std::mem::take(&mut self.health().others_taken)
     }
 
     /// It failed; how often in a row.
@@ -140,8 +152,10 @@ impl Receiver {
 
     /// That it is not reached, if so: at once where only somebody can mend it, else after `patience`.
     pub(crate) fn failing(&self, patience: Duration, now_ms: UnixMs) -> Option<FailingReceiver> {
-        let health = self.health();
+        let mut health = self.health();
         let (why, for_good) = health.trouble.clone()?;
+        // A clock that was set back leaves a time ahead, which would not age.
+        health.since_ms = health.since_ms.min(now_ms);
         let since_ms = health.since_ms;
         let name = self.settings().name.clone();
         (for_good || now_ms.since(since_ms) >= patience).then_some(FailingReceiver {
@@ -174,4 +188,60 @@ impl Receiver {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::{alert_kind::AlertSeverity, settings::ReceiverKind};
+
+    const PATIENCE: Duration = Duration::from_mins(10);
+
+    fn receiver() -> Receiver {
+        let settings = ReceiverSettings {
+            name: "on-call".into(),
+            kind: ReceiverKind::PagerDuty,
+            url: "https://ops.example.com".to_owned().into(),
+            secret: None,
+            alerts: BTreeSet::new(),
+            orgs: BTreeSet::new(),
+            severity_min: AlertSeverity::Info,
+        };
+        Receiver::new(settings, Outbox::default())
+    }
+
+    #[test]
+    fn a_receiver_is_not_in_trouble_any_more_once_its_last_message_was_dropped() {
+        let receiver = receiver();
+        receiver.failed("it does not answer".into(), false, UnixMs(0));
+        let later = UnixMs(3_600_000);
+        receiver.dropped(1);
+        assert!(receiver.failing(PATIENCE, later).is_some(), "the next one has not arrived");
+        receiver.dropped(0);
+        assert_eq!(receiver.failing(PATIENCE, later), None);
+    }
+
+    #[test]
+    fn what_was_taken_speaks_for_later_refusals_once_and_not_for_other_settings() {
+        let receiver = receiver();
+        assert!(!receiver.doubted(), "nothing was taken yet");
+        receiver.taken();
+        assert_eq!([receiver.doubted(), receiver.doubted()], [true, false]);
+        receiver.taken();
+        receiver.exchange(&ReceiverSettings {
+            secret: Some("other".to_owned().into()),
+            ..ReceiverSettings::clone(&receiver.settings())
+        });
+        assert!(!receiver.doubted());
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_does_not_hide_trouble() {
+        let receiver = receiver();
+        receiver.failed("it does not answer".into(), false, UnixMs(86_400_000));
+        assert_eq!(receiver.failing(PATIENCE, UnixMs(0)), None);
+        assert!(receiver.failing(PATIENCE, UnixMs(600_000)).is_some());
+    }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use url::Url;
@@ -23,6 +24,8 @@ use crate::{
 
 /// Characters of a PagerDuty summary.
 const SUMMARY_CHARS_MAX: usize = 1_024;
+/// Bytes of a part of a URL that may be a secret.
+const SECRET_BYTES_MIN: usize = 6;
 /// In front of a secret that is written in Base64 (Standard Webhooks).
 const BASE64_SECRET: &str = "whsec_";
 
@@ -44,6 +47,8 @@ pub(crate) enum ReplyVerdict {
     Later,
     /// This message is refused, and would be again.
     Unfit,
+    /// This message is refused, or every one: so PagerDuty answers a wrong routing key as well as a message that it cannot read.
+    Doubtful,
     /// Every message is refused until somebody mends the settings or the receiver.
     Refused,
 }
@@ -54,7 +59,8 @@ impl ReplyVerdict {
         match status {
             200..=299 => Self::Taken,
             408 | 425 | 429 | 500.. => Self::Later,
-            400 | 413 | 422 => Self::Unfit,
+            400 => Self::Doubtful,
+            413 | 422 => Self::Unfit,
             _ => Self::Refused,
         }
     }
@@ -191,7 +197,7 @@ fn pagerduty(
     let summary: String = headline(message).chars().take(SUMMARY_CHARS_MAX).collect();
     let links: Vec<Value> =
         link.into_iter().map(|href| json!({ "href": href, "text": "open in orgpipe" })).collect();
-    json!({
+    let mut event = json!({
         "routing_key": key.map(|key| key.expose_secret().to_owned()),
         "event_action": action,
         "dedup_key": message.incident,
@@ -202,7 +208,6 @@ fn pagerduty(
             "source": base_url.and_then(Url::host_str).unwrap_or("orgpipe"),
             "severity": alert.severity.name(),
             "timestamp": time(message.at_ms).to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
-            "component": alert.org,
             "class": alert.kind.name(),
             "custom_details": {
                 "next_step": alert.hint,
@@ -212,7 +217,11 @@ fn pagerduty(
                 "orgs": message.orgs,
             },
         },
-    })
+    });
+    if let Some(org) = &alert.org {
+        event["payload"]["component"] = json!(org);
+    }
+    event
 }
 
 /// The org, and what is wrong with it.
@@ -228,10 +237,56 @@ fn others(message: &Message) -> String {
     if more == 0 { named } else { format!("{named} and {more} more") }
 }
 
+/// What a receiver said, on one line of so many bytes at most, without what is secret of how it is reached: its key, and path,
+/// query and password of its URL, which a webhook's token may stand in. `is_cut`: it said more.
+pub(crate) fn told_answer(said: &str, is_cut: bool, receiver: &ReceiverSettings, bytes_max: usize) -> String {
+    let secrets = secrets(receiver);
+    let mut said = said.to_owned();
+    for secret in &secrets {
+        said = said.replace(secret, "…");
+    }
+    if is_cut {
+        // The beginning of one may be all that is left of it.
+        let longest = secrets.first().map_or(0, String::len);
+        said.truncate(said.floor_char_boundary(said.len().saturating_sub(longest)));
+    }
+    let line: String = said.chars().map(|one| if one.is_control() { ' ' } else { one }).collect();
+    let line = line.trim();
+    line[..line.floor_char_boundary(bytes_max)].trim_end().to_owned()
+}
+
+/// Longest first, as one may be a part of another.
+fn secrets(receiver: &ReceiverSettings) -> Vec<String> {
+    let mut found: Vec<String> = receiver.secret.iter().map(|key| key.expose_secret().to_owned()).collect();
+    let text = receiver.url.expose_secret();
+    let behind_host =
+        text.split_once("://").and_then(|(_, rest)| rest.find(['/', '?']).map(|at| &rest[at..]));
+    let mut of_url: Vec<String> = behind_host.into_iter().map(str::to_owned).collect();
+    if let Ok(url) = Url::parse(text) {
+        let (path, query) = (url.path(), url.query().unwrap_or_default());
+        of_url.extend([path, query, url.password().unwrap_or_default()].map(str::to_owned));
+        of_url.push(format!("{path}?{query}"));
+        // Single ones too, as an answer may write what stands between them in another way.
+        of_url.extend(path.split('/').chain(query.split('&')).map(str::to_owned));
+        of_url.extend(query.split(['&', '=']).map(str::to_owned));
+    }
+    let decoded = |one: &String| percent_decode_str(one).decode_utf8_lossy().into_owned();
+    let spaced = |one: &String| decoded(&one.replace('+', " "));
+    let more: Vec<String> = of_url.iter().flat_map(|one| [decoded(one), spaced(one)]).collect();
+    of_url.extend(more);
+    // A shorter one is no secret, and would be found in every other word.
+    of_url.retain(|one| one.len() >= SECRET_BYTES_MIN);
+    found.extend(of_url);
+    found.retain(|one| !one.is_empty());
+    found.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+    found.dedup();
+    found
+}
+
 /// How long to wait after so many failures in a row; what the receiver asks for counts, within bounds.
 pub(crate) fn wait(failures: u32, verdict: ReplyVerdict, asked: Option<Duration>, jitter: f64) -> Duration {
     let (first, cap) = match verdict {
-        ReplyVerdict::Refused => (Duration::from_mins(1), Duration::from_mins(10)),
+        ReplyVerdict::Refused | ReplyVerdict::Doubtful => (Duration::from_mins(1), Duration::from_mins(10)),
         ReplyVerdict::Taken | ReplyVerdict::Later | ReplyVerdict::Unfit => {
             (Duration::from_secs(1), Duration::from_mins(5))
         }

@@ -27,9 +27,11 @@ use crate::{
 };
 
 /// What is not seen again so long after a start is over, where nothing says so itself.
-const SETTLED: Duration = Duration::from_mins(10);
+pub(super) const SETTLED: Duration = Duration::from_mins(10);
 /// Alerts of one org and kind at most; more would be the same one.
 const SUBJECTS_MAX: usize = 20;
+/// Bytes of a subject, which is stored with each alert that was told.
+const SUBJECT_BYTES_MAX: usize = 200;
 
 /// What is wrong with one org.
 pub(super) fn of_org(facts: &OrgFacts<'_>, lookup_down: bool, settings: &AlertSettings) -> Vec<Alert> {
@@ -39,9 +41,10 @@ pub(super) fn of_org(facts: &OrgFacts<'_>, lookup_down: bool, settings: &AlertSe
         parked(facts, &mut found);
         if !excused {
             budget(facts, &mut found);
-            let excused = !facts.budget.waits.is_empty();
-            channels(facts, excused, settings, &mut found);
-            waiting(facts, excused, lookup_down, &mut found);
+            // What is more urgent goes on without what waits, so only live changes that wait excuse all parts.
+            let live_waits = facts.budget.waits.iter().any(|wait| wait.work == Priority::Live);
+            channels(facts, live_waits, settings, &mut found);
+            waiting(facts, live_waits, lookup_down, &mut found);
             writes(facts, &mut found);
         }
     }
@@ -107,9 +110,14 @@ pub(super) fn org_is_known(alert: &Alert, facts: &OrgFacts<'_>) -> bool {
         AlertKind::OrgParked | AlertKind::OrgWaiting | AlertKind::RefreshStuck => {
             of_name(&alert.subject).is_none_or(runs)
         }
-        AlertKind::EventChannelDown | AlertKind::NoEvent => {
+        AlertKind::EventChannelDown => {
             let channel = facts.status.subscription.channels.get(&alert.subject);
             runs(Part::Events) && channel.is_none_or(|channel| channel.state != State::Starting)
+        }
+        // One that connects anew is as silent as before.
+        AlertKind::NoEvent => {
+            let channel = facts.status.subscription.channels.get(&alert.subject);
+            runs(Part::Events) && channel.is_none_or(|channel| channel.state == State::Running)
         }
         AlertKind::GapOpen => runs(Part::Refresh),
         AlertKind::BudgetPaused => facts.budget.is_known || settled,
@@ -125,6 +133,12 @@ pub(super) fn org_is_known(alert: &Alert, facts: &OrgFacts<'_>) -> bool {
         | AlertKind::ThreadStalled
         | AlertKind::NotifyFailing => true,
     }
+}
+
+/// Whether one of this kind may be wrong with the org that nobody has looked at yet. Only for a while after a start: with many
+/// orgs there is always one of which something is not known.
+pub(super) fn is_unsure(any: &Alert, facts: &OrgFacts<'_>) -> bool {
+    facts.up < SETTLED && !org_is_known(any, facts)
 }
 
 /// The same of an alert of the process.
@@ -153,7 +167,8 @@ impl FoundAlert<'_> {
         since_ms: UnixMs,
     ) {
         if self.alerts.iter().filter(|alert| alert.kind == kind).count() < SUBJECTS_MAX {
-            let (org, subject, hint) = (self.org.map(str::to_owned), subject.to_owned(), hint.to_owned());
+            let (org, hint) = (self.org.map(str::to_owned), hint.to_owned());
+            let subject = subject[..subject.floor_char_boundary(SUBJECT_BYTES_MAX)].to_owned();
             self.alerts.push(Alert { kind, org, subject, severity, summary, hint, since_ms });
         }
     }
@@ -246,11 +261,12 @@ fn silent(
 }
 
 /// Parts that fail and try again; channels have their own alert.
-fn waiting(facts: &OrgFacts<'_>, excused: bool, lookup_down: bool, found: &mut FoundAlert<'_>) {
+fn waiting(facts: &OrgFacts<'_>, live_waits: bool, lookup_down: bool, found: &mut FoundAlert<'_>) {
     for (name, part) in facts.status.parts.iter().filter(|(_, part)| part.state == State::Waiting) {
         let kind = match name {
             Part::Events => continue,
-            _ if excused => continue,
+            _ if live_waits => continue,
+            Part::Refresh if !facts.budget.waits.is_empty() => continue,
             Part::Ingest if lookup_down => continue,
             Part::Refresh => AlertKind::RefreshStuck,
             Part::Login | Part::Push | Part::Ingest | Part::Writer => AlertKind::OrgWaiting,

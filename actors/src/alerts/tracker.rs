@@ -27,6 +27,8 @@ pub(crate) struct Tracker(BTreeMap<AlertKey, Tracked>);
 struct Tracked {
     alert: Alert,
     phase: AlertPhase,
+    /// Since when it matters less than the alert says.
+    lesser: Option<Duration>,
 }
 
 /// Times count from the start of the process.
@@ -41,7 +43,7 @@ impl Tracker {
     /// These stood when the process ended.
     pub(crate) fn restore(&mut self, alerts: impl IntoIterator<Item = Alert>) {
         for alert in alerts {
-            self.0.entry(alert.key()).or_insert(Tracked { alert, phase: AlertPhase::Standing });
+            self.0.entry(alert.key()).or_insert(Tracked { alert, phase: AlertPhase::Standing, lesser: None });
         }
     }
 
@@ -57,8 +59,8 @@ impl Tracker {
         for alert in wrong {
             let hold = hold(alert.kind, settings);
             let tracked = match before.remove(&alert.key()) {
-                Some(known) => known.still(alert, hold, now),
-                None => Tracked { alert, phase: AlertPhase::Held(now) }.after(hold, now),
+                Some(known) => known.still(alert, hold, settings.clear, now),
+                None => Tracked { alert, phase: AlertPhase::Held(now), lesser: None }.after(hold, now),
             };
             // Of two with the same key the first, which came first, counts.
             if let Entry::Vacant(vacant) = self.0.entry(tracked.alert.key()) {
@@ -72,10 +74,10 @@ impl Tracker {
         }
     }
 
-    /// Kinds of which some have to hold for longer before they stand.
-    pub(super) fn held(&self) -> BTreeSet<AlertKind> {
-        let held = self.0.values().filter(|tracked| matches!(tracked.phase, AlertPhase::Held(_)));
-        held.map(|tracked| tracked.alert.kind).collect()
+    /// Kinds of which some that began before then have to hold for longer before they stand.
+    pub(super) fn held(&self, before: Duration) -> BTreeSet<AlertKind> {
+        let is_held = |tracked: &&Tracked| matches!(tracked.phase, AlertPhase::Held(from) if from < before);
+        self.0.values().filter(is_held).map(|tracked| tracked.alert.kind).collect()
     }
 
     /// Those that stand, worst first.
@@ -106,11 +108,14 @@ impl Tracked {
         }
     }
 
-    /// It is wrong as before, or in other words.
-    fn still(self, alert: Alert, hold: Duration, now: Duration) -> Self {
+    /// It is wrong as before, or in other words. That it matters more counts at once, that it matters less after a while.
+    fn still(self, alert: Alert, hold: Duration, clear: Duration, now: Duration) -> Self {
         let since_ms = self.alert.since_ms.min(alert.since_ms);
         let phase = if let AlertPhase::Held(_) = self.phase { self.phase } else { AlertPhase::Standing };
-        Self { alert: Alert { since_ms, ..alert }, phase }.after(hold, now)
+        let lesser = (alert.severity < self.alert.severity).then(|| self.lesser.unwrap_or(now));
+        let lesser = lesser.filter(|from| now.saturating_sub(*from) < clear);
+        let severity = if lesser.is_some() { self.alert.severity } else { alert.severity };
+        Self { alert: Alert { severity, since_ms, ..alert }, phase, lesser }.after(hold, now)
     }
 
     /// It stands once it has held for long enough.
@@ -193,6 +198,48 @@ mod tests {
         assert_eq!(stands(AlertKind::OrgParked, true, &steps), expected);
         let steps = [(0, true), (599, true), (600, true)];
         assert_eq!(stands(AlertKind::OrgWaiting, true, &steps), [false, false, true], "it tries by itself");
+    }
+
+    #[test]
+    fn what_matters_more_does_at_once_and_what_matters_less_after_a_while() {
+        use AlertSeverity::{Critical, Warning};
+        let mut tracker = Tracker::default();
+        for (second, found, stands) in [
+            (0, Warning, Warning),
+            (10, Warning, Warning),
+            (11, Critical, Critical),
+            (12, Warning, Critical),
+            (71, Warning, Critical),
+            (71, Critical, Critical),
+            (72, Warning, Critical),
+            (131, Warning, Critical),
+            (132, Warning, Warning),
+            (133, Critical, Critical),
+        ] {
+            let wrong = Alert { severity: found, ..alert(AlertKind::DiskLow) };
+            tracker.step(vec![wrong], |_| true, &settings(), Duration::from_secs(second));
+            let standing = tracker.standing();
+            assert!(standing.iter().all(|alert| alert.severity == stands), "{second}: {standing:?}");
+            assert_eq!(standing.len(), usize::from(second >= 10));
+        }
+    }
+
+    #[test]
+    fn only_what_is_held_since_the_start_leaves_its_kind_unsure() {
+        let mut tracker = Tracker::default();
+        let wrong = || vec![alert(AlertKind::OrgWaiting), alert(AlertKind::OrgParked)];
+        for (second, held) in
+            [(0, [AlertKind::OrgParked, AlertKind::OrgWaiting].into()), (20, BTreeSet::new())]
+        {
+            let mut tracker = Tracker::default();
+            tracker.step(wrong(), |_| true, &settings(), Duration::from_secs(second));
+            assert_eq!(tracker.held(Duration::from_secs(20)), held);
+        }
+        tracker.step(wrong(), |_| true, &settings(), Duration::ZERO);
+        tracker.step(wrong(), |_| true, &settings(), Duration::from_secs(10));
+        assert_eq!(tracker.held(Duration::from_secs(20)), [AlertKind::OrgWaiting].into(), "the other stands");
+        tracker.step(wrong(), |_| true, &settings(), settings().waiting);
+        assert_eq!(tracker.held(Duration::MAX), BTreeSet::new());
     }
 
     #[test]

@@ -63,7 +63,7 @@ struct Receivers {
 pub(crate) struct LookResult {
     /// What stands.
     pub alerts: Arc<[Alert]>,
-    /// Kinds of which more may stand than is known.
+    /// Kinds of which more may stand than is known, as the process has not run for long.
     pub unsure: BTreeSet<AlertKind>,
 }
 
@@ -105,6 +105,11 @@ impl Alerts {
         receivers.all = all.collect();
         receivers.is_read = true;
         receivers.gone = stored.into_keys().collect();
+    }
+
+    /// Whether this one is told, and not one that is gone or another one of its name.
+    pub(crate) fn is_told(&self, receiver: &Arc<Receiver>) -> bool {
+        lock(&self.receivers).all.iter().any(|one| Arc::ptr_eq(one, receiver))
     }
 
     /// Names of receivers that are gone since this was asked last.
@@ -166,7 +171,7 @@ impl Alerts {
             AlertKind::ALL.into_iter().filter(|kind| kind.is_of_org()).map(any_of).collect();
         for org in orgs {
             wrong.extend(with_facts(org, letters, |facts| {
-                let unknown = any.iter().filter(|any| !rules::org_is_known(any, facts));
+                let unknown = any.iter().filter(|any| rules::is_unsure(any, facts));
                 unsure.extend(unknown.map(|any| any.kind));
                 rules::of_org(facts, lookup_down, &settings)
             }));
@@ -180,7 +185,7 @@ impl Alerts {
                 .is_none_or(|org| with_facts(org, letters, |facts| rules::org_is_known(alert, facts))),
         };
         tracker.step(wrong, is_known, &settings, now);
-        unsure.extend(tracker.held());
+        unsure.extend(tracker.held(rules::SETTLED));
         *lock(&self.wrong_now) = tracker.wrong_now().into();
         let alerts: Arc<[Alert]> = tracker.standing().into();
         *lock(&self.standing) = Arc::clone(&alerts);
@@ -244,4 +249,39 @@ fn with_facts<T>(
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{ReceiverKind, ReceiverSettings};
+
+    fn receiver(name: &str) -> ReceiverSettings {
+        ReceiverSettings {
+            name: name.to_owned(),
+            kind: ReceiverKind::Webhook,
+            url: "https://ops.example.com".to_owned().into(),
+            secret: None,
+            alerts: BTreeSet::new(),
+            orgs: BTreeSet::new(),
+            severity_min: AlertSeverity::Info,
+        }
+    }
+
+    #[test]
+    fn a_receiver_that_was_removed_is_told_no_more_also_when_another_one_has_its_name() {
+        let with = |names: &[&str]| AlertSettings {
+            receivers: names.iter().map(|name| receiver(name)).collect(),
+            ..AlertSettings::default()
+        };
+        let alerts = Alerts::new(with(&["ops", "on-call"]), Failpoints::default()).expect("a client");
+        alerts.load(BTreeMap::new());
+        let before = alerts.receivers();
+        assert!(before.iter().all(|receiver| alerts.is_told(receiver)));
+        alerts.exchange(&with(&["on-call"]));
+        assert_eq!(before.iter().map(|one| alerts.is_told(one)).collect::<Vec<_>>(), [false, true]);
+        assert_eq!(alerts.take_gone(), ["ops"]);
+        alerts.exchange(&with(&["ops", "on-call"]));
+        assert_eq!(before.iter().map(|one| alerts.is_told(one)).collect::<Vec<_>>(), [false, true]);
+    }
 }

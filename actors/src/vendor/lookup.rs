@@ -59,6 +59,8 @@ const TRACEPARENT: &str = "traceparent";
 const CORRELATION_ID: &str = "x-correlation-id";
 /// Longest wait the API may ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
+/// An API that asks for so long a pause is down; a shorter one is a limit of its rate.
+const LONG_PAUSE: Duration = Duration::from_secs(30);
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -548,6 +550,8 @@ struct Breaker {
     delays: Delays,
     /// When the first of these failures was (time since start).
     first: Option<Duration>,
+    /// It has asked for a long pause since it worked last.
+    asked_for_long: bool,
     /// It was asked.
     is_known: bool,
     /// What happened the last time that it failed.
@@ -557,13 +561,14 @@ struct Breaker {
 impl Breaker {
     fn closed() -> Self {
         let delays = Delays::new(OPEN.0, OPEN.1);
-        let (first, is_known, what) = (None, false, String::new());
-        Self { failures: 0, open_until: None, probing: false, step: None, delays, first, is_known, what }
+        let (first, asked_for_long, is_known, what) = (None, false, false, String::new());
+        let (failures, open_until, probing, step) = (0, None, false, None);
+        Self { failures, open_until, probing, step, delays, first, asked_for_long, is_known, what }
     }
 
-    /// Since when it fails, once it has failed so often that it is left alone.
+    /// Since when it fails, once it has failed so often that it is left alone, or asked to be for long.
     fn down_since(&self) -> Option<Duration> {
-        self.first.filter(|_| self.failures >= FAILURES_MAX)
+        self.first.filter(|_| self.failures >= FAILURES_MAX || self.asked_for_long)
     }
 
     /// Once the time has passed one caller may probe, for `probe` at most; the others ask soon what it has found.
@@ -592,7 +597,7 @@ impl Breaker {
 
     fn worked(&mut self) {
         (self.failures, self.open_until, self.probing, self.step) = (0, None, false, None);
-        (self.first, self.is_known) = (None, true);
+        (self.first, self.asked_for_long, self.is_known) = (None, false, true);
         self.delays.reset();
     }
 
@@ -608,6 +613,7 @@ impl Breaker {
     fn failed(&mut self, Times { begun, now }: Times, asked: Option<Duration>, jitter: f64) -> Duration {
         self.failures = self.failures.saturating_add(1);
         (self.probing, self.is_known) = (false, true);
+        self.asked_for_long |= asked.is_some_and(|asked| asked >= LONG_PAUSE);
         self.first.get_or_insert(now);
         let until = match self.step {
             Some((at, until)) if begun <= at => until,
@@ -685,6 +691,13 @@ mod tests {
         let mut breaker = Breaker::closed();
         assert_eq!(breaker.failed(at(0), Some(secs(30)), 1.0), secs(30));
         assert_eq!(breaker.admit(secs(10), PROBE), Err(secs(20)));
+        assert_eq!(breaker.down_since(), Some(secs(0)), "nobody can ask often enough to find that out");
+        assert_eq!(breaker.failed(at(31), None, 1.0), secs(2));
+        assert_eq!(breaker.down_since(), Some(secs(0)), "it is down until it answers");
+        breaker.worked();
+        assert_eq!(breaker.down_since(), None);
+        breaker.failed(at(40), Some(secs(29)), 1.0);
+        assert_eq!(breaker.down_since(), None, "a limit of its rate");
         let date = "Thu, 01 Jan 1970 00:01:40 GMT";
         for (text, now_ms, wait) in [
             (" 30 ", 0, Some(secs(30))),

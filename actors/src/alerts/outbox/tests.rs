@@ -54,7 +54,8 @@ impl Desk {
             self.ids.get().to_string()
         };
         self.outbox.update(&standing, &self.receiver, 10, &mut new_id);
-        assert!(self.outbox.queue.len() <= QUEUE_MAX && self.outbox.told.len() <= TOLD_MAX);
+        assert!(self.outbox.queue.len() <= QUEUE_MAX);
+        assert!(AlertKind::ALL.into_iter().all(|kind| self.outbox.told_of(kind).len() <= TOLD_MAX));
     }
 
     /// Sends all that waits: the IDs.
@@ -70,8 +71,12 @@ impl Desk {
     /// As after a kill and a start.
     fn restart(&mut self) {
         let (stored, queue) = (serde_json::to_vec(&self.outbox), serde_json::to_vec(&self.outbox.queue));
+        let told = AlertKind::ALL.map(|kind| serde_json::to_vec(&self.outbox.told_of(kind)).expect("JSON"));
         self.outbox = serde_json::from_slice(&stored.expect("JSON")).expect("an outbox");
         self.outbox.queue = serde_json::from_slice(&queue.expect("JSON")).expect("a queue");
+        for of_kind in told {
+            self.outbox.restore(serde_json::from_slice(&of_kind).expect("alerts"));
+        }
     }
 }
 
@@ -127,15 +132,168 @@ fn many_of_a_kind_are_one_incident_that_is_told_again_when_it_has_doubled_and_ov
     desk.restart();
     desk.look(&with(2_000), 120);
     assert_eq!(desk.send(), [""; 0], "not so soon");
-    desk.look(&with(1), 200);
-    assert_eq!(desk.send(), [""; 0], "one is left");
+    desk.look(&with(10), 200);
+    assert_eq!(desk.send(), [""; 0], "ten are left");
     desk.restart();
     desk.unsure = [AlertKind::OrgParked].into();
-    desk.look(&others, 201);
+    desk.look(&with(1), 201);
+    desk.look(&others, 202);
     assert_eq!(desk.send(), [""; 0], "nobody has looked at all orgs yet");
     desk.unsure.clear();
-    desk.look(&others, 202);
+    desk.look(&others, 203);
     assert_eq!(desk.send(), [format!("{}.resolved", group.incident)]);
+}
+
+/// Twenty orgs lose their login at once. Nineteen are mended, one never, and what comes later must be told all the same.
+#[test]
+fn what_is_left_of_a_group_is_told_by_itself_and_so_is_what_comes_later() {
+    let mut desk = Desk::new();
+    desk.look(&many(20), 1);
+    assert_eq!(desk.send(), ["1.fired"]);
+    desk.look(&many(10), 400);
+    desk.look(&many(19), 460);
+    assert_eq!(desk.send(), [""; 0], "less than twice the fewest");
+    desk.look(&many(20), 461);
+    assert_eq!(desk.send(), ["1.grown.2"], "it has doubled since there were ten");
+    desk.look(&many(1), 800);
+    desk.restart();
+    desk.look(&many(1), 859);
+    assert_eq!(desk.send(), [""; 0], "it may be mended like the others");
+    desk.look(&many(1), 860);
+    assert_eq!(desk.send(), ["1.resolved", "2.fired"]);
+    desk.look(&many(2), 861);
+    assert_eq!(desk.send(), ["3.fired"]);
+}
+
+#[test]
+fn the_last_ones_of_a_group_that_are_mended_soon_after_the_others_are_not_told() {
+    let mut desk = Desk::new();
+    desk.look(&many(20), 1);
+    desk.look(&many(20), 700);
+    desk.send();
+    for (count, second) in [(9, 800), (11, 830), (3, 850), (1, 909)] {
+        desk.look(&many(count), second);
+        assert_eq!(desk.send(), [""; 0], "{count}");
+    }
+    desk.look(&[], 909);
+    assert_eq!(desk.send(), ["1.resolved"]);
+}
+
+#[test]
+fn a_group_that_grows_is_told_as_bad_as_it_is_and_also_when_only_one_of_it_gets_worse() {
+    let mut desk = Desk::new();
+    let mut alerts = many(20);
+    desk.look(&alerts, 1);
+    assert_eq!(desk.outbox.queue[0].alert.severity, AlertSeverity::Warning);
+    desk.send();
+    alerts[7].severity = AlertSeverity::Critical;
+    desk.look(&alerts, 30);
+    assert_eq!(desk.outbox.queue.len(), 0, "not so soon");
+    desk.look(&alerts, 61);
+    assert_eq!(desk.outbox.queue[0].alert.severity, AlertSeverity::Critical);
+    assert_eq!(desk.send(), ["1.grown.2"]);
+    alerts[7].severity = AlertSeverity::Warning;
+    for (second, severity) in [(130, AlertSeverity::Warning), (131, AlertSeverity::Critical)] {
+        alerts[7].severity = severity;
+        desk.look(&alerts, second);
+        assert_eq!(desk.send(), [""; 0], "it was told that it is critical");
+    }
+    let later = (0..40).map(|n| Alert { since_ms: UnixMs(9_000), ..many(40)[n].clone() });
+    desk.look(&later.collect::<Vec<_>>(), 200);
+    let grown = desk.outbox.queue[0].clone();
+    assert_eq!((grown.alert.severity, grown.alert.since_ms), (AlertSeverity::Warning, UnixMs(9_000)));
+}
+
+#[test]
+fn that_an_alert_matters_more_is_told_once_also_over_a_restart() {
+    let mut desk = Desk::new();
+    let warning = [alert(AlertKind::DiskLow, "acme")];
+    let critical = [Alert { severity: AlertSeverity::Critical, ..warning[0].clone() }];
+    desk.look(&warning, 1);
+    desk.look(&critical, 2);
+    assert_eq!(desk.send(), ["1.fired", "1.worsened.critical"]);
+    desk.restart();
+    for second in 3..9 {
+        desk.look(if second % 2 == 0 { &critical } else { &warning }, second);
+    }
+    assert_eq!(desk.send(), [""; 0], "it was told the worst of it");
+    desk.look(&[], 9);
+    assert_eq!(desk.outbox.queue[0].alert.severity, AlertSeverity::Critical);
+    assert_eq!(desk.send(), ["1.resolved"]);
+    desk.look(&warning, 10);
+    desk.look(&critical, 11);
+    desk.look(&[], 12);
+    assert_eq!(desk.send(), [""; 0], "it was over before it was tried");
+}
+
+#[test]
+fn many_chronic_alerts_of_some_kinds_make_no_group_of_another() {
+    let mut desk = Desk::new();
+    let mut alerts = Vec::new();
+    for (n, kind) in
+        [AlertKind::GapOpen, AlertKind::DeadLetters, AlertKind::FieldQuarantined].iter().enumerate()
+    {
+        for org in 0..TOLD_MAX {
+            alerts.push(alert(*kind, &format!("org-{org}")));
+            desk.look(&alerts, (n * TOLD_MAX + org) as u64 * 60);
+            desk.send();
+        }
+    }
+    assert_eq!((desk.outbox.told.len(), desk.outbox.groups.len()), (3 * TOLD_MAX, 0));
+    alerts.push(Alert { severity: AlertSeverity::Critical, ..alert(AlertKind::OrgParked, "acme") });
+    desk.look(&alerts, 100_000);
+    let [message] = &desk.outbox.queue.make_contiguous()[..] else { panic!("one") };
+    assert_eq!((message.alert.org.as_deref(), message.alert.summary.as_str()), (Some("acme"), "it is wrong"));
+}
+
+/// The longest texts, forty times: what the registry takes as one value.
+#[test]
+fn what_is_stored_of_one_kind_has_room() {
+    let mut desk = Desk::new();
+    let mut alerts = Vec::new();
+    for org in 0..TOLD_MAX {
+        let (summary, hint, subject) = ("ä".repeat(999), "ä".repeat(999), "ä".repeat(100));
+        let org = format!("{org:064}");
+        alerts.push(Alert { subject, summary, hint, ..alert(AlertKind::ReauthorizationNeeded, &org) });
+        desk.look(&alerts, org.parse::<u64>().expect("a number") * 60);
+        desk.send();
+    }
+    let told = desk.outbox.told_of(AlertKind::ReauthorizationNeeded);
+    assert_eq!(told.len(), TOLD_MAX);
+    assert!(serde_json::to_vec(&told).expect("JSON").len() < orgpipe_store::REGISTRY_VALUE_BYTES_MAX);
+}
+
+#[test]
+fn a_clock_that_was_set_back_holds_nothing_up() {
+    let mut desk = Desk::new();
+    for count in 1..=10 {
+        desk.look(&many(count), 1_000_000);
+    }
+    assert_eq!(desk.send().len(), 10);
+    desk.look(&many(11), 1_000);
+    assert_eq!(desk.send(), ["11.fired"], "those ahead are none of the last five minutes");
+    let mut desk = Desk::new();
+    desk.look(&many(20), 1_000_000);
+    desk.look(&many(40), 1_000);
+    desk.look(&many(40), 1_060);
+    assert_eq!(desk.send(), ["1.fired", "1.grown.2"]);
+}
+
+#[test]
+fn what_may_be_refused_by_itself_or_as_all_are_is_given_up_only_once_another_was_taken() {
+    let mut desk = Desk::new();
+    desk.look(&many(3), 1);
+    let ids = |desk: &Desk| desk.outbox.queue.iter().map(|queued| queued.id.clone()).collect::<Vec<_>>();
+    desk.outbox.begin();
+    assert!(!desk.outbox.doubt("1.fired", true), "others were taken before, with a key that held then");
+    desk.look(&many(3)[1..], 2);
+    assert_eq!(ids(&desk), ["2.fired", "3.fired", "1.fired", "1.resolved"], "the others first");
+    for id in ["2.fired", "3.fired", "1.fired", "2.fired", "3.fired"] {
+        assert!(!desk.outbox.doubt(id, false), "all are refused");
+    }
+    assert_eq!(ids(&desk), ["1.fired", "1.resolved", "2.fired", "3.fired"]);
+    assert!(desk.outbox.doubt("1.fired", true), "it alone is");
+    assert!(!desk.outbox.doubt("7.fired", true), "it is not there any more");
 }
 
 #[test]

@@ -80,8 +80,43 @@ fn pagerduty_gets_one_key_for_an_incident_from_its_trigger_to_its_end() {
     assert_eq!(over["dedup_key"], fired["dedup_key"]);
     let mut long = message(Action::Fired);
     long.alert.summary = "ä".repeat(2_000);
+    let of_process = Message { alert: Alert { org: None, ..long.alert.clone() }, ..long.clone() };
+    let sent = pagerduty(None, &of_process, None, None);
+    assert_eq!(sent["payload"].get("component"), None, "it has to be a text if there is one");
     let sent = pagerduty(None, &long, None, None);
     assert_eq!(sent["payload"]["summary"].as_str().map(|text| text.chars().count()), Some(1_024));
+}
+
+#[test]
+fn an_alert_that_matters_more_is_told_under_the_same_key() {
+    let worse = body(ReceiverKind::PagerDuty, Action::Worsened);
+    assert_eq!((&worse["event_action"], &worse["dedup_key"]), (&json!("trigger"), &json!("7f")));
+    let event = body(ReceiverKind::Webhook, Action::Worsened);
+    assert_eq!(event["type"], "dev.orgpipe.alert.worsened");
+    assert_eq!((&event["id"], &event["data"]["incident"]), (&json!("7f.worsened.warning"), &json!("7f")));
+}
+
+#[test]
+fn an_answer_is_told_without_what_is_secret_of_the_way_to_its_receiver() {
+    let url =
+        "https://user:passw0rd@hooks.example.com/services/T0123456/s%C3%A4cret%2Ftoken?key=k3y+abcdef&v=2";
+    let receiver =
+        ReceiverSettings { url: url.to_owned().into(), ..receiver(ReceiverKind::Webhook, "sh0rt") };
+    let pad = "x".repeat(190);
+    let split = format!("{}/services/T0123456/s%C3", "y".repeat(300));
+    for (said, is_cut, told) in [
+        ("no hook\n /here ", false, "no hook  /here"),
+        ("Cannot POST /services/T0123456/s%C3%A4cret%2Ftoken?key=k3y+abcdef&v=2.", false, "Cannot POST …."),
+        ("no /services/T0123456/säcret/token", false, "no …"),
+        (r#"{"path":"\/services\/T0123456\/s%C3%A4cret%2Ftoken"}"#, false, r#"{"path":"\/…\/…\/…"}"#),
+        ("key=k3y abcdef&amp;v=2, k3y+abcdef", false, "…&amp;v=2, …"),
+        ("sh0rt, passw0rd", false, "…, …"),
+        (&format!("{pad} T0123456"), false, &format!("{pad} …")),
+        (&split, true, &"y".repeat(200)),
+        ("säcret/tok", true, ""),
+    ] {
+        assert_eq!(told_answer(said, is_cut, &receiver, 200), told, "{said}");
+    }
 }
 
 #[test]
@@ -89,7 +124,8 @@ fn an_answer_says_whether_to_go_on_to_wait_or_to_give_up() {
     for (status, verdict) in [
         (202, ReplyVerdict::Taken),
         (302, ReplyVerdict::Refused),
-        (400, ReplyVerdict::Unfit),
+        (400, ReplyVerdict::Doubtful),
+        (422, ReplyVerdict::Unfit),
         (401, ReplyVerdict::Refused),
         (404, ReplyVerdict::Refused),
         (429, ReplyVerdict::Later),

@@ -139,15 +139,33 @@ fn a_channel_is_told_of_when_it_is_down_the_more_so_the_older_its_position_and_w
 
 #[test]
 fn want_of_calls_is_one_alert_by_the_most_urgent_work_and_excuses_what_waits_for_them() {
+    use AlertKind::{BudgetPaused, EventChannelDown, OrgWaiting, RefreshStuck};
+    use AlertSeverity::{Critical, Warning};
     let wait = |work| BudgetWait { work, why: "the share is used up".into(), until_ms: NOW };
-    let status = board(|board| board.trouble(Part::Ingest, State::Waiting, &problem(), UnixMs(5)));
-    for (waits, severity) in [
-        (vec![wait(Priority::Refresh)], AlertSeverity::Warning),
-        (vec![wait(Priority::Live), wait(Priority::Refresh)], AlertSeverity::Critical),
+    let status = board(|board| {
+        board.trouble(Part::Ingest, State::Waiting, &problem(), UnixMs(5));
+        board.trouble(Part::Refresh, State::Waiting, &problem(), UnixMs(5));
+        board.subscription(NOW, |subscription| subscription.disconnected(&problem(), NOW));
+    });
+    let others = [(OrgWaiting, "ingest", Critical), (EventChannelDown, CHANNEL, Warning)];
+    let [ingest, channel] = others;
+    let paused = (BudgetPaused, "", Warning);
+    for (waits, expected) in [
+        (vec![], vec![ingest, channel, (RefreshStuck, "refresh", Warning)]),
+        (vec![wait(Priority::Refresh)], vec![ingest, channel, paused]),
+        (vec![wait(Priority::Heal), wait(Priority::Refresh)], vec![ingest, channel, paused]),
+        (vec![wait(Priority::Live), wait(Priority::Refresh)], vec![(BudgetPaused, "", Critical)]),
     ] {
         let budget = BudgetStand { waits, is_known: true };
-        assert_eq!(keys(&told(&status, &budget, 0)), [(AlertKind::BudgetPaused, "", severity)]);
+        assert_eq!(keys(&told(&status, &budget, 0)), expected);
     }
+}
+
+#[test]
+fn a_subject_has_a_bound() {
+    let long = "ä".repeat(SUBJECT_BYTES_MAX);
+    let alerts = noted(|board| board.quarantined(vec![Quarantined::unread("Account", &long, UnixMs(7))]));
+    assert_eq!(alerts[0].subject.len(), SUBJECT_BYTES_MAX);
 }
 
 #[test]
@@ -235,4 +253,35 @@ fn after_a_start_an_alert_is_over_only_once_that_is_known() {
     }
     assert!(known(AlertKind::FieldQuarantined, "Known__c.A__c", &running, Duration::ZERO));
     assert!(!known(AlertKind::DoctorError, "", &running, SETTLED), "only another examination tells");
+    let lost = |board: &Board| {
+        board.trouble(Part::Events, State::Waiting, &problem(), UnixMs(5));
+        board.subscription(NOW, |subscription| subscription.disconnected(&problem(), NOW));
+    };
+    assert!(!known(AlertKind::NoEvent, CHANNEL, &board(lost), SETTLED), "it is as silent as before");
+    let mended = board(|board| board.running(Part::Events, UnixMs(5)));
+    assert!(known(AlertKind::NoEvent, CHANNEL, &mended, Duration::ZERO));
+}
+
+/// With thousands of orgs one is always being logged in or was never examined: the end of a group does not wait for it.
+#[test]
+fn after_a_while_no_kind_is_unsure_whatever_is_not_known() {
+    let (fresh, budget) = (Board::default().status(), BudgetStand::default());
+    let unsure = |up: Duration| {
+        let facts = OrgFacts {
+            id: "acme",
+            status: &fresh,
+            budget: &budget,
+            dead_letters: 0,
+            is_described: &|_| false,
+            up,
+            now_ms: NOW,
+        };
+        let any = |kind: AlertKind| {
+            let (org, subject, summary, hint) = (None, String::new(), String::new(), String::new());
+            Alert { kind, org, subject, severity: AlertSeverity::Info, summary, hint, since_ms: NOW }
+        };
+        AlertKind::ALL.into_iter().filter(|kind| is_unsure(&any(*kind), &facts)).count()
+    };
+    assert!(unsure(Duration::ZERO) > 0);
+    assert_eq!(unsure(SETTLED), 0);
 }
