@@ -74,8 +74,12 @@ async fn a_channel_that_is_refused_is_visible_with_reason_and_hint_and_the_other
     );
     assert_eq!(subscription["faults"]["permission"], json!(1));
 
-    let page = text(&rig, "/").await;
-    assert!(page.contains("/event/Missing__e was refused") && page.contains("that it is deployed"), "{page}");
+    // What is wrong is looked at once a second.
+    eventually("the page to tell it", async || {
+        let page = text(&rig, "/").await;
+        (page.contains("/event/Missing__e was refused") && page.contains("that it is deployed")).then_some(())
+    })
+    .await;
     let wanted = [
         r#"orgpipe_org_ledger_imbalance{org="acme"} 0.0"#,
         r#"orgpipe_org_records_in_total{org="acme"} 1"#,

@@ -99,7 +99,10 @@ async fn on_a_disk_that_gets_full_events_wait_and_come_when_there_is_room() {
     mount.fill(30);
     let warning = data(&rig).await["warning"].as_str().unwrap_or_default().to_owned();
     assert!(warning.contains("gets full") && warning.contains("20 MB must stay"), "{warning}");
-    assert!(get(&rig, "/").await.contains("gets full"), "the status page says it");
+    eventually("the status page to say it", async || {
+        get(&rig, "/").await.contains("gets full").then_some(())
+    })
+    .await;
     publish(&rig, 2);
     rig.ledger("acme", json!({ "records_in": 2, "written": 2 })).await;
 
