@@ -110,6 +110,14 @@ async fn an_outage_of_the_look_up_api_is_told_once_to_each_kind_of_receiver_and_
     rig.org("acme").publish("Sync_Request__e", request(&[id]));
     stands(&rig, "lookup_down", true).await;
     assert!(ordered(&rig, &["alerts"]).await.contains("lookup_down"));
+    eventually("all three are told", async || {
+        let told = [&hook, &slack, &pager].map(|one| !one.received().is_empty());
+        told.iter().all(|told| *told).then_some(())
+    })
+    .await;
+    rig.kill().await;
+    rig.start().await;
+    stands(&rig, "lookup_down", true).await;
     rig.simulator.vendor().fail_next(503, 0);
     rig.ledger("acme", json!({ "written": 1, "open": 0 })).await;
     stands(&rig, "lookup_down", false).await;
@@ -271,6 +279,18 @@ async fn a_field_that_is_locked_is_told_of_with_the_next_step() {
     assert_eq!((&locked["kind"], &locked["org"]), (&json!("field_quarantined"), &json!("acme")));
     assert_eq!(locked["subject"], "Enrichment__c.Industry__c");
     assert!(locked["hint"].as_str().is_some_and(|hint| hint.contains("permission set")), "{locked}");
+    rig.kill().await;
+    rig.start().await;
+    stands(&rig, "field_quarantined", true).await;
+    rig.kill().await;
+    // What the org has is read again at a start.
+    rig.org("acme").give_right(lock);
+    rig.start().await;
+    let id = rig.org("acme").create("Account", account(2)).expect("an account");
+    rig.simulator.vendor().set_answer(&domain(2), Some(answer("K2", 1)));
+    rig.org("acme").publish("Sync_Request__e", request(&[id]));
+    told(&hook, 2).await;
+    assert_eq!(stages(&hook)["field_quarantined"], ["fired", "resolved"]);
 }
 
 #[actix_rt::test]

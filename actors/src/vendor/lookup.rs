@@ -111,7 +111,7 @@ impl LookupError {
 pub(crate) struct LookupStand {
     /// Host and port, without path or query.
     pub host: String,
-    /// It has answered, or failed, since the client was made.
+    /// It has answered since the client was made.
     pub is_known: bool,
     /// It is left alone since then, as it failed several times in a row.
     pub down_since_ms: Option<UnixMs>,
@@ -552,7 +552,7 @@ struct Breaker {
     first: Option<Duration>,
     /// It has asked for a long pause since it worked last.
     asked_for_long: bool,
-    /// It was asked.
+    /// It has answered: one that fails may be down, and has only not failed often enough to say so.
     is_known: bool,
     /// What happened the last time that it failed.
     what: String,
@@ -612,7 +612,7 @@ impl Breaker {
     /// How long the caller should wait. What the API itself asks for holds for everybody.
     fn failed(&mut self, Times { begun, now }: Times, asked: Option<Duration>, jitter: f64) -> Duration {
         self.failures = self.failures.saturating_add(1);
-        (self.probing, self.is_known) = (false, true);
+        self.probing = false;
         self.asked_for_long |= asked.is_some_and(|asked| asked >= LONG_PAUSE);
         self.first.get_or_insert(now);
         let until = match self.step {
