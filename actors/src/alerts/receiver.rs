@@ -192,23 +192,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
-    use crate::{alert_kind::AlertSeverity, settings::ReceiverKind};
+    use crate::settings::ReceiverKind;
 
     const PATIENCE: Duration = Duration::from_mins(10);
 
     fn receiver() -> Receiver {
-        let settings = ReceiverSettings {
-            name: "on-call".into(),
-            kind: ReceiverKind::PagerDuty,
-            url: "https://ops.example.com".to_owned().into(),
-            secret: None,
-            alerts: BTreeSet::new(),
-            orgs: BTreeSet::new(),
-            severity_min: AlertSeverity::Info,
-        };
+        let settings = ReceiverSettings::sample("on-call", ReceiverKind::PagerDuty);
         Receiver::new(settings, Outbox::default())
     }
 

@@ -257,15 +257,7 @@ mod tests {
     use crate::settings::{ReceiverKind, ReceiverSettings};
 
     fn receiver(name: &str) -> ReceiverSettings {
-        ReceiverSettings {
-            name: name.to_owned(),
-            kind: ReceiverKind::Webhook,
-            url: "https://ops.example.com".to_owned().into(),
-            secret: None,
-            alerts: BTreeSet::new(),
-            orgs: BTreeSet::new(),
-            severity_min: AlertSeverity::Info,
-        }
+        ReceiverSettings::sample(name, ReceiverKind::Webhook)
     }
 
     #[test]

@@ -356,15 +356,7 @@ mod tests {
 
     #[test]
     fn only_the_kinds_of_which_something_new_was_told_are_written() {
-        let settings = ReceiverSettings {
-            name: "ops".into(),
-            kind: ReceiverKind::Webhook,
-            url: "https://ops.example.com".to_owned().into(),
-            secret: None,
-            alerts: BTreeSet::new(),
-            orgs: BTreeSet::new(),
-            severity_min: AlertSeverity::Info,
-        };
+        let settings = ReceiverSettings::sample("ops", ReceiverKind::Webhook);
         let alert = |kind: AlertKind| Alert {
             kind,
             org: Some("acme".into()),

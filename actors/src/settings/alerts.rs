@@ -89,6 +89,22 @@ impl ReceiverKind {
     }
 }
 
+#[cfg(test)]
+impl ReceiverSettings {
+    /// One of this name that wants to know everything.
+    pub(crate) fn sample(name: &str, kind: ReceiverKind) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind,
+            url: "https://ops.example.com".to_owned().into(),
+            secret: None,
+            alerts: BTreeSet::new(),
+            orgs: BTreeSet::new(),
+            severity_min: AlertSeverity::Info,
+        }
+    }
+}
+
 impl PartialEq for ReceiverSettings {
     fn eq(&self, other: &Self) -> bool {
         let shown =

@@ -6,15 +6,7 @@ use super::*;
 use crate::settings::ReceiverKind;
 
 fn receiver() -> ReceiverSettings {
-    ReceiverSettings {
-        name: "on-call".into(),
-        kind: ReceiverKind::Webhook,
-        url: "https://ops.example.com".to_owned().into(),
-        secret: None,
-        alerts: BTreeSet::new(),
-        orgs: BTreeSet::new(),
-        severity_min: AlertSeverity::Info,
-    }
+    ReceiverSettings::sample("on-call", ReceiverKind::Webhook)
 }
 
 fn alert(kind: AlertKind, org: &str) -> Alert {

@@ -1,22 +1,12 @@
 //! Messages on the wire.
 
-use std::collections::BTreeSet;
-
 use orgpipe_store::UnixMs;
 
 use super::*;
 use crate::{alert_kind::AlertKind, alerts::alert::Alert};
 
 fn receiver(kind: ReceiverKind, secret: &str) -> ReceiverSettings {
-    ReceiverSettings {
-        name: "on-call".into(),
-        kind,
-        url: "https://ops.example.com".to_owned().into(),
-        secret: Some(secret.to_owned().into()),
-        alerts: BTreeSet::new(),
-        orgs: BTreeSet::new(),
-        severity_min: AlertSeverity::Info,
-    }
+    ReceiverSettings { secret: Some(secret.to_owned().into()), ..ReceiverSettings::sample("on-call", kind) }
 }
 
 fn message(action: Action) -> Message {
